@@ -537,6 +537,18 @@ void bind_engine(nb::module_& m) {
                  d["loan_liquidations"] = x.loan_liquidations;
                  return d;
              })
+        .def(
+            "refusals",
+            [](const PySimulation& s) {
+                const RunCounters& c = s.core->counters();
+                nb::dict d;
+                d["denied"] = c.denied_by;
+                d["rejected"] = c.rejected_by;
+                d["canceled"] = c.canceled_by;
+                return d;
+            },
+            nb::sig("def refusals(self) -> dict[str, dict[int, int]]"),
+            "Orders that were denied, rejected, or canceled by the venue, by error number.")
         .def("mbo_counts", &mbo_counts_of, nb::arg("index"),
              nb::sig("def mbo_counts(self, index: int) -> dict[str, int] | None"),
              "What was wrong with the market-by-order data that fill here, by kind; None without.")

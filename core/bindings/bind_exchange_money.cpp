@@ -129,7 +129,7 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def(
             "unrealized",
             [](const Position& p, const InstrumentSpec& spec, std::int64_t mark) {
-                return money_to_python(p.unrealized(spec, mark));
+                return money_to_python(p.unrealized(spec, 2 * mark));
             },
             nb::arg("spec"), nb::arg("mark"))
         .def("entry_price", &Position::entry_price, nb::arg("spec"));

@@ -126,7 +126,7 @@ void bind_model(nb::module_& m) {
         .def(
             "unrealized",
             [](const ModelPosition& self, std::int64_t mark) {
-                return integer(self.position.unrealized(self.spec, mark));
+                return integer(self.position.unrealized(self.spec, 2 * mark));
             },
             nb::arg("mark"))
         .def(

@@ -110,7 +110,7 @@ void bind_strategy_objects(nb::module_& m) {
                      [](const Order& o) { return (o.flags & order_reduce_only) != 0; })
         .def_prop_ro("state", [](const Order& o) { return name_of(state_names, o.state); })
         .def_prop_ro("code", [](const Order& o) { return o.code; })
-        .def_prop_ro("reason", &refusal_text)
+        .def_prop_ro("reason", [](const Order& o) { return refusal_text(o); })
         .def_prop_ro("tag", [](const Order& o) { return std::string(o.tag.data()); })
         .def_prop_ro("ts_created", [](const Order& o) { return o.created; })
         .def_prop_ro("is_closed", &Order::closed)
@@ -171,7 +171,7 @@ void bind_strategy_objects(nb::module_& m) {
                      [=](const PositionView& v) { return money_of(position_of(v).realized); })
         .def_prop_ro("unrealized",
                      [=](const PositionView& v) {
-                         const std::int64_t mark = v.instrument->value_price();
+                         const std::int64_t mark = v.instrument->value_doubled();
                          return mark == 0
                                     ? 0.0
                                     : money_of(position_of(v).unrealized(v.instrument->spec, mark));

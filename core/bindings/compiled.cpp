@@ -228,7 +228,7 @@ double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
         case 2:
             return static_cast<double>(held.realized) / 1e18;
         case 3: {
-            const std::int64_t mark = where.value_price();
+            const std::int64_t mark = where.value_doubled();
             return mark == 0 ? 0.0 : static_cast<double>(held.unrealized(where.spec, mark)) / 1e18;
         }
         default:

@@ -65,18 +65,21 @@ struct Instrument {
         view.keep_mid();
         return fused.fuse(quote);
     }
-    // The best price known for valuing: mark, mid of quote or book, last trade, bar close, the last
-    // mid that there was; 0: none.
-    [[nodiscard]] std::int64_t value_price() const noexcept {
-        if (view.mark != 0) return view.mark;
+    // Twice the best price known for valuing: mark, mid of quote or book, last trade, bar close,
+    // the last mid that there was; 0: none. The mid goes before the last trade, which lies on one
+    // side of the spread and may be old: what is held would gain and lose half of it without a
+    // move.
+    [[nodiscard]] std::int64_t value_doubled() const noexcept {
+        if (view.mark != 0) return 2 * view.mark;
         if (view.has_quote && view.quote.bid != 0 && view.quote.ask != 0)
-            return view.quote.bid + (view.quote.ask - view.quote.bid) / 2;
+            return view.quote.bid + view.quote.ask;
         if (book.synced() && book.bid_count() != 0 && book.ask_count() != 0)
-            return book.best_bid() + (book.best_ask() - book.best_bid()) / 2;
-        if (view.has_trade) return view.trade.price;
-        if (view.has_bar) return view.bar.close;
-        return view.last_mid_doubled / 2;
+            return book.best_bid() + book.best_ask();
+        if (view.has_trade) return 2 * view.trade.price;
+        if (view.has_bar) return 2 * view.bar.close;
+        return view.last_mid_doubled;
     }
+    [[nodiscard]] std::int64_t value_price() const noexcept { return value_doubled() / 2; }
     // What a taker of `side` would meet; 0: not known.
     [[nodiscard]] std::int64_t touch(Side side) const noexcept {
         if (view.has_quote) {

@@ -57,10 +57,10 @@ std::string decimal_text(Int128 units, int decimals) {
     return negative && digits != "0" ? "-" + digits : digits;
 }
 
-std::string refusal_text(const Order& order) {
-    if (!order.reason.empty() || order.code == 0) return order.reason;
+std::string refusal_text(const Order& order, std::uint16_t code) {
+    if (!order.reason.empty() || code == 0) return order.reason;
     const InstrumentSpec& spec = order.instrument->spec;
-    switch (order.code) {
+    switch (code) {
         case error::market_data_unavailable:
             return "no market data to fill it from";
         case error::order_invalid:

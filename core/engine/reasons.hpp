@@ -11,7 +11,10 @@ namespace onetape {
 // `units` at `decimals` as plain decimal text: 61800, -0.5, 0.001.
 [[nodiscard]] std::string decimal_text(Int128 units, int decimals);
 
-// Of a refused order's code; empty for 0. Uses what is known of the instrument now.
-[[nodiscard]] std::string refusal_text(const Order& order);
+// Of a refusal's error number; empty for 0. Uses what is known of the instrument now.
+[[nodiscard]] std::string refusal_text(const Order& order, std::uint16_t code);
+[[nodiscard]] inline std::string refusal_text(const Order& order) {
+    return refusal_text(order, order.code);
+}
 
 }  // namespace onetape

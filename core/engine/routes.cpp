@@ -1,5 +1,7 @@
 #include "engine/routes.hpp"
 
+#include <algorithm>
+
 namespace onetape {
 
 std::uint32_t Routes::add(std::uint32_t venue, const LatencyOptions& options) {
@@ -81,10 +83,10 @@ Arrival Routes::take_arrival() {
 }
 
 std::int64_t Routes::reply_time(std::uint32_t route, std::int64_t happened, std::int64_t now,
-                                std::int64_t cap) noexcept {
+                                std::int64_t from) noexcept {
     Route& way = routes_[route];
     const std::int64_t time = happened + way.latency.reply(happened, now);
-    way.reply_floor = std::max(way.reply_floor, std::min(time, cap));
+    way.reply_floor = std::max({way.reply_floor, time, from});
     return way.reply_floor;
 }
 

@@ -62,9 +62,9 @@ class Routes {
     [[nodiscard]] std::int64_t next_arrival() const noexcept;
     Arrival take_arrival();  // that one
 
-    // When the robot hears at `now` or later of what happened; `cap`: no later than that.
+    // When the robot hears at `now` or later of what happened; not before `from`.
     std::int64_t reply_time(std::uint32_t route, std::int64_t happened, std::int64_t now,
-                            std::int64_t cap) noexcept;
+                            std::int64_t from) noexcept;
 
  private:
     struct Route {

@@ -420,16 +420,16 @@ bool Simulation::take_cold(Source& source, const Frame& frame) {
            after_callback();
 }
 
-// What happened inside the bar is known at its end; its fills carry their own times and reach the
-// robot before the bar does.
+// What happened inside a bar is known at its end: the robot hears of it then, or after the way back
+// from when it happened, whichever is later. Between open and close that is the close.
 void Simulation::show_bar(Instrument& instrument, MarketView& view, std::int64_t time) {
     const std::uint32_t index = instrument.index;
     reply_base_ = view.bar.ts_open;
-    reply_cap_ = time;
+    reply_from_ = time;
     const MarketInterest& interest = *instrument.interest;
     if (interest.active() || interest.watched()) exchange_.on_bar(index, time);
     if (interest.watched()) exchange_.watch(index, time);
-    reply_cap_ = never;
+    reply_from_ = -never;
 }
 
 template <bool plain>

@@ -105,6 +105,8 @@ struct RunCounters {
     // Data that only the exchange saw; bars that had none of it; bars that reach further than it.
     std::uint64_t detail_events = 0, detail_holes = 0, detail_incomplete = 0;
     std::uint64_t late = 0;  // news about orders that were already closed
+    // Of the orders that were denied, rejected, or canceled by the venue: how many by error number.
+    std::map<std::uint16_t, std::uint64_t> denied_by, rejected_by, canceled_by;
 };
 
 class Simulation final : public ExchangeSink {
@@ -485,6 +487,16 @@ class Simulation final : public ExchangeSink {
     void act(const Instrument& instrument, const OrderRequestPayload& request,
              std::string_view more = {});
     void flush_actions();
+    void flush_action(std::size_t at);
+    void deny_order(const OrderRef& order, std::uint16_t code);
+    // The account as it would be if every order under way that takes from the market had filled and
+    // given back what it closes. but: an order that is left out. `everything`: also all else that
+    // is held, except what that order adds to.
+    [[nodiscard]] Account account_after(const Order& but, bool everything) const;
+    [[nodiscard]] std::uint16_t funds_for(const Account& account, const Order& order,
+                                          std::int64_t price) const;
+    [[nodiscard]] std::vector<OrderRef> judge_batch();
+    bool tell_denied(const std::vector<OrderRef>& denied);
     void move(Order& order, OrderAct act);
     void close_order(const OrderRef& order);
     template <class Change>
@@ -495,9 +507,12 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Money sum_of_equities() const;
     using Texts = std::initializer_list<std::pair<std::string_view, std::string>>;
     void note(EventType type, std::uint32_t stream, Texts texts);  // a map of texts
-    void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes);
+    void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes,
+               std::uint16_t flags = 0);
+    void write_news(std::uint32_t instrument, const OrderEventPayload& event, const Order* order,
+                    std::uint16_t flags = 0);
     void write_request(std::uint32_t instrument, const OrderRequestPayload& request,
-                       std::string_view more);
+                       std::string_view more, std::uint16_t flags);
     // What goes to the tape with this callback's action number `at`: further facts of an order
     // request, else a frame of its own before it.
     struct Beside {
@@ -557,6 +572,10 @@ class Simulation final : public ExchangeSink {
     std::deque<Reply> replies_;        // by time, then as they were made
     std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
     std::vector<Beside> beside_;
+    // Of this callback: orders that were denied, those that wait for what else it asks for, and
+    // those of them that leave behind all others.
+    std::vector<OrderRef> denied_, unfunded_, behind_;
+    bool judging_ = false;  // the robot hears what became of them: nothing waits any more
     std::vector<ShownBar> shown_;
     std::vector<EquitySample> samples_;
     std::vector<double> sampled_prices_, sampled_positions_;
@@ -569,8 +588,8 @@ class Simulation final : public ExchangeSink {
     std::int64_t now_ = 0;
     std::int64_t next_due_ = never, next_bar_close_ = never, next_timer_ = never;
     std::int64_t next_sample_ = never;
-    std::int64_t reply_base_ = 0;     // when the exchange did what it now reports
-    std::int64_t reply_cap_ = never;  // a bar's fills reach the robot no later than the bar
+    std::int64_t reply_base_ = 0;       // when the exchange did what it now reports
+    std::int64_t reply_from_ = -never;  // what a bar tells is not known before its end
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
     std::int64_t flatten_pause_ = 1'000'000'000;  // before what is still held is closed again

@@ -131,9 +131,11 @@ bool Simulation::load_script() {
     while (!script_loaded_) {
         if (script_->next(script_frame_) != Status::ok) return false;
         const std::uint32_t bytes = script_frame_.payload_bytes;
-        script_loaded_ = (script_frame_.type() == EventType::order_event &&
-                          bytes >= sizeof(OrderEventPayload)) ||
-                         (script_frame_.type() == EventType::fill && bytes >= sizeof(FillPayload));
+        // What its robot refused itself, this one refuses, too.
+        script_loaded_ =
+            (script_frame_.type() == EventType::order_event && bytes >= sizeof(OrderEventPayload) &&
+             (script_frame_.header->flags & order_never_left) == 0) ||
+            (script_frame_.type() == EventType::fill && bytes >= sizeof(FillPayload));
     }
     return true;
 }

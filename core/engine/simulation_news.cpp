@@ -38,7 +38,7 @@ void Simulation::queue(std::uint32_t instrument, ReplyKind kind, News Reply::* m
     else
         route = instruments_[instrument]->route;
     Reply next{};
-    next.time = routes_.reply_time(route, std::max(reply_base_, happened), now_, reply_cap_);
+    next.time = routes_.reply_time(route, std::max(reply_base_, happened), now_, reply_from_);
     next.instrument = instrument;
     next.kind = kind;
     next.*member = news;
@@ -234,10 +234,12 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
             break;
         case OrderNews::rejected:
             ++counters_.rejected;
+            ++counters_.rejected_by[event.code];
             note_refusal(order);
             move(*order, OrderAct::reject);
             break;
         case OrderNews::canceled:
+            if (event.code != 0) ++counters_.canceled_by[event.code];
             move(*order, OrderAct::cancel_ack);
             break;
         case OrderNews::expired:
@@ -261,9 +263,7 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
             move(*order, OrderAct::amend_reject);
             break;
         case OrderNews::denied:
-            ++counters_.denied;
-            note_refusal(order);
-            move(*order, OrderAct::deny);
+            deny_order(order, event.code);
             break;
         case OrderNews::lost:
             move(*order, OrderAct::reply_lost);
@@ -281,8 +281,8 @@ bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& 
     OrderEventPayload event = news;
     event.cause = counters_.frames;
     ++news_;
-    write(EventType::order_event, instrument.index, &event, sizeof event);
     const OrderRef order = orders_.find(event.order_id);
+    write_news(instrument.index, event, order.get());
     if (!order) {
         ++counters_.late;
         return true;

@@ -8,12 +8,46 @@
 
 namespace onetape {
 
+namespace {
+
+// MessagePack by hand: at most 15 keys of at most 31 bytes.
+std::string packed(std::initializer_list<std::pair<std::string_view, std::string>> texts) {
+    std::string map(1, static_cast<char>(0x80 + texts.size()));
+    for (const auto& [key, text] : texts) {
+        const std::size_t size = std::min<std::size_t>(text.size(), 0xffff);
+        map += static_cast<char>(0xa0 + key.size());
+        map += key;
+        if (size < 0x100) {
+            map += "\xd9";
+        } else {
+            map += "\xda";
+            map += static_cast<char>(size >> 8);
+        }
+        map += static_cast<char>(size & 0xff);
+        map.append(text, 0, size);
+    }
+    return map;
+}
+
+}  // namespace
+
 void Simulation::write(EventType type, std::uint32_t instrument, const void* payload,
-                       std::uint32_t bytes) {
+                       std::uint32_t bytes, std::uint16_t flags) {
     if (!writer_) return;
     // The run's own journal numbers its instruments from 1, in the order they were added.
-    const Status status = writer_->append(type, 0, instrument + 1, now_, payload, bytes);
+    const Status status = writer_->append(type, flags, instrument + 1, now_, payload, bytes);
     if (status != Status::ok && failure_.ok()) failure_ = {status, "the run's journal"};
+}
+
+void Simulation::write_news(std::uint32_t instrument, const OrderEventPayload& event,
+                            const Order* order, std::uint16_t flags) {
+    if (!writer_) return;
+    if (event.code == 0 || order == nullptr) [[likely]]
+        return write(EventType::order_event, instrument, &event, sizeof event, flags);
+    std::string whole(reinterpret_cast<const char*>(&event), sizeof event);
+    whole += packed({{"reason", refusal_text(*order, event.code)}});
+    write(EventType::order_event, instrument, whole.data(),
+          static_cast<std::uint32_t>(whole.size()), flags);
 }
 
 Status Simulation::append_cold(EventType type, std::uint32_t stream,
@@ -23,25 +57,17 @@ Status Simulation::append_cold(EventType type, std::uint32_t stream,
                            static_cast<std::uint32_t>(payload.size()));
 }
 
-// MessagePack by hand: at most 15 keys of at most 31 bytes, texts of at most 255.
 void Simulation::note(EventType type, std::uint32_t stream, Texts texts) {
     if (!writer_) return;
-    std::string map(1, static_cast<char>(0x80 + texts.size()));
-    for (const auto& [key, text] : texts) {
-        map += static_cast<char>(0xa0 + key.size());
-        map += key;
-        map += "\xd9";
-        map += static_cast<char>(text.size());
-        map += text;
-    }
+    const std::string map = packed(texts);
     (void)append_cold(type, stream, {reinterpret_cast<const std::byte*>(map.data()), map.size()});
 }
 
 void Simulation::value_all(bool with_openings) {
     for (auto& instrument : instruments_) {
-        std::int64_t price = instrument->value_price();
-        if (price == 0 && with_openings) price = instrument->opening;
-        robot_account_.set_mark(instrument->index, price);
+        std::int64_t doubled = instrument->value_doubled();
+        if (doubled == 0 && with_openings) doubled = 2 * instrument->opening;
+        robot_account_.set_mark_doubled(instrument->index, doubled);
     }
 }
 
@@ -106,8 +132,8 @@ void Simulation::sample() {
               {"equity", decimal_text(robot_account_.equity(each.currency), money_decimals)},
               {"balance", decimal_text(robot_account_.balance(each.currency), money_decimals)}});
     for (auto& instrument : instruments_) {
-        sampled_prices_.push_back(static_cast<double>(instrument->value_price()) /
-                                  instrument->price_scale);
+        sampled_prices_.push_back(static_cast<double>(instrument->value_doubled()) /
+                                  (2 * instrument->price_scale));
         sampled_positions_.push_back(
             static_cast<double>(robot_account_.net_qty(instrument->index)) /
             instrument->size_scale);

@@ -34,6 +34,26 @@ OrderRequestPayload request_of(const Order& order, RequestKind kind) {
     return request;
 }
 
+Order* find_in(const std::vector<OrderRef>& orders, std::uint64_t id) noexcept {
+    for (const OrderRef& order : orders)
+        if (order->id == id) return order.get();
+    return nullptr;
+}
+
+// As a gateway would say it. The robot's number is its gateway's to give.
+OrderEventPayload denial_of(const Order& order, std::int64_t now, std::uint64_t cause) {
+    OrderEventPayload event{};
+    event.order_id = order.id;
+    event.ts_event = now;
+    event.price = order.price;
+    event.size = order.size;
+    event.code = order.code;
+    event.news = OrderNews::denied;
+    event.state = OrderState::denied;
+    event.cause = cause;
+    return event;
+}
+
 }  // namespace
 
 void Simulation::hash_action(std::string_view symbol, const OrderRequestPayload& request,
@@ -82,53 +102,68 @@ void Simulation::write_beside(const Beside& beside) {
 }
 
 void Simulation::write_request(std::uint32_t index, const OrderRequestPayload& request,
-                               std::string_view more) {
+                               std::string_view more, std::uint16_t flags) {
     if (more.empty()) [[likely]]
-        return write(EventType::order_request, index, &request, sizeof request);
+        return write(EventType::order_request, index, &request, sizeof request, flags);
     std::string whole(reinterpret_cast<const char*>(&request), sizeof request);
     whole += more;
-    write(EventType::order_request, index, whole.data(), static_cast<std::uint32_t>(whole.size()));
+    write(EventType::order_request, index, whole.data(), static_cast<std::uint32_t>(whole.size()),
+          flags);
 }
 
 void Simulation::flush_actions() {
-    std::size_t at = 0;
-    auto beside = beside_.begin();
-    for (auto& [index, request] : actions_) {
-        std::string_view more;
-        for (; beside != beside_.end() && beside->at == at; ++beside) {
-            if (beside->type == EventType::order_request)
-                more = beside->payload;
-            else
-                write_beside(*beside);
-        }
-        ++at;
-        if (request.kind == RequestKind{}) continue;
-        // Denied: the decision is on the tape, nothing leaves.
-        const bool leaves =
-            request.kind != RequestKind::place || orders_.find(request.order_id) != nullptr;
-        if (live_ != 0) {
-            request.robot = live_;
-            if (!leaves) request.flags |= order_denied;  // read by the gateway
-        }
-        write_request(index, request, more);
-        if (!leaves) continue;
-        routes_.send(instruments_[index]->route, now_, index, request);
-    }
+    for (std::size_t at = 0; at < actions_.size(); ++at) flush_action(at);
+    if (!behind_.empty()) [[unlikely]]
+        for (const auto& [index, request] : actions_)
+            if (find_in(behind_, request.order_id) != nullptr)
+                routes_.send(instruments_[index]->route, now_, index, request);
     actions_.clear();
     beside_.clear();
+    denied_.clear();
+    behind_.clear();
     next_due_ = std::min(next_due_, routes_.next_arrival());
+}
+
+void Simulation::flush_action(std::size_t at) {
+    auto& [index, request] = actions_[at];
+    std::string_view more;
+    for (auto beside = std::find_if(beside_.begin(), beside_.end(),
+                                    [at](const Beside& each) { return each.at >= at; });
+         beside != beside_.end() && beside->at == at; ++beside) {
+        if (beside->type == EventType::order_request)
+            more = beside->payload;
+        else
+            write_beside(*beside);
+    }
+    if (request.kind == RequestKind{}) return;
+    // Denied: the decision and why are on the tape, nothing leaves.
+    const Order* const denied = find_in(denied_, request.order_id);
+    const bool places = request.kind == RequestKind::place;
+    if (live_ != 0) {
+        request.robot = live_;
+        if (places && denied != nullptr) request.flags |= order_denied;  // read by the gateway
+    }
+    const bool behind = find_in(behind_, request.order_id) != nullptr;
+    write_request(index, request, more, behind ? request_leaves_last : std::uint16_t{0});
+    if (denied == nullptr && !behind)
+        routes_.send(instruments_[index]->route, now_, index, request);
+    else if (denied != nullptr && places)
+        write_news(index, denial_of(*denied, now_, counters_.frames), denied, order_never_left);
 }
 
 bool Simulation::settle() {
     if (robot_->unsettled && !robot_->settle()) return false;
+    std::vector<OrderRef> denied;
     if (!actions_.empty()) {
+        denied = judge_batch();
         flush_actions();
         if (counters_.actions - state_noted_at_ >= state_every) {
             state_noted_at_ = counters_.actions;
             if (!robot_->note_state()) return false;
         }
     }
-    return !storm_ || tell_storm();
+    if (storm_) return tell_storm();  // and the strategy is not told: it would answer
+    return denied.empty() || tell_denied(denied);
 }
 
 // A strategy that answers a refusal with the same order does so as fast as it is told: thousands of
@@ -219,16 +254,22 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
     // A live robot's money is its sub-account's, which moves without it: its gateway judges.
+    bool waits = false;
     if (code == 0 && price != 0 && live_ == 0) {
         value_all();
-        code = robot_account_.check_funds(instrument.index, spec.position_side, spec.side, price,
-                                          spec.size, reduce_only);
+        code = funds_for(robot_account_, *order, price);
+        if (code == error::insufficient_funds) {
+            code = funds_for(account_after(*order, false), *order, price);
+            waits = code == error::insufficient_funds && in_robot_ && !judging_ &&
+                    funds_for(account_after(*order, true), *order, price) == 0;
+        }
     }
-    if (code != 0) {
-        order->code = code;
-        ++counters_.denied;
-        note_refusal(order);
-        move(*order, OrderAct::deny);
+    if (waits) {  // something may still be sold in this callback
+        move(*order, OrderAct::submit);
+        unfunded_.push_back(order);
+    } else if (code != 0) {
+        deny_order(order, code);
+        denied_.push_back(order);
         orders_.remove(order->id);
     } else {
         move(*order, OrderAct::submit);
@@ -238,11 +279,91 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     return order;
 }
 
+void Simulation::deny_order(const OrderRef& order, std::uint16_t code) {
+    order->code = code;
+    ++counters_.denied;
+    ++counters_.denied_by[code];
+    note_refusal(order);
+    move(*order, OrderAct::deny);
+}
+
+std::uint16_t Simulation::funds_for(const Account& account, const Order& order,
+                                    std::int64_t price) const {
+    return account.check_funds(order.instrument->index, order.position_side, order.side, price,
+                               order.remaining(), (order.flags & order_reduce_only) != 0);
+}
+
+// Where a fill is heard of late, a sale has long paid for the purchase beside it when that arrives.
+Account Simulation::account_after(const Order& but, bool everything) const {
+    Account after = robot_account_;
+    for (const auto& [id, order] : orders_.working()) {
+        const Instrument& on = *order->instrument;
+        const std::int64_t price = on.touch(order->side);
+        const bool takes =
+            order->type == OrderType::market || within(order->side, price, order->price);
+        const bool stands = order->trigger != 0 && !order->was_triggered;
+        if (order.get() == &but || price == 0 || stands || !takes || order->cancel_open ||
+            (order->flags & order_post_only) != 0 || find_in(unfunded_, id) != nullptr)
+            continue;
+        after.assume_filled(on.index, order->position_side, order->side, price, order->remaining(),
+                            order->reserve_price);
+    }
+    if (!everything) return after;
+    for (const auto& each : instruments_) {
+        const std::int64_t price = each->value_price();
+        const bool is_spot = each->spec.kind == ContractKind::spot;
+        for (const PositionSide side :
+             {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
+            if (price == 0 || (each.get() == but.instrument && side == but.position_side)) continue;
+            const std::int64_t held =
+                is_spot ? side == PositionSide::both ? after.sellable(each->index) : 0
+                        : after.position(each->index, side).qty;
+            if (held != 0)
+                after.assume_filled(each->index, side, held > 0 ? Side::sell : Side::buy, price,
+                                    held > 0 ? held : -held, 0);
+        }
+    }
+    return after;
+}
+
+// At the end of a callback all that it asks for is known: orders that reduce come first, and what
+// they give back carries the others.
+std::vector<OrderRef> Simulation::judge_batch() {
+    std::vector<OrderRef> denied;
+    while (!unfunded_.empty()) {
+        const OrderRef order = unfunded_.front();
+        unfunded_.erase(unfunded_.begin());
+        const std::int64_t price =
+            order->price != 0 ? order->price : order->instrument->touch(order->side);
+        value_all();
+        const std::uint16_t code = funds_for(account_after(*order, false), *order, price);
+        if (code == 0) {
+            reserve(*order, price);
+            behind_.push_back(order);
+            continue;
+        }
+        deny_order(order, code);
+        orders_.remove(order->id);
+        denied_.push_back(order);
+        denied.push_back(order);
+    }
+    return denied;
+}
+
+bool Simulation::tell_denied(const std::vector<OrderRef>& denied) {
+    judging_ = true;
+    for (const OrderRef& order : denied) {
+        in_robot_ = true;
+        if (!robot_->on_order(order) || !after_callback()) return false;
+    }
+    judging_ = false;
+    return true;
+}
+
 OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
                           std::string reason) {
     const OrderRef order = orders_.add();
     ++counters_.orders;
-    ++counters_.denied;
     order->instrument = &instrument;
     order->owner = instruments_[instrument.index];
     order->side = spec.side;
@@ -252,10 +373,9 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     order->flags = spec.flags;
     order->created = now_;
     std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
-    order->code = code;
     order->reason = std::move(reason);
-    note_refusal(order);
-    move(*order, OrderAct::deny);
+    deny_order(order, code);
+    denied_.push_back(order);
     orders_.remove(order->id);
     act(instrument, request_of(*order, RequestKind::place), spec.more);
     return order;

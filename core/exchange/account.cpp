@@ -160,8 +160,8 @@ Money Account::funding_of(std::uint32_t index, PositionSide side,
     const Position& held = position(index, side);
     if (held.flat() || holdings_[index].spec.kind == ContractKind::spot) return 0;
     const Holding& holding = holdings_[index];
-    const std::int64_t price = funding.mark != 0 ? funding.mark : holding.mark;
-    const Money value = price != 0 ? holding.spec.notional(price, held.qty) : held.cost;
+    const std::int64_t doubled = funding.mark != 0 ? 2 * funding.mark : holding.mark_doubled;
+    const Money value = doubled != 0 ? holding.spec.notional_doubled(doubled, held.qty) : held.cost;
     return -multiply_divide_half_even(value, funding.rate, rate_one);
 }
 
@@ -212,11 +212,44 @@ void Account::remove_working(std::uint32_t index, PositionSide position_side, Si
     note_open(index);
 }
 
+bool Account::assume_filled(std::uint32_t index, PositionSide position_side, Side side,
+                            std::int64_t price, std::int64_t size, std::int64_t reserved) noexcept {
+    if (index >= holdings_.size()) return false;
+    const Holding& holding = holdings_[index];
+    const std::int64_t held =
+        position(index, options_.hedge ? position_side : PositionSide::both).qty;
+    const bool reduces =
+        holding.is_spot ? side == Side::sell : held != 0 && (held > 0) == (side == Side::sell);
+    if (!reduces) return false;
+    if (reserved != 0)
+        remove_working(index, position_side, side, reserved, size);
+    else if (!holding.is_spot)
+        size = std::min(size, held < 0 ? -held : held);
+    const Money fee = fee_of(holding.spec, Liquidity::taker, price, size);
+    FillPayload fill{};
+    fill.side = side;
+    fill.position_side = position_side;
+    fill.price = price;
+    fill.size = size;
+    fill.fee_low = low_half(fee);
+    fill.fee_high = high_half(fee);
+    apply_fill(index, fill);
+    return true;
+}
+
+std::int64_t Account::sellable(std::uint32_t index) const noexcept {
+    const Holding& holding = holdings_[index];
+    const Money unit = base_money(holding.spec, 1);
+    const Money held = available(holding.base);
+    return held > 0 && unit > 0 ? static_cast<std::int64_t>(held / unit) : 0;
+}
+
 // Signed like the quantity.
 Money Account::position_value(const Holding& holding, const Position& position) noexcept {
     if (position.flat()) return 0;
-    const Money value = absolute(
-        holding.mark != 0 ? holding.spec.notional(holding.mark, position.qty) : position.cost);
+    const Money value = absolute(holding.mark_doubled != 0 ? holding.spec.notional_doubled(
+                                                                 holding.mark_doubled, position.qty)
+                                                           : position.cost);
     return position.qty < 0 ? -value : value;
 }
 
@@ -247,10 +280,10 @@ Money Account::profit_of(const Holding& holding) const noexcept {
     if (share.has_profit) return share.profit;
     const auto profit_at = [&](PositionSide side) {
         return holding.positions[static_cast<std::size_t>(side)].unrealized(holding.spec,
-                                                                            holding.mark);
+                                                                            holding.mark_doubled);
     };
     share.has_profit = true;
-    share.profit = holding.mark == 0 ? 0
+    share.profit = holding.mark_doubled == 0 ? 0
                    : options_.hedge
                        ? profit_at(PositionSide::long_) + profit_at(PositionSide::short_)
                        : profit_at(PositionSide::both);
@@ -263,7 +296,7 @@ Money Account::equity(std::uint32_t currency) const noexcept {
         if (!holding.known || holding.settle != currency) continue;
         if (!holding.is_spot) {
             sum += profit_of(holding);
-        } else if (holding.values_base && holding.mark != 0) {
+        } else if (holding.values_base && holding.mark_doubled != 0) {
             sum += base_value(holding);
         } else if (holding.values_base) {
             sum += holding.positions[0].cost;

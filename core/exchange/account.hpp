@@ -52,7 +52,12 @@ class Account {
     void set_fees(std::uint32_t index, std::int64_t maker, std::int64_t taker) noexcept;
     void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
     void set_mark(std::uint32_t index, std::int64_t price) noexcept {
-        if (mark(index) != price || index >= holdings_.size()) at(index).mark = price;
+        set_mark_doubled(index, 2 * price);
+    }
+    // Twice the price: a mid may lie between two units.
+    void set_mark_doubled(std::uint32_t index, std::int64_t doubled) noexcept {
+        if (index >= holdings_.size() || holdings_[index].mark_doubled != doubled)
+            at(index).mark_doubled = doubled;
     }
 
     // Position, balances and fee of one fill. Returns the realized profit (settle currency).
@@ -95,6 +100,14 @@ class Account {
                      std::int64_t size) noexcept;
     void remove_working(std::uint32_t index, PositionSide position_side, Side side,
                         std::int64_t price, std::int64_t size) noexcept;
+
+    // As if an order that holds back at `reserved` (0: nothing, it only reduces) had filled at
+    // `price`, as a taker, where that gives something back: a sale of coins, or of what is held.
+    // Whether it does.
+    bool assume_filled(std::uint32_t index, PositionSide position_side, Side side,
+                       std::int64_t price, std::int64_t size, std::int64_t reserved) noexcept;
+    // Whole units of a spot instrument's base that no order holds back.
+    [[nodiscard]] std::int64_t sellable(std::uint32_t index) const noexcept;
 
     // 0, INSUFFICIENT_FUNDS for an order that the account cannot carry at `price` (market: the
     // price expected), or POSITION_LIMIT where no bracket lets so much be opened at the leverage.
@@ -143,7 +156,7 @@ class Account {
         return index < holdings_.size() ? holdings_[index].settle : 0;
     }
     [[nodiscard]] std::int64_t mark(std::uint32_t index) const noexcept {
-        return index < holdings_.size() ? holdings_[index].mark : 0;
+        return index < holdings_.size() ? holdings_[index].mark_doubled / 2 : 0;
     }
     [[nodiscard]] std::int64_t liquidation_fee(std::uint32_t index) const noexcept {
         return index < holdings_.size() ? holdings_[index].liquidation_fee : 0;
@@ -174,7 +187,7 @@ class Account {
 
     struct Holding {  // all that the account knows of one instrument
         std::uint32_t settle = 0, base = 0;
-        std::int64_t mark = 0;
+        std::int64_t mark_doubled = 0;  // 0: not known
         bool known = false;
         bool is_spot = false;
         bool values_base = false;  // the one spot instrument that prices its base in its quote

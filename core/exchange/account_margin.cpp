@@ -76,16 +76,16 @@ void Account::allot(Holding& holding, std::size_t side, const Position& before,
 }
 
 Money Account::base_value(const Holding& holding) const noexcept {
-    // mark is 1e-price_decimals of the quote for one whole unit of the base.
-    const auto scale = static_cast<std::int64_t>(pow10(holding.spec.price_decimals));
-    return multiply_divide_half_even(balance(holding.base), holding.mark, scale);
+    // A price is 1e-price_decimals of the quote for one whole unit of the base.
+    const auto scale = static_cast<std::int64_t>(2 * pow10(holding.spec.price_decimals));
+    return multiply_divide_half_even(balance(holding.base), holding.mark_doubled, scale);
 }
 
 // Spot on margin: the worst case of what is held and ordered is worth no more than the leverage
 // times what the account owns net of its loans; margin of contracts is bound elsewhere.
 bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price,
                            std::int64_t size) const noexcept {
-    if (!holding.values_base || holding.mark == 0) return false;
+    if (!holding.values_base || holding.mark_doubled == 0) return false;
     if (!may_borrow(side == Side::buy ? holding.settle : holding.base)) return false;
     Money own = balance(holding.settle), reached = 0, before = 0;
     for (const Holding& other : holdings_) {
@@ -99,7 +99,7 @@ bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price
             buys += sides[0].notional;
             sells += sides[1].notional;
         }
-        const Money value = other.values_base && other.mark != 0 ? base_value(other) : 0;
+        const Money value = other.values_base && other.mark_doubled != 0 ? base_value(other) : 0;
         own += value;
         before += std::max(absolute(value + buys), absolute(value - sells));
         if (&other == &holding)
@@ -183,7 +183,8 @@ Money Account::spare(std::uint32_t index, PositionSide side) const noexcept {
     if (index >= holdings_.size()) return 0;
     const Holding& holding = holdings_[index];
     const Position& held = holding.positions[static_cast<std::size_t>(side)];
-    const Money profit = holding.mark != 0 ? held.unrealized(holding.spec, holding.mark) : 0;
+    const Money profit =
+        holding.mark_doubled != 0 ? held.unrealized(holding.spec, holding.mark_doubled) : 0;
     return allotted(index, side) + profit - maintenance_of(index, side);
 }
 
@@ -202,11 +203,12 @@ std::int64_t Account::reduction_step(std::uint32_t index, PositionSide side) con
     const std::int64_t qty = holding.positions[static_cast<std::size_t>(side)].qty;
     const std::int64_t held = qty < 0 ? -qty : qty;
     const Money edge = holding.margin.lower_edge(value_of(holding, side));
-    if (edge == 0 || holding.mark == 0) return held;
+    if (edge == 0 || holding.mark_doubled == 0) return held;
     std::int64_t fits = 0, beyond = held;  // the greatest size that is worth no more than the edge
     while (beyond - fits > 1) {
         const std::int64_t middle = fits + (beyond - fits) / 2;
-        (absolute(spec.notional(holding.mark, middle)) <= edge ? fits : beyond) = middle;
+        const Money value = absolute(spec.notional_doubled(holding.mark_doubled, middle));
+        (value <= edge ? fits : beyond) = middle;
     }
     const std::int64_t lot = std::max<std::int64_t>(spec.lot, 1);
     const std::int64_t lots = (held - fits + lot - 1) / lot;
@@ -259,7 +261,7 @@ LoanState Account::loans(std::uint32_t currency) const noexcept {
     for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
         const Money held = base_balance(index);
         if (held == 0 || holdings_[index].settle != currency) continue;
-        if (holdings_[index].mark == 0) state.is_priced = false;
+        if (holdings_[index].mark_doubled == 0) state.is_priced = false;
         add(base_value(holdings_[index]));
     }
     return state;

@@ -29,12 +29,24 @@ struct InstrumentSpec {
     // Value of `size` at `price` in the settle currency (spot and linear: quote; inverse: base).
     // size may be negative.
     [[nodiscard]] constexpr Money notional(std::int64_t price, std::int64_t size) const noexcept {
+        return notional_at<1>(price, size);
+    }
+    // The same at half of `doubled`: the mid of two prices may lie between two units.
+    [[nodiscard]] constexpr Money notional_doubled(std::int64_t doubled,
+                                                   std::int64_t size) const noexcept {
+        return notional_at<2>(doubled, size);
+    }
+
+ private:
+    template <int parts>
+    [[nodiscard]] constexpr Money notional_at(std::int64_t price,
+                                              std::int64_t size) const noexcept {
         if (kind == ContractKind::inverse) {
             if (price == 0) return 0;
             // size * multiplier / price, scaled: size 1e-sd, multiplier 1e-md, price 1e-pd.
             const int exponent =
                 money_decimals + price_decimals - size_decimals - multiplier_decimals;
-            Int128 numerator = static_cast<Int128>(size) * multiplier;
+            Int128 numerator = static_cast<Int128>(size) * multiplier * parts;
             Int128 denominator = price < 0 ? -static_cast<Int128>(price) : price;
             if (price < 0) numerator = -numerator;
             if (exponent >= 0)
@@ -45,8 +57,11 @@ struct InstrumentSpec {
         }
         const int exponent = money_decimals - price_decimals - size_decimals - multiplier_decimals;
         const Int128 product = static_cast<Int128>(price) * size * multiplier;
-        return exponent >= 0 ? product * pow10(exponent)
-                             : divide_half_even(product, pow10(-exponent));
+        if constexpr (parts == 1)
+            return exponent >= 0 ? product * pow10(exponent)
+                                 : divide_half_even(product, pow10(-exponent));
+        return exponent > 0 ? product * (pow10(exponent) / parts)
+                            : divide_half_even(product, pow10(-exponent) * parts);
     }
 };
 

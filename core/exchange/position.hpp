@@ -49,8 +49,8 @@ struct Position {
     }
 
     [[nodiscard]] constexpr Money unrealized(const InstrumentSpec& spec,
-                                             std::int64_t mark) const noexcept {
-        return qty == 0 ? 0 : gain(spec, spec.notional(mark, qty), cost);
+                                             std::int64_t mark_doubled) const noexcept {
+        return qty == 0 ? 0 : gain(spec, spec.notional_doubled(mark_doubled, qty), cost);
     }
 
     // Average entry price in the instrument's own unit (1.0 is one quote unit); 0 when flat.

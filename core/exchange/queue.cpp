@@ -5,6 +5,17 @@
 
 namespace onetape {
 
+namespace {
+
+// In whole lots: a begun one counts. What doubles add to a whole number begins none.
+std::int64_t up_to_lots(double units, std::int64_t lot) noexcept {
+    constexpr double noise = 1e-9;
+    const double lots = std::ceil(units / static_cast<double>(lot) - noise);
+    return static_cast<std::int64_t>(lots) * lot;
+}
+
+}  // namespace
+
 double share_behind(const QueueOptions& options, double front, double back) noexcept {
     front = std::max(front, 0.0);
     back = std::max(back, 0.0);
@@ -50,7 +61,7 @@ std::int64_t QueuePlace::take_seen(std::int64_t stamp, std::int64_t size) noexce
 void QueuePlace::on_trade(std::int64_t stamp, std::int64_t trade_size,
                           std::int64_t ahead_size) noexcept {
     ahead -= ahead_size;
-    exact_ = ahead == 0 ? 0.0 : exact_ - static_cast<double>(ahead_size);
+    exact_ = ahead == 0 ? 0.0 : std::max(exact_ - static_cast<double>(ahead_size), 0.0);
     if (stamp != 0 && stamp <= stamp_) return;  // the display has it
     if (print_count_ > 0 && prints_[print_count_ - 1].stamp == stamp) {
         prints_[print_count_ - 1].size += trade_size;
@@ -79,14 +90,14 @@ std::int64_t QueuePlace::shown_by_now(std::int64_t stamp) noexcept {
     return traded;
 }
 
-void QueuePlace::note_drop(double before, std::int64_t stamp) noexcept {
+void QueuePlace::note_drop(double before, std::int64_t lot, std::int64_t stamp) noexcept {
     older_dropped_ = stamp == 0 ? 0 : older_dropped_ + dropped_;
     older_stamp_ = stamp_;
     stamp_ = stamp;
-    dropped_ = stamp == 0 ? 0 : static_cast<std::int64_t>(std::ceil(before - exact_));
+    dropped_ = stamp == 0 ? 0 : up_to_lots(before - exact_, lot);
 }
 
-void QueuePlace::on_shown(const QueueOptions& options, std::int64_t shown,
+void QueuePlace::on_shown(const QueueOptions& options, const QueueScale& scale, std::int64_t shown,
                           std::int64_t stamp) noexcept {
     const std::int64_t traded = shown_by_now(stamp);
     const bool was_known = ahead != unknown;
@@ -100,17 +111,17 @@ void QueuePlace::on_shown(const QueueOptions& options, std::int64_t shown,
         // What traded since the last look is in `shown` already, and has moved us.
         const double gone = static_cast<double>(canceled);
         const double back = static_cast<double>(last_shown_) - exact_;
-        const double share = share_behind(options, exact_, back);
+        const double share = share_behind(options, exact_ * scale.coins, back * scale.coins);
         // More canceled behind us than stood there was before us after all.
         exact_ -= (1.0 - share) * gone + std::max(share * gone - std::max(back, 0.0), 0.0);
         exact_ = std::clamp(exact_, 0.0, static_cast<double>(shown));
-        ahead = static_cast<std::int64_t>(std::ceil(exact_));
+        ahead = std::min(up_to_lots(exact_, scale.lot), shown);
     } else if (shown < ahead) {
-        exact_ = static_cast<double>(shown);
+        exact_ = std::min(exact_, static_cast<double>(shown));
         ahead = shown;
     }
     last_shown_ = shown;
-    note_drop(was_known ? before : exact_, stamp);
+    note_drop(was_known ? before : exact_, scale.lot, stamp);
     if (!was_known && ahead != unknown) joined_ = stamp;  // all that is shown stands before us
 }
 

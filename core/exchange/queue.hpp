@@ -3,7 +3,8 @@
 // stands where; these models say what happens to the part before us when the level changes.
 //
 // Of a shrinking level that no trade explains, the share `p` is taken to be canceled behind us and
-// 1 - p before us, with f = units before us and b = units behind us:
+// 1 - p before us, with f = what is before us and b = what is behind us, in whole coins
+// (contracts), as the models that they are named after have it: a logarithm depends on the unit.
 //
 //   conservative   p = 1: nobody before us ever cancels (never more is before us than is shown)
 //   power n        p = b^n / (b^n + f^n)
@@ -32,7 +33,13 @@ struct QueueOptions {
     bool by_order = false;  // where the data say every order: its exact place instead of the model
 };
 
-// Share of a shrinking that falls behind us, 0..1.
+// An instrument's quantities: so many units are a lot, and so many coins are a unit.
+struct QueueScale {
+    std::int64_t lot = 1;
+    double coins = 1.0;
+};
+
+// Share of a shrinking that falls behind us, 0..1. front, back: in coins.
 [[nodiscard]] double share_behind(const QueueOptions& options, double front, double back) noexcept;
 
 // A place in a queue. Prints and displays of one venue reach us over two ways, each in its own
@@ -68,7 +75,10 @@ struct QueuePlace {
     // Of a trade at our price `ahead_size` hit what stood before us.
     void on_trade(std::int64_t stamp, std::int64_t trade_size, std::int64_t ahead_size) noexcept;
     // The level shows `shown` now, by a display with that stamp.
-    void on_shown(const QueueOptions& options, std::int64_t shown, std::int64_t stamp) noexcept;
+    // What a model leaves of a lot stands before us whole, so that how many decimals a quantity is
+    // written with changes nothing.
+    void on_shown(const QueueOptions& options, const QueueScale& scale, std::int64_t shown,
+                  std::int64_t stamp) noexcept;
 
  private:
     struct Print {
@@ -76,7 +86,7 @@ struct QueuePlace {
     };
 
     [[nodiscard]] std::int64_t shown_by_now(std::int64_t stamp) noexcept;
-    void note_drop(double before, std::int64_t stamp) noexcept;
+    void note_drop(double before, std::int64_t lot, std::int64_t stamp) noexcept;
 
     std::int64_t last_shown_ = 0;
     double exact_ = 0;                                       // as `ahead`, with its fraction

@@ -52,7 +52,8 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
                              const OrderRequestPayload& wanted) noexcept {
     ++counters_.orders;
     OrderRequestPayload request = wanted;
-    if (const std::uint16_t code = admit(index, now, request); code != error::none) {
+    bool on_credit = false;
+    if (const std::uint16_t code = admit(index, now, request, on_credit); code != error::none) {
         ++counters_.rejected;
         refuse(index, now, wanted, OrderNews::rejected, code);
         return;
@@ -72,6 +73,8 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
     order.arrival = now;
     order.instrument = index;
     order.live = true;
+    order.on_credit = on_credit;
+    on_credit_ += on_credit ? 1 : 0;
     ids_.insert(request.robot, request.order_id, slot);
     Market& market = markets_[index];
     ++market.working;
@@ -93,7 +96,7 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
 
 // Everything that can be said against an order when it arrives; may cut a reduce-only size.
 std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
-                                      OrderRequestPayload& request) noexcept {
+                                      OrderRequestPayload& request, bool& on_credit) noexcept {
     if (index >= markets_.size() || markets_[index].view == nullptr) return error::order_invalid;
     const Market& market = markets_[index];
     const bool hedge = account_->options().hedge;
@@ -118,13 +121,13 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
         if (left <= 0) return error::reduce_only_violated;
         request.size = std::min(request.size, left);
     }
-    return check_market(index, request, request.size);
+    return check_market(index, request, request.size, &on_credit);
 }
 
 // What speaks against an order that becomes active now: post-only, own orders, money.
 std::uint16_t RecordedExchange::check_market(std::uint32_t index,
-                                             const OrderRequestPayload& request,
-                                             std::int64_t size) noexcept {
+                                             const OrderRequestPayload& request, std::int64_t size,
+                                             bool* on_credit) noexcept {
     Market& market = markets_[index];
     const bool limited = request.type == OrderType::limit;
     const bool buys = request.side == Side::buy;
@@ -147,8 +150,12 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
     }
     if (!options_.check_funds || worst == 0) return error::none;
     mark_for_funds(index);
-    return account_->check_funds(index, request.position_side, request.side, worst, size,
-                                 is_reduce_only(request));
+    const std::uint16_t code = account_->check_funds(index, request.position_side, request.side,
+                                                     worst, size, is_reduce_only(request));
+    if (code != error::insufficient_funds || on_credit == nullptr || !bars_only(market))
+        return code;
+    *on_credit = funds_on_credit(index, request, worst, size) == error::none;
+    return *on_credit ? error::none : code;
 }
 
 // An accepted order meets the market: takes what it may, then rests, waits or goes.
@@ -159,8 +166,8 @@ void RecordedExchange::activate(std::uint32_t slot, std::int64_t now) noexcept {
         order.request.type == OrderType::limit &&
         (order.request.tif == TimeInForce::gtc || order.request.tif == TimeInForce::gtd);
     if (silent(market) || bars_only(market)) {
-        if (rests) {
-            order.taker = crosses(market, order.request.side, order.request.price);
+        if (rests) order.taker = crosses(market, order.request.side, order.request.price);
+        if (rests && !order.on_credit) {
             rest(slot, now);
         } else {
             order.place = Place::waiting;
@@ -346,6 +353,8 @@ void RecordedExchange::release(std::uint32_t slot) noexcept {
     Order& order = orders_[slot];
     ids_.erase(order.request.robot, order.request.order_id);
     order.live = false;
+    on_credit_ -= order.on_credit ? 1 : 0;
+    order.on_credit = false;
     --markets_[order.instrument].working;
     free_.push_back(slot);
     if (order.request.tif == TimeInForce::gtd && order.request.expire_ns == next_expiry_)

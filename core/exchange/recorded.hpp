@@ -326,6 +326,10 @@ class RecordedExchange {
         Place place;
         bool taker;  // bar mode: it would have crossed when it arrived
         bool live;
+        // Bar mode: it waits for money that orders before it will free, and the last bar that it
+        // met offered it this.
+        bool on_credit, has_offer;
+        std::int64_t offer_time, offer_price;
     };
 
     struct Taken {  // what we took of a displayed level within one version of the view
@@ -391,11 +395,12 @@ class RecordedExchange {
     void place(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
     void cancel(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
     void amend(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
+    // on_credit: what else has arrived will have to pay for it.
     [[nodiscard]] std::uint16_t admit(std::uint32_t index, std::int64_t now,
-                                      OrderRequestPayload& request) noexcept;
+                                      OrderRequestPayload& request, bool& on_credit) noexcept;
     [[nodiscard]] std::uint16_t check_market(std::uint32_t index,
-                                             const OrderRequestPayload& request,
-                                             std::int64_t size) noexcept;
+                                             const OrderRequestPayload& request, std::int64_t size,
+                                             bool* on_credit = nullptr) noexcept;
     void activate(std::uint32_t slot, std::int64_t now) noexcept;
     void rest(std::uint32_t slot, std::int64_t now) noexcept;
     void close(std::uint32_t slot, std::int64_t now, OrderNews news, std::uint16_t code) noexcept;
@@ -536,6 +541,11 @@ class RecordedExchange {
 
     // recorded_bars.cpp: orders against bars
     [[nodiscard]] static std::int64_t bar_room(const Market& market, std::int64_t wanted) noexcept;
+    [[nodiscard]] std::uint16_t funds_on_credit(std::uint32_t index,
+                                                const OrderRequestPayload& request,
+                                                std::int64_t price, std::int64_t size) noexcept;
+    [[nodiscard]] bool bar_pays(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
+    void take_offers(std::int64_t now) noexcept;
     std::int64_t bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
                           Liquidity liquidity) noexcept;
     void bar_take(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
@@ -567,6 +577,7 @@ class RecordedExchange {
     VenueRules rules_;
     std::vector<Venue> venues_;
     std::vector<Delayed> delayed_;  // by due time, then arrival
+    std::uint32_t on_credit_ = 0;   // how many orders are
     std::size_t next_deleveraging_ = 0;
     std::vector<bool> loan_called_;  // by currency
     std::int64_t next_event_ = never, next_interest_ = never;

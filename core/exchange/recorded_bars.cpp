@@ -38,6 +38,94 @@ bool acceptable(const OrderRequestPayload& request, std::int64_t price) {
 
 }  // namespace
 
+// With bars alone what arrives meets the market at the next open. Until then a sale has not paid
+// for the purchase behind it, but will have: what waits to reduce counts as done. The purchase is
+// asked again when it fills, and then its money must be there.
+std::uint16_t RecordedExchange::funds_on_credit(std::uint32_t index,
+                                                const OrderRequestPayload& request,
+                                                std::int64_t price, std::int64_t size) noexcept {
+    Account after = *account_;
+    bool frees = false;
+    for (std::uint32_t i = 0; i < markets_.size(); ++i) {
+        const Market& market = markets_[i];
+        if (market.working == 0 || !bars_only(market)) continue;
+        for (const auto* list : {&market.waiting, &market.bids, &market.asks}) {
+            for (const std::uint32_t slot : *list) {
+                const Order& order = orders_[slot];
+                const OrderRequestPayload& other = order.request;
+                if ((other.order_id == request.order_id && other.robot == request.robot) ||
+                    order.on_credit || (list != &market.waiting && !order.taker))
+                    continue;
+                const bool reduced =
+                    after.assume_filled(i, other.position_side, other.side, reference(market),
+                                        other.size - order.filled, order.reserved_price);
+                frees = frees || reduced;
+            }
+        }
+    }
+    if (!frees) return error::insufficient_funds;
+    return after.check_funds(index, request.position_side, request.side, price, size,
+                             only_reduces(request));
+}
+
+// Whether the account can carry a waiting order at what a bar offers. If not it is canceled; while
+// what it counts on waits, too, it stays, and so does the offer.
+bool RecordedExchange::bar_pays(std::uint32_t slot, std::int64_t time,
+                                std::int64_t price) noexcept {
+    Order& order = orders_[slot];
+    const OrderRequestPayload& request = order.request;
+    const std::uint32_t index = order.instrument;
+    const std::int64_t left = request.size - order.filled;
+    const std::int64_t reserved = order.reserved_price;
+    unreserve(order);
+    std::uint16_t code = error::none;
+    if (options_.check_funds) {
+        mark_for_funds(index);
+        code = account_->check_funds(index, request.position_side, request.side, price, left,
+                                     only_reduces(request));
+    }
+    order.has_offer = code == error::insufficient_funds && order.on_credit &&
+                      funds_on_credit(index, request, price, left) == error::none;
+    if (code != error::none && !order.has_offer) {
+        close(slot, time, OrderNews::canceled, code);
+        return false;
+    }
+    reserve(order, reserved);
+    order.offer_time = time;
+    order.offer_price = price;
+    if (order.has_offer) return false;
+    on_credit_ -= order.on_credit ? 1 : 0;
+    order.on_credit = false;
+    return true;
+}
+
+// Something may have been sold: what waited for the money takes what its own bar offered, if that
+// bar is of this moment. An older offer was gone before the money came.
+void RecordedExchange::take_offers(std::int64_t now) noexcept {
+    if (on_credit_ == 0) [[likely]]
+        return;
+    batch_.clear();
+    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot)
+        if (orders_[slot].live && orders_[slot].has_offer) batch_.push_back(slot);
+    std::sort(batch_.begin(), batch_.end(), [this](std::uint32_t left, std::uint32_t right) {
+        return orders_[left].venue_id < orders_[right].venue_id;
+    });
+    const std::vector<std::uint32_t> offers = batch_;
+    for (const std::uint32_t slot : offers) {
+        const std::uint32_t index = orders_[slot].instrument;
+        Market& market = markets_[index];
+        if (const BarPayload& bar = market.view->bar; bar.ts_close + bar.period_ns <= now) continue;
+        const bool in_bar = market.in_bar;
+        const std::int64_t bar_price = market.bar_price;
+        market.in_bar = true;  // its close was not known then
+        market.bar_price = orders_[slot].offer_price;
+        bar_take(slot, orders_[slot].offer_time, orders_[slot].offer_price);
+        market.in_bar = in_bar;
+        market.bar_price = bar_price;
+        if (market.held && market.view->bar.period_ns == market.bar_period) stress_bar(index, now);
+    }
+}
+
 std::int64_t RecordedExchange::bar_room(const Market& market, std::int64_t wanted) noexcept {
     if (!market.bar_capped) return wanted;
     const std::int64_t lot = std::max<std::int64_t>(market.spec.lot, 1);
@@ -65,20 +153,18 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
     const std::uint32_t index = order.instrument;
     const std::int64_t left = order.request.size - order.filled;
     const bool whole = order.request.tif == TimeInForce::fok;
+    if (order.request.type == OrderType::limit &&
+        (order.request.tif == TimeInForce::gtc || order.request.tif == TimeInForce::gtd)) {
+        // One that rests once its money is there, as if it had since it came.
+        if (!bar_pays(slot, time, order.request.price)) return;
+        const std::int64_t arrival = order.arrival;
+        unlink(slot);
+        rest(slot, time);
+        orders_[slot].arrival = arrival;
+        return;
+    }
     if (acceptable(order.request, price) && !(whole && bar_room(markets_[index], left) < left)) {
-        const std::int64_t reserved = order.reserved_price;
-        unreserve(order);
-        if (options_.check_funds) mark_for_funds(index);
-        const std::uint16_t code =
-            options_.check_funds
-                ? account_->check_funds(index, order.request.position_side, order.request.side,
-                                        price, left, (order.request.flags & order_reduce_only) != 0)
-                : error::none;
-        if (code != error::none) {
-            close(slot, time, OrderNews::canceled, code);
-            return;
-        }
-        reserve(order, reserved);
+        if (!bar_pays(slot, time, price)) return;
         bar_fill(slot, time, price, Liquidity::taker);
     }
     if (!orders_[slot].live) return;
@@ -255,6 +341,7 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
         market.in_bar = true;
         market.bar_price = bar.open;  // nothing later is known at the open
         bar_at_price(index, bar.ts_open, bar.open, true);
+        take_offers(now);
         bar_inside(index, now);
         market.in_bar = false;
     }
@@ -266,6 +353,7 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
         return;
     }
     bar_at_price(index, now, bar.close, false);
+    take_offers(now);
     sweep_reduce_only(index, now);
 }
 

@@ -231,7 +231,14 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
             close(slot, now, OrderNews::canceled, code);
             continue;
         }
-        take(slot, now);  // such an order never rests: it is gone now
+        unlink(slot);
+        on_credit_ -= orders_[slot].on_credit ? 1 : 0;
+        orders_[slot].on_credit = orders_[slot].has_offer = false;
+        take(slot, now);
+        if (!orders_[slot].live) continue;
+        reserve(orders_[slot],
+                orders_[slot].request.price);  // it came when bars were all there was
+        rest(slot, now);
     }
 }
 
@@ -382,13 +389,15 @@ void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexce
 // What the levels show now moves our places in their queues.
 void RecordedExchange::limit_queues(Market& market) noexcept {
     const std::int64_t stamp = display_stamp(market);
+    const QueueScale scale{std::max<std::int64_t>(market.spec.lot, 1),
+                           1.0 / static_cast<double>(pow10(market.spec.size_decimals))};
     for (const auto* list : {&market.bids, &market.asks}) {
         for (const std::uint32_t slot : *list) {
             Order& order = orders_[slot];
             if (order.queue.ahead == 0) continue;
             const std::int64_t shown = displayed(market, order.request.side, order.request.price);
             if (shown == QueuePlace::unknown) break;  // the others lie as deep or deeper
-            order.queue.on_shown(options_.queue, shown, stamp);
+            order.queue.on_shown(options_.queue, scale, shown, stamp);
         }
     }
 }

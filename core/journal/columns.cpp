@@ -112,6 +112,10 @@ void OrderRows::news(const Frame& frame) noexcept {
     const std::size_t row = find(event.order_id);
     if (row == absent) return;
     const std::int64_t now = frame.header->time;
+    if ((frame.header->flags & order_never_left) != 0) {  // nobody has answered
+        columns_.cell<OrderEnd>(end, row) = OrderEnd::denied;
+        return;
+    }
     auto& first = columns_.cell<std::int64_t>(answer, row);
     if (first == never) first = now;
     OrderEnd how = OrderEnd::none;
@@ -131,6 +135,9 @@ void OrderRows::news(const Frame& frame) noexcept {
             break;
         case OrderNews::rejected:
             how = OrderEnd::rejected;
+            break;
+        case OrderNews::denied:
+            how = OrderEnd::denied;
             break;
         default:
             return;

@@ -99,7 +99,7 @@ class FrameColumns {
 };
 
 // How an order's news say that it ended; of several the greatest stands.
-enum class OrderEnd : std::uint8_t { none = 0, canceled = 1, expired = 2, rejected = 3 };
+enum class OrderEnd : std::uint8_t { none = 0, canceled, expired, rejected, denied };
 
 // A row for each order that was placed, in the order of the requests, and what the news of it say.
 // Fills are not in it. News of orders that were not placed (the venue's own) are passed over.

@@ -88,7 +88,8 @@ constexpr std::array order_event_fields{
     FIELD(OrderEventPayload, state, 'e', states),
     FIELD(OrderEventPayload, robot, 'u', nullptr),
     FIELD(OrderEventPayload, reserved, 'x', nullptr),
-    FIELD(OrderEventPayload, cause, 'u', nullptr)};
+    FIELD(OrderEventPayload, cause, 'u', nullptr),
+    FieldSpec{"more", 'k', 0, sizeof(OrderEventPayload), nullptr}};
 constexpr std::array fill_fields{FIELD(FillPayload, order_id, 'u', nullptr),
                                  FIELD(FillPayload, venue_id, 'u', nullptr),
                                  FIELD(FillPayload, trade_id, 'u', nullptr),

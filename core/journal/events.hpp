@@ -205,7 +205,7 @@ struct OrderRequestPayload {  // followed by a MessagePack map of further facts,
 };
 static_assert(sizeof(OrderRequestPayload) == 80);
 
-struct OrderEventPayload {
+struct OrderEventPayload {  // followed by a MessagePack map, {"reason": ..}, where it is a refusal
     std::uint64_t order_id;
     std::uint64_t venue_id;
     std::int64_t ts_event;
@@ -250,6 +250,12 @@ struct InputPayload {  // "I took these frames of that journal next"
     std::uint32_t reserved;
 };
 static_assert(sizeof(InputPayload) == 48);
+// Flag of an order_event frame on a run's tape: the robot's own checks refused it, nobody was
+// asked.
+inline constexpr std::uint16_t order_never_left = 1;
+// Flag of an order_request frame on a run's tape: it left behind all else of its callback, which
+// frees the money for it.
+inline constexpr std::uint16_t request_leaves_last = 1;
 // Flag of an input frame on a robot's tape: these frames came next. Without it: all that was taken.
 inline constexpr std::uint16_t input_in_order = 1;
 

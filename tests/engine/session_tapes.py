@@ -193,11 +193,17 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.requests: list[tuple[int, int, dict[str, Any]]] = []  # answers before it, instrument
         self.news: list[tuple[int, str, int, dict[str, Any]]] = []
+        self.denied: set[int] = set()  # by the robot's own checks
+        self.last: set[int] = set()  # of the requests: left behind all else of their callback
         with JournalReader(path) as reader:
             for record in reader:
                 row = (record.time, record.type, record.stream - 1, record.data)
                 if record.type == "order_request":
+                    if record.flags:
+                        self.last.add(len(self.requests))
                     self.requests.append((len(self.news), record.stream - 1, record.data))
+                elif record.type == "order_event" and record.data["news"] == "denied":
+                    self.denied.add(record.data["order_id"])
                 elif record.type in ("order_event", "fill"):
                     self.news.append(row)
                 elif record.type == "transfer":
@@ -213,14 +219,16 @@ class Journal:
             ordinal: number for number, begin, end in robot.sent for ordinal in range(begin, end)
         }
         for ordinal, (answers, index, data) in enumerate(self.requests):
-            if data["kind"] == "place" and data["order_id"] not in robot.known:
-                continue  # refused by the robot's own checks
+            if data["order_id"] in self.denied:
+                continue
             asked = (index, as_asked(data))
-            if ordinal in owner:
-                by_frame[owner[ordinal]].append(asked)
-            else:
-                by_answer[answers - 1].append(asked)
-        return by_frame, by_answer
+            which = by_frame[owner[ordinal]] if ordinal in owner else by_answer[answers - 1]
+            which.append((ordinal in self.last, asked))
+        return tuple(
+            {key: [asked for _, asked in sorted(found, key=lambda each: each[0])]
+             for key, found in each.items()}
+            for each in (by_frame, by_answer)
+        )  # fmt: skip
 
 
 def as_asked(data: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from reference.facts import RATE, Facts, half_even
@@ -37,6 +38,14 @@ class SlowAccount(Margin):
         self.liquidation_fees: Counter[int] = Counter()
         self.insurance: Counter[int] = Counter()
         self.interest: Counter[int] = Counter()
+
+    def copy(self) -> SlowAccount:
+        """To try something on; orders hold back there what they do here."""
+        made = SlowAccount(self.facts, self.leverage, self.hedge, self.isolated)
+        made.balances, made.marks = Counter(self.balances), dict(self.marks)
+        made.held = {key: replace(held) for key, held in self.held.items()}
+        made.working, made.may_borrow = self.working, self.may_borrow
+        return made
 
     # --- what changes it ---
 

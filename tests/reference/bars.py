@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from reference.market import Bar, Market
 from reference.matching import Matching
-from reference.orders import Order
+from reference.orders import FUNDS, Order
 
 EARLY_PART = 10  # a tenth of the bar
 
@@ -28,6 +28,47 @@ class Bars(Matching):
     bar_volume_share: int  # 1e-6
     ambiguous_bars = ambiguous_fills = 0
     _room: int | None = None  # of the bar in hand; None: it is not known
+    _rooms: dict[int, int | None]  # what is left of each instrument's last bar
+    periods: dict[int, int]
+
+    # --- money that other orders free ---
+
+    def bar_pays(self, o: Order, time: int, price: int) -> bool:
+        """Its money is there. If not it is canceled; while what it counts on waits, too, it stays
+        with what this bar offers it."""
+        reckoned, o.reckoned, o.offer = o.reckoned, 0, None
+        code = 0
+        if self.check_funds:
+            self.mark_all()
+            code = self.account.refuses(
+                o.index, o.position_side, o.side, price, o.left, o.reduce_only
+            )
+        if code == FUNDS and o.on_credit and not self.funds_on_credit(o, price):
+            o.offer = time, price
+        elif code:
+            self.close(o, time, code)
+            return False
+        else:
+            o.on_credit = False
+        o.reckoned = reckoned
+        return o.offer is None
+
+    def take_offers(self, now: int) -> None:
+        """Something may have been sold."""
+        waiting = [o for o in self.orders if o.offer]
+        for o in sorted(waiting, key=lambda o: o.venue_id):
+            assert o.offer
+            market, offer, bar = self.markets[o.index], o.offer, self.markets[o.index].bar
+            assert bar
+            if 2 * bar.ts_close - bar.ts_open <= now:
+                continue  # gone before the money came
+            before, market.bar_price = market.bar_price, offer[1]
+            room, self._room = self._room, self._rooms[o.index]
+            self.bar_take(o, *offer)
+            self._rooms[o.index], self._room = self._room, room
+            market.bar_price = before
+            if bar.ts_close - bar.ts_open == self.periods.get(o.index):
+                self.walk_margin(o.index, bar, now)
 
     # --- one price ---
 
@@ -47,19 +88,16 @@ class Bars(Matching):
 
     def bar_take(self, o: Order, time: int, price: int) -> None:
         """Only a market order that may wait carries its rest to the next bar."""
+        if o.rests:  # it rests once its money is there, as if it had since it came
+            if self.bar_pays(o, time, o.price):
+                arrival = o.arrival
+                self.rest(o, time)
+                o.arrival = arrival
+            return
         whole = o.tif != "FOK" or self.bar_room(o, o.left) >= o.left
         if acceptable(o, price) and whole:
-            reckoned, o.reckoned = o.reckoned, 0
-            code = 0
-            if self.check_funds:
-                self.mark_all()
-                code = self.account.refuses(
-                    o.index, o.position_side, o.side, price, o.left, o.reduce_only
-                )
-            if code:
-                self.close(o, time, code)
+            if not self.bar_pays(o, time, price):
                 return
-            o.reckoned = reckoned
             self.bar_fill(o, time, price, "taker")
         if o.works and not (o.type == "market" and o.tif in ("GTC", "GTD")):
             self.close(o, time)
@@ -175,9 +213,14 @@ class Bars(Matching):
         self._room = share if market.bars_say_volume else None
         market.bar_price = bar.open  # nothing later is known
         self.bar_at_price(index, bar.ts_open, bar.open, at_open=True)
+        self._rooms[index] = self._room
+        self.take_offers(now)
+        self._room = self._rooms[index]
         self.bar_inside(index, bar, now)
         market.bar_price = None
         self.walk_margin(index, bar, now)
         self.walk_loans(index, bar, now)
         self.bar_at_price(index, now, bar.close, at_open=False)
+        self._rooms[index] = self._room
+        self.take_offers(now)
         self.sweep(index, now)

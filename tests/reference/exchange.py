@@ -53,6 +53,7 @@ class Exchange(Clock):
         self.orders: list[Order] = []
         self.events: list[dict[str, Any]] = []
         self.periods: dict[int, int] = {}
+        self._rooms = {}
         self.books: dict[int, Orders] = {}  # where the venue's orders are known one by one
         self.start_clock(begin)
 

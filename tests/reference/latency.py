@@ -77,9 +77,9 @@ class Way:
             return None
         return self.arrivals[0][0]
 
-    def hear(self, happened: int, now: int, cap: int | None) -> int:
+    def hear(self, happened: int, now: int, since: int) -> int:
         time = happened + self.delay.at(happened, 2) + self.burst(now)
-        self.floor = max(self.floor, time if cap is None else min(time, cap))
+        self.floor = max(self.floor, time, since)
         return self.floor
 
     def know(self, happened: int) -> None:

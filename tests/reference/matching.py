@@ -45,8 +45,12 @@ class Matching(Requests):
             o.reckoned = 0
             if code := self.speaks_against(o):
                 self.close(o, now, code)
-            else:
-                self.take(o, now)
+                continue
+            o.on_credit, o.offer, o.place = False, None, "new"
+            self.take(o, now)
+            if o.works:  # it came when bars were all there was
+                o.reckoned = o.price
+                self.rest(o, now)
 
     # --- triggers ---
 

@@ -40,6 +40,9 @@ class Order:
     queue: Place | None = None
     queue_rank: int = 0  # by order: theirs of lower rank stand before it
     crossed: bool = False  # with bars: it would have taken when it arrived
+    # With bars: it waits for what other orders will free, and the last bar offered it this.
+    on_credit: bool = False
+    offer: tuple[int, int] | None = None  # time, price
 
     @property
     def rises(self) -> bool:

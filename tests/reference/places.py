@@ -41,34 +41,36 @@ class Place:
 
     model: QueueModel
     exact: float | None
+    lot: int = 1  # units
+    coins: float = 1.0  # of a unit
+    ahead: int | None = field(init=False)  # in whole lots: a begun one stands before us
     shown: int = field(init=False)
     traded: int = 0  # at our price since the level was last seen
 
     def __post_init__(self) -> None:
+        self.ahead = None if self.exact is None else int(self.exact)
         self.shown = int(self.exact or 0)
-
-    @property
-    def ahead(self) -> int | None:
-        """In whole units: a begun one stands before us."""
-        return None if self.exact is None else math.ceil(self.exact)
 
     def trade(self, size: int, left: int) -> int:
         """A print of `size`, of which `left` is not used up. Returns what is left for us."""
-        assert self.exact is not None
-        before = min(self.ahead or 0, left)
-        self.exact = 0.0 if before == self.ahead else self.exact - before
+        assert self.exact is not None and self.ahead is not None
+        before = min(self.ahead, left)
+        self.ahead -= before
+        self.exact = max(self.exact - before, 0.0) if self.ahead else 0.0
         self.traded += size
         return left - before
 
     def show(self, shown: int) -> None:
         """The level shows so much now."""
         gone = self.shown - shown - self.traded
-        if self.exact is None:
-            self.exact = float(shown)
+        if self.exact is None or self.ahead is None:
+            self.exact, self.ahead = float(shown), shown
         elif gone > 0 and self.model.name != "conservative":
             back = max(self.shown - self.exact, 0.0)
-            share = self.model.share_behind(self.exact, back)
+            share = self.model.share_behind(self.exact * self.coins, back * self.coins)
             # More canceled behind us than stood there was before us after all.
             self.exact -= (1 - share) * gone + max(share * gone - back, 0.0)
-        self.exact = min(max(self.exact, 0.0), float(shown))
+            self.exact = max(self.exact, 0.0)
+            self.ahead = math.ceil(self.exact / self.lot - 1e-9) * self.lot
+        self.exact, self.ahead = min(self.exact, float(shown)), min(self.ahead, shown)
         self.shown, self.traded = shown, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reference.account import SlowAccount, Working
@@ -11,6 +11,7 @@ from reference.facts import Facts
 from reference.market import Market
 from reference.orders import (
     DUPLICATE,
+    FUNDS,
     INVALID,
     MODE,
     REDUCE_ONLY,
@@ -58,10 +59,12 @@ class Requests(ByOrder):
         orders = [o for o in self.of(index, "resting") if o.side == side]
         return sorted(orders, key=lambda o: (-o.price if side == "buy" else o.price, o.rank))
 
-    def working(self) -> Iterator[Working]:
+    def working(self, but: Sequence[Order] = ()) -> Iterator[Working]:
         """What orders hold back. Reduce-only ones of contracts need no money."""
         for o in self.orders:
-            if o.reckoned and not (o.reduce_only and not self.facts[o.index].is_spot):
+            if not o.reckoned or any(o is each for each in but):
+                continue
+            if not o.reduce_only or self.facts[o.index].is_spot:
                 yield Working(o.index, o.position_side, o.side, o.reckoned, o.left)
 
     def reducible(self, o: Order) -> int:
@@ -103,7 +106,11 @@ class Requests(ByOrder):
         o = Order(index, **r)
         if o.trigger and o.trigger_by == "none":
             o.trigger_by = "last"
-        if code := self.admit(o, now):
+        code = self.admit(o, now)
+        if code == FUNDS and self.markets[index].has_bars_only:
+            code = self.funds_on_credit(o, self.worst(o))
+            o.on_credit = not code
+        if code:
             self.refuse(now, index, "rejected", code, r)
             return
         market = self.markets[index]
@@ -148,10 +155,7 @@ class Requests(ByOrder):
         market = self.markets[o.index]
         if o.post_only and market.crosses(o.side, o.price):
             return WOULD_CROSS
-        worst = o.price
-        if o.type == "market":
-            steps = market.offers(o.side, o.left, None, beyond=True)
-            worst = steps[-1][0] if steps else market.reference
+        worst = self.worst(o)
         own = [p.price for p in self.resting(o.index, "sell" if o.side == "buy" else "buy")]
         if own and worst:
             # A limit at our own price would stand against it; a market order that only just
@@ -164,11 +168,44 @@ class Requests(ByOrder):
         self.mark_all()
         return self.account.refuses(o.index, o.position_side, o.side, worst, o.left, o.reduce_only)
 
+    def worst(self, o: Order) -> int:
+        """The price that it may come to; 0: none is known."""
+        if o.type != "market":
+            return o.price
+        market = self.markets[o.index]
+        steps = market.offers(o.side, o.left, None, beyond=True)
+        return steps[-1][0] if steps else market.reference
+
+    def funds_on_credit(self, o: Order, price: int) -> int:
+        """What arrives with bars alone meets the market at the next open. What waits there to give
+        something back counts as done: the error number of an order that even then has no money."""
+        after, done = self.account.copy(), []
+        for index, market in enumerate(self.markets):
+            waiting = sorted(self.of(index, "waiting"), key=lambda p: p.rank)
+            resting = [p for side in ("buy", "sell") for p in self.resting(index, side)]
+            for p in [*waiting, *(p for p in resting if p.crossed)]:
+                held = after.at(index, p.position_side).qty
+                is_spot = self.facts[index].is_spot
+                gives = p.side == "sell" if is_spot else held * (1 if p.side == "sell" else -1) > 0
+                if p is o or p.on_credit or not gives or not market.has_bars_only:
+                    continue
+                only = not is_spot and (p.reduce_only or not p.reckoned)
+                size = min(p.left, abs(held)) if only else p.left
+                at = market.reference
+                fee = self.facts[index].fee("taker", at, size)
+                after.fill(index, p.side, at, size, fee=fee, position_side=p.position_side)
+                done.append(p)
+        if not done:
+            return FUNDS
+        after.working = lambda: self.working(done)
+        return after.refuses(o.index, o.position_side, o.side, price, o.left, o.reduce_only)
+
     def activate(self, o: Order, now: int) -> None:
         market = self.markets[o.index]
         if market.is_silent or market.has_bars_only:
             if o.rests:
                 o.crossed = market.crosses(o.side, o.price)
+            if o.rests and not o.on_credit:
                 self.rest(o, now)
             else:
                 self.wait(o)
@@ -187,7 +224,11 @@ class Requests(ByOrder):
         self._ranks += 1
         o.rank = self._ranks
         shown = self.markets[o.index].displayed(o.side, o.price)
-        o.queue = Place(self.queue, None if shown is None else float(shown))
+        facts = self.facts[o.index]
+        o.queue = Place(
+            self.queue, None if shown is None else float(shown), max(facts.lot, 1),
+            1 / 10**facts.size_decimals,
+        )  # fmt: skip
         if o.index in self.books:
             o.queue_rank = self.our_rank(o.index)
 

@@ -157,17 +157,17 @@ class Loop:
             self.holes += 1
             forget(exchange.markets[index])
             exchange.periods.pop(index, None)
-        # What happened inside it is known at its end, however long the way back.
+        # What it tells is not known before its end, however early in it that was.
         said = exchange.bar(opened, frame.time, *prices, index=index)
-        self.answer(said, opened, cap=frame.time)
+        self.answer(said, opened, since=frame.time)
         if detail is not None:
             exchange.periods.pop(index, None)
 
-    def answer(self, said: list[dict[str, Any]], base: int, cap: int | None = None) -> None:
+    def answer(self, said: list[dict[str, Any]], base: int, since: int = 0) -> None:
         """On each way in order; a quicker venue's answer overtakes a slower one's."""
         for event in said:
             way = self.way_of(self.place_of(event))
-            heard = way.hear(max(base, event["ts_event"]), self.now, cap)
+            heard = way.hear(max(base, event["ts_event"]), self.now, since)
             self.answers.append(News(heard, event))
         self.answers.sort(key=lambda news: news.heard)  # stable
 

@@ -39,6 +39,7 @@ _INPUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 SEED_SPAN = 1 << 32
 ENDING = "ending"
 IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hpp
+NEVER_LEFT = 1  # flag of an order_event frame: order_never_left there
 REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
 
 
@@ -160,6 +161,8 @@ def lives_of(journal: Path) -> list[Life]:
                         life.live.halted_after = record["after"]
                         life.live.halted_at = [record["after"], *record.get("others", ())]
                         life.reached = max(life.reached, record["after"])
+                case EventType.ORDER_EVENT.id if frame.flags & NEVER_LEFT:
+                    pass  # no gateway said it
                 case _:
                     life.news += 1
     if lives:

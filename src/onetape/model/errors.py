@@ -608,6 +608,25 @@ def _leaves(kind: type[OnetapeError]) -> list[type[OnetapeError]]:
 BY_CODE: dict[int, type[OnetapeError]] = {kind.code: kind for kind in _leaves(OnetapeError)}
 BY_NAME: dict[str, type[OnetapeError]] = {kind.name: kind for kind in BY_CODE.values()}
 
+
+def code_name(code: int) -> str:
+    """An error number's name; of one that has none, its digits."""
+    kind = BY_CODE.get(code)
+    return kind.name if kind is not None else str(code)
+
+
+def refusals_by_name(counted: dict[str, dict[int, int]]) -> dict[str, dict[str, int]]:
+    """Counts of refused orders by state and error number, by name instead, the most first."""
+    return {
+        state: {
+            code_name(code): count
+            for code, count in sorted(codes.items(), key=lambda each: (-each[1], each[0]))
+        }
+        for state, codes in counted.items()
+        if codes
+    }
+
+
 __all__ = [
     "BY_CODE",
     "BY_NAME",
@@ -677,4 +696,6 @@ __all__ = [
     "VenueRejected",
     "VenueUnavailable",
     "check",
+    "code_name",
+    "refusals_by_name",
 ]

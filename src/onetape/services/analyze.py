@@ -31,6 +31,7 @@ from onetape.services.robot_state import state_of
 from onetape.store.analysis import ParquetTables, Sink, SqlTables
 from onetape.store.analysis_rows import OWN, Rows
 from onetape.store.database import Database
+from onetape.store.run import silent_state
 from onetape.store.secrets import read_secret
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -128,7 +129,7 @@ def _url(db: str) -> str:
 
 def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) -> dict[str, Any]:
     counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
-    plan = read_plan(run)[0] if (run / "run.toml").is_file() else None
+    plan, facts = read_plan(run) if (run / "run.toml").is_file() else (None, {})
     lives = lives_of(run / "journal") if plan and plan.live else []
     is_over = plan is not None and (not lives or lives[-1].has_ended)
     for number, each in enumerate(plan.inputs if plan else ()):
@@ -137,7 +138,8 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
             first, last = lives[0].position + 1, max(x.taken or x.reached for x in lives)
         if last:
             _tape(run.name, f"input{number}", Path(each.path), first, last, sink, counts, progress)
-    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress, ended=is_over)
+    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress,
+          silent=silent_state(facts) if is_over else "")  # fmt: skip
     reason = "it was not asked for"
     counts["states"] = None
     if states:
@@ -153,9 +155,10 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
 
 def _tape(
     run: str, name: str, path: Path, first: int, last: int, sink: Sink, counts: dict[str, Any],
-    progress: Progress | None, *, ended: bool = False,
+    progress: Progress | None, *, silent: str = "",
 ) -> None:  # fmt: skip
-    """last: 0: all of it. ended: nothing will be added to it."""
+    """last: 0: all of it. silent: nothing will be added to it, and this is the state of orders that
+    it has no news of."""
     if not is_tape(path):
         raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back")
     with JournalReader(path) as reader:
@@ -170,8 +173,8 @@ def _tape(
                 _write(run, rows, sink, counts)
                 if progress is not None:
                     progress(counts["events"], None)
-        if ended:
-            rows.ended()
+        if silent:
+            rows.ended(silent)
         _write(run, rows, sink, counts)
 
 

@@ -72,6 +72,7 @@ def assumptions_of(
             )
         else:
             lines += queue_lines(session, symbol, kinds)
+    lines += _batch_lines(session)
     counters = sim.counters()
     if counters["fills_beyond_touch"]:
         lines.append(
@@ -115,6 +116,30 @@ def assumptions_of(
     lines += liquidation_lines(session)
     lines += _unfunded_lines(session, inventory)
     lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
+    return lines
+
+
+def _batch_lines(session: Session) -> list[Assumption]:
+    lines = []
+    if fills_from_bars(session):
+        lines.append(
+            Assumption(
+                "what fills between a bar's open and its close counts as filled at the close, and "
+                "is told the way back later",
+                -1,
+                key="bars told",
+            )
+        )
+    if session.plan.hedge or len(session.host.instruments) > 1:
+        lines.append(
+            Assumption(
+                "of what one callback orders, sales and closing orders are judged first: the money "
+                "that they free at the price of then counts for the others, which are judged "
+                "again where they fill",
+                None,
+                key="batch",
+            )
+        )
     return lines
 
 

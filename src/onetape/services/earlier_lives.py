@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from onetape.model.enums import EventType, OrderNews, RequestKind
+from onetape.model.errors import refusals_by_name
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -25,13 +26,19 @@ def add_earlier_lives(result: RunResult, journal: Path) -> None:
     with JournalReader(journal) as reader:
         requests = reader.columns("order_request", names=("kind",))
     with JournalReader(journal) as reader:
-        news = reader.columns("order_event", names=("news",))
+        news = reader.columns("order_event", names=("news", "code"))
     with JournalReader(journal) as reader:
         result.fills = len(reader.columns("fill", names=("time",))["time"])
     result.actions = len(requests["kind"])
     result.orders = int(np.count_nonzero(requests["kind"] == RequestKind.PLACE.id))
-    result.denied = int(np.count_nonzero(news["news"] == OrderNews.DENIED.id))
-    result.rejected = int(np.count_nonzero(news["news"] == OrderNews.REJECTED.id))
+    found = {}
+    for kind in (OrderNews.DENIED, OrderNews.REJECTED, OrderNews.CANCELED):
+        codes, counts = np.unique(news["code"][news["news"] == kind.id], return_counts=True)
+        found[str(kind)] = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    result.denied = sum(found[str(OrderNews.DENIED)].values())
+    result.rejected = sum(found[str(OrderNews.REJECTED)].values())
+    found[str(OrderNews.CANCELED)].pop(0, None)  # as it was asked
+    result.refusals = refusals_by_name(found)
     earlier = _equity(journal, 1)
     if earlier:
         result.pnl = result.final_equity - earlier[0][1]

@@ -28,7 +28,7 @@ _FILL = (
     "liquidity", "position_side",
 )  # fmt: skip
 _LIMIT, _MAKER = 1, 1
-_ENDS = ("", "canceled", "expired", "rejected")  # OrderEnd of core/journal/columns.hpp
+_ENDS = ("", "canceled", "expired", "rejected", "denied")  # OrderEnd of core/journal/columns.hpp
 assert NO_NEWS == NEVER
 
 
@@ -74,14 +74,11 @@ def fill_columns(run: RunColumns, instruments: Sequence[Instrument], realized: A
 
 
 def order_columns(
-    run: RunColumns, instruments: Sequence[Instrument], fills: Fills, *, denied: int
+    run: RunColumns, instruments: Sequence[Instrument], fills: Fills
 ) -> tuple[Orders, Ints]:
     """All placed orders, and for each when it last took its place at the exchange (ns, the
     exchange's clock; NEVER where it did not). Takes the order rows of `run`, which are gone then:
     as they become what the report wants, both would need memory.
-
-    denied: how many never left. The tape has no news of them, nor of orders that were still under
-    way when the run ended: these are the last ones.
     """
     rows = run.orders.columns
     ids = rows["id"]
@@ -112,7 +109,7 @@ def order_columns(
         trigger=trigger,
         qty=qty,
         filled=filled,
-        state=_states(rows.pop("end"), filled, full, answer, denied),
+        state=_states(rows.pop("end"), filled, full),
         ts_request=rows.pop("asked"),
         ts_answer=answer,
         ts_fill=first_fill,
@@ -186,12 +183,10 @@ def _earlier(one: Ints, other: Ints) -> Ints:
     return one
 
 
-def _states(end: Any, filled: Any, full: Any, answer: Ints, denied: int) -> NDArray[np.int8]:
+def _states(end: Any, filled: Any, full: Any) -> NDArray[np.int8]:
     number = {name: index for index, name in enumerate(ORDER_STATES)}
     codes = np.array([number[name or "working"] for name in _ENDS], dtype=np.int8)
     state: NDArray[np.int8] = codes[end]
     state[filled > 0] = number["partly filled"]
     state[full] = number["filled"]
-    silent = np.flatnonzero(answer == NEVER)
-    state[silent[:denied]] = number["denied"]
     return state

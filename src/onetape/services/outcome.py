@@ -12,6 +12,7 @@ from onetape.data.quality.conflation import Conflation
 from onetape.engine.plan import toml_value
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
+from onetape.model.errors import refusals_by_name
 from onetape.services.assumptions import ambiguous_bars
 from onetape.services.depth_lines import depth_facts
 from onetape.services.venue_lines import fee_changes
@@ -56,6 +57,7 @@ class RunResult:
     why_no_orders: str | None = None
     assumptions: list[Assumption] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    refusals: dict[str, dict[str, int]] = field(default_factory=dict)  # state -> error -> orders
     stats: dict[str, Any] = field(default_factory=dict)
     stress: list[StressLine] = field(default_factory=list)
     lookahead: dict[str, Any] | None = None
@@ -113,6 +115,7 @@ class RunResult:
             denied=counters["denied"],
             rejected=counters["rejected"],
             failures=[str(each) for each in host.failures],
+            refusals=refusals_by_name(sim.refusals()),
             ambiguous_bars=counters["ambiguous_bars"],
             ambiguous_fills=counters["ambiguous_fills"],
             detail={name: counters[f"detail_{name}"] for name in ("events", "holes", "incomplete")}
@@ -152,6 +155,7 @@ class RunResult:
             "actions": self.actions,
             "denied": self.denied,
             "rejected": self.rejected,
+            "refusals": self.refusals,
             "ambiguous_bars": self.ambiguous_bars,
             "ambiguous_fills": self.ambiguous_fills,
             "report": str(self.report) if self.report else None,

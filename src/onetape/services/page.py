@@ -105,8 +105,7 @@ def report_data(
     run = read_run(folder / "journal")
     fills = fill_columns(run, instruments, session.sim.fill_profits())
     markets = _markets(session, ts, prices, positions, fills)
-    denied = session.sim.counters()["denied"]
-    orders, since = order_columns(run, instruments, fills, denied=denied)
+    orders, since = order_columns(run, instruments, fills)
     resting = resting_columns(run, orders, since)
     if with_market and len(ts) and len(fills.ts):
         note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
@@ -139,6 +138,7 @@ def report_data(
         markets=markets,
         fills=fills,
         why_no_orders=result.why_no_orders or "",
+        refusals=result.refusals,
         failures=list(result.failures),
         venues=[each.line() for each in result.venues],
         orders=orders,

@@ -18,7 +18,9 @@ from onetape.store.private import private_folder
 
 __all__ = ["ParquetTables", "Sink", "SqlTables"]
 
-VERSION: Final = 1
+VERSION: Final = 2
+# Columns that a version added to tables of the one before it.
+ADDED: Final = {2: (("orders", "reason"), ("fills", "fee_currency"))}
 META: Final = "analysis_tables"
 # Each view selects from tables, or from views that stand before it; {names} are as in the database.
 VIEWS: Final = {
@@ -99,6 +101,7 @@ class SqlTables:
         if meta.lower() not in there:
             database.create_table(meta, {"name": "key", "version": "integer"}, ("name",))
         ours = dict(database.run(f"SELECT name, version FROM {meta}"))  # noqa: S608
+        self._add_columns(ours)
         wanted = [self.name(table) for table in (*TABLES, *VIEWS)]
         if foreign := [n for n in wanted if n.lower() in there and n not in ours]:
             raise BadInput(
@@ -125,6 +128,19 @@ class SqlTables:
             if names[view].lower() not in there:
                 database.run(f"CREATE VIEW {names[view]} AS {query.format(**names)}")
                 database.insert(meta, ("name", "version"), [(names[view], VERSION)])
+
+    def _add_columns(self, ours: dict[str, int]) -> None:
+        """Brings our tables of earlier versions to this one; rows of theirs have NULL there."""
+        meta = self.name(META)
+        for version, columns in ADDED.items():
+            old = [name for name, found in ours.items() if found == version - 1]
+            for table, column in columns:
+                if self.name(table) in old:
+                    self.database.add_column(self.name(table), column, TABLES[table][column])
+            for name in set(old) & {self.name(each) for each in (*TABLES, *VIEWS)}:
+                update = f"UPDATE {meta} SET version = ? WHERE name = ?"  # noqa: S608
+                self.database.run(update, (version, name))
+                ours[name] = version
 
     def forget(self, run: str) -> None:
         """The rows of one run."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.store.frame_words import FrameWords
+from onetape.store.frames import named_currencies
 from onetape.tape.journal import JournalReader, Record
 
 __all__ = ["KEYS", "OWN", "TABLES", "Rows"]
@@ -39,13 +40,14 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "run": "key", "order_id": "integer", "ts_created": "integer", "ts_last": "integer",
         "symbol": "text", "side": "text", "type": "text", "price": "real", "qty": "real",
         "filled": "real", "average_price": "real", "state": "text", "code": "integer",
-        "tag": "text",
+        "reason": "text", "tag": "text",
     },
     "fills": {
         "run": "key", "seq": "integer", "ts": "integer", "ts_event": "integer",
         "order_id": "integer", "trade_id": "integer", "symbol": "text", "side": "text",
         "position_side": "text", "price": "real", "qty": "real", "fee": "real",
-        "liquidity": "text", "price_exact": "text", "qty_exact": "text", "fee_exact": "text",
+        "fee_currency": "text", "liquidity": "text", "price_exact": "text", "qty_exact": "text",
+        "fee_exact": "text",
     },
     "signals": {
         "run": "key", "signal": "integer", "seq": "integer", "ts": "integer", "cause": "integer",
@@ -84,7 +86,8 @@ class Rows:
 
     def __init__(self, run: str, tape: str, reader: JournalReader) -> None:
         self._run, self._tape = run, tape
-        self._words = FrameWords(reader)
+        self._words, self._reader = FrameWords(reader), reader
+        self._currencies: dict[int, str] = {}  # by their number in fills
         self._orders: dict[int, _Order] = {}
         self.made: dict[str, list[list[Any]]] = {
             table: [] for table in ("events", "decisions", "fills", "signals", "targets", "links")
@@ -96,11 +99,11 @@ class Rows:
         """How many there were."""
         return len(self._orders)
 
-    def ended(self) -> None:
-        """No record will follow: an order of which nothing was heard never left."""
+    def ended(self, silent: str) -> None:
+        """No record will follow: `silent` is the state of an order that none was about."""
         for order_id, order in self._orders.items():
-            if order.row["state"] == "SUBMITTED":
-                order.row["state"] = "DENIED"
+            if order.row["state"] == "SUBMITTED" and silent != "SUBMITTED":
+                order.row["state"] = silent
                 self._note(order_id)
 
     def take(self, record: Record) -> None:
@@ -122,6 +125,8 @@ class Rows:
                 self._told(record, body)
             case "fill":
                 self._filled(record, symbol, body)
+            case "params":
+                self._currencies |= named_currencies(record.data)
             case "signal":
                 self.made["signals"].append([
                     self._run, _signed(body["id"]), record.sequence, record.time, body["after"][0],
@@ -156,7 +161,7 @@ class Rows:
             "ts_last": record.time, "symbol": symbol, "side": body["side"], "type": body["type"],
             "price": price, "qty": _number(body["size"]), "filled": 0.0, "average_price": None,
             "state": "DENIED" if body["flags"] & _DENIED else "SUBMITTED", "code": 0,
-            "tag": body["tag"],
+            "reason": None, "tag": body["tag"],
         })  # fmt: skip
         self._note(order_id)
 
@@ -168,7 +173,10 @@ class Rows:
             order.row["state"] = str(state).upper()
         if body["news"] == "updated":
             order.row["price"], order.row["qty"] = _number(body["price"]), _number(body["size"])
-        order.row["code"], order.row["ts_last"] = body["code"], record.time
+        order.row["ts_last"] = record.time
+        if body["code"]:
+            order.row["code"] = body["code"]
+            order.row["reason"] = (record.data.get("more") or {}).get("reason")
         self._note(order_id)
 
     def _filled(self, record: Record, symbol: str, body: dict[str, Any]) -> None:
@@ -177,7 +185,8 @@ class Rows:
         self.made["fills"].append([
             self._run, record.sequence, record.time, body["ts_event"], order_id,
             _signed(body["trade_id"]), symbol, body["side"], body["position_side"], price, size,
-            _number(body["fee"]), body["liquidity"], body["price"], body["size"], body["fee"],
+            _number(body["fee"]), self._fee_currency(record), body["liquidity"], body["price"],
+            body["size"], body["fee"],
         ])  # fmt: skip
         order = self._orders.get(order_id)
         if order is None or price is None or size is None:
@@ -191,6 +200,12 @@ class Rows:
             whole = row["qty"] is not None and row["filled"] >= row["qty"] * (1 - 1e-12)
             row["state"] = "FILLED" if whole else "PARTIALLY_FILLED"
         self._note(order_id)
+
+    def _fee_currency(self, record: Record) -> str:
+        number = record.data["fee_currency"]
+        if number:
+            return self._currencies.get(number, "")
+        return str(self._reader.instruments.get(record.stream, {}).get("settle", ""))
 
     def _note(self, order_id: int) -> None:
         self.changed[order_id] = list(self._orders[order_id].row.values())

@@ -158,6 +158,9 @@ class Database:
         ]
         self.run(f"CREATE TABLE {table} ({', '.join(shown)}, PRIMARY KEY ({', '.join(key)}))")
 
+    def add_column(self, table: str, name: str, kind: str) -> None:
+        self.run(f"ALTER TABLE {table} ADD COLUMN {name} {_TYPES[self.kind][kind]}")
+
     def tables(self) -> set[str]:
         """All tables and views that names without a schema mean, in small letters."""
         where = {

@@ -83,7 +83,53 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
             columns[field.name] = money_floats(low, high) * (1.0 if field.kind == "m" else _MONEY)
             continue
         columns[field.name] = _column(field, columns_of[field.name], price_scale, size_scale)
-    return pl.DataFrame(columns)
+    if "fee_currency" in columns:
+        columns["fee_currency"] = _fee_currencies(path, instruments, streams, columns_of)
+    if kind == "order_event":
+        columns["reason"] = _reasons(path, kind, columns_of)
+    return pl.DataFrame(columns, schema_overrides={"reason": pl.String})
+
+
+def _fee_currencies(path: Path, instruments: Any, streams: Any, columns_of: Any) -> list[str]:
+    """By name: 0 is what the instrument settles in, the others are numbers of the gateway's."""
+    names = fee_currency_names(path)
+    settles = {stream: str(facts.get("settle", "")) for stream, facts in instruments.items()}
+    return [
+        names.get(number, "") if number else settles.get(stream, "")
+        for number, stream in zip(
+            columns_of["fee_currency"].tolist(), streams.tolist(), strict=True
+        )
+    ]
+
+
+def fee_currency_names(path: Path) -> dict[int, str]:
+    """What the numbers of `fee_currency` mean on a tape of a gateway or of a live run."""
+    found: dict[int, str] = {}
+    with JournalReader(path) as reader:
+        for frame in reader.frames(types=["params"]):
+            found |= named_currencies(reader.schemas.of(frame.type).decode(frame.payload))
+    return found
+
+
+def named_currencies(params: dict[str, Any]) -> dict[int, str]:
+    """Of one `params` record: a gateway's says one at a time, that of a robot's life all."""
+    if isinstance(params.get("currencies"), dict):
+        return {number: name for name, number in params["currencies"].items()}
+    return {params["currency"]: params["name"]} if {"currency", "name"} <= params.keys() else {}
+
+
+def _reasons(path: Path, kind: str, columns_of: Any) -> list[str | None]:
+    """The words that stand behind a frame."""
+    words: dict[int, str] = {}
+    if columns_of.get("code", np.zeros(0)).any():
+        with JournalReader(path) as reader:
+            for frame in reader.frames(types=[kind]):
+                schema = reader.schemas.of(frame.type)
+                if len(frame.payload) > schema.payload_bytes:
+                    more = schema.decode(frame.payload).get(schema.more or "", {})
+                    if "reason" in more:
+                        words[frame.sequence] = more["reason"]
+    return [words.get(sequence) for sequence in columns_of["sequence"].tolist()]
 
 
 def _column(field: Any, values: Any, price_scale: Any, size_scale: Any) -> Any:

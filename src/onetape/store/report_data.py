@@ -193,6 +193,7 @@ class ReportData:
     markets: Sequence[Market] = ()
     fills: Fills = field(default_factory=Fills)
     why_no_orders: str = ""
+    refusals: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # state -> error
     failures: Sequence[str] = ()  # what the strategy raised, the first few
     orders: Orders = field(default_factory=Orders)
     resting: Resting = field(default_factory=Resting)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from onetape.model.errors import BY_NAME
 from onetape.model.time import MS, SECOND
 from onetape.store import order_flow, statistics
 from onetape.store.activity import PeriodRow
@@ -168,7 +169,15 @@ def orders_value(data: ReportData) -> dict[str, Any] | None:
     orders = data.orders
     if not len(orders.id):
         return None
-    value: dict[str, Any] = {"outcomes": order_flow.outcomes(orders)}
+    value: dict[str, Any] = {
+        "outcomes": order_flow.outcomes(orders),
+        "refusals": [
+            {"state": state, "code": BY_NAME[name].code if name in BY_NAME else None,
+             "error": name, "orders": count}
+            for state, codes in data.refusals.items()
+            for name, count in codes.items()
+        ],
+    }  # fmt: skip
     for name, times in (
         ("order_to_answer", order_flow.answer_times(orders)),
         ("order_to_first_fill", order_flow.fill_times(orders)),

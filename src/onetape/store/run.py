@@ -16,7 +16,7 @@ from onetape.tape.journal import JournalReader
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Run", "open_run"]
+__all__ = ["Run", "open_run", "silent_state"]
 
 
 class Run:
@@ -50,8 +50,9 @@ class Run:
 
     @cached_property
     def fills(self) -> pl.DataFrame:
-        """One row a fill: time, symbol, side, price, qty, fee, liquidity, order; `forced` says why
-        the venue made the order itself (liquidation, loan, adl, settlement), empty for others."""
+        """One row a fill: time, symbol, side, price, qty, fee and its currency, liquidity, order;
+        `forced` says why the venue made the order itself (liquidation, loan, adl, settlement),
+        empty for others."""
         _require_polars()
         import polars as pl
 
@@ -61,20 +62,22 @@ class Run:
                 schema={
                     "time": pl.Datetime("ns", "UTC"), "symbol": pl.String, "side": pl.String,
                     "position_side": pl.String, "price": pl.Float64, "qty": pl.Float64,
-                    "fee": pl.Float64, "liquidity": pl.String, "order": pl.UInt64,
+                    "fee": pl.Float64, "fee_currency": pl.String, "liquidity": pl.String,
+                    "order": pl.UInt64,
                     "trade_id": pl.UInt64, "ts_event": pl.Int64, "forced": pl.String,
                 }
             )  # fmt: skip
         return frame.select(
             "time", "symbol", "side", "position_side", "price",
-            pl.col("size").alias("qty"), "fee", "liquidity",
+            pl.col("size").alias("qty"), "fee", "fee_currency", "liquidity",
             pl.col("order_id").alias("order"), "trade_id", "ts_event",
             pl.Series("forced", [forced_tag(order) for order in frame["order_id"]], pl.String),
         )  # fmt: skip
 
     @cached_property
     def orders(self) -> pl.DataFrame:
-        """One row an order: what was asked for, and how it ended."""
+        """One row an order: what was asked for, and how it ended or stands; of a refusal `code`
+        and `reason`. SUBMITTED: nothing had been heard of it when the run ended."""
         _require_polars()
         import polars as pl
 
@@ -84,7 +87,7 @@ class Run:
             "side": pl.String, "type": pl.String, "price": pl.Float64, "qty": pl.Float64,
             "trigger": pl.Float64, "kind": pl.String, "tif": pl.String, "tag": pl.String,
             "filled": pl.Float64, "average_price": pl.Float64, "state": pl.String,
-            "code": pl.UInt16,
+            "code": pl.UInt16, "reason": pl.String,
         }  # fmt: skip
         if requests.is_empty():
             return pl.DataFrame(schema=columns)
@@ -109,20 +112,25 @@ class Run:
         )
         if news.is_empty():
             table = table.with_columns(
-                pl.lit(None, pl.String).alias("state"), pl.lit(None, pl.UInt16).alias("code")
+                pl.lit(None, columns[name]).alias(name) for name in ("state", "code", "reason")
             )
         else:
             # A cancel that came too late says nothing about the order's own state.
             state = pl.col("state").filter(pl.col("state") != "")
+            is_refusal = pl.col("code") != 0
             last = news.group_by("order_id", maintain_order=True).agg(
-                state.last(), pl.col("code").max()
+                state.last(),
+                pl.col("code").filter(is_refusal).last().fill_null(0),
+                pl.col("reason").filter(is_refusal).last(),
             )
             table = table.join(last.rename({"order_id": "order"}), on="order", how="left")
         return table.with_columns(
             pl.when(pl.col("filled") >= pl.col("qty") * (1 - 1e-12))
             .then(pl.lit("FILLED"))
             .when(pl.col("state").is_null() & (pl.col("filled") == 0))
-            .then(pl.lit("DENIED"))
+            .then(pl.lit(silent_state(self.facts)))
+            .when((pl.col("filled") > 0) & ~pl.col("state").is_in(_CLOSED).fill_null(value=False))
+            .then(pl.lit("PARTIALLY_FILLED"))
             .otherwise(pl.col("state"))
             .alias("state")
         )
@@ -178,9 +186,17 @@ class Run:
         return JournalReader(self.path / "journal")
 
 
+_CLOSED = ("CANCELED", "EXPIRED", "REJECTED", "DENIED")
 _OWN = frozenset(
     {"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"}
 )
+
+
+def silent_state(facts: dict[str, Any]) -> str:
+    """Of an order that the journal of a run has no news of (facts: its run.toml): it was under
+    way at the end. But runs of earlier releases wrote none of those that were denied."""
+    result = facts.get("result", {})
+    return "DENIED" if result.get("denied") and "refusals" not in result else "SUBMITTED"
 
 
 def _require_polars() -> None:

@@ -126,6 +126,10 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     yield "events", f"{text('events', '{:,}')} in {text('seconds', '{:.3f}')} s"
     yield "events per second", text("events_per_second", "{:,.0f}")
     yield "orders / fills", f"{text('orders', '{:,}')} / {text('fills', '{:,}')}"
+    refusals = summary.get("refusals")
+    for state, codes in refusals.items() if isinstance(refusals, dict) else ():
+        named = ", ".join(f"{name} {count:,}" for name, count in codes.items())
+        yield escape(state), escape(f"{sum(codes.values()):,}: {named}")
     yield "profit, net", _profit(text("pnl"))
     yield "fees / funding", f"{text('fees')} / {text('funding')}"
     yield "final equity", text("final_equity")

@@ -60,8 +60,8 @@ class OrderRows(NamedTuple):
     Columns of one length by name: `id` (ascending), `stream`, `side` and `type` as on the tape,
     `price size trigger` (integers; size as last amended), `asked answer done placed` (ns: the
     request, the first news, the end or trigger, the exchange's own stamp of when it last took its
-    place; NEVER where that did not come), `end` (0 none, 1 canceled, 2 expired, 3 rejected) and
-    `tag`, an index into `tags`. Fills are events of their own.
+    place; NEVER where that did not come), `end` (0 none, 1 canceled, 2 expired, 3 rejected, 4
+    denied) and `tag`, an index into `tags`. Fills are events of their own.
     """
 
     columns: dict[str, NDArray[Any]]

@@ -141,6 +141,10 @@
     for (const [name, value] of Object.entries(run.orders.outcomes)) {
       if (value) pair($("#outcomes"), name, `${number(value, 0)}   ${part(value / all, 1)}`);
     }
+    if (run.orders.refusals.length) list($("#refusals"), [
+      {name: "Refused", left: true, text: (r) => r.state}, {name: "Error", left: true, text: (r) => r.code === null ? r.error : `${r.code} ${r.error}`},
+      {name: "Orders", text: (r) => number(r.orders, 0)},
+    ], run.orders.refusals, 10);
     const NAMES = {
       order_to_answer: ["Order to first answer", "On the robot's clock; the assumed latency, both ways, is in it."],
       order_to_first_fill: ["Order to first fill", "On the robot's clock; resting time is in it."],

@@ -1,0 +1,75 @@
+"""When a robot hears of what happened inside a bar: never before it could be known, and never
+before the way back is over."""
+
+from __future__ import annotations
+
+import pytest
+from tapes import BTC, START, Market, at_ns, play
+
+from onetape import Strategy
+
+FIVE = 300
+
+
+class Listens(Strategy):
+    def on_start(self):
+        self.bars_seen = []
+        self.news = []
+        self.subscribe(BTC, bars="5m@venue")
+
+    def on_bar(self, bar):
+        self.bars_seen.append((self.now, self.position(BTC).qty))
+        if len(self.bars_seen) == 1:
+            self.ask()
+
+    def on_fill(self, fill):
+        self.news.append((self.now, fill.ts_event, fill.price))
+
+
+class Limit(Listens):
+    def ask(self):
+        self.buy(BTC, 1, 99.5)
+
+
+class AtMarket(Listens):
+    def ask(self):
+        self.buy(BTC, 1)
+
+
+class Late(Listens):  # where it arrives only the close is left to meet
+    def ask(self):
+        self.set_timer("late", at=self.now + 200 * 10**9)
+
+    def on_timer(self, name):
+        self.buy(BTC, 1)
+
+
+def tape(path):
+    market = Market(path)
+    for number in range(1, 6):
+        market.bar(FIVE * number, "5m", (100, 101, 99, 100))
+    return market.done()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "latency", "happened", "heard"),
+    [
+        # Between open and close nobody knows when: at its close, and the way back later.
+        (Limit, (10, 20), 2 * FIVE, 2 * FIVE + 20),
+        (Limit, (0, 0.001), 2 * FIVE, 2 * FIVE + 0.001),
+        (Limit, (0, 0), 2 * FIVE, 2 * FIVE),
+        # At the open the moment is known; what it was is not before the bar's end.
+        (AtMarket, (10, 20), FIVE + 10, 2 * FIVE),
+        (AtMarket, (10, 400), FIVE + 10, FIVE + 10 + 400),
+        (Late, (10, 20), 2 * FIVE, 2 * FIVE + 20),
+    ],
+)
+def test_a_fill_inside_a_bar_is_heard_of_after_it_and_after_the_way_back(
+    tmp_path, strategy, latency, happened, heard
+):
+    played = play(strategy, tape(tmp_path / "t"), latency=latency)
+    ((now, at, _),) = played.robot.news
+    assert (now, at) == (at_ns(heard), at_ns(happened))
+    held = [qty for time, qty in played.robot.bars_seen if time < now]
+    assert held and set(held) == {0}  # no bar was shown with what was not known yet
+    assert now > START
