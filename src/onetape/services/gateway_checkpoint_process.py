@@ -67,8 +67,8 @@ def make(
 class CheckpointProcess:
     """Of one gateway: `look` starts one when enough has been written since the last.
 
-    at: the frame of the checkpoint that the gateway has started from, 0: none. refused: why one that
-    is there was not used."""
+    at: the frame of the checkpoint that the gateway has started from, 0: none. refused: why the one
+    that is there was not used."""
 
     def __init__(
         self,

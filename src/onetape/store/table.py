@@ -129,7 +129,7 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     refusals = summary.get("refusals")
     for state, codes in refusals.items() if isinstance(refusals, dict) else ():
         named = ", ".join(f"{name} {count:,}" for name, count in codes.items())
-        yield escape(state), escape(f"{sum(codes.values()):,}: {named}")
+        yield _text_of(state), _text_of(f"{sum(codes.values()):,}: {named}")
     yield "profit, net", _profit(text("pnl"))
     yield "fees / funding", f"{text('fees')} / {text('funding')}"
     yield "final equity", text("final_equity")
