@@ -1,7 +1,7 @@
 """A gateway that was killed is ready again, however long its tape has become.
 
 The tape of a day is written as a gateway writes it, without sockets: orders placed, answered and
-filled or expired, money booked, quotes between. Then a gateway starts on it at a simulated exchange:
+filled or expired, money booked, quotes between. Then a gateway starts on it at a simulated venue:
 once from the tape's beginning, once from the checkpoint that is made beside it, once on an empty
 home, which is what nobody can be faster than here.
 
