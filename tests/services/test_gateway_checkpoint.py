@@ -160,7 +160,9 @@ def long_tape() -> Iterator[Reading]:
     world = World(8)
     world.run(400)
     world.life.end()
-    yield Reading(world)
+    reading = Reading(world)
+    reading.forget()
+    yield reading
 
 
 def test_what_only_the_journal_knows_is_not_pruned(long_tape):
