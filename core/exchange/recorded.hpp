@@ -234,6 +234,8 @@ class RecordedExchange {
     // Once, before `begin`; the run starts at `now`.
     void set_rules(const VenueRules& rules) noexcept;
     void begin(std::int64_t now) noexcept;
+    // Money that comes from outside, negative: that goes; what it leaves below zero is a loan.
+    void deposit(std::uint32_t currency, Money amount) noexcept;
     // What happens by the clock: when it is next due, and all that is due then.
     [[nodiscard]] std::int64_t next_event() const noexcept { return next_event_; }
     void run_events(std::int64_t now) noexcept;
