@@ -334,9 +334,10 @@ def test_a_position_that_agrees_at_the_second_look_is_no_difference(rounds):
 @pytest.mark.parametrize("accepted", [False, True])
 def test_an_order_that_nobody_knows_is_waited_for_and_then_said(rounds, accepted):
     order = rounds.place(accepted=accepted)
-    if not accepted:
+    if accepted:
+        rounds.now += SECOND  # older than the round
+    else:
         rounds.lose()
-    rounds.now += SECOND
     rounds.reconciler.start(rounds.now, "start")
     until = rounds.now + 60 * SECOND
     asked = []
@@ -357,8 +358,8 @@ def test_an_order_whose_fills_are_missing_is_a_difference(rounds, is_newer):
     ended = rounds.row(order, OrderState.CANCELED, filled=6)
     rounds.rows[Purpose.QUERY] = (ended,)
     rounds.hear(ended)
-    rounds.now += 0 if is_newer else SECOND
-    rounds.reconciler.start(rounds.now, "start")
+    rounds.now += SECOND
+    rounds.reconciler.start(order.created if is_newer else rounds.now, "start")
     asked = rounds.play()
     assert asked.count(Purpose.POSITIONS) == 10
     (found,) = rounds.reconciler.differences
