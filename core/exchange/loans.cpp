@@ -36,6 +36,7 @@ void RecordedExchange::note_loans() noexcept {
     }
 }
 
+// What a withdrawal leaves below zero is a loan.
 void RecordedExchange::deposit(std::uint32_t currency, Money amount) noexcept {
     account_->deposit(currency, amount);
     if (rules_.loans.call > 0) note_loans();
