@@ -291,6 +291,12 @@ void onetape::bind_exchange_recorded(nb::module_& m) {
             "begin", [](PyRecorded& self, std::int64_t now) { self.exchange_.begin(now); },
             nb::arg("now"))
         .def(
+            "deposit",
+            [](PyRecorded& self, std::uint32_t currency, const nb::object& amount) {
+                self.exchange_.deposit(currency, money_from_python(amount));
+            },
+            nb::arg("currency"), nb::arg("amount"))
+        .def(
             "run_events",
             [](PyRecorded& self, std::int64_t now) {
                 while (self.exchange_.next_event() <= now)

@@ -90,7 +90,7 @@ void Simulation::map_stream(std::uint32_t source, std::uint32_t stream, std::int
 }
 
 void Simulation::deposit(std::uint32_t currency, Money amount) {
-    exchange_account_.deposit(currency, amount);
+    exchange_.deposit(currency, amount);
     robot_account_.deposit(currency, amount);
 }
 

@@ -27,12 +27,19 @@ std::int64_t round_up(std::int64_t size, std::int64_t step) {
 
 }  // namespace
 
-// After each fill: which spot instruments are watched, because something is owed beside them.
+// After each fill and each deposit: which spot instruments are watched, because something is owed
+// beside them.
 void RecordedExchange::note_loans() noexcept {
     for (std::uint32_t i = 0; i < markets_.size(); ++i) {
         if (markets_[i].spec.kind != ContractKind::spot || markets_[i].view == nullptr) continue;
         markets_[i].lent = is_owing(account_->settle(i));
     }
+}
+
+// What a withdrawal leaves below zero is a loan.
+void RecordedExchange::deposit(std::uint32_t currency, Money amount) noexcept {
+    account_->deposit(currency, amount);
+    if (rules_.loans.call > 0) note_loans();
 }
 
 // Also when all was repaid, until that has been said.

@@ -227,13 +227,13 @@ class RecordedExchange {
             return QueuePlace::unknown;
         return orders_[slot].queue.ahead;
     }
-
     // Bars of another period are looked at from now on.
     void forget_bar_period(std::uint32_t index) noexcept { markets_[index].bar_period = 0; }
 
     // Once, before `begin`; the run starts at `now`.
     void set_rules(const VenueRules& rules) noexcept;
     void begin(std::int64_t now) noexcept;
+    void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
     // What happens by the clock: when it is next due, and all that is due then.
     [[nodiscard]] std::int64_t next_event() const noexcept { return next_event_; }
     void run_events(std::int64_t now) noexcept;
@@ -256,7 +256,6 @@ class RecordedExchange {
     [[nodiscard]] bool working(std::uint32_t index) const noexcept {
         return index < markets_.size() && markets_[index].working != 0;
     }
-
     // True when a contract is held, or something is owed beside a spot instrument: `watch` then
     // asks after each event, once the hooks below are through, whether it is still covered.
     [[nodiscard]] bool held(std::uint32_t index) const noexcept {

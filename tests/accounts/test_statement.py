@@ -15,6 +15,7 @@ from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
 
 MINUTE = 60 * SECOND
+RESET = ["correction", "reset", "OwnersStopped", "critical"]
 
 
 def kinds(effects: list) -> list[str]:
@@ -177,9 +178,16 @@ def test_a_rounding_beside_a_reset_counts_once_and_leaves_nothing_unexplained():
     world.fill(-5000, at=5, slot=1)
     world.fill(-1, at=6, slot=1)
     effects = world.told(4999.01, at=10)
-    assert kinds(effects) == ["correction", "reset", "OwnersStopped", "critical"]
+    assert kinds(effects) == RESET
     assert world.rows == [4999.01, 4999.01, 0, 0]
     assert world.open == 0
+
+
+@pytest.mark.parametrize(("paid", "said"), [(5001, ["correction"]), (5002, RESET)])
+def test_what_rounding_gives_back_backs_the_pool(paid, said):
+    world = allocated(slack=U, credit=0)
+    world.fill(-paid, at=5, slot=MAIN)
+    assert kinds(world.told(10_001 - paid, at=10)) == said
 
 
 def test_many_corrections_in_a_row_are_an_alert():

@@ -10,8 +10,10 @@ from dataclasses import replace
 
 import pytest
 
+from reference.clock import Rules
 from reference.duel import difference, explained, play_all
 from reference.facts import ONE, Facts
+from reference.loans import Levels
 from reference.worlds import World, make
 
 LONG = os.environ.get("ONETAPE_LONG") == "1"
@@ -72,6 +74,28 @@ def test_the_worlds_meet_every_rule() -> None:
         if not missing:
             break
     assert sorted(map(str, missing)) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ("mbo", 30, 0, "cancel", 3, "buy", 999, 14, True, False, False),
+        ("quote", 30, 0, 100, 101, 5, 5),
+        ("trade", 30, 0, 100, 1, "buy"),
+        ("bar", 30, 0, 20, 100, 100, 100, 100, 1000),
+        ("mark", 30, 0, 100),
+        ("funding", 30, 0, 0),
+    ],
+)
+@pytest.mark.parametrize("coins", [0, 3])
+def test_money_taken_out_beyond_what_is_there_is_a_loan_from_the_next_event_on(event, coins):
+    """Nothing was filled since: the levels are looked at all the same."""
+    rules = Rules(borrow={1: 0}, loans=Levels(1_600_000, 1_350_000, 10**10))
+    steps = [("trade", 10, 0, 100, 1, "buy"), ("deposit", 20, 1, -300 * ONE), event]
+    deposits = {1: 50 * ONE, 2: coins * ONE}
+    said = play_all(World([Facts(kind="spot")], [], rules, deposits=deposits, steps=steps))
+    assert said[0] is None
+    assert [e["called"] for e in said[1] if e["event"] == "loan"] == [True, False]
 
 
 def test_a_difference_is_cut_down_and_printed() -> None:

@@ -50,7 +50,7 @@ def test_it_is_on_the_journal_unknown_and_not_sent(manager):
     assert isinstance(intent, IntentOut)
     assert (intent.kind, intent.price, intent.size) == (RequestKind.PLACE, 600_000, 10)
     assert words(manager) == [OrderNews.LOST]
-    assert HealthOut("order", "id-1", "unknown", "warning") in manager.outs
+    assert HealthOut("order", "id-1", "unknown") in manager.outs
     assert order.lost_at == NOW
     assert manager.unknown == [order]
     assert order.worst_left == 10

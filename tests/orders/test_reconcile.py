@@ -331,9 +331,13 @@ def test_a_position_that_agrees_at_the_second_look_is_no_difference(rounds):
 # --- what else is a difference --------------------------------------------------------------------
 
 
-def test_an_order_that_nobody_knows_is_waited_for_and_then_said(rounds):
-    order = rounds.place(accepted=False)
-    rounds.lose()
+@pytest.mark.parametrize("accepted", [False, True])
+def test_an_order_that_nobody_knows_is_waited_for_and_then_said(rounds, accepted):
+    order = rounds.place(accepted=accepted)
+    if accepted:
+        rounds.now += SECOND  # older than the round
+    else:
+        rounds.lose()
     rounds.reconciler.start(rounds.now, "start")
     until = rounds.now + 60 * SECOND
     asked = []
@@ -347,13 +351,15 @@ def test_an_order_that_nobody_knows_is_waited_for_and_then_said(rounds):
     assert [d.what for d in rounds.reconciler.differences] == [f"order {order.client_id}"]
 
 
-def test_an_order_whose_fills_are_missing_is_a_difference(rounds):
+@pytest.mark.parametrize("is_newer", [False, True])
+def test_an_order_whose_fills_are_missing_is_a_difference(rounds, is_newer):
+    """is_newer: than the round, so that it is not among what the lists must have."""
     order = rounds.place()
     ended = rounds.row(order, OrderState.CANCELED, filled=6)
     rounds.rows[Purpose.QUERY] = (ended,)
     rounds.hear(ended)
     rounds.now += SECOND
-    rounds.reconciler.start(rounds.now, "start")
+    rounds.reconciler.start(order.created if is_newer else rounds.now, "start")
     asked = rounds.play()
     assert asked.count(Purpose.POSITIONS) == 10
     (found,) = rounds.reconciler.differences

@@ -122,7 +122,7 @@ def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
     before = (fast.clock(now), slow.clock(now))
     core = fast.core
     if name == "deposit":
-        core.account.deposit(*cells)
+        core.deposit(*cells)
         slow.account.balances[cells[0]] += cells[1]
         return before
     if name == "finish":

@@ -11,7 +11,9 @@ import pytest
 
 from onetape.model.errors import VenueRejected
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import StreamTold
 from onetape.services.gateway_account import AccountFeed
+from onetape.services.gateway_rejects import Rejects
 from onetape.store.redaction import Redactor
 
 
@@ -40,7 +42,7 @@ class Stream:
     def told(self, message: bytes) -> list[Any]:
         self.is_live = self.is_live or message == b"live"
         self.broken = "a gap" if message == b"gap" else ""
-        return [message]
+        return [StreamTold(message.decode())]
 
 
 async def follow(
@@ -70,8 +72,9 @@ async def follow(
         venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r"
     )
     feed = AccountFeed(
-        line, hear=lambda told: [say(each.decode()) for each in told], came=lambda: say("came"),
+        line, hear=lambda told: [say(each.what) for each in told], came=lambda: say("came"),
         went=lambda: say("went"), watch=SimpleNamespace(account=lambda message: None),
+        rejects=Rejects("simulated", lambda out: None),
     )  # fmt: skip
     task = asyncio.ensure_future(feed.follow())
     try:

@@ -22,6 +22,7 @@ from onetape.services.supervisor_law import (
     Do,
     Law,
     State,
+    Step,
 )
 
 VENUE, GATEWAY, ROBOT = "venue:x", "gateway:main", "robot:mm"
@@ -417,6 +418,15 @@ def test_what_is_held_waits_and_says_why():
     assert made.lives["robot:late"].reason == "its account is paused"
     made.lives["robot:late"].held = ""
     assert (Do.START, "robot:late") in made.step(1)
+
+
+def test_nothing_starts_on_a_full_disk_until_there_is_room():
+    made = law()
+    made.lacks_room = "waits for room on the disk"
+    assert made.step(0) == []
+    assert {life.reason for life in made.lives.values()} == {"waits for room on the disk"}
+    made.lacks_room = ""
+    assert Step(Do.START, VENUE) in made.step(1)
 
 
 def test_what_waits_for_what_was_stopped_is_settled():

@@ -18,6 +18,7 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
@@ -32,7 +33,11 @@ NOW = 1_795_000_000 * SECOND
 AT = NOW // MS
 SYMBOL = "binance:BTC/USDT:USDT"
 KEY = OrderKey(SYMBOL, "id-1")
-STOP: dict[str, Any] = {"trigger_int": 610_000, "trigger_by": TriggerBy.LAST}
+STOP: dict[str, Any] = {
+    "trigger_int": 610_000,
+    "trigger_by": TriggerBy.LAST,
+    "trigger_kind": TriggerKind.STOP,
+}
 MARKET: dict[str, Any] = {"type": OrderType.MARKET, "price_int": 0}
 
 
@@ -92,19 +97,16 @@ def test_an_order_in_the_venue_s_words(protocol, more, sent):
     assert call.subject == OrderKey(SYMBOL, "id-1", apart)
 
 
+@pytest.mark.parametrize("reference", [600_000, 620_000, 0])  # below it, above it, none is known
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 @pytest.mark.parametrize(
-    ("side", "reference", "kind"),
-    [
-        (Side.BUY, 600_000, "STOP"),
-        (Side.BUY, 620_000, "TAKE_PROFIT"),
-        (Side.BUY, 0, "STOP"),  # no price is known
-        (Side.SELL, 600_000, "TAKE_PROFIT"),
-        (Side.SELL, 620_000, "STOP"),
-        (Side.SELL, 0, "STOP"),
-    ],
+    ("kind", "word"), [(TriggerKind.STOP, "STOP"), (TriggerKind.TAKE_PROFIT, "TAKE_PROFIT")]
 )
-def test_whether_a_trigger_is_a_stop_goes_by_the_present_price(protocol, side, reference, kind):
-    assert terms(place(protocol, reference=reference, side=side, **STOP))["type"] == kind
+def test_a_trigger_is_of_the_kind_it_says_wherever_the_price_is(
+    protocol, reference, side, kind, word
+):
+    more = STOP | {"trigger_kind": kind, "side": side}
+    assert terms(place(protocol, reference=reference, **more))["type"] == word
 
 
 def test_each_request_has_a_window_in_which_it_is_taken(protocol):

@@ -15,6 +15,7 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
@@ -25,6 +26,7 @@ __all__ = ["venue"]  # a fixture
 KEY = OrderKey(SYMBOL, "Tx")
 STOP: dict[str, Any] = {
     "type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000, "trigger_by": TriggerBy.LAST,
+    "trigger_kind": TriggerKind.STOP,
 }  # fmt: skip
 
 
@@ -50,20 +52,15 @@ def listed(venue, **more: Any) -> OrderTold:
 # --- requests -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("reference", [600_000, 620_000, 0])  # below it, above it, none is known
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 @pytest.mark.parametrize(
-    ("more", "reference", "kind"),
-    [
-        ({}, 600_000, "stop-loss"),
-        ({}, 620_000, "take-profit"),
-        ({}, 0, "stop-loss"),  # no price is known
-        ({"side": Side.SELL}, 600_000, "take-profit"),
-        ({"side": Side.SELL}, 620_000, "stop-loss"),
-        ({"side": Side.SELL}, 0, "stop-loss"),
-    ],
+    ("kind", "word"), [(TriggerKind.STOP, "stop-loss"), (TriggerKind.TAKE_PROFIT, "take-profit")]
 )
-def test_whether_a_trigger_is_a_stop_goes_by_the_present_price(venue, more, reference, kind):
-    call = venue.protocol.place("Tx", spec(**STOP, **more), NOW, reference=reference)
-    assert form(call)["ordertype"] == kind
+def test_a_trigger_is_of_the_kind_it_says_wherever_the_price_is(venue, reference, side, kind, word):
+    terms = STOP | {"trigger_kind": kind, "side": side}
+    call = venue.protocol.place("Tx", spec(**terms), NOW, reference=reference)
+    assert form(call)["ordertype"] == word
 
 
 @pytest.mark.parametrize(("by", "word"), [(TriggerBy.LAST, "last"), (TriggerBy.MARK, "index")])
