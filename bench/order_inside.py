@@ -45,6 +45,7 @@ from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal
+from onetape.services.gateway_rejects import Rejects
 from onetape.services.gateway_robots import Robots
 from onetape.services.kept_money import KeptMoney
 from onetape.services.live import LiveOptions, open_live
@@ -96,6 +97,7 @@ class Inside:
             self.manager.references,
             lambda out: None,
             DriftWatch("binance-usdm", lambda out: None),
+            Rejects("binance-usdm", lambda out: None),
         )
         options = GatewayOptions(
             kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
