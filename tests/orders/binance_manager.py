@@ -13,6 +13,7 @@ from onetape.model.enums import (
     RequestKind,
     Side,
     TriggerBy,
+    TriggerKind,
 )
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, Purpose
@@ -28,7 +29,9 @@ NOW = 1_795_000_000 * SECOND
 BTC = catalogue.find(SYMBOL)
 assert BTC is not None
 SIZE, PRICE = 10, 600_000
-STOP: dict[str, Any] = {"trigger_int": 610_000, "trigger_by": TriggerBy.LAST}
+STOP: dict[str, Any] = {
+    "trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP,
+}  # fmt: skip
 
 
 def binance_manager() -> OrderManager:
