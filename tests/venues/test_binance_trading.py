@@ -18,7 +18,9 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
+from onetape.model.errors import InvariantViolation
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Answer, Outcome
@@ -32,7 +34,9 @@ NOW = 1_795_000_000 * SECOND
 AT = NOW // MS
 SYMBOL = "binance:BTC/USDT:USDT"
 KEY = OrderKey(SYMBOL, "id-1")
-STOP: dict[str, Any] = {"trigger_int": 610_000, "trigger_by": TriggerBy.LAST}
+STOP: dict[str, Any] = {
+    "trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP,
+}  # fmt: skip
 MARKET: dict[str, Any] = {"type": OrderType.MARKET, "price_int": 0}
 
 
@@ -92,19 +96,28 @@ def test_an_order_in_the_venue_s_words(protocol, more, sent):
     assert call.subject == OrderKey(SYMBOL, "id-1", apart)
 
 
+@pytest.mark.parametrize("reference", [0, 600_000, 620_000])  # none, below and above the trigger
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 @pytest.mark.parametrize(
-    ("side", "reference", "kind"),
+    ("kind", "as_market", "word"),
     [
-        (Side.BUY, 600_000, "STOP"),
-        (Side.BUY, 620_000, "TAKE_PROFIT"),
-        (Side.BUY, 0, "STOP"),  # no price is known
-        (Side.SELL, 600_000, "TAKE_PROFIT"),
-        (Side.SELL, 620_000, "STOP"),
-        (Side.SELL, 0, "STOP"),
+        (TriggerKind.STOP, {}, "STOP"),
+        (TriggerKind.STOP, MARKET, "STOP_MARKET"),
+        (TriggerKind.TAKE_PROFIT, {}, "TAKE_PROFIT"),
+        (TriggerKind.TAKE_PROFIT, MARKET, "TAKE_PROFIT_MARKET"),
     ],
 )
-def test_whether_a_trigger_is_a_stop_goes_by_the_present_price(protocol, side, reference, kind):
-    assert terms(place(protocol, reference=reference, side=side, **STOP))["type"] == kind
+def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(
+    protocol, kind, as_market, word, side, reference
+):
+    more = {**STOP, **as_market, "trigger_kind": kind, "side": side}
+    sent = terms(place(protocol, reference=reference, **more))
+    assert (sent["type"], sent["side"]) == (word, side.upper())
+
+
+def test_a_trigger_without_a_kind_is_not_sent(protocol):
+    with pytest.raises(InvariantViolation, match="a trigger without its kind"):
+        place(protocol, reference=600_000, **STOP | {"trigger_kind": TriggerKind.NONE})
 
 
 def test_each_request_has_a_window_in_which_it_is_taken(protocol):

@@ -15,7 +15,9 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
+from onetape.model.errors import InvariantViolation
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import FillTold, ModeTold, OrderTold
@@ -25,7 +27,9 @@ __all__ = ["venue"]  # a fixture
 KEY = OrderKey(SYMBOL, "Tx")
 STOP: dict[str, Any] = {
     "type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000, "trigger_by": TriggerBy.LAST,
+    "trigger_kind": TriggerKind.STOP,
 }  # fmt: skip
+LIMIT: dict[str, Any] = {"type": OrderType.LIMIT, "price_int": 611_000}
 
 
 def read(venue, call, result, status: int = 200):
@@ -50,20 +54,29 @@ def listed(venue, **more: Any) -> OrderTold:
 # --- requests -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("reference", [0, 600_000, 620_000])  # none, below and above the trigger
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 @pytest.mark.parametrize(
-    ("more", "reference", "kind"),
+    ("kind", "as_limit", "word"),
     [
-        ({}, 600_000, "stop-loss"),
-        ({}, 620_000, "take-profit"),
-        ({}, 0, "stop-loss"),  # no price is known
-        ({"side": Side.SELL}, 600_000, "take-profit"),
-        ({"side": Side.SELL}, 620_000, "stop-loss"),
-        ({"side": Side.SELL}, 0, "stop-loss"),
+        (TriggerKind.STOP, {}, "stop-loss"),
+        (TriggerKind.STOP, LIMIT, "stop-loss-limit"),
+        (TriggerKind.TAKE_PROFIT, {}, "take-profit"),
+        (TriggerKind.TAKE_PROFIT, LIMIT, "take-profit-limit"),
     ],
 )
-def test_whether_a_trigger_is_a_stop_goes_by_the_present_price(venue, more, reference, kind):
-    call = venue.protocol.place("Tx", spec(**STOP, **more), NOW, reference=reference)
-    assert form(call)["ordertype"] == kind
+def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(
+    venue, kind, as_limit, word, side, reference
+):
+    made = spec(**{**STOP, **as_limit, "trigger_kind": kind, "side": side})
+    sent = form(venue.protocol.place("Tx", made, NOW, reference=reference))
+    assert (sent["ordertype"], sent["type"]) == (word, side.value)
+
+
+def test_a_trigger_without_a_kind_is_not_sent(venue):
+    made = spec(**STOP | {"trigger_kind": TriggerKind.NONE})
+    with pytest.raises(InvariantViolation, match="a trigger without its kind"):
+        venue.protocol.place("Tx", made, NOW, reference=600_000)
 
 
 @pytest.mark.parametrize(("by", "word"), [(TriggerBy.LAST, "last"), (TriggerBy.MARK, "index")])
