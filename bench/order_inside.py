@@ -106,7 +106,7 @@ class Inside:
         table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
         instruments = {SYMBOL: instrument}
         reductions = Reductions(
-            self.manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            self.manager, instruments, own=lambda *of: self.money.own(*of),
             slot_of=self.tape.slot_of, bounds={}, is_shared=True,
         )  # fmt: skip
         kept = KeptMoney(options, instruments, self.manager.references, self.protocol.slack)
