@@ -45,6 +45,7 @@ from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal
+from onetape.services.gateway_rejects import Rejects
 from onetape.services.gateway_robots import Robots
 from onetape.services.kept_money import KeptMoney
 from onetape.services.live import LiveOptions, open_live
@@ -96,6 +97,7 @@ class Inside:
             self.manager.references,
             lambda out: None,
             DriftWatch("binance-usdm", lambda out: None),
+            Rejects("binance-usdm", lambda out: None),
         )
         options = GatewayOptions(
             kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
@@ -104,7 +106,7 @@ class Inside:
         table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
         instruments = {SYMBOL: instrument}
         reductions = Reductions(
-            self.manager, instruments, own=lambda slot, symbol: self.money.own(slot, symbol),
+            self.manager, instruments, own=lambda *of: self.money.own(*of),
             slot_of=self.tape.slot_of, bounds={}, is_shared=True,
         )  # fmt: skip
         kept = KeptMoney(options, instruments, self.manager.references, self.protocol.slack)

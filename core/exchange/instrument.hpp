@@ -29,18 +29,18 @@ struct InstrumentSpec {
     // Value of `size` at `price` in the settle currency (spot and linear: quote; inverse: base).
     // size may be negative.
     [[nodiscard]] constexpr Money notional(std::int64_t price, std::int64_t size) const noexcept {
-        return notional_at<1>(price, size);
+        return notional_at(price, size, 1);
     }
     // The same at half of `doubled`: the mid of two prices may lie between two units.
     [[nodiscard]] constexpr Money notional_doubled(std::int64_t doubled,
                                                    std::int64_t size) const noexcept {
-        return notional_at<2>(doubled, size);
+        return notional_at(doubled, size, 2);
     }
 
  private:
-    template <int parts>
-    [[nodiscard]] constexpr Money notional_at(std::int64_t price,
-                                              std::int64_t size) const noexcept {
+    // At a price that is told in that many parts of a unit: known to the compiler.
+    [[nodiscard]] constexpr Money notional_at(std::int64_t price, std::int64_t size,
+                                              int parts) const noexcept {
         if (kind == ContractKind::inverse) {
             if (price == 0) return 0;
             // size * multiplier / price, scaled: size 1e-sd, multiplier 1e-md, price 1e-pd.
@@ -57,7 +57,7 @@ struct InstrumentSpec {
         }
         const int exponent = money_decimals - price_decimals - size_decimals - multiplier_decimals;
         const Int128 product = static_cast<Int128>(price) * size * multiplier;
-        if constexpr (parts == 1)
+        if (parts == 1)
             return exponent >= 0 ? product * pow10(exponent)
                                  : divide_half_even(product, pow10(-exponent));
         return exponent > 0 ? product * (pow10(exponent) / parts)

@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 from accounts.shared_account import BUY, SELL, A, Account, B, C
 from long_form import examples
 from onetape.accounts.reductions import AGAIN
-from onetape.model.enums import OrderType, PositionSide, TriggerBy
+from onetape.model.enums import OrderType, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.order import OWN_REDUCING, REDUCE_ONLY
 from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.outcome import Outcome
 
+STOP = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+REDUCING = REDUCE_ONLY | OWN_REDUCING  # of the flags, beside which the kind of a trigger stands
+
 
 def flags(found) -> int:
-    return found.spec.flags if not isinstance(found, Refusal) else -found.code
+    return -found.code if isinstance(found, Refusal) else found.spec.flags & REDUCING
 
 
 def test_what_only_its_sub_account_holds_goes_out_as_a_plain_order_with_a_mark():
@@ -78,7 +81,7 @@ def test_in_hedge_mode_none_closes_what_another_holds(leg, opens, closes):
     assert account.ask(A, closes, 2, position_side=leg).code == ReduceOnlyViolated.code
     assert account.ask(B, closes, 10, position_side=leg).spec.size_int == 10
     # A stop and a target for one position are usual.
-    stop = {"type": OrderType.MARKET, "trigger_int": 500_000, "trigger_by": TriggerBy.LAST}
+    stop = {"type": OrderType.MARKET, "trigger_int": 500_000, **STOP}
     assert account.ask(A, closes, 4, 0, position_side=leg, **stop).spec.size_int == 4
     refused = account.ask(A, closes, 5, 0, position_side=leg, **stop)
     assert refused.code == ReduceOnlyViolated.code
@@ -172,7 +175,7 @@ def test_what_a_venue_does_not_make_smaller_is_cancelled_and_asked_again():
 
 def test_stops_wait_for_the_venue_s_judgement_unless_only_the_sub_account_holds():
     account = Account()
-    terms = {"trigger_int": 590_000, "trigger_by": TriggerBy.LAST}
+    terms = {"trigger_int": 590_000, **STOP}
     early = account.reduce(A, SELL, 10, 0, **terms)  # before there is anything to reduce
     assert flags(early) == REDUCE_ONLY
     account.hold(A, 10)

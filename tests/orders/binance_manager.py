@@ -30,10 +30,8 @@ BTC = catalogue.find(SYMBOL)
 assert BTC is not None
 SIZE, PRICE = 10, 600_000
 STOP: dict[str, Any] = {
-    "trigger_int": 610_000,
-    "trigger_by": TriggerBy.LAST,
-    "trigger_kind": TriggerKind.STOP,
-}
+    "trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP,
+}  # fmt: skip
 
 
 def binance_manager() -> OrderManager:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
@@ -116,7 +116,7 @@ def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(
 def test_a_conditional_order_in_doubt_is_asked_for_where_these_are(manager):
     spec = OrderSpec(
         symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000, trigger_int=610_000,
-        trigger_by=TriggerBy.LAST,
+        trigger_by=TriggerBy.LAST, trigger_kind=TriggerKind.STOP,
     )  # fmt: skip
     place_in_doubt(manager, "id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
     assert "algoOrder" in asked(manager, NOW).target

@@ -48,6 +48,7 @@ def order(**changes: Any) -> OrderSpec:
 
 MARKET = {"type": OrderType.MARKET, "price_int": 0}
 STOP = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+WAITS = {"trigger_int": 600_005} | STOP
 TRAILING = {"trigger_kind": TriggerKind.TRAILING}
 
 
@@ -138,7 +139,7 @@ def test_each_rule_is_reached_by_orders_that_keep_the_others() -> None:
                 (199_995, 250_000, 539_995, 540_000, 630_000, 630_005, 600_003)
             ),
             "reduce_only": rng.random() < 0.2,
-            **rng.choice(({}, {}, {}, MARKET, STOP, {**STOP, "trigger_int": 600_003})),
+            **rng.choice(({}, {}, {}, MARKET, WAITS, {**WAITS, "trigger_int": 600_003})),
         }
         made = order(**changes)
         near = rng.choice((0, MARK, MARK))

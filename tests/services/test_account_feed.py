@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
 
 import picows
 import pytest
 
 from onetape.model.errors import VenueRejected
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import StreamTold
+from onetape.orders.told import StreamTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_rejects import Rejects
 from onetape.store.redaction import Redactor
@@ -39,7 +38,9 @@ class Stream:
     def __init__(self, url: str) -> None:
         self.url, self.is_live, self.broken = url, False, ""
 
-    def told(self, message: bytes) -> list[Any]:
+    def told(self, message: bytes) -> list[Told]:
+        if message == b"nonsense":
+            raise ValueError(message)
         self.is_live = self.is_live or message == b"live"
         self.broken = "a gap" if message == b"gap" else ""
         return [StreamTold(message.decode())]
@@ -74,7 +75,7 @@ async def follow(
     feed = AccountFeed(
         line, hear=lambda told: [say(each.what) for each in told], came=lambda: say("came"),
         went=lambda: say("went"), watch=SimpleNamespace(account=lambda message: None),
-        rejects=Rejects("simulated", lambda out: None),
+        rejects=Rejects("v", lambda out: say(out.kind)),
     )  # fmt: skip
     task = asyncio.ensure_future(feed.follow())
     try:
@@ -100,6 +101,11 @@ def test_the_end_of_a_stream_is_said_each_time_once():
 def test_one_that_has_missed_something_is_left_and_made_again():
     said = asyncio.run(follow([b"live", b"gap"], "went"))
     assert said == ["live", "gap", "came", "went"] or said == ["live", "came", "gap", "went"]
+
+
+def test_what_cannot_be_read_ends_the_connection_which_is_made_again():
+    said = asyncio.run(follow([b"live", b"nonsense"], "went went"))
+    assert said == ["live", "came", "malformed", "went", "live", "came", "went"]
 
 
 def test_one_that_never_was_live_never_went():

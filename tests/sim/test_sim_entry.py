@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.enums import (
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+    TriggerKind,
+)
 from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
@@ -231,7 +239,8 @@ def free(desk: Desk, side: Side = BUY) -> int:
 def test_a_stop_on_spot_holds_its_money_back_at_the_worst_price(spot):
     before = free(spot)
     size = before // 2
-    order = spot.place(BUY, size, trigger=spot.at(5), trigger_by=TriggerBy.LAST)
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    order = spot.place(BUY, size, trigger=spot.at(5), **terms)
     assert order.is_open
     assert order.reserved >= spot.at(5) * 105 // 100
     assert free(spot) < before - size

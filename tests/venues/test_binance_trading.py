@@ -20,6 +20,7 @@ from onetape.model.enums import (
     TriggerBy,
     TriggerKind,
 )
+from onetape.model.errors import InvariantViolation
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Answer, Outcome
@@ -34,10 +35,8 @@ AT = NOW // MS
 SYMBOL = "binance:BTC/USDT:USDT"
 KEY = OrderKey(SYMBOL, "id-1")
 STOP: dict[str, Any] = {
-    "trigger_int": 610_000,
-    "trigger_by": TriggerBy.LAST,
-    "trigger_kind": TriggerKind.STOP,
-}
+    "trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP,
+}  # fmt: skip
 MARKET: dict[str, Any] = {"type": OrderType.MARKET, "price_int": 0}
 
 
@@ -97,16 +96,28 @@ def test_an_order_in_the_venue_s_words(protocol, more, sent):
     assert call.subject == OrderKey(SYMBOL, "id-1", apart)
 
 
-@pytest.mark.parametrize("reference", [600_000, 620_000, 0])  # below it, above it, none is known
+@pytest.mark.parametrize("reference", [0, 600_000, 620_000])  # none, below and above the trigger
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 @pytest.mark.parametrize(
-    ("kind", "word"), [(TriggerKind.STOP, "STOP"), (TriggerKind.TAKE_PROFIT, "TAKE_PROFIT")]
+    ("kind", "as_market", "word"),
+    [
+        (TriggerKind.STOP, {}, "STOP"),
+        (TriggerKind.STOP, MARKET, "STOP_MARKET"),
+        (TriggerKind.TAKE_PROFIT, {}, "TAKE_PROFIT"),
+        (TriggerKind.TAKE_PROFIT, MARKET, "TAKE_PROFIT_MARKET"),
+    ],
 )
-def test_a_trigger_is_of_the_kind_it_says_wherever_the_price_is(
-    protocol, reference, side, kind, word
+def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(
+    protocol, kind, as_market, word, side, reference
 ):
-    more = STOP | {"trigger_kind": kind, "side": side}
-    assert terms(place(protocol, reference=reference, **more))["type"] == word
+    more = {**STOP, **as_market, "trigger_kind": kind, "side": side}
+    sent = terms(place(protocol, reference=reference, **more))
+    assert (sent["type"], sent["side"]) == (word, side.upper())
+
+
+def test_a_trigger_without_a_kind_is_not_sent(protocol):
+    with pytest.raises(InvariantViolation, match="a trigger without its kind"):
+        place(protocol, reference=600_000, **STOP | {"trigger_kind": TriggerKind.NONE})
 
 
 def test_each_request_has_a_window_in_which_it_is_taken(protocol):

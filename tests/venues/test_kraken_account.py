@@ -17,6 +17,7 @@ from onetape.model.enums import (
     TriggerBy,
     TriggerKind,
 )
+from onetape.model.errors import InvariantViolation
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import FillTold, ModeTold, OrderTold
@@ -28,6 +29,7 @@ STOP: dict[str, Any] = {
     "type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000, "trigger_by": TriggerBy.LAST,
     "trigger_kind": TriggerKind.STOP,
 }  # fmt: skip
+LIMIT: dict[str, Any] = {"type": OrderType.LIMIT, "price_int": 611_000}
 
 
 def read(venue, call, result, status: int = 200):
@@ -52,15 +54,29 @@ def listed(venue, **more: Any) -> OrderTold:
 # --- requests -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reference", [600_000, 620_000, 0])  # below it, above it, none is known
+@pytest.mark.parametrize("reference", [0, 600_000, 620_000])  # none, below and above the trigger
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 @pytest.mark.parametrize(
-    ("kind", "word"), [(TriggerKind.STOP, "stop-loss"), (TriggerKind.TAKE_PROFIT, "take-profit")]
+    ("kind", "as_limit", "word"),
+    [
+        (TriggerKind.STOP, {}, "stop-loss"),
+        (TriggerKind.STOP, LIMIT, "stop-loss-limit"),
+        (TriggerKind.TAKE_PROFIT, {}, "take-profit"),
+        (TriggerKind.TAKE_PROFIT, LIMIT, "take-profit-limit"),
+    ],
 )
-def test_a_trigger_is_of_the_kind_it_says_wherever_the_price_is(venue, reference, side, kind, word):
-    terms = STOP | {"trigger_kind": kind, "side": side}
-    call = venue.protocol.place("Tx", spec(**terms), NOW, reference=reference)
-    assert form(call)["ordertype"] == word
+def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(
+    venue, kind, as_limit, word, side, reference
+):
+    made = spec(**{**STOP, **as_limit, "trigger_kind": kind, "side": side})
+    sent = form(venue.protocol.place("Tx", made, NOW, reference=reference))
+    assert (sent["ordertype"], sent["type"]) == (word, side.value)
+
+
+def test_a_trigger_without_a_kind_is_not_sent(venue):
+    made = spec(**STOP | {"trigger_kind": TriggerKind.NONE})
+    with pytest.raises(InvariantViolation, match="a trigger without its kind"):
+        venue.protocol.place("Tx", made, NOW, reference=600_000)
 
 
 @pytest.mark.parametrize(("by", "word"), [(TriggerBy.LAST, "last"), (TriggerBy.MARK, "index")])
