@@ -15,15 +15,14 @@ class MarketMaker(Strategy):
     keep_within: int = 2  # a quote this many ticks off stays: its place in the queue is worth more
 
     def on_start(self):
-        self.mid = None
-        self.denied_until = 0
+        self.mid, self.denied_until = None, 0
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
         # An order is gone: there may be room again. A rejection waits for the market to move, and
         # what a gateway denies it denies again: the same order is not sent at once.
         if order.state == "DENIED":
-            self.pause()
+            self.denied_until = self.now + 1_000_000_000
         elif order.is_closed and order.state != "REJECTED" and (quote := self.quote(self.symbol)):
             self.on_quote(quote)
 
@@ -34,14 +33,11 @@ class MarketMaker(Strategy):
         ask_is_ours = quote.ask_size <= self.ours_at(quote.ask)
         if self.mid is None or not (bid_is_ours or ask_is_ours):
             self.mid, self.half = quote.mid / tick, (quote.ask - quote.bid) / tick / 2
-        elif not ask_is_ours:
-            self.mid = quote.ask / tick - self.half
-        elif not bid_is_ours:
-            self.mid = quote.bid / tick + self.half
+        elif bid_is_ours != ask_is_ours:
+            self.mid = quote.ask / tick - self.half if bid_is_ours else quote.bid / tick + self.half
         # Ticks are whole: a mid between two ticks goes away from the market.
-        bid, ask = floor(self.mid + 1e-6), ceil(self.mid - 1e-6)
-        self.work("buy", bid - self.shift, self.buy_by, self.buy_limit - held)
-        self.work("sell", ask + self.shift, self.sell_by, held - self.sell_limit)
+        self.work("buy", floor(self.mid + 1e-6) - self.shift, self.buy_by, self.buy_limit - held)
+        self.work("sell", ceil(self.mid - 1e-6) + self.shift, self.sell_by, held - self.sell_limit)
 
     def ours_at(self, price):  # the size of our own quotes there
         return sum(o.remaining for o in self.orders(self.symbol) if o.price == price) * (1 + 1e-6)
@@ -55,15 +51,9 @@ class MarketMaker(Strategy):
             moved = abs(round(order.price / tick) - ticks) > self.keep_within
             if moved or order.remaining > room + lot / 2:
                 self.cancel(order)
-        # One whose cancel is on its way may still fill: it counts until it is gone, so the limit
-        # holds in any burst of fills.
+        # One whose cancel is on its way may still fill: it counts until it is gone.
         size = min(size, room - sum(order.remaining for order in working))
         is_free = all(o.state == "PENDING_CANCEL" for o in working)
         if size >= lot * (1 - 1e-6) and is_free and self.now >= self.denied_until:
             send = self.buy if side == "buy" else self.sell
-            order = send(self.symbol, size, ticks * tick, post_only=True, tag="quote")
-            if order.state == "DENIED":
-                self.pause()
-
-    def pause(self):
-        self.denied_until = self.now + 1_000_000_000
+            self.on_order(send(self.symbol, size, ticks * tick, post_only=True, tag="quote"))

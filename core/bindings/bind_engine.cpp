@@ -409,8 +409,8 @@ void bind_engine(nb::module_& m) {
             "equity_text", [](PySimulation& s) { return money_text(s.core->worth()); },
             "As the records have it: see set_opening_price.")
         .def("set_opening_price",
-             [](PySimulation& s, std::uint32_t index, std::int64_t price) {
-                 s.core->set_opening_price(index, price);
+             [](PySimulation& s, std::uint32_t index, std::int64_t doubled) {
+                 s.core->set_opening_price(index, doubled);
              })
         .def("equity_of_text",
              [](PySimulation& s, std::uint32_t currency) {

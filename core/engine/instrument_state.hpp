@@ -43,7 +43,7 @@ struct Instrument {
     InstrumentSpec spec;
     std::uint32_t settle = 0, base = 0;  // currency indices, of its venue's account
     std::uint32_t route = 0;             // to its venue and back
-    std::int64_t opening = 0;            // its first price, where coins of it are there before it
+    std::int64_t opening_doubled = 0;    // twice its first price, where coins are there before it
     double price_scale = 1.0, size_scale = 1.0;
     const MarketInterest* interest = nullptr;  // of the exchange
     MarketView view;

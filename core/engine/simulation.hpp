@@ -293,8 +293,8 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Money equity();
     // The same for the records: what has no price yet counts at its opening price.
     [[nodiscard]] Money worth();
-    void set_opening_price(std::uint32_t index, std::int64_t price) {
-        instruments_[index]->opening = price;
+    void set_opening_price(std::uint32_t index, std::int64_t doubled) {
+        instruments_[index]->opening_doubled = doubled;
     }
     [[nodiscard]] Money equity_of(std::uint32_t currency);  // of one account, in that currency
     // What an instrument has brought by now: profit realized and open, less fees, with funding.

@@ -66,7 +66,7 @@ void Simulation::note(EventType type, std::uint32_t stream, Texts texts) {
 void Simulation::value_all(bool with_openings) {
     for (auto& instrument : instruments_) {
         std::int64_t doubled = instrument->value_doubled();
-        if (doubled == 0 && with_openings) doubled = 2 * instrument->opening;
+        if (doubled == 0 && with_openings) doubled = instrument->opening_doubled;
         robot_account_.set_mark_doubled(instrument->index, doubled);
     }
 }

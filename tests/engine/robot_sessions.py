@@ -8,6 +8,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -422,8 +423,8 @@ class Duel:
         same(sim.counters()["fused_quotes"], exchange.fused_quotes, "fused quotes")
         same(sim.counters()["detail_holes"], loop.holes, "holes in the detail data")
 
-    def valued(self, index: int, market: Any) -> int:
-        """What the robot reckons a holding with: mark, mid, last trade, close of a bar."""
+    def valued(self, index: int, market: Any) -> Fraction | int:
+        """What the robot reckons a holding with: mark, exact mid, last trade, close of a bar."""
         if market.mark:
             return market.mark
         if index in self.session.detail:
@@ -431,10 +432,9 @@ class Duel:
             return bars[-1].cells[4] if bars else 0
         depth, quote = market.depth or {"buy": {}, "sell": {}}, market.quote
         if quote and quote.bid and quote.ask:
-            return quote.bid + (quote.ask - quote.bid) // 2
+            return Fraction(quote.bid + quote.ask, 2)
         if depth["buy"] and depth["sell"]:
-            low, high = max(depth["buy"]), min(depth["sell"])
-            return low + int((high - low) / 2)
+            return Fraction(max(depth["buy"]) + min(depth["sell"]), 2)
         return market.trade.price if market.trade else market.bar.close if market.bar else 0
 
 

@@ -110,8 +110,8 @@ def test_a_spot_sale_needs_the_coins_of_that_venue(tmp_path) -> None:
     assert played.host.balance("BTC", "kraken").total == 1.0
     assert played.host.balance("BTC", "binance").total == 0.5
     assert played.host.balance("BTC").total == 1.5
-    # 99.9 came in; the coins that are left count at the last mid.
-    assert played.equity == Decimal("99.9") + 500 + Decimal("1.5") * Decimal("99.9")
+    # 99.9 came in; the coins that are left count at the last mid, half a unit included.
+    assert played.equity == Decimal("99.9") + 500 + Decimal("1.5") * Decimal("99.95")
 
 
 @pytest.mark.parametrize("margin", ["cross", "isolated"])
@@ -211,9 +211,9 @@ class Asks(Buys):
 def test_balances_by_venue_and_in_all(tmp_path) -> None:
     tape = two(tmp_path / "t", FLAT).done()
     robot = play(Asks, tape, accounts=TWO, params={"size": 4.0}).robot
-    # 4 at 100 are worth 99.9 each, the mid in whole ticks: 0.4 is lost, and 399.6 are margin.
+    # 4 at 100 are worth 99.95 each, the exact mid: 0.2 is lost.
     assert robot.seen == pytest.approx([10_000, 10_000, 0, 600.0, 600.0, 0])
-    assert robot.worth == pytest.approx(10_999.6)  # a dollar counts as a dollar
+    assert robot.worth == pytest.approx(10_999.8, abs=1e-6)  # a dollar counts as a dollar
 
 
 def test_with_one_account_a_venue_s_balance_is_that_account(tmp_path) -> None:
@@ -238,8 +238,8 @@ def test_balances_on_the_tape_name_their_account(tmp_path) -> None:
     assert set(found) == {(None, None), ("binance", "USDT"), ("kraken", "USD")}
     assert len({len(rows) for rows in found.values()}) == 1
     assert found["binance", "USDT"][-1] == "10000"
-    assert found["kraken", "USD"][-1] == "999.6"
-    assert found[None, None][-1] == "10999.6"
+    assert found["kraken", "USD"][-1] == "999.8"
+    assert found[None, None][-1] == "10999.8"
 
 
 def test_money_that_does_not_convert_is_not_counted(tmp_path) -> None:
@@ -322,7 +322,7 @@ def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_not
 
 @pytest.mark.parametrize("apart", [False, True])
 def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
-    """1 BTC at 99.9, the first mid in whole ticks, then at 109.9: 10 are gained, not 109.9. The
+    """1 BTC at 99.95, the first mid, then at 109.95: 10 are gained, not 109.95. The
     strategy's own equity has the coins from their first price on."""
 
     class Looks(Buys):
@@ -344,12 +344,12 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
     played = play(Looks, market.done(), params={"symbol": SPOT}, sample_every=10**9, **money)
     here = 57 if apart else 50
     assert played.robot.worth == pytest.approx(
-        [here, here, *(here + x for x in (99.9, 109.9, 109.9))]
+        [here, here, *(here + x for x in (99.95, 109.95, 109.95))]
     )
-    assert played.session.start_equity == here + Decimal("99.9")
+    assert played.session.start_equity == here + Decimal("99.95")
     assert played.equity - played.session.start_equity == 10
     curve = [equity for _, equity, _ in played.sim.equity_samples_text()]
-    assert Decimal(curve[0]) == here + Decimal("99.9")
+    assert Decimal(curve[0]) == here + Decimal("99.95")
     assert played.sim.drawdown_text == "0"
 
 

@@ -24,9 +24,9 @@ class Holds(Strategy):
 
 
 def test_equity_goes_by_the_last_mid_when_a_side_is_gone(tmp_path) -> None:
-    """1 BTC at 110, worth the mid in whole units, 109.9; and it stays so while nobody bids."""
+    """1 BTC at 110, worth the exact mid, 109.95; and it stays so while nobody bids."""
     market = Market(tmp_path / "t")
     for at, bid, ask in ((0, 99.9, 100), (1, 109.9, 110), (2, 0, 120), (3, 0, 130)):
         market.quote(at, bid, ask, 1000 if bid else 0)
     played = play(Holds, market.done(), params={"symbol": BTC})
-    assert played.robot.worth == pytest.approx([100_000, 100_000, 99_999.9, 99_999.9], abs=1e-6)
+    assert played.robot.worth == pytest.approx([100_000, 100_000, 99_999.95, 99_999.95], abs=1e-6)

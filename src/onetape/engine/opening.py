@@ -36,12 +36,12 @@ def set_opening_prices(plan: RunPlan, host: Host, tapes: Iterable[Path]) -> None
     }
     if not wanted or host.sim.counters()["warmed"]:
         return
-    found: dict[str, tuple[int, int]] = {}  # time and price
+    found: dict[str, tuple[int, int]] = {}  # time and twice the price
     for path in tapes:
         for symbol, first in _first_prices(path, set(wanted)).items():
             found[symbol] = min(first, found.get(symbol, first))
-    for symbol, (_, price) in found.items():
-        host.sim.set_opening_price(wanted[symbol], price)
+    for symbol, (_, doubled) in found.items():
+        host.sim.set_opening_price(wanted[symbol], doubled)
 
 
 def _first_prices(path: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
@@ -61,5 +61,5 @@ def _first_prices(path: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
             prices = [struct.unpack_from("<q", frame.payload, 8 * word)[0] for word in words]
             if all(prices):
                 missing.remove(symbol)
-                found[symbol] = frame.time, sum(prices) // len(prices)
+                found[symbol] = frame.time, 2 * sum(prices) // len(prices)
     return found

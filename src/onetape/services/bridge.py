@@ -30,7 +30,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
-from onetape.model.money import divide_half_even, money, money_units
+from onetape.model.money import divide_half_even, money, money_units, notional_units
 from onetape.services.tape_market import Market, first_data_difference
 from onetape.tape.journal import JournalReader
 
@@ -47,7 +47,7 @@ _TERMS = ("type", "price", "trigger", "tif", "flags")
 @dataclass(slots=True)
 class _Fill:
     time: int  # when it was matched, at the exchange
-    price: int
+    price: int  # in halves of a unit: the mid at the end may lie between two
     size: int
     fee: int  # units of 1e-18
     liquidity: int
@@ -237,7 +237,7 @@ def _add_fills(journal: Path, orders: Mapping[tuple[int, int], _Order]) -> None:
         fee = 0 if currency else high * _INT64 + low % _INT64
         placed = orders.get((robot, order))
         if placed is not None:
-            placed.fills.append(_Fill(ts, price, size, fee, liquidity))
+            placed.fills.append(_Fill(ts, 2 * price, size, fee, liquidity))
 
 
 def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
@@ -389,10 +389,22 @@ def _cause(
 
 def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> int:
     """What `size` gains between two prices, in units: for a buy when the second is higher."""
-    change = facts.notional_units(sold, size) - facts.notional_units(bought, size)
+    change = _worth(facts, sold, size) - _worth(facts, bought, size)
     if facts.kind is Kind.INVERSE:
         change = -change
     return change if side == _BUY else -change
+
+
+def _worth(facts: Instrument, halves: int, size: int) -> int:
+    """Value of `size` at so many halves of a unit, which are whole with one decimal more."""
+    return notional_units(
+        facts.kind,
+        price=5 * halves,
+        size=size,
+        price_decimals=facts.price_decimals + 1,
+        size_decimals=facts.size_decimals,
+        multiplier=facts.multiplier,
+    )
 
 
 # --- words ----------------------------------------------------------------------------------------

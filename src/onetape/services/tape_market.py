@@ -90,8 +90,9 @@ class Market:
         return {name: rows[name][keep].astype(np.int64) for name in names}
 
     def touch(self, symbol: str, side: int, moment: int, *, before: bool) -> int:
-        """What a taker of `side` would have met at a moment, 0: not known. The quote's other side;
-        without quotes the last trade; without trades the open or close of the bar.
+        """What a taker of `side` would have met at a moment, in halves of a unit like all prices
+        of a bridge, 0: not known. The quote's other side; without quotes the last trade; without
+        trades the open or close of the bar.
 
         before: without what happens at that very moment. An order that travels arrives before an
         event of the same time; one without latency answers that event.
@@ -101,7 +102,7 @@ class Market:
             self._touches[key] = self._touch(symbol, side)
         times, prices = self._touches[key]
         at = int(np.searchsorted(times, moment + (not before), side="right")) - 1
-        return int(prices[at]) if at >= 0 else 0
+        return 2 * int(prices[at]) if at >= 0 else 0
 
     def _touch(self, symbol: str, side: int) -> tuple[Ints, Ints]:
         """Times one later than the events', so that an order of the same time comes before them.
@@ -118,17 +119,18 @@ class Market:
         return times[order], np.concatenate([bars["open"], bars["close"]])[order]
 
     def value_at_end(self, symbol: str) -> int:
-        """The price that the run values a holding at when it ends, 0: not known. As the engine
-        does: mark, mid of the quote, last trade, close of the bar."""
+        """The price that the run values a holding at when it ends, in halves of a unit, which the
+        mid may need; 0: not known. As the engine does: mark, mid of the quote, last trade, close of
+        the bar."""
         for kind, field in (("mark", "mark"), ("quote", ""), ("trade", "price"), ("bar", "close")):
             rows = self.events(kind, symbol)
             if not len(rows["time"]):
                 continue
             if field:
-                return int(rows[field][-1])
+                return 2 * int(rows[field][-1])
             bid, ask = int(rows["bid"][-1]), int(rows["ask"][-1])
             if bid and ask:
-                return bid + (ask - bid) // 2
+                return bid + ask
         return 0
 
 
