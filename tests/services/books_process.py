@@ -135,7 +135,7 @@ class Books:
 
             return write
 
-        self.writer.append = counted(self.writer.append)
+        # `append` writes by it as well.
         self.writer.append_raw = counted(self.writer.append_raw)
 
     def step(self) -> None:

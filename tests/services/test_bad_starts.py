@@ -314,8 +314,12 @@ def another_port_in_live(b: Bench) -> None:
 
 
 def wallet_elsewhere(b: Bench) -> None:
-    b.venue |= {"mode": "live", "live_account": "x", "rest_wallet": "https://wallet.example"}
-    del b.venue["rest"]
+    b.venue |= {
+        "mode": "live",
+        "live_account": "x",
+        "rest": "https://fapi.binance.com",
+        "rest_wallet": "https://wallet.example",
+    }
 
 
 def remote_in_sim(b: Bench) -> None:

@@ -21,7 +21,7 @@ from onetape.model.errors import DiskFull
 from onetape.notify.alert import Severity, Type
 from onetape.services.alert_watch import told_alerts
 from onetape.services.gateway_frames import NEWS
-from onetape.services.gateway_options import gateway_journal, gateway_socket
+from onetape.services.gateway_options import gateway_journal
 from onetape.services.live import GatewayClient
 from onetape.tape.journal import JournalReader
 
@@ -119,11 +119,10 @@ def test_all_run_again_once_there_is_room(tmp_path: Path) -> None:
             told = [a["severity"] for a in _disk_alerts(home, before)]
             assert told.count(str(Severity.CRITICAL)) == 1, told
         assert home.process("supervisor")["restarts"] == 0
-        gateway = GatewayClient(gateway_socket(home.home, "main"))
+        gateway = GatewayClient(home.home, "main")
         gateway.ask("reconcile")
         home.wait_for(lambda: not gateway.ask("status")["reconciling"])
         assert gateway.ask("status")["differences"] == []
-        gateway.close()
         home.run("down")
         for run in (home.home / "runs").iterdir():
             assert home.run("replay", str(run), "--verify")["divergences"] == 0, run
@@ -148,7 +147,7 @@ def test_on_a_full_disk_new_orders_are_refused_and_kill_and_cancels_work(tmp_pat
         home.run(*ALLOCATE)
         home.wait_for(home.fills)
         fill(disk / "ballast")
-        gateway = GatewayClient(gateway_socket(home.home, "main"))
+        gateway = GatewayClient(home.home, "main")
         for _ in range(400):  # a quarter of its segment: it asks for the next one, in vain
             gateway.ask("attach", name="x", journal="/nowhere/" + "x" * 4000)
         home.wait_for(lambda: "no room for the journal" in str(told_alerts(home.home, 100)))
@@ -156,4 +155,3 @@ def test_on_a_full_disk_new_orders_are_refused_and_kill_and_cancels_work(tmp_pat
         assert home.run("send", "gateway:main", "kill", "reason=full")["status"] == "applied"
         home.wait_for(lambda: gateway.ask("status")["open"] == 0)
         assert gateway.ask("status")["killed"] == "full"
-        gateway.close()

@@ -11,7 +11,6 @@ from command_lines import CLEAN
 from supervised import ALLOCATE, Home
 
 from onetape.services.alert_watch import told_alerts
-from onetape.services.gateway_options import gateway_socket
 from onetape.services.live import GatewayClient
 
 AGAIN_WITHIN_S = 10.0
@@ -83,8 +82,7 @@ def test_a_gateway_that_raises_in_any_of_its_tasks_runs_again(tmp_path: Path, mo
         told = [a for a in told_alerts(home.home, 100) if a["subject"] == "gateway:main"]
         ended = Counter(a["severity"] for a in told if "planted" in a["message"])
         assert sum(ended.values()) + sum(a["more"] for a in told) == len(TASKS)
-        gateway = GatewayClient(gateway_socket(home.home, "main"))
+        gateway = GatewayClient(home.home, "main")
         gateway.ask("reconcile")
         home.wait_for(lambda: not gateway.ask("status")["reconciling"])
         assert gateway.ask("status")["differences"] == []
-        gateway.close()

@@ -32,17 +32,12 @@ def going(home: Home) -> list[str]:
     return [each["subject"] for each in told_alerts(home.home, 1000) if each["cleared"] is None]
 
 
-def test_an_account_on_a_closed_venue_is_refused_at_once_and_not_tried_again(tmp_path: Path):
+def test_an_account_on_a_closed_venue_is_refused_before_anything_starts(tmp_path: Path):
     with Home(tmp_path, CLOSED) as home:
         told = home.run("up", code=6)["error"]
         assert told["name"] == "VENUE_CLOSED"
-        assert "gateway:closed failed" in told["message"]
-        closed = home.process("gateway:closed")
-        assert (closed["state"], closed["restarts"], closed["starts"]) == ("failed", 0, 1)
-        assert "VENUE_CLOSED(4407)" in closed["reason"]
-        assert home.process("robot:mm")["state"] == "running"
-        home.wait_for(lambda: "gateway:closed" in going(home))
-        home.run("down")
+        assert "BitMEX closed on" in told["message"] and "[venues.gone]" in told["message"]
+        assert home.status()["running"] is False
 
 
 @pytest.mark.parametrize(

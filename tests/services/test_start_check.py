@@ -74,12 +74,12 @@ def test_what_is_all_right_is_not_refused(tmp_path: Path):
 
 
 def test_a_venue_that_is_away_is_no_reason_but_a_missing_key_is(tmp_path: Path, monkeypatch):
-    live = CONFIG.replace('mode = "sim"', 'mode = "demo"\nrest = "http://127.0.0.1:1"')
+    away = CONFIG.replace('mode = "sim"', 'mode = "sim"\nrest = "http://127.0.0.1:1"')
     monkeypatch.setenv("K", "k")
     keys = 'venue = "x"\nkey = "env:K"\nsecret = "env:NOT_THERE"'
-    found = findings(tmp_path, live.replace('venue = "x"', keys))
+    found = findings(tmp_path, away.replace('venue = "x"', keys))
     assert [each.partition(":")[0] for each in found] == ["BAD_CONFIG"]
-    assert findings(tmp_path, live.replace('venue = "x"', keys.replace("NOT_THERE", "K"))) == []
+    assert findings(tmp_path, away.replace('venue = "x"', keys.replace("NOT_THERE", "K"))) == []
 
 
 def test_a_venue_that_answers_is_asked_what_it_lists(tmp_path: Path, monkeypatch):

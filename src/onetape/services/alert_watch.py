@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,7 +113,8 @@ class AlertWatch:
         while True:
             is_last = self._closed.is_set()
             now = time.time_ns()
-            for alert in (*self._processes(now), *self._machine(now), *self._tapes()):
+            # One by one, each when it is found: what ends in the same look ends after it began.
+            for alert in chain(self._processes(now), self._machine(now), self._tapes()):
                 self._take(alert)
             self._is_first = False
             if is_last:

@@ -65,6 +65,7 @@ from onetape.services.recording import begin_run, run_folder, run_uuid
 from onetape.services.robot_lives import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.store.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 from onetape.venues.gateways import outside_wallet
 from onetape.venues.key_check import Wanted
 
@@ -513,12 +514,16 @@ def _open(
 ) -> PaperRobot:
     """Once there is a market on the tape."""
     cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
+    tapes = [
+        gateway_journal(options.home, account),
+        *(collector_journal(options.home, name) for name in options.streams),
+    ]
+    for tape in tapes:
+        if not is_tape(tape):  # it was deleted: its process ends and makes another
+            raise ProcessDown("the journal is not there", where=str(tape), todo="try again")
     given = replace(
         options,
-        data=[
-            gateway_journal(options.home, account),
-            *(collector_journal(options.home, name) for name in options.streams),
-        ],
+        data=tapes,
         cash=options.cash or cash,
         hedge=bool(told["hedge"]),
         start=time.time_ns(),

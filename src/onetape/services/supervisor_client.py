@@ -171,8 +171,8 @@ def _interruptions() -> Iterator[None]:
 
 def _interrupted(began: subprocess.Popen[bytes], home: Path, interrupt: KeyboardInterrupt) -> None:
     """Brings down what was begun; interrupted again, it leaves at once. Either way it says so."""
-    _tell(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
     try:
+        _tell(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
         stopped = bring_down(home)["stopped"]
         if began.poll() is None:  # it has not listened yet
             began.terminate()
