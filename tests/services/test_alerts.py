@@ -22,7 +22,8 @@ from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
-from onetape.services.alert_watch import told_alerts
+from onetape.services.alert_watch import AlertWatch, told_alerts
+from onetape.services.supervisor_law import State
 
 pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
 
@@ -88,6 +89,15 @@ def test_what_breaks_reaches_the_sink_and_the_journal(tmp_path: Path):
             # One thing is told once.
             keys = [(e["type"], e["subject"], e["severity"]) for e in told]
             assert keys.count(("process", "robot:bad", "critical")) == 1
+
+
+def test_what_ends_in_the_look_that_finds_it_ends_after_it_began(tmp_path: Path):
+    told: list[dict] = []
+    watch = AlertWatch(tmp_path, dict, tell=told.append, said=print, sinks=None)
+    for state in (State.BACKOFF, State.STARTING, State.RUNNING):
+        watch.process("venue:x", state, "signal 9")
+    watch.close()
+    assert [e["state"] for e in told if e["subject"] == "venue:x"] == ["begin", "end"]
 
 
 def test_a_sink_that_hangs_or_refuses_holds_up_nobody():
