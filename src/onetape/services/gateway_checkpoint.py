@@ -39,7 +39,6 @@ __all__ = ["Checkpoint", "Recovered", "checkpoint_file", "recover", "write_check
 FORMAT: Final = 2  # of the records below; a test holds it to their shape
 _HASH_BYTES: Final = 64
 _PIN: Final = "books"  # of the frames that no checkpoint has
-_SEQUENCE_NEVER: Final = 2**63 - 1
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +79,7 @@ def previous_of(file: Path) -> Path:
 
 def hold_all(journal: Path) -> None:
     """A journal that begins, and has no checkpoint yet: none of it may be pruned."""
-    pin(journal, _PIN, 1, _SEQUENCE_NEVER)
+    pin(journal, _PIN, 1)
 
 
 def recover(
@@ -135,7 +134,7 @@ def write_checkpoint(
     write_durably(file, content, previous=previous_of(file))
     # What the one before has may go; where there is none yet, all stays.
     before = _read(journal, previous_of(file), "", 0)[0]
-    pin(journal, _PIN, before.sequence + 1 if before is not None else 1, _SEQUENCE_NEVER)
+    pin(journal, _PIN, before.sequence + 1 if before is not None else 1)
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:

@@ -22,6 +22,7 @@ from onetape.tape.segments import Segment, list_segments
 
 __all__ = ["Pin", "PruneReport", "compress", "pin", "pins", "prune", "unpin"]
 
+_NO_END = 2**63 - 1  # of a range that reaches to whatever is written
 _COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a few per cent
 
 
@@ -53,7 +54,7 @@ def _pin_path(directory: Path, run: str) -> Path:
     return directory / "pins" / f"{run}.json"
 
 
-def pin(directory: Path, run: str, first_sequence: int, last_sequence: int) -> None:
+def pin(directory: Path, run: str, first_sequence: int, last_sequence: int = _NO_END) -> None:
     """Keeps a range from being pruned until `unpin`. Pinning again widens nothing: it replaces."""
     path = _pin_path(directory, run)
     path.parent.mkdir(mode=0o700, exist_ok=True)
