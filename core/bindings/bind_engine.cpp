@@ -293,6 +293,11 @@ void bind_engine(nb::module_& m) {
                      all.push_back(nb::cast<PyReader*>(reader)->reader.get());
                  return s.core->preload(all, from, until);
              })
+        .def("take_history",
+             [](PySimulation& s, std::uint32_t source, PyReader& reader, std::uint64_t first,
+                std::uint64_t last) {
+                 return s.core->take_history(source, *reader.reader, first, last);
+             })
         .def("next_time", [](PySimulation& s) { return s.core->next_time(); })
         .def("begin", [](PySimulation& s, std::int64_t now) { s.core->begin(now); })
         .def("leave_callback", &PySimulation::leave_callback)

@@ -223,7 +223,7 @@ void bind_book(nb::module_& m) {
         });
 }
 
-constexpr const char* ticks[] = {"folded", "late", "due", "refused"};
+constexpr const char* ticks[] = {"folded", "late", "due", "refused", "known"};
 
 nb::tuple closed_tuple(const ClosedBar& closed) {
     const BarPayload& b = closed.bar;
@@ -256,10 +256,11 @@ void bind_bars(nb::module_& m) {
             nb::arg("period_ns"), nb::arg("source"), "source: 0 trade, 1 mid, 2 venue.")
         .def(
             "on_trade",
-            [](BarStream& stream, std::int64_t time, std::int64_t price, std::int64_t size) {
-                return ticks[static_cast<int>(stream.on_trade(time, price, size))];
+            [](BarStream& stream, std::int64_t time, std::int64_t price, std::int64_t size,
+               std::uint64_t number) {
+                return ticks[static_cast<int>(stream.on_trade(time, price, size, number))];
             },
-            nb::arg("time"), nb::arg("price"), nb::arg("size"))
+            nb::arg("time"), nb::arg("price"), nb::arg("size"), nb::arg("number") = 0)
         .def(
             "on_quote",
             [](BarStream& stream, std::int64_t time, std::int64_t bid, std::int64_t ask) {

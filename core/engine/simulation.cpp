@@ -204,6 +204,33 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
     return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
 }
 
+std::size_t Simulation::take_history(std::uint32_t source, Reader& reader, std::uint64_t first,
+                                     std::uint64_t last) {
+    std::size_t completed = 0;
+    if (reader.seek_sequence(first) != Status::ok) return 0;
+    for (Frame frame; reader.next(frame) == Status::ok && frame.header->sequence <= last;) {
+        if (frame.type() != EventType::history || frame.payload_bytes < sizeof(HistoryPayload))
+            continue;
+        Instrument* const instrument = instrument_of(sources_[source], frame.header->stream);
+        if (!instrument) continue;
+        const auto& told = frame.as<HistoryPayload>();
+        for (std::size_t at = 0; at < instrument->bars.size(); ++at) {
+            BarFeed& feed = *instrument->bars[at];
+            if (feed.source != BarSource::trade || feed.period != told.period_ns) continue;
+            if ((frame.header->flags & flag_open) != 0) {
+                instrument->stream.resume(at, told, frame.header->flags);
+                note_bar_due(*instrument);
+            } else {
+                feed.window.push({told.ts_open, told.ts_close, told.period_ns, told.open, told.high,
+                                  told.low, told.close, told.volume, told.turnover_low,
+                                  told.turnover_high, told.trades, 0});
+                ++completed;
+            }
+        }
+    }
+    return completed;
+}
+
 // When the venue did what a frame says. A bar says when it was open, not when it was sent.
 std::int64_t Simulation::venue_time(std::uint32_t route, const Frame& frame) const {
     const std::int64_t received = frame.header->time;
@@ -522,7 +549,8 @@ void Simulation::fold_bars(Instrument& instrument, [[maybe_unused]] const Frame&
     if constexpr (std::is_same_v<Payload, QuotePayload>) {
         stream.on_quote(time, payload.bid, payload.ask);
     } else if constexpr (std::is_same_v<Payload, TradePayload>) {
-        stream.on_trade(time, payload.price, payload.size);
+        stream.on_trade(time, payload.price, payload.size,
+                        payload.id_kind == IdKind::integer ? payload.id_low : 0);
     } else if constexpr (std::is_same_v<Payload, BarPayload>) {
         stream.on_bar(payload, frame.header->flags);
     } else {

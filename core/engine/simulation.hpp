@@ -216,6 +216,10 @@ class Simulation final : public ExchangeSink {
     // Bars from before the start: folds the frames in [from, until) into the subscribed streams
     // and windows without showing them. One reader of its own for each source, in their order.
     RunOutcome preload(std::span<Reader* const> readers, std::int64_t from, std::int64_t until);
+    // Before preload: what a venue has told of a subscribed period when it was asked, frames first
+    // to last of a source. How many completed bars that were.
+    std::size_t take_history(std::uint32_t source, Reader& reader, std::uint64_t first,
+                             std::uint64_t last);
     [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);

@@ -45,6 +45,18 @@ constexpr std::array bar_fields{
     FieldSpec{"turnover", 'i', 16, offsetof(BarPayload, turnover_low), nullptr},
     FIELD(BarPayload, trades, 'i', nullptr),
     FIELD(BarPayload, reserved, 'x', nullptr)};
+constexpr std::array history_fields{
+    FIELD(HistoryPayload, ts_open, 't', nullptr),
+    FIELD(HistoryPayload, ts_close, 't', nullptr),
+    FIELD(HistoryPayload, period_ns, 'i', nullptr),
+    FIELD(HistoryPayload, open, 'p', nullptr),
+    FIELD(HistoryPayload, high, 'p', nullptr),
+    FIELD(HistoryPayload, low, 'p', nullptr),
+    FIELD(HistoryPayload, close, 'p', nullptr),
+    FIELD(HistoryPayload, volume, 's', nullptr),
+    FieldSpec{"turnover", 'i', 16, offsetof(HistoryPayload, turnover_low), nullptr},
+    FIELD(HistoryPayload, trades, 'i', nullptr),
+    FIELD(HistoryPayload, last_trade, 'u', nullptr)};
 constexpr std::array mark_fields{
     FIELD(MarkPayload, ts_event, 't', nullptr), FIELD(MarkPayload, ts_recv, 't', nullptr),
     FIELD(MarkPayload, mark, 'p', nullptr), FIELD(MarkPayload, index, 'p', nullptr)};
@@ -161,6 +173,7 @@ const std::array<EventSpec, event_type_count> specs{{
     cold(EventType::signal, "signal"),
     cold(EventType::target, "target"),
     cold(EventType::cycle, "cycle"),
+    {EventType::history, "history", true, sizeof(HistoryPayload), history_fields, nullptr},
 }};
 
 }  // namespace

@@ -40,9 +40,10 @@ enum class EventType : std::uint16_t {
     signal,
     target,
     cycle,
+    history,
     end = 0xffff,  // the writer left this segment; the next one follows
 };
-inline constexpr std::uint16_t event_type_count = 29;
+inline constexpr std::uint16_t event_type_count = 30;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 [[nodiscard]] constexpr Side other_side(Side side) noexcept {
@@ -166,6 +167,19 @@ struct BarPayload {
     std::int64_t reserved;
 };
 static_assert(sizeof(BarPayload) == 96);
+
+// A bar from before, as the venue tells it to who asks. It is no news of the market: only who has
+// asked takes it. With flag_open its period runs on, and it holds what was traded up to
+// `last_trade`.
+struct HistoryPayload {
+    std::int64_t ts_open, ts_close;
+    std::int64_t period_ns;
+    std::int64_t open, high, low, close, volume;
+    std::int64_t turnover_low, turnover_high;  // as a bar's
+    std::int64_t trades;
+    std::uint64_t last_trade;  // the venue's number of the last trade in it, 0: not known
+};
+static_assert(sizeof(HistoryPayload) == sizeof(BarPayload));
 
 struct MarkPayload {
     std::int64_t ts_event, ts_recv, mark, index;  // index 0: not given

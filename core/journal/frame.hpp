@@ -66,6 +66,7 @@ inline constexpr std::uint16_t flag_snapshot = 1;  // book: replaces all levels
 inline constexpr std::uint16_t flag_unsynced = 2;  // book: depth without a snapshot to stand on
 inline constexpr std::uint16_t flag_gap = 4;       // book: the venue's sequence broke before this
 inline constexpr std::uint16_t flag_late = 8;      // older than what was already taken
-inline constexpr std::uint16_t flag_empty = 16;    // bar: nothing traded in it
+inline constexpr std::uint16_t flag_empty = 16;    // bar, history: nothing traded in it
+inline constexpr std::uint16_t flag_open = 32;     // history: its period has not ended
 
 }  // namespace onetape

@@ -46,11 +46,16 @@ BarTick BarBuilder::fold(std::int64_t time, std::int64_t price) noexcept {
     return BarTick::folded;
 }
 
-BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept {
+BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
+                             std::uint64_t number) noexcept {
     // Some venues print trades of no size (and no price) for book-keeping of their own.
     if (size <= 0 || !is_time(time)) {
         ++counts_.refused;
         return BarTick::refused;
+    }
+    if (told_ != 0) [[unlikely]] {
+        if (number != 0 && number <= told_ && time < told_until_) return BarTick::known;
+        told_ = 0;
     }
     const BarTick tick = fold(time, price);
     if (tick != BarTick::folded) return tick;
@@ -58,6 +63,25 @@ BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t
     if (__builtin_add_overflow(volume_, size, &volume_)) volume_ = never;
     turnover_ += static_cast<Int128>(price) * size;
     return tick;
+}
+
+BarTick BarBuilder::resume(const HistoryPayload& so_far, std::uint16_t flags) noexcept {
+    if (source_ != BarSource::trade || so_far.period_ns != period_ || !is_time(so_far.ts_open) ||
+        so_far.ts_open != bar_open_time(so_far.ts_open, period_)) {
+        ++counts_.refused;
+        return BarTick::refused;
+    }
+    begin(so_far.ts_open, so_far.close);
+    told_ = so_far.last_trade;
+    told_until_ = due_ + period_;
+    if ((flags & flag_empty) != 0) return BarTick::folded;
+    open_ = so_far.open;
+    high_ = so_far.high;
+    low_ = so_far.low;
+    volume_ = so_far.volume;
+    ticks_ = std::max<std::int64_t>(so_far.trades, 1);
+    turnover_ = join_halves(so_far.turnover_low, so_far.turnover_high);
+    return BarTick::folded;
 }
 
 BarTick BarBuilder::on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept {
@@ -145,13 +169,21 @@ void BarStream::update_due() noexcept {
 }
 
 // One tick is of all its builders or of none: a due bar holds back the whole stream.
-BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept {
+BarTick BarStream::resume(std::size_t index, const HistoryPayload& so_far,
+                          std::uint16_t flags) noexcept {
+    const BarTick tick = builders_[index].resume(so_far, flags);
+    update_due();
+    return tick;
+}
+
+BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
+                            std::uint64_t number) noexcept {
     if (time >= due_ && due_ != never) return BarTick::due;
     BarTick result = BarTick::folded;
     for (BarBuilder& builder : builders_) {
         if (builder.source() != BarSource::trade) continue;
         const bool first = builder.due() == never;
-        const BarTick tick = builder.on_trade(time, price, size);
+        const BarTick tick = builder.on_trade(time, price, size, number);
         if (tick != BarTick::folded) result = tick;
         if (first) due_ = std::min(due_, builder.due());
     }

@@ -31,6 +31,7 @@ enum class BarTick : std::uint8_t {
     late = 1,     // of a period that has closed: counted, not folded anywhere
     due = 2,      // bars must be taken with next() first: nothing was folded
     refused = 3,  // no price in it: size <= 0, a quote without both sides, a bar of another shape
+    known = 4,    // a trade that the venue's own bar has already
 };
 
 struct ClosedBar {
@@ -68,9 +69,15 @@ class BarBuilder {
     BarBuilder(std::int64_t period_ns, BarSource source) noexcept
         : period_(period_ns), source_(source) {}
 
-    BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept;
+    // number: the venue's of the trade, 0: not known.
+    BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
+                     std::uint64_t number = 0) noexcept;
     BarTick on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept;
     BarTick on_bar(const BarPayload& bar, std::uint16_t flags);
+    // Goes on with a period of which the venue has told what was traded in it so far. Trades that
+    // are in it are passed over when the stream tells of them, too: until a later one comes, and
+    // at most until the next period ends (a venue that begins anew has other numbers).
+    BarTick resume(const HistoryPayload& so_far, std::uint16_t flags) noexcept;
 
     // Closes one bar that is due at `now`: call until it returns false. One bar a call keeps the
     // work bounded after an outage of any length.
@@ -97,6 +104,8 @@ class BarBuilder {
     std::int64_t open_ = 0, high_ = 0, low_ = 0, close_ = 0;
     std::int64_t volume_ = 0, ticks_ = 0;
     Int128 turnover_ = 0;
+    std::uint64_t told_ = 0;           // number of the last trade that the venue told with a bar
+    std::int64_t told_until_ = 0;      // by when that no longer counts
     std::int64_t venue_open_last_ = std::numeric_limits<std::int64_t>::min();
     BarCounts counts_;
     struct Waiting {
@@ -114,9 +123,11 @@ class BarStream {
     std::size_t add(std::int64_t period_ns, BarSource source);
 
     // Take all due bars with next(now) before an event of that time is folded, and after on_bar.
-    BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size) noexcept;
+    BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
+                     std::uint64_t number = 0) noexcept;
     BarTick on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept;
     BarTick on_bar(const BarPayload& bar, std::uint16_t flags);
+    BarTick resume(std::size_t index, const HistoryPayload& so_far, std::uint16_t flags) noexcept;
 
     bool next(std::int64_t now, ClosedBar& closed) noexcept {
         return now >= due_ && next_due(now, closed);

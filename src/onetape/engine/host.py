@@ -26,7 +26,13 @@ from onetape.engine.notes import Direction, Notes, Signal
 from onetape.engine.plan import LiveRobot
 from onetape.model.decimals import to_fraction
 from onetape.model.enums import EventType
-from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, UnknownSymbol
+from onetape.model.errors import (
+    InvariantViolation,
+    NotAvailable,
+    OrderRate,
+    SchemaMismatch,
+    UnknownSymbol,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import format_time, parse_period
@@ -93,6 +99,8 @@ class Host:
         self.money: list[tuple[str, str]] = []  # account and currency, by the core's number
         self.history = 0  # the most bars that a subscription asked for
         self.longest_period = 0
+        # Of a live robot: how many bars from before it wants from the venue, by symbol and period.
+        self.live_bars: dict[tuple[str, int], int] = {}
         self.subscriptions: set[tuple[str, str]] = set()  # (symbol, kind)
         self._on_error = on_error
         self._override_fees = override_fees
@@ -275,11 +283,27 @@ class Host:
         if self.notes_choices and name not in self.bar_sources:
             self.append(_PARAMS, {"bar_source": name, "from": _SOURCE_NAMES[source]})
         self.bar_sources[name] = _SOURCE_NAMES[source]
+        if self.notes_choices and self._owners.get(symbol) == 0:
+            self._subscribe_live(symbol, period, source, text, history)
         self._bar_keys[symbol, text] = (period, source)
         self._bar_keys.setdefault((symbol, period_text), (period, source))
         self.history = max(self.history, history)
         self.longest_period = max(self.longest_period, period)
         self.sim.subscribe_bars(symbol, period, source, period_text, history)
+
+    def _subscribe_live(
+        self, symbol: str, period: int, source: int, text: str, history: int
+    ) -> None:
+        """Of a symbol that the gateway trades."""
+        if source == VENUE:
+            raise NotAvailable(
+                f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
+                where="strategy",
+                todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
+            )
+        if source == TRADE:
+            known = self.live_bars.get((symbol, period), 0)
+            self.live_bars[symbol, period] = max(known, history)
 
     def _source_for(self, symbol: str, period: int) -> int:
         if self.notes_choices:
@@ -314,6 +338,11 @@ class Host:
     def bar_keys(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         """(symbol, period as written) -> (period in ns, source) of the subscribed feeds."""
         return self._bar_keys
+
+    @property
+    def bar_periods(self) -> set[tuple[str, int]]:
+        """(symbol, period in ns) of the subscribed feeds."""
+        return {(symbol, period) for (symbol, _), (period, _) in self._bar_keys.items()}
 
     # --- compiled strategies ---------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from onetape import _core
-from onetape.engine.plan import LiveRobot, RunPlan, toml_value
+from onetape.engine.plan import History, LiveRobot, RunPlan, toml_value
 from onetape.model.enums import EventType
 from onetape.tape.journal import Frame, JournalReader
 
@@ -71,6 +71,7 @@ class Life:
     news: int = 0
     memory: bytes = b""
     bar_sources: dict[str, str] = field(default_factory=dict)
+    history: list[History] = field(default_factory=list)
     tapes: list[bytes] = field(default_factory=list)
     came_to: int = 0
     ends: dict[bytes, tuple[int, int]] = field(default_factory=dict)
@@ -143,6 +144,8 @@ def lives_of(journal: Path) -> list[Life]:
                     lives.append(_begun(record, frame.sequence))
                 elif "bar_source" in record and lives:
                     lives[-1].bar_sources[record["bar_source"]] = record["from"]
+                elif "history" in record and lives:
+                    lives[-1].history += (History(**each) for each in record["history"])
                 continue
             if not lives:
                 return []
@@ -220,7 +223,7 @@ def plan_of(plan: RunPlan, life: Life) -> RunPlan:
     made = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
     made.live, made.start, made.cash, made.hedge = life.live, life.start, life.cash, life.hedge
     made.params, made.on_error = dict(life.params), life.on_error
-    made.bar_sources = dict(life.bar_sources)
+    made.bar_sources, made.history = dict(life.bar_sources), list(life.history)
     ends = [(life.taken or life.reached, life.crc)]
     ends += [_end_of(life, number) for number in range(1, len(plan.inputs))]
     made.inputs = [

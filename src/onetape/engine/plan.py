@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from onetape.engine.accounts import SHARED, Accounts, as_texts, at_par, from_texts
 from onetape.engine.by_venue import ByVenue, split_by_venue
@@ -54,6 +54,24 @@ class TapeInput:
     @property
     def is_detail(self) -> bool:
         return self.role == DETAIL
+
+
+class History(NamedTuple):
+    """Bars of a subscription from before a live robot's start, as its venue told them: frames first
+    to last of the gateway's tape. period: ns; bars: completed ones; reason: why these are fewer
+    than was asked for, or none, "": they are not."""
+
+    symbol: str
+    period: int
+    first: int
+    last: int
+    bars: int
+    reason: str = ""
+
+    @property
+    def is_told(self) -> bool:
+        """The venue has told at least how the bar that runs stands."""
+        return self.last >= self.first
 
 
 @dataclass(slots=True)
@@ -122,6 +140,7 @@ class RunPlan:
     inputs: list[TapeInput] = field(default_factory=list)
     sample_every: int = 0  # ns between equity samples
     bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> where from
+    history: list[History] = field(default_factory=list)  # of a live robot: what the venue told
 
     @property
     def money(self) -> Accounts:
@@ -267,6 +286,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         ),
         "trading": {"hours": str(plan.hours), "tz": plan.hours.tz} if plan.hours else {},
         "bars": plan.bar_sources,
+        **({"history": [each._asdict() for each in plan.history]} if plan.history else {}),
         "input": [
             {
                 "path": each.path,
@@ -326,6 +346,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             sample_every=run["sample_every"],
             interpret=run["interpret"],
             bar_sources=dict(document.get("bars", {})),
+            history=[History(**each) for each in document.get("history", ())],
         )
         if any(each.role not in (MARKET, DETAIL) for each in plan.inputs):
             raise ValueError("the role of an input is neither market nor detail")

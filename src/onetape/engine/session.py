@@ -6,7 +6,7 @@ A session reads journals and writes one; it never asks what time it is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,7 +25,7 @@ from onetape.engine.inputs import hold_streams, note_inputs, release_streams
 from onetape.engine.lives import ending_record, life_record, seed_of, with_orders
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
-from onetape.engine.plan import LiveRobot, RunPlan, toml_value
+from onetape.engine.plan import History, LiveRobot, RunPlan, toml_value
 from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.set_up import (
@@ -60,7 +60,7 @@ from onetape.model.errors import (
 )
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument
-from onetape.model.time import TIME_MAX
+from onetape.model.time import SECOND, TIME_MAX
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.schema import INSTRUMENT_TYPE
@@ -68,7 +68,9 @@ from onetape.tape.schema import INSTRUMENT_TYPE
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["Session"]
+__all__ = ["AsksHistory", "Session"]
+
+AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
 
 _TYPE_OF = {
     "quotes": EventType.QUOTE, "trades": EventType.TRADE, "book": EventType.BOOK,
@@ -76,6 +78,7 @@ _TYPE_OF = {
     "liquidations": EventType.LIQUIDATION, "mbo": EventType.MBO,
 }  # fmt: skip
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
+_JOIN_NS = 10 * SECOND  # by how much less a stream may be behind its venue
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
 
 
@@ -126,6 +129,8 @@ class Session:
         self.limits: list[int] = []  # last sequence to take of each input; empty: all
         self.compiled: Compiled | None = None
         self.reached_before = 0  # frame of the tape up to which the life before had done everything
+        # Asked for bars from before the start, and by when they were complete.
+        self.asks_history: AsksHistory | None = None
         self.script: Path | None = None  # a journal that answers in the exchange's place
         self._journal_path = journal
         self._run_uuid = run_uuid
@@ -250,6 +255,7 @@ class Session:
                 todo="fix the strategy",
             ) from problem
         self.sim.leave_callback()
+        self._take_history()
         self._preload()
         if is_compiled(self.strategy_class) and not self.plan.interpret:
             self._compile()
@@ -535,13 +541,37 @@ class Session:
         writer.append("params", msgspec.msgpack.encode(record), time=self.started_at)
         writer.progress(position)
 
+    def _take_history(self) -> None:
+        """Bars from before the start that the venue tells a live robot of. What it has told is part
+        of the run: a replay reads it where it lies."""
+        assert self.started_at is not None
+        if self.asks_history is not None and self.host.live_bars:
+            self.plan.history = list(self.asks_history(self.host.live_bars, self.started_at))
+            told = [each._asdict() for each in self.plan.history]
+            self.host.append(EventType.PARAMS.id, {"history": told})
+        if not self.plan.history:
+            return
+        with JournalReader(self.sources[0].path) as reader:
+            for each in self.plan.history:
+                if each.is_told:
+                    self.sim.take_history(0, reader.core, each.first, each.last)
+                if each.bars < self.host.live_bars.get((each.symbol, each.period), 0):
+                    text = f"bars of {each.symbol} from before the start: {each.reason}"
+                    self.host.log(text, "warning", {"period": each.period, "bars": each.bars})
+
     def _preload(self) -> None:
-        """Bars from before the start, and the part of the first bar that lies before it."""
+        """Bars from before the start, and the part of the first bar that lies before it. Where the
+        venue has told both, the tape adds what came between its answer's last trade and the
+        start."""
         if not self.host.longest_period:
             return
         assert self.started_at is not None
-        period = self.host.longest_period
-        begin = _core.bar_open_time(self.started_at, period) - self.host.history * period
+        told = {(each.symbol, each.period) for each in self.plan.history if each.is_told}
+        if told and told == self.host.bar_periods:
+            begin = self.started_at - _JOIN_NS
+        else:
+            period = self.host.longest_period
+            begin = _core.bar_open_time(self.started_at, period) - self.host.history * period
         with ExitStack() as opened:
             # Readers of their own: those of the run stand behind the start already.
             readers = [opened.enter_context(JournalReader(s.path)) for s in self.sources]

@@ -161,7 +161,8 @@ class Strategy:
         trades, else from quotes' mid; "1m@trade", "1m@mid", "1m@venue" say which.
         mbo: market by order, the venue's orders one by one. `book` does not need it: where the
         data have orders, the book is made of them.
-        history: completed bars from before the start that are there when on_start returns.
+        history: completed bars from before the start that are there when on_start returns: those
+        of the data; live the venue's.
         """
         wants = (
             quotes * _QUOTES

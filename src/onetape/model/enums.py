@@ -76,6 +76,7 @@ class EventType(TapeWord):
     SIGNAL = "signal"  # what a strategy sees in the market
     TARGET = "target"  # the position that it wants for it
     CYCLE = "cycle"  # a request key is free again
+    HISTORY = "history"  # a bar from before, as the venue tells it to who asks
 
 
 class Side(TapeWord):

@@ -41,6 +41,7 @@ from onetape.services.gateway_commands import Commands, venues_of
 from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
+from onetape.services.gateway_history import HistoryDesk, Wanted
 from onetape.services.gateway_instruments import learn_venue
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_lag import RobotLag
@@ -237,6 +238,9 @@ class Gateway:
             self.line, self.instruments, writer, spawn=self.tasks.spawn, say=self._say,
             written=self._written, watch=self.watch, rejects=self.rejects,
         )  # fmt: skip
+        self.history = HistoryDesk(
+            self.line, self.instruments, writer, spawn=self.tasks.spawn, written=self._written
+        )
         self.account = AccountFeed(
             self.line,
             hear=self._hear,
@@ -459,7 +463,8 @@ class Gateway:
         lacks = self.tape.writer.lacks_room
         if lacks == self.gate.disk_full:
             return
-        self.gate.disk_full = self.market.is_paused = self.depth.is_paused = lacks
+        self.gate.disk_full = self.history.is_paused = lacks
+        self.market.is_paused = self.depth.is_paused = lacks
         name = self.options.account
         if lacks:
             words = "no room for the journal: new orders are refused, the market is not recorded"
@@ -533,7 +538,7 @@ class Gateway:
                 refused = None
             case "attach" | "life":
                 refused = door.refusal(asked, str(asked["name"]))
-            case "follow" | "standing":
+            case "follow" | "standing" | "history":
                 refused = door.refusal(asked, self.tape.robots[int(asked["robot"])].name)
             case _:
                 refused = door.refusal(asked)
@@ -553,6 +558,9 @@ class Gateway:
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
                 return self.lives.follow(int(asked["robot"]), books)
+            case "history":
+                wanted = [Wanted(str(s), int(p), int(n)) for s, p, n in asked["wanted"]]
+                return self.history.ask(int(asked["robot"]), wanted, int(asked["now"]))
             case "life":
                 return self.lives.last(str(asked["name"]))
             case "standing":

@@ -42,6 +42,9 @@ INPUT = struct.Struct("<16sQQQII")
 QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
+HISTORY = struct.Struct("<11qQ")
+EMPTY_FLAG: Final = 16  # of a bar or a history frame: nothing was traded in it
+OPEN_FLAG: Final = 32  # of a history frame: its period has not ended
 
 # An order request is read and written for every order.
 _SIDES: Final = Side.by_id()

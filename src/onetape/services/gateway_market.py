@@ -40,6 +40,7 @@ class _Link:
 
     def __init__(self) -> None:
         self.ends = asyncio.Event()
+        self.has_spoken = False
         self._cut_at = self._wait = 0
 
     def cut(self, now: int) -> None:
@@ -95,10 +96,14 @@ class MarketFeed:
         return self._market.streams()
 
     def status(self) -> dict[str, Any]:
-        """Messages that the core took, those that the venue's decoder had to read, and for how
-        many ms which symbols have been silent."""
+        """Whether all connections have spoken since they were made, messages that the core took,
+        those that the venue's decoder had to read, and for how many ms which symbols have been
+        silent."""
         stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
-        return {"quick": self._feed.quick, "slow": self._feed.slow, "stale_ms": stale}
+        return {
+            "hears": all(link.has_spoken for link in self._links.values()),
+            "quick": self._feed.quick, "slow": self._feed.slow, "stale_ms": stale,
+        }  # fmt: skip
 
     def take(self, message: bytes, link: int = LINK) -> None:
         """One message, as it comes over one of the connections."""
@@ -143,6 +148,8 @@ class MarketFeed:
         self._now = now
         spoke, self._spoke = self._spoke, set()
         changes = [self._silence.heard(each, now) for each in spoke]
+        for number, link in self._links.items():
+            link.has_spoken = link.has_spoken or number in spoke
         fell = self._silence.look(now)
         for change in fell:
             self._links[change.stream - change.stream % LINK].cut(now)
@@ -187,6 +194,7 @@ class MarketFeed:
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
                 take = partial(self.take, link=at)
                 await connected(stream.url, stream.hello, take, opened, link.ends)
+            link.has_spoken = False
             failures = 1 if time.monotonic() - began > 10 else failures + 1
             self._quotes.clear()
             self._say(HealthOut("feed", name, "lost", "warning"))

@@ -17,8 +17,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
@@ -50,6 +51,7 @@ from onetape.services.gateway_options import (
     gateway_socket,
 )
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
+from onetape.services.live_history import Asks, asked_history
 from onetape.services.outcome import RunResult
 from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
 from onetape.services.preflight import (
@@ -112,12 +114,6 @@ class LiveOptions(PaperOptions):
     grant: str = ""  # shown by a robot with a token of its own: the sub-account is its
     stopped: bool = False  # by the operator: it begins without trading
     orders_per_second: int = 0  # of this robot; 0: the account's limits alone
-
-
-class Asks(Protocol):
-    """A gateway that can be asked."""
-
-    def ask(self, do: str, **fields: Any) -> dict[str, Any]: ...
 
 
 class GatewayClient:
@@ -452,7 +448,7 @@ def open_live(
         )  # fmt: skip
         if before is not None:
             told = {**told, **wait_until_settled(client, told["robot"])}
-        robot = _open(options, strategy, folder, account, told, before)
+        robot = _open(options, strategy, folder, account, told, before, client)
     except BaseException:
         if not (folder / "run.toml").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -511,8 +507,12 @@ def _open(
     account: str,
     told: Mapping[str, Any],
     before: Earlier | None,
+    client: Asks,
 ) -> PaperRobot:
     """Once there is a market on the tape."""
+    deadline = time.monotonic() + MARKET_WITHIN_S
+    while not client.ask("status")["market"]["hears"] and time.monotonic() < deadline:
+        time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
     cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
     tapes = [
         gateway_journal(options.home, account),
@@ -541,7 +541,6 @@ def _open(
     carried = (
         rebuilt(before, strategy) if before is not None and plan.live.restart == REPLAY else {}
     )
-    deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(
             plan,
@@ -567,6 +566,7 @@ def _open(
             session, folder, given, named=options.strategy_named, robot=options.robot,
             after=before.folder.name if before is not None else "",
         )  # fmt: skip
+        session.asks_history = partial(asked_history, client, told["robot"], tapes[0])
         session.start()
     except BaseException:
         session.close()

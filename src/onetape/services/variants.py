@@ -158,7 +158,7 @@ class Variants:
         made.params = params_of_variant(strategy, life.params, own)
         made.start, made.cash, made.hedge = life.start, dict(life.cash), life.hedge
         made.leverage = max(plan.leverage, int(life.live.leverage))
-        made.bar_sources = dict(life.bar_sources)
+        made.bar_sources, made.history = dict(life.bar_sources), list(life.history)
         made.inputs = [TapeInput(each.path) for each in plan.inputs]
         folder = run_folder(None, self.home, f"{self.robot}-{name}")
         session = Session(

@@ -54,7 +54,8 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "reply": {
         "id": "text", "status": "text", "result": "any", "error": "any",
-        "robot": "whole", "order": "whole", "reason": "text",
+        "robot": "whole", "order": "whole", "reason": "text", "symbol": "text", "period": "whole",
+        "first": "whole", "last": "whole", "bars": "whole",
     },
     "alert": {
         "kind": "text", "subject": "text", "state": "text", "severity": "text", "type": "text",
@@ -85,7 +86,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "slot": "whole", "leverage": "number", "entries_after": "whole", "others": "table",
         "memory": "text", "tapes": "list", "positions": "list", "name": "text",
         "epoch": "whole", "journal": "text", "taken": "whole", "currency": "whole",
-        "slots": "table", "rate": "whole",
+        "slots": "table", "rate": "whole", "history": "list",
     },
     "log": {"level": "text", "text": "text", "fields": "table"},
     "memory": {},

@@ -16,6 +16,7 @@ from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.told import Told
 from onetape.venues.depth import DepthStream
 from onetape.venues.order_entry import EntryDialect
+from onetape.venues.past_market import PastMarket
 
 __all__ = [
     "HOSTS",
@@ -159,6 +160,11 @@ class TradingVenue(Protocol):
 
     def depth(self, instrument: Instrument) -> DepthStream | None:
         """A connection for its depth, made anew for each; None: this venue has none for us."""
+        ...
+
+    @property
+    def past(self) -> PastMarket | None:
+        """How its bars from before are asked for; None: not by us."""
         ...
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...

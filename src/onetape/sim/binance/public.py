@@ -145,8 +145,9 @@ class PublicData:
         found = _between(list(self.exchange.listings[at].trades), params)
         if start := params.get("fromId"):
             found = [t for t in found if t.trade_id >= int(start)]
-            return [agg_row(self.exchange.instruments[at], t) for t in found[:limit]]
-        return [agg_row(self.exchange.instruments[at], t) for t in found[-limit:]]
+        is_from = "fromId" in params or "startTime" in params
+        found = found[:limit] if is_from else found[-limit:]
+        return [agg_row(self.exchange.instruments[at], t) for t in found]
 
     def klines(self, params: dict[str, str]) -> list[list[Any]]:
         at = self.at(params)

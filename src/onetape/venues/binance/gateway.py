@@ -14,6 +14,7 @@ from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.instruments import instruments_of, order_rules_of
 from onetape.venues.binance.market import BinanceUsdmMarket
 from onetape.venues.binance.order_socket import PATH, BinanceOrderSocket
+from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import Addresses, MarketSink
 
@@ -51,6 +52,7 @@ class BinanceUsdmVenue:
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.order_rules: tuple[BudgetRule, ...] = ()
         self.protocol = BinanceUsdmProtocol(key, secret)
+        self.past = BinanceUsdmPast()
         self._addresses = addresses
 
     def time(self) -> Call:

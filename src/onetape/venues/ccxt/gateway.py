@@ -58,6 +58,7 @@ class CcxtVenue:
     order_limit_code: Final = ""
     keep_key_s: Final = 0.0
     probe_s: Final = 0.0  # its account stream is made of lists that the bridge asks for
+    past: Final = None
 
     def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:
         facts = facts_of(exchange)

@@ -21,6 +21,7 @@ from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of
 from onetape.venues.kraken.market import KrakenMarket
 from onetape.venues.kraken.order_socket import KrakenOrderSocket
+from onetape.venues.kraken.past import KrakenPast
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from onetape.venues.kraken.wire import parse
 
@@ -94,6 +95,7 @@ class KrakenSpotVenue:
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.protocol = KrakenSpotProtocol(key, secret)
+        self.past = KrakenPast()
         self._addresses = addresses
 
     def time(self) -> Call:

@@ -1,0 +1,96 @@
+"""Binance USD-M: its bars and trades from before.
+
+Source: "Kline/Candlestick Data" and "Compressed/Aggregate Trades List" of the USD-M documentation,
+read 2026-11. Trades are numbered as those of the stream: one more each.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.enums import Kind
+from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call, Purpose
+from onetape.venues.numbers import units_of
+from onetape.venues.past_market import PastBar, PastTrade
+
+__all__ = ["BinanceUsdmPast"]
+
+_MS: Final = 1_000_000
+_MINUTE: Final = 60 * SECOND
+_WORDS: Final = {
+    minutes * _MINUTE: word
+    for minutes, word in (
+        (1, "1m"), (3, "3m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (120, "2h"),
+        (240, "4h"), (360, "6h"), (480, "8h"), (720, "12h"), (1440, "1d"),
+    )
+}  # fmt: skip
+BARS_MAX: Final = 1500
+TRADES_MAX: Final = 1000
+# What a request weighs by how many bars it may give.
+_WEIGHTS: Final = ((100, 1), (500, 2), (1001, 5), (BARS_MAX + 1, 10))
+
+
+class _Trade(msgspec.Struct):
+    a: int
+    p: str
+    q: str
+    T: int
+
+
+class BinanceUsdmPast:
+    """A `PastMarket`."""
+
+    intervals: Final = tuple(_WORDS)
+
+    def __init__(self) -> None:
+        self._rows = msgspec.json.Decoder(list[list[Any]])
+        self._trades = msgspec.json.Decoder(list[_Trade])
+
+    def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
+        limit = min((end - begin) // interval, BARS_MAX)
+        weight = next(weight for below, weight in _WEIGHTS if limit < below)
+        query = (
+            f"symbol={instrument.raw_symbol}&interval={_WORDS[interval]}"
+            f"&startTime={begin // _MS}&endTime={end // _MS - 1}&limit={limit}"
+        )
+        return _call(f"klines?{query}", weight)
+
+    def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
+        price, size = instrument.price_decimals, instrument.size_decimals
+        # Of inverse contracts the turnover is told in coins.
+        known = instrument.kind is not Kind.INVERSE
+        found = []
+        for time, *prices, volume, _, turnover, trades in (
+            row[:9] for row in read_json(body, self._rows.decode)
+        ):
+            o, high, low, c = (units_of(each, price) for each in prices)
+            exact = round(Decimal(turnover).scaleb(price + size)) if known else 0
+            found.append(
+                PastBar(time * _MS, o, high, low, c, units_of(volume, size), exact, int(trades))
+            )
+        return found
+
+    def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
+        where = f"fromId={cursor}" if cursor else f"startTime={-(-since // _MS)}"
+        return _call(f"aggTrades?symbol={instrument.raw_symbol}&{where}&limit={TRADES_MAX}", 20)
+
+    def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
+        price, size = instrument.price_decimals, instrument.size_decimals
+        found = [
+            PastTrade(each.a, each.T * _MS, units_of(each.p, price), units_of(each.q, size))
+            for each in read_json(body, self._trades.decode)
+        ]
+        return found, str(found[-1].number + 1) if len(found) == TRADES_MAX else ""
+
+    def last_trade(self, instrument: Instrument) -> Call:
+        return _call(f"aggTrades?symbol={instrument.raw_symbol}&limit=1", 20)
+
+
+def _call(target: str, weight: int) -> Call:
+    return Call(Purpose.MARKET, "GET", f"/fapi/v1/{target}", b"", {}, weight)

@@ -1,0 +1,262 @@
+"""Bars from before, as a venue tells them to who asks: its questions, and what answers make.
+
+Completed bars are the venue's own where it has bars of the period, or of one that divides it; of
+shorter periods they are made of its trades. Of the period that runs the venue's shorter bars give
+what is complete, and its trades the rest, up to a trade whose number says where the stream goes on:
+nothing is missing between the two, and nothing is there twice.
+
+Pure: calls come out, bodies of answers go in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple, Protocol
+
+from onetape import _core
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call
+
+__all__ = ["BARS_MAX", "PAGES_MAX", "Past", "PastBar", "PastMarket", "PastTrade", "bars_before"]
+
+BARS_MAX: Final = 20_000  # of one subscription
+PAGES_MAX: Final = 20  # of trades, for one subscription
+TOO_MANY: Final = "its trades are too many to be asked for"
+LOOK_BACK: Final = 3600 * SECOND
+_STEPS: Final = (3600 * SECOND, 60 * SECOND)  # of which the period that runs is made
+
+
+class PastBar(NamedTuple):
+    """Prices, volume and turnover in units of the instrument; times ns UTC."""
+
+    ts_open: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    turnover: int = 0  # 0: not known
+    trades: int = -1  # -1: not known
+
+    @property
+    def is_empty(self) -> bool:
+        return self.volume == 0
+
+
+class PastTrade(NamedTuple):
+    """number: the venue's, one more than the trade's before it. time: ns UTC."""
+
+    number: int
+    time: int
+    price: int
+    size: int
+
+
+class PastMarket(Protocol):
+    """How a venue is asked for what was, without a key. What it answers raises ValueError,
+    LookupError or TypeError where it is malformed, VenueUnavailable for a refusal."""
+
+    @property
+    def intervals(self) -> tuple[int, ...]:
+        """Of its own bars, ns, none longer than a day: they begin with the day."""
+        ...
+
+    def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
+        """Those that open in [begin, end), the oldest first, or as many of them as it gives at a
+        time."""
+        ...
+
+    def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
+        """Maybe with others, before and after those that were asked for."""
+        ...
+
+    def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
+        """The oldest since a time, or those after a page's cursor."""
+        ...
+
+    def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
+        """The oldest first, and the cursor of what follows, "": nothing does yet."""
+        ...
+
+    def last_trade(self, instrument: Instrument) -> Call:
+        """Answered as `trades`."""
+        ...
+
+
+class Past(NamedTuple):
+    """completed: without a hole, up to the period that runs. running: what it holds so far; None:
+    not known, and then there are no others. last_trade: the number of the last trade in them, 0:
+    not known. lacks: why there is less than was asked for, "": there is not."""
+
+    completed: list[PastBar]
+    running: PastBar | None
+    last_trade: int
+    lacks: str = ""
+
+
+Asking = Generator[Call, bytes, Past]
+
+
+class _Traded(NamedTuple):
+    """last: the number of the last trade by then, price: its price, each 0 where it is not known.
+    is_all: none in between is missing."""
+
+    trades: list[PastTrade]
+    last: int
+    price: int
+    is_all: bool = True
+
+
+def bars_before(
+    past: PastMarket, instrument: Instrument, period: int, count: int, now: int
+) -> Asking:
+    """`count` bars that were complete at `now`, and the one that ran. period: ns."""
+    count = min(count, BARS_MAX)
+    opened = _core.bar_open_time(now, period)
+    unit = max((each for each in past.intervals if period % each == 0), default=0)
+    if not unit:
+        return (yield from _of_trades(past, instrument, period, count, now))
+    completed: list[PastBar] = []
+    if count:
+        rows = yield from _bars(past, instrument, unit, opened - count * period, opened)
+        completed = _whole(_merged(rows, period), period, opened)
+    rows, at = [], opened
+    for step in _STEPS:
+        if step in past.intervals and step < period and period % step == 0:
+            end = now - now % step
+            if end > at:
+                rows += yield from _bars(past, instrument, step, at, end)
+                at = end
+    traded = yield from _trades(past, instrument, at, now)
+    if not traded.is_all:
+        return Past([], None, 0, TOO_MANY)
+    rows += _made_of(traded.trades, period)
+    before = completed[-1].close if completed else traded.price
+    if not rows and not before:
+        return Past([], None, 0, "nothing was traded")
+    running = _joined(rows, opened) or _quiet(opened, before)
+    lacks = "" if len(completed) == count else f"the venue gives {len(completed)} bars"
+    return Past(completed, running, traded.last, lacks)
+
+
+def _of_trades(
+    past: PastMarket, instrument: Instrument, period: int, count: int, now: int
+) -> Asking:
+    opened = _core.bar_open_time(now, period)
+    # One period more: what the first trade of an answer lies in may lack others before it.
+    begin, lacks = opened - (count + 1) * period, ""
+    traded = yield from _trades(past, instrument, begin, now)
+    if traded.is_all and not any(each.time < begin + period for each in traded.trades):
+        # Quiet: at which price the periods before the first trade stood, an earlier one says.
+        traded = yield from _trades(past, instrument, begin - LOOK_BACK, now)
+    if not traded.is_all:  # so many pages reach about so far back
+        covered = traded.trades[-1].time - begin
+        begin, lacks = max(begin, now - covered // 2), TOO_MANY
+        traded = yield from _trades(past, instrument, begin, now)
+        if not traded.is_all:
+            return Past([], None, 0, lacks)
+    bars = _whole(_made_of(traded.trades, period), period, opened + period)[1:]
+    completed = [bar for bar in bars if bar.ts_open < opened]
+    completed = completed[max(len(completed) - count, 0) :]
+    running = next((bar for bar in bars if bar.ts_open == opened), None)
+    if len(completed) < count:
+        lacks = lacks or f"the venue's trades give {len(completed)} bars"
+    return Past(completed, running, traded.last if running else 0, lacks)
+
+
+def _bars(
+    past: PastMarket, instrument: Instrument, interval: int, begin: int, end: int
+) -> Generator[Call, bytes, list[PastBar]]:
+    """Those that open in [begin, end), as the venue has them."""
+    found: dict[int, PastBar] = {}
+    while begin < end:
+        rows = past.bars_of(instrument, (yield past.bars(instrument, interval, begin, end)))
+        new = [row for row in rows if begin <= row.ts_open < end]
+        if not new:
+            break
+        found |= {row.ts_open: row for row in new}
+        begin = max(found) + interval
+    return [found[at] for at in sorted(found)]
+
+
+def _trades(
+    past: PastMarket, instrument: Instrument, begin: int, now: int
+) -> Generator[Call, bytes, _Traded]:
+    """Those in [begin, now]."""
+    found: list[PastTrade] = []
+    cursor = ""
+    for _ in range(PAGES_MAX):
+        page, cursor = past.trades_of(instrument, (yield past.trades(instrument, begin, cursor)))
+        found += (each for each in page if begin <= each.time <= now)
+        after = next((each for each in page if each.time > now), None)
+        if after is not None:
+            return _Traded(found, after.number - 1, found[-1].price if found else 0)
+        if not cursor:
+            break
+    else:
+        return _Traded(found, 0, 0, is_all=False)
+    if found:
+        return _Traded(found, found[-1].number, found[-1].price)
+    page, _ = past.trades_of(instrument, (yield past.last_trade(instrument)))
+    if not page:
+        return _Traded([], 0, 0)
+    last = page[-1]
+    return _Traded([], last.number - 1, 0) if last.time > now else _Traded([], last[0], last.price)
+
+
+def _made_of(trades: Iterable[PastTrade], period: int) -> list[PastBar]:
+    found: dict[int, PastBar] = {}
+    for _, time, price, size in trades:
+        at = _core.bar_open_time(time, period)
+        bar = PastBar(at, price, price, price, price, size, price * size, 1)
+        found[at] = _and(found[at], bar) if at in found else bar
+    return list(found.values())
+
+
+def _merged(rows: Iterable[PastBar], period: int) -> list[PastBar]:
+    found: dict[int, PastBar] = {}
+    for row in rows:
+        at = _core.bar_open_time(row.ts_open, period)
+        found[at] = _and(found[at], row) if at in found else row._replace(ts_open=at)
+    return list(found.values())
+
+
+def _joined(rows: Sequence[PastBar], opened: int) -> PastBar | None:
+    """One bar of its parts."""
+    found: PastBar | None = None
+    for row in rows:
+        found = row._replace(ts_open=opened) if found is None else _and(found, row)
+    return found
+
+
+def _and(bar: PastBar, later: PastBar) -> PastBar:
+    """Both as one. Where nothing was traded the prices are not of trades."""
+    if later.is_empty:
+        return bar
+    if bar.is_empty:
+        return later._replace(ts_open=bar.ts_open)
+    is_known = bar.turnover and later.turnover
+    return PastBar(
+        bar.ts_open, bar.open, max(bar.high, later.high), min(bar.low, later.low), later.close,
+        bar.volume + later.volume, bar.turnover + later.turnover if is_known else 0,
+        bar.trades + later.trades if bar.trades >= 0 and later.trades >= 0 else -1,
+    )  # fmt: skip
+
+
+def _whole(bars: Sequence[PastBar], period: int, end: int) -> list[PastBar]:
+    """Without a hole up to `end`: a period that the venue passes over is one without a trade."""
+    found: list[PastBar] = []
+    for bar, after in pairwise([*bars, PastBar(end, 0, 0, 0, 0, 0)]):
+        found.append(bar)
+        at = bar.ts_open + period
+        while at < after.ts_open:
+            found.append(_quiet(at, bar.close))
+            at += period
+    return found
+
+
+def _quiet(opened: int, price: int) -> PastBar:
+    """Of a period without a trade, after one at this price."""
+    return PastBar(opened, price, price, price, price, 0, 0, 0)
