@@ -84,6 +84,8 @@ def _live(shell: Shell, account: str, chosen: dict[str, Any], options: dict[str,
     run_live = load("onetape.services.live", "run_live", what="trading live")
     build = load("onetape.services.live", "LiveOptions", what="trading live")
     path = shell.config_path
+    shut_in = load("onetape.services.configured", "shut_in", what="trading live")
+    environ = shut_in(shell.config)
     with shell.progress("live") as progress:
         result = run_live(
             build(
@@ -94,6 +96,7 @@ def _live(shell: Shell, account: str, chosen: dict[str, Any], options: dict[str,
                 config=shell.config,
                 folder=path.parent if path else Path(),
                 account=account,
+                environ=environ,
                 **options,
             )
         )
