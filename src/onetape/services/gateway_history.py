@@ -18,6 +18,7 @@ import msgspec
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
+from onetape.model.time import DAY, TIME_MAX
 from onetape.orders.calls import Call
 from onetape.services.gateway_budget import BudgetError
 from onetape.services.gateway_frames import EMPTY_FLAG, HISTORY, OPEN_FLAG
@@ -30,6 +31,7 @@ __all__ = ["HistoryDesk", "Wanted"]
 WITHIN_S: Final = 8.0
 PAUSE_S: Final = 0.25  # before a question is asked again
 WANTED_MAX: Final = 256  # subscriptions in a request
+PERIOD_MAX: Final = 366 * DAY
 SIDE_BY_SIDE: Final = 4
 _HISTORY: Final = type_id("history")
 _REPLY: Final = type_id("reply")
@@ -37,7 +39,7 @@ NOTHING: Final = Past([], None, 0)
 # Whatever a venue says instead of what it was asked for.
 _UNTOLD: Final = (
     OnetapeError, aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, ArithmeticError,
-    RecursionError, struct.error,
+    RecursionError, struct.error, msgspec.MsgspecError,
 )  # fmt: skip
 
 
@@ -74,6 +76,10 @@ class HistoryDesk:
         were complete."""
         if len(wanted) > WANTED_MAX:
             return {"error": f"history of more than {WANTED_MAX} subscriptions at a time"}
+        if any(not 0 < each.period <= PERIOD_MAX or each.bars < 0 for each in wanted):
+            return {"error": "bars of a period that is none"}
+        if not 0 <= now <= TIME_MAX // 2:
+            return {"error": "a time that is none"}
         after = self._writer.published
         for each in wanted:
             self._spawn(self._answer(robot, each, now))
