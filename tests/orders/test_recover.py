@@ -96,6 +96,15 @@ def test_an_amended_order_has_its_new_terms(tape):
     assert (order.price, order.life.size) == (PRICE + 10, 12)
 
 
+def test_an_order_that_was_found_has_the_terms_it_has_there(tape):
+    order = tape.working()
+    tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
+    tape.news(OrderNews.LOST, OrderState.UNKNOWN)
+    tape.news(OrderNews.FOUND, size=12, price=PRICE + 10)
+    assert tape.finish() == 0
+    assert (order.price, order.life.size) == (PRICE + 10, 12)
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 @pytest.mark.parametrize("state", [OrderState.PENDING_UPDATE, OrderState.UNKNOWN])
 def test_a_refused_amendment_that_never_left_is_no_answer_to_one_under_way(tape, state, is_lost):

@@ -113,7 +113,7 @@ class Recovery:
             event = OrderEvent.VENUE_CANCEL
         order.life.on_event(event, size=size)
         order.is_again = order.is_again and news is OrderNews.LOST
-        if news is OrderNews.UPDATED:
+        if news in _PRICED:
             order.price = price
         self.manager.settle(order)
 
@@ -204,6 +204,8 @@ def _still_waits(order: Managed, state: OrderState) -> bool:
     return life.update_open and not life.cancel_open and state in _AMENDING
 
 
+# The price that they tell is the order's from then on.
+_PRICED = frozenset({OrderNews.UPDATED, OrderNews.FOUND})
 _AMENDING = frozenset({OrderState.PENDING_UPDATE, OrderState.UNKNOWN})
 _UNANSWERED = frozenset(
     {OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
