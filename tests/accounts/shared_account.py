@@ -132,7 +132,7 @@ class Account:
                         self.intend(out)
                     case NewsOut():
                         o = out.order
-                        words = (o.client_id, out.news, o.life.size, o.price, "")
+                        words = (o.client_id, out.news, out.state, o.life.size, o.price, "")
                         self.tape.append(("news", words))
                         self.reductions.order(o)
                     case FillOut():

@@ -102,6 +102,44 @@ def test_a_round_about_money_asks_for_less_and_says_nothing(rounds):
     assert rounds.reconciler.rounds == 1
 
 
+@pytest.mark.parametrize("lost", [0, 1, 8])
+def test_a_round_about_money_is_over_once_it_is_known_whose_its_fills_are(rounds, lost):
+    """Else the balance shows a fill that the ledger has not, and is taken for right."""
+    rounds.rows[Purpose.FILLS] = (rounds.fill(4, name="", venue_id="91"),)
+    rounds.reconciler.check(rounds.now)
+    for call in rounds.take():
+        rounds.done(call)
+    rounds.rows.clear()
+    for _ in range(lost):
+        (question,) = rounds.take()
+        assert (question.purpose, question.subject.venue_id) == (Purpose.QUERY, "91")
+        for _ in range(20):  # it is under way
+            rounds.tick(SECOND)
+        assert rounds.manager.calls == []
+        rounds.manager.answered(question, FAILED, rounds.now)
+        rounds.tick(SECOND)
+        assert rounds.reconciler.is_running
+    (question,) = rounds.take()
+    row = rounds.row("web_1", OrderState.FILLED, venue_id="91", filled=4)
+    rounds.manager.answered(question, Answer(Outcome.DONE, (row,)), rounds.now)
+    rounds.tick(SECOND)
+    assert not rounds.reconciler.is_running
+    assert rounds.manager.booked == 1
+    assert rounds.take() == []
+
+
+def test_whose_a_fill_is_may_never_be_known_and_a_round_about_money_ends(rounds):
+    rounds.rows[Purpose.FILLS] = (rounds.fill(4, name="", venue_id="91"),)
+    rounds.reconciler.check(rounds.now)
+    asked = rounds.play()
+    assert not rounds.reconciler.is_running
+    assert asked == [Purpose.BALANCES, Purpose.FILLS, *[Purpose.QUERY] * 9]
+    assert [str(d) for d in rounds.reconciler.differences] == [
+        f"fill {SYMBOL} 1: ours no order, the venue's a fill"
+    ]
+    assert rounds.said() == []
+
+
 @pytest.mark.parametrize(("since", "asked"), [(None, []), (NOW - 5 * SECOND, [Purpose.MOVES])])
 def test_what_moved_money_is_asked_for_where_that_is_wanted(rounds, since, asked):
     rounds.make(moves_wanted=lambda: since)

@@ -32,9 +32,10 @@ class Tape(Desk):
         self.recovery.intent(name, 1, number, kind, OrderSpec(**terms), NOW, **marks)
 
     def news(
-        self, news: OrderNews, *, size: int = SIZE, price: int = PRICE, venue_id: str = "77"
-    ) -> None:
-        self.recovery.news(NAME, news, size, price, venue_id)
+        self, news: OrderNews, state: OrderState = OrderState.ACCEPTED, *, size: int = SIZE,
+        price: int = PRICE, venue_id: str = "77",
+    ) -> None:  # fmt: skip
+        self.recovery.news(NAME, news, state, size, price, venue_id)
 
     def working(self, **terms: Any):
         self.intent(**terms)
@@ -93,6 +94,36 @@ def test_an_amended_order_has_its_new_terms(tape):
     tape.news(OrderNews.UPDATED, size=12, price=PRICE + 10)
     assert tape.finish() == 0
     assert (order.price, order.life.size) == (PRICE + 10, 12)
+
+
+def test_an_order_that_was_found_has_the_terms_it_has_there(tape):
+    order = tape.working()
+    tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
+    tape.news(OrderNews.LOST, OrderState.UNKNOWN)
+    tape.news(OrderNews.FOUND, size=12, price=PRICE + 10)
+    assert tape.finish() == 0
+    assert (order.price, order.life.size) == (PRICE + 10, 12)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("state", [OrderState.PENDING_UPDATE, OrderState.UNKNOWN])
+def test_a_refused_amendment_that_never_left_is_no_answer_to_one_under_way(tape, state, is_lost):
+    """That nobody knows of the first may be the restart's doing, and is not on the tape then."""
+    order = tape.working()
+    tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
+    if is_lost:
+        tape.news(OrderNews.LOST, OrderState.UNKNOWN)
+    tape.news(OrderNews.UPDATE_REJECTED, state)
+    assert tape.finish() == 1
+    assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)
+
+
+def test_an_amendment_that_the_venue_refused_is_answered(tape):
+    order = tape.working()
+    tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
+    tape.news(OrderNews.UPDATE_REJECTED)
+    assert tape.finish() == 0
+    assert (order.state, order.worst_left) == (OrderState.ACCEPTED, SIZE)
 
 
 def test_a_cancel_that_was_to_take_it_off_is_known_as_such(tape):

@@ -253,11 +253,11 @@ class OrderManager(KnownOrders):
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
         order = self.directory.get(row.client_id if row is not None else key.client_id)
+        # Where a fill still waits, its next word asks again, and so does the next look of a round.
+        self._asked_venue_ids.discard((key.symbol, key.venue_id))
         if order is None:
             if row is not None:
                 self._meet(row, now)
-            else:  # the next word of its fills asks again
-                self._asked_venue_ids.discard((key.symbol, key.venue_id))
             return
         order.asking = False
         row = as_ours(order, row) if row is not None else None
@@ -420,12 +420,27 @@ class OrderManager(KnownOrders):
         if order is None and not fill.client_id:
             # Known by the venue's id only: whose it is has to be asked first.
             self.unmatched[key] = fill
-            asked = (fill.symbol, fill.venue_id)
-            if asked not in self._asked_venue_ids:
-                self._asked_venue_ids.add(asked)
-                self.calls.append(self.venue.query_venue_id(*asked, now))
+            self._ask_whose(fill, now)
             return
         self.book(fill, order, now)
+
+    @property
+    def is_asking_whose(self) -> bool:
+        """Of a fill that waits for that: the question ends, with an answer or without."""
+        asked = self._asked_venue_ids
+        return any((fill.symbol, fill.venue_id) in asked for fill in self.unmatched.values())
+
+    def ask_unmatched(self, now: int) -> None:
+        """Whose the fills are that wait for that: once more, where the answer was lost."""
+        for fill in self.unmatched.values():
+            self._ask_whose(fill, now)
+
+    def _ask_whose(self, fill: FillTold, now: int) -> None:
+        """Unless that is under way."""
+        asked = (fill.symbol, fill.venue_id)
+        if asked not in self._asked_venue_ids:
+            self._asked_venue_ids.add(asked)
+            self.calls.append(self.venue.query_venue_id(*asked, now))
 
     def _meet(self, told: OrderTold, now: int) -> None:
         """An order that no tape of ours has."""

@@ -3,9 +3,9 @@
 A pure core beside the order manager. One round asks for modes, both lists of working orders,
 positions, balances and the fills since the last known one (paged, with overlap); every order that
 works here and is in no list is asked for by its id. The round is over when all has been answered,
-no order's state is unknown and positions agree, where the venue has any (balances are the
-ledger's to compare); a difference that stays is said, with both views, and is never mended by
-inventing a fill. A second round changes nothing.
+no order's state is unknown, it is known whose the fills are, and positions agree, where the venue
+has any (balances are the ledger's to compare); a difference that stays is said, with both views,
+and is never mended by inventing a fill. A second round changes nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Round:
     calls: list[Call] = field(default_factory=list)  # of this round, unanswered
     looked: int = 0
     next_look: int = 0
-    only_waits: bool = False  # for answers about orders, which are asked for one by one
+    only_waits: bool = False  # for answers about orders and fills, which are asked one by one
     booked: int = 0  # fills, when it last looked
     asked: int = 0  # requests
     moves_since: int | None = None  # what moved money since then is asked for
@@ -192,16 +192,20 @@ class Reconciler:
             if not current.only_waits:
                 self._look(now)
                 return
-            current.looked, current.next_look = current.looked + 1, 0
+            current.looked += not self.manager.is_asking_whose
+            current.next_look = 0
         if self.is_new and not self.rounds:
             if self.manager.booked != current.booked:  # a trade came between: once more
                 self._look(now)
                 return
             self._begin_books(now)
-        differences = [] if current.reason == CHECKED else self._compare()
+        is_check = current.reason == CHECKED
+        differences = self._unmatched() if is_check else self._compare()
         if differences and current.looked < ROUNDS_MAX:
+            self.manager.ask_unmatched(now)
             current.next_look = now + SETTLE
-            current.only_waits = all(each.venue == NOT_KNOWN for each in differences)
+            only_asks = all(each.venue == NOT_KNOWN for each in differences)
+            current.only_waits = is_check or only_asks
             return
         self._finish(differences, now)
 
@@ -283,11 +287,15 @@ class Reconciler:
             ended = manager.orders.get(name)
             if ended is not None and not ended.is_open:
                 found.append(Difference(f"order {name}", f"{ended.state}, by an operator", "works"))
-        found += [
+        return found + self._unmatched()
+
+    def _unmatched(self) -> list[Difference]:
+        """Fills that are not booked, since it is not known yet whose they are: the balance has
+        them."""
+        return [
             Difference(f"fill {fill.symbol} {fill.trade_id}", "no order", "a fill")
-            for fill in manager.unmatched.values()
+            for fill in self.manager.unmatched.values()
         ]
-        return found
 
     def _finish(self, differences: list[Difference], now: int) -> None:
         assert self._round is not None

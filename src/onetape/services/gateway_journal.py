@@ -18,7 +18,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.ipc.once import Done, Once, digest_of
-from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
+from onetape.model.enums import EventType, OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
@@ -479,13 +479,13 @@ class GatewayTape:
             self.first.claim(spec.once, life.slot, name, robot, time)
 
     def _recover_news(self, payload: bytes, recovery: Recovery) -> None:
-        order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
+        order_id, venue, _, price, size, _, _, news, state, robot, _ = NEWS.unpack(payload)
         life = self.robots.get(robot)
         if life is not None:
             name = life.client_id(order_id)
             if (said := OrderNews.from_id(news)) is OrderNews.DENIED:
                 life.denied.add(order_id)
-            recovery.news(name, said, size, price, str(venue))
+            recovery.news(name, said, OrderState.from_id(state), size, price, str(venue))
 
     def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillTold, int]:
         """A fill, and the slot of its robot."""
