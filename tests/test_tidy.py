@@ -105,8 +105,10 @@ def test_only_the_command_line_catches_everything():
                 continue
             if not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
                 breaches.append(f"{name(path)}:{node.lineno}")
-    # A strategy is a stranger's code: what it raises is journaled and handled by policy.
-    assert [b for b in breaches if "/engine/" not in b] == []
+    # A strategy is a stranger's code: what it raises is journaled and handled by policy. And what
+    # nobody starts again, the supervisor and its watch for alerts, says what it caught and goes on.
+    let = ("/engine/", "/services/supervisor.py", "/services/alert_watch.py")
+    assert [b for b in breaches if not any(each in b for each in let)] == []
 
 
 def _catches_all(node: ast.ExceptHandler) -> bool:

@@ -1,10 +1,10 @@
-"""A soak: `up` with a simulated exchange, a gateway and robots, and what each process takes.
+"""A soak: `up` with a simulated exchange, a gateway, makers and a taker, for as long as said.
 
     tools/soak.py --minutes 60 [--every 10] [--robots 3]
 
-Prints a line of memory (MB resident), descriptors and processor of each process now and then, and
-at the end the slope of its memory over the last two thirds of the time in MB an hour, by least
-squares: the first third is what a process fills once.
+Prints a line of memory (MB resident: its own, and mapped files), descriptors and processor of each
+process now and then, and at the end the slope of its own memory over the last two thirds of the
+time in MB an hour, by least squares: the first third is what a process fills once.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from onetape.services.supervisor_client import status_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 BUSY = "shift = 0, keep_within = 0"  # it quotes anew at each move of the market
 STRATEGY = Path(__file__).parent.parent / "strategies" / "market_maker.py"
 CONFIG = """
@@ -31,6 +31,30 @@ mode = "sim"
 [accounts.main]
 venue = "x"
 subaccounts = {{ {slots} }}
+"""
+# Takes from the market and from the makers, five times a second, and never holds much.
+TAKER = """
+from onetape import Strategy
+
+
+class Taker(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("take", every="200ms")
+
+    def on_timer(self, name):
+        if self.quote(self.symbol) is None or self.orders(self.symbol):
+            return
+        side = self.sell if self.position(self.symbol).qty > 0 else self.buy
+        side(self.symbol, 0.001)
+"""
+TAKES = """
+[robots.taker]
+strategy = "taker.py:Taker"
+account = "main"
+subaccount = "s{n}"
 """
 ROBOT = """
 [robots.r{n}]
@@ -43,21 +67,25 @@ params = {{ buy_by = 0.01, sell_by = 0.01, buy_limit = 0.02, sell_limit = -0.02,
 
 class Look(NamedTuple):
     at: float  # seconds since the beginning
-    memory: float  # MB, resident and nobody else's file
+    memory: float  # MB of its own, resident (RssAnon)
+    mapped: float  # MB of files and shared memory: tapes are the page cache's, and no growth
     files: int
     processor: float  # seconds, of all time
 
 
 def look(pid: int, at: float) -> Look | None:
     try:
-        pages = (Path(f"/proc/{pid}/statm")).read_text().split()
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
         after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return None
-    # Mapped tapes are the page cache's: they count as shared.
-    own = (int(pages[1]) - int(pages[2])) * PAGE_MB
-    return Look(at, own, files, (int(after[11]) + int(after[12])) / TICKS)
+    rows = (line.partition(":") for line in status if line.startswith("Rss"))
+    rss = {name: int(kb.split()[0]) / 1024 for name, _, kb in rows}
+    if not rss:  # it has ended, and nobody has waited for it yet
+        return None
+    mapped = rss["RssFile"] + rss["RssShmem"]
+    return Look(at, rss["RssAnon"], mapped, files, (int(after[11]) + int(after[12])) / TICKS)
 
 
 def slope(looks: list[Look]) -> float:
@@ -72,12 +100,13 @@ def slope(looks: list[Look]) -> float:
 
 
 def soak(folder: Path, minutes: float, every: float, robots: int) -> None:
-    names = range(1, robots + 1)
+    names = range(1, robots + 2)  # the taker is the last
     slots = ", ".join(f"s{n} = {n + 1}" for n in names)
-    text = CONFIG.format(slots=slots) + "".join(
-        ROBOT.format(n=n, strategy=STRATEGY, busy=BUSY) for n in names
-    )
+    text = CONFIG.format(slots=slots) + TAKES.format(n=names[-1]) + "".join(
+        ROBOT.format(n=n, strategy=STRATEGY, busy=BUSY) for n in names[:-1]
+    )  # fmt: skip
     (folder / "onetape.toml").write_text(text)
+    (folder / "taker.py").write_text(TAKER)
     command = [sys.executable, "-m", "onetape"]
     subprocess.run([*command, "up"], cwd=folder, check=True)
     try:
@@ -93,24 +122,32 @@ def soak(folder: Path, minutes: float, every: float, robots: int) -> None:
 def watch(home: Path, minutes: float, every: float) -> None:
     began = time.monotonic()
     seen: dict[tuple[str, int], list[Look]] = {}
-    while (at := time.monotonic() - began) < minutes * 60:
-        for process in status_of(home)["processes"]:
-            pid = process["pid"]
-            found = look(pid, at) if pid else None
-            if found is not None:
-                looks = seen.setdefault((process["name"], pid), [])
-                looks.append(found)
-                share = found.processor - looks[-2].processor if len(looks) > 1 else 0.0
-                print(f"{at:7.0f} s {process['name']:14} {process['state']:8} "
-                      f"{found.memory:7.1f} MB {found.files:4} files {100 * share / every:5.1f} %",
-                      flush=True)  # fmt: skip
-        time.sleep(every)
+    with suppress(KeyboardInterrupt):
+        while (at := time.monotonic() - began) < minutes * 60:
+            look_at_all(home, at, seen, every)
+            time.sleep(every)
     print("\nprocess             from      to  MB/h (last two thirds)  files  processor")
     for (name, pid), looks in seen.items():
         spent = looks[-1].processor - looks[0].processor
         share = 100 * spent / max(looks[-1].at - looks[0].at, 1e-9)
         print(f"{name:14} {looks[0].memory:7.1f} {looks[-1].memory:7.1f} {slope(looks):+9.1f}"
               f"  {looks[0].files} -> {looks[-1].files}  {share:.1f} %  ({pid})")  # fmt: skip
+
+
+def look_at_all(
+    home: Path, at: float, seen: dict[tuple[str, int], list[Look]], every: float
+) -> None:
+    for process in status_of(home)["processes"]:
+        pid = process["pid"]
+        found = look(pid, at) if pid else None
+        if found is None:
+            continue
+        looks = seen.setdefault((process["name"], pid), [])
+        looks.append(found)
+        share = found.processor - looks[-2].processor if len(looks) > 1 else 0.0
+        print(f"{at:7.0f} s {process['name']:14} {process['state']:8} "
+              f"{found.memory:7.1f} MB {found.mapped:7.1f} mapped {found.files:4} files "
+              f"{100 * share / every:5.1f} %", flush=True)  # fmt: skip
 
 
 def main() -> None:

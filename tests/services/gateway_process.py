@@ -74,7 +74,7 @@ class GatewayProcess:
     def ask(self, do: str, **fields):
         """As the operator."""
         fields = {"actor": OPERATOR, "token": read_token(self.home, OPERATOR), **fields}
-        with connect(gateway_socket(self.home, "main"), timeout_s=10) as client:
+        with connect(gateway_socket(self.home, "main"), timeout_s=60) as client:
             client.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
             return json.loads(client.makefile().readline())
 

@@ -100,6 +100,26 @@ def test_what_ends_in_the_look_that_finds_it_ends_after_it_began(tmp_path: Path)
     assert [e["state"] for e in told if e["subject"] == "venue:x"] == ["begin", "end"]
 
 
+def test_a_look_that_raises_is_said_once_and_the_next_one_tells(tmp_path: Path):
+    told: list[dict] = []
+    said: list[str] = []
+    asked: list[None] = []
+
+    def journals() -> dict[str, Path]:
+        asked.append(None)
+        raise RuntimeError("planted")
+
+    watch = AlertWatch(tmp_path, journals, tell=told.append, said=said.append, sinks=None)
+    deadline = time.monotonic() + 60
+    while len(asked) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    watch.process("venue:x", State.FAILED, "signal 9")
+    watch.close()
+    assert [e["subject"] for e in told if e["subject"] == "venue:x"] == ["venue:x"]
+    assert said == ["a look raised RuntimeError: planted"]
+
+
 def test_a_sink_that_hangs_or_refuses_holds_up_nobody():
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes the connection, says nothing
         url = f"json://127.0.0.1:{deaf.getsockname()[1]}/"

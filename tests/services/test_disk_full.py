@@ -113,6 +113,7 @@ def test_all_run_again_once_there_is_room(tmp_path: Path) -> None:
             ballast.unlink()
             began = time.monotonic()
             home.wait_for(lambda: runs(home))
+            print(f"all run again after {time.monotonic() - began:.1f} s")
             assert time.monotonic() - began < AGAIN_WITHIN_S
             many = len(home.fills())
             home.wait_for(lambda n=many: len(home.fills()) > n)  # and trade

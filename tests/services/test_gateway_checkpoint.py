@@ -26,7 +26,7 @@ from onetape.services.gateway_checkpoint import (
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.kept_money import KeptMoney
 from onetape.tape.journal import JournalReader
-from onetape.tape.prune import prune
+from onetape.tape.prune import pins, prune
 from onetape.tape.segments import list_segments
 from orders.gateway_world import World
 
@@ -194,6 +194,26 @@ def test_another_version_goes_on_from_the_checkpoint_of_a_pruned_journal(long_ta
     known, found = long_tape.state(long_tape.file)
     assert (found.sequence, found.refused) == (long_tape.last - 1, "")
     assert known == whole
+
+
+def test_what_comes_after_a_checkpoint_of_another_format_is_not_all_that_is_kept(long_tape):
+    """The newest may turn out to be damaged, and that one cannot be read here."""
+    for sequence in (long_tape.last // 2, long_tape.last - 1):
+        long_tape.state(long_tape.file, until=sequence, write=True)
+    assert pins(long_tape.journal)[0].first_sequence == long_tape.last // 2
+    content = long_tape.file.read_bytes()
+    long_tape.file.write_bytes(edited(content, lambda r: r.update(made_by=f"{FORMAT - 1} 1 x")))
+    long_tape.state(long_tape.file, until=long_tape.last, write=True)
+    assert pins(long_tape.journal)[0].first_sequence == 1
+
+
+def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch):
+    long_tape.state(long_tape.file, until=long_tape.last // 2, write=True)
+    read = []
+    decode = msgspec.json.decode
+    monkeypatch.setattr(msgspec.json, "decode", lambda *a, **k: read.append(k) or decode(*a, **k))
+    long_tape.state(long_tape.file, until=long_tape.last, write=True)
+    assert [each["type"] for each in read].count(Checkpoint) == 1  # that it goes on from
 
 
 SHAPES = {1: "01363de664d8af11", 2: "225c867d5c77ab43"}

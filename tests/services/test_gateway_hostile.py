@@ -88,13 +88,15 @@ def test_nothing_that_a_venue_sends_ends_a_gateway(tmp_path: Path, kind: str, en
         robot = Robot(tmp_path / "robot", gateway, 1)
         try:
             began = time.monotonic()
-            sent = 0
+            sent, longest_s = 0, 0.0
             while sent < len(MESSAGES) or time.monotonic() < began + SECONDS:
                 dialect.said.append(MESSAGES[sent % len(MESSAGES)])
                 robot.act(listing.bid)
                 if sent % 3 == 0:
                     dialect.answers.append(ANSWERS[sent // 3 % len(ANSWERS)])
+                    asked = time.monotonic()
                     gateway.ask("reconcile")
+                    longest_s = max(longest_s, time.monotonic() - asked)
                 time.sleep(1.0 if SECONDS else 0.15)
                 sent += 1
                 assert gateway.process.poll() is None, sent
@@ -112,6 +114,7 @@ def test_nothing_that_a_venue_sends_ends_a_gateway(tmp_path: Path, kind: str, en
             robot.writer.close()
         assert booked(tmp_path) == Counter(t.fill.trade_id for t in account.trades)
         assert status["positions"].get(f"{TRADED[kind][0]} both", 0) == account.qty(0)
+        print(f"{kind} by {entry}: {sent} messages, an answer within {longest_s:.2f} s")
         # Said with the reason, and not each time.
         assert len(malformed(tmp_path)) <= 20 + SECONDS
 

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,6 +84,7 @@ class AlertWatch:
         self._home, self._journals, self._tell = home, journals, tell
         self._desk = Desk()
         self._sink = Sink(sinks, said) if sinks is not None else None
+        self._said, self._fault = said, ""  # the last that was said of a look that raised
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[str, State, str]] = deque()
         self._desk.restore(each for each in told_alerts(home, KEYS_MAX) if each["cleared"] is None)
@@ -113,13 +113,24 @@ class AlertWatch:
         while True:
             is_last = self._closed.is_set()
             now = time.time_ns()
-            # One by one, each when it is found: what ends in the same look ends after it began.
-            for alert in chain(self._processes(now), self._machine(now), self._tapes()):
-                self._take(alert)
+            for look in (self._processes(now), self._machine(now), self._tapes()):
+                self._take_all(look)
             self._is_first = False
             if is_last:
                 return
             self._closed.wait(LOOK_S)
+
+    def _take_all(self, look: Iterator[Alert]) -> None:
+        """One by one, each when it is found: what ends in the same look ends after it began.
+        Whatever a look raises, the next one comes: nobody would tell that nothing is told."""
+        try:
+            for alert in look:
+                self._take(alert)
+        except Exception as error:
+            words = f"a look raised {type(error).__name__}: {error}"
+            if words != self._fault:
+                self._fault = words
+                self._said(words)
 
     def _take(self, alert: Alert) -> None:
         if (told := self._desk.take(alert)) is not None:

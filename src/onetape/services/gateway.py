@@ -453,8 +453,8 @@ class Gateway:
             await asyncio.sleep(TICK_S)
 
     def _look_at_checkpoint(self, now_s: float) -> None:
-        records = self.tape.records
-        if self.reconciled.is_set() and self.checkpoints.is_due(records, now_s):
+        records, has_room = self.tape.records, not self.gate.disk_full
+        if self.checkpoints.is_due(records, now_s, has_room=has_room) and self.reconciled.is_set():
             self.tasks.spawn(self.checkpoints.make(records, now_s))
 
     def _look_at_disk(self) -> None:

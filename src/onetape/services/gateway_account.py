@@ -19,7 +19,7 @@ from onetape.services.gateway_connection import connected, reconnect_after
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_line import VenueLine
 from onetape.services.gateway_rejects import Rejects
-from onetape.services.tasks import ended
+from onetape.services.tasks import ended, watched
 from onetape.venues.gateways import AccountStream
 from onetape.venues.key_check import refused
 
@@ -106,7 +106,7 @@ class AccountFeed:
 
         ends = self._ends = asyncio.Event()
         late = asyncio.get_running_loop().call_later(LIVE_WITHIN_S, look_late)
-        keeper = asyncio.ensure_future(self._keep_key(ends))
+        keeper = watched(self._keep_key(ends))
         try:
             await connected(stream.url, stream.hello, take, look, ends)
         finally:

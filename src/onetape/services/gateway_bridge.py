@@ -24,6 +24,7 @@ import msgspec
 import onetape
 from onetape.model.errors import NotAvailable, UnknownSymbol, VenueRejected, VenueUnavailable
 from onetape.services.gateway_options import GatewayOptions
+from onetape.services.tasks import watched
 from onetape.venues.ccxt.errors import row_of_names
 from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.outcome import Outcome
@@ -49,7 +50,7 @@ async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
         token = secrets.token_hex(32)
         bridge = _Bridge(options, listening, token)
         await bridge.start()
-        keeper = asyncio.ensure_future(bridge.keep())
+        keeper = watched(bridge.keep())
         try:
             http, ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
             yield msgspec.structs.replace(

@@ -132,8 +132,10 @@ def write_checkpoint(
     file.parent.mkdir(mode=0o700, exist_ok=True)
     content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
     write_durably(file, content, previous=previous_of(file))
-    # What the one before has may go; where there is none yet, all stays.
-    before = _read(journal, previous_of(file), "", 0)[0]
+    # What the one before has may go; where there is none that can be read here, all stays.
+    before = _fitting(journal, previous_of(file), "", 0)[0]
+    if before is not None and not before.made_by.startswith(f"{FORMAT} "):
+        before = None
     pin(journal, _PIN, before.sequence + 1 if before is not None else 1)
 
 
@@ -151,39 +153,54 @@ def _made_by(instruments: Iterable[Instrument]) -> str:
 
 def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoint | None, str]:
     """The checkpoint, or why it is not used. made_by: what it must be made by, "": by anything."""
+    head, body, why = _fitting(journal, file, made_by, until)
+    if head is None:
+        return None, why
+    try:
+        return msgspec.json.decode(body, type=Checkpoint), ""
+    except msgspec.DecodeError as error:
+        return None, f"is damaged: {error}"
+
+
+def _fitting(
+    journal: Path, file: Path, made_by: str, until: int
+) -> tuple[_Head | None, bytes, str]:
+    """What a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its
+    head and digest vouch for. None, and why: it is not of this journal, or is damaged."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        return None, ""
+        return None, b"", ""
     except OSError as error:
-        return None, f"cannot be read: {error.strerror}"
+        return None, b"", f"cannot be read: {error.strerror}"
     digest, body = content[:_HASH_BYTES], content[_HASH_BYTES + 1 :]
     if hashlib.sha256(body).hexdigest().encode() != digest:
-        return None, "is damaged"
+        return None, b"", "is damaged"
     try:
         # Before the whole: of another format the rest may be anything.
         head = msgspec.json.decode(body, type=_Head)
-        if made_by and head.made_by != made_by:
-            return None, "was made by another version, or for other instruments"
-        if until and head.sequence >= until:
-            return None, ""
-        found = msgspec.json.decode(body, type=Checkpoint)
     except msgspec.DecodeError as error:
-        return None, f"is damaged: {error}"
+        return None, b"", f"is damaged: {error}"
+    if made_by and head.made_by != made_by:
+        return None, b"", "was made by another version, or for other instruments"
+    if until and head.sequence >= until:
+        return None, b"", ""
     with JournalReader(journal) as reader:
-        if reader.uuid.bytes != found.journal:
-            return None, "is of another journal"
-        if reader.last_sequence < found.sequence:
-            return None, "is ahead of the journal"
+        if reader.uuid.bytes != head.journal:
+            return None, b"", "is of another journal"
+        if reader.last_sequence < head.sequence:
+            return None, b"", "is ahead of the journal"
         try:
-            reader.seek_sequence(found.sequence + 1)
+            reader.seek_sequence(head.sequence + 1)
         except OnetapeError as error:
-            return None, f"does not fit the journal: {error}"
-        if reader.crc != found.chain:
-            return None, "is of another history of the journal"
-    return found, ""
+            return None, b"", f"does not fit the journal: {error}"
+        if reader.crc != head.chain:
+            return None, b"", "is of another history of the journal"
+    return head, body, ""
 
 
 class _Head(msgspec.Struct, frozen=True):
     made_by: str
+    journal: bytes
     sequence: int
+    chain: int

@@ -32,6 +32,7 @@ __all__ = ["CheckpointProcess", "make"]
 
 FRAMES_EVERY: Final = 2_000_000  # of all: a start reads over ten million a second of the market's
 SECONDS_LEAST: Final = 30.0  # from one to the next, however much is written
+SECONDS_MOST: Final = 600.0  # to the next try, however many have failed
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -87,24 +88,29 @@ class CheckpointProcess:
         self._slack = slack
         self._writer = writer
         self._say = say
-        self._is_alarmed = False
+        self._alarmed = ""  # by what: said, and not over
         self._account = options.account
         self._at, self._records = at, 0
-        self._not_before = 0.0
+        self._not_before, self._pause = 0.0, SECONDS_LEAST
         self._process: asyncio.subprocess.Process | None = None
         if refused:
-            self._alarm(f"not used: {refused}")
+            self._alarm("not used", refused)
 
-    def is_due(self, records: int, now: float) -> bool:
-        """records: written in all; now: s of a clock that does not jump."""
+    def is_due(self, records: int, now: float, *, has_room: bool = True) -> bool:
+        """records: written in all; now: s of a clock that does not jump. has_room: on the disk."""
+        if not has_room:  # a try would fail; once there is some, none is waited for
+            self._not_before, self._pause = now, SECONDS_LEAST
+            return False
         if self._process is not None or now < self._not_before:
             return False
         much = self._writer.published - self._at >= FRAMES_EVERY
         return much or records - self._records >= self._options.checkpoint_records
 
     async def make(self, records: int, now: float) -> None:
-        """Run the process to its end."""
-        at, self._not_before = self._writer.published, now + SECONDS_LEAST
+        """Run the process to its end. One that fails reads megabytes each time, for nothing: the
+        next try comes twice as late."""
+        at, self._not_before = self._writer.published, now + self._pause
+        self._pause = min(2 * self._pause, SECONDS_MOST)
         name = "onetape.services.gateway_checkpoint_process"
         slack = {currency: self._slack(currency) for currency in self._currencies}
         work = msgspec.json.encode(_Work(self._options, self._instruments, slack))
@@ -120,17 +126,20 @@ class CheckpointProcess:
             self._end()
         if status == 0:
             self._at, self._records = at, records
-            if self._is_alarmed:
-                self._is_alarmed = False
+            self._not_before, self._pause = now + SECONDS_LEAST, SECONDS_LEAST
+            if self._alarmed:
+                self._alarmed = ""
                 self._say(HealthOut("checkpoint", self._account, "made"))
             return
         lines = words.decode(errors="replace").split("\n")
         why = next((line for line in reversed(lines) if line), f"status {status}")
-        self._alarm(f"not made: {why[:200]}")
+        self._alarm("not made", why[:200])
 
-    def _alarm(self, words: str) -> None:
-        self._is_alarmed = True
-        self._say(HealthOut("checkpoint", self._account, words, "warning"))
+    def _alarm(self, what: str, why: str) -> None:
+        """Once, until one is made: the reason has another process or file in it each time."""
+        if what != self._alarmed:
+            self._alarmed = what
+            self._say(HealthOut("checkpoint", self._account, f"{what}: {why}", "warning"))
 
     def _end(self) -> None:
         process, self._process = self._process, None

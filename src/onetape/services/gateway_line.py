@@ -19,6 +19,7 @@ from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_http import KeptConnections
 from onetape.services.gateway_rejects import Rejects
 from onetape.services.http_limits import ENCODING, body_of
+from onetape.services.tasks import ended, watched
 from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.http_response import Response
@@ -74,13 +75,11 @@ class VenueLine:
             if not self._keeps:
                 yield
                 return
-            keeper = asyncio.ensure_future(self._kept.keep())
+            keeper = watched(self._kept.keep())
             try:
                 yield
             finally:
-                keeper.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await keeper
+                await ended([keeper])  # what it has raised has been heard
 
     def _traced(self) -> aiohttp.TraceConfig:
         async def headers_sent(session: object, context: SimpleNamespace, sent: object) -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -52,6 +52,7 @@ __all__ = ["Supervisor"]
 BUSY_S: Final = 0.02  # between two looks while something starts or stops
 QUIET_S: Final = 0.25
 FIGURES_EVERY_S: Final = 1.0
+FAULT_S: Final = 1.0  # before work of its own that failed goes on
 SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
 PAUSE_MS: Final = 1000  # without a sign of life, before `status` says so
 
@@ -109,15 +110,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        door = self.robots.door
-        serving = asyncio.ensure_future(
-            await listen(
-                supervisor_socket(self.home), self.answer, door.settle,
-                is_operator=door.is_operator,
-            )
-        )  # fmt: skip
-        say = partial(self.say, "info", "retention")
-        keeping = asyncio.ensure_future(keep_to(self.home, lambda: self.config.retention, say))
+        serving = asyncio.ensure_future(self._serve(await self._listen()))
+        keeping = asyncio.ensure_future(self._keep())
         try:
             self.say("info", "supervisor", f"began, process {os.getpid()}")
             for text in self.robots.said():
@@ -157,6 +151,36 @@ class Supervisor:
                 supervisor_socket(self.home).unlink()
             self.pulses.close()
             self.tape.close()
+
+    async def _listen(self) -> Coroutine[Any, Any, None]:
+        door = self.robots.door
+        return await listen(
+            supervisor_socket(self.home), self.answer, door.settle, is_operator=door.is_operator
+        )
+
+    async def _serve(self, serving: Coroutine[Any, Any, None]) -> None:
+        """Until cancelled. Nobody starts a supervisor again: what an answer of it raises is said,
+        and the next request is answered."""
+        while True:
+            try:
+                await serving
+            except Exception as error:
+                self._fault("a request", error)
+            await asyncio.sleep(FAULT_S)
+            serving = await self._listen()
+
+    async def _keep(self) -> None:
+        """Retention, until cancelled: a fault in it must not let the disk fill up."""
+        say = partial(self.say, "info", "retention")
+        while True:
+            try:
+                await keep_to(self.home, lambda: self.config.retention, say)
+            except Exception as error:
+                self._fault("retention", error)
+            await asyncio.sleep(FAULT_S)
+
+    def _fault(self, what: str, error: Exception) -> None:
+        self.say("error", "supervisor", f"{what} raised {type(error).__name__}: {error}")
 
     def stop(self) -> None:
         """All of it, in reverse order."""

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from typing import Any, Final
 
-__all__ = ["ended", "first_ended"]
+__all__ = ["ended", "first_ended", "watched"]
 
 AGAIN_S: Final = 1.0
+
+
+def watched(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Work beside its owner's, which nobody waits for: what it raises is raised in a callback, of
+    which the loop's handler hears."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_raise)
+    return task
+
+
+def _raise(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.result()
 
 
 async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:

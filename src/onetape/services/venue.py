@@ -67,7 +67,7 @@ class VenueServer:
         self._plain: set[PlainHttp] = set()
         self._listening: asyncio.Server | None = None
         self._web: web.Server | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self.ticking: asyncio.Task[None] | None = None  # since `start`
 
     async def start(self, host: str, port: int) -> int:
         """Listens; gives the port. Raises OSError where it cannot."""
@@ -78,7 +78,7 @@ class VenueServer:
 
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(connection, host, port, backlog=1024)
-        self._ticker = asyncio.create_task(self._tick())
+        self.ticking = asyncio.create_task(self._tick())
         return int(self._listening.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -86,8 +86,8 @@ class VenueServer:
             self._listening.close()
         for plain in list(self._plain):
             plain.close()
-        if self._ticker is not None:
-            self._ticker.cancel()
+        if self.ticking is not None:
+            self.ticking.cancel()
         for pending in list(self._pending):
             pending.finish(None)
         for connection, wake in list(self.connections.values()):
@@ -310,21 +310,36 @@ async def serve(
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control. beside:
-    runs meanwhile."""
+    runs meanwhile. Raises what the market's clock or that raises: an exchange whose time stands
+    still must not look as if it ran."""
     stopping = asyncio.Event()
+    raised: list[BaseException] = []
+
+    def over(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            raised.append(error)
+            stopping.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     listening = await server.start(host, port)
+    assert server.ticking is not None
+    server.ticking.add_done_callback(over)
     steering = None if control is None else ControlServer(control, server)
     ready(listening, None if steering is None else await steering.start(control_port))
     task = None if beside is None else asyncio.create_task(beside())
+    if task is not None:
+        task.add_done_callback(over)
     await stopping.wait()
     if task is not None:
         task.cancel()
     if steering is not None:
         await steering.stop()
     await server.stop()
+    if raised:
+        raise raised[0]
 
 
 def run_venue(

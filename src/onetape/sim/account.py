@@ -1,15 +1,16 @@
 """One customer of a simulated exchange: keys, money, orders and history.
 
 The money is the core's (`CoreAccount`), the same arithmetic that backtests settle by. Histories are
-bounded: what falls out is forgotten, as real venues forget it.
+bounded by age and by number: what falls out is forgotten, as real venues forget it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from heapq import merge
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -20,14 +21,18 @@ from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
 from onetape.model.money import money_units
+from onetape.model.time import DAY
 from onetape.sim.funds import Funds
 from onetape.sim.joint import JointFunds, Rates
 from onetape.sim.reports import SimFill, SimOrder
 
 __all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "Trade", "since"]
 
-CLOSED_MAX: Final = 200_000  # orders that ended and can still be asked for
-TRADES_MAX: Final = 200_000
+# Orders that ended and can still be asked for, and for how long. The times are Binance's ("Query
+# Order"); the numbers bound what a maker that quotes anew ten times a second takes of memory.
+UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # cancelled, expired or refused without a fill
+FILLED_MAX, FILLED_NS = 20_000, 90 * DAY
+TRADES_MAX: Final = 50_000
 INCOME_MAX: Final = 100_000
 POSITION_SIDES: Final = (PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT)
 
@@ -108,7 +113,8 @@ class SimAccount:
     open_orders: dict[int, SimOrder] = field(default_factory=dict)
     open_count: dict[int, int] = field(default_factory=dict)  # of each instrument
     by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # the newest of each id
-    closed: deque[SimOrder] = field(default_factory=deque)
+    unfilled: deque[SimOrder] = field(default_factory=deque)  # that ended so, and
+    filled: deque[SimOrder] = field(default_factory=deque)  # not so; both as they ended
     by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
     # In the other wallet: of Binance that of spot, of Kraken that of futures; 1e-18.
@@ -246,13 +252,21 @@ class SimAccount:
             self.open_orders[order.id] = order
             self.open_count[order.index] = self.open_count.get(order.index, 0) + 1
 
+    @property
+    def closed(self) -> Iterator[SimOrder]:
+        """In the order in which they ended."""
+        return merge(self.unfilled, self.filled, key=lambda order: order.updated)
+
     def forget_open(self, order: SimOrder) -> None:
-        """It has ended; it stays in the history until that is full."""
+        """It has ended; it stays in the history until it is too old, or that is full."""
         if not self._close(order):
             return
-        self.closed.append(order)
-        if len(self.closed) > CLOSED_MAX:
-            gone = self.closed.popleft()
+        rows, most, kept_ns = self.unfilled, UNFILLED_MAX, UNFILLED_NS
+        if order.filled:
+            rows, most, kept_ns = self.filled, FILLED_MAX, FILLED_NS
+        rows.append(order)
+        while len(rows) > most or rows[0].updated < order.updated - kept_ns:
+            gone = rows.popleft()
             self.by_id.pop(gone.id, None)
             if self.by_client_id.get(gone.client_id) is gone:
                 del self.by_client_id[gone.client_id]
@@ -278,8 +292,8 @@ class SimAccount:
         """As if it had never been: what was refused at the door of a venue that keeps no record."""
         self._close(order)
         self.by_id.pop(order.id, None)
-        if self.closed and self.closed[-1] is order:
-            self.closed.pop()
+        if self.unfilled and self.unfilled[-1] is order:
+            self.unfilled.pop()
         if self.by_client_id.get(order.client_id) is order:
             del self.by_client_id[order.client_id]
 

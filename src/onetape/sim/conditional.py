@@ -12,6 +12,7 @@ their triggers in the matching engine and need none of this.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["OPEN_MAX", "Conditional", "ConditionalBook"]
 
 OPEN_MAX: Final = 200  # of an account, all symbols (Binance, 2025-12-29)
-CLOSED_MAX: Final = 50_000
+CLOSED_MAX: Final = 10_000  # that ended and can still be asked for
 WAITING: Final = frozenset({"NEW", "TRIGGERING"})
 
 
@@ -109,7 +110,7 @@ class ConditionalBook:
         self.by_id: dict[int, Conditional] = {}
         self.by_client_id: dict[tuple[int, str], Conditional] = {}
         self._waiting: dict[int, list[Conditional]] = {}  # by instrument
-        self._closed: list[int] = []
+        self._closed: deque[Conditional] = deque()
 
     def open_of(self, account: SimAccount, index: int | None = None) -> list[Conditional]:
         """In the order of their ids."""
@@ -214,11 +215,13 @@ class ConditionalBook:
         waiting = self._waiting.get(order.index, [])
         if order in waiting:
             waiting.remove(order)
-        self._closed.append(order.id)
+        self._closed.append(order)
         if len(self._closed) > CLOSED_MAX:
-            gone = self.by_id.pop(self._closed.pop(0), None)
-            if gone is not None:
-                self.by_client_id.pop((gone.account.number, gone.client_id), None)
+            gone = self._closed.popleft()
+            self.by_id.pop(gone.id, None)
+            name = (gone.account.number, gone.client_id)
+            if self.by_client_id.get(name) is gone:  # not one that came later by the same name
+                del self.by_client_id[name]
         self._say(order, now)
 
     def _say(self, order: Conditional, now: int) -> None:

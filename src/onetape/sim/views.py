@@ -96,7 +96,8 @@ def frozen(exchange: SimExchange, account: SimAccount) -> View:
     seen.open_orders = {key: kept(order) for key, order in account.open_orders.items()}
     seen.by_id = {key: kept(order) for key, order in account.by_id.items()}
     seen.by_client_id = {key: kept(order) for key, order in account.by_client_id.items()}
-    seen.closed = deque(kept(order) for order in account.closed)
+    seen.unfilled = deque(map(kept, account.unfilled))
+    seen.filled = deque(map(kept, account.filled))
     seen.trades = deque(Trade(kept(trade.order), trade.fill) for trade in account.trades)
     seen.income = deque(account.income)
     seen.margin_moves = deque(account.margin_moves)
@@ -121,7 +122,8 @@ def without_new(
     seen.open_orders = {k: o for k, o in account.open_orders.items() if old(o)}
     seen.by_id = {k: o for k, o in account.by_id.items() if old(o)}
     seen.by_client_id = {k: o for k, o in account.by_client_id.items() if old(o)}
-    seen.closed = deque(o for o in account.closed if old(o))
+    seen.unfilled = deque(filter(old, account.unfilled))
+    seen.filled = deque(filter(old, account.filled))
     if fills:
         seen.trades = deque(t for t in account.trades if t.fill.time < born_before)
     view.take_conditionals(exchange.conditionals, born_before, keep=False)
