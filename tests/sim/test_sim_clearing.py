@@ -26,6 +26,12 @@ def drain(desk: Desk, left: str) -> None:
     desk.account.money.deposit(at, money_units(Decimal(left)) - desk.account.money.balance(at))
 
 
+def buy(desk: Desk, index: int, size: int) -> None:
+    desk.index = index
+    assert desk.place(BUY, size).filled == size
+    desk.index = 0
+
+
 def fall(desk: Desk, percent: float, index: int = 0) -> None:
     listing = desk.exchange.listings[index]
     mark = int(listing.last * (100 + percent) / 100)
@@ -79,18 +85,41 @@ def test_a_position_that_is_carried_is_left(desk):
 
 
 def test_the_largest_is_closed_first_and_no_more_than_is_needed(desk):
+    buy(desk, 1, 10)
     desk.place(BUY, 1000)
-    desk.index = 1
-    small = desk.exchange.place(
-        desk.account, 1, desk.now, side=BUY, size=10, type="market", tif="IOC"
-    )
-    assert small.filled
     drain(desk, "6000")
     fall(desk, -9.8)
-    assert [order.index for order in liquidations(desk)][:1] == [0]
+    assert [order.index for order in liquidations(desk)] == [0]
+    assert desk.account.qty(1) == 10
+
+
+def test_a_position_with_margin_of_its_own_is_not_closed_for_the_others(desk):
+    desk.exchange.set_isolated(desk.account, 1, True, desk.now)
+    buy(desk, 1, 20_000)  # larger than the other
+    desk.place(BUY, 300)
     settle = desk.exchange.currencies.index(desk.i.settle)
-    if not desk.account.money.below_maintenance(settle) and desk.account.qty(1):
-        assert len(liquidations(desk)) == 1
+    apart = Decimal(desk.account.wallet(1, desk.account.sides[0])).scaleb(-18)
+    assert apart > 0
+    drain(desk, str(1800 + apart))
+    fall(desk, -9.8)
+    assert [order.index for order in liquidations(desk)] == [0]
+    assert not desk.account.money.below_maintenance(settle)
+
+
+def test_what_a_position_cost_beyond_its_own_margin_is_the_venue_s_loss(desk):
+    side = desk.account.sides[0]
+    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.place(BUY, 1000)
+    taken = desk.account.wallet(0, side) - money_units(Decimal(10))
+    desk.exchange.move_margin(desk.account, 0, side, -taken, desk.now)
+    before, seen = desk.amounts()[0], len(desk.account.income)
+    fall(desk, -1)
+    (order,) = liquidations(desk)
+    noted = [each for each in list(desk.account.income)[seen:] if each.kind != "insurance"]
+    cost = -sum(each.amount for each in noted)
+    assert cost > money_units(Decimal(10))
+    assert desk.income("insurance") == [cost - money_units(Decimal(10))]
+    assert desk.amounts()[0] == before - money_units(Decimal(10))
 
 
 def test_closing_by_force_names_why(desk):

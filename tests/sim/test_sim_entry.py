@@ -178,6 +178,16 @@ def test_a_reduction_that_is_larger_than_the_position_is_cut_and_goes_with_it(de
     assert cut.code == ReduceOnlyViolated.code  # why it ended is not overwritten
 
 
+def test_a_reduction_that_waits_is_cut_to_the_position_when_it_is_triggered(desk):
+    desk.place(BUY, 10)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
+    stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
+    assert (stop.size, stop.is_open) == (15, True)
+    desk.exchange._set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (stop.size, stop.filled, stop.state) == (10, 10, OrderState.FILLED)
+    assert desk.account.open_orders == {}
+
+
 def test_fees_and_profits_are_in_the_history_and_in_the_balance(desk):
     before = desk.amounts()
     desk.place(BUY, 1000)
@@ -249,7 +259,21 @@ def test_a_stop_on_spot_holds_its_money_back_at_the_worst_price(spot):
 
 
 def test_on_spot_nothing_is_bought_that_cannot_be_paid(spot):
-    assert refused(spot.place(BUY, free(spot) * 2)) == InsufficientFunds.code
+    """What stands behind the best price costs more than that."""
+    best, more = spot.exchange.levels(0, SELL, 2)
+    size = best[1] + more[1]
+    money, units = spot.account.money, 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
+    quote = spot.exchange.currencies.index(spot.i.quote)
+
+    def place_with(cost: int):
+        paid = cost * units + cost * units * int(spot.i.taker_fee * 10**6) // 10**6
+        money.deposit(quote, paid - money.balance(quote))
+        return spot.place(BUY, size)
+
+    assert refused(place_with(size * best[0])) == InsufficientFunds.code
+    order = place_with(best[0] * best[1] + more[0] * more[1] + size)  # the average is rounded up
+    assert order.state is OrderState.FILLED
+    assert 0 <= money.balance(quote) <= 2 * size * units
 
 
 def test_on_spot_a_fee_may_be_paid_in_coins(spot):
