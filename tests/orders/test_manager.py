@@ -482,7 +482,8 @@ def test_an_order_that_is_met_when_it_has_ended_is_not_open_and_no_news(desk):
     desk.hear(desk.fill(SIZE, name="", venue_id="91"))
     desk.answer(desk.row("web_1", FILLED, venue_id="91", filled=SIZE))
     assert desk.manager.open == {}
-    assert desk.manager.orders["web_1"].state is FILLED
+    order = desk.manager.orders["web_1"]
+    assert (order.state, order.life.filled) == (FILLED, SIZE)
     fills = [out for out in desk.manager.outs if isinstance(out, FillOut)]
     assert len(fills) == 1
     assert not [out for out in desk.manager.outs if isinstance(out, HealthOut)]
