@@ -129,9 +129,9 @@ def test_where_no_price_is_known_nothing_is_paid(desk):
 def test_funding_is_due_at_the_whole_intervals_of_the_day(desk, interval, hours):
     listing = desk.exchange.listings[0]
     listing.instrument = structs.replace(listing.instrument, funding_interval=interval)
-    now = 1000 * 24 * HOUR + hours * HOUR + 5
-    desk.exchange._schedule_funding(0, now)
-    assert listing.funding_time == 1000 * 24 * HOUR + 2 * hours * HOUR
+    begin = 1000 * 24 * HOUR
+    desk.exchange._schedule_funding(0, begin + 2 * hours * HOUR + 5)
+    assert listing.funding_time == begin + 3 * hours * HOUR
 
 
 @pytest.mark.parametrize(("side", "percent"), [(BUY, -30), (SELL, 30)])
@@ -378,6 +378,10 @@ def test_a_coin_counts_at_the_index_of_its_own_market(desk, index, mark, last, p
         price * ONE, price * ONE * 9 // 10, price * ONE * 11 // 10,
         price * ONE * 8 // 10, price * ONE * 12 // 10,
     )  # fmt: skip
+
+
+def test_a_dollar_is_worth_one_less_its_haircut(desk):
+    assert desk.exchange.rates(0)[:3] == (ONE, ONE - ONE // 10_000, ONE + ONE // 10_000)
 
 
 def test_what_is_no_collateral_or_has_no_market_does_not_count(desk):
