@@ -158,7 +158,10 @@ def test_a_position_that_is_carried_is_left(desk):
     assert liquidations(desk) == []
 
 
-def test_the_largest_is_closed_first_and_no_more_than_is_needed(desk):
+@pytest.mark.parametrize("is_joint", [False, True])
+def test_the_largest_is_closed_first_and_no_more_than_is_needed(desk, is_joint):
+    if is_joint:
+        join(desk)
     buy(desk, 1, 10)
     desk.place(BUY, 1000)
     drain(desk, "6000")
@@ -192,7 +195,11 @@ def test_what_a_position_cost_beyond_its_own_margin_is_the_venue_s_loss(desk):
     noted = [each for each in list(desk.account.income)[seen:] if each.kind != "insurance"]
     cost = -sum(each.amount for each in noted)
     assert cost > money_units(Decimal(10))
-    assert desk.income("insurance") == [cost - money_units(Decimal(10))]
+    assert told(desk, CashReport, "insurance") == [
+        CashReport(
+            desk.now, desk.account, "insurance", (0,), (), cost - money_units(Decimal(10)), 0
+        )
+    ]
     assert desk.amounts()[0] == before - money_units(Decimal(10))
 
 
@@ -251,8 +258,20 @@ def cross_left(desk: Desk, left: int) -> None:
     desk.account.money.deposit(0, left - desk.account.cross_equity(0))
 
 
+def join(desk: Desk, **terms: Collateral) -> None:
+    """All currencies are one margin; those without terms do not count."""
+    desk.exchange.collateral = {
+        "USDT": Collateral(Decimal(0), Decimal(0), Decimal(10_000)),
+        **terms,
+    }
+    desk.exchange.set_joint(desk.account, True, desk.now)
+
+
+@pytest.mark.parametrize("is_joint", [False, True])
 @pytest.mark.parametrize(("more", "calls"), [(0, 1), (10, 0)])
-def test_what_shares_a_wallet_is_called_with_it(desk, more, calls):
+def test_what_shares_a_wallet_is_called_with_it(desk, more, calls, is_joint):
+    if is_joint:
+        join(desk)
     desk.place(BUY, 1000)
     buy(desk, 1, 10)
     desk.exchange.take()
@@ -262,14 +281,30 @@ def test_what_shares_a_wallet_is_called_with_it(desk, more, calls):
     assert told(desk, CallReport) == [called] * calls
 
 
-def test_what_shares_a_wallet_is_called_once_and_again_when_it_was_better(desk):
+@pytest.mark.parametrize("is_joint", [False, True])
+def test_what_shares_a_wallet_is_called_once_and_again_when_it_was_better(desk, is_joint):
+    if is_joint:
+        join(desk)
     desk.place(BUY, 1000)
+    resting = desk.place(BUY, 10, -5)
     for part, calls in ((12, 1), (11, 0), (20, 0), (12, 1)):
         desk.exchange.take()
         cross_left(desk, int(desk.account.money.maintenance_margin(0)) * part // 10)
         mark(desk, desk.exchange.listings[0].mark)
         assert len(told(desk, CallReport)) == calls
     assert liquidations(desk) == []
+    assert resting.is_open
+
+
+@pytest.mark.parametrize("is_joint", [False, True])
+@pytest.mark.parametrize(("more", "stays"), [(0, True), (-1, False)])
+def test_what_shares_a_wallet_is_carried_by_as_much_as_it_owes(desk, more, stays, is_joint):
+    if is_joint:
+        join(desk)
+    desk.place(BUY, 1000)
+    cross_left(desk, int(desk.account.money.maintenance_margin(0)) + more)
+    mark(desk, desk.exchange.listings[0].mark)
+    assert bool(desk.account.qty(0)) is stays
 
 
 def test_what_settles_in_another_currency_is_not_touched():
@@ -287,12 +322,17 @@ def test_what_settles_in_another_currency_is_not_touched():
     assert (desk.account.qty(0), desk.account.qty(2)) == (0, 10_000)
 
 
-def test_what_all_positions_cost_beyond_the_wallet_is_the_venue_s_loss(desk):
+@pytest.mark.parametrize("is_joint", [False, True])
+def test_what_all_positions_cost_beyond_the_wallet_is_the_venue_s_loss(desk, is_joint):
+    if is_joint:
+        join(desk)
     desk.place(BUY, 1000)
+    resting = desk.place(BUY, 10, -5)
     drain(desk, "1")
     desk.exchange.take()
     mark(desk, desk.exchange.listings[0].mark)
     (order,) = liquidations(desk)
+    assert (resting.state, resting.code) == (OrderState.CANCELED, InsufficientFunds.code)
     insured = order.fee + money_units(Decimal(-1)) - sum(desk.income("realized"))
     assert desk.account.cross_balance(0) == 0
     assert desk.income("insurance") == [insured]
@@ -326,6 +366,54 @@ def test_a_side_of_a_hedge_is_closed_as_that_side():
     (order,) = liquidations(desk)
     assert (order.side, order.position_side, order.reduce_only) == (BUY, SHORT, False)
     assert desk.account.qty(0, SHORT) == 0
+
+
+def test_what_is_left_of_an_isolated_margin_is_its_owner_s(desk):
+    fee_free = structs.replace(desk.i, liquidation_fee=Decimal(0))
+    desk.exchange._replace(0, fee_free)
+    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.place(BUY, 1000)
+    back(desk, owed(desk, 1000))
+    before, seen = desk.amounts()[0], len(desk.account.income)
+    mark(desk, desk.exchange.listings[0].mark)
+    noted = list(desk.account.income)[seen:]
+    assert {each.kind for each in noted} == {"realized", "fee"}
+    assert desk.amounts()[0] - before == sum(each.amount for each in noted)
+    assert desk.amounts()[0] == desk.account.cross_balance(0)
+
+
+@pytest.mark.parametrize("mode", ["isolated", "cross", "joint"])
+def test_while_a_part_is_held_no_loss_is_the_venue_s(desk, mode):
+    """The book does not have enough to close all of it."""
+    if mode == "isolated":
+        desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    if mode == "joint":
+        join(desk)
+    desk.place(BUY, 1000)
+    (back if mode == "isolated" else cross_left)(desk, 1)
+    there = desk.exchange.levels
+    desk.exchange.flow.request(0, 99, desk.now, order_id=1, side=SELL, type="market", tif="IOC",
+                               size=sum(size for _, size in there(0, BUY, 1000)) - 100)  # fmt: skip
+    mark(desk, desk.exchange.listings[0].mark)
+    assert desk.account.qty(0) == 900
+    assert desk.income("insurance") == []
+
+
+def test_a_side_that_holds_nothing_is_not_called():
+    desk = Desk(hedge=True)
+    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.place(BUY, 1000, position_side=LONG)
+    desk.exchange.take()
+    mark(desk, desk.exchange.listings[0].mark)
+    assert told(desk, CallReport) == []
+
+
+def test_funding_of_an_inverse_position_is_by_its_value_in_coins():
+    desk = Desk("bitmex")
+    desk.place(BUY, 10_000)
+    desk.exchange.listings[0].mark = 500_000
+    desk.exchange.fund(0, desk.now, 100_000_000)
+    assert desk.income("funding") == [-(10_000 * ONE // 50_000 // 10_000)]
 
 
 def test_closing_by_force_names_why(desk):
@@ -390,6 +478,40 @@ def test_what_is_no_collateral_or_has_no_market_does_not_count(desk):
     desk.exchange.collateral = {"ETH": Collateral(Decimal(0), Decimal(0), Decimal(1))}
     desk.exchange.listings = desk.exchange.listings[:1]
     assert set(desk.exchange.rates(eth)) == {0}
+
+
+COIN = Collateral(Decimal(0), Decimal("0.1"), Decimal(1))  # exchanged at a tenth less
+
+
+@pytest.mark.parametrize(
+    ("coins", "given", "left"),
+    [(1, 201_851_852, 0), ("0.1", 100_000_000, -5500)],  # at 54,000: of a billionth at least
+)
+def test_a_debt_is_paid_with_what_there_is_of_other_currencies(desk, coins, given, left):
+    join(desk, BTC=COIN)
+    desk.exchange.listings[0].index = 600_000
+    money = desk.account.money
+    money.deposit(1, money_units(Decimal(coins)) - money.balance(1))
+    money.deposit(0, money_units(Decimal(-10_900)) - money.balance(0))
+    desk.exchange.take()
+    desk.exchange._check_joint(desk.account, 0, desk.now)
+    paid = money_units(Decimal(coins)) - money.balance(1)
+    assert -(-paid // 10**9) == given
+    assert money.balance(0) == money_units(Decimal(left))
+    got = money_units(Decimal(left + 10_900))
+    assert [(r.reason, r.currencies, r.amount) for r in told(desk, CashReport)] == [
+        ("auto_exchange", (1,), -paid), ("auto_exchange", (0,), got),
+    ]  # fmt: skip
+    assert [(r.kind, r.currency, r.amount, r.at) for r in list(desk.account.income)[-2:]] == [
+        ("auto_exchange", 1, -paid, -1), ("auto_exchange", 0, got, -1),
+    ]  # fmt: skip
+
+
+def test_a_debt_up_to_its_limit_is_left(desk):
+    join(desk, BTC=COIN)
+    desk.account.money.deposit(0, money_units(Decimal(-10_000)) - desk.account.money.balance(0))
+    mark(desk, desk.exchange.listings[0].mark)
+    assert desk.income("auto_exchange") == []
 
 
 def test_money_that_comes_is_in_the_balance(desk):
