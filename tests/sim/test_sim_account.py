@@ -64,6 +64,15 @@ def test_a_table_without_limits_limits_nothing():
     assert made.leverage_of(0) == 200
 
 
+@pytest.mark.parametrize("is_hedge", [False, True])
+def test_maintenance_is_of_the_table_from_the_beginning(is_hedge):
+    made = account()
+    if is_hedge:
+        made.set_hedge(True)
+    buy(made, side=LONG if is_hedge else BOTH)
+    assert made.money.maintenance_margin(USDT) == 250 * ONE  # 0.5 % of 60,000 less 50
+
+
 def test_leverage_that_was_chosen_is_of_its_instrument_and_in_the_margin():
     made = account()
     buy(made)
@@ -117,6 +126,15 @@ def test_what_is_no_longer_isolated_shares_the_wallet():
     assert made.isolated == {1}
     buy(made, 1)
     assert made.wallet(1, BOTH) == 300 * ONE  # 6,000 at 20
+
+
+def test_what_is_apart_stays_so_when_another_instrument_is_isolated():
+    made = account()
+    made.set_isolated(0, True)
+    buy(made)
+    made.set_isolated(1, True)
+    assert made.wallet(0, BOTH) == 3000 * ONE
+    assert made.qty(0) == 1000
 
 
 def test_another_leverage_sets_another_margin_apart():
@@ -240,6 +258,7 @@ def test_a_renamed_order_leaves_the_name_to_who_else_has_it():
     first, second = order(made, 1, "a"), order(made, 2, "a")
     made.rename(first, "b")
     assert made.by_client_id == {"a": second, "b": first}
+    assert (first.client_id, second.client_id) == ("b", "a")
     made.rename(second, "")
     assert made.by_client_id == {"b": first}
     made.rename(first, "b")
@@ -248,6 +267,10 @@ def test_a_renamed_order_leaves_the_name_to_who_else_has_it():
 
 def test_what_is_dropped_has_never_been():
     made = account()
+    older, newer = order(made, 8, "c"), order(made, 9, "c")
+    made.drop(older)  # with nothing in the history
+    assert made.by_client_id == {"c": newer}
+    made.drop(newer)
     kept, gone = order(made, 1, "a"), order(made, 2, "b")
     end(made, kept)
     end(made, gone)

@@ -162,12 +162,12 @@ def test_a_position_that_is_carried_is_left(desk):
 def test_the_largest_is_closed_first_and_no_more_than_is_needed(desk, is_joint):
     if is_joint:
         join(desk)
-    buy(desk, 1, 10)
+    buy(desk, 1, 2000)  # more in number, less in value
     desk.place(BUY, 1000)
     drain(desk, "6000")
     fall(desk, -9.8)
     assert [order.index for order in liquidations(desk)] == [0]
-    assert desk.account.qty(1) == 10
+    assert desk.account.qty(1) == 2000
 
 
 def test_a_position_with_margin_of_its_own_is_not_closed_for_the_others(desk):
@@ -309,6 +309,7 @@ def test_what_shares_a_wallet_is_carried_by_as_much_as_it_owes(desk, more, stays
 
 def test_what_settles_in_another_currency_is_not_touched():
     desk = Desk("bitmex")
+    desk.exchange.set_isolated(desk.account, 0, True, desk.now)  # a word only: it ends with all
     buy(desk, 2, 10_000)
     desk.place(BUY, 10_000)
     resting = desk.place(BUY, 100, -5)
@@ -414,6 +415,11 @@ def test_funding_of_an_inverse_position_is_by_its_value_in_coins():
     desk.exchange.listings[0].mark = 500_000
     desk.exchange.fund(0, desk.now, 100_000_000)
     assert desk.income("funding") == [-(10_000 * ONE // 50_000 // 10_000)]
+
+
+def test_where_nothing_is_held_nothing_is_closed(desk):
+    desk.exchange.force_close(desk.account, 0, BOTH, desk.now, "adl")
+    assert desk.account.by_id == {}
 
 
 def test_closing_by_force_names_why(desk):
