@@ -22,6 +22,7 @@ from onetape.model.errors import (
     InsufficientFunds,
     MarketDataUnavailable,
     OrderBelowMinNotional,
+    OrderInvalid,
     OrderUnknown,
     ReduceOnlyViolated,
     SelfTrade,
@@ -283,15 +284,41 @@ def test_what_the_venue_closes_by_force_goes_before_what_its_owner_closes():
     assert (closing.state, closing.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
 
 
-@pytest.mark.parametrize("terms", [{"reduce_only": True}, {"trigger": 5}])
-def test_what_reduces_or_waits_needs_no_money_now(desk, terms):
+def test_what_reduces_or_waits_needs_no_money_now(desk):
     desk.place(BUY, 10)
+    desk.place(SELL, 10, 3)
     desk.account.money.deposit(0, -desk.account.money.balance(0))
-    if "trigger" in terms:
-        terms = {"trigger": desk.at(5), "trigger_by": TriggerBy.MARK,
-                 "trigger_kind": TriggerKind.TAKE_PROFIT}  # fmt: skip
-    assert desk.place(SELL, 10, 6, **terms).is_open
-    assert refused(desk.place(BUY, 10, -3)) == InsufficientFunds.code
+    assert desk.place(SELL, 10, 6, reduce_only=True).is_open
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    assert limit(desk, BUY, 10, desk.at(4), trigger=desk.at(4), **terms).is_open
+    assert refused(desk.place(SELL, 10, 6)) == InsufficientFunds.code
+
+
+@pytest.mark.parametrize(("less", "is_open"), [(0, True), (1, False)])
+def test_an_order_needs_the_margin_of_its_own_price(desk, less, is_open):
+    value = desk.at(-3) * 10 * 10**14
+    needed = value // 20 + value * 5 // 10_000
+    desk.account.money.deposit(0, needed - less - desk.account.money.balance(0))
+    assert desk.place(BUY, 10, -3).is_open is is_open
+
+
+def test_an_order_that_waits_meets_nobody_yet(desk):
+    (best, _), *_ = desk.exchange.levels(0, SELL, 1)
+    resting = limit(desk, SELL, 10, best - 10)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    waits = limit(desk, BUY, 10, desk.at(4), trigger=desk.at(3), **terms)
+    assert (resting.is_open, waits.is_open, waits.id) == (True, True, resting.id + 1)
+
+
+def test_what_closes_a_side_may_say_that_it_reduces():
+    desk = Desk(hedge=True)
+    desk.place(BUY, 10, position_side=LONG)
+    assert desk.place(SELL, 10, 3, position_side=LONG, reduce_only=True).is_open
+    assert not desk.place(BUY, 10, -3, position_side=LONG, reduce_only=True).is_open
+
+
+def test_a_limit_order_without_a_price_is_no_order(desk):
+    assert refused(limit(desk, BUY, 10, 0)) == OrderInvalid.code
 
 
 @pytest.mark.parametrize(("gone", "side"), [("ask", BUY), ("bid", SELL)])
@@ -550,6 +577,35 @@ def test_a_stop_at_the_market_trades_up_to_a_twentieth_behind_its_trigger(
     assert (order.is_open, order.reserved) == (True, worst)
 
 
+@pytest.mark.parametrize(("less", "is_open"), [(0, True), (1, False)])
+def test_a_stop_on_spot_needs_the_money_of_its_worst_price(spot, less, is_open):
+    quote, size = spot.exchange.currencies.index("USD"), 1_000_000
+    value = 661_500 * size * 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
+    needed = value + value * int(spot.i.taker_fee * 10**6) // 10**6
+    money = spot.account.money
+    money.deposit(quote, needed - less - money.balance(quote))
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    assert spot.place(BUY, size, trigger=630_000, **terms).is_open is is_open
+
+
+def test_another_trigger_has_another_worst_price(spot):
+    quote, size = spot.exchange.currencies.index("USD"), 1_000_000
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    order = spot.place(BUY, size, trigger=630_000, **terms)
+    assert spot.exchange.amend(spot.account, order, spot.now, trigger=640_000) == 0
+    assert (order.trigger, order.reserved) == (640_000, 672_000)
+    value = 680_000 * size * 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
+    spot.account.money.deposit(quote, value - spot.account.money.balance(quote))
+    code = spot.exchange.amend(spot.account, order, spot.now, trigger=660_000)
+    assert (code, order.trigger, order.reserved) == (InsufficientFunds.code, 640_000, 672_000)
+
+
+def test_a_stop_with_a_price_of_its_own_holds_that_back(spot):
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    order = limit(spot, BUY, 1_000_000, 640_000, trigger=630_000, **terms)
+    assert (order.is_open, order.reserved) == (True, 640_000)
+
+
 def test_a_fill_on_spot_is_told_with_both_its_currencies_and_no_position(spot):
     spot.exchange.take()
     spot.place(BUY, 1_000_000)
@@ -567,7 +623,7 @@ def test_where_a_side_of_the_book_is_empty_no_market_order_is_taken(spot):
 def test_on_spot_nothing_is_bought_that_cannot_be_paid(spot):
     """What stands behind the best price costs more than that."""
     best, more = spot.exchange.levels(0, SELL, 2)
-    size = best[1] + more[1]
+    size = best[1] + more[1] - 1000
     money, units = spot.account.money, 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
     quote = spot.exchange.currencies.index(spot.i.quote)
 
@@ -577,7 +633,9 @@ def test_on_spot_nothing_is_bought_that_cannot_be_paid(spot):
         return spot.place(BUY, size)
 
     assert refused(place_with(size * best[0])) == InsufficientFunds.code
-    order = place_with(best[0] * best[1] + more[0] * more[1] + size)  # the average is rounded up
+    order = place_with(
+        best[0] * best[1] + more[0] * (more[1] - 1000) + size
+    )  # the average is rounded up
     assert order.state is OrderState.FILLED
     assert 0 <= money.balance(quote) <= 2 * size * units
 
