@@ -376,7 +376,15 @@ def test_an_own_order_is_met_at_its_very_price(desk, side, behind, meets):
     (best, there), *_ = desk.exchange.levels(0, side.opposite, 1)
     resting = limit(desk, side.opposite, 10, best + behind * side.sign)
     limit(desk, side, there + 20, best)
-    assert resting.is_open is not meets
+    assert (resting.is_open, resting.filled) == (not meets, 0)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_what_stands_a_unit_before_an_own_order_is_better(desk, side):
+    (best, there), *_ = desk.exchange.levels(0, side.opposite, 1)
+    resting = limit(desk, side.opposite, 10, best + side.sign)
+    assert desk.place(side, there).state is OrderState.FILLED
+    assert resting.is_open
 
 
 def test_orders_elsewhere_or_of_one_side_or_that_wait_do_not_meet(desk):
