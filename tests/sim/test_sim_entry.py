@@ -288,7 +288,9 @@ def test_what_reduces_or_waits_needs_no_money_now(desk):
     desk.place(BUY, 10)
     desk.place(SELL, 10, 3)
     desk.account.money.deposit(0, -desk.account.money.balance(0))
+    held = desk.account.money.initial_margin(0)
     assert desk.place(SELL, 10, 6, reduce_only=True).is_open
+    assert desk.account.money.initial_margin(0) == held
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
     assert limit(desk, BUY, 10, desk.at(4), trigger=desk.at(4), **terms).is_open
     assert refused(desk.place(SELL, 10, 6)) == InsufficientFunds.code
@@ -439,15 +441,37 @@ def test_each_step_of_an_order_is_told_as_it_stood_then(desk):
 
 def test_a_refusal_is_told_with_its_reason(desk):
     desk.exchange.take()
-    desk.place(BUY, 10, -3, position_side=LONG)
-    assert reports(desk) == [
-        (desk.now, OrderNews.REJECTED, OrderState.REJECTED, 0, AccountMode.code)
+    order = desk.place(BUY, 10, -3, position_side=LONG)
+    assert desk.exchange.take() == [
+        OrderReport(
+            desk.now, order, OrderNews.REJECTED, OrderState.REJECTED, 0, 0, None, AccountMode.code
+        )
     ]
     desk.place(BUY, 1, -3)  # less than the instrument's least value: the engine's own word
     assert reports(desk) == [
         (desk.now, OrderNews.REJECTED, OrderState.REJECTED, 0, OrderBelowMinNotional.code)
     ]
     assert desk.account.open_orders == {}
+
+
+def test_an_amendment_that_the_engine_refuses_changes_nothing(desk):
+    order = desk.place(BUY, 10, -3)
+    held = desk.account.money.initial_margin(0)
+    desk.exchange.take()
+    code = desk.exchange.amend(desk.account, order, desk.now, size=1, client_id="other")
+    assert code == OrderBelowMinNotional.code
+    assert (order.size, order.client_id, order.is_open) == (10, "", True)
+    assert desk.account.money.initial_margin(0) == held
+    assert reports(desk) == []
+
+
+def test_a_stop_that_may_open_is_not_cut(desk):
+    desk.place(BUY, 10)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
+    desk.now += 1
+    desk.exchange._set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (stop.filled, desk.account.qty(0), stop.updated) == (15, -5, desk.now)
 
 
 def test_an_order_ends_at_its_time(desk):
@@ -608,6 +632,30 @@ def test_another_trigger_has_another_worst_price(spot):
     assert (code, order.trigger, order.reserved) == (InsufficientFunds.code, 640_000, 672_000)
 
 
+def stop(spot: Desk, side: Side, size: int):
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    return spot.place(side, size, trigger=spot.at(3 * side.sign), **terms)
+
+
+@pytest.mark.parametrize("place", ["limit", "stop"])
+def test_coins_that_are_to_be_sold_are_held_back(spot, place):
+    before = free(spot, SELL)
+    order = stop(spot, SELL, 1_000_000) if place == "stop" else spot.place(SELL, 1_000_000, 3)
+    assert free(spot, SELL) == before - 1_000_000
+    spot.exchange.cancel(spot.account, order, spot.now)
+    assert free(spot, SELL) == before
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_was_sold_is_held_back_no_more(spot, waits):
+    before = free(spot, SELL)
+    order = stop(spot, SELL, 1_000_000) if waits else spot.place(SELL, 1_000_000)
+    if waits:
+        spot.exchange._set_mark(0, spot.at(-3), spot.at(-3), spot.now)
+    assert (order.state, order.reserved) == (OrderState.FILLED, 0)
+    assert free(spot, SELL) == before - 1_000_000
+
+
 def test_a_stop_with_a_price_of_its_own_holds_that_back(spot):
     terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
     order = limit(spot, BUY, 1_000_000, 640_000, trigger=630_000, **terms)
@@ -649,12 +697,14 @@ def test_on_spot_nothing_is_bought_that_cannot_be_paid(spot):
 
 
 def test_on_spot_a_fee_may_be_paid_in_coins(spot):
-    base = spot.exchange.currencies.index(spot.i.base)
-    before = spot.amounts()[base]
+    base, quote = (spot.exchange.currencies.index(name) for name in (spot.i.base, spot.i.quote))
+    before, money = spot.amounts()[base], spot.amounts()[quote]
     order = spot.place(BUY, 1_000_000, extra={"fee_in_base": True})
     got = order.filled * 10 ** (18 - spot.i.size_decimals)
     assert order.fee_base > 0
     assert spot.amounts()[base] == before + got - order.fee_base
+    assert spot.amounts()[quote] == money - order.cost * 10**9
+    assert abs(order.fee_base - got * 4 // 1000) <= 1
     assert spot.account.leverage_of(0) == 1
 
 
