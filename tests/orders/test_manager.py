@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
-from onetape.model.errors import AccountMode, OrderInvalid
+from onetape.model.errors import AccountMode, OrderInvalid, OrderUnknown
 from onetape.orders.calls import OrderKey, Purpose
-from onetape.orders.managed import FillOut, HealthOut, Request
+from onetape.orders.managed import FillOut, HealthOut, NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import ModeTold, StreamTold
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
@@ -48,10 +48,35 @@ def test_what_is_held_or_denied_leaves_nothing(desk):
     denied = desk.manager.deny("id-9", request, desk.now, OrderInvalid.code, "why")
     assert desk.sent() == []
     assert (held.state, denied.state) == (OrderState.SUBMITTED, OrderState.DENIED)
+    assert desk.manager.outs[-1] == NewsOut(
+        denied, OrderNews.DENIED, OrderState.DENIED, desk.now, OrderInvalid.code, "why"
+    )
     assert desk.news() == [(OrderNews.DENIED, OrderState.DENIED)]
+    desk.manager.amend(held, desk.now, price=PRICE + 10, size=0)
     desk.manager.cancel(held, desk.now)
     assert desk.sent() == []
-    assert desk.news() == [(OrderNews.CANCELED, CANCELED)]
+    assert desk.news() == [
+        (OrderNews.UPDATE_REJECTED, OrderState.SUBMITTED), (OrderNews.CANCELED, CANCELED),
+    ]  # fmt: skip
+
+
+def test_what_is_being_canceled_is_not_amended(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.take()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    assert desk.sent() == []
+    assert desk.news() == [(OrderNews.UPDATE_REJECTED, PENDING_CANCEL)]
+
+
+def test_an_answer_about_an_order_that_was_forgotten_is_none(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    (call,) = desk.take()
+    del desk.manager.orders[order.client_id]
+    desk.manager.outs.clear()
+    desk.manager.answered(call, Answer(Outcome.DONE), desk.now)
+    assert desk.manager.outs == []
 
 
 def test_orders_of_other_hands_are_neither_canceled_nor_amended(desk):
@@ -95,6 +120,47 @@ def test_a_cancel_that_waits_does_not_leave_for_what_has_ended(desk, end):
     desk.manager.answered(placing, Answer(end.get("outcome", Outcome.DONE)), desk.now)
     assert desk.sent() == []
     assert not order.is_open
+
+
+def test_what_has_ended_is_neither_canceled_nor_amended(desk):
+    order = desk.place()
+    desk.hear(desk.row(order, CANCELED, news=OrderNews.CANCELED))
+    desk.manager.outs.clear()
+    desk.manager.cancel(order, desk.now)
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    assert desk.sent() == []
+    reason = "nothing of it is open"
+    assert desk.manager.outs == [
+        NewsOut(order, news, CANCELED, desk.now, OrderUnknown.code, reason)
+        for news in (OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED)
+    ]
+
+
+def test_a_cancel_leaves_at_once_where_the_stream_was_faster_than_the_answer(desk):
+    order = desk.place(accepted=False)
+    desk.take()
+    desk.hear(desk.row(order, news=OrderNews.ACCEPTED))
+    assert RequestKind.PLACE in order.pending
+    desk.manager.cancel(order, desk.now)
+    assert desk.sent() == [Purpose.CANCEL]
+
+
+def test_what_is_asked_for_has_its_deadline_at_once(desk):
+    """Nothing was marked before: who changes an order marks it."""
+    order = desk.place()
+    for change in (
+        lambda: desk.manager.cancel(order, desk.now),
+        lambda: desk.manager.amend(order, desk.now, price=PRICE + 10, size=0),
+    ):
+        desk.hear(desk.row(order, time=desk.now + SECOND))
+        order.pending.clear()
+        order.life.cancel_open = order.life.update_open = False
+        order.life.state = ACCEPTED
+        desk.manager.directory.mark(order)
+        assert desk.manager.next_due > desk.now + 3600 * SECOND
+        change()
+        assert desk.manager.next_due == desk.now + 5 * SECOND
+        desk.take()
 
 
 def test_a_second_cancel_is_not_sent_while_the_first_is_unanswered(desk):

@@ -265,14 +265,18 @@ def test_when_a_side_shrinks_what_closes_more_than_is_left_goes():
     desk.place(SELL, 10, position_side=SHORT)
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
     waits = desk.place(SELL, 10, trigger=desk.at(-3), position_side=LONG, **terms)
+    desk.index = 1
+    desk.place(BUY, 10, position_side=LONG)
+    desk.index = 0
     opens = desk.place(BUY, 5, -3, position_side=LONG)
     other = desk.place(BUY, 10, -3, position_side=SHORT)
-    fits, goes = (desk.place(SELL, size, 3, position_side=LONG) for size in (4, 6))
+    elsewhere = limit(desk, SELL, 10, 260_000, 1, position_side=LONG)
+    fits, goes, too = (desk.place(SELL, size, 3, position_side=LONG) for size in (2, 6, 2))
     # A side has shrunk by 6: four are left.
     desk.account.money.apply_fill(0, SELL, desk.last, 6, 0, LONG)
     desk.exchange._after_fill(fits)
     assert (goes.state, goes.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
-    assert all(each.is_open for each in (waits, opens, other, fits))
+    assert all(each.is_open for each in (waits, opens, other, elsewhere, fits, too))
 
 
 def test_what_the_venue_closes_by_force_goes_before_what_its_owner_closes():
@@ -781,6 +785,13 @@ def test_what_was_to_close_a_position_goes_with_it(desk):
     order = waiting(desk, "STOP_MARKET", SELL, -3, close_position=True)
     desk.place(SELL, 7)
     assert order.state == "EXPIRED"
+
+
+def test_what_is_to_close_a_position_stays_while_a_part_is_held(desk):
+    desk.place(BUY, 7)
+    order = waiting(desk, "STOP_MARKET", SELL, -3, close_position=True)
+    desk.place(SELL, 3)
+    assert order.state == "NEW"
 
 
 def test_a_child_that_is_refused_ends_the_waiting_order(desk):
