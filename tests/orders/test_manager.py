@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
-from onetape.model.errors import AccountMode, OrderInvalid, OrderUnknown
+from onetape.model.errors import AccountMode, OrderInvalid, OrderUnknown, VenueRejected
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import FillOut, HealthOut, NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
@@ -200,7 +200,67 @@ def test_an_amendment_of_one_keeps_the_other(desk, asked, sent):
     assert desk.news() == [(OrderNews.UPDATED, ACCEPTED)]
 
 
+def test_a_cancel_that_waited_and_was_refused_may_be_sent_again(desk):
+    order = desk.place(accepted=False)
+    (placing,) = desk.take()
+    desk.manager.cancel(order, desk.now)
+    desk.manager.answered(placing, Answer(Outcome.DONE, (desk.row(order),)), desk.now)
+    desk.answer(**REFUSED)
+    desk.manager.cancel_once(order, desk.now)
+    assert desk.sent() == [Purpose.CANCEL]
+
+
 # --- answers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("code", "told"), [(OrderInvalid.code, 4101), (0, VenueRejected.code)])
+@pytest.mark.parametrize(
+    ("asked", "news", "state"),
+    [
+        ("place", OrderNews.REJECTED, OrderState.REJECTED),
+        ("cancel", OrderNews.CANCEL_REJECTED, ACCEPTED),
+        ("amend", OrderNews.UPDATE_REJECTED, ACCEPTED),
+    ],
+)
+def test_a_refusal_is_told_in_the_venue_s_words(desk, asked, news, state, code, told):
+    order = desk.place(accepted=asked != "place")
+    if asked == "cancel":
+        desk.manager.cancel(order, desk.now)
+    if asked == "amend":
+        desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    desk.answer(outcome=Outcome.DEFINITIVE, code=code, venue_code="-1", text="not so")
+    words = (order, news, state, desk.now, told, "-1 not so")
+    assert NewsOut(*words) in desk.manager.outs
+
+
+def test_the_venue_s_id_is_known_with_the_answer(desk):
+    order = desk.place()
+    assert order.venue_id == "77"
+    desk.hear(desk.fill(4, name=""))
+    assert (order.life.filled, desk.sent()) == (4, [])
+
+
+def test_an_amendment_that_finds_nothing_is_refused_and_the_order_asked_for(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    desk.answer(outcome=Outcome.DEFINITIVE, not_found=True)
+    assert desk.news() == [(OrderNews.UPDATE_REJECTED, ACCEPTED)]
+    assert order.ask_at == desk.now
+
+
+@pytest.mark.parametrize(("due", "asks"), [(SECOND, SECOND), (0, 10 * SECOND)])
+def test_a_question_that_is_due_is_not_put_off_by_a_cancel(desk, due, asks):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    order.ask_at = due and desk.now + due
+    desk.answer()
+    assert 0 < order.ask_at - desk.now <= asks
+
+
+def test_what_is_refused_for_now_waits_a_moment_at_least(desk):
+    desk.place(accepted=False)
+    desk.answer(outcome=Outcome.SAFE)
+    assert desk.manager.next_due == desk.now + SECOND // 5
 
 
 def test_a_full_page_of_fills_is_followed_by_the_next(desk):
@@ -526,6 +586,24 @@ def test_an_order_that_was_seen_has_not_been_absent(desk):
     assert (order.not_found, order.asks) == (1, 1)
     desk.hear(desk.row(order))
     assert (order.not_found, order.asks) == (0, 0)
+
+
+def test_a_question_that_fails_is_no_proof_of_absence(desk):
+    order = desk.place(accepted=False)
+    desk.lose()
+    for _ in range(30):
+        desk.wait(10 * SECOND)
+        desk.answer(outcome=Outcome.AMBIGUOUS)
+    assert (order.state, order.not_found) == (UNKNOWN, 0)
+
+
+def test_a_fill_finds_its_order_by_the_answer_about_the_venue_s_id(desk):
+    order = desk.place(accepted=False)
+    desk.take()
+    desk.hear(desk.fill(4, name="", venue_id="91"))
+    assert order.life.filled == 0
+    desk.answer(desk.row(order, venue_id="91"))
+    assert (order.life.filled, order.venue_id) == (4, "91")
 
 
 # --- orders that no tape has ----------------------------------------------------------------------

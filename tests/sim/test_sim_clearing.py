@@ -162,12 +162,12 @@ def test_a_position_that_is_carried_is_left(desk):
 def test_the_largest_is_closed_first_and_no_more_than_is_needed(desk, is_joint):
     if is_joint:
         join(desk)
-    buy(desk, 1, 2000)  # more in number, less in value
+    buy(desk, 1, 20_000)  # more in number, less in value
     desk.place(BUY, 1000)
     drain(desk, "6000")
     fall(desk, -9.8)
     assert [order.index for order in liquidations(desk)] == [0]
-    assert desk.account.qty(1) == 2000
+    assert desk.account.qty(1) == 20_000
 
 
 def test_a_position_with_margin_of_its_own_is_not_closed_for_the_others(desk):
@@ -302,9 +302,10 @@ def test_what_shares_a_wallet_is_carried_by_as_much_as_it_owes(desk, more, stays
     if is_joint:
         join(desk)
     desk.place(BUY, 1000)
+    resting = desk.place(BUY, 10, -5)
     cross_left(desk, int(desk.account.money.maintenance_margin(0)) + more)
     mark(desk, desk.exchange.listings[0].mark)
-    assert bool(desk.account.qty(0)) is stays
+    assert (bool(desk.account.qty(0)), resting.is_open) == (stays, stays)
 
 
 def test_what_settles_in_another_currency_is_not_touched():
@@ -454,6 +455,18 @@ def test_beyond_a_bracket_the_next_one_holds_and_beyond_the_last_the_instrument_
     if row >= 0:
         rate, amount = rows[row + 1].maintenance_rate, rows[row + 1].maintenance_amount
     assert maintenance(desk.i, money_units(value)) == money_units(value * rate - amount)
+
+
+def test_a_bracket_holds_to_its_very_edge_where_the_next_one_jumps(desk):
+    first, second = desk.i.brackets[:2]
+    jumps = structs.replace(
+        desk.i, brackets=(first, structs.replace(second, maintenance_amount=Decimal(0)))
+    )
+    edge = first.notional_max
+    assert maintenance(jumps, money_units(edge)) == money_units(edge * first.maintenance_rate)
+    assert maintenance(jumps, money_units(edge) + ONE) == money_units(
+        (edge + 1) * second.maintenance_rate
+    )
 
 
 # --- one margin of all currencies -----------------------------------------------------------------
