@@ -127,6 +127,31 @@ TEST_CASE("sync: a segment that its seal has synced is not synced again") {
     CHECK(desk.syncs == std::vector<Desk::Sync>{{second->file.fd(), 0}});
 }
 
+TEST_CASE("sync: segments that are entered while one runs are synced by the next") {
+    Desk desk;
+    const auto first = desk.enter(1);
+    std::shared_ptr<OpenSegment> second, third;
+    desk.meanwhile = [&] {
+        if (second) return;
+        second = desk.enter(2);
+        third = desk.enter(3);
+    };
+    REQUIRE(desk.sync(7).ok());
+    REQUIRE(desk.sync(9).ok());
+    const int one = first->file.fd(), two = second->file.fd(), three = third->file.fd();
+    CHECK(desk.syncs == std::vector<Desk::Sync>{{one, 0}, {two, 7}, {three, 7}});
+}
+
+TEST_CASE("sync: one segment that fails is not made up for by the next") {
+    Desk desk;
+    const auto first = desk.enter(1);
+    const auto second = desk.enter(2);
+    desk.meanwhile = [&] { desk.result = desk.syncs.back().fd == first->file.fd() ? -1 : 0; };
+    CHECK(!desk.sync(7).ok());
+    CHECK(desk.control.durable.load() == 0);
+    CHECK(desk.syncs.size() == 1);
+}
+
 TEST_CASE("sync: one that fails stops the journal for ever, and says so to all who wait") {
     Desk desk;
     const auto segment = desk.enter(1);

@@ -155,6 +155,20 @@ def test_a_position_that_shrinks_makes_the_newest_smaller():
     assert account.open(A) == []
 
 
+def test_an_order_that_is_being_cancelled_counts_no_more():
+    account = Account()
+    account.hold(A, 10)
+    account.hold(B, -10)
+    first, second = account.reduce(A, SELL, 5), account.reduce(A, SELL, 5)
+    account.answer()
+    taking = account.ask(A, SELL, 5, 0)
+    account.manager.cancel(first, account.now)
+    account.answer(only=Purpose.PLACE)
+    account.fill(taking, 5)  # five are left, and one order of five that stays
+    assert account.answer() == [Purpose.CANCEL]
+    assert (first.is_open, second.worst_left) == (False, 5)
+
+
 def test_what_a_venue_does_not_make_smaller_is_cancelled_and_asked_again():
     account = Account()
     account.hold(A, 10)

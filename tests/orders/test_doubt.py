@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy, TriggerKind
+from onetape.model.errors import OrderOutcomeUnknown
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
-from onetape.orders.managed import HealthOut, IntentOut, Request
+from onetape.orders.managed import HealthOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import OrderTold
@@ -49,7 +50,8 @@ def test_it_is_on_the_journal_unknown_and_not_sent(manager):
     intent = manager.outs[0]
     assert isinstance(intent, IntentOut)
     assert (intent.kind, intent.price, intent.size) == (RequestKind.PLACE, 600_000, 10)
-    assert words(manager) == [OrderNews.LOST]
+    lost = NewsOut(order, OrderNews.LOST, OrderState.UNKNOWN, NOW, OrderOutcomeUnknown.code)
+    assert manager.outs[1] == lost
     assert HealthOut("order", "id-1", "unknown") in manager.outs
     assert order.lost_at == NOW
     assert manager.unknown == [order]
@@ -83,6 +85,14 @@ def test_an_amendment_in_doubt_is_asked_for_too(manager):
     assert order.state is OrderState.UNKNOWN
     manager.answered(asked(manager, NOW), working(price=590_000), NOW)
     assert (order.state, order.price) == (OrderState.ACCEPTED, 590_000)
+
+
+def test_an_amendment_in_doubt_is_asked_for_at_once(manager):
+    order = doubted(manager)
+    manager.answered(asked(manager, NOW), working(), NOW)
+    assert manager.next_due > NOW + SECOND
+    amend_in_doubt(manager, order, NOW + SECOND, price=590_000, size=0)
+    assert manager.next_due == NOW + SECOND
 
 
 def test_an_amendment_of_what_has_ended_is_nothing(manager):

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
-from onetape.model.errors import AccountMode, OrderInvalid
+from onetape.model.errors import AccountMode, OrderInvalid, OrderUnknown, VenueRejected
 from onetape.orders.calls import OrderKey, Purpose
-from onetape.orders.managed import FillOut, HealthOut, Request
+from onetape.orders.managed import FillOut, HealthOut, NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import ModeTold, StreamTold
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
@@ -48,10 +48,35 @@ def test_what_is_held_or_denied_leaves_nothing(desk):
     denied = desk.manager.deny("id-9", request, desk.now, OrderInvalid.code, "why")
     assert desk.sent() == []
     assert (held.state, denied.state) == (OrderState.SUBMITTED, OrderState.DENIED)
+    assert desk.manager.outs[-1] == NewsOut(
+        denied, OrderNews.DENIED, OrderState.DENIED, desk.now, OrderInvalid.code, "why"
+    )
     assert desk.news() == [(OrderNews.DENIED, OrderState.DENIED)]
+    desk.manager.amend(held, desk.now, price=PRICE + 10, size=0)
     desk.manager.cancel(held, desk.now)
     assert desk.sent() == []
-    assert desk.news() == [(OrderNews.CANCELED, CANCELED)]
+    assert desk.news() == [
+        (OrderNews.UPDATE_REJECTED, OrderState.SUBMITTED), (OrderNews.CANCELED, CANCELED),
+    ]  # fmt: skip
+
+
+def test_what_is_being_canceled_is_not_amended(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.take()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    assert desk.sent() == []
+    assert desk.news() == [(OrderNews.UPDATE_REJECTED, PENDING_CANCEL)]
+
+
+def test_an_answer_about_an_order_that_was_forgotten_is_none(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    (call,) = desk.take()
+    del desk.manager.orders[order.client_id]
+    desk.manager.outs.clear()
+    desk.manager.answered(call, Answer(Outcome.DONE), desk.now)
+    assert desk.manager.outs == []
 
 
 def test_orders_of_other_hands_are_neither_canceled_nor_amended(desk):
@@ -97,6 +122,47 @@ def test_a_cancel_that_waits_does_not_leave_for_what_has_ended(desk, end):
     assert not order.is_open
 
 
+def test_what_has_ended_is_neither_canceled_nor_amended(desk):
+    order = desk.place()
+    desk.hear(desk.row(order, CANCELED, news=OrderNews.CANCELED))
+    desk.manager.outs.clear()
+    desk.manager.cancel(order, desk.now)
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    assert desk.sent() == []
+    reason = "nothing of it is open"
+    assert desk.manager.outs == [
+        NewsOut(order, news, CANCELED, desk.now, OrderUnknown.code, reason)
+        for news in (OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED)
+    ]
+
+
+def test_a_cancel_leaves_at_once_where_the_stream_was_faster_than_the_answer(desk):
+    order = desk.place(accepted=False)
+    desk.take()
+    desk.hear(desk.row(order, news=OrderNews.ACCEPTED))
+    assert RequestKind.PLACE in order.pending
+    desk.manager.cancel(order, desk.now)
+    assert desk.sent() == [Purpose.CANCEL]
+
+
+def test_what_is_asked_for_has_its_deadline_at_once(desk):
+    """Nothing was marked before: who changes an order marks it."""
+    order = desk.place()
+    for change in (
+        lambda: desk.manager.cancel(order, desk.now),
+        lambda: desk.manager.amend(order, desk.now, price=PRICE + 10, size=0),
+    ):
+        desk.hear(desk.row(order, time=desk.now + SECOND))
+        order.pending.clear()
+        order.life.cancel_open = order.life.update_open = False
+        order.life.state = ACCEPTED
+        desk.manager.directory.mark(order)
+        assert desk.manager.next_due > desk.now + 3600 * SECOND
+        change()
+        assert desk.manager.next_due == desk.now + 5 * SECOND
+        desk.take()
+
+
 def test_a_second_cancel_is_not_sent_while_the_first_is_unanswered(desk):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
@@ -134,7 +200,67 @@ def test_an_amendment_of_one_keeps_the_other(desk, asked, sent):
     assert desk.news() == [(OrderNews.UPDATED, ACCEPTED)]
 
 
+def test_a_cancel_that_waited_and_was_refused_may_be_sent_again(desk):
+    order = desk.place(accepted=False)
+    (placing,) = desk.take()
+    desk.manager.cancel(order, desk.now)
+    desk.manager.answered(placing, Answer(Outcome.DONE, (desk.row(order),)), desk.now)
+    desk.answer(**REFUSED)
+    desk.manager.cancel_once(order, desk.now)
+    assert desk.sent() == [Purpose.CANCEL]
+
+
 # --- answers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("code", "told"), [(OrderInvalid.code, 4101), (0, VenueRejected.code)])
+@pytest.mark.parametrize(
+    ("asked", "news", "state"),
+    [
+        ("place", OrderNews.REJECTED, OrderState.REJECTED),
+        ("cancel", OrderNews.CANCEL_REJECTED, ACCEPTED),
+        ("amend", OrderNews.UPDATE_REJECTED, ACCEPTED),
+    ],
+)
+def test_a_refusal_is_told_in_the_venue_s_words(desk, asked, news, state, code, told):
+    order = desk.place(accepted=asked != "place")
+    if asked == "cancel":
+        desk.manager.cancel(order, desk.now)
+    if asked == "amend":
+        desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    desk.answer(outcome=Outcome.DEFINITIVE, code=code, venue_code="-1", text="not so")
+    words = (order, news, state, desk.now, told, "-1 not so")
+    assert NewsOut(*words) in desk.manager.outs
+
+
+def test_the_venue_s_id_is_known_with_the_answer(desk):
+    order = desk.place()
+    assert order.venue_id == "77"
+    desk.hear(desk.fill(4, name=""))
+    assert (order.life.filled, desk.sent()) == (4, [])
+
+
+def test_an_amendment_that_finds_nothing_is_refused_and_the_order_asked_for(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    desk.answer(outcome=Outcome.DEFINITIVE, not_found=True)
+    assert desk.news() == [(OrderNews.UPDATE_REJECTED, ACCEPTED)]
+    assert order.ask_at == desk.now
+
+
+@pytest.mark.parametrize(("due", "asks"), [(SECOND, SECOND), (0, 10 * SECOND)])
+def test_a_question_that_is_due_is_not_put_off_by_a_cancel(desk, due, asks):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    order.ask_at = due and desk.now + due
+    desk.answer()
+    assert 0 < order.ask_at - desk.now <= asks
+
+
+def test_what_is_refused_for_now_waits_a_moment_at_least(desk):
+    desk.place(accepted=False)
+    desk.answer(outcome=Outcome.SAFE)
+    assert desk.manager.next_due == desk.now + SECOND // 5
 
 
 def test_a_full_page_of_fills_is_followed_by_the_next(desk):
@@ -462,6 +588,24 @@ def test_an_order_that_was_seen_has_not_been_absent(desk):
     assert (order.not_found, order.asks) == (0, 0)
 
 
+def test_a_question_that_fails_is_no_proof_of_absence(desk):
+    order = desk.place(accepted=False)
+    desk.lose()
+    for _ in range(30):
+        desk.wait(10 * SECOND)
+        desk.answer(outcome=Outcome.AMBIGUOUS)
+    assert (order.state, order.not_found) == (UNKNOWN, 0)
+
+
+def test_a_fill_finds_its_order_by_the_answer_about_the_venue_s_id(desk):
+    order = desk.place(accepted=False)
+    desk.take()
+    desk.hear(desk.fill(4, name="", venue_id="91"))
+    assert order.life.filled == 0
+    desk.answer(desk.row(order, venue_id="91"))
+    assert (order.life.filled, order.venue_id) == (4, "91")
+
+
 # --- orders that no tape has ----------------------------------------------------------------------
 
 
@@ -482,7 +626,8 @@ def test_an_order_that_is_met_when_it_has_ended_is_not_open_and_no_news(desk):
     desk.hear(desk.fill(SIZE, name="", venue_id="91"))
     desk.answer(desk.row("web_1", FILLED, venue_id="91", filled=SIZE))
     assert desk.manager.open == {}
-    assert desk.manager.orders["web_1"].state is FILLED
+    order = desk.manager.orders["web_1"]
+    assert (order.state, order.life.filled) == (FILLED, SIZE)
     fills = [out for out in desk.manager.outs if isinstance(out, FillOut)]
     assert len(fills) == 1
     assert not [out for out in desk.manager.outs if isinstance(out, HealthOut)]

@@ -15,7 +15,7 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.fills_asked import OVERLAP, FillsAsked
 from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.reconcile import Reconciler
+from onetape.orders.reconcile import SETTLE, Reconciler
 from onetape.orders.told import PositionTold
 from orders.binance_manager import BTC, NOW, SECOND, STOP, SYMBOL, Desk
 
@@ -140,6 +140,63 @@ def test_whose_a_fill_is_may_never_be_known_and_a_round_about_money_ends(rounds)
     assert rounds.said() == []
 
 
+def test_a_round_about_money_does_not_begin_another_anew(rounds):
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.reconciler.check(rounds.now)
+    assert rounds.play() == ROUND
+    assert [what for what, *_ in rounds.said()] == ["reconciled"]
+
+
+def test_a_round_about_money_asks_for_no_order_and_compares_no_position(rounds):
+    order = rounds.place()
+    rounds.manager.positions[SYMBOL, BOTH] = 7
+    rounds.now += SECOND
+    rounds.reconciler.check(rounds.now)
+    assert rounds.play() == [Purpose.BALANCES, Purpose.FILLS]
+    assert order.ask_at == 0
+    assert rounds.reconciler.differences == []
+
+
+@pytest.mark.parametrize("begin", ["start", "check"])
+def test_where_no_fill_is_known_they_are_asked_for_from_the_first_round_on(rounds, begin):
+    rounds.make(since=0)
+    words = ("start",) if begin == "start" else ()
+    getattr(rounds.reconciler, begin)(rounds.now, *words)
+    assert rounds.reconciler.fills.known == rounds.now
+
+
+@pytest.mark.parametrize(
+    ("traits", "left_out", "fills"),
+    [({"positions": False}, [Purpose.POSITIONS], 2), ({"fills_by_symbol": False}, [], 1)],
+)
+def test_a_venue_is_asked_for_what_it_has(rounds, traits, left_out, fills):
+    rounds.make(symbols=(SYMBOL, ETH.symbol))
+    venue = rounds.manager.venue
+    venue.set_instruments([BTC, ETH])
+    venue.traits = venue.traits._replace(**traits)
+    rounds.manager.positions[SYMBOL, BOTH] = 7  # which a venue without positions does not have
+    if not left_out:
+        rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW),)
+    rounds.reconciler.start(rounds.now, "start")
+    asked = [purpose for purpose in ROUND[:-1] if purpose not in left_out]
+    assert rounds.play() == asked + [Purpose.FILLS] * fills
+    assert rounds.reconciler.differences == []
+
+
+def test_a_venue_that_does_not_tell_what_moved_money_is_not_asked(rounds):
+    rounds.make(moves_wanted=lambda: NOW)
+    rounds.manager.venue.account_moves = lambda *_, **__: None
+    rounds.reconciler.check(rounds.now)
+    assert rounds.play() == [Purpose.BALANCES, Purpose.FILLS]
+
+
+def test_without_a_round_nothing_is_due_and_no_answer_is_taken(rounds):
+    rounds.tick(SECOND)
+    assert rounds.take() == []
+    assert rounds.reconciler.next_due > rounds.now + 3600 * SECOND
+    assert rounds.done(rounds.manager.venue.balances(rounds.now)) is False
+
+
 @pytest.mark.parametrize(("since", "asked"), [(None, []), (NOW - 5 * SECOND, [Purpose.MOVES])])
 def test_what_moved_money_is_asked_for_where_that_is_wanted(rounds, since, asked):
     rounds.make(moves_wanted=lambda: since)
@@ -163,7 +220,7 @@ def test_a_call_that_failed_is_sent_again_after_its_wait_and_the_round_waits_for
     calls = rounds.take()
     for call in calls:
         failed = Answer(Outcome.SAFE, retry_after=wait)
-        rounds.done(call, failed if call.purpose is purpose else None)
+        assert rounds.done(call, failed if call.purpose is purpose else None)
     due = rounds.now + max(wait, SECOND)
     assert rounds.reconciler.next_due == due
     rounds.tick(due - rounds.now - 1)
@@ -175,6 +232,8 @@ def test_a_call_that_failed_is_sent_again_after_its_wait_and_the_round_waits_for
     signed = ("timestamp", "signature")
     same = [{k: v for k, v in terms(c).items() if k not in signed} for c in (first, again)]
     assert same[0] == same[1]
+    times = [int(terms(c)["timestamp"]) for c in (first, again)]
+    assert times[1] - times[0] == (due - NOW) // 1_000_000  # it was signed anew
     rounds.tick(SECOND)
     assert rounds.reconciler.is_running
     rounds.done(again)
@@ -197,6 +256,7 @@ def test_failed_moves_are_asked_for_since_the_same_time(rounds):
     rounds.tick(SECOND)
     (again,) = rounds.take()
     assert terms(again)["startTime"] == str((NOW - 5 * SECOND) // 1_000_000)
+    assert terms(again)["timestamp"] == str(rounds.now // 1_000_000)
 
 
 @pytest.mark.parametrize("purpose", [Purpose.FILLS, Purpose.MOVES])
@@ -251,6 +311,17 @@ def test_what_no_list_has_is_asked_for_once_both_lists_and_the_fills_are_read(ro
     assert order.ask_at == rounds.now
 
 
+def test_what_no_list_has_is_asked_for_although_something_else_fails(rounds):
+    order = rounds.place()
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    *first, last = sorted(rounds.take(), key=lambda call: call.purpose is Purpose.FILLS)
+    for call in first:
+        rounds.done(call)
+    rounds.done(last, FAILED)
+    assert order.ask_at == rounds.now
+
+
 @pytest.mark.parametrize("is_conditional", [False, True])
 def test_what_is_listed_is_not_asked_for(rounds, is_conditional):
     order = rounds.place(**(STOP if is_conditional else {}))
@@ -270,6 +341,43 @@ def test_what_was_sent_after_the_round_began_may_be_in_no_list(rounds):
     for call in calls:
         rounds.done(call)
     assert order.ask_at == 0
+
+
+@pytest.mark.parametrize(("later", "ask"), [(-1, True), (0, False), (1, False)])
+def test_what_was_sent_again_since_may_be_in_no_list(rounds, later, ask):
+    order = rounds.place()
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    order.sent_at = rounds.now + later
+    for call in rounds.take():
+        rounds.done(call)
+    assert bool(order.ask_at) is ask
+
+
+def test_what_no_list_has_is_asked_for_at_once_or_when_it_was_to_be(rounds):
+    order, asked = rounds.place(), rounds.place("id-2")
+    rounds.now += SECOND
+    asked.ask_at = due = rounds.now + SECOND
+    assert rounds.manager.next_due == due  # nothing is marked any more
+    rounds.reconciler.start(rounds.now, "start")
+    for call in rounds.take():
+        rounds.done(call)
+    assert (order.ask_at, asked.ask_at) == (rounds.now, due)
+    assert rounds.manager.next_due == rounds.now
+
+
+def test_a_question_about_an_order_that_is_newer_is_no_difference(rounds):
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.now += 1
+    calls = rounds.take()
+    order = rounds.place()
+    order.ask_at = rounds.now + SECOND
+    for call in calls:
+        rounds.done(call)
+    rounds.tick()
+    assert rounds.reconciler.differences == []
+    assert not rounds.reconciler.is_running
 
 
 def test_what_is_on_the_wire_or_held_is_not_asked_for(rounds):
@@ -298,6 +406,36 @@ def test_new_books_begin_with_what_the_account_holds():
     assert [(o.name, o.amount) for o in opening] == [(SYMBOL, 7)]
     assert rounds.reconciler.differences == []
     assert ("position", f"{SYMBOL} both", "opening 7", "info") in rounds.said()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "outs"), [(7, 7, []), (7, 0, [0]), (0, 0, []), (7, -3, [-3])]
+)
+def test_only_what_differs_is_an_opening(ours, theirs, outs):
+    """Ours: what the fills of the overlap say."""
+    rounds = Rounds(is_new=True)
+    rounds.manager.positions[SYMBOL, BOTH] = ours
+    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, theirs, NOW),)
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    assert rounds.manager.positions == {(SYMBOL, BOTH): theirs}
+    opening = [o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING]
+    assert [o.amount for o in opening] == outs
+    said = [state for what, _, state, _ in rounds.said() if what == "position"]
+    assert said == [f"opening {qty}" for qty in outs if qty]
+
+
+def test_books_without_positions_begin_with_none():
+    rounds = Rounds(is_new=True)
+    venue = rounds.manager.venue
+    venue.traits = venue.traits._replace(positions=False)
+    rounds.manager.positions[SYMBOL, BOTH] = 7
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    assert rounds.manager.positions == {(SYMBOL, BOTH): 7}
+    assert [
+        o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING
+    ] == []
 
 
 def test_later_the_books_are_not_made_to_agree():
@@ -364,6 +502,30 @@ def test_a_position_that_agrees_at_the_second_look_is_no_difference(rounds):
     rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, rounds.now),)
     rounds.play()
     assert rounds.said() == [("reconciled", "start", "0 differences", "info")]
+
+
+def test_what_differs_is_looked_at_again_after_a_moment_and_not_before(rounds):
+    rounds.manager.positions[SYMBOL, BOTH] = 7
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.answer_all()
+    rounds.tick()
+    assert rounds.reconciler.next_due == rounds.now + SETTLE
+    rounds.tick(SETTLE - 1)
+    assert rounds.take() == []
+    rounds.tick(1)
+    assert rounds.sent() == [Purpose.POSITIONS, Purpose.BALANCES, Purpose.FILLS]
+
+
+def test_positions_are_looked_at_again_although_an_order_is_unknown(rounds):
+    order = rounds.place(accepted=False)
+    rounds.lose()
+    order.ask_at = 0  # nobody answers for it
+    rounds.manager.positions[SYMBOL, BOTH] = 7
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.answer_all()
+    rounds.tick()
+    rounds.tick(SETTLE)
+    assert Purpose.POSITIONS in rounds.sent()
 
 
 # --- what else is a difference --------------------------------------------------------------------

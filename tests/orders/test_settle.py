@@ -69,6 +69,14 @@ def test_open_is_found_under_the_venue_s_id(world):
     world.fill(4)
     assert world.order.life.filled == 4
     assert world.order.state is OrderState.PARTIALLY_FILLED
+    assert world.manager.settled == set()
+
+
+def test_what_works_may_be_filled_in_part(world):
+    world.say(**{"as": "open", "filled": "0.004"}, venue_id="77")
+    assert (world.order.state, world.order.told_filled) == (OrderState.ACCEPTED, 4)
+    world.fill(4)
+    assert world.order.state is OrderState.PARTIALLY_FILLED
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,7 @@ def test_open_is_found_under_the_venue_s_id(world):
     [
         ({"as": "filled"}, 10, OrderState.FILLED),
         ({"as": "closed", "filled": "0.004"}, 4, OrderState.CANCELED),
+        ({"as": "closed", "filled": "0.010"}, 10, OrderState.FILLED),
     ],
 )
 def test_what_was_filled_is_asked_for_and_not_invented(world, said, size, ends):
@@ -144,6 +153,20 @@ def test_nobody_settles_as_less_than_is_booked(world):
     world.fill(4)
     with pytest.raises(BadInput, match="filled must be"):
         world.say(**{"as": "closed", "filled": "0.003"})
+
+
+def test_what_is_booked_may_be_all_that_was_filled(world):
+    world.say(**{"as": "filled"}, venue_id="77")
+    world.fill(4)
+    world.say(**{"as": "closed", "filled": "0.004"})
+    assert world.order.state is OrderState.CANCELED
+
+
+def test_what_is_settled_is_asked_for_at_once_where_fills_are_missing(world):
+    world.manager.tick(NOW)
+    assert world.manager.next_due > NOW  # the question is under way
+    world.say(**{"as": "filled"}, venue_id="77")
+    assert world.manager.next_due == NOW
 
 
 def test_an_order_whose_fills_never_come_may_be_settled(world):

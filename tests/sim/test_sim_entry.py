@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from onetape.model.enums import (
+    OrderNews,
     OrderState,
     OrderType,
     PositionSide,
@@ -20,10 +21,14 @@ from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
     MarketDataUnavailable,
+    OrderBelowMinNotional,
+    OrderInvalid,
     OrderUnknown,
     ReduceOnlyViolated,
     SelfTrade,
 )
+from onetape.sim.account import Trade
+from onetape.sim.reports import CashReport, OrderReport
 from onetape.sim.venues import open_venue
 
 NOW = 1_795_000_000 * 10**9
@@ -178,6 +183,16 @@ def test_a_reduction_that_is_larger_than_the_position_is_cut_and_goes_with_it(de
     assert cut.code == ReduceOnlyViolated.code  # why it ended is not overwritten
 
 
+def test_a_reduction_that_waits_is_cut_to_the_position_when_it_is_triggered(desk):
+    desk.place(BUY, 10)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
+    stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
+    assert (stop.size, stop.is_open) == (15, True)
+    desk.exchange._set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (stop.size, stop.filled, stop.state) == (10, 10, OrderState.FILLED)
+    assert desk.account.open_orders == {}
+
+
 def test_fees_and_profits_are_in_the_history_and_in_the_balance(desk):
     before = desk.amounts()
     desk.place(BUY, 1000)
@@ -219,6 +234,338 @@ def test_leverage_comes_down_to_what_a_new_table_allows(desk):
     assert desk.account.leverage_of(0) == 10
 
 
+# --- what counts beside an order ------------------------------------------------------------------
+
+
+def limit(desk: Desk, side: Side, size: int, price: int, index: int = 0, **more: Any):
+    return desk.exchange.place(
+        desk.account, index, desk.now, side=side, size=size, type=OrderType.LIMIT, price=price,
+        **more,
+    )  # fmt: skip
+
+
+def test_what_closes_another_position_or_waits_does_not_close_this_one():
+    desk = Desk(hedge=True)
+    desk.place(BUY, 10, position_side=LONG)
+    desk.place(SELL, 10, position_side=SHORT)
+    desk.index = 1
+    desk.place(BUY, 10, position_side=LONG)
+    assert limit(desk, SELL, 10, 260_000, 1, position_side=LONG).is_open
+    assert limit(desk, BUY, 10, desk.at(-3), position_side=SHORT).is_open
+    desk.index = 0
+    assert desk.place(BUY, 10, -3, position_side=LONG).is_open  # opens more
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    assert desk.place(SELL, 10, trigger=desk.at(-3), position_side=LONG, **terms).is_open
+    assert desk.place(SELL, 10, 3, position_side=LONG).is_open
+
+
+def test_when_a_side_shrinks_what_closes_more_than_is_left_goes():
+    desk = Desk(hedge=True)
+    desk.place(BUY, 10, position_side=LONG)
+    desk.place(SELL, 10, position_side=SHORT)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    waits = desk.place(SELL, 10, trigger=desk.at(-3), position_side=LONG, **terms)
+    desk.index = 1
+    desk.place(BUY, 10, position_side=LONG)
+    desk.index = 0
+    opens = desk.place(BUY, 5, -3, position_side=LONG)
+    other = desk.place(BUY, 10, -3, position_side=SHORT)
+    elsewhere = limit(desk, SELL, 10, 260_000, 1, position_side=LONG)
+    fits, goes, too = (desk.place(SELL, size, 3, position_side=LONG) for size in (2, 6, 2))
+    # A side has shrunk by 6: four are left.
+    desk.account.money.apply_fill(0, SELL, desk.last, 6, 0, LONG)
+    desk.exchange._after_fill(fits)
+    assert (goes.state, goes.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
+    assert all(each.is_open for each in (waits, opens, other, elsewhere, fits, too))
+
+
+def test_what_the_venue_closes_by_force_goes_before_what_its_owner_closes():
+    desk = Desk(hedge=True)
+    desk.place(BUY, 10, position_side=LONG)
+    closing = desk.place(SELL, 10, 3, position_side=LONG)
+    desk.exchange.force_close(desk.account, 0, LONG, desk.now, "adl")
+    assert desk.account.qty(0, LONG) == 0
+    assert (closing.state, closing.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
+
+
+def test_what_reduces_or_waits_needs_no_money_now(desk):
+    desk.place(BUY, 10)
+    desk.place(SELL, 10, 3)
+    desk.account.money.deposit(0, -desk.account.money.balance(0))
+    held = desk.account.money.initial_margin(0)
+    assert desk.place(SELL, 10, 6, reduce_only=True).is_open
+    assert desk.account.money.initial_margin(0) == held
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    assert limit(desk, BUY, 10, desk.at(4), trigger=desk.at(4), **terms).is_open
+    assert refused(desk.place(SELL, 10, 6)) == InsufficientFunds.code
+
+
+@pytest.mark.parametrize(("less", "is_open"), [(0, True), (1, False)])
+def test_an_order_needs_the_margin_of_its_own_price(desk, less, is_open):
+    value = desk.at(-3) * 10 * 10**14
+    needed = value // 20 + value * 5 // 10_000
+    desk.account.money.deposit(0, needed - less - desk.account.money.balance(0))
+    assert desk.place(BUY, 10, -3).is_open is is_open
+
+
+def test_an_order_that_waits_meets_nobody_yet(desk):
+    (best, _), *_ = desk.exchange.levels(0, SELL, 1)
+    resting = limit(desk, SELL, 10, best - 10)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    waits = limit(desk, BUY, 10, desk.at(4), trigger=desk.at(3), **terms)
+    assert (resting.is_open, waits.is_open, waits.id) == (True, True, resting.id + 1)
+
+
+def test_what_closes_a_side_may_say_that_it_reduces():
+    desk = Desk(hedge=True)
+    desk.place(BUY, 10, position_side=LONG)
+    assert desk.place(SELL, 10, 3, position_side=LONG, reduce_only=True).is_open
+    assert not desk.place(BUY, 10, -3, position_side=LONG, reduce_only=True).is_open
+
+
+def test_a_limit_order_without_a_price_is_no_order(desk):
+    assert refused(limit(desk, BUY, 10, 0)) == OrderInvalid.code
+
+
+@pytest.mark.parametrize(("gone", "side"), [("ask", BUY), ("bid", SELL)])
+def test_a_market_order_has_to_know_the_other_side_s_price(desk, gone, side):
+    setattr(desk.exchange.listings[0], gone, 0)
+    assert refused(desk.place(side, 10)) == MarketDataUnavailable.code
+    assert desk.place(side.opposite, 10).state is OrderState.FILLED
+
+
+def test_an_amendment_that_cannot_be_paid_changes_nothing(desk):
+    order = desk.place(BUY, 10, -3)
+    held = desk.account.money.initial_margin(0)
+    assert desk.exchange.amend(desk.account, order, desk.now, size=10**6) == InsufficientFunds.code
+    assert (order.size, order.is_open) == (10, True)
+    assert desk.account.money.initial_margin(0) == held
+
+
+def test_what_rests_of_an_order_is_held_back_and_all_of_it_is_free_in_the_end(desk):
+    money, unit = desk.account.money, 10**14
+    (price, there), *_ = desk.exchange.levels(0, SELL, 1)
+    order = limit(desk, BUY, there + 7, price)
+    assert (order.state, order.filled, order.left) == (OrderState.PARTIALLY_FILLED, there, 7)
+    assert order.cost == price * there
+
+    def needed(left: int) -> int:
+        held, rests = desk.exchange.listings[0].mark * there * unit, price * left * unit
+        return (held + rests) // 20 + rests * 5 // 10_000  # the fee is held back, too
+
+    assert money.initial_margin(0) == needed(7)
+    desk.exchange.amend(desk.account, order, desk.now, size=there + 5)
+    assert money.initial_margin(0) == needed(5)
+    desk.exchange.cancel(desk.account, order, desk.now)
+    desk.place(SELL, there)
+    assert (desk.account.qty(0), money.initial_margin(0)) == (0, 0)
+
+
+# --- own orders that would meet -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+@pytest.mark.parametrize(("more", "meets"), [(0, False), (1, True)])
+def test_an_own_order_is_met_by_what_better_prices_leave(desk, side, more, meets):
+    (_, one), (_, two), (third, _) = desk.exchange.levels(0, side.opposite, 3)
+    resting = limit(desk, side.opposite, 10, third)
+    order = desk.place(side, one + two + more)
+    assert order.state is OrderState.FILLED
+    assert resting.is_open is not meets
+    if meets:
+        assert (resting.state, resting.code) == (OrderState.CANCELED, SelfTrade.code)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+@pytest.mark.parametrize(("behind", "meets"), [(0, True), (1, False)])
+def test_an_own_order_is_met_at_its_very_price(desk, side, behind, meets):
+    (best, there), *_ = desk.exchange.levels(0, side.opposite, 1)
+    resting = limit(desk, side.opposite, 10, best + behind * side.sign)
+    limit(desk, side, there + 20, best)
+    assert (resting.is_open, resting.filled) == (not meets, 0)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_what_stands_a_unit_before_an_own_order_is_better(desk, side):
+    (best, there), *_ = desk.exchange.levels(0, side.opposite, 1)
+    resting = limit(desk, side.opposite, 10, best + side.sign)
+    assert desk.place(side, there).state is OrderState.FILLED
+    assert resting.is_open
+
+
+def test_orders_elsewhere_or_of_one_side_or_that_wait_do_not_meet(desk):
+    (best, there), *_ = desk.exchange.levels(0, SELL, 1)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    waits = limit(desk, SELL, 10, best - 1000, trigger=desk.at(-3), **terms)
+    elsewhere = limit(desk, SELL, 10, desk.exchange.levels(1, SELL, 1)[0][0], 1)
+    same = limit(desk, BUY, 10, desk.at(-3))
+    order = desk.place(BUY, there + 5)
+    assert order.state is OrderState.FILLED
+    assert all(each.is_open for each in (waits, elsewhere, same))
+
+
+def test_an_order_that_only_rests_is_refused_for_that_and_not_for_an_own_one(desk):
+    (best, _), *_ = desk.exchange.levels(0, SELL, 1)
+    resting = limit(desk, SELL, 10, best)
+    order = limit(desk, BUY, 10, best, post_only=True)
+    assert order.state is not OrderState.FILLED
+    assert not order.is_open
+    assert order.code != SelfTrade.code
+    assert resting.is_open
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+def reports(desk: Desk) -> list[tuple]:
+    """Of orders, since the last look."""
+    said = [each for each in desk.exchange.take() if isinstance(each, OrderReport)]
+    return [(each.time, each.news, each.state, each.filled, each.code) for each in said]
+
+
+def test_each_step_of_an_order_is_told_as_it_stood_then(desk):
+    (price, there), *_ = desk.exchange.levels(0, SELL, 1)
+    desk.exchange.take()
+    start = desk.now
+    order = limit(desk, BUY, there + 7, price)
+    assert reports(desk) == [
+        (start, OrderNews.ACCEPTED, OrderState.ACCEPTED, 0, 0),
+        (start, None, OrderState.PARTIALLY_FILLED, there, 0),
+    ]
+    desk.now += 1
+    desk.exchange.amend(desk.account, order, desk.now, price=price - 10)
+    desk.now += 1
+    desk.exchange.cancel(desk.account, order, desk.now)
+    assert reports(desk) == [
+        (start + 1, OrderNews.UPDATED, OrderState.PARTIALLY_FILLED, there, 0),
+        (start + 2, OrderNews.CANCELED, OrderState.CANCELED, there, 0),
+    ]
+    assert (order.created, order.updated, order.price) == (start, start + 2, price - 10)
+
+
+def test_a_refusal_is_told_with_its_reason(desk):
+    desk.exchange.take()
+    order = desk.place(BUY, 10, -3, position_side=LONG)
+    assert desk.exchange.take() == [
+        OrderReport(
+            desk.now, order, OrderNews.REJECTED, OrderState.REJECTED, 0, 0, None, AccountMode.code
+        )
+    ]
+    desk.place(BUY, 1, -3)  # less than the instrument's least value: the engine's own word
+    assert reports(desk) == [
+        (desk.now, OrderNews.REJECTED, OrderState.REJECTED, 0, OrderBelowMinNotional.code)
+    ]
+    assert desk.account.open_orders == {}
+
+
+def test_an_amendment_that_the_engine_refuses_changes_nothing(desk):
+    order = desk.place(BUY, 10, -3)
+    held = desk.account.money.initial_margin(0)
+    desk.exchange.take()
+    code = desk.exchange.amend(desk.account, order, desk.now, size=1, client_id="other")
+    assert code == OrderBelowMinNotional.code
+    assert (order.size, order.client_id, order.is_open) == (10, "", True)
+    assert desk.account.money.initial_margin(0) == held
+    assert reports(desk) == []
+
+
+def test_a_stop_that_may_open_is_not_cut(desk):
+    desk.place(BUY, 10)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
+    desk.now += 1
+    desk.exchange._set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (stop.filled, desk.account.qty(0), stop.updated) == (15, -5, desk.now)
+
+
+def test_an_order_ends_at_its_time(desk):
+    order = limit(desk, BUY, 10, desk.at(-3), tif=TimeInForce.GTD, expire=desk.now + 10**9)
+    desk.exchange.take()
+    desk.exchange.advance(desk.now + 2 * 10**9)
+    assert order.state is OrderState.EXPIRED
+    assert reports(desk) == [(desk.now + 10**9, OrderNews.EXPIRED, OrderState.EXPIRED, 0, 0)]
+
+
+def test_a_stop_is_told_when_it_is_triggered_and_waits_no_more(desk):
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    order = limit(desk, BUY, 10, desk.at(-2), trigger=desk.at(3), **terms)
+    other = limit(desk, BUY, 10, desk.at(-2), trigger=desk.at(4), **terms)
+    desk.exchange.take()
+    assert desk.account.money.initial_margin(0) == 0
+    desk.now += 1
+    desk.exchange._set_mark(0, desk.at(3), desk.at(3), desk.now)
+    assert reports(desk) == [(desk.now, OrderNews.TRIGGERED, OrderState.TRIGGERED, 0, 0)]
+    assert (order.trigger, order.extra["triggered"], order.is_open) == (0, desk.now, True)
+    assert other.trigger == desk.at(4)
+    # From here on it is an order of the book, which has its margin.
+    value = desk.at(-2) * 10 * 10**14
+    assert desk.account.money.initial_margin(0) == value // 20 + value * 5 // 10_000
+
+
+@pytest.mark.parametrize(
+    ("held", "size", "filled"), [(10, 10, 10), (15, 15, 15), (20, 15, 15), (0, 15, 0), (-5, 15, 0)]
+)
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_a_reduction_is_cut_where_less_is_held_and_only_there(desk, side, held, size, filled):
+    if held:
+        desk.place(side.opposite if held > 0 else side, abs(held))
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
+    order = desk.place(side, 15, trigger=desk.at(3 * side.sign), **terms)
+    value = desk.at(3 * side.sign) + side.sign
+    desk.exchange._set_mark(0, value, value, desk.now)
+    assert (order.size, order.filled, order.is_open) == (size, filled, False)
+    assert desk.account.qty(0) == (filled - held) * side.sign
+
+
+def test_a_fill_is_told_with_its_money_and_is_in_the_history(desk):
+    (price, _), *_ = desk.exchange.levels(0, SELL, 1)
+    desk.exchange.take()
+    order = desk.place(BUY, 10)
+    said = desk.exchange.take()
+    fee = price * 10 * 10**14 * 5 // 10_000
+    fill = next(each.fill for each in said if isinstance(each, OrderReport) and each.fill)
+    assert (fill.time, fill.price, fill.size, fill.fee, fill.is_maker, fill.realized) == (
+        desk.now, price, 10, fee, False, 0
+    )  # fmt: skip
+    assert desk.account.trades[-1] == Trade(order, fill)
+    assert [each for each in said if isinstance(each, CashReport)] == [
+        CashReport(desk.now, desk.account, "order", (0,), ((0, PositionSide.BOTH),), 0, 0)
+    ]
+    assert (order.fee, order.value, order.updated) == (fee, price * 10 * 10**14, desk.now)
+    assert desk.account.touched == {(0, PositionSide.BOTH): desk.now}
+    noted = desk.account.income[-1]
+    assert (noted.kind, noted.currency, noted.amount, noted.at, noted.trade_id) == (
+        "fee", 0, -fee, 0, fill.trade_id
+    )  # fmt: skip
+    desk.place(SELL, 10)
+    realized = next(each for each in desk.account.income if each.kind == "realized")
+    closed = desk.account.trades[-1].fill
+    assert (realized.amount, realized.currency, realized.at, realized.trade_id) == (
+        closed.realized, 0, 0, closed.trade_id
+    )  # fmt: skip
+
+
+def test_money_of_a_forced_fill_is_told_as_what_forced_it(desk):
+    desk.place(BUY, 10)
+    desk.exchange.take()
+    desk.exchange.force_close(desk.account, 0, PositionSide.BOTH, desk.now, "adl")
+    assert [r.reason for r in desk.exchange.take() if isinstance(r, CashReport)] == ["adl"]
+
+
+def test_reductions_of_other_positions_and_those_that_wait_stay_when_one_has_gone(desk):
+    desk.place(BUY, 10)
+    desk.index = 1
+    desk.place(BUY, 10)
+    elsewhere = limit(desk, SELL, 10, 260_000, 1, reduce_only=True)
+    desk.index = 0
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
+    waits = desk.place(SELL, 10, trigger=desk.at(-3), **terms)
+    plain = desk.place(SELL, 5, 3)
+    goes = desk.place(SELL, 10, 3, reduce_only=True)
+    desk.place(SELL, 10)
+    assert [each.is_open for each in (elsewhere, waits, plain, goes)] == [True, True, True, False]
+
+
 # --- spot -----------------------------------------------------------------------------------------
 
 
@@ -248,17 +595,120 @@ def test_a_stop_on_spot_holds_its_money_back_at_the_worst_price(spot):
     assert free(spot) == before
 
 
+@pytest.mark.parametrize(
+    ("side", "trigger", "worst"),
+    [
+        (BUY, 630_000, 661_500),  # a twentieth beyond it
+        (BUY, 630_050, 661_600),  # 661,552.5, up to the tick
+        (SELL, 570_000, 541_500),
+        (SELL, 570_050, 541_500),  # 541,547.5, down to it
+    ],
+)
+def test_a_stop_at_the_market_trades_up_to_a_twentieth_behind_its_trigger(
+    spot, side, trigger, worst
+):
+    spot.exchange.change_instrument(0, {"tick": "10"})
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    order = spot.place(side, 10_000_000, trigger=trigger, **terms)
+    assert (order.is_open, order.reserved) == (True, worst)
+
+
+@pytest.mark.parametrize(("less", "is_open"), [(0, True), (1, False)])
+def test_a_stop_on_spot_needs_the_money_of_its_worst_price(spot, less, is_open):
+    quote, size = spot.exchange.currencies.index("USD"), 1_000_000
+    value = 661_500 * size * 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
+    needed = value + value * int(spot.i.taker_fee * 10**6) // 10**6
+    money = spot.account.money
+    money.deposit(quote, needed - less - money.balance(quote))
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    assert spot.place(BUY, size, trigger=630_000, **terms).is_open is is_open
+
+
+def test_another_trigger_has_another_worst_price(spot):
+    quote, size = spot.exchange.currencies.index("USD"), 1_000_000
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    order = spot.place(BUY, size, trigger=630_000, **terms)
+    assert spot.exchange.amend(spot.account, order, spot.now, trigger=640_000) == 0
+    assert (order.trigger, order.reserved) == (640_000, 672_000)
+    value = 680_000 * size * 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
+    spot.account.money.deposit(quote, value - spot.account.money.balance(quote))
+    code = spot.exchange.amend(spot.account, order, spot.now, trigger=660_000)
+    assert (code, order.trigger, order.reserved) == (InsufficientFunds.code, 640_000, 672_000)
+
+
+def stop(spot: Desk, side: Side, size: int):
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    return spot.place(side, size, trigger=spot.at(3 * side.sign), **terms)
+
+
+@pytest.mark.parametrize("place", ["limit", "stop"])
+def test_coins_that_are_to_be_sold_are_held_back(spot, place):
+    before = free(spot, SELL)
+    order = stop(spot, SELL, 1_000_000) if place == "stop" else spot.place(SELL, 1_000_000, 3)
+    assert free(spot, SELL) == before - 1_000_000
+    spot.exchange.cancel(spot.account, order, spot.now)
+    assert free(spot, SELL) == before
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_was_sold_is_held_back_no_more(spot, waits):
+    before = free(spot, SELL)
+    order = stop(spot, SELL, 1_000_000) if waits else spot.place(SELL, 1_000_000)
+    if waits:
+        spot.exchange._set_mark(0, spot.at(-3), spot.at(-3), spot.now)
+    assert (order.state, order.reserved) == (OrderState.FILLED, 0)
+    assert free(spot, SELL) == before - 1_000_000
+
+
+def test_a_stop_with_a_price_of_its_own_holds_that_back(spot):
+    terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    order = limit(spot, BUY, 1_000_000, 640_000, trigger=630_000, **terms)
+    assert (order.is_open, order.reserved) == (True, 640_000)
+
+
+def test_a_fill_on_spot_is_told_with_both_its_currencies_and_no_position(spot):
+    spot.exchange.take()
+    spot.place(BUY, 1_000_000)
+    quote, base = (spot.exchange.currencies.index(name) for name in ("USD", "BTC"))
+    cash = [each for each in spot.exchange.take() if isinstance(each, CashReport)]
+    assert [(each.currencies, each.positions, each.at) for each in cash] == [((quote, base), (), 0)]
+    assert spot.income("fee") == []
+
+
+def test_where_a_side_of_the_book_is_empty_no_market_order_is_taken(spot):
+    spot.exchange.levels = lambda *_: []
+    assert refused(spot.place(BUY, 1_000_000)) == MarketDataUnavailable.code
+
+
 def test_on_spot_nothing_is_bought_that_cannot_be_paid(spot):
-    assert refused(spot.place(BUY, free(spot) * 2)) == InsufficientFunds.code
+    """What stands behind the best price costs more than that."""
+    best, more = spot.exchange.levels(0, SELL, 2)
+    size = best[1] + more[1] - 1000
+    money, units = spot.account.money, 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
+    quote = spot.exchange.currencies.index(spot.i.quote)
+
+    def place_with(cost: int):
+        paid = cost * units + cost * units * int(spot.i.taker_fee * 10**6) // 10**6
+        money.deposit(quote, paid - money.balance(quote))
+        return spot.place(BUY, size)
+
+    assert refused(place_with(size * best[0])) == InsufficientFunds.code
+    order = place_with(
+        best[0] * best[1] + more[0] * (more[1] - 1000) + size
+    )  # the average is rounded up
+    assert order.state is OrderState.FILLED
+    assert 0 <= money.balance(quote) <= 2 * size * units
 
 
 def test_on_spot_a_fee_may_be_paid_in_coins(spot):
-    base = spot.exchange.currencies.index(spot.i.base)
-    before = spot.amounts()[base]
+    base, quote = (spot.exchange.currencies.index(name) for name in (spot.i.base, spot.i.quote))
+    before, money = spot.amounts()[base], spot.amounts()[quote]
     order = spot.place(BUY, 1_000_000, extra={"fee_in_base": True})
     got = order.filled * 10 ** (18 - spot.i.size_decimals)
     assert order.fee_base > 0
     assert spot.amounts()[base] == before + got - order.fee_base
+    assert spot.amounts()[quote] == money - order.cost * 10**9
+    assert abs(order.fee_base - got * 4 // 1000) <= 1
     assert spot.account.leverage_of(0) == 1
 
 
@@ -335,6 +785,13 @@ def test_what_was_to_close_a_position_goes_with_it(desk):
     order = waiting(desk, "STOP_MARKET", SELL, -3, close_position=True)
     desk.place(SELL, 7)
     assert order.state == "EXPIRED"
+
+
+def test_what_is_to_close_a_position_stays_while_a_part_is_held(desk):
+    desk.place(BUY, 7)
+    order = waiting(desk, "STOP_MARKET", SELL, -3, close_position=True)
+    desk.place(SELL, 3)
+    assert order.state == "NEW"
 
 
 def test_a_child_that_is_refused_ends_the_waiting_order(desk):

@@ -164,8 +164,12 @@ class OrderEntry(ExchangeState):
         )
 
     def _closable(self, order: SimOrder) -> int:
-        """What is held of its side in hedge mode, less what other orders already close."""
+        """What is held of its side in hedge mode, less what other orders already close. The venue's
+        own order goes before these."""
         account = order.account
+        held = abs(account.qty(order.index, order.position_side))
+        if order.origin != "client":
+            return held
         working = sum(
             o.left
             for o in account.open_orders.values()
@@ -175,7 +179,7 @@ class OrderEntry(ExchangeState):
             and o.position_side is order.position_side
             and not o.trigger
         )
-        return abs(account.qty(order.index, order.position_side)) - working
+        return held - working
 
     def _is_capped(self, order: SimOrder) -> bool:
         """A market order of spot that waits for its price: what it will cost nobody knows."""
