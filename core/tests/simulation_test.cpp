@@ -245,7 +245,7 @@ TEST_CASE("a scheduled stop leaves nothing at the exchange until the next start"
             const OrderRef order = world.limit(instrument, Side::buy, 1, 599'000);
             const bool stopped = now >= 500 && now < 800;
             CHECK(world.simulation->trading() != stopped);
-            CHECK(order->code == (stopped ? 4309 : 0));
+            CHECK(order->code == (stopped ? 4312 : 0));
             denied += order->state == OrderState::denied;
             CHECK_FALSE((stopped && world.simulation->amend(order, 599'010, 0)));
         };

@@ -132,7 +132,7 @@ def test_a_stop_leaves_nothing_working_and_orders_are_denied_until_the_start(tmp
     session.sim.limit_source(0, 9)
     session.step()
     assert session.sim.working(None) == []
-    assert session.sim.last_refused.code == 4309
+    assert session.sim.last_refused.code == 4312
     assert session.sim.last_refused.reason == "the operator has stopped the robot"
     session.ask(START, {})
     session.sim.limit_source(0, 12)

@@ -21,7 +21,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.time import DAY, format_time, parse_time
 from onetape.tape.journal import JournalReader
 
-STOPPED = 4309
+STOPPED = 4312
 SEED = "10:06-13:59,14:06-18:30"
 
 

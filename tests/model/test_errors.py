@@ -1,6 +1,8 @@
 """The numbers and names that scripts hold on to, and the one line a person reads."""
 
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +31,8 @@ CONTRACT = """
 4201 INSUFFICIENT_FUNDS 5 | 4202 FUNDS_LOCKED 5 | 4203 INVALID_AMOUNT 2
 4204 UNKNOWN_CURRENCY 2 | 4205 UNKNOWN_SUBACCOUNT 2 | 4206 NOT_OWNER 5
 4301 POSITION_LIMIT 5 | 4302 BANNED_SYMBOL 5 | 4303 LOSS_HALT 5 | 4304 STALE_DATA 5
-4305 KILLED 5 | 4306 PRICE_BAND 5 | 4307 ORDER_RATE 5 | 4308 ACCOUNT_MODE 5 | 4309 TRADING_STOPPED 5
+4305 KILLED 5 | 4306 PRICE_BAND 5 | 4307 ORDER_RATE 5 | 4308 ACCOUNT_MODE 5 | 4309 HALTED_ACCOUNT 5
+4310 NO_GUARDIAN 5 | 4311 NOT_PROTECTED 5
 4401 VENUE_REJECTED 5 | 4402 VENUE_UNAVAILABLE 6 | 4403 VENUE_RATE_LIMIT 5
 4404 CLOCK_SKEW 1 | 4405 BAD_SIGNATURE 5 | 4406 SEQUENCE_GAP 1 | 4407 VENUE_CLOSED 6
 4501 BAD_INPUT 3 | 4502 UNKNOWN_FORMAT 3 | 4503 UNKNOWN_SYMBOL 3 | 4504 TORN_TAPE 3
@@ -37,7 +40,13 @@ CONTRACT = """
 4601 NOT_AVAILABLE 1 | 4602 BAD_CONFIG 2 | 4603 STRATEGY_ERROR 1 | 4604 DIVERGENCE 4
 4605 DUPLICATE_COMMAND 5 | 4606 PROCESS_DOWN 6
 """
-ADDED = {4408: ("VENUE_PROTOCOL", 1), 4508: ("IO_FAILED", 1), 4607: ("INVARIANT_VIOLATION", 1)}
+ADDED = {
+    4312: ("TRADING_STOPPED", 5),
+    4408: ("VENUE_PROTOCOL", 1),
+    4508: ("IO_FAILED", 1),
+    4607: ("INVARIANT_VIOLATION", 1),
+}
+CORE = Path(__file__).resolve().parents[2] / "core"
 
 
 def contract() -> dict[int, tuple[str, int]]:
@@ -45,12 +54,22 @@ def contract() -> dict[int, tuple[str, int]]:
     return {int(code): (name, int(exit_code)) for code, name, exit_code in rows}
 
 
-def test_the_tree_is_the_contract_and_three_additions() -> None:
+def test_the_tree_is_the_contract_and_four_additions() -> None:
     assert {code: (kind.name, kind.exit_code) for code, kind in BY_CODE.items()} == {
         **contract(),
         **ADDED,
     }
     assert {kind.name for kind in BY_CODE.values()} == set(BY_NAME)
+
+
+def test_the_core_calls_every_number_by_its_name() -> None:
+    text = (CORE / "exchange" / "errors.hpp").read_text(encoding="utf-8")
+    told = dict(re.findall(r"constexpr std::uint16_t (\w+) = (\d+);", text))
+    assert told.pop("none") == "0"
+    assert len(told) > 15
+    assert {n.upper(): int(c) for n, c in told.items()} == {
+        n.upper(): BY_NAME[n.upper()].code for n in told
+    }
 
 
 @pytest.mark.parametrize("code", sorted(contract()))

@@ -37,7 +37,10 @@
     |   +-- PriceBand                4306
     |   +-- OrderRate                4307
     |   +-- AccountMode              4308
-    |   +-- TradingStopped           4309
+    |   +-- HaltedAccount            4309
+    |   +-- NoGuardian               4310
+    |   +-- NotProtected             4311
+    |   +-- TradingStopped           4312
     +-- VenueError
     |   +-- VenueRejected            4401
     |   +-- VenueUnavailable         4402
@@ -375,11 +378,33 @@ class AccountMode(RiskError):
     code = 4308
 
 
+class HaltedAccount(RiskError):
+    """The account may open nothing: it is halted, here or at its venue."""
+
+    name = "HALTED_ACCOUNT"
+    code = 4309
+
+
+class NoGuardian(RiskError):
+    """Nobody watches the account, and nothing is opened unwatched."""
+
+    name = "NO_GUARDIAN"
+    code = 4310
+
+
+class NotProtected(RiskError):
+    """The position has no stop that the venue is known to hold."""
+
+    name = "NOT_PROTECTED"
+    code = 4311
+
+
 class TradingStopped(RiskError):
-    """The robot's own hours: nothing is sent between a scheduled stop and the next start."""
+    """Nothing is sent until trading starts again: the robot's own hours, its operator's stop, or a
+    market that its venue holds up."""
 
     name = "TRADING_STOPPED"
-    code = 4309
+    code = 4312
 
 
 class VenueError(OnetapeError):
@@ -646,6 +671,7 @@ __all__ = [
     "DuplicateCommand",
     "FundsError",
     "FundsLocked",
+    "HaltedAccount",
     "HedgeFailed",
     "InsufficientFunds",
     "InvalidAccount",
@@ -656,8 +682,10 @@ __all__ = [
     "Killed",
     "LossHalt",
     "MarketDataUnavailable",
+    "NoGuardian",
     "NotAvailable",
     "NotOwner",
+    "NotProtected",
     "OnetapeError",
     "OrderBelowMinNotional",
     "OrderError",
