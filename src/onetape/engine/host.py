@@ -23,7 +23,7 @@ from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import where_of
 from onetape.engine.notes import Direction, Notes, Signal
-from onetape.engine.plan import LiveRobot
+from onetape.engine.plan import History, LiveRobot
 from onetape.model.decimals import to_fraction
 from onetape.model.enums import EventType
 from onetape.model.errors import (
@@ -35,7 +35,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
-from onetape.model.time import format_time, parse_period
+from onetape.model.time import format_duration, format_time, parse_period
 
 __all__ = ["MEMORY_BYTES_MAX", "Host"]
 
@@ -304,6 +304,17 @@ class Host:
         if source == TRADE:
             known = self.live_bars.get((symbol, period), 0)
             self.live_bars[symbol, period] = max(known, history)
+        elif history:
+            words = f"{symbol} {text}: no venue tells of mids from before the start"
+            self.log(words, "warning", {})
+
+    def note_history(self, told: History) -> None:
+        """Says where it is less than a live robot wanted."""
+        wanted = self.live_bars.get((told.symbol, told.period), 0)
+        if told.bars < wanted:
+            bars = f"{told.bars} of {wanted} bars of {format_duration(told.period)}"
+            words = f"{told.symbol}: {bars} from before the start"
+            self.log(f"{words}: {told.reason}", "warning", {})
 
     def _source_for(self, symbol: str, period: int) -> int:
         if self.notes_choices:

@@ -555,9 +555,7 @@ class Session:
             for each in self.plan.history:
                 if each.is_told:
                     self.sim.take_history(0, reader.core, each.first, each.last)
-                if each.bars < self.host.live_bars.get((each.symbol, each.period), 0):
-                    text = f"bars of {each.symbol} from before the start: {each.reason}"
-                    self.host.log(text, "warning", {"period": each.period, "bars": each.bars})
+                self.host.note_history(each)
 
     def _preload(self) -> None:
         """Bars from before the start, and the part of the first bar that lies before it. Where the

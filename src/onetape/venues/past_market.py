@@ -23,6 +23,7 @@ __all__ = ["BARS_MAX", "PAGES_MAX", "Past", "PastBar", "PastMarket", "PastTrade"
 
 BARS_MAX: Final = 20_000  # of one subscription
 PAGES_MAX: Final = 20  # of trades, for one subscription
+NO_OLDER: Final = "the venue has no older ones"
 TOO_MANY: Final = "its trades are too many to be asked for"
 LOOK_BACK: Final = 3600 * SECOND
 _STEPS: Final = (3600 * SECOND, 60 * SECOND)  # of which the period that runs is made
@@ -137,7 +138,7 @@ def bars_before(
     if not rows and not before:
         return Past([], None, 0, "nothing was traded")
     running = _joined(rows, opened) or _quiet(opened, before)
-    lacks = "" if len(completed) == count else f"the venue gives {len(completed)} bars"
+    lacks = "" if len(completed) == count else NO_OLDER
     return Past(completed, running, traded.last, lacks)
 
 
@@ -162,7 +163,7 @@ def _of_trades(
     completed = completed[max(len(completed) - count, 0) :]
     running = next((bar for bar in bars if bar.ts_open == opened), None)
     if len(completed) < count:
-        lacks = lacks or f"the venue's trades give {len(completed)} bars"
+        lacks = lacks or NO_OLDER
     return Past(completed, running, traded.last if running else 0, lacks)
 
 
