@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Never, Self
+from typing import Any, Final, Never, Self
 
 
 class TapeWord(StrEnum):
@@ -112,6 +112,9 @@ class TriggerBy(TapeWord):
     LAST = "last"
     MARK = "mark"
     INDEX = "index"
+
+
+TRIGGER_PRICES: Final = (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)
 
 
 class TriggerKind(TapeWord):
@@ -265,6 +268,7 @@ for _state in OrderState:
 
 __all__ = [
     "FINAL_STATES",
+    "TRIGGER_PRICES",
     "EventType",
     "IdKind",
     "Kind",

@@ -86,7 +86,6 @@ class BinanceUsdmProtocol:
     client_id_chars = 36
     # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
     traits = Traits(
-        trigger_by=(TriggerBy.LAST, TriggerBy.MARK),
         forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),
     )
 
