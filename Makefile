@@ -21,10 +21,10 @@ MINUTES ?= 60
 
 comma := ,
 core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
-	-DONETAPE_SANITIZE=$(2) -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
+	-DONETAPE_ASSERTIONS=ON -DONETAPE_SANITIZE=$(2) -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
 	$(WITH_TOOLS) ninja -C build/$(1) && build/$(1)/core_tests
 build_fuzz = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ \
-	-DONETAPE_PYTHON=OFF -DONETAPE_FUZZ=ON -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
+	-DONETAPE_PYTHON=OFF -DONETAPE_FUZZ=ON -DONETAPE_TESTS=ON -DONETAPE_ASSERTIONS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
 	$(WITH_TOOLS) ninja -C build/fuzz
 fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done

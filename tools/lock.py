@@ -1,9 +1,10 @@
 """Writes requirements/ci.lock: each package of this environment, with the hash of its file.
 
-    .venv/bin/python tools/lock.py [--check]
+    .venv/bin/python tools/lock.py [--check | --fits]
 
 What the tests ran with is what is locked, for this Python and this kind of machine. --check says
-what the environment has otherwise than the file, and changes nothing.
+what the environment has otherwise than the file, --fits whether the file was made for this Python
+on this machine; neither changes anything, and the second needs no environment.
 """
 
 from __future__ import annotations
@@ -57,21 +58,38 @@ def locked() -> dict[str, str]:
     return pins
 
 
+def here() -> str:
+    """This Python on this kind of machine, as the file's first line has it."""
+    python = platform.python_version().rpartition(".")[0]
+    return f"Python {python}, {sys.platform} {platform.machine()}"
+
+
+def made_for() -> str:
+    """Where the file was made: what it has for other machines nobody has hashed."""
+    first = LOCK.read_text(encoding="utf-8").partition("\n")[0]
+    return first.partition(": ")[2].partition(". ")[0]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--fits", action="store_true")
+    options = parser.parse_args()
+    if options.fits:
+        if made_for() == here():
+            return 0
+        print(f"{LOCK.name} is for {made_for()}, this is {here()}")
+        return 1
     pins = installed()
-    if parser.parse_args().check:
+    if options.check:
         kept = locked()
         other = sorted(pins.items() ^ kept.items())
         for name, version in other:
             print(f"{name} {version}: only {'here' if pins.get(name) == version else 'locked'}")
         return 1 if other else 0
     sums = hashed(pins)
-    python = platform.python_version().rpartition(".")[0]
-    here = f"Python {python}, {sys.platform} {platform.machine()}"
     lines = [
-        f"# What the tests ran with: {here}. Written by `make lock`, installed by",
+        f"# What the tests ran with: {here()}. Written by `make lock`, installed by",
         "# `make setup-locked`, which takes no file whose hash is another.",
         *(f"{name}=={version} --hash=sha256:{sums[name]}" for name, version in pins.items()),
     ]

@@ -84,8 +84,10 @@ TRIGGERS = [
         "venue": "binance",
         "markets": CONTRACTS,
         "met": "refused",
-        "about": "-2021 ORDER_WOULD_IMMEDIATELY_TRIGGER (developers.binance.com, Error Code)",
+        "about": "-2021 ORDER_WOULD_IMMEDIATELY_TRIGGER (developers.binance.com, Error Code); "
+        "workingType is CONTRACT_PRICE or MARK_PRICE (New Algo Order)",
         "as_of": "2026-11-20",
+        "by": ["last", "mark"],
     },
     {
         "venue": "bitmex",
@@ -99,8 +101,9 @@ TRIGGERS = [
         "markets": ["spot"],
         "met": "fires",
         "about": "support.kraken.com 203325793, Stop loss orders: entered above the market price, "
-        "a sell stop executes immediately",
+        "a sell stop executes immediately; trigger is last or index (docs.kraken.com, AddOrder)",
         "as_of": "2026-11-20",
+        "by": ["last", "index"],
     },
 ]
 

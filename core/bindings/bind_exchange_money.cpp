@@ -54,6 +54,8 @@ InstrumentSpec spec_from_kwargs(const nb::kwargs& kwargs) {
             spec.band_down = whole();
         else if (name == "maintenance_rate")
             spec.maintenance_rate = whole();
+        else if (name == "trigger_by")
+            spec.trigger_by = nb::cast<std::uint8_t>(value);
         else
             throw nb::type_error(("InstrumentSpec has no field " + name).c_str());
     }

@@ -49,6 +49,7 @@ InstrumentSpec whole_spec(const nb::dict& facts) {
     spec.multiplier_decimals = static_cast<std::int8_t>(number("multiplier_decimals"));
     spec.band_up = number("band_up");
     spec.band_down = number("band_down");
+    spec.trigger_by = static_cast<std::uint8_t>(number("trigger_by"));
     const auto least = nb::cast<std::pair<std::int64_t, std::int64_t>>(facts["notional_min"]);
     spec.notional_min = join_halves(least.first, least.second);
     return spec;

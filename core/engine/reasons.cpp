@@ -7,6 +7,11 @@
 namespace onetape {
 namespace {
 
+const char* trigger_price_of(TriggerBy by) {
+    if (by == TriggerBy::last) return "last";
+    return by == TriggerBy::mark ? "mark" : "index";
+}
+
 std::string order_rule_text(const Order& order) {
     const InstrumentSpec& spec = order.instrument->spec;
     const bool market = order.type == OrderType::market;
@@ -25,6 +30,8 @@ std::string order_rule_text(const Order& order) {
         return "size " + size(order.size) + " is not a multiple of the lot " + size(lot);
     if (!market && order.price % spec.tick != 0)
         return "price " + price(order.price) + " is not a multiple of the tick " + price(spec.tick);
+    if (order.trigger != 0 && !spec.watches(order.trigger_by))
+        return std::string("the venue has no trigger by ") + trigger_price_of(order.trigger_by);
     if (order.trigger % spec.tick != 0)
         return "trigger " + price(order.trigger) + " is not a multiple of the tick " +
                price(spec.tick);

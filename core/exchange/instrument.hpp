@@ -25,6 +25,11 @@ struct InstrumentSpec {
     std::int64_t maker_fee = 0, taker_fee = 0;              // 1e-12 of notional; negative: rebate
     std::int64_t band_up = 0, band_down = 0;                // 1e-6 of the reference price, 0: none
     std::int64_t maintenance_rate = 0;                      // 1e-12 of notional
+    std::uint8_t trigger_by = 0b1110;  // prices that triggers may watch: bit n for `TriggerBy` n
+
+    [[nodiscard]] constexpr bool watches(TriggerBy by) const noexcept {
+        return by <= TriggerBy::index && (trigger_by >> static_cast<unsigned>(by) & 1U) != 0;
+    }
 
     // Value of `size` at `price` in the settle currency (spot and linear: quote; inverse: base).
     // size may be negative.

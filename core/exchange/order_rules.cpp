@@ -39,7 +39,7 @@ std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& 
         return error::order_invalid;
     }
     if (request.trigger != 0) {
-        if (request.trigger_by > TriggerBy::index) return error::order_invalid;
+        if (!spec.watches(request.trigger_by)) return error::order_invalid;
         if (!multiple(request.trigger, spec.tick)) return error::order_invalid;
         if (spec.kind != ContractKind::linear && request.trigger < 0) return error::order_invalid;
     }

@@ -159,6 +159,19 @@ def test_it_is_the_price_that_the_trigger_goes_by(tmp_path, by, kind):
     assert order.kind == kind
 
 
+@pytest.mark.parametrize("by", ["last", "mark", "index"])
+def test_a_price_that_the_venue_does_not_watch_is_refused_and_nothing_put_in_its_place(
+    tmp_path, by
+):
+    market = quotes(Market(tmp_path / "t", trigger_by=("last", "index")), (1, 100), (2, 100))
+    (order,) = calls(tmp_path, lambda s: s.sell(BTC, 1, trigger=95, trigger_by=by), market=market)
+    if by == "mark":
+        assert (order.state, order.code) == ("DENIED", 4101)
+        assert order.reason == "the venue has no trigger by mark"
+    else:
+        assert order.code == 0
+
+
 class Early(Strategy):
     def on_start(self):
         self.subscribe(BTC, quotes=True)

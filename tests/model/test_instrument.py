@@ -121,6 +121,7 @@ def test_the_core_gets_whole_numbers() -> None:
         "band_up": 50_000,
         "band_down": 100_000,
         "maintenance_rate": 4_000_000_000,
+        "trigger_by": 0b1110,
     }
 
 

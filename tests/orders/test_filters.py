@@ -123,6 +123,7 @@ def instruments(draw: st.DrawFn) -> Instrument:
         market_size_min=some(1, 5) / 2,
         market_size_max=some(5, 50),
         notional_min=some(1, 2000),
+        trigger_by=draw(st.sampled_from([("last", "mark", "index"), ("last", "index"), ()])),
         band_up=some(1, 20) / 100,
         band_down=some(1, 20) / 100,
     )

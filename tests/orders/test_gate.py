@@ -322,6 +322,18 @@ SPOT_ROWS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("by", "error"), [(TriggerBy.LAST, 0), (TriggerBy.INDEX, 0), (TriggerBy.MARK, OrderInvalid)]
+)
+def test_a_venue_that_has_no_mark_refuses_triggers_by_it(by, error):
+    desk = Desk(SPOT)
+    desk.own("BTC", "1")
+    spec = desk.spec("sell", BTC // 100, trigger=58_000, by=by)
+    found = desk.gate.refusal(spec, NOW)
+    assert (found.code if found else 0) == (error.code if error else 0)
+    assert found is None or found.reason == "the venue has no trigger by mark"
+
+
 @pytest.mark.parametrize("name", SPOT_ROWS)
 def test_what_money_buys(name):
     owned, words, error = SPOT_ROWS[name]

@@ -102,7 +102,7 @@ def test_nonces_rise_whatever_the_clock_does_and_begin_with_it(venue):
             {"ordertype": "stop-loss", "price": "61000.0", "trigger": "last"},
         ),
         (
-            {"trigger_int": 590_000, "trigger_by": TriggerBy.MARK,
+            {"trigger_int": 590_000, "trigger_by": TriggerBy.INDEX,
              "trigger_kind": TriggerKind.TAKE_PROFIT},
             {"ordertype": "take-profit-limit", "price": "59000.0", "price2": "60000.0",
              "trigger": "index"},

@@ -301,7 +301,7 @@ def test_binance_writes_whole_numbers_as_numbers():
             {"order_type": "stop-loss", "triggers": {"reference": "last", "price": 61000.0}},
         ),
         (
-            {"trigger_int": 610_000, "trigger_by": TriggerBy.MARK,
+            {"trigger_int": 610_000, "trigger_by": TriggerBy.INDEX,
              "trigger_kind": TriggerKind.STOP},
             {"order_type": "stop-loss-limit", "limit_price": 60000.0,
              "triggers": {"reference": "index", "price": 61000.0}},

@@ -262,7 +262,7 @@ def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
     if amend := venue_facts.amend_fact(rows_of.venue, parsed.kind):
         facts |= {"amend": amend.rule, "amend_triggers": amend.triggers}
     if trigger := venue_facts.trigger_fact(rows_of.venue, parsed.kind):
-        facts["met_triggers"] = trigger.met
+        facts |= {"met_triggers": trigger.met, "trigger_by": trigger.by}
     return from_symbol(
         symbol,
         raw_symbol=cells["raw"].split()[0],

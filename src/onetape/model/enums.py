@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Never, Self
+from typing import Any, Final, Never, Self
 
 
 class TapeWord(StrEnum):
@@ -113,6 +113,9 @@ class TriggerBy(TapeWord):
     LAST = "last"
     MARK = "mark"
     INDEX = "index"
+
+
+TRIGGER_PRICES: Final = (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)
 
 
 class TriggerKind(TapeWord):
@@ -266,6 +269,7 @@ for _state in OrderState:
 
 __all__ = [
     "FINAL_STATES",
+    "TRIGGER_PRICES",
     "EventType",
     "IdKind",
     "Kind",

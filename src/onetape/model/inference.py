@@ -69,7 +69,7 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
     if amend := venue_facts.amend_fact(parsed.venue, parsed.kind):
         facts |= {"amend": amend.rule, "amend_triggers": amend.triggers}
     if trigger := venue_facts.trigger_fact(parsed.venue, parsed.kind):
-        facts["met_triggers"] = trigger.met
+        facts |= {"met_triggers": trigger.met, "trigger_by": trigger.by}
     return from_symbol(
         symbol,
         price_decimals=price_decimals,

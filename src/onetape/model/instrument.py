@@ -22,7 +22,15 @@ from onetape.model.decimals import (
     to_decimal,
     to_units,
 )
-from onetape.model.enums import AmendRule, Kind, MetTrigger, Origin, Side
+from onetape.model.enums import (
+    TRIGGER_PRICES,
+    AmendRule,
+    Kind,
+    MetTrigger,
+    Origin,
+    Side,
+    TriggerBy,
+)
 from onetape.model.errors import BadInput
 from onetape.model.fee_tiers import FeeTier
 from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
@@ -73,6 +81,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     amend: AmendRule = AmendRule.DECREASE_KEEPS  # what a change does to an order that rests
     amend_triggers: bool = True  # orders whose trigger waits can be changed, too
     met_triggers: MetTrigger = MetTrigger.FIRES  # of an order whose trigger is met as it arrives
+    trigger_by: tuple[TriggerBy, ...] = TRIGGER_PRICES  # what triggers may watch
     version: int = 1  # counts from 1 within a symbol
     valid_from: int = 0  # ns UTC
     origin: Origin = Origin.GIVEN
@@ -205,7 +214,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """The keyword arguments of the core's InstrumentSpec: whole numbers only.
 
         Prices and sizes in units of their decimals, money in 1e-18, fees and the maintenance rate
-        in 1e-12, bands in 1e-6, the multiplier as mantissa and decimals.
+        in 1e-12, bands in 1e-6, the multiplier as mantissa and decimals, what triggers
+        may watch as bits.
         """
 
         def sized(value: Decimal) -> int:
@@ -235,6 +245,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             "band_up": money.divide_half_even(rate_units(self.band_up), _RATE_PER_BAND),
             "band_down": money.divide_half_even(rate_units(self.band_down), _RATE_PER_BAND),
             "maintenance_rate": rate_units(self.maintenance_rate),
+            "trigger_by": sum(1 << by.id for by in self.trigger_by),
         }
 
     def terms(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.enums import AmendRule, Kind, MetTrigger
+from onetape.model.enums import TRIGGER_PRICES, AmendRule, Kind, MetTrigger, TriggerBy
 from onetape.model.fee_tiers import FeeTier, checked
 from onetape.model.time import parse_time
 
@@ -34,13 +34,15 @@ class AmendFact(msgspec.Struct, frozen=True):
 
 
 class TriggerFact(msgspec.Struct, frozen=True):
-    """What a venue does with an order whose trigger is met when it arrives."""
+    """What a venue does with an order whose trigger is met when it arrives; `by`: the prices that
+    its triggers may watch."""
 
     venue: str
     markets: tuple[Kind, ...]
     met: MetTrigger
     about: str
     as_of: str
+    by: tuple[TriggerBy, ...] = TRIGGER_PRICES
 
 
 class LoanFact(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
-from onetape.model.enums import RequestKind, TriggerBy
+from onetape.model.enums import RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Answer
@@ -84,7 +84,6 @@ class Traits(NamedTuple):
 
     positions: bool = True  # else it has balances only: what fills change is compared with these
     conditionals: bool = True  # orders with a trigger wait in a service of their own
-    trigger_by: tuple[TriggerBy, ...] = (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)
     ended_apart: bool = False  # an order is asked for among those that work, then those that ended
     fills_by_symbol: bool = True  # else one question gives those of all symbols
     dead_man_by_symbol: bool = True  # else it is the account's

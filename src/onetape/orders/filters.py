@@ -59,6 +59,8 @@ def refusal_of(
 def _trigger_rule(order: OrderSpec, instrument: Instrument) -> str:
     if order.trigger_by is TriggerBy.NONE:
         return ""
+    if order.trigger_by not in instrument.trigger_by:
+        return f"the venue has no trigger by {order.trigger_by}"
     return _price_rule(order.trigger_int, instrument, what="trigger")
 
 
@@ -101,7 +103,7 @@ class Rules:
 
     __slots__ = (
         "_bands", "_factor", "_market_sizes", "_may_be_negative", "_notional_min", "_sizes",
-        "_tick", "instrument",
+        "_tick", "_trigger_by", "instrument",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -122,12 +124,15 @@ class Rules:
         }
         self._notional_min = to_units(i.notional_min, MONEY_DECIMALS)
         self._factor = _factor(i)
+        self._trigger_by = i.trigger_by
 
     def are_kept(self, order: OrderSpec, reference: int) -> bool:
         """False also where they can't be told in whole numbers. reference: as `refusal_of`'s."""
         if order.broken_rule():
             return False
         price, size, trigger = order.price_int, order.size_int, order.trigger_int
+        if trigger and order.trigger_by not in self._trigger_by:
+            return False
         is_limit = order.type is _LIMIT
         sizes = self._sizes if is_limit else self._market_sizes
         if sizes is None:

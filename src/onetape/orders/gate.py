@@ -177,9 +177,6 @@ class Gate:
         rules = self._rules.get(spec.symbol)
         if rules is None or rules.instrument is not instrument:  # it has a new version
             rules = self._rules[spec.symbol] = Rules(instrument)
-        watched = self.manager.venue.traits.trigger_by
-        if spec.trigger_by is not _NO_TRIGGER and spec.trigger_by not in watched:
-            return Refusal.of(OrderInvalid, f"the venue has no trigger by {spec.trigger_by}")
         near = self._reference(spec.symbol)
         if rules.are_kept(spec, near):
             return None

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +25,7 @@ from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import IoFailed
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.gate import Gate, Limits
+from onetape.orders.gate import Gate
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
@@ -42,7 +41,7 @@ from onetape.services.gateway_depth import DepthFeed
 from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_history import HistoryDesk, Wanted
-from onetape.services.gateway_instruments import learn_venue
+from onetape.services.gateway_instruments import learn_venue, limits_of
 from onetape.services.gateway_journal import GatewayTape
 from onetape.services.gateway_lag import RobotLag
 from onetape.services.gateway_line import Sent, VenueLine
@@ -215,7 +214,11 @@ class Gateway:
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        self.gate = Gate(self.manager, {i.symbol: i for i in self.instruments}, self._limits())
+        self.gate = Gate(
+            self.manager,
+            {i.symbol: i for i in self.instruments},
+            limits_of(self.options, self.instruments),
+        )
         self.gate.killed = old.killed
         self.listening.begin()
         if is_other:
@@ -283,7 +286,8 @@ class Gateway:
         )  # fmt: skip
         reductions = Reductions(
             self.manager, kept.instruments, own=lambda *of: self.money.own(*of),
-            slot_of=self.tape.slot_of, bounds=self._limits().position_max,
+            slot_of=self.tape.slot_of,
+            bounds=limits_of(options, self.instruments).position_max,
             is_shared=bool(options.subaccounts),
         )  # fmt: skip
         money = AccountMoney(
@@ -299,19 +303,6 @@ class Gateway:
         for order in list(self.manager.open.values()):
             if order.robot and self.tape.slot_of(order.robot) in slots:
                 self.manager.cancel_once(order, self.clock.now())
-
-    def _limits(self) -> Limits:
-        known = {i.symbol: i for i in self.instruments}
-
-        def sized(given: dict[str, float]) -> dict[str, int]:
-            return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
-
-        return Limits(
-            position_max=sized(self.options.position_max),
-            order_max=sized(self.options.order_max),
-            price_band=Decimal(str(self.options.price_band)),
-            orders_a_second=self.options.orders_per_second,
-        )
 
     def _in_front(self, symbol: str, side: Side, price: int) -> int:
         bid, ask, bid_size, ask_size = self.market.top(symbol)

@@ -1,18 +1,22 @@
-"""What a gateway asks before anything else: the venue's clock and its instruments."""
+"""What a gateway asks before anything else: the venue's clock and its instruments; and what its
+limits are in their units."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import aiohttp
 import msgspec
 
 from onetape.model.errors import UnknownSymbol, VenueUnavailable
 from onetape.model.instrument import Instrument
+from onetape.orders.gate import Limits
 from onetape.services.gateway_clock import ask_time
 from onetape.services.gateway_line import VenueLine
+from onetape.services.gateway_options import GatewayOptions
 
-__all__ = ["learn_venue"]
+__all__ = ["learn_venue", "limits_of"]
 
 
 async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
@@ -40,3 +44,18 @@ async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrumen
     if missing:
         raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=line.rest)
     return instruments
+
+
+def limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Limits:
+    """Those of the configuration, whose quantities are as a person writes them."""
+    known = {i.symbol: i for i in instruments}
+
+    def sized(given: dict[str, float]) -> dict[str, int]:
+        return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
+
+    return Limits(
+        position_max=sized(options.position_max),
+        order_max=sized(options.order_max),
+        price_band=Decimal(str(options.price_band)),
+        orders_a_second=options.orders_per_second,
+    )

@@ -11,10 +11,11 @@ import asyncio
 import signal
 import struct
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
@@ -35,6 +36,7 @@ from onetape.sim.faulty import Faulty
 from onetape.sim.outside import TERMS
 from onetape.sim.tape_market import RecordedMarket
 from onetape.sim.venues import open_venue
+from onetape.venues.hosts import is_loopback
 
 __all__ = ["VenueServer", "let_withdraw", "opened", "ready_line", "run_venue"]
 
@@ -269,6 +271,19 @@ def _frames(messages: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def _is_of_a_page(headers: Mapping[str, str]) -> bool:
+    """Whether a page in somebody's browser has asked. It says so itself, by where it comes from; or
+    it came by a name of its own that was made to mean this machine (DNS rebinding): then it asks as
+    if it were ours, and only the name tells."""
+    if "Origin" in headers or "Sec-Fetch-Site" in headers:
+        return True
+    try:
+        name = urlsplit(f"//{headers.get('Host', '')}").hostname
+    except ValueError:
+        return True
+    return not is_loopback(name or "")
+
+
 class ControlServer:
     """The control endpoint of an exchange, on a port of its own of the loopback address."""
 
@@ -291,7 +306,7 @@ class ControlServer:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
-        if "Origin" in request.headers:  # a page in somebody's browser has no business here
+        if _is_of_a_page(request.headers):
             return web.Response(status=403, text="not for browsers\n")
         body = await request.read() if request.body_exists else b""
         path, _, query = request.raw_path.partition("?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from decimal import Decimal
@@ -135,6 +136,26 @@ def test_what_is_wrong_is_said_in_one_line_and_changes_nothing(steered, method, 
     assert steered.ask("GET", "/state") == before
 
 
+# What a page's request looks like: of another origin, an image of a page, and one whose name was
+# made to mean this machine.
+PAGES = [
+    {"Origin": "http://example.org"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Host": "example.org"},
+    {"Host": "localhost.example.org:80"},
+    {"Host": "127.0.0.1.example.org"},
+    {"Host": "[::1"},
+    {"Host": ""},
+]
+
+
+def refused_with(port: int, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/state", headers=headers)
+    return connection.getresponse().status
+
+
 def test_it_is_served_on_a_port_of_its_own_and_not_to_browsers():
     command = [str(Path(sys.executable).parent / "onetape"), "sim", "binance-usdm"]
     with subprocess.Popen([*command, "--control", "0"], stdout=subprocess.PIPE) as process:
@@ -145,9 +166,14 @@ def test_it_is_served_on_a_port_of_its_own_and_not_to_browsers():
             port = int(told["control"].rpartition(":")[2])
             status, state, _ = Wire(port).request("GET", "/state", b"", {})
             assert (status, state["venue"]) == (200, "binance-usdm")
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("GET", "/state", headers={"Origin": "http://example.org"})
-            assert connection.getresponse().status == 403
+            for headers in PAGES:
+                assert (headers, refused_with(port, headers)) == (headers, 403)
+            for host in (f"localhost:{port}", "127.0.0.1", "[::1]:80"):
+                assert (host, refused_with(port, {"Host": host})) == (host, 200)
+            with socket.socket() as outside:  # every address of this machine is listened at, or one
+                outside.settimeout(5)
+                with pytest.raises(OSError):
+                    outside.connect(("127.0.0.2", port))
         finally:
             process.terminate()
             assert process.wait(20) == 0

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model import catalogue
-from onetape.model.enums import AmendRule, MetTrigger, Origin
+from onetape.model.enums import AmendRule, MetTrigger, Origin, TriggerBy
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
@@ -83,6 +83,7 @@ def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:
         amend=AmendRule.REQUEUES,
         amend_triggers=False,
         met_triggers=MetTrigger.REFUSED,
+        trigger_by=(TriggerBy.LAST, TriggerBy.MARK),
         origin=Origin.RECORDED,
         defaulted=("maker_fee", "taker_fee", "brackets"),
     )

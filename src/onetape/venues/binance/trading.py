@@ -45,6 +45,7 @@ from onetape.orders.told import (
 from onetape.venues.binance.balances import balances_told
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
+from onetape.venues.binance.rows import algo_row, order_row, position_row, trade_row
 from onetape.venues.binance.signing import sent_terms, signer_of
 from onetape.venues.binance.transfers import Way, history_terms, history_told, transfer_terms
 from onetape.venues.binance.withdrawals import DEPOSITS_PATH, deposit_terms, deposits_told
@@ -85,7 +86,6 @@ class BinanceUsdmProtocol:
     client_id_chars = 36
     # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
     traits = Traits(
-        trigger_by=(TriggerBy.LAST, TriggerBy.MARK),
         forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),
     )
 
@@ -368,20 +368,20 @@ class BinanceUsdmProtocol:
                         if str(value.get("code")) != "200":
                             return Answer(Outcome.AMBIGUOUS, text=str(value)[:200])
                         return Answer(Outcome.DONE)
-                    return Answer(Outcome.DONE, (self._algo_row(value),))
-                return Answer(Outcome.DONE, (self._order_row(value),))
+                    return Answer(Outcome.DONE, (algo_row(value, self._by_raw),))
+                return Answer(Outcome.DONE, (order_row(value, self._by_raw),))
             case Purpose.OPEN_ORDERS:
-                rows = [self._order_row(r) for r in value if r["symbol"] in self._by_raw]
+                rows = [order_row(r, self._by_raw) for r in value if r["symbol"] in self._by_raw]
                 return Answer(Outcome.DONE, tuple(rows))
             case Purpose.OPEN_CONDITIONALS:
-                rows = [self._algo_row(r) for r in value if r["symbol"] in self._by_raw]
+                rows = [algo_row(r, self._by_raw) for r in value if r["symbol"] in self._by_raw]
                 return Answer(Outcome.DONE, tuple(rows))
             case Purpose.FILLS:
-                fills = tuple(self._trade_row(row) for row in value)
+                fills = tuple(trade_row(row, self._by_raw) for row in value)
                 more = str(fills[-1].trade_id + 1) if len(fills) >= FILLS_PAGE else ""
                 return Answer(Outcome.DONE, fills, cursor=more)
             case Purpose.POSITIONS:
-                return Answer(Outcome.DONE, tuple(self._position_row(r, now) for r in value
+                return Answer(Outcome.DONE, tuple(position_row(r, self._by_raw, now) for r in value
                                                   if r["symbol"] in self._by_raw))  # fmt: skip
             case Purpose.BALANCES:
                 asked = int(sent_terms(call.target)["timestamp"]) * _MS
@@ -412,68 +412,6 @@ class BinanceUsdmProtocol:
                 return Answer(Outcome.DONE, value=str(value.get("listenKey", "")))
             case _:
                 return Answer(Outcome.DONE)
-
-    def _order_row(self, row: dict[str, Any]) -> OrderTold:
-        i = self._by_raw[row["symbol"]]
-        return OrderTold(
-            symbol=i.symbol,
-            client_id=row["clientOrderId"],
-            venue_id=str(row["orderId"]),
-            state=STATES.get(row["status"], OrderState.UNKNOWN),
-            time=int(row["updateTime"]) * _MS,
-            side=Side(row["side"].lower()),
-            type=OrderType.MARKET if row["type"] == "MARKET" else OrderType.LIMIT,
-            tif=TIFS.get(row["timeInForce"], TimeInForce.GTC),
-            price=units_of(row["price"], i.price_decimals),
-            size=units_of(row["origQty"], i.size_decimals),
-            filled=units_of(row["executedQty"], i.size_decimals),
-            position_side=PositionSide(row["positionSide"].lower()),
-            reduce_only=bool(row["reduceOnly"]),
-        )
-
-    def _algo_row(self, row: dict[str, Any]) -> OrderTold:
-        i = self._by_raw[row["symbol"]]
-        return OrderTold(
-            symbol=i.symbol,
-            client_id=row["clientAlgoId"],
-            venue_id=str(row.get("actualOrderId") or row["algoId"]),
-            state=ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
-            time=int(row["updateTime"]) * _MS,
-            side=Side(row["side"].lower()),
-            type=OrderType.MARKET if row["orderType"].endswith("MARKET") else OrderType.LIMIT,
-            price=units_of(row["price"] or "0", i.price_decimals),
-            size=units_of(row["quantity"] or "0", i.size_decimals),
-            trigger=units_of(row["triggerPrice"] or "0", i.price_decimals),
-            position_side=PositionSide(row["positionSide"].lower()),
-            reduce_only=bool(row["reduceOnly"]),
-            conditional=row["algoStatus"] in ("NEW", "CANCELED", "EXPIRED", "REJECTED"),
-        )
-
-    def _trade_row(self, row: dict[str, Any]) -> FillTold:
-        i = self._by_raw[row["symbol"]]
-        return FillTold(
-            symbol=i.symbol,
-            client_id="",
-            venue_id=str(row["orderId"]),
-            trade_id=int(row["id"]),
-            side=Side(row["side"].lower()),
-            position_side=PositionSide(row["positionSide"].lower()),
-            price=units_of(row["price"], i.price_decimals),
-            size=units_of(row["qty"], i.size_decimals),
-            time=int(row["time"]) * _MS,
-            fee=money_of(row["commission"]),
-            fee_currency=row["commissionAsset"],
-            liquidity=Liquidity.MAKER if row["maker"] else Liquidity.TAKER,
-        )
-
-    def _position_row(self, row: dict[str, Any], now: int) -> PositionTold:
-        i = self._by_raw[row["symbol"]]
-        return PositionTold(
-            i.symbol,
-            PositionSide(row["positionSide"].lower()),
-            units_of(row["positionAmt"], i.size_decimals),
-            now,
-        )
 
     # --- the user stream --------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from onetape.model.enums import AmendRule, MetTrigger, Origin
+from onetape.model.enums import AmendRule, MetTrigger, Origin, TriggerBy
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.venues.kraken.assets import Pairs
 
@@ -46,6 +46,7 @@ def _instrument(symbol: str, row: Mapping[str, Any]) -> Instrument:
         amend=AmendRule.DECREASE_KEEPS,
         amend_triggers=True,
         met_triggers=MetTrigger.FIRES,
+        trigger_by=(TriggerBy.LAST, TriggerBy.INDEX),
         origin=Origin.RECORDED,
         defaulted=("maker_fee", "taker_fee"),
     )

@@ -145,7 +145,7 @@ class KrakenSpotProtocol:
             kind = "stop-loss" if spec.is_stop else "take-profit"
             kind += "-limit" if is_limit else ""
             params["price"] = i.price_text(spec.trigger_int)
-            params["trigger"] = "last" if spec.trigger_by is TriggerBy.LAST else "index"
+            params["trigger"] = spec.trigger_by.value  # last or index: the gate lets no other by
             if is_limit:
                 params["price2"] = price
         elif is_limit:
