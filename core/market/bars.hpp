@@ -104,8 +104,8 @@ class BarBuilder {
     std::int64_t open_ = 0, high_ = 0, low_ = 0, close_ = 0;
     std::int64_t volume_ = 0, ticks_ = 0;
     Int128 turnover_ = 0;
-    std::uint64_t told_ = 0;           // number of the last trade that the venue told with a bar
-    std::int64_t told_until_ = 0;      // by when that no longer counts
+    std::uint64_t told_ = 0;       // number of the last trade that the venue told with a bar
+    std::int64_t told_until_ = 0;  // by when that no longer counts
     std::int64_t venue_open_last_ = std::numeric_limits<std::int64_t>::min();
     BarCounts counts_;
     struct Waiting {

@@ -69,7 +69,8 @@ TEST_CASE("a trade that the venue's bar has is passed over in the next period, t
     CHECK(closed.bar.close == 100);
     CHECK(stream.on_trade(minute + 1, 90, 1, 40) == BarTick::known);
     SUBCASE("but not for ever: a venue that begins anew counts from 1") {
-        while (stream.next(2 * minute, closed)) {}
+        while (stream.next(2 * minute, closed)) {
+        }
         CHECK(stream.on_trade(2 * minute, 90, 1, 1) == BarTick::folded);
     }
     SUBCASE("and a trade without a number is none of them") {
