@@ -475,7 +475,8 @@ def test_a_stop_that_may_open_is_not_cut(desk):
     stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
     desk.now += 1
     desk.exchange._set_mark(0, desk.at(-3), desk.at(-3), desk.now)
-    assert (stop.filled, desk.account.qty(0), stop.updated) == (15, -5, desk.now)
+    assert (stop.size, stop.filled, stop.updated) == (15, 15, desk.now)
+    assert desk.account.qty(0) == -5
 
 
 def test_an_order_ends_at_its_time(desk):
@@ -687,16 +688,14 @@ def test_on_spot_nothing_is_bought_that_cannot_be_paid(spot):
     money, units = spot.account.money, 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
     quote = spot.exchange.currencies.index(spot.i.quote)
 
-    def place_with(cost: int):
+    def place_with(cost: int, less: int = 0):
         paid = cost * units + cost * units * int(spot.i.taker_fee * 10**6) // 10**6
-        money.deposit(quote, paid - money.balance(quote))
+        money.deposit(quote, paid - less - money.balance(quote))
         return spot.place(BUY, size)
 
-    assert refused(place_with(size * best[0])) == InsufficientFunds.code
-    order = place_with(
-        best[0] * best[1] + more[0] * (more[1] - 1000) + size
-    )  # the average is rounded up
-    assert order.state is OrderState.FILLED
+    average = -(-(best[0] * best[1] + more[0] * (more[1] - 1000)) // size)
+    assert refused(place_with(size * average, less=1)) == InsufficientFunds.code
+    assert place_with(size * average).state is OrderState.FILLED
     assert 0 <= money.balance(quote) <= 2 * size * units
 
 
