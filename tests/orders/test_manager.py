@@ -212,6 +212,7 @@ def test_a_cancel_that_waited_and_was_refused_may_be_sent_again(desk):
     desk.manager.cancel(order, desk.now)
     desk.manager.answered(placing, Answer(Outcome.DONE, (desk.row(order),)), desk.now)
     desk.answer(**REFUSED)
+    assert desk.sent() == []  # not by itself
     desk.manager.cancel_once(order, desk.now)
     assert desk.sent() == [Purpose.CANCEL]
 
@@ -254,7 +255,7 @@ def test_an_amendment_that_finds_nothing_is_refused_and_the_order_asked_for(desk
     assert order.ask_at == desk.now
 
 
-@pytest.mark.parametrize(("due", "asks"), [(SECOND, SECOND), (0, 10 * SECOND)])
+@pytest.mark.parametrize(("due", "asks"), [(SECOND // 2, SECOND // 2), (0, SECOND)])
 def test_a_question_that_is_due_is_not_put_off_by_a_cancel(desk, due, asks):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
@@ -627,6 +628,18 @@ def test_a_question_that_is_due_is_no_lost_answer(desk):
     desk.wait(4 * SECOND)  # now the answer is
     assert (order.state, order.pending) == (UNKNOWN, {})
     assert desk.sent() == []  # what is asked already is not asked again
+
+
+def test_while_a_question_is_under_way_no_other_is_asked(desk):
+    order = desk.place()
+    desk.manager.directory.mark(order)
+    order.ask_at = desk.now
+    desk.wait(0)
+    assert desk.sent() == [Purpose.QUERY]
+    desk.hear(desk.row(order, filled=4))  # whose fill is not here
+    assert order.ask_at > desk.now
+    desk.wait(SECOND)
+    assert desk.sent() == []
 
 
 def test_what_is_to_be_sent_again_waits_although_a_question_is_due(desk):
