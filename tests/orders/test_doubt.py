@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy, TriggerKind
-from onetape.model.errors import OrderOutcomeUnknown
+from onetape.model.errors import OrderOutcomeUnknown, OrderUnknown
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
@@ -76,6 +76,8 @@ def test_what_the_venue_never_saw_ends_once_that_is_proven(manager):
     assert now >= NOW + 10 * SECOND
     assert order.state is OrderState.REJECTED
     assert words(manager)[1:] == [OrderNews.ABSENT]
+    absent = NewsOut(order, OrderNews.ABSENT, OrderState.REJECTED, now, OrderUnknown.code)
+    assert absent in manager.outs
 
 
 def test_an_amendment_in_doubt_is_asked_for_too(manager):

@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind
-from onetape.model.errors import AccountMode, OrderInvalid, OrderUnknown, VenueRejected
+from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
+from onetape.model.errors import (
+    AccountMode,
+    OrderInvalid,
+    OrderOutcomeUnknown,
+    OrderUnknown,
+    VenueRejected,
+)
 from onetape.orders.calls import OrderKey, Purpose
-from onetape.orders.managed import FillOut, HealthOut, NewsOut, Request
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import ModeTold, StreamTold
+from onetape.orders.told import BalanceTold, ModeTold, PositionTold, StreamTold
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
 
 ACCEPTED, CANCELED, FILLED = OrderState.ACCEPTED, OrderState.CANCELED, OrderState.FILLED
@@ -206,6 +212,7 @@ def test_a_cancel_that_waited_and_was_refused_may_be_sent_again(desk):
     desk.manager.cancel(order, desk.now)
     desk.manager.answered(placing, Answer(Outcome.DONE, (desk.row(order),)), desk.now)
     desk.answer(**REFUSED)
+    assert desk.sent() == []  # not by itself
     desk.manager.cancel_once(order, desk.now)
     assert desk.sent() == [Purpose.CANCEL]
 
@@ -248,7 +255,7 @@ def test_an_amendment_that_finds_nothing_is_refused_and_the_order_asked_for(desk
     assert order.ask_at == desk.now
 
 
-@pytest.mark.parametrize(("due", "asks"), [(SECOND, SECOND), (0, 10 * SECOND)])
+@pytest.mark.parametrize(("due", "asks"), [(SECOND // 2, SECOND // 2), (0, SECOND)])
 def test_a_question_that_is_due_is_not_put_off_by_a_cancel(desk, due, asks):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
@@ -606,6 +613,150 @@ def test_a_fill_finds_its_order_by_the_answer_about_the_venue_s_id(desk):
     assert (order.life.filled, order.venue_id) == (4, "91")
 
 
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_a_question_that_is_due_is_no_lost_answer(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.take()
+    desk.manager.directory.mark(order)
+    order.ask_at = desk.now + SECOND
+    desk.wait(SECOND)
+    assert desk.sent() == [Purpose.QUERY]
+    assert (order.state, list(order.pending)) == (PENDING_CANCEL, [RequestKind.CANCEL])
+    desk.wait(4 * SECOND)  # now the answer is
+    assert (order.state, order.pending) == (UNKNOWN, {})
+    assert desk.sent() == []  # what is asked already is not asked again
+
+
+def test_while_a_question_is_under_way_no_other_is_asked(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    order.ask_at = desk.now
+    desk.wait(0)
+    assert desk.sent() == [Purpose.CANCEL, Purpose.QUERY]
+    desk.hear(desk.row(order, filled=4))  # whose fill is not here
+    assert order.ask_at > desk.now
+    desk.wait(5 * SECOND)  # something else is due
+    assert (order.state, desk.sent()) == (UNKNOWN, [])
+
+
+def test_what_is_to_be_sent_again_waits_although_a_question_is_due(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.answer(**LATER)
+    desk.manager.directory.mark(order)
+    order.ask_at = desk.now + SECOND
+    desk.wait(SECOND)
+    assert desk.sent() == [Purpose.QUERY]
+    desk.wait(29 * SECOND)
+    assert desk.sent() == [Purpose.CANCEL]
+
+
+def test_a_lost_answer_does_not_bring_a_question_forward(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.take()
+    order.ask_at = desk.now + 9 * SECOND
+    desk.wait(5 * SECOND)
+    assert (order.state, desk.sent()) == (UNKNOWN, [])
+    desk.wait(4 * SECOND)
+    assert desk.sent() == [Purpose.QUERY]
+
+
+# --- what the venue says --------------------------------------------------------------------------
+
+
+def test_a_word_without_our_id_finds_its_order_by_the_venue_s(desk):
+    order = desk.place()
+    desk.hear(desk.row("", CANCELED, news=OrderNews.CANCELED))
+    assert order.state is CANCELED
+
+
+def test_that_a_stop_was_triggered_is_told(desk):
+    order = desk.place(**STOP)
+    desk.hear(desk.row(order, OrderState.TRIGGERED, news=OrderNews.TRIGGERED))
+    assert desk.news() == [(OrderNews.TRIGGERED, OrderState.TRIGGERED)]
+
+
+def test_an_amendment_to_what_is_filled_is_believed(desk):
+    order = desk.place()
+    desk.hear(desk.fill(4))
+    desk.manager.outs.clear()
+    desk.hear(desk.row(order, OrderState.PARTIALLY_FILLED, news=OrderNews.UPDATED, size=4))
+    assert order.life.size == 4
+
+
+def test_that_an_order_works_is_no_answer_to_a_cancel_that_is_under_way(desk):
+    order = desk.place()
+    desk.hear(desk.row(order))
+    desk.manager.cancel(order, desk.now)
+    desk.hear(desk.row(order))
+    assert (order.state, desk.news(), desk.manager.counts) == (PENDING_CANCEL, [], {})
+    desk.answer()  # it goes, says the venue
+    desk.hear(desk.row(order))
+    assert desk.manager.outs[-1] == NewsOut(
+        order, OrderNews.CANCEL_REJECTED, ACCEPTED, desk.now, VenueRejected.code
+    )
+
+
+def test_an_order_that_is_found_keeps_a_price_that_is_not_told_and_is_asked_for_no_more(desk):
+    order = desk.place(accepted=False)
+    desk.lose()
+    assert (order.lost_at, order.ask_at) == (desk.now, desk.now)
+    desk.hear(desk.row(order, price=0))
+    assert (order.price, order.lost_at, order.ask_at) == (PRICE, 0, 0)
+
+
+def test_an_order_that_is_found_is_not_canceled_twice(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    (amending,) = desk.take()
+    desk.manager.cancel(order, desk.now)
+    desk.take()
+    desk.manager.answered(amending, Answer(Outcome.AMBIGUOUS), desk.now)
+    assert order.state is UNKNOWN
+    desk.hear(desk.row(order))
+    assert (list(order.pending), desk.sent()) == ([RequestKind.CANCEL], [])
+
+
+def test_a_cancel_that_is_given_up_is_told_with_its_reason(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    for _ in range(4):
+        desk.lose()
+        desk.hear(desk.row(order))
+    code, reason = OrderOutcomeUnknown.code, "none of its cancels was answered"
+    assert desk.sent() == []
+    assert desk.manager.outs[-1] == NewsOut(
+        order, OrderNews.CANCEL_REJECTED, order.state, desk.now, code, reason
+    )
+
+
+def test_a_fill_with_an_id_that_is_not_ours_is_booked_and_nobody_is_asked(desk):
+    fill = desk.fill(3, name="web_9", venue_id="99")
+    desk.hear(fill)
+    assert desk.sent() == []
+    assert [out for out in desk.manager.outs if isinstance(out, FillOut)] == [FillOut(None, fill)]
+
+
+def test_balances_and_positions_are_told_with_where_they_are_from(desk):
+    desk.hear(
+        BalanceTold("USDT", 5, desk.now), PositionTold(SYMBOL, PositionSide.BOTH, 7, desk.now)
+    )
+    desk.manager.hear([BalanceTold("USDT", 6, desk.now + 9)], desk.now, source="rest")
+    told = [out for out in desk.manager.outs if isinstance(out, AccountOut)]
+    assert [(out.name, out.amount, out.source) for out in told] == [
+        ("USDT", 5, "stream"), (SYMBOL, 7, "stream"), ("USDT", 6, "rest"),
+    ]  # fmt: skip
+
+
+def test_what_is_odd_of_the_stream_is_counted(desk):
+    desk.hear(StreamTold("unknown event", "X"), StreamTold("expired"), StreamTold("expired"))
+    assert desk.manager.counts == {"unknown event X": 1, "expired": 2}
+
+
 # --- orders that no tape has ----------------------------------------------------------------------
 
 
@@ -620,6 +771,18 @@ def test_an_order_that_no_tape_has_is_its_robot_s_by_its_id(desk):
 def test_an_order_that_the_venue_refused_and_no_tape_has_is_none(desk):
     desk.hear(desk.row("web_1", OrderState.REJECTED, news=OrderNews.REJECTED))
     assert desk.manager.orders == {}
+
+
+def test_an_order_of_other_hands_that_was_canceled_is_so(desk):
+    desk.hear(desk.fill(4, name="", venue_id="91"))
+    desk.answer(desk.row("web_1", CANCELED, venue_id="91", filled=4))
+    assert desk.manager.orders["web_1"].state is CANCELED
+    assert desk.manager.open == {}
+
+
+def test_an_order_of_other_hands_of_which_all_is_filled_is_not_open(desk):
+    desk.hear(desk.row("web_1", filled=SIZE))
+    assert desk.manager.open == {}
 
 
 def test_an_order_that_is_met_when_it_has_ended_is_not_open_and_no_news(desk):

@@ -153,7 +153,7 @@ def test_a_round_about_money_asks_for_no_order_and_compares_no_position(rounds):
     rounds.now += SECOND
     rounds.reconciler.check(rounds.now)
     assert rounds.play() == [Purpose.BALANCES, Purpose.FILLS]
-    assert order.ask_at == 0
+    assert (order.ask_at, rounds.take()) == (0, [])
     assert rounds.reconciler.differences == []
 
 
