@@ -48,7 +48,7 @@ class Taker(Strategy):
         if self.quote(self.symbol) is None or self.orders(self.symbol):
             return
         side = self.sell if self.position(self.symbol).qty > 0 else self.buy
-        side(self.symbol, 0.001)
+        side(self.symbol, 0.002)
 """
 TAKES = """
 [robots.taker]
