@@ -61,7 +61,7 @@ ROBOT = """
 strategy = "{strategy}:MarketMaker"
 account = "main"
 subaccount = "s{n}"
-params = {{ buy_by = 0.01, sell_by = 0.01, buy_limit = 0.02, sell_limit = -0.02, {busy} }}
+params = {{ buy_by = 0.01, sell_by = 0.01, buy_limit = 1.0, sell_limit = -1.0, {busy} }}
 """
 
 
