@@ -48,7 +48,7 @@ class Taker(Strategy):
         if self.quote(self.symbol) is None or self.orders(self.symbol):
             return
         side = self.sell if self.position(self.symbol).qty > 0 else self.buy
-        side(self.symbol, 0.001)
+        side(self.symbol, 0.002)
 """
 TAKES = """
 [robots.taker]
@@ -61,7 +61,7 @@ ROBOT = """
 strategy = "{strategy}:MarketMaker"
 account = "main"
 subaccount = "s{n}"
-params = {{ buy_by = 0.01, sell_by = 0.01, buy_limit = 0.02, sell_limit = -0.02, {busy} }}
+params = {{ buy_by = 0.01, sell_by = 0.01, buy_limit = 1.0, sell_limit = -1.0, {busy} }}
 """
 
 

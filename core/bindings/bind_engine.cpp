@@ -470,7 +470,7 @@ void bind_engine(nb::module_& m) {
                  return money_text(sum);
              })
         // results
-        .def("sample", [](PySimulation& s) { s.core->sample(); })
+        .def("sample", [](PySimulation& s) { s.core->sample(true); })
         .def("samples",
              [](const PySimulation& s) {
                  std::vector<double> equity, balance;

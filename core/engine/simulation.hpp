@@ -249,7 +249,8 @@ class Simulation final : public ExchangeSink {
     // The last frame taken of a source: sequence and chain value, for input frames.
     [[nodiscard]] std::uint64_t source_sequence(std::uint32_t source) const;
     [[nodiscard]] std::uint32_t source_crc(std::uint32_t source) const;
-    void sample();         // one equity sample now
+    // One equity sample now. kept: also where only every other one, or fewer, is kept.
+    void sample(bool kept = false);
     void widen_samples();  // one more instrument, without a price until now
 
     // --- ExchangeSink: news leave the exchange here and reach the robot later ---
@@ -428,6 +429,7 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Account account_after(const Order& but, bool everything) const;
     [[nodiscard]] std::uint16_t funds_for(const Account& account, const Order& order,
                                           std::int64_t price) const;
+    void thin_samples();
     [[nodiscard]] std::vector<OrderRef> judge_batch();
     bool tell_denied(const std::vector<OrderRef>& denied);
     void move(Order& order, OrderAct act);
@@ -510,7 +512,11 @@ class Simulation final : public ExchangeSink {
     std::vector<OrderRef> denied_, unfunded_, behind_;
     bool judging_ = false;  // the robot hears what became of them: nothing waits any more
     std::vector<ShownBar> shown_;
+    // A robot that trades for months: at samples_max every other one goes, and of those to come as
+    // many. All are on the journal.
+    static constexpr std::size_t samples_max = 1 << 16;
     std::vector<EquitySample> samples_;
+    std::uint64_t sampled_ = 0, sample_stride_ = 1;
     std::vector<double> sampled_prices_, sampled_positions_;
     std::vector<double> fill_profits_;  // realized by each fill, in the order of the fills
     std::vector<FeeChange> fee_changes_;

@@ -115,13 +115,12 @@ void Simulation::note_equity(Money equity) {
     }
 }
 
-void Simulation::sample() {
+void Simulation::sample(bool kept) {
     const Money value = worth();
     note_equity(value);
     Money balance = 0;
     for (const std::uint32_t currency : report_currencies_)
         balance += robot_account_.balance(currency);
-    samples_.push_back({now_, value, balance});
     note(EventType::balance, 0,
          {{"equity", decimal_text(value, money_decimals)},
           {"balance", decimal_text(balance, money_decimals)}});
@@ -131,6 +130,9 @@ void Simulation::sample() {
               {"currency", each.name},
               {"equity", decimal_text(robot_account_.equity(each.currency), money_decimals)},
               {"balance", decimal_text(robot_account_.balance(each.currency), money_decimals)}});
+    if (sampled_++ % sample_stride_ != 0 && !kept) return;
+    if (samples_.size() == samples_max) thin_samples();
+    samples_.push_back({now_, value, balance});
     for (auto& instrument : instruments_) {
         sampled_prices_.push_back(static_cast<double>(instrument->value_doubled()) /
                                   (2 * instrument->price_scale));
@@ -138,6 +140,19 @@ void Simulation::sample() {
             static_cast<double>(robot_account_.net_qty(instrument->index)) /
             instrument->size_scale);
     }
+}
+
+void Simulation::thin_samples() {
+    const std::size_t rows = samples_.size();
+    for (std::vector<double>* each : {&sampled_prices_, &sampled_positions_}) {
+        const std::size_t width = each->size() / rows;
+        for (std::size_t row = 0; row < rows; row += 2)
+            std::copy_n(each->data() + row * width, width, each->data() + row / 2 * width);
+        each->resize((rows + 1) / 2 * width);
+    }
+    for (std::size_t row = 0; row < rows; row += 2) samples_[row / 2] = samples_[row];
+    samples_.resize((rows + 1) / 2);
+    sample_stride_ *= 2;
 }
 
 void Simulation::widen_samples() {
