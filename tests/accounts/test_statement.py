@@ -183,6 +183,31 @@ def test_a_rounding_beside_a_reset_counts_once_and_leaves_nothing_unexplained():
     assert world.open == 0
 
 
+@pytest.mark.parametrize("total", [9993.01, 9993, 9992.99])
+@pytest.mark.parametrize("wrong", [(8000,), (12_000,), (8000, 8500)])
+def test_a_rounding_beside_a_wrong_set_that_the_venue_takes_back_is_no_part_of_it(wrong, total):
+    world = allocated(slack=U // 100)
+    for at, amount in enumerate(wrong, 10):
+        world.command("set", amount, index=0, at=at)
+    world.fill(-7, at=20)
+    world.told(total, at=30)
+    effects = world.told(total, at=40)
+    rounded = ["correction"] if total != 9993 else []
+    assert kinds(effects) == [*rounded, "correction", "warning"]
+    assert world.rows[0] == total
+    assert world.open == 0
+
+
+def test_what_differs_by_more_than_may_be_rounded_is_unexplained():
+    world = allocated(slack=U // 8)
+    world.command("set", 8000, index=0, at=10)
+    world.fill(-7, at=20)
+    world.told(9993.5, at=30)  # one change, and the balance itself: a quarter may be rounded
+    assert kinds(world.told(9993.5, at=40)) == ["correction", "warning"]
+    assert world.rows[0] == 9993.5
+    assert round(world.open, 9) == 0.5
+
+
 @pytest.mark.parametrize(("paid", "said"), [(5001, ["correction"]), (5002, RESET)])
 def test_what_rounding_gives_back_backs_the_pool(paid, said):
     world = allocated(slack=U, credit=0)

@@ -159,7 +159,7 @@ class Statements:
         state.is_prompted = False
         if state.pending is not None and abs(state.pending - difference) <= slack:
             self._settled(state, time)
-            return self._correct(currency, difference, time, now, of)
+            return self._correct(currency, difference, time, now, of, slack)
         state.pending = difference
         state.looks += 1
         if state.looks > LOOKS_MAX:
@@ -193,8 +193,13 @@ class Statements:
         return [HealthOut("balance", currency, "agrees")]
 
     def _correct(
-        self, currency: str, difference: int, time: int, now: int, of: int
+        self, currency: str, difference: int, time: int, now: int, of: int, slack: int
     ) -> list[Effect]:
+        """Where it takes back what was wrong before (an operator's `set`), the rest is what the
+        venue has rounded meanwhile: nothing would ever explain that."""
+        rounding = self.unexplained.rest_of(currency, difference, slack)
+        difference -= rounding
+        rounded = [_rounding(currency, rounding, time, of)] if rounding else []
         self.corrections += 1
         words = f"corrected by {money(difference)}"
         effects: list[Effect] = [HealthOut("balance", currency, words, "warning")]
@@ -204,12 +209,12 @@ class Statements:
             words = f"corrected {self._many} times within {self._many_within // SECOND} s"
             effects.append(HealthOut("balance", currency, words, "critical"))
             kept.clear()
-        short = self._backing(currency, difference, time, of)
+        short = self._backing(currency, difference, time, of, rounding=rounding)
         if any(isinstance(each, Entry) for each in short):
-            return [*short, *effects]
+            return [*rounded, *short, *effects]
         legs = (Leg(MAIN, currency, difference), Leg(Outside.UNEXPLAINED, currency, -difference))
         entry = Entry(time, Cause.CORRECTION, legs, "", of, "the venue's balance")
-        return [entry, *effects, *short]
+        return [*rounded, entry, *effects, *short]
 
     def _backing(
         self, currency: str, difference: int, time: int, of: int, *, rounding: int = 0

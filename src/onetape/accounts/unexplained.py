@@ -112,6 +112,13 @@ class Unexplained:
         """What corrections have taken up and nothing has explained."""
         return sum(each.amount for each in self._of(currency).open)
 
+    def rest_of(self, currency: str, difference: int, slack: int) -> int:
+        """What is left of a difference that takes back what a correction took up, or all that is
+        open: no more than the venue may have rounded by. 0 where it takes back nothing."""
+        taken = [each.amount for each in reversed(self._of(currency).open)]
+        rests = (difference + amount for amount in (*taken, sum(taken)) if amount)
+        return next((rest for rest in rests if abs(rest) <= slack), 0)
+
     def told_of(self, currency: str, amount: int, since: int) -> int:
         """When the venue has told of such a movement that we were not told of, 0: it has not."""
         slack = self._slack(currency)

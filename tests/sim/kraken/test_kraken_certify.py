@@ -7,13 +7,16 @@ import json
 import random
 import re
 from decimal import Decimal
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from onetape.model import catalogue
+from onetape.model.enums import Side
 from onetape.sim.kraken.book import checksum
 from onetape.sim.kraken.names import Names, altname, asset_id, identify, number_of
+from onetape.sim.kraken.wire import trade_id, trade_number
 from onetape.sim.venues import open_venue
 from onetape.venues.kraken.errors import ERRORS, row_of_text
 from onetape.venues.kraken.signing import api_sign
@@ -77,6 +80,17 @@ def test_ids_have_the_venues_form_and_give_their_number_back():
     assert [number_of("O", each) for each in ids] == numbers
     for broken in ("", "O", ids[5].lower(), ids[5][1:], "T" + ids[5][1:], ids[5].replace("-", "_")):
         assert number_of("O", broken) == -1
+
+
+def test_each_side_of_a_trade_has_an_id_of_its_own():
+    """Also where both are one account's: a trigger that fires may meet its own account's order."""
+    fill = SimpleNamespace(trade_id=2**48)
+    sides = [
+        SimpleNamespace(account=SimpleNamespace(number=number), index=0, side=side)
+        for number in (0, 1) for side in (Side.BUY, Side.SELL)
+    ]  # fmt: skip
+    assert len({trade_id(each, fill) for each in sides}) == 4
+    assert all(2 * trade_number(each, fill) + 1 < 1 << 76 for each in sides)  # the ledger's ids
 
 
 def test_names_are_those_of_the_recorded_pairs():

@@ -149,9 +149,14 @@ def order_number(text: str) -> int:
     return number_of("O", text)
 
 
+_SOLD: Final = 1 << 74  # above every other bit; ids of the ledger double it, below a deposit's
+
+
 def trade_number(order: SimOrder, fill: SimFill) -> int:
-    """Both sides of a trade have one number at the exchange; here each has its own."""
-    return (fill.trade_id << 16 | order.account.number) << 8 | order.index
+    """Both sides of a trade have one number at the exchange; here each has its own, also where
+    both are one account's: a trigger that fires may meet an order of its own account."""
+    number = (fill.trade_id << 16 | order.account.number) << 8 | order.index
+    return number | _SOLD if order.side is Side.SELL else number
 
 
 def trade_id(order: SimOrder, fill: SimFill) -> str:
