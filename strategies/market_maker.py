@@ -15,14 +15,14 @@ class MarketMaker(Strategy):
     keep_within: int = 2  # a quote this many ticks off stays: its place in the queue is worth more
 
     def on_start(self):
-        self.mid, self.denied_until = None, 0
+        self.mid, self.waits_until = None, {"buy": 0, "sell": 0}
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
         # An order is gone: there may be room again. A rejection waits for the market to move, and
-        # what a gateway denies it denies again: the same order is not sent at once.
+        # what a gateway denies it denies again: that side waits, and the other goes on.
         if order.state == "DENIED":
-            self.denied_until = self.now + 1_000_000_000
+            self.waits_until[order.side] = self.now + 1_000_000_000
         elif order.is_closed and order.state != "REJECTED" and (quote := self.quote(self.symbol)):
             self.on_quote(quote)
 
@@ -54,6 +54,6 @@ class MarketMaker(Strategy):
         # One whose cancel is on its way may still fill: it counts until it is gone.
         size = min(size, room - sum(order.remaining for order in working))
         is_free = all(o.state == "PENDING_CANCEL" for o in working)
-        if size >= lot * (1 - 1e-6) and is_free and self.now >= self.denied_until:
+        if size >= lot * (1 - 1e-6) and is_free and self.now >= self.waits_until[side]:
             send = self.buy if side == "buy" else self.sell
             self.on_order(send(self.symbol, size, ticks * tick, post_only=True, tag="quote"))
