@@ -267,3 +267,15 @@ def test_an_order_that_is_denied_is_not_sent_again_at_once(tmp_path):
     played = maker(tmp_path, market, cash={"USDT": 1}, buy_by=1.0, sell_by=1.0)
     assert not played.sim.halted
     assert 0 < played.sim.counters()["denied"] <= 6
+
+
+def test_a_side_that_is_denied_does_not_silence_the_other(tmp_path):
+    """Near a limit what is left of a side may be less than the venue takes of an order."""
+    market = Market(tmp_path / "t", notional_min="5")
+    for at in range(4):
+        market.quote(at / 2, 99.9 - at, 100.1 - at)
+    maker(tmp_path, market, buy_by=0.01, sell_by=1.0, keep_within=0)
+    placed = [side for kind, side, *_ in requests(tmp_path / "run") if kind == "place"]
+    # Bids are denied, again only after a second; the ask follows the market.
+    assert placed.count("buy") == 2
+    assert placed.count("sell") == 4
