@@ -387,6 +387,7 @@ class Simulation final : public ExchangeSink {
     void take_over(Instrument& instrument, const OrderRequestPayload& request, std::int64_t time);
     [[nodiscard]] bool is_missed(const Frame& frame);
     void begin_life();  // what working orders hold back, at what they cost now
+    void take_terms(Order& order, const OrderEventPayload& event);
     void learn(const OrderRef& order, const OrderEventPayload& event);
     Money take_over(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
     void fill_order(const OrderRef& order, const FillPayload& fill);

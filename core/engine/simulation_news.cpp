@@ -218,6 +218,13 @@ void Simulation::close_order(const OrderRef& order) {
     orders_.remove(order->id);
 }
 
+void Simulation::take_terms(Order& order, const OrderEventPayload& event) {
+    unreserve(order);
+    order.price = event.price;
+    order.size = event.size;
+    reserve(order, order.price != 0 ? order.price : order.instrument->touch(order.side));
+}
+
 void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
     if (event.venue_id != 0) order->venue_id = event.venue_id;
     if (event.code != 0) order->code = event.code;
@@ -246,11 +253,7 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
             move(*order, OrderAct::expire);
             break;
         case OrderNews::updated:
-            unreserve(*order);
-            order->price = event.price;
-            order->size = event.size;
-            reserve(*order,
-                    order->price != 0 ? order->price : order->instrument->touch(order->side));
+            take_terms(*order, event);
             move(*order, OrderAct::amend_ack);
             break;
         case OrderNews::cancel_rejected:
@@ -269,6 +272,8 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
             move(*order, OrderAct::reply_lost);
             break;
         case OrderNews::found:
+            // An amendment whose answer was lost may have been carried out.
+            if (event.size > 0) take_terms(*order, event);
             move(*order, OrderAct::found_working);
             break;
         case OrderNews::absent:
