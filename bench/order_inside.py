@@ -166,6 +166,8 @@ class Inside:
             return {"robot": life.number, "base": life.base, "balances": {"USDT": "100000"},
                     "others": {}, "slot": life.slot, "entries_after": self.writer.published,
                     "leverage": 20, "currencies": {}, "hedge": False}  # fmt: skip
+        if do == "status":
+            return {"market": {"hears": True}}
         self.robots.follow(fields["robot"], is_here=True)
         return {"lacking": []}
 

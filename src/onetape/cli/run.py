@@ -85,8 +85,7 @@ def _live(shell: Shell, account: str, chosen: dict[str, Any], options: dict[str,
     build = load("onetape.services.live", "LiveOptions", what="trading live")
     path = shell.config_path
     shut_in = load("onetape.services.configured", "shut_in", what="trading live")
-    environ = shut_in(shell.config)
-    with shell.progress("live") as progress:
+    with shut_in(shell.config) as environ, shell.progress("live") as progress:
         result = run_live(
             build(
                 data=(),

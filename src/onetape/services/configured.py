@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from onetape.model.config import Config, VenueConfig
 from onetape.store.confine import confine
@@ -16,14 +18,20 @@ def is_simulated(venue: VenueConfig) -> bool:
     return venue.mode == "sim" and not venue.rest
 
 
-def shut_in(config: Config) -> dict[str, str]:
-    """The environment as it was. From here on this process has none of the configuration's secrets
-    in its own and nobody looks into it: a strategy's code is about to run here."""
+@contextmanager
+def shut_in(config: Config) -> Iterator[dict[str, str]]:
+    """The environment as it was. Until the block ends this process has none of the configuration's
+    secrets in its own, and from here on nobody looks into it: a strategy's code runs here."""
+    environ, mask = dict(os.environ), os.umask(0o077)
     confine()
-    environ = dict(os.environ)
-    for name in environ.keys() - clean_environ(config).keys():
+    secrets = environ.keys() - clean_environ(config).keys()
+    for name in secrets:
         del os.environ[name]
-    return environ
+    try:
+        yield environ
+    finally:
+        os.environ.update({name: environ[name] for name in secrets})
+        os.umask(mask)
 
 
 def clean_environ(config: Config) -> dict[str, str]:

@@ -96,9 +96,8 @@ class MarketFeed:
         return self._market.streams()
 
     def status(self) -> dict[str, Any]:
-        """Whether all connections have spoken since they were made, messages that the core took,
-        those that the venue's decoder had to read, and for how many ms which symbols have been
-        silent."""
+        """Whether all that is traded is told from now on, messages that the core took, those that
+        the venue's decoder had to read, and for how many ms which symbols have been silent."""
         stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
         return {
             "hears": all(link.has_spoken for link in self._links.values()),
@@ -185,6 +184,7 @@ class MarketFeed:
         link = self._links[at] = _Link()
 
         def opened() -> None:
+            link.has_spoken = not stream.hello  # its address says all that is wanted
             self._say(HealthOut("feed", name, "connected"))
             self._silence.expect(at, self._now, int(stream.most_s * SECOND))
 

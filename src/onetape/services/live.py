@@ -91,6 +91,7 @@ __all__ = [
 READY_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 10.0
 MARKET_WITHIN_S: Final = 10.0
+HEARS_WITHIN_S: Final = 5.0  # then its bars may lack what comes before it does
 DRAIN_S: Final = 5.0  # for the answers to the last cancels
 
 
@@ -510,7 +511,7 @@ def _open(
     client: Asks,
 ) -> PaperRobot:
     """Once there is a market on the tape."""
-    deadline = time.monotonic() + MARKET_WITHIN_S
+    deadline = time.monotonic() + HEARS_WITHIN_S
     while not client.ask("status")["market"]["hears"] and time.monotonic() < deadline:
         time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
     cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
@@ -541,6 +542,7 @@ def _open(
     carried = (
         rebuilt(before, strategy) if before is not None and plan.live.restart == REPLAY else {}
     )
+    deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(
             plan,
