@@ -76,6 +76,7 @@ void read_id(std::string_view text, TradePayload& event) noexcept {
                 ++i;
                 continue;
             }
+            if (i == 35) break;  // dashes where digits should be
             const int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
             if (high < 0 || low < 0) break;
             bytes[count++] = static_cast<unsigned char>(high << 4 | low);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from onetape.services.gateway_checkpoint import (
 )
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.kept_money import KeptMoney
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pins, prune
 from onetape.tape.segments import list_segments
 from orders.gateway_world import World
@@ -93,6 +94,22 @@ def test_a_checkpoint_goes_on_from_the_one_before(left):
     known, found = left.state(left.file)
     assert found.sequence == left.last
     assert known == whole
+
+
+def test_a_checkpoint_of_a_journals_end_fits_once_it_goes_on(left, tmp_path):
+    """The next life begins a segment, and the end of the one before is a frame of its own."""
+    left.forget()
+    left.state(left.file, until=left.last + 1, write=True)
+    journal = tmp_path / "journal"
+    shutil.copytree(left.journal, journal)
+    with JournalWriter(journal, process="gateway:main", account="main") as writer:
+        writer.append("log", msgspec.msgpack.encode({"text": "again"}), time=left.world.now)
+    before, left.journal = left.journal, journal
+    try:
+        _, found = left.state(left.file)
+    finally:
+        left.journal = before
+    assert (found.sequence, found.refused) == (left.last, "")
 
 
 def edited(content: bytes, change) -> bytes:
@@ -200,7 +217,7 @@ def test_what_comes_after_a_checkpoint_of_another_format_is_not_all_that_is_kept
     """The newest may turn out to be damaged, and that one cannot be read here."""
     for sequence in (long_tape.last // 2, long_tape.last - 1):
         long_tape.state(long_tape.file, until=sequence, write=True)
-    assert pins(long_tape.journal)[0].first_sequence == long_tape.last // 2
+    assert pins(long_tape.journal)[0].first_sequence == long_tape.last // 2 - 1
     content = long_tape.file.read_bytes()
     long_tape.file.write_bytes(edited(content, lambda r: r.update(made_by=f"{FORMAT - 1} 1 x")))
     long_tape.state(long_tape.file, until=long_tape.last, write=True)

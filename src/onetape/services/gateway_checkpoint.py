@@ -118,12 +118,13 @@ def write_checkpoint(
 ) -> None:
     """Of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
-        reader.seek_sequence(sequence + 1)
+        chain = _chain_at(reader, sequence)
+        assert chain is not None  # it has been read
         checkpoint = Checkpoint(
             made_by=_made_by(kept.instruments.values()),
             journal=reader.uuid.bytes,
             sequence=sequence,
-            chain=reader.crc,
+            chain=chain,
             orders=recovered.recovery.to_record(),
             tape=recovered.tape.to_record(),
             money=kept.to_record(),
@@ -136,7 +137,16 @@ def write_checkpoint(
     before = _fitting(journal, previous_of(file), "", 0)[0]
     if before is not None and not before.made_by.startswith(f"{FORMAT} "):
         before = None
-    pin(journal, _PIN, before.sequence + 1 if before is not None else 1)
+    # With its frame, by which it is known that it fits.
+    pin(journal, _PIN, before.sequence if before is not None else 1)
+
+
+def _chain_at(reader: JournalReader, sequence: int) -> int | None:
+    """A frame's chain value, None where the frame is not there. What is read before the next frame
+    is another where a segment ends between them."""
+    reader.seek_sequence(sequence)
+    frame = reader.next_frame()
+    return reader.crc if frame is not None and frame.sequence == sequence else None
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:
@@ -191,10 +201,10 @@ def _fitting(
         if reader.last_sequence < head.sequence:
             return None, b"", "is ahead of the journal"
         try:
-            reader.seek_sequence(head.sequence + 1)
+            chain = _chain_at(reader, head.sequence)
         except OnetapeError as error:
             return None, b"", f"does not fit the journal: {error}"
-        if reader.crc != head.chain:
+        if chain != head.chain:
             return None, b"", "is of another history of the journal"
     return head, body, ""
 
