@@ -137,7 +137,7 @@ def test_what_has_ended_is_neither_canceled_nor_amended(desk):
     assert desk.sent() == []
     reason = "nothing of it is open"
     assert desk.manager.outs == [
-        NewsOut(order, news, CANCELED, desk.now, OrderUnknown.code, reason)
+        NewsOut(order, news, CANCELED, desk.now, OrderUnknown.code, reason, is_local=True)
         for news in (OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED)
     ]
 
@@ -730,7 +730,7 @@ def test_a_cancel_that_is_given_up_is_told_with_its_reason(desk):
     code, reason = OrderOutcomeUnknown.code, "none of its cancels was answered"
     assert desk.sent() == []
     assert desk.manager.outs[-1] == NewsOut(
-        order, OrderNews.CANCEL_REJECTED, order.state, desk.now, code, reason
+        order, OrderNews.CANCEL_REJECTED, order.state, desk.now, code, reason, is_local=True
     )
 
 

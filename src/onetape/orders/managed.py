@@ -51,7 +51,8 @@ class IntentOut(NamedTuple):
 
 
 class NewsOut(NamedTuple):
-    """To the order's robot: `state` is what the order manager makes of it."""
+    """To the order's robot: `state` is what the order manager makes of it. is_local: a change that
+    was refused here and never left; the order is as it was."""
 
     order: Managed
     news: OrderNews
@@ -59,6 +60,7 @@ class NewsOut(NamedTuple):
     time: int
     code: int = 0
     reason: str = ""
+    is_local: bool = False
 
 
 class FillOut(NamedTuple):

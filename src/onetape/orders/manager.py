@@ -164,7 +164,7 @@ class OrderManager(KnownOrders):
         reason: str = "nothing of it is open",
     ) -> None:  # fmt: skip
         """A change of an order that never leaves: the order stays as it is."""
-        self.outs.append(NewsOut(order, news, order.state, now, code, reason))
+        self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
 
     # --- the wire ---------------------------------------------------------------------------------
 
