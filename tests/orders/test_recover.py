@@ -96,6 +96,18 @@ def test_an_amended_order_has_its_new_terms(tape):
     assert (order.price, order.life.size) == (PRICE + 10, 12)
 
 
+def test_an_amendment_that_was_asked_for_shortly_before_the_end_may_still_arrive(tape):
+    order = tape.working()
+    tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
+    tape.recovery.finish(NOW + SECOND)
+    tape.now = NOW + SECOND
+    tape.hear(tape.row(order))
+    assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)
+    tape.now = LATER
+    tape.hear(tape.row(order))
+    assert (order.state, order.worst_left) == (OrderState.ACCEPTED, SIZE)
+
+
 def test_an_order_that_was_found_has_the_terms_it_has_there(tape):
     order = tape.working()
     tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)

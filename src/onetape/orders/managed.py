@@ -160,6 +160,7 @@ class Managed:
     told_end: OrderNews | None = None  # it has ended there; fills are still to come
     told_time: int = 0  # venue's time of the newest word about it
     amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
+    amended_at: int = 0  # when that was last sent
 
     @property
     def name(self) -> str:

@@ -92,6 +92,7 @@ class Recovery:
             known.life.on_event(OrderEvent.CANCEL_REJECT)
             begin_again(self.manager.directory, known, name, time)
         else:
+            known.amended_at = time
             known.amend_to = (spec.price_int, spec.size_int)
             known.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
 
