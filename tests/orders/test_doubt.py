@@ -123,6 +123,8 @@ def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(
     assert isinstance(intent, IntentOut)
     assert (intent.kind, intent.price, intent.size) == (RequestKind.AMEND, *terms)
     assert (order.amend_to, order.worst_left) == (terms, worst)
+    manager.answered(asked(manager, NOW), working(), NOW)  # it may still arrive
+    assert (order.state, order.worst_left) == (OrderState.UNKNOWN, worst)
 
 
 def test_a_conditional_order_in_doubt_is_asked_for_where_these_are(manager):

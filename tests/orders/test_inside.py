@@ -136,6 +136,16 @@ def test_a_word_about_a_former_order_is_none_about_this_one(desk):
     assert order.is_open
 
 
+def test_an_amendment_of_the_former_order_does_not_arrive_at_this_one(desk):
+    order = held(desk, filled=4)
+    order.amended_at = desk.now
+    release(desk.manager, order, desk.now)
+    desk.take()
+    desk.wait(5 * SECOND)
+    desk.hear(desk.row(order.name, size=5, venue_id="78"))
+    assert order.life.state is OrderState.PARTIALLY_FILLED
+
+
 def test_the_venue_s_quantities_are_of_what_is_left(desk):
     order = again(desk)
     told = as_ours(order, desk.row(order.name, size=6, filled=2, venue_id="78"))

@@ -18,7 +18,7 @@ from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import BalanceTold, ModeTold, PositionTold, StreamTold
-from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
+from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk, words
 
 ACCEPTED, CANCELED, FILLED = OrderState.ACCEPTED, OrderState.CANCELED, OrderState.FILLED
 PENDING_CANCEL, UNKNOWN = OrderState.PENDING_CANCEL, OrderState.UNKNOWN
@@ -137,7 +137,7 @@ def test_what_has_ended_is_neither_canceled_nor_amended(desk):
     assert desk.sent() == []
     reason = "nothing of it is open"
     assert desk.manager.outs == [
-        NewsOut(order, news, CANCELED, desk.now, OrderUnknown.code, reason)
+        NewsOut(order, news, CANCELED, desk.now, OrderUnknown.code, reason, is_local=True)
         for news in (OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED)
     ]
 
@@ -721,6 +721,60 @@ def test_an_order_that_is_found_is_not_canceled_twice(desk):
     assert (list(order.pending), desk.sent()) == ([RequestKind.CANCEL], [])
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_an_order_found_with_its_old_terms_is_unknown_while_an_amendment_may_arrive(desk, accepted):
+    """It was lost on its way, or is late."""
+    order = desk.place(accepted=accepted)
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    desk.take()
+    desk.wait(5 * SECOND)
+    assert desk.sent() == [Purpose.QUERY]
+    desk.manager.outs.clear()
+    desk.hear(desk.row(order))
+    assert (order.state, order.worst_left, order.life.accepted) == (UNKNOWN, 12, True)
+    assert desk.news() == ([] if accepted else [(OrderNews.ACCEPTED, UNKNOWN)])
+    assert order.ask_at == NOW + 10 * SECOND
+    desk.now = NOW + 10 * SECOND
+    desk.hear(desk.row(order))
+    assert (order.state, order.worst_left) == (ACCEPTED, SIZE)
+    assert desk.news() == [(OrderNews.FOUND, ACCEPTED)]
+
+
+def test_an_order_found_with_its_new_terms_is_known_at_once(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    desk.lose()
+    desk.hear(desk.row(order, price=PRICE + 10, size=12))
+    assert (order.state, order.price, order.worst_left) == (ACCEPTED, PRICE + 10, 12)
+
+
+def test_what_counts_of_an_amendment_is_when_it_was_last_sent(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    desk.answer(**LATER)
+    desk.wait(30 * SECOND)
+    desk.lose()
+    desk.hear(desk.row(order))
+    assert (order.state, order.worst_left) == (UNKNOWN, 12)
+    assert desk.manager.next_due == desk.now + 5 * SECOND
+
+
+def test_a_lost_cancel_is_sent_again_while_an_amendment_may_arrive_and_given_up_behind_it(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    (amending,) = desk.take()
+    desk.manager.cancel(order, desk.now)
+    desk.manager.answered(amending, Answer(Outcome.AMBIGUOUS), desk.now)
+    for _ in range(4):
+        desk.lose()
+        desk.hear(desk.row(order))
+    assert (desk.sent(), order.state) == ([], UNKNOWN)
+    assert OrderNews.CANCEL_REJECTED not in words(desk.manager)
+    desk.now += 10 * SECOND
+    desk.hear(desk.row(order))
+    assert words(desk.manager)[-2:] == [OrderNews.FOUND, OrderNews.CANCEL_REJECTED]
+
+
 def test_a_cancel_that_is_given_up_is_told_with_its_reason(desk):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
@@ -730,7 +784,7 @@ def test_a_cancel_that_is_given_up_is_told_with_its_reason(desk):
     code, reason = OrderOutcomeUnknown.code, "none of its cancels was answered"
     assert desk.sent() == []
     assert desk.manager.outs[-1] == NewsOut(
-        order, OrderNews.CANCEL_REJECTED, order.state, desk.now, code, reason
+        order, OrderNews.CANCEL_REJECTED, order.state, desk.now, code, reason, is_local=True
     )
 
 

@@ -32,10 +32,10 @@ class Tape(Desk):
         self.recovery.intent(name, 1, number, kind, OrderSpec(**terms), NOW, **marks)
 
     def news(
-        self, news: OrderNews, state: OrderState = OrderState.ACCEPTED, *, size: int = SIZE,
-        price: int = PRICE, venue_id: str = "77",
+        self, news: OrderNews, *, size: int = SIZE, price: int = PRICE, venue_id: str = "77",
+        is_local: bool = False,
     ) -> None:  # fmt: skip
-        self.recovery.news(NAME, news, state, size, price, venue_id)
+        self.recovery.news(NAME, news, size, price, venue_id, is_local=is_local)
 
     def working(self, **terms: Any):
         self.intent(**terms)
@@ -96,24 +96,42 @@ def test_an_amended_order_has_its_new_terms(tape):
     assert (order.price, order.life.size) == (PRICE + 10, 12)
 
 
+def test_an_amendment_that_was_asked_for_shortly_before_the_end_may_still_arrive(tape):
+    order = tape.working()
+    tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
+    tape.recovery.finish(NOW + SECOND)
+    tape.now = NOW + SECOND
+    tape.hear(tape.row(order))
+    assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)
+    tape.now = LATER
+    tape.hear(tape.row(order))
+    assert (order.state, order.worst_left) == (OrderState.ACCEPTED, SIZE)
+
+
 def test_an_order_that_was_found_has_the_terms_it_has_there(tape):
     order = tape.working()
     tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
-    tape.news(OrderNews.LOST, OrderState.UNKNOWN)
+    tape.news(OrderNews.LOST)
     tape.news(OrderNews.FOUND, size=12, price=PRICE + 10)
     assert tape.finish() == 0
     assert (order.price, order.life.size) == (PRICE + 10, 12)
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-@pytest.mark.parametrize("state", [OrderState.PENDING_UPDATE, OrderState.UNKNOWN])
-def test_a_refused_amendment_that_never_left_is_no_answer_to_one_under_way(tape, state, is_lost):
-    """That nobody knows of the first may be the restart's doing, and is not on the tape then."""
+@pytest.mark.parametrize("is_canceled", [False, True])
+def test_a_refused_amendment_that_never_left_is_no_answer_to_one_under_way(
+    tape, is_canceled, is_lost
+):
+    """Also where the order is being cancelled, and that is refused."""
     order = tape.working()
     tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
+    if is_canceled:
+        tape.intent(RequestKind.CANCEL)
     if is_lost:
-        tape.news(OrderNews.LOST, OrderState.UNKNOWN)
-    tape.news(OrderNews.UPDATE_REJECTED, state)
+        tape.news(OrderNews.LOST)
+    tape.news(OrderNews.UPDATE_REJECTED, is_local=True)
+    if is_canceled:
+        tape.news(OrderNews.CANCEL_REJECTED)
     assert tape.finish() == 1
     assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)
 

@@ -153,6 +153,19 @@ def test_what_was_to_be_placed_again_is_known_to_be(desk):
     assert desk.known(order).is_taken_off
 
 
+@pytest.mark.parametrize("is_local", [True, False])
+def test_an_amendment_that_was_refused_here_is_no_answer_of_the_venue(desk, is_local):
+    order = desk.order()
+    desk.place(order)
+    desk.news(order, OrderNews.ACCEPTED, OrderState.ACCEPTED)
+    desk.say(IntentOut(order, RequestKind.AMEND, 600_001, 20))
+    desk.say(IntentOut(order, RequestKind.CANCEL, 600_000, 10))
+    desk.news(order, OrderNews.UPDATE_REJECTED, OrderState.PENDING_CANCEL, is_local=is_local)
+    desk.again()
+    known = desk.known(order)
+    assert (known.life.update_open, known.worst_left) == (is_local, 20 if is_local else 10)
+
+
 def test_a_request_key_is_taken_until_its_cycle_was_ended(desk):
     key, other = RequestKey("k"), RequestKey("o")
     for number, each in enumerate((key, other), 1):

@@ -43,6 +43,7 @@ def begin_again(directory: Directory, order: Managed, name: str, now: int) -> No
     order.away = order.elsewhere = order.told_filled = life.filled
     order.told_time = order.asks = order.not_found = 0
     order.sent_at, order.conditional = now, False
+    order.amended_at = 0  # what was asked of the one before does not arrive at this one
     if life.accepted:
         order.is_again, order.amend_to = True, (order.price, life.size)
         life.on_event(OrderEvent.AMEND_REQUEST, size=life.size)

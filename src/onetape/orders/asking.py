@@ -15,8 +15,18 @@ from onetape.model.time import SECOND
 from onetape.orders.again import spec_sent
 from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.managed import Managed
+from onetape.orders.told import OrderTold
 
-__all__ = ["ASK_AFTER", "NEVER", "due_at", "is_absent", "next_ask", "questions", "request"]
+__all__ = [
+    "ASK_AFTER",
+    "NEVER",
+    "ask_amended",
+    "due_at",
+    "is_absent",
+    "next_ask",
+    "questions",
+    "request",
+]
 
 _PLACE: Final = RequestKind.PLACE  # named once: a member looked up costs as much as a call
 NEVER: Final = 2**62
@@ -53,6 +63,14 @@ def next_ask(order: Managed, now: int, *, ended_apart: bool = False) -> int:
     if ended_apart:
         return now + ASK_APART_AFTER
     return now + ASK_AFTER[min(order.asks, len(ASK_AFTER) - 1)]
+
+
+def ask_amended(order: Managed, told: OrderTold, now: int) -> int:
+    """When it is asked again whether an amendment of it has arrived; 0: these terms are its last.
+    The old ones prove no more than absence does: it may still be on its way."""
+    latest = order.amended_at + ABSENT_AFTER
+    is_settled = not order.life.update_open or (told.price, told.size) == order.amend_to
+    return 0 if is_settled or now >= latest else min(now + ASK_AFTER[-1], latest)
 
 
 def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:

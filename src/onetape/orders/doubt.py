@@ -36,6 +36,7 @@ def amend_in_doubt(
     if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
         return
     order.amend_to = (price or order.price, size or order.life.size)
+    order.amended_at = now
     order.life.on_event(OrderEvent.AMEND_REQUEST, size=order.amend_to[1])
     _lost(manager, order, RequestKind.AMEND, *order.amend_to, now)
 

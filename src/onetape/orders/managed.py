@@ -51,7 +51,8 @@ class IntentOut(NamedTuple):
 
 
 class NewsOut(NamedTuple):
-    """To the order's robot: `state` is what the order manager makes of it."""
+    """To the order's robot: `state` is what the order manager makes of it. is_local: a change that
+    was refused here and never left; the order is as it was."""
 
     order: Managed
     news: OrderNews
@@ -59,6 +60,7 @@ class NewsOut(NamedTuple):
     time: int
     code: int = 0
     reason: str = ""
+    is_local: bool = False
 
 
 class FillOut(NamedTuple):
@@ -158,6 +160,7 @@ class Managed:
     told_end: OrderNews | None = None  # it has ended there; fills are still to come
     told_time: int = 0  # venue's time of the newest word about it
     amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
+    amended_at: int = 0  # when that was last sent
 
     @property
     def name(self) -> str:

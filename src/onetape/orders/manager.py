@@ -25,7 +25,7 @@ from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown,
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.again import as_ours, begin_again
-from onetape.orders.asking import ASK_AFTER, is_absent, next_ask, questions, request
+from onetape.orders.asking import ASK_AFTER, ask_amended, is_absent, next_ask, questions, request
 from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.known import KnownOrders
 from onetape.orders.machine import ENDS, OrderEvent
@@ -164,7 +164,7 @@ class OrderManager(KnownOrders):
         reason: str = "nothing of it is open",
     ) -> None:  # fmt: skip
         """A change of an order that never leaves: the order stays as it is."""
-        self.outs.append(NewsOut(order, news, order.state, now, code, reason))
+        self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
 
     # --- the wire ---------------------------------------------------------------------------------
 
@@ -299,6 +299,8 @@ class OrderManager(KnownOrders):
             pending.tries += 1
             pending.resend_at = 0
             pending.deadline = now + ANSWER_WITHIN
+        if kind is RequestKind.AMEND:
+            order.amended_at = now
         reference = self.references.get(order.spec.symbol, 0)
         self.calls.append(request(self.venue, order, kind, now, reference=reference))
 
@@ -398,16 +400,20 @@ class OrderManager(KnownOrders):
         order.pending.pop(_PLACE, None)
         is_asked = order.life.cancel_open and RequestKind.CANCEL not in order.pending
         order.cancel_wanted = False
-        order.price = told.price or order.price
-        order.is_again = False
-        self._news(order, OrderNews.FOUND, now, size=told.size)
-        order.lost_at = order.ask_at = 0
+        order.ask_at = ask_amended(order, told, now)
+        if order.ask_at:  # its terms are not known yet
+            self._accepted(order, now)
+        else:
+            order.price = told.price or order.price
+            order.is_again = False
+            self._news(order, OrderNews.FOUND, now, size=told.size)
+            order.lost_at = 0
         if not is_asked:
             return
         order.cancels_again += 1
         if order.cancels_again < SENDS_MAX:
             self.send_cancel(order, now)
-        else:
+        elif not order.ask_at:
             order.is_taken_off = False
             code, reason = OrderOutcomeUnknown.code, "none of its cancels was answered"
             self.refuse(order, OrderNews.CANCEL_REJECTED, now, code, reason)

@@ -92,21 +92,23 @@ class Recovery:
             known.life.on_event(OrderEvent.CANCEL_REJECT)
             begin_again(self.manager.directory, known, name, time)
         else:
+            known.amended_at = time
             known.amend_to = (spec.price_int, spec.size_int)
             known.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
 
     def news(
-        self, client_id: str, news: OrderNews, state: OrderState, size: int, price: int,
-        venue_id: str,
+        self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *,
+        is_local: bool = False,
     ) -> None:  # fmt: skip
-        """state, size, price: of the order after it."""
+        """size, price: of the order after it. is_local: as `NewsOut`'s, and no answer to the change
+        that is under way."""
         self.records += 1
         order = self.manager.directory.get(client_id)
         if order is None:
             return
         if venue_id and venue_id != "0":
             self.manager.note_venue_id(order, venue_id)
-        if news is OrderNews.UPDATE_REJECTED and _still_waits(order, state):
+        if is_local:
             return
         event = NEWS_EVENTS[news]
         if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
@@ -196,17 +198,8 @@ class Recovery:
         self.has_begun, self.records = record.has_begun, record.records
 
 
-def _still_waits(order: Managed, state: OrderState) -> bool:
-    """An amendment is on its way, and what was refused is another one that never left: the answer
-    to the first would have moved the order. Where it is being cancelled, too, that cannot be told
-    apart, and it is asked for in any case."""
-    life = order.life
-    return life.update_open and not life.cancel_open and state in _AMENDING
-
-
 # The price that they tell is the order's from then on.
 _PRICED = frozenset({OrderNews.UPDATED, OrderNews.FOUND})
-_AMENDING = frozenset({OrderState.PENDING_UPDATE, OrderState.UNKNOWN})
 _UNANSWERED = frozenset(
     {OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
 )

@@ -18,7 +18,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.ipc.once import Done, Once, digest_of
-from onetape.model.enums import EventType, OrderNews, OrderState, PositionSide, RequestKind
+from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
@@ -44,6 +44,7 @@ from onetape.services.gateway_frames import (
     FLAGS_AT,
     HELD_FLAG,
     INPUT,
+    LOCAL_FLAG,
     NEWS,
     REQUEST,
     fill_of,
@@ -268,7 +269,7 @@ class GatewayTape:
                 now,
                 stream,
             )
-        self.writer.append_raw(_EVENT, payload, 0, stream, now)
+        self.writer.append_raw(_EVENT, payload, LOCAL_FLAG * out.is_local, stream, now)
 
     def _cycle(self, out: CycleOut, now: int) -> None:
         record = {
@@ -421,7 +422,7 @@ class GatewayTape:
                         self._recover_intent(frame.payload, symbols, frame.stream, frame.time,
                                              recovery)  # fmt: skip
                     case EventType.ORDER_EVENT.id:
-                        self._recover_news(frame.payload, recovery)
+                        self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
                         stream = frame.stream
                         fill, slot = self._told(frame.payload, symbols[stream], settles[stream])
@@ -478,14 +479,14 @@ class GatewayTape:
         if spec.once is not None:
             self.first.claim(spec.once, life.slot, name, robot, time)
 
-    def _recover_news(self, payload: bytes, recovery: Recovery) -> None:
-        order_id, venue, _, price, size, _, _, news, state, robot, _ = NEWS.unpack(payload)
+    def _recover_news(self, payload: bytes, is_local: bool, recovery: Recovery) -> None:
+        order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
         life = self.robots.get(robot)
         if life is not None:
             name = life.client_id(order_id)
             if (said := OrderNews.from_id(news)) is OrderNews.DENIED:
                 life.denied.add(order_id)
-            recovery.news(name, said, OrderState.from_id(state), size, price, str(venue))
+            recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
     def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillTold, int]:
         """A fill, and the slot of its robot."""
