@@ -230,7 +230,7 @@ def test_an_order_that_was_refused_at_the_door_is_never_open():
     made = account()
     refused = order(made, 1)
     end(made, refused)
-    made.closed.clear()
+    made.unfilled.clear()
     made.remember(refused)
     assert (made.open_orders, made.open_count[0]) == ({}, 0)
     assert made.by_id[1] is refused
@@ -243,7 +243,7 @@ def test_an_order_without_a_client_id_has_none():
 
 
 def test_the_history_is_bounded_and_what_falls_out_is_forgotten(monkeypatch):
-    monkeypatch.setattr(account_module, "CLOSED_MAX", 2)
+    monkeypatch.setattr(account_module, "UNFILLED_MAX", 2)
     made = account()
     for number, name in ((1, "a"), (2, "b"), (3, "a"), (4, "")):
         end(made, order(made, number, name))

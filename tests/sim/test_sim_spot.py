@@ -78,7 +78,7 @@ def test_another_trigger_has_another_worst_price(spot):
 
 
 def stop(spot: Desk, side: Side, size: int):
-    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
+    terms = {"trigger_by": TriggerBy.INDEX, "trigger_kind": TriggerKind.STOP}
     return spot.place(side, size, trigger=spot.at(3 * side.sign), **terms)
 
 

@@ -79,7 +79,7 @@ def test_a_trigger_without_a_kind_is_not_sent(venue):
         venue.protocol.place("Tx", made, NOW, reference=600_000)
 
 
-@pytest.mark.parametrize(("by", "word"), [(TriggerBy.LAST, "last"), (TriggerBy.MARK, "index")])
+@pytest.mark.parametrize(("by", "word"), [(TriggerBy.LAST, "last"), (TriggerBy.INDEX, "index")])
 def test_a_trigger_names_its_price(venue, by, word):
     sent = form(venue.protocol.place("Tx", spec(**{**STOP, "trigger_by": by}), NOW))
     assert sent["trigger"] == word

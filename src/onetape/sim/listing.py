@@ -31,7 +31,7 @@ FILTERS: Final = (
     "notional_min", "band_up", "band_down",
 )  # fmt: skip
 PREMIUM_DECIMALS: Final = 8
-TRADES_KEPT: Final = 5000
+TRADES_KEPT: Final = 1000
 BARS_KEPT: Final = 3000
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
 
