@@ -73,6 +73,8 @@ class Account:
         for what, words in self.tape:
             if what == "intent":
                 recovery.intent(*words[:-2], is_held=words[-2], again=words[-1])
+            elif what == "news":
+                recovery.news(*words[:-1], is_local=words[-1])
             else:
                 getattr(recovery, what)(*words)
             if what == "fill":
@@ -132,7 +134,7 @@ class Account:
                         self.intend(out)
                     case NewsOut():
                         o = out.order
-                        words = (o.client_id, out.news, out.state, o.life.size, o.price, "")
+                        words = (o.client_id, out.news, o.life.size, o.price, "", out.is_local)
                         self.tape.append(("news", words))
                         self.reductions.order(o)
                     case FillOut():
