@@ -104,6 +104,16 @@ def test_what_does_not_hold_still_is_left_to_the_next_check():
     assert world.rows[0] == 10_000
 
 
+def test_what_does_not_hold_still_is_looked_at_until_what_was_allocated_is_there():
+    world = allocated()
+    world.command("set", 4000, index=0, actor="operator", at=3)  # by mistake: 5000 are allocated
+    assert world.rows == [4000, -1000, 2000, 3000]
+    looks = [kinds(world.told(9000 + n, at=10 + n)) for n in range(7)]
+    assert looks == [["LookAgain"]] * 5 + [["warning", "LookAgain"]] + [["LookAgain"]]
+    assert kinds(world.told(9006, at=17)) == ["correction", "warning"]
+    assert world.rows == [9006, 4006, 2000, 3000]
+
+
 def test_the_stream_can_make_us_look_and_corrects_nothing():
     world = allocated()
     assert kinds(world.told(9900, at=10, asked=False)) == ["LookAgain"]

@@ -66,6 +66,8 @@ ONCE_BROKEN = [
     Seed("World", "binance-usdm", 858741435, 1500),
     # A balance was corrected while a fill waited for the name of its order.
     Seed("EntryWorld", "kraken", 540091353, 300),
+    # An owner's wrong total stayed, and what was allocated was not there, when robots were told.
+    Seed("World", "kraken", 475527474, 700),
 ]
 
 

@@ -24,7 +24,8 @@ from onetape.orders.told import BalanceTold
 __all__ = ["Effect", "LookAgain", "OwnersStopped", "Statements"]
 
 LOOKS_MAX: Final = (
-    5  # at a difference that does not hold still; then the next regular check is next
+    5  # at a difference that does not hold still; then the next regular check is next, where all
+    # that was allocated is there
 )
 MANY: Final = 5  # corrections within MANY_WITHIN are an alert
 MANY_WITHIN: Final = 3600 * SECOND
@@ -164,7 +165,11 @@ class Statements:
         state.looks += 1
         if state.looks > LOOKS_MAX:
             state.pending, state.looks, state.is_alarmed = None, 0, True
-            return [HealthOut("balance", currency, "does not hold still", "warning")]
+            said = HealthOut("balance", currency, "does not hold still", "warning")
+            if self._accounts.free(currency, MAIN) >= 0:
+                return [said]
+            # What was allocated is not there by our own books: nobody trades on that.
+            return [said, LookAgain(currency, state.agreed, difference)]
         return [LookAgain(currency, state.agreed, difference)]
 
     def _moment(self, told: BalanceTold, slack: int) -> tuple[int, int] | None:

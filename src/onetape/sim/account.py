@@ -120,6 +120,8 @@ class SimAccount:
     # In the other wallet: of Binance that of spot, of Kraken that of futures; 1e-18.
     beside: dict[int, int] = field(default_factory=dict)
     income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
+    # What came and went and nothing tells of: (time, currency, amount). Balances have it.
+    silent: list[tuple[int, int, int]] = field(default_factory=list)
     margin_moves: deque[MarginMove] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
     # Of what little margin was told: currencies, and isolated positions.
     called: set[int | tuple[int, PositionSide]] = field(default_factory=set)
@@ -155,6 +157,10 @@ class SimAccount:
         usual = self.instruments[index].leverage or self.leverage_default
         most = brackets[0].leverage_max if brackets else usual
         return self.leverage.get(index, min(usual, most or usual))
+
+    def silent_by(self, currency: int, time: int) -> int:
+        """What of a balance has come until then without a word."""
+        return sum(units for at, of, units in self.silent if of == currency and at <= time)
 
     def set_leverage(self, index: int, leverage: int) -> None:
         self.leverage[index] = leverage

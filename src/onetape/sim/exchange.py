@@ -171,6 +171,7 @@ class SimExchange(Outside):
         units = money_units(Decimal(amount))
         account.money.deposit(at, units)
         if silent:
+            account.silent.append((now, at, units))
             return
         self._note_income(account, now, reason, at, units, -1)
         self.say(CashReport(now, account, reason, (at,), (), units))

@@ -9,6 +9,7 @@ from decimal import Decimal
 import aiohttp
 import pytest
 
+from onetape.sim.hands import deposit
 from sim.kraken_client import KrakenBook, KrakenClient, exactly
 from sim.venue_client import Virtual, Wire, served
 
@@ -339,6 +340,28 @@ def test_balances_told_are_those_that_rest_gives(venue, client):
     rest = client.ask("Balance")[0]
     for asset, name in (("USD", "ZUSD"), ("BTC", "XXBT"), ("ETH", "XETH")):
         assert Decimal(told[asset]) == Decimal(rest[name])
+
+
+def test_what_went_without_a_word_is_missing_in_the_next_balance_that_is_told(venue, client):
+    exchange = venue.dialect.exchange
+    listener = subscribed(venue, client, "balances")
+    before = client.ask("Ledgers", asset="USD")[0]["ledger"].values()
+    listed = sum((Decimal(each["amount"]) for each in before), Decimal(0))
+    for amount, silent in (("-70", True), ("5", False)):
+        venue.time += 1_000_000
+        deposit(
+            exchange, exchange.accounts[0], "USD", Decimal(amount), venue.time, reason="deposit",
+            silent=silent,
+        )  # fmt: skip
+        venue.settle()
+    [told] = listener.of("balances")
+    [row] = told["data"]
+    asked = client.ask("Balance")[0]["ZUSD"]
+    found = [Decimal(text) for text in (row["amount"], row["balance"], asked)]
+    assert found == [5, 99_935, 99_935]
+    entries = client.ask("Ledgers", asset="USD")[0]["ledger"].values()
+    newest = max(entries, key=lambda each: Decimal(str(each["time"])))
+    assert Decimal(newest["balance"]) == listed - 70 + 5
 
 
 # --- orders over the socket -----------------------------------------------------------------------

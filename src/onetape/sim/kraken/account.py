@@ -218,7 +218,8 @@ class AccountData:
         for move in moves:
             balance = kept.left.get(move.currency, 0) + move.amount - move.fee
             kept.left[move.currency] = balance
-            kept.entries.append(move._replace(balance=balance))
+            silent = account.silent_by(move.currency, move.time)
+            kept.entries.append(move._replace(balance=balance + silent))
         kept.income = incomes[-1] if incomes else kept.income
         kept.trade = trades[-1] if trades else kept.trade
         return kept.entries

@@ -78,7 +78,7 @@ class Socket:
         self.clients: dict[int, tuple[Connection, Client]] = {}
         self.listeners: dict[Topic, dict[int, Connection]] = {}
         self.views: dict[tuple[int, int], BookView] = {}
-        self._balances: dict[tuple[int, int], int] = {}  # by account and currency, as told
+        self._balances: dict[tuple[int, int], int] = {}  # by account and currency, of what is told
         for account in exchange.accounts:
             for at in range(len(exchange.currencies)):
                 self._balances[account.number, at] = int(account.money.balance(at))
@@ -443,7 +443,7 @@ class Socket:
                 [
                     LedgerEntry(
                         first + leg, reference, report.fill.time, "trade", currency, amount, fee,
-                        self._moved(order.account, currency, amount - fee),
+                        self._moved(order.account, currency, amount - fee, report.fill.time),
                     )
                     for leg, (currency, amount, fee) in enumerate(
                         entries_of_fill(self.exchange, order, report.fill)
@@ -455,18 +455,18 @@ class Socket:
     def _publish_cash(self, report: CashReport, now: int) -> None:
         """Money from outside."""
         account, currency = report.account, report.currencies[0]
-        balance = self._moved(account, currency, report.amount)
+        balance = self._moved(account, currency, report.amount, report.time)
         told = (report.time, currency, report.amount)
         income = next(i for i in reversed(account.income) if (i.time, i.currency, i.amount) == told)
         self._tell_balances(account, [entry_of_income(income, balance)], now)
 
-    def _moved(self, account: SimAccount, currency: int, change: int) -> int:
-        """The balance that has been told, after one more change."""
+    def _moved(self, account: SimAccount, currency: int, change: int, time: int) -> int:
+        """The balance to be told, after one more change."""
         key = (account.number, currency)
         if key not in self._balances:  # an account that came later begins with nothing
             self._balances[key] = 0
         self._balances[key] += change
-        return self._balances[key]
+        return self._balances[key] + account.silent_by(currency, time)
 
     def _tell_balances(self, account: SimAccount, entries: list[LedgerEntry], now: int) -> None:
         for connection, client in self._private(account, "balances"):
