@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from onetape.model.enums import RequestKind
+from onetape.model.enums import OrderNews, OrderState, RequestKind
 from onetape.orders.asking import NEVER, due_at, is_absent, next_ask, questions, request
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import Managed, Pending
@@ -133,3 +133,15 @@ def test_an_amendment_is_of_what_the_venue_has(desk):
     order.away, order.amend_to = 4, (PRICE, SIZE)
     call = request(venue, order, RequestKind.AMEND, NOW, reference=0)
     assert dict(parse_qsl(urlsplit(call.target).query))["quantity"] == "0.006"
+
+
+def test_a_late_word_of_an_earlier_amendment_does_not_settle_one_that_is_lost(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 5, size=11)
+    desk.answer()  # done; the stream's word of it is late
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    desk.lose()
+    desk.hear(desk.row(order, news=OrderNews.UPDATED, price=PRICE + 5, size=11))
+    assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)
+    desk.hear(desk.row(order, news=OrderNews.UPDATED, price=PRICE + 10, size=12))
+    assert (order.state, order.price, order.worst_left) == (OrderState.ACCEPTED, PRICE + 10, 12)

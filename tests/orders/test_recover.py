@@ -152,6 +152,13 @@ def test_a_cancel_that_was_to_take_it_off_is_known_as_such(tape):
     assert not order.is_taken_off
 
 
+def test_what_could_not_be_taken_off_is_not_placed_again_when_it_ends(tape):
+    order = tape.working()
+    tape.intent(RequestKind.CANCEL, again=True)
+    tape.news(OrderNews.CANCEL_REJECTED)
+    assert not order.is_taken_off
+
+
 def test_what_was_placed_again_has_its_new_name_and_is_smaller(tape):
     order = tape.working()
     tape.recovery.fill(tape.fill(4, name=NAME))

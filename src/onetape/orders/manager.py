@@ -364,8 +364,9 @@ class OrderManager(KnownOrders):
         if told.news in (OrderNews.CANCELED, OrderNews.EXPIRED, OrderNews.REJECTED):
             self._end(order, told.news, told, now)
         elif told.news is OrderNews.UPDATED:
-            # Of an amendment before the newest nothing is learned: that one is told or answered.
-            waits = RequestKind.AMEND in order.pending
+            # Of an amendment before the newest nothing is learned: that one is told, answered or,
+            # where it is lost, asked for.
+            waits = order.life.update_open
             is_it = not waits or (told.price, told.size) == order.amend_to
             # Nor of one that was before what is filled: after a restart no time of a word is known.
             is_it = is_it and told.size >= order.life.filled

@@ -115,6 +115,7 @@ class Recovery:
             event = OrderEvent.VENUE_CANCEL
         order.life.on_event(event, size=size)
         order.is_again = order.is_again and news is OrderNews.LOST
+        order.is_taken_off = order.is_taken_off and order.life.cancel_open
         if news in _PRICED:
             order.price = price
         self.manager.settle(order)
