@@ -46,6 +46,32 @@ def test_on_another_venue_only_what_is_said_outright_counts_beside_its_own():
     assert symbols(Several, kind="kraken") == [BTC, "kraken:BTC/USD"]
 
 
+class Many(Strategy):
+    symbols: list[str] = []  # noqa: RUF012
+
+
+def test_many_symbols_are_one_parameter_as_text_or_as_a_list():
+    assert symbols(Many, symbols=f"{BTC}, {ETH}") == [BTC, ETH]
+    assert symbols(Many, symbols=[SOL, ETH]) == [SOL, ETH]
+    assert symbols(Several, more=f"{SOL},{ETH}") == [BTC, ETH, SOL]
+    config = parse_config(f"""
+        [venues.v]
+        kind = "binance-usdm"
+        [accounts.main]
+        venue = "v"
+        [robots.a]
+        strategy = "many.py:Many"
+        account = "main"
+        params = {{ symbols = "{BTC},{ETH}" }}
+        [robots.b]
+        strategy = "many.py:Many"
+        account = "main"
+        params = {{ symbols = ["{ETH}"], symbol = "{SOL}" }}
+    """)
+    assert config.robots["a"].symbols == [BTC, ETH]
+    assert config.robots["b"].symbols == [SOL, ETH]
+
+
 def test_a_strategy_that_names_nothing_is_told_so():
     with pytest.raises(BadConfig, match="names what it trades"):
         symbols(Nameless)

@@ -107,6 +107,14 @@ class RobotConfig(_Section, frozen=True):
     params: dict[str, Any] = {}
     variants: dict[str, VariantConfig] = {}
 
+    @property
+    def symbols(self) -> list[str]:
+        """What its parameters `symbol` and `symbols` name, the latter a list or text with commas."""
+        more = self.params.get("symbols") or []
+        listed = more.split(",") if isinstance(more, str) else more
+        given = [self.params.get("symbol"), *(listed if isinstance(listed, list) else [])]
+        return [each.strip() for each in given if isinstance(each, str) and each.strip()]
+
 
 class CollectorConfig(_Section, frozen=True):
     """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""

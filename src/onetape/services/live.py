@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.engine.lives import REPLAY, actions_of
-from onetape.engine.parameters import parameters_of
+from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.session import Session
 from onetape.ipc.local_socket import connect
 from onetape.model.config import OPERATOR, AccountConfig, Config, VenueConfig
@@ -463,9 +463,10 @@ def open_live(
 
 def symbols_of(options: LiveOptions) -> list[str]:
     """What the strategy's parameters say that it trades: what `symbol` and `symbols` name, then the
-    others that name an instrument of its account's venue. Raises BadConfig where none does."""
+    others that name an instrument of its account's venue. Raises BadConfig where none does, and
+    where a parameter does not fit."""
     strategy = strategy_class(options)
-    given = options.params
+    given = coerced(strategy, options.params)
     symbols = _texts(given.get("symbol", options.symbol or getattr(strategy, "symbol", None)))
     more = given.get("symbols", getattr(strategy, "symbols", ()))
     symbols += _texts(more) if isinstance(more, (list, tuple)) else []

@@ -288,9 +288,7 @@ class Starter:
     def _wanted(self, robot: str) -> list[str]:
         """By its parameters, else by its strategy, which is asked in a process of its own: what it
         does when it is loaded is not done to us. One that cannot say fails when it starts."""
-        params = self.config.robots[robot].params
-        given = [params.get("symbol"), *(params.get("symbols") or ())]
-        named = [each for each in given if isinstance(each, str)]
+        named = self.config.robots[robot].symbols
         if named:
             return named
         options = msgspec.structs.replace(self._robot(robot), symbols_only=True)

@@ -187,14 +187,8 @@ def _symbols(config: Config, account: str) -> list[str]:
     for robot in config.robots.values():
         if robot.account != account:
             continue
-        for value in (robot.params.get("symbol"), *_list(robot.params.get("symbols"))):
-            if isinstance(value, str):
-                found[value] = None
+        found |= dict.fromkeys(robot.symbols)
     return list(found)
-
-
-def _list(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else []
 
 
 def _dated(kind: str) -> str:
