@@ -5,66 +5,16 @@
 #include <cstring>
 #include <type_traits>
 
+#include "journal/market_frame.hpp"
+
 namespace onetape {
 namespace {
 
 constexpr std::uint64_t pulse_frames = 1u << 15;
 
-// Bytes of a market event's layout by type id; 0 for what is none. A table, because it is asked
-// for every frame.
-constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = [] {
-    std::array<std::uint8_t, event_type_count + 1> bytes{};
-    const auto set = [&](EventType type, std::size_t size) {
-        bytes[static_cast<std::size_t>(type)] = static_cast<std::uint8_t>(size);
-    };
-    set(EventType::quote, sizeof(QuotePayload));
-    set(EventType::trade, sizeof(TradePayload));
-    set(EventType::book, sizeof(BookPayload));
-    set(EventType::bar, sizeof(BarPayload));
-    set(EventType::mark, sizeof(MarkPayload));
-    set(EventType::funding, sizeof(FundingPayload));
-    set(EventType::liquidation, sizeof(LiquidationPayload));
-    set(EventType::mbo, sizeof(MboPayload));
-    return bytes;
-}();
-
-constexpr std::uint32_t market_bytes(EventType type) {
-    const auto index = static_cast<std::size_t>(type);
-    return index < market_layout.size() ? market_layout[index] : 0;
-}
-
-constexpr bool is_market(EventType type) {
-    return market_bytes(type) != 0;
-}
-
 constexpr bool is_of_orders(EventType type) {
     return type == EventType::order_request || type == EventType::order_event ||
            type == EventType::fill;
-}
-
-// `use` with the payload of a market event, else `otherwise`.
-template <class Use, class Otherwise>
-auto with_payload(const Frame& frame, const Use& use, const Otherwise& otherwise) {
-    switch (frame.type()) {
-        case EventType::quote:
-            return use(frame.as<QuotePayload>());
-        case EventType::trade:
-            return use(frame.as<TradePayload>());
-        case EventType::book:
-            return use(frame.as<BookPayload>());
-        case EventType::bar:
-            return use(frame.as<BarPayload>());
-        case EventType::mark:
-            return use(frame.as<MarkPayload>());
-        case EventType::funding:
-            return use(frame.as<FundingPayload>());
-        case EventType::liquidation:
-            return use(frame.as<LiquidationPayload>());
-        case EventType::mbo:
-            return use(frame.as<MboPayload>());
-        default:
-            return otherwise();
-    }
 }
 
 }  // namespace

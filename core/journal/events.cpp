@@ -33,30 +33,24 @@ constexpr std::array book_fields{
     FIELD(BookPayload, first_id, 'u', nullptr),    FIELD(BookPayload, last_id, 'u', nullptr),
     FIELD(BookPayload, previous_id, 'u', nullptr), FIELD(BookPayload, bid_count, 'u', nullptr),
     FIELD(BookPayload, ask_count, 'u', nullptr)};
-constexpr std::array bar_fields{
-    FIELD(BarPayload, ts_open, 't', nullptr),
-    FIELD(BarPayload, ts_close, 't', nullptr),
-    FIELD(BarPayload, period_ns, 'i', nullptr),
-    FIELD(BarPayload, open, 'p', nullptr),
-    FIELD(BarPayload, high, 'p', nullptr),
-    FIELD(BarPayload, low, 'p', nullptr),
-    FIELD(BarPayload, close, 'p', nullptr),
-    FIELD(BarPayload, volume, 's', nullptr),
-    FieldSpec{"turnover", 'i', 16, offsetof(BarPayload, turnover_low), nullptr},
-    FIELD(BarPayload, trades, 'i', nullptr),
-    FIELD(BarPayload, reserved, 'x', nullptr)};
-constexpr std::array history_fields{
-    FIELD(HistoryPayload, ts_open, 't', nullptr),
-    FIELD(HistoryPayload, ts_close, 't', nullptr),
-    FIELD(HistoryPayload, period_ns, 'i', nullptr),
-    FIELD(HistoryPayload, open, 'p', nullptr),
-    FIELD(HistoryPayload, high, 'p', nullptr),
-    FIELD(HistoryPayload, low, 'p', nullptr),
-    FIELD(HistoryPayload, close, 'p', nullptr),
-    FIELD(HistoryPayload, volume, 's', nullptr),
-    FieldSpec{"turnover", 'i', 16, offsetof(HistoryPayload, turnover_low), nullptr},
-    FIELD(HistoryPayload, trades, 'i', nullptr),
-    FIELD(HistoryPayload, last_trade, 'u', nullptr)};
+// A bar's layout, but for its last word.
+template <class Payload>
+constexpr auto fields_of_bar(FieldSpec last) {
+    return std::array{FIELD(Payload, ts_open, 't', nullptr),
+                      FIELD(Payload, ts_close, 't', nullptr),
+                      FIELD(Payload, period_ns, 'i', nullptr),
+                      FIELD(Payload, open, 'p', nullptr),
+                      FIELD(Payload, high, 'p', nullptr),
+                      FIELD(Payload, low, 'p', nullptr),
+                      FIELD(Payload, close, 'p', nullptr),
+                      FIELD(Payload, volume, 's', nullptr),
+                      FieldSpec{"turnover", 'i', 16, offsetof(Payload, turnover_low), nullptr},
+                      FIELD(Payload, trades, 'i', nullptr),
+                      last};
+}
+constexpr auto bar_fields = fields_of_bar<BarPayload>(FIELD(BarPayload, reserved, 'x', nullptr));
+constexpr auto history_fields =
+    fields_of_bar<HistoryPayload>(FIELD(HistoryPayload, last_trade, 'u', nullptr));
 constexpr std::array mark_fields{
     FIELD(MarkPayload, ts_event, 't', nullptr), FIELD(MarkPayload, ts_recv, 't', nullptr),
     FIELD(MarkPayload, mark, 'p', nullptr), FIELD(MarkPayload, index, 'p', nullptr)};

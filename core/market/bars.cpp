@@ -168,7 +168,6 @@ void BarStream::update_due() noexcept {
     for (const BarBuilder& builder : builders_) due_ = std::min(due_, builder.due());
 }
 
-// One tick is of all its builders or of none: a due bar holds back the whole stream.
 BarTick BarStream::resume(std::size_t index, const HistoryPayload& so_far,
                           std::uint16_t flags) noexcept {
     const BarTick tick = builders_[index].resume(so_far, flags);
@@ -176,6 +175,7 @@ BarTick BarStream::resume(std::size_t index, const HistoryPayload& so_far,
     return tick;
 }
 
+// One tick is of all its builders or of none: a due bar holds back the whole stream.
 BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
                             std::uint64_t number) noexcept {
     if (time >= due_ && due_ != never) return BarTick::due;

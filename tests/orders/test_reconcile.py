@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,7 +11,7 @@ from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.fills_asked import OVERLAP, FillsAsked
+from onetape.orders.fills_asked import OVERLAP
 from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import SETTLE, Reconciler
@@ -571,38 +570,3 @@ def test_a_fill_of_an_order_that_nobody_knows_is_a_difference(rounds):
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
     assert [d.what for d in rounds.reconciler.differences] == [f"fill {SYMBOL} 1"]
-
-
-# --- since when fills are asked for ---------------------------------------------------------------
-
-
-def _ends(fills: FillsAsked, rounds: Rounds, *times: int) -> None:
-    fills.heard([rounds.fill(1, number, time=time) for number, time in enumerate(times)])
-
-
-@pytest.mark.parametrize(
-    ("play", "known"),
-    [
-        (lambda fills, r: fills.begin(NOW + 1), NOW),
-        (lambda fills, r: (_ends(fills, r, NOW + 9), fills.done()), NOW + 9),
-        (lambda fills, r: (_ends(fills, r, NOW + 9, NOW + 5), fills.done()), NOW + 9),
-        (lambda fills, r: _ends(fills, r, NOW + 9), NOW),
-        # a round that takes the place of another has not seen its pages
-        (lambda fills, r: (_ends(fills, r, NOW + 9), fills.begin(NOW), fills.done()), NOW),
-        (lambda fills, r: (_ends(fills, r, NOW - 9), fills.done()), NOW),
-    ],
-)  # fmt: skip
-def test_the_mark_of_the_fills_moves_when_a_whole_round_was_answered(
-    rounds, play: Callable[[FillsAsked, Rounds], object], known: int
-):
-    fills = FillsAsked(NOW)
-    play(fills, rounds)
-    assert fills.known == known
-    assert fills.since == known - OVERLAP
-
-
-def test_the_first_round_of_all_begins_now():
-    fills = FillsAsked(0)
-    assert fills.since == 0
-    fills.begin(NOW)
-    assert (fills.known, fills.since) == (NOW, NOW - OVERLAP)

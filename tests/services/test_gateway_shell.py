@@ -168,16 +168,15 @@ def test_orders_of_stopped_sub_accounts_are_canceled_and_no_others(play):
     play(scene, subaccounts={"a": 2, "b": 3})
 
 
-def test_the_dead_man_is_armed_again_while_a_third_of_his_time_is_left_twice(play):
+def test_the_dead_man_is_armed_for_the_configured_time(play):
     async def scene(shell: Shell) -> None:
-        gateway, now = shell.gateway, time.time_ns()
+        gateway = shell.gateway
         shell.place()
-        armed = []
-        for second in range(0, 61, 5):
-            gateway.manager.calls.clear()
-            gateway._arm_dead_man(now + second * SECOND)
-            armed += [second for call in gateway.manager.calls if call.purpose is Purpose.DEAD_MAN]
-        assert armed == [0, 20, 40, 60]
+        gateway.manager.calls.clear()
+        gateway.dead_man.arm(time.time_ns())
+        (call,) = gateway.manager.calls
+        assert call.purpose is Purpose.DEAD_MAN
+        assert "countdownTime=60000" in call.target
 
     play(scene, dead_man_ns=60 * SECOND)
 

@@ -57,7 +57,7 @@ def test_the_source_is_the_strategys_and_not_the_moments(tmp_path, period, sourc
         trade(start + 2 * SECOND, 600_300)
         quote(start + 11 * SECOND, 600_200)
         robot.step()
-        assert robot.session.host.bar_sources == {f"{PERPETUAL.symbol} 5s": source}
+        assert robot.session.host.bars.sources == {f"{PERPETUAL.symbol} 5s": source}
         close, volume = robot.session.robot.seen[0]
         assert close == (60_030.0 if source == "trade" else 60_010.5)
         assert (volume > 0) == (source == "trade")

@@ -1,4 +1,4 @@
-"""What stands behind a strategy beside the compiled loop: instruments, memory, errors, bar sources.
+"""What stands behind a strategy beside the compiled loop: instruments, memory, errors.
 
 One host a strategy. It has no clock and no files: what it writes goes to the run's journal
 through the loop, at the loop's time.
@@ -18,24 +18,25 @@ import msgspec
 from onetape import _core
 from onetape.engine.accounts import SHARED
 from onetape.engine.answers import Balance, ExactBalance, Failed
+from onetape.engine.bar_feeds import BarFeeds
 from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import where_of
 from onetape.engine.notes import Direction, Notes, Signal
-from onetape.engine.plan import History, LiveRobot
+from onetape.engine.plan import LiveRobot
+from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import to_fraction
 from onetape.model.enums import EventType
 from onetape.model.errors import (
     InvariantViolation,
-    NotAvailable,
     OrderRate,
     SchemaMismatch,
     UnknownSymbol,
 )
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
-from onetape.model.time import format_duration, format_time, parse_period
+from onetape.model.time import format_time
 
 __all__ = ["MEMORY_BYTES_MAX", "Host"]
 
@@ -45,17 +46,12 @@ UNITS_MAX = 2**62
 _NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
 FAILURES_KEPT = 100  # further ones are on the tape only
 
-TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
-SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
-_SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
-
 # Health of other processes that `on_health` hears: of feeds, of the account's stream, and how far
 # behind it is itself.
 HEARD = frozenset({"account stream", "feed", "lag"})
 
-_QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
-_LOG, _MEMORY, _PARAMS = EventType.LOG.id, EventType.MEMORY.id, EventType.PARAMS.id
+_LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
 
 
 S = TypeVar("S")
@@ -70,7 +66,7 @@ class Host:
         on_error: str,
         override_fees: Callable[[Instrument], Instrument],
         wanted: Callable[[str], bool],
-        inventory: Callable[[], Mapping[str, tuple[Mapping[int, int], list[int]]]],
+        inventory: Callable[[], Inventory],
         bar_sources: Mapping[str, str],
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -89,7 +85,7 @@ class Host:
         # The same for a venue's instruments that share a volume: the venue, the core's number.
         self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
-        self.bar_sources = dict(bar_sources)  # "symbol period" -> trade, mid or venue
+        self.bars = BarFeeds(self, bar_sources, inventory)
         self.failures: list[Failed] = []
         self.random: random.Random | None = None  # the strategy's
         # Of a compiled strategy: what its callback raised, and its own close().
@@ -97,21 +93,15 @@ class Host:
         self.close: Callable[[str], _core.Order | None] | None = None
         self.instruments: dict[str, Instrument] = {}
         self.money: list[tuple[str, str]] = []  # account and currency, by the core's number
-        self.history = 0  # the most bars that a subscription asked for
-        self.longest_period = 0
-        # Of a live robot: how many bars from before it wants from the venue, by symbol and period.
-        self.live_bars: dict[tuple[str, int], int] = {}
         self.subscriptions: set[tuple[str, str]] = set()  # (symbol, kind)
         self._on_error = on_error
         self._override_fees = override_fees
         self._wanted = wanted
-        self._inventory = inventory
         self._progress = progress
         self._index: dict[str, int] = {}
         self._owners: dict[str, int] = {}  # by symbol: the source whose instrument it is
         self._venues: dict[str, int] = {}
         self._volume_groups: dict[tuple[str, bool, str], int] = {}
-        self._bar_keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._memory_last = b""
         self._fee_currencies: dict[str, int] = {}  # a gateway's numbers, in fills
         self._live: LiveMoney | None = None
@@ -239,6 +229,10 @@ class Host:
             return -1
         return self.add_instrument(instrument)
 
+    def is_traded_live(self, symbol: str) -> bool:
+        """By the gateway of a live robot; others it only follows."""
+        return self.notes_choices and self._owners.get(symbol) == 0
+
     def external_event(self, time: int, payload: bytes) -> dict[str, Any]:
         """An external event's record, with the time of its frame as `time`."""
         record = msgspec.msgpack.decode(payload)
@@ -266,94 +260,6 @@ class Host:
         raise UnknownSymbol(
             f"{symbol} is not in the data", where="strategy", todo=f"the data has: {there}"
         )
-
-    # --- bars ------------------------------------------------------------------------------------
-
-    def subscribe_bars(self, symbol: str, text: str, history: int) -> None:
-        """Start a bar feed. `text` is a period, with @trade, @mid or @venue if it must be that."""
-        self.instrument_of(symbol)
-        period_text, _, source_text = text.partition("@")
-        period = parse_period(period_text)
-        if source_text and source_text not in SOURCES:
-            raise ValueError(f"bars {text!r}: after @ comes trade, mid or venue")
-        chosen = source_text or self.bar_sources.get(f"{symbol} {period_text}")
-        source = SOURCES[chosen] if chosen else self._source_for(symbol, period)
-        # The choice is part of the run: a tape that grows must not decide it anew in a replay.
-        name = f"{symbol} {period_text}"
-        if self.notes_choices and name not in self.bar_sources:
-            self.append(_PARAMS, {"bar_source": name, "from": _SOURCE_NAMES[source]})
-        self.bar_sources[name] = _SOURCE_NAMES[source]
-        if self.notes_choices and self._owners.get(symbol) == 0:
-            self._subscribe_live(symbol, period, source, text, history)
-        self._bar_keys[symbol, text] = (period, source)
-        self._bar_keys.setdefault((symbol, period_text), (period, source))
-        self.history = max(self.history, history)
-        self.longest_period = max(self.longest_period, period)
-        self.sim.subscribe_bars(symbol, period, source, period_text, history)
-
-    def _subscribe_live(
-        self, symbol: str, period: int, source: int, text: str, history: int
-    ) -> None:
-        """Of a symbol that the gateway trades."""
-        if source == VENUE:
-            raise NotAvailable(
-                f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
-                where="strategy",
-                todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
-            )
-        if source == TRADE:
-            known = self.live_bars.get((symbol, period), 0)
-            self.live_bars[symbol, period] = max(known, history)
-        elif history:
-            words = f"{symbol} {text}: no venue tells of mids from before the start"
-            self.log(words, "warning", {})
-
-    def note_history(self, told: History) -> None:
-        """Says where it is less than a live robot wanted."""
-        wanted = self.live_bars.get((told.symbol, told.period), 0)
-        if told.bars < wanted:
-            bars = f"{told.bars} of {wanted} bars of {format_duration(told.period)}"
-            words = f"{told.symbol}: {bars} from before the start"
-            self.log(f"{words}: {told.reason}", "warning", {})
-
-    def _source_for(self, symbol: str, period: int) -> int:
-        if self.notes_choices:
-            # A gateway's tape grows, and every venue tells it of trades. What it holds at the
-            # moment must not decide: two starts of one robot would have different bars.
-            return TRADE
-        types, periods = self._inventory().get(symbol, ({}, []))
-        if period in periods:
-            return VENUE
-        if types.get(_TRADE):
-            return TRADE
-        if types.get(_QUOTE):
-            return MID
-        if types.get(_BAR):
-            shown = ", ".join(f"{each // 10**9}s" for each in periods)
-            raise UnknownSymbol(
-                f"{symbol} has bars of {shown} only, nothing finer to build others from",
-                where="strategy",
-                todo="subscribe to a period that the data has",
-            )
-        return TRADE
-
-    def bar_key(self, symbol: str, text: str) -> tuple[int, int]:
-        """(period in ns, source) of a subscribed feed."""
-        key = self._bar_keys.get((symbol, text))
-        if key is None:
-            self.instrument_of(symbol)
-            raise ValueError(f"bars {text!r} of {symbol} are not subscribed: subscribe(..., bars=)")
-        return key
-
-    @property
-    def bar_keys(self) -> Mapping[tuple[str, str], tuple[int, int]]:
-        """(symbol, period as written) -> (period in ns, source) of the subscribed feeds."""
-        return self._bar_keys
-
-    @property
-    def bar_periods(self) -> set[tuple[str, int]]:
-        """(symbol, period in ns) of the subscribed feeds."""
-        return {(symbol, period) for (symbol, _), (period, _) in self._bar_keys.items()}
 
     # --- compiled strategies ---------------------------------------------------------------------
 

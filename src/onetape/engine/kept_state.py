@@ -43,9 +43,9 @@ _EVENTS: Final = (
 )  # fmt: skip
 # Of the host: what follows from what the strategy did.
 _HOST: Final = (
-    "memory", "_memory_last", "failures", "bar_sources", "_bar_keys", "history",
-    "longest_period", "subscriptions", "_notes",
+    "memory", "_memory_last", "failures", "subscriptions", "_notes",
 )  # fmt: skip
+_BARS: Final = ("sources", "keys", "history", "longest_period")  # of its bars
 _LENT: Final = ("_sim", "_host")
 
 
@@ -105,6 +105,7 @@ class StateKeeper:
             "robots": [_attributes(each) for each in self._robots],
             "random": host.random.getstate(),
             "host": {name: getattr(host, name) for name in _HOST},
+            "bars": {name: getattr(host.bars, name) for name in _BARS},
             "entries": self._handlers(),
             "through": sorted(handlers.through) if handlers is not None else [],
             "ladders": self._session.sim.settled_ladders(),
@@ -143,6 +144,8 @@ class StateKeeper:
         host.random.setstate(found["random"])
         for name, value in found["host"].items():
             setattr(host, name, value)
+        for name, value in found["bars"].items():
+            setattr(host.bars, name, value)
         if host.memory_bytes:  # else nothing has asked for it yet
             sim.touch_memory()
         if found["entries"] or found["through"]:

@@ -6,8 +6,8 @@ A session reads journals and writes one; it never asks what time it is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -18,6 +18,7 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.asked import PARAMS, START, Asked
+from onetape.engine.bar_feeds import AsksHistory, preload, take_history
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
@@ -25,7 +26,7 @@ from onetape.engine.inputs import hold_streams, note_inputs, release_streams
 from onetape.engine.lives import ending_record, life_record, seed_of, with_orders
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
-from onetape.engine.plan import History, LiveRobot, RunPlan, toml_value
+from onetape.engine.plan import LiveRobot, RunPlan, toml_value
 from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.set_up import (
@@ -60,7 +61,7 @@ from onetape.model.errors import (
 )
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument
-from onetape.model.time import SECOND, TIME_MAX
+from onetape.model.time import TIME_MAX
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.schema import INSTRUMENT_TYPE
@@ -68,9 +69,7 @@ from onetape.tape.schema import INSTRUMENT_TYPE
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["AsksHistory", "Session"]
-
-AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
+__all__ = ["Session"]
 
 _TYPE_OF = {
     "quotes": EventType.QUOTE, "trades": EventType.TRADE, "book": EventType.BOOK,
@@ -78,7 +77,6 @@ _TYPE_OF = {
     "liquidations": EventType.LIQUIDATION, "mbo": EventType.MBO,
 }  # fmt: skip
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
-_JOIN_NS = 10 * SECOND  # by how much less a stream may be behind its venue
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
 
 
@@ -255,8 +253,8 @@ class Session:
                 todo="fix the strategy",
             ) from problem
         self.sim.leave_callback()
-        self._take_history()
-        self._preload()
+        take_history(self)
+        preload(self)
         if is_compiled(self.strategy_class) and not self.plan.interpret:
             self._compile()
 
@@ -540,42 +538,6 @@ class Session:
         )  # fmt: skip
         writer.append("params", msgspec.msgpack.encode(record), time=self.started_at)
         writer.progress(position)
-
-    def _take_history(self) -> None:
-        """Bars from before the start that the venue tells a live robot of. What it has told is part
-        of the run: a replay reads it where it lies."""
-        assert self.started_at is not None
-        if self.asks_history is not None and self.host.live_bars:
-            self.plan.history = list(self.asks_history(self.host.live_bars, self.started_at))
-            told = [each._asdict() for each in self.plan.history]
-            self.host.append(EventType.PARAMS.id, {"history": told})
-        if not self.plan.history:
-            return
-        with JournalReader(self.sources[0].path) as reader:
-            for each in self.plan.history:
-                if each.is_told:
-                    self.sim.take_history(0, reader.core, each.first, each.last)
-                self.host.note_history(each)
-
-    def _preload(self) -> None:
-        """Bars from before the start, and the part of the first bar that lies before it. Where the
-        venue has told both, the tape adds what came between its answer's last trade and the
-        start."""
-        if not self.host.longest_period:
-            return
-        assert self.started_at is not None
-        told = {(each.symbol, each.period) for each in self.plan.history if each.is_told}
-        if told and told == self.host.bar_periods:
-            begin = self.started_at - _JOIN_NS
-        else:
-            period = self.host.longest_period
-            begin = _core.bar_open_time(self.started_at, period) - self.host.history * period
-        with ExitStack() as opened:
-            # Readers of their own: those of the run stand behind the start already.
-            readers = [opened.enter_context(JournalReader(s.path)) for s in self.sources]
-            outcome = self.sim.preload([r.core for r in readers], begin, self.started_at)
-            if outcome == _core.RunOutcome.FAILED:
-                self.sim.raise_failure()
 
     def inventory(self) -> Inventory:
         """What each symbol has: {type id: count} and the periods of its own bars."""

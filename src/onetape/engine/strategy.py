@@ -180,7 +180,7 @@ class Strategy:
         }  # fmt: skip
         self._host.subscriptions |= {(symbol, kind) for kind, on in asked.items() if on}
         for text in (bars,) if isinstance(bars, str) else bars or ():
-            self._host.subscribe_bars(symbol, text, history)
+            self._host.bars.subscribe(symbol, text, history)
 
     def unsubscribe(self, symbol: str) -> None:
         """No further events of `symbol`; its orders and positions are still reported."""
@@ -196,7 +196,7 @@ class Strategy:
 
     def bars(self, symbol: str, period: str, n: int) -> _core.Bars:
         """The last n completed bars (fewer in the beginning) as numpy columns, oldest first."""
-        period_ns, source = self._host.bar_key(symbol, period)
+        period_ns, source = self._host.bars.key(symbol, period)
         return self._sim.bars(symbol, period_ns, source, n)
 
     def instrument(self, symbol: str) -> Instrument:

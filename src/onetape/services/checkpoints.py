@@ -41,7 +41,7 @@ from onetape.tape.journal import JournalReader
 __all__ = ["CheckpointWriter", "Checkpoints", "Place", "UnusableError"]
 
 FOLDER: Final = "checkpoints"
-VERSION: Final = 1
+VERSION: Final = 2
 EVERY_S: Final = 0.4  # of processor time, at least, between two
 COST_SHARE: Final = 0.005  # of the run's processor time, at most, for making them
 COUNT_MAX: Final = 2048  # beyond it every other one goes

@@ -25,6 +25,7 @@ from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import IoFailed
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
+from onetape.orders.dead_man import DeadMan
 from onetape.orders.gate import Gate
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Out
 from onetape.orders.manager import OrderManager
@@ -84,6 +85,7 @@ class Gateway:
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
+        self.dead_man = DeadMan(self.manager, options.dead_man_ns)
         self.clock = VenueClock()
         self.listening = Listening(self)
         self.budget = AddressBudget(
@@ -111,7 +113,6 @@ class Gateway:
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
         self.tasks = GatewayTasks(self.stopping, hide.text)
-        self._dead_man_at = 0
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
 
     # --- life -------------------------------------------------------------------------------------
@@ -436,7 +437,7 @@ class Gateway:
                 self.money.reductions.hold(now)
                 self.budget.look()
                 self.orders.look()
-                self._arm_dead_man(now)
+                self.dead_man.arm(now)
                 self._look_at_checkpoint(last_look)
             self.carry_out()
             self.money.publish()
@@ -469,19 +470,6 @@ class Gateway:
         if self.tape.writer.is_gone and not self.stopping.is_set():
             words = "the journal was deleted, or another is in its place"
             self.tasks.fail(IoFailed(words, where=str(self.tape.writer.path)))
-
-    def _arm_dead_man(self, now: int) -> None:
-        """The venue cancels what it holds unless it is told again in time."""
-        if not self.options.dead_man_ns or now < self._dead_man_at:
-            return
-        self._dead_man_at = now + self.options.dead_man_ns // 3
-        symbols = sorted({o.spec.symbol for o in self.manager.open.values()})
-        if symbols and not self.protocol.traits.dead_man_by_symbol:
-            symbols = [""]
-        for symbol in symbols:
-            call = self.protocol.dead_man(symbol, now, after=self.options.dead_man_ns)
-            if call is not None:
-                self.manager.calls.append(call)
 
     # --- the account's stream ---------------------------------------------------------------------
 

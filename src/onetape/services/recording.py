@@ -132,7 +132,7 @@ def record_run(
         if instruments is not None:
             shutil.copyfile(instruments, folder / GIVEN_FILE)
         plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
-    plan.bar_sources = session.host.bar_sources
+    plan.bar_sources = session.host.bars.sources
     result = RunResult.of(session, run=folder, seconds=seconds)
     result.depth = measured_depth(session)
     result.assumptions = assumptions_of(session, result.depth)

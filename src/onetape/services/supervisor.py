@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -25,7 +25,6 @@ from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import OnetapeError
 from onetape.notify.rules import ROOM_MIN
 from onetape.services.alert_watch import AlertWatch, sinks_of
-from onetape.services.collector_options import collector_journal
 from onetape.services.fork_server import ForkServer
 from onetape.services.process_figures import Figures
 from onetape.services.retention import keep_to
@@ -35,14 +34,13 @@ from onetape.services.supervisor_law import SILENT_S, Child, Do, Law, Life, Stat
 from onetape.services.supervisor_log import SystemLog
 from onetape.services.supervisor_options import supervisor_socket
 from onetape.services.supervisor_parts import RUNNING, SINGLE, parts_of
-from onetape.services.supervisor_pulse import Pulses, run_journal
+from onetape.services.supervisor_pulse import Pulses, journal_of
 from onetape.services.supervisor_robots import AddedRobots
 from onetape.services.supervisor_start import (
     ASK_WITHIN_S,
     Starter,
     children_of,
     not_wanted,
-    process_journal,
 )
 from onetape.store.private import private_folder
 from onetape.store.tokens import make_token
@@ -110,8 +108,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        serving = asyncio.ensure_future(self._serve(await self._listen()))
-        keeping = asyncio.ensure_future(self._keep())
+        listening = await self._listen()
+        lasting = [
+            asyncio.ensure_future(self._lasting("a request", listening, self._serve)),
+            asyncio.ensure_future(self._lasting("retention", self._keep(), self._keep)),
+        ]
         try:
             self.say("info", "supervisor", f"began, process {os.getpid()}")
             for text in self.robots.said():
@@ -144,9 +145,9 @@ class Supervisor:
             if self.alerts is not None:
                 await loop.run_in_executor(None, self.alerts.close)
                 await asyncio.sleep(0)  # what it told last
-            serving.cancel()
-            keeping.cancel()
-            await asyncio.gather(serving, keeping, *self._tasks, return_exceptions=True)
+            for each in lasting:
+                each.cancel()
+            await asyncio.gather(*lasting, *self._tasks, return_exceptions=True)
             with suppress(FileNotFoundError):
                 supervisor_socket(self.home).unlink()
             self.pulses.close()
@@ -158,29 +159,26 @@ class Supervisor:
             supervisor_socket(self.home), self.answer, door.settle, is_operator=door.is_operator
         )
 
-    async def _serve(self, serving: Coroutine[Any, Any, None]) -> None:
-        """Until cancelled. Nobody starts a supervisor again: what an answer of it raises is said,
-        and the next request is answered."""
-        while True:
-            try:
-                await serving
-            except Exception as error:
-                self._fault("a request", error)
-            await asyncio.sleep(FAULT_S)
-            serving = await self._listen()
+    async def _serve(self) -> None:
+        await (await self._listen())
 
-    async def _keep(self) -> None:
-        """Retention, until cancelled: a fault in it must not let the disk fill up."""
+    def _keep(self) -> Coroutine[Any, Any, None]:
         say = partial(self.say, "info", "retention")
+        return keep_to(self.home, lambda: self.config.retention, say)
+
+    async def _lasting(
+        self, what: str, work: Awaitable[None], again: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Work of its own, until cancelled. Nobody starts a supervisor again: what the work raises
+        is said, and it goes on; requests have to be answered, the disk must not fill up."""
         while True:
             try:
-                await keep_to(self.home, lambda: self.config.retention, say)
+                await work
             except Exception as error:
-                self._fault("retention", error)
+                said = f"{what} raised {type(error).__name__}: {error}"
+                self.say("error", "supervisor", said)
             await asyncio.sleep(FAULT_S)
-
-    def _fault(self, what: str, error: Exception) -> None:
-        self.say("error", "supervisor", f"{what} raised {type(error).__name__}: {error}")
+            work = again()
 
     def stop(self) -> None:
         """All of it, in reverse order."""
@@ -203,17 +201,9 @@ class Supervisor:
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
-        found = {}
-        for child in self.children:
-            name = child.name
-            path = run_journal(self.home, name) if child.kind == "robot" else None
-            if child.kind == "gateway":
-                path = process_journal(self.home, name)
-            if child.kind == "collector":
-                path = collector_journal(self.home, name.partition(":")[2])
-            if path is not None:
-                found[name] = path
-        return found
+        told = (each for each in self.children if each.kind in ("robot", "gateway", "collector"))
+        found = {each.name: journal_of(self.home, each.name, each.kind) for each in told}
+        return {name: path for name, path in found.items() if path is not None}
 
     @property
     def children(self) -> list[Child]:

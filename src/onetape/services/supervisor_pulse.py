@@ -13,10 +13,11 @@ from onetape.model.errors import OnetapeError
 from onetape.services.collector_options import collector_journal
 from onetape.services.gateway_options import gateway_journal
 from onetape.services.supervisor_options import supervisor_journal
+from onetape.services.supervisor_start import process_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["Pulses", "run_journal"]
+__all__ = ["Pulses", "journal_of", "run_journal"]
 
 
 class Pulses:
@@ -80,7 +81,7 @@ class Pulses:
         return found
 
     def _reader(self, name: str, kind: str) -> JournalReader | None:
-        path = self._journal(name, kind)
+        path = journal_of(self.home, name, kind)
         known = self._readers.get(name)
         if known is not None:
             if known.path == path:
@@ -95,24 +96,23 @@ class Pulses:
         self._readers[name] = reader
         return reader
 
-    def _journal(self, name: str, kind: str) -> Path | None:
-        plain = name.partition(":")[2]
-        match kind:
-            case "supervisor":
-                return supervisor_journal(self.home)
-            case "gateway":
-                return gateway_journal(self.home, plain)
-            case "collector":
-                return collector_journal(self.home, plain)
-            case "venue":
-                return self.home / "journal" / name.replace(":", "-")
-            case "robot":
-                return self._robot_journal(name)
-            case _:
-                return None
 
-    def _robot_journal(self, name: str) -> Path | None:
-        return run_journal(self.home, name)
+def journal_of(home: Path, name: str, kind: str) -> Path | None:
+    """Where a process writes, as far as that is known."""
+    plain = name.partition(":")[2]
+    match kind:
+        case "supervisor":
+            return supervisor_journal(home)
+        case "gateway":
+            return gateway_journal(home, plain)
+        case "collector":
+            return collector_journal(home, plain)
+        case "venue":
+            return process_journal(home, name)
+        case "robot":
+            return run_journal(home, name)
+        case _:
+            return None
 
 
 def run_journal(home: Path, robot: str) -> Path | None:

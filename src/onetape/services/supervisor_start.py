@@ -94,7 +94,7 @@ def robot_child(config: Config, name: str) -> Child:
 
 
 def process_journal(home: Path, name: str) -> Path:
-    """Of a venue or a gateway. A robot's is in its run."""
+    """Of a simulated exchange."""
     return home / "journal" / name.replace(":", "-")
 
 

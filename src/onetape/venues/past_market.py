@@ -10,7 +10,7 @@ Pure: calls come out, bodies of answers go in.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
@@ -122,7 +122,7 @@ def bars_before(
     completed: list[PastBar] = []
     if count:
         rows = yield from _bars(past, instrument, unit, opened - count * period, opened)
-        completed = _whole(_merged(rows, period), period, opened)
+        completed = _whole(rows, period, opened)
     rows, at = [], opened
     for step in _STEPS:
         if step in past.intervals and step < period and period % step == 0:
@@ -133,11 +133,11 @@ def bars_before(
     traded = yield from _trades(past, instrument, at, now)
     if not traded.is_all:
         return Past([], None, 0, TOO_MANY)
-    rows += _made_of(traded.trades, period)
+    rows += _alone(traded.trades)
     before = completed[-1].close if completed else traded.price
     if not rows and not before:
         return Past([], None, 0, "nothing was traded")
-    running = _joined(rows, opened) or _quiet(opened, before)
+    running = _joined(rows, period)[0] if rows else _quiet(opened, before)
     lacks = "" if len(completed) == count else NO_OLDER
     return Past(completed, running, traded.last, lacks)
 
@@ -158,7 +158,7 @@ def _of_trades(
         traded = yield from _trades(past, instrument, begin, now)
         if not traded.is_all:
             return Past([], None, 0, lacks)
-    bars = _whole(_made_of(traded.trades, period), period, opened + period)[1:]
+    bars = _whole(_alone(traded.trades), period, opened + period)[1:]
     completed = [bar for bar in bars if bar.ts_open < opened]
     completed = completed[max(len(completed) - count, 0) :]
     running = next((bar for bar in bars if bar.ts_open == opened), None)
@@ -207,29 +207,21 @@ def _trades(
     return _Traded([], last.number - 1, 0) if last.time > now else _Traded([], last[0], last.price)
 
 
-def _made_of(trades: Iterable[PastTrade], period: int) -> list[PastBar]:
-    found: dict[int, PastBar] = {}
-    for _, time, price, size in trades:
-        at = _core.bar_open_time(time, period)
-        bar = PastBar(at, price, price, price, price, size, price * size, 1)
-        found[at] = _and(found[at], bar) if at in found else bar
-    return list(found.values())
+def _alone(trades: Iterable[PastTrade]) -> list[PastBar]:
+    """Each as a bar that has nothing else in it."""
+    return [
+        PastBar(time, price, price, price, price, size, price * size, 1)
+        for _, time, price, size in trades
+    ]
 
 
-def _merged(rows: Iterable[PastBar], period: int) -> list[PastBar]:
+def _joined(rows: Iterable[PastBar], period: int) -> list[PastBar]:
+    """What opens in one period as one bar, in the order in which it comes."""
     found: dict[int, PastBar] = {}
     for row in rows:
         at = _core.bar_open_time(row.ts_open, period)
         found[at] = _and(found[at], row) if at in found else row._replace(ts_open=at)
     return list(found.values())
-
-
-def _joined(rows: Sequence[PastBar], opened: int) -> PastBar | None:
-    """One bar of its parts."""
-    found: PastBar | None = None
-    for row in rows:
-        found = row._replace(ts_open=opened) if found is None else _and(found, row)
-    return found
 
 
 def _and(bar: PastBar, later: PastBar) -> PastBar:
@@ -246,10 +238,11 @@ def _and(bar: PastBar, later: PastBar) -> PastBar:
     )  # fmt: skip
 
 
-def _whole(bars: Sequence[PastBar], period: int, end: int) -> list[PastBar]:
-    """Without a hole up to `end`: a period that the venue passes over is one without a trade."""
+def _whole(rows: Iterable[PastBar], period: int, end: int) -> list[PastBar]:
+    """Bars without a hole up to `end`: a period that the venue passes over is one without a
+    trade."""
     found: list[PastBar] = []
-    for bar, after in pairwise([*bars, PastBar(end, 0, 0, 0, 0, 0)]):
+    for bar, after in pairwise([*_joined(rows, period), PastBar(end, 0, 0, 0, 0, 0)]):
         found.append(bar)
         at = bar.ts_open + period
         while at < after.ts_open:

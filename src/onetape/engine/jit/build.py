@@ -201,7 +201,7 @@ def _strategy_type(robot: Strategy, host: Any) -> tuple[StrategyType, Any]:
             cell.view(np.int64)[0] = value.ctypes.data
         else:
             cell.view(np.int64)[0] = value.id if isinstance(value, _core.Order) else value or 0
-    bar_keys = dict(host.bar_keys)
+    bar_keys = dict(host.bars.keys)
     made = type(cls.__name__, (StrategyType,), {})
     register_model(made)(models.OpaqueModel)
     return made(cls.__name__, symbols, attributes, bar_keys), record

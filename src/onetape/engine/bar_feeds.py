@@ -1,0 +1,171 @@
+"""The bars that a strategy has subscribed to: what they are made of, and those from before it.
+
+A live robot's are its venue's, as its gateway has asked for them; those of data are made of what
+lies before the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+from onetape import _core
+from onetape.engine.plan import History
+from onetape.engine.tape_facts import Inventory
+from onetape.model.enums import EventType
+from onetape.model.errors import NotAvailable, UnknownSymbol
+from onetape.model.time import SECOND, format_duration, parse_period
+from onetape.tape.journal import JournalReader
+
+if TYPE_CHECKING:
+    from onetape.engine.host import Host
+    from onetape.engine.session import Session
+
+__all__ = ["AsksHistory", "BarFeeds", "preload", "take_history"]
+
+AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
+
+TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
+SOURCES: Final = {"trade": TRADE, "mid": MID, "venue": VENUE}
+_SOURCE_NAMES: Final = {number: name for name, number in SOURCES.items()}
+_QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
+_JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its venue
+
+
+class BarFeeds:
+    """Of one host. sources: "symbol period" -> trade, mid or venue."""
+
+    def __init__(
+        self, host: Host, sources: Mapping[str, str], inventory: Callable[[], Inventory]
+    ) -> None:
+        self._host = host
+        self._inventory = inventory
+        self.sources = dict(sources)
+        # (symbol, period as written) -> (period in ns, source) of the subscribed feeds.
+        self.keys: dict[tuple[str, str], tuple[int, int]] = {}
+        self.history = 0  # the most bars that a subscription asked for
+        self.longest_period = 0
+        # Of a live robot: how many bars from before it wants from the venue, by symbol and period.
+        self.live: dict[tuple[str, int], int] = {}
+
+    def subscribe(self, symbol: str, text: str, history: int) -> None:
+        """Start a bar feed. `text` is a period, with @trade, @mid or @venue if it must be that."""
+        host = self._host
+        host.instrument_of(symbol)
+        period_text, _, source_text = text.partition("@")
+        period = parse_period(period_text)
+        if source_text and source_text not in SOURCES:
+            raise ValueError(f"bars {text!r}: after @ comes trade, mid or venue")
+        name = f"{symbol} {period_text}"
+        chosen = source_text or self.sources.get(name)
+        source = SOURCES[chosen] if chosen else self._source_for(symbol, period)
+        # The choice is part of the run: a tape that grows must not decide it anew in a replay.
+        if host.notes_choices and name not in self.sources:
+            record = {"bar_source": name, "from": _SOURCE_NAMES[source]}
+            host.append(EventType.PARAMS.id, record)
+        self.sources[name] = _SOURCE_NAMES[source]
+        if host.is_traded_live(symbol):
+            self._subscribe_live(symbol, period, source, text, history)
+        self.keys[symbol, text] = (period, source)
+        self.keys.setdefault((symbol, period_text), (period, source))
+        self.history = max(self.history, history)
+        self.longest_period = max(self.longest_period, period)
+        host.sim.subscribe_bars(symbol, period, source, period_text, history)
+
+    def _subscribe_live(
+        self, symbol: str, period: int, source: int, text: str, history: int
+    ) -> None:
+        if source == VENUE:
+            raise NotAvailable(
+                f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
+                where="strategy",
+                todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
+            )
+        if source == TRADE:
+            known = self.live.get((symbol, period), 0)
+            self.live[symbol, period] = max(known, history)
+        elif history:
+            words = f"{symbol} {text}: no venue tells of mids from before the start"
+            self._host.log(words, "warning", {})
+
+    def _source_for(self, symbol: str, period: int) -> int:
+        if self._host.notes_choices:
+            # A gateway's tape grows, and every venue tells it of trades. What it holds at the
+            # moment must not decide: two starts of one robot would have different bars.
+            return TRADE
+        types, periods = self._inventory().get(symbol, ({}, []))
+        if period in periods:
+            return VENUE
+        if types.get(_TRADE):
+            return TRADE
+        if types.get(_QUOTE):
+            return MID
+        if types.get(_BAR):
+            shown = ", ".join(f"{each // 10**9}s" for each in periods)
+            raise UnknownSymbol(
+                f"{symbol} has bars of {shown} only, nothing finer to build others from",
+                where="strategy",
+                todo="subscribe to a period that the data has",
+            )
+        return TRADE
+
+    def key(self, symbol: str, text: str) -> tuple[int, int]:
+        """(period in ns, source) of a subscribed feed."""
+        key = self.keys.get((symbol, text))
+        if key is None:
+            self._host.instrument_of(symbol)
+            raise ValueError(f"bars {text!r} of {symbol} are not subscribed: subscribe(..., bars=)")
+        return key
+
+    @property
+    def periods(self) -> set[tuple[str, int]]:
+        """(symbol, period in ns) of the subscribed feeds."""
+        return {(symbol, period) for (symbol, _), (period, _) in self.keys.items()}
+
+    def note_history(self, told: History) -> None:
+        """Says where it is less than a live robot wanted."""
+        wanted = self.live.get((told.symbol, told.period), 0)
+        if told.bars < wanted:
+            bars = f"{told.bars} of {wanted} bars of {format_duration(told.period)}"
+            words = f"{told.symbol}: {bars} from before the start"
+            self._host.log(f"{words}: {told.reason}", "warning", {})
+
+
+def take_history(session: Session) -> None:
+    """Bars from before the start that the venue tells a live robot of. What it has told is part of
+    the run: a replay reads it where it lies."""
+    plan, bars = session.plan, session.host.bars
+    assert session.started_at is not None
+    if session.asks_history is not None and bars.live:
+        plan.history = list(session.asks_history(bars.live, session.started_at))
+        told = [each._asdict() for each in plan.history]
+        session.host.append(EventType.PARAMS.id, {"history": told})
+    if not plan.history:
+        return
+    with JournalReader(session.sources[0].path) as reader:
+        for each in plan.history:
+            if each.is_told:
+                session.sim.take_history(0, reader.core, each.first, each.last)
+            bars.note_history(each)
+
+
+def preload(session: Session) -> None:
+    """Bars from before the start, and the part of the first bar that lies before it. Where the
+    venue has told both, the tape adds what came between its answer's last trade and the start."""
+    bars = session.host.bars
+    if not bars.longest_period:
+        return
+    assert session.started_at is not None
+    told = {(each.symbol, each.period) for each in session.plan.history if each.is_told}
+    if told and told == bars.periods:
+        begin = session.started_at - _JOIN_NS
+    else:
+        period = bars.longest_period
+        begin = _core.bar_open_time(session.started_at, period) - bars.history * period
+    with ExitStack() as opened:
+        # Readers of their own: those of the run stand behind the start already.
+        readers = [opened.enter_context(JournalReader(each.path)) for each in session.sources]
+        outcome = session.sim.preload([r.core for r in readers], begin, session.started_at)
+        if outcome == _core.RunOutcome.FAILED:
+            session.sim.raise_failure()
