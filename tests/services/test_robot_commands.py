@@ -8,12 +8,14 @@ import contextlib
 import os
 import signal
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 from supervised import CONFIG, Home
 
+from onetape.cli.status import table
 from onetape.engine.actions import read_actions
 from onetape.engine.asked import asked_in
 from onetape.ipc.snapshots import snapshots
@@ -84,6 +86,14 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         }  # fmt: skip
         assert first["params"]["size"]["help"] == "of a quote"
         assert (first["status"], first["type"], first["position"]) == ("started", "Quoter", 0)
+
+        [seen] = [p["robot"] for p in home.status()["processes"] if p["kind"] == "robot"]
+        assert seen == {
+            "status": "started", "profit": seen["profit"], "positions": seen["positions"],
+            "orders": seen["orders"], "fills": seen["fills"],
+        }  # fmt: skip
+        assert Decimal(seen["profit"]).is_finite()
+        assert "robot:mm  started, has made" in table(home.status())
 
         told = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
         assert told["status"] == "applied"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import Any
 
+import click
+
 from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.model.errors import UsageError
 
 COLUMNS = (
     "name", "pid", "state", "heartbeat", "progress", "lag", "cpu", "memory", "files", "restarts",
@@ -12,18 +17,46 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@verb("status", example="onetape status --json")
-def command(shell: Shell) -> Answer:
+WATCH_S = 2.0
+CLEAR = "\x1b[H\x1b[2J"
+
+
+@verb("status", example="onetape status --json\nonetape status --watch")
+@click.option("-w", "--watch", is_flag=True, help="Show it anew every 2 s, until Ctrl-C.")
+def command(shell: Shell, watch: bool) -> Answer:
     """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
-    memory, open files, restarts, working orders.
+    memory, open files, restarts, working orders; and what each robot has made and holds.
 
     A process that waits says what for.
     """
+    if not watch:
+        told = _told(shell)
+        return Answer(told, table(told))
+    if shell.json:
+        raise UsageError(
+            "--watch has no end and --json is one value", where="onetape status",
+            todo="leave one of them out",
+        )  # fmt: skip
+
+    def show() -> None:
+        while True:
+            print((CLEAR if sys.stdout.isatty() else "") + table(_told(shell)), flush=True)
+            time.sleep(WATCH_S)
+
+    return Answer(None, show)
+
+
+def _told(shell: Shell) -> dict[str, Any]:
     status_of = load("onetape.services.supervisor_client", "status_of", what="the supervisor")
     views = load("onetape.services.account_views", "summary", what="accounts")
+    robots_now = load("onetape.services.commands", "robots_now", what="robots")
     told = status_of(shell.home)
-    told = {**told, **views(shell.home, shell.config)}
-    return Answer(told, table(told))
+    robots = robots_now(shell.home) if told["running"] else {}
+    processes = [
+        {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each
+        for each in told["processes"]
+    ]
+    return {**told, "processes": processes, **views(shell.home, shell.config)}
 
 
 def table(told: dict[str, Any]) -> str:
@@ -36,10 +69,21 @@ def table(told: dict[str, Any]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+    robots = [each for each in told["processes"] if each.get("robot")]
+    shown += map(_robot_line, robots)
     if "orders" in told:
         count = told["orders"]
         shown.append(f"{count} working order{'s' if count != 1 else ''}")
     return "\n".join(shown)
+
+
+def _robot_line(process: dict[str, Any]) -> str:
+    robot = process["robot"]
+    held = ", ".join(f"{qty} {symbol}" for symbol, qty in robot["positions"].items()) or "nothing"
+    return (
+        f"{process['name']}  {robot['status']}, has made {robot['profit']}, holds {held}, "
+        f"{robot['orders']} working, {robot['fills']} filled"
+    )
 
 
 def _row(process: dict[str, Any]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +12,10 @@ from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import ProcessDown
 
-__all__ = ["send_command"]
+__all__ = ["robots_now", "send_command"]
 
 WITHIN_S: Final = 5.0
+GLANCE_S: Final = 1.0  # who looks does not wait for a robot that is busy
 
 
 def send_command(
@@ -21,11 +23,16 @@ def send_command(
 ) -> list[dict[str, Any]]:
     """The answers, `{id, status, result, error, process}`, one for each process that answers to the
     target. Raises ProcessDown where there is none, UsageError for what is no command."""
-    return asyncio.run(_sent(home, target, command, fields, id_))
+    answers = asyncio.run(_sent(home, target, command, fields, id_, WITHIN_S))
+    if not answers:
+        raise ProcessDown(
+            "no process answers to it", where=target, todo="start one: onetape run --live"
+        )
+    return answers
 
 
 async def _sent(
-    home: Path, target: str, command: str, fields: dict[str, Any], id_: str
+    home: Path, target: str, command: str, fields: dict[str, Any], id_: str, within_s: float
 ) -> list[dict[str, Any]]:
     system = IPCCommandSystem(OPERATOR, home=home)
     system.start()
@@ -33,17 +40,31 @@ async def _sent(
         # Several processes may be meant by one word, but money is moved at one.
         if command in MONEY or command.endswith("strategy_balance"):
             answers = [await system.send_command(
-                target, command, fields, command_id=id_, timeout=WITHIN_S
+                target, command, fields, command_id=id_, timeout=within_s
             )]  # fmt: skip
         else:
-            answers = await system.send_to_each(target, command, fields, id_=id_, timeout=WITHIN_S)
+            answers = await system.send_to_each(target, command, fields, id_=id_, timeout=within_s)
     finally:
         system.stop()
-    if not answers:
-        raise ProcessDown(
-            "no process answers to it", where=target, todo="start one: onetape run --live"
-        )
     return [_row(each) for each in answers]
+
+
+def robots_now(home: Path) -> dict[str, dict[str, Any]]:
+    """By process, of the robots that answer at once: `status` (started stopped halted), `profit`
+    since the run began (text), `positions` (symbol -> quantity, text), `orders` that work and
+    `fills`."""
+    found = {}
+    for answer in asyncio.run(_sent(home, "robot", "status", {}, uuid.uuid4().hex, GLANCE_S)):
+        for told in (answer["result"] or {}).get("strategies", ()):
+            held = {name: each["position"] for name, each in told["symbols"].items()}
+            found[answer["process"]] = {
+                "status": told["status"],
+                "profit": told["profit"],
+                "positions": {name: str(qty) for name, qty in held.items() if qty},
+                "orders": told["orders"],
+                "fills": told["total_trades"],
+            }
+    return found
 
 
 def _row(answer: CommandResult) -> dict[str, Any]:

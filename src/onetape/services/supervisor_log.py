@@ -14,8 +14,9 @@ from typing import Final
 
 from onetape.store.private import private_folder
 
-__all__ = ["SystemLog"]
+__all__ = ["SYSTEM_LOG", "SystemLog"]
 
+SYSTEM_LOG: Final = "system.log"
 BYTES_MAX: Final = 16 << 20
 LINE_MAX: Final = 4000  # letters of one; the rest is cut off
 READ_BYTES: Final = 256 << 10  # of one process at a time
@@ -42,7 +43,7 @@ class SystemLog:
             if self._lost:
                 lost, self._lost = self._lost, 0
                 self.write(now, "warning", "supervisor", f"{lost} lines could not be written")
-            self._append("system.log", line)
+            self._append(SYSTEM_LOG, line)
             if level == "error":
                 self._append("error.log", line)
         except OSError:  # the disk is full: what is said stands on the journal, too
