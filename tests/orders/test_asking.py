@@ -10,6 +10,7 @@ from onetape.model.enums import OrderNews, OrderState, RequestKind
 from onetape.orders.asking import NEVER, due_at, is_absent, next_ask, questions, request
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import Managed, Pending
+from onetape.orders.outcome import Answer, Outcome
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
 
 PLACE = RequestKind.PLACE
@@ -145,3 +146,18 @@ def test_a_late_word_of_an_earlier_amendment_does_not_settle_one_that_is_lost(de
     assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)
     desk.hear(desk.row(order, news=OrderNews.UPDATED, price=PRICE + 10, size=12))
     assert (order.state, order.price, order.worst_left) == (OrderState.ACCEPTED, PRICE + 10, 12)
+
+
+def test_a_late_answer_to_an_amendment_that_the_stream_has_told_of_is_none_to_the_next(desk):
+    order = desk.place()
+    desk.manager.amend(order, desk.now, price=PRICE + 5, size=11)
+    (first,) = desk.take()
+    done = desk.row(order, news=OrderNews.UPDATED, price=PRICE + 5, size=11)
+    desk.hear(done)
+    desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
+    (second,) = desk.take()
+    for late in (Answer(Outcome.DONE, (done._replace(news=None),)), Answer(Outcome.AMBIGUOUS)):
+        desk.manager.answered(first, late, desk.now)
+        assert (order.state, order.price) == (OrderState.PENDING_UPDATE, PRICE + 5)
+    desk.manager.answered(second, Answer(Outcome.AMBIGUOUS), desk.now)
+    assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)

@@ -96,6 +96,7 @@ class Call(NamedTuple):
 
     `terms` are the parameters of an order request as REST names them. With terms a call is not
     signed yet: an order line makes its own message of them, or `OrderProtocol.signed` the request.
+    number: of an order's requests, by which an answer is known to be to this one.
     """
 
     purpose: Purpose
@@ -108,6 +109,7 @@ class Call(NamedTuple):
     subject: OrderKey | None = None
     symbol: str = ""
     terms: Mapping[str, str] | None = None
+    number: int = 0
 
 
 # What an order line carries. Questions go by REST: they are asked where a line has failed.

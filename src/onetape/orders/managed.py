@@ -121,6 +121,7 @@ class Pending:
     deadline: int  # when its answer counts as lost
     tries: int = 1
     resend_at: int = 0  # refused for now (rate, clock): again at this time
+    number: int = 0  # of the call that was sent last
 
 
 @dataclass(slots=True, eq=False)

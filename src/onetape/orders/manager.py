@@ -74,6 +74,7 @@ class OrderManager(KnownOrders):
         # The robot's number and its order of a client id that no tape has.
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
         self._asked_venue_ids: set[tuple[str, str]] = set()
+        self._sent = 0  # requests about orders
 
     # --- what robots ask for ----------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ class OrderManager(KnownOrders):
         if kind is not None and call.subject is not None:
             order = self.directory.get(call.subject.client_id)
             if order is not None:
-                self._request_answered(order, kind, answer, now)
+                self._request_answered(order, kind, call.number, answer, now)
             return
         if call.purpose is Purpose.QUERY and call.subject is not None:
             self._query_answered(call.subject, answer, now)
@@ -184,10 +185,12 @@ class OrderManager(KnownOrders):
         self.hear(answer.told, now, source="rest")
 
     def _request_answered(
-        self, order: Managed, kind: RequestKind, answer: Answer, now: int
+        self, order: Managed, kind: RequestKind, number: int, answer: Answer, now: int
     ) -> None:
         pending = order.pending.get(kind)
-        if pending is None:
+        # An amendment that the stream has told of is done, and the next one may be on its way when
+        # the answer to the first arrives.
+        if pending is None or pending.number != number:
             if order.is_open:
                 self._count("answer nobody waits for")
             self.hear(answer.told, now, source="rest")
@@ -294,7 +297,7 @@ class OrderManager(KnownOrders):
         """After its intent."""
         pending = order.pending.get(kind)
         if pending is None:
-            order.pending[kind] = Pending(kind, now + ANSWER_WITHIN)
+            pending = order.pending[kind] = Pending(kind, now + ANSWER_WITHIN)
         else:
             pending.tries += 1
             pending.resend_at = 0
@@ -302,7 +305,10 @@ class OrderManager(KnownOrders):
         if kind is RequestKind.AMEND:
             order.amended_at = now
         reference = self.references.get(order.spec.symbol, 0)
-        self.calls.append(request(self.venue, order, kind, now, reference=reference))
+        self._sent += 1
+        pending.number = self._sent
+        call = request(self.venue, order, kind, now, reference=reference)
+        self.calls.append(call._replace(number=pending.number))
 
     # --- time -------------------------------------------------------------------------------------
 
