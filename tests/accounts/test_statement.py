@@ -10,9 +10,10 @@ from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
-from onetape.accounts.unexplained import Unexplained
+from onetape.accounts.unexplained import Unexplained, moved
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
+from onetape.orders.told import MoveTold
 
 MINUTE = 60 * SECOND
 RESET = ["correction", "reset", "OwnersStopped", "critical"]
@@ -112,6 +113,17 @@ def test_what_does_not_hold_still_is_looked_at_until_what_was_allocated_is_there
     assert looks == [["LookAgain"]] * 5 + [["warning", "LookAgain"]] + [["LookAgain"]]
     assert kinds(world.told(9006, at=17)) == ["correction", "warning"]
     assert world.rows == [9006, 4006, 2000, 3000]
+
+
+@pytest.mark.parametrize("command", ["set", "reset"])
+def test_what_moved_before_an_operator_s_total_is_asked_for_with_what_came_after(command):
+    world = allocated()
+    world.told(10_000, at=5)  # then 4 leave, of which nobody hears
+    world.command(command, 4000, index=0, actor="operator", at=20)
+    assert world.told(9996, at=30) == [LookAgain("USD", 5, 5996 * U)]
+    world.keeper.book(moved(MoveTold("w1", "USD", -4 * U, 15)))
+    world.told(9996, at=31)
+    assert (world.rows[0], world.open) == (9996, 0)
 
 
 def test_the_stream_can_make_us_look_and_corrects_nothing():

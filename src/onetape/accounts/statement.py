@@ -35,6 +35,7 @@ _TOLD: Final = frozenset((Cause.COMMAND, Cause.CORRECTION, Cause.RESET, Cause.OP
 
 # Named once: a member looked up at its class costs as much as a call.
 _COMMAND: Final = Cause.COMMAND
+_OPENING: Final = Cause.OPENING
 _RESET: Final = Cause.RESET
 
 
@@ -118,7 +119,8 @@ class Statements:
         for holder, currency, amount, wallet in entry.legs:
             if wallet:
                 continue
-            if cause is not _COMMAND:
+            # An operator's word of the total, which has a command's id, is not the venue's.
+            if cause is _OPENING or (cause is not _COMMAND and not entry.reference):
                 state = self._of(currency)
                 state.agreed = max(state.agreed, entry.time)
             if holder > MAIN and cause is _RESET:
