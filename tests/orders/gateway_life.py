@@ -25,10 +25,9 @@ from onetape.services.gateway_spans import Spans
 from onetape.services.kept_money import KeptMoney
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
-from orders.gateway_robots import NAMES
+from orders.gateway_robots import LEVERAGE, NAMES
 
 SLOTS = {"one": 2, "two": 3, "three": 4}  # robots trade with two of them
-LEVERAGE = 10
 
 
 class Died(Exception):

@@ -7,6 +7,7 @@ import random
 from msgspec import structs
 
 from onetape.model.enums import (
+    Kind,
     OrderNews,
     OrderType,
     PositionSide,
@@ -17,6 +18,7 @@ from onetape.model.enums import (
     TriggerKind,
 )
 from onetape.model.ids import client_id
+from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import Request
 from onetape.services.gateway_journal import EPOCH_BITS
@@ -26,6 +28,8 @@ SECOND = 1000 * MS
 NAMES = {1: "one", 2: "two"}
 TAGS = tuple(f"T{name}X" for name in NAMES.values())
 EVERY_S = 0.8
+CHANGES_EVERY_S = 3
+LEVERAGE = 10
 OPEN_MAX = 10
 
 
@@ -35,6 +39,7 @@ class SimRobot:
     def __init__(self, world, number: int) -> None:
         self.world, self.number = world, number
         self.random = random.Random(world.seed * 7 + number)
+        self.changes = random.Random(world.seed * 11 + number)
         self.ordinal = 0
 
     def usual(self, symbol: str) -> int:
@@ -117,9 +122,85 @@ class SimRobot:
             spec |= {"price_int": price}
         self.ask(OrderSpec(**spec), listing.last)
 
+    def sell_to_buy(self) -> None:
+        """Closes what it holds of one thing for more of another than it could pay before; in
+        either order, and sometimes with nothing to sell, or not at once. Often it has given back
+        what it did not need."""
+        world, rng = self.world, self.changes
+        if world.stopping:
+            return
+        world.at(world.now + int(rng.expovariate(1 / CHANGES_EVERY_S) * SECOND), self.sell_to_buy)
+        at = rng.randrange(2)
+        sold, bought = (world.exchange.listings[n] for n in (at, 1 - at))
+        if not sold.bid or not bought.ask:
+            return
+        if rng.random() < 0.6:
+            self._give_back(bought.instrument.settle)
+        orders = [self._purchase(bought)]
+        closing = self._closing(sold)
+        if closing is not None and rng.random() < 0.9:
+            orders.insert(rng.randrange(2), closing)
+        for spec, last in orders:
+            self.ask(spec, last)
+
+    def _give_back(self, currency: str) -> None:
+        world, owner = self.world, NAMES[self.number]
+        slot = world.tape.slot_of(self.number)
+        free = world.money.accounts.available(currency, slot) if world.money.is_ready else 0
+        if free <= 0:
+            return
+        amount = str(money(free - free // self.changes.randint(5, 50)))
+        fields = {"currency": currency, "index": slot, "amount": amount}
+        world.owners.send(owner, "release", fields, f"back {self.number} {self.ordinal}")
+
+    def _closing(self, listing) -> tuple[OrderSpec, int] | None:
+        world, rng, i = self.world, self.changes, listing.instrument
+        slot, at_once = world.tape.slot_of(self.number), rng.random() < 0.8
+        terms = {"symbol": i.symbol, "type": OrderType.MARKET} if at_once else {
+            "symbol": i.symbol, "price_int": listing.bid + rng.choice((-2, 0, 1)) * self._tick(i)
+        }  # fmt: skip
+        for position_side in world.account.sides:
+            qty = world.money.own(slot, i.symbol, position_side)
+            if i.kind is Kind.SPOT:
+                qty = world.money.ledger.balance(i.base, slot) // 10 ** (18 - i.size_decimals)
+            lot = int(i.lot.scaleb(i.size_decimals))
+            size = min(abs(qty), 5 * self.usual(i.symbol)) // lot * lot
+            if size <= 0 or (qty < 0 and (not at_once or i.kind is Kind.SPOT)):
+                continue
+            side = Side.SELL if qty > 0 else Side.BUY
+            if i.kind is not Kind.SPOT and position_side is PositionSide.BOTH:
+                terms["reduce_only"] = rng.random() < 0.5
+            spec = OrderSpec(side=side, size_int=size, position_side=position_side, **terms)
+            return spec, listing.last
+        return None
+
+    def _purchase(self, listing) -> tuple[OrderSpec, int]:
+        """For what is free and a part of what is held."""
+        world, rng, i = self.world, self.changes, listing.instrument
+        slot, accounts = world.tape.slot_of(self.number), world.money.accounts
+        each = max(i.notional_units(listing.ask, self.usual(i.symbol)), 1)
+        if i.kind is not Kind.SPOT:
+            each = max(each // LEVERAGE, 1)
+        free = max(accounts.available(i.settle, slot), 0)
+        more = free * rng.uniform(0.9, 1.1) + each * rng.uniform(0, 4)
+        size = min(max(int(more / each * self.usual(i.symbol)), 1), 5 * self.usual(i.symbol))
+        lot = int(i.lot.scaleb(i.size_decimals))
+        position_side = PositionSide.LONG if world.account.hedge else PositionSide.BOTH
+        terms = {"type": OrderType.MARKET} if rng.random() < 0.7 else {"price_int": listing.ask}
+        size = max(size // lot * lot, lot)
+        spec = OrderSpec(
+            symbol=i.symbol, side=Side.BUY, size_int=size, position_side=position_side, **terms
+        )
+        return spec, listing.last
+
+    def _tick(self, instrument) -> int:
+        return int(instrument.tick.scaleb(instrument.price_decimals))
+
     def ask(self, spec: OrderSpec, reference: int) -> None:
         """As a gateway takes a request."""
         world = self.world
+        if world.proceeds.waiting:
+            world.proceeds.came(self.number, world.now)
         self.ordinal += 1
         world.manager.references[spec.symbol] = reference
         name = client_id(
@@ -139,6 +220,9 @@ class SimRobot:
             world.money.order(order)
             world.money_invariants.submitted(order)
             world.seen["robot places"] += 1
+        elif held := world.proceeds.hold(name, request, refusal, world.now, cause=world.now):
+            world.money.reductions.order(held)
+            world.seen["waits for money"] += 1
         else:
             world.manager.deny(name, request, world.now, refusal.code, refusal.reason)
             world.seen[f"denied {refusal.code}"] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import cycle, product
 from typing import NamedTuple
 
@@ -15,8 +16,18 @@ from orders.gateway_invariants import check
 from orders.gateway_life import Home
 from orders.gateway_world import World
 
+
+@dataclass
+class SellToBuyWorld(World):
+    """Its robots have little money, and close one thing to open another in one go."""
+
+    sells_to_buy: bool = True
+
+
 KINDS = ("binance-usdm", "kraken")
-WORLDS: dict[str, type[World]] = {"World": World, "EntryWorld": EntryWorld}
+WORLDS: dict[str, type[World]] = {
+    "World": World, "EntryWorld": EntryWorld, "SellToBuyWorld": SellToBuyWorld
+}  # fmt: skip
 
 
 SEED_MAX = 10**9

@@ -24,6 +24,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.stream_probe import StreamProbe
 from onetape.orders.told import BalanceTold, MoveTold, StreamTold
+from onetape.services.gateway_robots import open_proceeds
 from onetape.sim.dialect import Connection
 from onetape.sim.dialect import Request as Http
 from onetape.sim.hands import deposit, trade_by_hand
@@ -79,6 +80,7 @@ class World:
     faults: Faults = field(default_factory=Faults)
     kind: str = "binance-usdm"
     crashes: bool = True  # the gateway is killed now and then
+    sells_to_buy: bool = False  # robots close one thing to open another
     seen: Counter = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -158,10 +160,18 @@ class World:
             self.manager, {i.symbol: i for i in self.instruments},
             Limits(position_max=self.limits), killed=self.killed,
         )  # fmt: skip
+        self.proceeds = open_proceeds(
+            self.manager, self.instruments, self.money, slot_of=self.tape.slot_of,
+            quote=self.quote_of, gate=self.gate, crossing=None,
+        )  # fmt: skip
         self.probe = StreamProbe(self.manager, int(self.venue.probe_s * SECOND))
         for n, each in enumerate(self.exchange.instruments):
             self.manager.references[each.symbol] = self.exchange.listings[n].last
         self.life.open_door()
+
+    def quote_of(self, symbol: str) -> tuple[int, int]:
+        listing = self.exchange.listings[self.symbols.index(symbol)]
+        return listing.bid, listing.ask
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -173,6 +183,8 @@ class World:
         self.connect()
         for robot in self.robots:
             self.at(self.now + SECOND, robot.act)
+            if self.sells_to_buy:
+                self.at(self.now + SECOND, robot.sell_to_buy)
         self.at(self.now + SECOND, self.owners.act)
         chances = ((self.crash, 120), (self.throw_switch, 60), (self.meddle, 15), (self.pay, 40))
         for what, every in chances:
@@ -266,6 +278,8 @@ class World:
                 self.reconciler.check(self.now)
         self.listen()
         self.money.tick(self.now)
+        if self.proceeds.waiting:
+            self.proceeds.look(self.now)
         self.write()
 
     def listen(self) -> None:
@@ -303,6 +317,8 @@ class World:
                 self.money_invariants.out(out)
                 self.money.wrote(out, sequence)
             self.money.reductions.hold(self.now)
+            if self.proceeds.waiting:
+                self.proceeds.look(self.now)
         self.money.publish()
 
     def chance(self, name: str) -> bool:

@@ -14,15 +14,16 @@ from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outsi
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.locks import Locks
 from onetape.accounts.table import AccountReader
-from onetape.model.enums import Kind, OrderType
+from onetape.model.enums import Kind, OrderType, RequestKind
 from onetape.model.money import money
-from onetape.orders.managed import FillOut, Managed
+from onetape.orders.managed import FillOut, IntentOut, Managed
 from onetape.services.explain_tape import explain_journal
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader, type_id
 from orders.gateway_invariants import SUMS_EVERY, Broken, check
 
 ENTRY = type_id("entry")
+WAITS_MAX = 6 * 10**9  # ns: as long as an answer is waited for, and the next look
 ALWAYS = 2**62  # of whatever age
 OURS = (*range(MAIN, SLOTS_MAX), int(Outside.NETTING))
 
@@ -46,6 +47,7 @@ class MoneyInvariants:
         self.held_before: dict = {}
         self.seen_before: dict = {}
         self.transfers: set[str] = set()  # that adjusts have named
+        self.waiting: dict[str, int] = {}  # orders for money, since when
 
     def follow(self, home) -> None:
         """This gateway's files; all that has been summed up is forgotten."""
@@ -58,6 +60,8 @@ class MoneyInvariants:
 
     def out(self, out) -> None:
         """To the journal, in its order."""
+        if isinstance(out, IntentOut):
+            self._intent(out)
         if not isinstance(out, FillOut) or not self.sums:
             return  # what came before the ledger began is in what it began with
         fill, world = out.fill, self.world
@@ -71,8 +75,29 @@ class MoneyInvariants:
         robot = out.order.robot if out.order is not None else 0
         self.slot_of[f"{fill.symbol} {fill.trade_id} {fill.side}"] = world.tape.slot_of(robot)
 
+    def _intent(self, out: IntentOut) -> None:
+        """What waits for money is bought with what is there when it leaves, and not for ever."""
+        order = out.order
+        if out.kind is RequestKind.PLACE and order.is_unfunded:
+            self.waiting[order.client_id] = self.world.now
+        elif out.again and self.waiting.pop(order.client_id, None) is not None:
+            self.world.seen["had its money"] += 1
+            self.submitted(order)
+
+    def _check_waiting(self) -> None:
+        world = self.world
+        for name, since in list(self.waiting.items()):
+            order = world.manager.orders.get(name)
+            if order is None or not order.is_open:
+                del self.waiting[name]
+                continue
+            check(order.is_held and order.is_unfunded, f"{name} waits, and has left")
+            check(not world.money.locks.of(order, world.quote), f"{name} waits, and holds money")
+            check(world.now - since < WAITS_MAX, f"{name} has waited since {since}")
+            check(name not in world.invariants.placed, f"{name} waits, and the venue was asked")
+
     def submitted(self, order: Managed) -> None:
-        """An order has passed the gate: what it holds is there. Of one that makes no position
+        """An order leaves: what it holds is there. Of one that makes no position
         greater no more than the fee need be: money never bars the way out."""
         world = self.world
         slot = world.tape.slot_of(order.robot)
@@ -83,6 +108,7 @@ class MoneyInvariants:
             before = self.held_before.get((currency, slot), 0)
             if held > max(free, before + (fee if currency == settle else 0)):
                 raise Broken(f"slot {slot} holds {money(held)} of {money(free)} {currency}")
+        self._note_held()
 
     def _fee_most(self, order: Managed) -> tuple[int, str]:
         """Of all that is left of an order for contracts."""
@@ -167,6 +193,7 @@ class MoneyInvariants:
         self.checks += 1
         is_new, is_due = self._read_tape(), self.checks % SUMS_EVERY == 0
         self._check_table(is_new=is_new)
+        self._check_waiting()
         if is_new or is_due:
             self._check_positions()
         if is_due:

@@ -385,6 +385,13 @@ def test_reductions_pass_the_rate_and_count():
     assert later is None
 
 
+def test_money_is_asked_for_last_so_that_what_lacks_it_has_passed_all_else():
+    desk = Desk(SPOT, orders_a_second=2)
+    desk.own("USD", 10)
+    told = [desk.code("buy", BTC // 100, 60_000) for _ in range(3)]
+    assert told == [InsufficientFunds.code, InsufficientFunds.code, OrderRate.code]
+
+
 def sent_by(desk: Desk, robot: int, count: int, at: float) -> int:
     """How many of `count` orders of a robot that may send 5 a second pass, so many seconds on."""
     spec, now = desk.spec("buy", 5, 59_000), NOW + int(at * 10**9)

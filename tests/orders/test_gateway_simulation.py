@@ -22,7 +22,7 @@ from onetape.orders.managed import NewsOut
 from onetape.orders.manager import OrderManager
 from onetape.services.kept_money import KeptMoney
 from onetape.venues.binance.gateway import BinanceUsdmVenue
-from orders.gateway_seeds import KINDS, Seed, drawn, play
+from orders.gateway_seeds import KINDS, Seed, SellToBuyWorld, drawn, play
 from orders.gateway_world import Faults, World
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
@@ -40,11 +40,21 @@ def test_without_faults_nothing_is_ever_unknown(kind):
     assert world.seen["robot places"] > 30
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_purchases_wait_for_their_money_and_get_it(kind):
+    seen: Counter = Counter()
+    for number in (4, 8, 10):
+        world = SellToBuyWorld(number, Faults.none(), kind, crashes=False).run(120)
+        assert world.differences() == []
+        seen += world.seen
+    assert seen["waits for money"] > seen["had its money"] > 3
+
+
 FIXED = [
     Seed("World", kind, number, 300 if number < LONGER else 60)
     for kind in KINDS
     for number in range(SEEDS)
-]
+] + [Seed("SellToBuyWorld", kind, number, 120) for kind in KINDS for number in (7, 10)]
 NEW = list(islice(drawn(random.Random(int(os.environ["SIMULATION_SEED"])), 300), DRAWN))
 ONCE_BROKEN = [
     # A word of an earlier amendment comes after a restart, and after the fills of a later one.
@@ -68,6 +78,8 @@ ONCE_BROKEN = [
     Seed("EntryWorld", "kraken", 540091353, 300),
     # An owner's wrong total stayed, and what was allocated was not there, when robots were told.
     Seed("World", "kraken", 475527474, 700),
+    # A stop that had waited for money was looked for among the orders of the book.
+    Seed("SellToBuyWorld", "binance-usdm", 928094117, 1800),
 ]
 
 

@@ -23,14 +23,20 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
-from onetape.orders.inside import end_held, release, take_in, take_off, trade_inside
+from onetape.orders.inside import (
+    HELD_MAX,
+    end_held,
+    release,
+    take_in,
+    take_off,
+    trade_inside,
+)
 from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.working import waits
 
-__all__ = ["Crossing"]
+__all__ = ["Crossing", "Quote"]
 
-HELD_MAX: Final = 5 * SECOND  # as long as an answer of the venue is waited for
 LEFT_MAX: Final = 60 * SECOND  # what is left waits so long for what is in its way
 _WORKS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED})
 _PASSES: Final = frozenset({VenueUnavailable.code, OrderOutcomeUnknown.code, SelfTrade.code})
@@ -110,10 +116,14 @@ class Crossing:
     def hold(self, client_id: str, request: Request, matches: list[Match], now: int) -> Managed:
         """Takes the others off the venue, and the new order in."""
         order = self._manager.submit(client_id, request, now, held=True)
+        self.meet(order, matches, now)
+        return order
+
+    def meet(self, order: Managed, matches: list[Match], now: int) -> None:
+        """The same of an order that is held already."""
         meeting = _Meeting(order, {}, now + HELD_MAX, set())
         self._meetings.append(meeting)
         self._take_off(meeting, matches, now)
-        return order
 
     def _take_off(self, meeting: _Meeting, matches: list[Match], now: int) -> None:
         for each in matches:

@@ -188,6 +188,10 @@ class Locks:
         _add(margin, part, 1)
         return margin.held - rest
 
+    def backing(self, value: int) -> int:
+        """What a position of that value holds by itself."""
+        return -(-abs(value) * self._under // self._over)
+
     # --- what changes it --------------------------------------------------------------------------
 
     def update(self, order: Managed, slot: int) -> Iterable[str]:
@@ -195,7 +199,8 @@ class Locks:
         price = order.price
         if order.life.update_open:  # the dearer of both may be true
             price = max(price, order.amend_to[0])
-        return self.hold(order.client_id, order.spec, order.worst_left, price, slot)
+        left = 0 if order.is_unfunded else order.worst_left
+        return self.hold(order.client_id, order.spec, left, price, slot)
 
     def hold(
         self, client_id: str, spec: OrderSpec, left: int, price: int, slot: int

@@ -26,7 +26,6 @@ from onetape.model.enums import (
     PositionSide,
     RequestKind,
     Side,
-    TimeInForce,
     TriggerBy,
 )
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
@@ -36,13 +35,12 @@ from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.working import only_reduces, waits
+from onetape.orders.working import only_reduces, takes_at_once, waits
 
 __all__ = ["Reductions"]
 
 AGAIN: Final = SECOND  # after a change that the venue did not take
 _BOTH: Final = PositionSide.BOTH
-_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _AMENDABLE: Final = frozenset(
     {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED}
 )
@@ -251,9 +249,7 @@ class Reductions:
 
 def _takes(spec: OrderSpec) -> bool:
     """It is over as soon as the venue has it."""
-    if spec.trigger_by is not TriggerBy.NONE:
-        return False
-    return spec.type is OrderType.MARKET or spec.tif in _AT_ONCE
+    return spec.trigger_by is TriggerBy.NONE and takes_at_once(spec)
 
 
 def _left_then(order: Managed) -> int:

@@ -39,10 +39,11 @@ def begin_again(directory: Directory, order: Managed, name: str, now: int) -> No
     if name != order.name:
         order.again += 1
         directory.rename(order, name)
+        order.conditional = False  # else it was never there: it goes where its words say
     life, order.is_held, order.is_taken_off = order.life, False, False
     order.away = order.elsewhere = order.told_filled = life.filled
     order.told_time = order.asks = order.not_found = 0
-    order.sent_at, order.conditional = now, False
+    order.sent_at = now
     order.amended_at = 0  # what was asked of the one before does not arrive at this one
     if life.accepted:
         order.is_again, order.amend_to = True, (order.price, life.size)

@@ -120,6 +120,7 @@ class Gate:
             self._of_venue(spec, instrument)
             or self._of_account(spec, instrument, None, is_inside=is_inside, behind_ns=behind_ns)
             or self._rate(spec, now, None, robot, rate)
+            or self._funds(spec, instrument, None)
         )
 
     def amendment(
@@ -145,15 +146,20 @@ class Gate:
             self._of_venue(spec, instrument, order)
             or self._of_account(spec, instrument, order, behind_ns=behind_ns)
             or self._rate(spec, now, order, order.robot, rate)
+            or self._funds(spec, instrument, order)
         )
 
-    def left(self, order: Managed, now: int) -> Refusal | None:
+    def left(self, order: Managed, now: int, *, is_inside: bool = False) -> Refusal | None:
         """Of what is left of an order that was let through and is to be placed (again). now: ns."""
         instrument = self.instruments[order.spec.symbol]
         life = order.life
         spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
         sent = structs.replace(spec, size_int=life.size - life.filled)
-        return self._of_venue(sent, instrument, order) or self._of_account(spec, instrument, order)
+        return (
+            self._of_venue(sent, instrument, order)
+            or self._of_account(spec, instrument, order, is_inside=is_inside)
+            or self._funds(spec, instrument, order)
+        )
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """It can only take off a position: by its own words, or on spot, where there are none, by
@@ -193,8 +199,8 @@ class Gate:
         is_inside: bool = False,
         behind_ns: int = 0,
     ) -> Refusal | None:
-        """old: the order that it takes the place of. Only what is left of it can be filled."""
-        left = spec.size_int - (old.life.filled if old is not None else 0)
+        """old: the order that it takes the place of."""
+        left = _left(spec, old)
         if spec.reduce_only and not self.manager.venue.traits.positions:
             # Rather than forgotten: there it would be an order like any other.
             return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
@@ -207,7 +213,7 @@ class Gate:
                 broken = Refusal.of(StaleData, f"it was decided on an old market, {shown}")
         if broken is None and not is_inside:
             broken = self._own_orders(spec)
-        return broken or self._funds(spec, instrument, left, old)
+        return broken
 
     def _reduction(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
@@ -318,13 +324,14 @@ class Gate:
         )  # fmt: skip
 
     def _funds(
-        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
+        self, spec: OrderSpec, instrument: Instrument, old: Managed | None
     ) -> Refusal | None:
-        """On spot; of margin the venue knows more than we do."""
+        """On spot; of margin the venue knows more than we do. Asked last: what lacks nothing but
+        money may wait for it."""
         if instrument.kind is not _SPOT or not self.ready:
             return None
         near = spec.price_int or spec.trigger_int or self._reference(spec.symbol)
-        wanted = spending(instrument, spec, left, near)
+        wanted = spending(instrument, spec, _left(spec, old), near)
         if wanted is None:
             return None
         free = free_funds(self.manager, self.instruments, wanted.currency, without=old)
@@ -358,3 +365,8 @@ class Gate:
         if rate:
             self._due[robot] = due + SECOND // rate
         return None
+
+
+def _left(spec: OrderSpec, old: Managed | None) -> int:
+    """What can be filled of an order in the place of another."""
+    return spec.size_int - (old.life.filled if old is not None else 0)

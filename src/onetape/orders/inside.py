@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from onetape.model.enums import OrderNews, RequestKind
+from onetape.model.time import SECOND
 from onetape.orders.again import begin_again, name_again
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import IntentOut, Managed, NewsOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import FillTold
 
-__all__ = ["end_held", "release", "take_in", "take_off", "trade_inside"]
+__all__ = ["HELD_MAX", "end_held", "release", "take_in", "take_off", "trade_inside"]
+
+HELD_MAX: Final = 5 * SECOND  # an order waits for others as long as for an answer of the venue
 
 
 def trade_inside(manager: OrderManager, fill: FillTold, now: int) -> None:

@@ -138,6 +138,7 @@ class Managed:
     venue_id: str = ""
     conditional: bool = False  # it waits outside the book now
     is_held: bool = False  # it waits here for orders of ours; the venue has nothing of it
+    is_unfunded: bool = False  # held until its sub-account has the money: it holds none of it
     is_taken_off: bool = False  # cancelled for an internal trade: what is left is placed again
     is_again: bool = False  # what was left was placed again, and that is unanswered
     again: int = 0  # how often

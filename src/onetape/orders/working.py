@@ -15,18 +15,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from onetape.model.enums import OrderType, PositionSide, Side, TriggerBy
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderProtocol, Traits
 from onetape.orders.managed import Managed
 
-__all__ = ["Spent", "Working", "nearest", "only_reduces", "waits"]
+__all__ = ["Spent", "Working", "nearest", "only_reduces", "takes_at_once", "waits"]
 
 # Named once: a member looked up at its class costs as much as a call.
 _SELL: Final = Side.SELL
 _BOTH: Final = PositionSide.BOTH
 _MARKET: Final = OrderType.MARKET
 _NO_TRIGGER: Final = TriggerBy.NONE
+_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 def only_reduces(spec: OrderSpec) -> bool:
@@ -38,6 +39,11 @@ def only_reduces(spec: OrderSpec) -> bool:
         return False
     closes = PositionSide.LONG if spec.side is _SELL else PositionSide.SHORT
     return spec.position_side is closes
+
+
+def takes_at_once(spec: OrderSpec) -> bool:
+    """It is over as soon as the venue has it, or its trigger has fired."""
+    return spec.type is _MARKET or spec.tif in _AT_ONCE
 
 
 def waits(order: Managed, traits: Traits) -> bool:
@@ -65,6 +71,9 @@ class Spent(NamedTuple):
     maker: int = 0
     taker: int = 0
     unpriced: int = 0
+
+
+_NOTHING: Final = Spent()
 
 
 class _Share(NamedTuple):
@@ -213,7 +222,7 @@ class Working:
             spec.side,
             0 if reduces else left,
             left if may_reduce else 0,
-            _spent(spec, left, dearest),
+            _NOTHING if order.is_unfunded else _spent(spec, left, dearest),
             met,
             order.is_unknown,
         )

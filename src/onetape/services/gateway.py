@@ -52,7 +52,7 @@ from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.services.gateway_rejects import Rejects
-from onetape.services.gateway_robots import Robots, open_crossing
+from onetape.services.gateway_robots import Robots, open_crossing, open_proceeds
 from onetape.services.gateway_spans import Spans
 from onetape.services.gateway_tasks import GatewayTasks
 from onetape.services.gateway_transfers import TransferDesk, tell_gateway
@@ -258,8 +258,12 @@ class Gateway:
             self.options, self.manager, self.instruments, slot_of=self.tape.slot_of,
             quote=self.market.best, gate=self.gate, newest=recovery.trades_inside,
         )  # fmt: skip
+        self.proceeds = open_proceeds(
+            self.manager, self.instruments, self.money, slot_of=self.tape.slot_of,
+            quote=self.market.best, gate=self.gate, crossing=self.crossing,
+        )  # fmt: skip
         self.robots = Robots(
-            self.manager, self.gate, self.tape, self.money, self.crossing,
+            self.manager, self.gate, self.tape, self.money, self.crossing, proceeds=self.proceeds,
             loop=asyncio.get_running_loop(), now=self.clock.now, carry_out=self.carry_out,
             spans=self.spans,
             lag=RobotLag(self.tape.writer.path, self.options.stale_ns),
@@ -327,6 +331,8 @@ class Gateway:
             self._write(outs)
             has_said, has_risk = True, on_disk and (has_risk or any(map(_is_risk, outs)))
             self.money.reductions.hold(self.clock.now())  # fills leave less to be taken off
+            if self.proceeds.waiting:
+                self.proceeds.look(self.clock.now())  # and they bring money
         if has_risk:
             self.tape.writer.ensure("disk")
         calls, manager.calls = manager.calls, []
@@ -425,6 +431,8 @@ class Gateway:
                 self.entry.tick()
             if self.crossing is not None:
                 self.crossing.tick(now)
+            if self.proceeds.waiting:
+                self.proceeds.look(now)
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
                 last_round = time.monotonic()
                 self.reconciler.start(now, "periodic")

@@ -29,6 +29,7 @@ from onetape.model.errors import InsufficientFunds
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.orders.backing import Spending
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, NewsOut, Out
 from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
@@ -348,8 +349,7 @@ class AccountMoney:
         filled; old: the order that it takes the place of."""
         if not self._is_shared:
             return None
-        slot = self._slot_of(robot)
-        price = spec.price_int or spec.trigger_int or self._references.get(spec.symbol, 0)
+        slot, price = self._slot_of(robot), self._price(spec)
         wanted = self.locks.wanted(spec, left, price, slot=slot, without=old)
         if wanted is None:
             return None
@@ -363,6 +363,19 @@ class AccountMoney:
             return None
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
+
+    def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
+        """How much more than its sub-account has free an order needs, at least 0. None: it needs
+        nothing, or the sub-account has been stopped from using that currency."""
+        slot = self._slot_of(robot)
+        wanted = self.locks.wanted(spec, left, self._price(spec), slot=slot)
+        if wanted is None or self.statements.is_stopped(wanted.currency, slot):
+            return None
+        free = self.accounts.available(wanted.currency, slot)
+        return Spending(wanted.currency, max(wanted.amount - free, 0))
+
+    def _price(self, spec: OrderSpec) -> int:
+        return spec.price_int or spec.trigger_int or self._references.get(spec.symbol, 0)
 
     def shown_to(self, slot: int) -> dict[str, int]:
         """What a robot can trade with: its sub-account's, of each currency of the account."""

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.netting import Match
+from onetape.accounts.proceeds import Proceeds
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import BadInput, IoFailed, OrderInvalid, SchemaMismatch, TornTape
 from onetape.model.instrument import Instrument
@@ -29,7 +30,7 @@ from onetape.services.gateway_spans import Spans
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["ROBOTS_MAX", "Robots", "open_crossing"]
+__all__ = ["ROBOTS_MAX", "Robots", "open_crossing", "open_proceeds"]
 
 ROBOTS_MAX: Final = 250
 TURN_FRAMES: Final = 64  # of one robot, before the next one's are looked at
@@ -43,7 +44,7 @@ _CYCLE: Final = type_id("cycle")
 class Robots:
     """now: gives the venue's time. carry_out: takes what the manager wants after requests. spans:
     told when they came. lag: looks at how far behind they are. crossing: orders that meet those of
-    other sub-accounts trade inside.
+    other sub-accounts trade inside. proceeds: orders that wait for money which others bring.
     in_doubt: the gateway's tape may lack its end, so that what robots have asked for until now, and
     the tape does not say was taken, may have left."""
 
@@ -55,6 +56,7 @@ class Robots:
         money: AccountMoney,
         crossing: Crossing | None = None,
         *,
+        proceeds: Proceeds,
         loop: Any,
         now: Callable[[], int],
         carry_out: Callable[[], None],
@@ -69,6 +71,7 @@ class Robots:
         self._tape = tape
         self._money = money
         self._crossing = crossing
+        self._proceeds = proceeds
         self._now = now
         self._carry_out = carry_out
         self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
@@ -210,9 +213,12 @@ class Robots:
                             came.append((received, taken))
                         behind = self._behind(life, received)
                         self._hold_placed()  # this one finds less
+                        if self._proceeds.waiting:
+                            self._proceeds.came(life.number, received)
                         self._request(
-                            life, stream, payload, now, may_be_sent=is_sent, behind_ns=behind
-                        )
+                            life, stream, payload, now, cause=received, may_be_sent=is_sent,
+                            behind_ns=behind,
+                        )  # fmt: skip
                     elif kind == _CYCLE and sequence > life.taken:
                         decided = decided or time.time_ns()
                         first, last = first or sequence, sequence
@@ -224,6 +230,8 @@ class Robots:
                 # The stamp of when they came, not of when they were seen to.
                 self._manager.outs.append(TakenOut(life.number, first, last, decided))
         self._spans.decided_at = decided
+        if self._proceeds.waiting:
+            self._hold_placed()  # who waits for money finds less, too
         self._carry_out()  # the wire first
         if self._unheld:
             self._hold_placed()
@@ -252,6 +260,7 @@ class Robots:
         payload: bytes,
         now: int,
         *,
+        cause: int,
         may_be_sent: bool,
         behind_ns: int = 0,
     ) -> None:
@@ -308,6 +317,9 @@ class Robots:
                     order = manager.submit(name, request, now)
                 self._money.reductions.order(order)
                 self._unheld.append(order)
+                self._claim(life, spec, name, now)
+            elif waiting := self._proceeds.hold(name, request, refusal, now, cause=cause):
+                reductions.order(waiting)
                 self._claim(life, spec, name, now)
             else:
                 manager.deny(name, request, now, refusal.code, refusal.reason)
@@ -394,6 +406,28 @@ def open_crossing(
         return None
     known = {i.symbol: i for i in instruments}
     return Crossing(manager, known, slot_of=slot_of, quote=quote, judge=gate.left, newest=newest)
+
+
+def open_proceeds(
+    manager: OrderManager,
+    instruments: Iterable[Instrument],
+    money: AccountMoney,
+    *,
+    slot_of: Callable[[int], int],
+    quote: Callable[[str], tuple[int, int]],
+    gate: Gate,
+    crossing: Crossing | None,
+) -> Proceeds:
+    """Orders that wait for money are judged as new ones, once it is there."""
+
+    def judge(order: Managed, now: int, is_inside: bool) -> Refusal | None:
+        refusal = money.refusal(order.robot, order.spec, order.life.remaining)
+        return refusal or gate.left(order, now, is_inside=is_inside)
+
+    known = {i.symbol: i for i in instruments}
+    return Proceeds(
+        manager, known, money, slot_of=slot_of, quote=quote, judge=judge, crossing=crossing
+    )
 
 
 def _uuid_bytes(value: Any) -> bytes:

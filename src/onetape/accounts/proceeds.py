@@ -1,0 +1,237 @@
+"""Orders that wait here for money which others of their sub-account are about to bring.
+
+A robot sells one thing to buy another in one callback. The purchase is more than its sub-account
+has free until the sale is filled, so it waits here, and leaves when that fill is booked. Nothing
+goes to the venue that cannot be paid for when it leaves, and what brings money is there before what
+it pays for. A sale may be asked for behind the purchase: while the requests of that callback may
+still be coming, what else the sub-account holds counts as for sale.
+
+While it waits an order holds no money, because what it would hold is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from onetape.accounts.booking import Booking
+from onetape.accounts.crossing import Crossing, Quote
+from onetape.accounts.locks import Locks
+from onetape.accounts.slots import SubAccounts
+from onetape.model.enums import Kind, PositionSide, Side
+from onetape.model.errors import InsufficientFunds
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.backing import Spending
+from onetape.orders.filters import Refusal
+from onetape.orders.inside import HELD_MAX, end_held, release
+from onetape.orders.managed import Managed, Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.working import only_reduces, takes_at_once, waits
+
+__all__ = ["Proceeds"]
+
+# A robot writes what a callback asks for in one go: what has not come by then was not in it.
+BATCH_MAX: Final = SECOND // 20
+WAITING_MAX: Final = 100  # the next order is denied at once
+# The market may be so much better, in percent, when a sale arrives than when it is reckoned.
+BETTER: Final = 2
+
+# Refuses what is left of an order now; true: it would trade inside and not at the venue.
+Judge = Callable[[Managed, int, bool], Refusal | None]
+
+
+class Money(Protocol):
+    """An account's, as its gateway has it."""
+
+    locks: Locks
+    accounts: SubAccounts
+
+    @property
+    def booking(self) -> Booking: ...
+
+    def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
+        """How much more than is free an order needs. None: nothing, or its sub-account may not use
+        that currency."""
+
+    def order(self, order: Managed) -> None:
+        """It may have changed: so may have what it holds."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    order: Managed
+    cause: int  # the same of all that one callback asks for
+    batch_until: int
+    until: int
+
+
+class Proceeds:
+    """Of one account. quote: best bid and ask of a symbol now, 0 where nobody knows. waiting: the
+    oldest first; empty: there is nothing to look at."""
+
+    def __init__(
+        self,
+        manager: OrderManager,
+        instruments: Mapping[str, Instrument],
+        money: Money,
+        *,
+        slot_of: Callable[[int], int],
+        quote: Quote,
+        judge: Judge,
+        crossing: Crossing | None = None,
+    ) -> None:
+        self._manager = manager
+        self._instruments = instruments
+        self._money = money
+        self._slot_of = slot_of
+        self._quote = quote
+        self._judge = judge
+        self._crossing = crossing
+        self.waiting: list[_Wait] = []
+
+    def hold(
+        self, client_id: str, request: Request, refusal: Refusal, now: int, *, cause: int
+    ) -> Managed | None:
+        """Takes in a new order that was refused. None: it does not lack money, or nothing may bring
+        that. cause: what its robot answers with it; requests of one callback have the same."""
+        spec = request.spec
+        if refusal.code != InsufficientFunds.code or spec is None:
+            return None
+        if len(self.waiting) >= WAITING_MAX:
+            return None
+        if not self._may_come(request.robot, spec, spec.size_int, in_batch=True):
+            return None
+        order = self._manager.submit(client_id, request, now, held=True)
+        order.is_unfunded = True
+        self.waiting.append(_Wait(order, cause, now + BATCH_MAX, now + HELD_MAX))
+        return order
+
+    def came(self, robot: int, cause: int) -> None:
+        """A request: what the robot's earlier callbacks have asked for is all there."""
+        for wait in self.waiting:
+            if wait.order.robot == robot and wait.cause != cause:
+                wait.batch_until = 0
+
+    def look(self, now: int) -> None:
+        """What a fill, an end or the time has changed."""
+        for wait in list(self.waiting):
+            if not wait.order.is_open or self._is_over(wait, now):
+                self.waiting.remove(wait)
+
+    def _is_over(self, wait: _Wait, now: int) -> bool:
+        order, crossing = wait.order, self._crossing
+        matches = crossing.matches(order.robot, order.spec) if crossing is not None else []
+        refusal = self._judge(order, now, bool(matches))
+        if refusal is None:
+            self._manager.directory.mark(order)
+            order.is_unfunded = False
+            if crossing is not None and matches:
+                crossing.meet(order, matches, now)
+            else:
+                release(self._manager, order, now)
+            self._money.order(order)
+            return True
+        reason = refusal.reason
+        if refusal.code == InsufficientFunds.code:
+            in_batch = now < wait.batch_until
+            left = order.life.remaining
+            if now < wait.until and self._may_come(
+                order.robot, order.spec, left, in_batch=in_batch, than=order
+            ):
+                return False
+            waited = f"{(now - order.created) / SECOND:.2f} s"
+            reason += f", and no order of it brought more in {waited}"
+        end_held(self._manager, order, now, refusal.code, reason)
+        return True
+
+    # --- what may bring money ---------------------------------------------------------------------
+
+    def _may_come(
+        self, robot: int, spec: OrderSpec, left: int, *, in_batch: bool, than: Managed | None = None
+    ) -> bool:
+        """in_batch: its robot may still ask for what sells. than: the order itself, where it waits
+        already; who waits for money brings it to younger ones only, so that no two wait for each
+        other."""
+        lacks = self._money.lacks(robot, spec, left)
+        if lacks is None:
+            return False
+        slot = self._slot_of(robot)
+        sources = [self._under_way(slot, lacks.currency, than)]
+        if in_batch:
+            sources.append(self._held(slot, spec, lacks.currency))
+        return any(_is_enough(amounts, lacks.amount) for amounts in sources)
+
+    def _under_way(self, slot: int, currency: str, than: Managed | None) -> Iterable[int]:
+        """Of each order that takes from the market and gives something of the currency back."""
+        is_younger = False
+        for order in self._manager.open.values():  # the oldest first
+            is_younger = is_younger or order is than
+            if self._slot_of(order.robot) != slot or not order.robot:
+                continue
+            if not (order.is_unfunded and is_younger) and self._takes(order):
+                yield self._brings(slot, order.spec, order.worst_left, currency)
+
+    def _takes(self, order: Managed) -> bool:
+        spec = order.spec
+        if spec.post_only or waits(order, self._manager.venue.traits):
+            return False
+        bid, ask = self._quote(spec.symbol)
+        if spec.side is Side.BUY:
+            return takes_at_once(spec) or 0 < ask <= order.price
+        return takes_at_once(spec) or 0 < order.price <= bid
+
+    def _held(self, slot: int, spec: OrderSpec, currency: str) -> Iterable[int]:
+        """Of each thing that could be closed beside the one that the order is about."""
+        for i in self._instruments.values():
+            if i.kind is not Kind.SPOT or i.symbol == spec.symbol:
+                continue
+            if i.quote == currency:
+                yield self._value(i, self._has(i.base, slot))
+            elif i.base == currency and (near := self._value(i, 10**18)):
+                yield self._has(i.quote, slot) * 10**18 // near
+        for (of, symbol, side), held in self._money.booking.positions.items():
+            is_other = (symbol, side) != (spec.symbol, spec.position_side)
+            if of == slot and is_other and self._instruments[symbol].settle == currency:
+                yield self._released(slot, symbol, side, abs(held.qty))
+
+    def _has(self, currency: str, slot: int) -> int:
+        return max(self._money.accounts.free(currency, slot), 0)
+
+    def _value(self, instrument: Instrument, coins: int) -> int:
+        """Of coins, 1e-18, in the quote; 0: no price is known."""
+        price = self._manager.references.get(instrument.symbol, 0)
+        return coins * price // int(10**instrument.price_decimals)
+
+    def _brings(self, slot: int, spec: OrderSpec, size: int, currency: str) -> int:
+        i = self._instruments[spec.symbol]
+        if i.kind is Kind.SPOT:
+            coins = size * int(10 ** (18 - i.size_decimals))
+            if spec.side is Side.BUY:
+                return coins if i.base == currency else 0
+            return self._value(i, coins) if i.quote == currency else 0
+        if i.settle != currency:
+            return 0
+        held = self._money.booking.positions.get((slot, spec.symbol, spec.position_side))
+        if held is None or held.qty * spec.side.sign >= 0:
+            return 0
+        most = abs(held.qty)
+        if size > most and not (only_reduces(spec) or spec.own_reducing):
+            size = 2 * most - size  # beyond it opens the other side
+        return self._released(slot, spec.symbol, spec.position_side, min(size, most))
+
+    def _released(self, slot: int, symbol: str, side: PositionSide, size: int) -> int:
+        """By closing so much of a contract's position."""
+        held = self._money.booking.positions[slot, symbol, side]
+        if not held.qty or held.terms.is_spot:
+            return 0
+        price = self._manager.references.get(symbol, 0)
+        profit = held.unrealized(price) if price else 0
+        return (self._money.locks.backing(held.cost) + profit) * size // abs(held.qty)
+
+
+def _is_enough(amounts: Iterable[int], wanted: int) -> bool:
+    brought = [amount for amount in amounts if amount > 0]
+    return bool(brought) and sum(brought) * (100 + BETTER) >= wanted * 100
