@@ -30,6 +30,7 @@ from onetape.sim.dialect import Request as Http
 from onetape.sim.hands import deposit, trade_by_hand
 from onetape.sim.venues import open_venue
 from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
+from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
 from orders.gateway_life import Died, Home, Life
 from orders.gateway_owners import Owners
@@ -45,33 +46,6 @@ CHECK_EVERY = 60 * SECOND  # the account's money; as the gateway's, and the next
 LOOK_AGAIN = SECOND // 2
 QUIET_CHECK = 10 * SECOND
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
-# What a venue says where it says nothing.
-SPEECHLESS = {
-    "binance-usdm": (
-        503,
-        b'{"msg":"Unknown error, please check your request or try again later."}',
-    ),
-    "kraken": (520, b"<html>Web server is returning an unknown error</html>"),
-}
-
-
-@dataclass
-class Faults:
-    """Probabilities, for each request, answer or message."""
-
-    lose_request: float = 0.02
-    lose_answer: float = 0.04
-    error_answer: float = 0.02  # a 503 that says nothing, with the request done or not
-    slow: float = 0.1  # up to some seconds
-    duplicate: float = 0.05  # of stream messages
-    delay_stream: float = 0.1
-    cut_stream: float = 0.002  # for each message: the connection is gone, and what follows lost
-    silent_expiry: float = 0.0005
-    freeze_stream: float = 0.002  # for each message: the stream tells nothing for a while
-
-    @classmethod
-    def none(cls) -> Faults:
-        return cls(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass
@@ -123,8 +97,7 @@ class World:
         self.count = 0
         self.stream: Connection | None = None
         self.frozen_until = 0
-        self.is_quiet = False
-        self.stopping = False
+        self.is_quiet = self.stopping = False
         self.killed = ""
         self.looked = self.checked = 0
         self.owners = Owners(self)

@@ -534,8 +534,7 @@ def test_what_was_decided_on_an_old_market_adds_no_risk_and_may_reduce():
 def test_another_price_is_judged_also_of_less():
     desk = Desk(price_band=Decimal("0.05"))
     order = desk.work("buy", 10, 59_000)
-    far = desk.price(66_000)
-    assert desk.gate.amendment(order, NOW, price=far, size=9).code == PriceBand.code
+    assert desk.gate.amendment(order, NOW, price=desk.price(66_000), size=9).code == PriceBand.code
 
 
 def test_an_amendment_counts_against_the_rate():

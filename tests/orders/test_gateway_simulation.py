@@ -22,8 +22,9 @@ from onetape.orders.managed import NewsOut
 from onetape.orders.manager import OrderManager
 from onetape.services.kept_money import KeptMoney
 from onetape.venues.binance.gateway import BinanceUsdmVenue
+from orders.gateway_faults import Faults
 from orders.gateway_seeds import KINDS, Seed, SellToBuyWorld, drawn, play
-from orders.gateway_world import Faults, World
+from orders.gateway_world import World
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 SEEDS = 1000 if LONG else 50  # of each kind

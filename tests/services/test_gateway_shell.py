@@ -17,8 +17,8 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import FillOut, HealthOut, IntentOut, Managed, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import INTERNAL_TRADES, FillTold
-from onetape.services.gateway import Gateway, _is_risk
-from onetape.services.gateway_journal import RobotLife
+from onetape.services.gateway import Gateway
+from onetape.services.gateway_journal import RobotLife, is_risk
 from onetape.services.gateway_options import GatewayOptions, gateway_journal
 from onetape.tape.journal import JournalReader
 
@@ -199,7 +199,7 @@ def test_the_limits_are_the_configured_ones(play):
 )
 def test_an_intent_must_not_be_forgotten_and_a_cancel_is_asked_for_again(play, kind, is_kept):
     async def scene(shell: Shell) -> None:
-        assert _is_risk(IntentOut(shell.place(), kind, 1, 1)) is is_kept
+        assert is_risk(IntentOut(shell.place(), kind, 1, 1)) is is_kept
 
     play(scene)
 
@@ -209,4 +209,4 @@ def test_an_internal_fill_must_not_be_forgotten_and_the_venue_tells_its_own(trad
     fill = FillTold(
         SYMBOL, "a", "b", trade, Side.BUY, PositionSide.BOTH, 1, 1, 1, 0, "", Liquidity.MAKER
     )
-    assert _is_risk(FillOut(None, fill)) is is_kept
+    assert is_risk(FillOut(None, fill)) is is_kept

@@ -109,7 +109,7 @@ class RobotConfig(_Section, frozen=True):
 
     @property
     def symbols(self) -> list[str]:
-        """What its parameters `symbol` and `symbols` name, the latter a list or text with commas."""
+        """What its parameters `symbol` and `symbols` name, a list or text with commas."""
         more = self.params.get("symbols") or []
         listed = more.split(",") if isinstance(more, str) else more
         given = [self.params.get("symbol"), *(listed if isinstance(listed, list) else [])]

@@ -21,13 +21,13 @@ from onetape.accounts.table import AccountTable
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.market.in_front import in_front
-from onetape.model.enums import RequestKind, Side
+from onetape.model.enums import Side
 from onetape.model.errors import IoFailed
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.dead_man import DeadMan
 from onetape.orders.gate import Gate
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Out
+from onetape.orders.managed import AccountOut, HealthOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
@@ -43,7 +43,7 @@ from onetape.services.gateway_drift import DriftWatch
 from onetape.services.gateway_entry import EntryLine
 from onetape.services.gateway_history import HistoryDesk, Wanted
 from onetape.services.gateway_instruments import learn_venue, limits_of
-from onetape.services.gateway_journal import GatewayTape
+from onetape.services.gateway_journal import GatewayTape, is_risk
 from onetape.services.gateway_lag import RobotLag
 from onetape.services.gateway_line import Sent, VenueLine
 from onetape.services.gateway_listening import Listening
@@ -329,10 +329,10 @@ class Gateway:
         while manager.outs:
             outs, manager.outs = manager.outs, []
             self._write(outs)
-            has_said, has_risk = True, on_disk and (has_risk or any(map(_is_risk, outs)))
-            self.money.reductions.hold(self.clock.now())  # fills leave less to be taken off
-            if self.proceeds.waiting:
-                self.proceeds.look(self.clock.now())  # and they bring money
+            has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
+            now = self.clock.now()
+            self.money.reductions.hold(now)  # fills leave less to be taken off
+            self.proceeds.look(now)  # and they bring money
         if has_risk:
             self.tape.writer.ensure("disk")
         calls, manager.calls = manager.calls, []
@@ -431,8 +431,7 @@ class Gateway:
                 self.entry.tick()
             if self.crossing is not None:
                 self.crossing.tick(now)
-            if self.proceeds.waiting:
-                self.proceeds.look(now)
+            self.proceeds.look(now)
             if time.monotonic() - last_round > RECONCILE_EVERY_S and not self.reconciler.is_running:
                 last_round = time.monotonic()
                 self.reconciler.start(now, "periodic")
@@ -593,11 +592,3 @@ class Gateway:
                 f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
             },
         }
-
-
-def _is_risk(out: Out) -> bool:
-    """What must not be forgotten: an intent, and a fill that the venue cannot tell again. A cancel
-    may be: it is asked for again."""
-    if isinstance(out, FillOut):
-        return out.fill.is_internal
-    return isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL

@@ -53,7 +53,7 @@ from onetape.services.gateway_frames import (
 from onetape.services.kept_money import LEDGER, KeptMoney
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
-__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "kill_reason"]
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason"]
 
 EPOCH_BITS: Final = 32
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
@@ -509,3 +509,11 @@ class GatewayTape:
             liquidity=told.liquidity,
         )
         return fill, life.slot if life else MAIN
+
+
+def is_risk(out: Out) -> bool:
+    """What must not be forgotten: an intent, and a fill that the venue cannot tell again. A cancel
+    may be: it is asked for again."""
+    if isinstance(out, FillOut):
+        return out.fill.is_internal
+    return isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL
