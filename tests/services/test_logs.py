@@ -85,7 +85,7 @@ def test_one_process_is_called_by_its_name_a_robot_by_its_bare_one_too(home):
 
 
 def test_a_name_that_nobody_has_is_refused_with_those_there_are(home):
-    with pytest.raises(UsageError, match="no process 'c'.*gateway:main, robot:a, robot:b"):
+    with pytest.raises(UsageError, match=r"no process 'c'.*gateway:main, robot:a, robot:b"):
         home.texts("c")
     home.said(1, "robot:gone", "was in an older configuration")
     assert home.texts("robot:gone") == ["was in an older configuration"]
