@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from sim.bitmex.bitmex_client import client_of
 from sim.venue_client import Virtual, heard
-
-CAPTURE = Path(__file__).parents[4] / "shared/data/bitmex/10-symbols-2021-07-22-first-half.ws.txt"
 
 
 class Tables:
@@ -193,10 +190,10 @@ def test_a_wrong_key_in_the_handshake_ends_the_connection(venue):
     assert not venue.dialect.connect(type(connection)(1, "/other", "", "", 0), venue.time)
 
 
-@pytest.mark.skipif(not CAPTURE.exists(), reason="the recorded data is not there")
-def test_messages_have_the_columns_of_the_recorded_venue(venue):
+def test_messages_have_the_columns_of_the_recorded_venue(venue, shared):
     recorded: dict[tuple[str, str], set] = {}
-    for line in CAPTURE.read_text().splitlines():
+    capture = shared / "bitmex" / "10-symbols-2021-07-22-first-half.ws.txt"
+    for line in capture.read_text().splitlines():
         if '"table"' in line and " <- " not in line[:80]:
             message = json.loads(line.split(": ", 1)[1])
             if message["data"]:
