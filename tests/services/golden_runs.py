@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent / "engine"))
+sys.path += [str(HERE.parent / "engine"), str(HERE.parent)]
 
 from tapes import BTC, Market  # noqa: E402
 
