@@ -30,7 +30,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-long golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ test-python: setup ## all tests but the C++ core's own
 
 test-fast: setup ## only the tests that failed last time, or all
 	$(BIN)/python -m pytest -n 2 --last-failed
+
+test-alone: setup ## what needs recorded market data, as it is without any: skipped by name
+	ONETAPE_RECORDED= $(BIN)/python -m pytest -n 2 -m recorded
 
 test-long: setup ## all tests in their long form
 	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2

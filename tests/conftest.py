@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from long_form import LONG, examples
+from recorded import LACKING, RECORDED
+from skips import summed_up
 
 # How fast a machine is says nothing of what is tested on it.
 settings.register_profile(
@@ -39,6 +45,41 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if reporter is not None and not hasattr(session.config, "workerinput"):
         seed = os.environ["SIMULATION_SEED"]
         reporter.write_line(f"SIMULATION_SEED={seed} repeats what simulations draw in this run")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    """Below the reasons, which are many."""
+    yield
+    reports = terminalreporter.stats.get("skipped", [])
+    lines = summed_up(str(report.longrepr[2]) for report in reports)
+    if lines:
+        terminalreporter.section("what skipped tests need")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.recorded)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The recorded market data, kept outside the repository."""
+    if not RECORDED.is_dir():
+        pytest.skip(LACKING)
+    return RECORDED
+
+
+@pytest.fixture(scope="session")
+def facts(shared: Path) -> dict[str, Any]:
+    """What an independent script found out about it."""
+    found: dict[str, Any] = json.loads((shared / "facts.json").read_text())
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)

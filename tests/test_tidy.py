@@ -223,6 +223,13 @@ def _scoped(path: Path) -> Iterator[str]:
                 yield f"{getattr(scope, 'name', '')}.{node.name}"
 
 
+def test_recorded_data_is_asked_of_one_place():
+    """A test that finds it by a path of its own fails where the repository lies alone."""
+    places = "|".join(("shared/" + "data", '"shared" / ' + '"data"'))
+    tests = [path for path in PYTHON if path.is_relative_to(ROOT / "tests")]
+    assert [name(p) for p in tests if re.search(places, p.read_text())] == ["tests/recorded.py"]
+
+
 def test_every_python_test_is_collected():
     """A test in a file that pytest does not read proves nothing."""
     stray = [

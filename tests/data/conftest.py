@@ -14,23 +14,7 @@ from onetape.data.importing import ImportResult, import_files
 from onetape.tape.journal import JournalReader, Record
 from onetape.tape.verify import verify
 
-SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 SYMBOL = "binance:BTC/USDT:USDT"
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The recorded market data, kept outside the repository."""
-    if not SHARED.is_dir():
-        pytest.skip(f"no recorded data at {SHARED}")
-    return SHARED
-
-
-@pytest.fixture(scope="session")
-def facts(shared: Path) -> dict[str, Any]:
-    """What an independent script found out about it."""
-    found: dict[str, Any] = json.loads((shared / "facts.json").read_text())
-    return found
 
 
 class Tape:

@@ -11,22 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
-
-DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-
-
-def require(name: str) -> Path:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"real capture is not here: ../shared/data/{name}")
-    return path
-
-
-def facts(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(require("facts.json").read_text())[name]
-    return found
 
 
 @dataclass

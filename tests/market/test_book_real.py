@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from depth_capture import Change, depth, facts, levels, require
+from depth_capture import Change, depth, levels
 
 from onetape._core import FLAG_SNAPSHOT, Book
 
@@ -39,8 +40,8 @@ def play(book: Book, change: Change) -> tuple[str, bool, bool]:
     return result
 
 
-def seed_change(name: str, symbol: str, decimals: tuple[int, int]) -> Change:
-    with gzip.open(require(name), "rt") as file:
+def seed_change(path: Path, symbol: str, decimals: tuple[int, int]) -> Change:
+    with gzip.open(path, "rt") as file:
         body = json.load(file)["books"][symbol]
     return Change(
         True,
@@ -71,17 +72,22 @@ def check_final(book: Book, final: dict[str, Any], decimals: tuple[int, int]) ->
 
 @pytest.mark.parametrize(("name", "symbol", "decimals", "seed"), CAPTURES)
 def test_a_capture_ends_in_the_known_book(
-    name: str, symbol: str, decimals: tuple[int, int], seed: str | None
+    shared: Path,
+    facts: dict[str, Any],
+    name: str,
+    symbol: str,
+    decimals: tuple[int, int],
+    seed: str | None,
 ) -> None:
-    expected = facts(name)["symbols"][symbol]
+    expected = facts[name]["symbols"][symbol]
     book = Book()
     if seed:
-        assert play(book, seed_change(seed, symbol, decimals))[0] == "snapshot"
+        assert play(book, seed_change(shared / seed, symbol, decimals))[0] == "snapshot"
     price, size = (Decimal(10) ** d for d in decimals)
     compared = equal = 0
     tickers: dict[int, tuple[int, ...]] = {}
     tops: dict[int, tuple[int, ...]] = {}
-    for item in depth(require(name), decimals):
+    for item in depth(shared / name, decimals):
         if isinstance(item, tuple):
             bid, bid_size, ask, ask_size = map(Decimal, item[1:])
             exact = (bid * price, bid_size * size, ask * price, ask_size * size)
@@ -107,14 +113,14 @@ def test_a_capture_ends_in_the_known_book(
 
 @pytest.mark.parametrize(("name", "symbol", "decimals", "seed"), CAPTURES[:3])
 def test_a_missing_message_is_a_gap_and_never_a_wrong_book(
-    name: str, symbol: str, decimals: tuple[int, int], seed: str | None
+    shared: Path, name: str, symbol: str, decimals: tuple[int, int], seed: str | None
 ) -> None:
     book = Book()
     rng = np.random.default_rng(7)
     drop = int(rng.integers(100, 300))
     applied = 0
     lost = False
-    for item in depth(require(name), decimals, limit=20_000):
+    for item in depth(shared / name, decimals, limit=20_000):
         if isinstance(item, tuple):
             continue
         if book.synced and not item.is_snapshot:

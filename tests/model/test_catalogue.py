@@ -16,7 +16,6 @@ from onetape.model.time import HOUR, parse_time
 
 D = Decimal
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / ".." / "shared" / "data"
 
 
 def test_every_row_makes_an_instrument() -> None:
@@ -152,10 +151,8 @@ def test_expiry_and_funding() -> None:
     assert perpetual and perpetual.funding_interval == 8 * HOUR
 
 
-def test_rows_are_those_of_the_venue_s_document() -> None:
-    document = DATA / "binance-usdm" / "exchangeInfo-2021-07-22.http.txt.gz"
-    if not document.exists():
-        pytest.skip(f"no recorded venue documents at {DATA.resolve()}")
+def test_rows_are_those_of_the_venue_s_document(shared: Path) -> None:
+    document = shared / "binance-usdm" / "exchangeInfo-2021-07-22.http.txt.gz"
     with gzip.open(document, "rt") as file:
         line = next(line for line in file if " -> " in line)
     for item in json.loads(line.split(": ", 1)[1])["symbols"]:

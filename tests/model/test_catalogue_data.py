@@ -17,29 +17,25 @@ from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.time import parse_time
 
-DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 LINES_MAX = 3000
 
 Level = tuple[str, Decimal, Decimal]  # the venue's name, price, size
 
 
-def lines(name: str) -> Iterator[str]:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"no recorded data at {DATA.resolve()}")
+def lines(path: Path) -> Iterator[str]:
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
         yield from islice(file, LINES_MAX)
 
 
-def payloads(name: str) -> Iterator[Any]:
-    for line in lines(name):
-        head, _, text = line.partition(" " if ".raw" in name else ": ")
+def payloads(path: Path) -> Iterator[Any]:
+    for line in lines(path):
+        head, _, text = line.partition(" " if ".raw" in path.name else ": ")
         if head.replace(".", "").isdigit():
             yield json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
 
-def binance(name: str) -> Iterator[Level]:
-    for message in payloads(name):
+def binance(path: Path) -> Iterator[Level]:
+    for message in payloads(path):
         data = message.get("data", message)
         if data.get("e") in ("depthUpdate", "trade", "aggTrade"):
             if "p" in data:
@@ -49,8 +45,8 @@ def binance(name: str) -> Iterator[Level]:
                 yield data["s"], Decimal(price), Decimal(size)
 
 
-def bitmex(name: str) -> Iterator[Level]:
-    for message in payloads(name):
+def bitmex(path: Path) -> Iterator[Level]:
+    for message in payloads(path):
         for row in message.get("data", []):
             if message["table"] == "trade":
                 yield row["symbol"], row["price"], row["size"]
@@ -58,14 +54,14 @@ def bitmex(name: str) -> Iterator[Level]:
                 yield row["symbol"], row["bidPrice"], row["bidSize"]
 
 
-def krakenfutures(name: str) -> Iterator[Level]:
-    for message in payloads(name):
+def krakenfutures(path: Path) -> Iterator[Level]:
+    for message in payloads(path):
         if message.get("feed") in ("book", "trade") and "price" in message:
             yield message["product_id"], message["price"], message["qty"]
 
 
-def kraken(name: str) -> Iterator[Level]:
-    for message in payloads(name):
+def kraken(path: Path) -> Iterator[Level]:
+    for message in payloads(path):
         if isinstance(message, list):
             for part in message[1:-2]:
                 for key in ("a", "b", "as", "bs"):
@@ -107,11 +103,11 @@ CAPTURES = [
     ("name", "read", "venue", "kind", "at"), CAPTURES, ids=[row[0] for row in CAPTURES]
 )
 def test_recorded_prices_lie_on_the_tick(
-    name: str, read: Any, venue: str, kind: Kind | None, at: str
+    shared: Path, name: str, read: Any, venue: str, kind: Kind | None, at: str
 ) -> None:
     known: dict[str, Instrument | None] = {}
     checked = 0
-    for raw, price, size in read(name):
+    for raw, price, size in read(shared / name):
         if raw not in known:
             known[raw] = catalogue.find_raw(venue, raw, kind=kind, at=parse_time(at))
         instrument = known[raw]

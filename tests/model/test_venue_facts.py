@@ -18,13 +18,16 @@ from onetape.model.time import parse_time
 
 D = Decimal
 ROOT = Path(__file__).resolve().parents[2]
-ASSET_PAIRS = ROOT / "../shared/data/kraken-spot/AssetPairs-2021-04-17.http.txt"
 
 
-def document() -> dict:
-    if not ASSET_PAIRS.exists():
-        pytest.skip(f"no recorded venue documents at {ASSET_PAIRS.resolve()}")
-    line = next(line for line in ASSET_PAIRS.read_text().splitlines() if " -> " in line)
+@pytest.fixture
+def asset_pairs(shared: Path) -> Path:
+    return shared / "kraken-spot" / "AssetPairs-2021-04-17.http.txt"
+
+
+@pytest.fixture
+def document(asset_pairs: Path) -> dict:
+    line = next(line for line in asset_pairs.read_text().splitlines() if " -> " in line)
     return json.loads(line.partition(" -> ")[2].split(": ", 1)[1])
 
 
@@ -47,8 +50,9 @@ def test_every_schedule_has_its_source_its_date_and_falling_fees() -> None:
         assert each.tiers_in("JPY") == ()
 
 
-def test_the_tool_makes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    document()
+def test_the_tool_makes_the_file(
+    asset_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     spec = importlib.util.spec_from_file_location("make_venues", ROOT / "tools/make_venues.py")
     assert spec is not None
@@ -57,14 +61,14 @@ def test_the_tool_makes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "make_venues", tool)
     spec.loader.exec_module(tool)
     monkeypatch.setattr(tool, "OUT", tmp_path / "venues.json")
-    assert tool.main([str(ASSET_PAIRS)]) == 0
+    assert tool.main([str(asset_pairs)]) == 0
     shipped = (ROOT / "src/onetape/model/venues.json").read_bytes()
     assert (tmp_path / "venues.json").read_bytes() == shipped
 
 
-def test_kraken_s_schedules_are_those_that_it_gave_for_each_pair() -> None:
+def test_kraken_s_schedules_are_those_that_it_gave_for_each_pair(document: dict) -> None:
     at, seen = parse_time("2021-04-17"), set()
-    for name, pair in document()["result"].items():
+    for name, pair in document["result"].items():
         found = catalogue.find_raw("kraken", name, at=at)
         if found is None or "fees_maker" not in pair:
             continue

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent / "engine"))
+sys.path += [str(HERE.parent / "engine"), str(HERE.parent)]
 
 from tapes import BTC, Market  # noqa: E402
 
@@ -25,8 +25,8 @@ from onetape.data.sample import write_sample  # noqa: E402
 from onetape.model.money import decimal_text  # noqa: E402
 from onetape.services.backtest import BacktestOptions, run_backtest  # noqa: E402
 from onetape.tape.journal import JournalReader  # noqa: E402
+from recorded import LACKING, RECORDED  # noqa: E402
 
-SHARED = HERE.parents[1] / ".." / "shared" / "data"
 STRATEGIES = HERE / "golden_strategies.py"
 SHIPPED = HERE.parents[1] / "strategies"
 INVERSE, SPOT = "binance:BTC/USD:BTC", "binance:BTC/USDT"
@@ -132,9 +132,9 @@ def wavy(path: Path) -> None:
 
 def recorded(kind: str, name: str, symbol: str, **options: Any) -> Callable[[Path], None]:
     def bring(path: Path) -> None:
-        file = SHARED / name
+        file = RECORDED / name
         if not file.exists():
-            raise Missing(f"no recorded data: {name} is not beside the project")
+            raise Missing(LACKING)
         import_files(kind, [file], symbol=symbol, out=path, **options)
 
     return bring

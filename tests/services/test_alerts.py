@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 from command_lines import CLEAN
 from supervised import CONFIG, Home
@@ -24,6 +25,7 @@ from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
 from onetape.services.alert_watch import AlertWatch, told_alerts
 from onetape.services.supervisor_law import State
+from onetape.tape.journal import JournalWriter
 
 pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
 
@@ -98,6 +100,32 @@ def test_what_ends_in_the_look_that_finds_it_ends_after_it_began(tmp_path: Path)
         watch.process("venue:x", state, "signal 9")
     watch.close()
     assert [e["state"] for e in told if e["subject"] == "venue:x"] == ["begin", "end"]
+
+
+def test_what_a_life_said_at_its_end_is_told_although_the_next_one_runs(tmp_path: Path):
+    """A robot's next life has a journal of its own, which may come within one look."""
+    told: list[dict] = []
+    one, two = (JournalWriter(tmp_path / name) for name in ("one", "two"))
+    watched, is_next = threading.Event(), threading.Event()
+
+    def journals() -> dict[str, Path]:
+        """The first look opens one; by the second it has said something, and two is there."""
+        if not watched.is_set():
+            watched.set()
+            return {"robot:mm": tmp_path / "one"}
+        if not is_next.is_set():
+            record = {"kind": "strategy_error", "severity": "critical", "error": "gone"}
+            one.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+            is_next.set()
+        return {"robot:mm": tmp_path / "two"}
+
+    watch = AlertWatch(tmp_path, journals, tell=told.append, said=print, sinks=None)
+    assert is_next.wait(60)
+    watch.close()
+    one.close()
+    two.close()
+    about = [(e["subject"], e["state"]) for e in told if e["type"] == "risk"]
+    assert about == [("robot:mm strategy_error", each) for each in ("begin", "end")]
 
 
 def test_a_look_that_raises_is_said_once_and_the_next_one_tells(tmp_path: Path):

@@ -16,7 +16,6 @@ from onetape.data.quality.conflation import conflation_of
 from onetape.data.quality.market import verify_market
 from onetape.tape.journal import JournalReader
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 MS = 10**6
 
 
@@ -112,12 +111,10 @@ def test_only_so_many_messages_are_looked_at(tmp_path: Path) -> None:
     ],
 )
 def test_recorded_depth_is_measured_as_plain_columns_say(
-    tmp_path: Path, name: str, symbol: str, interval_ms: int
+    tmp_path: Path, shared: Path, name: str, symbol: str, interval_ms: int
 ) -> None:
-    if not (DATA / name).exists():
-        pytest.skip(f"no recorded data at {DATA.resolve()}")
     tape = tmp_path / "recorded.tape"
-    import_files("binance-raw", [DATA / name], symbol=symbol, out=tape)
+    import_files("binance-raw", [shared / name], symbol=symbol, out=tape)
     [found] = conflation_of(tape).values()
     rows = []
     with JournalReader(tape) as reader:

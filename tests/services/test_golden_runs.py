@@ -168,6 +168,7 @@ def test_hashes_do_not_know_where_the_code_lies_nor_how_it_hashes(
     shutil.copytree(SHIPPED, there / "strategies")
     shutil.copytree(STRATEGIES.parent, there / "tests" / "services")
     shutil.copytree(STRATEGIES.parents[1] / "engine", there / "tests" / "engine")
+    shutil.copy(STRATEGIES.parents[1] / "recorded.py", there / "tests")
     (there / "tapes").mkdir()
     for data in {each for name in names for each in RUNS[name].data}:
         DATA[data](there / "tapes" / f"{data}.tape")

@@ -9,10 +9,6 @@ import pytest
 import onetape
 from onetape import Strategy
 
-DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-OKX = DATA / "okx" / "3-instruments-2022-05-13.ws.txt.gz"
-
-pytestmark = pytest.mark.skipif(not OKX.exists(), reason=f"no recorded data at {DATA}")
 SYMBOLS = ("okx:BTC/USD:BTC-220527", "okx:UNI/USD:UNI", "okx:BTC/USDT")
 
 
@@ -40,10 +36,10 @@ class Seen(Strategy):
 
 
 def test_all_symbols_are_there_from_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ONETAPE_HOME", str(tmp_path / "home"))
-    run = onetape.backtest(Seen, data=OKX)
+    run = onetape.backtest(Seen, data=shared / "okx" / "3-instruments-2022-05-13.ws.txt.gz")
     with run.reader as reader:
         texts = [record.data["text"] for record in reader if record.type == "log"]
     assert texts == ["[[99, 93, 98], [4, 1, 69], [2, 1, 25]]"]

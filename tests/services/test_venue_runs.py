@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from tapes import BTC, SECOND, Market, play
@@ -349,12 +348,9 @@ class First(Strategy):
 """
 
 
-def test_a_recorded_index_future_to_the_last_cent(tmp_path) -> None:
+def test_a_recorded_index_future_to_the_last_cent(tmp_path, shared) -> None:
     """IF of early 2018, bars of five minutes: sold 2 at an open, bought 1 back much later."""
-    data = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-    table = data / "bars" / "cffex-if-5m-2018-first-half.csv"
-    if not table.exists():
-        pytest.skip(f"no recorded data at {data.resolve()}")
+    table = shared / "bars" / "cffex-if-5m-2018-first-half.csv"
     facts = tmp_path / "facts.toml"
     facts.write_text(
         '[[instrument]]\nsymbol = "cffex:IF"\nquote = "CNY"\nbase = "IF"\nsettle = "CNY"\n'

@@ -14,9 +14,6 @@ from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
 
 FILE = Path(__file__).resolve().parents[2] / "strategies" / "cross_venue.py"
-DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-SPOT_RAW = DATA / "binance-spot" / "btcusdt-2024-08-08.raw.gz"
-PERP_RAW = DATA / "binance-usdm" / "btcusdt-2024-08-08.raw.gz"
 KRAKEN = "kraken:BTC/USD:USD"
 CASH = {"binance": {"USDT": Decimal(1000)}, "kraken": {"USD": Decimal(1000)}}
 
@@ -108,8 +105,7 @@ def test_the_legs_are_even_when_nothing_works(tmp_path, seed) -> None:
     assert abs(robot.position(BTC).qty) <= 0.05 + 1e-9
 
 
-@pytest.mark.skipif(not PERP_RAW.exists(), reason=f"no recorded data at {DATA}")
-def test_two_real_recordings_with_a_wallet_each(tmp_path) -> None:
+def test_two_real_recordings_with_a_wallet_each(tmp_path, shared) -> None:
     """Binance's spot and its futures of five minutes, 2024-08-08: two wallets, as they are. Spot
     was dearer by 0.03 to 0.05 %, so coins are sold and the contract is bought, up to the limit."""
     import onetape
@@ -118,7 +114,8 @@ def test_two_real_recordings_with_a_wallet_each(tmp_path) -> None:
 
     spot, perp = "spot:BTC/USDT", "binance:BTC/USDT:USDT"
     tapes = [tmp_path / "spot.tape", tmp_path / "perp.tape"]
-    for raw, symbol, tape in zip((SPOT_RAW, PERP_RAW), (spot, perp), tapes, strict=True):
+    for kind, symbol, tape in zip(("spot", "usdm"), (spot, perp), tapes, strict=True):
+        raw = shared / f"binance-{kind}" / "btcusdt-2024-08-08.raw.gz"
         import_files("binance-raw", [raw], symbol=symbol, out=tape)
     run = onetape.backtest(
         f"{FILE}:CrossVenue", data=tapes, home=tmp_path, fee="0,0.0001",

@@ -16,18 +16,19 @@ from onetape.data.importing import import_files
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.replay import replay_run
 
-SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-TABLE = SHARED / "bars" / "cffex-if-5m-2018-first-half.csv"
 SYMBOL = "cffex:IF"
 FIELDS = ("open", "high", "low", "close", "volume")
 PERIOD = 300 * 10**9
 
 
 @pytest.fixture(scope="module")
-def rows() -> dict[str, np.ndarray]:
-    if not TABLE.exists():
-        pytest.skip(f"no recorded data at {SHARED.resolve()}")
-    with TABLE.open() as file:
+def table(shared: Path) -> Path:
+    return shared / "bars" / "cffex-if-5m-2018-first-half.csv"
+
+
+@pytest.fixture(scope="module")
+def rows(table: Path) -> dict[str, np.ndarray]:
+    with table.open() as file:
         lines = list(csv.DictReader(file))
     found = {name: np.array([float(line[name]) for line in lines]) for name in FIELDS}
     stamps = np.array([line["DATETIME"] for line in lines], dtype="datetime64[ns]")
@@ -36,9 +37,9 @@ def rows() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def tape(rows, tmp_path_factory) -> Path:
+def tape(table, rows, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("cffex") / "if.tape"
-    import_files("csv", [TABLE], symbol=SYMBOL, out=out)
+    import_files("csv", [table], symbol=SYMBOL, out=out)
     return out
 
 

@@ -7,7 +7,6 @@ import json
 import random
 import struct
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +19,7 @@ from onetape.venues.depth import DepthBook
 from onetape.venues.kraken.market import KrakenMarket
 from onetape.venues.shapes import ShapedFeed, ShapeTable, shape_reader
 
-CAPTURE = (
-    Path(__file__).resolve().parents[2] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
-)
+CAPTURE = "binance-usdm/btcusdt-2024-08-08.raw.gz"
 RECEIVED = 1_795_000_000_000_000_000
 QUOTE = struct.Struct("<8q")
 TRADE = struct.Struct("<6qBB14x")
@@ -268,9 +265,8 @@ def test_damaged_messages_are_read_as_the_decoder_reads_them_or_not_at_all(name)
     assert taken > 2_000  # the damage leaves much that can be read
 
 
-@pytest.mark.skipif(not CAPTURE.exists(), reason="no recorded data")
-def test_a_recorded_feed_is_read_by_the_core_all_but_its_first_message():
-    lines = gzip.decompress(CAPTURE.read_bytes()).splitlines()[:20_000]
+def test_a_recorded_feed_is_read_by_the_core_all_but_its_first_message(shared):
+    lines = gzip.decompress((shared / CAPTURE).read_bytes()).splitlines()[:20_000]
     messages = [
         line.partition(b'"data":')[2][:-1] for line in lines if b'@bookTicker"' in line[:80]
     ]
@@ -357,9 +353,8 @@ def test_depth_by_shape_is_depth_by_decoder(old, new):
     assert told_depth(message, warm=True) == told_depth(message, warm=False)
 
 
-@pytest.mark.skipif(not CAPTURE.exists(), reason="no recorded data")
-def test_recorded_depth_is_read_by_the_core_all_but_its_first_message():
-    lines = gzip.decompress(CAPTURE.read_bytes()).splitlines()[:20_000]
+def test_recorded_depth_is_read_by_the_core_all_but_its_first_message(shared):
+    lines = gzip.decompress((shared / CAPTURE).read_bytes()).splitlines()[:20_000]
     messages = [line.partition(b'"data":')[2][:-1] for line in lines if b"@depth@" in line[:80]]
     warm = BinanceUsdmDepth(BTC, "ws://x")
     for message in messages:

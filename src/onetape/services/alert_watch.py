@@ -183,15 +183,21 @@ class AlertWatch:
 
     def _of(self, process: str, path: Path) -> Iterator[Alert]:
         reader = self._readers.get(process)
-        if reader is None or reader.path != path:
-            if reader is not None:
-                reader.close()
-                del self._readers[process]
+        if reader is not None and reader.path != path:  # what that life said last is told, too
+            yield from self._said_in(process, reader)
+            self._over(process, time.time_ns(), _ENDS[State.RUNNING])
+            reader.close()
+            del self._readers[process]
+            reader = None
+        if reader is None:
             if not is_tape(path):
                 return
             reader = self._readers[process] = JournalReader(path)
             if self._is_first:  # what was before this supervisor has been told
                 reader.seek_sequence(reader.last_sequence + 1)
+        yield from self._said_in(process, reader)
+
+    def _said_in(self, process: str, reader: JournalReader) -> Iterator[Alert]:
         for frame in reader.frames(("alert", "health")):
             record = msgspec.msgpack.decode(frame.payload)
             event = "alert" if frame.type == _ALERT else "health"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from sim.bitmex.bitmex_client import client_of
 from sim.venue_client import Virtual, heard
-
-CAPTURE = Path(__file__).parents[4] / "shared/data/bitmex/10-symbols-2021-07-22-first-half.ws.txt"
 
 
 class Tables:
@@ -193,22 +190,52 @@ def test_a_wrong_key_in_the_handshake_ends_the_connection(venue):
     assert not venue.dialect.connect(type(connection)(1, "/other", "", "", 0), venue.time)
 
 
-@pytest.mark.skipif(not CAPTURE.exists(), reason="the recorded data is not there")
-def test_messages_have_the_columns_of_the_recorded_venue(venue):
+BOOK = {"symbol", "id", "side"}
+TRADE = {
+    "timestamp", "symbol", "side", "size", "price", "tickDirection", "trdMatchID", "grossValue",
+    "homeNotional", "foreignNotional",
+}  # fmt: skip
+QUOTE = {"timestamp", "symbol", "bidSize", "bidPrice", "askPrice", "askSize"}
+COLUMNS = {
+    ("orderBookL2", "partial"): BOOK | {"size", "price"},
+    ("orderBookL2", "insert"): BOOK | {"size", "price"},
+    ("orderBookL2", "update"): BOOK | {"size"},
+    ("orderBookL2", "delete"): BOOK,
+    ("trade", "partial"): TRADE,
+    ("trade", "insert"): TRADE,
+    ("quote", "partial"): QUOTE,
+    ("quote", "insert"): QUOTE,
+}
+
+
+def told_columns(venue) -> dict[tuple[str, str], set]:
+    """Of the first row of each kind of message within a minute."""
+    topics = "orderBookL2:XBTUSD,trade:XBTUSD,quote:XBTUSD"
+    connection = venue.connect(f"/realtime?subscribe={topics}")
+    venue.wait(60)
+    found: dict[tuple[str, str], set] = {}
+    for message in heard(connection):
+        if "table" in message and message["data"]:
+            found.setdefault((message["table"], message["action"]), set(message["data"][0]))
+    return found
+
+
+def test_messages_have_the_documented_columns(venue):
+    found = told_columns(venue)
+    lacking = {key: columns - found.get(key, set()) for key, columns in COLUMNS.items()}
+    assert {key: columns for key, columns in lacking.items() if columns} == {}
+
+
+def test_messages_have_the_columns_of_the_recorded_venue(venue, shared):
     recorded: dict[tuple[str, str], set] = {}
-    for line in CAPTURE.read_text().splitlines():
+    capture = shared / "bitmex" / "10-symbols-2021-07-22-first-half.ws.txt"
+    for line in capture.read_text().splitlines():
         if '"table"' in line and " <- " not in line[:80]:
             message = json.loads(line.split(": ", 1)[1])
             if message["data"]:
                 key = message["table"], message["action"]
                 recorded.setdefault(key, set(message["data"][0]))
     assert len(recorded) >= 8
-    topics = "orderBookL2:XBTUSD,trade:XBTUSD,quote:XBTUSD"
-    connection = venue.connect(f"/realtime?subscribe={topics}")
-    venue.wait(60)
-    ours: dict[tuple[str, str], set] = {}
-    for message in heard(connection):
-        if "table" in message and message["data"]:
-            ours.setdefault((message["table"], message["action"]), set(message["data"][0]))
+    ours = told_columns(venue)
     for key, columns in recorded.items():
         assert columns <= ours[key], key

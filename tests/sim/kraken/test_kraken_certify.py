@@ -24,7 +24,6 @@ from onetape.venues.outcome import Outcome
 from sim.kraken_client import KrakenClient
 from sim.venue_client import HISTORY, Virtual
 
-DATA = "../shared/data"
 SECRET = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
 
 
@@ -93,10 +92,9 @@ def test_each_side_of_a_trade_has_an_id_of_its_own():
     assert all(2 * trade_number(each, fill) + 1 < 1 << 76 for each in sides)  # the ledger's ids
 
 
-def test_names_are_those_of_the_recorded_pairs():
+def test_names_are_those_of_the_recorded_pairs(shared):
     """Ours of each pair that we list or could: as the venue wrote them."""
-    with open(f"{DATA}/kraken-spot/AssetPairs-2021-04-17.http.txt") as file:
-        text = file.read()
+    text = (shared / "kraken-spot" / "AssetPairs-2021-04-17.http.txt").read_text()
     found = json.loads(text[text.index('{"error"') :].splitlines()[0])["result"]
     checked = 0
     for pair_id, row in found.items():
@@ -116,13 +114,12 @@ def test_names_are_those_of_the_recorded_pairs():
     assert checked > 200
 
 
-def test_the_checksum_is_that_of_recorded_books():
+def test_the_checksum_is_that_of_recorded_books(shared):
     """Messages of the real venue: WebSocket v1 counts the same way as v2."""
     books: dict[str, dict[str, dict[Decimal, tuple[str, str]]]] = {}
     checked = 0
-    with gzip.open(
-        f"{DATA}/kraken-spot/10-pairs-2021-04-17-first-quarter.book.ws.txt.gz", "rt"
-    ) as file:
+    capture = shared / "kraken-spot" / "10-pairs-2021-04-17-first-quarter.book.ws.txt.gz"
+    with gzip.open(capture, "rt") as file:
         for line in file:
             _, _, text = line.partition(": ")
             if not text.startswith("["):
@@ -171,9 +168,10 @@ def client():
     return KrakenClient(venue, account.key, account.secret)
 
 
-def sample(name: str):
-    with open(f"{DATA}/payloads/kraken/{name}.json") as file:
-        return json.load(file)
+@pytest.fixture
+def sample(shared):
+    """One of the venue's own payloads, by its name."""
+    return lambda name: json.loads((shared / "payloads" / "kraken" / f"{name}.json").read_text())
 
 
 def only(value):
@@ -222,7 +220,7 @@ MARGIN = [".long_position_limit", ".short_position_limit"]
         ("http_spot_trade_balance", lambda c: c.ask("TradeBalance")[0], [".ml"]),
     ],
 )  # fmt: skip
-def test_answers_have_the_fields_of_the_venues_own(client, name, ask, missing):
+def test_answers_have_the_fields_of_the_venues_own(client, sample, name, ask, missing):
     theirs = sample(name)["result"]
     if name in ("http_asset_pairs", "http_ticker", "http_order_book", "http_trades"):
         theirs = only(theirs)
@@ -241,7 +239,7 @@ def test_answers_have_the_fields_of_the_venues_own(client, name, ask, missing):
         ("ws_pong", None),
     ],
 )
-def test_messages_have_the_fields_of_the_venues_own(client, name, params):
+def test_messages_have_the_fields_of_the_venues_own(client, sample, name, params):
     venue = client.transport
     connection = venue.connect("/v2")
     connection.out.clear()
@@ -250,7 +248,7 @@ def test_messages_have_the_fields_of_the_venues_own(client, name, params):
     assert lacks(sample(name), json.loads(connection.out[-1])) == []
 
 
-def test_requests_of_the_venues_samples_are_understood(client):
+def test_requests_of_the_venues_samples_are_understood(client, sample):
     venue = client.transport
     connection, token = venue.connect("/v2"), client.token()
 

@@ -446,10 +446,9 @@ def test_keys_signatures_and_nonces_are_checked_over_a_socket():
         assert len(good.ask("OpenOrders")[0]["open"]) == 1
 
 
-def test_what_a_client_sends_for_its_calls_is_understood(free):
+def test_what_a_client_sends_for_its_calls_is_understood(free, shared):
     """Bodies that a public client makes of its unified calls, with prices of this market."""
-    with open("../shared/data/requests/kraken-order-entry.json") as file:
-        cases = json.load(file)["cases"]
+    cases = json.loads((shared / "requests" / "kraken-order-entry.json").read_text())["cases"]
     placed = [c for c in cases if c["method"] == "createOrder"]
     assert len(placed) >= 4
     for case in placed:

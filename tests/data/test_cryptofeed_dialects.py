@@ -1,0 +1,252 @@
+"""Recordings of cryptofeed in the dialects of each venue, by small ones written here: the book that
+its messages make, what gives a lost one away, and its trades. `test_import_cryptofeed.py` holds the
+same to recorded ones."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import pytest
+from test_import_newer_dialects import START, recorded
+
+MS = START * 1000
+Levels = dict[str, str]  # sizes by price, best first
+
+
+class Recording(NamedTuple):
+    """book: a snapshot of BIDS and ASKS, then a level that comes, one that changes and one that
+    goes. trade: one of 2 at 100.5, sold."""
+
+    url: str
+    book: list[str]
+    trade: str = ""
+
+
+BIDS, ASKS = {"100.0": "3", "99.5": "7"}, {"101.0": "4", "101.5": "6"}
+CAME = {"100.5": "2", **BIDS}  # a bid
+CHANGED = {"101.0": "9", "101.5": "6"}  # an ask
+GONE = {"100.5": "2", "99.5": "7"}  # the bid at 100.0
+STEPS = [(BIDS, ASKS), (CAME, ASKS), (CAME, CHANGED), (GONE, CHANGED)]
+
+
+def kraken() -> Recording:
+    def rows(levels: Levels) -> list[list[str]]:
+        return [[price, f"{size}.00000000", f"{START}.5"] for price, size in levels.items()]
+
+    def sum_of(bids: Levels, asks: Levels) -> str:
+        """Ten of each side, asks first, without points and zeros before the first figure."""
+        text = "".join(
+            (price.replace(".", "") + f"{size}00000000") for side in (asks, bids)
+            for price, size in side.items()
+        )  # fmt: skip
+        return str(crc32(text.encode()))
+
+    def told(step: int, **body: Any) -> str:
+        changed = {"c": sum_of(*STEPS[step])} if step else {}
+        return json.dumps([7, {**body, **changed}, "book-10", "XBT/USD"])
+
+    return Recording(
+        "wss://ws.kraken.com",
+        [
+            told(0, bs=rows(BIDS), **{"as": rows(ASKS)}),
+            told(1, b=rows({"100.5": "2"})),
+            told(2, a=rows({"101.0": "9"})),
+            told(3, b=rows({"100.0": "0"})),
+        ],
+        json.dumps([8, [["100.5", "2.0", f"{START}.001", "s", "m", ""]], "trade", "XBT/USD"]),
+    )
+
+
+def kraken_futures() -> Recording:
+    def rows(levels: Levels) -> list[dict[str, float]]:
+        return [{"price": float(price), "qty": float(size)} for price, size in levels.items()]
+
+    def told(seq: int, side: str, price: str, qty: str) -> str:
+        return json.dumps(
+            {"feed": "book", "product_id": "PI_XBTUSD", "side": side, "seq": seq,
+             "price": float(price), "qty": float(qty), "timestamp": MS}
+        )  # fmt: skip
+
+    return Recording(
+        "wss://futures.kraken.com/ws/v1",
+        [
+            json.dumps(
+                {"feed": "book_snapshot", "product_id": "PI_XBTUSD", "timestamp": MS, "seq": 20,
+                 "tickSize": None, "bids": rows(BIDS), "asks": rows(ASKS)}
+            ),
+            told(21, "buy", "100.5", "2"),
+            told(22, "sell", "101.0", "9"),
+            told(23, "buy", "100.0", "0"),
+        ],
+        json.dumps(
+            {"feed": "trade", "product_id": "PI_XBTUSD", "side": "sell", "type": "fill", "seq": 5,
+             "uid": "11111111-2222-4333-8444-555555555555", "time": MS + 1, "qty": 2.0,
+             "price": 100.5}
+        ),
+    )  # fmt: skip
+
+
+def bitmex() -> Recording:
+    def row(side: str, price: str, size: str | None = None, *, named: bool = True) -> dict:
+        known: dict[str, Any] = {"symbol": "XBTUSD", "id": int(float(price) * 10), "side": side}
+        known |= {"size": int(size)} if size else {}
+        return known | ({"price": float(price)} if named else {})
+
+    def told(action: str, *rows: dict, table: str = "orderBookL2") -> str:
+        return json.dumps({"table": table, "action": action, "data": list(rows)})
+
+    return Recording(
+        "wss://www.bitmex.com/realtime",
+        [
+            told(
+                "partial",
+                *(row("Buy", price, size) for price, size in BIDS.items()),
+                *(row("Sell", price, size) for price, size in ASKS.items()),
+            ),
+            told("insert", row("Buy", "100.5", "2")),
+            told("update", row("Sell", "101.0", "9", named=False)),
+            told("delete", row("Buy", "100.0", named=False)),
+        ],
+        told(
+            "insert",
+            {"timestamp": "2023-11-14T22:13:20.001Z", "symbol": "XBTUSD", "side": "Sell",
+             "size": 2, "price": 100.5, "tickDirection": "MinusTick",
+             "trdMatchID": "11111111-2222-4333-8444-555555555555", "grossValue": 1,
+             "homeNotional": 0.02, "foreignNotional": 2},
+            table="trade",
+        ),
+    )  # fmt: skip
+
+
+def okx() -> Recording:
+    def rows(levels: Levels) -> list[list[str]]:
+        return [[price, size, "0", "1"] for price, size in levels.items()]
+
+    def sum_of(bids: Levels, asks: Levels) -> int:
+        """A bid and an ask in turn, as they are written; a signed number of 32 bits."""
+        pairs = zip(bids.items(), asks.items(), strict=False)
+        flat = [word for bid, ask in pairs for word in (*bid, *ask)]
+        flat += [word for level in list(bids.items())[len(asks) :] for word in level]
+        found = crc32(":".join(flat).encode())
+        return found - (1 << 32 if found >> 31 else 0)
+
+    def told(step: int, bids: Levels, asks: Levels) -> str:
+        data = {
+            "bids": rows(bids), "asks": rows(asks), "ts": str(MS), "checksum": sum_of(*STEPS[step]),
+        }  # fmt: skip
+        arg = {"channel": "books", "instId": "BTC-USDT"}
+        action = "update" if step else "snapshot"
+        return json.dumps({"arg": arg, "action": action, "data": [data]})
+
+    return Recording(
+        "wss://ws.okx.com:8443/ws/v5/public",
+        [
+            told(0, BIDS, ASKS),
+            told(1, {"100.5": "2"}, {}),
+            told(2, {}, {"101.0": "9"}),
+            told(3, {"100.0": "0"}, {}),
+        ],
+        json.dumps(
+            {"arg": {"channel": "trades", "instId": "BTC-USDT"},
+             "data": [{"instId": "BTC-USDT", "tradeId": "5", "px": "100.5", "sz": "2",
+                       "side": "sell", "ts": str(MS + 1)}]}
+        ),
+    )  # fmt: skip
+
+
+def bybit() -> Recording:
+    def row(side: str, price: str, size: str = "") -> dict[str, Any]:
+        known = {"price": price, "symbol": "BTCUSDT", "id": str(int(float(price) * 10000))}
+        return {**known, "side": side, **({"size": float(size)} if size else {})}
+
+    def told(**data: list) -> str:
+        kinds = {"delete": [], "update": [], "insert": []}
+        body = data if "order_book" in data else {**kinds, **data}
+        return json.dumps(
+            {"topic": "orderBookL2_25.BTCUSDT", "type": "delta" if body != data else "snapshot",
+             "data": body, "cross_seq": "7", "timestamp_e6": str(MS * 1000)}
+        )  # fmt: skip
+
+    return Recording(
+        "wss://stream.bybit.com/realtime_public",
+        [
+            told(
+                order_book=[
+                    *(row("Buy", price, size) for price, size in BIDS.items()),
+                    *(row("Sell", price, size) for price, size in ASKS.items()),
+                ]
+            ),
+            told(insert=[row("Buy", "100.5", "2")]),
+            told(update=[row("Sell", "101.0", "9")]),
+            told(delete=[row("Buy", "100.0")]),
+        ],
+        json.dumps(
+            {"topic": "trade.BTCUSDT",
+             "data": [{"symbol": "BTCUSDT", "tick_direction": "MinusTick", "price": "100.5",
+                       "size": 2, "timestamp": "2023-11-14T22:13:20.000Z",
+                       "trade_time_ms": str(MS + 1), "side": "Sell",
+                       "trade_id": "11111111-2222-4333-8444-555555555555"}]}
+        ),
+    )  # fmt: skip
+
+
+DIALECTS = {make.__name__: make() for make in (kraken, kraken_futures, bitmex, okx, bybit)}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_messages_of_a_book_make_that_book(
+    name: str, tmp_path: Path, read_tape: Any, naive_book: Any
+) -> None:
+    dialect = DIALECTS[name]
+    result, tape = recorded(tmp_path, dialect.url, dialect.book, read_tape)
+    assert (result.gaps, result.unsynced, result.rejected) == (0, 0, 0)
+    book = naive_book()
+    books = tape.of("book")
+    assert [record.flags & 1 for record in books] == [1, 0, 0, 0]
+    for record, (bids, asks) in zip(books, STEPS, strict=True):
+        book.apply(record)
+        for units, levels in ((book.bids, bids), (book.asks, asks)):
+            assert {tape.price(p): tape.size(s) for p, s in units.items()} == {
+                Decimal(price): Decimal(size) for price, size in levels.items()
+            }
+
+
+# Bybit's numbers are of all its markets, so that nothing tells of one that is missing.
+@pytest.mark.parametrize(
+    ("name", "lost"), [("kraken", 1), ("kraken_futures", 1), ("okx", 1), ("bitmex", 0)]
+)
+def test_a_message_that_is_missing_is_a_gap_until_the_next_snapshot(
+    name: str, lost: int, tmp_path: Path, read_tape: Any
+) -> None:
+    """Of Kraken and OKX the sum says so, of Kraken's futures the number, of BitMEX an id that
+    nobody has named."""
+    dialect = DIALECTS[name]
+    if name == "bitmex":
+        messages = [dialect.book[0], dialect.book[1].replace('"insert"', '"update"')]
+        messages[1] = messages[1].replace('"id": 1005', '"id": 1006')
+    else:
+        messages = [*dialect.book[:lost], *dialect.book[lost + 1 :]]
+    result, tape = recorded(tmp_path, dialect.url, [*messages, *dialect.book], read_tape)
+    assert result.gaps == 1
+    synced = [not record.flags & 2 for record in tape.of("book")]
+    assert synced == [True, *[False] * (len(messages) - 1), *[True] * len(dialect.book)]
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_trade_has_its_price_size_side_and_time(
+    name: str, tmp_path: Path, read_tape: Any
+) -> None:
+    dialect = DIALECTS[name]
+    messages = [dialect.book[0], dialect.trade]
+    result, tape = recorded(tmp_path, dialect.url, messages, read_tape)
+    assert result.rejected == 0
+    (trade,) = tape.of("trade")
+    assert (tape.price(trade.data["price"]), tape.size(trade.data["size"])) == (
+        Decimal("100.5"), 2,
+    )  # fmt: skip
+    assert trade.data["side"] == "sell"
+    assert trade.data["ts_event"] == (MS + 1) * 1_000_000
