@@ -41,6 +41,7 @@ class Listing:
     """What the public knows of one instrument."""
 
     instrument: Instrument
+    at: int = 0  # its place among those of the exchange
     bid: int = 0
     bid_size: int = 0
     ask: int = 0
@@ -55,7 +56,7 @@ class Listing:
     is_listed: bool = True  # False: the venue knows of no such symbol
     trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
     bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
-    bar: BarReport | None = None  # the minute that runs
+    bar: BarReport | None = None  # the minute that runs, once it has a trade
     mark_bars: PriceBars = field(default_factory=PriceBars)
     index_bars: PriceBars = field(default_factory=PriceBars)
     premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
@@ -80,7 +81,7 @@ class Listing:
         if bar is None or bar.open_time != start:
             self.bar = BarReport(
                 trade.time, trade.at, start, start + MINUTE, price, price, price, price, size,
-                turnover, 1, size * bought, turnover * bought,
+                turnover, 1, size * bought, turnover * bought, trade.trade_id, trade.trade_id,
             )  # fmt: skip
             return
         self.bar = bar._replace(
@@ -93,7 +94,26 @@ class Listing:
             trades=bar.trades + 1,
             buy_volume=bar.buy_volume + size * bought,
             buy_turnover=bar.buy_turnover + turnover * bought,
+            last_trade=trade.trade_id,
         )
+
+    def running(self, now: int) -> BarReport | None:
+        """The minute of `now`; None where nothing was ever traded."""
+        if self.bar is not None or not self.last:
+            return self.bar
+        start = now - now % MINUTE
+        return BarReport(
+            now, self.at, start, start + MINUTE, *(4 * (self.last,)), *(5 * (0,))
+        )  # fmt: skip
+
+    def close_bar(self, end: int) -> BarReport | None:
+        """The minute that ends at `end` is history; None where it was so before."""
+        bar = self.running(end - 1)
+        if bar is None or bar.close_time > end:
+            return None
+        self.bars.append(bar)
+        self.bar = None
+        return bar
 
     def day(self, now: int) -> list[BarReport]:
         """The bars of the last 24 hours, the running one with them."""

@@ -61,7 +61,7 @@ class ExchangeState:
         self.market = market
         self.flow: Any = market.core
         self.instruments = tuple(each.instrument for each in market.markets)
-        self.listings = tuple(Listing(instrument) for instrument in self.instruments)
+        self.listings = tuple(Listing(i, at) for at, i in enumerate(self.instruments))
         self.currencies = tuple(
             dict.fromkeys(
                 (*(c for i in self.instruments for c in (i.settle, i.quote, i.base)), *currencies)

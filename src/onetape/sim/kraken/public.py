@@ -56,6 +56,8 @@ def candles(listing: Listing, minutes: int) -> list[Candle]:
     bars = [*listing.bars, listing.bar] if listing.bar is not None else list(listing.bars)
     found: list[Candle] = []
     for bar in bars:
+        if not bar.trades:
+            continue
         start = bar.open_time - bar.open_time % (minutes * MINUTE)
         if found and found[-1].start == start:
             last = found[-1]
