@@ -11,8 +11,12 @@ ORDER = "/fapi/v1/order"
 
 
 @pytest.fixture
-def client():
-    venue = Virtual("binance-usdm")
+def venue():
+    return Virtual("binance-usdm")
+
+
+@pytest.fixture
+def client(venue):
     account = venue.dialect.exchange.accounts[0]
     return BinanceClient(venue, account.key, account.secret)
 
@@ -60,3 +64,55 @@ def test_continuous_klines_are_those_of_the_perpetual_contract():
     bars = [{k: v for k, v in e["k"].items() if k != "s"} for e in one]
     assert [e["k"] for e in other] == bars
     assert heard(elsewhere) == []
+
+
+def test_times_in_force_are_those_that_live_rows_list(client):
+    _, info = client.ask("GET", "/fapi/v1/exchangeInfo", signed=False)
+    for row in info["symbols"]:
+        assert row["timeInForce"] == ["GTC", "IOC", "FOK", "GTX", "GTD"]
+        assert "RPI" in row["permissionSets"]
+
+
+def test_lists_of_conditional_orders_have_what_trails_only_where_something_trails(client):
+    terms = {**BTC, "algoType": "CONDITIONAL", "side": "SELL", "quantity": "0.010"}
+    place = lambda **more: client.ask("POST", "/fapi/v1/algoOrder", **terms, **more)  # noqa: E731
+    status, stop = place(type="STOP_MARKET", triggerPrice="30000.0")
+    assert (status, stop["activatePrice"], stop["callbackRate"]) == (200, "", "")
+    status, trail = place(type="TRAILING_STOP_MARKET", callbackRate="5", activatePrice="90000.0")
+    assert (status, trail["activatePrice"], trail["callbackRate"]) == (200, "90000.00", "5")
+    of_trails = {"activatePrice", "callbackRate", "isActivated"}
+    for path in ("openAlgoOrders", "allAlgoOrders"):
+        _, rows = client.ask("GET", f"/fapi/v1/{path}", **BTC)
+        plain, trailing = sorted(rows, key=lambda row: row["algoId"])
+        assert set(trailing) - set(plain) == of_trails
+        assert (trailing["activatePrice"], trailing["isActivated"]) == ("90000.00", False)
+        assert not {"actualType", "actualQty"} & set(plain)  # of a query, once it was triggered
+    _, one = client.ask("GET", "/fapi/v1/algoOrder", algoId=stop["algoId"])
+    assert not (of_trails | {"actualType", "actualQty"}) & set(one)
+
+
+def test_what_a_conditional_order_came_to_is_told_some_time_after_its_fill(venue, client):
+    """The service hears of it from the matching engine; a fill is on the stream before."""
+    _, key = client.ask("POST", "/fapi/v1/listenKey", signed=False)
+    client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.100")
+    stream = venue.connect(f"/private/ws/{key['listenKey']}")
+    _, last = client.ask("GET", "/fapi/v1/ticker/price", signed=False, **BTC)
+    for number in range(1, 6):
+        client.ask(
+            "POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", **BTC, side="SELL",
+            type="STOP_MARKET", triggerPrice=f"{float(last['price']) - number:.1f}",
+            quantity="0.010", clientAlgoId=f"s{number}",
+        )  # fmt: skip
+    for _ in range(6000):
+        venue.wait(0.1)
+    fills, ends, heard_of = {}, {}, heard(stream)
+    for message in heard_of:
+        order = message.get("o", {})
+        if message["e"] == "ORDER_TRADE_UPDATE" and order["X"] == "FILLED":
+            fills[order["c"]] = message["T"]
+        if message["e"] == "ALGO_UPDATE" and order["X"] == "FINISHED":
+            ends[order["caid"]] = message["T"]
+    assert len(ends) == 5
+    gaps = [ends[name] - fills[name] for name in ends]
+    assert all(2 <= gap <= 40 for gap in gaps), gaps
+    assert len(set(gaps)) > 1

@@ -102,7 +102,7 @@ class PublicData:
             "maxMoveOrderLimit": 10000,
             "filters": filters_of(i),
             "orderTypes": list(ORDER_TYPES),
-            "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD", "RPI"],
+            "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],  # without RPI, as live rows
             "permissionSets": ["GRID", "COPY", "DCA", "RPI"],
         }
 
@@ -261,8 +261,8 @@ class PublicData:
 
     def open_interest(self, params: dict[str, str], now: int) -> dict[str, Any]:
         at = self.at(params)
-        held = sum(max(a.qty(at, s), 0) for a in self.exchange.accounts for s in a.sides)
         i = self.exchange.instruments[at]
+        held = self.exchange.open_interest(at, now)
         return {"openInterest": size_text(i, held), "symbol": i.raw_symbol, "time": ms(now)}
 
 

@@ -89,7 +89,7 @@ class PublicData:
         i, bars = listing.instrument, listing.day(now)
         inverse = i.kind is Kind.INVERSE
         scale = 10 ** ASSETS[i.settle][2]
-        held = sum(max(a.qty(at, s), 0) for a in self.exchange.accounts for s in a.sides)
+        held = self.exchange.open_interest(at, now)
         volume = sum(b.volume for b in bars)
         interval = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
         mid = Decimal(listing.bid + listing.ask) / 2
