@@ -308,7 +308,9 @@ class SimExchange(Outside):
             listing.bid, listing.bid_size = bid, bid_size
             listing.ask, listing.ask_size = ask, ask_size
             if self._is_heard:
-                self.say(QuoteReport(time, index, bid, bid_size, ask, ask_size, update))
+                quote = QuoteReport(time, index, bid, bid_size, ask, ask_size, update)
+                listing.quotes.append(quote)
+                self.say(quote)
         elif kind == _TRADE:
             _, _, price, size, trade_id, _, side = _TRADE_FIELDS.unpack_from(payload)
             trade = TradeReport(time, index, price, size, _SIDES[side], trade_id)

@@ -19,6 +19,7 @@ from onetape.model.margin import MarginBracket
 from onetape.sim.price_bars import PriceBars
 from onetape.sim.reports import (
     BarReport,
+    QuoteReport,
     TradeReport,
 )
 
@@ -31,6 +32,7 @@ FILTERS: Final = (
     "notional_min", "band_up", "band_down",
 )  # fmt: skip
 PREMIUM_DECIMALS: Final = 8
+QUOTES_KEPT: Final = 1000
 TRADES_KEPT: Final = 1000
 BARS_KEPT: Final = 3000
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
@@ -54,6 +56,7 @@ class Listing:
     funding_time: int = 0  # the next one
     is_open: bool = True
     is_listed: bool = True  # False: the venue knows of no such symbol
+    quotes: deque[QuoteReport] = field(default_factory=lambda: deque(maxlen=QUOTES_KEPT))
     trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
     bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
     bar: BarReport | None = None  # the minute that runs, once it has a trade
