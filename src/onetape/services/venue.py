@@ -23,7 +23,7 @@ import uvloop
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import BadInput, IoFailed
+from onetape.model.errors import BadInput, IoFailed, UsageError
 from onetape.model.money import money
 from onetape.services.http_reader import BODY_MAX
 from onetape.services.venue_chain import Chain
@@ -404,18 +404,22 @@ def run_venue(
     state: Path | None = None,
     chain: Path | None = None,
     withdraw: bool = False,
+    unrouted: bool = False,
 ) -> None:
     """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready.
 
     control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
     exchange keeps what it has been told, so that it comes back as it was. chain: the folder by
     which withdrawals go to other exchanges. withdraw: what accounts were opened with may withdraw.
+    unrouted: stream addresses without a category carry every stream (Binance).
     """
     played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
     rules = read_faults(faults) if faults is not None else []
     dialect, kept = opened(kind, seed=seed, limits=limits, rules=rules, played=played, state=state)
     if withdraw:
         let_withdraw(dialect)
+    if unrouted:
+        push_unrouted(dialect)
     carried = None if chain is None else Chain(chain, dialect.exchange)
     server = VenueServer(dialect, chain=carried)
 
@@ -453,6 +457,14 @@ def let_withdraw(dialect: Dialect) -> None:
     for account in exchange.accounts:
         if not exchange.keys[account.key].can_withdraw:
             exchange.change_key(account.key, can_withdraw=True)
+
+
+def push_unrouted(dialect: Faulty) -> None:
+    """For clients that know nothing of categories. Raises UsageError where there are none."""
+    if dialect.kind != "binance-usdm":
+        raise UsageError(f"{dialect.kind} has no categories of streams", where="--unrouted")
+    streams: Any = getattr(dialect.inner, "streams")  # noqa: B009
+    streams.is_unrouted = True
 
 
 def opened(

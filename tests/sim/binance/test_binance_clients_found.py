@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from onetape.model.errors import UsageError
+from onetape.services.venue import opened, push_unrouted
 from sim.venue_client import BinanceClient, Virtual, heard
 
 BTC = {"symbol": "BTCUSDT"}
@@ -116,3 +118,42 @@ def test_what_a_conditional_order_came_to_is_told_some_time_after_its_fill(venue
     gaps = [ends[name] - fills[name] for name in ends]
     assert all(2 <= gap <= 40 for gap in gaps), gaps
     assert len(set(gaps)) > 1
+
+
+@pytest.mark.parametrize("market", ["/api/v3", "/dapi/v1"])
+def test_other_markets_are_there_list_nothing_and_say_so(client, market):
+    for path in ("ping", "time", "exchangeInfo"):
+        status, told = client.ask("GET", f"{market}/{path}", signed=False)
+        assert status == 200
+        assert client.headers["x-simulation"].startswith("an empty market")
+    assert told["symbols"] == []
+    asked = client.ask("GET", f"{market}/exchangeInfo", signed=False, **BTC)
+    assert asked[1]["code"] == -1121
+    assert client.ask("POST", f"{market}/order", **BTC, side="BUY")[1]["code"] == -5000
+    client.ask("GET", "/fapi/v1/ping", signed=False)
+    assert "x-simulation" not in client.headers
+
+
+def test_an_unrouted_address_carries_every_stream_where_that_is_wanted(venue, client):
+    streams = ("btcusdt@bookTicker", "btcusdt@markPrice@1s", "btcusdt@kline_1m")
+    _, key = client.ask("POST", "/fapi/v1/listenKey", signed=False)
+    venue.dialect.streams.is_unrouted = True
+    plain = venue.connect(f"/ws/{'/'.join(streams)}/{key['listenKey']}")
+    combined = venue.connect(f"/stream?streams={'/'.join(streams)}")
+    routed = venue.connect(f"/public/stream?streams={'/'.join(streams)}")
+    client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010")
+    venue.wait(3)
+    of_market = {"bookTicker", "markPriceUpdate", "kline"}
+    assert {m["e"] for m in heard(plain)} == of_market | {
+        "ORDER_TRADE_UPDATE", "TRADE_LITE", "ACCOUNT_UPDATE",
+    }  # fmt: skip
+    assert {m["data"]["e"] for m in heard(combined)} == of_market
+    assert {m["data"]["e"] for m in heard(routed)} == {"bookTicker"}
+
+
+def test_only_a_venue_with_categories_can_do_without_them():
+    dialect, _ = opened("binance-usdm", seed=3)
+    push_unrouted(dialect)
+    assert dialect.inner.streams.is_unrouted
+    with pytest.raises(UsageError, match="kraken has no categories"):
+        push_unrouted(opened("kraken", seed=3)[0])

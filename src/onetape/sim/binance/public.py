@@ -75,6 +75,14 @@ class PublicData:
             "symbols": [self._symbol(self.exchange.listings[at]) for at in self.asked({})],
         }
 
+    def empty_info(self, params: dict[str, str], now: int) -> dict[str, Any]:
+        """Of a market without symbols."""
+        if params.get("symbol") or params.get("symbols"):
+            raise Refused(-1121)
+        told = self.exchange_info(now)
+        kept = ("timezone", "serverTime", "rateLimits", "exchangeFilters")
+        return {**{name: told[name] for name in kept}, "symbols": []}
+
     def _symbol(self, listing: Listing) -> dict[str, Any]:
         i = listing.instrument
         decimals = price_decimals(i)

@@ -102,6 +102,7 @@ class Streams:
         self._next_second = 0
         self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
         self._made = 0
+        self.is_unrouted = False  # a connection without a category carries all, as until 2026-04
         self.multi_assets = MultiAssets(exchange)
         self.user = UserEvents(exchange, self._tell)
 
@@ -228,7 +229,8 @@ class Streams:
         subscriber.streams.add(name)
         channel = name.partition("@")[2] if not name.startswith("!") else name[1:]
         is_public = channel.partition("@")[0].rstrip("0123456789") in PUBLIC
-        if is_public != (subscriber.category in ("public", "")):
+        carries_all = self.is_unrouted and not subscriber.category
+        if not carries_all and is_public != (subscriber.category in ("public", "")):
             return
         self.listeners.setdefault(name, {})[connection.id] = connection
 
