@@ -126,6 +126,7 @@ def test_other_markets_are_there_list_nothing_and_say_so(client, market):
         status, told = client.ask("GET", f"{market}/{path}", signed=False)
         assert status == 200
         assert client.headers["x-simulation"].startswith("an empty market")
+        assert client.headers["x-mbx-used-weight"] == client.headers["x-mbx-used-weight-1m"]
     assert told["symbols"] == []
     asked = client.ask("GET", f"{market}/exchangeInfo", signed=False, **BTC)
     assert asked[1]["code"] == -1121

@@ -80,6 +80,8 @@ class BinanceUsdm:
             headers = self.limits.spend(request.peer, weight, now)
             if request.path.startswith(EMPTY):
                 headers.update(EMPTY_SAYS)
+                if "X-MBX-USED-WEIGHT-1M" in headers:  # spot has it by both names
+                    headers["X-MBX-USED-WEIGHT"] = headers["X-MBX-USED-WEIGHT-1M"]
             value = self._route(request, params, now, headers)
         except Refused as refused:
             if refused.status in (418, 429):
