@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLACE = ROOT / "build" / "certify"
-SESSION_TIMEOUT_S = 180
+SESSION_TIMEOUT_S = 300
 READY_TIMEOUT_S = 60
 SEED = 11
 CLIENTS: dict[str, dict] = tomllib.loads((HERE / "environments.toml").read_text())
@@ -58,10 +58,10 @@ def set_up(name: str) -> Path:
 
 
 @contextmanager
-def exchange(venue: str):
+def exchange(venue: str, options: list[str]):
     """`onetape sim` as a process; gives the line that it printed, read."""
     command = [str(Path(sys.executable).parent / "onetape"), "sim", venue, "--port", "0",
-               "--seed", str(SEED), "--json"]  # fmt: skip
+               "--seed", str(SEED), "--control", "0", *options, "--json"]  # fmt: skip
     with tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ONETAPE_HOME": home}
@@ -86,7 +86,8 @@ def play(name: str, python: Path) -> list[dict]:
     """The calls of one session: [{call, passed, seen}]. A script that ends badly is a failed call
     named `session`."""
     script = HERE / "sessions" / CLIENTS[name]["session"]
-    with exchange(CLIENTS[name]["venue"]) as told:
+    row = CLIENTS[name]
+    with exchange(row["venue"], row.get("options", [])) as told:
         try:
             done = subprocess.run(
                 [str(python), str(script), json.dumps(told)],
@@ -113,7 +114,8 @@ def page(results: dict[str, list[dict]]) -> str:
         "[simulated exchanges](../concepts/simulated-exchanges.md): markets, books, orders,",
         "amendments, conditional orders, fills, balances, settings, refusals, streams. `make",
         "certify` sets each up in an environment of its own, plays all sessions again and writes",
-        "this page.", "",
+        "this page. Where a call says `as the ledger's`, the client has traded for two minutes and",
+        "then has what the exchange's own ledger has.", "",
         "A call passes when the client itself understood the answer and what the session states",
         "about it held. What is proved is that these clients can be used here; how near the",
         "simulation is to the venue is another question, and [Conformance](conformance.md) is",

@@ -45,6 +45,11 @@ from onetape.cli.output import write_line
 )
 @click.option("--withdraw/--no-withdraw", default=False, help="The accounts' keys may withdraw.")
 @click.option(
+    "--unrouted/--routed",
+    default=False,
+    help="Binance: streams without a category, as until April 2026.",
+)
+@click.option(
     "--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does."
 )
 def command(
@@ -61,6 +66,7 @@ def command(
     state: Path | None,
     chain: Path | None,
     withdraw: bool,
+    unrouted: bool,
     limits: bool,
 ) -> Answer:
     """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, kraken or bitmex.
@@ -82,6 +88,7 @@ def command(
         state=state,
         chain=chain,
         withdraw=withdraw,
+        unrouted=unrouted,
         say=write_line,
     )
     return Answer(None)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import struct
+import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,11 +23,11 @@ import uvloop
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import BadInput, IoFailed
+from onetape.model.errors import BadInput, IoFailed, UsageError
 from onetape.model.money import money
 from onetape.services.http_reader import BODY_MAX
 from onetape.services.venue_chain import Chain
-from onetape.services.venue_http import PlainHttp
+from onetape.services.venue_http import IDLE_S, REQUEST_S, NoHttp, PlainHttp
 from onetape.services.venue_state import VenueState
 from onetape.services.venue_tape import VenueTape, say_end
 from onetape.sim.control import Control
@@ -69,11 +70,12 @@ class VenueServer:
         self._plain: set[PlainHttp] = set()
         self._listening: asyncio.Server | None = None
         self._web: web.Server | None = None
+        self._no_http = NoHttp()
         self.ticking: asyncio.Task[None] | None = None  # since `start`
 
     async def start(self, host: str, port: int) -> int:
         """Listens; gives the port. Raises OSError where it cannot."""
-        others = self._web = web.Server(self._handle, access_log=None)
+        others = self._web = self.web_server(self._handle)
 
         def connection() -> PlainHttp:
             return PlainHttp(self.answer, lambda: self.clock() // SECOND, others, self._plain)
@@ -82,6 +84,14 @@ class VenueServer:
         self._listening = await loop.create_server(connection, host, port, backlog=1024)
         self.ticking = asyncio.create_task(self._tick())
         return int(self._listening.sockets[0].getsockname()[1])
+
+    def web_server(
+        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    ) -> web.Server:
+        """Of all that is not read here. A head has to be there before a connection counts as
+        idle."""
+        logger = self._no_http.logger()
+        return web.Server(handler, access_log=None, logger=logger, keepalive_timeout=IDLE_S)
 
     async def stop(self) -> None:
         if self._listening is not None:
@@ -97,6 +107,7 @@ class VenueServer:
             wake.set()
         if self._web is not None:
             await self._web.shutdown(STOP_S)
+        self._tell_no_http(at_once=True)
 
     # --- the market -------------------------------------------------------------------------------
 
@@ -124,7 +135,12 @@ class VenueServer:
                 second = now
                 for plain in list(self._plain):
                     plain.close_idle(now)
+                self._tell_no_http()
             await asyncio.sleep(TICK_S)
+
+    def _tell_no_http(self, *, at_once: bool = False) -> None:
+        if line := self._no_http.line(self.clock() // SECOND, at_once=at_once):
+            print(line, file=sys.stderr, flush=True)
 
     # --- clients ----------------------------------------------------------------------------------
 
@@ -133,7 +149,9 @@ class VenueServer:
         address = peer[0] if isinstance(peer, tuple) else ""
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_socket(request, address)
-        body = await request.read() if request.body_exists else b""
+        body = await self._body(request)
+        if body is None:
+            return web.Response(status=408)
         if len(body) > BODY_MAX:
             return web.Response(status=413)
         # As it was sent: signatures are over the escapes that the client chose.
@@ -159,6 +177,19 @@ class VenueServer:
             body=reply.body,
             headers={"Content-Type": JSON, **reply.headers},
         )
+
+    @staticmethod
+    async def _body(request: web.BaseRequest) -> bytes | None:
+        """None: it did not come to its end in time, and the connection is cut."""
+        if not request.body_exists:
+            return b""
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                return await request.read()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            return None
 
     async def _reply_of(self, pending: Pending) -> Reply | None:
         """What it comes to, None: the connection is to be cut."""
@@ -294,7 +325,7 @@ class ControlServer:
 
     async def start(self, port: int) -> int:
         """Listens; gives the port. Raises OSError where it cannot."""
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        self._runner = web.ServerRunner(self.server.web_server(self._handle))
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, port)
         await site.start()
@@ -373,18 +404,22 @@ def run_venue(
     state: Path | None = None,
     chain: Path | None = None,
     withdraw: bool = False,
+    unrouted: bool = False,
 ) -> None:
     """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready.
 
     control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
     exchange keeps what it has been told, so that it comes back as it was. chain: the folder by
     which withdrawals go to other exchanges. withdraw: what accounts were opened with may withdraw.
+    unrouted: stream addresses without a category carry every stream (Binance).
     """
     played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
     rules = read_faults(faults) if faults is not None else []
     dialect, kept = opened(kind, seed=seed, limits=limits, rules=rules, played=played, state=state)
     if withdraw:
         let_withdraw(dialect)
+    if unrouted:
+        push_unrouted(dialect)
     carried = None if chain is None else Chain(chain, dialect.exchange)
     server = VenueServer(dialect, chain=carried)
 
@@ -422,6 +457,14 @@ def let_withdraw(dialect: Dialect) -> None:
     for account in exchange.accounts:
         if not exchange.keys[account.key].can_withdraw:
             exchange.change_key(account.key, can_withdraw=True)
+
+
+def push_unrouted(dialect: Faulty) -> None:
+    """For clients that know nothing of categories. Raises UsageError where there are none."""
+    if dialect.kind != "binance-usdm":
+        raise UsageError(f"{dialect.kind} has no categories of streams", where="--unrouted")
+    streams: Any = getattr(dialect.inner, "streams")  # noqa: B009
+    streams.is_unrouted = True
 
 
 def opened(

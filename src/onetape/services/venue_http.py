@@ -9,18 +9,23 @@ with all that has not been read yet.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Final
 
+from aiohttp.http import HttpProcessingError
+
 from onetape._core import read_http
 from onetape.services.http_reader import NotPlain, read_request
 from onetape.sim.dialect import Pending, Reply, Request
 
-__all__ = ["PlainHttp", "response"]
+__all__ = ["IDLE_S", "REQUEST_S", "NoHttp", "PlainHttp", "response"]
 
-IDLE_S: Final = 75.0  # how long a connection may be silent, as aiohttp has it
+IDLE_S: Final = 75.0  # how long a connection may be silent
+REQUEST_S: Final = 20.0  # from a request's first byte to its last
+SAID_EVERY_S: Final = 10
 
 _STATUS: Final = {
     each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus
@@ -63,6 +68,7 @@ class PlainHttp(asyncio.Protocol):
         self._transport: Any = None
         self._peer = ""
         self.used = 0  # s UTC
+        self._begun = 0  # s UTC, when a request began that is not all there; 0: none is
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -109,17 +115,23 @@ class PlainHttp(asyncio.Protocol):
             self._transport.abort()
 
     def close_idle(self, now_s: int) -> None:
-        if self._pending is None and now_s - self.used > IDLE_S:
+        """Who says nothing, and who never comes to the end of a request."""
+        if self._pending is not None:
+            return
+        if now_s - self.used > IDLE_S or (self._begun and now_s - self._begun > REQUEST_S):
             self.close()
 
     def _work(self) -> None:
         """Answers what is there; one answer may have to be waited for, and keeps the others."""
         at, out = 0, []
         now = self.used = self._clock()
+        begun, self._begun = self._begun, 0
         try:
             while self._pending is None and not self._is_full:
                 found = read_request(self._buffer, at)
                 if found is None:
+                    if at < len(self._buffer):
+                        self._begun = now if at else begun or now
                     break
                 method, path, query, headers, body, at = found
                 reply = self._answer(Request(method, path, query, body, headers, self._peer))
@@ -165,6 +177,40 @@ class PlainHttp(asyncio.Protocol):
         transport.set_protocol(other)
         other.connection_made(transport)
         other.data_received(bytes(self._buffer))
+
+
+class NoHttp(logging.Filter):
+    """Counts what was no HTTP where aiohttp would write a traceback for each; all else it lets
+    through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self._said = 0
+        self._due = 0  # s UTC, when it is said; 0: there is nothing to say
+
+    def logger(self) -> logging.Logger:
+        made = logging.Logger("onetape.venue")
+        made.addFilter(self)
+        return made
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        self.count += 1
+        return False
+
+    def line(self, now_s: int, *, at_once: bool = False) -> str:
+        """What is to be said now of all that came since the last time, "" for nothing."""
+        new = self.count - self._said
+        if not new:
+            return ""
+        self._due = self._due or now_s + SAID_EVERY_S
+        if now_s < self._due and not at_once:
+            return ""
+        self._said, self._due = self.count, 0
+        return f"{new} requests were no HTTP and answered with 400 ({self.count} in all)"
 
 
 def _ignore(_handle: asyncio.Handle) -> None:

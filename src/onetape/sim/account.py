@@ -126,6 +126,8 @@ class SimAccount:
     # Of what little margin was told: currencies, and isolated positions.
     called: set[int | tuple[int, PositionSide]] = field(default_factory=set)
     touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # when it changed
+    # What was paid in fees for what is held of a position, 1e-18.
+    entry_fees: dict[tuple[int, PositionSide], int] = field(default_factory=dict)
     specs: tuple[_core.InstrumentSpec, ...] = ()
 
     def __post_init__(self) -> None:
@@ -227,6 +229,25 @@ class SimAccount:
         """What is set apart for an isolated position, 1e-18."""
         wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
         return wallets.get((index, side.value), 0)
+
+    def maintenance_margin(self, currency: int) -> int:
+        """Of all positions, also of those that have margin of their own, 1e-18."""
+        apart = getattr(self.money, "apart", None)
+        own = int(apart.maintenance_margin(currency)) if apart is not None else 0
+        return int(self.money.maintenance_margin(currency)) + own
+
+    def note_fee(self, index: int, side: PositionSide, before: int, fee: int) -> None:
+        """A fill that changed a position, of `before` until then, cost a fee: what it opened has
+        its part, what it closed takes its part of the fees before."""
+        after, key = self.qty(index, side), (index, side)
+        turned = before * after < 0
+        kept = 0 if turned else min(abs(before), abs(after))
+        paid = self.entry_fees.get(key, 0) * kept // abs(before) if before else 0
+        paid += fee * (abs(after) - kept) // max(abs(after - before), 1)
+        if after:
+            self.entry_fees[key] = paid
+        else:
+            self.entry_fees.pop(key, None)
 
     def cross_balance(self, currency: int) -> int:
         """The wallet without what is set apart, 1e-18."""

@@ -12,6 +12,7 @@ their triggers in the matching engine and need none of this.
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,7 @@ __all__ = ["OPEN_MAX", "Conditional", "ConditionalBook"]
 
 OPEN_MAX: Final = 200  # of an account, all symbols (Binance, 2025-12-29)
 CLOSED_MAX: Final = 10_000  # that ended and can still be asked for
+FINISH_LAG: Final = (2_000_000, 40_000_000)  # ns, seeded
 WAITING: Final = frozenset({"NEW", "TRIGGERING"})
 
 
@@ -159,7 +161,7 @@ class ConditionalBook:
         """The child order of one of them has ended."""
         order = child.extra.get("parent")
         if isinstance(order, Conditional) and order.state == "TRIGGERED":
-            self._end(order, now, "FINISHED")
+            self._finish(order, now)
 
     def _look(self, order: Conditional, price: int, now: int) -> None:
         was = order.activated
@@ -204,7 +206,13 @@ class ConditionalBook:
         order.child, order.state, order.updated = child, "TRIGGERED", now
         self._say(order, now)
         if not child.is_open:
-            self._end(order, now, "FINISHED")
+            self._finish(order, now)
+
+    def _finish(self, order: Conditional, now: int) -> None:
+        """The service hears of the child's end from the matching engine, later than its owner."""
+        seed, _ = self.exchange.keyring
+        lag = random.Random(f"{seed}/{order.id}").randrange(*FINISH_LAG)
+        self.exchange.at(now + lag, lambda due: self._end(order, due, "FINISHED"))
 
     def _expire(self, order: Conditional, now: int) -> None:
         if order.state == "NEW":

@@ -308,10 +308,14 @@ class SimExchange(Outside):
             listing.bid, listing.bid_size = bid, bid_size
             listing.ask, listing.ask_size = ask, ask_size
             if self._is_heard:
-                self.say(QuoteReport(time, index, bid, bid_size, ask, ask_size, update))
+                quote = QuoteReport(time, index, bid, bid_size, ask, ask_size, update)
+                listing.quotes.append(quote)
+                self.say(quote)
         elif kind == _TRADE:
             _, _, price, size, trade_id, _, side = _TRADE_FIELDS.unpack_from(payload)
             trade = TradeReport(time, index, price, size, _SIDES[side], trade_id)
+            if listing.bar is not None and listing.bar.close_time <= time:
+                self._close_bar(listing, listing.bar.close_time)  # its end comes after the trade
             listing.add_trade(trade)
             self.say(trade)
         elif kind == _MARK:
@@ -319,13 +323,15 @@ class SimExchange(Outside):
             self._set_mark(index, mark, index_price, time)
         elif kind == _FUNDING:
             listing.funding_rate = _FUNDING_FIELDS.unpack_from(payload)[2]
-        elif kind == _BAR and listing.bar is not None and listing.bar.close_time <= time:
-            listing.bars.append(listing.bar)
-            self.say(listing.bar)
-            listing.bar = None
+        elif kind == _BAR:
+            self._close_bar(listing, time)
         self._hear(self.flow.news())
         if kind == _TRADE:
             self.conditionals.on_price(index, TriggerBy.LAST, listing.last, time)
+
+    def _close_bar(self, listing: Listing, end: int) -> None:
+        if (bar := listing.close_bar(end)) is not None:
+            self.say(bar)
 
     def _set_mark(self, index: int, mark: int, index_price: int, now: int) -> None:
         listing = self.listings[index]

@@ -17,6 +17,7 @@ from onetape.model.errors import PositionLimit
 __all__ = ["Funds"]
 
 RATE_SCALE: Final = 10**12
+STEP: Final = 10**10  # margin is moved in steps of 1e-8, as the venue writes it
 _OTHER: Final = {"buy": -1, "sell": 1}  # the sign of a holding that an order takes off
 
 
@@ -141,11 +142,12 @@ class Funds:
         turned = before * after < 0
         if before and (turned or abs(after) < abs(before)):
             closed = abs(before) if turned else abs(before) - abs(after)
-            self.move(index, position_side, -(self.wallets.get(key, 0) * closed // abs(before)))
+            share = self.wallets.get(key, 0) * closed // abs(before)
+            self.move(index, position_side, -(share // STEP * STEP if after else share))
         opened = abs(after) if turned else max(abs(after) - abs(before), 0)
         if opened:
             margin = abs(self._notional(index, price, opened)) // self._leverage(index)
-            self.move(index, position_side, margin)
+            self.move(index, position_side, -(-margin // STEP) * STEP)
         return realized
 
     def move(self, index: int, position_side: str, amount: int) -> None:

@@ -19,6 +19,7 @@ from onetape.model.margin import MarginBracket
 from onetape.sim.price_bars import PriceBars
 from onetape.sim.reports import (
     BarReport,
+    QuoteReport,
     TradeReport,
 )
 
@@ -31,6 +32,7 @@ FILTERS: Final = (
     "notional_min", "band_up", "band_down",
 )  # fmt: skip
 PREMIUM_DECIMALS: Final = 8
+QUOTES_KEPT: Final = 1000
 TRADES_KEPT: Final = 1000
 BARS_KEPT: Final = 3000
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
@@ -41,6 +43,7 @@ class Listing:
     """What the public knows of one instrument."""
 
     instrument: Instrument
+    at: int = 0  # its place among those of the exchange
     bid: int = 0
     bid_size: int = 0
     ask: int = 0
@@ -53,9 +56,10 @@ class Listing:
     funding_time: int = 0  # the next one
     is_open: bool = True
     is_listed: bool = True  # False: the venue knows of no such symbol
+    quotes: deque[QuoteReport] = field(default_factory=lambda: deque(maxlen=QUOTES_KEPT))
     trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
     bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
-    bar: BarReport | None = None  # the minute that runs
+    bar: BarReport | None = None  # the minute that runs, once it has a trade
     mark_bars: PriceBars = field(default_factory=PriceBars)
     index_bars: PriceBars = field(default_factory=PriceBars)
     premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
@@ -80,7 +84,7 @@ class Listing:
         if bar is None or bar.open_time != start:
             self.bar = BarReport(
                 trade.time, trade.at, start, start + MINUTE, price, price, price, price, size,
-                turnover, 1, size * bought, turnover * bought,
+                turnover, 1, size * bought, turnover * bought, trade.trade_id, trade.trade_id,
             )  # fmt: skip
             return
         self.bar = bar._replace(
@@ -93,7 +97,26 @@ class Listing:
             trades=bar.trades + 1,
             buy_volume=bar.buy_volume + size * bought,
             buy_turnover=bar.buy_turnover + turnover * bought,
+            last_trade=trade.trade_id,
         )
+
+    def running(self, now: int) -> BarReport | None:
+        """The minute of `now`; None where nothing was ever traded."""
+        if self.bar is not None or not self.last:
+            return self.bar
+        start = now - now % MINUTE
+        return BarReport(
+            now, self.at, start, start + MINUTE, *(4 * (self.last,)), *(5 * (0,))
+        )  # fmt: skip
+
+    def close_bar(self, end: int) -> BarReport | None:
+        """The minute that ends at `end` is history; None where it was so before."""
+        bar = self.running(end - 1)
+        if bar is None or bar.close_time > end:
+            return None
+        self.bars.append(bar)
+        self.bar = None
+        return bar
 
     def day(self, now: int) -> list[BarReport]:
         """The bars of the last 24 hours, the running one with them."""

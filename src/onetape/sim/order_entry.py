@@ -379,7 +379,7 @@ class OrderEntry(ExchangeState):
     def _fill(self, order: SimOrder, said: dict[str, Any]) -> None:
         account, index, now = order.account, order.index, said["ts_event"]
         price, size, fee = said["price"], said["size"], said["fee"]
-        reserved = order.reserved
+        reserved, held = order.reserved, account.qty(index, order.position_side)
         self._release(order)
         order.filled += size
         order.cost += price * size
@@ -422,6 +422,7 @@ class OrderEntry(ExchangeState):
                 self._note_income(account, now, "realized", settle, realized, index, fill.trade_id)
             if fee:
                 self._note_income(account, now, "fee", settle, -fee, index, fill.trade_id)
+            account.note_fee(index, order.position_side, held, fee)
         self._report(order, now, None, fill=fill)
         self.say(
             CashReport(

@@ -196,8 +196,9 @@ class MarkReport(NamedTuple):
 
 
 class BarReport(NamedTuple):
-    """A minute that ended, from `open_time` to `close_time` (exclusive). Turnover is the sum of
-    price * size; of inverse contracts their value, in 1e-18 of the settle currency."""
+    """A minute, from `open_time` to `close_time` (exclusive); reported when it has ended. Turnover
+    is the sum of price * size; of inverse contracts their value, in 1e-18 of the settle currency.
+    Without trades all prices are the last one of before, and the ids -1."""
 
     time: int
     at: int
@@ -212,6 +213,8 @@ class BarReport(NamedTuple):
     trades: int
     buy_volume: int  # of takers that bought
     buy_turnover: int
+    first_trade: int = -1
+    last_trade: int = -1
 
 
 Report = (

@@ -61,7 +61,7 @@ class ExchangeState:
         self.market = market
         self.flow: Any = market.core
         self.instruments = tuple(each.instrument for each in market.markets)
-        self.listings = tuple(Listing(instrument) for instrument in self.instruments)
+        self.listings = tuple(Listing(i, at) for at, i in enumerate(self.instruments))
         self.currencies = tuple(
             dict.fromkeys(
                 (*(c for i in self.instruments for c in (i.settle, i.quote, i.base)), *currencies)
@@ -108,6 +108,13 @@ class ExchangeState:
         """What a trigger goes by, 0: not known yet."""
         listing = self.listings[index]
         return {TriggerBy.MARK: listing.mark, TriggerBy.INDEX: listing.index}.get(by, listing.last)
+
+    def open_interest(self, index: int, now: int) -> int:
+        """Sizes that are held long. The generated crowd's, and a tape's, are not known: as much as
+        if half of what was traded within a day had opened; what accounts hold is on top of it."""
+        traded = sum(bar.volume for bar in self.listings[index].day(now))
+        held = sum(max(a.qty(index, side), 0) for a in self.accounts for side in a.sides)
+        return traded // 2 + held
 
     def levels(self, index: int, side: Side, count: int) -> list[tuple[int, int]]:
         """(price, size) of the book, best first."""

@@ -13,6 +13,7 @@ import json
 import sys
 import time
 import traceback
+import urllib.request
 
 WAIT_S = 15.0  # for one message of a stream
 
@@ -27,6 +28,7 @@ class Session:
         self.key: str = told["accounts"][0]["key"]
         self.secret: str = told["accounts"][0]["secret"]
         self.balances = {k: float(v) for k, v in told["accounts"][0]["balances"].items()}
+        self.control: str = told["control"]
         self.calls: list[dict] = []
 
     def call(self, name, ask, holds=None):
@@ -90,6 +92,23 @@ class Session:
     def holds(self, name, good, seen=""):
         """A fact that follows from several calls."""
         self._note(name, bool(good), "" if good else repr(seen))
+
+    def ledger(self):
+        """The exchange's own books of the account: balances, positions, orders, trades, as text."""
+        with urllib.request.urlopen(f"{self.control}/state?account=main", timeout=WAIT_S) as told:
+            (account,) = json.load(told)["accounts"]
+        return account
+
+    def books(self, name, ours, theirs, wait=WAIT_S):
+        """What the client has and what the exchange's ledger has must come to be equal: two
+        functions, of nothing and of the ledger, that give the same when they are."""
+        seen = []
+
+        def agree():
+            seen[:] = [ours(), theirs(self.ledger())]
+            return seen
+
+        self.eventually(name, agree, lambda both: both[0] == both[1], wait)
 
     def done(self) -> None:
         json.dump({"calls": self.calls}, sys.stdout)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape.model.enums import Kind, PositionSide
+from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.sim.account import SimAccount, since
 from onetape.sim.binance.margin import MarginData
@@ -19,7 +20,7 @@ from onetape.sim.binance.multi_assets import MultiAssets
 from onetape.sim.binance.public import PublicData
 from onetape.sim.binance.terms import span
 from onetape.sim.binance.wallet import WalletData
-from onetape.sim.binance.wire import Refused, amount, ms, price_text, size_text
+from onetape.sim.binance.wire import Refused, amount, ms, owed, price_text, size_text
 from onetape.sim.clearing import maintenance
 from onetape.sim.exchange import SimExchange
 
@@ -80,7 +81,7 @@ class AccountData:
                 continue
             wallet = int(account.money.balance(at))
             unrealized = self._equity(account, at) - wallet
-            initial, maint = account.money.initial_margin(at), account.money.maintenance_margin(at)
+            initial, maint = account.money.initial_margin(at), account.maintenance_margin(at)
             available, withdrawable = self._free(account, at)
             orders = max(int(initial) - self._held_margin(account, at), 0)
             for key, value in (
@@ -96,10 +97,10 @@ class AccountData:
                     "walletBalance": amount(wallet),
                     "unrealizedProfit": amount(unrealized),
                     "marginBalance": amount(wallet + unrealized),
-                    "maintMargin": amount(maint),
-                    "initialMargin": amount(initial),
-                    "positionInitialMargin": amount(int(initial) - orders),
-                    "openOrderInitialMargin": amount(orders),
+                    "maintMargin": owed(maint),
+                    "initialMargin": owed(int(initial)),
+                    "positionInitialMargin": owed(int(initial) - orders),
+                    "openOrderInitialMargin": owed(orders),
                     "crossWalletBalance": amount(account.cross_balance(at)),
                     "crossUnPnl": amount(unrealized - self._apart(account, at)),
                     "availableBalance": amount(available),
@@ -112,13 +113,13 @@ class AccountData:
             free = totals["wallet"] + totals["unrealized"] - totals["initial"]
             totals["available"] = max(free, 0)
         answer: dict[str, Any] = {
-            "totalInitialMargin": amount(totals["initial"]),
-            "totalMaintMargin": amount(totals["maint"]),
+            "totalInitialMargin": owed(totals["initial"]),
+            "totalMaintMargin": owed(totals["maint"]),
             "totalWalletBalance": amount(totals["wallet"]),
             "totalUnrealizedProfit": amount(totals["unrealized"]),
             "totalMarginBalance": amount(totals["wallet"] + totals["unrealized"]),
-            "totalPositionInitialMargin": amount(totals["initial"] - totals["orders"]),
-            "totalOpenOrderInitialMargin": amount(totals["orders"]),
+            "totalPositionInitialMargin": owed(totals["initial"] - totals["orders"]),
+            "totalOpenOrderInitialMargin": owed(totals["orders"]),
             "totalCrossWalletBalance": amount(totals["cross"]),
             "totalCrossUnPnl": amount(totals["unrealized"] - totals["apart"]),
             "availableBalance": amount(totals["available"]),
@@ -188,7 +189,7 @@ class AccountData:
             "positionSide": side.value.upper(),
             "positionAmt": size_text(i, qty),
             "entryPrice": entry_text(account, at, side),
-            "breakEvenPrice": entry_text(account, at, side),
+            "breakEvenPrice": break_even_text(account, at, side),
             "markPrice": price_text(i, mark),
             "unRealizedProfit": amount(unrealized),
             "liquidationPrice": self._liquidation(account, at, side),
@@ -196,9 +197,9 @@ class AccountData:
             "notional": amount(notional),
             "marginAsset": i.settle,
             "isolatedWallet": amount(account.wallet(at, side)) if alone else "0",
-            "initialMargin": amount(initial),
-            "maintMargin": amount(maintenance(i, abs(notional))),
-            "positionInitialMargin": amount(initial),
+            "initialMargin": owed(initial),
+            "maintMargin": owed(maintenance(i, abs(notional))),
+            "positionInitialMargin": owed(initial),
             "openOrderInitialMargin": "0",
             "adl": 1,
             "bidNotional": "0",
@@ -399,8 +400,25 @@ def entry_text(account: SimAccount, at: int, side: PositionSide) -> str:
     qty = int(position.qty)
     if not qty:
         return "0.0"
-    contracts = i.size(abs(qty)) * i.multiplier
-    cost = abs(money(int(position.cost)))
-    price = contracts / cost if i.kind is Kind.INVERSE else cost / contracts
+    return _price_text(i, qty, abs(int(position.cost)))
+
+
+def break_even_text(account: SimAccount, at: int, side: PositionSide) -> str:
+    """As the entry price, with the fees that were paid for what is held: where closing brings back
+    both (and costs a fee of its own)."""
+    position = account.money.position(at, side.value)
+    qty = int(position.qty)
+    if not qty:
+        return "0.0"
+    fees = account.entry_fees.get((at, side), 0)
+    return _price_text(
+        account.instruments[at], qty, abs(int(position.cost)) + (fees if qty > 0 else -fees)
+    )
+
+
+def _price_text(i: Instrument, qty: int, cost: int) -> str:
+    """What a contract cost. cost: 1e-18."""
+    contracts, value = i.size(abs(qty)) * i.multiplier, money(cost)
+    price = contracts / value if i.kind is Kind.INVERSE else value / contracts
     text = f"{price:.11f}".rstrip("0")
     return text + "0" if text.endswith(".") else text

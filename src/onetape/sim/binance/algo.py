@@ -191,20 +191,25 @@ class AlgoService:
             "closePosition": order.close_position,
             "priceProtect": order.extra.get("priceProtect", False),
             "reduceOnly": order.reduce_only,
-            "activatePrice": price_text(i, order.activate) if order.activate else "",
-            "callbackRate": f"{order.callback / 100:g}" if order.callback else "",
             "createTime": ms(order.created),
             "updateTime": ms(order.updated),
             "triggerTime": ms(order.triggered),
             "goodTillDate": ms(order.expire),
         }
+        trails = order.type == "TRAILING_STOP_MARKET"
+        if trails or not queried:  # the answer to placing one has them always, lists have not
+            row["activatePrice"] = price_text(i, order.activate) if order.activate else ""
+            row["callbackRate"] = f"{order.callback / 100:g}" if order.callback else ""
         if queried:
             child = order.child
             row["actualOrderId"] = str(child.id) if child else ""
             row["actualPrice"] = average_price(i, child.cost, child.filled) if child else "0.00"
-            row["actualQty"] = size_text(i, child.filled if child else 0)
-            row["actualType"] = child.type.value.upper() if child else ""
             row["tpOrderType"] = ""
+            if child is not None:
+                row["actualQty"] = size_text(i, child.filled)
+                row["actualType"] = child.type.value.upper()
+            if trails:
+                row["isActivated"] = order.activated
         return row
 
     def _find(self, account: SimAccount, params: dict[str, str]) -> Conditional | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, Final
 
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
-from onetape.model.time import DAY
+from onetape.model.time import DAY, SECOND
 from onetape.sim.binance.limits import Limits
 from onetape.sim.binance.wire import Refused, amount, ms, price_decimals, price_text, size_text
 from onetape.sim.exchange import Listing, SimExchange
@@ -26,6 +28,7 @@ INTERVALS: Final = {
 }  # fmt: skip
 SIZE_MAX: Final = Decimal(1_000_000)  # where nobody knows a limit
 MINUTE: Final = 60_000_000_000
+MONDAY: Final = 4 * DAY  # the first one of the epoch, which began on a Thursday
 FUNDING_SCALE: Final = 10**12
 
 
@@ -72,6 +75,14 @@ class PublicData:
             "symbols": [self._symbol(self.exchange.listings[at]) for at in self.asked({})],
         }
 
+    def empty_info(self, params: dict[str, str], now: int) -> dict[str, Any]:
+        """Of a market without symbols."""
+        if params.get("symbol") or params.get("symbols"):
+            raise Refused(-1121)
+        told = self.exchange_info(now)
+        kept = ("timezone", "serverTime", "rateLimits", "exchangeFilters")
+        return {**{name: told[name] for name in kept}, "symbols": []}
+
     def _symbol(self, listing: Listing) -> dict[str, Any]:
         i = listing.instrument
         decimals = price_decimals(i)
@@ -99,7 +110,7 @@ class PublicData:
             "maxMoveOrderLimit": 10000,
             "filters": filters_of(i),
             "orderTypes": list(ORDER_TYPES),
-            "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD", "RPI"],
+            "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],  # without RPI, as live rows
             "permissionSets": ["GRID", "COPY", "DCA", "RPI"],
         }
 
@@ -156,7 +167,8 @@ class PublicData:
             raise Refused(-1120)
         limit = min(_number(params, "limit", 500), 1500)
         listing = self.exchange.listings[at]
-        bars = [*listing.bars, *([listing.bar] if listing.bar else [])]
+        running = listing.running(self.exchange.now)
+        bars = [*listing.bars, *([running] if running else [])]
         start, end = _range(params)
         wanted = [b for b in merged(bars, minutes) if start <= ms(b.open_time) <= end]
         wanted = wanted[:limit] if "startTime" in params else wanted[-limit:]
@@ -257,8 +269,8 @@ class PublicData:
 
     def open_interest(self, params: dict[str, str], now: int) -> dict[str, Any]:
         at = self.at(params)
-        held = sum(max(a.qty(at, s), 0) for a in self.exchange.accounts for s in a.sides)
         i = self.exchange.instruments[at]
+        held = self.exchange.open_interest(at, now)
         return {"openInterest": size_text(i, held), "symbol": i.raw_symbol, "time": ms(now)}
 
 
@@ -330,28 +342,42 @@ def kline_row(i: Instrument, bar: BarReport) -> list[Any]:
 
 
 def merged(bars: list[BarReport], minutes: int) -> list[BarReport]:
-    """Minute bars as bars of `minutes`, aligned to the epoch."""
+    """Minute bars as bars of `minutes`."""
     if minutes == 1:
         return bars
-    found: list[BarReport] = []
+    spans = groupby(bars, key=lambda bar: kline_span(bar.open_time, minutes))
+    return [one_of(list(found), *span) for span, found in spans]
+
+
+def one_of(bars: list[BarReport], start: int, end: int) -> BarReport:
+    """Bars that follow each other as one."""
+    traded = [bar for bar in bars if bar.trades]
+    return bars[-1]._replace(
+        open_time=start,
+        close_time=end,
+        open=bars[0].open,
+        high=max(bar.high for bar in bars),
+        low=min(bar.low for bar in bars),
+        volume=sum(bar.volume for bar in bars),
+        turnover=sum(bar.turnover for bar in bars),
+        trades=sum(bar.trades for bar in bars),
+        buy_volume=sum(bar.buy_volume for bar in bars),
+        buy_turnover=sum(bar.buy_turnover for bar in bars),
+        first_trade=traded[0].first_trade if traded else -1,
+        last_trade=traded[-1].last_trade if traded else -1,
+    )
+
+
+def kline_span(time: int, minutes: int) -> tuple[int, int]:
+    """(open, close) of the bar that a time lies in, ns UTC: weeks begin on Monday, months on their
+    first day, all else at a multiple of its length since the epoch."""
+    if minutes == INTERVALS["1M"]:
+        day = datetime.fromtimestamp(time // SECOND, UTC).replace(hour=0, minute=0, second=0, day=1)
+        after = day.replace(year=day.year + day.month // 12, month=day.month % 12 + 1)
+        return int(day.timestamp()) * SECOND, int(after.timestamp()) * SECOND
     span = minutes * MINUTE
-    for bar in bars:
-        start = bar.open_time - bar.open_time % span
-        if found and found[-1].open_time == start:
-            last = found[-1]
-            found[-1] = last._replace(
-                high=max(last.high, bar.high),
-                low=min(last.low, bar.low),
-                close=bar.close,
-                volume=last.volume + bar.volume,
-                turnover=last.turnover + bar.turnover,
-                trades=last.trades + bar.trades,
-                buy_volume=last.buy_volume + bar.buy_volume,
-                buy_turnover=last.buy_turnover + bar.buy_turnover,
-            )
-        else:
-            found.append(bar._replace(open_time=start, close_time=start + span))
-    return found
+    start = time - (time - (MONDAY if minutes == INTERVALS["1w"] else 0)) % span
+    return start, start + span
 
 
 def decimal_rate(rate: int) -> str:

@@ -8,6 +8,7 @@ without a category answers and carries only what is public.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ from onetape.model.enums import Side
 from onetape.model.json_text import read_json
 from onetape.sim.account import SimAccount
 from onetape.sim.binance.multi_assets import MultiAssets
-from onetape.sim.binance.public import INTERVALS, PublicData, merged, turnover_text
+from onetape.sim.binance.public import INTERVALS, PublicData, kline_span, one_of, turnover_text
 from onetape.sim.binance.user_events import UserEvents
 from onetape.sim.binance.wire import (
     ms,
@@ -24,8 +25,9 @@ from onetape.sim.binance.wire import (
     size_text,
 )
 from onetape.sim.dialect import Connection, encode
-from onetape.sim.exchange import SimExchange
+from onetape.sim.exchange import Listing, SimExchange
 from onetape.sim.reports import (
+    BarReport,
     CallReport,
     CashReport,
     ConditionalReport,
@@ -100,6 +102,7 @@ class Streams:
         self._next_second = 0
         self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
         self._made = 0
+        self.is_unrouted = False  # a connection without a category carries all, as until 2026-04
         self.multi_assets = MultiAssets(exchange)
         self.user = UserEvents(exchange, self._tell)
 
@@ -226,7 +229,8 @@ class Streams:
         subscriber.streams.add(name)
         channel = name.partition("@")[2] if not name.startswith("!") else name[1:]
         is_public = channel.partition("@")[0].rstrip("0123456789") in PUBLIC
-        if is_public != (subscriber.category in ("public", "")):
+        carries_all = self.is_unrouted and not subscriber.category
+        if not carries_all and is_public != (subscriber.category in ("public", "")):
             return
         self.listeners.setdefault(name, {})[connection.id] = connection
 
@@ -248,6 +252,8 @@ class Streams:
                     self._trade(report)
                 case MarkReport():
                     self._mark(report)
+                case BarReport():
+                    self._closed_bars(report)
                 case CashReport() if self._is_heard(report.account):
                     self.user.cash(report, now)
                 case ConditionalReport() if self._is_heard(report.order.account):
@@ -455,27 +461,45 @@ class Streams:
 
     def _running_bars(self, now: int) -> None:
         for listing in self.exchange.listings:
-            i = listing.instrument
-            low = i.raw_symbol.lower()
-            for word, minutes in INTERVALS.items():
-                plain, continuous = f"{low}@kline_{word}", f"{low}_perpetual@continuousKline_{word}"
-                if not self._heard(plain, continuous) or listing.bar is None:
-                    continue
-                bar = merged([*listing.bars, listing.bar], minutes)[-1]
-                k = {
-                    "t": ms(bar.open_time), "T": ms(bar.close_time) - 1, "i": word, "f": -1,
-                    "L": -1, "o": price_text(i, bar.open), "c": price_text(i, bar.close),
-                    "h": price_text(i, bar.high), "l": price_text(i, bar.low),
-                    "v": size_text(i, bar.volume), "n": bar.trades, "x": now >= bar.close_time,
-                    "q": turnover_text(i, bar.turnover), "V": size_text(i, bar.buy_volume),
-                    "Q": turnover_text(i, bar.buy_turnover), "B": "0",
-                }  # fmt: skip
-                raw, time = i.raw_symbol, ms(now)
-                self._stream(plain, {"e": "kline", "E": time, "s": raw, "k": {"s": raw, **k}})
-                self._stream(
-                    continuous,
-                    {"e": "continuous_kline", "E": time, "ps": raw, "ct": "PERPETUAL", "k": k},
-                )
+            running = listing.running(now)
+            if running is not None:
+                for word, minutes in INTERVALS.items():
+                    self._bar(listing, word, minutes, running, now, is_closed=False)
+
+    def _closed_bars(self, last: BarReport) -> None:
+        """The final frame of each candle that ends with this minute."""
+        listing = self.exchange.listings[last.at]
+        for word, minutes in INTERVALS.items():
+            if kline_span(last.open_time, minutes)[1] == last.close_time:
+                self._bar(listing, word, minutes, last, last.close_time, is_closed=True)
+
+    def _bar(
+        self, listing: Listing, word: str, minutes: int, last: BarReport, now: int, *,
+        is_closed: bool,
+    ) -> None:  # fmt: skip
+        """The candle that ends with the minute `last`."""
+        i = listing.instrument
+        low = i.raw_symbol.lower()
+        plain, continuous = f"{low}@kline_{word}", f"{low}_perpetual@continuousKline_{word}"
+        if not self._heard(plain, continuous):
+            return
+        span = kline_span(last.open_time, minutes)
+        before = takewhile(lambda bar: bar.open_time >= span[0], reversed(listing.bars))
+        bars = [bar for bar in before if bar.open_time < last.open_time]
+        bar = one_of([*reversed(bars), last], *span)
+        k = {
+            "t": ms(bar.open_time), "T": ms(bar.close_time) - 1, "i": word, "f": bar.first_trade,
+            "L": bar.last_trade, "o": price_text(i, bar.open), "c": price_text(i, bar.close),
+            "h": price_text(i, bar.high), "l": price_text(i, bar.low),
+            "v": size_text(i, bar.volume), "n": bar.trades, "x": is_closed,
+            "q": turnover_text(i, bar.turnover), "V": size_text(i, bar.buy_volume),
+            "Q": turnover_text(i, bar.buy_turnover), "B": "0",
+        }  # fmt: skip
+        raw, time = i.raw_symbol, ms(now)
+        self._stream(plain, {"e": "kline", "E": time, "s": raw, "k": {"s": raw, **k}})
+        self._stream(
+            continuous, {"e": "continuous_kline", "E": time, "ps": raw, "ct": "PERPETUAL", "k": k}
+        )
 
     # --- the user stream --------------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from onetape.model.enums import OrderNews, OrderState, OrderType
 from onetape.sim.account import SimAccount
-from onetape.sim.binance.account import entry_text
+from onetape.sim.binance.account import break_even_text, entry_text
 from onetape.sim.binance.wire import (
     amount,
     average_price,
     ms,
     order_type,
+    owed,
     position_side,
     price_text,
     size_text,
@@ -95,7 +96,7 @@ class UserEvents:
         }
         if fill is not None:
             body["N"] = i.settle
-            body["n"] = amount(fill.fee)
+            body["n"] = owed(fill.fee)
         if kind == "AMENDMENT" and "modifyId" in order.extra:
             body["M"] = order.extra["modifyId"]
         if fill is not None and not forced:
@@ -151,7 +152,7 @@ class UserEvents:
             "s": i.raw_symbol,
             "pa": size_text(i, int(position.qty)),
             "ep": entry_text(account, index, side),
-            "bep": entry_text(account, index, side),
+            "bep": break_even_text(account, index, side),
             "cr": amount(int(position.realized)),
             "up": amount(int(position.unrealized(account.specs[index], mark))),
             "mt": "isolated" if index in account.isolated else "cross",
@@ -178,7 +179,7 @@ class UserEvents:
                     "iw": amount(account.wallet(index, side)) if is_alone else "0",
                     "mp": price_text(i, mark),
                     "up": amount(int(position.unrealized(account.specs[index], mark))),
-                    "mm": amount(maintenance(i, notional)),
+                    "mm": owed(maintenance(i, notional)),
                 }
             )
         event: dict[str, Any] = {"e": "MARGIN_CALL", "E": ms(now), "p": rows}

@@ -36,6 +36,9 @@ __all__ = ["BinanceUsdm"]
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
 RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
+# Spot and COIN-M list nothing here: for clients that ask them before they go on to USD-M.
+EMPTY: Final = ("/api/v3/", "/dapi/v1/")
+EMPTY_SAYS: Final = {"X-Simulation": "an empty market: only USD-M futures trade here"}
 RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet side: what a key may do
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
 
@@ -75,6 +78,10 @@ class BinanceUsdm:
             params = self._params(request)
             weight = weight_of(request.method, request.path, params)
             headers = self.limits.spend(request.peer, weight, now)
+            if request.path.startswith(EMPTY):
+                headers.update(EMPTY_SAYS)
+                if "X-MBX-USED-WEIGHT-1M" in headers:  # spot has it by both names
+                    headers["X-MBX-USED-WEIGHT"] = headers["X-MBX-USED-WEIGHT-1M"]
             value = self._route(request, params, now, headers)
         except Refused as refused:
             if refused.status in (418, 429):
@@ -134,8 +141,6 @@ class BinanceUsdm:
             return answer
 
         routes: dict[str, Public] = {
-            "/fapi/v1/ping": lambda _p, _n: {},
-            "/fapi/v1/time": lambda _p, now: {"serverTime": ms(now + self.skew)},
             "/fapi/v1/exchangeInfo": lambda _p, now: public.exchange_info(now),
             "/fapi/v1/depth": public.depth,
             "/fapi/v1/rpiDepth": public.depth,
@@ -161,6 +166,11 @@ class BinanceUsdm:
             # Of the wallet side: what clients ask before they believe that the venue is up.
             "/sapi/v1/system/status": lambda _p, _n: {"status": 0, "msg": "normal"},
         }
+        for market in ("/fapi/v1/", *EMPTY):
+            routes[f"{market}ping"] = lambda _p, _n: {}
+            routes[f"{market}time"] = lambda _p, now: {"serverTime": ms(now + self.skew)}
+        for market in EMPTY:
+            routes[f"{market}exchangeInfo"] = public.empty_info
         return {("GET", path): handler for path, handler in routes.items()}
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
@@ -232,6 +242,7 @@ class BinanceUsdm:
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],
             ("GET", "/sapi/v1/margin/allPairs"): lambda _a, _p, _n: [],
+            ("GET", "/sapi/v1/margin/isolated/allPairs"): lambda _a, _p, _n: [],
         }
 
     def _key_routes(self) -> dict[tuple[str, str], Signed]:

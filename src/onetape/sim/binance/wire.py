@@ -23,6 +23,7 @@ __all__ = [
     "ms",
     "order_row",
     "order_type",
+    "owed",
     "position_side",
     "price_decimals",
     "price_text",
@@ -31,6 +32,8 @@ __all__ = [
     "tif_word",
 ]
 
+DECIMALS: Final = 8  # of money
+STEP: Final = 10 ** (MONEY_DECIMALS - DECIMALS)
 _MS: Final = 1_000_000
 
 
@@ -67,9 +70,15 @@ def size_text(instrument: Instrument, size: int) -> str:
     return units_text(size, decimals, decimals)
 
 
-def amount(units: int, decimals: int = 8) -> str:
-    """Money with eight decimals, and more where the sum has more: nothing is rounded away."""
-    return _fixed(units, MONEY_DECIMALS, decimals)
+def amount(units: int, least: int = DECIMALS) -> str:
+    """What somebody has or gets (1e-18), with eight decimals at most and `least` at least. What is
+    beyond is rounded down, a loss up: nobody is told of more than there is."""
+    return _fixed(units // STEP, DECIMALS, least)
+
+
+def owed(units: int) -> str:
+    """A fee or a margin that is needed (1e-18), with eight decimals, rounded up."""
+    return _fixed(-(-units // STEP), DECIMALS, DECIMALS)
 
 
 def _fixed(units: int, decimals: int, least: int) -> str:

@@ -6,7 +6,6 @@ recorded answers of 2021 and 2024.
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
@@ -35,7 +34,6 @@ __all__ = ["BINS", "LEVEL_TICK", "LEVERAGE_MAX", "PublicData", "level_id"]
 
 BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
 MINUTE: Final = 60_000_000_000
-QUOTES_KEPT: Final = 1000
 DEPTH: Final = 25  # levels a side unless asked; 0: all
 LEVEL_TICK: Final = Decimal("0.01")  # of level ids: the tick of old, kept when ticks changed
 LEVERAGE_MAX: Final = 100
@@ -57,7 +55,6 @@ class PublicData:
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
         self.index_of = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
-        self.quotes = [deque[QuoteReport](maxlen=QUOTES_KEPT) for _ in exchange.instruments]
 
     def at(self, params: Params) -> int:
         """The instrument a request names. Raises Refused."""
@@ -89,7 +86,7 @@ class PublicData:
         i, bars = listing.instrument, listing.day(now)
         inverse = i.kind is Kind.INVERSE
         scale = 10 ** ASSETS[i.settle][2]
-        held = sum(max(a.qty(at, s), 0) for a in self.exchange.accounts for s in a.sides)
+        held = self.exchange.open_interest(at, now)
         volume = sum(b.volume for b in bars)
         interval = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
         mid = Decimal(listing.bid + listing.ask) / 2
@@ -332,9 +329,9 @@ class PublicData:
         }
 
     def last_quote(self, at: int, now: int) -> dict[str, Any]:
-        if self.quotes[at]:
-            return self.quote_row(self.quotes[at][-1])
         known = self.exchange.listings[at]
+        if known.quotes:
+            return self.quote_row(known.quotes[-1])
         return self.quote_row(
             QuoteReport(now, at, known.bid, known.bid_size, known.ask, known.ask_size, 0)
         )
@@ -342,7 +339,7 @@ class PublicData:
     def quote_table(self, params: Params, now: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for at in self.asked(params):
-            kept = [self.quote_row(quote) for quote in self.quotes[at]]
+            kept = [self.quote_row(quote) for quote in self.exchange.listings[at].quotes]
             rows += kept or [self.last_quote(at, now)]
         return page(sorted(rows, key=lambda row: str(row["timestamp"])), params)
 

@@ -229,7 +229,6 @@ class Streams:
                 case DepthReport():
                     self._depth(report)
                 case QuoteReport():
-                    self.public.quotes[report.at].append(report)
                     self._insert("quote", report.at, self.public.quote_row, report)
                 case TradeReport():
                     self._trade(report)

@@ -48,6 +48,50 @@ class Funding:
         self.exchange.transfer(account, currency, decimal_text(-amount), now)
         return {"refid": entry_of_income(account.income[-1], 0).reference}
 
+    def deposit_methods(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        currency = self.exchange.currencies[self._asset(params)]
+        if currency not in TERMS:
+            return []
+        return [
+            {
+                "method": currency,
+                "limit": False,
+                "fee": money_text(0),
+                "gen-address": True,
+                "minimum": TERMS[currency].least,
+            }
+        ]
+
+    def withdraw_methods(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        network = text_of(params, "network")
+        asked = self._asset(params) if text_of(params, "asset") else None
+        return [
+            {
+                "asset": self.public.names.asset_ids[at],
+                "method": currency,
+                "network": currency,
+                "minimum": TERMS[currency].least,
+            }
+            for at, currency in enumerate(self.exchange.currencies)
+            if currency in TERMS and asked in (None, at) and network in ("", currency)
+        ]
+
+    def withdraw_info(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        at = self._asset(params)
+        currency, key = self.exchange.currencies[at], text_of(params, "key")
+        if (account.name, key) not in self.exchange.stored or currency not in TERMS:
+            raise Refused("EFunding:Unknown withdraw key")
+        free, fee = self.exchange.outside_free(account, at), Decimal(TERMS[currency].fee)
+        amount = self._amount(params)
+        if money_units(amount) > free:
+            raise Refused("EFunding:Insufficient funds")
+        return {
+            "method": currency,
+            "limit": money_text(free),
+            "amount": money_text(max(money_units(amount - fee), 0)),
+            "fee": money_text(money_units(fee)),
+        }
+
     def withdraw(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         at = self._asset(params)
         currency, key = self.exchange.currencies[at], text_of(params, "key")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from onetape.model.decimals import decimal_text
@@ -24,6 +25,7 @@ INTERVALS: Final = (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)  # minutes
 CANDLES_MAX: Final = 720
 DEPTH_MAX: Final = 500
 TRADES_MAX: Final = 1000
+SPREADS_MAX: Final = 200
 _MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
 
 
@@ -56,6 +58,8 @@ def candles(listing: Listing, minutes: int) -> list[Candle]:
     bars = [*listing.bars, listing.bar] if listing.bar is not None else list(listing.bars)
     found: list[Candle] = []
     for bar in bars:
+        if not bar.trades:
+            continue
         start = bar.open_time - bar.open_time % (minutes * MINUTE)
         if found and found[-1].start == start:
             last = found[-1]
@@ -274,15 +278,20 @@ class PublicData:
         }  # fmt: skip
 
     def spread(self, params: dict[str, Any], now: int) -> dict[str, Any]:
-        """The best prices now: what they were before is not kept."""
+        """The last pairs of best prices, oldest first; of those since the exchange was opened."""
         at = self.at(params)
-        listing = self.exchange.listings[at]
-        i, stamp = listing.instrument, now // 1_000_000_000
+        listing, since = self.exchange.listings[at], since_of(params)
+        quotes = [(quote.time, quote.bid, quote.ask) for quote in listing.quotes]
+        changes = [next(group) for _, group in groupby(quotes, key=lambda quote: quote[1:])]
+        rows = changes or [(now, listing.bid, listing.ask)]
+        i, last = listing.instrument, rows[-1][0]
         return {
             self.names.pair_ids[at]: [
-                [stamp, price_text(i, listing.bid), price_text(i, listing.ask)]
+                [time // 1_000_000_000, price_text(i, bid), price_text(i, ask)]
+                for time, bid, ask in rows[-SPREADS_MAX:]
+                if time >= since
             ],
-            "last": stamp,
+            "last": last // 1_000_000_000,
         }
 
 

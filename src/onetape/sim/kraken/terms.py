@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
 from onetape.model.enums import Side
@@ -19,7 +19,10 @@ from onetape.sim.exchange import SimExchange
 from onetape.sim.kraken.limits import ORDERS_MAX
 from onetape.sim.kraken.wire import Refused, invalid
 
-__all__ = ["check_deadline", "flag", "from_socket", "order_terms", "price_units", "size_units"]
+__all__ = [
+    "check_deadline", "check_known", "flag", "from_socket", "order_terms", "price_units",
+    "size_units",
+]  # fmt: skip
 
 Params = dict[str, Any]
 MARKET_TYPES: Final = ("market", "stop-loss", "take-profit")
@@ -30,7 +33,7 @@ STP: Final = {
     "cancel-both": "cancel_both",
 }  # fmt: skip
 # What this exchange does not have: refused, so that nobody believes it was heeded.
-ABSENT: Final = ("leverage", "displayvol", "starttm", "close", "close[ordertype]")
+ABSENT: Final = ("leverage", "displayvol", "display_qty", "starttm")  # and all of close[...]
 DEADLINE_NS: Final = (500_000_000, 60_000_000_000)  # a deadline may be so far ahead
 UNITS_MAX: Final = 2**62
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
@@ -84,7 +87,6 @@ def size_units(i: Instrument, text: str, name: str = "volume") -> int:
 
 
 def price_units(i: Instrument, pair: str, text: str, name: str = "price") -> int:
-    """Relative prices (`+1%`, `#5`) are not known here."""
     value = decimal_of(text, name)
     units = value.scaleb(i.price_decimals)
     if units != units.to_integral_value():
@@ -97,6 +99,33 @@ def price_units(i: Instrument, pair: str, text: str, name: str = "price") -> int
     if value % i.tick:
         raise Refused("EOrder:Tick size check failed")
     return int(units)
+
+
+def placed_price(
+    i: Instrument, pair: str, text: str, name: str, base: int, signs: dict[str, int]
+) -> int:
+    """As price_units, or relative to `base` where it begins with one of `signs`, with a percent
+    sign as a part of it; what results is rounded to a tick, half to even."""
+    sign = signs.get(text[:1])
+    if sign is None:
+        return price_units(i, pair, text, name)
+    offset = decimal_of(text[1:].removesuffix("%"), name)
+    if not base:
+        raise Refused("EOrder:No price")
+    if text.endswith("%"):
+        offset *= i.price(base) / 100
+    ticks = ((i.price(base) + sign * offset) / i.tick).to_integral_value(ROUND_HALF_EVEN)
+    units = (ticks * i.tick).scaleb(i.price_decimals)
+    if not 0 < units <= UNITS_MAX:
+        raise Refused("EOrder:Invalid price")
+    return int(units)
+
+
+def check_known(params: Params) -> None:
+    """Raises Refused for what this exchange does not have."""
+    for name in [*ABSENT, *(each for each in params if each.startswith("close"))]:
+        if text_of(params, name) not in ("", "0", "none", "1" if name == "leverage" else "0"):
+            raise invalid(name)
 
 
 def check_deadline(params: Params, now: int) -> None:
@@ -161,24 +190,28 @@ def order_terms(
         raise invalid("type")
     if kind not in MARKET_TYPES + LIMIT_TYPES:
         raise invalid("ordertype")
-    for name in ABSENT:
-        if text_of(params, name) not in ("", "0", "none", "1" if name == "leverage" else "0"):
-            raise invalid(name)
+    check_known(params)
     if flag(params, "reduce_only"):  # of margin positions, and there are none
         raise invalid("reduce_only")
     is_limit, is_stop = kind in LIMIT_TYPES, kind not in ("market", "limit")
     flags = order_flags(params, side, kind)
     extra: dict[str, Any] = {"ordertype": kind, "oflags": flags}
     price = stop = 0
+    # `#` goes to the side where such an order waits: above the last price or below it.
+    waits = 1 if (side == "buy") == kind.startswith("stop-loss") else -1
+    signs = {"+": 1, "-": -1, "#": waits}
     if is_stop:
-        stop = price_units(i, pair, text_of(params, "price"))
+        stop = placed_price(i, pair, text_of(params, "price"), "price", listing.last, signs)
         extra["stop"] = stop
         extra["reference"] = text_of(params, "trigger") or "last"
         if extra["reference"] not in ("last", "index"):
             raise invalid("trigger")
     if is_limit:
         name = "price2" if is_stop else "price"
-        price = price_units(i, pair, text_of(params, name), name)
+        if is_stop:  # relative to the trigger; which way `#` would go there is not documented
+            signs = {"+": 1, "-": -1}
+        base = stop or listing.last
+        price = placed_price(i, pair, text_of(params, name), name, base, signs)
     tif, expire = time_in_force(params, now, is_market=not is_limit)
     if tif in ("IOC", "FOK") and "post" in flags:
         raise invalid("timeinforce")

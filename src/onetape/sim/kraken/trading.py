@@ -25,6 +25,7 @@ from onetape.sim.kraken.public import PublicData
 from onetape.sim.kraken.terms import (
     Params,
     check_deadline,
+    check_known,
     flag,
     order_terms,
     price_units,
@@ -202,6 +203,7 @@ class Trading:
     ) -> tuple[SimOrder, str]:
         """The order, with its ids and where it can its place, and the amendment's id."""
         check_deadline(params, now)
+        check_known(params)
         order = self.find(account, params, name)
         i, pair = self.exchange.instruments[order.index], self.public.names.wsnames[order.index]
         self.limits.spend_pair(account.number, order.index, amend_cost(now - order.created), now)
@@ -246,6 +248,7 @@ class Trading:
         self, account: SimAccount, index: int, params: Params, now: int, name: str = "txid"
     ) -> tuple[SimOrder, SimOrder]:
         """(the old order, the new one). The new one has its own id and a new place."""
+        check_known(params)
         if text_of(params, "cl_ord_id"):  # orders with one can only be amended
             raise invalid("cl_ord_id")
         old = self.find(account, params, name)

@@ -53,6 +53,7 @@ from onetape.venues.binance.words import (
     ALGO_STATES,
     NEWS,
     PASSED_OVER,
+    SHOWN,
     SIDE_WORDS,
     STATE_NEWS,
     STATES,
@@ -244,7 +245,7 @@ class BinanceUsdmProtocol:
         return []
 
     def slack(self, currency: str) -> int:
-        return 0
+        return SHOWN
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Working orders only, as far as is known: what it does to conditional orders is documented

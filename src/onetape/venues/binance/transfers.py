@@ -32,6 +32,7 @@ from onetape.venues.binance.withdrawals import (
     withdrawn_terms,
     withdrawn_told,
 )
+from onetape.venues.binance.words import SHOWN
 from onetape.venues.numbers import check_shown, money_of
 
 __all__ = ["TRANSFER_PATH", "Way", "history_terms", "history_told", "transfer_terms"]
@@ -44,7 +45,6 @@ PAGE: Final = 100
 GIVEN_PAGE: Final = 500
 RETURNED_MAX: Final = 500  # and no further pages
 _OUT: Final = "2"  # of a transfer's type, as a sub-account sees it
-SHOWN: Final = 10**10  # 1e-8, to which it writes amounts; in 1e-18
 _MS: Final = 1_000_000
 _TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}

@@ -21,6 +21,7 @@ from onetape.model.money import money
 from onetape.model.time import parse_time
 from onetape.orders.calls import Destination
 from onetape.orders.told import OUTSIDE, TransferState, TransferTold
+from onetape.venues.binance.words import SHOWN
 from onetape.venues.numbers import check_shown, money_of
 
 __all__ = [
@@ -39,7 +40,6 @@ WITHDRAWN_PATH: Final = "/sapi/v1/capital/withdraw/history"
 DEPOSITS_PATH: Final = "/sapi/v1/capital/deposit/hisrec"
 WALLETS: Final = ("spot", "")  # the second is the other account's, whichever it is
 PAGE: Final = 1000
-SHOWN: Final = 10**10  # 1e-8, to which it writes amounts; in 1e-18
 SPAN_MS: Final = 6 * 86_400_000  # asked by id a history has less than seven days
 KEPT_MS: Final = 89 * 86_400_000
 _MS: Final = 1_000_000

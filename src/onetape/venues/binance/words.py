@@ -11,8 +11,11 @@ from typing import Final
 from onetape.model.enums import OrderNews, OrderState, Side, TimeInForce
 
 __all__ = [
-    "ALGO_STATES", "NEWS", "PASSED_OVER", "SIDE_WORDS", "STATES", "STATE_NEWS", "TIFS", "TIF_WORDS",
+    "ALGO_STATES", "NEWS", "PASSED_OVER", "SHOWN", "SIDE_WORDS", "STATES", "STATE_NEWS", "TIFS",
+    "TIF_WORDS",
 ]  # fmt: skip
+
+SHOWN: Final = 10**10  # 1e-8, to which it writes amounts; in 1e-18
 
 STATES: Final = {
     "NEW": OrderState.ACCEPTED,
