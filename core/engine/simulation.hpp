@@ -179,7 +179,7 @@ class Simulation final : public ExchangeSink {
     // before. Before `begin` it only counts from there on. false: a callback failed.
     bool allow_trading(bool allowed);
     BarFeed& subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
-                            const std::string& text);
+                            const std::string& text, std::int64_t made_of = 0);
     void unsubscribe_bars(Instrument& instrument, std::int64_t period);
     void set_timer(const std::string& name, std::int64_t every, std::int64_t at);
     bool cancel_timer(const std::string& name);

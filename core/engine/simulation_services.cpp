@@ -513,8 +513,8 @@ void Simulation::flatten() {
 }
 
 BarFeed& Simulation::subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
-                                    const std::string& text) {
-    const std::size_t index = instrument.stream.add(period, source);
+                                    const std::string& text, std::int64_t made_of) {
+    const std::size_t index = instrument.stream.add(period, source, made_of);
     if (index == instrument.bars.size())
         instrument.bars.push_back(std::make_unique<BarFeed>(period, source, text, instrument.spec));
     instrument.bars[index]->shown = true;

@@ -24,7 +24,7 @@ from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import where_of
 from onetape.engine.notes import Direction, Notes, Signal
 from onetape.engine.plan import History, LiveRobot
-from onetape.model.decimals import to_fraction
+from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType
 from onetape.model.errors import (
     InvariantViolation,
@@ -32,6 +32,7 @@ from onetape.model.errors import (
     OrderRate,
     SchemaMismatch,
     UnknownSymbol,
+    UsageError,
 )
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
@@ -45,9 +46,8 @@ UNITS_MAX = 2**62
 _NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
 FAILURES_KEPT = 100  # further ones are on the tape only
 
-TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
+TRADE, MID, VENUE, FINER = 0, 1, 2, 3  # BarSource of core/market/bars.hpp
 SOURCES = {"trade": TRADE, "mid": MID, "venue": VENUE}
-_SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 
 # Health of other processes that `on_health` hears: of feeds, of the account's stream, and how far
 # behind it is itself.
@@ -270,32 +270,34 @@ class Host:
     # --- bars ------------------------------------------------------------------------------------
 
     def subscribe_bars(self, symbol: str, text: str, history: int) -> None:
-        """Start a bar feed. `text` is a period, with @trade, @mid or @venue if it must be that."""
+        """Start a bar feed. `text` is a period, with @trade, @mid, @venue or the shorter period of
+        the bars to make it of if it must be that."""
         self.instrument_of(symbol)
         period_text, _, source_text = text.partition("@")
         period = parse_period(period_text)
-        if source_text and source_text not in SOURCES:
-            raise ValueError(f"bars {text!r}: after @ comes trade, mid or venue")
-        chosen = source_text or self.bar_sources.get(f"{symbol} {period_text}")
-        source = SOURCES[chosen] if chosen else self._source_for(symbol, period)
-        # The choice is part of the run: a tape that grows must not decide it anew in a replay.
         name = f"{symbol} {period_text}"
+        chosen = source_text or self.bar_sources.get(name) or self._source_for(symbol, period)
+        if chosen in SOURCES:
+            source, made_of = SOURCES[chosen], 0
+        else:
+            source, made_of = FINER, _finer(text, period, chosen)
+        # The choice is part of the run: a tape that grows must not decide it anew in a replay.
         if self.notes_choices and name not in self.bar_sources:
-            self.append(_PARAMS, {"bar_source": name, "from": _SOURCE_NAMES[source]})
-        self.bar_sources[name] = _SOURCE_NAMES[source]
+            self.append(_PARAMS, {"bar_source": name, "from": chosen})
+        self.bar_sources[name] = chosen
         if self.notes_choices and self._owners.get(symbol) == 0:
             self._subscribe_live(symbol, period, source, text, history)
         self._bar_keys[symbol, text] = (period, source)
         self._bar_keys.setdefault((symbol, period_text), (period, source))
         self.history = max(self.history, history)
         self.longest_period = max(self.longest_period, period)
-        self.sim.subscribe_bars(symbol, period, source, period_text, history)
+        self.sim.subscribe_bars(symbol, period, source, period_text, history, made_of)
 
     def _subscribe_live(
         self, symbol: str, period: int, source: int, text: str, history: int
     ) -> None:
         """Of a symbol that the gateway trades."""
-        if source == VENUE:
+        if source in (VENUE, FINER):
             raise NotAvailable(
                 f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
                 where="strategy",
@@ -316,26 +318,29 @@ class Host:
             words = f"{told.symbol}: {bars} from before the start"
             self.log(f"{words}: {told.reason}", "warning", {})
 
-    def _source_for(self, symbol: str, period: int) -> int:
+    def _source_for(self, symbol: str, period: int) -> str:
         if self.notes_choices:
             # A gateway's tape grows, and every venue tells it of trades. What it holds at the
             # moment must not decide: two starts of one robot would have different bars.
-            return TRADE
+            return "trade"
         types, periods = self._inventory().get(symbol, ({}, []))
         if period in periods:
-            return VENUE
+            return "venue"
         if types.get(_TRADE):
-            return TRADE
+            return "trade"
         if types.get(_QUOTE):
-            return MID
+            return "mid"
+        if dividing := [each for each in periods if period % each == 0]:
+            return format_duration(max(dividing))  # the fewest to add up
         if types.get(_BAR):
-            shown = ", ".join(f"{each // 10**9}s" for each in periods)
+            shown = " and ".join(format_duration(each) for each in sorted(periods))
             raise UnknownSymbol(
-                f"{symbol} has bars of {shown} only, nothing finer to build others from",
+                f"{symbol} has bars of {shown} only, of which none of "
+                f"{format_duration(period)} can be made",
                 where="strategy",
-                todo="subscribe to a period that the data has",
+                todo=f"subscribe to a multiple of {format_duration(min(periods))}",
             )
-        return TRADE
+        return "trade"
 
     def bar_key(self, symbol: str, text: str) -> tuple[int, int]:
         """(period in ns, source) of a subscribed feed."""
@@ -599,6 +604,12 @@ class Host:
         self._note_failure(Failed("on_order", words, "", self.sim.now), "")
         self.sim.halt(self._on_error == "flatten")
 
+    def below_lot(self, service: str, symbol: str) -> None:
+        """Said once a service: a wish of less than one lot comes to nothing. The run counts all."""
+        lot = decimal_text(self.instruments[symbol].lot)
+        words = f"{service}: less than one lot ({lot} for {symbol}) is nothing"
+        self.log(words, "warning", {"symbol": symbol})
+
     def _note_failure(self, failed: Failed, trace: str) -> None:
         if len(self.failures) < FAILURES_KEPT:
             self.failures.append(failed)
@@ -610,6 +621,19 @@ class Host:
         """Progress, a few times a second at most."""
         if self._progress is not None:
             self._progress(frames, now)
+
+
+def _finer(text: str, period: int, source: str) -> int:
+    """The period of the bars that bars `text` are to be made of."""
+    try:
+        made_of = parse_period(source)
+    except UsageError:
+        raise ValueError(
+            f"bars {text!r}: after @ comes trade, mid, venue or a shorter period"
+        ) from None
+    if made_of >= period or period % made_of:
+        raise ValueError(f"bars {text!r}: {source} does not divide it")
+    return made_of
 
 
 def _number_of(signal: Signal | int | None) -> int:

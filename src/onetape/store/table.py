@@ -130,6 +130,9 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     for state, codes in refusals.items() if isinstance(refusals, dict) else ():
         named = ", ".join(f"{name} {count:,}" for name, count in codes.items())
         yield _text_of(state), _text_of(f"{sum(codes.values()):,}: {named}")
+    below = summary.get("below_lot")
+    for service, count in below.items() if isinstance(below, dict) else ():
+        yield "less than one lot", _text_of(f"{count:,} of {service}")
     yield "profit, net", _profit(text("pnl"))
     yield "fees / funding", f"{text('fees')} / {text('funding')}"
     yield "final equity", text("final_equity")
