@@ -85,6 +85,10 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         assert first["params"]["size"]["help"] == "of a quote"
         assert (first["status"], first["type"], first["position"]) == ("started", "Quoter", 0)
 
+        # One robot, by its process's name or its own.
+        assert home.run("params", "mm") == home.run("params", "robot:mm") == first["params"]
+        assert home.run("send", "mm", "status")["status"] == "applied"
+
         told = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
         assert told["status"] == "applied"
         assert told["result"] == {"params": {"spread_ticks": 8}, "was": {"spread_ticks": 200}}

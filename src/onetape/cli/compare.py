@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.model.errors import BadConfig
 
@@ -20,7 +21,7 @@ SHOWN = 20
     onetape compare .onetape/sweeps/cross --report cross.html
     """,
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=runs)
 @click.option(
     "--tries", type=click.IntRange(min=1), metavar="N",
     help="How many variants were tried in all [default: those compared].",

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from onetape.cli.complete import words
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.output import write_line
 
 
 @verb("sim", example="onetape sim binance-usdm --port 9001 --seed 7")
-@click.argument("venue")
+@click.argument("venue", shell_complete=words("binance-usdm", "kraken", "bitmex"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, hidden=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the market and the keys.")

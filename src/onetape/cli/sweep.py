@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from onetape.cli.arguments import parameters
+from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
 from onetape.cli.run_options import refused, run_options
 
@@ -21,9 +22,16 @@ SHOWN = 10
     onetape sweep cross.py --data year.tape --param fast=5,10 --walk-forward 30d,10d --jobs 8
     """,
 )
-@click.argument("strategy")
-@click.option("--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.")
-@click.argument("more_data", nargs=-1, metavar="")
+@click.argument("strategy", shell_complete=files)
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="PATH...",
+    help="Tapes or files.",
+    shell_complete=files,
+)
+@click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
 @click.option(
     "--param", "params", multiple=True, metavar="k=1,2,3|k=0.1:0.5:0.1",
     help="Values, or from:to:step with the end included; repeat for several.",
