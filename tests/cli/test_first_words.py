@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pty
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -124,3 +128,24 @@ def test_a_home_that_cannot_be_used_is_named_with_the_way_out(onetape, tmp_path,
     assert done.code == 5
     assert f"the home {tmp_path / 'file'} cannot be used" in done.err
     assert "--home DIR or $ONETAPE_HOME" in done.err
+
+
+def test_a_simulated_exchange_shows_people_no_secret(onetape, tmp_path):
+    """On a terminal lines for people, in a pipe and with --json the line for programs."""
+    command = [sys.executable, "-m", "onetape", "sim", "binance-usdm"]
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, stdout=follower, cwd=tmp_path) as process:
+        os.close(follower)
+        shown = b""
+        while b"--json" not in shown:
+            shown += os.read(leader, 4096)
+        process.terminate()
+    os.close(leader)
+    assert b"is ready, until Ctrl-C" in shown and b"100000 USDT" in shown
+    assert b'secret"' not in shown and b'key"' not in shown
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        told = json.loads(process.stdout.readline())
+        process.terminate()
+    assert {"name", "key", "secret", "balances"} <= told["accounts"][0].keys()
+    for account in told["accounts"]:
+        assert account["secret"].encode() not in shown and account["key"].encode() not in shown

@@ -42,6 +42,7 @@ from onetape.cli.run_options import answer_of_run, run_options
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
+@click.option("--force", is_flag=True, help="Replace an existing run of that name.")
 def command(
     shell: Shell,
     strategy: str,

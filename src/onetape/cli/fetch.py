@@ -84,6 +84,7 @@ def command(
             limit=limit,
             force=force,
             progress=progress,
+            say=shell.say,
         )
     value = plain(result)
     return Answer(value, rows(value))

@@ -36,7 +36,9 @@ SHOWN = 10
     "--param", "params", multiple=True, metavar="k=1,2,3|k=0.1:0.5:0.1",
     help="Values, or from:to:step with the end included; repeat for several.",
 )  # fmt: skip
-@click.option("--metric", default="sharpe", show_default=True, help="What ranks them.")
+@click.option(
+    "--metric", help="What ranks them [default: sharpe; of less than a day of data return]."
+)
 @click.option("--walk-forward", metavar="TRAIN,TEST", help="Choose on TRAIN, trade TEST, move on.")
 @click.option("--anchored", is_flag=True, help="Train windows all begin at the start.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores].")
