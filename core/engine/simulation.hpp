@@ -430,6 +430,7 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Account account_after(const Order& but, bool everything) const;
     [[nodiscard]] std::uint16_t funds_for(const Account& account, const Order& order,
                                           std::int64_t price) const;
+    void note_shortage(Order& order, std::int64_t price) const;
     void thin_samples();
     [[nodiscard]] std::vector<OrderRef> judge_batch();
     bool tell_denied(const std::vector<OrderRef>& denied);
