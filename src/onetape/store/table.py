@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onetape.model.shown import shown
+from onetape.store.grouped import grouped
 from onetape.store.report_data import Assumption, bias_word
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def draw_backtest(
     """The same onto any console."""
     from rich.table import Table
 
-    taken = list(assumptions)
+    taken = grouped(assumptions)
     if taken:
         console.print("[bold]What this result assumes[/]")
         listed = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
