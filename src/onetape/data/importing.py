@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, float | None], None]
 
 # Part of a tape's identity: raised when the same input begins to give other frames.
-IMPORT_VERSION: Final = 3
+IMPORT_VERSION: Final = 4
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
