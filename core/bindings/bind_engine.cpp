@@ -319,8 +319,8 @@ void bind_engine(nb::module_& m) {
              nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
              nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "
                      "more: bytes | None = None) -> Order | None"))
-        .def_prop_ro("targets_rounded_away",
-                     [](const PySimulation& s) { return s.targets_rounded_away; })
+        .def_prop_ro("targets_below_lot", [](const PySimulation& s) { return s.below_lot.targets; })
+        .def_prop_ro("levels_below_lot", [](const PySimulation& s) { return s.below_lot.levels; })
         .def(
             "set_compiled",
             [](PySimulation& s, std::uintptr_t state,

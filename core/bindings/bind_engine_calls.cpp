@@ -138,7 +138,8 @@ bool PySimulation::perform(CallKind kind, CallFacts facts) {
             const auto source = facts.number<std::int32_t>();
             const std::string text(facts.text());
             const auto history = facts.number<std::uint64_t>();
-            if (facts.whole()) subscribe_bars(*instrument, period, source, text, history);
+            const auto made_of = facts.number<std::int64_t>();
+            if (facts.whole()) subscribe_bars(*instrument, period, source, text, history, made_of);
             return facts.whole();
         }
         case CallKind::bars_kept: {
@@ -208,15 +209,17 @@ void bind_calls(nb::class_<PySimulation>& simulation) {
                  instrument.asked = instrument.wants = 0;
                  s.core->unsubscribe_bars(instrument, 0);
              })
-        .def("subscribe_bars",
-             [](PySimulation& s, nb::handle symbol, std::int64_t period, int source,
-                const std::string& text, std::size_t history) {
-                 Instrument& instrument = s.find(symbol);
-                 s.asked(CallKind::bars, instrument.index, period,
-                         static_cast<std::int32_t>(source), text,
-                         static_cast<std::uint64_t>(history));
-                 s.subscribe_bars(instrument, period, source, text, history);
-             })
+        .def(
+            "subscribe_bars",
+            [](PySimulation& s, nb::handle symbol, std::int64_t period, int source,
+               const std::string& text, std::size_t history, std::int64_t made_of) {
+                Instrument& instrument = s.find(symbol);
+                s.asked(CallKind::bars, instrument.index, period, static_cast<std::int32_t>(source),
+                        text, static_cast<std::uint64_t>(history), made_of);
+                s.subscribe_bars(instrument, period, source, text, history, made_of);
+            },
+            nb::arg("symbol"), nb::arg("period"), nb::arg("source"), nb::arg("text"),
+            nb::arg("history"), nb::arg("made_of") = 0)
         .def("set_timer",
              [](PySimulation& s, const std::string& name, std::int64_t every, std::int64_t at) {
                  s.asked(CallKind::set_timer, name, every, at);

@@ -246,14 +246,17 @@ void bind_bars(nb::module_& m) {
         .def(nb::init<>())
         .def(
             "add",
-            [](BarStream& stream, std::int64_t period_ns, int source) {
+            [](BarStream& stream, std::int64_t period_ns, int source, std::int64_t made_of) {
                 if (period_ns <= 0 || period_ns > bar_period_max) {
                     throw nb::value_error("a bar period is between 1 ns and 366 days");
                 }
-                if (source < 0 || source > 2) throw nb::value_error("source is 0, 1 or 2");
-                return stream.add(period_ns, static_cast<BarSource>(source));
+                if (source < 0 || source > 3) throw nb::value_error("source is 0, 1, 2 or 3");
+                if ((source == 3) != (made_of > 0 && period_ns % made_of == 0))
+                    throw nb::value_error("made_of: of source 3 alone, a period that divides");
+                return stream.add(period_ns, static_cast<BarSource>(source), made_of);
             },
-            nb::arg("period_ns"), nb::arg("source"), "source: 0 trade, 1 mid, 2 venue.")
+            nb::arg("period_ns"), nb::arg("source"), nb::arg("made_of") = 0,
+            "source: 0 trade, 1 mid, 2 venue, 3 the venue's of the shorter period made_of.")
         .def(
             "on_trade",
             [](BarStream& stream, std::int64_t time, std::int64_t price, std::int64_t size,

@@ -328,6 +328,9 @@ std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price,
     if (!snap_price(where.spec, price, which, level.price) ||
         !snap_size(where.spec, size, level.size))
         return 0;
+    if (level.size == 0 && size != 0.0)
+        current_simulation->note_below_lot(current_simulation->below_lot.levels, "set_quotes",
+                                           where);
     current_simulation->levels[which == Side::buy ? 0 : 1].push_back(level);
     return 1;
 }

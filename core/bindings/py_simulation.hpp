@@ -270,7 +270,8 @@ class PySimulation {
         if (!units_of(qty, instrument.spec.size_decimals, instrument.spec.lot,
                       Rounding::toward_zero, units))
             throw nb::value_error("not a quantity that the instrument can carry");
-        if (units == 0 && PyObject_IsTrue(qty.ptr()) == 1) ++targets_rounded_away;
+        if (units == 0 && is_number(qty))
+            note_below_lot(below_lot.targets, "set_target", instrument);
         const std::string facts = more ? std::string(more->c_str(), more->size()) : std::string();
         const std::uint64_t before = core->order_changes();
         const bool had_waited = robot->targets.waits(instrument);
@@ -413,10 +414,11 @@ class PySimulation {
     void settle_ladders(std::string_view bytes);
     CallLog calls;
 
+    // made_of: of bars made of the venue's shorter ones, the period of these.
     void subscribe_bars(Instrument& instrument, std::int64_t period, int source,
-                        const std::string& text, std::size_t history) {
+                        const std::string& text, std::size_t history, std::int64_t made_of) {
         BarFeed& feed =
-            core->subscribe_bars(instrument, period, static_cast<BarSource>(source), text);
+            core->subscribe_bars(instrument, period, static_cast<BarSource>(source), text, made_of);
         if (history > feed.window.capacity()) feed.window.reserve(history);
     }
 
@@ -478,7 +480,8 @@ class PySimulation {
                     return -1;
                 asked = {qty, instrument.spec.lot, units};
             }
-            if (asked.units == 0 && qty != 0.0) ++targets_rounded_away;
+            if (asked.units == 0 && qty != 0.0)
+                note_below_lot(below_lot.targets, "set_target", instrument);
             placed = robot->targets.set(instrument, asked.units, false);
         }
         if (!placed) return 0;
@@ -490,8 +493,22 @@ class PySimulation {
         return nb::cast<double>(host_.attr("compiled_random")(what, a, b));
     }
 
-    std::uint64_t targets_rounded_away = 0;  // wishes of less than one lot
-    nb::object compiled_error;               // of a service that went through the interpreter
+    // Wishes of more than nothing and less than one lot, which come to nothing: the first of each
+    // service is told to the user, and all are counted.
+    struct BelowLot {
+        std::uint64_t targets = 0, levels = 0;
+    };
+    BelowLot below_lot;
+    void note_below_lot(std::uint64_t& count, const char* service, const Instrument& instrument) {
+        if (count++ == 0) host_.attr("below_lot")(service, instrument.symbol);
+    }
+    // Not zero, whichever kind of number or text it is.
+    static bool is_number(nb::handle value) {
+        const nb::object number = nb::steal(PyNumber_Float(value.ptr()));
+        if (!number.is_valid()) throw nb::python_error();
+        return PyFloat_AS_DOUBLE(number.ptr()) != 0.0;
+    }
+    nb::object compiled_error;  // of a service that went through the interpreter
 
     // What a strategy kept can still be read; nothing acts any more.
     void release() {
@@ -552,6 +569,8 @@ class PySimulation {
             if (!units_of(price, facts.price_decimals, facts.tick, passive, units.price) ||
                 !units_of(size, facts.size_decimals, facts.lot, Rounding::down, units.size))
                 throw nb::value_error("not a level that the instrument can carry");
+            if (units.size == 0 && is_number(size))
+                note_below_lot(below_lot.levels, "set_quotes", instrument);
             levels.push_back(units);
         }
     }

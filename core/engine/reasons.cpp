@@ -38,6 +38,8 @@ std::string order_rule_text(const Order& order) {
     return "the combination of type, price, time in force and flags is not allowed";
 }
 
+constexpr const char* shortage = "the account cannot carry it";
+
 bool is_refused(const Order& order) {
     return order.state == OrderState::rejected || order.state == OrderState::denied;
 }
@@ -62,6 +64,17 @@ std::string decimal_text(Int128 units, int decimals) {
         if (!fraction.empty()) digits += "." + fraction;
     }
     return negative && digits != "0" ? "-" + digits : digits;
+}
+
+std::string shortage_text(Money needed, Money available, const std::string& currency) {
+    constexpr int shown_decimals = 8;
+    const auto unit = static_cast<Money>(pow10(money_decimals - shown_decimals));
+    const auto down = [&](Money amount) {
+        return amount / unit - (amount < 0 && amount % unit != 0 ? 1 : 0);
+    };
+    return std::string(shortage) + ": it needs " + decimal_text(-down(-needed), shown_decimals) +
+           " " + currency + ", and " + decimal_text(down(available), shown_decimals) +
+           " are available";
 }
 
 std::string refusal_text(const Order& order, std::uint16_t code) {
@@ -90,7 +103,7 @@ std::string refusal_text(const Order& order, std::uint16_t code) {
                        ? "the price had reached its trigger when it arrived: the venue refuses that"
                        : "the price had reached its trigger when it arrived: it fired at once";
         case error::insufficient_funds:
-            return "the account cannot carry it";
+            return shortage;
         case error::position_limit:
             return "no margin bracket lets so much be opened at this leverage";
         case error::price_band:

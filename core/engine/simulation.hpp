@@ -179,7 +179,7 @@ class Simulation final : public ExchangeSink {
     // before. Before `begin` it only counts from there on. false: a callback failed.
     bool allow_trading(bool allowed);
     BarFeed& subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
-                            const std::string& text);
+                            const std::string& text, std::int64_t made_of = 0);
     void unsubscribe_bars(Instrument& instrument, std::int64_t period);
     void set_timer(const std::string& name, std::int64_t every, std::int64_t at);
     bool cancel_timer(const std::string& name);
@@ -430,6 +430,7 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Account account_after(const Order& but, bool everything) const;
     [[nodiscard]] std::uint16_t funds_for(const Account& account, const Order& order,
                                           std::int64_t price) const;
+    void note_shortage(Order& order, std::int64_t price) const;
     void thin_samples();
     [[nodiscard]] std::vector<OrderRef> judge_batch();
     bool tell_denied(const std::vector<OrderRef>& denied);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
 #include "exchange/errors.hpp"
 #include "exchange/order_rules.hpp"
@@ -262,6 +263,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
             code = funds_for(account_after(*order, false), *order, price);
             waits = code == error::insufficient_funds && in_robot_ && !judging_ &&
                     funds_for(account_after(*order, true), *order, price) == 0;
+            if (code == error::insufficient_funds && !waits) note_shortage(*order, price);
         }
     }
     if (waits) {  // something may still be sold in this callback
@@ -285,6 +287,16 @@ void Simulation::deny_order(const OrderRef& order, std::uint16_t code) {
     ++counters_.denied_by[code];
     note_refusal(order);
     move(*order, OrderAct::deny);
+}
+
+// What it needed and what there was, in its reason.
+void Simulation::note_shortage(Order& order, std::int64_t price) const {
+    const Funds funds = account_after(order, false)
+                            .weigh(order.instrument->index, order.position_side, order.side, price,
+                                   order.remaining(), (order.flags & order_reduce_only) != 0);
+    const auto name = currency_names_.find(funds.currency);
+    if (name == currency_names_.end()) return;
+    order.reason = shortage_text(funds.needed, funds.available, name->second);
 }
 
 std::uint16_t Simulation::funds_for(const Account& account, const Order& order,
@@ -342,6 +354,7 @@ std::vector<OrderRef> Simulation::judge_batch() {
             behind_.push_back(order);
             continue;
         }
+        if (code == error::insufficient_funds) note_shortage(*order, price);
         deny_order(order, code);
         orders_.remove(order->id);
         denied_.push_back(order);
@@ -513,8 +526,8 @@ void Simulation::flatten() {
 }
 
 BarFeed& Simulation::subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
-                                    const std::string& text) {
-    const std::size_t index = instrument.stream.add(period, source);
+                                    const std::string& text, std::int64_t made_of) {
+    const std::size_t index = instrument.stream.add(period, source, made_of);
     if (index == instrument.bars.size())
         instrument.bars.push_back(std::make_unique<BarFeed>(period, source, text, instrument.spec));
     instrument.bars[index]->shown = true;

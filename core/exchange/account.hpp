@@ -9,6 +9,7 @@
 // Marks are pushed in (`set_mark`); with none, a position is valued at its cost.
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "exchange/forced.hpp"
@@ -30,6 +31,14 @@ struct WorkingSum {
     std::int64_t size = 0;
     Money notional = 0;
     Money fee = 0;  // taker fee on the notional, never negative
+};
+
+// What an order needs and what is there for it, in one currency.
+struct Funds {
+    static constexpr std::uint32_t no_currency = std::numeric_limits<std::uint32_t>::max();
+    std::uint16_t code = 0;
+    std::uint32_t currency = no_currency;
+    Money needed = 0, available = 0;
 };
 
 // What is owned and what is owed in spot, valued in one currency. is_priced: every coin in it has
@@ -114,7 +123,13 @@ class Account {
     // The order's own part must not be in the working sums yet.
     [[nodiscard]] std::uint16_t check_funds(std::uint32_t index, PositionSide position_side,
                                             Side side, std::int64_t price, std::int64_t size,
-                                            bool reduce_only) const noexcept;
+                                            bool reduce_only) const noexcept {
+        return weigh(index, position_side, side, price, size, reduce_only).code;
+    }
+    // The same with the amounts that were compared; of no currency where none were.
+    [[nodiscard]] Funds weigh(std::uint32_t index, PositionSide position_side, Side side,
+                              std::int64_t price, std::int64_t size,
+                              bool reduce_only) const noexcept;
 
     [[nodiscard]] Money balance(std::uint32_t currency) const noexcept;
     [[nodiscard]] std::uint32_t currency_count() const noexcept {

@@ -110,21 +110,25 @@ bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price
     return reached <= before || (own > 0 && reached <= own * holding.leverage);
 }
 
-std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_side, Side side,
-                                   std::int64_t price, std::int64_t size,
-                                   bool reduce_only) const noexcept {
-    if (index >= holdings_.size()) return error::insufficient_funds;
+Funds Account::weigh(std::uint32_t index, PositionSide position_side, Side side, std::int64_t price,
+                     std::int64_t size, bool reduce_only) const noexcept {
+    if (index >= holdings_.size()) return {.code = error::insufficient_funds};
+    const auto compared = [this](std::uint32_t currency, Money needed) {
+        const Money there = available(currency);
+        return Funds{there >= needed ? error::none : error::insufficient_funds, currency, needed,
+                     there};
+    };
     const Holding& holding = holdings_[index];
     const InstrumentSpec& spec = holding.spec;
     const Money fee = std::max<Money>(fee_of(spec, Liquidity::taker, price, size), 0);
     if (spec.kind == ContractKind::spot) {
-        const bool covered = side == Side::buy
-                                 ? available(holding.settle) >= spec.notional(price, size) + fee
-                                 : available(holding.base) >= base_money(spec, size);
-        if (covered || (borrows_ && carries_loan(holding, side, price, size))) return error::none;
-        return error::insufficient_funds;
+        Funds found = side == Side::buy ? compared(holding.settle, spec.notional(price, size) + fee)
+                                        : compared(holding.base, base_money(spec, size));
+        if (found.code != error::none && borrows_ && carries_loan(holding, side, price, size))
+            found.code = error::none;
+        return found;
     }
-    if (reduce_only) return error::none;
+    if (reduce_only) return {};
     const PositionSide held = options_.hedge ? position_side : PositionSide::both;
     const Money value = absolute(spec.notional(price, size));
     const Money reached =
@@ -132,11 +136,10 @@ std::uint16_t Account::check_funds(std::uint32_t index, PositionSide position_si
     const Money more = reached - side_exposure(holding, held, 0, 0);
     // What does not raise the worst case is let through whatever the account looks like: it can
     // only make it safer.
-    if (more <= 0) return error::none;
+    if (more <= 0) return {};
     const Money limit = holding.margin.notional_limit(holding.leverage);
-    if (limit != MarginTable::unlimited && reached > limit) return error::position_limit;
-    const Money needed = divide_half_even(more, holding.leverage) + fee;
-    return available(holding.settle) >= needed ? error::none : error::insufficient_funds;
+    if (limit != MarginTable::unlimited && reached > limit) return {.code = error::position_limit};
+    return compared(holding.settle, divide_half_even(more, holding.leverage) + fee);
 }
 
 Money Account::initial_margin(std::uint32_t currency) const noexcept {

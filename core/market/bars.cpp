@@ -95,29 +95,78 @@ BarTick BarBuilder::on_quote(std::int64_t time, std::int64_t bid, std::int64_t a
 
 BarTick BarBuilder::on_bar(const BarPayload& bar, std::uint16_t flags) {
     const bool in_time = is_time(bar.ts_open) && is_time(bar.ts_close);
-    if (bar.period_ns != period_ || !in_time || bar.ts_close - bar.ts_open != period_ ||
-        waiting_.size() == waiting_max) {
+    // One that reaches into two periods is in neither.
+    const bool fits = bar.period_ns == takes_ns() && in_time &&
+                      bar.ts_close - bar.ts_open == bar.period_ns &&
+                      (source_ == BarSource::venue || bar_open_time(bar.ts_open, period_) ==
+                                                          bar_open_time(bar.ts_close - 1, period_));
+    if (!fits || waiting_.size() == waiting_max) {
         ++counts_.refused;
         return BarTick::refused;
     }
-    if (bar.ts_open <= venue_open_last_) {
+    if (bar.ts_open <= venue_open_last_ || bar.ts_open < joined_until_) {
         ++counts_.late;
         return BarTick::late;
     }
     venue_open_last_ = bar.ts_open;
-    waiting_.push_back({bar, flags});
-    due_ = waiting_.front().bar.ts_close;
+    if (source_ == BarSource::venue)
+        waiting_.push_back({bar, flags});
+    else
+        join(bar, flags);
+    wait();
     ++counts_.folded;
     return BarTick::folded;
 }
 
+void BarBuilder::join(const BarPayload& bar, std::uint16_t flags) {
+    if (is_joining_ && bar.ts_open >= joined_.bar.ts_close) finish();
+    if (!is_joining_) {
+        joined_ = {bar, flags};
+        joined_.bar.ts_open = bar_open_time(bar.ts_open, period_);
+        joined_.bar.ts_close = joined_.bar.ts_open + period_;
+        joined_.bar.period_ns = period_;
+        is_joining_ = true;
+    } else {
+        BarPayload& sum = joined_.bar;
+        sum.high = std::max(sum.high, bar.high);
+        sum.low = std::min(sum.low, bar.low);
+        sum.close = bar.close;
+        // What one of them does not know, all of them together do not.
+        const auto turnover = [](const BarPayload& each) {
+            return join_halves(each.turnover_low, each.turnover_high);
+        };
+        const bool is_known =
+            (turnover(sum) != 0 || sum.volume == 0) && (turnover(bar) != 0 || bar.volume == 0);
+        const Int128 both = is_known ? turnover(sum) + turnover(bar) : Int128{0};
+        sum.turnover_low = low_half(both);
+        sum.turnover_high = high_half(both);
+        if (__builtin_add_overflow(sum.volume, bar.volume, &sum.volume)) sum.volume = never;
+        sum.trades = sum.trades < 0 || bar.trades < 0 ? -1 : sum.trades + bar.trades;
+        joined_.flags = static_cast<std::uint16_t>(((joined_.flags | flags) & ~flag_empty) |
+                                                   (joined_.flags & flags & flag_empty));
+    }
+    if (bar.ts_close == joined_.bar.ts_close) finish();
+}
+
+void BarBuilder::finish() {
+    waiting_.push_back(joined_);
+    joined_until_ = joined_.bar.ts_close;
+    is_joining_ = false;
+}
+
+void BarBuilder::wait() noexcept {
+    due_ = is_joining_ ? joined_.bar.ts_close + made_of_ : never;
+    if (!waiting_.empty()) due_ = waiting_.front().bar.ts_close;
+}
+
 bool BarBuilder::next(std::int64_t now, ClosedBar& closed) noexcept {
     if (now < due_ || due_ == never) return false;
-    if (source_ == BarSource::venue) {
+    if (takes_ns() != 0) {
+        if (waiting_.empty()) finish();
         closed.bar = waiting_.front().bar;
         closed.flags = waiting_.front().flags;
         waiting_.erase(waiting_.begin());
-        due_ = waiting_.empty() ? never : waiting_.front().bar.ts_close;
+        wait();
     } else {
         closed.bar = {open_time_,
                       due_,
@@ -139,12 +188,12 @@ bool BarBuilder::next(std::int64_t now, ClosedBar& closed) noexcept {
     return true;
 }
 
-std::size_t BarStream::add(std::int64_t period_ns, BarSource source) {
+std::size_t BarStream::add(std::int64_t period_ns, BarSource source, std::int64_t made_of) {
     for (std::size_t i = 0; i < builders_.size(); ++i) {
         if (builders_[i].period_ns() == period_ns && builders_[i].source() == source) return i;
     }
     const auto index = static_cast<std::uint32_t>(builders_.size());
-    builders_.emplace_back(period_ns, source);
+    builders_.emplace_back(period_ns, source, made_of);
     const auto before = [this](std::uint32_t a, std::uint32_t b) {
         const BarBuilder& x = builders_[a];
         const BarBuilder& y = builders_[b];
@@ -158,7 +207,7 @@ std::size_t BarStream::add(std::int64_t period_ns, BarSource source) {
 std::int64_t BarStream::shortest_period() const noexcept {
     std::int64_t shortest = never;
     for (const BarBuilder& builder : builders_)
-        if (builder.source() != BarSource::venue && builder.due() != never)
+        if (builder.takes_ns() == 0 && builder.due() != never)
             shortest = std::min(shortest, builder.period_ns());
     return shortest;
 }
@@ -204,13 +253,14 @@ BarTick BarStream::on_quote(std::int64_t time, std::int64_t bid, std::int64_t as
 }
 
 BarTick BarStream::on_bar(const BarPayload& bar, std::uint16_t flags) {
+    BarTick result = BarTick::refused;
     for (BarBuilder& builder : builders_) {
-        if (builder.source() != BarSource::venue || builder.period_ns() != bar.period_ns) continue;
+        if (builder.takes_ns() != bar.period_ns) continue;
         const BarTick tick = builder.on_bar(bar, flags);
-        due_ = std::min(due_, builder.due());
-        return tick;
+        if (result == BarTick::refused) result = tick;
     }
-    return BarTick::refused;
+    update_due();
+    return result;
 }
 
 bool BarStream::next_due(std::int64_t now, ClosedBar& closed) noexcept {

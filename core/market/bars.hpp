@@ -24,6 +24,7 @@ enum class BarSource : std::uint8_t {
     trade = 0,
     mid = 1,    // (bid + ask) / 2 of quotes; volume 0, trades -1
     venue = 2,  // the venue's own bars, passed on, never before their ts_close
+    finer = 3,  // made of the venue's own bars of a shorter period
 };
 
 enum class BarTick : std::uint8_t {
@@ -65,9 +66,10 @@ inline constexpr std::int64_t bar_time_min = -bar_time_max;
 
 class BarBuilder {
  public:
-    // 0 < period_ns <= bar_period_max.
-    BarBuilder(std::int64_t period_ns, BarSource source) noexcept
-        : period_(period_ns), source_(source) {}
+    // 0 < period_ns <= bar_period_max. made_of: with BarSource::finer the shorter period, which
+    // divides this one.
+    BarBuilder(std::int64_t period_ns, BarSource source, std::int64_t made_of = 0) noexcept
+        : period_(period_ns), source_(source), made_of_(made_of) {}
 
     // number: the venue's of the trade, 0: not known.
     BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
@@ -87,6 +89,10 @@ class BarBuilder {
     [[nodiscard]] std::int64_t due() const noexcept { return due_; }
     [[nodiscard]] std::int64_t period_ns() const noexcept { return period_; }
     [[nodiscard]] BarSource source() const noexcept { return source_; }
+    // The period of the venue's bars that it takes, 0: it takes none.
+    [[nodiscard]] std::int64_t takes_ns() const noexcept {
+        return source_ == BarSource::venue ? period_ : made_of_;
+    }
     [[nodiscard]] int extra_decimals() const noexcept { return source_ == BarSource::mid ? 1 : 0; }
     [[nodiscard]] const BarCounts& counts() const noexcept { return counts_; }
 
@@ -96,9 +102,13 @@ class BarBuilder {
  private:
     BarTick fold(std::int64_t time, std::int64_t price) noexcept;
     void begin(std::int64_t open_time, std::int64_t price) noexcept;
+    void join(const BarPayload& bar, std::uint16_t flags);
+    void finish();
+    void wait() noexcept;
 
     std::int64_t period_;
     BarSource source_;
+    std::int64_t made_of_;
     std::int64_t due_ = std::numeric_limits<std::int64_t>::max();
     std::int64_t open_time_ = 0;
     std::int64_t open_ = 0, high_ = 0, low_ = 0, close_ = 0;
@@ -113,6 +123,12 @@ class BarBuilder {
         std::uint16_t flags;
     };
     std::vector<Waiting> waiting_;
+    // Of finer bars: the bar in hand. It has ended with the finer bar that closes with it, with
+    // the first of a later period, or one finer period after its end: where that one is missing,
+    // no other can come.
+    Waiting joined_{};
+    bool is_joining_ = false;
+    std::int64_t joined_until_ = std::numeric_limits<std::int64_t>::min();
 };
 
 // Several periods and sources of one stream. Bars come out by (ts_close, period, source): at one
@@ -120,7 +136,7 @@ class BarBuilder {
 class BarStream {
  public:
     // The index of the builder for it; asking again gives the same one.
-    std::size_t add(std::int64_t period_ns, BarSource source);
+    std::size_t add(std::int64_t period_ns, BarSource source, std::int64_t made_of = 0);
 
     // Take all due bars with next(now) before an event of that time is folded, and after on_bar.
     BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size,

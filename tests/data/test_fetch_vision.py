@@ -344,3 +344,14 @@ def test_what_was_fetched_becomes_a_tape(get: Any, tmp_path: Path) -> None:
     columns = "time,open,high,low,close,volume,-,-,-,-,-,-"
     result = import_files("csv", found.files, symbol=LINEAR, out=out, columns=columns, period="1m")
     assert result.by_type == {"bar": (31 + 3) * 60}
+
+
+def test_why_it_waits_is_said(tmp_path):
+    """Without a network, too: a name that has no address is one of RFC 6761."""
+    waits, said = [], []
+    client = Client(private_folder, FAST, sleep=waits.append, say=said.append)
+    with pytest.raises(VenueUnavailable, match="no network here, or no such server"):
+        client.text("http://nowhere.invalid/x")
+    assert len(said) == len(waits) == FAST.attempts_max - 1
+    assert said[0].startswith("nowhere.invalid: its name has no address: no network")
+    assert f"(2 of {FAST.attempts_max})" in said[0]

@@ -133,6 +133,9 @@ def test_the_same_with_quotes_at_a_distance(tmp_path, world, mode, buys_first):
     assert played.sim.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
 
 
+SHORT = "the account cannot carry it: it needs 1000 USD, and 500 are available"
+
+
 def test_a_purchase_that_no_sale_beside_it_pays_is_denied_at_the_callbacks_end(tmp_path):
     """At once it cannot be: something is held that the callback might still sell."""
     a, b, _, qty, _ = SPOT
@@ -142,7 +145,7 @@ def test_a_purchase_that_no_sale_beside_it_pays_is_denied_at_the_callbacks_end(t
     robot = played.robot
     bought = robot.orders_sent[0]
     assert (bought.state, bought.code, bought.reason) == (
-        "DENIED", 4201, "the account cannot carry it",
+        "DENIED", 4201, SHORT,
     )  # fmt: skip
     assert ("in", "DENIED", 4201) in robot.heard
     assert len(robot.fills("out")) == 1
@@ -153,7 +156,7 @@ def test_a_purchase_that_no_sale_beside_it_pays_is_denied_at_the_callbacks_end(t
             for r in reader
             if r.type == "order_event"
         ]
-    assert (bought.id, "denied", 4201, {"reason": "the account cannot carry it"}) in rows
+    assert (bought.id, "denied", 4201, {"reason": SHORT}) in rows
 
 
 def test_what_nothing_could_pay_is_denied_at_once(tmp_path):

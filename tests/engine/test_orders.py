@@ -341,3 +341,26 @@ def test_an_order_object_tells_all_the_contract_lists(tmp_path):
     assert (order.qty, order.filled, order.remaining, order.average_price) == (1.0, 0.0, 1.0, None)
     assert (order.state, order.code, order.reason, order.tag) == ("ACCEPTED", 0, "", "mine")
     assert order.ts_created == at_ns(0) and order.venue_id
+
+
+@pytest.mark.parametrize(
+    ("qty", "words"),
+    [
+        (50, "it needs 4500 USDT, and 1000 are available"),
+        (11.112, "it needs 1000.08 USDT, and 1000 are available"),
+    ],
+)
+def test_what_the_account_cannot_carry_says_what_it_needs_and_has(tmp_path, qty, words):
+    class Buys(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, quotes=True)
+            self.order = None
+
+        def on_quote(self, quote):
+            if self.order is None:
+                self.order = self.buy(BTC, qty, 90)
+
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1).quote(1, 99.9, 100.1)
+    order = play(Buys, market.done(), cash={"USDT": Decimal(1000)}).robot.order
+    assert (order.state, order.code) == ("DENIED", 4201)
+    assert order.reason == f"the account cannot carry it: {words}"

@@ -141,15 +141,16 @@ def test_who_asks_is_proven(tmp_path: Path):
         assert (halted.status, halted.result) == ("applied", {"halted": True})
         all_may = ("adder:one", "add", {"amount": 1, "strategy": "b"})
         assert sent(tmp_path, all_may, actor="operator").status == "applied"
-        # Another token in its place is another sender's; none at all waits for one.
+        # Another token in its place is another sender's; who has none is refused, at once.
         other = tmp_path / "other"
         make_token(other, "a")
         (other / "run" / "adder-one.sock").symlink_to(process_socket(tmp_path, "adder:one"))
         wrong = sent(other, ("adder:one", "add", {"amount": 1}))
         assert (wrong.status, wrong.error["code"]) == ("refused", 3001)
         token_file(other, "a").unlink()
-        none = sent(other, ("adder:one", "add", {"amount": 1}), timeout=0.2)
-        assert none.status == "timeout" and "no token" in none.error["message"]
+        none = sent(other, ("adder:one", "add", {"amount": 1}), timeout=60)
+        assert (none.status, none.error["code"]) == ("refused", 4206)
+        assert "no token for 'a': no sub-account or robot" in none.error["message"]
     said = str(told_by(journal_of(tmp_path, "adder:one")))
     assert "'actor': 'operator'" in said and "'actor': 'a'" in said
     for actor in ("a", "b", "operator"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,3 +147,12 @@ def test_given_facts_stand_over_the_catalogue_s() -> None:
 def test_mistakes_in_a_file_are_named(text: str, message: str) -> None:
     with pytest.raises(BadConfig, match=message):
         parse_instruments(text, where="f.toml")
+
+
+def test_no_assumption_is_written_as_a_program_writes_it():
+    """Tables (margin brackets, fee tiers) as `name value`, long ones by their ends."""
+    for symbol in ("binance:BTC/USDT:USDT", "binance:BTC/USDT", "kraken:BTC/USD"):
+        known = for_data(symbol, price_decimals=1, size_decimals=3)
+        every = msgspec.structs.replace(known, inferred=(), defaulted=known.__struct_fields__)
+        for line in assumptions(every):
+            assert "(" not in line and "Decimal" not in line and "'" not in line, line

@@ -52,7 +52,19 @@ class LastWord(Refused):
         if self.now >= LAST:
             self.buy(self.symbol, 0.01, tag="under way")
 """
-FUNDS = "the account cannot carry it"
+
+
+class Begins(str):
+    """Equal to every text that begins so: the amounts behind it are the market's."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and other.startswith(str(self))
+
+
+FUNDS = Begins("the account cannot carry it: it needs 1200")
 CROSS = "post-only, and it would have taken liquidity"
 
 

@@ -94,6 +94,9 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         }  # fmt: skip
         assert Decimal(seen["profit"]).is_finite()
         assert "robot:mm  started, has made" in table(home.status())
+        # One robot, by its process's name or its own.
+        assert home.run("params", "mm") == home.run("params", "robot:mm") == first["params"]
+        assert home.run("send", "mm", "status")["status"] == "applied"
 
         told = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
         assert told["status"] == "applied"

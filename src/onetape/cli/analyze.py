@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, moment, rows, verb
 from onetape.model.errors import BadConfig
 
@@ -17,7 +18,7 @@ from onetape.model.errors import BadConfig
     onetape analyze monday tuesday --db sqlite:///runs.db
     """,
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]", shell_complete=runs)
 @click.option("--db", default="", metavar="URL", help="sqlite:///FILE, postgresql://USER@HOST/NAME "
               "or mariadb://USER@HOST/NAME; or env:NAME or file:PATH, which has it.")  # fmt: skip
 @click.option("--parquet", type=click.Path(path_type=Path), metavar="DIR",

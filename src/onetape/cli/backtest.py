@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from onetape.cli.arguments import parameters
+from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.run_options import answer_of_run, run_options
 
@@ -19,9 +20,16 @@ from onetape.cli.run_options import answer_of_run, run_options
     onetape backtest mm.py:MarketMaker --data day1.tape day2.tape --latency 10ms --report mm.html
     """,
 )
-@click.argument("strategy")
-@click.option("--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.")
-@click.argument("more_data", nargs=-1, metavar="")
+@click.argument("strategy", shell_complete=files)
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="PATH...",
+    help="Tapes or files.",
+    shell_complete=files,
+)
+@click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
 @run_options
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")
@@ -34,6 +42,7 @@ from onetape.cli.run_options import answer_of_run, run_options
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
+@click.option("--force", is_flag=True, help="Replace an existing run of that name.")
 def command(
     shell: Shell,
     strategy: str,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.model.errors import BadConfig
 
@@ -20,7 +21,7 @@ SHOWN = 20
     onetape compare .onetape/sweeps/cross --report cross.html
     """,
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=runs)
 @click.option(
     "--tries", type=click.IntRange(min=1), metavar="N",
     help="How many variants were tried in all [default: those compared].",
@@ -72,6 +73,8 @@ def _path(shell: Shell, name: str) -> Path:
 
 
 def _text(value: dict[str, Any]) -> str:
+    from onetape.store.metrics import metric_text
+
     names = list(dict.fromkeys(name for run in value["runs"] for name in run["params"]))
     # Parameters that all share say nothing here.
     names = [
@@ -83,7 +86,7 @@ def _text(value: dict[str, Any]) -> str:
         stats, sharpe = run["stats"], run["annual_sharpe"]
         table.append(
             [run["name"], *(str(run["params"].get(name, "-")) for name in names),
-             _number(stats.get("pnl")), _number(sharpe), _number(_share(stats)),
+             _number(stats.get("pnl")), _number(sharpe), metric_text("max_drawdown", _share(stats)),
              str(stats.get("fills", "-")), _part(run["above_zero"]), _part(run["deflated_sharpe"])]
         )  # fmt: skip
     widths = [max(len(line[at]) for line in table) for at in range(len(head))]

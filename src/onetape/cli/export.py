@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 
 
@@ -16,7 +17,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     onetape export monday --format csv --out monday-tables
     """,
 )
-@click.argument("tape", metavar="TAPE|RUN")
+@click.argument("tape", metavar="TAPE|RUN", shell_complete=runs)
 @click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR")
 def command(shell: Shell, tape: str, form: str, out: Path) -> Answer:

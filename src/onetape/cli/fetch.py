@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onetape.cli.complete import words
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 
 
@@ -16,7 +17,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     onetape fetch ccxt --symbol kraken:BTC/USD --type trades --from 2024-01-01 --out btc.tape
     """,
 )
-@click.argument("kind")
+@click.argument("kind", shell_complete=words("binance-vision", "ccxt"))
 @click.option("--symbol", required=True, metavar="S", help="Such as binance:BTC/USDT:USDT.")
 @click.option(
     "--type",
@@ -83,6 +84,7 @@ def command(
             limit=limit,
             force=force,
             progress=progress,
+            say=shell.say,
         )
     value = plain(result)
     return Answer(value, rows(value))

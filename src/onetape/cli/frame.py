@@ -6,9 +6,10 @@ itself: under --json standard output carries exactly one JSON value, and only `m
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from pathlib import Path
@@ -16,12 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onetape.model.errors import NotAvailable, OnetapeError, RuntimeFailure
+from onetape.model.errors import (
+    NotAvailable,
+    OnetapeError,
+    PermissionDenied,
+    RuntimeFailure,
+    UsageError,
+)
 from onetape.model.home import config_beside, home_of
+from onetape.model.near import did_you_mean
+from onetape.model.shown import shown
 
 if TYPE_CHECKING:
     from onetape.cli.progress import Progress
     from onetape.model.config import Config
+
+
+# Words that mean all processes of a kind: no robot's bare name.
+KINDS = frozenset({"robot", "gateway", "supervisor", "collector", "venue", "variants", "single"})
 
 
 class Interrupted(RuntimeFailure):
@@ -94,6 +107,21 @@ class Shell:
             return path
         return self.home / "runs" / name
 
+    def process(self, name: str) -> str:
+        """A process as it was called: `robot:mm`, or `mm` where there is a robot of that name."""
+        from onetape.ipc.names import process_socket
+
+        if not name.isidentifier() and not name.replace("-", "_").isidentifier():
+            return name
+        robot = f"robot:{name}"
+        is_one = name in self.config.robots or process_socket(self.home, robot).exists()
+        return robot if is_one and name not in KINDS else name
+
+    def say(self, line: str) -> None:
+        """How long work goes on, beside the answer."""
+        if not self.json:
+            print(shown(line), file=sys.stderr, flush=True)
+
 
 class Verb(click.Command):
     """A command whose help ends with an example, kept as typed."""
@@ -104,6 +132,21 @@ class Verb(click.Command):
         with formatter.section("Example"):
             for line in self.example.strip().splitlines():
                 formatter.write(f"  {line.strip()}\n")
+
+
+class Suggesting(click.Group):
+    """A group that asks back about a verb that is near one of its own."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        is_typed = not ctx.resilient_parsing and not name.startswith("-")  # no press of Tab
+        if is_typed and self.get_command(ctx, name) is None:
+            near = did_you_mean(name, self.list_commands(ctx))
+            todo = near or f"see {ctx.command_path} --help"
+            raise UsageError(f"no such command {name!r}", where=ctx.command_path, todo=todo)
+        return super().resolve_command(ctx, args)
 
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -130,6 +173,37 @@ def common_options(command: click.Command) -> click.Command:
     return command
 
 
+# Those of the above that come with a value.
+_VALUED = ("--home", "--config")
+
+
+def behind_verb(arguments: Sequence[str]) -> list[str]:
+    """The words with the common options that stand before the verb moved behind it:
+    `--json status` is `status --json`."""
+    rest, moved = list(arguments), list[str]()
+    while rest and rest[0].partition("=")[0] in ("--json", "--debug", *_VALUED):
+        moved.append(rest.pop(0))
+        if moved[-1] in _VALUED and rest:
+            moved.append(rest.pop(0))
+    at = rest.index("--") if "--" in rest else len(rest)
+    return rest[:at] + moved + rest[at:] if rest and not rest[0].startswith("-") else rest or moved
+
+
+def home_refused(error: OSError, home: Path) -> PermissionDenied | None:
+    """Where the file that could not be written is the home's: which home, and how to name
+    another."""
+    if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return None
+    place, home = Path(str(error.filename or "")).absolute(), home.absolute()
+    if not error.filename or (home not in (place, *place.parents) and place not in home.parents):
+        return None
+    return PermissionDenied(
+        f"the home {home} cannot be used: {(error.strerror or str(error)).lower()}",
+        where=str(place),
+        todo="name another with --home DIR or $ONETAPE_HOME",
+    )
+
+
 def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make (shell, **options) -> Answer the command `name`; its docstring is the help."""
 
@@ -137,7 +211,14 @@ def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.
         def call(
             json: bool, home: Path | None, config: Path | None, debug: bool, **options: Any
         ) -> Answer:
-            return function(Shell(json, debug, home, config), **options)
+            shell = Shell(json, debug, home, config)
+            try:
+                return function(shell, **options)
+            except OSError as error:
+                refused = home_refused(error, shell.home)
+                if refused is None or debug:
+                    raise
+                raise refused from None
 
         command = click.command(name, cls=Verb, context_settings=SETTINGS)(
             update_wrapper(call, function)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onetape.cli.complete import files, kinds
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 
 
@@ -18,8 +19,8 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     onetape import cryptofeed BINANCE_FUTURES.ws.1.0 BINANCE_FUTURES.http.0.0 --out day.tape
     """,
 )
-@click.argument("kind")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("kind", shell_complete=kinds)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=files)
 @click.option("--symbol", "symbols", multiple=True, help="The stream's symbol, or RAW=symbol,...")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="TAPE")
 @click.option("--tz", metavar="Z", help="Zone of times written without one [default: UTC].")

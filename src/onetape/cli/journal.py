@@ -10,7 +10,17 @@ from typing import Any
 
 import click
 
-from onetape.cli.frame import SETTINGS, Answer, Shell, load, moment, plain, rows, verb
+from onetape.cli.frame import (
+    SETTINGS,
+    Answer,
+    Shell,
+    Suggesting,
+    load,
+    moment,
+    plain,
+    rows,
+    verb,
+)
 from onetape.model.errors import BadInput, TornTape, UsageError
 from onetape.model.shown import shown
 
@@ -27,7 +37,7 @@ class TapePath(click.Path):
 TAPE = TapePath(path_type=Path)
 
 
-class JournalGroup(click.Group):
+class JournalGroup(Suggesting):
     """Shows its sub-verbs and an example."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -11,11 +11,12 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from onetape import __version__
-from onetape.cli.frame import SETTINGS, Answer, Interrupted
+from onetape.cli.frame import SETTINGS, Answer, Interrupted, Suggesting, behind_verb
 from onetape.cli.verbs import BY_NAME, VERBS
 from onetape.model.errors import (
     BadInput,
@@ -28,6 +29,10 @@ from onetape.model.errors import (
 )
 from onetape.model.shown import shown
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMPLETE = "_ONETAPE_COMPLETE"  # click's name for what its scripts set
 NEXT_STEPS = """\
 onetape {version}: backtest, paper and live as one program on one kind of tape.
 
@@ -39,7 +44,7 @@ onetape {version}: backtest, paper and live as one program on one kind of tape.
 """
 
 
-class VerbGroup(click.Group):
+class VerbGroup(Suggesting):
     """Verbs imported when called; the help is written from the table alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,6 +62,16 @@ class VerbGroup(click.Group):
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """By the table: no verb is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(e.name, help=e.summary) for e in VERBS if e.name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section in dict.fromkeys(entry.section for entry in VERBS):
@@ -88,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    if COMPLETE in os.environ:  # a shell asks, which heard by itself what the options are
+        return _complete()
+    arguments = behind_verb(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json, debug = "--json" in options, "--debug" in options
     if sys.stdout is None:  # started with it closed
@@ -119,6 +137,15 @@ def run(arguments: list[str]) -> int:
             return named.exit_code
 
 
+def _complete() -> int:
+    """The script for a shell, or the answer to a press of Tab. A press of Tab shows no error."""
+    from click.shell_completion import shell_complete
+
+    code = shell_complete(group, {}, "onetape", COMPLETE, os.environ[COMPLETE])
+    sys.stdout.flush()
+    return code
+
+
 def _reserved(as_json: bool) -> AbstractContextManager[int]:
     if not as_json:
         return nullcontext(1)
@@ -129,8 +156,8 @@ def _reserved(as_json: bool) -> AbstractContextManager[int]:
 
 def _invoke(arguments: list[str]) -> Answer:
     """click's own `main` is not used: it prints and ends the program by itself."""
-    if "_ONETAPE_COMPLETE" in os.environ:  # a shell asks for completions
-        group.main(arguments, prog_name="onetape")
+    if set(arguments) <= {"--json", "--debug"}:
+        arguments = []
     try:
         with group.make_context("onetape", arguments) as context:
             result = group.invoke(context)

@@ -6,21 +6,22 @@ from typing import Any
 
 import click
 
+from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, verb
 
 COLUMNS = ("name", "value", "type", "min", "max", "step", "help")
 
 
 @verb("params", example="onetape params robot:mm\nonetape params strategies/market_maker.py --json")
-@click.argument("target", metavar="STRATEGY|robot:NAME")
+@click.argument("target", metavar="STRATEGY|robot:NAME", shell_complete=processes)
 def command(shell: Shell, target: str) -> Answer:
     """Show the parameters: value, type, bounds, step and what they are for.
 
-    Of a strategy (file.py[:Class] or module:Class) the defaults, of a robot what is in force now;
-    `onetape send robot:NAME params name=value` changes it.
+    Of a strategy (file.py[:Class] or module:Class) the defaults, of a robot (`robot:NAME`, or NAME
+    alone) what is in force now; `onetape send robot:NAME params name=value` changes it.
     """
     params_of = load("onetape.services.params", "params_of", what="parameters")
-    found = params_of(shell.home, target)
+    found = params_of(shell.home, shell.process(target))
     return Answer(found, _table(found))
 
 

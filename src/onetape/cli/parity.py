@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, plain, verb
 from onetape.model.errors import Divergence
 
@@ -15,8 +16,8 @@ BAR = 24  # characters of the widest part
 
 
 @verb("parity", example="onetape parity monday monday-backtest --mode orders --tolerance 5ms")
-@click.argument("run_a")
-@click.argument("run_b")
+@click.argument("run_a", shell_complete=runs)
+@click.argument("run_b", shell_complete=runs)
 @click.option(
     "--mode",
     type=click.Choice(["decisions", "orders", "money"]),

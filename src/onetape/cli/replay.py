@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 from onetape.model.errors import BadConfig, Divergence
 from onetape.model.shown import shown
@@ -21,7 +22,7 @@ from onetape.model.shown import shown
     onetape replay monday --source strategies/cross.py
     """,
 )
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.option("--verify", is_flag=True, help="Compare every action and state hash.")
 @click.option(
     "--until", metavar="SEQ|TIME", help="Stop there and show the robot's state: after a frame, at "

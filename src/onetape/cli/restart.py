@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, verb
 
 
 @verb("restart", example="onetape restart robot:mm")
-@click.argument("name")
+@click.argument("name", shell_complete=processes)
 def command(shell: Shell, name: str) -> Answer:
     """Stop one process and start it again; returns when it runs. One that failed is tried anew.
 
@@ -16,7 +17,8 @@ def command(shell: Shell, name: str) -> Answer:
     start, nothing is stopped.
     """
     restart = load("onetape.services.supervisor_client", "restart", what="the supervisor")
-    told = restart(shell.home, name, shell.config, shell.config_path)
+    name = shell.process(name)
+    told = restart(shell.home, name, shell.config, shell.config_path, say=shell.say)
     text = f"{name} runs, process {told['pid']}"
     changed = [f"  {key}: {was} -> {now}" for key, (was, now) in told["changed"].items()]
     return Answer(told, "\n".join([text, *changed]))

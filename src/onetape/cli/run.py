@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from onetape.cli.arguments import parameters
+from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.run_options import answer_of_run, refused, run_options
 from onetape.model.errors import UsageError
@@ -20,14 +21,14 @@ from onetape.model.errors import UsageError
     onetape run strategies/cross.py --paper --data market.tape --speed 60
     """,
 )
-@click.argument("strategy")
+@click.argument("strategy", shell_complete=files)
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
 @click.option("--live", is_flag=True, help="At the venue of the configuration.")
 @click.option("--account", default="", help="Which of the configuration, for --live.")
 @click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
 @click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
 @click.option("--spin", is_flag=True, help="With --single: never sleep; takes a whole core.")
-@click.option("--data", metavar="TAPE", help="Play this tape.")
+@click.option("--data", metavar="TAPE", help="Play this tape.", shell_complete=files)
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
 @run_options

@@ -33,6 +33,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 @click.option(
     "--l3", "by_order", is_flag=True, help="Depth order by order (market by order), not by levels."
 )
+@click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(
     shell: Shell,
     out: Path,
@@ -42,6 +43,7 @@ def command(
     flow: str,
     flow_params: tuple[str, ...],
     by_order: bool,
+    force: bool,
 ) -> Answer:
     """Write a generated market to a tape: quotes, trades, depth, bars."""
     given = parameters(flow_params, where="--flow-param")
@@ -55,6 +57,7 @@ def command(
             flow=flow,
             flow_params=given,
             by_order=by_order,
+            force=force,
             **chosen,
         )
     )

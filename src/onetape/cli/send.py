@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from onetape.cli.arguments import parameters
+from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, rows, verb
 from onetape.model.errors import BY_CODE, OnetapeError, PermissionDenied
 
 
 @verb("send", example="onetape send gateway kill reason=lunch")
-@click.argument("target")
+@click.argument("target", shell_complete=processes)
 @click.argument("command_name", metavar="COMMAND")
 @click.argument("fields", nargs=-1, metavar="[k=v]...")
 @click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
@@ -22,8 +23,8 @@ def command(
 ) -> Answer:
     """Send a command as operator and wait for its answer.
 
-    TARGET is a robot (`robot:NAME`, or `robot`: all that run), the `supervisor`, a gateway
-    (`gateway`, `gateway:ACCOUNT`, or `VENUE_gateway`), or `*`: whoever takes commands.
+    TARGET is a robot (`robot:NAME` or NAME alone, or `robot`: all that run), the `supervisor`, a
+    gateway (`gateway`, `gateway:ACCOUNT`, or `VENUE_gateway`), or `*`: whoever takes commands.
 
     To a robot: params NAME=VALUE... (in force from the next event on, and after a restart), stop
     (cancel what works, trade no more), start, save (its section of the configuration with the
@@ -47,7 +48,7 @@ def command(
     send = load("onetape.services.commands", "send_command", what="commands")
     answers = send(
         shell.home,
-        target,
+        shell.process(target),
         command_name,
         parameters(fields, where="send"),
         id_ or uuid.uuid4().hex,

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import click
 
+from onetape.cli.complete import words
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.output import write_line
+from onetape.model.shown import shown
+
+
+def _for_people(line: str) -> None:
+    """The ready line's facts without keys and secrets."""
+    told = json.loads(line)
+    print(f"{told['venue']} is ready, until Ctrl-C")
+    print(f"  REST       {told['rest']}")
+    print(f"  WebSocket  {told['ws']}")
+    if told.get("control"):
+        print(f"  control    {told['control']}")
+    for account in told["accounts"]:
+        money = ", ".join(f"{amount} {name}" for name, amount in account["balances"].items())
+        print(shown(f"  account    {account['name']}: {money or 'no money'}"))
+    print("its keys and secrets: the same command with --json", flush=True)
 
 
 @verb("sim", example="onetape sim binance-usdm --port 9001 --seed 7")
-@click.argument("venue")
+@click.argument("venue", shell_complete=words("binance-usdm", "kraken", "bitmex"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, hidden=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the market and the keys.")
@@ -71,8 +89,10 @@ def command(
 ) -> Answer:
     """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, kraken or bitmex.
 
-    When it is ready it prints one JSON line with addresses, keys and balances.
+    When it is ready it prints one JSON line with addresses, keys and balances; on a terminal,
+    without --json, lines for people that hold no secret.
     """
+    shows = sys.stdout is not None and sys.stdout.isatty() and not shell.json
     run = load("onetape.services.venue", "run_venue", what="the simulated exchange")
     run(
         venue,
@@ -89,6 +109,6 @@ def command(
         chain=chain,
         withdraw=withdraw,
         unrouted=unrouted,
-        say=write_line,
+        say=_for_people if shows else write_line,
     )
     return Answer(None)

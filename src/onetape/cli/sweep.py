@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from onetape.cli.arguments import parameters
+from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
 from onetape.cli.run_options import refused, run_options
 
@@ -21,14 +22,23 @@ SHOWN = 10
     onetape sweep cross.py --data year.tape --param fast=5,10 --walk-forward 30d,10d --jobs 8
     """,
 )
-@click.argument("strategy")
-@click.option("--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.")
-@click.argument("more_data", nargs=-1, metavar="")
+@click.argument("strategy", shell_complete=files)
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="PATH...",
+    help="Tapes or files.",
+    shell_complete=files,
+)
+@click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
 @click.option(
     "--param", "params", multiple=True, metavar="k=1,2,3|k=0.1:0.5:0.1",
     help="Values, or from:to:step with the end included; repeat for several.",
 )  # fmt: skip
-@click.option("--metric", default="sharpe", show_default=True, help="What ranks them.")
+@click.option(
+    "--metric", help="What ranks them [default: sharpe; of less than a day of data return]."
+)
 @click.option("--walk-forward", metavar="TRAIN,TEST", help="Choose on TRAIN, trade TEST, move on.")
 @click.option("--anchored", is_flag=True, help="Train windows all begin at the start.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores].")
@@ -94,6 +104,8 @@ def command(
 
 def _text(result: Any) -> str:
     """The windows of a walk-forward, or the best variants, as a table."""
+    from onetape.store.metrics import metric_text
+
     sweep, value = result.sweep, result.as_json()
     lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
     names = list(sweep.grid.axes)
@@ -102,13 +114,14 @@ def _text(result: Any) -> str:
         head = ["window", *names, "in sample", "out of sample", "ratio", "pnl"]
         table = [
             [str(w["window"]), *(str((w["params"] or {}).get(name, "-")) for name in names),
-             *(_number(w[key]) for key in ("in_sample", "out_of_sample", "ratio", "pnl"))]
+             *(metric_text(sweep.metric, w[key]) for key in ("in_sample", "out_of_sample")),
+             *(_number(w[key]) for key in ("ratio", "pnl"))]
             for w in walk["windows"]
         ]  # fmt: skip
         stats = walk["stats"]
         tail = [
             f"out of sample: pnl {_number(stats['pnl'])}, sharpe {_number(stats['sharpe'])}, "
-            f"max drawdown {_number(stats['max_drawdown'])}; "
+            f"max drawdown {metric_text('max_drawdown', stats['max_drawdown'])}; "
             f"out over in, middle window: {_number(walk['efficiency'])}"
         ]
     else:
@@ -121,11 +134,11 @@ def _text(result: Any) -> str:
         others = [n for n in ("pnl", "sharpe", "max_drawdown", "fills") if n != metric]
         head = ["variant", *names, metric, *others]
         table = [
-            [str(row["variant"]), *(str(row["params"][name]) for name in names), _number(value),
-             *(_number(metric_of(row, name)) for name in others)]
+            [str(row["variant"]), *(str(row["params"][name]) for name in names),
+             *(metric_text(name, metric_of(row, name)) for name in (metric, *others))]
             if row["error"] is None
             else [str(row["variant"]), *(str(row["params"][n]) for n in names), row["error"][:60]]
-            for value, row in order
+            for _, row in order
         ]  # fmt: skip
         tail = []
         if value["best"]:

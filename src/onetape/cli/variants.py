@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.listing import listing
 
@@ -13,7 +14,7 @@ COLUMNS = (
 
 
 @verb("variants", example="onetape variants mm")
-@click.argument("robot", required=False, default="", metavar="[ROBOT]")
+@click.argument("robot", required=False, default="", metavar="[ROBOT]", shell_complete=processes)
 def command(shell: Shell, robot: str) -> Answer:
     """Show what live robots and their variants on paper have made.
 
@@ -21,7 +22,7 @@ def command(shell: Shell, robot: str) -> Answer:
     parted. The others are compared with the twin.
     """
     found = load("onetape.services.variants_view", "variants_of", what="variants")(
-        shell.home, shell.config, robot
+        shell.home, shell.config, robot.removeprefix("robot:")
     )
     text = listing(found, COLUMNS, nothing="no robot with variants runs")
     parted = [row for row in found if row["variant"] == "twin" and row["first_difference"]]

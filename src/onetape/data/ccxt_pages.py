@@ -104,6 +104,7 @@ class PageFetcher:
         limit: int = 500,
         sleep: Callable[[float], None] = time.sleep,
         progress: Callable[[float, float | None], None] | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._exchange = exchange
         self._symbol = symbol
@@ -116,6 +117,7 @@ class PageFetcher:
         self._limit = limit
         self._sleep = sleep
         self._progress = progress
+        self._say = say
 
     def run(self) -> Pages:
         """Fetch what is not there yet. Raises VenueUnavailable and VenueRateLimit where patience
@@ -190,10 +192,11 @@ class PageFetcher:
                 ) from None
             except ccxt.NetworkError as error:  # rate limits and timeouts are some of these
                 limited = isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection))
+                why = _short(error)
                 if attempt == ATTEMPTS_MAX:
                     kind = VenueRateLimit if limited else VenueUnavailable
                     raise kind(
-                        f"no page after {attempt} attempts: {_short(error)}",
+                        f"no page after {attempt} attempts: {why}",
                         where=self._exchange.id,
                         todo="call again: the pages that are there are kept",
                     ) from None
@@ -203,7 +206,10 @@ class PageFetcher:
                 ) from None
             except ccxt.BaseError as error:
                 raise VenueRejected(_short(error), where=self._exchange.id) from None
-            self._sleep(min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_S_MAX))
+            waited = min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_S_MAX)
+            again = f"again in {waited:.0f} s ({attempt + 1} of {ATTEMPTS_MAX})"
+            self._say(f"{self._exchange.id}: {why}; {again}")
+            self._sleep(waited)
         raise AssertionError("unreachable")
 
     def _checked(self, answer: Any) -> list[Any]:

@@ -14,6 +14,10 @@ TableKind = Literal["quotes", "trades", "bars", "orders"]
 # Of several names that mean the same, the first one that is there is taken.
 TIME_NAMES: Final = ("ts_event", "timestamp", "ts", "time", "date", "datetime")
 SIZE_NAMES: Final = ("size", "amount")
+# Currencies that prices are in.
+MONEY: Final = frozenset(
+    {"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "EUR", "GBP", "JPY", "RUB", "CHF"}
+)
 SEPARATORS: Final = (",", ";", "\t")
 
 _NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
@@ -35,14 +39,33 @@ ACCEPTED: Final = (
 )
 
 
+# What exports of venues and charting programs call them, beside the names above. A name of ours
+# that is there, too, goes first.
+_ALIASES: Final = {
+    "open time": "time", "open_time": "time", "opentime": "time", "unix": "time",
+    "unix timestamp": "time", "unixtime": "time", "date time": "time", "gmt time": "time",
+    "local time": "time", "transact_time": "time",
+    "qty": "size", "quantity": "size", "last_qty": "size", "vol": "volume",
+    "tick volume": "volume", "tick_volume": "volume", "tickvol": "volume",
+    "trade_id": "id", "tradeid": "id", "trade id": "id",
+    "bid_price": "bid", "best_bid": "bid", "best_bid_price": "bid", "bid price": "bid",
+    "ask_price": "ask", "best_ask": "ask", "best_ask_price": "ask", "ask price": "ask",
+    "bid_qty": "bid_size", "best_bid_qty": "bid_size", "bid_amount": "bid_size",
+    "ask_qty": "ask_size", "best_ask_qty": "ask_size", "ask_amount": "ask_size",
+}  # fmt: skip
+_VOLUME_IN: Final = "volume "  # `Volume BTC`, beside `Volume USDT`: the first is the base's
+
+
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """`columns` maps the core's names to places; `ignored` are names that mean nothing here."""
+    """`columns` maps the core's names to places; `ignored` are names that mean nothing here,
+    `renamed` what was read under another name (`Qty as size`)."""
 
     kind: TableKind
     columns: dict[str, int]
     fields: int
     ignored: tuple[str, ...]
+    renamed: tuple[str, ...] = ()
 
 
 def find_separator(line: str) -> str:
@@ -70,7 +93,7 @@ def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape
 
     Raises BadInput (UsageError where given) showing the names seen and those accepted.
     """
-    lowered = [name.lower() for name in names]
+    lowered = _ours([name.lower() for name in names])
     places: dict[str, int] = {}
     for place, name in enumerate(lowered):
         places.setdefault(name, place)
@@ -108,7 +131,30 @@ def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape
             what = f"the column {lowered[place]} stands twice"
             raise _refusal(what, names, where=where, given=given)
     ignored = tuple(name for place, name in enumerate(names) if place not in used and name)
-    return TableShape(kind, columns, len(names), ignored)
+    renamed = tuple(
+        f"{name} as {lowered[place]}"
+        for place, name in enumerate(names)
+        if place in used and name.lower() != lowered[place]
+    )
+    return TableShape(kind, columns, len(names), ignored, renamed)
+
+
+def _ours(lowered: Sequence[str]) -> list[str]:
+    """Each name as we call it; one that would stand for a column that is there keeps its own."""
+    found = list(lowered)
+    amounts = [
+        place
+        for place, name in enumerate(lowered)
+        if name.startswith(_VOLUME_IN) and name not in _ALIASES
+    ]
+    # The quote's volume is money, and no number of what was traded.
+    base = [p for p in amounts if lowered[p].removeprefix(_VOLUME_IN).upper() not in MONEY]
+    for place, name in enumerate(lowered):
+        ours = "volume" if place in base[:1] else _ALIASES.get(name)
+        same = SIZE_NAMES if ours == "size" else (ours,)
+        if ours is not None and not any(each in found for each in same):
+            found[place] = ours
+    return found
 
 
 def _refusal(what: str, names: Sequence[str], *, where: str, given: bool) -> Exception:

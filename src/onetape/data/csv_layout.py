@@ -45,6 +45,7 @@ def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
         separator=separator,
         skip_lines=skip_lines,
         ignored=shape.ignored,
+        note=f"columns read as: {', '.join(shape.renamed)}" if shape.renamed else "",
     )
 
 

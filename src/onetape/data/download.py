@@ -15,6 +15,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import ssl
 import time
 import urllib.error
@@ -124,6 +125,7 @@ class Client:
     patience: Patience = field(default_factory=Patience)
     on_bytes: Callable[[int], None] = lambda count: None
     sleep: Callable[[float], None] = time.sleep
+    say: Callable[[str], None] = lambda line: None  # hears why it waits
     opener: urllib.request.OpenerDirector = field(default_factory=make_opener)
 
     def text(self, url: str) -> str:
@@ -304,7 +306,11 @@ class Client:
                     todo="call again: what is there is kept",
                 )
             waited = min(patience.backoff_s * 2 ** (failed - 1), patience.backoff_s_max)
-            self.sleep(max(waited, wish or 0))
+            waited = max(waited, wish or 0)
+            host = urlsplit(url).hostname
+            again_in = f"again in {waited:.0f} s ({failed + 1} of {patience.attempts_max})"
+            self.say(f"{host}: {again}; {again_in}")
+            self.sleep(waited)
 
 
 class _RangeRefusedError(Exception):
@@ -330,6 +336,8 @@ def _why(error: Exception, url: str) -> str:
         ) from None
     if isinstance(reason, TimeoutError):
         return "the server did not answer in time"
+    if isinstance(reason, socket.gaierror):
+        return "its name has no address: no network here, or no such server"
     return f"the connection failed: {reason}"[:200]
 
 

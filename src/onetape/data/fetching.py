@@ -67,6 +67,7 @@ class _Request:
     end_ns: int
     base_url: str | None
     progress: Progress | None
+    say: Callable[[str], None]
 
 
 def fetch(
@@ -84,13 +85,15 @@ def fetch(
     limit: int = 500,
     force: bool = False,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
     patience: Patience | None = None,
     now: datetime | None = None,
 ) -> FetchResult:
     """Download into `folder` and import to `out`, if given.
 
     start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a
-    folder for the owner alone. Raises UsageError (exit 2), BadInput and UnknownSymbol (3),
+    folder for the owner alone. say hears why it waits for a server.
+    Raises UsageError (exit 2), BadInput and UnknownSymbol (3),
     VenueRateLimit (5), VenueUnavailable (6); what was downloaded by then is kept, and a second
     call goes on from there.
     """
@@ -112,7 +115,7 @@ def fetch(
         base_url = checked_url(base_url, where="--base-url")
     make_folder(folder)
     wanted = _Request(
-        symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress
+        symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress, say
     )
     found = (
         _from_ccxt(wanted, limit=limit)
@@ -163,7 +166,7 @@ def _from_vision(wanted: _Request, patience: Patience) -> FetchResult:
         if wanted.progress is not None:
             wanted.progress(received, None)
 
-    client = Client(wanted.make_folder, patience, on_bytes)
+    client = Client(wanted.make_folder, patience, on_bytes, say=wanted.say)
     parts = vision.plan(parsed, dataset, period, first, end)
     base_url = wanted.base_url or vision.BASE_URL
     done = vision.download(client, parts, wanted.folder, base_url=base_url)
@@ -211,6 +214,7 @@ def _from_ccxt(wanted: _Request, *, limit: int) -> FetchResult:
         period=period,
         limit=limit,
         progress=wanted.progress,
+        say=wanted.say,
     ).run()
     if not pages.files:
         raise UsageError(

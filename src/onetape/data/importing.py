@@ -13,6 +13,7 @@ from uuid import UUID
 
 from onetape import _core
 from onetape.data.capture import CaptureImporter, read_seeds
+from onetape.data.holes import Holes, holes_in_bars
 from onetape.data.instruments import given_instruments
 from onetape.data.layout import TableOptions, TableSource
 from onetape.data.limits import Limits
@@ -25,6 +26,7 @@ from onetape.data.source import OnRead, digest, open_sources
 from onetape.data.staging import refuse_existing, staged
 from onetape.data.table import TableImporter
 from onetape.model import inference
+from onetape.model.enums import EventType
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import parse_period
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, float | None], None]
 
 # Part of a tape's identity: raised when the same input begins to give other frames.
-IMPORT_VERSION: Final = 3
+IMPORT_VERSION: Final = 4
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
@@ -209,11 +211,19 @@ def _finish(
         raise
     sink = sinks[0]
     sink.close()
+    symbols = [instrument.symbol for instrument in outcome.instruments]
+    holes = holes_in_bars(directory, symbols) if _has_bars(sink.counts()) else []
     seconds = time.perf_counter() - began
-    return _result(out, outcome, sink.counts(), seconds)
+    return _result(out, outcome, sink.counts(), holes, seconds)
 
 
-def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float) -> ImportResult:
+def _has_bars(counts: tuple[Any, ...]) -> bool:
+    return any(EventType.BAR.id in types for types in counts[-1].values())
+
+
+def _result(
+    out: Path, outcome: Outcome, counts: tuple[Any, ...], holes: Sequence[Holes], seconds: float
+) -> ImportResult:
     events, first, last, late, crossed, by_stream = counts
     by_type: dict[str, int] = {}
     by_symbol: dict[str, dict[str, int]] = {}
@@ -225,6 +235,7 @@ def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float
             by_type[name] = by_type.get(name, 0) + count
     assumptions = [line for i in outcome.instruments for line in inference.assumptions(i)]
     assumptions += outcome.notes
+    assumptions += map(str, holes)
     if outcome.snapped:
         assumptions.append(f"{outcome.snapped} numbers were rounded, by less than 1e-9 of them")
     return ImportResult(
@@ -236,7 +247,7 @@ def _result(out: Path, outcome: Outcome, counts: tuple[Any, ...], seconds: float
         first_ts=first,
         last_ts=last,
         rejected=outcome.rejected,
-        gaps=outcome.gaps,
+        gaps=outcome.gaps + sum(each.count for each in holes),
         unsynced=outcome.unsynced,
         crossed=crossed,
         late=late,

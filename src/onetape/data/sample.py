@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from onetape.data.staging import staged
 from onetape.model.errors import UsageError
 from onetape.sim.flow import FLOWS, GeneratedMarket, flow_market, flow_of
 from onetape.tape.journal import JournalWriter
@@ -47,22 +48,18 @@ def write_sample(
     flow: str = FLOWS[0],
     flow_params: Mapping[str, str] | None = None,
     by_order: bool = False,
+    force: bool = False,
 ) -> SampleSummary:
     """Write `events` events of a generated market to a new tape at `out`.
 
     by_order: depth as the venue's orders one by one (market by order) instead of as levels.
+    force: a tape at `out` is replaced, once the new one is whole.
     flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
 
     The instruments' own frames are not counted. The tape's identity follows from the arguments, so
     that the same call gives the same tape, byte for byte.
     """
     path = Path(out)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(
-            "there is something at the place of the new tape already",
-            where=str(path),
-            todo="give another --out or remove it",
-        )
     if events < 1:
         raise UsageError(f"a sample needs at least one event, not {events}")
     walk = flow_of(flow, flow_params or {})
@@ -78,7 +75,10 @@ def write_sample(
     name += f" {walk}" if walk is not None else ""
     name += " by order" if by_order else ""
     identity = uuid5(_NAMESPACE, name)
-    with JournalWriter(path, process="sample", uuid=identity, durable=False) as writer:
+    with (
+        staged(path, force=force, may_be_empty=True) as directory,
+        JournalWriter(directory, process="sample", uuid=identity, durable=False) as writer,
+    ):
         market.open(writer)
         written = market.write(writer, events)
     return SampleSummary(

@@ -17,7 +17,7 @@ from typing import Final
 
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadConfig, InvalidAmount
-from onetape.model.money import parse_amount, parse_cash
+from onetape.model.money import parse_amount, parse_cash, refuse_grouped
 from onetape.model.symbol import is_venue
 
 __all__ = [
@@ -53,6 +53,7 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
         return found
     if "=" not in given:
         return {SHARED: parse_cash(given)}
+    refuse_grouped(given)
     accounts: Accounts = {}
     for part in given.split(","):
         name, equals, text = part.partition("=")

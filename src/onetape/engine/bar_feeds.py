@@ -14,7 +14,7 @@ from onetape import _core
 from onetape.engine.plan import History
 from onetape.engine.tape_facts import Inventory
 from onetape.model.enums import EventType
-from onetape.model.errors import NotAvailable, UnknownSymbol
+from onetape.model.errors import NotAvailable, UnknownSymbol, UsageError
 from onetape.model.time import SECOND, format_duration, parse_period
 from onetape.tape.journal import JournalReader
 
@@ -26,9 +26,8 @@ __all__ = ["AsksHistory", "BarFeeds", "preload", "take_history"]
 
 AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
 
-TRADE, MID, VENUE = 0, 1, 2  # BarSource of core/market/bars.hpp
+TRADE, MID, VENUE, FINER = 0, 1, 2, 3  # BarSource of core/market/bars.hpp
 SOURCES: Final = {"trade": TRADE, "mid": MID, "venue": VENUE}
-_SOURCE_NAMES: Final = {number: name for name, number in SOURCES.items()}
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its venue
 
@@ -50,33 +49,35 @@ class BarFeeds:
         self.live: dict[tuple[str, int], int] = {}
 
     def subscribe(self, symbol: str, text: str, history: int) -> None:
-        """Start a bar feed. `text` is a period, with @trade, @mid or @venue if it must be that."""
+        """Start a bar feed. `text` is a period, with @trade, @mid, @venue or the shorter period of
+        the bars to make it of if it must be that."""
         host = self._host
         host.instrument_of(symbol)
         period_text, _, source_text = text.partition("@")
         period = parse_period(period_text)
-        if source_text and source_text not in SOURCES:
-            raise ValueError(f"bars {text!r}: after @ comes trade, mid or venue")
         name = f"{symbol} {period_text}"
-        chosen = source_text or self.sources.get(name)
-        source = SOURCES[chosen] if chosen else self._source_for(symbol, period)
+        chosen = source_text or self.sources.get(name) or self._source_for(symbol, period)
+        if chosen in SOURCES:
+            source, made_of = SOURCES[chosen], 0
+        else:
+            source, made_of = FINER, _finer(text, period, chosen)
         # The choice is part of the run: a tape that grows must not decide it anew in a replay.
         if host.notes_choices and name not in self.sources:
-            record = {"bar_source": name, "from": _SOURCE_NAMES[source]}
+            record = {"bar_source": name, "from": chosen}
             host.append(EventType.PARAMS.id, record)
-        self.sources[name] = _SOURCE_NAMES[source]
+        self.sources[name] = chosen
         if host.is_traded_live(symbol):
             self._subscribe_live(symbol, period, source, text, history)
         self.keys[symbol, text] = (period, source)
         self.keys.setdefault((symbol, period_text), (period, source))
         self.history = max(self.history, history)
         self.longest_period = max(self.longest_period, period)
-        host.sim.subscribe_bars(symbol, period, source, period_text, history)
+        host.sim.subscribe_bars(symbol, period, source, period_text, history, made_of)
 
     def _subscribe_live(
         self, symbol: str, period: int, source: int, text: str, history: int
     ) -> None:
-        if source == VENUE:
+        if source in (VENUE, FINER):
             raise NotAvailable(
                 f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
                 where="strategy",
@@ -89,26 +90,29 @@ class BarFeeds:
             words = f"{symbol} {text}: no venue tells of mids from before the start"
             self._host.log(words, "warning", {})
 
-    def _source_for(self, symbol: str, period: int) -> int:
+    def _source_for(self, symbol: str, period: int) -> str:
         if self._host.notes_choices:
             # A gateway's tape grows, and every venue tells it of trades. What it holds at the
             # moment must not decide: two starts of one robot would have different bars.
-            return TRADE
+            return "trade"
         types, periods = self._inventory().get(symbol, ({}, []))
         if period in periods:
-            return VENUE
+            return "venue"
         if types.get(_TRADE):
-            return TRADE
+            return "trade"
         if types.get(_QUOTE):
-            return MID
+            return "mid"
+        if dividing := [each for each in periods if period % each == 0]:
+            return format_duration(max(dividing))  # the fewest to add up
         if types.get(_BAR):
-            shown = ", ".join(f"{each // 10**9}s" for each in periods)
+            shown = " and ".join(format_duration(each) for each in sorted(periods))
             raise UnknownSymbol(
-                f"{symbol} has bars of {shown} only, nothing finer to build others from",
+                f"{symbol} has bars of {shown} only, of which none of "
+                f"{format_duration(period)} can be made",
                 where="strategy",
-                todo="subscribe to a period that the data has",
+                todo=f"subscribe to a multiple of {format_duration(min(periods))}",
             )
-        return TRADE
+        return "trade"
 
     def key(self, symbol: str, text: str) -> tuple[int, int]:
         """(period in ns, source) of a subscribed feed."""
@@ -169,3 +173,16 @@ def preload(session: Session) -> None:
         outcome = session.sim.preload([r.core for r in readers], begin, session.started_at)
         if outcome == _core.RunOutcome.FAILED:
             session.sim.raise_failure()
+
+
+def _finer(text: str, period: int, source: str) -> int:
+    """The period of the bars that bars `text` are to be made of."""
+    try:
+        made_of = parse_period(source)
+    except UsageError:
+        raise ValueError(
+            f"bars {text!r}: after @ comes trade, mid, venue or a shorter period"
+        ) from None
+    if made_of >= period or period % made_of:
+        raise ValueError(f"bars {text!r}: {source} does not divide it")
+    return made_of

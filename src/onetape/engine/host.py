@@ -26,7 +26,7 @@ from onetape.engine.loader import where_of
 from onetape.engine.notes import Direction, Notes, Signal
 from onetape.engine.plan import LiveRobot
 from onetape.engine.tape_facts import Inventory
-from onetape.model.decimals import to_fraction
+from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType
 from onetape.model.errors import (
     InvariantViolation,
@@ -504,6 +504,12 @@ class Host:
         words += f", {order.reason}" if order.reason else ""
         self._note_failure(Failed("on_order", words, "", self.sim.now), "")
         self.sim.halt(self._on_error == "flatten")
+
+    def below_lot(self, service: str, symbol: str) -> None:
+        """Said once a service: a wish of less than one lot comes to nothing. The run counts all."""
+        lot = decimal_text(self.instruments[symbol].lot)
+        words = f"{service}: less than one lot ({lot} for {symbol}) is nothing"
+        self.log(words, "warning", {"symbol": symbol})
 
     def _note_failure(self, failed: Failed, trace: str) -> None:
         if len(self.failures) < FAILURES_KEPT:

@@ -158,7 +158,8 @@ class Strategy:
         """Ask for the events of `symbol`.
 
         bars: a period or several: "1m" is the tape's own bars where it has them, else from
-        trades, else from quotes' mid; "1m@trade", "1m@mid", "1m@venue" say which.
+        trades, else from quotes' mid, else from the tape's shorter bars that divide it;
+        "1m@trade", "1m@mid", "1m@venue" say which, "1h@5m" of which shorter ones.
         mbo: market by order, the venue's orders one by one. `book` does not need it: where the
         data have orders, the book is made of them.
         history: completed bars from before the start that are there when on_start returns: those
@@ -318,6 +319,8 @@ class Strategy:
     ) -> None:
         """The wanted ladder of (price, size), best first; only differences are sent.
 
+        Sizes are rounded down to whole lots: less than one is no level, which is said once and
+        counted in the result's `below_lot`.
         keep_within: an order whose price is at most this many ticks from the wanted one stays
         where it is, with its place in the queue.
         """

@@ -24,6 +24,7 @@ from onetape.ipc.known_tokens import KnownTokens
 from onetape.ipc.names import process_of, process_socket, sockets
 from onetape.model.errors import (
     BadConfig,
+    NotOwner,
     OnetapeError,
     PermissionDenied,
     ServiceTimeout,
@@ -227,9 +228,11 @@ class IPCCommandSystem:
                 break
             except Gone as error:
                 why = str(error)
-            except (PermissionDenied, BadConfig) as error:  # of the token's file, or of the words
+            # Of the token's file, or of the words; and who has none has none to wait for: a process
+            # makes those of its senders before it listens.
+            except (PermissionDenied, BadConfig, NotOwner) as error:
                 return _refused(id_, error)
-            except OnetapeError as error:  # no token yet
+            except OnetapeError as error:
                 why = error.message
             except OSError as error:
                 why = f"{process}: {error.strerror}"

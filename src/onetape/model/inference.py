@@ -14,15 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
 from onetape.model import catalogue, venue_facts
-from onetape.model.decimals import Number, decimals_of, to_decimal
+from onetape.model.decimals import Number, decimal_text, decimals_of, to_decimal
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import BadInput
 from onetape.model.instrument import DECIMALS_MAX, Instrument, from_symbol
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
+
+ROWS_SHOWN: Final = 3  # of a table, in one line
 
 
 def decimals_written(value: Number) -> int:
@@ -130,8 +133,23 @@ def assumptions(instrument: Instrument) -> list[str]:
 
 
 def _shown(instrument: Instrument, name: str) -> str:
-    value = getattr(instrument, name)
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return _words(getattr(instrument, name))
+
+
+def _words(value: object) -> str:
+    """A fact as people write it: numbers in full, of a table each row as `name value`."""
+    if isinstance(value, Decimal):
+        return decimal_text(value)
+    if isinstance(value, (tuple, list)):
+        if len(value) > ROWS_SHOWN:
+            return f"{len(value)} rows, from {_words(value[0])} to {_words(value[-1])}"
+        return "; ".join(map(_words, value)) or "none"
+    if isinstance(value, msgspec.Struct):
+        facts = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return ", ".join(f"{name.replace('_', ' ')} {_words(each)}" for name, each in facts)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def _step(decimals: int) -> Decimal:

@@ -26,6 +26,7 @@ _HALF: Final = 2**64
 _AMOUNT = re.compile(
     r"\s*(?P<value>\S+?)\s*(?P<currency>[A-Za-z][A-Za-z0-9._-]{0,19})\s*\Z", re.ASCII
 )
+_GROUPED = re.compile(r"(?<![\w.])[0-9]{1,3}(,[0-9]{3})+(?![0-9])", re.ASCII)
 _VALUE = re.compile(r"[+-]?[0-9.eE+-]*[0-9.]\Z", re.ASCII)
 
 
@@ -155,8 +156,18 @@ def parse_amount(text: str) -> Amount:
     return Amount(value, match["currency"].upper())
 
 
+def refuse_grouped(text: str) -> None:
+    """Raise InvalidAmount for `100,000 USDT`: a comma parts amounts."""
+    if grouped := _GROUPED.search(text):
+        raise InvalidAmount(
+            f"{text.strip()!r} has a comma inside a number, and commas part amounts",
+            todo=f"write {grouped[0].replace(',', '')}",
+        )
+
+
 def parse_cash(text: str) -> dict[str, Decimal]:
     """Starting money: amounts separated by commas, each currency once."""
+    refuse_grouped(text)
     cash: dict[str, Decimal] = {}
     for part in text.split(","):
         amount = parse_amount(part)
@@ -181,5 +192,6 @@ __all__ = [
     "parse_amount",
     "parse_cash",
     "rate_units",
+    "refuse_grouped",
     "split_units",
 ]

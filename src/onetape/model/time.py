@@ -259,6 +259,18 @@ def format_duration(ns: int) -> str:
     return "0s"
 
 
+def rough_duration(ns: int) -> str:
+    """For people, by its two largest units, rounded down: 16395621342781 -> `4h 33m`."""
+    parts = []
+    for unit, size in _UNITS.items():
+        count, ns = divmod(ns, size)
+        if count:
+            parts.append(f"{count}{unit}")
+        if len(parts) == 2 or (parts and not count):
+            break
+    return " ".join(parts) or "0s"
+
+
 def align_down(ns: int, period: int) -> int:
     """The start of the period that `ns` lies in; see align_up for where periods start."""
     anchor = _MONDAY if period % WEEK == 0 else 0
@@ -296,6 +308,7 @@ __all__ = [
     "parse_duration",
     "parse_period",
     "parse_time",
+    "rough_duration",
     "to_datetime",
     "zone",
 ]

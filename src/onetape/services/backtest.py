@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from onetape.services.outcome import RunResult
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import (
     new_folders_removed,
+    new_run,
     record_run,
-    run_folder,
     run_uuid,
 )
 from onetape.services.stress import AUTO_EVENTS_MAX, HINT, reruns
@@ -44,6 +43,7 @@ class BacktestOptions(RunOptions):
     write_report: bool = True
     # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
     stress: bool | None = None
+    force: bool = False  # an existing run at `out` is replaced
     sources: Sequence[Path] = ()  # what tapes in `data` were imported from: --check-lookahead
 
 
@@ -53,12 +53,8 @@ def run_backtest(options: BacktestOptions) -> RunResult:
     strategy = strategy_class(options)
     with new_folders_removed(options.home / "runs", options.home / "tapes"):
         plan = prepare_plan(options, strategy)
-        folder = run_folder(options.out, options.home, strategy.__name__)
-        try:
+        with new_run(options.out, options.home, strategy.__name__, replace=options.force) as folder:
             result = _run(plan, strategy, folder, options, began)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
     if result.failures and plan.on_error != "continue":
         raise StrategyError(
             result.failures[0],
@@ -233,4 +229,4 @@ def backtest(
 _NAMED = frozenset(
     {"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"}
 )
-_RARER = (frozenset(CHOICES) - _NAMED) | {"instruments", "check_lookahead"}
+_RARER = (frozenset(CHOICES) - _NAMED) | {"instruments", "check_lookahead", "force"}

@@ -25,6 +25,7 @@ from onetape.services.live import (
 from onetape.services.paper import PaperRobot
 from onetape.services.parity import compare
 from onetape.services.replay import replay_run
+from onetape.store.private import private_folder
 
 __all__ = ["run_demo"]
 
@@ -57,6 +58,7 @@ def run_demo(
     """CONTRACT's keys: seconds, events, orders, fills, pnl, replay_divergences, parity_equal,
     report, dashboard (null: not built yet)."""
     began = time.monotonic()
+    private_folder(home / "run")  # before a process that would fail at it
     line = _Line(sys.stderr)
     line.say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
     with ExitStack() as stack:

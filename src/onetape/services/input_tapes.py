@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onetape.model.errors import BadInput
+from onetape.model.errors import BadConfig, BadInput
 from onetape.model.instrument import Instrument
 from onetape.services.options import RunOptions
 from onetape.store.private import private_folder
@@ -32,7 +32,10 @@ def as_tapes(
     groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: place among the tapes, files
     for data in sources:
         if not isinstance(data, (str, os.PathLike)):
-            tapes.append(_frame_as_tape(data, options.home, symbol or "data:FRAME"))
+            try:
+                tapes.append(_frame_as_tape(data, options.home, symbol or "data:FRAME"))
+            except TypeError as problem:
+                raise BadConfig(str(problem), where=flag) from None
             continue
         path = located(Path(data))
         if is_tape(path):

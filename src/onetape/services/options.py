@@ -7,14 +7,20 @@ is kept in a sweep's manifest and stands in the command that repeats a variant.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from onetape.engine.accounts import as_texts, parse_accounts
 from onetape.engine.by_venue import by_venue_text
 from onetape.engine.strategy import Strategy
+from onetape.model.decimals import decimal_text, to_decimal
+from onetape.model.errors import BadConfig
 
 __all__ = ["CHOICES", "Progress", "RunOptions", "choices_of", "listed"]
 
@@ -26,7 +32,8 @@ class RunOptions:
     """Text values are as the command line takes them; what is parsed is parsed before any work.
 
     From Python some are given in its own forms, which become those: fee (maker, taker), a path as
-    text, one value where there may be several, {"binance": .., "kraken": ..} by venue.
+    text, one value where there may be several, {"binance": .., "kraken": ..} by venue, a number
+    where it can mean one thing only. What is none of them is BadConfig, here.
     """
 
     strategy: str | type[Strategy]
@@ -34,8 +41,8 @@ class RunOptions:
     home: Path
     params: Mapping[str, Any] = field(default_factory=dict)
     symbol: str | None = None
-    start: str | int | None = None
-    end: str | int | None = None
+    start: str | int | datetime | None = None
+    end: str | int | datetime | None = None
     cash: str | None = None
     fee: str | None = None
     fee_volume: str | None = None
@@ -63,6 +70,12 @@ class RunOptions:
     def __post_init__(self) -> None:
         self.data, self.detail_data = listed(self.data), listed(self.detail_data)
         self.closed = listed(self.closed)
+        if isinstance(self.strategy, os.PathLike):
+            self.strategy = os.fspath(self.strategy)
+        for name, example in _TEXTS.items():
+            setattr(self, name, _text_of(name, getattr(self, name), example))
+        for name in ("leverage", "seed"):
+            setattr(self, name, _whole(name, getattr(self, name)))
         if isinstance(self.cash, Mapping):
             self.cash = ",".join(as_texts(parse_accounts(self.cash)))
         if isinstance(self.fee, (tuple, list)):
@@ -73,6 +86,45 @@ class RunOptions:
         self.order_rate = by_venue_text(self.order_rate)
         if self.instruments is not None:
             self.instruments = Path(self.instruments)
+
+
+# Options that are text: how one of them is written, and whether a number alone says it as well.
+_TEXTS = {
+    "cash": ("'100000 USDT'", True),
+    "fee": ("'0.0002,0.0005'", True),
+    "fee_volume": ("'5000000'", True),
+    "bar_volume": ("'5%'", True),
+    "latency": ("'10ms'", False),
+    "order_rate": ("'300/10s'", False),
+    "trigger_delay": ("'2ms'", False),
+    "borrow": ("'USDT=0.00001'", False),
+    "queue": ("'power:2'", False),
+    "symbol": ("'binance:BTC/USDT:USDT'", False),
+    "margin": ("'cross'", False),
+    "trade": ("'9:30-16:00'", False),
+    "tz": ("'Europe/Moscow'", False),
+    "on_error": ("'halt'", False),
+}
+
+
+def _text_of(name: str, value: Any, form: tuple[str, bool]) -> Any:
+    """Numbers as text where they may be numbers; text, forms by venue and None as they are."""
+    example, may_be_number = form
+    is_number = isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
+    if is_number and may_be_number:
+        return decimal_text(to_decimal(value, what=name))
+    if value is None or isinstance(value, (str, Mapping, tuple, list)):
+        return value
+    raise BadConfig(f"{value!r} is no {name}", where=name, todo=f"write for example {example}")
+
+
+def _whole(name: str, value: Any) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    text = str(value).strip()
+    if not isinstance(value, bool) and text.removesuffix(".0").removeprefix("-").isdigit():
+        return int(text.removesuffix(".0"))
+    raise BadConfig(f"{value!r} is no {name}", where=name, todo="give a whole number")
 
 
 # Not a choice between ways to run: what is run, over what, where it is kept and who watches.

@@ -58,6 +58,7 @@ class RunResult:
     assumptions: list[Assumption] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)  # state -> error -> orders
+    below_lot: dict[str, int] = field(default_factory=dict)  # service -> wishes that were nothing
     stats: dict[str, Any] = field(default_factory=dict)
     stress: list[StressLine] = field(default_factory=list)
     lookahead: dict[str, Any] | None = None
@@ -116,6 +117,7 @@ class RunResult:
             rejected=counters["rejected"],
             failures=[str(each) for each in host.failures],
             refusals=refusals_by_name(sim.refusals()),
+            below_lot=_below_lot(session),
             ambiguous_bars=counters["ambiguous_bars"],
             ambiguous_fills=counters["ambiguous_fills"],
             detail={name: counters[f"detail_{name}"] for name in ("events", "holes", "incomplete")}
@@ -156,6 +158,7 @@ class RunResult:
             "denied": self.denied,
             "rejected": self.rejected,
             "refusals": self.refusals,
+            "below_lot": self.below_lot,
             "ambiguous_bars": self.ambiguous_bars,
             "ambiguous_fills": self.ambiguous_fills,
             "report": str(self.report) if self.report else None,
@@ -170,6 +173,13 @@ class RunResult:
 
 def _stress_json(each: StressLine) -> dict[str, Any]:
     return {"name": each.name, "how": each.how, "pnl": each.pnl, "note": each.note}
+
+
+def _below_lot(session: Session) -> dict[str, int]:
+    """Wishes of more than nothing and less than one lot, by the service they were made with."""
+    sim = session.sim
+    found = {"set_target": sim.targets_below_lot, "set_quotes": sim.levels_below_lot}
+    return {service: count for service, count in found.items() if count}
 
 
 def why_no_orders(session: Session) -> str | None:
@@ -188,15 +198,16 @@ def why_no_orders(session: Session) -> str | None:
         idle = session.idle_subscriptions()
         if idle:
             return f"subscribed, but the data has none of it: {', '.join(idle)}"
-        if sim.targets_rounded_away:
+        if wishes := _below_lot(session):
             lots = ", ".join(f"{decimal_text(i.lot)} for {s}" for s, i in host.instruments.items())
-            return (
-                f"set_target was called {sim.targets_rounded_away:,} times with less than one "
-                f"lot, which is no position (lot: {lots})"
+            said = " and ".join(
+                f"{count:,} {'targets' if service == 'set_target' else 'levels'} of {service}"
+                for service, count in wishes.items()
             )
+            return f"{said} were less than one lot, which is nothing (lot: {lots})"
         return (
-            f"its callbacks ran over {counters['events']:,} events and never called buy, sell, "
-            "set_target or set_quotes"
+            f"its callbacks ran over {counters['events']:,} events and asked for no order: no "
+            "buy or sell, no target other than the position, no quotes with a size"
         )
     if counters["denied"] == counters["orders"]:
         return f"all {counters['orders']:,} orders were denied; the last: {session.last_refusal()}"

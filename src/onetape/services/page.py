@@ -26,6 +26,7 @@ from onetape.services.order_columns import (
 )
 from onetape.services.sizes import sized
 from onetape.services.venue_results import latency_text
+from onetape.store.grouped import enumerated
 from onetape.store.report import write_report
 from onetape.store.report_data import Assumption, Fills, Market, ReportData, StressLine
 from onetape.store.report_json import write_report_json
@@ -110,7 +111,7 @@ def report_data(
     if with_market and len(ts) and len(fills.ts):
         note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
     return ReportData(
-        title=f"{result.strategy} on {', '.join(symbols[:3])}",
+        title=f"{result.strategy} on {enumerated(symbols)}",
         currency=result.currency,
         subtitle=f"{_when(session)}, {result.events:,} events",
         facts={

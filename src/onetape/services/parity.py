@@ -13,7 +13,7 @@ from onetape.engine.asked import asked_in
 from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.time import TIME_MAX, format_duration, format_time, parse_duration
+from onetape.model.time import TIME_MAX, format_time, parse_duration, rough_duration
 from onetape.services.bridge import build_bridge
 from onetape.services.replay import check_inputs, given_facts, repeat, strategy_of
 from onetape.tape.journal import JournalReader
@@ -208,7 +208,7 @@ def _match_fills(
     if differs.any():
         at = int(np.argmax(differs))
         apart = abs(int(a["time"][at]) - int(b["time"][at]))
-        note = f" ({format_duration(apart)} apart)" if apart else ""
+        note = f" ({rough_duration(apart)} apart)" if apart else ""
         text = f"fill {at + 1} of {symbol}: A {words(a, at)}; B {words(b, at)}{note}"
         return max(na, nb), bad, int(a["time"][at]), text
     longer, word = (a, "A") if na > nb else (b, "B")

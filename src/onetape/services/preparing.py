@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,11 @@ from onetape.engine.venue_options import (
     parse_order_rates,
 )
 from onetape.model.errors import BadConfig, BadInput
+from onetape.model.money import parse_cash
+from onetape.model.near import did_you_mean
 from onetape.model.time import SECOND, parse_time
 from onetape.services.input_tapes import as_tapes
-from onetape.services.options import RunOptions
+from onetape.services.options import CHOICES, RunOptions
 
 __all__ = ["parse_plan", "prepare_plan", "strategy_class"]
 
@@ -44,9 +48,22 @@ SAMPLE_STEPS_S = (
 
 
 def strategy_class(options: RunOptions) -> type[Strategy]:
-    """Itself, or loaded from where the text says."""
-    chosen = options.strategy
-    return load_strategy(chosen) if isinstance(chosen, str) else chosen
+    """Itself, or loaded from where the text says. Raises BadConfig for what is neither."""
+    chosen: object = options.strategy
+    if isinstance(chosen, str):
+        return load_strategy(chosen)
+    if isinstance(chosen, type) and issubclass(chosen, Strategy):
+        return chosen
+    made_of = type(chosen)
+    raise BadConfig(
+        f"{made_of.__name__}() is an instance of a strategy, not its class"
+        if isinstance(chosen, Strategy)
+        else f"{chosen!r} is no strategy",
+        where="strategy",
+        todo=f"give {made_of.__name__} itself, and its parameters as keywords"
+        if isinstance(chosen, Strategy)
+        else "give a class derived from onetape.Strategy, or 'file.py:Class'",
+    )
 
 
 def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
@@ -54,10 +71,11 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     known = parameters_of(strategy)
     for name in options.params:
         if name not in known:
+            near = did_you_mean(name, [*known, *CHOICES])
             raise BadConfig(
                 f"unknown parameter {name!r}",
                 where=strategy.__name__,
-                todo=f"it has: {', '.join(known) or 'none'}",
+                todo=f"{near} It has: {', '.join(known) or 'none'}".strip(),
             )
     start, end = (
         _moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to"))
@@ -68,7 +86,8 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
     if options.leverage is not None and options.leverage < 1:
         raise BadConfig(f"leverage {options.leverage}", where="--leverage", todo="give 1 or more")
-    accounts = parse_accounts(options.cash) if options.cash else {}
+    # A number alone is in the currency of the data, which prepare_plan reads.
+    accounts = parse_accounts(options.cash) if options.cash and not _bare(options.cash) else {}
     fee, fees = parse_fees(options.fee or ())
     fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
     plan = RunPlan(
@@ -111,6 +130,8 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     tapes = as_tapes(options, symbol, options.data)
     plan.inputs = [TapeInput(str(path)) for path in tapes]
     plan.sample_every = _sample_step(tapes, plan.start, plan.end)
+    if options.cash and (amount := _bare(options.cash)):
+        plan.cash = parse_cash(f"{amount} {_settles_in(tapes, options.symbol, amount)}")
     if options.detail_data:
         _add_detail(plan, options, symbol, tapes)
     return plan
@@ -128,6 +149,30 @@ def _add_detail(
     last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
     if last is not None:
         plan.end = last + 1 if plan.end is None else min(plan.end, last + 1)
+
+
+def _bare(cash: str) -> str:
+    """The number, of an amount without its currency; "" for any other text."""
+    text = cash.strip().replace("_", "")
+    return text if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) else ""
+
+
+def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
+    """The one currency that the data's instruments settle in."""
+    found = {
+        each.settle
+        for path in tapes
+        for name, each in tape_instruments(path).items()
+        if symbol in (None, name)
+    }
+    if len(found) != 1:
+        named = " and ".join(sorted(found)) or "nothing"
+        raise BadConfig(
+            f"cash {amount} of which currency? The data settle in {named}",
+            where="--cash",
+            todo=f"write '{amount} {min(found, default='USDT')}'",
+        )
+    return found.pop()
 
 
 def _one_of(given: str, known: Sequence[str], flag: str) -> None:
@@ -162,9 +207,13 @@ def _hours(options: RunOptions) -> TradingHours | None:
     return None
 
 
-def _moment(value: str | int | None, flag: str) -> int | None:
+def _moment(value: str | int | datetime | None, flag: str) -> int | None:
     if value is None or isinstance(value, int):
         return value
+    if isinstance(value, datetime):  # without a zone it is UTC, as text is
+        value = value.isoformat()
+    if not isinstance(value, str):
+        raise BadConfig(f"{value!r} is no time", where=flag, todo="write 2024-08-08T12:00:00Z")
     try:
         return parse_time(value)
     except (ValueError, BadInput) as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,23 +26,52 @@ from onetape.store.private import make_private, private_folder
 from onetape.store.report_data import StressLine
 from onetape.tape.prune import pin
 
-__all__ = ["begin_run", "new_folders_removed", "record_run", "run_folder", "run_uuid"]
+__all__ = ["begin_run", "new_folders_removed", "new_run", "record_run", "run_folder", "run_uuid"]
 
 RUNNING: Final = "running"
 STOPPED: Final = "stopped"
 
 
-def run_folder(out: str | Path | None, home: Path, name: str) -> Path:
+@contextmanager
+def new_run(
+    out: str | Path | None, home: Path, name: str, *, replace: bool = False
+) -> Iterator[Path]:
+    """A new folder for a run, which is gone again if the block fails. replace: a run of that name
+    is set aside before and removed after; if the block fails it is back."""
+    aside: Path | None = None
+    if replace and out is not None and ((path := _named(out, home)) / "run.toml").is_file():
+        path = path.resolve()
+        aside = path.with_name(f".{path.name}.replaced-{os.getpid()}")
+        path.rename(aside)
+    folder: Path | None = None
+    try:
+        folder = run_folder(out, home, name, todo="choose another name, or --force replaces a run")
+        yield folder
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if aside is not None:
+            aside.rename(path)
+        raise
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _named(out: str | Path, home: Path) -> Path:
+    path = Path(out)
+    is_bare = "/" not in str(out) and str(out) not in (".", "..")
+    return home / "runs" / path if is_bare else path
+
+
+def run_folder(
+    out: str | Path | None, home: Path, name: str, *, todo: str = "choose another name or remove it"
+) -> Path:
     """A new folder for a run. `out`: a path, or a bare name, which goes under <home>/runs."""
     if out is not None:
-        path = Path(out)
-        if "/" not in str(out) and str(out) not in (".", ".."):
-            path = home / "runs" / path
+        path = _named(out, home)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             what = "the run exists" if (path / "run.toml").is_file() else "is there and is no run"
-            raise BadConfig(
-                f"{path}: {what}", where="--out", todo="choose another name or remove it"
-            )
+            raise BadConfig(f"{path}: {what}", where="--out", todo=todo)
     else:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         path = home / "runs" / f"{stamp}-{name.lower()}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onetape.store.grouped import amount_text
 from onetape.store.report_data import Assumption, Market, ReportData
 from onetape.store.stress import fee_cost, tick_cost
 
@@ -17,33 +18,39 @@ def sized(data: ReportData) -> list[Assumption]:
     stress lines; amounts are of this run, in its currency."""
     if not len(data.fills.ts):
         return list(data.assumptions)
-    return [
-        each if each.size else each._replace(size=_size(each.key, data))
-        for each in data.assumptions
-    ]
+    return [each if each.size else _with_size(each, data) for each in data.assumptions]
 
 
-def _size(key: str, data: ReportData) -> str:
-    """In words; empty where nothing is known. A key may name the instrument that it is about."""
+def _with_size(each: Assumption, data: ReportData) -> Assumption:
+    words, amount = _size(each.key, data)
+    if amount is None:
+        return each._replace(size=words)
+    return each._replace(size=f"{words}: {amount_text(amount, data.currency)}", amount=amount)
+
+
+def _size(key: str, data: ReportData) -> tuple[str, float | None]:
+    """In words, empty where nothing is known, and as money, where it is. A key may name the
+    instrument that it is about."""
     kind, _, symbol = key.partition(" ")
     match kind:
         case "fees":
-            return f"{_dearer(data)}: {_money(-fee_cost(data.fills, _only(data, symbol)), data)}"
+            return _dearer(data), -fee_cost(data.fills, _only(data, symbol))
         case "spread":
-            cost = tick_cost(data.fills, _only(data, symbol))
-            return f"one tick on each taker fill: {_money(-cost, data)}"
+            return "one tick on each taker fill", -tick_cost(data.fills, _only(data, symbol))
         case "latency":
             return _rerun(data, "latency")
         case "queue":
-            return _rerun(data, "queue") or f"{_share(data, 'maker_share')} of the fills had waited"
+            words, amount = _rerun(data, "queue")
+            waited = f"{_share(data, 'maker_share')} of the fills had waited"
+            return words or waited, amount
         case "impact":
-            return _volume_share(data)
+            return _volume_share(data), None
         case "liquidation":
-            return _leverage(data)
+            return _leverage(data), None
         case "bars":
-            return f"{_share(data, 'maker_share')} of the fills were limits"
+            return f"{_share(data, 'maker_share')} of the fills were limits", None
         case _:
-            return ""
+            return "", None
 
 
 def _only(data: ReportData, symbol: str) -> list[Market]:
@@ -54,11 +61,6 @@ def _only(data: ReportData, symbol: str) -> list[Market]:
     ]
 
 
-def _money(value: float, data: ReportData) -> str:
-    digits = 2 if abs(value) >= 1 or value == 0 else 8
-    return f"{value:+,.{digits}f} {data.currency}"
-
-
 def _dearer(data: ReportData) -> str:
     return (
         "one fee tier up"
@@ -67,15 +69,14 @@ def _dearer(data: ReportData) -> str:
     )
 
 
-def _rerun(data: ReportData, word: str) -> str:
+def _rerun(data: ReportData, word: str) -> tuple[str, float | None]:
     """What the re-run about it changed."""
     pnl = data.stats.get("pnl")
-    if not isinstance(pnl, float):
-        return ""
-    for line in data.stress:
-        if line.how == "re-run" and word in line.name and line.pnl is not None:
-            return f"{line.name}: {_money(line.pnl - pnl, data)}"
-    return ""
+    if isinstance(pnl, float):
+        for line in data.stress:
+            if line.how == "re-run" and word in line.name and line.pnl is not None:
+                return line.name, line.pnl - pnl
+    return "", None
 
 
 def _share(data: ReportData, key: str) -> str:

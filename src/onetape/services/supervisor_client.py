@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +48,7 @@ BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
 STARTS: Final = (SINGLE, "venue", "collector", "gateway", "robot", "variants")  # in this order
+SAID_AFTER_S: Final = 1.0  # what takes longer is said
 REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 
@@ -330,10 +331,18 @@ def _stop_orphans(home: Path) -> list[str]:
     return names
 
 
-def restart(home: Path, name: str, config: Config, path: Path | None) -> dict[str, Any]:
+def restart(
+    home: Path,
+    name: str,
+    config: Config,
+    path: Path | None,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
     """One process: stopped, and started again; a robot as its file says now, `changed` is what is
     different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
-    one that does not come back, and as `up` for a robot that cannot start: that one runs on."""
+    one that does not come back, and as `up` for a robot that cannot start: that one runs on.
+    say: hears of each state that lasts."""
     kind, _, robot = name.partition(":")
     if kind == "robot" and robot in config.robots and ask(home, "status") is not None:
         from onetape.services.start_check import check_robot, refuse
@@ -345,7 +354,8 @@ def restart(home: Path, name: str, config: Config, path: Path | None) -> dict[st
         raise ProcessDown("nothing runs", where=str(home), todo="onetape up")
     if "error" in answer:
         raise UsageError(str(answer["error"]), where="onetape restart")
-    deadline = time.monotonic() + UP_WITHIN_S
+    began = time.monotonic()
+    deadline, said = began + UP_WITHIN_S, ""
     while True:
         told = ask(home, "status")
         if told is None:
@@ -358,4 +368,8 @@ def restart(home: Path, name: str, config: Config, path: Path | None) -> dict[st
                 f"{name} {process['state']}: {process['reason']}", where="restart",
                 todo="see logs/error.log of the home",
             )  # fmt: skip
+        now = time.monotonic()
+        if process["state"] != said and now - began > SAID_AFTER_S:
+            said = process["state"]
+            say(f"{name} {said} ({now - began:.0f} s)")
         time.sleep(LOOK_S)

@@ -112,7 +112,8 @@ def run_sweep(options: SweepOptions) -> SweepResult:
         raise BadConfig(
             f"unknown backend {options.backend!r}", where="--backend", todo="local or ray"
         )
-    check_metric(options.metric)
+    if options.metric is not None:
+        check_metric(options.metric)
     require_polars()
     asked = options.check_lookahead
     lookahead = ("sample" if asked else "") if isinstance(asked, bool) else asked
@@ -134,8 +135,8 @@ def run_sweep(options: SweepOptions) -> SweepResult:
             if windows:
                 work.total = (len(grid) + 1) * len(windows)
                 work.do(train_jobs(windows, grid))
-                work.do(test_jobs(windows, grid, work.rows, options.metric))
-                walked = summarize_walk(windows, grid, work.rows, options.metric)
+                work.do(test_jobs(windows, grid, work.rows, manifest["metric"]))
+                walked = summarize_walk(windows, grid, work.rows, manifest["metric"])
                 write_json(folder / "walk.json", walked)
             else:
                 work.total = len(grid)
@@ -238,9 +239,7 @@ def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) 
     if how == "sample":
         spread = np.linspace(0, len(grid) - 1, min(LOOKAHEAD_SAMPLE - 1, len(grid))).astype(int)
         chosen = {int(at) for at in spread}
-        best = best_of(
-            [row for key, row in work.rows.items() if key.isdigit()], work._options.metric
-        )
+        best = best_of([row for key, row in work.rows.items() if key.isdigit()], manifest["metric"])
         if best is not None:
             chosen.add(int(best["key"]))
     work.total += len(chosen)
@@ -282,7 +281,7 @@ def sweep(
     jobs: int | None = None,
     walk_forward: str | tuple[str, str] | None = None,
     anchored: bool = False,
-    metric: str = "sharpe",
+    metric: str | None = None,
     backend: str = "local",
     out: str | Path | None = None,
     home: str | Path | None = None,

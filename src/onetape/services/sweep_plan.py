@@ -19,16 +19,17 @@ from onetape.engine.cell_source import module_text
 from onetape.engine.grid import Grid
 from onetape.engine.latency import curve_file
 from onetape.engine.loader import keep_source, load_strategy
-from onetape.engine.plan import MARKET, TapeInput
+from onetape.engine.plan import MARKET, RunPlan, TapeInput
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, JournalLocked
+from onetape.model.time import DAY, rough_duration
 from onetape.services.input_tapes import load_instruments
 from onetape.services.options import CHOICES, RunOptions, choices_of
 from onetape.services.preparing import prepare_plan
 from onetape.services.variant import file_hash, source_hash
 from onetape.services.walk import parse_walk
 from onetape.store.private import make_private, private_folder
-from onetape.store.sweep import MANIFEST, is_sweep, open_sweep
+from onetape.store.sweep import MANIFEST, PER_YEAR, is_sweep, open_sweep
 from onetape.tape.durable import is_unfinished, write_durably
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -70,7 +71,7 @@ class SweepOptions(RunOptions):
     walk_forward: str | Sequence[str] | None = None
     anchored: bool = False
     jobs: int | None = None
-    metric: str = "sharpe"
+    metric: str | None = None  # None: sharpe, or return where the data cover less than a day
     backend: str = "local"
     resume: bool = False
     check_lookahead: str | bool = False  # True or "sample", "all"
@@ -145,12 +146,13 @@ def make_manifest(
         for at, each in enumerate(plan.inputs)
     ]
     reference = _reference(strategy, folder)
+    metric = _metric(options, kept, plan)
     walk = None
     if options.walk_forward:
         train, test = parse_walk(options.walk_forward)
         # The metric decides what is traded in the test windows.
         walk = {
-            "train": train, "test": test, "anchored": options.anchored, "metric": options.metric,
+            "train": train, "test": test, "anchored": options.anchored, "metric": metric,
         }  # fmt: skip
         first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
         plan.start = first_ts if plan.start is None else max(plan.start, first_ts)
@@ -179,8 +181,26 @@ def make_manifest(
             if isinstance(each, (str, os.PathLike)) and not is_tape(Path(each))
         ],
         "walk_forward": walk,
-        "metric": options.metric,
+        "metric": metric,
     }
+
+
+def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> str:
+    """What ranks the variants; what a run so short has no value of is refused before any runs."""
+    first, last = _span([each for each in plan.inputs if not each.is_detail])
+    first, last = max(first, plan.start or first), min(last, plan.end or last)
+    span = last - first
+    if options.walk_forward:  # each window is a run
+        span = min(span, *parse_walk(options.walk_forward))
+    if options.metric is None:
+        return str(kept.get("metric") or ("sharpe" if span >= DAY else "return"))
+    if options.metric in PER_YEAR and span < DAY:
+        raise BadConfig(
+            f"{options.metric} needs a day of data, and a run covers {rough_duration(span)}",
+            where="--metric",
+            todo="rank by return or pnl",
+        )
+    return options.metric
 
 
 def _reference(strategy: type[Strategy], folder: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig
-from onetape.model.time import format_duration, parse_duration
+from onetape.model.time import parse_duration, rough_duration
 from onetape.store.report_data import ReportData
 from onetape.store.summary import summarize
 from onetape.store.sweep import best_of, metric_of, no_value
@@ -65,8 +65,8 @@ def windows_of(
     count = -(-(end - first - train) // test)
     if count < 1:
         raise BadConfig(
-            f"the data covers {format_duration(end - first)}, the first train window alone "
-            f"{format_duration(train)}",
+            f"the data covers {rough_duration(end - first)}, the first train window alone "
+            f"{rough_duration(train)}",
             where="--walk-forward",
             todo="give shorter windows or more data",
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from onetape.model.errors import UsageError
 from onetape.store.drawdowns import drawdown_series
+from onetape.store.grouped import enumerated
 from onetape.store.metrics import METRICS
 from onetape.store.page_data import line
 from onetape.store.report import render_page
@@ -94,7 +95,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 def _label(run: Run) -> str:
     symbols = run.facts.get("instrument", [])
-    shown = ", ".join(str(each.get("symbol", "?")) for each in symbols[:3])
+    shown = enumerated([str(each.get("symbol", "?")) for each in symbols])
     return f"{run.stats.get('strategy', '?')} on {shown}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "METRICS", "Metric", "metric"]
+__all__ = ["GROUPS", "METRICS", "Metric", "metric", "metric_text"]
 
 GROUPS = ("Result", "Risk", "Ratios", "Round trips", "Activity", "Costs", "Orders")
 
@@ -161,3 +161,15 @@ def metric(key: str) -> Metric:
     """By its key; one that is not in the table is shown under its own name."""
     found = _BY_KEY.get(key)
     return found or Metric(key, key.replace("_", " "), "text", "Result", "")
+
+
+def metric_text(key: str, value: object) -> str:
+    """A value in one word: fractions in percent, numbers with six digits, `-` for none."""
+    if value is None:
+        return "-"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return str(value)
+    if metric(key).form in ("part", "gain_part"):
+        percent = value * 100
+        return f"{percent:.2f}%" if abs(percent) >= 0.1 or not percent else f"{percent:.2g}%"
+    return f"{value + 0.0:,.6g}" if isinstance(value, float) else f"{value:,}"

@@ -15,8 +15,18 @@ from numpy.typing import NDArray
 from onetape.model.time import MS
 from onetape.store import activity
 from onetape.store.drawdowns import drawdown_series
+from onetape.store.grouped import SHOWN, grouped, in_order
 from onetape.store.metrics import GROUPS, metric
-from onetape.store.report_data import NEVER, Fills, Floats, Ints, Market, Orders, ReportData
+from onetape.store.report_data import (
+    NEVER,
+    Fills,
+    Floats,
+    Ints,
+    Market,
+    Orders,
+    ReportData,
+    bias_word,
+)
 from onetape.store.report_json import report_value
 from onetape.store.summary import Analysis
 
@@ -40,6 +50,7 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
     value["days"] = value["days"][-DAYS_MAX:]
     return {
         **value,
+        "assumptions": _assumed(data),
         "facts": [[key, each] for key, each in data.facts.items()],
         "metrics": metric_rows(data.stats),
         "why": data.why_no_orders,
@@ -56,6 +67,19 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "stops": _stops(data.orders, int(ts[-1]) if len(ts) else 0),
         "fills": _fills(data.fills, data.markets),
     }
+
+
+def _assumed(data: ReportData) -> list[dict[str, object]]:
+    """Grouped and in order of what they weigh; `folded` are those behind the first, and each line
+    by itself of those that a group stands for."""
+    found = in_order(grouped(data.assumptions))
+    shown = SHOWN if len(found) > SHOWN + 1 else len(found)
+    said = {each.text for each in found}
+    alone = [each for each in data.assumptions if each.text not in said]
+    return [
+        {"text": e.text, "bias": bias_word(e.bias), "size": e.size or None, "folded": at >= shown}
+        for at, e in enumerate([*found, *in_order(alone)])
+    ]
 
 
 def metric_rows(stats: Any) -> list[dict[str, object]]:

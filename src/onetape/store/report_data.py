@@ -18,13 +18,15 @@ ORDER_STATES = ("filled", "partly filled", "canceled", "expired", "rejected", "d
 
 class Assumption(NamedTuple):
     """Something taken for granted. bias +1 flatters the result, -1 hurts it, 0 is unknown; None is
-    a fact that leans nowhere. `size` says how much in words, where that can be computed; `key`
-    names the kind of simplification, so that its size can be found."""
+    a fact that leans nowhere. `size` says how much in words, where that can be computed, and
+    `amount` in the result's currency, where it is money; `key` names the kind of simplification,
+    so that its size can be found."""
 
     text: str
     bias: int | None = 0
     size: str = ""
     key: str = ""
+    amount: float | None = None
 
 
 def bias_word(bias: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,14 @@ from onetape.tape.journal import JournalReader
 if TYPE_CHECKING:
     import polars as pl
 
+    from onetape.store.notebook import Plot
+
 __all__ = ["Run", "open_run", "silent_state"]
 
 
 class Run:
-    """One run's folder. Frames are polars frames (`.to_pandas()` where pandas is wanted)."""
+    """One run's folder. Frames are polars frames; `to_pandas()` gives them as pandas'. A notebook
+    shows its figures and its equity."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,6 +35,46 @@ class Run:
         return (
             f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
         )
+
+    def _repr_html_(self) -> str:
+        from onetape.store.notebook import run_html
+
+        return run_html(self)
+
+    def plot(self) -> Plot:
+        """The equity over time, drawn in a notebook; `.svg` is the picture's text."""
+        from onetape.store.notebook import Plot
+
+        times, values = self._equity_line()
+        return Plot(times, values, title=f"equity of {self.path.name}")
+
+    def _equity_line(self) -> tuple[list[int], list[float]]:
+        """Of the run's journal itself: it needs no library."""
+        times, values = [], []
+        with self.reader as reader:
+            schema = reader.schemas.named("balance")
+            for frame in reader.frames(types=["balance"]):
+                fields = schema.decode(frame.payload)
+                if not fields.get("account"):
+                    times.append(frame.time)
+                    values.append(float(fields["equity"]))
+        return times, values
+
+    def to_pandas(self) -> dict[str, Any]:
+        """`fills`, `orders` and `equity` as pandas frames. Raises NotAvailable without pandas."""
+        try:
+            for name in ("pandas", "pyarrow"):
+                import_module(name)
+        except ImportError as error:
+            raise NotAvailable(
+                f"pandas frames need {error.name}", where="Run.to_pandas",
+                todo="pip install 'onetape[research]'",
+            ) from None  # fmt: skip
+        return {
+            "fills": self.fills.to_pandas(),
+            "orders": self.orders.to_pandas(),
+            "equity": self.equity.to_pandas(),
+        }
 
     @property
     def stats(self) -> dict[str, Any]:

@@ -339,13 +339,17 @@ def check_metric(metric: str) -> None:
         )
 
 
+# Figures that need a day of data at least.
+PER_YEAR = frozenset({"sharpe", "sortino", "volatility"})
+
+
 def no_value(metric: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Why no variant has a value of `metric`, in words."""
     failed = [row for row in rows if row.get("error") is not None]
     if failed and len(failed) == len(rows):
         return f"all {len(rows)} variants failed, the first with: {failed[0]['error']}"
     why = ""
-    if metric in ("sharpe", "sortino", "volatility"):
+    if metric in PER_YEAR:
         why = ": less than a day of data, or nothing was traded"
     return f"no variant has a value of {metric}{why}"
 

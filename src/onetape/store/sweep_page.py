@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onetape.model.time import MS, format_duration
+from onetape.store import metrics as known_metrics
 from onetape.store.report import LINE_POINTS_MAX, render_page, thin
 from onetape.store.sweep import LESS_IS_BETTER, metric_names, metric_of
 from onetape.tape.durable import write_durably
@@ -95,11 +96,13 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
             + (", anchored" if asked["anchored"] else "")
         )
         facts |= {
-            f"out of sample {name.replace('_', ' ')}": _number(value)
+            f"out of sample {name.replace('_', ' ')}": known_metrics.metric_text(name, value)
             for name, value in walk["stats"].items()
             if name not in _MOMENTS
         }
-        facts["out of sample over in sample, middle window"] = _number(walk["efficiency"])
+        facts["out of sample over in sample, middle window"] = known_metrics.metric_text(
+            "efficiency", walk["efficiency"]
+        )
         notes.append(
             "each test window begins flat with the same cash; the equity adds their gains, and a "
             "position open at a window's end counts at its last price"
@@ -112,6 +115,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "names": names,
         "axes": {name: list(values) for name, values in sweep.grid.axes.items()},
         "metrics": metrics,
+        "forms": {name: known_metrics.metric(name).form for name in metrics},
         "metric": metric,
         "lessIsBetter": sorted(LESS_IS_BETTER),
         "x": x or varied[0] if names else None,
@@ -149,9 +153,3 @@ def _walk(walk: dict[str, Any]) -> dict[str, Any]:
 def _values(values: tuple[Any, ...]) -> str:
     shown = ", ".join(str(value) for value in values[:12])
     return shown + (f", ... ({len(values):,})" if len(values) > 12 else "")
-
-
-def _number(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onetape.model.shown import shown
+from onetape.store.grouped import grouped
 from onetape.store.report_data import Assumption, bias_word
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def draw_backtest(
     """The same onto any console."""
     from rich.table import Table
 
-    taken = list(assumptions)
+    taken = grouped(assumptions)
     if taken:
         console.print("[bold]What this result assumes[/]")
         listed = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
@@ -130,6 +131,9 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     for state, codes in refusals.items() if isinstance(refusals, dict) else ():
         named = ", ".join(f"{name} {count:,}" for name, count in codes.items())
         yield _text_of(state), _text_of(f"{sum(codes.values()):,}: {named}")
+    below = summary.get("below_lot")
+    for service, count in below.items() if isinstance(below, dict) else ():
+        yield "less than one lot", _text_of(f"{count:,} of {service}")
     yield "profit, net", _profit(text("pnl"))
     yield "fees / funding", f"{text('fees')} / {text('funding')}"
     yield "final equity", text("final_equity")

@@ -70,7 +70,9 @@ def read_token(home: Path, name: str) -> str:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise NotOwner(
-            f"no token for {name!r}", where=str(path), todo="`onetape up` makes one"
+            f"no token for {name!r}: no sub-account or robot of this home has the name",
+            where=str(path),
+            todo="`onetape up` makes one for each in the configuration",
         ) from None
     try:
         if os.fstat(file).st_mode & 0o077:

@@ -36,11 +36,14 @@
   // What it assumes, and how it stands when that is worse.
   $("#assumptions").hidden = !run.assumptions.length;
   const SIGNS = {flatters: "\u25b2", hurts: "\u25bc", unknown: "\u25cb", given: "\u00b7"};
-  for (const {text, bias, size} of run.assumptions) {
+  const folded = run.assumptions.filter((each) => each.folded).length;
+  $("#assumptions details").hidden = !folded;
+  $("#assumptions summary").textContent = `${folded} more: what weighs less or is not known, and each instrument by itself`;
+  for (const {text, bias, size, folded} of run.assumptions) {
     const item = make("li"), words = make("span", text);
     if (size) words.append(make("em", size));
     item.append(make("i", `${SIGNS[bias]} ${bias}`, bias), words);
-    $("#assumptions ul").append(item);
+    $(folded ? "#assumptions details ul" : "#assumptions ul").append(item);
   }
   $("#stress").hidden = !run.stress.length;
   if (run.stress.length) {

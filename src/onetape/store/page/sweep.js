@@ -16,6 +16,13 @@
     const digits = Number.isInteger(value) ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4;
     return value.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
   };
+  // A fraction is written in percent.
+  const percents = (name) => ["part", "gain_part"].includes(sweep.forms[name]);
+  const figure = (name, value) => {
+    if (value === null || value === undefined || !percents(name)) return number(value);
+    const percent = value * 100, digits = Math.abs(percent) >= 0.1 || percent === 0 ? 2 : 4;
+    return `${percent.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits})} %`;
+  };
   const word = (value) => value === null || value === undefined ? "none" : String(value);
   const day = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
   const root = document.documentElement;
@@ -80,7 +87,8 @@
       const cells = [window.window, `${day(window.train_start)} to ${day(window.train_end)}`, `${day(window.test_start)} to ${day(window.test_end)}`];
       cells.forEach((text) => line.append(make("td", text, "left")));
       names.forEach((name) => line.append(make("td", window.params ? word(window.params[name]) : DASH)));
-      for (const key of ["in_sample", "out_of_sample", "ratio", "pnl"]) line.append(make("td", number(window[key])));
+      for (const key of ["in_sample", "out_of_sample"]) line.append(make("td", figure(sweep.metric, window[key])));
+      for (const key of ["ratio", "pnl"]) line.append(make("td", number(window[key])));
       if (window.error) line.title = window.error;
       $("#windows tbody").append(line);
     }
@@ -146,7 +154,7 @@
       line.append(make("th", single ? metric : word(value)));
       axes[across].forEach((_, at) => {
         const cell = cells.get(single ? `${at}/${at}` : `${at}/${row}`);
-        const box = make("td", cell ? number(cell.value) : DASH, cell && cell.value !== null ? "" : "none");
+        const box = make("td", cell ? figure(metric, cell.value) : DASH, cell && cell.value !== null ? "" : "none");
         if (cell && cell.value !== null) box.style.backgroundColor = shade(cell.value);
         if (cell && cell === best) box.classList.add("best");
         if (cell) box.addEventListener("mouseenter", () => { $("#cell").textContent = names.map((name, n) => `${name}=${word(axes[name][cell.variant.at[n]])}`).join(" ") + (cell.variant.error ? ` · ${cell.variant.error}` : ""); });
@@ -169,7 +177,7 @@
       const line = make("tr");
       line.append(make("td", variant.variant, "left"));
       names.forEach((name, at) => line.append(make("td", word(axes[name][variant.at[at]]))));
-      wanted.forEach((name) => line.append(make("td", number(valueOf(variant, name)))));
+      wanted.forEach((name) => line.append(make("td", figure(name, valueOf(variant, name)))));
       line.append(make("td", variant.error ?? "", "left"));
       return line;
     });

@@ -1,0 +1,63 @@
+"""What a press of Tab offers for arguments: files, runs of the home, processes, words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from onetape.model.home import home_of
+
+if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
+
+__all__ = ["files", "kinds", "processes", "runs", "words"]
+
+Completer = Callable[["click.Context", "click.Parameter", str], list["CompletionItem"]]
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shell's own."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of recorded runs, the newest first; else files."""
+    folder = home_of(ctx.params.get("home"), config=ctx.params.get("config")) / "runs"
+    found = sorted(folder.glob("*/run.toml"), key=lambda each: -each.stat().st_mtime)
+    return _some([each.parent.name for each in found], incomplete) or files(ctx, param, incomplete)
+
+
+def processes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Robots by their bare names (shells part words at a colon), the others by their kinds."""
+    from onetape.ipc.names import process_of, sockets
+
+    home = home_of(ctx.params.get("home"), config=ctx.params.get("config"))
+    known = [process_of(each) for each in sockets(home)]
+    return _some([each.removeprefix("robot:") for each in known], incomplete)
+
+
+def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What import reads."""
+    from onetape.data.registry import KINDS
+
+    return _some(list(KINDS), incomplete)
+
+
+def words(*known: str) -> Completer:
+    """One of these."""
+
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return _some(known, incomplete)
+
+    return complete
+
+
+def _some(known: Sequence[str], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(each) for each in known if each.startswith(incomplete)]
