@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from onetape.cli.main import run
 from onetape.model.config import parse_config
 from onetape.model.errors import UsageError
 from onetape.services.logs import log_lines
@@ -16,7 +18,7 @@ from onetape.tape.journal import JournalWriter
 
 SECOND = 1_000_000_000
 BEGAN = 1_795_000_000 * SECOND
-CONFIG = parse_config("""
+TOML = """
 [venues.x]
 kind = "binance-usdm"
 [accounts.main]
@@ -27,7 +29,8 @@ account = "main"
 [robots.b]
 strategy = "s.py:S"
 account = "main"
-""")
+"""
+CONFIG = parse_config(TOML)
 
 
 class Home:
@@ -139,3 +142,19 @@ def test_a_line_that_is_cut_or_none_is_passed_over(home):
 
 def test_without_a_log_there_is_nothing(tmp_path):
     assert list(log_lines(tmp_path, CONFIG)) == []
+
+
+def test_the_command_writes_lines_for_people_or_json(home, tmp_path, capfd):
+    (tmp_path / "onetape.toml").write_text(TOML)
+    home.logged(home.run("a", 1), 2, "two", fields={"x": 1})
+    home.said(1, "supervisor", "one \x1b[31m")
+    given = ["--home", str(home.folder), "--config", str(tmp_path / "onetape.toml")]
+    assert run(["logs", *given]) == 0
+    first, second = capfd.readouterr().out.splitlines()
+    assert (first.split()[1:4], "\x1b" in first) == (["supervisor", "info", "one"], False)
+    assert second.endswith("robot:a          info     two  x=1")
+    assert run(["logs", "a", "--json", *given]) == 0
+    [line] = capfd.readouterr().out.splitlines()
+    assert json.loads(line)["fields"] == {"x": 1}
+    assert run(["logs", "c", *given]) == 2
+    assert "no process 'c'" in capfd.readouterr().err

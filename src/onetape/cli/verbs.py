@@ -41,6 +41,7 @@ VERBS = (
     VerbEntry("up", PROCESSES, "Start the processes of the configuration."),
     VerbEntry("down", PROCESSES, "Stop them in reverse order."),
     VerbEntry("status", PROCESSES, "Show them."),
+    VerbEntry("logs", PROCESSES, "Show what processes and strategies have said."),
     VerbEntry("restart", PROCESSES, "Restart one of them."),
     VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts."),
     VerbEntry("orders", PROCESSES, "Show working orders."),

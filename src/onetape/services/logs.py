@@ -8,7 +8,7 @@ import re
 import time as clock
 import tomllib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,20 +42,21 @@ def log_lines(
     wanted = f"robot:{process}" if process in config.robots else process
     robots = [name for name in config.robots if wanted in ("", f"robot:{name}")]
     log, tapes = _Log(home, wanted), [_Tapes(home, name) for name in robots]
-    found = [*log.new(), *(row for each in tapes for row in each.last(count))]
+    sources: tuple[_Log | _Tapes, ...] = (log, *tapes)
+    found: list[Row] = [*log.new(), *(row for each in tapes for row in each.last(count))]
     if wanted and wanted not in names and not found:
         raise UsageError(f"no process {process!r}", todo=f"one of {', '.join(sorted(names))}")
     found.sort(key=_time)
     yield from (row for _, row in found[len(found) - min(count, len(found)) :])
     while follow:
-        found = [row for each in (log, *tapes) for row in each.new()]
+        found = [row for each in sources for row in each.new()]
         yield from (row for _, row in sorted(found, key=_time))
         if not found:
             clock.sleep(FOLLOW_S)
 
 
 def _names(config: Config) -> set[str]:
-    parts = {
+    parts: dict[str, Iterable[str]] = {
         "venue": config.venues, "gateway": config.accounts, "robot": config.robots,
         "collector": config.collectors,
     }  # fmt: skip

@@ -1,0 +1,32 @@
+"""`onetape logs`: what processes and strategies have said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.output import to_json, write_line
+from onetape.model.shown import shown
+
+
+@verb("logs", example="onetape logs mm --follow")
+@click.argument("name", required=False, default="")
+@click.option("-n", "--count", type=click.IntRange(min=0), default=100, show_default=True)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+def command(shell: Shell, name: str, count: int, follow: bool) -> Answer:
+    """Show what processes have said, the newest last; with --json one object a line.
+
+    NAME is one process as `onetape status` calls it, a robot also by its own name [default: all].
+    What strategies log is read from the tapes of their runs.
+    """
+    log_lines = load("onetape.services.logs", "log_lines", what="logs")
+    for row in log_lines(shell.home, shell.config, name, count=count, follow=follow):
+        write_line(to_json(row) if shell.json else shown(_line(row)))
+    return Answer(None)
+
+
+def _line(row: dict[str, Any]) -> str:
+    more = "".join(f"  {name}={value}" for name, value in row.get("fields", {}).items())
+    return f"{row['time']}  {row['process']:<16} {row['level']:<8} {row['text']}{more}"
