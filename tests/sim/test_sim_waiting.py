@@ -109,4 +109,6 @@ def test_an_order_that_waits_expires_and_its_child_ends_with_it(desk):
     price(desk, limit.trigger)
     assert limit.state == "TRIGGERED"
     desk.exchange.cancel(desk.account, limit.child, desk.now)
+    assert limit.state == "TRIGGERED"  # the service hears of it some time later
+    desk.exchange.advance(desk.exchange.now + 10**9)
     assert limit.state == "FINISHED"
