@@ -8,6 +8,36 @@
 
 namespace onetape {
 
+std::int64_t PySimulation::compiled_target(std::uint32_t index, double qty, bool is_close) {
+    OrderRef placed;
+    if (is_close) {
+        try {
+            const nb::object order = host_.attr("close")(robot->symbol(index));
+            if (!order.is_none()) placed = nb::cast<OrderRef>(order);
+        } catch (nb::python_error& problem) {
+            compiled_error = nb::borrow(problem.value());
+            return -1;
+        }
+    } else {
+        Instrument& instrument = *core->instrument(index);
+        if (asked_.size() <= index) asked_.resize(index + 1);
+        AskedTarget& asked = asked_[index];  // most strategies ask for the same again and again
+        if (asked.qty != qty || asked.lot != instrument.spec.lot) {
+            std::int64_t units = 0;
+            if (!snap(qty, instrument.spec.size_decimals, instrument.spec.lot,
+                      Rounding::toward_zero, units))
+                return -1;
+            asked = {qty, instrument.spec.lot, units};
+        }
+        if (asked.units == 0 && qty != 0.0)
+            note_below_lot(below_lot.targets, "set_target", instrument);
+        placed = robot->targets.set(instrument, asked.units, false);
+    }
+    if (!placed) return 0;
+    if (placed->closed()) robot->compiled->note_closed(*placed);
+    return static_cast<std::int64_t>(placed->id);
+}
+
 ClosedOrder ClosedOrder::of(const Order& order) noexcept {
     ClosedOrder facts;
     facts.price = order.price;
