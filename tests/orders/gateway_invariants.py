@@ -188,7 +188,9 @@ class Invariants:
         world = self.world
         exchange, account = world.exchange, world.account
         opening: Counter = Counter()
-        for o in (*account.open_orders.values(), *exchange.conditionals.open_of(account)):
+        # Of what has fired the child counts.
+        waiting = [o for o in exchange.conditionals.open_of(account) if o.is_open]
+        for o in (*account.open_orders.values(), *waiting):
             if not o.reduce_only:
                 opening[o.index, o.side, o.position_side] += getattr(o, "left", o.size)
         for index, instrument in enumerate(exchange.instruments):

@@ -112,3 +112,12 @@ def test_an_order_that_waits_expires_and_its_child_ends_with_it(desk):
     assert limit.state == "TRIGGERED"  # the service hears of it some time later
     desk.exchange.advance(desk.exchange.now + 10**9)
     assert limit.state == "FINISHED"
+
+
+def test_what_has_ended_otherwise_is_not_finished_later(desk):
+    order = waiting(desk, "STOP", BUY, 3, price=desk.at(-3))
+    price(desk, order.trigger)
+    desk.exchange.cancel(desk.account, order.child, desk.now)
+    desk.exchange.conditionals.cancel(order, desk.now)
+    desk.exchange.advance(desk.exchange.now + 10**9)
+    assert order.state == "CANCELED"

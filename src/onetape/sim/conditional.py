@@ -212,7 +212,11 @@ class ConditionalBook:
         """The service hears of the child's end from the matching engine, later than its owner."""
         seed, _ = self.exchange.keyring
         lag = random.Random(f"{seed}/{order.id}").randrange(*FINISH_LAG)
-        self.exchange.at(now + lag, lambda due: self._end(order, due, "FINISHED"))
+        self.exchange.at(now + lag, lambda due: self._finished(order, due))
+
+    def _finished(self, order: Conditional, now: int) -> None:
+        if order.state == "TRIGGERED":
+            self._end(order, now, "FINISHED")
 
     def _expire(self, order: Conditional, now: int) -> None:
         if order.state == "NEW":

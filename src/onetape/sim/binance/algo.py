@@ -140,7 +140,8 @@ class AlgoService:
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         for order in self.exchange.conditionals.open_of(account, self.public.at(params)):
-            self.exchange.cancel_conditional(order, now)
+            if order.is_open:  # else it has fired, and its child is an order of the book
+                self.exchange.cancel_conditional(order, now)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
     def query(self, account: SimAccount, params: dict[str, str]) -> dict[str, Any]:
