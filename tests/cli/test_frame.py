@@ -18,7 +18,7 @@ from onetape.cli.verbs import VERBS
 LATER = [entry.name for entry in VERBS if not entry.built]
 CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
-    "journal accounts orders positions fills send params alerts variants sim analyze sweep "
+    "journal accounts orders positions fills send params alerts variants sim analyze sweep logs "
     "compare chaos bench"
 )
 JOURNAL_VERBS = ["ls", "cat", "tail", "verify", "repair", "prune"]

@@ -87,13 +87,13 @@ def test_the_longest_period_that_divides_is_taken(tmp_path):
         if n % 5 == 0:
             market.bar(n * MINUTE, "5m", (2, 2, 2, 2), 5)
     session = play(Seen, market.done(), params={"bars_of": "15m"}).session
-    assert session.host.bar_sources[f"{BTC} 15m"] == "5m"
+    assert session.host.bars.sources[f"{BTC} 15m"] == "5m"
     assert [row[2] for row in session.robot.seen] == [2]
 
 
 def test_which_ones_can_be_written_down(tmp_path):
     session = play(Seen, minutes(tmp_path, of=range(10)), params={"bars_of": "10m@1m"}).session
-    assert session.host.bar_sources[f"{BTC} 10m"] == "1m"
+    assert session.host.bars.sources[f"{BTC} 10m"] == "1m"
     assert [row[6] for row in session.robot.seen] == [55]
 
 

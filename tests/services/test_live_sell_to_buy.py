@@ -165,7 +165,8 @@ def test_it_fills_as_in_the_backtest(tmp_path, kind, first, form):
     live = orders(Path(told["run"]))
     assert len(live) == ORDERS
     assert all(filled == wanted for _, wanted, filled in live)
-    assert waited(home) == 2
+    # What is asked for behind its sale may find that filled already.
+    assert waited(home) == 2 if first == "buy" else waited(home) <= 2
     tested = run_backtest(
         BacktestOptions(
             strategy=str(tmp_path / "rotate.py"), data=[gateway_journal(home, "main")],

@@ -105,7 +105,7 @@ def test_a_decision_that_depends_on_how_long_the_tape_is_is_named(tmp_path, samp
         "    symbol: str = 'binance:BTC/USDT:USDT'\n"
         "    def on_start(self):\n"
         "        self.subscribe(self.symbol, quotes=True)\n"
-        "        counts = self._host._inventory()[self.symbol][0]\n"
+        "        counts = self._host.bars._inventory()[self.symbol][0]\n"
         "        self.left = counts[2]\n"
         "    def on_quote(self, q):\n"
         "        self.left -= 1\n"

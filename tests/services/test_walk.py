@@ -223,8 +223,11 @@ def test_a_walk_resumed_is_the_same(tmp_path, code, tape, done):
 
 
 def test_without_any_value_of_the_metric_the_reason_is_said(tmp_path, code, tape):
-    with pytest.raises(BadConfig, match="in no train window: no variant has a value of sharpe"):
+    with pytest.raises(BadConfig, match="sharpe needs a day of data, and a run covers 2h"):
         walk(code, tape, tmp_path, metric="sharpe")
+    quiet = write(tmp_path, "quiet", FOLLOW.replace("0.5 * self.sign", "0 * self.sign"))
+    with pytest.raises(BadConfig, match="in no train window: no variant has a value of win_rate"):
+        walk(quiet, tape, tmp_path, metric="win_rate")
 
 
 def row(key: str, pnl: float, ts=(), equity=()) -> dict:
