@@ -251,8 +251,7 @@ class World:
                 self.reconciler.check(self.now)
         self.listen()
         self.money.tick(self.now)
-        if self.proceeds.waiting:
-            self.proceeds.look(self.now)
+        self.proceeds.look(self.now)
         self.write()
 
     def listen(self) -> None:
@@ -291,6 +290,7 @@ class World:
                 self.money.wrote(out, sequence)
             self.money.reductions.hold(self.now)
             if self.proceeds.waiting:
+                self.money_invariants.note_held()
                 self.proceeds.look(self.now)
         self.money.publish()
 

@@ -108,7 +108,7 @@ class MoneyInvariants:
             before = self.held_before.get((currency, slot), 0)
             if held > max(free, before + (fee if currency == settle else 0)):
                 raise Broken(f"slot {slot} holds {money(held)} of {money(free)} {currency}")
-        self._note_held()
+        self.note_held()
 
     def _fee_most(self, order: Managed) -> tuple[int, str]:
         """Of all that is left of an order for contracts."""
@@ -198,7 +198,7 @@ class MoneyInvariants:
             self._check_positions()
         if is_due:
             self._check_held()
-        self._note_held()
+        self.note_held()
 
     def _check_table(self, *, is_new: bool) -> None:
         """Where neither the tape nor the table has changed the last answer holds."""
@@ -240,7 +240,8 @@ class MoneyInvariants:
                 raise Broken(f"{currency}: fills moved {money(moved)}, not {money(wanted)}")
             check(self.fees[currency] == self.wanted_fees[currency], "fees")
 
-    def _note_held(self) -> None:
+    def note_held(self) -> None:
+        """What is held before the next orders leave: a fill may have changed it."""
         held = self.world.money.locks.held
         self.held_before = {
             (currency, slot): held(currency, slot) for currency in self.sums for slot in (2, 3)
