@@ -211,10 +211,10 @@ ROWS = {
         {"position_max": {PERP: 19}},
         lambda d: d.manager.amend(d.work("buy", 5, 59_000), NOW, price=0, size=10),
         ("buy", 10, 59_000), {}, PositionLimit),
-    "the limit does not count what reduces": (
+    "what reduces may be filled before what opens": (
         {"position_max": {PERP: 19}},
-        lambda d: (d.hold(-10), d.work("buy", 10, 59_000, reduce_only=True)),
-        ("buy", 29, 59_000), {}, 0),
+        lambda d: (d.hold(-10), d.work("buy", 6, 59_000, reduce_only=True)),
+        ("buy", 24, 59_000), {}, PositionLimit),
     "own orders": (
         {}, lambda d: d.work("sell", 5, 59_500, robot=2), ("buy", 5, 59_500), {}, SelfTrade),
     "own orders and the market": (

@@ -39,9 +39,12 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None
 
 def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
     """The position in the order's direction if all that works that way is filled, the order
-    itself not counted."""
+    itself not counted. What takes the other direction off may be filled before what opens."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
-    return held + manager.directory.working.opening(spec, without)
+    working = manager.directory.working
+    if held < 0 and manager.venue.traits.positions:
+        held += min(-held, working.reducing(spec, without))
+    return held + working.opening(spec, without)
 
 
 def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> Spending | None:
