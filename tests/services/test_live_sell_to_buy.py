@@ -12,6 +12,7 @@ import pytest
 from command_lines import begin, ended
 from gateway_process import GatewayProcess, wait_for
 
+from onetape.model.time import SECOND
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.services.commands import send_command
 from onetape.services.gateway_frames import FLAGS_AT, HELD_FLAG
@@ -156,6 +157,9 @@ def test_it_fills_as_in_the_backtest(tmp_path, kind, first, form):
                 lambda: len({t.order.id for t in list(account.trades)}) == ORDERS
                 or robot.poll() is not None, 40,
             )  # fmt: skip
+            # The backtest's orders arrive later than these: the tape has to go on.
+            until = dialect.exchange.now + 2 * SECOND
+            wait_for(lambda: dialect.exchange.now > until, 40)
             robot.send_signal(signal.SIGINT)
             told = ended(robot)
         finally:
