@@ -26,8 +26,11 @@ core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF
 build_fuzz = $(WITH_TOOLS) cmake -GNinja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ \
 	-DONETAPE_PYTHON=OFF -DONETAPE_FUZZ=ON -DONETAPE_TESTS=ON -DONETAPE_ASSERTIONS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null && \
 	$(WITH_TOOLS) ninja -C build/fuzz
+# What a fuzzer says is kept in its log: shown is how much it tried, or the end of the log when it has found something.
 fuzz_native = cd build/fuzz && for target in *_fuzz; do \
-	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; done
+	./$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 >$$target.log 2>&1 || \
+		{ tail -n 60 $$target.log; exit 1; }; \
+	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
