@@ -48,6 +48,9 @@ def trades(*cells: str, separator: str = ",") -> str:
         ("14/11/2023 22:14", "%d/%m/%Y %H:%M", T0),
         ("11/14/23 10:14:00 PM", "%m/%d/%y %I:%M:%S %p", T0),
         ("2023-11-14T22:14:00.25", "%Y-%m-%dT%H:%M:%S.%f", T0 + S // 4),
+        ("4/1/2024 9:5:7", "%d/%m/%Y %H:%M:%S", parse_time("2024-01-04T09:05:07")),
+        ("14.11.2023 22:14:00.000000001", "%d.%m.%Y %H:%M:%S.%f", T0 + 1),
+        ("22h14 at 2023-11-14", "%Hh%M at %Y-%m-%d", T0),
         ("14 Nov 2023 23:14 +0100", "%d %b %Y %H:%M %z", T0),
         ("1700000040", "s", T0),
         ("1700000040.000000001", "s", T0 + 1),
@@ -82,6 +85,7 @@ def test_a_time_that_is_not_written_so_is_rejected_in_its_line(brought, rejects)
     [
         ("%d/%m/%Y", "has the time '2023-11-14', which is not written as '%d/%m/%Y'"),
         ("ticks", "neither a pattern nor a unit"),
+        ("%Y-%d-%m", "which is not written as"),
         ("%H:%M", "tells no day"),
         ("%d.%m %H:%M", "tells no day"),
         ("%Y-%m-%d %Z", "has a zone by its name"),
@@ -211,6 +215,22 @@ def test_what_is_not_of_the_file_s_decimals_is_rejected(brought, rejects):
     _, rows = brought(bars("1,25", "1.234", "1,2,3", "1.2345,6", "2,5"), period="1m")
     assert [price for _, price in rows] == [Decimal("1.25"), Decimal("2.5")]
     assert [each["line"] for each in rejects()] == [3, 4, 5]
+
+
+def test_what_is_no_number_decides_nothing(brought):
+    with pytest.raises(BadInput, match="before decimals or between thousands"):
+        brought(bars("1,234", "n,a", "1,235"))
+
+
+def test_a_damaged_row_does_not_hide_the_form_of_the_others(brought, rejects):
+    days = [f"{day:02}/11/2023" for day in range(1, 31)]
+    days[7] = "sold out 08/11"
+    _, rows = brought(trades(*days))
+    assert len(rows) == 29
+    assert [each["line"] for each in rejects()] == [9]
+    days[20:] = ["?1"] * 10
+    with pytest.raises(BadInput, match="'01/11/2023' is not a time that is known"):
+        brought(trades(*days))
 
 
 def test_thousands_beside_points_are_rejected_as_before(brought, rejects):
@@ -350,3 +370,40 @@ def test_a_pandas_index_is_a_column(tmp_path, read):
     assert tapes[0] == tapes[1]
     one = by_date.rename_axis("day").set_axis(days.to_period("D"))
     assert import_frame(one, symbol="x:A/USD", out=tmp_path / "p").events == 2
+
+
+def test_receipts_are_of_the_same_form(tmp_path, import_text, read):
+    text = "time,ts_recv,price,size\n14.11.2023 22:14,14.11.2023 22:15,5,1\n"
+    import_text(text)
+    (trade,) = read(tmp_path / "tape").of("trade")
+    assert (trade.data["ts_event"], trade.time) == (T0, T0 + 60 * S)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '"14.11.2023\0",5,1',
+        '"14.11.2023,5,1',
+        "14.11.2023,5",
+        "14.11.2023,5,1,1",
+        '"' + "5" * 200_000,
+    ],
+)
+def test_rows_that_cannot_be_taken_apart_are_rejected(brought, rejects, row):
+    days = [f"{day}.11.2023" for day in range(1, 15)]
+    _, rows = brought(trades(*days) + f"{row}\n" + "15.11.2023,5,1\n")
+    assert [at for at, _ in rows] == [parse_time(f"2023-11-{day:02}") for day in range(1, 16)]
+    assert [each["line"] for each in rejects()] == [16]
+
+
+def test_lines_are_whole_however_the_chunks_are_cut(tmp_path, brought):
+    import gzip
+
+    lines = [f"{1 + at % 28}.{1 + at // 28 % 12}.2023,5,1" for at in range(90_000)]
+    text = trades("31.12.2022") + "\n".join(lines)
+    overlong = text + "\n" + "7" * (3 << 20) + "\n1.1.2024,5,1"
+    result, rows = brought(overlong)
+    assert (len(rows), result.rejected) == (90_002, 1)
+    source = tmp_path / "x.csv.gz"
+    source.write_bytes(gzip.compress(text.encode().replace(b"\n", b"\r\n")))
+    assert import_files("csv", [source], symbol="x:A/USD", out=tmp_path / "z").events == 90_001

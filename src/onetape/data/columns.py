@@ -284,5 +284,6 @@ def _refusal(what: str, names: Sequence[str], *, where: str, given: bool) -> Exc
     return kind(
         f"{what}: the {'columns given are' if given else 'header is'} {shown}",
         where=where,
-        todo=f"names accepted (any case) are {ACCEPTED}; name them with --columns name=header",
+        todo=f"names accepted (any case) are {ACCEPTED}; name them with --columns "
+        "name=header, or a,b,.. where there is no header",
     )

@@ -178,6 +178,7 @@ def _cells(
         times.place,
         clock=times.clock,
         time_form=times.form,
+        receipt=shape.columns.get("ts_recv"),
         decimals=decimals,
         is_said=options.decimal is not None,
         numbers=numbers,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from onetape import _core
+from onetape.data.cells import LINE_BYTES_MAX, split_row
 from onetape.data.layout import Layout, TableSource
 from onetape.data.naming import DEFAULT_VENUE, Naming
 from onetape.model import catalogue
@@ -15,6 +15,7 @@ from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.symbol import NAME_CHARS_MAX, is_venue, parse_symbol
 
 SYMBOLS_MAX: Final = 4096
+STEPS_MAX: Final = 4096  # different ones of a symbol; more are not counted
 
 
 def symbol_rows(
@@ -45,8 +46,9 @@ def symbol_rows(
         if with_steps:
             at = _core.parse_time_text(cells[time], zone)
             if isinstance(at, int):
-                if name in last and at != last[name]:
-                    steps[name][abs(at - last[name])] += 1
+                step = abs(at - last.get(name, at))
+                if step and (step in steps[name] or len(steps[name]) < STEPS_MAX):
+                    steps[name][step] += 1
                 last[name] = at
     return steps
 
@@ -55,10 +57,7 @@ def _rows(source: TableSource, layout: Layout) -> Iterator[list[str]]:
     for number, line in enumerate(_lines(source), 1):
         if number > layout.skip_lines:
             text = line.decode("utf-8", "replace").rstrip("\r")
-            if '"' in text:
-                yield next(csv.reader([text], delimiter=layout.separator), [])
-            else:
-                yield text.split(layout.separator)
+            yield split_row(text, layout.separator)
 
 
 def _lines(source: TableSource) -> Iterator[bytes]:
@@ -70,7 +69,7 @@ def _lines(source: TableSource) -> Iterator[bytes]:
             yield from whole
             carry = rest
         else:
-            carry += rest
+            carry = (carry + rest)[:LINE_BYTES_MAX]  # no longer line is read
     if carry:
         yield carry
 
