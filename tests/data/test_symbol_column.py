@@ -130,9 +130,33 @@ def test_a_map_takes_some_and_knows_the_bars_period(tmp_path, read):
 
 
 def test_bars_of_several_periods_are_refused(tmp_path):
-    rows = [bar(at, "A", "5") for at in range(3)] + [bar(at, "B", "5", 3600) for at in range(3)]
-    with pytest.raises(BadInput, match="several periods: A 1m, B 1h"):
+    rows = [bar(at, "A", "5") for at in range(9)] + [bar(at, "B", "5", 3600) for at in range(5)]
+    with pytest.raises(BadInput, match="several periods: most 1m, of B 1h"):
         import_files("csv", [write(tmp_path, *rows)], out=tmp_path / "t")
+
+
+def test_what_is_seldom_traded_has_the_period_of_the_others(tmp_path, read):
+    seldom = [bar(at, "B", "5") for at in (0, 7, 9, 30, 31 + 60)]
+    rows = [bar(at, "A", "5") for at in range(9)] + seldom
+    import_files("csv", [write(tmp_path, *rows)], out=tmp_path / "t")
+    bars = read(tmp_path / "t").of("bar")
+    assert {r.data["ts_close"] - r.data["ts_open"] for r in bars} == {60 * 10**9}
+
+
+def test_a_damaged_row_names_no_symbol(tmp_path):
+    rows = [*BY_TIME, f"{T0},total,1", f"{T0},total,1,1,1,1,1,1,1"]
+    path = write(tmp_path, *rows)
+    path.write_bytes(path.read_bytes().replace(b",ETH/USDT,", b", ETH/USDT ,"))
+    result = import_files("csv", [path], out=tmp_path / "t")
+    assert result.symbols == ["data:ETH/USDT", "data:BTC/USDT"]  # in the order of their own names
+    assert result.rejected == 2
+
+
+def test_names_of_a_file_without_a_header(tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + f"A,{T0},5,1\r\nB,{T0},6,1\r\n".encode())
+    result = import_files("csv", [path], columns="symbol,time,price,size", out=tmp_path / "t")
+    assert result.by_symbol == {"data:A": {"trade": 1}, "data:B": {"trade": 1}}
 
 
 def test_two_names_that_would_be_one_symbol_are_refused(tmp_path):

@@ -145,9 +145,8 @@ class _Rows:
         if self.number == 1:
             text = text.removeprefix("\ufeff")
         cells = split_row(text, self._how.separator)
-        extra = len(cells) - self._how.fields
-        if extra not in (0, 1) or (extra and cells[-1]):
-            return line  # it has too few or too many, and is rejected for that
+        if not has_fields(cells, self._how.fields):
+            return line  # it is rejected for that
         self._change(cells)
         # Without quotes no cell has a separator in it, and none gets one.
         join = join_row if '"' in text else _joined
@@ -187,6 +186,11 @@ def split_row(line: str, separator: str) -> list[str]:
         return next(csv.reader([line], delimiter=separator), [])
     except csv.Error:  # a NUL, a line end or 128 KiB in a cell
         return [line]
+
+
+def has_fields(cells: Sequence[str], count: int) -> bool:
+    """As many as the header has; an empty one behind them is none."""
+    return len(cells) == count or (len(cells) == count + 1 and not cells[-1])
 
 
 def _joined(cells: Sequence[str], separator: str) -> str:

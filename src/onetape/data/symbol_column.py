@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from onetape import _core
-from onetape.data.cells import LINE_BYTES_MAX, split_row
+from onetape.data.cells import LINE_BYTES_MAX, has_fields, split_row
 from onetape.data.layout import Layout, TableSource
 from onetape.data.naming import DEFAULT_VENUE, Naming
 from onetape.model import catalogue
@@ -33,7 +33,7 @@ def symbol_rows(
     steps: dict[str, Counter[int]] = {}
     for cells in _rows(source, layout):
         name = cells[place] if place < len(cells) else ""
-        if not name or len(cells) < layout.fields or (only is not None and name not in only):
+        if not name or (only is not None and name not in only):
             continue
         if name not in steps:
             if len(steps) == SYMBOLS_MAX:
@@ -57,7 +57,9 @@ def _rows(source: TableSource, layout: Layout) -> Iterator[list[str]]:
     for number, line in enumerate(_lines(source), 1):
         if number > layout.skip_lines:
             text = line.decode("utf-8", "replace").rstrip("\r")
-            yield split_row(text, layout.separator)
+            cells = split_row(text.lstrip("\ufeff") if number == 1 else text, layout.separator)
+            if has_fields(cells, layout.fields):
+                yield cells
 
 
 def _lines(source: TableSource) -> Iterator[bytes]:
@@ -109,11 +111,13 @@ def named(names: Iterable[str], naming: Naming, *, where: str) -> Naming:
 def _is_same(name: str, symbol: str) -> bool:
     parsed = parse_symbol(symbol)
     known = catalogue.find(symbol)
+    name = name.strip()
     return name in {symbol, parsed.name} or (known is not None and name == known.raw_symbol)
 
 
 def symbol_of(name: str, venue: str) -> str:
     """`BTC/USDT` at `data` is data:BTC/USDT; `NASDAQ:AAPL` says its venue itself."""
+    name = name.strip()
     before, colon, rest = name.partition(":")
     choices = [f"{before.lower()}:{rest}"] if colon and is_venue(before.lower()) else []
     safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[:NAME_CHARS_MAX]

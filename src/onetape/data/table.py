@@ -7,7 +7,7 @@ writes. Rows are put in order of time, whatever their order in the files.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, format_duration
 
 DRAIN_ROWS: Final = 1 << 16
+STEPS_SURE: Final = 4  # from one bar of a symbol to the next, that say a period of its own
 
 # Hears what each table was taken for, before any of it is written.
 OnUnderstood = Callable[[list[dict[str, object]]], None]
@@ -282,20 +283,23 @@ class TableImporter:
         """The one of all symbols, each by its own rows."""
         raws = frozenset(raw for raw, _ in self._naming.pairs)
         steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
-        periods = {name: _most_frequent(found) for name, found in steps.items() if found}
-        if not periods:
+        period = _most_frequent(sum(steps.values(), Counter[int]()))
+        if not period:
             raise UsageError(
                 "single bars do not say their period", where=plan.source.name, todo="give --period"
             )
-        shortest, longest = (each(periods, key=lambda n: periods[n]) for each in (min, max))
-        if periods[shortest] != periods[longest]:
-            shown = [f"{name} {format_duration(periods[name])}" for name in (shortest, longest)]
-            raise BadInput(
-                f"its bars are of several periods: {', '.join(shown)}",
-                where=plan.source.name,
-                todo="give --period, or import one symbol after the other",
-            )
-        return periods[shortest]
+        for name, found in steps.items():
+            own = _most_frequent(found)
+            # What is seldom traded has longer steps too, but hardly the same ones.
+            if period not in found and found[own] >= max(STEPS_SURE, found.total() / 2):
+                raise BadInput(
+                    f"its bars are of several periods: most {format_duration(period)}, "
+                    f"of {name[:40]} {format_duration(own)}",
+                    where=plan.source.name,
+                    todo="give --period, or import them one after the other: --symbol "
+                    f"{name[:40]}=venue:NAME",
+                )
+        return period
 
     def _in_order(self, plans: list[tuple[_Plan, _Facts]], periods: list[int]) -> bool:
         last = None
@@ -367,7 +371,7 @@ class TableImporter:
         raise BadInput(f"rows could not be written: {status}")
 
 
-def _most_frequent(steps: dict[int, int]) -> int:
+def _most_frequent(steps: Mapping[int, int]) -> int:
     """Of equals the shortest; 0 of none."""
     return min(steps.items(), key=lambda item: (-item[1], item[0]), default=(0, 0))[0]
 
