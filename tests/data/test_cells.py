@@ -396,6 +396,11 @@ def test_rows_that_cannot_be_taken_apart_are_rejected(brought, rejects, row):
     assert [each["line"] for each in rejects()] == [16]
 
 
+def test_a_header_that_cannot_be_taken_apart_is_refused(brought):
+    with pytest.raises(BadInput, match="the header is"):
+        brought('"time"\rx,price,size\n1700000040,5,1\n')
+
+
 def test_lines_are_whole_however_the_chunks_are_cut(tmp_path, brought):
     import gzip
 

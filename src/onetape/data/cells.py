@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from onetape import _core
+from onetape.data.columns import split_row
 from onetape.data.layout import TableSource
 from onetape.data.source import OnRead
 from onetape.model.errors import BadInput, UsageError
@@ -176,16 +177,6 @@ class _Rows:
                 cells[place] = plain_number(cell, how.decimals, is_said=how.is_said)
             elif mark == ",":
                 cells[place] = cell.replace(",", ".")
-
-
-def split_row(line: str, separator: str) -> list[str]:
-    """The cells of a line, without their quotes; the line alone where it cannot be taken apart."""
-    if '"' not in line:
-        return line.split(separator)
-    try:
-        return next(csv.reader([line], delimiter=separator), [])
-    except csv.Error:  # a NUL, a line end or 128 KiB in a cell
-        return [line]
 
 
 def has_fields(cells: Sequence[str], count: int) -> bool:

@@ -111,10 +111,19 @@ def find_separator(line: str) -> str:
     return found if found in line else ","
 
 
+def split_row(line: str, separator: str) -> list[str]:
+    """The cells of a line, without their quotes; the line alone where it cannot be taken apart."""
+    if '"' not in line:
+        return line.split(separator)
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:  # a NUL, a line end or 128 KiB in a cell
+        return [line]
+
+
 def split_header(line: str, separator: str) -> list[str]:
     """The names in a header line, without BOM, quotes and blanks around."""
-    cells = next(csv.reader([line.lstrip("\ufeff")], delimiter=separator), [])
-    return [cell.strip() for cell in cells]
+    return [cell.strip() for cell in split_row(line.lstrip("\ufeff"), separator)]
 
 
 def parse_columns(given: str | Sequence[str]) -> GivenColumns:

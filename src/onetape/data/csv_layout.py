@@ -17,7 +17,6 @@ from onetape.data.cells import (
     are_clocks,
     find_decimals,
     find_times,
-    split_row,
     time_words,
     with_clock,
 )
@@ -29,6 +28,7 @@ from onetape.data.columns import (
     parse_columns,
     settle_shape,
     split_header,
+    split_row,
 )
 from onetape.data.layout import (
     Head,

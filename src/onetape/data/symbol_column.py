@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from onetape import _core
-from onetape.data.cells import LINE_BYTES_MAX, has_fields, split_row
+from onetape.data.cells import LINE_BYTES_MAX, has_fields
+from onetape.data.columns import split_row
 from onetape.data.layout import Layout, TableSource
 from onetape.data.naming import DEFAULT_VENUE, Naming
 from onetape.model import catalogue
