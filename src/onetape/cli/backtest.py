@@ -10,6 +10,7 @@ import click
 from onetape.cli.arguments import parameters
 from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.reading_options import reading_options
 from onetape.cli.run_options import answer_of_run, run_options
 
 
@@ -31,6 +32,7 @@ from onetape.cli.run_options import answer_of_run, run_options
 )
 @click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
+@reading_options
 @run_options
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")
 @click.option(
@@ -66,6 +68,7 @@ def command(
                 params=chosen,
                 home=shell.home,
                 progress=progress,
+                say=shell.say,
                 **options,
             )
         )

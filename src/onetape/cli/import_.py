@@ -8,12 +8,14 @@ import click
 
 from onetape.cli.complete import files, kinds
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.cli.reading_options import columns_option, decimal_option, time_format_option
 
 
 @verb(
     "import",
     example="""
     onetape import csv trades.csv.gz --symbol kraken:BTC/USD --out btc.tape
+    onetape import csv prices.csv --columns close="Last price" --time-format %d.%m.%Y --out p.tape
     onetape import binance-raw capture.raw.gz --symbol binance:BTC/USDT:USDT --out btc.tape
     onetape import binance-vision BTCUSDT-1m-2024-0*.zip --symbol binance:BTC/USDT --out btc.tape
     onetape import cryptofeed BINANCE_FUTURES.ws.1.0 BINANCE_FUTURES.http.0.0 --out day.tape
@@ -21,10 +23,17 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 )
 @click.argument("kind", shell_complete=kinds)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=files)
-@click.option("--symbol", "symbols", multiple=True, help="The stream's symbol, or RAW=symbol,...")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="The stream's symbol, or RAW=symbol,... [default: of csv, its column of symbols].",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="TAPE")
 @click.option("--tz", metavar="Z", help="Zone of times written without one [default: UTC].")
-@click.option("--columns", metavar="a,b,..", help="Names for a file without a header.")
+@columns_option
+@time_format_option
+@decimal_option
 @click.option("--period", metavar="P", help="The bars' period [default: the most frequent step].")
 @click.option("--bar-time", type=click.Choice(["open", "close"]), default="open", show_default=True)
 @click.option(
@@ -39,7 +48,9 @@ def command(
     symbols: tuple[str, ...],
     out: Path,
     tz: str | None,
-    columns: str | None,
+    columns: tuple[str, ...],
+    time_format: str | None,
+    decimal: str | None,
     period: str | None,
     bar_time: str,
     seed_book: str | None,
@@ -53,6 +64,12 @@ def command(
     its .ws and .http files go together.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
+    lines = load("onetape.data.understood", "understood_lines", what="the importer")
+
+    def say(tables: list[dict[str, object]]) -> None:
+        for line in lines(tables):
+            shell.say(line)
+
     with shell.progress("import") as progress:
         result = import_files(
             kind,
@@ -60,13 +77,17 @@ def command(
             symbol=",".join(symbols) or None,
             out=out,
             tz=tz,
-            columns=columns,
+            columns=columns or None,
+            time_format=time_format,
+            decimal=decimal,
             period=period,
             bar_time=bar_time,
             seed_book=Path(seed_book) if seed_book else None,
             instruments=Path(instruments) if instruments else None,
             force=force,
             progress=progress,
+            on_understood=say,
         )
     value = plain(result)
-    return Answer(value, rows(value))
+    shown = {key: item for key, item in value.items() if key != "understood"}
+    return Answer(value, rows(shown))

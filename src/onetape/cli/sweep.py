@@ -10,6 +10,7 @@ import click
 from onetape.cli.arguments import parameters
 from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
+from onetape.cli.reading_options import reading_options
 from onetape.cli.run_options import refused, run_options
 
 SHOWN = 10
@@ -47,6 +48,7 @@ SHOWN = 10
 @click.option("--check-lookahead", is_flag=True, help="Check the best and four others.")
 @click.option("--check-every", is_flag=True, help="Check every variant.")
 @click.option("--keep-runs", is_flag=True, help="Keep each variant's run, under OUT/runs.")
+@reading_options
 @run_options
 @refused(
     "--stress/--no-stress",
@@ -83,6 +85,7 @@ def command(
                     params=grid,
                     home=shell.home,
                     progress=progress,
+                    say=shell.say,
                     check_lookahead="all" if check_every else check_lookahead,
                     **options,
                 )

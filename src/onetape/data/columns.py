@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from onetape.model.errors import BadInput, UsageError
+from onetape.model.near import did_you_mean
 
 TableKind = Literal["quotes", "trades", "bars", "orders"]
 
@@ -27,15 +29,28 @@ _NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
     "orders": (("order_id",), ("action",), ("side",), ("price",), SIZE_NAMES),
 }
 _OPTIONAL: Final[dict[TableKind, tuple[str, ...]]] = {
-    "bars": ("volume",),
-    "quotes": ("bid_size", "ask_size"),
-    "trades": ("side", "id"),
-    "orders": ("flags", "last", "reported"),
+    "bars": ("volume", "symbol"),
+    "quotes": ("bid_size", "ask_size", "symbol"),
+    "trades": ("side", "id", "symbol"),
+    "orders": ("flags", "last", "reported", "symbol"),
 }
+# The names that `--columns name=header` takes.
+_OURS: Final = tuple(
+    dict.fromkeys(
+        [*TIME_NAMES, "ts_recv"]
+        + [name for needed in _NEEDED.values() for options in needed for name in options]
+        + [name for names in _OPTIONAL.values() for name in names]
+    )
+)
+# Of these, the ones that are prices and sizes.
+NUMBERS: Final = frozenset(
+    {"open", "high", "low", "close", "volume", "price", "size", "bid", "ask", "bid_size",
+     "ask_size"}
+)  # fmt: skip
 ACCEPTED: Final = (
     f"{'|'.join(TIME_NAMES)} [ts_recv], then bid ask [bid_size ask_size], "
     "or price size|amount [side id], or open high low close [volume], "
-    "or order_id action side price size|amount [flags last reported]"
+    "or order_id action side price size|amount [flags last reported], each with [symbol]"
 )
 
 
@@ -44,7 +59,7 @@ ACCEPTED: Final = (
 _ALIASES: Final = {
     "open time": "time", "open_time": "time", "opentime": "time", "unix": "time",
     "unix timestamp": "time", "unixtime": "time", "date time": "time", "gmt time": "time",
-    "local time": "time", "transact_time": "time",
+    "local time": "time", "transact_time": "time", "dtyyyymmdd": "date",
     "qty": "size", "quantity": "size", "last_qty": "size", "vol": "volume",
     "tick volume": "volume", "tick_volume": "volume", "tickvol": "volume",
     "trade_id": "id", "tradeid": "id", "trade id": "id",
@@ -52,48 +67,119 @@ _ALIASES: Final = {
     "ask_price": "ask", "best_ask": "ask", "best_ask_price": "ask", "ask price": "ask",
     "bid_qty": "bid_size", "best_bid_qty": "bid_size", "bid_amount": "bid_size",
     "ask_qty": "ask_size", "best_ask_qty": "ask_size", "ask_amount": "ask_size",
+    "ticker": "symbol", "pair": "symbol", "instrument": "symbol", "sym": "symbol", "tic": "symbol",
 }  # fmt: skip
+# `Date(UTC)`, `timestamp_utc`: the header says the zone.
+_SAYS_UTC: Final = re.compile(r"(?<=\w)[ _]?(?:\(utc\)|(?<=[ _])utc)\Z")
 _VOLUME_IN: Final = "volume "  # `Volume BTC`, beside `Volume USDT`: the first is the base's
 
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
     """`columns` maps the core's names to places; `ignored` are names that mean nothing here,
-    `renamed` what was read under another name (`Qty as size`)."""
+    `renamed` what was read under another name (`Qty as size`). `day_and_clock` are the places of a
+    date and a time that stand in columns of their own, if the cells are such."""
 
     kind: TableKind
     columns: dict[str, int]
     fields: int
     ignored: tuple[str, ...]
     renamed: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    day_and_clock: tuple[int, int] | None = None
+
+    @property
+    def says_utc(self) -> bool:
+        """The name of its time has the zone: `Date(UTC)`."""
+        return bool(_SAYS_UTC.search(self.names[self.columns["ts_event"]].lower()))
+
+
+@dataclass(frozen=True, slots=True)
+class GivenColumns:
+    """`--columns`: the names of all columns, in order, or the header that a name of ours has."""
+
+    listed: tuple[str, ...] = ()
+    picked: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_separator(line: str) -> str:
-    """The one of comma, semicolon and tab that the line has most of; comma where it has none."""
-    return max(SEPARATORS, key=line.count)
+    """The one of comma, semicolon and tab that the line has most of; comma where it has none.
+
+    With as many commas as others, those are the decimals' or the thousands'.
+    """
+    found = max((";", "\t", ","), key=line.count)
+    return found if found in line else ","
+
+
+def split_row(line: str, separator: str) -> list[str]:
+    """The cells of a line, without their quotes; the line alone where it cannot be taken apart."""
+    if '"' not in line:
+        return line.split(separator)
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:  # a NUL, a line end or 128 KiB in a cell
+        return [line]
 
 
 def split_header(line: str, separator: str) -> list[str]:
     """The names in a header line, without BOM, quotes and blanks around."""
-    cells = next(csv.reader([line.lstrip("\ufeff")], delimiter=separator), [])
-    return [cell.strip() for cell in cells]
+    return [cell.strip() for cell in split_row(line.lstrip("\ufeff"), separator)]
 
 
-def parse_columns(text: str | Sequence[str]) -> list[str]:
-    """The names of `--columns a,b,..`. An empty one, `-` or `_` stands for a column to skip."""
-    names = text.split(",") if isinstance(text, str) else list(text)
-    names = [name.strip() for name in names]
-    if not any(names):
-        raise UsageError("names no column", where="--columns", todo=f"names are {ACCEPTED}")
-    return ["" if name in {"-", "_"} else name for name in names]
+def parse_columns(given: str | Sequence[str]) -> GivenColumns:
+    """`a,b,..`, where an empty one, `-` or `_` is a column to skip; or `name=header` of each.
+
+    Raises UsageError for a name that is none of ours.
+    """
+    texts = [given] if isinstance(given, str) else list(given)
+    pairs = [text for text in texts if "=" in text]
+    if not pairs:
+        names = texts[0].split(",") if len(texts) == 1 else texts
+        names = [name.strip() for name in names]
+        if not any(names):
+            raise UsageError("names no column", where="--columns", todo=f"names are {ACCEPTED}")
+        return GivenColumns(tuple("" if name in {"-", "_"} else name for name in names))
+    if len(pairs) < len(texts):
+        raise UsageError(
+            "names in order and name=header at once", where="--columns", todo="give one of them"
+        )
+    picked: dict[str, str] = {}
+    for text in pairs:
+        parts = text.split(",")
+        # A header may have a comma of its own.
+        for part in parts if all("=" in part for part in parts) else [text]:
+            name, _, header = (each.strip() for each in part.partition("="))
+            name = name.lower()
+            if name not in _OURS:
+                near = did_you_mean(name, _OURS)
+                raise UsageError(
+                    f"no column is called {name!r}",
+                    where="--columns",
+                    todo=f"{near}; names are {', '.join(_OURS)}"
+                    if near
+                    else f"names are {', '.join(_OURS)}",
+                )
+            if not header or name in picked:
+                raise UsageError(
+                    f"{name} {'stands twice' if header else 'has no header'}",
+                    where="--columns",
+                    todo=f"write {name}=HEADER once",
+                )
+            picked[name] = header
+    return GivenColumns(picked=picked)
 
 
-def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape:
-    """What the table is. `given`: the names are the user's, not a header's.
+def settle_shape(
+    names: Sequence[str], *, where: str, given: bool, picked: Mapping[str, str] | None = None
+) -> TableShape:
+    """What the table is. `given`: the names are the user's, not a header's. `picked`: the header
+    that a name of ours has, which goes before what the names say.
 
     Raises BadInput (UsageError where given) showing the names seen and those accepted.
     """
-    lowered = _ours([name.lower() for name in names])
+    lowered = _ours([_bare(name) for name in names])
+    if picked:
+        _pick(lowered, names, picked, where)
     places: dict[str, int] = {}
     for place, name in enumerate(lowered):
         places.setdefault(name, place)
@@ -134,9 +220,53 @@ def settle_shape(names: Sequence[str], *, where: str, given: bool) -> TableShape
     renamed = tuple(
         f"{name} as {lowered[place]}"
         for place, name in enumerate(names)
-        if place in used and name.lower() != lowered[place]
+        if place in used and _bare(name) != lowered[place]
     )
-    return TableShape(kind, columns, len(names), ignored, renamed)
+    both = (places["date"], places["time"]) if {"date", "time"} <= places.keys() else None
+    if time not in {"date", "time"}:
+        both = None
+    return TableShape(kind, columns, len(names), ignored, renamed, tuple(names), both)
+
+
+def _bare(name: str) -> str:
+    """`<CLOSE>` is close, and `Date(UTC)` a date."""
+    return _SAYS_UTC.sub("", name.strip().strip("<>").lower()).strip()
+
+
+def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], where: str) -> None:
+    """Give the headers that were picked our names, and those names to no other."""
+    places: dict[int, str] = {}
+    for ours, header in picked.items():
+        found = [i for i, name in enumerate(names) if name == header] or [
+            i for i, name in enumerate(names) if name.lower() == header.lower()
+        ]
+        if len(found) != 1:
+            has = ", ".join(name[:40] for name in names[:40])
+            raise UsageError(
+                f"{where} has {'several columns' if found else 'no column'} {header!r}",
+                where="--columns",
+                todo=did_you_mean(header, list(names)) or f"it has {has}",
+            )
+        places[found[0]] = ours
+    if len(places) < len(picked):
+        raise UsageError("gives two names to one column", where="--columns")
+    times = [ours for ours in picked if ours in TIME_NAMES]
+    if set(times) != {"date", "time"} and len(times) > 1:
+        raise UsageError(
+            f"names several times: {', '.join(times)}",
+            where="--columns",
+            todo="give one, or date= and time= of two columns",
+        )
+    for place, ours in places.items():
+        if ours in TIME_NAMES and len(times) == 1:
+            ours = TIME_NAMES[0]
+        elif ours in SIZE_NAMES:
+            ours = SIZE_NAMES[0]
+        hidden = TIME_NAMES[:3] if len(times) == 2 and ours in times else ()
+        for other, name in enumerate(lowered):
+            if name == ours or name in hidden:
+                lowered[other] = ""
+        lowered[place] = ours
 
 
 def _ours(lowered: Sequence[str]) -> list[str]:
@@ -163,5 +293,6 @@ def _refusal(what: str, names: Sequence[str], *, where: str, given: bool) -> Exc
     return kind(
         f"{what}: the {'columns given are' if given else 'header is'} {shown}",
         where=where,
-        todo=f"names accepted (any case) are {ACCEPTED}; name them with --columns",
+        todo=f"names accepted (any case) are {ACCEPTED}; name them with --columns "
+        "name=header, or a,b,.. where there is no header",
     )

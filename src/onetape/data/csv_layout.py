@@ -1,39 +1,238 @@
-"""`csv`: the header's names decide what a table is, or `--columns`."""
+"""`csv`: the header's names decide what a table is, or `--columns`; its first rows, how its cells
+are written."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
 
 from onetape import _core
+from onetape.data.cells import (
+    UNITS,
+    Rewriting,
+    RewrittenSource,
+    TimeForm,
+    are_clocks,
+    find_decimals,
+    find_times,
+    time_words,
+    with_clock,
+)
 from onetape.data.columns import (
+    NUMBERS,
+    GivenColumns,
     TableShape,
     find_separator,
     parse_columns,
     settle_shape,
     split_header,
+    split_row,
 )
-from onetape.data.layout import Layout, Planned, TableOptions, TableSource, text_head
+from onetape.data.layout import (
+    Head,
+    Layout,
+    Planned,
+    TableOptions,
+    TableSource,
+    text_head,
+)
 from onetape.model.errors import UsageError
+
+ROWS_LOOKED_AT: Final = 1000
+HEAD_CHARS: Final = 60_000
+# Rows without a header that can be nothing else: archives of Kraken, history of MetaTrader 4.
+_BARE: Final = ("open", "high", "low", "close", "volume", "trades")
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    shape: TableShape
+    separator: str
+    has_header: bool
+    cells: list[str]  # of the first line
+    rows: list[list[str]]  # the first ones
+    given: bool = False
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Settle the columns from the first line. Raises BadInput; UsageError for `--columns`."""
+    """Settle the columns from the first line, and how cells are written from the first rows.
+
+    Raises BadInput; UsageError for options that do not fit.
+    """
     head = text_head(source)
+    table = _settle(head, source.name, options)
+    layout, how = _cells(table, head.skipped + table.has_header, options, source.name)
+    return Planned(source if how.is_plain else RewrittenSource(source, how), layout)
+
+
+def recognise(source: TableSource) -> None:
+    """Raises BadInput where it is no table that is known."""
+    _settle(text_head(source), source.name, TableOptions())
+
+
+def _settle(head: Head, name: str, options: TableOptions) -> _Table:
     separator = find_separator(head.first)
     cells = split_header(head.first, separator)
-    if options.columns is not None:
-        shape = settle_shape(parse_columns(options.columns), where="--columns", given=True)
+    # The last one is cut where there are more.
+    lines = [line for line in head.lines[:ROWS_LOOKED_AT] if line.strip()]
+    if sum(map(len, lines)) > HEAD_CHARS:
+        lines.pop()
+    rows = [split_row(line, separator) for line in lines]
+    rows[:1] = [cells]
+    given = parse_columns(options.columns) if options.columns is not None else GivenColumns()
+    if given.listed:
+        shape = settle_shape(given.listed, where="--columns", given=True)
         if len(cells) < shape.fields:
             raise UsageError(
-                f"names {shape.fields} columns, and the rows have {len(cells)}",
-                where="--columns",
+                f"names {shape.fields} columns, and the rows have {len(cells)}", where="--columns"
             )
         shape = replace(shape, fields=len(cells))
-        has_header = not is_time(cells, shape.columns["ts_event"])
-    else:
-        shape = settle_shape(cells, where=source.name, given=False)
-        has_header = True
-    return Planned(source, of_shape(shape, separator, head.skipped + has_header))
+        has_header = not is_time(cells, shape.columns["ts_event"]) and not any(
+            c.isdigit() for c in cells[shape.columns["ts_event"]]
+        )
+        return _Table(shape, separator, has_header, cells, rows[has_header:], given=True)
+    names = [] if given.picked else bare_names(rows)
+    if names:
+        shape = settle_shape(names, where=name, given=False)
+        return _Table(shape, separator, False, cells, rows)
+    shape = settle_shape(cells, where=name, given=False, picked=given.picked)
+    return _Table(shape, separator, True, cells, rows[1:])
+
+
+def bare_names(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The columns of bars without a header; none where rows may be something else."""
+    width = len(rows[0])
+    cells = [row for row in rows if len(row) == width]
+    for first in (["time"], ["date", "time"]):
+        prices = cells[0][len(first) :]
+        if len(prices) not in (5, 6) or (len(prices) == 6 and len(first) == 2):
+            continue
+        start = cells[0][0] if len(first) == 1 else with_clock(cells[0][0], cells[0][1]) or ""
+        if not is_time([start], 0) or (len(first) == 2 and is_number(cells[0][1])):
+            continue
+        if all(map(_is_bar, (row[len(first) :] for row in cells))) and _goes_on(cells):
+            return [*first, *_BARE[: len(prices)]]
+    return []
+
+
+def _is_bar(cells: Sequence[str]) -> bool:
+    """open high low close volume: the high is the highest, the low the lowest."""
+    try:
+        opened, high, low, close, volume = (float(cell) for cell in cells[:5])
+    except ValueError:
+        return False
+    return low <= min(opened, close) and high >= max(opened, close) and volume >= 0 and low > 0
+
+
+def _goes_on(rows: Sequence[Sequence[str]]) -> bool:
+    """Times of rows in order are of bars; one row alone says nothing else."""
+    return all(a[0] <= b[0] or len(a[0]) < len(b[0]) for a, b in pairwise(rows))
+
+
+def is_number(text: str) -> bool:
+    """Whether it is a number alone."""
+    return isinstance(_core.parse_decimal_text(text), tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    place: int
+    clock: int | None  # of the time of day, where the date stands at `place` alone
+    form: TimeForm | None
+    written: str  # the form's name
+    first: str
+
+
+def _times(table: _Table, rows: Sequence[Sequence[str]], given: str | None, name: str) -> _Times:
+    shape = table.shape
+    if shape.day_and_clock is not None:
+        day, clock = shape.day_and_clock
+        days = [row[day] for row in rows]
+        if are_clocks(row[clock] for row in rows):
+            joined = [with_clock(row[day], row[clock]) or "" for row in rows]
+            form, written = find_times(joined, given, where=name)
+            return _Times(day, clock, form, written, next(iter(joined), ""))
+    place = shape.columns["ts_event"]
+    days = [row[place] for row in rows]
+    form, written = find_times(days, given, where=name)
+    return _Times(place, None, form, written, next(iter(days), "").strip())
+
+
+def _cells(
+    table: _Table, skip_lines: int, options: TableOptions, name: str
+) -> tuple[Layout, Rewriting]:
+    """The layout, and how its cells are written."""
+    shape = table.shape
+    rows = [row for row in table.rows if len(row) >= shape.fields]
+    times = _times(table, rows, options.time_format, name)
+    shape = replace(shape, columns=shape.columns | {"ts_event": times.place})
+    numbers = tuple(place for ours, place in shape.columns.items() if ours in NUMBERS)
+    cells = [row[place].strip() for row in rows for place in numbers]
+    decimals = find_decimals(cells, options.decimal, where=name)
+    how = Rewriting(
+        table.separator,
+        skip_lines,
+        shape.fields,
+        times.place,
+        clock=times.clock,
+        time_form=times.form,
+        receipt=shape.columns.get("ts_recv"),
+        decimals=decimals,
+        is_said=options.decimal is not None,
+        numbers=numbers,
+        kept=_kept(shape),
+    )
+    header = table.cells if table.has_header else shape.names
+    columns = {
+        ("time" if ours == "ts_event" else ours): header[place]
+        for ours, place in shape.columns.items()
+    }
+    if times.clock is not None:
+        joined = (header[times.place], header[times.clock])
+        columns["time"] = " ".join(joined)
+        shape = replace(shape, ignored=tuple(each for each in shape.ignored if each not in joined))
+    layout = of_shape(shape, table.separator, skip_lines)
+    said: dict[str, object] = {
+        "columns": columns,
+        "not_used": list(shape.ignored),
+        "header": table.has_header,
+        "separator": table.separator,
+        "time": times.written or time_words(times.first),
+        "zone": _zone(shape, times, options),
+        "decimal": decimals or "point",
+    }
+    note = layout.note
+    if not table.has_header and not table.given:
+        note = f"no header: columns read as {', '.join(shape.names)}"
+    return replace(layout, said=said, note=note), how
+
+
+def _kept(shape: TableShape) -> tuple[int, ...]:
+    """Ticks of MetaTrader leave out the side that did not change."""
+    names = [name.lower() for name in shape.names]
+    if shape.kind != "quotes" or "symbol" in shape.columns or "<flags>" not in names:
+        return ()
+    return tuple(shape.columns[side] for side in ("bid", "ask"))
+
+
+def _zone(shape: TableShape, times: _Times, options: TableOptions) -> str:
+    """Which zone times without one are of, and who says so."""
+    is_plain = times.form is None
+    if times.written in UNITS or (is_plain and time_words(times.first) != "text"):
+        return "UTC"
+    if "%z" in times.written or (is_plain and _has_zone(times.first)):
+        return "in the text"
+    if options.zone is not None:
+        return options.zone
+    return "UTC" if shape.says_utc else "UTC, assumed"
+
+
+def _has_zone(text: str) -> bool:
+    """The same moment in any zone."""
+    there, elsewhere = (_core.parse_time_text(text, zone) for zone in ((), ((-(2**63), 10**9),)))
+    return isinstance(there, int) and there == elsewhere
 
 
 def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
@@ -49,6 +248,6 @@ def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
     )
 
 
-def is_time(cells: list[str], place: int) -> bool:
+def is_time(cells: Sequence[str], place: int) -> bool:
     """Whether the cell at that place reads as a time: its row is then no header."""
     return place < len(cells) and isinstance(_core.parse_time_text(cells[place]), int)

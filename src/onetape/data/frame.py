@@ -99,8 +99,14 @@ class _PandasRows:
 
         if not isinstance(frame, pd.DataFrame):
             raise TypeError(f"data must be a frame, not {type(frame)!r}")
+        if frame.columns.nlevels == 2:
+            frame = _by_ticker(pd, frame)
+        if isinstance(frame.index, pd.PeriodIndex):
+            frame = frame.set_axis(frame.index.to_timestamp(), axis=0)
         if isinstance(frame.index, pd.DatetimeIndex):
             frame = frame.reset_index(names=frame.index.name or INDEX_NAME)
+        elif any(frame.index.names):
+            frame = frame.reset_index()
         self._pandas = pd
         self._frame = frame
         self.count: int = len(frame)
@@ -121,6 +127,22 @@ class _PandasRows:
             index=False, header=header, float_format=f"%.{FLOAT_DIGITS}g", lineterminator="\n"
         )
         return text.encode()
+
+
+def _by_ticker(pd: Any, frame: Any) -> Any:
+    """Prices of several tickers side by side, as downloads have them: below each other."""
+    level = next((i for i, name in enumerate(frame.columns.names) if name == "Ticker"), None)
+    if level is None:
+        raise BadInput(
+            "the columns have two levels, and none is called Ticker",
+            where="pandas frame",
+            todo="give it one level of columns, with a column symbol",
+        )
+    tickers = frame.columns.get_level_values(level).unique()
+    parts = [frame.xs(ticker, axis=1, level=level).assign(Ticker=ticker) for ticker in tickers]
+    # A ticker that was not traded on a day of the others has empty cells there.
+    long = pd.concat([part.dropna(how="all", subset=part.columns[:-1]) for part in parts])
+    return long.rename_axis(columns=None)
 
 
 def _nanoseconds(column: Any) -> Any:

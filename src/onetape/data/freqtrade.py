@@ -41,7 +41,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
         return _of_table(ArrowSource(source))
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"[", b"{"}:
         return Planned(source, _of_json(source))
-    return Planned(source, _of_text(source, options))
+    return _of_text(source, options)
 
 
 def _of_table(source: ArrowSource) -> Planned:
@@ -81,16 +81,17 @@ def _of_json(source: TableSource) -> Layout:
     )
 
 
-def _of_text(source: TableSource, options: TableOptions) -> Layout:
+def _of_text(source: TableSource, options: TableOptions) -> Planned:
     head = text_head(source)
     cells = split_header(head.first, ",")
     if len(cells) == 3 and csv_layout.is_time(cells, 0):
-        return Layout(
+        layout = Layout(
             "trades", dict(ARCHIVE_ROW), fields=3, skip_lines=head.skipped, raw=_pair(source)
         )
-    layout = csv_layout.plan(source, options).layout
-    assert layout is not None
-    return replace(layout, raw=_pair(source))
+        return Planned(source, layout)
+    planned = csv_layout.plan(source, options)
+    assert planned.layout is not None
+    return replace(planned, layout=replace(planned.layout, raw=_pair(source)))
 
 
 def _named(source: TableSource, places: dict[str, int]) -> Layout:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,14 +17,14 @@ from onetape.data.holes import Holes, holes_in_bars
 from onetape.data.instruments import given_instruments
 from onetape.data.layout import TableOptions, TableSource
 from onetape.data.limits import Limits
-from onetape.data.naming import Naming, parse_naming
+from onetape.data.naming import Naming, naming_by_rows, parse_naming
 from onetape.data.outcome import Outcome
 from onetape.data.registry import KINDS, Kind, find_kind
 from onetape.data.rejects import RejectFile
 from onetape.data.result import ImportResult
 from onetape.data.source import OnRead, digest, open_sources
 from onetape.data.staging import refuse_existing, staged
-from onetape.data.table import TableImporter
+from onetape.data.table import OnUnderstood, TableImporter
 from onetape.model import inference
 from onetape.model.enums import EventType
 from onetape.model.errors import UsageError
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from onetape.data.cryptofeed import CryptofeedImporter
 
 Progress = Callable[[float, float | None], None]
+Columns = str | Sequence[str] | Mapping[str, str] | None
 
 # Part of a tape's identity: raised when the same input begins to give other frames.
-IMPORT_VERSION: Final = 4
+IMPORT_VERSION: Final = 5
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
@@ -49,32 +50,43 @@ def import_files(
     symbol: str | None = None,
     out: Path | str,
     tz: str | None = None,
-    columns: str | Sequence[str] | None = None,
+    columns: Columns = None,
     period: str | None = None,
     bar_time: str = "open",
+    time_format: str | None = None,
+    decimal: str | None = None,
+    default_symbol: str | None = None,
     seed_book: Path | None = None,
     instruments: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
     limits: Limits | None = None,
+    on_understood: OnUnderstood | None = None,
 ) -> ImportResult:
     """Turn files into a sealed tape at `out`.
 
     symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed where a
-    recording says. progress is called
-    with (bytes read, bytes in all or None). Importing the same files with the same options gives
-    the same segments, byte for byte.
+    recording says, or a column of a csv: its names become instruments of the venue of `symbol`, or
+    of `data`. default_symbol: where nothing says. columns: `a,b,..` of a csv without a header, or
+    {name: header}. time_format: a pattern of strptime, or s, ms, us, ns. decimal: comma or point.
+    progress is called with (bytes read, bytes in all or None), on_understood with
+    ImportResult.understood, before anything is written. Importing the same files with the same
+    options gives the same segments, byte for byte.
     Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
     NotAvailable for kinds of later releases. Nothing is left at `out` then.
     """
     found = find_kind(kind)
-    naming = parse_naming(symbol) if symbol or found.form != "recording" else None
+    naming = None
+    if found.by_rows:
+        naming = naming_by_rows(symbol, default_symbol)
+    elif symbol or default_symbol or found.form != "recording":
+        naming = parse_naming(symbol or default_symbol)
     paths = [Path(source) for source in sources]
     if not paths:
         raise UsageError("no file to import", todo="name at least one")
     out = Path(out)
     refuse_existing(out, force=force)
-    options = _options(tz, columns, period, bar_time)
+    options = _options(tz, columns, period, bar_time, time_format, decimal)
     _check_options(
         found,
         {
@@ -83,6 +95,8 @@ def import_files(
             "--tz": tz is not None,
             "--bar-time": bar_time != "open",
             "--seed-book": seed_book is not None,
+            "--time-format": time_format is not None,
+            "--decimal": decimal is not None,
         },
     )
     streams = open_sources(paths, limits, accept=found.foreign)
@@ -96,7 +110,16 @@ def import_files(
     if found.form == "table":
         assert naming is not None
         return _import_tables(
-            found, streams, naming, out, options, given, identity, on_read, force=force
+            found,
+            streams,
+            naming,
+            out,
+            options,
+            given,
+            identity,
+            on_read,
+            force=force,
+            on_understood=on_understood,
         )
     importer: CaptureImporter | CryptofeedImporter
     if found.form == "recording":
@@ -117,15 +140,19 @@ def import_files(
 def import_frame(
     frame: object,
     *,
-    symbol: str | None,
+    symbol: str | None = None,
     out: Path | str,
     tz: str | None = None,
-    columns: str | Sequence[str] | None = None,
+    columns: Columns = None,
     period: str | None = None,
     bar_time: str = "open",
+    time_format: str | None = None,
+    decimal: str | None = None,
+    default_symbol: str | None = None,
     instruments: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    on_understood: OnUnderstood | None = None,
 ) -> ImportResult:
     """Turn a polars or pandas frame into a sealed tape, by the column rules of `csv`.
 
@@ -134,11 +161,11 @@ def import_frame(
     """
     from onetape.data.frame import FrameSource
 
-    naming = parse_naming(symbol)
+    naming = naming_by_rows(symbol, default_symbol)
     out = Path(out)
     refuse_existing(out, force=force)
     source = FrameSource(frame)
-    options = _options(tz, columns, period, bar_time)
+    options = _options(tz, columns, period, bar_time, time_format, decimal)
     return _import_tables(
         replace(KINDS["csv"], name="frame"),
         [source],
@@ -149,6 +176,7 @@ def import_frame(
         source.digest,
         _reporter(progress, source.size),
         force=force,
+        on_understood=on_understood,
     )
 
 
@@ -163,6 +191,7 @@ def _import_tables(
     on_read: OnRead,
     *,
     force: bool,
+    on_understood: OnUnderstood | None,
 ) -> ImportResult:
     with staged(out, force=force) as directory:
         importer = TableImporter(
@@ -175,6 +204,7 @@ def _import_tables(
             on_read=on_read,
             venue_names=kind.venue_names,
             skip_empty=kind.name not in {"csv", "frame"},
+            on_understood=on_understood,
         )
         content = identity()
         if kind.names_matter:
@@ -254,6 +284,7 @@ def _result(
         snapped=outcome.snapped,
         ignored=outcome.ignored,
         assumptions=assumptions,
+        understood=outcome.understood,
         seconds=seconds,
     )
 
@@ -271,15 +302,28 @@ def _check_options(kind: Kind, given: dict[str, bool]) -> None:
 
 
 def _options(
-    tz: str | None, columns: str | Sequence[str] | None, period: str | None, bar_time: str
+    tz: str | None,
+    columns: Columns,
+    period: str | None,
+    bar_time: str,
+    time_format: str | None,
+    decimal: str | None,
 ) -> TableOptions:
-    if bar_time not in {"open", "close"}:
-        raise UsageError(f"is neither open nor close: {bar_time!r}", where="--bar-time")
+    for value, choices, flag in (
+        (bar_time, ("open", "close"), "--bar-time"),
+        (decimal or "point", ("point", "comma"), "--decimal"),
+    ):
+        if value not in choices:
+            raise UsageError(f"is neither {' nor '.join(choices)}: {value!r}", where=flag)
+    if isinstance(columns, Mapping):
+        columns = [f"{name}={header}" for name, header in columns.items()]
     return TableOptions(
-        zone=tz or "UTC",
+        zone=tz,
         columns=columns,
         period_ns=parse_period(period) if period else 0,
         time_is_close=bar_time == "close",
+        time_format=time_format,
+        decimal=decimal,
     )
 
 
@@ -288,11 +332,13 @@ def _uuid(kind: str, naming: Naming | None, options: TableOptions, content: byte
     said = [
         IMPORT_VERSION,
         kind,
-        naming.pairs if naming is not None else [],
-        options.zone,
+        [naming.pairs, naming.by_rows, naming.is_given] if naming is not None else [],
+        options.zone or "UTC",
         options.columns if options.columns is None else list(options.columns),
         options.period_ns,
         options.time_is_close,
+        options.time_format,
+        options.decimal,
         content.hex(),
     ]
     whole = hashlib.sha256(json.dumps(said).encode()).digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -42,10 +42,12 @@ class TableSource(Protocol):
 class TableOptions:
     """What the user said about the tables."""
 
-    zone: str = "UTC"
+    zone: str | None = None  # UTC where nobody says
     columns: str | Sequence[str] | None = None
     period_ns: int = 0  # 0: the most frequent step
     time_is_close: bool = False
+    time_format: str | None = None
+    decimal: str | None = None  # comma or point
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Layout:
     raw: str = ""
     ignored: tuple[str, ...] = ()  # columns that mean nothing here
     note: str = ""  # for the result's assumptions
+    said: Mapping[str, object] = field(default_factory=dict)  # what was understood of a csv
 
     @property
     def has_period(self) -> bool:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from onetape.model.errors import BadInput, UsageError
 from onetape.model.symbol import parse_symbol
 
 EXAMPLE = "--symbol binance:BTC/USDT:USDT, or --symbol BTCUSDT=binance:BTC/USDT:USDT,..."
+DEFAULT_VENUE: Final = "data"  # of what has a name and no venue
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """`pairs` are (raw, symbol); raw is "" where one symbol was given for the file's only one."""
+    """`pairs` are (raw, symbol); raw is "" where one symbol was given for the file's only one.
+
+    by_rows: where rows name their instruments, each of those is one. is_given: the symbol was
+    asked for; else it is what the data are called where their rows name nothing, which is_needed
+    refuses.
+    """
 
     pairs: tuple[tuple[str, str], ...]
+    by_rows: bool = False
+    is_given: bool = True
+    is_needed: bool = False
 
     @property
     def is_map(self) -> bool:
@@ -25,6 +35,18 @@ class Naming:
     def symbols(self) -> list[str]:
         """The instruments, as given."""
         return [symbol for _, symbol in self.pairs]
+
+
+def naming_by_rows(text: str | None, default: str | None) -> Naming:
+    """Of a table that may have a column of symbols. default: what is nobody's is called.
+
+    Raises UsageError as parse_naming does.
+    """
+    if text and text.strip():
+        found = parse_naming(text)
+        return found if found.is_map else replace(found, by_rows=True)
+    pairs = (("", default or f"{DEFAULT_VENUE}:ROWS"),)
+    return Naming(pairs, by_rows=True, is_given=False, is_needed=default is None)
 
 
 def parse_naming(text: str | None) -> Naming:

@@ -24,3 +24,4 @@ class Outcome:
     snapped: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # for the assumptions
+    understood: list[dict[str, object]] = field(default_factory=list)  # of each table

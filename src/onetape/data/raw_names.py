@@ -55,13 +55,18 @@ class RawNames:
         self._others.update(counts)
 
     @property
+    def seen(self) -> set[str]:
+        """Names that streams have taken."""
+        return {raw for seen in self._seen for raw in seen if raw}
+
+    @property
     def others(self) -> dict[str, int]:
         """Names that no stream takes, with their rows or files."""
         return dict(self._others)
 
     def check(self, where: str) -> None:
         """Raise BadInput for several names without a map, UnknownSymbol for one not there."""
-        raws = sorted({raw for seen in self._seen for raw in seen if raw} | set(self._others))
+        raws = sorted(self.seen | set(self._others))
         if not self._naming.is_map and len(raws) > 1:
             raise BadInput(
                 f"there are several symbols: {', '.join(raws[:20])}",

@@ -17,7 +17,7 @@ class Kind:
     code: module:attribute, of a capture's message table or of a table's planner. options: those of
     the command that mean something for it. venue_names: its raw symbols are the venue's own.
     foreign: forms of files that are refused elsewhere, and that it reads. names_matter: a file's
-    name says part of what it is.
+    name says part of what it is. by_rows: a column may name its instruments.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Kind:
     venue_names: bool = False
     foreign: tuple[str, ...] = ()
     names_matter: bool = False
+    by_rows: bool = False
 
     def load_protocol(self) -> Protocol:
         """The message table, imported when it is first needed."""
@@ -53,7 +54,10 @@ KINDS: Final = {
             "csv",
             "table",
             "onetape.data.csv_layout:plan",
-            frozenset({"--tz", "--columns", "--period", "--bar-time"}),
+            frozenset(
+                {"--tz", "--columns", "--period", "--bar-time", "--time-format", "--decimal"}
+            ),
+            by_rows=True,
         ),
         Kind(
             "binance-raw",

@@ -16,7 +16,9 @@ class ImportResult:
     that were read and carry nothing we keep, by kind. `late` counts frames whose receipt was
     before the frame before them, `crossed` quotes with bid above ask: both are kept. `snapped`
     counts numbers (printed floats) whose last digits int64 had no room for: rounded, by less than
-    1e-9 of them. `seconds` is the importing alone.
+    1e-9 of them. `understood` is what each table was taken for: its `columns` (ours: the header's),
+    how times and decimals are written, `zone`, `period_ns`, `symbols`, `rows`. `seconds` is the
+    importing alone.
     """
 
     tape: Path
@@ -34,6 +36,7 @@ class ImportResult:
     snapped: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     assumptions: list[str] = field(default_factory=list)
+    understood: list[dict[str, object]] = field(default_factory=list)
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -54,5 +57,6 @@ class ImportResult:
             "snapped": self.snapped,
             "ignored": self.ignored,
             "assumptions": self.assumptions,
+            "understood": self.understood,
             "seconds": round(self.seconds, 6),
         }

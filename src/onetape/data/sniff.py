@@ -8,9 +8,9 @@ from typing import Final, Literal
 from onetape.data import binance_vision, hftbacktest, moex, tardis
 from onetape.data.capture import first_receipt
 from onetape.data.ccxt_json import first_row, is_candle, is_trade
-from onetape.data.columns import find_separator, settle_shape, split_header
+from onetape.data.columns import split_header
 from onetape.data.cryptofeed_lines import is_recording
-from onetape.data.csv_layout import is_time
+from onetape.data.csv_layout import is_time, recognise
 from onetape.data.freqtrade import is_named, is_trade_row
 from onetape.data.source import FOREIGN_MAGICS, Source, open_sources
 from onetape.model.errors import BadInput, UnknownFormat, UsageError
@@ -92,7 +92,7 @@ def _of_text(text: str, source: Source) -> Sniffed:
     if len(cells) == 3 and is_time(cells, 0):
         return "freqtrade"
     try:
-        settle_shape(split_header(line, find_separator(line)), where=source.name, given=False)
+        recognise(source)
     except BadInput as error:
         raise UnknownFormat(
             "is no tape, no capture and no table that is known",

@@ -7,23 +7,28 @@ writes. Rows are put in order of time, whatever their order in the files.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from onetape import _core
 from onetape.data.instruments import NOTHING, Numbers, fitted, known_instrument
 from onetape.data.layout import Layout, Planner, TableOptions, TableSource
-from onetape.data.naming import Naming
+from onetape.data.naming import Naming, parse_naming
 from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.raw_names import RawNames
 from onetape.data.source import OnRead
+from onetape.data.symbol_column import named, symbol_rows
 from onetape.data.zone_table import zone_table
 from onetape.model.errors import BadInput, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.time import MINUTE
+from onetape.model.time import MINUTE, format_duration
 
 DRAIN_ROWS: Final = 1 << 16
+STEPS_SURE: Final = 4  # from one bar of a symbol to the next, that say a period of its own
+
+# Hears what each table was taken for, before any of it is written.
+OnUnderstood = Callable[[list[dict[str, object]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class _Plan:
 @dataclass(frozen=True, slots=True)
 class _Facts:
     numbers: list[Numbers]  # by stream
+    streams: tuple[int, ...]  # those that have rows
     rows: int
     first: int
     last: int
@@ -60,6 +66,7 @@ class TableImporter:
         on_read: OnRead,
         venue_names: bool = False,
         skip_empty: bool = False,
+        on_understood: OnUnderstood | None = None,
     ) -> None:
         self._naming = naming
         self._options = options
@@ -68,7 +75,8 @@ class TableImporter:
         self._on_read = on_read
         self._venue_names = venue_names
         self._skip_empty = skip_empty
-        self._zone = list(zone_table(options.zone))
+        self._on_understood = on_understood
+        self._zone = list(zone_table(options.zone or "UTC"))
         self._ignored: Counter[str] = Counter()
         self._raws = RawNames(naming)
         self._names: list[str] = []
@@ -86,13 +94,17 @@ class TableImporter:
 
     def run(self, sink_at: SinkFactory) -> Outcome:
         """Measure, settle instruments and order, write."""
-        measured = [(plan, self._measure(plan)) for plan in self._plans]
-        plans = [(plan, facts) for plan, facts in measured if facts is not None]
+        plans = self._measured()
+        if self._naming.by_rows and self._named_by_rows():
+            plans = self._measured()
         self._raws.check(self._names[0])
         if not plans:
             raise BadInput("no file has a row", where=", ".join(self._names[:5]))
         periods = [self._period(plan, facts) for plan, facts in plans]
         instruments = self._instruments([facts for _, facts in plans])
+        understood = self._understood(plans, periods, instruments)
+        if self._on_understood is not None:
+            self._on_understood(understood)
         sink, rejects = sink_at()
         for stream, instrument in enumerate(instruments, 1):
             sink.instrument(stream, instrument.to_msgpack())
@@ -129,6 +141,7 @@ class TableImporter:
             snapped=snapped,
             ignored=self._all_ignored(table.passed_over),
             notes=list(dict.fromkeys(plan.layout.note for plan, _ in plans if plan.layout.note)),
+            understood=understood,
         )
 
     # The parts
@@ -146,12 +159,54 @@ class TableImporter:
                 continue
             plans.append(_Plan(planned.source, len(plans), layout, stream))
             self._names.append(planned.source.name)
+            if self._naming.is_needed and not (layout.raw or "symbol" in layout.columns):
+                parse_naming(None)
         if not plans:
             self._raws.check(sources[0].name)
             raise BadInput(
                 "holds nothing of this kind", where=", ".join(s.name for s in sources[:5])
             )
         return plans
+
+    def _measured(self) -> list[tuple[_Plan, _Facts]]:
+        measured = [(plan, self._measure(plan)) for plan in self._plans]
+        return [(plan, facts) for plan, facts in measured if facts is not None]
+
+    def _named_by_rows(self) -> bool:
+        """Settle the instruments by the names in the rows; True where there are several, so that
+        each must be measured by itself."""
+        plans = [plan for plan in self._plans if "symbol" in plan.layout.columns]
+        names = set(self._raws.seen)
+        if self._raws.others:  # of which only some are counted by name
+            for plan in plans:
+                names |= symbol_rows(plan.source, plan.layout, self._zone, with_steps=False).keys()
+        if not names or (len(names) == 1 and self._naming.is_given):
+            return False
+        self._naming = named(names, self._naming, where=self._names[0])
+        self._raws = RawNames(self._naming)
+        for plan in self._plans:
+            self._raws.stream_of(plan.layout, plan.source.name)
+        return len(names) > 1
+
+    def _understood(
+        self,
+        plans: list[tuple[_Plan, _Facts]],
+        periods: list[int],
+        instruments: list[Instrument],
+    ) -> list[dict[str, object]]:
+        return [
+            {
+                "source": plan.source.name,
+                "kind": plan.layout.kind,
+                "rows": facts.rows,
+                "symbols": [instruments[stream].symbol for stream in facts.streams],
+                "first_ts": min(facts.first, facts.last),
+                "last_ts": max(facts.first, facts.last),
+                "period_ns": period,
+                **plan.layout.said,
+            }
+            for (plan, facts), period in zip(plans, periods, strict=True)
+        ]
 
     def _measure(self, plan: _Plan) -> _Facts | None:
         """None: a file without rows beside others, or without any of the symbols asked for."""
@@ -166,12 +221,14 @@ class TableImporter:
         first = first or _shown(probe.take_rejects())
         unmapped = probe.unmapped
         self._raws.add_others(unmapped)
-        numbers = []
+        numbers, seen = [], []
         for index in range(len(streams)):
             raw, price, size, reference, volume = probe.numbers(index)
             self._raws.add(index, raw)
             numbers.append(Numbers(price, size, reference, volume))
-        facts = _Facts(numbers, *probe.facts())
+            if raw:
+                seen.append(index)
+        facts = _Facts(numbers, tuple(seen) or (plan.stream,), *probe.facts())
         if facts.rows:
             return facts
         if (self._skip_empty and not first and len(self._plans) > 1) or unmapped:
@@ -208,6 +265,8 @@ class TableImporter:
             return 0
         if self._options.period_ns or layout.period_ns:
             return self._options.period_ns or layout.period_ns
+        if len(self._naming.pairs) > 1 and "symbol" in layout.columns and layout.form == "lines":
+            return self._period_of_symbols(plan)
         if not (facts.ascending or facts.descending):
             raise UsageError(
                 "rows are in no order, so the bars' period cannot be told",
@@ -219,6 +278,28 @@ class TableImporter:
                 "a single bar does not say its period", where=plan.source.name, todo="give --period"
             )
         return _most_frequent(facts.steps)
+
+    def _period_of_symbols(self, plan: _Plan) -> int:
+        """The one of all symbols, each by its own rows."""
+        raws = frozenset(raw for raw, _ in self._naming.pairs)
+        steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
+        period = _most_frequent(sum(steps.values(), Counter[int]()))
+        if not period:
+            raise UsageError(
+                "single bars do not say their period", where=plan.source.name, todo="give --period"
+            )
+        for name, found in steps.items():
+            own = _most_frequent(found)
+            # What is seldom traded has longer steps too, but hardly the same ones.
+            if period not in found and found[own] >= max(STEPS_SURE, found.total() / 2):
+                raise BadInput(
+                    f"its bars are of several periods: most {format_duration(period)}, "
+                    f"of {name[:40]} {format_duration(own)}",
+                    where=plan.source.name,
+                    todo="give --period, or import them one after the other: --symbol "
+                    f"{name[:40]}=venue:NAME",
+                )
+        return period
 
     def _in_order(self, plans: list[tuple[_Plan, _Facts]], periods: list[int]) -> bool:
         last = None
@@ -290,7 +371,7 @@ class TableImporter:
         raise BadInput(f"rows could not be written: {status}")
 
 
-def _most_frequent(steps: dict[int, int]) -> int:
+def _most_frequent(steps: Mapping[int, int]) -> int:
     """Of equals the shortest; 0 of none."""
     return min(steps.items(), key=lambda item: (-item[1], item[0]), default=(0, 0))[0]
 

@@ -187,7 +187,8 @@ def backtest(
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.
-    options: the command's rarer ones by name, as {"margin": "isolated", "order_rate": "300/10s"}.
+    options: the command's rarer ones by name, as {"margin": "isolated", "order_rate": "300/10s"},
+    {"columns": {"close": "Adj Close"}}; {"say": print} shows what files and frames were taken for.
     Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
     `.equity`, `.stats`, `.report()`.
     """
@@ -229,4 +230,6 @@ def backtest(
 _NAMED = frozenset(
     {"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"}
 )
-_RARER = (frozenset(CHOICES) - _NAMED) | {"instruments", "check_lookahead", "force"}
+_RARER = (frozenset(CHOICES) - _NAMED) | {
+    "instruments", "check_lookahead", "force", "columns", "time_format", "decimal", "say",
+}  # fmt: skip

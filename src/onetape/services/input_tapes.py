@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from onetape.tape.segments import is_tape, located
 
 __all__ = ["as_tapes", "load_instruments"]
 
+ROWS = "csv"
 RECORDING = "cryptofeed"  # the kind whose files name their symbols
 
 
@@ -29,11 +30,13 @@ def as_tapes(
     its decimals, is inferred from all of them, and rows of equal times come in the files' order.
     """
     tapes: list[Path] = []
+    is_read = False  # there is something that the options of reading mean
     groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: place among the tapes, files
     for data in sources:
         if not isinstance(data, (str, os.PathLike)):
             try:
-                tapes.append(_frame_as_tape(data, options.home, symbol or "data:FRAME"))
+                tapes.append(_frame_as_tape(data, symbol, options))
+                is_read = True
             except TypeError as problem:
                 raise BadConfig(str(problem), where=flag) from None
             continue
@@ -41,10 +44,10 @@ def as_tapes(
         if is_tape(path):
             tapes.append(path.resolve())
             continue
-        kind = _kind_of_file(path, flag)
+        kind = _kind_of_file(path, flag, options)
+        is_read = is_read or kind == ROWS
         if symbol is None and kind != RECORDING:
-            tapes.append(_imported(kind, [path], f"data:{_safe(path.name.split('.')[0]).upper()}",
-                                   symbol, options))  # fmt: skip
+            tapes.append(_imported(kind, [path], None, options))
             continue
         place, files = groups.setdefault(kind, (len(tapes), []))
         if not files:
@@ -53,25 +56,35 @@ def as_tapes(
     for kind, (place, files) in groups.items():
         # A recording of many symbols names them itself: the run takes those that it asks for.
         name = None if kind == RECORDING else symbol
-        tapes[place] = _imported(kind, files, name, symbol, options)
+        tapes[place] = _imported(kind, files, name, options)
+    if _is_told_how(options) and not is_read and flag == "--data":
+        raise BadConfig(
+            "no file of rows is among the data",
+            where="--columns, --time-format, --decimal",
+            todo="leave them out: a tape has its columns",
+        )
     return tapes
 
 
-def _kind_of_file(path: Path, flag: str) -> str:
+def _is_told_how(options: RunOptions) -> bool:
+    return bool(options.columns or options.time_format or options.decimal)
+
+
+def _kind_of_file(path: Path, flag: str, options: RunOptions) -> str:
     if not path.exists():
         raise BadInput(f"no such file or tape: {path}", where=flag, todo="check the path")
     if path.is_dir():
         raise BadInput(
             f"{path} is a folder without segments", where=flag, todo="name a tape or a file"
         )
+    if _is_told_how(options):
+        return ROWS  # no other kind can be told
     from onetape.data.sniff import sniff
 
     return sniff(path)
 
 
-def _imported(
-    kind: str, files: Sequence[Path], name: str | None, symbol: str | None, options: RunOptions
-) -> Path:
+def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: RunOptions) -> Path:
     """The tape of these files; made once, and found again by what they are."""
     from onetape.data.importing import IMPORT_VERSION, import_files
 
@@ -79,25 +92,62 @@ def _imported(
     for path in files:
         stat = path.stat()
         facts.append(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{kind}|{symbol}")
-    key = "|".join([*facts, str(options.instruments), str(IMPORT_VERSION)])
+    how = _how(options) if kind == ROWS else {}
+    key = "|".join([*facts, str(options.instruments), str(IMPORT_VERSION), str(how)])
     stem = f"{_safe(files[0].name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     target = options.home / "tapes" / stem
     if not is_tape(target):
         private_folder(target.parent)
+        name = f"data:{_safe(files[0].name.split('.')[0]).upper()}"
         import_files(
-            kind, files, symbol=name, out=target, instruments=options.instruments, force=True
+            kind,
+            files,
+            symbol=symbol,
+            default_symbol=name if kind != RECORDING else None,
+            out=target,
+            instruments=options.instruments,
+            force=True,
+            on_understood=_sayer(options),
+            **how,
         )
     return target.resolve()
 
 
-def _frame_as_tape(frame: Any, home: Path, symbol: str) -> Path:
+def _how(options: RunOptions) -> dict[str, Any]:
+    return {
+        "columns": options.columns or None,
+        "time_format": options.time_format,
+        "decimal": options.decimal,
+    }
+
+
+def _sayer(options: RunOptions) -> Callable[[list[dict[str, object]]], None]:
+    from onetape.data.understood import understood_lines
+
+    def say(tables: list[dict[str, object]]) -> None:
+        for line in understood_lines(tables):
+            if options.say is not None:
+                options.say(line)
+
+    return say
+
+
+def _frame_as_tape(frame: Any, symbol: str | None, options: RunOptions) -> Path:
     from onetape.data.importing import import_frame
 
-    folder = home / "tapes"
+    folder = options.home / "tapes"
     private_folder(folder)
     # Kept like an imported file: the run must be repeatable. Equal content, equal identity.
     target = folder / f"frame-{time.time_ns():x}"
-    import_frame(frame, symbol=symbol, out=target)
+    import_frame(
+        frame,
+        symbol=symbol,
+        default_symbol="data:FRAME",
+        out=target,
+        instruments=options.instruments,
+        on_understood=_sayer(options),
+        **_how(options),
+    )
     return target.resolve()
 
 

@@ -66,6 +66,11 @@ class RunOptions:
     interpret: bool = False  # run a @compiled strategy as Python
     out: str | Path | None = None
     progress: Progress | None = None
+    # How files of rows among the data are read: import_files says.
+    columns: Sequence[str] | Mapping[str, str] = ()
+    time_format: str | None = None
+    decimal: str | None = None
+    say: Callable[[str], None] | None = None  # hears what such files were taken for
 
     def __post_init__(self) -> None:
         self.data, self.detail_data = listed(self.data), listed(self.detail_data)
@@ -130,7 +135,7 @@ def _whole(name: str, value: Any) -> int | None:
 # Not a choice between ways to run: what is run, over what, where it is kept and who watches.
 _GIVEN = frozenset(
     {"strategy", "data", "home", "params", "start", "end", "detail_data", "instruments", "out",
-     "progress"}
+     "progress", "columns", "time_format", "decimal", "say"}
 )  # fmt: skip
 CHOICES = tuple(each.name for each in fields(RunOptions) if each.name not in _GIVEN)
 

@@ -1,0 +1,33 @@
+"""How files of rows are read: flags of `import`, and of the verbs that take such files as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+columns_option = click.option(
+    "--columns",
+    multiple=True,
+    metavar="name=HEADER",
+    help="Which header is which column, as close='Adj Close'; repeat for several. a,b,.. names "
+    "the columns of a csv without a header.",
+)
+time_format_option = click.option(
+    "--time-format",
+    metavar="F",
+    help="How times of a csv are written: '%d.%m.%Y %H:%M', or s, ms, us, ns. [default: as found]",
+)
+decimal_option = click.option(
+    "--decimal",
+    type=click.Choice(["point", "comma"]),
+    help="What stands before decimals of a csv. [default: as found]",
+)
+
+
+def reading_options(function: F) -> F:
+    """All of them."""
+    return columns_option(time_format_option(decimal_option(function)))

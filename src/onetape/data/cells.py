@@ -1,0 +1,420 @@
+"""How a table's cells are written, where that is not the plain way: times of other forms, a date
+and a time in columns of their own, decimal commas.
+
+The plain way is read by the core as it lies there. What is not is written anew, row by row, with
+every row in its line, so that what is rejected is named by its own number.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final, Literal
+
+from onetape import _core
+from onetape.data.columns import split_row
+from onetape.data.layout import TableSource
+from onetape.data.source import OnRead
+from onetape.model.errors import BadInput, UsageError
+
+Decimals = Literal["", "comma", "point"]
+
+UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+UNIT_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "ns"}
+LINE_BYTES_MAX: Final = 1 << 20
+FIT_MIN: Final = 0.9  # of the first rows
+_BY_MAGNITUDE: Final = 10**17  # a smaller number is taken for a coarser unit than ns
+_DAYS: Final = (
+    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y-%m-%d", "%Y.%m.%d", "%Y/%m/%d",
+    "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%B %d, %Y",
+)  # fmt: skip
+_CLOCKS: Final = (
+    "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p",
+)  # fmt: skip
+_CLOCK: Final = re.compile(
+    r"(\d{1,2}):(\d{2})(:\d{2}([.,]\d{1,9})?)?( ?[AaPp][Mm])?\Z|\d{4}\Z|\d{6}\Z"
+)
+_GROUPS: Final = {
+    "comma": re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d+)?\Z"),
+    "point": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?\Z"),
+}
+_MARKS: Final = {"comma": (",", "."), "point": (".", ",")}  # before decimals, between thousands
+# Directives that are digits, and how many: what has these alone is taken apart without a calendar,
+# ten times as fast. The core knows which days there are.
+_DIGITS: Final = {
+    "Y": r"\d{4}", "m": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}", "M": r"\d{1,2}",
+    "S": r"\d{1,2}", "f": r"\d{1,9}",
+}  # fmt: skip
+_NUMERIC: Final = re.compile(r"\d[\d.,]*\Z|,\d+\Z")
+_NUMBER: Final = re.compile(r"[-+]?\d{1,24}(\.\d{0,24})?([eE][-+]?\d{1,2})?\Z")
+_UNREADABLE: Final = "?"  # behind a cell that must not be taken for something else
+ASK_TIME: Final = "say how times are written: --time-format '%d.%m.%Y %H:%M', or s, ms, us, ns"
+
+# A cell's text -> the text that the core reads; None: it is no such time.
+TimeForm = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What is changed in each row. Places count from 0; `clock` stands beside the date at `time`.
+
+    `kept` are places where an empty cell means the value before it.
+    """
+
+    separator: str
+    skip_lines: int
+    fields: int
+    time: int
+    clock: int | None = None
+    time_form: TimeForm | None = None
+    receipt: int | None = None  # a time of the same form, if its cells are
+    decimals: Decimals = ""
+    is_said: bool = False  # the decimals, by the user
+    numbers: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing is changed."""
+        return self.clock is None and self.time_form is None and not (self.decimals or self.kept)
+
+
+class RewrittenSource:
+    """A table's lines with their cells written the plain way."""
+
+    def __init__(self, source: TableSource, how: Rewriting) -> None:
+        self._source = source
+        self._how = how
+        self.name = source.name
+        self.stem = str(getattr(source, "stem", ""))
+
+    def head(self, size: int = 1 << 16) -> bytes:
+        """The first bytes."""
+        found = b""
+        for chunk in self.chunks():
+            found += chunk
+            if len(found) >= size:
+                break
+        return found[:size]
+
+    def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
+        """As many lines as the source has."""
+        rows = _Rows(self._how)
+        carry = b""
+        is_overlong = False
+        for chunk in self._source.chunks(on_read):
+            *whole, rest = chunk.split(b"\n")
+            if whole:
+                whole[0] = carry + whole[0]
+                if is_overlong:  # its beginning went out as it was
+                    yield whole.pop(0) + b"\n"
+                    is_overlong = False
+                    rows.number += 1
+                carry = rest
+                if whole:
+                    yield b"\n".join(rows.line(line) for line in whole) + b"\n"
+            else:
+                carry += rest
+            if len(carry) > LINE_BYTES_MAX:
+                yield carry
+                carry, is_overlong = b"", True
+        if carry:
+            yield carry if is_overlong else rows.line(carry)
+
+
+class _Rows:
+    """The rows of one reading: which line it is, and the cells before."""
+
+    def __init__(self, how: Rewriting) -> None:
+        self._how = how
+        self._before: dict[int, str] = {}
+        self.number = 0
+
+    def line(self, line: bytes) -> bytes:
+        self.number += 1
+        if self.number <= self._how.skip_lines:
+            return line
+        text = line.decode("utf-8", "surrogateescape")
+        ending = "\r" if text.endswith("\r") else ""
+        text = text.removesuffix("\r")
+        if self.number == 1:
+            text = text.removeprefix("\ufeff")
+        cells = split_row(text, self._how.separator)
+        if not has_fields(cells, self._how.fields):
+            return line  # it is rejected for that
+        self._change(cells)
+        # Without quotes no cell has a separator in it, and none gets one.
+        join = join_row if '"' in text else _joined
+        text = join(cells, self._how.separator) + ending
+        return text.encode("utf-8", "surrogateescape")
+
+    def _change(self, cells: list[str]) -> None:
+        how = self._how
+        for place in how.kept:
+            cells[place] = cells[place] or self._before.get(place, "")
+            self._before[place] = cells[place]
+        text = cells[how.time].strip()
+        if how.clock is not None:
+            text = with_clock(text, cells[how.clock].strip()) or text + _UNREADABLE
+        if how.time_form is not None:
+            text = how.time_form(text) or text + _UNREADABLE
+        cells[how.time] = text
+        if how.time_form is not None and how.receipt is not None:
+            text = cells[how.receipt].strip()
+            cells[how.receipt] = how.time_form(text) or text
+        if not how.decimals:
+            return
+        mark, group = _MARKS[how.decimals]
+        for place in how.numbers:
+            cell = cells[place]
+            if group in cell or cell.count(mark) > 1:
+                cells[place] = plain_number(cell, how.decimals, is_said=how.is_said)
+            elif mark == ",":
+                cells[place] = cell.replace(",", ".")
+
+
+def has_fields(cells: Sequence[str], count: int) -> bool:
+    """As many as the header has; an empty one behind them is none."""
+    return len(cells) == count or (len(cells) == count + 1 and not cells[-1])
+
+
+def _joined(cells: Sequence[str], separator: str) -> str:
+    return separator.join(cells)
+
+
+def join_row(cells: Sequence[str], separator: str) -> str:
+    """A line of cells, in quotes where they need them."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+# --- Times ----------------------------------------------------------------------------------------
+
+
+def with_clock(day: str, clock: str) -> str | None:
+    """A date and a time of the day as one text; None where the second is no such time."""
+    found = _CLOCK.match(clock)
+    if found is None or not day:
+        return None
+    if found[1] is None:  # HHMM, HHMMSS
+        clock = ":".join(clock[at : at + 2] for at in range(0, len(clock), 2))
+    elif len(found[1]) == 1:
+        clock = f"0{clock}"
+    return f"{day} {clock}"
+
+
+def reads(text: str) -> bool:
+    """Whether the core reads it as a time."""
+    return isinstance(_core.parse_time_text(text), int)
+
+
+def are_clocks(cells: Iterable[str]) -> bool:
+    """Whether these, most of them, are times of the day alone."""
+    found = [bool(_CLOCK.match(cell.strip())) for cell in cells]
+    return 2 * sum(found) > len(found)
+
+
+def find_times(
+    texts: Sequence[str], given: str | None, *, where: str
+) -> tuple[TimeForm | None, str]:
+    """How times are written: the form and its name; None where the core reads them as they are.
+
+    Raises UsageError for a given form that does not fit, BadInput where they may mean two things,
+    or nothing that is known.
+    """
+    texts = [text.strip() for text in texts if text.strip()]
+    if given is not None:
+        form = form_of(given)
+        if texts and not any(reads(form(text) or "") for text in texts):
+            raise UsageError(
+                f"{where} has the time {texts[0][:40]!r}, which is not written as {given!r}",
+                where="--time-format",
+                todo=ASK_TIME,
+            )
+        return form, given
+    if any(map(reads, texts)) or not any(re.search(r"\d", text) for text in texts):
+        return None, ""
+    found = fitting_formats(texts)
+    if len(found) > 1:
+        raise BadInput(
+            f"the time {texts[0][:40]!r} may mean {' or '.join(found)}",
+            where=where,
+            todo=f"give --time-format '{found[0]}' or '{found[1]}'",
+        )
+    if found:
+        return form_of(found[0]), found[0]
+    raise BadInput(f"{texts[0][:40]!r} is not a time that is known", where=where, todo=ASK_TIME)
+
+
+def fitting_formats(texts: Sequence[str]) -> list[str]:
+    """The known forms that most of these have, one of those that mean the same: a damaged row must
+    not hide what the others are."""
+    best, found = FIT_MIN * len(texts), dict[tuple[datetime | None, ...], str]()
+    for pattern in (day + clock for day in _DAYS for clock in _CLOCKS):
+        moments: list[datetime | None] = []
+        misses = 0
+        for text in texts:
+            try:
+                moments.append(_parsed(text, pattern))
+            except ValueError:
+                moments.append(None)
+                misses += 1
+                if len(texts) - misses < best:
+                    break
+        if len(texts) - misses > best:
+            best = len(texts) - misses
+            found.clear()
+        if len(texts) - misses == best:
+            found.setdefault(tuple(moments), pattern)
+    return list(found.values())
+
+
+def form_of(given: str) -> TimeForm:
+    """What `--time-format` says: a unit of numbers, or a pattern of strptime.
+
+    Raises UsageError for a pattern that tells no day.
+    """
+    if given in UNITS:
+        unit = UNITS[given]
+        return lambda text: _of_number(text, unit)
+    if "%" not in given:
+        raise UsageError(
+            f"{given!r} is neither a pattern nor a unit",
+            where="--time-format",
+            todo="write for example '%d.%m.%Y %H:%M', or s, ms, us, ns",
+        )
+    names = set(re.findall(r"%([A-Za-z])", given.replace("%%", "")))
+    tells_day = names & set("cxs") or (
+        names & set("Yy") and (names & set("j") or (names & set("mbB") and "d" in names))
+    )
+    if "Z" in names or not tells_day:
+        raise UsageError(
+            f"{given!r} {'has a zone by its name' if 'Z' in names else 'tells no day'}",
+            where="--time-format",
+            todo="leave the name out and give --tz"
+            if "Z" in names
+            else "a pattern has year, month and day: '%d.%m.%Y %H:%M'",
+        )
+    try:
+        _parsed("", given)
+    except ValueError as error:
+        if "does not match" not in str(error):
+            raise UsageError(str(error), where="--time-format") from None
+
+    digits = _form_of_digits(given)
+    if digits is not None:
+        return digits
+
+    @lru_cache(maxsize=4096)
+    def form(text: str) -> str | None:
+        try:
+            found = _parsed(text, given)
+        except ValueError:
+            return None
+        return found.isoformat()
+
+    return form
+
+
+def _form_of_digits(given: str) -> TimeForm | None:
+    """The same for a pattern of digits alone; None for another."""
+    parts = re.findall(r"%(.)|(\s+)|([^%\s]+)", given)
+    names = [name for name, _, _ in parts if name]
+    if not set(names) <= _DIGITS.keys() or len(set(names)) < len(names):
+        return None
+    pattern = re.compile(
+        "".join(
+            f"(?P<{name}>{_DIGITS[name]})" if name else r"\s+" if blank else re.escape(text)
+            for name, blank, text in parts
+        )
+    )
+    order = [names.index(name) if name in names else -1 for name in "YmdHMSf"]
+
+    def form(text: str) -> str | None:
+        found = pattern.fullmatch(text)
+        if found is None:
+            return None
+        cells = (*found.groups(), "0")
+        year, month, day, hour, minute, second, below = (cells[place] for place in order)
+        return f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{second:0>2}.{below}"
+
+    return form
+
+
+def _parsed(text: str, pattern: str) -> datetime:
+    """A wall time, unless the pattern has a zone: which one is said later."""
+    return datetime.strptime(text, pattern)  # noqa: DTZ007
+
+
+def _of_number(text: str, unit: int) -> str | None:
+    if not _NUMBER.match(text):
+        return None
+    ns = int((Decimal(text) * unit).to_integral_value())
+    if ns >= _BY_MAGNITUDE:
+        return str(ns)
+    try:
+        moment = datetime.fromtimestamp(ns // 10**9, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ns % 10**9:09d}Z" if moment.year >= 1000 else None
+
+
+def time_words(text: str) -> str:
+    """What the core takes a time for: the unit of a number, or text."""
+    found = _core.parse_decimal_text(text.strip())
+    at = _core.parse_time_text(text.strip())
+    if not isinstance(found, tuple) or not isinstance(at, int):
+        return "text"
+    mantissa, decimals, _ = found
+    for name, unit in UNITS.items():
+        if abs(mantissa * unit - at * 10**decimals) < 10**decimals:
+            return UNIT_WORDS[name]
+    return "text"
+
+
+# --- Decimals -------------------------------------------------------------------------------------
+
+
+def find_decimals(cells: Sequence[str], given: str | None, *, where: str) -> Decimals:
+    """What the sign before decimals is, by the numbers of the first rows; "": the plain point.
+
+    A comma before three digits may be the thousands': unless another number rules that out,
+    BadInput asks for `--decimal`.
+    """
+    if given is not None:
+        return "comma" if given == "comma" else "point"
+    cells = [text for cell in cells if _NUMERIC.match(text := cell.strip().lstrip("+-"))]
+    signed = [cell for cell in cells if "," in cell]
+    if not signed:
+        return ""
+    if any(
+        _GROUPS["point"].match(cell) and (cell.count(",") > 1 or "." in cell) for cell in signed
+    ):
+        return ""  # 1,234.5: thousands, which are rejected by that name
+    if not all(_GROUPS["comma"].match(cell) for cell in cells if "." in cell and "," not in cell):
+        return ""  # 1.5 in some and 2,5 in others
+    if all(re.fullmatch(r"[1-9]\d{0,2},\d{3}", cell) for cell in signed):
+        raise BadInput(
+            f"the comma of {signed[0]} may be before decimals or between thousands",
+            where=where,
+            todo="give --decimal comma (it is 1.234) or --decimal point (1234)",
+        )
+    return "comma"
+
+
+def plain_number(cell: str, decimals: Decimals, *, is_said: bool = True) -> str:
+    """A number with a point before its decimals, and nothing between its thousands."""
+    mark, group = _MARKS[decimals]
+    text = cell.strip()
+    if group in text:
+        if not _GROUPS[decimals].match(text) or not (is_said or mark in text):
+            return text + _UNREADABLE
+        text = text.replace(group, "")
+    return text.replace(",", ".") if text.count(mark) <= 1 else text + _UNREADABLE
