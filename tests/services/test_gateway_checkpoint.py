@@ -233,7 +233,9 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
     assert [each["type"] for each in read].count(Checkpoint) == 1  # that it goes on from
 
 
-SHAPES = {1: "01363de664d8af11", 2: "225c867d5c77ab43", 3: "c815ebfb3d6dba2b"}
+SHAPES = {
+    1: "01363de664d8af11", 2: "225c867d5c77ab43", 3: "c815ebfb3d6dba2b", 4: "9a08ac20db1c4c85",
+}  # fmt: skip
 
 
 def test_another_shape_of_the_records_is_another_format():
