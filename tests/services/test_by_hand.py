@@ -4,6 +4,7 @@ tape, with real processes and the simulated exchange."""
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -13,11 +14,11 @@ from netting_world import NettingWorld
 
 import copied_process
 from onetape.model.enums import RequestKind, Side
-from onetape.model.errors import Killed, NotOwner, OrderInvalid, OrderUnknown
+from onetape.model.errors import InsufficientFunds, Killed, NotOwner, OrderInvalid, OrderUnknown
 from onetape.model.ids import parse_client_id
 from onetape.services.commands import send_command
 from onetape.services.gateway_frames import REQUEST
-from onetape.services.gateway_options import gateway_journal
+from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
 
@@ -113,6 +114,28 @@ def test_what_a_rule_forbids_is_denied_and_a_dry_run_had_said_so(world):
     assert (told["status"], told["error"]["code"]) == ("refused", Killed.code)
     assert [row["state"] for row in told["orders"]] == ["DENIED"]
     assert not world.account.open_orders
+
+
+def test_a_dry_run_names_what_a_sub_account_lacks(world):
+    (a,) = world.robots
+    a.place(Side.BUY, 0)
+    wait_for(lambda: world.account.qty(0) == 10)
+    # The account holds it, and the operator does not.
+    order = ("sell", SYMBOL, "0.004", "--reduce-only")
+    dry = world.run(*order, "--dry-run", code=5)
+    row = rules(dry)["sub-account reduction"]
+    assert (row["passed"], row["figure"], row["limit"]) == (False, "0.004", "0.000")
+    assert world.run(*order, code=5)["error"]["code"] == dry["error"]["code"] == row["code"]
+    order = ("buy", SYMBOL, "900", "--price", world.far())
+    dry = world.run(*order, "--dry-run", code=5)
+    broken = {name: each for name, each in rules(dry).items() if not each["passed"]}
+    assert set(broken) == {"sub-account money"}
+    assert broken["sub-account money"]["code"] == InsufficientFunds.code
+    wanted, free = (Decimal(broken["sub-account money"][key].split()[0])
+                    for key in ("figure", "limit"))  # fmt: skip
+    assert wanted > free > 0
+    told = world.run(*order, code=5)
+    assert told["error"]["code"] == InsufficientFunds.code
 
 
 def test_a_kill_lets_pass_what_only_reduces(world):
@@ -231,6 +254,10 @@ def test_what_is_typed_wrong_is_one_line(world):
     assert "side is buy, sell" in told["error"]["message"]
     told = world.gateway.ask("attach", name="operator", journal="/nowhere")
     assert "no robot is called" in told["error"]
+    world.gateway.kill()
+    gateway_socket(world.home, "main").unlink()
+    for words in (("buy", SYMBOL, "0.010"), ("close", SYMBOL), ("flatten",), ("cancel", "--all")):
+        assert world.run(*words, code=6)["error"]["name"] == "PROCESS_DOWN"
 
 
 HOLDER = """

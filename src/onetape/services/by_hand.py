@@ -20,9 +20,9 @@ from onetape.model.errors import (
     BadConfig,
     OnetapeError,
     OrderOutcomeUnknown,
-    OrderUnknown,
     PermissionDenied,
     PositionLimit,
+    ProcessDown,
     ReduceOnlyViolated,
     SelfTrade,
     ServiceTimeout,
@@ -81,15 +81,13 @@ class ByHand:
         is_found = False
         for target in targets:
             told = self._ask(target, "cancel", fields, self.id)
-            if told is None:
-                if order and isinstance(self.error, OrderUnknown):
-                    continue  # it may be another account's
-                return
-            is_found = True
-            self._take(told)
-            self._follow(target, until_final=True)
-        if is_found:
-            self.error, self.value["status"] = None, "applied"
+            if told is not None:
+                is_found = True
+                self._take(told)
+                self._follow(target, until_final=True)
+        if order and is_found:  # the others have none of that name
+            self.error = None
+        self._judge()
 
     def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
         """`left`: what is still held at the end."""
@@ -102,6 +100,9 @@ class ByHand:
     def flatten(self, symbol: str, account: str) -> None:
         fields = {"symbol": symbol} if symbol else {"reason": "flatten"}
         targets = [self._account(symbol, account)] if symbol else self._accounts(account)
+        if len(targets) > 1:  # none waits for its switch until others are flat
+            for target in targets:
+                self._ask(target, "kill", fields, f"{self.id}.kill")
         for target in targets:
             self._rounds(target, "flatten", fields)
         self._judge()
@@ -112,7 +113,11 @@ class ByHand:
         self, account: str, command: str, fields: dict[str, Any], id_: str
     ) -> dict[str, Any] | None:
         """Its result. None: refused, or no answer, and why is the error."""
-        (told,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
+        try:
+            (told,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
+        except ProcessDown as down:  # other accounts' gateways may be there
+            self.error = down
+            return None
         self.value["status"] = told["status"]
         if told["error"] is not None:
             error = told["error"]
@@ -176,6 +181,8 @@ class ByHand:
     def _judge(self, *, is_dry: bool = False) -> None:
         """The first refusal among orders, or of a dry run among the rules, is the error."""
         if self.error is not None:
+            if self.value["status"] in ("applied", "duplicate"):  # of what went before
+                self.value["status"] = "refused"
             return
         rows: Iterable[dict[str, Any]] = self.value["orders"]
         if is_dry:

@@ -94,9 +94,9 @@ class Admission:
         gate, money = self._gate, self._money
         found = [Check("request key", self._taken(life, spec, now))] if spec.once else []
         outgoing = money.reductions.outgoing(life.number, spec, knows=gate.ready)
-        is_refused = isinstance(outgoing, Refusal)
-        refused = outgoing if is_refused else None
-        found.append(Check("sub-account reduction", refused))  # type: ignore[arg-type]
+        refused = outgoing if isinstance(outgoing, Refusal) else None
+        measured = money.reductions.measured(life.number, spec)
+        found.append(Check("sub-account reduction", refused, *measured))
         sent = spec if isinstance(outgoing, Refusal) else outgoing
         found += checks(
             gate, sent, now, is_inside=bool(self._matches(life, sent)), robot=life.number,
