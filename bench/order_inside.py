@@ -46,7 +46,7 @@ from onetape.services.gateway_market import MarketFeed
 from onetape.services.gateway_money import AccountMoney
 from onetape.services.gateway_options import GatewayOptions, gateway_journal
 from onetape.services.gateway_rejects import Rejects
-from onetape.services.gateway_robots import Robots
+from onetape.services.gateway_robots import Robots, open_proceeds
 from onetape.services.kept_money import KeptMoney
 from onetape.services.live import LiveOptions, open_live
 from onetape.store.private import private_folder
@@ -123,8 +123,12 @@ class Inside:
                 self.manager, instruments, slot_of=lambda robot: robot, quote=self.market.best,
                 judge=self.gate.left, newest=INTERNAL_TRADES,
             )  # fmt: skip
+        proceeds = open_proceeds(
+            self.manager, [instrument], self.money, slot_of=self.tape.slot_of,
+            quote=self.market.best, gate=self.gate, crossing=crossing,
+        )  # fmt: skip
         self.robots = Robots(
-            self.manager, self.gate, self.tape, self.money, crossing,
+            self.manager, self.gate, self.tape, self.money, crossing, proceeds=proceeds,
             loop=asyncio.get_running_loop(), now=time.time_ns, carry_out=self.carry_out,
         )  # fmt: skip
         self.sent: list[tuple[Call, bytes]] = []
