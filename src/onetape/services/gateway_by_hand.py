@@ -173,7 +173,8 @@ class OrdersByHand:
         for part in parts():
             if not part.life.is_operator and self._robots.runs(part.life.number):
                 raise NotOwner(
-                    f"robot {part.life.name} holds it, and runs", where=instrument.symbol,
+                    f"robot {part.life.name} holds it, and runs or is starting",
+                    where=instrument.symbol,
                     todo="end the robot first, or flatten",
                 )  # fmt: skip
         return lambda: self._closed(command.id, parts, is_dry=is_dry)
