@@ -310,3 +310,26 @@ def test_a_robot_that_runs_sees_its_position_go_and_its_run_repeats(tmp_path):
     assert (run["fills"], run["orders"]) == (2, 2)
     again = told("replay", run["run"], "--verify")
     assert again["divergences"] == 0
+
+
+def test_on_spot_a_close_sells_what_was_bought_and_no_coin_that_was_there(tmp_path):
+    with served("kraken", seed=11, limits=False) as (dialect, port):
+        world = Desk(tmp_path, dialect, port, "", kind="kraken", commands="process")
+        try:
+            coins = world.slots("BTC")[1]
+            assert coins > 0
+            order = {"symbol": "kraken:BTC/USD", "side": "buy", "qty": "0.01"}
+            told = world.send("place", "b1", **order)
+            (row,) = told["result"]["orders"]
+            assert len(row["client_id"]) <= 18  # as Kraken takes them
+            state = {"order": row["client_id"]}
+            wait_for(lambda: world.send("order", "q", **state)["result"]["state"] == "FILLED")
+            wait_for(lambda: world.slots("BTC")[1] > coins)
+            world.send("kill", "k1")  # it only takes off
+            done = world.send("close", "c1", symbol=order["symbol"])["result"]
+            assert [each["state"] for each in done["orders"]] != ["DENIED"], done
+            wait_for(lambda: world.slots("BTC")[1] == coins)
+            again = world.send("close", "c2", symbol=order["symbol"])["result"]
+            assert (again["orders"], again["left"]) == ([], [])
+        finally:
+            world.close()
