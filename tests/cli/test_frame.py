@@ -18,8 +18,8 @@ from onetape.cli.verbs import VERBS
 LATER = [entry.name for entry in VERBS if not entry.built]
 CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
-    "journal accounts orders positions fills send params alerts variants sim analyze sweep logs "
-    "compare chaos bench"
+    "journal accounts orders positions fills buy sell cancel close flatten send params alerts "
+    "variants sim analyze sweep compare chaos bench logs"
 )
 JOURNAL_VERBS = ["ls", "cat", "tail", "verify", "repair", "prune"]
 BUILT = [entry.name for entry in VERBS if entry.built and entry.name != "journal"]

@@ -235,6 +235,7 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
 
 SHAPES = {
     1: "01363de664d8af11", 2: "225c867d5c77ab43", 3: "c815ebfb3d6dba2b", 4: "da42f18f22fa444a",
+    5: "9a08ac20db1c4c85",
 }  # fmt: skip
 
 

@@ -114,6 +114,15 @@ class Reductions:
             return Refusal.of(PositionLimit, f"as a plain order the account may reach {shown}")
         return self._too_much(spec.symbol, spec.size_int, self._free(key))
 
+    def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
+        """What a reduction wants to take off, and what its sub-account has free for that, as text.
+        None: it is none, or the account is not shared."""
+        if not self._is_ours(spec):
+            return None, None
+        text = self._instruments[spec.symbol].size_text
+        free = self._free(self._key(robot, spec))
+        return text(spec.size_int), text(max(free, 0))
+
     def in_doubt(self, spec: OrderSpec) -> OrderSpec:
         """An order of which nobody knows how it was sent: the worse of both."""
         if not self._is_ours(spec) or spec.position_side is not _BOTH:

@@ -40,7 +40,8 @@ def command(
     kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
     settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: what stands at the
     venue about an order that stays UNKNOWN) or latency (what orders took: received, decided, out,
-    acknowledged), or one that moves money, at one gateway only: allocate, release, adjust, set,
+    acknowledged), orders by hand (place, cancel, close, flatten: what `onetape buy` and the verbs
+    beside it send), or one that moves money, at one gateway only: allocate, release, adjust, set,
     reset (currency=usd amount=100 index=2), and transfer, from one wallet of an account to another
     (id=ID currency=usd amount=100 from=trading to=spot [index=2] [deadline=60s]). transfers tells
     how these stand.

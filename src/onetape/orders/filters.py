@@ -41,22 +41,18 @@ def refusal_of(
     not known, and those two rules are not applied. A triggered order is measured by its trigger.
     widened: times the band, where the reference may be old.
     """
-    rule = order.broken_rule() or _trigger_rule(order, instrument) or _size_rule(order, instrument)
-    if rule:
-        return Refusal.of(OrderInvalid, rule)
     near = order.trigger_int or reference
-    if order.type is OrderType.LIMIT:
-        rule = _price_rule(order.price_int, instrument, what="price")
-        if rule:
-            return Refusal.of(OrderInvalid, rule)
-        rule = _band_rule(order, instrument, near, widened)
-        if rule:
-            return Refusal.of(PriceBand, rule)
-    rule = _notional_rule(order, instrument, near)
-    return Refusal.of(OrderBelowMinNotional, rule) if rule else None
+    for _, error, broken in VENUE_RULES:
+        if rule := broken(order, instrument, near, widened):
+            return Refusal.of(error, rule)
+    return None
 
 
-def _trigger_rule(order: OrderSpec, instrument: Instrument) -> str:
+def _shape_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
+    return order.broken_rule()
+
+
+def _trigger_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
     if order.trigger_by is TriggerBy.NONE:
         return ""
     if order.trigger_by not in instrument.trigger_by:
@@ -73,7 +69,13 @@ def _price_rule(price: int, instrument: Instrument, *, what: str) -> str:
     return ""
 
 
-def _size_rule(order: OrderSpec, instrument: Instrument) -> str:
+def _tick_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
+    if order.type is not _LIMIT:
+        return ""
+    return _price_rule(order.price_int, instrument, what="price")
+
+
+def _size_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
     is_market = order.type is OrderType.MARKET
     lot, least, most = instrument.lot, instrument.size_min, instrument.size_max
     if is_market:
@@ -185,24 +187,24 @@ def _in_units(
         return None
 
 
-def _band_rule(order: OrderSpec, instrument: Instrument, reference: int, widened: int) -> str:
+def _band_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
     # Bands stop the aggressive side only.
     is_buy = order.side is Side.BUY
     band = (instrument.band_up if is_buy else instrument.band_down) * widened
-    if not band or not reference:
+    if not band or not near or order.type is not _LIMIT:
         return ""
-    away = (order.price_int - reference) * order.side.sign
-    if Decimal(away) <= abs(reference) * band:
+    away = (order.price_int - near) * order.side.sign
+    if Decimal(away) <= abs(near) * band:
         return ""
     where = "above" if is_buy else "below"
     return (
         f"price {instrument.price_text(order.price_int)} is more than {decimal_text(band * 100)} %"
-        f" {where} {instrument.price_text(reference)}"
+        f" {where} {instrument.price_text(near)}"
     )
 
 
-def _notional_rule(order: OrderSpec, instrument: Instrument, reference: int) -> str:
-    price = order.price_int if order.type is OrderType.LIMIT else reference
+def _notional_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
+    price = order.price_int if order.type is OrderType.LIMIT else near
     # What is left of a position must be closable.
     if not instrument.notional_min or not price or order.reduce_only:
         return ""
@@ -215,4 +217,14 @@ def _notional_rule(order: OrderSpec, instrument: Instrument, reference: int) -> 
     )
 
 
-__all__ = ["Refusal", "Rules", "refusal_of"]
+# In the order in which they are asked: name, error, and the rule in words where it is broken.
+VENUE_RULES: Final = (
+    ("order", OrderInvalid, _shape_rule),
+    ("trigger", OrderInvalid, _trigger_rule),
+    ("quantity", OrderInvalid, _size_rule),
+    ("tick", OrderInvalid, _tick_rule),
+    ("venue price band", PriceBand, _band_rule),
+    ("least value", OrderBelowMinNotional, _notional_rule),
+)
+
+__all__ = ["VENUE_RULES", "Refusal", "Rules", "refusal_of"]

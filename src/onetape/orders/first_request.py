@@ -70,6 +70,11 @@ class FirstRequests(Generic[W]):
             return Refusal.of(OrderRate, f"{CLAIMS_MAX} request keys are in use: end their cycles")
         return None
 
+    def winner(self, key: RequestKey, slot: int) -> W | None:
+        """Of the newest cycle of that key, also one that has expired."""
+        claim = self._claims.get(_scope(key, slot))
+        return None if claim is None else claim.winner
+
     def claim(self, key: RequestKey, slot: int, winner: W, robot: int, now: int) -> None:
         """Its order is taken in."""
         self._claims[_scope(key, slot)] = Claim(winner, robot, now + key.expires)

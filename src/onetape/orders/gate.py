@@ -14,7 +14,7 @@ would leave the position as it is; nor a rule of the venue, which would refuse i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -50,12 +50,12 @@ from onetape.orders.backing import (
     spending,
     worst_held,
 )
-from onetape.orders.filters import Refusal, Rules, refusal_of
+from onetape.orders.filters import VENUE_RULES, Refusal, Rules, refusal_of
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.working import nearest, waits
 
-__all__ = ["Gate", "Limits"]
+__all__ = ["RISK_RULES", "Gate", "Limits"]
 
 
 # Named once: a member looked up at its class costs as much as a call.
@@ -186,9 +186,12 @@ class Gate:
         near = self._reference(spec.symbol)
         if rules.are_kept(spec, near):
             return None
+        return refusal_of(spec, instrument, reference=near, widened=self._widened(spec, old))
+
+    def _widened(self, spec: OrderSpec, old: Managed | None) -> int:
+        """Times the venue's band."""
         silent = self.silent_ns(spec.symbol)
-        widened = 1 + silent // WIDENS if silent and self.reduces(spec, old) else 1
-        return refusal_of(spec, instrument, reference=near, widened=widened)
+        return 1 + silent // WIDENS if silent and self.reduces(spec, old) else 1
 
     def _of_account(
         self,
@@ -201,9 +204,8 @@ class Gate:
     ) -> Refusal | None:
         """old: the order that it takes the place of."""
         left = _left(spec, old)
-        if spec.reduce_only and not self.manager.venue.traits.positions:
-            # Rather than forgotten: there it would be an order like any other.
-            return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
+        if (none := self._no_reduction(spec)) is not None:
+            return none
         if self.reduces(spec, old):
             broken = self._reduction(spec, instrument, left, old)
         else:
@@ -214,6 +216,12 @@ class Gate:
         if broken is None and not is_inside:
             broken = self._own_orders(spec)
         return broken
+
+    def _no_reduction(self, spec: OrderSpec) -> Refusal | None:
+        if spec.reduce_only and not self.manager.venue.traits.positions:
+            # Rather than forgotten: there it would be an order like any other.
+            return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
+        return None
 
     def _reduction(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
@@ -231,39 +239,96 @@ class Gate:
     def _new_risk(
         self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
     ) -> Refusal | None:
-        manager = self.manager
+        for _, broken in RISK_RULES:
+            refusal = broken(self, spec, instrument, left, old)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def rules(
+        self, spec: OrderSpec, now: int, *, is_inside: bool = False, robot: int = 0, rate: int = 0
+    ) -> Iterator[tuple[str, Refusal | None]]:
+        """Each rule by name, in the order in which `refusal` asks them, and how a new order breaks
+        it. Counts nothing."""
+        instrument = self.instruments[spec.symbol]
+        near = spec.trigger_int or self._reference(spec.symbol)
+        widened = self._widened(spec, None)
+        for name, error, words in VENUE_RULES:
+            rule = words(spec, instrument, near, widened)
+            yield name, Refusal.of(error, rule) if rule else None
+        left, reduces = _left(spec, None), self.reduces(spec)
+        yield (
+            "reduction",
+            (
+                self._no_reduction(spec)
+                or (self._reduction(spec, instrument, left, None) if reduces else None)
+            ),
+        )
+        for name, broken in RISK_RULES:
+            yield name, None if reduces else broken(self, spec, instrument, left, None)
+        yield "own orders", None if is_inside else self._own_orders(spec)
+        yield "order rate", self._over_rate(spec, now, None, robot, rate)
+        yield "money", self._funds(spec, instrument, None)
+
+    def sent_this_second(self, now: int) -> int:
+        """Orders of all robots together."""
+        return self._sent if now // SECOND == self._second else 0
+
+    def _kill(self, spec: OrderSpec, *_: object) -> Refusal | None:
         if self.killed:
             return Refusal.of(Killed, f"the kill switch is on: {self.killed}")
+        return None
+
+    def _room(self, spec: OrderSpec, *_: object) -> Refusal | None:
         if self.disk_full:
             return Refusal.of(DiskFull, "there is no room for the gateway's journal")
+        return None
+
+    def _stream(self, spec: OrderSpec, *_: object) -> Refusal | None:
         if self.is_deaf:
             return Refusal.of(StaleData, "the account's stream does not tell what happens")
+        return None
+
+    def _reconciled(self, spec: OrderSpec, *_: object) -> Refusal | None:
         if not self.ready:
             return Refusal.of(VenueUnavailable, "what the account holds is being reconciled")
+        return None
+
+    def _market(self, spec: OrderSpec, *_: object) -> Refusal | None:
         if silent := self.silent_ns(spec.symbol):
             shown = f"{silent / SECOND:.1f} s"
             return Refusal.of(StaleData, f"the market of {spec.symbol} has been silent for {shown}")
-        broken = self._mode()
-        if broken is not None:
-            return broken
-        unknown = manager.directory.working.unknown(spec.symbol)
+        return None
+
+    def _unknown(self, spec: OrderSpec, *_: object) -> Refusal | None:
+        unknown = self.manager.directory.working.unknown(spec.symbol)
         if unknown is not None:
             return Refusal.of(
                 OrderOutcomeUnknown, f"nobody knows yet what became of {unknown.client_id}"
             )
+        return None
+
+    def _order_size(
+        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
+    ) -> Refusal | None:
         most = self.limits.order_max.get(spec.symbol, 0)
         if most and spec.size_int > most:
             shown = f"{instrument.size_text(spec.size_int)} is above the most of this account"
             return Refusal.of(OrderInvalid, f"quantity {shown}, {instrument.size_text(most)}")
+        return None
+
+    def _position(
+        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
+    ) -> Refusal | None:
         most = self.limits.position_max.get(spec.symbol, 0)
         if most:
-            worst = worst_held(manager, spec, without=old) + left
+            worst = worst_held(self.manager, spec, without=old) + left
             if worst > most:
                 text = f"{instrument.size_text(worst)} with what works, at most "
                 return Refusal.of(PositionLimit, text + instrument.size_text(most))
-        return self._band(spec, instrument)
+        return None
 
-    def _mode(self) -> Refusal | None:
+    def _mode(self, spec: OrderSpec, *_: object) -> Refusal | None:
         mode = self.manager.mode
         if mode is None:
             return None
@@ -276,7 +341,7 @@ class Gate:
             return Refusal.of(AccountMode, "the venue says that this account cannot trade")
         return None
 
-    def _band(self, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+    def _band(self, spec: OrderSpec, instrument: Instrument, *_: object) -> Refusal | None:
         """Our own, on the side that would pay too much."""
         band = self.limits.price_band
         if not band or spec.type is not OrderType.LIMIT:
@@ -349,22 +414,46 @@ class Gate:
         self, spec: OrderSpec, now: int, old: Managed | None, robot: int, rate: int
     ) -> Refusal | None:
         """What only reduces passes, and counts."""
-        all_together = self.limits.orders_a_second
-        if not (rate or all_together):
+        if not (rate or self.limits.orders_a_second):
             return None
-        second = now // SECOND
-        if second != self._second:
-            self._second, self._sent = second, 0
+        refusal = self._over_rate(spec, now, old, robot, rate)
+        if refusal is None:
+            second = now // SECOND
+            if second != self._second:
+                self._second, self._sent = second, 0
+            self._sent += 1
+            if rate:
+                self._due[robot] = max(self._due.get(robot, 0), now) + SECOND // rate
+        return refusal
+
+    def _over_rate(
+        self, spec: OrderSpec, now: int, old: Managed | None, robot: int, rate: int
+    ) -> Refusal | None:
+        """The same, and counts nothing."""
+        all_together = self.limits.orders_a_second
+        if not (rate or all_together) or self.reduces(spec, old):
+            return None
         due = max(self._due.get(robot, 0), now)  # when all that it has sent is paid for
-        if not self.reduces(spec, old):
-            if rate and due - now > (rate * BURST_S - 1) * SECOND // rate:
-                return Refusal.of(OrderRate, f"more than {rate} orders a second of this robot")
-            if all_together and self._sent >= all_together:
-                return Refusal.of(OrderRate, f"more than {all_together} orders a second")
-        self._sent += 1
-        if rate:
-            self._due[robot] = due + SECOND // rate
+        if rate and due - now > (rate * BURST_S - 1) * SECOND // rate:
+            return Refusal.of(OrderRate, f"more than {rate} orders a second of this robot")
+        if all_together and self.sent_this_second(now) >= all_together:
+            return Refusal.of(OrderRate, f"more than {all_together} orders a second")
         return None
+
+
+# What only new risk has to pass, in the order in which it is asked.
+RISK_RULES: Final = (
+    ("kill switch", Gate._kill),
+    ("journal", Gate._room),
+    ("account stream", Gate._stream),
+    ("reconciled", Gate._reconciled),
+    ("market data", Gate._market),
+    ("account mode", Gate._mode),
+    ("unknown orders", Gate._unknown),
+    ("order size", Gate._order_size),
+    ("position", Gate._position),
+    ("price band", Gate._band),
+)
 
 
 def _left(spec: OrderSpec, old: Managed | None) -> int:

@@ -174,6 +174,8 @@ class KnownOrders:
             order.lost_at = 0
         changed = order.state is not before or order.life.accepted is not accepted
         answered = (order.life.cancel_open, order.life.update_open) != open_before
+        if code:
+            order.code, order.reason = code, reason
         if changed or answered or news is OrderNews.UPDATED:
             self.outs.append(NewsOut(order, news, order.state, now, code, reason))
         self.settle(order)

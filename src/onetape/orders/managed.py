@@ -163,6 +163,8 @@ class Managed:
     told_time: int = 0  # venue's time of the newest word about it
     amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
     amended_at: int = 0  # when that was last sent
+    code: int = 0  # of the last refusal or error about it,
+    reason: str = ""  # and in words
 
     @property
     def name(self) -> str:

@@ -34,6 +34,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.told import BalanceTold, MoveTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_budget import AddressBudget, OrderBudget, budget_file
+from onetape.services.gateway_by_hand import OrdersByHand
 from onetape.services.gateway_checkpoint import Recovered, checkpoint_file, hold_all, recover
 from onetape.services.gateway_checkpoint_process import CheckpointProcess
 from onetape.services.gateway_clock import VenueClock, keep_clock
@@ -196,7 +197,9 @@ class Gateway:
             writer, self.instruments, robots=old.robots, currencies=old.currencies,
             since=writer.published if is_other else old.since,
         )  # fmt: skip
-        if not is_other:
+        if is_other:
+            self.tape.begin_anew()
+        else:
             self.tape.first = old.first
         self.tape.first.standing = self.tape.standing_in(self.manager)
         self.manager.owner_of = self.tape.owner_of
@@ -280,7 +283,7 @@ class Gateway:
         self.commands = Commands(
             self.options, self.manager, self.gate, self.reconciler, self.tape,
             now=self.clock.now, carry_out=self.carry_out, spans=self.spans, once=old.once,
-            money=self.money, transfers=self.transfers,
+            money=self.money, transfers=self.transfers, by_hand=OrdersByHand.at(self).handlers,
         )  # fmt: skip
 
     def _open_money(self, writer: JournalWriter, kept: KeptMoney) -> AccountMoney:

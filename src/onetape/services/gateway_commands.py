@@ -69,7 +69,8 @@ def venues_of(options: GatewayOptions) -> tuple[str, ...]:
 
 class Commands:
     """now: gives the venue's time. carry_out: takes what the manager wants after a command.
-    money: who moves it, None where nobody does. wall: ns UTC, for deadlines and frames."""
+    money: who moves it, None where nobody does. by_hand: commands about orders. wall: ns UTC, for
+    deadlines and frames."""
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class Commands:
         once: Once,
         money: Money | None = None,
         transfers: Desk | None = None,
+        by_hand: Mapping[str, Handler] | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._manager = manager
@@ -112,6 +114,7 @@ class Commands:
             "transfer": _moves(self._transfer, TRANSFER_FIELDS),
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
             "arrival": Handler(self._arrival, fields=ARRIVAL_FIELDS, asks=True),
+            **(by_hand or {}),
         }  # fmt: skip
         for name in COMMANDS:
             table[name] = _moves(self._move, _FIELDS)

@@ -3,8 +3,10 @@
 One journal carries the venue's market and everything about the account's orders, so that a robot
 follows one tape and a replay of it needs no other. Robots are numbered; each life of a robot has an
 epoch, and its order ids begin at `epoch << 32`, so that no order of an earlier life is taken for
-one of this. A fee in another currency than the instrument settles in is told by a number, which a
-`params` frame has given a name before: {"currency": number, "name": "BNB"}.
+one of this. Orders by hand are a life's own, too: the operator's, who has a number like a robot, or
+of a robot whose position is closed for it, under an epoch that no life of it has. A fee in another
+currency than the instrument settles in is told by a number, which a `params` frame has given a name
+before: {"currency": number, "name": "BNB"}.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.ipc.once import Done, Once, digest_of
+from onetape.model.config import OPERATOR
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
@@ -56,6 +59,7 @@ from onetape.tape.journal import JournalReader, JournalWriter, type_id
 __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason"]
 
 EPOCH_BITS: Final = 32
+HAND_EPOCH: Final = 36**3  # of a robot's orders by hand: they take four letters of a client id
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
 
 _ORDER_REQUEST: Final = type_id("order_request")
@@ -79,11 +83,44 @@ class RobotLife:
     slot: int = MAIN  # the sub-account that it trades with
     rate: int = 0  # orders a second that it may send, 0: as many as its account may
     denied: set[int] = field(default_factory=set)  # by a gateway that died before it said `taken`
+    # What its orders have brought it: symbol -> position side -> signed quantity, in units.
+    held: dict[str, dict[str, int]] = field(default_factory=dict)
+    by_hand: int = 0  # orders that were placed for it, or by the operator if it is his
     _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
 
     @property
     def base(self) -> int:
         return self.epoch << EPOCH_BITS
+
+    @property
+    def is_operator(self) -> bool:
+        """No robot's: of who trades by hand."""
+        return self.name.partition(":")[0] == OPERATOR
+
+    @property
+    def hand_epoch(self) -> int:
+        return self.epoch if self.is_operator else HAND_EPOCH
+
+    @property
+    def next_by_hand(self) -> int:
+        """The id of the next order by hand, once `note_order` has been told of the last."""
+        return self.hand_epoch << EPOCH_BITS | self.by_hand + 1
+
+    def note_order(self, order_id: int) -> None:
+        """There is an order of that id; it may be one by hand."""
+        if order_id >> EPOCH_BITS == self.hand_epoch:
+            self.by_hand = max(self.by_hand, order_id & ((1 << EPOCH_BITS) - 1))
+
+    def note_fill(self, fill: FillTold) -> None:
+        of = self.held.setdefault(fill.symbol, {})
+        of[fill.position_side] = of.get(fill.position_side, 0) + fill.size * fill.side.sign
+
+    def next_life(self, journal: str, *, taken: int, slot: int, rate: int) -> RobotLife:
+        epoch = self.epoch + 1 + (self.epoch + 1 == HAND_EPOCH)
+        return RobotLife(
+            self.number, self.name, epoch, journal, taken=taken, slot=slot, rate=rate,
+            held=self.held, by_hand=self.by_hand,
+        )  # fmt: skip
 
     def client_id(self, order_id: int) -> str:
         """Of whatever length: a venue may take fewer letters."""
@@ -217,6 +254,11 @@ class GatewayTape:
         life = self.robots.get(robot)
         return life.slot if life is not None else MAIN
 
+    def begin_anew(self) -> None:
+        """At another exchange nothing is held yet."""
+        for life in self.robots.values():
+            life.held.clear()
+
     def command(self, record: dict[str, Any], now: int) -> None:
         """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
         will not be."""
@@ -281,6 +323,8 @@ class GatewayTape:
 
     def _fill(self, out: FillOut, now: int) -> int:
         fill, order = out.fill, out.order
+        if order is not None and order.robot in self.robots:
+            self.robots[order.robot].note_fill(fill)
         low, high = split_units(fill.fee)
         payload = FILL.pack(
             order.order_id if order else 0,
@@ -391,6 +435,7 @@ class GatewayTape:
                             recovery.reconciled()
                         elif record["kind"] == "exchange" and record["state"] == "new":
                             self.since = frame.sequence
+                            self.begin_anew()
                     case EventType.INSTRUMENT.id:
                         record = msgspec.msgpack.decode(frame.payload)
                         symbols[frame.stream] = record["symbol"]
@@ -427,6 +472,8 @@ class GatewayTape:
                         stream = frame.stream
                         fill, slot = self._told(frame.payload, symbols[stream], settles[stream])
                         recovery.fill(fill)
+                        if (life := self.robots.get(fill_of(frame.payload).robot)) is not None:
+                            life.note_fill(fill)
                         kept.fill(fill, slot, frame.sequence)
                     case EventType.ENTRY.id:
                         kept.entry(frame.payload)
@@ -453,7 +500,9 @@ class GatewayTape:
         match record.get("command"):
             case "settle" if fields["as"] != "open":
                 recovery.manager.settled.add(fields["order"])
-            case "kill":
+            case "flatten" if fields.get("symbol"):
+                pass
+            case "kill" | "flatten":
                 self.killed = kill_reason(fields)
             case "unkill":
                 self.killed = ""
@@ -462,10 +511,12 @@ class GatewayTape:
         if "currency" in record:
             self.currencies[record["name"]] = record["currency"]
         if "robot" in record:
+            before = self.robots.get(record["robot"])
             self.robots[record["robot"]] = RobotLife(
                 record["robot"], record["name"], record["epoch"], record["journal"],
                 slot=record.get("slot", MAIN), taken=record.get("taken", 0),
-                rate=record.get("rate", 0),
+                rate=record.get("rate", 0), held=before.held if before else {},
+                by_hand=before.by_hand if before else 0,
             )  # fmt: skip
 
     def _recover_intent(
@@ -473,6 +524,7 @@ class GatewayTape:
     ) -> None:
         robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
         life = self.robots[robot]
+        life.note_order(order_id)
         name = life.client_id(order_id)
         is_held, again = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG))
         recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, again=again)
@@ -483,6 +535,7 @@ class GatewayTape:
         order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
         life = self.robots.get(robot)
         if life is not None:
+            life.note_order(order_id)
             name = life.client_id(order_id)
             if (said := OrderNews.from_id(news)) is OrderNews.DENIED:
                 life.denied.add(order_id)

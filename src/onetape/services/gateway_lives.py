@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from onetape.accounts.entries import MAIN
+from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind, OrderState
 from onetape.model.errors import NotOwner
 from onetape.model.money import money
@@ -44,6 +45,8 @@ class RobotLives:
         slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
         if slot is None:
             return {"error": f"account {options.account} has no sub-account {subaccount!r}"}
+        if name.partition(":")[0] == OPERATOR:
+            return {"error": f"no robot is called {name[:80]!r}"}
         life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate)
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}

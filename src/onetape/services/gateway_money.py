@@ -364,6 +364,18 @@ class AccountMoney:
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
 
+    def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
+        """What `refusal` looks at: what a new order wants of its sub-account's money and what of
+        that is free, as text. None: nothing is wanted, or sub-accounts are not kept."""
+        slot = self._slot_of(robot)
+        wanted = self.locks.wanted(spec, spec.size_int, self._price(spec), slot=slot)
+        if not self._is_shared or wanted is None:
+            return None, None
+        free = max(self.accounts.available(wanted.currency, slot), 0)
+        amounts = (decimal_text(money(each)) for each in (wanted.amount, free))
+        figure, limit = (f"{each} {wanted.currency}" for each in amounts)
+        return figure, limit
+
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
         """How much more than its sub-account has free an order needs, at least 0. None: it needs
         nothing, or the sub-account has been stopped from using that currency."""

@@ -10,10 +10,9 @@ from typing import Any, Final
 from msgspec import structs
 
 from onetape.accounts.crossing import Crossing
-from onetape.accounts.netting import Match
 from onetape.accounts.proceeds import Proceeds
 from onetape.model.enums import OrderNews, RequestKind
-from onetape.model.errors import BadInput, IoFailed, OrderInvalid, SchemaMismatch, TornTape
+from onetape.model.errors import BadInput, IoFailed, SchemaMismatch, TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.doubt import amend_in_doubt, place_in_doubt
@@ -21,6 +20,7 @@ from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager
+from onetape.services.gateway_admission import Admission
 from onetape.services.gateway_frames import ended_key, request_of
 from onetape.services.gateway_journal import GatewayTape, RobotLife
 from onetape.services.gateway_lag import RobotLag
@@ -70,7 +70,7 @@ class Robots:
         self._gate = gate
         self._tape = tape
         self._money = money
-        self._crossing = crossing
+        self.admission = Admission(manager, gate, tape, money, crossing, proceeds)
         self._proceeds = proceeds
         self._now = now
         self._carry_out = carry_out
@@ -78,14 +78,12 @@ class Robots:
         self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
         self._in_doubt: dict[int, int] = {}  # by robot: up to this frame
         self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
-        # Its new orders, of which money knows nothing before they have left.
-        self._unheld: list[Managed] = []
         self._waiter = Waiter()
         self._loop = loop
         self._is_due = False  # another look, soon
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in tape.robots.values():
-            if not Path(life.journal).is_dir():
+            if life.is_operator or not Path(life.journal).is_dir():
                 continue
             try:
                 self._follow(life)
@@ -111,8 +109,8 @@ class Robots:
             self._take_all()  # what the life before has asked for, to its end
             self._leave(number)
         taken = _last_sequence(Path(journal))
-        epoch = known.epoch + 1 if known else 1
-        life = RobotLife(number, name, epoch, journal, taken=taken, slot=slot, rate=rate)
+        before = known or RobotLife(number, name, 0, journal)
+        life = before.next_life(journal, taken=taken, slot=slot, rate=rate)
         self._in_doubt.pop(number, None)
         self._tape.attach(life, now)
         self._tape.writer.ensure("disk")  # a life whose number is forgotten would repeat its ids
@@ -125,6 +123,12 @@ class Robots:
         late = time.monotonic() - COMING_S
         there = sum(bool(reader.core.writer_alive) for _, reader in self._lives.values())
         return there + sum(since > late for since in self._coming.values())
+
+    def runs(self, number: int) -> bool:
+        """Its robot is there, or on its way."""
+        if number in self._lives:
+            return bool(self._lives[number][1].core.writer_alive)
+        return self._coming.get(number, 0) > time.monotonic() - COMING_S
 
     def follow(self, number: int, *, is_here: bool = False) -> None:
         """The robot's journal is there: from now on its requests are taken. is_here: the robot is
@@ -212,7 +216,7 @@ class Robots:
                         if not is_sent:  # else it lay there while no gateway ran
                             came.append((received, taken))
                         behind = self._behind(life, received)
-                        self._hold_placed()  # this one finds less
+                        self.admission.hold_placed()  # this one finds less
                         if self._proceeds.waiting:
                             self._proceeds.came(life.number, received)
                         self._request(
@@ -231,10 +235,10 @@ class Robots:
                 self._manager.outs.append(TakenOut(life.number, first, last, decided))
         self._spans.decided_at = decided
         if self._proceeds.waiting:
-            self._hold_placed()  # who waits for money finds less, too
+            self.admission.hold_placed()  # who waits for money finds less, too
         self._carry_out()  # the wire first
-        if self._unheld:
-            self._hold_placed()
+        if self.admission.unheld:
+            self.admission.hold_placed()
             self._money.publish()
         self._spans.decided_at = 0
         for received, taken in came:  # counted once the orders are out
@@ -277,52 +281,19 @@ class Robots:
         if kind is RequestKind.PLACE:
             if known is not None or order_id in life.denied:
                 return
-            reductions = self._money.reductions
             name = life.client_id(order_id)
             self._placed = life, order_id
             chars = manager.venue.client_id_chars
             sendable = len(name) <= chars and spec.symbol in self._gate.instruments
             if may_be_sent and sendable:
                 if name not in manager.orders:
-                    request = Request(life.number, kind, order_id, reductions.in_doubt(spec))
+                    request = Request(
+                        life.number, kind, order_id, self._money.reductions.in_doubt(spec)
+                    )
                     self._money.order(place_in_doubt(manager, name, request, now))
-                    self._claim(life, spec, name, now)
+                    self.admission.claim(life, spec, name, now)
                 return
-            matches: list[Match] = []
-            taken = self._taken(life, spec, now)
-            found = taken or reductions.outgoing(life.number, spec, knows=self._gate.ready)
-            if isinstance(found, OrderSpec):
-                spec = found
-                if self._crossing is not None and self._gate.ready:
-                    matches = self._crossing.matches(life.number, spec)
-                refusal = self._gate.refusal(
-                    spec,
-                    now,
-                    is_inside=bool(matches),
-                    behind_ns=behind_ns,
-                    robot=life.number,
-                    rate=life.rate,
-                )
-            else:
-                refusal = found
-            request = Request(life.number, kind, order_id, spec)
-            if len(name) > chars:  # many lives of a robot, or many orders: a new name begins anew
-                refusal = Refusal.of(OrderInvalid, f"the id {name} has more than {chars} letters")
-            if refusal is None:
-                refusal = self._money.refusal(life.number, spec, spec.size_int)
-            if refusal is None:
-                if matches and self._crossing is not None:
-                    order = self._crossing.hold(name, request, matches, now)
-                else:
-                    order = manager.submit(name, request, now)
-                self._money.reductions.order(order)
-                self._unheld.append(order)
-                self._claim(life, spec, name, now)
-            elif waiting := self._proceeds.hold(name, request, refusal, now, cause=cause):
-                reductions.order(waiting)
-                self._claim(life, spec, name, now)
-            else:
-                manager.deny(name, request, now, refusal.code, refusal.reason)
+            self.admission.place(life, order_id, spec, now, behind_ns=behind_ns, cause=cause)
         elif known is not None:
             if kind is RequestKind.CANCEL:
                 manager.cancel(known, now)
@@ -330,12 +301,6 @@ class Robots:
                 amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
             else:
                 self._amend(known, spec, now, behind_ns=behind_ns, rate=life.rate)
-
-    def _hold_placed(self) -> None:
-        """What new orders hold, before anybody asks what is free."""
-        for order in self._unheld:
-            self._money.hold(order)
-        self._unheld.clear()
 
     def _behind(self, life: RobotLife, decided: int) -> int:
         """How old the market was that the robot decided on, ns; 0: as new as it may be."""
@@ -345,16 +310,6 @@ class Robots:
         if behind and self._lag.began(life.number):
             self._tape.lag(life, "behind", behind, time.time_ns())
         return behind
-
-    def _taken(self, life: RobotLife, spec: OrderSpec, now: int) -> Refusal | None:
-        """Another order has the key of this one."""
-        if spec.once is None:
-            return None
-        return self._tape.first.refusal(spec.once, life.slot, now)
-
-    def _claim(self, life: RobotLife, spec: OrderSpec, name: str, now: int) -> None:
-        if spec.once is not None:
-            self._tape.first.claim(spec.once, life.slot, name, life.number, now)
 
     def _end_cycle(self, life: RobotLife, payload: bytes) -> None:
         key = ended_key(payload)

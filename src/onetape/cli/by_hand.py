@@ -1,0 +1,83 @@
+"""What the verbs of trading by hand share: their options, and how what came of them is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import listing
+
+ORDERS = ("client_id", "robot", "symbol", "side", "type", "price", "qty", "filled", "state",
+          "reason")  # fmt: skip
+CHECKS = ("rule", "passed", "figure", "limit", "reason")
+
+ACCOUNT = click.option(
+    "--account", default="", metavar="A", help="Which account, where several could be meant."
+)
+ID = click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show each check; send nothing.")
+
+
+def by_hand(shell: Shell, id_: str) -> Any:
+    return load("onetape.services.by_hand", "ByHand", what="trading by hand")(
+        shell.home, shell.config, id_
+    )
+
+
+def answer(done: Any, *, dry_run: bool = False) -> Answer:
+    """Of a ByHand after its verb."""
+    value = done.value
+    lines = [f"{value['status']}  {value['id']}"]
+    if dry_run:
+        rows = [{"reason": "", **each} for each in value["checks"]]
+        lines.append(listing(rows, CHECKS, nothing="nothing to check"))
+    else:
+        rows = [{name: each.get(name, "") for name in ORDERS} for each in value["orders"]]
+        lines.append(listing(rows, ORDERS, nothing="no order"))
+    lines += [
+        f"still held: {each['qty']} {each['symbol']} of {each['owner']}"
+        for each in value.get("left", ())
+    ]
+    lines += [
+        f"even with others on the account: {each['qty']} {each['symbol']} of {each['owner']}"
+        for each in value.get("offsetting", ())
+    ]
+    return Answer.of_check(value, done.error, "\n".join(lines))
+
+
+def side_verb(side: str, help_: str) -> click.Command:
+    """`buy` or `sell`."""
+
+    def command(
+        shell: Shell, symbol: str, qty: str, price: str | None, tif: str, reduce_only: bool,
+        position_side: str, account: str, dry_run: bool, id_: str,
+    ) -> Answer:  # fmt: skip
+        fields: dict[str, Any] = {
+            "side": side, "qty": qty, "tif": tif, "reduce_only": reduce_only,
+            "position_side": position_side, "dry_run": dry_run,
+        }  # fmt: skip
+        if price is not None:
+            fields["price"] = price
+        done = by_hand(shell, id_)
+        done.place(symbol, account, fields)
+        return answer(done, dry_run=dry_run)
+
+    command.__doc__ = help_
+    options: list[Callable[[Any], Any]] = [
+        click.argument("symbol"),
+        click.argument("qty"),
+        click.option("--price", metavar="P", help="The limit [default: at the market]."),
+        click.option("--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc",
+                     help="How long it stays [default: gtc]."),
+        click.option("--reduce-only", is_flag=True, help="It only takes off what is held."),
+        click.option("--position-side", type=click.Choice(["both", "long", "short"]),
+                     default="both", help="On an account in hedge mode: long or short."),
+        ACCOUNT, DRY_RUN, ID,
+    ]  # fmt: skip
+    example = f"onetape {side} binance:BTC/USDT:USDT 0.01 --price 60000 --dry-run"
+    for option in reversed(options):
+        command = option(command)
+    return verb(side, example=example)(command)
