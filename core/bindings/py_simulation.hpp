@@ -270,7 +270,7 @@ class PySimulation {
         if (!units_of(qty, instrument.spec.size_decimals, instrument.spec.lot,
                       Rounding::toward_zero, units))
             throw nb::value_error("not a quantity that the instrument can carry");
-        if (units == 0 && is_number(qty))
+        if (units == 0 && is_nonzero(qty))
             note_below_lot(below_lot.targets, "set_target", instrument);
         const std::string facts = more ? std::string(more->c_str(), more->size()) : std::string();
         const std::uint64_t before = core->order_changes();
@@ -475,7 +475,7 @@ class PySimulation {
         if (count++ == 0) host_.attr("below_lot")(service, instrument.symbol);
     }
     // Not zero, whichever kind of number or text it is.
-    static bool is_number(nb::handle value) {
+    static bool is_nonzero(nb::handle value) {
         const nb::object number = nb::steal(PyNumber_Float(value.ptr()));
         if (!number.is_valid()) throw nb::python_error();
         return PyFloat_AS_DOUBLE(number.ptr()) != 0.0;
@@ -541,7 +541,7 @@ class PySimulation {
             if (!units_of(price, facts.price_decimals, facts.tick, passive, units.price) ||
                 !units_of(size, facts.size_decimals, facts.lot, Rounding::down, units.size))
                 throw nb::value_error("not a level that the instrument can carry");
-            if (units.size == 0 && is_number(size))
+            if (units.size == 0 && is_nonzero(size))
                 note_below_lot(below_lot.levels, "set_quotes", instrument);
             levels.push_back(units);
         }

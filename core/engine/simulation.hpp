@@ -428,9 +428,9 @@ class Simulation final : public ExchangeSink {
     // given back what it closes. but: an order that is left out. `everything`: also all else that
     // is held, except what that order adds to.
     [[nodiscard]] Account account_after(const Order& but, bool everything) const;
-    [[nodiscard]] std::uint16_t funds_for(const Account& account, const Order& order,
-                                          std::int64_t price) const;
-    void note_shortage(Order& order, std::int64_t price) const;
+    [[nodiscard]] static Funds funds_for(const Account& account, const Order& order,
+                                         std::int64_t price);
+    void note_shortage(Order& order, const Funds& funds) const;
     void thin_samples();
     [[nodiscard]] std::vector<OrderRef> judge_batch();
     bool tell_denied(const std::vector<OrderRef>& denied);

@@ -258,12 +258,13 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     bool waits = false;
     if (code == 0 && price != 0 && live_ == 0) {
         value_all();
-        code = funds_for(robot_account_, *order, price);
+        code = funds_for(robot_account_, *order, price).code;
         if (code == error::insufficient_funds) {
-            code = funds_for(account_after(*order, false), *order, price);
+            const Funds funds = funds_for(account_after(*order, false), *order, price);
+            code = funds.code;
             waits = code == error::insufficient_funds && in_robot_ && !judging_ &&
-                    funds_for(account_after(*order, true), *order, price) == 0;
-            if (code == error::insufficient_funds && !waits) note_shortage(*order, price);
+                    funds_for(account_after(*order, true), *order, price).code == 0;
+            if (!waits) note_shortage(*order, funds);
         }
     }
     if (waits) {  // something may still be sold in this callback
@@ -289,20 +290,16 @@ void Simulation::deny_order(const OrderRef& order, std::uint16_t code) {
     move(*order, OrderAct::deny);
 }
 
-// What it needed and what there was, in its reason.
-void Simulation::note_shortage(Order& order, std::int64_t price) const {
-    const Funds funds = account_after(order, false)
-                            .weigh(order.instrument->index, order.position_side, order.side, price,
-                                   order.remaining(), (order.flags & order_reduce_only) != 0);
+// What it needed and what there was, in its reason; nothing where it has enough.
+void Simulation::note_shortage(Order& order, const Funds& funds) const {
     const auto name = currency_names_.find(funds.currency);
-    if (name == currency_names_.end()) return;
+    if (funds.code != error::insufficient_funds || name == currency_names_.end()) return;
     order.reason = shortage_text(funds.needed, funds.available, name->second);
 }
 
-std::uint16_t Simulation::funds_for(const Account& account, const Order& order,
-                                    std::int64_t price) const {
-    return account.check_funds(order.instrument->index, order.position_side, order.side, price,
-                               order.remaining(), (order.flags & order_reduce_only) != 0);
+Funds Simulation::funds_for(const Account& account, const Order& order, std::int64_t price) {
+    return account.weigh(order.instrument->index, order.position_side, order.side, price,
+                         order.remaining(), (order.flags & order_reduce_only) != 0);
 }
 
 // Where a fill is heard of late, a sale has long paid for the purchase beside it when that arrives.
@@ -348,14 +345,14 @@ std::vector<OrderRef> Simulation::judge_batch() {
         const std::int64_t price =
             order->price != 0 ? order->price : order->instrument->touch(order->side);
         value_all();
-        const std::uint16_t code = funds_for(account_after(*order, false), *order, price);
-        if (code == 0) {
+        const Funds funds = funds_for(account_after(*order, false), *order, price);
+        if (funds.code == 0) {
             reserve(*order, price);
             behind_.push_back(order);
             continue;
         }
-        if (code == error::insufficient_funds) note_shortage(*order, price);
-        deny_order(order, code);
+        note_shortage(*order, funds);
+        deny_order(order, funds.code);
         orders_.remove(order->id);
         denied_.push_back(order);
         denied.push_back(order);
