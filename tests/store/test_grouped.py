@@ -85,6 +85,10 @@ def test_names_in_a_sentence(count, text):
         ("sharpe", 1.23456789, "1.23457"),
         ("fills", 1234, "1,234"),
         ("max_drawdown", None, "-"),
+        ("max_drawdown", "0.0125", "1.25%"),
+        ("sharpe", 99996.25, "99,996.2"),
+        ("sharpe", -1234567.8, "-1,234,568"),
+        ("final_equity", "99996.25", "99996.25"),
     ],
 )
 def test_fractions_are_written_in_percent(key, value, text):

@@ -73,7 +73,7 @@ def _path(shell: Shell, name: str) -> Path:
 
 
 def _text(value: dict[str, Any]) -> str:
-    from onetape.store.metrics import metric_text
+    from onetape.store.metrics import metric_text, number_text
 
     names = list(dict.fromkeys(name for run in value["runs"] for name in run["params"]))
     # Parameters that all share say nothing here.
@@ -86,7 +86,8 @@ def _text(value: dict[str, Any]) -> str:
         stats, sharpe = run["stats"], run["annual_sharpe"]
         table.append(
             [run["name"], *(str(run["params"].get(name, "-")) for name in names),
-             _number(stats.get("pnl")), _number(sharpe), metric_text("max_drawdown", _share(stats)),
+             number_text(stats.get("pnl")), number_text(sharpe),
+             metric_text("max_drawdown", stats.get("max_drawdown")),
              str(stats.get("fills", "-")), _part(run["above_zero"]), _part(run["deflated_sharpe"])]
         )  # fmt: skip
     widths = [max(len(line[at]) for line in table) for at in range(len(head))]
@@ -100,20 +101,6 @@ def _text(value: dict[str, Any]) -> str:
     if len(value["runs"]) > SHOWN:
         lines.append(f"... and {len(value['runs']) - SHOWN} more (--json has them all)")
     return "\n".join([*lines, "", value["verdict"]])
-
-
-def _share(stats: dict[str, Any]) -> float | None:
-    found = stats.get("max_drawdown_ratio", stats.get("max_drawdown"))
-    return found if isinstance(found, float) else None
-
-
-def _number(value: object) -> str:
-    if value is None:
-        return "-"
-    try:
-        return f"{float(str(value)) + 0.0:,.6g}"
-    except ValueError:
-        return str(value)
 
 
 def _part(value: float | None) -> str:

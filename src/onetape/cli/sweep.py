@@ -8,10 +8,8 @@ from typing import Any
 import click
 
 from onetape.cli.arguments import parameters
-from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
-from onetape.cli.reading_options import reading_options
-from onetape.cli.run_options import refused, run_options
+from onetape.cli.run_options import refused, run_options, strategy_over_data
 
 SHOWN = 10
 
@@ -23,16 +21,7 @@ SHOWN = 10
     onetape sweep cross.py --data year.tape --param fast=5,10 --walk-forward 30d,10d --jobs 8
     """,
 )
-@click.argument("strategy", shell_complete=files)
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    metavar="PATH...",
-    help="Tapes or files.",
-    shell_complete=files,
-)
-@click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
+@strategy_over_data
 @click.option(
     "--param", "params", multiple=True, metavar="k=1,2,3|k=0.1:0.5:0.1",
     help="Values, or from:to:step with the end included; repeat for several.",
@@ -48,7 +37,6 @@ SHOWN = 10
 @click.option("--check-lookahead", is_flag=True, help="Check the best and four others.")
 @click.option("--check-every", is_flag=True, help="Check every variant.")
 @click.option("--keep-runs", is_flag=True, help="Keep each variant's run, under OUT/runs.")
-@reading_options
 @run_options
 @refused(
     "--stress/--no-stress",
@@ -107,7 +95,7 @@ def command(
 
 def _text(result: Any) -> str:
     """The windows of a walk-forward, or the best variants, as a table."""
-    from onetape.store.metrics import metric_text
+    from onetape.store.metrics import metric_text, number_text
 
     sweep, value = result.sweep, result.as_json()
     lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
@@ -118,14 +106,15 @@ def _text(result: Any) -> str:
         table = [
             [str(w["window"]), *(str((w["params"] or {}).get(name, "-")) for name in names),
              *(metric_text(sweep.metric, w[key]) for key in ("in_sample", "out_of_sample")),
-             *(_number(w[key]) for key in ("ratio", "pnl"))]
+             *(number_text(w[key]) for key in ("ratio", "pnl"))]
             for w in walk["windows"]
         ]  # fmt: skip
         stats = walk["stats"]
         tail = [
-            f"out of sample: pnl {_number(stats['pnl'])}, sharpe {_number(stats['sharpe'])}, "
-            f"max drawdown {metric_text('max_drawdown', stats['max_drawdown'])}; "
-            f"out over in, middle window: {_number(walk['efficiency'])}"
+            f"out of sample: pnl {number_text(stats['pnl'])}, "
+            f"sharpe {number_text(stats['sharpe'])}, max drawdown "
+            f"{metric_text('max_drawdown', stats['max_drawdown'])}; "
+            f"out over in, middle window: {number_text(walk['efficiency'])}"
         ]
     else:
         from onetape.store.sweep import LESS_IS_BETTER, metric_of
@@ -163,7 +152,3 @@ def _text(result: Any) -> str:
             f"{len(checked['differing'])} differing"
         )
     return "\n".join([*lines, *tail, f"page: {sweep.path / 'report.html'}"])
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value + 0.0:,.6g}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "METRICS", "Metric", "metric", "metric_text"]
+__all__ = ["GROUPS", "METRICS", "Metric", "metric", "metric_text", "number_text"]
 
 GROUPS = ("Result", "Risk", "Ratios", "Round trips", "Activity", "Costs", "Orders")
 
@@ -164,12 +164,25 @@ def metric(key: str) -> Metric:
 
 
 def metric_text(key: str, value: object) -> str:
-    """A value in one word: fractions in percent, numbers with six digits, `-` for none."""
+    """A value in one word: fractions in percent, floats with six digits, `-` for none. Amounts,
+    which are decimal text, stay as they are."""
+    if metric(key).form in ("part", "gain_part") and isinstance(value, (int, float, str)):
+        try:
+            percent = float(value) * 100
+        except ValueError:
+            return str(value)
+        return f"{percent:.2f}%" if abs(percent) >= 0.1 or not percent else f"{percent:.2g}%"
+    return value if isinstance(value, str) else number_text(value)
+
+
+def number_text(value: object) -> str:
+    """A number, or the text of one, with six digits, or as many as it has before the point."""
     if value is None:
         return "-"
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if isinstance(value, int):
+        return str(value) if isinstance(value, bool) else f"{value:,}"
+    try:
+        number = float(str(value)) + 0.0  # no minus before a zero
+    except ValueError:
         return str(value)
-    if metric(key).form in ("part", "gain_part"):
-        percent = value * 100
-        return f"{percent:.2f}%" if abs(percent) >= 0.1 or not percent else f"{percent:.2g}%"
-    return f"{value + 0.0:,.6g}" if isinstance(value, float) else f"{value:,}"
+    return f"{number:,.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:,.6g}"

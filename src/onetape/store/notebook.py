@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from onetape.store.metrics import metric_text
 
 if TYPE_CHECKING:
     from onetape.store.run import Run
@@ -43,7 +45,7 @@ def run_html(run: Run) -> str:
     stats = run.stats
     rows = [("strategy", str(stats.get("strategy", "?")))]
     known = [(key, name) for key, name in _FIGURES if stats.get(key) is not None]
-    rows += [(name, _shown(key, stats[key])) for key, name in known]
+    rows += [(name, metric_text(key, stats[key])) for key, name in known]
     if stats.get("why_no_orders"):
         rows.append(("no fills", str(stats["why_no_orders"])))
     if run.report().is_file():
@@ -54,12 +56,6 @@ def run_html(run: Run) -> str:
         for name, text in rows
     )
     return f"<b>{escape(run.path.name)}</b><table>{cells}</table>{run.plot().svg}"
-
-
-def _shown(key: str, value: Any) -> str:
-    if key == "max_drawdown":
-        return f"{float(value):.2%}"
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def _svg(times: list[int], values: list[float], title: str) -> str:
