@@ -13,6 +13,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlencode
 
 from onetape.services.venue import VenueServer
@@ -134,6 +135,13 @@ def heard(connection: Connection) -> list:
     """What a virtual connection was sent since the last call."""
     out, connection.out = connection.out, []
     return [json.loads(m) if isinstance(m, bytes) else m for m in out]
+
+
+def ok(answer: tuple[int, Any]) -> Any:
+    """What was answered, which is no refusal."""
+    status, body = answer
+    assert status == 200, body
+    return body
 
 
 class BinanceClient:

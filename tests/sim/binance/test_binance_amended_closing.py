@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
-from sim.venue_client import BinanceClient, Virtual
+from sim.venue_client import ok
 
 BTC = {"symbol": "BTCUSDT"}
 ORDER = "/fapi/v1/order"
-
-
-@pytest.fixture
-def client():
-    venue = Virtual("binance-usdm")
-    account = venue.dialect.exchange.accounts[0]
-    return BinanceClient(venue, account.key, account.secret)
-
-
-def ok(answer):
-    status, body = answer
-    assert status == 200, body
-    return body
 
 
 def held(client, side: str) -> Decimal:

@@ -7,28 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from sim.venue_client import BinanceClient, Virtual, heard
+from sim.venue_client import heard, ok
 
 BTC = {"symbol": "BTCUSDT"}
 UNIT = Decimal("1e-8")
 DECIMAL = re.compile(r"-?\d+\.(\d+)")
-
-
-@pytest.fixture
-def venue():
-    return Virtual("binance-usdm")
-
-
-@pytest.fixture
-def client(venue):
-    account = venue.dialect.exchange.accounts[0]
-    return BinanceClient(venue, account.key, account.secret)
-
-
-def ok(answer):
-    status, body = answer
-    assert status == 200, body
-    return body
 
 
 def market(client, side: str, size: str):

@@ -6,21 +6,10 @@ import pytest
 
 from onetape.model.errors import UsageError
 from onetape.services.venue import opened, push_unrouted
-from sim.venue_client import BinanceClient, Virtual, heard
+from sim.venue_client import Virtual, heard
 
 BTC = {"symbol": "BTCUSDT"}
 ORDER = "/fapi/v1/order"
-
-
-@pytest.fixture
-def venue():
-    return Virtual("binance-usdm")
-
-
-@pytest.fixture
-def client(venue):
-    account = venue.dialect.exchange.accounts[0]
-    return BinanceClient(venue, account.key, account.secret)
 
 
 @pytest.mark.parametrize(

@@ -5,30 +5,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from onetape.sim.exchange import SimExchange
-from sim.venue_client import BinanceClient, Virtual, heard
+from sim.venue_client import Virtual, heard, ok
 
 BTC = {"symbol": "BTCUSDT"}
 ORDER = "/fapi/v1/order"
-
-
-@pytest.fixture
-def venue():
-    return Virtual("binance-usdm")
-
-
-@pytest.fixture
-def client(venue):
-    account = venue.dialect.exchange.accounts[0]
-    return BinanceClient(venue, account.key, account.secret)
-
-
-def ok(answer):
-    status, body = answer
-    assert status == 200, body
-    return body
 
 
 def market(client, side: str, size: str, **more):

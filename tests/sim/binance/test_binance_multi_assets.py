@@ -6,10 +6,9 @@ import asyncio
 from decimal import Decimal
 
 import aiohttp
-import pytest
 
 from onetape.services.venue_state import VenueState
-from sim.venue_client import BinanceClient, Virtual, Wire, heard, served
+from sim.venue_client import BinanceClient, Wire, heard, ok, served
 
 MODE = "/fapi/v1/multiAssetsMargin"
 BTC = {"symbol": "BTCUSDT"}
@@ -17,25 +16,9 @@ ETH = {"symbol": "ETHUSDT"}
 CENT = Decimal("0.01")
 
 
-@pytest.fixture
-def venue():
-    return Virtual("binance-usdm")
-
-
-@pytest.fixture
-def client(venue):
-    return client_of(venue, venue.dialect)
-
-
 def client_of(transport, dialect) -> BinanceClient:
     account = dialect.exchange.accounts[0]
     return BinanceClient(transport, account.key, account.secret)
-
-
-def ok(answer):
-    status, body = answer
-    assert status == 200, body
-    return body
 
 
 def switch(client, on: bool) -> None:

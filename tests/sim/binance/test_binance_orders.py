@@ -6,17 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from sim.venue_client import BinanceClient, Virtual, Wire, served
+from sim.venue_client import BinanceClient, Wire, served
 
 ORDER = "/fapi/v1/order"
 BTC = {"symbol": "BTCUSDT"}
-
-
-@pytest.fixture
-def client():
-    venue = Virtual("binance-usdm")
-    account = venue.dialect.exchange.accounts[0]
-    return BinanceClient(venue, account.key, account.secret)
 
 
 def bid(client) -> Decimal:

@@ -27,11 +27,6 @@ LIMIT = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def venue():
-    return Virtual("binance-usdm")
-
-
 def ed25519(venue: Virtual, account: int = 0):
     owner = venue.dialect.exchange.accounts[account]
     return next(

@@ -5,24 +5,11 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-import pytest
-
 from onetape.sim.dialect import Close
 from sim.venue_client import BinanceClient, Virtual, hashlib, heard, hmac
 
 BTC = {"symbol": "BTCUSDT"}
 ORDER = "/fapi/v1/order"
-
-
-@pytest.fixture
-def venue():
-    return Virtual("binance-usdm")
-
-
-@pytest.fixture
-def client(venue):
-    account = venue.dialect.exchange.accounts[0]
-    return BinanceClient(venue, account.key, account.secret)
 
 
 def test_each_category_carries_its_own_streams_only(venue):
