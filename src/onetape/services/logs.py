@@ -3,6 +3,7 @@ strategies have logged, from the tapes of their runs."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time as clock
@@ -18,6 +19,7 @@ from onetape.model.config import Config
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.time import format_time, parse_time
 from onetape.services.supervisor_log import SYSTEM_LOG
+from onetape.tape.inspect import look_back
 from onetape.tape.journal import JournalReader
 
 __all__ = ["log_lines"]
@@ -41,7 +43,8 @@ def log_lines(
     names = _names(config)
     wanted = f"robot:{process}" if process in config.robots else process
     robots = [name for name in config.robots if wanted in ("", f"robot:{name}")]
-    log, tapes = _Log(home, wanted), [_Tapes(home, name) for name in robots]
+    runs = _Runs(home)
+    log, tapes = _Log(home, wanted), [_Tapes(runs, name) for name in robots]
     sources: tuple[_Log | _Tapes, ...] = (log, *tapes)
     found: list[Row] = [*log.new(), *(row for each in tapes for row in each.last(count))]
     if wanted and wanted not in names and not found:
@@ -116,42 +119,70 @@ def _number(path: Path) -> int:
         return 0
 
 
+class _Runs:
+    """Which robot's each run is. What a run has said is not read again."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "runs"
+        self._robots: dict[str, str | None] = {}  # by the run's name
+
+    def of(self, robot: str) -> list[Path]:
+        """A robot's, which are called by the moment of their beginning."""
+        with contextlib.suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                if path.name not in self._robots:
+                    self._look(path.name)
+        return [self._folder / name for name in sorted(self._robots) if self._robots[name] == robot]
+
+    def _look(self, name: str) -> None:
+        try:
+            document = tomllib.loads((self._folder / name / "run.toml").read_text())
+        except (OSError, ValueError):
+            return  # it is being written
+        self._robots[name] = document.get("state", {}).get("robot")
+
+
 class _Tapes:
     """What a robot's strategy has logged, from run to run."""
 
-    def __init__(self, home: Path, robot: str) -> None:
-        self._runs, self._robot = home / "runs", robot
+    def __init__(self, runs: _Runs, robot: str) -> None:
+        self._runs, self._robot = runs, robot
         self._reader: JournalReader | None = None  # of the newest run
         self._open: Path | None = None
-        self._known: dict[Path, bool] = {}  # whether a run is this robot's
 
     def last(self, count: int) -> list[Row]:
-        """The newest ones, of as many runs as it takes."""
+        """The newest ones, of as many runs as it takes; then `new` gives what comes."""
+        folders = self._runs.of(self._robot)
         found: deque[Row] = deque()
-        for folder in reversed(self._folders()):
+        if folders and self._opened(folders[-1]) and self._reader is not None:
+            found.extend(self._last_of(self._reader, count))
+        for folder in reversed(folders[:-1]):
             if len(found) >= count:
                 break
-            if self._open is None:
-                found.extendleft(reversed(list(self.new())))
-                continue
             with JournalReader(folder / "journal") as reader:
-                found.extendleft(reversed(list(self._rows(reader))))
+                found.extendleft(reversed(self._last_of(reader, count - len(found))))
         return list(found)
 
     def new(self) -> Iterator[Row]:
-        newest = next(reversed(self._folders()), None)
+        newest = next(reversed(self._runs.of(self._robot)), None)
         if self._reader is not None:
             yield from self._rows(self._reader)
-        if newest is None or newest == self._open:
-            return
+        if newest is not None and newest != self._open and self._opened(newest):
+            assert self._reader is not None
+            yield from self._rows(self._reader)
+
+    def _opened(self, folder: Path) -> bool:
         try:
-            reader = JournalReader(newest / "journal")
+            reader = JournalReader(folder / "journal")
         except OnetapeError:
-            return  # it is being made
+            return False  # it is being made
         if self._reader is not None:
             self._reader.close()
-        self._reader, self._open = reader, newest
-        yield from self._rows(reader)
+        self._reader, self._open = reader, folder
+        return True
+
+    def _last_of(self, reader: JournalReader, count: int) -> list[Row]:
+        return look_back(reader, lambda: self._rows(reader), count)
 
     def _rows(self, reader: JournalReader) -> Iterator[Row]:
         for frame in reader.frames(("log",)):
@@ -164,15 +195,3 @@ class _Tapes:
                     "fields": said.get("fields") or {},
                 },
             )  # fmt: skip
-
-    def _folders(self) -> list[Path]:
-        """Its runs, which are called by the moment of their beginning."""
-        for path in self._runs.glob("*/run.toml"):
-            if path.parent not in self._known:
-                try:
-                    document = tomllib.loads(path.read_text())
-                except (OSError, ValueError):
-                    continue  # it is being written
-                robot = document.get("state", {}).get("robot")
-                self._known[path.parent] = robot == self._robot
-        return sorted(folder for folder, is_its in self._known.items() if is_its)

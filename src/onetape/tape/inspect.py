@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time as clock
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from onetape.model.errors import BadInput, TornTape, UsageError
 from onetape.model.time import parse_time
@@ -17,7 +17,9 @@ from onetape.tape.render import render
 from onetape.tape.segments import is_tape, list_segments
 from onetape.tape.where import Predicate, parse_where
 
-__all__ = ["JournalInfo", "cat", "ls", "tail"]
+__all__ = ["JournalInfo", "cat", "look_back", "ls", "tail"]
+
+T = TypeVar("T")
 
 _DEPTH_MAX = 4  # home/runs/<run>/journal
 # Below it a bare number on the command line is a sequence, from it on a time (1e9 s is 2001).
@@ -136,7 +138,9 @@ def tail(
     reader = JournalReader(path)
     wanted = _wanted(reader, types)
     predicate = None if where is None else parse_where(where)
-    yield from _last(reader, count, wanted, predicate)
+    is_all = not wanted and predicate is None
+    step = max(count, 1) if is_all else max(4 * count, 4096)
+    yield from look_back(reader, lambda: _records(reader, wanted, predicate), count, step)
     while follow:
         found = False
         for record in _records(reader, wanted, predicate):
@@ -146,19 +150,18 @@ def tail(
             clock.sleep(_FOLLOW_SECONDS)
 
 
-def _last(
-    reader: JournalReader, count: int, wanted: frozenset[str], predicate: Predicate | None
-) -> Iterator[dict[str, Any]]:
-    """Looks back in growing steps until enough records match; ends at the end of the tape."""
+def look_back(
+    reader: JournalReader, read: Callable[[], Iterable[T]], count: int, step: int = 4096
+) -> list[T]:
+    """The last `count` of what `read` gives of a tape, found from its end: `step` frames back, and
+    further in growing steps until there are enough. The reader is at the end then."""
     last = reader.last_sequence
-    step = max(count, 1) if not wanted and predicate is None else max(4 * count, 4096)
     while True:
         first = max(1, last - step + 1)
         reader.seek_sequence(first)
-        found = deque(_records(reader, wanted, predicate), maxlen=max(count, 1))
+        found = deque(read(), maxlen=max(count, 1))
         if len(found) >= count or first == 1:
-            yield from list(found)[len(found) - min(count, len(found)) :]
-            return
+            return list(found)[len(found) - min(count, len(found)) :]
         step *= 8
 
 
