@@ -8,10 +8,8 @@ from typing import Any
 import click
 
 from onetape.cli.arguments import parameters
-from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Shell, load, verb
-from onetape.cli.reading_options import reading_options
-from onetape.cli.run_options import answer_of_run, run_options
+from onetape.cli.run_options import answer_of_run, run_options, strategy_over_data
 
 
 @verb(
@@ -21,18 +19,8 @@ from onetape.cli.run_options import answer_of_run, run_options
     onetape backtest mm.py:MarketMaker --data day1.tape day2.tape --latency 10ms --report mm.html
     """,
 )
-@click.argument("strategy", shell_complete=files)
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    metavar="PATH...",
-    help="Tapes or files.",
-    shell_complete=files,
-)
-@click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
+@strategy_over_data
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
-@reading_options
 @run_options
 @click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")
 @click.option(

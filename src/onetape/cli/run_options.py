@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import click
 
 from onetape.cli.arguments import Several
+from onetape.cli.complete import files
 from onetape.cli.frame import Answer, plain
+from onetape.cli.reading_options import reading_options
 from onetape.engine.by_venue import by_venue_text
 from onetape.model.errors import UsageError
 
@@ -110,6 +112,22 @@ _OPTIONS = (
         help="What follows an exception of the strategy.",
     ),
 )
+
+
+def strategy_over_data(function: F) -> F:
+    """STRATEGY, `--data PATH...` and how its files of rows are read."""
+    strategy = click.argument("strategy", shell_complete=files)
+    data = click.option(
+        "--data",
+        multiple=True,
+        required=True,
+        metavar="PATH...",
+        help="Tapes or files.",
+        shell_complete=files,
+    )
+    # What stands behind the first PATH.
+    more = click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
+    return strategy(data(more(reading_options(function))))
 
 
 def run_options(function: F) -> F:

@@ -33,7 +33,8 @@ _JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its ven
 
 
 class BarFeeds:
-    """Of one host. sources: "symbol period" -> trade, mid or venue."""
+    """Of one host. sources: "symbol period" -> trade, mid, venue, or the shorter period whose bars
+    they are made of."""
 
     def __init__(
         self, host: Host, sources: Mapping[str, str], inventory: Callable[[], Inventory]
