@@ -17,6 +17,9 @@ from onetape.model.shown import shown
 def _for_people(line: str) -> None:
     """The ready line's facts without keys and secrets."""
     told = json.loads(line)
+    if "venue" not in told:
+        print("the tape is over: the books stand still", flush=True)
+        return
     print(f"{told['venue']} is ready, until Ctrl-C")
     print(f"  REST       {told['rest']}")
     print(f"  WebSocket  {told['ws']}")
