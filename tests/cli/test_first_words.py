@@ -151,6 +151,8 @@ def test_a_simulated_exchange_shows_people_no_secret(onetape, tmp_path):
     command = [sys.executable, "-m", "onetape", "sim", "binance-usdm"]
     shown = on_a_terminal(command, b"--json", tmp_path)
     assert b"is ready, until Ctrl-C" in shown and b"100000 USDT" in shown
+    assert b"onetape run STRATEGY --live --exchange http://127.0.0.1:" in shown
+    assert b"--home" not in shown
     assert b'secret"' not in shown and b'key"' not in shown
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
         told = json.loads(process.stdout.readline())
@@ -158,6 +160,13 @@ def test_a_simulated_exchange_shows_people_no_secret(onetape, tmp_path):
     assert {"name", "key", "secret", "balances"} <= told["accounts"][0].keys()
     for account in told["accounts"]:
         assert account["secret"].encode() not in shown and account["key"].encode() not in shown
+
+
+def test_a_simulated_exchange_says_to_people_how_to_trade_on_it(tmp_path):
+    command = [sys.executable, "-m", "onetape", "sim", "kraken", "--home", str(tmp_path / "h")]
+    assert f" --home {tmp_path / 'h'}".encode() in on_a_terminal(command, b"--json", tmp_path)
+    command[4] = "bitmex"  # nobody trades live there
+    assert b"--exchange" not in on_a_terminal(command, b"--json", tmp_path)
 
 
 def test_the_end_of_a_tape_is_said_to_people_too(onetape, tmp_path):
