@@ -10,9 +10,11 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from decimal import Decimal
 from pathlib import Path
 from subprocess import PIPE
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -30,7 +32,6 @@ from onetape.services.live import simulated_exchange
 from onetape.tape.journal import JournalReader
 from sim.venue_client import Wire
 
-SECONDS = (6, 30)  # the second where a machine is too busy for the first
 KINDS = ("binance-usdm", "kraken")
 TAKES = """
 from onetape import Strategy
@@ -72,10 +73,10 @@ class Sim:
         self.rest = self.told["rest"]
         self.port = int(self.rest.rpartition(":")[2])
 
-    def account(self) -> dict:
-        """The first, as the exchange's own core has it."""
+    def account(self, name: str = "main") -> dict:
+        """As the exchange's own core has it."""
         control = Wire(int(self.told["control"].rpartition(":")[2]))
-        (found,) = control.request("GET", "/state?account=main", b"", {})[1]["accounts"]
+        (found,) = control.request("GET", f"/state?account={name}", b"", {})[1]["accounts"]
         return found
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -111,18 +112,29 @@ def run(folder: Path, home: Path, address: str, *words: object):
     )  # fmt: skip
 
 
-def traded(folder: Path, sim: Sim, *words: object) -> dict:
-    """A run that has bought and sold."""
-    symbol = TRADED[sim.told["venue"]][0]
-    for seconds in SECONDS:
-        done = run(
-            folder, sim.home, sim.rest, "--seconds", seconds, "--param", f"symbol={symbol}", *words
+def traded(folder: Path, sim: Sim, *words: object, robots: int = 1, account: str = "main") -> list:
+    """What so many runs at once say, ended by Ctrl-C when each has bought and sold."""
+    (folder / "takes.py").write_text(TAKES)
+    runs = [
+        Copied(
+            ONETAPE, "run", "takes.py", "--live", "--exchange", sim.rest, "--home", sim.home,
+            "--json", "--param", f"symbol={TRADED[sim.told['venue']][0]}", "--out", uuid4().hex,
+            *words, cwd=folder, env=environ(), stdout=PIPE, stderr=PIPE, text=True,
         )
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        if told["orders"] == 3:
-            break
-    assert told["orders"] == 3, done.stderr
+        for _ in range(robots)
+    ]  # fmt: skip
+    until = time.monotonic() + copied_process.WITHIN_S
+    while sum(order["open"] for order in sim.account(account)["orders"]) < robots:
+        ended = [each for each in runs if each.poll() is not None]
+        assert not ended, ended[0].communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    for each in runs:
+        each.send_signal(signal.SIGINT)
+    said = [each.communicate(timeout=copied_process.WITHIN_S) for each in runs]
+    assert [each.returncode for each in runs] == [0] * robots, said
+    told = [json.loads(out) for out, _ in said]
+    assert [each["orders"] for each in told] == [3] * robots
     return told
 
 
@@ -166,13 +178,13 @@ def assert_books_agree(sim: Sim, account: str) -> dict:
 def test_runs_trade_on_an_exchange_beside_them_and_the_books_agree(tmp_path, sims, kind, single):
     sim = sims(tmp_path / "home", kind)
     before = sim.account()
-    first = traded(tmp_path, sim, *single)
+    (first,) = traded(tmp_path, sim, *single)
     (account,) = accounts(sim.home)
     between = assert_books_agree(sim, account)
     assert between["balances"] != before["balances"]
     assert len(between["trades"]) == first["fills"] >= 2
 
-    second = traded(tmp_path, sim, *single)
+    (second,) = traded(tmp_path, sim, *single)
     assert accounts(sim.home) == [account]  # the same books go on
     after = assert_books_agree(sim, account)
     assert len(after["trades"]) == len(between["trades"]) + second["fills"]
@@ -193,18 +205,10 @@ def test_runs_trade_on_an_exchange_beside_them_and_the_books_agree(tmp_path, sim
 
 def test_two_runs_at_once_share_the_account(tmp_path, sims):
     sim = sims(tmp_path / "home", "kraken")
-    (tmp_path / "takes.py").write_text(TAKES)
-    words = (
-        "run", "takes.py", "--live", "--exchange", sim.rest, "--home", sim.home, "--json",
-        "--param", "symbol=kraken:BTC/USD", "--seconds", 12,
-    )  # fmt: skip
-    pipes = {"stdout": PIPE, "stderr": PIPE, "cwd": tmp_path, "env": environ(), "text": True}
-    both = [Copied(ONETAPE, *words, "--out", name, **pipes) for name in ("one", "other")]
-    said = [each.communicate(timeout=copied_process.WITHIN_S) for each in both]
-    assert [each.returncode for each in both] == [0, 0], said
+    told = traded(tmp_path, sim, robots=2)
     (account,) = accounts(sim.home)
     there = assert_books_agree(sim, account)
-    assert sum(json.loads(out)["fills"] for out, _ in said) == len(there["trades"]) > 0
+    assert sum(each["fills"] for each in told) == len(there["trades"]) > 0
 
 
 def test_another_exchange_at_the_address_has_books_of_its_own(tmp_path, sims):
@@ -220,7 +224,7 @@ def test_another_exchange_at_the_address_has_books_of_its_own(tmp_path, sims):
     assert_books_agree(other, mine)
     other.stop()
     again = sims(home, "binance-usdm", *state, port=kept.port)
-    told = traded(tmp_path, again)
+    (told,) = traded(tmp_path, again)
     assert accounts(home) == sorted([name, mine])
     there = assert_books_agree(again, name)
     assert len(there["trades"]) > told["fills"]
@@ -229,7 +233,7 @@ def test_another_exchange_at_the_address_has_books_of_its_own(tmp_path, sims):
 def test_a_second_account_of_the_exchange_is_chosen_by_name(tmp_path, sims):
     sim = sims(tmp_path / "home", "kraken")
     name = sim.told["accounts"][1]["name"]
-    traded(tmp_path, sim, "--account", name)
+    traded(tmp_path, sim, "--account", name, account=name)
     assert [each.rpartition("-")[0] for each in accounts(sim.home)] == [name]
     assert sim.account()["trades"] == []
 
@@ -238,7 +242,7 @@ def test_no_key_leaves_the_file_that_the_exchange_left(tmp_path, sims):
     sim = sims(tmp_path / "home", "kraken")
     (left,) = (sim.home / "run").glob("exchange-*")
     assert left.stat().st_mode & 0o777 == 0o600
-    seen = traded(tmp_path, sim)
+    (seen,) = traded(tmp_path, sim)
     account = sim.told["accounts"][0]
     for path in tmp_path.rglob("*"):
         if path.is_file() and path != left:
