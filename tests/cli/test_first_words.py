@@ -8,6 +8,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -130,18 +131,28 @@ def test_a_home_that_cannot_be_used_is_named_with_the_way_out(onetape, tmp_path,
     assert "--home DIR or $ONETAPE_HOME" in done.err
 
 
+def on_a_terminal(command: list[str], until: bytes, folder: Path) -> bytes:
+    """What a person is shown up to these words."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, stdout=follower, cwd=folder) as process:
+        os.close(follower)
+        shown = b""
+        try:
+            while until not in shown:
+                shown += os.read(leader, 4096)
+        finally:
+            process.terminate()
+            os.close(leader)
+    return shown
+
+
 def test_a_simulated_exchange_shows_people_no_secret(onetape, tmp_path):
     """On a terminal lines for people, in a pipe and with --json the line for programs."""
     command = [sys.executable, "-m", "onetape", "sim", "binance-usdm"]
-    leader, follower = pty.openpty()
-    with subprocess.Popen(command, stdout=follower, cwd=tmp_path) as process:
-        os.close(follower)
-        shown = b""
-        while b"--json" not in shown:
-            shown += os.read(leader, 4096)
-        process.terminate()
-    os.close(leader)
+    shown = on_a_terminal(command, b"--json", tmp_path)
     assert b"is ready, until Ctrl-C" in shown and b"100000 USDT" in shown
+    assert b"onetape run STRATEGY --live --exchange http://127.0.0.1:" in shown
+    assert b"--home" not in shown
     assert b'secret"' not in shown and b'key"' not in shown
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
         told = json.loads(process.stdout.readline())
@@ -149,3 +160,17 @@ def test_a_simulated_exchange_shows_people_no_secret(onetape, tmp_path):
     assert {"name", "key", "secret", "balances"} <= told["accounts"][0].keys()
     for account in told["accounts"]:
         assert account["secret"].encode() not in shown and account["key"].encode() not in shown
+
+
+def test_a_simulated_exchange_says_to_people_how_to_trade_on_it(tmp_path):
+    command = [sys.executable, "-m", "onetape", "sim", "kraken", "--home", str(tmp_path / "h")]
+    assert f" --home {tmp_path / 'h'}".encode() in on_a_terminal(command, b"--json", tmp_path)
+    command[4] = "bitmex"  # nobody trades live there
+    assert b"--exchange" not in on_a_terminal(command, b"--json", tmp_path)
+
+
+def test_the_end_of_a_tape_is_said_to_people_too(onetape, tmp_path):
+    assert onetape("sample", "--out", "m.tape", "--events", "300").code == 0
+    command = [sys.executable, "-m", "onetape", "sim", "binance-usdm", "--tape", "m.tape"]
+    shown = on_a_terminal([*command, "--speed", "1000"], b"stand still", tmp_path)
+    assert b"the tape is over: the books stand still" in shown

@@ -302,10 +302,11 @@ def this_machine_in_live(b: Bench) -> None:
 
 
 def a_user_that_looks_like_a_host(b: Bench) -> None:
+    b.environ["BENCH_PASSWORD"] = "behind-the-name-and-hidden"
     b.venue |= {
         "mode": "live",
         "live_account": "x",
-        "rest": "https://fapi.binance.com@evil.example",
+        "rest": f"https://fapi.binance.com:{b.environ['BENCH_PASSWORD']}@evil.example",
     }
 
 

@@ -112,6 +112,15 @@ def test_what_the_venue_does_not_list_is_one_line(folder):
     assert said["error"]["message"].startswith("kraken:NIX/USD does not trade there")
 
 
+def test_a_sub_account_that_is_not_there_is_one_line(folder):
+    said = onetape(
+        folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds",
+        3, "--subaccount", "nix", code=2,
+    )  # fmt: skip
+    assert said["error"]["name"] == "UNKNOWN_SUBACCOUNT"
+    assert said["error"]["message"].startswith("account main has no sub-account 'nix'")
+
+
 BOOKS = """
 from onetape import Strategy
 

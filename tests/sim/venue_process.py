@@ -17,12 +17,13 @@ class VenueProcess:
     def __init__(self, state: Path, kind: str = "binance-usdm", *more: str, port: int = 0) -> None:
         words = ("--control", 0, "--seed", 7, "--no-limits", "--port", port, *more)
         # A file: a pipe that nobody reads stops who writes to it once it is full.
-        log = state.with_name(f"{state.name}.log")
+        log, home = (state.with_name(f"{state.name}.{end}") for end in ("log", "home"))
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
             self.process = Copied(
-                ONETAPE, "sim", kind, "--state", state, *words, stdout=PIPE, stderr=errors
-            )
+                ONETAPE, "sim", kind, "--state", state, "--home", home, *words,
+                stdout=PIPE, stderr=errors,
+            )  # fmt: skip
         line = self.process.stdout.readline()
         assert line, log.read_text()
         self.told = json.loads(line)

@@ -19,12 +19,16 @@ from onetape.model.errors import UsageError
     example="""
     onetape run strategies/market_maker.py --paper
     onetape run strategies/cross.py --paper --data market.tape --speed 60
+    onetape run strategies/cross.py --live --exchange http://127.0.0.1:9001
     """,
 )
 @click.argument("strategy", shell_complete=files)
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
 @click.option("--live", is_flag=True, help="At the venue of the configuration.")
-@click.option("--account", default="", help="Which of the configuration, for --live.")
+@click.option(
+    "--exchange", metavar="URL", help="With --live: at an `onetape sim` that runs, by its address."
+)
+@click.option("--account", default="", help="Which of the configuration or --exchange, for --live.")
 @click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
 @click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
 @click.option("--spin", is_flag=True, help="With --single: never sleep; takes a whole core.")
@@ -49,6 +53,7 @@ def command(
     shell: Shell,
     paper: bool,
     live: bool,
+    exchange: str | None,
     account: str,
     subaccount: str,
     single: bool,
@@ -67,7 +72,9 @@ def command(
         raise UsageError("only one process of all can spin", where="--spin", todo="give --single")
     if live:
         own = {"single": single, "spin": spin, "subaccount": subaccount}
-        return _live(shell, account, chosen, {**options, **own})
+        return _live(shell, exchange, account, chosen, {**options, **own})
+    if exchange is not None:
+        raise UsageError("a paper run has its own", where="--exchange", todo="give --live")
     if single:
         raise UsageError("only a live run has a gateway", where="--single", todo="give --live")
     if subaccount != "main":
@@ -79,21 +86,36 @@ def command(
     return answer_of_run(result)
 
 
-def _live(shell: Shell, account: str, chosen: dict[str, Any], options: dict[str, Any]) -> Answer:
+def _live(
+    shell: Shell,
+    exchange: str | None,
+    account: str,
+    chosen: dict[str, Any],
+    options: dict[str, Any],
+) -> Answer:
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", where="--live", todo="use --paper")
     run_live = load("onetape.services.live", "run_live", what="trading live")
     build = load("onetape.services.live", "LiveOptions", what="trading live")
-    path = shell.config_path
+    config, path = shell.config, shell.config_path
     shut_in = load("onetape.services.configured", "shut_in", what="trading live")
-    with shut_in(shell.config) as environ, shell.progress("live") as progress:
+    with shut_in(config) as environ, shell.progress("live") as progress:
+        if exchange is not None:
+            found = load("onetape.services.local_exchange", "on_exchange", what="trading live")
+            config, account, environ = found(
+                exchange,
+                account=account,
+                hedge=options["hedge"],
+                home=shell.home,
+                environ=environ,
+            )
         result = run_live(
             build(
                 data=(),
                 params=chosen,
                 home=shell.home,
                 progress=progress,
-                config=shell.config,
+                config=config,
                 folder=path.parent if path else Path(),
                 account=account,
                 environ=environ,

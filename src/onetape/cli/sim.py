@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,9 +15,14 @@ from onetape.cli.output import write_line
 from onetape.model.shown import shown
 
 
-def _for_people(line: str) -> None:
+def _for_people(shell: Shell, line: str) -> None:
     """The ready line's facts without keys and secrets."""
+    from onetape.services.preflight import CHECKED
+
     told = json.loads(line)
+    if "venue" not in told:
+        print("the tape is over: the books stand still", flush=True)
+        return
     print(f"{told['venue']} is ready, until Ctrl-C")
     print(f"  REST       {told['rest']}")
     print(f"  WebSocket  {told['ws']}")
@@ -25,6 +31,10 @@ def _for_people(line: str) -> None:
     for account in told["accounts"]:
         money = ", ".join(f"{amount} {name}" for name, amount in account["balances"].items())
         print(shown(f"  account    {account['name']}: {money or 'no money'}"))
+    if told["venue"] in CHECKED:
+        is_told = shell.home_option or shell.config_option
+        home = f" --home {shell.home}" if is_told else ""
+        print(shown(f"to trade on it: onetape run STRATEGY --live --exchange {told['rest']}{home}"))
     print("its keys and secrets: the same command with --json", flush=True)
 
 
@@ -109,6 +119,7 @@ def command(
         chain=chain,
         withdraw=withdraw,
         unrouted=unrouted,
-        say=_for_people if shows else write_line,
+        home=shell.home,
+        say=partial(_for_people, shell) if shows else write_line,
     )
     return Answer(None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from onetape.accounts.entries import MAIN
 from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind, OrderState
-from onetape.model.errors import NotOwner
+from onetape.model.errors import NotOwner, UnknownSubaccount
 from onetape.model.money import money
 from onetape.services.gateway_journal import RobotLife
 from onetape.services.gateway_options import gateway_journal
@@ -44,7 +44,8 @@ class RobotLives:
         gateway, options = self._gateway, self._gateway.options
         slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
         if slot is None:
-            return {"error": f"account {options.account} has no sub-account {subaccount!r}"}
+            words = f"account {options.account} has no sub-account {subaccount!r}"
+            return {"status": "refused", **UnknownSubaccount(words).as_json()}
         if name.partition(":")[0] == OPERATOR:
             return {"error": f"no robot is called {name[:80]!r}"}
         life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate)

@@ -65,6 +65,7 @@ from onetape.services.preflight import (
 from onetape.services.preparing import prepare_plan, strategy_class
 from onetape.services.recording import begin_run, run_folder, run_uuid
 from onetape.services.robot_lives import Earlier, live_robot, rebuilt, wait_until_settled
+from onetape.services.supervisor_options import VenueOptions
 from onetape.store.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -321,11 +322,9 @@ def simulated_exchange(
     kind: str, seed: int, environ: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """A simulated exchange of our own until the block ends: what it says when it is ready."""
-    command = [
-        sys.executable, "-m", "onetape", "sim", kind, "--port", "0", "--seed", str(seed),
-    ]  # fmt: skip
-    with _child(command, environ) as process:
+    with _child([sys.executable, "-m", "onetape.services.venue_main"], environ) as process:
         assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(msgspec.json.encode(VenueOptions(kind=kind, seed=seed)))
         process.stdin.close()
         line = process.stdout.readline()
         if not line:

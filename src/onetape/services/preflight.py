@@ -125,7 +125,8 @@ def _check_hosts(name: str, venue: VenueConfig) -> None:
     for key in ("rest", "ws", "rest_wallet"):
         address = getattr(venue, key)
         if address and (wrong := unfit_address(venue.kind, venue.mode, address)) is not None:
-            raise BadConfig(wrong[0], where=f"[venues.{name}] {key} = {address!r}", todo=wrong[1])
+            shown = "" if "@" in address else f" = {address!r}"  # what is before it may be secret
+            raise BadConfig(wrong[0], where=f"[venues.{name}] {key}{shown}", todo=wrong[1])
 
 
 def _check_named(name: str, venue: VenueConfig) -> None:

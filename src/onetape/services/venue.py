@@ -13,10 +13,12 @@ import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import msgspec
 import uvloop
@@ -25,6 +27,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadInput, IoFailed, UsageError
 from onetape.model.money import money
+from onetape.services.exchange_file import left_for_runs
 from onetape.services.http_reader import BODY_MAX
 from onetape.services.venue_chain import Chain
 from onetape.services.venue_http import IDLE_S, REQUEST_S, NoHttp, PlainHttp
@@ -405,13 +408,15 @@ def run_venue(
     chain: Path | None = None,
     withdraw: bool = False,
     unrouted: bool = False,
+    home: Path | None = None,
 ) -> None:
     """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready.
 
     control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
     exchange keeps what it has been told, so that it comes back as it was. chain: the folder by
     which withdrawals go to other exchanges. withdraw: what accounts were opened with may withdraw.
-    unrouted: stream addresses without a category carry every stream (Binance).
+    unrouted: stream addresses without a category carry every stream (Binance). home: whose runs
+    find its keys.
     """
     played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
     rules = read_faults(faults) if faults is not None else []
@@ -422,9 +427,14 @@ def run_venue(
         push_unrouted(dialect)
     carried = None if chain is None else Chain(chain, dialect.exchange)
     server = VenueServer(dialect, chain=carried)
+    identity = uuid4() if kept is None else kept.writer.uuid
+    left = ExitStack()
 
     def ready(listening: int, steering: int | None) -> None:
-        say(ready_line(dialect, kind, host, listening, steering))
+        line = ready_line(dialect, kind, host, listening, steering)
+        if home is not None:
+            _leave(left, home, host, listening, line, identity.hex)
+        say(line)
 
     market = dialect.exchange.market
     beside = partial(say_end, market, say) if isinstance(market, RecordedMarket) else None
@@ -447,8 +457,21 @@ def run_venue(
             todo="give another --port, or 0 for a free one",
         ) from None
     finally:
+        left.close()
         if kept is not None:
             kept.close()
+
+
+def _leave(left: ExitStack, home: Path, host: str, port: int, line: str, exchange: str) -> None:
+    """An exchange that cannot write to its home serves all the same."""
+    try:
+        left.enter_context(left_for_runs(home, host, port, line, exchange=exchange))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        print(
+            f"onetape: `run --live --exchange` finds no keys of it: {why}, {home / 'run'}",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
 
 
 def let_withdraw(dialect: Dialect) -> None:

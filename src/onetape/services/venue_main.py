@@ -1,5 +1,6 @@
-"""A simulated exchange's process under the supervisor: `python -m onetape.services.venue_main`, its
-options as JSON on standard input. The first line that it writes is that of `onetape sim`."""
+"""A simulated exchange's process, of a run's own or under the supervisor: `python -m
+onetape.services.venue_main`, its options as JSON on standard input. The first line that it writes
+is that of `onetape sim`."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def main() -> int:
     def serve(port: int) -> None:
         run_venue(
             options.kind, host="127.0.0.1", port=port, seed=options.seed, say=say,
-            state=Path(options.state), chain=Path(options.chain),
+            state=Path(options.state) if options.state else None,
+            chain=Path(options.chain) if options.chain else None,
             withdraw=options.withdraw,
         )  # fmt: skip
 

@@ -156,9 +156,15 @@ def refused_with(port: int, headers: dict[str, str]) -> int:
     return connection.getresponse().status
 
 
-def test_it_is_served_on_a_port_of_its_own_and_not_to_browsers():
-    command = [str(Path(sys.executable).parent / "onetape"), "sim", "binance-usdm"]
-    with subprocess.Popen([*command, "--control", "0"], stdout=subprocess.PIPE) as process:
+def test_it_is_served_on_a_port_of_its_own_and_not_to_browsers(tmp_path):
+    command = [
+        str(Path(sys.executable).parent / "onetape"),
+        "sim",
+        "binance-usdm",
+        "--control",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
         try:
             told = json.loads(process.stdout.readline())
             assert told["control"].startswith("http://127.0.0.1:")

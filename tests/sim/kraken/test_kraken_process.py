@@ -15,9 +15,9 @@ from sim.venue_client import Wire
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_the_venue_says_its_addresses_on_standard_output_and_stops_when_asked(options):
+def test_the_venue_says_its_addresses_on_standard_output_and_stops_when_asked(tmp_path, options):
     command = [str(Path(sys.executable).parent / "onetape"), "sim", "kraken", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         try:
             told = json.loads(process.stdout.readline())
             assert (told["venue"], told["ws"][-3:]) == ("kraken", "/v2")
