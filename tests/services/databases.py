@@ -7,12 +7,13 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from waiting import PATIENCE_S, wait_for
 
 
 def program(name: str) -> str | None:
@@ -28,30 +29,28 @@ def free_port() -> int:
         return int(made.getsockname()[1])
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+def wait_for_server(port: int, process: subprocess.Popen[bytes]) -> None:
+    def listens() -> bool:
         assert process.poll() is None, "the server ended"
         with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        time.sleep(0.1)
-    raise AssertionError("the server does not listen")
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+            return True
+        return False
+
+    wait_for(listens)
 
 
 def wait_until_open(port: int) -> None:
     """It listens before it lets anyone in."""
     import psycopg
 
-    deadline = time.monotonic() + 60
-    while True:
-        try:
+    def is_open() -> bool:
+        with suppress(psycopg.OperationalError):
             psycopg.connect(host="127.0.0.1", port=port, user="onetape", dbname="postgres").close()
-        except psycopg.OperationalError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        else:
-            return
+            return True
+        return False
+
+    wait_for(is_open)
 
 
 @contextmanager
@@ -79,12 +78,12 @@ def postgresql(folder: Path) -> Iterator[str]:
         user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(port, process)
+        wait_for_server(port, process)
         wait_until_open(port)
         yield f"postgresql://onetape@127.0.0.1:{port}/postgres"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -107,10 +106,10 @@ def mariadb(folder: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(port, process)
+        wait_for_server(port, process)
         with pymysql.connect(host="127.0.0.1", port=port, user="root") as made:
             made.cursor().execute("CREATE DATABASE t CHARACTER SET utf8mb4")
         yield f"mariadb://root@127.0.0.1:{port}/t"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)

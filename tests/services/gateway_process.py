@@ -156,14 +156,6 @@ def news_of(home: Path, order_id: int) -> list[tuple[str, int]]:
     return [(OrderNews.from_id(n[7]).value, n[6]) for n in told if n[0] == order_id]
 
 
-def wait_for(what, seconds: float = 10.0) -> None:
-    """Until it is so."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-
-
 def cut_journal(journal: Path, lost: bytes) -> None:
     """As the disk has it after a loss of power: nothing from the frame of that payload on, and
     another start of the machine."""
