@@ -13,7 +13,6 @@ from gateway_process import TRADED, GatewayProcess, Robot, booked
 from tcp_proxy import MODES, Proxy
 
 from long_form import long_form
-from onetape.model.enums import RequestKind
 from sim.venue_client import served
 from waiting import wait_for
 
@@ -66,8 +65,7 @@ def test_whatever_the_network_did_both_sides_agree_afterwards(tmp_path, kind):
                     for each in (mode, "pass"):
                         network.set(each)
                         trade(robot, exchange.listings[0], rng, lasting(network, each))
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
+            robot.cancel_all()
             found: list[dict] = []
 
             def is_over() -> bool:

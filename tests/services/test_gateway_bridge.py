@@ -84,8 +84,7 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
                 gateway.kill()
                 robot.act(exchange.listings[0].bid)
                 gateway.start()
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
+            robot.cancel_all()
             status = settled(gateway, account)
             (bridge,) = children_of(gateway.process.pid)
         finally:
@@ -166,8 +165,7 @@ def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path, kind
                 robot.act(exchange.listings[0].bid)
                 time.sleep(rng.uniform(0.05, 0.2))
             found = set().union(*(words_of(tmp_path, each) for each, _, _ in robot.placed))
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
+            robot.cancel_all()
             status = settled(gateway, account)
         finally:
             gateway.kill()

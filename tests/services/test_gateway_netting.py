@@ -85,8 +85,7 @@ def test_random_robots_and_restarts_leave_sums_that_are_the_venue_s(world):
         elif time.monotonic() - began < 30:
             time.sleep(world.random.uniform(0, 0.05))
     for robot in world.robots:
-        for order, side, price in robot.placed:
-            robot.request(RequestKind.CANCEL, order, side, price)
+        robot.cancel_all()
     wait_for(lambda: not world.account.open_orders and not world.gateway.ask("status")["open"])
     world.gateway.ask("reconcile")
     wait_for(lambda: not world.gateway.ask("status")["reconciling"])
