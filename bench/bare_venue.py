@@ -3,9 +3,9 @@ gateway of Binance USD-M needs. It sends ticks, and notes when each one's order 
 
 Both stamps are taken here, with one clock: before the tick is written, and when the order's bytes
 have been read. Orders are answered at once, always alike: taken, and expired, which the account's
-stream says, too. Between ticks a mark comes each second, as the venue promises: without it a gateway
-holds the market for silent, and refuses orders. What a gateway asks
-before it trades is answered by the simulated exchange's own dialect, which does nothing else.
+stream says, too. Between ticks a mark comes each second, as the venue promises: without it a
+gateway holds the market for silent, and refuses orders. What a gateway asks before it trades is
+answered by the simulated exchange's own dialect, which does nothing else.
 
     python bench/bare_venue.py --ticks 1000 --every-us 1000
 """
