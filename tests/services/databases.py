@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -54,19 +55,27 @@ def wait_until_open(port: int) -> None:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def own_folder(user: str | None) -> Iterator[Path]:
+    """Not below pytest's: that is for its user alone, and each session that begins sees to it."""
+    with TemporaryDirectory(prefix="onetape-", ignore_cleanup_errors=True) as name:
+        if user is not None:
+            shutil.chown(name, user)
+        yield Path(name)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
     """The URL of a new, empty database."""
     pytest.importorskip("psycopg", reason="NOT_AVAILABLE: psycopg is not installed")
     initdb, server = program("initdb"), program("postgres")
     if initdb is None or server is None:
         pytest.skip("NOT_AVAILABLE: no PostgreSQL server on this machine")
-    user = None
-    if os.getuid() == 0:  # it refuses to run as root
-        user = "postgres"
-        for each in (folder, *folder.parents):
-            if each.stat().st_uid == 0 and each != Path("/tmp") and "pytest" in str(each):
-                each.chmod(0o755)
-        shutil.chown(folder, user)
+    user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
+    with own_folder(user) as folder:
+        yield from _postgresql(folder, user, initdb, server)
+
+
+def _postgresql(folder: Path, user: str | None, initdb: str, server: str) -> Iterator[str]:
     data, port = folder / "data", free_port()
     subprocess.run(
         [initdb, "-D", str(data), "-U", "onetape", "-A", "trust", "-E", "UTF8", "--no-sync"],
@@ -87,12 +96,19 @@ def postgresql(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def mariadb(folder: Path) -> Iterator[str]:
+def mariadb() -> Iterator[str]:
     """The URL of a new, empty database."""
-    pymysql = pytest.importorskip("pymysql", reason="NOT_AVAILABLE: pymysql is not installed")
+    pytest.importorskip("pymysql", reason="NOT_AVAILABLE: pymysql is not installed")
     install, server = program("mariadb-install-db"), program("mariadbd")
     if install is None or server is None:
         pytest.skip("NOT_AVAILABLE: no MariaDB server on this machine")
+    with own_folder(None) as folder:
+        yield from _mariadb(folder, install, server)
+
+
+def _mariadb(folder: Path, install: str, server: str) -> Iterator[str]:
+    import pymysql
+
     data, port = folder / "data", free_port()
     user = f"--user={getpass.getuser()}"
     subprocess.run(

@@ -149,8 +149,8 @@ def test_the_tables_are_what_the_run_was(run: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("server", [postgresql, mariadb])
-def test_the_same_on_a_server(run: Path, tmp_path: Path, server):
-    with server(tmp_path) as url:
+def test_the_same_on_a_server(run: Path, server):
+    with server() as url:
         told = analyze_run(run, db=url)
         database = Database(url)
         check(database, run, told)
