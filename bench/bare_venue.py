@@ -3,8 +3,9 @@ gateway of Binance USD-M needs. It sends ticks, and notes when each one's order 
 
 Both stamps are taken here, with one clock: before the tick is written, and when the order's bytes
 have been read. Orders are answered at once, always alike: taken, and expired, which the account's
-stream says, too. What a gateway asks
-before it trades is answered by the simulated exchange's own dialect, which does nothing else.
+stream says, too. Between ticks a mark comes each second, as the venue promises: without it a
+gateway holds the market for silent, and refuses orders. What a gateway asks before it trades is
+answered by the simulated exchange's own dialect, which does nothing else.
 
     python bench/bare_venue.py --ticks 1000 --every-us 1000
 """
@@ -27,12 +28,13 @@ import msgspec
 from onetape.sim import venues
 from onetape.sim.dialect import Reply, Request
 
-RAW, STREAM = "BTCUSDT", "btcusdt@bookTicker"
+RAW, STREAM, MARKS = "BTCUSDT", "btcusdt@bookTicker", "btcusdt@markPrice@1s"
 ENTRY = "/ws-fapi/v1"
 FIRST_BID = 300_000  # in ticks of 0.1
 WARM = 200  # ticks
 LOST_NS = 200_000_000  # a tick that no order answers
-SERVE_S = 60.0
+MARK_NS = 1_000_000_000
+PATIENCE_S = 60.0  # without any order
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455
 
@@ -114,6 +116,7 @@ class BareVenue:
         self.poller.register(self.listening.fileno(), select.EPOLLIN)
         self.lines: dict[int, Line] = {}
         self.market: Line | None = None
+        self.marks: Line | None = None
         self.account: Line | None = None  # its stream
         self.at = FIRST_BID
         self.price = b""  # of the tick that waits for its order
@@ -124,20 +127,24 @@ class BareVenue:
     # --- what is measured -------------------------------------------------------------------------
 
     def run(self) -> list[int]:
-        """ns of each tick's order. Raises TimeoutError when not enough orders come."""
-        until = time.monotonic() + SERVE_S
+        """ns of each tick's order. Raises TimeoutError when no more orders come."""
+        until = time.monotonic() + PATIENCE_S
         clock = time.perf_counter_ns
-        next_at = 0
+        next_at = mark_at = 0
         while len(self.took) < self.count:
             now = clock()
             if self.price and now - self.sent > LOST_NS:
                 self.price, self.lost = b"", self.lost + 1
-            if self.market is not None and not self.price and now >= next_at:
+            if self.marks is not None and not self.price and now >= mark_at:
+                self.mark(self.marks)
+                mark_at, next_at = now + MARK_NS, now + self.every_ns
+            elif self.market is not None and not self.price and now >= next_at:
                 self.tick()
             was_waiting = bool(self.price)
             self.look(0.0)
             if was_waiting and not self.price:
                 next_at = clock() + self.every_ns
+                until = time.monotonic() + PATIENCE_S
             if self.market is None:
                 self.look(0.01)  # nothing is measured yet
             if time.monotonic() > until:
@@ -156,6 +163,13 @@ class BareVenue:
         self.price = price
         self.sent = time.perf_counter_ns()
         self.market.sock.send(message)
+
+    def mark(self, line: Line) -> None:
+        price, ms = b"%d.%d" % divmod(self.at, 10), time.time_ns() // 1_000_000
+        line.say(
+            b'{"e":"markPriceUpdate","E":%d,"s":"BTCUSDT","p":"%b","ap":"%b","i":"%b","P":"%b",'
+            b'"r":"0.00010000","T":%d,"st":1}' % (ms, price, price, price, price, ms + 3_600_000)
+        )
 
     def order(self, price: bytes, name: bytes, now: int) -> bytes:
         """Its answer. now: when its bytes were here."""
@@ -201,6 +215,8 @@ class BareVenue:
         line.sock.close()
         if line is self.market:
             self.market, self.price = None, b""
+        if line is self.marks:
+            self.marks = None
         if line is self.account:
             self.account = None
 
@@ -261,6 +277,8 @@ class BareVenue:
         line.path = target
         if STREAM in target:
             self.market = line
+        if MARKS in target:
+            self.marks = line
         if target.startswith("/private"):
             self.account = line
 

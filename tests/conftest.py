@@ -38,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Workers have it of the process that begins them, so that all draw the same."""
     os.environ.setdefault("SIMULATION_SEED", str(secrets.randbelow(10**9)))
+    # Servers of tests are on this machine: a proxy of the user's does not reach them.
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

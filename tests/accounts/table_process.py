@@ -50,7 +50,7 @@ class TableProcess:
         for end in (self.process.stdin, self.process.stdout):
             assert end is not None
             end.close()
-        self.process.wait(30)
+        self.process.wait(180)
 
 
 def put(table: AccountTable, currency: str, sequence: int, amounts: list[int]) -> None:

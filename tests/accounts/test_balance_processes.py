@@ -18,8 +18,8 @@ from accounts.table_process import UNIT, TableProcess, spin_amounts
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.table import AccountReader
 from onetape.model.errors import ProcessDown, StaleData
+from waiting import PATIENCE_S
 
-PATIENCE_S = 60.0  # for a machine that is busy with other things
 IS_LONG = "ONETAPE_LONG" in os.environ
 
 
@@ -165,7 +165,7 @@ def test_a_reader_killed_at_any_moment_disturbs_nobody(
         assert reader.stdout is not None
         assert reader.stdout.readline()
         reader.kill()
-        reader.wait(30)
+        reader.wait(PATIENCE_S)
         reader.stdout.close()
         manager = StrategyBalanceManager("kraken", home=tmp_path, max_age=PATIENCE_S)
         before = manager.get_balance("USD")

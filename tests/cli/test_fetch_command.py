@@ -7,7 +7,6 @@ import hashlib
 import shutil
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from history_server import Fault, Server, klines, serving
 
 from copied_process import ONETAPE, Copied
+from waiting import wait_for
 
 CERTIFICATE = (
     "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem -days 1"
@@ -69,11 +69,11 @@ def test_a_fetch_that_was_killed_goes_on_in_the_middle(
     process = Copied(ONETAPE, *arguments)
     part = tmp_path / "kept" / FOLDER.lstrip("/") / f"{name}.part"
     try:
-        deadline = time.monotonic() + 30
-        while not (part.exists() and part.stat().st_size > size // 4):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(
+            lambda: (
+                process.poll() is not None or (part.exists() and part.stat().st_size > size // 4)
+            )
+        )
     finally:
         process.kill()
         process.wait()

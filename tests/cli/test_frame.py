@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from onetape.cli.frame import Shell
 from onetape.cli.main import group
 from onetape.cli.output import to_json
 from onetape.cli.verbs import VERBS
+from waiting import PATIENCE_S
 
 LATER = [entry.name for entry in VERBS if not entry.built]
 CONTRACT_VERBS = (
@@ -127,7 +127,7 @@ def script(text: str, **kw) -> subprocess.CompletedProcess:
         [sys.executable, "-c", textwrap.dedent(text)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         **kw,
     )
 
@@ -180,7 +180,7 @@ SLOW = """
     def wait():
         try:
             print("ready", flush=True)
-            time.sleep(30)
+            time.sleep(3600)
         finally:
             print("tidied", flush=True)
             {after}
@@ -205,20 +205,18 @@ def started(after: str) -> subprocess.Popen:
 def test_ctrl_c_unwinds_and_is_exit_1(number):
     process = started("pass")
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (1, "tidied\n")
     assert err.startswith("error INTERRUPTED(4608)")
 
 
 def test_a_second_ctrl_c_stops_at_once():
-    process = started("time.sleep(30)")
+    process = started("time.sleep(3600)")
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "tidied\n"
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == -signal.SIGINT
-    assert time.monotonic() - began < 5
 
 
 def test_a_closed_pipe_is_no_error():

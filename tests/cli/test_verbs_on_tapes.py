@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import copied_process
+from waiting import PATIENCE_S
 
 EVENTS = 6_000
 BACKTEST_KEYS = (
@@ -117,7 +118,7 @@ def test_cat_into_a_pipe_that_closes_ends_quietly(folder):
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(timeout=30) == 0
+    assert process.wait(PATIENCE_S) == 0
     process.stderr.close()
 
 

@@ -24,6 +24,7 @@ from onetape.data.limits import Limits
 from onetape.data.source import open_sources
 from onetape.model.errors import BadInput, OnetapeError, UsageError
 from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S
 
 CSV = "ts,price,size\n" + "".join(f"{1_700_000_000 + i},1.5,2\n" for i in range(500))
 
@@ -301,7 +302,7 @@ def test_an_interrupted_import_leaves_no_tape(signal_: signal.Signals, tmp_path:
     assert process.stdout is not None
     assert process.stdout.readline() == "reading\n"
     process.send_signal(signal_)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode != 0
     assert not out.exists()
     left = [entry.name for entry in tmp_path.iterdir() if entry.name != "a.csv"]

@@ -140,7 +140,7 @@ class AdderProcess:
         self.ended()
 
     def ended(self) -> None:
-        self.process.wait(30)
+        self.process.wait(180)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

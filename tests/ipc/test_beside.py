@@ -17,6 +17,7 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.server import FOLLOW, Stream
 from onetape.ipc.snapshots import snapshots
 from onetape.model.errors import ProcessDown
+from waiting import PATIENCE_S
 
 
 class Owner:
@@ -40,7 +41,7 @@ class Owner:
 
 
 def ask(path: Path, *lines: object) -> list[dict]:
-    made = connect(path, timeout_s=30)
+    made = connect(path, timeout_s=PATIENCE_S)
     with made, made.makefile("rwb") as file:
         for line in lines:
             file.write(json.dumps(line).encode() + b"\n")
@@ -55,7 +56,7 @@ def test_the_owner_answers_in_its_own_thread_and_bad_words_do_not_reach_it(tmp_p
              {"do": "x", "id": "3", "number": None}]  # fmt: skip
     asking = threading.Thread(target=lambda: told.extend(ask(owner.path, *asked)))
     asking.start()
-    assert owner.rang.wait(30)
+    assert owner.rang.wait(PATIENCE_S)
     assert told == [] and owner.threads == set()  # nobody has taken it yet
     while asking.is_alive():
         owner.beside.take()
@@ -79,18 +80,18 @@ def test_what_waits_when_it_ends_is_told_so(tmp_path: Path):
         target=lambda: told.extend(ask(owner.path, {"do": "x", "id": "1", "number": 4}))
     )
     asking.start()
-    assert owner.rang.wait(30)
+    assert owner.rang.wait(PATIENCE_S)
     closing = threading.Thread(target=owner.beside.close)
     closing.start()
-    closing.join(30)
+    closing.join(PATIENCE_S)
     assert not closing.is_alive()
-    asking.join(30)
+    asking.join(PATIENCE_S)
     assert owner.threads == set()
 
 
 def test_a_follower_that_does_not_read_holds_up_nobody(tmp_path: Path):
     owner = Owner(tmp_path)
-    deaf = connect(owner.path, timeout_s=30)
+    deaf = connect(owner.path, timeout_s=PATIENCE_S)
     deaf.sendall(json.dumps({"do": FOLLOW}).encode() + b"\n")
     big = "x" * 100_000
     for number in range(200):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from onetape.ipc import IPCCommandSystem
 from onetape.ipc.names import process_socket
 from onetape.model.errors import UsageError
 from onetape.store.tokens import make_token, token_file
+from waiting import PATIENCE_S
 
 
 def sent(home: Path, *commands, actor: str = "a", timeout: float = 20.0):
@@ -69,7 +69,9 @@ def test_a_process_killed_in_the_middle_of_a_command_does_it_once(tmp_path: Path
         system.start()
         dying = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one", die_at=at)
         waiting = asyncio.ensure_future(
-            system.send_command("adder:one", "add", {"amount": 5}, timeout=30, command_id="x")
+            system.send_command(
+                "adder:one", "add", {"amount": 5}, timeout=PATIENCE_S, command_id="x"
+            )
         )
         await asyncio.to_thread(dying.ended)
         system.stop()
@@ -92,7 +94,7 @@ def test_a_sender_waits_for_who_starts_later_and_finds_who_starts_again(tmp_path
         system = IPCCommandSystem("a", home=tmp_path)
         system.start()
         early = asyncio.ensure_future(
-            system.send_command("adder", "add", {"amount": 1}, timeout=30)
+            system.send_command("adder", "add", {"amount": 1}, timeout=PATIENCE_S)
         )
         await asyncio.sleep(0.05)
         dying = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one", "process", "heard")
@@ -115,7 +117,7 @@ def test_a_lost_answer_is_asked_for_again_and_the_first_one_is_given(tmp_path: P
         system.start()
         dying = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one", "process", "replied")
         waiting = asyncio.ensure_future(
-            system.send_command("adder:one", "add", {"amount": 7}, timeout=30)
+            system.send_command("adder:one", "add", {"amount": 7}, timeout=PATIENCE_S)
         )
         await asyncio.to_thread(dying.ended)
         with await asyncio.to_thread(AdderProcess, tmp_path, "adder:one"):
@@ -203,7 +205,7 @@ def test_one_that_hangs_is_told_of_and_keeps_nobody_else_waiting(tmp_path: Path)
             ("adder:one", "add", {"amount": 1}),
             ("adder", "add", {"amount": 1}),
             ("*", "ping", {}),
-            timeout=1.5,
+            timeout=5,
         )
         hanging.process.send_signal(18)
     assert own.status == "applied"
@@ -233,15 +235,13 @@ def test_commands_at_the_same_time_each_get_their_own_answer(tmp_path: Path):
         system = IPCCommandSystem("a", home=tmp_path)
         system.start()
         answers = await asyncio.gather(
-            *(system.send_command("adder:one", "add", {"amount": 1}, timeout=30)
+            *(system.send_command("adder:one", "add", {"amount": 1}, timeout=PATIENCE_S)
               for _ in range(300))
         )  # fmt: skip
         system.stop()
         return answers
 
     with AdderProcess(tmp_path, "adder:one", "disk"):
-        began = time.monotonic()
         answers = asyncio.run(work())
-        assert time.monotonic() - began < 30
     assert len({each.id for each in answers}) == 300
     assert sorted(each.result for each in answers) == list(range(1, 301))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from onetape.ipc.local_socket import ADDRESS_MAX, bound, connect
+from waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize("depth", [1, ADDRESS_MAX, 3 * ADDRESS_MAX])
@@ -16,10 +17,10 @@ def test_a_socket_is_reached_however_deep_its_folder_is(tmp_path: Path, depth: i
     path = folder / "gateway-main.sock"
     with bound(path) as server:
         server.listen()
-        with connect(path, timeout_s=5) as client, server.accept()[0] as other:
+        with connect(path, timeout_s=PATIENCE_S) as client, server.accept()[0] as other:
             client.sendall(b"ready")
             assert other.recv(5) == b"ready"
     with pytest.raises(OSError, match="refused"):
-        connect(path, timeout_s=5)
+        connect(path, timeout_s=PATIENCE_S)
     with pytest.raises(FileNotFoundError):
-        connect(folder / "nobody.sock", timeout_s=5)
+        connect(folder / "nobody.sock", timeout_s=PATIENCE_S)

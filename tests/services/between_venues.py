@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import msgspec
-from gateway_process import GatewayProcess, wait_for
+from gateway_process import GatewayProcess
 
 from onetape.accounts.entries import MAIN as MAIN_SLOT
 from onetape.accounts.entries import Cause, Entry, Outside
@@ -19,6 +19,7 @@ from onetape.model.money import money
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_process import VenueProcess
+from waiting import PATIENCE_S, wait_for
 
 CURRENCY = "BTC"
 FEE = Decimal("0.0001")
@@ -119,7 +120,7 @@ class World:
             system.start()
             try:
                 return await system.send_command(
-                    f"gateway:{end.account}", command, fields, timeout=30
+                    f"gateway:{end.account}", command, fields, timeout=PATIENCE_S
                 )
             finally:
                 system.stop()
@@ -137,13 +138,13 @@ class World:
         return row
 
     def ends(self, end: End, id_: str, state: str = "done") -> dict:
-        wait_for(lambda: self.stands(end, id_)["state"] == state, 120)
+        wait_for(lambda: self.stands(end, id_)["state"] == state)
         return self.stands(end, id_)
 
     def arrives(self, end: End, id_: str) -> dict:
         """At its end, and both gateways know it."""
         row = self.ends(end, id_)
-        wait_for(lambda: f"{id_}/out" in [e.reference for _, e in self.entries(end)], 120)
+        wait_for(lambda: f"{id_}/out" in [e.reference for _, e in self.entries(end)])
         return row
 
     def fault(self, end: End, **rule: object) -> None:

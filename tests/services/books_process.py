@@ -29,6 +29,7 @@ from onetape.services.kept_money import KeptMoney
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
+from waiting import PATIENCE_S
 
 UNIT = 10**18
 
@@ -41,7 +42,7 @@ class Wire:
 
     async def answer(self, call) -> Answer:
         self.step()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request(call.method, call.target, call.body, dict(call.headers))
             response = connection.getresponse()

@@ -7,12 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+
+from waiting import PATIENCE_S, wait_for
 
 
 def program(name: str) -> str | None:
@@ -28,46 +30,52 @@ def free_port() -> int:
         return int(made.getsockname()[1])
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+def wait_for_server(port: int, process: subprocess.Popen[bytes]) -> None:
+    def listens() -> bool:
         assert process.poll() is None, "the server ended"
         with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        time.sleep(0.1)
-    raise AssertionError("the server does not listen")
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+            return True
+        return False
+
+    wait_for(listens)
 
 
 def wait_until_open(port: int) -> None:
     """It listens before it lets anyone in."""
     import psycopg
 
-    deadline = time.monotonic() + 60
-    while True:
-        try:
+    def is_open() -> bool:
+        with suppress(psycopg.OperationalError):
             psycopg.connect(host="127.0.0.1", port=port, user="onetape", dbname="postgres").close()
-        except psycopg.OperationalError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        else:
-            return
+            return True
+        return False
+
+    wait_for(is_open)
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def own_folder(user: str | None) -> Iterator[Path]:
+    """Not below pytest's: that is for its user alone, and each session that begins sees to it."""
+    with TemporaryDirectory(prefix="onetape-", ignore_cleanup_errors=True) as name:
+        if user is not None:
+            shutil.chown(name, user)
+        yield Path(name)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
     """The URL of a new, empty database."""
     pytest.importorskip("psycopg", reason="NOT_AVAILABLE: psycopg is not installed")
     initdb, server = program("initdb"), program("postgres")
     if initdb is None or server is None:
         pytest.skip("NOT_AVAILABLE: no PostgreSQL server on this machine")
-    user = None
-    if os.getuid() == 0:  # it refuses to run as root
-        user = "postgres"
-        for each in (folder, *folder.parents):
-            if each.stat().st_uid == 0 and each != Path("/tmp") and "pytest" in str(each):
-                each.chmod(0o755)
-        shutil.chown(folder, user)
+    user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
+    with own_folder(user) as folder:
+        yield from _postgresql(folder, user, initdb, server)
+
+
+def _postgresql(folder: Path, user: str | None, initdb: str, server: str) -> Iterator[str]:
     data, port = folder / "data", free_port()
     subprocess.run(
         [initdb, "-D", str(data), "-U", "onetape", "-A", "trust", "-E", "UTF8", "--no-sync"],
@@ -79,21 +87,28 @@ def postgresql(folder: Path) -> Iterator[str]:
         user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(port, process)
+        wait_for_server(port, process)
         wait_until_open(port)
         yield f"postgresql://onetape@127.0.0.1:{port}/postgres"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @contextmanager
-def mariadb(folder: Path) -> Iterator[str]:
+def mariadb() -> Iterator[str]:
     """The URL of a new, empty database."""
-    pymysql = pytest.importorskip("pymysql", reason="NOT_AVAILABLE: pymysql is not installed")
+    pytest.importorskip("pymysql", reason="NOT_AVAILABLE: pymysql is not installed")
     install, server = program("mariadb-install-db"), program("mariadbd")
     if install is None or server is None:
         pytest.skip("NOT_AVAILABLE: no MariaDB server on this machine")
+    with own_folder(None) as folder:
+        yield from _mariadb(folder, install, server)
+
+
+def _mariadb(folder: Path, install: str, server: str) -> Iterator[str]:
+    import pymysql
+
     data, port = folder / "data", free_port()
     user = f"--user={getpass.getuser()}"
     subprocess.run(
@@ -107,10 +122,10 @@ def mariadb(folder: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(port, process)
+        wait_for_server(port, process)
         with pymysql.connect(host="127.0.0.1", port=port, user="root") as made:
             made.cursor().execute("CREATE DATABASE t CHARACTER SET utf8mb4")
         yield f"mariadb://root@127.0.0.1:{port}/t"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)

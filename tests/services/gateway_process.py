@@ -23,6 +23,7 @@ from onetape.services.gateway_frames import FILL, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.store.tokens import read_token
 from onetape.tape.journal import JournalReader, JournalWriter
+from waiting import wait_for
 
 SYMBOL = "binance:BTC/USDT:USDT"
 # What is traded, and 0.01 of it in units.
@@ -99,7 +100,7 @@ class Robot:
         self, journal: Path, gateway: GatewayProcess, seed: int, *, subaccount: str = "main",
         name: str = "test",
     ) -> None:  # fmt: skip
-        self.random, self.name = random.Random(seed), name
+        self.random, self.name, self.gateway = random.Random(seed), name, gateway
         self.writer = JournalWriter(journal, process="robot:test")
         symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
         instrument = catalogue.find(symbol)
@@ -132,6 +133,19 @@ class Robot:
         )  # fmt: skip
         return order_id
 
+    def cancel_all(self) -> None:
+        """Of what it has placed. Returns once the gateway has come to the last of its orders: what
+        is open at either side can only end from here on."""
+        for order_id, side, price in self.placed:
+            self.request(RequestKind.CANCEL, order_id, side, price)
+        wait_for(lambda: self.placed[-1][0] in self.answered())
+
+    def answered(self) -> set[int]:
+        """Its orders of which the gateway's journal says something."""
+        with JournalReader(gateway_journal(self.gateway.home, "main")) as reader:
+            told = [NEWS.unpack(frame.payload) for frame in reader.frames(("order_event",))]
+        return {each[0] for each in told if each[9] == self.number}
+
     def end_cycle(self, key: RequestKey) -> None:
         record = {"end": key.key, "within": key.within}
         self.writer.append("cycle", msgspec.msgpack.encode(record), time=time.time_ns())
@@ -154,14 +168,6 @@ def news_of(home: Path, order_id: int) -> list[tuple[str, int]]:
     with JournalReader(gateway_journal(home, "main")) as reader:
         told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
     return [(OrderNews.from_id(n[7]).value, n[6]) for n in told if n[0] == order_id]
-
-
-def wait_for(what, seconds: float = 10.0) -> None:
-    """Until it is so."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
 
 
 def cut_journal(journal: Path, lost: bytes) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
-from gateway_process import GatewayProcess, Robot, wait_for
+from gateway_process import GatewayProcess, Robot
 
 from onetape.accounts import StrategyBalanceManager
 from onetape.model.enums import OrderNews, RequestKind, Side
@@ -18,6 +18,7 @@ from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader
 from sim.venue_client import BinanceClient, Wire
+from waiting import wait_for
 
 IDS = count(1)
 QUOTE = {"binance-usdm": "USDT", "kraken": "USD"}
@@ -66,7 +67,7 @@ class NettingWorld:
         """kill -9, and the next life."""
         self.gateway.kill()
         self.gateway.start()
-        wait_for(lambda: self.gateway.ask("status")["ready"], 30)
+        wait_for(lambda: self.gateway.ask("status")["ready"])
 
     @property
     def bid(self) -> int:

@@ -11,29 +11,19 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from databases import free_port, wait_for
+from databases import free_port, wait_for_server
 
 from copied_process import Copied
 from onetape.services.collector_options import CollectorOptions, collector_journal
 from onetape.tape.journal import JournalReader, Record
-
-PATIENCE_S = 60.0
-
-
-def until(what: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-    return found
+from waiting import PATIENCE_S
 
 
 class ZeroMqFeed:
@@ -189,7 +179,7 @@ class NatsFeed(_InThread):
                 [self.server, "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self.monitor)],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-            wait_for(self.port, process)
+            wait_for_server(self.port, process)
             self.client = await self.nats.connect(self.address, allow_reconnect=False)
             try:
                 yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from command_lines import command_line
 from onetape.services.account_views import fills
 from onetape.services.supervisor_client import status_of
 from onetape.store.config import load_config
-
-PATIENCE_S = 60.0
+from waiting import wait_for
 
 MAKER = """
 from onetape import Strategy
@@ -97,11 +95,8 @@ class Home:
         """The status, without a process for each look."""
         return status_of(self.home)
 
-    def wait_for(self, what, seconds: float = PATIENCE_S) -> None:
-        deadline = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < deadline, (self.asked(), self.log())
-            time.sleep(0.05)
+    def wait_for(self, what) -> None:
+        wait_for(what, lambda: (self.asked(), self.log()))
 
     def fills(self) -> list[dict]:
         return fills(self.home, load_config(self.folder / "onetape.toml", {}))

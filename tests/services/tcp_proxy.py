@@ -7,6 +7,8 @@ import contextlib
 import threading
 from collections import Counter
 
+from waiting import PATIENCE_S
+
 MODES = (
     "pass",
     "slow",  # each piece some hundred milliseconds late
@@ -40,11 +42,11 @@ class Proxy:
         self.set("cut")
         self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     def _run(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
     async def _stop(self) -> None:
         tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]

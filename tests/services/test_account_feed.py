@@ -14,6 +14,7 @@ from onetape.orders.told import StreamTold, Told
 from onetape.services.gateway_account import AccountFeed
 from onetape.services.gateway_rejects import Rejects
 from onetape.store.redaction import Redactor
+from waiting import PATIENCE_S
 
 
 class Server(picows.WSListener):
@@ -80,7 +81,7 @@ async def follow(
     task = asyncio.ensure_future(feed.follow())
     try:
         await asyncio.wait({asyncio.ensure_future(done.wait()), task},
-                           timeout=20, return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+                           timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
         if task.done():
             task.result()
         return said

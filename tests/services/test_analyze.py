@@ -21,6 +21,7 @@ from onetape.services.replay import repeat, strategy_of
 from onetape.services.robot_state import state_of
 from onetape.store.database import Database
 from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S, wait_for
 
 STRATEGY = """
 from onetape import Strategy
@@ -148,8 +149,8 @@ def test_the_tables_are_what_the_run_was(run: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("server", [postgresql, mariadb])
-def test_the_same_on_a_server(run: Path, tmp_path: Path, server):
-    with server(tmp_path) as url:
+def test_the_same_on_a_server(run: Path, server):
+    with server() as url:
         told = analyze_run(run, db=url)
         database = Database(url)
         check(database, run, told)
@@ -245,25 +246,16 @@ def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
             return 0
         return database.run("SELECT count(*) FROM events")[0][0]
 
-    wait(lambda: rows() == half + 1)
+    wait_for(lambda: rows() == half + 1)
     write(frames[half:])
-    wait(lambda: rows() == len(frames) + 1)
+    wait_for(lambda: rows() == len(frames) + 1)
     writer.close()
-    following.join(60)
+    following.join(PATIENCE_S)
     assert told[0]["events"] == len(frames) + 1
     assert (told[0]["states"], told[0]["no_states"]) == (
         None, "the run is still going, or ended without its record",
     )  # fmt: skip
     assert told[0]["fills"] == len(onetape.open(run).fills)
-
-
-def wait(what) -> None:
-    import time
-
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_command(run: Path, tmp_path: Path):

@@ -106,8 +106,8 @@ def test_two_runs_are_compared_and_the_manuals_queries_say_what_they_say(runs, t
     check(Database(url), runs, analyze_pair(*runs, db=url, states=False))
 
 
-def test_the_same_on_a_server(runs, tmp_path):
-    with postgresql(tmp_path) as url:
+def test_the_same_on_a_server(runs):
+    with postgresql() as url:
         database = Database(url)
         check(database, runs, analyze_pair(*runs, db=url, states=False))
         database.close()

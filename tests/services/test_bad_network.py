@@ -9,12 +9,12 @@ import time
 from collections import Counter
 
 import pytest
-from gateway_process import TRADED, GatewayProcess, Robot, booked, wait_for
+from gateway_process import TRADED, GatewayProcess, Robot, booked
 from tcp_proxy import MODES, Proxy
 
 from long_form import long_form
-from onetape.model.enums import RequestKind
 from sim.venue_client import served
+from waiting import wait_for
 
 ROUNDS = 10 if os.environ.get("ONETAPE_LONG") else 1
 PHASE_S = 0.6
@@ -46,7 +46,7 @@ def agreed(gateway: GatewayProcess, account) -> dict | None:
     if status["open"] or account.open_orders or status["reconciling"] or not status["ready"]:
         return None
     gateway.ask("reconcile")
-    wait_for(lambda: not gateway.ask("status")["reconciling"], 60)
+    wait_for(lambda: not gateway.ask("status")["reconciling"])
     return gateway.ask("status")
 
 
@@ -65,15 +65,14 @@ def test_whatever_the_network_did_both_sides_agree_afterwards(tmp_path, kind):
                     for each in (mode, "pass"):
                         network.set(each)
                         trade(robot, exchange.listings[0], rng, lasting(network, each))
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
+            robot.cancel_all()
             found: list[dict] = []
 
             def is_over() -> bool:
                 found.append(agreed(gateway, account) or {})
                 return found[-1].get("differences") == []
 
-            wait_for(is_over, 90)
+            wait_for(is_over)
         finally:
             gateway.kill()
             robot.writer.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stream_feeds import ZeroMqFeed, frames, until
+from stream_feeds import ZeroMqFeed, frames
 from supervised import Home
 
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.services.collector_options import collector_options, streams_of
+from waiting import wait_for
 
 ROBOT = """
 [venues.x]
@@ -84,11 +85,11 @@ def test_a_collector_runs_alone_and_its_symbols_outlive_a_restart(tmp_path: Path
             assert home.process("collector:feed")["kind"] == "collector"
             told = home.run("send", "collector:feed", "subscribe", "symbol=feed:XAU/USD")
             assert told["status"] == "applied"
-            until(lambda: feed.followed("feed:XAU/USD"))
+            wait_for(lambda: feed.followed("feed:XAU/USD"))
             home.run("restart", "collector:feed")
-            until(lambda: feed.followed("feed:XAU/USD"))
+            wait_for(lambda: feed.followed("feed:XAU/USD"))
             feed.publish("feed:XAU/USD", {"symbol": "feed:XAU/USD", "bid": 1, "ask": 2})
-            until(lambda: frames(home.home, "quote"))
+            wait_for(lambda: frames(home.home, "quote"))
             now = home.process("collector:feed")
             assert now["state"] == "running" and now["heartbeat_age_ms"] is not None
             refused = home.run("send", "collector:feed", "subscribe", "symbol=a", "topic=b", code=2)

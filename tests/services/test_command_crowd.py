@@ -26,6 +26,7 @@ from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader, type_id
 from sim.venue_client import served
+from waiting import PATIENCE_S
 
 COUNT = 10_000 if os.environ.get("ONETAPE_LONG") else 200  # commands of each
 SLOTS = {name: slot for slot, name in enumerate("abcdefgh", 2)}
@@ -163,11 +164,11 @@ def test_what_eight_strategies_are_told_is_what_a_model_makes_of_the_journal(tmp
                 operator = IPCCommandSystem("operator", home=tmp_path)
                 operator.start()
                 fields = {"currency": "usdt", "index": 63, "amount": str(money(1))}
-                await operator.send_command("gateway:main", "allocate", fields, timeout=60)
+                await operator.send_command("gateway:main", "allocate", fields, timeout=PATIENCE_S)
                 operator.stop()
 
             asyncio.run(work())
-            seen = reader.communicate(timeout=120)[0].split()
+            seen = reader.communicate(timeout=PATIENCE_S)[0].split()
             assert len(seen) == 2, seen
             assert int(seen[1]) > 10
             slots = StrategyBalanceManager("binance", strategy_count=64, home=tmp_path).get_all(

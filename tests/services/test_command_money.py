@@ -24,6 +24,7 @@ from onetape.ipc.commands import (
 )
 from onetape.model.errors import ProcessDown, StaleData
 from sim.venue_client import served
+from waiting import PATIENCE_S
 
 CMD = BINANCE_STRATEGY_BALANCE_CMD
 IS_LONG = bool(os.environ.get("ONETAPE_LONG"))
@@ -54,7 +55,7 @@ def sent(home, *payloads, actor: str = "a", command: str = CMD, target: str = "b
         system = IPCCommandSystem(actor, home=home)
         system.start()
         answers = [
-            await system.send_command(target, command, payload, timeout=30, command_id=id_)
+            await system.send_command(target, command, payload, timeout=PATIENCE_S, command_id=id_)
             for payload, id_ in payloads
         ]
         system.stop()
@@ -136,7 +137,7 @@ def test_strategies_at_once_while_the_gateway_is_killed_end_where_their_answers_
         for _ in range(COUNT):
             cmd, amount = rng.choice(("allocate", "release")), Decimal(rng.randint(1, 4000)) / 8
             payload = binance_strategy_balance(name, cmd, "usdt", amount, index=index)
-            answer = await system.send_command("gateway:main", CMD, payload, timeout=60)
+            answer = await system.send_command("gateway:main", CMD, payload, timeout=PATIENCE_S)
             if cmd == "release" and amount > own:
                 assert answer.error["name"] == "INSUFFICIENT_FUNDS"
             elif answer.status == "applied":

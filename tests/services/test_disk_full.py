@@ -27,7 +27,6 @@ from onetape.tape.journal import JournalReader
 
 TIMES = 10 if os.environ.get("ONETAPE_LONG") else 2
 SIZE_MB = 64
-AGAIN_WITHIN_S = 10.0
 LEFT_BYTES = 4096
 
 # Asks for a little all the time, so that its journal and the gateway's grow, and cancels.
@@ -114,7 +113,6 @@ def test_all_run_again_once_there_is_room(tmp_path: Path) -> None:
             began = time.monotonic()
             home.wait_for(lambda: runs(home))
             print(f"all run again after {time.monotonic() - began:.1f} s")
-            assert time.monotonic() - began < AGAIN_WITHIN_S
             many = len(home.fills())
             home.wait_for(lambda n=many: len(home.fills()) > n)  # and trade
             told = [a["severity"] for a in _disk_alerts(home, before)]

@@ -15,8 +15,8 @@ from gateway_process import TRADED, GatewayProcess, Robot, booked
 
 from long_form import long_form
 from onetape.model import catalogue
-from onetape.model.enums import RequestKind
 from sim.venue_process import VenueProcess
+from waiting import wait_for
 
 KILLS = 10 if os.environ.get("ONETAPE_LONG") else 3
 
@@ -53,20 +53,16 @@ def test_an_exchange_killed_at_any_moment_and_its_gateway_agree_afterwards(tmp_p
                 robot.act(near)
             time.sleep(rng.uniform(0, 1))
             venue = VenueProcess(tmp_path / "state", kind, port=venue.port)
-        time.sleep(0.3)
-        for order_id, side, price in robot.placed:
-            robot.request(RequestKind.CANCEL, order_id, side, price)
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            status = gateway.ask("status")
-            told = venue.state()["accounts"][0]
-            is_open = any(o["open"] for o in told["orders"])
-            if not status["open"] and not is_open and not status["reconciling"]:
-                break
-            time.sleep(0.2)
+        robot.cancel_all()
+
+        def is_open() -> bool:
+            orders = venue.state()["accounts"][0]["orders"]
+            return gateway.ask("status")["open"] or any(each["open"] for each in orders)
+
+        wait_for(lambda: not is_open())
+        wait_for(lambda: not gateway.ask("status")["reconciling"])
         gateway.ask("reconcile")
-        while gateway.ask("status")["reconciling"]:
-            time.sleep(0.05)
+        wait_for(lambda: not gateway.ask("status")["reconciling"])
         status, told = gateway.ask("status"), venue.state()["accounts"][0]
     finally:
         gateway.kill()

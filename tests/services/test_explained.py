@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from gateway_process import GatewayProcess, Robot, wait_for
+from gateway_process import GatewayProcess, Robot
 
 from onetape.model.config import parse_config
 from onetape.model.enums import Side
@@ -13,6 +13,7 @@ from onetape.model.errors import UnknownSubaccount
 from onetape.services.commands import send_command
 from onetape.services.explained import explained
 from sim.venue_client import served
+from waiting import wait_for
 
 CONFIG = """
 [venues.here]
@@ -36,7 +37,7 @@ def test_every_unit_of_a_sub_account_has_a_name(tmp_path):
         robot = Robot(tmp_path / "robot", gateway, 1, subaccount="a")
         for done, side in enumerate((Side.BUY, Side.SELL, Side.BUY), 1):
             robot.place(side, 0)
-            wait_for(lambda done=done: gateway.ask("status")["booked"] >= done, 30)
+            wait_for(lambda done=done: gateway.ask("status")["booked"] >= done)
         gateway.kill()
         robot.writer.close()
     (btc, usd) = sorted(explained(home, config, "a", **FOREVER), key=lambda row: row["currency"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from gateway_process import TRADED, GatewayProcess, wait_for
+from gateway_process import TRADED, GatewayProcess
 
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 
 @pytest.mark.parametrize("kind", TRADED)
@@ -25,8 +26,8 @@ def test_a_feed_goes_to_the_tape_by_shape(kind, tmp_path):
 
         try:
             # Answers, heartbeats and the first of each kind are the decoder's.
-            wait_for(lambda: counts()["slow"] >= 2 and len(types()) == 2, 60)
+            wait_for(lambda: counts()["slow"] >= 2 and len(types()) == 2)
             before = counts()["quick"]
-            wait_for(lambda: counts()["quick"] >= before + 5, 60)
+            wait_for(lambda: counts()["quick"] >= before + 5)
         finally:
             gateway.kill()

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import msgspec
 from command_lines import begin
-from gateway_process import GatewayProcess, wait_for
+from gateway_process import GatewayProcess
 
 from onetape.model.enums import RequestKind
 from onetape.services.gateway_frames import FILL, request_of
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 ROBOTS = 3
 SEER = """
@@ -70,17 +71,17 @@ def test_robots_that_see_the_same_take_it_once_and_the_last_one_goes_on(tmp_path
         gateway.start()
         try:
             robots = [begin(tmp_path, "run", "seer.py", "--live") for _ in range(ROBOTS)]
-            wait_for(lambda: gateway.ask("status")["robots"] == ROBOTS, 90)
+            wait_for(lambda: gateway.ask("status")["robots"] == ROBOTS)
             seen = len(orders(home))
-            wait_for(lambda: len(orders(home)) >= seen + 6, 60)
+            wait_for(lambda: len(orders(home)) >= seen + 6)
             for robot in robots[:-1]:
                 robot.kill()
                 robot.communicate()
-            wait_for(lambda: gateway.ask("status")["robots"] == 1, 60)
+            wait_for(lambda: gateway.ask("status")["robots"] == 1)
             seen = len(orders(home))
-            wait_for(lambda: len(orders(home)) >= seen + 3, 60)
+            wait_for(lambda: len(orders(home)) >= seen + 3)
             robots[-1].send_signal(signal.SIGINT)
-            out, err = robots[-1].communicate(timeout=60)
+            out, err = robots[-1].communicate(timeout=PATIENCE_S)
             assert robots[-1].returncode == 0, err
         finally:
             for robot in robots:
@@ -102,5 +103,5 @@ def test_robots_that_see_the_same_take_it_once_and_the_last_one_goes_on(tmp_path
         assert len(lost) >= 6, "of three one takes it, two lose it"
         assert all(" has order " in r["text"] for r in lost)
         again = begin(tmp_path, "replay", run, "--verify")
-        told = json.loads(again.communicate(timeout=120)[0])
+        told = json.loads(again.communicate(timeout=PATIENCE_S)[0])
         assert told["divergences"] == 0, told

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 import pytest
-from gateway_process import GatewayProcess, Robot, wait_for
+from gateway_process import GatewayProcess, Robot
 
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.model.request_key import RequestKey
@@ -18,6 +18,7 @@ from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 DUPLICATE = ("denied", 4605)
 
@@ -53,8 +54,8 @@ class World:
 
     def settled(self) -> None:
         """It trades, and knows of all orders what became of them."""
-        wait_for(lambda: self.gateway.ask("status")["ready"], 30)
-        wait_for(lambda: not self.gateway.ask("status")["unknown"], 60)
+        wait_for(lambda: self.gateway.ask("status")["ready"])
+        wait_for(lambda: not self.gateway.ask("status")["unknown"])
 
     @property
     def price(self) -> int:
@@ -75,7 +76,7 @@ class World:
         return RobotLife(number, name, order >> EPOCH_BITS, "").client_id(order)
 
     def answered(self, robot: Robot, order: int) -> list[tuple[str, int]]:
-        wait_for(lambda: self._news(robot, order), 30)
+        wait_for(lambda: self._news(robot, order))
         return self._news(robot, order)
 
     def records(self, kind: str) -> list[dict]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,7 @@ from supervised import Home
 
 from onetape.services.fork_server import ForkServer
 from onetape.services.supervisor_child import ChildFiles, Process
-
-WITHIN_S = 60.0
-
-
-def until(what) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from waiting import wait_for
 
 
 @pytest.fixture
@@ -41,7 +32,7 @@ def ready(forks: ForkServer) -> None:
         forks.read()
         return forks.is_ready
 
-    until(has_said)
+    wait_for(has_said)
 
 
 def test_a_copy_is_a_process_of_its_own(forks, tmp_path):
@@ -49,7 +40,7 @@ def test_a_copy_is_a_process_of_its_own(forks, tmp_path):
     one, two = made(forks, tmp_path, "collector:one"), made(forks, tmp_path, "collector:two")
     for process, name in ((one, "collector:one"), (two, "collector:two")):
         proc = Path(f"/proc/{process.pid}")
-        until(lambda proc=proc, name=name: (proc / "comm").read_text().strip() == name)
+        wait_for(lambda proc=proc, name=name: (proc / "comm").read_text().strip() == name)
         assert os.getsid(process.pid) == process.pid
         said = {os.readlink(proc / "fd" / str(n)) for n in (1, 2)}
         assert said == {
@@ -59,10 +50,10 @@ def test_a_copy_is_a_process_of_its_own(forks, tmp_path):
         assert {each.name for each in (proc / "fd").iterdir()} == {"0", "1", "2"}
     # Without options it has nothing to do; with wrong ones it says so and fails.
     one.go(b"")
-    until(lambda: one.has_ended)
+    wait_for(lambda: one.has_ended)
     assert one.end() == 0
     two.go(b"{}")
-    until(lambda: two.has_ended)
+    wait_for(lambda: two.has_ended)
     assert two.end() == 1
     assert "ValidationError" in ChildFiles(tmp_path, "collector:two").err.read_text()
 
@@ -71,13 +62,13 @@ def test_a_copy_that_is_killed_is_told_and_one_of_a_supervisor_that_died_ends(fo
     ready(forks)
     one, two = made(forks, tmp_path, "a"), made(forks, tmp_path, "b")
     one.signal(signal.SIGKILL)
-    until(lambda: one.has_ended)
+    wait_for(lambda: one.has_ended)
     assert one.end() == -signal.SIGKILL
     # What ends with the supervisor: its end of the socket, and the options that never came.
     forks.close()
     two.close()
     assert Process.find(forks.pid, 0) is None
-    until(lambda: not Path(f"/proc/{two.pid}").exists())
+    wait_for(lambda: not Path(f"/proc/{two.pid}").exists())
 
 
 def test_without_a_server_it_is_made_all_the_same(forks, tmp_path):
@@ -87,10 +78,10 @@ def test_without_a_server_it_is_made_all_the_same(forks, tmp_path):
     after = made(forks, tmp_path, "after")
     assert forks.has_ended
     words = Path(f"/proc/{after.pid}/cmdline")  # empty for a moment
-    until(lambda: "onetape.services.collector_main" in words.read_text().split("\0"))
+    wait_for(lambda: "onetape.services.collector_main" in words.read_text().split("\0"))
     for process, code in ((before, None), (after, 0)):  # nobody has heard how the first one ended
         process.go(b"")
-        until(lambda process=process: process.has_ended)
+        wait_for(lambda process=process: process.has_ended)
         assert process.end() == code
 
 
@@ -103,7 +94,7 @@ def test_what_it_imports_is_named_when_it_cannot_be(tmp_path):
         forks.read()
         return forks.has_ended
 
-    until(has_ended)
+    wait_for(has_ended)
     assert "no_such_kind" in err.read_text()
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from gateway_process import BRIDGED, GatewayProcess, Robot, booked, news_of, wait_for
+from gateway_process import BRIDGED, GatewayProcess, Robot, booked, news_of
 
 from bridge.bridge_process import OWN, PYTHON, SIM_OF, needs_ccxt
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRejected
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 KINDS = BRIDGED if OWN else ("ccxt:binanceusdm",)
 SECONDS = 20.0 if OWN else 1.5
@@ -44,9 +45,9 @@ def words_of(home: Path, order_id: int) -> set[str]:
 
 def settled(gateway: GatewayProcess, account) -> dict:
     """After a round in which both sides have said all there is."""
-    wait_for(lambda: not gateway.ask("status")["open"] and not account.open_orders, 60)
+    wait_for(lambda: not gateway.ask("status")["open"] and not account.open_orders)
     gateway.ask("reconcile")
-    wait_for(lambda: not gateway.ask("status")["reconciling"], 60)
+    wait_for(lambda: not gateway.ask("status")["reconciling"])
     return gateway.ask("status")
 
 
@@ -64,11 +65,11 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
             assert account.secret not in _seen_of(gateway.process.pid)
             bid = exchange.listings[0].bid
             first = robot.place(Side.BUY, bid - 1000)
-            wait_for(lambda: words_of(tmp_path, first) & {"accepted", "found"}, 30)
+            wait_for(lambda: words_of(tmp_path, first) & {"accepted", "found"})
             robot.request(RequestKind.CANCEL, first, Side.BUY, bid - 1000)
-            wait_for(lambda: "canceled" in words_of(tmp_path, first), 30)
+            wait_for(lambda: "canceled" in words_of(tmp_path, first))
             robot.place(Side.BUY, 0)
-            wait_for(lambda: sum(booked(tmp_path).values()) > 0, 30)
+            wait_for(lambda: sum(booked(tmp_path).values()) > 0)
             for killed in (False, True):
                 until = time.monotonic() + SECONDS
                 while time.monotonic() < until:
@@ -78,13 +79,12 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
                     (bridge,) = children_of(gateway.process.pid)
                     os.kill(bridge, signal.SIGKILL)
                     wait_for(lambda: not gateway.ask("status")["ready"])
-                    wait_for(lambda: gateway.ask("status")["ready"], 60)
+                    wait_for(lambda: gateway.ask("status")["ready"])
             if OWN:
                 gateway.kill()
                 robot.act(exchange.listings[0].bid)
                 gateway.start()
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
+            robot.cancel_all()
             status = settled(gateway, account)
             (bridge,) = children_of(gateway.process.pid)
         finally:
@@ -113,7 +113,7 @@ def _seen_of(pid: int) -> str:
 def refused(gateway: GatewayProcess) -> tuple[int, str]:
     with pytest.raises(AssertionError) as said:
         gateway.start()
-    code = gateway.process.wait(20)
+    code = gateway.process.wait(PATIENCE_S)
     gateway.process.stdout.close()
     return code, str(said.value)
 
@@ -165,8 +165,7 @@ def test_answers_that_are_lost_on_the_way_lose_and_double_nothing(tmp_path, kind
                 robot.act(exchange.listings[0].bid)
                 time.sleep(rng.uniform(0.05, 0.2))
             found = set().union(*(words_of(tmp_path, each) for each, _, _ in robot.placed))
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
+            robot.cancel_all()
             status = settled(gateway, account)
         finally:
             gateway.kill()

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 import pytest
-from gateway_process import GatewayProcess, Robot, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, news_of
 
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRateLimit
@@ -15,6 +15,7 @@ from onetape.services.gateway_options import gateway_journal
 from onetape.store.shared_counters import SharedCounters
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 
 @pytest.fixture(params=["rest", "socket"])

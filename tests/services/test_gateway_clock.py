@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from gateway_process import GatewayProcess, Robot, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, news_of
 
 from onetape.model.enums import EventType, Side
 from onetape.services.gateway_clock import VenueClock, clock_offset
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 MS, SECOND = 1_000_000, 1_000_000_000
 NOON = 1_795_000_000 * SECOND

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 
 import msgspec
 import pytest
-from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
+from gateway_process import SYMBOL, GatewayProcess, Robot, news_of
 
 import copied_process
 from onetape.model.enums import EventType, RequestKind, Side
@@ -22,28 +21,36 @@ from onetape.model.ids import client_id
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 ORDERS = 12
 
 
 @pytest.fixture
-def world(tmp_path):
+def venue():
+    """(dialect, port)"""
+    with served("binance-usdm", seed=3, limits=False) as made:
+        yield made
+
+
+@pytest.fixture
+def world(venue, tmp_path):
     """(exchange's account, what starts a gateway with options and a robot at it)."""
-    with served("binance-usdm", seed=3, limits=False) as (dialect, port):
-        account = dialect.exchange.accounts[0]
-        started = []
+    dialect, port = venue
+    account = dialect.exchange.accounts[0]
+    started = []
 
-        def start(**options):
-            gateway = GatewayProcess("binance-usdm", tmp_path, port, account, **options)
-            gateway.start()
-            robot = Robot(tmp_path / f"robot{len(started)}", gateway, 1)
-            started.append((gateway, robot))
-            return gateway, robot
+    def start(**options):
+        gateway = GatewayProcess("binance-usdm", tmp_path, port, account, **options)
+        gateway.start()
+        robot = Robot(tmp_path / f"robot{len(started)}", gateway, 1)
+        started.append((gateway, robot))
+        return gateway, robot
 
-        yield account, dialect.exchange.listings[0], start
-        for gateway, robot in started:
-            gateway.kill()
-            robot.writer.close()
+    yield account, dialect.exchange.listings[0], start
+    for gateway, robot in started:
+        gateway.kill()
+        robot.writer.close()
 
 
 def send(home, *words: str) -> dict:
@@ -177,12 +184,13 @@ def test_orders_of_a_robot_that_died_are_canceled(world):
     wait_for(lambda: not account.open_orders)
 
 
-def test_the_venue_cancels_when_the_gateway_is_silent(world):
+def test_the_venue_cancels_when_the_gateway_is_silent(venue, world):
     account, listing, start = world
-    gateway, robot = start(dead_man_ns=3_000_000_000, orphans="keep")
+    gateway, robot = start(dead_man_ns=6_000_000_000, orphans="keep")
     robot.place(Side.BUY, listing.bid - 2000)
     wait_for(lambda: len(account.open_orders) == 1)
-    time.sleep(4)  # it says again and again that it lives
+    # Three times in that time it says that it lives: the first would have come to its end.
+    wait_for(lambda: sum(venue[0].exchange._dead_men.values()) > 4)
     assert len(account.open_orders) == 1
     gateway.kill()
     wait_for(lambda: not account.open_orders)

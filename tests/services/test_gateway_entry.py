@@ -8,10 +8,11 @@ import time
 from collections import Counter
 
 import pytest
-from gateway_process import TRADED, GatewayProcess, Robot, booked, news_of, wait_for
+from gateway_process import TRADED, GatewayProcess, Robot, booked, news_of
 
 from onetape.model.enums import RequestKind, Side
 from sim.venue_client import served
+from waiting import wait_for
 
 KINDS = tuple(TRADED)
 PLACES = {"binance-usdm": "order.place", "kraken": "add_order"}
@@ -70,9 +71,9 @@ class Session:
             status = self.gateway.ask("status")
             return not (status["open"] or self.account.open_orders or status["reconciling"])
 
-        wait_for(is_settled, 60)
+        wait_for(is_settled)
         self.gateway.ask("reconcile")
-        wait_for(lambda: not self.gateway.ask("status")["reconciling"], 30)
+        wait_for(lambda: not self.gateway.ask("status")["reconciling"])
         return self.gateway.ask("status")
 
     def check(self) -> dict:
@@ -125,10 +126,10 @@ def test_a_cut_with_requests_pending_loses_and_doubles_nothing(kind, tmp_path):
         low = world.listing.bid - 2000
         ids = [world.robot.place(Side.BUY, low - 10 * n) for n in range(2)]
         for each in ids:
-            wait_for(lambda each=each: {"accepted", "found"} & set(world.news(each)), 30)
+            wait_for(lambda each=each: {"accepted", "found"} & set(world.news(each)))
         assert len(world.account.open_orders) == 2
         # The cut took the account's stream, too: nothing new is let through before it is back.
-        wait_for(lambda: world.gateway.ask("status")["ready"] and world.entry()["up"], 30)
+        wait_for(lambda: world.gateway.ask("status")["ready"] and world.entry()["up"])
         sent = world.entry()["sent"]
         again = world.robot.place(Side.BUY, low - 100)
         wait_for(lambda: "accepted" in world.news(again))

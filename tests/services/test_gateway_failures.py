@@ -4,7 +4,6 @@ started again at once, is told of once, and the books are the exchange's."""
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from onetape.services import tasks
 from onetape.services.alert_watch import told_alerts
 from onetape.services.live import GatewayClient
 
-AGAIN_WITHIN_S = 10.0
 CONFIG = """
 [venues.x]
 kind = "binance-usdm"
@@ -102,9 +100,7 @@ def test_a_gateway_that_raises_in_any_of_its_tasks_runs_again(
             before = home.process("gateway:main")
             plant.write_text(task)
             home.wait_for(lambda n=count: home.process("gateway:main")["restarts"] == n)
-            began = time.monotonic()
             home.wait_for(lambda: home.process("gateway:main")["state"] == "running")
-            assert time.monotonic() - began < AGAIN_WITHIN_S
             assert home.process("gateway:main")["pid"] != before["pid"]
             assert f"planted in {task}" in home.log()
             many = len(home.fills())

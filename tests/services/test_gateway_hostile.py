@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from gateway_process import TRADED, GatewayProcess, Robot, booked, news_of, wait_for
+from gateway_process import TRADED, GatewayProcess, Robot, booked, news_of
 
 from onetape.model.enums import Side
 from onetape.services.gateway_options import gateway_journal
 from onetape.sim.dialect import Reply
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 SECONDS = int(os.environ.get("SECONDS") or (600 if os.environ.get("ONETAPE_LONG") else 0))
 DEEP = b'{"a":' * 20_000 + b"1" + b"}" * 20_000
@@ -100,14 +101,14 @@ def test_nothing_that_a_venue_sends_ends_a_gateway(tmp_path: Path, kind: str, en
                 time.sleep(1.0 if SECONDS else 0.15)
                 sent += 1
                 assert gateway.process.poll() is None, sent
-            wait_for(lambda: not dialect.said and not dialect.answers, 30)
+            wait_for(lambda: not dialect.said and not dialect.answers)
             # It trades on, and knows what has become of everything.
-            wait_for(lambda: gateway.ask("status")["ready"], 60)
+            wait_for(lambda: gateway.ask("status")["ready"])
             place = robot.place(Side.BUY, 0)
-            wait_for(lambda: news_of(tmp_path, place), 60)
+            wait_for(lambda: news_of(tmp_path, place))
             gateway.ask("reconcile")
-            wait_for(lambda: not gateway.ask("status")["reconciling"], 60)
-            wait_for(lambda: not gateway.ask("status")["unknown"], 60)
+            wait_for(lambda: not gateway.ask("status")["reconciling"])
+            wait_for(lambda: not gateway.ask("status")["unknown"])
             status = gateway.ask("status")
         finally:
             gateway.kill()

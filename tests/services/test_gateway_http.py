@@ -10,6 +10,7 @@ import pytest
 from onetape.orders.calls import Call, Purpose
 from onetape.services.gateway_http import KeptConnections
 from sim.venue_client import served
+from waiting import wait_in_loop
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CALL = Call(Purpose.PLACE, "POST", "/x?a=1", b"body", {"X-Key": "k"}, 0)
@@ -45,10 +46,7 @@ async def against(answer, *, kept: int = 1):
 
 async def sent(line: KeptConnections, call: Call = CALL):
     """Once a connection is free."""
-    async with asyncio.timeout(10):
-        while (waiting := line.send(call)) is None:
-            await asyncio.sleep(0.01)
-    return waiting
+    return await wait_in_loop(lambda: line.send(call))
 
 
 def test_one_connection_carries_one_request_after_another():

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from gateway_process import TRADED, GatewayProcess, Robot, booked, wait_for
+from gateway_process import TRADED, GatewayProcess, Robot, booked
 
 from long_form import long_form
-from onetape.model.enums import RequestKind
 from onetape.model.errors import VenueRejected
 from onetape.services.gateway_checkpoint import checkpoint_file
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 KILLS = 20 if os.environ.get("ONETAPE_LONG") else 4
 
@@ -41,18 +41,11 @@ def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_pat
                 for _ in range(5):  # what a robot asks for meanwhile waits on its journal
                     robot.act(exchange.listings[0].bid)
                 gateway.start()
-            time.sleep(0.3)
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                status = gateway.ask("status")
-                if not status["open"] and not account.open_orders and not status["reconciling"]:
-                    break
-                time.sleep(0.2)
+            robot.cancel_all()
+            wait_for(lambda: not gateway.ask("status")["open"] and not account.open_orders)
+            wait_for(lambda: not gateway.ask("status")["reconciling"])
             gateway.ask("reconcile")
-            while gateway.ask("status")["reconciling"]:
-                time.sleep(0.05)
+            wait_for(lambda: not gateway.ask("status")["reconciling"])
             status = gateway.ask("status")
         finally:
             gateway.kill()
@@ -85,15 +78,14 @@ def test_a_killed_gateway_starts_from_its_checkpoint_and_knows_the_same(tmp_path
                 robot.act(exchange.listings[0].bid)
                 return file.exists()
 
-            wait_for(traded_until_it_is_made, 60)
+            wait_for(traded_until_it_is_made)
             gateway.kill()
             gateway.start()
             assert gateway.ask("status")["started_from"] > 20
-            for order_id, side, price in robot.placed:
-                robot.request(RequestKind.CANCEL, order_id, side, price)
-            wait_for(lambda: not account.open_orders and not gateway.ask("status")["open"], 60)
+            robot.cancel_all()
+            wait_for(lambda: not account.open_orders and not gateway.ask("status")["open"])
             gateway.ask("reconcile")
-            wait_for(lambda: not gateway.ask("status")["reconciling"], 60)
+            wait_for(lambda: not gateway.ask("status")["reconciling"])
             status = gateway.ask("status")
         finally:
             gateway.kill()
@@ -114,5 +106,5 @@ def test_keys_that_the_venue_refuses_end_a_gateway_with_one_line(tmp_path, kind)
         gateway = GatewayProcess(kind, tmp_path, port, account)
         with pytest.raises(AssertionError):
             gateway.start()
-        assert gateway.process.wait(10) == VenueRejected.exit_code
+        assert gateway.process.wait(PATIENCE_S) == VenueRejected.exit_code
         gateway.process.stdout.close()

@@ -8,7 +8,7 @@ from itertools import count
 
 import msgspec
 import pytest
-from gateway_process import GatewayProcess, Robot, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, news_of
 
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause
@@ -21,6 +21,7 @@ from onetape.services.gateway_options import gateway_journal
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 QUOTE = {"kraken": "USD", "binance-usdm": "USDT"}
 IDS = count(1)
@@ -88,7 +89,7 @@ def test_a_robot_trades_with_its_own_money_and_a_kill_loses_none_of_it(world, tm
     robot = world.robot(tmp_path / "robot", "a")
     bid = world.exchange.listings[0].bid
     robot.place(Side.BUY, 0)  # 0.01, some 600
-    wait_for(lambda: world.slots()[2] != 2000 and settled(world), 30)
+    wait_for(lambda: world.slots()[2] != 2000 and settled(world))
     slots = world.slots()
     assert (slots[1], slots[3]) == (total - 2000, 0)
     if world.kind != "kraken":
@@ -118,7 +119,7 @@ def test_what_the_venue_changed_silently_is_one_correction_of_the_pool(world):
     world.send("allocate", currency=world.quote, index=2, amount=500)
     at = world.exchange.currencies.index(world.quote)
     world.account.money.deposit(at, money_units("-12.5"))
-    wait_for(lambda: world.slots()[0] == total - Decimal("12.5"), 30)
+    wait_for(lambda: world.slots()[0] == total - Decimal("12.5"))
     time.sleep(2.5)  # two more checks
     assert world.slots() == [total - Decimal("12.5"), total - Decimal("512.5"), 500, 0]
     corrections = [entry for entry in world.entries() if entry.cause is Cause.CORRECTION]
@@ -135,9 +136,9 @@ def test_an_allocation_that_is_not_backed_any_more_is_reset_and_its_orders_go(wo
     wait_for(lambda: ("accepted", 0) in news_of(world.home, resting))
     at = world.exchange.currencies.index(world.quote)
     world.account.money.deposit(at, -money_units(total - 3000))
-    wait_for(lambda: world.slots()[2] == 0, 30)
+    wait_for(lambda: world.slots()[2] == 0)
     assert world.slots() == [3000, 3000, 0, 0]
-    wait_for(lambda: ("canceled", 0) in news_of(world.home, resting), 30)
+    wait_for(lambda: ("canceled", 0) in news_of(world.home, resting))
     refused = robot.place(Side.BUY, bid - 2000)
     wait_for(lambda: ("denied", InsufficientFunds.code) in news_of(world.home, refused))
     with JournalReader(gateway_journal(world.home, "main")) as reader:
@@ -170,7 +171,7 @@ def test_a_slot_with_money_does_not_change_hands_by_configuration(world):
     world.gateway.options["subaccounts"] = {"a": 3, "b": 2}
     with pytest.raises(AssertionError, match="slot 2 holds money of 'a'"):
         world.gateway.start()
-    world.gateway.process.wait(20)
+    world.gateway.process.wait(PATIENCE_S)
     world.gateway.options["subaccounts"] = {"a": 2, "c": 3}
     world.gateway.start()
     assert world.slots()[2] == 700

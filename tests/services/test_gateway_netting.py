@@ -6,13 +6,14 @@ from __future__ import annotations
 import time
 
 import pytest
-from gateway_process import SYMBOL, wait_for
+from gateway_process import SYMBOL
 from netting_world import NettingWorld
 
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import ReduceOnlyViolated
 from onetape.model.order import OWN_REDUCING, REDUCE_ONLY
 from sim.venue_client import served
+from waiting import wait_for
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def world(tmp_path):
 def test_a_robot_gets_out_of_what_the_venue_does_not_hold(world):
     a, b = world.robots
     a.place(Side.BUY, 0)
-    wait_for(lambda: world.held() == [10, 0, 10], 30)
+    wait_for(lambda: world.held() == [10, 0, 10])
     b.place(Side.SELL, 0)
-    wait_for(lambda: world.held() == [10, -10, 0], 30)
+    wait_for(lambda: world.held() == [10, -10, 0])
     # The venue is flat, and would refuse both; far from the market they rest.
     bid = world.bid
     out = a.place(Side.SELL, bid + 3000, reduce_only=True)
@@ -42,11 +43,11 @@ def test_a_robot_gets_out_of_what_the_venue_does_not_hold(world):
     twice = a.place(Side.SELL, bid + 3000, reduce_only=True)
     wait_for(lambda: ("denied", ReduceOnlyViolated.code) in world.news(a, twice))
     a.place(Side.SELL, 0)  # it changes its mind: there is nothing left for the reduction
-    wait_for(lambda: world.held() == [0, -10, -10], 30)
-    wait_for(lambda: ("canceled", 0) in world.news(a, out), 30)
+    wait_for(lambda: world.held() == [0, -10, -10])
+    wait_for(lambda: ("canceled", 0) in world.news(a, out))
     # Now the venue is short, as B is.
     back = b.place(Side.BUY, 0, reduce_only=True)
-    wait_for(lambda: world.held() == [0, 0, 0], 30)
+    wait_for(lambda: world.held() == [0, 0, 0])
     assert world.flags(b, back) == REDUCE_ONLY
     wait_for(lambda: not world.account.open_orders)
     assert world.gateway.ask("status")["differences"] == []
@@ -56,7 +57,7 @@ def test_a_position_that_shrank_while_nobody_looked_takes_its_reduction_with_it(
     a, b = world.robots
     a.place(Side.BUY, 0)
     b.place(Side.SELL, 0)
-    wait_for(lambda: world.held() == [10, -10, 0], 30)
+    wait_for(lambda: world.held() == [10, -10, 0])
     bid = world.bid
     out = a.place(Side.SELL, bid + 3000, reduce_only=True)
     near = a.place(Side.SELL, bid + 2000)
@@ -64,8 +65,8 @@ def test_a_position_that_shrank_while_nobody_looked_takes_its_reduction_with_it(
     world.gateway.kill()
     world.fill_at_venue(a, near)
     world.gateway.start()
-    wait_for(lambda: world.held() == [0, -10, -10], 30)
-    wait_for(lambda: ("canceled", 0) in world.news(a, out), 30)
+    wait_for(lambda: world.held() == [0, -10, -10])
+    wait_for(lambda: ("canceled", 0) in world.news(a, out))
     assert not world.account.open_orders
 
 
@@ -84,11 +85,10 @@ def test_random_robots_and_restarts_leave_sums_that_are_the_venue_s(world):
         elif time.monotonic() - began < 30:
             time.sleep(world.random.uniform(0, 0.05))
     for robot in world.robots:
-        for order, side, price in robot.placed:
-            robot.request(RequestKind.CANCEL, order, side, price)
-    wait_for(lambda: not world.account.open_orders and not world.gateway.ask("status")["open"], 60)
+        robot.cancel_all()
+    wait_for(lambda: not world.account.open_orders and not world.gateway.ask("status")["open"])
     world.gateway.ask("reconcile")
-    wait_for(lambda: not world.gateway.ask("status")["reconciling"], 30)
+    wait_for(lambda: not world.gateway.ask("status")["reconciling"])
     assert world.gateway.ask("status")["differences"] == []
     *own, net = world.held()
     assert sum(own) == net == world.account.qty(0)

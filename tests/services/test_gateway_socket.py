@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from gateway_process import GatewayProcess, wait_for
+from gateway_process import GatewayProcess
 
 from onetape.ipc.local_socket import bound, connect
 from onetape.ipc.server import listen
@@ -19,6 +19,7 @@ from onetape.model.errors import ProcessDown
 from onetape.services.gateway_options import gateway_socket
 from onetape.services.live import GatewayClient
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 ASKED = b'{"do":"status"}\n'
 
@@ -32,7 +33,7 @@ def test_a_client_that_hangs_up_amid_its_questions_is_no_error(tmp_path: Path):
 
     async def ask(lines: int, *, read: int) -> None:
         loop = asyncio.get_running_loop()
-        with connect(path, timeout_s=5) as client:
+        with connect(path, timeout_s=PATIENCE_S) as client:
             client.setblocking(False)
             await loop.sock_sendall(client, ASKED * lines)
             if read:
@@ -75,7 +76,7 @@ def test_nobody_is_answered_once_the_listener_has_ended(tmp_path: Path):
             assert await reader.readline() == b""
 
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await work()
 
     uvloop.run(bounded())
@@ -114,7 +115,7 @@ def test_a_gateway_that_is_stopped_amid_a_talk_prints_nothing(tmp_path: Path):
         with contextlib.ExitStack() as stack:
             for _ in range(3):
                 client = stack.enter_context(
-                    connect(gateway_socket(tmp_path, "main"), timeout_s=10)
+                    connect(gateway_socket(tmp_path, "main"), timeout_s=PATIENCE_S)
                 )
                 client.sendall(ASKED * 100 + b'{"do":')
                 client.recv(10)

@@ -10,8 +10,9 @@ import pytest
 
 from onetape.model.enums import RequestKind, Side, TriggerKind
 from onetape.model.order import TRIGGER_KIND_SHIFT
-from services.gateway_process import GatewayProcess, Robot, news_of, wait_for
+from services.gateway_process import GatewayProcess, Robot, news_of
 from sim.venue_client import served
+from waiting import wait_for
 
 KINDS = (TriggerKind.STOP, TriggerKind.TAKE_PROFIT)
 # The venue's word for each, and what it says of a trigger that is met on arrival.

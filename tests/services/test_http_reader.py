@@ -15,6 +15,7 @@ from slow_http_reader import read_slowly
 from onetape._core import plain_fields, plain_units, read_http, units_text
 from onetape.services.http_reader import BODY_MAX, HEAD_MAX, NotPlain, read_request
 from sim.venue_client import served
+from waiting import PATIENCE_S
 
 POST = (
     b"POST /fapi/v1/order?symbol=BTCUSDT&x=%2F HTTP/1.1\r\nHost: a\r\nX-MBX-APIKEY:  key \r\n"
@@ -134,7 +135,7 @@ def test_what_is_written_is_read_as_the_same_units(units, decimals, least):
 
 def answers(port: int, *sent: bytes, count: int) -> list[bytes]:
     """The status lines of the answers to what is sent, piece by piece, on one connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as wire:
         for piece in sent:
             wire.sendall(piece)
         told = b""

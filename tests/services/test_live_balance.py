@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import command_lines
 import msgspec
 import pytest
-from gateway_process import GatewayProcess, Robot, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, news_of
 
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause
@@ -29,6 +29,7 @@ from onetape.services.replay import replay_run
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader, type_id
 from sim.venue_process import VenueProcess
+from waiting import PATIENCE_S, wait_for
 
 SYMBOL = {"kraken": "kraken:BTC/USD", "binance-usdm": "binance:BTC/USDT:USDT"}
 QUOTE = {"kraken": "USD", "binance-usdm": "USDT"}
@@ -138,14 +139,14 @@ class World:
             made = set(runs.iterdir()) - before if runs.is_dir() else set()
             return [run for run in made if self.logs(run)]
 
-        wait_for(lambda: told() or self.process.poll() is not None, 60)
+        wait_for(lambda: told() or self.process.poll() is not None)
         assert self.process.poll() is None, self.process.communicate()
         (run,) = told()
         return run
 
     def end(self) -> dict:
         self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=120)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
         assert self.process.returncode == 0, err
         return json.loads(out)
 
@@ -224,17 +225,17 @@ def test_a_live_robot_sees_its_sub_account_and_nothing_else(world):
     first = logs(run)[0]
     assert (first["when"], first["total"], first["base"]) == ("start", 2000.5, 0)
     assert first["equity"] == pytest.approx(2000.5, rel=1e-12)
-    wait_for(lambda: sum(each["when"] == "fill" for each in logs(run)) >= 2, 60)
+    wait_for(lambda: sum(each["when"] == "fill" for each in logs(run)) >= 2)
     # Commands and what others do: the first reach it, the second do not.
     world.send("allocate", amount=750)
     world.send("allocate", amount=300, index=3)
     world.by_hand("/deposit", account="main", currency=world.quote, amount="-31.25", silent=True)
-    wait_for(lambda: [e for e in world.entries() if e.cause is Cause.CORRECTION], 30)
+    wait_for(lambda: [e for e in world.entries() if e.cause is Cause.CORRECTION])
     world.send("release", amount=125)
     if world.kind == "binance-usdm":
         world.by_hand("/fund", symbol="BTCUSDT", rate="0.01")
-        wait_for(lambda: [e for e in world.entries() if e.cause is Cause.FUNDING], 60)
-    wait_for(lambda: logs(run)[-1]["total"] == float(world.slots()[2]), 30)
+        wait_for(lambda: [e for e in world.entries() if e.cause is Cause.FUNDING])
+    wait_for(lambda: logs(run)[-1]["total"] == float(world.slots()[2]))
     told = world.end()
     said = logs(run)
     # When it ends it has what the table says, and at each fill what the ledger made of that fill.
@@ -259,14 +260,14 @@ def test_what_orders_hold_is_locked_at_once_and_as_the_gateway_says(world):
     world.send("allocate", amount=9000)
     run = world.begin("a", "orders_max=8", "words=take rest rest")
     rested = lambda: [e for e in world.logs(run) if e["when"] == "asked"]  # noqa: E731
-    wait_for(lambda: len(rested()) >= 2, 60)
+    wait_for(lambda: len(rested()) >= 2)
     # In the callback that asked for it, before anybody has answered.
     first = rested()[0]
     assert first["locked"] > 0
     assert first["free"] == pytest.approx(first["total"] - first["locked"], abs=1e-9)
     world.end()
     # All is cancelled at the end: what a position holds stays, and both sides reckon it alike.
-    wait_for(lambda: not world.gateway.ask("status")["open"], 30)
+    wait_for(lambda: not world.gateway.ask("status")["open"])
     last = world.logs(run)[-1]
     assert last["locked"] == float(world.held(2))
     assert replay_run(run, verify=True)["divergences"] == 0
@@ -275,7 +276,7 @@ def test_what_orders_hold_is_locked_at_once_and_as_the_gateway_says(world):
 def test_the_gateway_alone_says_what_the_money_is_not_enough_for(world):
     world.send("allocate", amount=1500)
     run = world.begin("a", "orders_max=1", "words=much")
-    wait_for(lambda: world.logs(run)[-1]["when"] == "refused", 60)
+    wait_for(lambda: world.logs(run)[-1]["when"] == "refused")
     asked, refused = world.logs(run)[-2:]
     assert (asked["code"], asked["state"]) == (0, "SUBMITTED")
     assert (refused["code"], refused["state"]) == (InsufficientFunds.code, "DENIED")
@@ -293,8 +294,8 @@ def test_without_a_sub_account_a_robot_sees_the_pool_whoever_moves_it(world, tmp
     order = other.place(Side.BUY, 0)
     wait_for(lambda: "accepted" in [word for word, _ in news_of(world.home, order)])
     world.send("allocate", amount=100, index=3)
-    wait_for(lambda: world.slots()[3] == 500 and world.slots()[1] != pool - 100, 30)
-    wait_for(lambda: world.logs(run)[-1]["total"] == float(world.slots()[1]), 30)
+    wait_for(lambda: world.slots()[3] == 500 and world.slots()[1] != pool - 100)
+    wait_for(lambda: world.logs(run)[-1]["total"] == float(world.slots()[1]))
     told = world.end()
     other.writer.close()
     assert told["orders"] == 0

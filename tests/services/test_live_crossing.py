@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 from command_lines import begin, ended
-from gateway_process import wait_for
 from netting_world import NettingWorld
 
 from onetape.model.enums import Side
@@ -17,6 +16,7 @@ from onetape.services.gateway_frames import FILL
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 SECONDS = ("--seconds", "300")  # at most: they end when what is wanted has come
 MAKER = """
@@ -80,7 +80,7 @@ def test_live_robots_that_meet_inside_are_told_and_replayed(tmp_path):
                 for name, slot in (("maker", "a"), ("taker", "b"))
             ]
             journal = gateway_journal(world.home, "main")
-            wait_for(lambda: len(inside_of(fills(journal))) >= 2, 120)
+            wait_for(lambda: len(inside_of(fills(journal))) >= 2)
             for each in live:
                 each.send_signal(signal.SIGINT)
             told = [ended(each) for each in live]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import pytest
-from gateway_process import TRADED, GatewayProcess, Robot, wait_for
+from gateway_process import TRADED, GatewayProcess, Robot
 
 from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.venues.numbers import units_of
 from sim.venue_process import VenueProcess
+from waiting import wait_for
 
 
 @pytest.fixture(params=TRADED)
@@ -50,7 +50,7 @@ def test_the_tape_has_the_exchanges_book(world):
     wait_for(lambda: book_of(frames(gateway)).synced)
     if kind == "binance-usdm":
         assert_equal_at_one_update(venue, gateway)
-    wait_for(lambda: len(frames(gateway)) > 20, 30)
+    wait_for(lambda: len(frames(gateway)) > 20)
     rows = frames(gateway)
     first = next(n for n, (_, flags, _) in enumerate(rows) if flags & FLAG_SNAPSHOT)
     assert [flags for _, flags, _ in rows[first + 1 :] if flags] == []
@@ -64,7 +64,7 @@ def assert_equal_at_one_update(venue: VenueProcess, gateway: GatewayProcess) -> 
     for _ in range(50):
         path = "/fapi/v1/depth?symbol=BTCUSDT&limit=100"
         told = venue.wire.request("GET", path, b"", {})[1]
-        time.sleep(0.3)  # changes are told each 100 ms
+        wait_for(lambda at=told["lastUpdateId"]: book_of(frames(gateway)).last_id >= at)
         book = Book()
         for _, flags, payload in frames(gateway):
             book.apply_payload(payload, flags)
@@ -86,7 +86,7 @@ def test_who_comes_later_begins_with_a_snapshot_of_the_same_book(world):
     wait_for(lambda: book_of(frames(gateway)).synced)
     before = len(frames(gateway))
     gateway.ask("follow", robot=robot, books=[symbol])
-    wait_for(lambda: len(frames(gateway)) > before + 5, 30)
+    wait_for(lambda: len(frames(gateway)) > before + 5)
     rows = frames(gateway)
     again = max(n for n, (_, flags, _) in enumerate(rows) if flags & FLAG_SNAPSHOT)
     assert again >= before
@@ -106,6 +106,6 @@ def test_a_book_that_was_cut_off_says_so_and_comes_back(world, tmp_path):
     assert frames(gateway)[-1][1] == FLAG_GAP | FLAG_UNSYNCED
     again = VenueProcess(tmp_path / "state", kind, port=venue.port)
     try:
-        wait_for(lambda: book_of(frames(gateway)).synced, 30)
+        wait_for(lambda: book_of(frames(gateway)).synced)
     finally:
         again.stop()

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gateway_process import TRADED, wait_for
+from gateway_process import TRADED
 
 from copied_process import ONETAPE, Copied, run
 from onetape import _core
@@ -18,6 +18,7 @@ from onetape.services.gateway_frames import TRADE
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 SECOND = 10**9
 ROBOT = """
@@ -78,10 +79,10 @@ def looked(folder: Path, account, symbol: str, *more: object) -> tuple[dict, dic
         env={**clean, "MAIN_KEY": account.key, "MAIN_SECRET": account.secret},
     ) as process:  # fmt: skip
         try:
-            wait_for(lambda: out.is_file() or process.poll() is not None, 240)
+            wait_for(lambda: out.is_file() or process.poll() is not None)
         finally:
             process.send_signal(signal.SIGINT)
-            told, said = process.communicate(timeout=60)
+            told, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
     return json.loads(out.read_text()), json.loads(told), said
 

@@ -13,6 +13,7 @@ from gateway_process import TRADED
 
 from copied_process import ONETAPE, Copied
 from sim.venue_client import served
+from waiting import PATIENCE_S
 
 ROBOT = """
 import ctypes
@@ -60,7 +61,7 @@ def test_a_strategy_in_the_foreground_finds_no_secret(tmp_path: Path, single):
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**clean, "MAIN_KEY": account.key, "MAIN_SECRET": account.secret, "MINE": "kept"},
         ) as process:  # fmt: skip
-            _, said = process.communicate(timeout=120)
+            _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
     told = json.loads(out.read_text())
     for environ in (told["then"], told["now"]):

@@ -7,12 +7,13 @@ import signal
 from pathlib import Path
 
 from command_lines import begin, ended
-from gateway_process import configure, wait_for
+from gateway_process import configure
 
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from sim.venue_client import served
+from waiting import wait_for
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "strategies" / "pair_arbitrage.py"
 A, B = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"
@@ -80,7 +81,6 @@ def test_a_leg_that_is_refused_leaves_the_other_where_both_could_go(tmp_path):
                     robot.poll() is not None
                     or (rejections(tmp_path / ".onetape") == 3 and positions(account)[0] == both)
                 ),
-                90,
             )
             robot.send_signal(signal.SIGINT)
             told = ended(robot)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from command_lines import begin, ended
-from gateway_process import GatewayProcess, wait_for
+from gateway_process import GatewayProcess
 
 from onetape.model.time import SECOND
 from onetape.services.backtest import BacktestOptions, run_backtest
@@ -20,6 +20,7 @@ from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.store.tokens import make_token
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 STRATEGY = """
 from onetape import Strategy
@@ -106,7 +107,7 @@ def allocate(home: Path, kind: str) -> None:
         (told,) = send_command(home, "gateway:main", "allocate", fields, name)
         return told["status"] == "applied"
 
-    wait_for(is_done, 60)
+    wait_for(is_done)
 
 
 def orders(run: Path) -> list[tuple]:
@@ -154,12 +155,14 @@ def test_it_fills_as_in_the_backtest(tmp_path, kind, first, form):
             if gateway is None:
                 allocate(home, kind)
             wait_for(
-                lambda: len({t.order.id for t in list(account.trades)}) == ORDERS
-                or robot.poll() is not None, 40,
-            )  # fmt: skip
+                lambda: (
+                    len({t.order.id for t in list(account.trades)}) == ORDERS
+                    or robot.poll() is not None
+                )
+            )
             # The backtest's orders arrive later than these: the tape has to go on.
             until = dialect.exchange.now + 2 * SECOND
-            wait_for(lambda: dialect.exchange.now > until, 40)
+            wait_for(lambda: dialect.exchange.now > until)
             robot.send_signal(signal.SIGINT)
             told = ended(robot)
         finally:

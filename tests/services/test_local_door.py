@@ -23,6 +23,7 @@ from onetape.services.live import GatewayClient
 from onetape.services.supervisor_options import supervisor_socket
 from onetape.store.tokens import grant_of, make_token, read_token
 from sim.venue_client import served
+from waiting import PATIENCE_S
 
 # Many connections that say nothing, or ask without end, from a process of their own.
 CROWD = """
@@ -49,7 +50,7 @@ while True:
 
 
 def asked(path: Path, **request) -> dict:
-    with connect(path, timeout_s=10) as client:
+    with connect(path, timeout_s=PATIENCE_S) as client:
         client.sendall(json.dumps(request).encode() + b"\n")
         return json.loads(client.makefile().readline())
 
@@ -114,7 +115,7 @@ def test_what_changes_anything_at_a_gateway_needs_the_token_of_who_may(
     assert asked(path, do="attach", **{**attach, "name": "by hand"}, **operator)["slot"] == 2
     assert asked(path, do="reconcile", **operator) == {}
     assert asked(path, do="stop", **operator) == {}
-    assert gateway.process.wait(30) == 0
+    assert gateway.process.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("kind", ["idle", "busy"])
@@ -131,7 +132,9 @@ def test_a_crowd_at_the_door_does_not_keep_the_operator_from_killing(
         async def kill() -> str:
             system = IPCCommandSystem("operator", home=tmp_path)
             system.start()
-            told = await system.send_command("gateway:main", "kill", {"reason": kind}, timeout=30)
+            told = await system.send_command(
+                "gateway:main", "kill", {"reason": kind}, timeout=PATIENCE_S
+            )
             system.stop()
             return told.status
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stream_feeds import ZeroMqFeed, until
+from stream_feeds import ZeroMqFeed
 from supervised import CONFIG, Home
 
 from onetape.ipc.messages import COMMANDS
@@ -15,6 +15,7 @@ from onetape.services.messages import OTHER_NAMES, messages, page
 from onetape.tape.inspect import cat, ls
 from onetape.tape.messages import COLD, event_schemas
 from onetape.tape.schema import built_in
+from waiting import wait_for
 
 jsonschema = pytest.importorskip("jsonschema", reason="NOT_AVAILABLE: jsonschema is not installed")
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -108,7 +109,7 @@ def test_all_that_a_system_writes_and_answers_is_as_published(tmp_path: Path):
             home.run("up")
             home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT",
                      "amount=20000", "index=2")  # fmt: skip
-            until(lambda: feed.followed(""))
+            wait_for(lambda: feed.followed(""))
             feed.publish("x", {"type": "mood", "seq": 1, "score": 0.5})
             feed.publish("x", {"type": "mood", "seq": 3, "score": 0.5})
             feed.publish("x", b"?")

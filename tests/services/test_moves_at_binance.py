@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from gateway_process import GatewayProcess, Robot, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, news_of
 
 from onetape.accounts.entries import Cause, Entry
 from onetape.accounts.entry_frames import unpack
@@ -15,6 +15,7 @@ from onetape.model.enums import Side
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_process import VenueProcess
+from waiting import wait_for
 
 RAW = "BTCUSDT"
 
@@ -60,9 +61,9 @@ def test_deposits_and_funding_are_booked_once_whoever_tells_of_them(world):
     by_hand(venue, "/fund", symbol=RAW, rate="0.02")
     gateway.start()
     # The history tells of all four; two of them are on the tape by the stream's word.
-    wait_for(lambda: causes(gateway) == {Cause.TRANSFER: 2, Cause.FUNDING: 2}, 20)
+    wait_for(lambda: causes(gateway) == {Cause.TRANSFER: 2, Cause.FUNDING: 2})
     gateway.ask("reconcile")
-    wait_for(lambda: not gateway.ask("status")["reconciling"], 20)
+    wait_for(lambda: not gateway.ask("status")["reconciling"])
     assert causes(gateway) == {Cause.TRANSFER: 2, Cause.FUNDING: 2}
     funding = [e for e in entries(gateway) if e.cause is Cause.FUNDING]
     assert all(entry.legs[0].amount < 0 for entry in funding)  # it is long, and paid
@@ -72,6 +73,6 @@ def test_what_nothing_tells_of_is_a_correction(world):
     venue, gateway, _ = world
     by_hand(venue, "/deposit", account="main", currency="USDT", amount="-7.5", silent=True)
     gateway.ask("reconcile")
-    wait_for(lambda: causes(gateway) == {Cause.CORRECTION: 1}, 20)
+    wait_for(lambda: causes(gateway) == {Cause.CORRECTION: 1})
     (entry,) = [e for e in entries(gateway) if e.cause is Cause.CORRECTION]
     assert entry.legs[0].amount == -75 * 10**17

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from gateway_process import TRADED, GatewayProcess, wait_for
+from gateway_process import TRADED, GatewayProcess
 
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_process import VenueProcess
+from waiting import wait_for
 
 OTHER = "ETHUSD"  # not followed
 
@@ -29,7 +30,7 @@ def world(tmp_path):
 
 
 def differences(gateway: GatewayProcess) -> list[str]:
-    wait_for(lambda: not gateway.ask("status")["reconciling"], 30)
+    wait_for(lambda: not gateway.ask("status")["reconciling"])
     return gateway.ask("status")["differences"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from gateway_process import GatewayProcess, Robot, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, news_of
 
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRateLimit
@@ -13,6 +13,7 @@ from onetape.services.gateway_budget import budget_file
 from onetape.sim.binance.limits import ORDERS, SECOND
 from onetape.store.shared_counters import SharedCounters
 from sim.venue_client import served
+from waiting import wait_for
 
 
 @pytest.fixture(params=["rest", "socket"])
@@ -59,7 +60,7 @@ def test_an_order_limit_shuts_no_address_out(world, tmp_path):
         used(dialect, 0)  # the venue would take it
         return placed(dialect, tmp_path, robot)[1] == [("rejected", VenueRateLimit.code)]
 
-    wait_for(is_held, 20.0)
+    wait_for(is_held)
     before = gateway.ask("status")["rounds"]
     gateway.ask("reconcile")  # questions go on
     wait_for(lambda: gateway.ask("status")["rounds"] > before)
@@ -82,7 +83,7 @@ def test_the_limit_is_kept_before_the_venue_has_to_say_so(world, tmp_path):
         used(dialect, most[0] * 85 // 100)  # the next answer tells
         return placed(dialect, tmp_path, robot)[1] == [("rejected", refused)]
 
-    wait_for(is_refused, 20.0)
+    wait_for(is_refused)
     status = gateway.ask("status")["order_budget"]
     assert status["held_s"] == 0
     assert sorted(status["most"]) == most

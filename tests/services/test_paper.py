@@ -23,7 +23,9 @@ from onetape.services.parity import compare
 from onetape.services.replay import replay_run
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pins
+from onetape.tape.segments import is_tape
 from onetape.tape.verify import verify
+from waiting import PATIENCE_S, wait_for
 
 QUICK = """
 from onetape import Strategy
@@ -109,14 +111,20 @@ def test_a_tape_played_at_speed_decides_like_its_backtest(tmp_path):
 
 def test_stopping_early_leaves_a_run_that_replays(tmp_path):
     market = Market(tmp_path / "tape")
-    for i in range(600):
+    for i in range(6000):  # ten minutes
         market.quote(i * 0.1, 100 + i % 7, 101 + i % 7)
     code = quick(tmp_path / "code", BTC)
     paper = run_paper(
-        PaperOptions(code, [market.done()], tmp_path, speed=20.0, seconds=0.5, out="paper")
+        PaperOptions(code, [market.done()], tmp_path, speed=5.0, seconds=1.0, out="paper")
     )
-    assert 0 < paper.events < 600
+    assert 0 < paper.events < 6000
     assert replay_run(paper.run, verify=True)["divergences"] == 0
+
+
+def has_begun(journal: Path) -> bool:
+    """Its robot has heard of the market."""
+    with JournalReader(journal) as reader:
+        return any(each.type == "order_request" for each in reader)
 
 
 def test_ctrl_c_ends_a_paper_run_with_its_report(tmp_path):
@@ -134,12 +142,9 @@ def test_ctrl_c_ends_a_paper_run_with_its_report(tmp_path):
         stderr=subprocess.PIPE,
     )
     journal = tmp_path / "home" / "runs" / "live" / "journal"
-    deadline = time.monotonic() + 30
-    while not journal.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
+    wait_for(lambda: is_tape(journal) and has_begun(journal))
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     run = tmp_path / "home" / "runs" / "live"
     assert (run / "run.toml").is_file() and (run / "report.html").is_file()
     assert replay_run(run, verify=True)["divergences"] == 0

@@ -6,13 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gateway_process import GatewayProcess, Robot, cut_journal, news_of, wait_for
+from gateway_process import GatewayProcess, Robot, cut_journal, news_of
 
 from onetape.model.enums import RequestKind, Side
 from onetape.services.gateway_frames import REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader, type_id
 from sim.venue_client import served
+from waiting import wait_for
 
 
 def lose_power(journal: Path, order_id: int, *, first_lost: str) -> None:

@@ -14,6 +14,7 @@ from supervised import ALLOCATE, CONFIG, Home
 
 from onetape.services.alert_watch import told_alerts
 from sim.venue_client import served
+from waiting import PATIENCE_S
 
 CLOSED = (
     CONFIG
@@ -49,7 +50,7 @@ def test_a_key_that_the_venue_does_not_know_ends_a_gateway_with_its_name(kind, k
         gateway = GatewayProcess(kind, tmp_path, port, dialect.exchange.accounts[0], key=key)
         with suppress(AssertionError):
             gateway.start()
-        assert gateway.process.wait(60) == 5
+        assert gateway.process.wait(PATIENCE_S) == 5
         gateway.process.stdout.close()
         said = tmp_path.with_name(f"{tmp_path.name}.log").read_text()
         assert f"error {name}(" in said

@@ -14,6 +14,7 @@ from onetape.services.retention import PLAIN_KEPT, keep_to, retain
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pin
 from onetape.tape.segments import list_segments
+from waiting import PATIENCE_S
 
 FRAMES = 400
 
@@ -90,7 +91,7 @@ def test_the_rules_are_applied_again_and_again_and_said_once(tmp_path, journal):
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
     assert len(said) == 1
 
 

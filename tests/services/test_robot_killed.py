@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import msgspec
-from gateway_process import GatewayProcess, Robot, booked, wait_for
+from gateway_process import GatewayProcess, Robot, booked
 
 from copied_process import ONETAPE, Copied
 from onetape.model.enums import Side
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 ROUNDS = 5 if os.environ.get("ONETAPE_LONG") else 2
 ROBOTS = 3
@@ -81,18 +82,18 @@ def test_orders_of_killed_robots_go_and_those_of_others_stay(tmp_path):
         try:
             for number in range(ROUNDS):
                 robots = [begin(tmp_path) for _ in range(ROBOTS)]
-                wait_for(lambda: gateway.ask("status")["robots"] == 1 + ROBOTS, 60)
+                wait_for(lambda: gateway.ask("status")["robots"] == 1 + ROBOTS)
                 seen = len(account.by_id)
-                wait_for(lambda seen=seen: len(account.by_id) > seen + 2 * ROBOTS, 60)
+                wait_for(lambda seen=seen: len(account.by_id) > seen + 2 * ROBOTS)
                 for robot in robots:
                     time.sleep(rng.uniform(0, 0.3))
                     robot.kill()
                     robot.wait()
-                wait_for(lambda: gateway.ask("status")["robots"] == 1, 30)
-                wait_for(lambda: list(account.open_orders.values()) == [kept], 30)
+                wait_for(lambda: gateway.ask("status")["robots"] == 1)
+                wait_for(lambda: list(account.open_orders.values()) == [kept])
                 assert 0 < len(lost(home)) <= ROBOTS * (number + 1)
             gateway.ask("reconcile")
-            wait_for(lambda: not gateway.ask("status")["reconciling"], 30)
+            wait_for(lambda: not gateway.ask("status")["reconciling"])
             assert gateway.ask("status")["differences"] == []
             assert sum(booked(home).values()) == len(account.trades)
         finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from stream_feeds import until
 from supervised import CONFIG, Home
 
 from onetape.services.gateway_lag import RobotLag
 from onetape.tape.journal import JournalReader, JournalWriter
+from waiting import wait_for
 
 SECOND = 10**9
 LATE = """
@@ -70,7 +70,7 @@ def test_a_robot_that_is_behind_opens_nothing_and_is_told(tmp_path: Path):
         def filled() -> list[float]:
             return [each["qty"] for each in logged("order") if each["state"] == "FILLED"]
 
-        until(lambda: len(filled()) == 3)
+        wait_for(lambda: len(filled()) == 3)
         h.run("down")
         assert filled() == [0.05, 0.02, 0.01]  # open, reduce while behind, open when caught up
         denied = [each for each in logged("order") if each["state"] == "DENIED"]

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gateway_process import TRADED, wait_for
+from gateway_process import TRADED
 
 from onetape.cli.main import run
 from onetape.ipc.local_socket import connect
@@ -22,6 +22,7 @@ from onetape.services.gateway_options import gateway_journal, gateway_socket
 from onetape.sim.faults import parse_faults
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 STRATEGY = """
 from onetape import Strategy
@@ -89,7 +90,7 @@ def leaks(told: dict[str, bytes], secrets: list[str]) -> list[str]:
 
 
 def asked(path: Path, line: str) -> bytes:
-    with connect(path, timeout_s=10) as client:
+    with connect(path, timeout_s=PATIENCE_S) as client:
         client.sendall(line.encode() + b"\n")
         return client.makefile("rb").readline()
 
@@ -165,11 +166,10 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
         )  # fmt: skip
         try:
             path = gateway_socket(home, "main")  # it is there once the journal is
-            wait_for(lambda: path.exists() or live.poll() is not None, 60)
+            wait_for(lambda: path.exists() or live.poll() is not None)
             # Faults of requests are REST's: by a socket the orders are taken.
             wait_for(
                 lambda: max(_refused(home), len(first.open_orders)) >= 3 or live.poll() is not None,
-                60,
             )
             mine = processes(live.pid)
             assert len(mine) >= 2  # the gateway is one of its own
@@ -183,7 +183,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
                 told[f"answer to {line}"] = asked(path, line)
         finally:
             live.send_signal(signal.SIGINT)
-            told["stdout"], told["stderr"] = live.communicate(timeout=60)
+            told["stdout"], told["stderr"] = live.communicate(timeout=PATIENCE_S)
     streams = getattr(dialect.inner, "streams", None)
     passing = list(dialect.inner.tokens._known if streams is None else streams.by_account.values())
     assert passing

@@ -16,6 +16,7 @@ from onetape.model.enums import EventType
 from onetape.services.gateway_frames import FILL, INPUT, NEWS, REQUEST
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S
 
 TAKER = """
 from onetape import Strategy
@@ -37,7 +38,7 @@ class Taker(Strategy):
 
 
 def ended(process: subprocess.Popen, code: int = 0) -> tuple[dict, str]:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, err
     return json.loads(out), err
 
@@ -108,4 +109,4 @@ def test_a_symbol_that_the_running_gateway_does_not_follow_is_one_line(folder):
         assert "does not follow binance:ETH/USDT:USDT" in said["error"]["message"]
     finally:
         first.terminate()
-        first.communicate(timeout=60)
+        first.communicate(timeout=PATIENCE_S)

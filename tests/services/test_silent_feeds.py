@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from gateway_process import TRADED, GatewayProcess, Robot, news_of, wait_for
+from gateway_process import TRADED, GatewayProcess, Robot, news_of
 
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import StaleData
@@ -20,12 +20,12 @@ from onetape.sim.faults import parse_faults
 from onetape.sim.hands import trade_by_hand
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 KINDS = tuple(TRADED)
 OTHER = {"binance-usdm": "binance:ETH/USDT:USDT", "kraken": "kraken:ETH/USD"}
 QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker"}
 LEARNED = 200  # messages of the market
-PATIENCE_S = 60.0
 
 
 class World:
@@ -43,7 +43,7 @@ class World:
         return self.gateway.ask("status")
 
     def wait_for(self, what) -> None:
-        wait_for(what, PATIENCE_S)
+        wait_for(what)
 
     def learn(self) -> None:
         self.wait_for(lambda: self.status()["market"]["quick"] > LEARNED)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from gateway_process import SYMBOL, GatewayProcess, Robot, news_of, wait_for
+from gateway_process import SYMBOL, GatewayProcess, Robot, news_of
 
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.booking import Booking
@@ -22,6 +22,7 @@ from onetape.services.account_balances import balances
 from onetape.services.account_views import positions
 from onetape.services.gateway_standing import Standing
 from sim.venue_client import served
+from waiting import wait_for
 
 U = 10**18
 BOTH = PositionSide.BOTH
@@ -47,10 +48,10 @@ def test_two_robots_positions_and_the_accounts_margin_are_in_the_table(tmp_path)
             for side in (Side.BUY, Side.BUY, Side.SELL):
                 order = pool.place(side, 0)
                 wait_for(lambda order=order: "accepted" in [w for w, _ in news_of(home, order)])
-            wait_for(lambda: 3 <= gateway.ask("status")["booked"] == len(account.trades), 30)
+            wait_for(lambda: 3 <= gateway.ask("status")["booked"] == len(account.trades))
             realized = Decimal(account.money.position(0).realized).scaleb(-18)
-            wait_for(lambda: [p.qty for p in manager.positions(0)] == [Decimal("0.01")], 30)
-            wait_for(lambda: manager.positions(0)[0].realized == realized, 30)
+            wait_for(lambda: [p.qty for p in manager.positions(0)] == [Decimal("0.01")])
+            wait_for(lambda: manager.positions(0)[0].realized == realized)
             (whole,) = manager.positions(0)
             (part,) = manager.positions(1)
             assert (whole.symbol, whole.side) == (SYMBOL, "both")
@@ -59,7 +60,7 @@ def test_two_robots_positions_and_the_accounts_margin_are_in_the_table(tmp_path)
             held = own.position(0)
             assert whole.qty == Decimal(held.qty).scaleb(-3)
             # The venue's word of margin comes with the next check.
-            wait_for(lambda: manager.margin("USDT").initial, 30)
+            wait_for(lambda: manager.margin("USDT").initial)
             at = dialect.exchange.currencies.index("USDT")
             margin = manager.margin("USDT")
             ours = [margin.equity, margin.maintenance, margin.initial, margin.available]
@@ -73,13 +74,13 @@ def test_two_robots_positions_and_the_accounts_margin_are_in_the_table(tmp_path)
             assert row["subaccounts"]["main"]["qty"] == "0.010"
             shown = {r["currency"]: r for r in balances(home, CONFIG)}
             assert Decimal(shown["USDT"]["margin"]["maintenance"]) > 0
-            wait_for(lambda: manager.margin("USDT").ts > margin.ts, 30)
+            wait_for(lambda: manager.margin("USDT").ts > margin.ts)
         finally:
             gateway.kill()
             for robot in robots:
                 robot.writer.close()
         # Once that shows, which takes two seconds at most, its journal says what is held.
-        wait_for(lambda: is_down(manager), 30)
+        wait_for(lambda: is_down(manager))
         assert "subaccounts" not in positions(home, CONFIG)[0]
         assert positions(home, CONFIG)[0]["qty"] == "0.010"
 

@@ -21,6 +21,7 @@ from onetape.services.start_check import check_clock, check_start, refuse
 from onetape.store.config import load_config
 from onetape.store.tokens import make_token, token_file
 from sim.venue_client import served
+from waiting import PATIENCE_S
 
 ROBOT = 'strategy = "maker.py"'
 
@@ -148,7 +149,7 @@ def test_an_interrupted_up_stops_what_it_has_started_and_says_so(tmp_path: Path,
         pids = all_pids(home)
         up.send_signal(number)
         (tmp_path / "go").touch()
-        said = up.communicate(timeout=60)[1].decode()
+        said = up.communicate(timeout=PATIENCE_S)[1].decode()
         assert up.returncode not in (0, -number)
         assert "interrupted" in said and "stopped " in said and "INTERRUPTED(4608)" in said
         assert [pid for pid in pids if is_there(pid)] == []
@@ -168,7 +169,7 @@ def test_interrupted_twice_it_leaves_and_says_what_runs_and_how_to_stop_it(tmp_p
             assert b"interrupted" in up.stderr.readline()
             up.send_signal(signal.SIGINT)
             (tmp_path / "go").touch()
-            said = up.communicate(timeout=30)[1].decode()
+            said = up.communicate(timeout=PATIENCE_S)[1].decode()
         finally:
             os.kill(supervisor, signal.SIGCONT)
         assert f"supervisor {supervisor}" in said and " down" in said

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from stream_feeds import FEEDS, collector, feed_of, frames, options_for, states, until
+from stream_feeds import FEEDS, collector, feed_of, frames, options_for, states
 
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import IPCCommandSystem
 from onetape.store.tokens import make_token
 from onetape.tape.verify import verify
+from waiting import PATIENCE_S, wait_for
 
 SYMBOL = "feed:XAU/USD"
 QUOTE = {"symbol": SYMBOL, "bid": 2411.25, "ask": "2411.5", "bid_size": 3, "ts": 1700000000123}
@@ -31,7 +32,9 @@ def send(home: Path, command: str, **fields: str) -> dict:
         system = IPCCommandSystem(OPERATOR, home=home)
         system.start()
         try:
-            return dict(await system.send_command("collector:feed", command, fields, timeout=30))
+            return dict(
+                await system.send_command("collector:feed", command, fields, timeout=PATIENCE_S)
+            )
         finally:
             system.stop()
 
@@ -41,10 +44,10 @@ def send(home: Path, command: str, **fields: str) -> dict:
 
 def test_quotes_and_events_of_a_feed_stand_on_its_journal(feed, tmp_path: Path):
     with collector(options_for(feed, tmp_path)):
-        until(lambda: feed.followed("prices"))
+        wait_for(lambda: feed.followed("prices"))
         feed.publish("prices", QUOTE)
         feed.publish("prices", {"type": "mood", "score": -0.25, "ts": "2026-11-21T00:00:00Z"})
-        external = until(lambda: frames(tmp_path, "external"))[0]
+        external = wait_for(lambda: frames(tmp_path, "external"))[0]
     (quote,) = frames(tmp_path, "quote")
     assert (quote.data["bid"], quote.data["ask"]) == (2411_25000000, 2411_50000000)
     assert (quote.data["bid_size"], quote.data["ask_size"]) == (3_00000000, 0)
@@ -59,16 +62,16 @@ def test_quotes_and_events_of_a_feed_stand_on_its_journal(feed, tmp_path: Path):
 
 def test_a_feed_that_is_killed_is_followed_again_and_the_gap_is_told(feed, tmp_path: Path):
     with collector(options_for(feed, tmp_path)):
-        until(lambda: feed.followed("prices"))
+        wait_for(lambda: feed.followed("prices"))
         feed.publish("prices", {**QUOTE, "seq": 7})
-        until(lambda: frames(tmp_path, "quote"))
+        wait_for(lambda: frames(tmp_path, "quote"))
         feed.end()
-        until(lambda: "lost" in states(tmp_path))
+        wait_for(lambda: "lost" in states(tmp_path))
         time.sleep(1.2)  # nobody is there for a while
         feed.begin()
-        until(lambda: feed.followed("prices"))
+        wait_for(lambda: feed.followed("prices"))
         feed.publish("prices", {**QUOTE, "seq": 12})
-        until(lambda: len(frames(tmp_path, "quote")) == 2)
+        wait_for(lambda: len(frames(tmp_path, "quote")) == 2)
     assert states(tmp_path) == ["connected", "lost", "connected", "gap", "gap"]
     silent, missing = [each.data for each in frames(tmp_path, "health")][-2:]
     assert silent["silent_ms"] >= 1200
@@ -80,20 +83,20 @@ def test_a_feed_that_is_killed_is_followed_again_and_the_gap_is_told(feed, tmp_p
 def test_a_symbol_that_is_added_comes_at_once_and_also_after_a_kill(feed, tmp_path: Path):
     options = options_for(feed, tmp_path, names={"gold": SYMBOL})
     with collector(options) as process:
-        until(lambda: feed.followed("prices"))
+        wait_for(lambda: feed.followed("prices"))
         assert send(tmp_path, "subscribe", symbol=SYMBOL)["result"]["topic"] == "gold"
-        until(lambda: feed.followed("gold"))
+        wait_for(lambda: feed.followed("gold"))
         feed.publish("gold", {**QUOTE, "symbol": "gold"})
-        until(lambda: frames(tmp_path, "quote"))
+        wait_for(lambda: frames(tmp_path, "quote"))
         told = send(tmp_path, "status")["result"]
         assert told["connected"] and told["topics"] == ["prices", "gold"]
         assert told["counts"]["quotes"] == 1 and told["counts"]["bad"] == 0
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     with collector(options):
-        until(lambda: feed.followed("gold"))
+        wait_for(lambda: feed.followed("gold"))
         # Until the server has noticed the death, what follows the topic may be what was killed.
-        until(lambda: published_again(feed, tmp_path))
+        wait_for(lambda: published_again(feed, tmp_path))
         assert send(tmp_path, "unsubscribe", symbol=SYMBOL)["status"] == "applied"
         refused = send(tmp_path, "unsubscribe", symbol=SYMBOL)
         assert refused["status"] == "refused" and "does not follow" in refused["error"]["message"]
@@ -122,7 +125,7 @@ def test_bad_messages_are_counted_and_named_and_end_nothing(feed, tmp_path: Path
         "more than 65536 bytes": {"type": "long", "value": "x" * 70_000},
     }
     with collector(options_for(feed, tmp_path)):
-        until(lambda: feed.followed("prices"))
+        wait_for(lambda: feed.followed("prices"))
         feed.publish("prices", QUOTE)
         for message in bad.values():
             feed.publish("prices", message)
@@ -130,7 +133,7 @@ def test_bad_messages_are_counted_and_named_and_end_nothing(feed, tmp_path: Path
             feed.raw(b"prices", b"{}", b"{}")
             bad["neither [JSON] nor [topic, JSON]"] = b""
         feed.publish("prices", QUOTE)
-        until(lambda: len(frames(tmp_path, "quote")) == 2)
+        wait_for(lambda: len(frames(tmp_path, "quote")) == 2)
         told = send(tmp_path, "status")["result"]
     assert told["bad"] == dict.fromkeys(bad, 1) and told["counts"]["bad"] == len(bad)
     named = [each.data for each in frames(tmp_path, "health") if each.data["state"] != "connected"]

@@ -7,10 +7,11 @@ import os
 import signal
 from pathlib import Path
 
-from stream_feeds import ZeroMqFeed, frames, until
+from stream_feeds import ZeroMqFeed, frames
 from supervised import CONFIG, Home
 
 from onetape.engine.lives import lives_of
+from waiting import wait_for
 
 HEARER = """
 from onetape import Strategy
@@ -66,7 +67,7 @@ class Hears:
         self.home.run("up")
         self.home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT",
                       "amount=20000", "index=2")  # fmt: skip
-        until(lambda: self.feed.followed("gold"))
+        wait_for(lambda: self.feed.followed("gold"))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -96,19 +97,19 @@ def test_events_of_a_feed_reach_a_live_robot_and_its_run_is_repeated(tmp_path: P
     with Hears(tmp_path) as hears:
         for number in range(12):
             hears.order(0.01 if number % 3 else -0.01)
-            until(lambda n=number: len(hears.logged("heard")) == n + 1)
+            wait_for(lambda n=number: len(hears.logged("heard")) == n + 1)
         hears.feed.publish("gold", {"symbol": "feed:XAU/USD", "bid": 2411, "ask": 2412})
         hears.feed.publish("gold", {"symbol": "feed:XAU/USD", "bid": 2412, "ask": 2413})
-        until(lambda: hears.logged("gold"))
+        wait_for(lambda: hears.logged("gold"))
         hears.order(0.01, symbol="feed:XAU/USD")  # of nobody's gateway
-        until(lambda: len(hears.logged("heard")) == 13)
+        wait_for(lambda: len(hears.logged("heard")) == 13)
         hears.feed.end()
-        until(lambda: "lost" in [h["state"] for h in hears.logged("health")])
+        wait_for(lambda: "lost" in [h["state"] for h in hears.logged("health")])
         hears.feed.begin()
-        until(lambda: hears.feed.followed("gold"))
+        wait_for(lambda: hears.feed.followed("gold"))
         hears.order(-0.01)
-        until(lambda: "gap" in [h["state"] for h in hears.logged("health")])
-        until(lambda: len(hears.logged("heard")) == 14)
+        wait_for(lambda: "gap" in [h["state"] for h in hears.logged("health")])
+        wait_for(lambda: len(hears.logged("heard")) == 14)
         running = hears.verified()  # while it goes on
         assert running["divergences"] == 0 and running["actions"] >= 14
         hears.home.run("down")
@@ -128,18 +129,18 @@ def test_a_robot_that_was_killed_hears_on_and_all_its_lives_are_repeated(tmp_pat
     with Hears(tmp_path) as hears:
         for number in range(4):
             hears.order(0.01 if number % 2 else -0.01)
-        until(lambda: len(hears.logged("heard")) == 4)
+        wait_for(lambda: len(hears.logged("heard")) == 4)
         hears.home.kill("robot:mm")
         hears.order(0.01)
-        until(lambda: len(hears.logged("heard")) == 5)
+        wait_for(lambda: len(hears.logged("heard")) == 5)
         collector = hears.home.process("collector:feed")
         os.kill(collector["pid"], signal.SIGKILL)
         hears.home.wait_for(
             lambda: hears.home.process("collector:feed")["pid"] not in (None, collector["pid"])
         )
-        until(lambda: hears.feed.followed("gold"))
+        wait_for(lambda: hears.feed.followed("gold"))
         hears.order(-0.01)
-        until(lambda: len(hears.logged("heard")) == 6)
+        wait_for(lambda: len(hears.logged("heard")) == 6)
         hears.home.run("down")
         assert len(lives_of(hears.run / "journal")) == 2
         assert hears.verified()["divergences"] == 0

@@ -8,12 +8,13 @@ import signal
 import subprocess
 from pathlib import Path
 
-from stream_feeds import ZeroMqFeed, collector, frames, options_for, until
+from stream_feeds import ZeroMqFeed, collector, frames, options_for
 from tapes import BTC, SECOND, START
 
 from copied_process import ONETAPE, Copied
 from onetape.services.backtest import BacktestOptions, run_backtest
 from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S, wait_for
 
 FACTS = f"""
 [[instrument]]
@@ -95,11 +96,11 @@ def test_in_one_process_or_in_three_a_strategy_does_the_same(tmp_path: Path):
     journal = home / "journal" / "collector:feed"  # as its process is called
     try:
         with collector(options) as process:
-            until(lambda: feed.followed("BTC"))
+            wait_for(lambda: feed.followed("BTC"))
             market = quotes(600)
             for quote in market[:100]:
                 feed.publish("BTC", quote)
-            until(lambda: len(frames(home, "quote")) == 100)
+            wait_for(lambda: len(frames(home, "quote")) == 100)
             robot = Copied(
                 ONETAPE,
                 "run",
@@ -117,13 +118,13 @@ def test_in_one_process_or_in_three_a_strategy_does_the_same(tmp_path: Path):
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            until(lambda: (home / "runs" / "paper" / "journal").is_dir())
+            wait_for(lambda: (home / "runs" / "paper" / "journal").is_dir())
             for quote in market[100:]:
                 feed.publish("BTC", quote)
-            until(lambda: len(frames(home, "quote")) == 600)
+            wait_for(lambda: len(frames(home, "quote")) == 600)
             process.send_signal(signal.SIGTERM)
             process.wait()
-            said, _ = robot.communicate(timeout=120)
+            said, _ = robot.communicate(timeout=PATIENCE_S)
     finally:
         feed.end()
     apart = json.loads(said)

@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -21,11 +20,13 @@ from copied_process import ONETAPE, Copied
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
 from onetape.services.pool import Batch, run_local
 from onetape.store.sweep import RESULTS, open_sweep, read_rows
+from waiting import PATIENCE_S, wait_for
 
 # Late variants are quick, so that with two workers they end first; some fail when told to.
 TREND = """
 import os
 import signal
+import sys
 import time
 
 from onetape import Strategy
@@ -42,6 +43,7 @@ class Trend(Strategy):
 
     def on_start(self):
         self.n = 0
+        print("begun", file=sys.stderr, flush=True)
         time.sleep(self.pause / self.fast / (self.slow - 4))
         if self.fast == self.die:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -208,17 +210,13 @@ def start(code: Path, data: Path, home: Path, pause: float) -> subprocess.Popen:
 
 def wait_for_lines(home: Path, count: int) -> int:
     path = home / "sweeps" / "s" / RESULTS
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if path.exists() and path.read_bytes().count(b"\n") >= count:
-            return path.read_bytes().count(b"\n")
-        time.sleep(0.01)
-    raise AssertionError("no result in a minute")
+    wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= count)
+    return path.read_bytes().count(b"\n")
 
 
-def workers(home: Path) -> list[int]:
-    """Processes that have this home's sweep open, by their scratch folder."""
-    return [*home.glob("sweeps/s/.work/*")]
+def children_of(process: subprocess.Popen) -> list[int]:
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(each) for each in path.read_text().split()]
 
 
 def test_a_sweep_killed_in_the_middle_ends_with_the_same_table(tmp_path, code, sample):
@@ -235,7 +233,7 @@ def test_a_sweep_killed_in_the_middle_ends_with_the_same_table(tmp_path, code, s
         file.write(b'{"key":"5","error":null,"pnl":12')
     kept = read_rows(results)[0]
     again = start(code, sample, tmp_path / "b", 0.6)
-    _, err = again.communicate(timeout=120)
+    _, err = again.communicate(timeout=PATIENCE_S)
     assert again.returncode == 0, err
     rows = [json.loads(line)["key"] for line in results.read_text().splitlines()]
     assert len(rows) == len(set(rows)) == 6 and set(kept) <= set(rows)
@@ -246,38 +244,32 @@ def test_a_sweep_killed_in_the_middle_ends_with_the_same_table(tmp_path, code, s
 def test_ctrl_c_keeps_what_is_done_and_leaves_nobody_behind(tmp_path, code, sample):
     process = start(code, sample, tmp_path, 4.0)
     wait_for_lines(tmp_path, 1)
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
-    ).stdout.split()
+    children = children_of(process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "INTERRUPTED" in err and "of 6 results are kept in" in err
     assert "--resume" in err and "Traceback" not in err
     assert len(children) == 2
     for child in children:
         with pytest.raises(ProcessLookupError):
-            os.kill(int(child), 0)
+            os.kill(child, 0)
     folder = tmp_path / "sweeps" / "s"
     assert 1 <= len(open_sweep(folder)) < 6 and not (folder / ".work").exists()
 
 
 def test_the_workers_of_a_killed_sweep_end_by_themselves(tmp_path, code, sample):
     process = start(code, sample, tmp_path, 20.0)
-    until = time.monotonic() + 30
-    children: list[str] = []
-    while len(children) < 2 and time.monotonic() < until:
-        children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
-        ).stdout.split()
-        time.sleep(0.05)
-    time.sleep(1)
+    while "begun" not in (line := process.stderr.readline()):
+        assert line, "it ended"
+    children = children_of(process)
+    assert len(children) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until = time.monotonic() + 10
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < until, "a worker outlived its sweep"
-        time.sleep(0.05)
+    wait_for(
+        lambda: not any(Path(f"/proc/{child}").exists() for child in children),
+        lambda: "a worker outlived its sweep",
+    )
 
 
 @pytest.mark.parametrize(
@@ -369,7 +361,7 @@ def test_only_one_sweep_at_a_time_writes_a_folder(tmp_path, code, sample):
             run(code, sample, tmp_path, params={"fast": [1]}, out="s", resume=True)
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 # --- where a class comes from ---------------------------------------------------------------------

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from onetape.services import tasks
 from onetape.services.tasks import ended
+from waiting import PATIENCE_S
 
 
 def test_a_task_that_swallows_a_cancellation_ends_all_the_same(monkeypatch):
@@ -30,7 +31,7 @@ def test_a_task_that_swallows_a_cancellation_ends_all_the_same(monkeypatch):
     async def told() -> int:
         return 7
 
-    first, second, third, fourth = asyncio.run(asyncio.wait_for(work(), 30))
+    first, second, third, fourth = asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
     assert isinstance(first, asyncio.CancelledError)
     assert isinstance(second, asyncio.CancelledError)
     assert isinstance(third, ValueError)

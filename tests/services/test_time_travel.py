@@ -11,7 +11,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
@@ -32,6 +31,7 @@ from onetape.services.replay import repeat, replay_run
 from onetape.services.robot_state import ITEMS_MAX, TEXT_MAX, whole_state, worded
 from onetape.services.time_travel import COPIES_MAX, Traveller, steps_of
 from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S, wait_for
 
 KEEPING = TAKER.replace(
     "        self.n += 1\n",
@@ -102,10 +102,7 @@ def test_copies_are_left_on_the_way_and_their_number_is_bounded(run):
         traveller.step(-1)
         assert traveller.step(1) == 1
         assert traveller.state() == state
-    deadline = time.monotonic() + 30
-    while left := pids_of(run):
-        assert time.monotonic() < deadline, f"{left} are still there"
-        time.sleep(0.05)
+    wait_for(lambda: not pids_of(run))
 
 
 def pids_of(run: Path) -> list[int]:
@@ -359,7 +356,7 @@ def test_a_terminal_steps_by_hand(run):
                 answer = until_prompt(ours)
                 assert re.search(wanted, answer), (line, answer)
             os.write(ours, b"q\n")
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE_S) == 0
         finally:
             process.kill()
             os.close(ours)

@@ -6,11 +6,12 @@ import json
 from decimal import Decimal
 
 import pytest
-from transfer_processes import WAY, World, until
+from transfer_processes import WAY, World
 
 import copied_process
 from onetape.accounts.entries import Cause
 from onetape.ipc.commands import TRANSFER_CMD, binance_strategy_balance, transfer
+from waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_a_command_moves_money_to_another_wallet_and_back(world):
         "12.5", "binance.main.trading", "binance.main.spot",
     )  # fmt: skip
     assert row["venue_id"]
-    until(lambda: world.slots[0] == total - Decimal("12.5"))
+    wait_for(lambda: world.slots[0] == total - Decimal("12.5"))
     told = world.transfer(
         "back-1", 12.5, **{"from": "binance.main.spot", "to": "binance-usdm.main"}
     )
@@ -200,7 +201,7 @@ def test_while_killed_none_begins_and_one_that_was_sent_is_followed_to_its_end(w
         refused = world.transfer("killed-2", "1")
         assert (refused.status, refused.error["name"]) == ("refused", "KILLED")
         assert world.transfer("killed-1", "1").status == "duplicate"  # how it stands is told
-        until(lambda: world.stands("killed-1")["state"] in ("pending", "done"))
+        wait_for(lambda: world.stands("killed-1")["state"] in ("pending", "done"))
         if world.stands("killed-1")["state"] == "pending":  # the kill came before the second try
             tries = world.stands("killed-1")["tries"]
             world.looked()
@@ -208,7 +209,7 @@ def test_while_killed_none_begins_and_one_that_was_sent_is_followed_to_its_end(w
     finally:
         assert world.send(("unkill", {})).status == "applied"
     world.ends("killed-1")
-    until(lambda: world.slots[0] == total - 1)
+    wait_for(lambda: world.slots[0] == total - 1)
 
 
 @pytest.mark.parametrize("order", [("adjust",), ("adjust", "adjust"), ("look", "adjust"),

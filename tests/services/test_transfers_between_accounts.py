@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from transfer_processes import World, until
+from transfer_processes import World
 
 from onetape.accounts.entries import Cause
 from onetape.ipc.commands import binance_strategy_balance
 from onetape.orders.calls import MASTER
+from waiting import wait_for
 
 GIVE = "/sapi/v1/sub-account/universalTransfer"
 RETURN = "/sapi/v1/sub-account/transfer/subToMaster"
@@ -52,8 +53,8 @@ def test_another_account_gets_it_and_its_gateway_books_it_once(world):
     gives(world, "to-second", "60.5")
     row = world.ends("to-second")
     assert (row["from"], row["to"]) == ("binance.main.spot", "binance.second.trading")
-    until(lambda: world.slots_of("second")[0] == before[0] + Decimal("60.5"))
-    until(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
+    wait_for(lambda: world.slots_of("second")[0] == before[0] + Decimal("60.5"))
+    wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
     adjust = binance_strategy_balance("operator", "adjust", "usdt", "60.5",
                                       transfer_id="to-second")  # fmt: skip
     told = world.send(("binance_strategy_balance", adjust), to="second")
@@ -70,7 +71,7 @@ def test_an_unknown_outcome_is_found_by_its_id(world, action, tries):
     world.fault(path=GIVE, action=action)
     gives(world, action, 7)
     assert world.ends(action)["tries"] == tries
-    until(lambda: world.slots_of("second")[0] == before[0] + 7)
+    wait_for(lambda: world.slots_of("second")[0] == before[0] + 7)
     assert both(world) == total
 
 
@@ -78,7 +79,7 @@ def test_out_of_the_trading_wallet_into_the_others_spot_wallet(world):
     before, other = world.slots, world.books("second")
     gives(world, "to-spot", 5, **{"from": "trading", "to": "binance.second.spot"})
     world.ends("to-spot")
-    until(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
+    wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
     assert world.slots[:2] == [before[0] - 5, before[1] - 5]
     assert world.books("second") == other  # of its spot wallet a gateway keeps what it moved itself
 
@@ -92,8 +93,8 @@ def test_a_gateway_that_was_away_is_told_when_it_is_there(world):
     world.gateway.kill()
     world.gateway.start()
     world.second.start()
-    until(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
-    until(lambda: world.slots_of("second")[0] == before[0] + 11)
+    wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
+    wait_for(lambda: world.slots_of("second")[0] == before[0] + 11)
     assert not [e for e in world.entries("second") if e.cause is Cause.CORRECTION]
 
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 from between_venues import ENDS, FEE, HEDGE, MAIN, World, other, steer, sums
-from gateway_process import wait_for
 
 from onetape.store.tokens import make_token
+from waiting import wait_for
 
 BOTH = pytest.mark.parametrize("end", ENDS, ids=lambda end: end.venue)
 AMOUNT = Decimal("0.01")
@@ -113,7 +113,7 @@ def test_a_withdrawal_that_fails_later_comes_back_once(world, end):
     finally:
         steer(world.venues[end], "/outside", delay="100ms")
     world.looked(end)
-    wait_for(lambda: world.books(end) == before, 30)
+    wait_for(lambda: world.books(end) == before)
     assert not world.corrections()
     assert len(sums(world)) == 1
 
@@ -169,7 +169,7 @@ def test_a_gateway_that_was_away_books_it_when_it_is_there(world, end):
     finally:
         world.gateways[there].start()
     world.arrives(end, id_)
-    wait_for(lambda: world.books(there)[0] == after + AMOUNT - FEE, 60)
+    wait_for(lambda: world.books(there)[0] == after + AMOUNT - FEE)
     assert not world.corrections()
     assert len(sums(world)) == 1
 
@@ -185,7 +185,7 @@ def test_an_adjust_by_the_same_id_and_the_deposit_count_once(world, end):
     assert world.transfer(end, id_, "0.01").status == "applied"
     world.arrives(end, id_)
     world.looked(there)
-    wait_for(lambda: world.books(there)[0] == moves_to, 60)
+    wait_for(lambda: world.books(there)[0] == moves_to)
     assert not world.corrections()
 
 

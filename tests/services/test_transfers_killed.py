@@ -8,12 +8,13 @@ from decimal import Decimal
 
 import pytest
 from gateway_process import GatewayProcess
-from transfer_processes import World, until
+from transfer_processes import World
 
 from onetape.accounts.entries import Cause
 from onetape.ipc import IPCCommandSystem
 from onetape.ipc.commands import transfer
 from sim.venue_client import served
+from waiting import PATIENCE_S, wait_for
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_a_gateway_killed_before_the_answer_sends_nothing_twice(world):
     for id_, rule in (("done", {"action": "drop_answer"}), ("lost", {"action": "drop_request"})):
         world.fault(**rule)
         assert world.transfer(id_, "2.75").status == "applied"
-        until(lambda id_=id_: "sent" in world.records(id_))
+        wait_for(lambda id_=id_: "sent" in world.records(id_))
         world.gateway.kill()
         world.gateway.start()
         assert world.transfer(id_, "2.75").status == "duplicate"
@@ -46,7 +47,7 @@ def test_a_venue_that_moves_nothing_that_way_says_so(tmp_path):
         system.start()
         payload = transfer("t", "usd", 1, "futures", "trading")
         told = [
-            await system.send_command("kraken_gateway", *command, timeout=30)
+            await system.send_command("kraken_gateway", *command, timeout=PATIENCE_S)
             for command in (
                 ("transfer", payload),
                 ("kraken_strategy_balance", {"cmd": "transfer", **payload}),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from transfer_processes import World, until
+from transfer_processes import World
 
 from onetape.accounts.entries import Cause
+from waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_a_gateway_killed_before_the_answer_sends_nothing_twice(world, action):
     total, id_ = world.slots[0], f"killed-{action}"
     world.fault(action=action)
     assert world.transfer(id_, "2.75").status == "applied"
-    until(lambda: "sent" in world.records(id_))
+    wait_for(lambda: "sent" in world.records(id_))
     world.gateway.kill()
     world.gateway.start()
     assert world.transfer(id_, "2.75").status == "duplicate"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from gateway_process import GatewayProcess, Robot, wait_for
+from gateway_process import GatewayProcess, Robot
 
 import copied_process
 from onetape.model.enums import Side
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served
+from waiting import wait_for
 
 
 def doctor(folder: Path, *more: str, code: int = 0) -> list[dict]:

@@ -10,6 +10,7 @@ import pytest
 
 from onetape.services.venue import VenueServer, serve
 from onetape.sim.venues import open_venue
+from waiting import PATIENCE_S
 
 
 async def raises() -> None:
@@ -29,4 +30,4 @@ def test_what_its_work_raises_ends_it(monkeypatch, where: str) -> None:
     beside = raises if where == "beside" else None
     serving = serve(server, "127.0.0.1", 0, lambda *_: None, beside=beside)
     with pytest.raises(ValueError, match="planted"):
-        asyncio.run(asyncio.wait_for(serving, 60))
+        asyncio.run(asyncio.wait_for(serving, PATIENCE_S))

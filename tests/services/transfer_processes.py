@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import msgspec
-from gateway_process import GatewayProcess, wait_for
+from gateway_process import GatewayProcess
 
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Entry
@@ -18,16 +18,12 @@ from onetape.model.money import money
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_process import VenueProcess
+from waiting import PATIENCE_S, wait_for
 
 PATH = "/sapi/v1/asset/transfer"
 WAY = {"currency": "usdt", "from": "trading", "to": "spot"}
 KRAKEN_PATH = "/0/private/WalletTransfer"
 KRAKEN_WAY = {"currency": "usd", "from": "trading", "to": "futures"}
-
-
-def until(what) -> None:
-    """Also where the address's budget of this minute is used up first."""
-    wait_for(what, 120)
 
 
 class World:
@@ -74,7 +70,7 @@ class World:
             system = IPCCommandSystem(actor, home=self.home)
             system.start()
             answers = [
-                await system.send_command(f"gateway:{to}", name, fields, timeout=30)
+                await system.send_command(f"gateway:{to}", name, fields, timeout=PATIENCE_S)
                 for name, fields in commands
             ]
             system.stop()
@@ -91,7 +87,7 @@ class World:
         return row
 
     def ends(self, id_: str, state: str = "done", at: str = "main") -> dict:
-        until(lambda: self.stands(id_, at)["state"] == state)
+        wait_for(lambda: self.stands(id_, at)["state"] == state)
         return self.stands(id_, at)
 
     def control(self, path: str, **body: object):
@@ -126,7 +122,7 @@ class World:
         """The gateway has compared its balances with the venue's. A look costs 50 of the 2400 that
         an address may ask in a minute."""
         self.gateway.ask("reconcile")
-        until(lambda: not self.gateway.ask("status")["reconciling"])
+        wait_for(lambda: not self.gateway.ask("status")["reconciling"])
 
     @property
     def slots(self) -> list[Decimal]:

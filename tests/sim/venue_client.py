@@ -21,6 +21,7 @@ from onetape.sim.dialect import Connection, Pending, Request
 from onetape.sim.faults import parse_faults
 from onetape.sim.faulty import Faulty
 from onetape.sim.venues import open_venue
+from waiting import PATIENCE_S
 
 HISTORY = 200 * 10**9  # of the market: enough for a few bars, and soon made
 
@@ -40,12 +41,14 @@ def served(kind: str, seed: int = 7, *, faults: str = "", wrap=None, **options):
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(10)
+        port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(
+            PATIENCE_S
+        )
         yield dialect, port
     finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         loop.close()
 
 
@@ -53,7 +56,7 @@ class Wire:
     """Requests over a socket."""
 
     def __init__(self, port: int) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
 
     def now(self) -> int:
         return time.time_ns()

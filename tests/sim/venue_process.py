@@ -9,6 +9,7 @@ from subprocess import PIPE
 
 from copied_process import ONETAPE, Copied
 from sim.venue_client import Wire
+from waiting import PATIENCE_S
 
 
 class VenueProcess:
@@ -36,5 +37,5 @@ class VenueProcess:
 
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         self.process.send_signal(how)
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
         self.process.stdout.close()

@@ -8,9 +8,10 @@ import os
 import select
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
+
+from waiting import PATIENCE_S, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -63,15 +64,12 @@ class Chromium:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
         os.close(self.out)
         os.close(self.inward)
 
-    def wait(self, expression: str, seconds: float = 20) -> None:
-        until = time.monotonic() + seconds
-        while not self.js(expression):
-            assert time.monotonic() < until, f"never true: {expression}"
-            time.sleep(0.02)
+    def wait(self, expression: str) -> None:
+        wait_for(lambda: self.js(expression), lambda: f"never true: {expression}")
 
     def js(self, expression: str) -> Any:
         """The value of an expression in the page."""

@@ -11,6 +11,7 @@ import pytest
 
 from onetape.model.errors import BadInput
 from onetape.store.shared_counters import SharedCounters
+from waiting import PATIENCE_S
 
 MANY = 3000
 SPEND = f"""
@@ -47,7 +48,7 @@ def test_no_count_of_two_processes_is_lost(tmp_path):
         process.stdin.write(b"\n")
         process.stdin.flush()
     for process in both:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     counts = SharedCounters(path)
     assert counts.spend(0, 7, 0, 10**9) == 2 * MANY
     assert counts.spend(1, 7, 0, 10**9) == 0

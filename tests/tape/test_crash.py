@@ -21,6 +21,7 @@ from made_tapes import UUID
 
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.verify import verify
+from waiting import PATIENCE_S
 
 LONG = os.environ.get("ONETAPE_LONG") == "1"
 KILLS = 1000 if LONG else 100
@@ -66,7 +67,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
                 write_until_killed(directory, acknowledged, round_ * 997)
             finally:
                 os._exit(1)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         if chance.random() < 0.7:  # else anywhere in opening and recovery
             while acknowledged[:8] == before and time.monotonic() < deadline:
                 pass
@@ -203,7 +204,7 @@ def test_two_processes_never_see_a_torn_frame(tmp_path: Path) -> None:
         try:
             reader = JournalReader(directory)
             seen = 0
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_S
             while seen < count and time.monotonic() < deadline:
                 raw, _ = reader.core.read_rows(2, 64, 65536)
                 if not len(raw):

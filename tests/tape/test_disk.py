@@ -33,7 +33,7 @@ for _ in range(50):
 print("urgent", writer.published == count)
 (base / "ballast").unlink()
 import time
-for _ in range(100):
+for _ in range(2000):
     time.sleep(0.05)
     try:
         writer.append("log", b"x" * 500); count += 1

@@ -17,6 +17,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import MoveKind, TransferState, TransferTold
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from sim.venue_process import VenueProcess
+from waiting import PATIENCE_S
 
 PATH = "/sapi/v1/asset/transfer"
 AMOUNT = money_units("12.5")
@@ -32,7 +33,7 @@ class World:
     def ask(self, call: Call | None) -> Answer:
         """As a gateway does: without an answer, it is ambiguous."""
         assert call is not None
-        connection = http.client.HTTPConnection("127.0.0.1", self.venue.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.venue.port, timeout=PATIENCE_S)
         with contextlib.closing(connection):
             connection.request(call.method, call.target, call.body, dict(call.headers))
             try:

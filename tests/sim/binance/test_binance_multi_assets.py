@@ -9,6 +9,7 @@ import aiohttp
 
 from onetape.services.venue_state import VenueState
 from sim.venue_client import BinanceClient, Wire, heard, ok, served
+from waiting import PATIENCE_S
 
 MODE = "/fapi/v1/multiAssetsMargin"
 BTC = {"symbol": "BTCUSDT"}
@@ -94,9 +95,11 @@ async def _session(port: int, client: BinanceClient) -> tuple[dict, list]:
         session.ws_connect(f"{base}/market/ws/!assetIndex@arr") as prices,
     ):
         await asyncio.to_thread(switch, client, True)
-        while (told := await private.receive_json(timeout=20))["e"] != "ACCOUNT_CONFIG_UPDATE":
+        while (told := await private.receive_json(timeout=PATIENCE_S))[
+            "e"
+        ] != "ACCOUNT_CONFIG_UPDATE":
             pass
-        return told, await prices.receive_json(timeout=20)
+        return told, await prices.receive_json(timeout=PATIENCE_S)
 
 
 def test_coins_carry_positions_less_their_haircut(venue, client):

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from onetape.model.errors import BadConfig
 from onetape.sim.keys import ED25519, RSA
 from sim.venue_client import Virtual, Wire, served
+from waiting import PATIENCE_S
 
 OWN = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
@@ -74,7 +75,7 @@ async def _calls(port: int, key: str) -> list[dict]:
             text = "&".join(f"{name}={params[name]}" for name in sorted(params))
             asked = {"id": number, "method": method, "params": {**params, "signature": sign(text)}}
             await socket.send_json(asked)
-            return await socket.receive_json(timeout=20)
+            return await socket.receive_json(timeout=PATIENCE_S)
 
         return [await ask(1, "order.place", **ORDER), await ask(2, "session.logon")]
 

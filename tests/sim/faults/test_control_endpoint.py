@@ -14,6 +14,7 @@ import pytest
 
 from onetape.sim.control import Control
 from sim.venue_client import BinanceClient, Virtual, Wire
+from waiting import PATIENCE_S
 
 BTC = {"symbol": "BTCUSDT"}
 
@@ -151,7 +152,7 @@ PAGES = [
 
 
 def refused_with(port: int, headers: dict[str, str]) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     connection.request("GET", "/state", headers=headers)
     return connection.getresponse().status
 
@@ -182,4 +183,4 @@ def test_it_is_served_on_a_port_of_its_own_and_not_to_browsers(tmp_path):
                     outside.connect(("127.0.0.2", port))
         finally:
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_S) == 0

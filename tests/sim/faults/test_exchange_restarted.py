@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import msgspec
 import pytest
@@ -19,6 +18,7 @@ from orders.gateway_world import MARKET_RATE, SECOND, World
 from sim.kraken_client import KrakenClient
 from sim.venue_client import BinanceClient, Virtual
 from sim.venue_process import VenueProcess
+from waiting import wait_for
 
 BTC = {"symbol": "BTCUSDT"}
 START = 1_795_000_000_000_000_000
@@ -159,13 +159,12 @@ def test_a_fault_that_was_done_is_not_done_again_after_a_restart(tmp_path):
         '[[fault]]\naction = "balance"\naccount = "main"\ncurrency = "USDT"\namount = "5"\n'
         'from = "200ms"\n'
     )
-    balances = []
     for _ in range(2):
         venue = VenueProcess(tmp_path / "state", "binance-usdm", "--faults", str(faults))
-        time.sleep(1)
-        balances.append(venue.state()["accounts"][0]["balances"]["USDT"])
+        began = venue.state()["time"]
+        wait_for(lambda at=venue, since=began: at.state()["time"] > since + SECOND)
+        assert venue.state()["accounts"][0]["balances"]["USDT"] == "100005"
         venue.stop()
-    assert balances == ["100005", "100005"]
 
 
 @pytest.mark.parametrize(("away", "code"), [(2, -4141), (30, 0)])

@@ -9,6 +9,7 @@ import aiohttp
 from onetape.sim.keys import HMAC
 from sim.kraken_client import KrakenClient, exactly
 from sim.venue_client import Virtual, Wire, heard, served
+from waiting import PATIENCE_S
 
 ORDER = {"order_type": "limit", "side": "buy", "order_qty": 0.01, "symbol": "BTC/USD",
          "limit_price": 40000}  # fmt: skip
@@ -45,7 +46,7 @@ async def _session(port: int, reader: str, owner: str) -> dict:
 
         async def until(is_it) -> dict:
             while True:
-                message = exactly(await socket.receive_str(timeout=20))
+                message = exactly(await socket.receive_str(timeout=PATIENCE_S))
                 if is_it(message):
                     return message
 

@@ -12,6 +12,7 @@ import pytest
 
 from sim.kraken_client import KrakenClient
 from sim.venue_client import Wire
+from waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
@@ -27,5 +28,5 @@ def test_the_venue_says_its_addresses_on_standard_output_and_stops_when_asked(tm
             assert float(client.ask("Balance")[0]["ZUSD"]) == float(account["balances"]["USD"])
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(20)
+            code = process.wait(PATIENCE_S)
     assert code == 0

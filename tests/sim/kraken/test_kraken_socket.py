@@ -12,6 +12,7 @@ import pytest
 from onetape.sim.hands import deposit
 from sim.kraken_client import KrakenBook, KrakenClient, exactly
 from sim.venue_client import Virtual, Wire, served
+from waiting import PATIENCE_S
 
 DECIMALS = "EOrder:Invalid price:XBT/USD price can only be specified up to 1 decimals."
 EXCLUSIVE = "EGeneral:Invalid arguments:cl_ord_id and userref are exclusive"
@@ -477,7 +478,7 @@ async def _session(port: int, token: str, price: float) -> dict[str, list[dict]]
 
     async def until(socket, is_it) -> dict:
         while True:
-            message = exactly(await socket.receive_str(timeout=10))
+            message = exactly(await socket.receive_str(timeout=PATIENCE_S))
             if message.get("channel") in heard:
                 heard[message["channel"]].append(message)
             if is_it(message):
