@@ -178,7 +178,10 @@ def test_orders_of_a_robot_that_died_are_canceled(world):
 
 
 def test_a_cancel_that_is_refused_is_asked_again_while_the_next_life_waits_for_it(tmp_path):
-    faults = '[[fault]]\npurpose = "cancel"\ncount = 1\naction = "error"\nerror = "-1020"\ndone = false\n'
+    faults = (
+        '[[fault]]\npurpose = "cancel"\ncount = 1\naction = "error"\n'
+        'error = "-1020"\ndone = false\n'
+    )
     with served("binance-usdm", seed=3, limits=False, faults=faults) as (dialect, port):
         account, listing = dialect.exchange.accounts[0], dialect.exchange.listings[0]
         gateway = GatewayProcess("binance-usdm", tmp_path, port, account)

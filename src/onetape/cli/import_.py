@@ -53,20 +53,19 @@ def command(
     its .ws and .http files go together.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
-    with shell.progress("import") as progress:
-        result = import_files(
-            kind,
-            [Path(source) for source in sources],
-            symbol=",".join(symbols) or None,
-            out=out,
-            tz=tz,
-            columns=columns,
-            period=period,
-            bar_time=bar_time,
-            seed_book=Path(seed_book) if seed_book else None,
-            instruments=Path(instruments) if instruments else None,
-            force=force,
-            progress=progress,
-        )
+    result = import_files(
+        kind,
+        [Path(source) for source in sources],
+        symbol=",".join(symbols) or None,
+        out=out,
+        tz=tz,
+        columns=columns,
+        period=period,
+        bar_time=bar_time,
+        seed_book=Path(seed_book) if seed_book else None,
+        instruments=Path(instruments) if instruments else None,
+        force=force,
+        progress=shell.progress.of("bytes"),
+    )
     value = plain(result)
     return Answer(value, rows(value))

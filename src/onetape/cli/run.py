@@ -74,8 +74,11 @@ def command(
         raise UsageError("only a live run has one", where="--subaccount", todo="give --live")
     run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
     build = load("onetape.services.paper", "PaperOptions", what="paper trading")
-    with shell.progress("paper") as progress:
-        result = run_paper(build(params=chosen, home=shell.home, progress=progress, **options))
+    progress = shell.progress.of("events")
+    doing = progress.doing
+    result = run_paper(
+        build(params=chosen, home=shell.home, progress=progress, doing=doing, **options)
+    )
     return answer_of_run(result)
 
 
@@ -86,13 +89,14 @@ def _live(shell: Shell, account: str, chosen: dict[str, Any], options: dict[str,
     build = load("onetape.services.live", "LiveOptions", what="trading live")
     path = shell.config_path
     shut_in = load("onetape.services.configured", "shut_in", what="trading live")
-    with shut_in(shell.config) as environ, shell.progress("live") as progress:
+    with shut_in(shell.config) as environ:
         result = run_live(
             build(
                 data=(),
                 params=chosen,
                 home=shell.home,
-                progress=progress,
+                progress=shell.progress.of("events"),
+                doing=shell.progress.doing,
                 config=shell.config,
                 folder=path.parent if path else Path(),
                 account=account,

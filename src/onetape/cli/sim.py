@@ -94,6 +94,12 @@ def command(
     """
     shows = sys.stdout is not None and sys.stdout.isatty() and not shell.json
     run = load("onetape.services.venue", "run_venue", what="the simulated exchange")
+    said = _for_people if shows else write_line
+
+    def ready(line: str) -> None:
+        shell.progress.end()
+        said(line)
+
     run(
         venue,
         host=host,
@@ -109,6 +115,6 @@ def command(
         chain=chain,
         withdraw=withdraw,
         unrouted=unrouted,
-        say=_for_people if shows else write_line,
+        say=ready,
     )
     return Answer(None)

@@ -84,9 +84,13 @@ def _imported(
     target = options.home / "tapes" / stem
     if not is_tape(target):
         private_folder(target.parent)
+        options.doing(
+            f"imports {files[0].name}" + (f" and {len(files) - 1} more" * (len(files) > 1))
+        )
         import_files(
             kind, files, symbol=name, out=target, instruments=options.instruments, force=True
         )
+        options.doing("")
     return target.resolve()
 
 

@@ -8,7 +8,7 @@ other at some venues, and the gateway knows more.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -35,15 +35,24 @@ SHOWN_MAX: Final = 20  # drifts by name
 
 
 def examine(
-    config: Config, folder: Path, home: Path, only: str = "", *, sample_s: float = SAMPLE_S
+    config: Config,
+    folder: Path,
+    home: Path,
+    only: str = "",
+    *,
+    sample_s: float = SAMPLE_S,
+    doing: Callable[[str], None] = lambda words: None,
 ) -> Iterator[Finding]:
     """Every venue and its accounts; only: a venue's name; sample_s: how long its market is listened
-    to at most, 0: not at all. Raises BadConfig for a name that there is not."""
+    to at most, 0: not at all; doing: hears which is asked. Raises BadConfig for a name that is not
+    there."""
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
         raise BadConfig(f"no venue {only!r}", where="--venue", todo=f"there is: {there}")
     for name, venue in config.venues.items():
         if only in ("", name):
+            listens = f", and listens for {sample_s:.0f} s at most" if sample_s else ""
+            doing(f"asks venue {name}{listens}")
             yield from _with_accounts(config, name, venue, folder, home, sample_s)
 
 
