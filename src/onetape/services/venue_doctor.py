@@ -25,12 +25,12 @@ from onetape.services.preflight import (
     secret_of,
     target_of,
 )
-from onetape.services.venue_drift import SAMPLE_S, venue_drift
 from onetape.venues.key_check import Wanted
 from onetape.venues.known import facts_of
 
 __all__ = ["check_account", "check_venue", "examine"]
 
+SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a large market several times
 SHOWN_MAX: Final = 20  # drifts by name
 
 
@@ -99,6 +99,8 @@ def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> It
 
 def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Iterator[Finding]:
     """What the adapter believes of the venue, and whether it is so."""
+    from onetape.services.venue_drift import venue_drift  # which needs a loop and sockets
+
     try:
         report = venue_drift(target, passed, sample_s=sample_s)
     except OnetapeError as error:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import zstandard
 
 from onetape import _core
 from onetape.model.byte_size import parse_bytes
@@ -186,6 +185,8 @@ def compress(
     """Packs sealed segments into `.tape.zst`, all but the last `keep` (at least one: a writer
     continues from it). The content is the same bit for bit when expanded. Gives their numbers.
     progress: called with (bytes packed, bytes in all)."""
+    import zstandard
+
     directory = Path(path)
     sealed = [s for s in list_segments(directory) if s.sealed]
     done = []
