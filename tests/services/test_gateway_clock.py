@@ -7,7 +7,8 @@ import pytest
 from gateway_process import GatewayProcess, Robot, news_of
 
 from onetape.model.enums import EventType, Side
-from onetape.services.gateway_clock import VenueClock, clock_offset
+from onetape.model.time import clock_offset
+from onetape.services.gateway_clock import VenueClock
 from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 from sim.venue_client import served

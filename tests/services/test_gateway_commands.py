@@ -184,6 +184,29 @@ def test_orders_of_a_robot_that_died_are_canceled(world):
     wait_for(lambda: not account.open_orders)
 
 
+def test_a_cancel_that_is_refused_is_asked_again_while_the_next_life_waits_for_it(tmp_path):
+    faults = (
+        '[[fault]]\npurpose = "cancel"\ncount = 1\naction = "error"\n'
+        'error = "-1020"\ndone = false\n'
+    )
+    with served("binance-usdm", seed=3, limits=False, faults=faults) as (dialect, port):
+        account, listing = dialect.exchange.accounts[0], dialect.exchange.listings[0]
+        gateway = GatewayProcess("binance-usdm", tmp_path, port, account)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 1)
+        try:
+            order = robot.place(Side.BUY, listing.bid - 2000)
+            wait_for(lambda: len(account.open_orders) == 1)
+            told = gateway.ask("attach", name="test", journal=str(tmp_path / "robot"))
+            assert told["robot"] == robot.number
+            wait_for(lambda: ("cancel_rejected", OrderInvalid.code) in news_of(tmp_path, order))
+            wait_for(lambda: gateway.ask("standing", robot=robot.number)["settled"])
+            assert not account.open_orders
+        finally:
+            gateway.kill()
+            robot.writer.close()
+
+
 def test_the_venue_cancels_when_the_gateway_is_silent(venue, world):
     account, listing, start = world
     gateway, robot = start(dead_man_ns=6_000_000_000, orphans="keep")

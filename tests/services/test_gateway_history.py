@@ -138,7 +138,7 @@ def test_a_venue_that_stumbles_is_asked_again(tmp_path, monkeypatch):
 
 
 def test_a_venue_that_does_not_answer_keeps_nobody_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr(gateway_history, "WITHIN_S", 0.1)
+    monkeypatch.setattr(gateway_history, "HISTORY_WITHIN_S", 0.1)
     record, rows = told(tmp_path, Line((503, b"")), Wanted(I.symbol, MINUTE, 0))
     assert "within 0.1 s" in record["reason"]
     assert not rows

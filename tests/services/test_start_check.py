@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from supervised import CONFIG, MAKER, Home, is_there
 
+from on_terminal import Terminal
 from onetape.model.errors import OnetapeError
 from onetape.services.findings import ERROR
 from onetape.services.start_check import check_clock, check_start, refuse
@@ -196,6 +197,20 @@ def test_an_up_whose_terminal_is_closed_leaves_nothing(tmp_path: Path):
 
 
 # --- restart --------------------------------------------------------------------------------------
+
+
+def test_restart_says_what_it_waits_for(tmp_path: Path):
+    with Home(tmp_path) as home:
+        (tmp_path / "maker.py").write_text(SLOW.format(go=tmp_path / "go"))
+        (tmp_path / "go").touch()
+        home.run("up")
+        (tmp_path / "go").unlink()
+        with Terminal("-m", "onetape", "restart", "robot:mm", cwd=tmp_path) as terminal:
+            terminal.until(r"restart: robot:mm starting  0:\d\d\r")
+            (tmp_path / "go").touch()
+            out, left = terminal.end()
+        assert out.startswith("robot:mm runs, process ") and left == ""
+        home.run("down")
 
 
 def test_restart_reads_the_file_says_what_changed_and_refuses_a_broken_one(tmp_path: Path):

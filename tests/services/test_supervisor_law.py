@@ -347,7 +347,13 @@ def test_one_that_must_not_be_stuck_stays_away_at_once():
     assert states(made) == ["failed"]
 
 
-def test_what_a_process_says_of_itself_is_its_reason_while_it_runs():
+def test_what_a_process_says_of_itself_is_its_reason_while_it_starts_and_runs():
+    made = law()
+    made.step(0)
+    made.tells(VENUE, "waits for the market")
+    assert made.lives[VENUE].reason == "waits for the market"
+    made.ready(VENUE, 1)
+    assert made.lives[VENUE].reason == ""
     made = running()
     made.tells(ROBOT, "halted: no")
     assert made.lives[ROBOT].reason == "halted: no"

@@ -16,8 +16,10 @@ import pytest
 from onetape import _core
 from onetape.data.sample import write_sample
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError
+from onetape.sim import flow
 from onetape.sim.flow import FlowEvent, GeneratedMarket, flow_market
 from onetape.tape.journal import JournalReader
+from onetape.tape.verify import content_hash
 
 SYMBOL = "binance:BTC/USDT:USDT"
 QUOTE, TRADE, BOOK, BAR, MARK = 2, 3, 4, 5, 6
@@ -273,3 +275,17 @@ def test_sample_refuses_a_place_that_is_taken(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         write_sample(tmp_path / "there", events=10)
     assert (tmp_path / "there" / "file").read_text() == "mine"
+
+
+def test_a_sample_says_how_far_it_is_and_is_the_same_in_pieces(tmp_path: Path, monkeypatch) -> None:
+    seen: list[tuple[float, float | None]] = []
+    whole = write_sample(tmp_path / "whole.tape", events=2500)
+    monkeypatch.setattr(flow, "CHUNK", 1000)
+    pieces = write_sample(
+        tmp_path / "pieces.tape", events=2500, progress=lambda *each: seen.append(each)
+    )
+    assert seen == [(1000, 2500), (2000, 2500), (2500, 2500)]
+    assert content_hash(tmp_path / "whole.tape") == content_hash(tmp_path / "pieces.tape")
+    assert (pieces.by_symbol, pieces.first_ts, pieces.last_ts) == (
+        whole.by_symbol, whole.first_ts, whole.last_ts,
+    )  # fmt: skip

@@ -19,12 +19,12 @@ from onetape.model.enums import (
 )
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.order import OrderSpec
+from onetape.model.time import clock_offset
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import BalanceTold, FillTold, MoveTold, OrderTold, StreamTold
-from onetape.services.gateway_clock import clock_offset
 from onetape.venues.gateways import Addresses, open_trading_venue, ws_address
 from onetape.venues.kraken.gateway import KrakenSpotVenue
 

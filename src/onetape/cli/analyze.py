@@ -45,11 +45,10 @@ def command(
     if len(runs) > 1:
         return _pair(shell, runs, db, prefix, states=states, alone=follow or parquet is not None)
     analyze = load("onetape.services.analyze", "analyze_run", what="analyze")
-    with shell.progress("analyze") as progress:
-        found = analyze(
-            shell.run_path(runs[0]), db=db, prefix=prefix, parquet=parquet, states=states,
-            follow=follow, progress=progress,
-        )  # fmt: skip
+    found = analyze(
+        shell.run_path(runs[0]), db=db, prefix=prefix, parquet=parquet, states=states,
+        follow=follow, progress=shell.progress.of("rows"),
+    )  # fmt: skip
     return Answer(found, rows(found))
 
 
@@ -63,10 +62,10 @@ def _pair(
             todo="name two runs and --db, without --follow and --parquet",
         )
     analyze = load("onetape.services.analyze", "analyze_pair", what="analyze")
-    with shell.progress("analyze") as progress:
-        found = analyze(
-            *map(shell.run_path, runs), db=db, prefix=prefix, states=states, progress=progress
-        )
+    found = analyze(
+        *map(shell.run_path, runs), db=db, prefix=prefix, states=states,
+        progress=shell.progress.of("rows"),
+    )  # fmt: skip
     lines = [rows(each) for each in found["runs"]]
     for what, each in found["compared"].items():
         lines.append(f"{what}s: {each['equal']:,} of {each['compared']:,} equal")

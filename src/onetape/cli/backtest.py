@@ -48,16 +48,16 @@ def command(
     chosen = parameters(params)
     run_backtest = load("onetape.services.backtest", "run_backtest", what="the backtest")
     build = load("onetape.services.backtest", "BacktestOptions", what="the backtest")
-    with shell.progress("backtest") as progress:
-        result = run_backtest(
-            build(
-                strategy=strategy,
-                data=[Path(path) for path in (*data, *more_data)],
-                params=chosen,
-                home=shell.home,
-                progress=progress,
-                say=shell.say,
-                **options,
-            )
+    result = run_backtest(
+        build(
+            strategy=strategy,
+            data=[Path(path) for path in (*data, *more_data)],
+            params=chosen,
+            home=shell.home,
+            progress=shell.progress.of("events"),
+            doing=shell.progress.doing,
+            say=shell.say,
+            **options,
         )
+    )
     return answer_of_run(result)

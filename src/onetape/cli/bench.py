@@ -23,6 +23,7 @@ def command(shell: Shell, names: tuple[str, ...], runs: int) -> Answer:
             "the measuring programs are in the source tree, not in an installed package",
             todo="clone the project and run `make bench`",
         )
+    shell.progress.end()  # the programs say themselves how far they are
     call = [sys.executable, str(script), "--runs", str(runs), "--json", *names]
     done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
     import json

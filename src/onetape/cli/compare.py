@@ -41,6 +41,7 @@ def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path
     value = found.as_json()
     if write is not None:
         open_run = load("onetape.store.run", "open_run", what="compare")
+        shell.progress.doing("the page")
         value["report"] = str(write([open_run(path) for path in _runs(opened)], report))
     return Answer(value, _text(value))
 

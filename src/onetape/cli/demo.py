@@ -9,6 +9,9 @@ import click
 from onetape.cli.frame import Answer, Shell, load, plain, verb
 from onetape.model.errors import Divergence
 
+REDRAW_S = 0.2
+PIPE_LINE_S = 5.0  # in a pipe: a line now and then instead of one that is redrawn
+
 
 @verb("demo", example="onetape demo --seconds 10 --headless")
 @click.option("--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True)
@@ -20,12 +23,14 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
     Afterwards the run is replayed and compared, action by action: exit 4 if they differ.
     """
     run_demo = load("onetape.services.demo", "run_demo", what="the demo")
-    with shell.progress("demo") as progress:
-        value = plain(
-            run_demo(
-                seconds=seconds, seed=seed, headless=headless, home=shell.home, progress=progress
-            )
+    progress = shell.progress.of("events")
+    value = plain(
+        run_demo(
+            seconds=seconds, seed=seed, headless=headless, home=shell.home, say=progress.say,
+            progress=progress, doing=progress.doing if progress.shown else progress.say,
+            every_s=REDRAW_S if progress.shown else PIPE_LINE_S,
         )
+    )  # fmt: skip
     error = None
     if value.get("replay_divergences") or value.get("parity_equal") is False:
         error = Divergence(

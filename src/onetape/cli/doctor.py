@@ -142,6 +142,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
         yield from check_home(shell.home)
         yield Finding.of("configuration", error)
         return
+    shell.progress.doing("looks at the configuration and its strategies")
     known = list(
         check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True)
     )
@@ -149,7 +150,8 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
     yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
     from onetape.services.venue_doctor import examine
 
-    yield from examine(config, path.parent, shell.home, venue, sample_s=listen)
+    doing = shell.progress.doing
+    yield from examine(config, path.parent, shell.home, venue, sample_s=listen, doing=doing)
     for name, robot in config.robots.items():
         yield from _strategy(name, robot.strategy, path.parent)
 

@@ -33,6 +33,6 @@ def command(shell: Shell, tape: str, form: str, out: Path) -> Answer:
         value = plain(save_run(open_run(run), out, format=form))
         return Answer(value, rows(value))
     export_tape = load("onetape.data.export", "export_tape", what="the exporter")
-    with shell.progress("export") as progress:
-        value = plain(export_tape(Path(tape), format=form, out=out, progress=progress))
+    progress = shell.progress.of("events")
+    value = plain(export_tape(Path(tape), format=form, out=out, progress=progress))
     return Answer(value, rows(value))

@@ -69,22 +69,22 @@ def command(
     fetch = load("onetape.data.fetching", "fetch", what="fetching")
     from onetape.store.private import private_folder
 
-    with shell.progress("fetch") as progress:
-        result = fetch(
-            kind,
-            symbol=symbol,
-            folder=keep.absolute() if keep else shell.home / "downloads" / kind,
-            make_folder=private_folder,
-            type_=type_,
-            period=period,
-            start=start,
-            end=end,
-            out=out,
-            base_url=base_url,
-            limit=limit,
-            force=force,
-            progress=progress,
-            say=shell.say,
-        )
+    result = fetch(
+        kind,
+        symbol=symbol,
+        folder=keep.absolute() if keep else shell.home / "downloads" / kind,
+        make_folder=private_folder,
+        type_=type_,
+        period=period,
+        start=start,
+        end=end,
+        out=out,
+        base_url=base_url,
+        limit=limit,
+        force=force,
+        progress=shell.progress.of("bytes" if kind == "binance-vision" else ""),
+        say=shell.say,
+        doing=shell.progress.doing,
+    )
     value = plain(result)
     return Answer(value, rows(value))

@@ -2,6 +2,7 @@
 
 A verb is a function `(shell, **options) -> Answer`, made a command by `@verb`. It prints nothing
 itself: under --json standard output carries exactly one JSON value, and only `main` writes it.
+While it works, `shell.progress` says so on a terminal; one that does print ends that first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onetape.cli.progress import Progress
 from onetape.model.errors import (
     NotAvailable,
     OnetapeError,
@@ -26,10 +28,8 @@ from onetape.model.errors import (
 )
 from onetape.model.home import config_beside, home_of
 from onetape.model.near import did_you_mean
-from onetape.model.shown import shown
 
 if TYPE_CHECKING:
-    from onetape.cli.progress import Progress
     from onetape.model.config import Config
 
 
@@ -73,7 +73,13 @@ class Shell:
     debug: bool = False
     home_option: Path | None = None
     config_option: Path | None = None
+    title: str = ""
     _config: Config | None = field(default=None, init=False)
+    progress: Progress = field(init=False)  # drawn while the verb works, on a terminal alone
+
+    def __post_init__(self) -> None:
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: started with it closed
+        self.progress = Progress(self.title, shown=is_terminal and not self.json)
 
     @property
     def config_path(self) -> Path | None:
@@ -93,12 +99,6 @@ class Shell:
 
             self._config = load_config(self.config_path, os.environ)
         return self._config
-
-    def progress(self, title: str) -> Progress:
-        """A bar on a terminal, silence in a pipe."""
-        from onetape.cli.progress import Progress
-
-        return Progress(title, shown=sys.stderr.isatty() and not self.json)
 
     def run_path(self, name: str) -> Path:
         """RUN is a path, or a name under <home>/runs."""
@@ -120,7 +120,7 @@ class Shell:
     def say(self, line: str) -> None:
         """How long work goes on, beside the answer."""
         if not self.json:
-            print(shown(line), file=sys.stderr, flush=True)
+            self.progress.say(line)
 
 
 class Verb(click.Command):
@@ -211,9 +211,11 @@ def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.
         def call(
             json: bool, home: Path | None, config: Path | None, debug: bool, **options: Any
         ) -> Answer:
-            shell = Shell(json, debug, home, config)
+            path = click.get_current_context().command_path
+            shell = Shell(json, debug, home, config, path.removeprefix("onetape "))
             try:
-                return function(shell, **options)
+                with shell.progress:
+                    return function(shell, **options)
             except OSError as error:
                 refused = home_refused(error, shell.home)
                 if refused is None or debug:

@@ -70,24 +70,23 @@ def command(
         for line in lines(tables):
             shell.say(line)
 
-    with shell.progress("import") as progress:
-        result = import_files(
-            kind,
-            [Path(source) for source in sources],
-            symbol=",".join(symbols) or None,
-            out=out,
-            tz=tz,
-            columns=columns or None,
-            time_format=time_format,
-            decimal=decimal,
-            period=period,
-            bar_time=bar_time,
-            seed_book=Path(seed_book) if seed_book else None,
-            instruments=Path(instruments) if instruments else None,
-            force=force,
-            progress=progress,
-            on_understood=say,
-        )
+    result = import_files(
+        kind,
+        [Path(source) for source in sources],
+        symbol=",".join(symbols) or None,
+        out=out,
+        tz=tz,
+        columns=columns or None,
+        time_format=time_format,
+        decimal=decimal,
+        period=period,
+        bar_time=bar_time,
+        seed_book=Path(seed_book) if seed_book else None,
+        instruments=Path(instruments) if instruments else None,
+        force=force,
+        progress=shell.progress.of("bytes"),
+        on_understood=say,
+    )
     value = plain(result)
     shown = {key: item for key, item in value.items() if key != "understood"}
     return Answer(value, rows(shown))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,13 @@ def _filters(function: Callable[..., Any]) -> Callable[..., Any]:
 def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
     if shell.json:
         return Answer([plain(record) for record in records])
+    rest = iter(records)
+    first = list(islice(rest, 1))  # it may have to be looked for
 
     def show() -> None:
         from onetape.cli.output import to_json
 
-        for record in records:
+        for record in chain(first, rest):
             fields = plain(record)
             print(to_json(fields) if jsonl else shown(_line(fields)), flush=False)
 
@@ -191,6 +194,7 @@ def verify(
     if not market and (strict or silence is not None or spike is not None):
         raise UsageError("means nothing without --market", where="--strict, --silence, --spike")
     check = load("onetape.tape.verify", "verify", what="verification")
+    shell.progress.doing("every byte")
     value = plain(check(tape))
     if not value["ok"]:
         places = value.get("damage") or []
@@ -210,8 +214,8 @@ def verify(
         rules = replace(rules, silence_factor=silence)
     if spike is not None:
         rules = replace(rules, spike_factor=spike)
-    with shell.progress("market") as progress:
-        report = verify_market(tape, rules=rules, progress=progress)
+    shell.progress.doing("the market")
+    report = verify_market(tape, rules=rules, progress=shell.progress)
     text = f"{rows(value)}\n\n{market_text(report)}"
     value["findings"] = report.findings
     value["market"] = report.as_json()
@@ -269,7 +273,8 @@ def prune(
         value = plain(cut(tape, older=older, size=size, force=force, dry_run=dry_run))
     if compress and not dry_run:
         pack = load("onetape.tape.prune", "compress", what="compression")
-        value = {**value, "compressed": pack(tape)}
+        shell.progress.doing("packs segments")
+        value = {**value, "compressed": pack(tape, shell.progress.of("bytes"))}
     return Answer(value, rows(value))
 
 

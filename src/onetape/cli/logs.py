@@ -23,6 +23,7 @@ def command(shell: Shell, name: str, count: int, follow: bool) -> Answer:
     """
     log_lines = load("onetape.services.logs", "log_lines", what="logs")
     for row in log_lines(shell.home, shell.config, name, count=count, follow=follow):
+        shell.progress.end()  # the first is found
         write_line(to_json(row) if shell.json else shown(_line(row)))
     return Answer(None)
 

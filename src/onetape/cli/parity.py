@@ -33,8 +33,11 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
     """
     compare = load("onetape.services.parity", "compare", what="parity")
     value = plain(
-        compare(shell.run_path(run_a), shell.run_path(run_b), mode=mode, tolerance=tolerance)
-    )
+        compare(
+            shell.run_path(run_a), shell.run_path(run_b), mode=mode, tolerance=tolerance,
+            progress=shell.progress.of("events"),
+        )
+    )  # fmt: skip
     error = None
     if value["differing"]:
         error = Divergence(

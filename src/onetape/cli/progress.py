@@ -1,46 +1,94 @@
-"""A progress bar for a terminal. In a pipe it is silent and costs a comparison."""
+"""The line about work that takes long: on a terminal, from its third second on, gone with the work.
+
+What works only notes how far it is, which costs two stores; a thread looks at that a few times a
+second and draws. So there is a line, with the time that has passed, also where nothing is noted.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
+from contextlib import suppress
 from types import TracebackType
+from typing import Final
 
-REDRAW_S = 0.1  # ten times a second is smooth and costs nothing
-WIDTH = 32
+from onetape.model.shown import shown as safe
+
+__all__ = ["Progress"]
+
+BEGIN_S: Final = 2.0  # what ends before says nothing
+REDRAW_S: Final = 0.25
+WIDTH: Final = 24  # of the bar
+COLUMNS: Final = 80  # of a terminal that does not know its own
+ERASE: Final = "\r\x1b[2K"
+_SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 class Progress:
-    """Called with (done, total) as work goes on; total None or 0 means the end is not known."""
+    """Called with (done, total) as work goes on; total None or 0 means that the end is not known.
 
-    def __init__(self, title: str, *, shown: bool) -> None:
+    A context: the line is drawn inside of it, and may be again in a later one. shown: else nothing
+    is drawn at all. Its own thread draws, and writes past `sys.stderr`, which may be in use.
+    """
+
+    def __init__(self, title: str, *, shown: bool, begin_s: float = BEGIN_S) -> None:
         self.title = title
         self.shown = shown
-        self._began = time.monotonic()
-        self._next = self._began
-        self._drawn = False
+        self.unit = ""
+        self._begin_s = begin_s
+        self._words = ""
+        self._done: float = 0
+        self._total: float | None = None
+        self._from: tuple[float, float] | None = None  # when the first was noted, how far it was
+        self._began = 0.0
+        self._is_drawn = False
+        self._drawing = threading.Lock()
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def __call__(self, done: float, total: float | None = None) -> None:
-        if not self.shown:
+        if done < self._done:  # another pass
+            self._from = None
+        self._done, self._total = done, total
+
+    def of(self, unit: str) -> Progress:
+        """What is counted, `bytes` or a plural for people: itself."""
+        self.unit = unit
+        return self
+
+    def doing(self, words: str) -> None:
+        """What is done from here on, or waited for."""
+        if words != self._words:
+            self._words = words
+            self._done, self._total, self._from = 0, None, None
+
+    def say(self, line: str) -> None:
+        """A line that stays, above this one."""
+        with self._drawing, suppress(OSError):  # a terminal that was closed takes no more
+            print(f"{ERASE if self._is_drawn else ''}{safe(line)}", file=sys.stderr, flush=True)
+            self._is_drawn = False
+
+    def end(self) -> None:
+        """Nothing is left of it."""
+        if self._thread is None:
             return
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + REDRAW_S
-        self._drawn = True
-        rate = done / max(now - self._began, 1e-9)
-        if total:
-            part = min(done / total, 1.0)
-            bar = "━" * int(part * WIDTH)
-            text = f"{self.title} {bar:<{WIDTH}} {part:4.0%}"
-            left = f"  {_clock((total - done) / rate)} left" if rate and part < 1 else ""
-        else:
-            text, left = f"{self.title} {done:,.0f}", ""
-        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
-        sys.stderr.write(f"\r\x1b[2K{text}  {speed}/s{left}")
-        sys.stderr.flush()
+        self._end.set()
+        self._thread.join()
+        self._thread = None
+        if self._is_drawn:
+            self._is_drawn = False
+            _write(ERASE)
 
     def __enter__(self) -> Progress:
+        self.end()
+        self._began = time.monotonic()
+        self.doing("")
+        if self.shown:
+            self._end.clear()
+            self._thread = threading.Thread(target=self._draw, name="progress", daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(
@@ -49,9 +97,64 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._drawn:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+        self.end()
+
+    def _draw(self) -> None:
+        pause = self._begin_s
+        while not self._end.wait(pause):
+            pause = REDRAW_S
+            now = time.monotonic()
+            if self._from is None and self._done:
+                self._from = now, self._done
+            with self._drawing:
+                # Left at its beginning: what anybody else writes does not hang on to it.
+                _write(f"{ERASE}{self.line(now, _columns() - 1)}\r")
+                self._is_drawn = True
+
+    def line(self, now: float, columns: int = 1000) -> str:
+        """Its text at a moment of the monotonic clock. One too long loses words, not figures."""
+        done, total, first = self._done, self._total, self._from
+        parts = [self.title]
+        seconds, came = (now - first[0], done - first[1]) if first else (0.0, 0.0)
+        rate = came / seconds if seconds > 0 else 0.0
+        if total:
+            part = min(done / total, 1.0)
+            parts += [f"{'━' * int(part * WIDTH):<{WIDTH}} {part:.0%}"]
+        if done and self.unit:
+            of = f" of {self._amount(total)}" if total else ""
+            parts.append(f"{self._amount(done)}{of} {self.unit}".removesuffix(" bytes"))
+        if rate and self.unit:
+            parts.append(f"{self._amount(rate)}/s")
+        if rate and total and done < total:
+            parts.append(f"{_clock((total - done) / rate)} left")
+        else:
+            parts.append(_clock(now - self._began))
+        if words := safe(self._words):
+            room = columns - len("  ".join(parts)) - len(": ")
+            parts[0] += f": {words if len(words) <= room else f'{words[: max(room - 1, 0)]}…'}"
+        return "  ".join(parts)[:columns]
+
+    def _amount(self, count: float) -> str:
+        if self.unit == "bytes":
+            for size, name in _SIZES:
+                if count >= size:
+                    return f"{count / size:,.1f} {name}"
+            return f"{count:.0f} B"
+        return f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.2g}"
+
+
+def _write(text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    with suppress(OSError):  # the terminal was closed
+        while data:
+            data = data[os.write(sys.stderr.fileno(), data) :]
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS
+    except OSError:
+        return COLUMNS
 
 
 def _clock(seconds: float) -> str:

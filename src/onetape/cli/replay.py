@@ -56,16 +56,17 @@ def command(
         )
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not shell.json
     if until is not None and on_terminal and not (verify or source or step):
-        return _by_hand(shell.run_path(run), until)
+        return _by_hand(shell, run, until)
     replay_run = load("onetape.services.replay", "replay_run", what="replay")
-    with shell.progress("replay") as progress:
-        value = plain(
-            replay_run(
-                shell.run_path(run), verify=verify, until=until, source=source, progress=progress
-            )
+    value = plain(
+        replay_run(
+            shell.run_path(run), verify=verify, until=until, source=source,
+            progress=shell.progress.of("events"),
         )
+    )  # fmt: skip
     if step is not None:
         steps_of = load("onetape.services.time_travel", "steps_of", what="replay --step")
+        shell.progress.doing("the steps")
         value["steps"] = steps_of(shell.run_path(run), until, step)
     error = None
     if value.get("divergences") and (verify or source is not None):
@@ -90,14 +91,16 @@ def _text(value: dict[str, Any]) -> str:
     return text
 
 
-def _by_hand(run: Path, until: str) -> Answer:
+def _by_hand(shell: Shell, name: str, until: str) -> Answer:
     from onetape.cli.time_prompt import run_prompt
 
+    run = shell.run_path(name)
     with load("onetape.services.time_travel", "Traveller", what="replay")(run) as traveller:
         traveller.go(until)
+        shell.progress.end()
         if traveller.problem:
             click.echo(shown(str(traveller.problem)), err=True)
-        run_prompt(traveller, _line, lambda text: click.echo(shown(text)))
+        run_prompt(traveller, _line, lambda text: click.echo(shown(text)), shell.progress)
     return Answer({"run": run.name})
 
 

@@ -81,8 +81,11 @@ def command(
         raise UsageError("only a live run has one", where="--subaccount", todo="give --live")
     run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
     build = load("onetape.services.paper", "PaperOptions", what="paper trading")
-    with shell.progress("paper") as progress:
-        result = run_paper(build(params=chosen, home=shell.home, progress=progress, **options))
+    progress = shell.progress.of("events")
+    doing = progress.doing
+    result = run_paper(
+        build(params=chosen, home=shell.home, progress=progress, doing=doing, **options)
+    )
     return answer_of_run(result)
 
 
@@ -99,7 +102,7 @@ def _live(
     build = load("onetape.services.live", "LiveOptions", what="trading live")
     config, path = shell.config, shell.config_path
     shut_in = load("onetape.services.configured", "shut_in", what="trading live")
-    with shut_in(config) as environ, shell.progress("live") as progress:
+    with shut_in(config) as environ:
         if exchange is not None:
             found = load("onetape.services.local_exchange", "on_exchange", what="trading live")
             config, account, environ = found(
@@ -114,7 +117,8 @@ def _live(
                 data=(),
                 params=chosen,
                 home=shell.home,
-                progress=progress,
+                progress=shell.progress.of("events"),
+                doing=shell.progress.doing,
                 config=config,
                 folder=path.parent if path else Path(),
                 account=account,

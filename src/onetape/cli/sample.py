@@ -58,6 +58,7 @@ def command(
             flow_params=given,
             by_order=by_order,
             force=force,
+            progress=shell.progress.of("events"),
             **chosen,
         )
     )

@@ -104,6 +104,12 @@ def command(
     """
     shows = sys.stdout is not None and sys.stdout.isatty() and not shell.json
     run = load("onetape.services.venue", "run_venue", what="the simulated exchange")
+    said = partial(_for_people, shell) if shows else write_line
+
+    def ready(line: str) -> None:
+        shell.progress.end()
+        said(line)
+
     run(
         venue,
         host=host,
@@ -120,6 +126,6 @@ def command(
         withdraw=withdraw,
         unrouted=unrouted,
         home=shell.home,
-        say=partial(_for_people, shell) if shows else write_line,
+        say=ready,
     )
     return Answer(None)

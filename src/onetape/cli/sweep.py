@@ -65,19 +65,19 @@ def command(
     values = load("onetape.engine.grid", "parse_values", what="the sweep")
     grid = {name: values(text) for name, text in parameters(params).items()}
     try:
-        with shell.progress("sweep") as progress:
-            result = run_sweep(
-                build(
-                    strategy=strategy,
-                    data=[Path(path) for path in (*data, *more_data)],
-                    params=grid,
-                    home=shell.home,
-                    progress=progress,
-                    say=shell.say,
-                    check_lookahead="all" if check_every else check_lookahead,
-                    **options,
-                )
+        result = run_sweep(
+            build(
+                strategy=strategy,
+                data=[Path(path) for path in (*data, *more_data)],
+                params=grid,
+                home=shell.home,
+                progress=shell.progress.of("variants"),
+                doing=shell.progress.doing,
+                say=shell.say,
+                check_lookahead="all" if check_every else check_lookahead,
+                **options,
             )
+        )
     except KeyboardInterrupt as stop:
         raise Interrupted(
             "stopped before it was done",
@@ -85,6 +85,7 @@ def command(
             todo="the same command with --out and --resume goes on",
         ) from None
     if report is not None:
+        shell.progress.doing("the page")
         result.sweep.report(report)
     value = result.as_json()
     error = load("onetape.services.sweep", "divergence_of", what="the sweep")(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from onetape.cli.state_text import (
@@ -27,8 +28,15 @@ o b f    working orders, books, the frames around
 q        end; an empty line does the last thing again"""
 
 
-def run_prompt(traveller: Traveller, read: Callable[[], str], write: Callable[[str], None]) -> None:
-    """Until q or the end of the input. read: raises EOFError there."""
+def run_prompt(
+    traveller: Traveller,
+    read: Callable[[], str],
+    write: Callable[[str], None],
+    working: AbstractContextManager[object] | None = None,
+) -> None:
+    """Until q or the end of the input. read: raises EOFError there. working: entered, again and
+    again, while an answer is made."""
+    working = working or nullcontext()
     write("\n".join([*frame_lines(traveller.state()), *brief_lines(traveller.state(0))[1:]]))
     write("h for help")
     last = "n"
@@ -42,7 +50,9 @@ def run_prompt(traveller: Traveller, read: Callable[[], str], write: Callable[[s
             return
         last = line
         try:
-            write("\n".join(_answer(traveller, verb, rest.strip())))
+            with working:
+                said = "\n".join(_answer(traveller, verb, rest.strip()))
+            write(said)
         except OnetapeError as error:
             write(error.message)
 

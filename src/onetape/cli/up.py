@@ -26,12 +26,15 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
         front = load("onetape.services.supervisor_client", "run_in_front", what="the supervisor")
 
         def ready(status: dict[str, Any]) -> None:
+            shell.progress.end()
             print(shown(table(status)), file=sys.stderr, flush=True)
 
         front(config, path, shell.home, ready, single=single)
         return Answer({"running": False}, "all stopped")
     bring_up = load("onetape.services.supervisor_client", "bring_up", what="the supervisor")
-    told = bring_up(config, path, shell.home, single=single)
+    told = bring_up(
+        config, path, shell.home, single=single, doing=shell.progress.doing, say=shell.progress.say
+    )
     said = "runs already, nothing was changed\n" if told["already"] else ""
     said += "".join(f"{note}\n" for note in told["notes"])
     return Answer(told, said + table(told))

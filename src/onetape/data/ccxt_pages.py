@@ -105,6 +105,7 @@ class PageFetcher:
         sleep: Callable[[float], None] = time.sleep,
         progress: Callable[[float, float | None], None] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        doing: Callable[[str], None] = lambda words: None,
     ) -> None:
         self._exchange = exchange
         self._symbol = symbol
@@ -118,12 +119,16 @@ class PageFetcher:
         self._sleep = sleep
         self._progress = progress
         self._say = say
+        self._doing = doing
 
     def run(self) -> Pages:
         """Fetch what is not there yet. Raises VenueUnavailable and VenueRateLimit where patience
         ends (a later call goes on), UnknownSymbol, VenueRejected, BadInput for nonsense."""
         found = Pages()
         cursor, known = self._resume(found)
+        timeout_s = getattr(self._exchange, "timeout", 0) / 1000
+        most = f", {timeout_s:.0f} s at most for each" if timeout_s else ""
+        self._doing(f"asks {self._exchange.id} for pages{most}")
         while cursor < self._end:
             if len(found.files) >= PAGES_MAX:
                 raise BadInput(f"needs more than {PAGES_MAX:,} pages", where=str(self._folder))

@@ -72,6 +72,10 @@ class Patience:
     bytes_max: int = 8 << 30  # of one file
     damaged_max: int = 2  # whole files with a wrong hash before giving up
 
+    def wait_s(self, failed: int) -> float:
+        """After so many attempts."""
+        return min(self.backoff_s * 2.0 ** (failed - 1), self.backoff_s_max)
+
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
     """Redirects stay with the scheme they came by, or go from http to https."""
@@ -126,6 +130,8 @@ class Client:
     on_bytes: Callable[[int], None] = lambda count: None
     sleep: Callable[[float], None] = time.sleep
     say: Callable[[str], None] = lambda line: None  # hears why it waits
+    doing: Callable[[str], None] = lambda words: None  # hears whom it asks for what
+    place: str = ""  # before those words: which of how many
     opener: urllib.request.OpenerDirector = field(default_factory=make_opener)
 
     def text(self, url: str) -> str:
@@ -237,6 +243,7 @@ class Client:
 
     def _copy(self, answer: Any, file: IO[bytes], have: int, total: int, url: str) -> None:
         file.seek(have)
+        self.doing(f"{self.place}{urlsplit(url).path.rpartition('/')[2]}")
         while chunk := answer.read(CHUNK_BYTES):
             have += len(chunk)
             if have > (total or self.patience.bytes_max):
@@ -253,6 +260,9 @@ class Client:
             raise _AgainError(f"the connection was cut at {have:,} of {total:,} bytes")
 
     def _open(self, url: str, headers: dict[str, str]) -> Any:
+        parts, most = urlsplit(url), self.patience.timeout_s
+        name = parts.path.rpartition("/")[2]
+        self.doing(f"{self.place}asks {parts.hostname}, {most:.0f} s at most, for {name}")
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 (schemes: see checked_url)
         try:
             return self.opener.open(request, timeout=self.patience.timeout_s)
@@ -305,11 +315,15 @@ class Client:
                     where=url,
                     todo="call again: what is there is kept",
                 )
-            waited = min(patience.backoff_s * 2 ** (failed - 1), patience.backoff_s_max)
+            waited = patience.wait_s(failed)
             waited = max(waited, wish or 0)
             host = urlsplit(url).hostname
-            again_in = f"again in {waited:.0f} s ({failed + 1} of {patience.attempts_max})"
-            self.say(f"{host}: {again}; {again_in}")
+            words = f"{host}: {again}; again in {waited:.0f} s"
+            words += f" ({failed + 1} of {patience.attempts_max})"
+            if later := sum(map(patience.wait_s, range(failed + 1, patience.attempts_max))):
+                words += f", the last in {waited + later:.0f} s"
+            self.say(words)
+            self.doing(f"{self.place}waits {waited:.0f} s to ask {host} again")
             self.sleep(waited)
 
 

@@ -68,6 +68,7 @@ class _Request:
     base_url: str | None
     progress: Progress | None
     say: Callable[[str], None]
+    doing: Callable[[str], None]
 
 
 def fetch(
@@ -86,13 +87,14 @@ def fetch(
     force: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
+    doing: Callable[[str], None] = lambda words: None,
     patience: Patience | None = None,
     now: datetime | None = None,
 ) -> FetchResult:
     """Download into `folder` and import to `out`, if given.
 
     start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a
-    folder for the owner alone. say hears why it waits for a server.
+    folder for the owner alone. say hears why it waits for a server, doing whom it asks for what.
     Raises UsageError (exit 2), BadInput and UnknownSymbol (3),
     VenueRateLimit (5), VenueUnavailable (6); what was downloaded by then is kept, and a second
     call goes on from there.
@@ -115,14 +117,16 @@ def fetch(
         base_url = checked_url(base_url, where="--base-url")
     make_folder(folder)
     wanted = _Request(
-        symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress, say
-    )
+        symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress, say,
+        doing,
+    )  # fmt: skip
     found = (
         _from_ccxt(wanted, limit=limit)
         if kind == "ccxt"
         else _from_vision(wanted, patience or Patience())
     )
     if out is not None:
+        doing("imports what was fetched")
         found.imported = _import(kind, found, out, period, force, progress)
     return found
 
@@ -166,7 +170,7 @@ def _from_vision(wanted: _Request, patience: Patience) -> FetchResult:
         if wanted.progress is not None:
             wanted.progress(received, None)
 
-    client = Client(wanted.make_folder, patience, on_bytes, say=wanted.say)
+    client = Client(wanted.make_folder, patience, on_bytes, say=wanted.say, doing=wanted.doing)
     parts = vision.plan(parsed, dataset, period, first, end)
     base_url = wanted.base_url or vision.BASE_URL
     done = vision.download(client, parts, wanted.folder, base_url=base_url)
@@ -199,6 +203,7 @@ def _from_ccxt(wanted: _Request, *, limit: int) -> FetchResult:
         if what == "trades":
             raise UsageError("means nothing for trades", where="--period")
     period = wanted.period or "1m"
+    wanted.doing("loads ccxt")
     exchange = ccxt_pages.make_exchange(parsed, base_url=wanted.base_url)
     label = f"ohlcv-{period}" if what == "ohlcv" else "trades"
     span = f"{wanted.first_ns // MS}-{wanted.end_ns // MS}"
@@ -215,6 +220,7 @@ def _from_ccxt(wanted: _Request, *, limit: int) -> FetchResult:
         limit=limit,
         progress=wanted.progress,
         say=wanted.say,
+        doing=wanted.doing,
     ).run()
     if not pages.files:
         raise UsageError(

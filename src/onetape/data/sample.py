@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,13 @@ def write_sample(
     flow_params: Mapping[str, str] | None = None,
     by_order: bool = False,
     force: bool = False,
+    progress: Callable[[float, float | None], None] | None = None,
 ) -> SampleSummary:
     """Write `events` events of a generated market to a new tape at `out`.
 
     by_order: depth as the venue's orders one by one (market by order) instead of as levels.
     force: a tape at `out` is replaced, once the new one is whole.
+    progress: called with (events written, events).
     flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
 
     The instruments' own frames are not counted. The tape's identity follows from the arguments, so
@@ -80,7 +82,7 @@ def write_sample(
         JournalWriter(directory, process="sample", uuid=identity, durable=False) as writer,
     ):
         market.open(writer)
-        written = market.write(writer, events)
+        written = market.write(writer, events, progress=progress)
     return SampleSummary(
         tape=str(path),
         symbols=list(symbols),

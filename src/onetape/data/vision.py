@@ -184,7 +184,8 @@ def download(
     there is taken by its days. Raises what Client.checked_file does, BadInput where there is
     nothing at all."""
     found = Downloaded()
-    for part in parts:
+    for number, part in enumerate(parts, 1):
+        client.place = f"{number} of {len(parts)}, "
         _take(client, part, folder, base_url, found)
     if not found.files:
         first = parts[0].path if parts else "an empty range"

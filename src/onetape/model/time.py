@@ -303,6 +303,7 @@ __all__ = [
     "WEEK",
     "align_down",
     "align_up",
+    "clock_offset",
     "format_duration",
     "format_time",
     "parse_duration",
@@ -312,3 +313,14 @@ __all__ = [
     "to_datetime",
     "zone",
 ]
+
+
+def clock_offset(told: int, step: int, sent: int, received: int) -> int:
+    """How far the venue's clock is ahead of ours, ns: the least that fits what it told.
+
+    told: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
+    least, and not the middle: a venue that tells whole seconds would else move our time by half of
+    one, another way each time we ask.
+    """
+    least, most = told - received, told + step - sent
+    return min(max(0, least), most)

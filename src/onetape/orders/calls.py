@@ -26,6 +26,7 @@ __all__ = [
     "OrderProtocol",
     "Purpose",
     "Traits",
+    "signatures",
 ]
 
 
@@ -219,3 +220,10 @@ class OrderProtocol(Protocol):
     def told(self, message: bytes) -> list[Told]:
         """Reads a message of the account's stream."""
         ...
+
+
+def signatures(call: Call) -> list[str]:
+    """Of one request, as it carries them: good for a moment, and nobody's business."""
+    _, found, signature = call.target.partition("signature=")
+    signed = [signature.partition("&")[0]] if found else []
+    return [*signed, *(v for k, v in call.headers.items() if k.lower() == "api-sign")]

@@ -93,8 +93,9 @@ def _run(
         session.finish()
 
         def worse(found: RunResult) -> list[StressLine]:
+            options.doing("re-runs for the stress line")
             progress = _progress_of(options.progress, session.plan)
-            return reruns(
+            lines = reruns(
                 folder,
                 session.plan,
                 pnl=found.pnl,
@@ -102,8 +103,11 @@ def _run(
                 instruments=facts,
                 progress=progress,
             )
+            options.doing("the report")
+            return lines
 
         wanted = _wants_stress(session, options)
+        options.doing("the report")
         result = record_run(
             session,
             folder,
@@ -121,6 +125,7 @@ def _run(
     if options.check_lookahead:
         from onetape.services.lookahead import check_lookahead
 
+        options.doing("the look-ahead check")
         given = [*options.data, *options.detail_data, *options.sources]
         files = [Path(each) for each in given if isinstance(each, (str, os.PathLike))]
         result.lookahead = check_lookahead(

@@ -42,9 +42,7 @@ ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
         {"symbol": SYMBOL, "period": "1s@mid", "window": 10, "size": 0.02},
     ),
 )  # fmt: skip
-REDRAW_S = 0.2
 STEP_S = 0.001  # between looks at the tapes
-PIPE_LINE_S = 5.0  # in a pipe: a line now and then instead of one that is redrawn
 
 
 def run_demo(
@@ -53,14 +51,18 @@ def run_demo(
     seed: int = 1,
     headless: bool = False,
     home: Path,
+    say: Callable[[str], None] = lambda line: None,
     progress: Callable[[float, float | None], None] | None = None,
+    doing: Callable[[str], None] = lambda words: None,
+    every_s: float = 1.0,
 ) -> dict[str, Any]:
     """CONTRACT's keys: seconds, events, orders, fills, pnl, replay_divergences, parity_equal,
-    report, dashboard (null: not built yet)."""
+    report, dashboard (null: not built yet). say: hears what is to be read; doing: how the robots
+    stand, all `every_s` seconds, then what is proved, with progress."""
     began = time.monotonic()
     private_folder(home / "run")  # before a process that would fail at it
-    line = _Line(sys.stderr)
-    line.say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
+    line = _Line(doing, every_s)
+    say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
     with ExitStack() as stack:
         exchange = stack.enter_context(simulated_exchange("binance-usdm", seed))
         robots: list[PaperRobot] = []
@@ -85,23 +87,24 @@ def run_demo(
             for robot in robots:
                 robot.close(keep=False)
             raise
-        line.end()
+        doing("reports")
         results = [robot.close(keep=True) for robot in robots]
-    line.say("proof: every run again from its tape, and once more from what it was told")
+    say("proof: every run again from its tape, and once more from what it was told")
     runs = [result for result in results if result is not None]
     divergences, actions, equal = 0, 0, True
     first: str | None = None
     for result in runs:
-        again = replay_run(result.run, verify=True)
+        doing(f"proves {result.run.name}")
+        again = replay_run(result.run, verify=True, progress=progress)
         divergences += again["divergences"]
         actions += again["actions"]
         first = first or again["first_divergence"]
-        parity = compare(result.run, result.run, mode="decisions")
+        parity = compare(result.run, result.run, mode="decisions", progress=progress)
         equal = equal and parity["differing"] == 0
         first = first or parity["first_difference"]
     events = sum(result.events for result in runs)
     same = "equal" if equal else "DIFFERENT"
-    line.say(
+    say(
         f"replayed {events:,} events, {actions:,} actions, {divergences} divergences; "
         f"decisions on the same news: {same}"
     )
@@ -136,23 +139,19 @@ def _open(page: Path) -> None:
 
 
 class _Line:
-    """The live line: redrawn on a terminal, now and then in a pipe."""
+    """How the robots stand, now and then."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._is_terminal = stream.isatty()
+    def __init__(self, show: Callable[[str], None], every_s: float) -> None:
+        self._show = show
+        self._every_s = every_s
         self._next = 0.0
         self._last: tuple[float, int] = (time.monotonic(), 0)
 
-    def say(self, text: str) -> None:
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
-
-    def show(self, robots: Sequence[PaperRobot], began: float, seconds: float) -> bool:
+    def show(self, robots: Sequence[PaperRobot], began: float, seconds: float) -> None:
         now = time.monotonic()
         if now < self._next:
-            return True
-        self._next = now + (REDRAW_S if self._is_terminal else PIPE_LINE_S)
+            return
+        self._next = now + self._every_s
         counts = [robot.session.sim.counters() for robot in robots]
         events = sum(count["events"] for count in counts)
         rate = (events - self._last[1]) / max(now - self._last[0], 1e-9)
@@ -165,11 +164,4 @@ class _Line:
                 f"position {sim.position(SYMBOL, None).qty:+.3f} fills {count['fills']}"
             )
         parts.append(f"{rate:,.0f} events/s")
-        text = " | ".join(parts)
-        self._stream.write(f"\r\x1b[2K{text}" if self._is_terminal else f"{text}\n")
-        self._stream.flush()
-        return True
-
-    def end(self) -> None:
-        if self._is_terminal:
-            self._stream.write("\n")
+        self._show(" | ".join(parts))

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from onetape.model.errors import ClockSkew
+from onetape.model.time import clock_offset
 from onetape.orders.managed import HealthOut
 
 if TYPE_CHECKING:
     from onetape.services.gateway_line import VenueLine
 
-__all__ = ["VenueClock", "ask_time", "clock_offset", "keep_clock"]
+__all__ = ["VenueClock", "ask_time", "keep_clock"]
 
 ASK_EVERY_S: Final = 180.0
 ASK_AGAIN_S: Final = 1.0  # at most so often, whatever is refused meanwhile
@@ -29,17 +30,6 @@ LOOK_EVERY_S: Final = 0.5
 JUMP_NS: Final = 100_000_000  # wall and steady clock part by this: it was set, or it slept
 SAID_NS: Final = 250_000_000  # a correction that is worth a word
 CRITICAL_NS: Final = 5_000_000_000
-
-
-def clock_offset(told: int, step: int, sent: int, received: int) -> int:
-    """How far the venue's clock is ahead of ours, ns: the least that fits what it told.
-
-    told: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
-    least, and not the middle: a venue that tells whole seconds would else move our time by half of
-    one, another way each time we ask.
-    """
-    least, most = told - received, told + step - sent
-    return min(max(0, least), most)
 
 
 class VenueClock:

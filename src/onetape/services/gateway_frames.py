@@ -46,6 +46,7 @@ QUOTE = struct.Struct("<6qQQ")
 TRADE = struct.Struct("<4qQQBB14x")
 MARK = struct.Struct("<4q")
 HISTORY = struct.Struct("<11qQ")
+HISTORY_WITHIN_S = 8.0  # a venue has told it by then, or it is said that it has not
 EMPTY_FLAG: Final = 16  # of a bar or a history frame: nothing was traded in it
 OPEN_FLAG: Final = 32  # of a history frame: its period has not ended
 

@@ -21,14 +21,13 @@ from onetape.model.money import split_units
 from onetape.model.time import DAY, TIME_MAX
 from onetape.orders.calls import Call
 from onetape.services.gateway_budget import BudgetError
-from onetape.services.gateway_frames import EMPTY_FLAG, HISTORY, OPEN_FLAG
+from onetape.services.gateway_frames import EMPTY_FLAG, HISTORY, HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.services.gateway_line import VenueLine
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.past_market import Past, PastBar, bars_before
 
 __all__ = ["HistoryDesk", "Wanted"]
 
-WITHIN_S: Final = 8.0
 PAUSE_S: Final = 0.25  # before a question is asked again
 WANTED_MAX: Final = 256  # subscriptions in a request
 PERIOD_MAX: Final = 366 * DAY
@@ -89,11 +88,11 @@ class HistoryDesk:
         told, why = NOTHING, ""
         frames: list[tuple[bytes, int]] = []
         try:
-            async with asyncio.timeout(WITHIN_S), self._places:
+            async with asyncio.timeout(HISTORY_WITHIN_S), self._places:
                 told = await self._asked(wanted, now)
             frames, why = _frames(told, wanted.period), told.lacks
         except TimeoutError:
-            why = f"the venue has not told it within {WITHIN_S:g} s"
+            why = f"the venue has not told it within {HISTORY_WITHIN_S:g} s"
         except _UNTOLD as error:
             told, why = NOTHING, f"{type(error).__name__}: {error}"[:200]
         if self.is_paused:

@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 
 from onetape.model.errors import ClockSkew, OrderOutcomeUnknown
-from onetape.orders.calls import ORDER_PURPOSES, Call
+from onetape.orders.calls import ORDER_PURPOSES, Call, signatures
 from onetape.orders.malformed import MALFORMED, check_told
 from onetape.orders.outcome import Answer, Outcome
 from onetape.services.gateway_budget import AddressBudget, BudgetError, OrderBudget
@@ -24,7 +24,7 @@ from onetape.store.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.http_response import Response
 
-__all__ = ["Sent", "VenueLine", "signatures"]
+__all__ = ["Sent", "VenueLine"]
 
 CALL_TIMEOUT_S: Final = 4.0
 Sent = asyncio.Future[Response]  # a request's answer to come
@@ -182,10 +182,3 @@ class VenueLine:
         ) as reply:  # fmt: skip
             body = await body_of(reply)
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
-
-
-def signatures(call: Call) -> list[str]:
-    """Of one request, as it carries them: good for a moment, and nobody's business."""
-    _, found, signature = call.target.partition("signature=")
-    signed = [signature.partition("&")[0]] if found else []
-    return [*signed, *(v for k, v in call.headers.items() if k.lower() == "api-sign")]

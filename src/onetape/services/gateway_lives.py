@@ -75,11 +75,13 @@ class RobotLives:
         unknown = sum(o.life.state is OrderState.UNKNOWN for o in open_orders)
         waits_for = ""
         if not gateway.gate.ready or gateway.reconciler.is_running:
-            waits_for = "the account is not reconciled"
+            waits_for = "the account's reconciliation"
         elif unknown:
-            waits_for = f"{unknown} orders unknown"
+            waits_for = f"the venue's word on {unknown} unknown orders"
         elif open_orders and gateway.options.orphans == "cancel":
-            waits_for = f"{len(open_orders)} orders are being canceled"
+            waits_for = (
+                f"the end of {len(open_orders)} orders of its last life, which are being canceled"
+            )
         return {
             "settled": not waits_for,
             "waits_for": waits_for,

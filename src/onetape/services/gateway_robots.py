@@ -147,7 +147,8 @@ class Robots:
 
     def look_after(self, now: int, *, orphans: str) -> None:
         """A robot that died with orders open loses them, where orphans is "cancel"; also one that
-        turns up late, because nobody knew then what had become of it."""
+        turns up late, because nobody knew then what had become of it, and one that the venue would
+        not cancel when it was asked: the robot's next life waits for that."""
         for life, reader in self._lives.values():
             if reader.core.writer_alive:
                 self._look_at_lag(life, reader)
@@ -158,6 +159,8 @@ class Robots:
                 life.is_lost = True
             for order in left if orphans == "cancel" else ():
                 self._manager.cancel_once(order, now)
+        for number in self._coming if orphans == "cancel" else ():
+            self.cancel_all(number, now)
 
     def _look_at_lag(self, life: RobotLife, reader: JournalReader) -> None:
         if self._lag is None:

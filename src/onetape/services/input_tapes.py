@@ -99,6 +99,9 @@ def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: Run
     if not is_tape(target):
         private_folder(target.parent)
         name = f"data:{_safe(files[0].name.split('.')[0]).upper()}"
+        options.doing(
+            f"imports {files[0].name}" + (f" and {len(files) - 1} more" * (len(files) > 1))
+        )
         import_files(
             kind,
             files,
@@ -110,6 +113,7 @@ def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: Run
             on_understood=_sayer(options),
             **how,
         )
+        options.doing("")
     return target.resolve()
 
 

@@ -53,7 +53,7 @@ from onetape.services.gateway_options import (
 from onetape.services.gateway_sharing import check_followed, starting, wait_for_others
 from onetape.services.live_history import Asks, asked_history
 from onetape.services.outcome import RunResult
-from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow
+from onetape.services.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow, watch_of
 from onetape.services.preflight import (
     CHECKED,
     check_open,
@@ -420,7 +420,8 @@ def run_live(options: LiveOptions) -> RunResult:
     with gateway(options, symbols) as (account, client):
         robot = open_live(options, account, client)
         try:
-            follow([robot], lambda _: deadline is None or time.monotonic() < deadline)
+            options.doing("")
+            follow([robot], watch_of(options, deadline))
             drain([robot])
         except BaseException:
             robot.close(keep=True)
@@ -447,7 +448,7 @@ def open_live(
             grant=options.grant,
         )  # fmt: skip
         if before is not None:
-            told = {**told, **wait_until_settled(client, told["robot"])}
+            told = {**told, **wait_until_settled(client, told["robot"], options.doing)}
         robot = _open(options, strategy, folder, account, told, before, client)
     except BaseException:
         if not (folder / "run.toml").exists():
@@ -512,6 +513,7 @@ def _open(
 ) -> PaperRobot:
     """Once there is a market on the tape."""
     deadline = time.monotonic() + HEARS_WITHIN_S
+    options.doing("waits for the market")
     while not client.ask("status")["market"]["hears"] and time.monotonic() < deadline:
         time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
     cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())

@@ -11,13 +11,13 @@ import msgspec
 
 from onetape.engine.plan import History
 from onetape.model.errors import ProcessDown
-from onetape.services.gateway_history import WITHIN_S
+from onetape.services.gateway_frames import HISTORY_WITHIN_S
 from onetape.tape.journal import JournalReader
 
 __all__ = ["Asks", "asked_history"]
 
 # The gateway answers by then in any case, if it lives.
-ANSWERED_WITHIN_S: Final = WITHIN_S + 4.0
+ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0
 LOOK_S: Final = 0.005
 
 

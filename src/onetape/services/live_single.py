@@ -35,7 +35,7 @@ from onetape.services.live import (
     symbols_of,
 )
 from onetape.services.outcome import RunResult
-from onetape.services.paper import PaperRobot
+from onetape.services.paper import PaperRobot, watch_of
 
 __all__ = ["Here", "Single", "drained", "run_single"]
 
@@ -154,9 +154,9 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
         single.turn()
         if options.spin:
             _stay_awake(loop, stop)
-        while not (running.done() or faults or stop.is_set()):
-            if deadline is not None and time.monotonic() >= deadline:
-                break
+        options.doing("")
+        watch = watch_of(options, deadline)
+        while not (running.done() or faults or stop.is_set()) and watch([robot]):
             await _either(running, stop, LOOK_EVERY_S)
             single.turn()
         if faults and faults[0] is not None:

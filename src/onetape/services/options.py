@@ -27,6 +27,10 @@ __all__ = ["CHOICES", "Progress", "RunOptions", "choices_of", "listed"]
 Progress = Callable[[float, float | None], None]
 
 
+def _unheard(_words: str) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class RunOptions:
     """Text values are as the command line takes them; what is parsed is parsed before any work.
@@ -71,6 +75,7 @@ class RunOptions:
     time_format: str | None = None
     decimal: str | None = None
     say: Callable[[str], None] | None = None  # hears what such files were taken for
+    doing: Callable[[str], None] = _unheard  # hears what is done from here on, where that is not it
 
     def __post_init__(self) -> None:
         self.data, self.detail_data = listed(self.data), listed(self.detail_data)
@@ -135,7 +140,7 @@ def _whole(name: str, value: Any) -> int | None:
 # Not a choice between ways to run: what is run, over what, where it is kept and who watches.
 _GIVEN = frozenset(
     {"strategy", "data", "home", "params", "start", "end", "detail_data", "instruments", "out",
-     "progress", "columns", "time_format", "decimal", "say"}
+     "progress", "doing", "columns", "time_format", "decimal", "say"}
 )  # fmt: skip
 CHOICES = tuple(each.name for each in fields(RunOptions) if each.name not in _GIVEN)
 

@@ -30,7 +30,7 @@ from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape, located
 from onetape.tape.wait import Waiter
 
-__all__ = ["PaperOptions", "PaperRobot", "follow", "open_robot", "run_paper"]
+__all__ = ["PaperOptions", "PaperRobot", "follow", "open_robot", "run_paper", "watch_of"]
 
 SAMPLE_NS = 200_000_000  # equity, often enough for a run of half a minute
 NAP_S = 0.02  # the longest sleep of a paced tape: keeps Ctrl-C and progress prompt
@@ -190,8 +190,8 @@ def run_paper(options: PaperOptions) -> RunResult:
         return _on_own_market(options) if not options.data else _on_tape(options)
 
 
-def _watch(options: PaperOptions) -> Watch:
-    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+def watch_of(options: PaperOptions, deadline: float | None) -> Watch:
+    """Notes how far the first robot is; ends at the deadline of the monotonic clock."""
 
     def watch(robots: Sequence[PaperRobot]) -> bool:
         if options.progress is not None:
@@ -199,6 +199,10 @@ def _watch(options: PaperOptions) -> Watch:
         return deadline is None or time.monotonic() < deadline
 
     return watch
+
+
+def _deadline(options: PaperOptions) -> float | None:
+    return None if options.seconds is None else time.monotonic() + options.seconds
 
 
 def _on_own_market(options: PaperOptions) -> RunResult:
@@ -213,7 +217,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
     # What is wrong is said before a market is made.
     parse_plan(options, strategy)
     load_instruments(options.instruments)
-    watch, seconds = _watch(options), options.seconds or YEAR_S
+    watch, seconds = watch_of(options, _deadline(options)), options.seconds or YEAR_S
     symbol = options.symbol or _symbol_of(strategy, options.params)
     unused: Path | None = None
     try:
@@ -229,7 +233,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
 
 
 def _on_tape(options: PaperOptions) -> RunResult:
-    watch = _watch(options)
+    watch = watch_of(options, _deadline(options))
     if not 0 < options.speed < math.inf:
         raise BadConfig(f"speed {options.speed}", where="--speed", todo="give a number above 0")
     if len(options.data) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,22 @@ _ORDER_FIELDS = ("side", "type", "price", "size", "trigger", "tif", "flags", "ta
 
 
 def compare(
-    run_a: Path, run_b: Path, *, mode: str = "orders", tolerance: str | None = None
+    run_a: Path,
+    run_b: Path,
+    *,
+    mode: str = "orders",
+    tolerance: str | None = None,
+    progress: Callable[[float, float | None], None] | None = None,
 ) -> dict[str, Any]:
     """CONTRACT's keys: mode, compared, equal, differing, first_difference.
 
     decisions: B's robot is fed what A's robot got, fills included. orders: each run as it went,
     orders by robot, symbol and ordinal, then fills by quantity, price and time. money: where the
-    gap between their profits comes from, as `bridge`.
+    gap between their profits comes from, as `bridge`. progress: of decisions, which run again.
     """
     slack = _tolerance(tolerance)
     if mode == "decisions":
-        return _decisions(run_a, run_b, slack)
+        return _decisions(run_a, run_b, slack, progress)
     if mode == "orders":
         return _orders(run_a, run_b, slack)
     if mode == "money":
@@ -62,7 +68,12 @@ def _answer(mode: str, compared: int, differing: int, first: str) -> dict[str, A
     }
 
 
-def _decisions(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
+def _decisions(
+    run_a: Path,
+    run_b: Path,
+    slack: int,
+    progress: Callable[[float, float | None], None] | None,
+) -> dict[str, Any]:
     plan_a, _ = read_plan(run_a)
     plan_b, _ = read_plan(run_b)
     check_inputs(plan_a)
@@ -76,6 +87,7 @@ def _decisions(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
         instruments=given_facts(run_a),
         script=run_a / "journal",
         asked=asked_in(run_a / "journal"),
+        progress=progress,
     )
     recorded = read_actions(run_a / "journal")
     if slack:

@@ -25,10 +25,10 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
+from onetape.model.time import clock_offset
 from onetape.orders.calls import Call
 from onetape.orders.told import ModeTold
 from onetape.services.bridge_options import CCXT
-from onetape.services.gateway_clock import clock_offset
 from onetape.services.venue_access import VenueAccess
 from onetape.store.redaction import Redactor
 from onetape.store.secrets import read_secret

@@ -48,12 +48,13 @@ class Repetition:
         # Of a tape without a known end all is taken; a life that took nothing ends at its start.
         no_end = SEQUENCE_NEVER if position is None else 0
         self.ends = [tape.last_sequence or no_end for tape in plan.inputs]
+        whole = sum(tape.last_sequence for tape in plan.inputs) if plan.live is None else 0
         self.session = Session(
             fresh,
             strategy,
             journal=journal,
             instruments=instruments,
-            progress=(lambda frames, _now: progress(frames, None)) if progress else None,
+            progress=(lambda frames, _now: progress(frames, whole or None)) if progress else None,
             before=before,
             carried=carried,
         )

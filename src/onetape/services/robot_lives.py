@@ -8,7 +8,7 @@ working orders, which are the gateway's to say, and memory, which is the old run
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Earlier", "earlier_of", "live_robot", "rebuilt", "wait_until_settled"]
 
-SETTLED_WITHIN_S: Final = 30.0  # for the venue's word on each order of the life before
+# For the venue's word on each order of the life before; then it says why it did not start, which it
+# cannot once its supervisor has lost patience.
+SETTLED_WITHIN_S: Final = 20.0
 LOOK_S: Final = 0.02
 FRESH: Final = "fresh"
 MEMORY: Final = "memory"
@@ -109,14 +111,17 @@ def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
     return again.attributes
 
 
-def wait_until_settled(client: Asks, robot: int) -> dict[str, Any]:
+def wait_until_settled(
+    client: Asks, robot: int, doing: Callable[[str], None] = lambda words: None
+) -> dict[str, Any]:
     """The gateway's answer once it is reconciled and knows what became of each of the robot's
-    orders. Raises ProcessDown."""
+    orders. doing: hears what it waits for. Raises ProcessDown."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     while True:
         told = client.ask("standing", robot=robot)
         if told["settled"]:
             return told
+        doing(f"waits for {told['waits_for']}")
         if time.monotonic() > deadline:
             raise ProcessDown(
                 f"not reconciled within {SETTLED_WITHIN_S:.0f} s: {told['waits_for']}",

@@ -35,6 +35,7 @@ from onetape.services.preparing import strategy_class
 from onetape.services.robot_control import RobotControl
 from onetape.services.robot_journal import RobotTape
 from onetape.services.robot_lives import earlier_of
+from onetape.services.supervisor_child import WAITS
 from onetape.services.supervisor_options import RobotOptions
 from onetape.tape.wait import Waiter
 
@@ -64,7 +65,7 @@ def main() -> int:
         signal.signal(number, lambda n, _frame: stopping.append(n))
     out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
     try:
-        live = live_options(options)
+        live = replace(live_options(options), doing=_Waits(out))
         if options.symbols_only:
             out.write("".join(f"{symbol}\n" for symbol in symbols_of(live)))
             return 0
@@ -73,6 +74,20 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         # The strategy's own fault is there the next time, too.
         return HALTED if isinstance(error, StrategyError) else error.exit_code
+
+
+class _Waits:
+    """Says once what is waited for before it is ready."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+        self._last = ""
+
+    def __call__(self, words: str) -> None:
+        if words != self._last and words.startswith(WAITS):
+            self._last = words
+            self._out.write(f"{words}\n")
+            self._out.flush()
 
 
 def live_options(options: RobotOptions) -> LiveOptions:

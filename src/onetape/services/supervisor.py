@@ -383,6 +383,8 @@ class Supervisor:
             self._complaints(name)
             if life.state is State.STARTING and (line := self.files[name].line()):
                 self._became_ready(life, line)
+            elif life.state is State.STARTING:
+                self.law.tells(name, self.files[name].said() or life.reason)
             elif life.state is State.RUNNING:
                 self._listen_to(life)
                 self._judge(life)

@@ -21,8 +21,9 @@ from typing import Final
 from onetape.services.fork_server import ForkServer
 from onetape.services.supervisor_options import MODULES
 
-__all__ = ["ChildFiles", "Process", "start_time"]
+__all__ = ["WAITS", "ChildFiles", "Process", "start_time"]
 
+WAITS: Final = "waits for "  # begins what it says before it is ready
 PIPE_BYTES: Final = 60_000  # what a pipe takes at once; options are far smaller
 
 
@@ -36,20 +37,30 @@ class ChildFiles:
 
     def line(self) -> bytes:
         """The line with which it became ready, b"" before."""
-        try:
-            with self.out.open("rb") as file:
-                line = file.readline()
-        except FileNotFoundError:
-            return b""
-        return line if line.endswith(b"\n") else b""
+        return next((line for line in self._lines() if not _waits(line)), b"")
 
     def said(self) -> str:
-        """What it has said of itself since it is ready: the last whole line, "" for none."""
+        """What it has said of itself last: since it is ready, or what it waits for before; "": it
+        has said nothing."""
+        waits: list[bytes] = []
+        lines = iter(self._lines())
+        for line in lines:
+            if not _waits(line):  # it is ready
+                waits = list(lines)
+                break
+            waits.append(line)
+        return waits[-1].decode("utf-8", "replace").strip() if waits else ""
+
+    def _lines(self) -> list[bytes]:
+        """The whole ones, with their ends."""
         try:
-            lines = self.out.read_bytes().split(b"\n")[1:-1]
+            return [e for e in self.out.read_bytes().splitlines(keepends=True) if e[-1:] == b"\n"]
         except FileNotFoundError:
-            return ""
-        return lines[-1].decode("utf-8", "replace") if lines else ""
+            return []
+
+
+def _waits(line: bytes) -> bool:
+    return line.startswith(WAITS.encode())
 
 
 class Process:

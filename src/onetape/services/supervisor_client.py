@@ -43,12 +43,12 @@ from onetape.store.tokens import make_token
 __all__ = ["bring_down", "bring_up", "restart", "run_in_front", "status_of"]
 
 LOOK_S: Final = 0.02
+ASK_EVERY_S: Final = 0.5  # who is left, of a supervisor that stops all
 ASK_WITHIN_S: Final = 10.0
 BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
 STARTS: Final = (SINGLE, "venue", "collector", "gateway", "robot", "variants")  # in this order
-SAID_AFTER_S: Final = 1.0  # what takes longer is said
 REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 
@@ -112,30 +112,48 @@ def _orphans(home: Path) -> list[tuple[str, Process]]:
     return sorted(found, key=lambda each: STARTS.index(each[0].partition(":")[0]))
 
 
+def _tell(line: str) -> None:
+    """A terminal that was closed takes no more lines."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
 def bring_up(
-    config: Config, path: Path | None, home: Path, *, single: bool = False
+    config: Config,
+    path: Path | None,
+    home: Path,
+    *,
+    single: bool = False,
+    doing: Callable[[str], None] = lambda words: None,
+    say: Callable[[str], None] = _tell,
 ) -> dict[str, Any]:
     """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
-    nothing was changed. single: all in one process. Raises ProcessDown with what did not start, or
-    what refused it for good; the rest runs."""
+    nothing was changed. single: all in one process. doing: hears what it waits for; say: what is
+    to stay. Raises ProcessDown with what did not start, or what refused it for good; the rest
+    runs."""
     already = ask(home, "status")
     if already is not None:
         return {**already, "already": True}
+    doing("looks at the configuration")
     _check(config, path, home, single=single)
     with _interruptions():
         began = _begin(config, path, home, single=single)
         try:
-            told = _settled(began, home)
+            told = _settled(began, home, doing)
         except KeyboardInterrupt as interrupt:
-            _interrupted(began, home, interrupt)
+            _interrupted(began, home, interrupt, doing, say)
             raise
     if any(p["state"] != "running" for p in told["processes"]):
         raise _not_ready(told)
     return {**told, "already": False}
 
 
-def _settled(began: subprocess.Popen[bytes], home: Path) -> dict[str, Any]:
+def _settled(
+    began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]
+) -> dict[str, Any]:
     """The supervisor's status once all run or will not. Raises ProcessDown."""
+    doing("the supervisor starts")
     deadline = time.monotonic() + UP_WITHIN_S
     answering = time.monotonic() + BEGIN_WITHIN_S
     while True:
@@ -148,7 +166,24 @@ def _settled(began: subprocess.Popen[bytes], home: Path) -> dict[str, Any]:
             return told
         elif time.monotonic() > deadline:
             raise _not_ready(told)
+        else:
+            doing(_waited_for(told))
         time.sleep(LOOK_S)
+
+
+def _waited_for(told: dict[str, Any]) -> str:
+    """How many run, and what the others say."""
+    processes = told["processes"]
+    others = [p for p in processes if p["state"] != "running"]
+    runs = f"{len(processes) - len(others)} of {len(processes)} run"
+    # What waits for another says less than that one.
+    causes = [p for p in others if p["state"] != "waiting"] or others
+    return "; ".join([runs, *map(_state, causes)])
+
+
+def _state(process: dict[str, Any]) -> str:
+    why = f": {process['reason']}" if process["reason"] else ""
+    return f"{process['name']} {process['state']}{why}"
 
 
 @contextmanager
@@ -170,28 +205,27 @@ def _interruptions() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupted(began: subprocess.Popen[bytes], home: Path, interrupt: KeyboardInterrupt) -> None:
+def _interrupted(
+    began: subprocess.Popen[bytes],
+    home: Path,
+    interrupt: KeyboardInterrupt,
+    doing: Callable[[str], None],
+    say: Callable[[str], None],
+) -> None:
     """Brings down what was begun; interrupted again, it leaves at once. Either way it says so."""
     try:
-        _tell(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
-        stopped = bring_down(home)["stopped"]
+        say(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
+        stopped = bring_down(home, doing)["stopped"]
         if began.poll() is None:  # it has not listened yet
             began.terminate()
             began.wait()
-            stopped += _stop_orphans(home)
-        _tell(f"stopped {', '.join(stopped)}" if stopped else "nothing runs")
+            stopped += _stop_orphans(home, doing)
+        say(f"stopped {', '.join(stopped)}" if stopped else "nothing runs")
     except KeyboardInterrupt:
-        _tell(
+        say(
             f"left at once: supervisor {began.pid} and what it has started may run on; "
             f"onetape --home {home} status, onetape --home {home} down"
         )
-
-
-def _tell(line: str) -> None:
-    """A terminal that was closed takes no more lines."""
-    with suppress(OSError):
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
 
 
 def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> None:
@@ -290,23 +324,31 @@ def run_in_front(
         ) from error
 
 
-def bring_down(home: Path) -> dict[str, Any]:
-    """Stops all, in reverse order: what was stopped. Raises ProcessDown for what goes on."""
+def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
+    """Stops all, in reverse order: what was stopped. doing: hears what it waits for. Raises
+    ProcessDown for what goes on."""
     told = ask(home, "status")
     if told is None:
-        stopped = _stop_orphans(home)
+        stopped = _stop_orphans(home, doing)
         return {"stopped": stopped, "already": not stopped}
     names = [p["name"] for p in told["processes"] if p["pid"]]
     pid = next(p["pid"] for p in told["processes"] if p["kind"] == "supervisor")
     started = start_time(pid)
     ask(home, "down")
-    deadline = time.monotonic() + DOWN_WITHIN_S
+    asked = time.monotonic()
+    deadline = asked + DOWN_WITHIN_S
     while start_time(pid) == started:
         if time.monotonic() > deadline:
             raise ProcessDown(
                 f"not all has stopped within {DOWN_WITHIN_S:.0f} s", where=str(home),
                 todo="onetape status says what runs",
             )  # fmt: skip
+        if time.monotonic() > asked + ASK_EVERY_S:
+            asked = time.monotonic()
+            with suppress(ProcessDown):  # it ends, and answers no more
+                alive = [p for p in status_of(home)["processes"] if p["kind"] != "supervisor"]
+                left = [p["name"] for p in alive if p["pid"]]
+                doing(f"waits for {', '.join(left) or 'the supervisor'}")
         time.sleep(LOOK_S)
     reaped = time.monotonic() + REAP_S
     while Path(f"/proc/{pid}").exists() and time.monotonic() < reaped:
@@ -314,10 +356,11 @@ def bring_down(home: Path) -> dict[str, Any]:
     return {"stopped": names, "already": False}
 
 
-def _stop_orphans(home: Path) -> list[str]:
+def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
     """In reverse order, each within its time."""
     names = []
     for name, process in reversed(_orphans(home)):
+        doing(f"waits for {name}, {STOP_WITHIN_S:.0f} s at most")
         process.signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_WITHIN_S
         while not process.has_ended:
@@ -337,16 +380,17 @@ def restart(
     config: Config,
     path: Path | None,
     *,
-    say: Callable[[str], None] = lambda line: None,
+    doing: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Any]:
     """One process: stopped, and started again; a robot as its file says now, `changed` is what is
     different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
     one that does not come back, and as `up` for a robot that cannot start: that one runs on.
-    say: hears of each state that lasts."""
+    doing: hears what it waits for."""
     kind, _, robot = name.partition(":")
     if kind == "robot" and robot in config.robots and ask(home, "status") is not None:
         from onetape.services.start_check import check_robot, refuse
 
+        doing(f"looks at {name} before it is stopped")
         folder = (path.parent if path else Path()).absolute()
         refuse(check_robot(config, robot, folder, home.absolute()), "restart")
     answer = ask(home, "restart", name=name)
@@ -354,8 +398,7 @@ def restart(
         raise ProcessDown("nothing runs", where=str(home), todo="onetape up")
     if "error" in answer:
         raise UsageError(str(answer["error"]), where="onetape restart")
-    began = time.monotonic()
-    deadline, said = began + UP_WITHIN_S, ""
+    deadline = time.monotonic() + UP_WITHIN_S
     while True:
         told = ask(home, "status")
         if told is None:
@@ -368,8 +411,5 @@ def restart(
                 f"{name} {process['state']}: {process['reason']}", where="restart",
                 todo="see logs/error.log of the home",
             )  # fmt: skip
-        now = time.monotonic()
-        if process["state"] != said and now - began > SAID_AFTER_S:
-            said = process["state"]
-            say(f"{name} {said} ({now - began:.0f} s)")
+        doing(_state(process))
         time.sleep(LOOK_S)

@@ -239,9 +239,9 @@ class Law:
         return [Step(Do.KILL, life.child.name)]
 
     def tells(self, name: str, words: str) -> None:
-        """What a process that runs has to say of itself."""
+        """What a process that runs, or is on its way, has to say of itself."""
         life = self.lives[name]
-        if life.state is State.RUNNING and not life.killed_for:
+        if life.state in (State.STARTING, State.RUNNING) and not life.killed_for:
             life.reason = words
 
     def restart(self, name: str, now: float) -> list[Step]:

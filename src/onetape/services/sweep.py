@@ -152,6 +152,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
             ) from None
         finally:
             work.close()
+        options.doing("the report")
         found = open_sweep(folder)
         found.write_table()
         found.report()

@@ -13,8 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from onetape.model.errors import BadConfig, VenueUnavailable
-from onetape.orders.calls import Call
-from onetape.services.gateway_line import signatures
+from onetape.orders.calls import Call, signatures
 from onetape.store.redaction import Redactor
 
 __all__ = ["Got", "VenueAccess"]

@@ -8,7 +8,7 @@ other at some venues, and the gateway knows more.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,25 +25,34 @@ from onetape.services.preflight import (
     secret_of,
     target_of,
 )
-from onetape.services.venue_drift import SAMPLE_S, venue_drift
 from onetape.venues.key_check import Wanted
 from onetape.venues.known import facts_of
 
 __all__ = ["check_account", "check_venue", "examine"]
 
+SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a large market several times
 SHOWN_MAX: Final = 20  # drifts by name
 
 
 def examine(
-    config: Config, folder: Path, home: Path, only: str = "", *, sample_s: float = SAMPLE_S
+    config: Config,
+    folder: Path,
+    home: Path,
+    only: str = "",
+    *,
+    sample_s: float = SAMPLE_S,
+    doing: Callable[[str], None] = lambda words: None,
 ) -> Iterator[Finding]:
     """Every venue and its accounts; only: a venue's name; sample_s: how long its market is listened
-    to at most, 0: not at all. Raises BadConfig for a name that there is not."""
+    to at most, 0: not at all; doing: hears which is asked. Raises BadConfig for a name that is not
+    there."""
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
         raise BadConfig(f"no venue {only!r}", where="--venue", todo=f"there is: {there}")
     for name, venue in config.venues.items():
         if only in ("", name):
+            listens = f", and listens for {sample_s:.0f} s at most" if sample_s else ""
+            doing(f"asks venue {name}{listens}")
             yield from _with_accounts(config, name, venue, folder, home, sample_s)
 
 
@@ -90,6 +99,8 @@ def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> It
 
 def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Iterator[Finding]:
     """What the adapter believes of the venue, and whether it is so."""
+    from onetape.services.venue_drift import venue_drift  # which needs a loop and sockets
+
     try:
         report = venue_drift(target, passed, sample_s=sample_s)
     except OnetapeError as error:

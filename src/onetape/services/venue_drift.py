@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import msgspec
 import picows
@@ -27,8 +26,6 @@ from onetape.venues.gateways import open_trading_venue
 from onetape.venues.known import errors_of, facts_of
 
 __all__ = ["DriftReport", "venue_drift"]
-
-SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a large market several times
 
 
 @dataclass(slots=True)
@@ -63,7 +60,7 @@ class _Nowhere:
 
 
 def venue_drift(
-    target: Target, passed: Passed, symbols: Sequence[str] = (), *, sample_s: float = SAMPLE_S
+    target: Target, passed: Passed, symbols: Sequence[str] = (), *, sample_s: float
 ) -> DriftReport:
     """passed: of a venue that answered. symbols: whose market is listened to, by default the
     facts'. Raises NotAvailable for a kind without facts, VenueUnavailable when it no longer

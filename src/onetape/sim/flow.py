@@ -12,7 +12,7 @@ module gives it instruments, starting prices and sizes, and writes what it makes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -55,6 +55,7 @@ _NEAR_LIFE: dict[str, tuple[str, float]] = {
     "AVAX": ("28", 0.85),
 }
 _ELSE = ("10", 0.9)
+CHUNK: Final = 1 << 16  # events: then Ctrl-C is heard, and who watches
 _ORDER_VALUE = Decimal(3000)  # dollars, of a typical order
 
 
@@ -245,13 +246,34 @@ class GeneratedMarket:
         for stream, market in enumerate(self.markets, start=1):
             writer.append_instrument(stream, self.start, market.instrument.to_msgpack())
 
-    def write(self, writer: JournalWriter, count: int, *, until: int | None = None) -> Written:
-        """Append `count` events, fewer when the next would not be before `until` (ns UTC)."""
+    def write(
+        self,
+        writer: JournalWriter,
+        count: int,
+        *,
+        until: int | None = None,
+        progress: Callable[[float, float | None], None] | None = None,
+    ) -> Written:
+        """Append `count` events, fewer when the next would not be before `until` (ns UTC).
+        progress: called with (events written, count)."""
         streams = list(range(1, len(self.markets) + 1))
-        result = self.core.write(writer.core, count, streams, until)
-        names = [market.instrument.symbol for market in self.markets]
-        counts = dict(zip(names, result["by_symbol"], strict=True))
-        return Written(result["first_ts"], result["last_ts"], counts)
+        counts: dict[str, dict[str, int]] = {m.instrument.symbol: {} for m in self.markets}
+        first = last = done = 0
+        while done < count:
+            wanted = min(count - done, CHUNK)
+            result = self.core.write(writer.core, wanted, streams, until)
+            written = 0
+            for by_type, more in zip(counts.values(), result["by_symbol"], strict=True):
+                for name, number in more.items():
+                    by_type[name] = by_type.get(name, 0) + number
+                    written += number
+            first, last = first or result["first_ts"], result["last_ts"] or last
+            done += written
+            if progress is not None:
+                progress(done, count)
+            if written < wanted:
+                break
+        return Written(first, last, counts)
 
     def next(self, until: int | None = None) -> FlowEvent | None:
         """The next event, or None when it would not be before `until`."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onetape import _core
 from onetape.model.errors import BadInput
 from onetape.model.time import TIME_MAX
 from onetape.tape.schema import EventSchema
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["NEVER", "OrderRows", "Table", "read_columns"]
 
@@ -43,6 +44,8 @@ class Table:
 
     def core(self) -> tuple[int, int, list[tuple[int, int]], list[tuple[int, int, int]]]:
         """As the core wants it."""
+        import numpy as np
+
         fields = self.schema.row_dtype.fields
         assert fields is not None
         places = [(fields[name][1], dtype.itemsize) for name, dtype in self.columns().items()]
@@ -69,9 +72,9 @@ class OrderRows(NamedTuple):
 
 
 _ORDER_TYPES = {
-    "id": np.int64, "stream": np.uint32, "side": np.uint8, "type": np.uint8, "price": np.int64,
-    "size": np.int64, "trigger": np.int64, "asked": np.int64, "answer": np.int64, "done": np.int64,
-    "placed": np.int64, "end": np.uint8, "tag": np.uint32,
+    "id": "<i8", "stream": "<u4", "side": "u1", "type": "u1", "price": "<i8", "size": "<i8",
+    "trigger": "<i8", "asked": "<i8", "answer": "<i8", "done": "<i8", "placed": "<i8", "end": "u1",
+    "tag": "<u4",
 }  # fmt: skip
 
 

@@ -6,8 +6,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import zstandard
-
 from onetape.model.errors import TornTape
 
 __all__ = ["EXPANDED_BYTES_MAX", "expand_segment"]
@@ -24,6 +22,8 @@ def expand_segment(path: str) -> int:
 
     The content lies in anonymous memory, or on systems without that in an unnamed file.
     """
+    import zstandard
+
     fd = _anonymous(Path(path).name)
     try:
         total, most = 0, EXPANDED_BYTES_MAX

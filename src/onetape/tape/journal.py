@@ -12,11 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 from uuid import UUID, uuid4
-
-import numpy as np
-from numpy.typing import NDArray
 
 from onetape import _core
 from onetape.model.errors import BadInput, DiskFull, NotAvailable, UsageError
@@ -31,6 +28,10 @@ from onetape.tape.schema import (
     built_in,
     schema_preamble,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
 
@@ -155,6 +156,8 @@ class JournalWriter:
 
         times: the frames' times; default the rows' `ts_recv`. Gives the last sequence.
         """
+        import numpy as np
+
         schema = built_in().get(type_id(event))
         if schema is None or not schema.fixed:
             raise BadInput(f"append_batch: {event!r} has no fixed layout")

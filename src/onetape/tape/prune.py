@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import time as clock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import zstandard
 
 from onetape import _core
 from onetape.model.byte_size import parse_bytes
@@ -177,15 +176,26 @@ def _remove(directory: Path, removed: list[Segment]) -> None:
         Path(f"{segment.path}.zst").unlink(missing_ok=True)
 
 
-def compress(path: str | os.PathLike[str], *, keep: int = 1) -> list[int]:
+def compress(
+    path: str | os.PathLike[str],
+    progress: Callable[[float, float | None], None] | None = None,
+    *,
+    keep: int = 1,
+) -> list[int]:
     """Packs sealed segments into `.tape.zst`, all but the last `keep` (at least one: a writer
-    continues from it). The content is the same bit for bit when expanded. Gives their numbers."""
+    continues from it). The content is the same bit for bit when expanded. Gives their numbers.
+    progress: called with (bytes packed, bytes in all)."""
+    import zstandard
+
     directory = Path(path)
     sealed = [s for s in list_segments(directory) if s.sealed]
     done = []
-    for segment in sealed[: len(sealed) - max(keep, 1)]:
-        if segment.compressed:
-            continue
+    plain_ones = [s for s in sealed[: len(sealed) - max(keep, 1)] if not s.compressed]
+    packed_bytes, whole = 0, sum(segment.size_bytes for segment in plain_ones)
+    for segment in plain_ones:
+        if progress is not None:
+            progress(packed_bytes, whole)
+        packed_bytes += segment.size_bytes
         target = Path(f"{segment.path}.zst")
         packer = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
         with durable_file(target) as packed, segment.path.open("rb") as plain:

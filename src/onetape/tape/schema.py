@@ -11,19 +11,20 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from onetape import _core
 from onetape.model.enums import EventType
 from onetape.model.errors import SchemaMismatch
 
+if TYPE_CHECKING:  # most processes read frames, not tables
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = [
     "END_TYPE",
-    "HEADER_DTYPE",
     "INSTRUMENT_TYPE",
     "MARKET_TYPES",
     "SCHEMA_ENTRY_TYPE",
@@ -45,17 +46,15 @@ MARKET_TYPES = frozenset(
     )
 )  # fmt: skip
 
-HEADER_DTYPE = np.dtype(
-    [
-        ("length", "<u4"),
-        ("type", "<u2"),
-        ("flags", "<u2"),
-        ("sequence", "<u8"),
-        ("time", "<i8"),
-        ("stream", "<u4"),
-        ("crc", "<u4"),
-    ]
-)
+_HEADER = [
+    ("length", "<u4"),
+    ("type", "<u2"),
+    ("flags", "<u2"),
+    ("sequence", "<u8"),
+    ("time", "<i8"),
+    ("stream", "<u4"),
+    ("crc", "<u4"),
+]
 
 _SIGNED = "ipstmr"  # integer, price, size, time, money, rate
 _LEVEL = struct.Struct("<qq")
@@ -129,7 +128,7 @@ class EventSchema:
         """
         payload = self.payload_dtype
         assert payload.names is not None and payload.fields is not None
-        header = HEADER_DTYPE
+        header = _structured(_HEADER)
         assert header.names is not None and header.fields is not None
         names: list[str] = []
         formats: list[np.dtype[Any]] = []
@@ -229,7 +228,9 @@ class EventSchema:
         )
 
 
-def _structured(layout: dict[str, Any]) -> np.dtype[np.void]:
+def _structured(layout: dict[str, Any] | list[tuple[str, str]]) -> np.dtype[np.void]:
+    import numpy as np
+
     make: Any = np.dtype  # its overloads know no such dict
     made: np.dtype[np.void] = make(layout)
     return made

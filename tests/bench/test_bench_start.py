@@ -1,0 +1,36 @@
+"""Start-up is measured verb by verb, beside an interpreter of the same run: a small form runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from onetape.cli.verbs import VERBS
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+
+
+def test_a_verb_is_measured_at_its_help_and_at_work():
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "start.py"), "--rounds", "1", "--only", "journal"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = {each["name"]: each for each in json.loads(done.stdout)["figures"]}
+    names = ["onetape journal --help", "onetape journal: least work"]
+    assert list(told) == ["import onetape", *names]
+    for name in names:
+        assert told[name]["value"] > told[name]["against"]["value"] > 0
+        assert (told[name]["unit"], told[name]["better"]) == ("ms", "less")
+
+
+def test_every_verb_has_its_least_work_or_none_that_ends():
+    source = (BENCH / "start.py").read_text()
+    measured = set(re.findall(r'^    "(\w+)": f?"', source, re.MULTILINE))
+    listed = {entry.name for entry in VERBS}
+    # `sim` serves without end, `bench` is these programs, `chaos` comes later.
+    assert listed - measured == {"sim", "bench", "chaos"}
+    assert measured <= listed
