@@ -88,23 +88,23 @@ test-long: setup ## all tests in their long form
 	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2
 
 golden: setup ## keep what the golden runs give now; the reason goes into the commit
-	$(BIN)/python -m pytest tests/services/test_golden_runs.py --golden-update
-	@git --no-pager diff --stat -- tests/services/golden.toml
+	$(BIN)/python -m pytest tests/research/test_golden_runs.py --golden-update
+	@git --no-pager diff --stat -- tests/research/golden.toml
 
 simulate: setup ## gateways at faulty exchanges in virtual time: HOURS of seeds never drawn before
 	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
 
 kills: setup ## all processes of `up` killed KILLS times at random while they trade
-	KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/services/test_random_kills.py
+	KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/supervisor/test_random_kills.py
 
 mutants: setup ## small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
 	$(BIN)/python tests/mutants/run_mutants.py $(MODULES) --only "$(ONLY)"
 
 hostile: setup ## a gateway whose venue sends what no venue should, each second for SECONDS
-	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q tests/services/test_gateway_hostile.py
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q tests/gateway/test_gateway_hostile.py
 
 full: setup ## a disk of 64 MB under everything that `up` runs, filled and freed ten times
-	ONETAPE_LONG=1 $(BIN)/python -m pytest -q tests/services/test_disk_full.py
+	ONETAPE_LONG=1 $(BIN)/python -m pytest -q tests/supervisor/test_disk_full.py
 
 soak: setup ## memory, descriptors and processor of all processes for MINUTES, and MB an hour
 	$(BIN)/python tools/soak.py --minutes $(MINUTES)
@@ -161,10 +161,10 @@ certify: setup ## clients that others wrote, each in an environment of its own, 
 bridge: setup ## an environment for ccxt in build/envs/bridge, and the long sessions through it
 	@test -x build/envs/bridge/bin/python || $(PYTHON) -m venv build/envs/bridge
 	@build/envs/bridge/bin/pip install -qq --disable-pip-version-check \
-		"ccxt==$$($(BIN)/python -c 'from onetape.services.bridge_options import CCXT_VERSION as v; print(v)')"
+		"ccxt==$$($(BIN)/python -c 'from onetape.gateway.bridge_options import CCXT_VERSION as v; print(v)')"
 	ONETAPE_BRIDGE=$(CURDIR)/build/envs/bridge/bin/python $(BIN)/python -m pytest --durations=8 -n 0 \
-		tests/bridge tests/certify/test_conformance_bridge.py tests/services/test_gateway_bridge.py \
-		tests/services/test_run_bridge.py
+		tests/bridge tests/certify/test_conformance_bridge.py tests/gateway/test_gateway_bridge.py \
+		tests/robot/test_run_bridge.py
 
 docs: setup ## the documentation, into site/
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'

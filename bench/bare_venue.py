@@ -25,8 +25,8 @@ from typing import Any
 
 import msgspec
 
-from onetape.sim import venues
-from onetape.sim.dialect import Reply, Request
+from onetape.exchange import venues
+from onetape.exchange.dialect import Reply, Request
 
 RAW, STREAM, MARKS = "BTCUSDT", "btcusdt@bookTicker", "btcusdt@markPrice@1s"
 ENTRY = "/ws-fapi/v1"

@@ -28,7 +28,7 @@ import uvloop
 
 from onetape.ipc import IPCCommandSystem
 from onetape.ipc.commands import BINANCE_STRATEGY_BALANCE_CMD, binance_strategy_balance
-from onetape.services.live import addressed, gateway_process, simulated_exchange
+from onetape.robot.live import addressed, gateway_process, simulated_exchange
 
 SYMBOL = "binance:BTC/USDT:USDT"
 STRATEGIES = {f"s{n}": n + 2 for n in range(8)}

@@ -22,9 +22,9 @@ from gateway_memory import BATCH, Robot, settle
 from order_inside import SYMBOL, Inside
 from reconcile import Exchange, gateway
 
+from onetape.gateway.checkpoint_process import make
+from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.model.catalogue import find
-from onetape.services.gateway_checkpoint_process import make
-from onetape.services.gateway_options import GatewayOptions, gateway_journal
 
 
 async def write_day(home: Path, orders: int, quotes: int) -> None:

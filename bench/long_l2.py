@@ -65,7 +65,7 @@ def repeated(out: Path, times: int) -> Path:
 _WITHOUT_REPORT = """
 import json, sys
 from pathlib import Path
-from onetape.services.backtest import BacktestOptions, run_backtest
+from onetape.research.backtest import BacktestOptions, run_backtest
 options = json.loads(sys.argv[1])
 options["home"] = Path(options["home"])
 print(json.dumps({"action_hash": run_backtest(BacktestOptions(**options)).action_hash}))

@@ -23,14 +23,14 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from onetape.gateway.order_line import EntryLine
+from onetape.gateway.query_line import VenueLine
+from onetape.gateway.venue_clock import VenueClock
 from onetape.model import catalogue
 from onetape.model.enums import Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Outcome
-from onetape.services.gateway_clock import VenueClock
-from onetape.services.gateway_entry import EntryLine
-from onetape.services.gateway_line import VenueLine
 from onetape.venues.gateways import Addresses, open_trading_venue
 
 SYMBOL = "binance:BTC/USDT:USDT"

@@ -31,6 +31,14 @@ from onetape.accounts.crossing import Crossing
 from onetape.accounts.entries import MAIN
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.drift_counts import DriftWatch
+from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.malformed_counts import Rejects
+from onetape.gateway.market_feed import MarketFeed
+from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.robot_requests import Robots, open_proceeds
 from onetape.model.catalogue import find
 from onetape.model.enums import RequestKind, Side
 from onetape.model.order import OrderSpec
@@ -40,16 +48,8 @@ from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import INTERNAL_TRADES, BalanceTold
-from onetape.services.gateway_drift import DriftWatch
-from onetape.services.gateway_journal import GatewayTape
-from onetape.services.gateway_market import MarketFeed
-from onetape.services.gateway_money import AccountMoney
-from onetape.services.gateway_options import GatewayOptions, gateway_journal
-from onetape.services.gateway_rejects import Rejects
-from onetape.services.gateway_robots import Robots, open_proceeds
-from onetape.services.kept_money import KeptMoney
-from onetape.services.live import LiveOptions, open_live
-from onetape.store.private import private_folder
+from onetape.robot.live import LiveOptions, open_live
+from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.venues.gateways import Addresses, open_trading_venue
 

@@ -27,15 +27,15 @@ from typing import Any
 import msgspec
 import uvloop
 
+from onetape.exchange import venues
+from onetape.exchange.binance import trading
+from onetape.exchange.faulty import Faulty
+from onetape.exchange.server import VenueServer
+from onetape.gateway.client import GatewayClient
+from onetape.gateway.options import GatewayOptions
+from onetape.gateway.order_frames import REQUEST
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce
-from onetape.services.gateway_frames import REQUEST
-from onetape.services.gateway_options import GatewayOptions
-from onetape.services.live import GatewayClient
-from onetape.services.venue import VenueServer
-from onetape.sim import venues
-from onetape.sim.binance import trading
-from onetape.sim.faulty import Faulty
 from onetape.tape.journal import JournalWriter
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -133,7 +133,7 @@ def gateway(exchange: Exchange, home: Path) -> Iterator[tuple[float, GatewayClie
     )  # fmt: skip
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "onetape.services.gateway_main"],
+        [sys.executable, "-m", "onetape.gateway.main"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None and process.stdout is not None

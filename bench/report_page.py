@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 from example_report import example
 
-from onetape.store.report import write_report
-from onetape.store.report_json import write_report_json
-from onetape.store.summary import analyze, summarize
+from onetape.report.report import write_report
+from onetape.report.report_json import write_report_json
+from onetape.report.summary import analyze, summarize
 
 FILLS, POINTS = 100_000, 1_000_000
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -30,9 +30,9 @@ import picows
 import uvloop
 from aiohttp import web
 
-from onetape.services.venue import VenueServer
-from onetape.sim.faulty import Faulty
-from onetape.sim.venues import open_venue
+from onetape.exchange.faulty import Faulty
+from onetape.exchange.server import VenueServer
+from onetape.exchange.venues import open_venue
 
 ACCOUNTS = 18
 RESTING = 190  # of each account and symbol; the venue allows 200

@@ -38,9 +38,9 @@ import msgspec
 import picows
 import uvloop
 
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import NEWS, REQUEST
 from onetape.model.enums import EventType, OrderNews
-from onetape.services.gateway_frames import NEWS, REQUEST
-from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader
 
 RAW, STREAM = "BTCUSDT", "btcusdt@bookTicker"

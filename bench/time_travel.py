@@ -20,9 +20,9 @@ from market_tapes import SYMBOL, walk_tape
 
 from onetape.engine.plan import read_plan
 from onetape.model.time import format_time
-from onetape.services.backtest import BacktestOptions, run_backtest
-from onetape.services.replay import replay_run
-from onetape.services.time_travel import Traveller
+from onetape.replay.replay import replay_run
+from onetape.replay.time_travel import Traveller
+from onetape.research.backtest import BacktestOptions, run_backtest
 
 EVENTS = 10_000_000
 PLACES = (0.95, 0.05, 0.63, 0.3, 0.81, 0.5)  # of the day

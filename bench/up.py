@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from onetape.services.supervisor_client import status_of
+from onetape.supervisor.client import status_of
 
 STRATEGY = """
 from onetape import Strategy
@@ -120,8 +120,7 @@ def imports(count: int) -> float:
     """s that as many interpreters take to import what a robot does, at once."""
     began = time.perf_counter()
     children = [
-        subprocess.Popen([sys.executable, "-c", "import onetape.services.robot_main"])
-        for _ in range(count)
+        subprocess.Popen([sys.executable, "-c", "import onetape.robot.main"]) for _ in range(count)
     ]
     for child in children:
         child.wait()

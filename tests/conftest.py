@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--golden-update",
         action="store_true",
-        help="keep what the golden runs give now, in tests/services/golden.toml",
+        help="keep what the golden runs give now, in tests/research/golden.toml",
     )
 
 
@@ -88,3 +88,13 @@ def facts(shared: Path) -> dict[str, Any]:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Compiled strategies are kept for this session, not in the user's home."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Path:
+    """A generated market of 20,000 events: quotes, trades, depth, bars and marks."""
+    from onetape.data.sample import write_sample
+
+    path = tmp_path_factory.mktemp("sample") / "sample.tape"
+    write_sample(path, events=20_000, seed=3)
+    return path

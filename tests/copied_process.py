@@ -31,7 +31,13 @@ import msgspec
 __all__ = ["ONETAPE", "WITHIN_S", "Copied", "run"]
 
 ONETAPE: Final = "onetape.cli.main"
-IMPORTED: Final = ("onetape.cli", "onetape.services")
+IMPORTED: Final = tuple(
+    f"onetape.{room}"
+    for room in (
+        "cli", "collector", "exchange", "gateway", "preflight", "replay", "research", "robot",
+        "runs", "supervisor",
+    )
+)  # fmt: skip
 MESSAGE_BYTES: Final = 1 << 17
 NUMBER: Final = struct.Struct("i")
 STANDARD: Final = 3  # files: input, output, errors

@@ -18,7 +18,7 @@ WANTED = ("3.11", "3.12", "3.13", "3.14")
 PROGRAM = """
 import json, pathlib, sys, tempfile
 from onetape.data.sample import write_sample
-from onetape.services.backtest import BacktestOptions, run_backtest
+from onetape.research.backtest import BacktestOptions, run_backtest
 folder = pathlib.Path(tempfile.mkdtemp())
 tape = folder / "sample.tape"
 write_sample(tape, events=100_000, seed=11)

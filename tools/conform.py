@@ -111,7 +111,7 @@ def tidy(desk: Desk) -> None:
 
 def simulated(wanted: list[str]) -> dict[str, dict]:
     """Each case against an exchange of its own, behind a socket."""
-    from sim.venue_client import served
+    from exchange.venue_client import served
 
     results: dict[str, dict] = {}
     for case in CASES:

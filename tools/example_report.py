@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from onetape.store.report import write_report
-from onetape.store.report_data import (
+from onetape.report.report import write_report
+from onetape.report.report_data import (
     NEVER,
     Assumption,
     Fills,
@@ -21,8 +21,8 @@ from onetape.store.report_data import (
     Resting,
     StressLine,
 )
-from onetape.store.stress import exact_lines
-from onetape.store.summary import summarize
+from onetape.report.summary import summarize
+from onetape.report.worse_fills import exact_lines
 
 SECOND_NS = 10**9
 DAY_NS = 24 * 3600 * SECOND_NS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from onetape.services.messages import messages, page
+from onetape.ipc.message_page import messages, page
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 def main() -> None:
     """Import the core, make a page, and let the command set a folder up and check it."""
     from onetape import _core
-    from onetape.store.report import render_report
-    from onetape.store.report_data import ReportData
+    from onetape.report.report import render_report
+    from onetape.report.report_data import ReportData
 
     package = importlib.resources.files("onetape")
     for name in ("_core.pyi", "py.typed", "cli/templates/onetape.toml"):

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from onetape.services.supervisor_client import status_of
+from onetape.supervisor.client import status_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 BUSY = "shift = 0, keep_within = 0"  # it quotes anew at each move of the market

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from onetape import Strategy
 from onetape.data.importing import import_files
-from onetape.services.backtest import BacktestOptions, run_backtest
+from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.tape.journal import JournalReader
 
 SYMBOL = "binance:BTC/USDT:USDT"

@@ -188,7 +188,8 @@ class PyFlow {
 }  // namespace
 
 void onetape::bind_exchange_flow(nb::module_& m) {
-    nb::class_<RandomWalk>(m, "RandomWalk", "See onetape.sim.flow.RandomWalk, which checks it.")
+    nb::class_<RandomWalk>(m, "RandomWalk",
+                           "See onetape.exchange.flow.RandomWalk, which checks it.")
         .def(
             "__init__",
             [](RandomWalk* self, double drift, double deviation, double trade_probability,
@@ -207,7 +208,7 @@ void onetape::bind_exchange_flow(nb::module_& m) {
             nb::kw_only(), nb::arg("drift"), nb::arg("deviation"), nb::arg("trade_probability"),
             nb::arg("offset_deviation"), nb::arg("size"), nb::arg("depth_size"), nb::arg("levels"),
             nb::arg("step_ns"));
-    nb::class_<PyFlow>(m, "OrderFlow", "A generated market; see onetape.sim.flow.")
+    nb::class_<PyFlow>(m, "OrderFlow", "A generated market; see onetape.exchange.flow.")
         .def(nb::init<const nb::list&, std::uint64_t, std::int64_t, double,
                       const std::optional<RandomWalk>&, bool>(),
              nb::arg("symbols"), nb::arg("seed"), nb::arg("start"), nb::arg("rate") = 1.0,

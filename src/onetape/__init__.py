@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from onetape.engine.parameters import Param
     from onetape.engine.strategy import Strategy
     from onetape.model.request_key import RequestKey
-    from onetape.services.backtest import backtest
-    from onetape.services.comparison import compare
-    from onetape.services.sweep import sweep
-    from onetape.store.run import open_run as open  # noqa: A004 - the contract's name
+    from onetape.report.run import open_run as open  # noqa: A004 - the contract's name
+    from onetape.research.backtest import backtest
+    from onetape.research.comparison import compare
+    from onetape.research.sweep import sweep
 
 
 # Public name -> where it lives. Text, not import statements: every module imports this package,
@@ -37,11 +37,11 @@ _HOME = {
     "Param": ("onetape.engine.parameters", "Param"),
     "RequestKey": ("onetape.model.request_key", "RequestKey"),
     "Strategy": ("onetape.engine.strategy", "Strategy"),
-    "backtest": ("onetape.services.backtest", "backtest"),
-    "compare": ("onetape.services.comparison", "compare"),
+    "backtest": ("onetape.research.backtest", "backtest"),
+    "compare": ("onetape.research.comparison", "compare"),
     "compiled": ("onetape.engine.compiled", "compiled"),
-    "open": ("onetape.store.run", "open_run"),
-    "sweep": ("onetape.services.sweep", "sweep"),
+    "open": ("onetape.report.run", "open_run"),
+    "sweep": ("onetape.research.sweep", "sweep"),
 }
 
 

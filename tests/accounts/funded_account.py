@@ -12,6 +12,10 @@ from onetape.accounts.proceeds import Proceeds
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountTable
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.options import GatewayOptions
+from onetape.gateway.robot_requests import open_proceeds
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, RequestKind, Side
 from onetape.model.ids import client_id
@@ -21,10 +25,6 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import INTERNAL_TRADES, BalanceTold, FillTold, OrderTold
-from onetape.services.gateway_money import AccountMoney
-from onetape.services.gateway_options import GatewayOptions
-from onetape.services.gateway_robots import open_proceeds
-from onetape.services.kept_money import KeptMoney
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs

@@ -6,6 +6,7 @@ from __future__ import annotations
 from onetape.accounts.booking import Booking
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.reductions import Reductions
+from onetape.gateway.order_frames import AGAIN_FLAG, FLAGS_AT, HELD_FLAG, REQUEST, request_of
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import SelfTrade
@@ -18,7 +19,6 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold, OrderTold
-from onetape.services.gateway_frames import AGAIN_FLAG, FLAGS_AT, HELD_FLAG, REQUEST, request_of
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 PERP = "binance:BTC/USDT:USDT"

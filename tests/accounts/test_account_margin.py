@@ -19,10 +19,10 @@ from onetape.accounts.liquidation import liquidation_price
 from onetape.accounts.margin import Contract, Wallet
 from onetape.accounts.position import Position
 from onetape.accounts.position import liquidation_price as exact_price
+from onetape.exchange.joint import Collateral, JointFunds, Rates
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.margin import MarginBracket
-from onetape.sim.joint import Collateral, JointFunds, Rates
 
 BOTH, LONG, SHORT = PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT
 CURRENCY = 1

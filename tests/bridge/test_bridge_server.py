@@ -10,15 +10,15 @@ import msgspec
 
 from bridge.bridge_process import PYTHON, bridge_to, needs_ccxt
 from certify.desks import Http
+from exchange.venue_client import served
+from onetape.gateway.bridge_process import FOLDER
 from onetape.model.enums import OrderType, Side
 from onetape.model.errors import VenueRateLimit
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import FillTold
-from onetape.services.gateway_bridge import FOLDER
 from onetape.venues.ccxt.gateway import CcxtVenue
 from onetape.venues.gateways import Addresses
-from sim.venue_client import served
 
 KRAKEN = "kraken:BTC/USD"
 TRADES = 53  # more than fit on a page of the venue, fewer than on two

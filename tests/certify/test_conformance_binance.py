@@ -8,8 +8,8 @@ import pytest
 
 from certify.conformance import CASES
 from certify.desks import binance_desk, http_desk
+from exchange.venue_client import Virtual, served
 from long_form import LONG, long_form
-from sim.venue_client import Virtual, served
 
 IDS = [case.id for case in CASES]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "engine"))
-
-from tapes import Market
+from worlds.tapes import Market
 
 IDLE = """
 from onetape import Strategy

@@ -26,7 +26,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.symbol import parse_symbol
-from onetape.store.private import private_folder
+from onetape.security.private import private_folder
 
 pytest.importorskip("ccxt", reason="the extra `bridge` is not installed")
 

@@ -19,7 +19,7 @@ from onetape.data.registry import KINDS
 from onetape.data.vision import DATASETS, plan
 from onetape.model.errors import BadInput, DiskFull, UsageError, VenueRateLimit, VenueUnavailable
 from onetape.model.symbol import parse_symbol
-from onetape.store.private import private_folder
+from onetape.security.private import private_folder
 
 NOW = datetime(2024, 3, 20, 12, tzinfo=UTC)
 FAST = Patience(backoff_s=0.01, backoff_s_max=0.02, timeout_s=5)

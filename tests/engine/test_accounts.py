@@ -10,8 +10,6 @@ from fractions import Fraction
 
 import msgspec
 import pytest
-from tapes import BTC, Market, play, session_of
-from two_venues import FLAT, KRAKEN, SPOT, TWO, said, two
 
 from onetape import Strategy
 from onetape.engine.latency import Latency, parse_latencies
@@ -19,6 +17,8 @@ from onetape.engine.plan import parse_fees
 from onetape.engine.venue_options import VenueOptions, parse_borrow, parse_order_rates
 from onetape.model.errors import OnetapeError, UnknownSymbol
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, play, session_of
+from worlds.two_venues import FLAT, KRAKEN, SPOT, TWO, said, two
 
 
 class Buys(Strategy):

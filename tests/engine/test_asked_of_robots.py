@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
-from tapes import Market, session_of
 
 from onetape.engine.asked import PARAMS, START, STOP, asked_in
 from onetape.engine.compiled import compiled
 from onetape.engine.parameters import Param
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, NotAvailable
-from onetape.services.replay import read_states, repeat
+from onetape.replay.replay import read_states, repeat
+from worlds.tapes import Market, session_of
 
 QUOTES = 40
 

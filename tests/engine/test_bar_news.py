@@ -4,9 +4,9 @@ before the way back is over."""
 from __future__ import annotations
 
 import pytest
-from tapes import BTC, START, Market, at_ns, play
 
 from onetape import Strategy
+from worlds.tapes import BTC, START, Market, at_ns, play
 
 FIVE = 300
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import BTC, Market, at_ns, play
 
 from long_form import examples
 from onetape._core import BarStream
 from onetape.engine.compiled import compiled
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import StrategyError, UnknownSymbol
+from worlds.tapes import BTC, Market, at_ns, play
 
 FINER = 3
 MINUTE = 60

@@ -7,10 +7,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tapes import START, Market, play
 
 from onetape import Strategy
 from onetape.tape.journal import JournalReader
+from worlds.tapes import START, Market, play
 
 MINUTE = 60 * 10**9
 SPOT = ("kraken:AAA/USD", "kraken:BBB/USD", "USD", 10.0, 1000)

@@ -6,12 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape.engine.compiled import compiled
 from onetape.engine.strategy import Strategy
-from onetape.services.outcome import RunResult, why_no_orders
+from onetape.runs.outcome import RunResult, why_no_orders
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, play
 
 
 class Quotes(Strategy):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tapes import MS
-from two_venues import TWO, said
 
 from onetape.engine.accounts import accounts_text, as_texts, at_par, from_texts, parse_accounts
 from onetape.engine.latency import parse_latencies
 from onetape.engine.plan import RunPlan, parse_fees, parse_volumes, read_plan, write_plan
 from onetape.engine.venue_options import parse_order_rates
 from onetape.model.errors import BadConfig, InvalidAmount
+from worlds.tapes import MS
+from worlds.two_venues import TWO, said
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tapes import BTC, ETH, MS, START, Market, at_ns, play, session_of
 
 from onetape import _core
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import UnknownSymbol
+from worlds.tapes import BTC, ETH, MS, START, Market, at_ns, play, session_of
 
 
 class Listener(Strategy):

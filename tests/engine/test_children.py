@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tapes import BTC, ETH, Market, play
 
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, ETH, Market, play
 
 
 class Leaf(Strategy):

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market, play
 
 from long_form import LONG, first_of, long_form
 from onetape.engine.loader import load_strategy
+from worlds.tapes import BTC, Market, play
 
 numba = pytest.importorskip("numba")
 
@@ -70,7 +70,7 @@ RUNNER = """
 import json, sys
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
 from pathlib import Path
-from tapes import play
+from worlds.tapes import play
 from onetape.engine.loader import load_strategy
 from numba.core import event
 done = []

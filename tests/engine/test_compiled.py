@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tapes import BTC, ETH, Market, play
 
 from onetape import Strategy, compiled
 from onetape.engine.compiled import is_compiled
 from onetape.engine.latency import Latency
 from onetape.engine.loader import load_strategy
 from onetape.model.errors import StrategyError
-from onetape.services.backtest import BacktestOptions, run_backtest
-from onetape.services.replay import replay_run
+from onetape.replay.replay import replay_run
+from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, ETH, Market, play
 
 numba = pytest.importorskip("numba")
 
@@ -481,7 +481,7 @@ def test_two_runs_at_once_do_not_meet(tmp_path):
     """Services act for the run whose callback runs."""
     tapes = [wavy(tmp_path / name, 60) for name in "ab"]
     alone = [play(compiled(type("E", (Ema,), {})), tape).action_hash for tape in tapes]
-    from tapes import session_of
+    from worlds.tapes import session_of
 
     sessions = [
         session_of(compiled(type("E", (Ema,), {})), tape, latency=Latency(0, 0)) for tape in tapes

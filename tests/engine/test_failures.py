@@ -6,11 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market, at_ns, play
 
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, at_ns, play
 
 
 def quiet(path: Path, seconds: int = 6) -> Path:

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tapes import BTC, SECOND, START, Market, at_ns
 
 from onetape.model.errors import BadInput
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.verify import verify
 from tape.rechained import rechain
+from worlds.tapes import BTC, SECOND, START, Market, at_ns
 
 ONETAPE = Path(sys.executable).with_name("onetape")
 YEAR_S = 365 * 86_400
@@ -108,9 +108,8 @@ def test_a_long_silence_of_few_bars_is_gone_through(tmp_path):
 
 
 def test_a_timer_in_a_long_silence_counts_too(tmp_path):
-    from tapes import session_of
-
     from onetape import Strategy
+    from worlds.tapes import session_of
 
     class Tick(Strategy):
         symbol: str = BTC

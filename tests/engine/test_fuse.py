@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from tapes import BTC, Market, at_ns, play
 
 from onetape import Strategy
+from worlds.tapes import BTC, Market, at_ns, play
 
 
 class Taker(Strategy):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape.engine import handlers
 from onetape.engine.strategy import Strategy
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, play
 
 
 class Base(Strategy):

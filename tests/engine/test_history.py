@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tapes import BTC, START, Market, at_ns, play
 
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadInput
+from worlds.tapes import BTC, START, Market, at_ns, play
 
 FIELDS = ("ts_open", "ts_close", "open", "high", "low", "close", "volume")
 

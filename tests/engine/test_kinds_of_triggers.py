@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape import compiled
 from onetape.engine.strategy import Strategy
@@ -16,6 +15,7 @@ from onetape.model.enums import MetTrigger, TriggerKind
 from onetape.model.errors import NotAvailable
 from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, play
 
 RULES = {"fires": MetTrigger.FIRES, "refused": MetTrigger.REFUSED}
 KINDS = ["stop", "take_profit"]

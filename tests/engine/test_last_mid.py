@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape import Strategy
+from worlds.tapes import BTC, Market, play
 
 
 class Holds(Strategy):

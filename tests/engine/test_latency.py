@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tapes import BTC, MS, START, Market, at_ns, play
 
 from onetape import Strategy
 from onetape.engine.latency import CONSTANT, RECORDED, Latency, parse_latency
@@ -12,6 +11,7 @@ from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import HOUR, MINUTE, SECOND
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, MS, START, Market, at_ns, play
 
 SPOKEN = [
     ("10ms", Latency(10 * MS, 10 * MS)),

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tapes import BTC, play
 
 from onetape.data.sample import write_sample
 from onetape.engine.strategy import Strategy
 from onetape.model.time import parse_period
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, play
 
 PERIODS = ("2s@trade", "5s@mid", "7s@trade")
 LAST = 3

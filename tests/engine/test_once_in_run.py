@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tapes import BTC, ETH, Market, play
 
 from onetape import RequestKey, Strategy
 from onetape.engine.compiled import compiled
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, ETH, Market, play
 
 
 class Seer(Strategy):

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tapes import BTC, Market, at_ns, play
 
 from onetape.engine.strategy import Strategy
+from worlds.tapes import BTC, Market, at_ns, play
 
 
 def steps(tmp_path, *actions, market: Market | None = None, latency=(0, 0), **plan):

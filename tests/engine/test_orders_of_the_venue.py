@@ -20,7 +20,7 @@ from onetape.data.quality.market import verify_market
 from onetape.data.sample import DEFAULT_SYMBOL, write_sample
 from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig, SchemaMismatch
-from onetape.services.tape_market import Market, first_data_difference
+from onetape.replay.market_prices import Market, first_data_difference
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.schema import schema_preamble
 

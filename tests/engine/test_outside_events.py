@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tapes import BTC, Market, at_ns, play
 
 import copied_process
 from onetape import Strategy
 from onetape.tape.inspect import cat
 from onetape.tape.verify import verify
+from worlds.tapes import BTC, Market, at_ns, play
 
 UNKNOWN = 200
 

@@ -7,9 +7,9 @@ import random
 from decimal import Decimal
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape import Strategy
+from worlds.tapes import BTC, Market, play
 
 MODELS = ("conservative", "power:2", "power2:2", "power3:2", "log", "log2")
 

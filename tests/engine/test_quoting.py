@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape._core import should_requote
 from onetape.engine.strategy import Strategy
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, play
 
 
 def sent(journal: Path) -> list[tuple[int, str, str, float, float]]:

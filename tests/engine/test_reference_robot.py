@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from robot_sessions import Duel, Part, difference, explained
 
 from reference.sessions import Session, make_session
+from worlds.robot_sessions import Duel, Part, difference, explained
 
 LONG = os.environ.get("ONETAPE_LONG") == "1"
 GROUPS, EACH = (200, 50) if LONG else (8, 30)

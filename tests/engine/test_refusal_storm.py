@@ -6,12 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape import _core
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import InsufficientFunds, OrderRate
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, play
 
 MOST = _core.REFUSALS_MAX
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tapes import BTC, MS, at_ns, play
-from two_venues import FLAT, KRAKEN, TWO, two
 
 from onetape import Strategy
 from onetape.engine.latency import Latency, parse_latencies
+from worlds.tapes import BTC, MS, at_ns, play
+from worlds.two_venues import FLAT, KRAKEN, TWO, two
 
 
 class Sends(Strategy):

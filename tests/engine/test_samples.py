@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tapes import BTC, Market, play
 
 from onetape import Strategy
+from worlds.tapes import BTC, Market, play
 
 KEPT = 1 << 16
 STEP_NS = 10**6

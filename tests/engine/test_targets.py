@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import BTC, ETH, Market, at_ns, play
 
 from long_form import examples
 from onetape.engine.strategy import Strategy
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, ETH, Market, at_ns, play
 
 
 class Wishes(Strategy):

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import BTC, MS, SECOND, START, Market, at_ns, play, session_of
 
 from long_form import examples
 from onetape import Strategy, _core
@@ -20,6 +19,7 @@ from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import BadConfig
 from onetape.model.time import DAY, format_time, parse_time
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, MS, SECOND, START, Market, at_ns, play, session_of
 
 STOPPED = 4312
 SEED = "10:06-13:59,14:06-18:30"

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market, session_of
 
 from onetape import Strategy
 from onetape.model.errors import SchemaMismatch
+from worlds.tapes import BTC, Market, session_of
 
 
 class Watch(Strategy):
@@ -48,10 +48,10 @@ FULL = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tapes import BTC, Market
+from worlds.tapes import BTC, Market
 from onetape import Strategy
 from onetape.model.errors import DiskFull, IoFailed
-from tapes import session_of
+from worlds.tapes import session_of
 
 
 class Talk(Strategy):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape import Strategy
+from worlds.tapes import BTC, Market, play
 
 INVERSE = "binance:BTC/USD:BTC"
 SPOT = "kraken:BTC/USD"

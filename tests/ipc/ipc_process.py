@@ -26,7 +26,7 @@ from onetape.ipc.once import Once, digest_of
 from onetape.ipc.server import listen
 from onetape.model.enums import EventType
 from onetape.model.errors import InvalidAmount
-from onetape.store.tokens import make_token
+from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
 
 ACTORS = ("operator", "a", "b")

@@ -11,7 +11,7 @@ from ipc_process import AdderProcess, journal_of, told_by
 from onetape.ipc import IPCCommandSystem
 from onetape.ipc.names import process_socket
 from onetape.model.errors import UsageError
-from onetape.store.tokens import make_token, token_file
+from onetape.security.tokens import make_token, token_file
 from waiting import PATIENCE_S
 
 

@@ -15,7 +15,7 @@ from onetape.ipc.commands import kraken_strategy_balance, strategy_balance_cmd
 from onetape.ipc.once import Once, digest_of
 from onetape.model.errors import UsageError
 from onetape.model.time import DAY
-from onetape.store.tokens import read_token, token_file
+from onetape.security.tokens import read_token, token_file
 
 
 class Exchange(Enum):

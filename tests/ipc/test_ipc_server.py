@@ -29,7 +29,7 @@ from onetape.ipc.server import (
     Stream,
     listen,
 )
-from onetape.store.tokens import read_token
+from onetape.security.tokens import read_token
 
 
 @contextlib.asynccontextmanager

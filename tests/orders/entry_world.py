@@ -6,8 +6,8 @@ after it, or while answers are on their way, and our side learns of it later.
 
 from __future__ import annotations
 
+from onetape.exchange.dialect import Connection
 from onetape.orders.calls import Call
-from onetape.sim.dialect import Connection
 from onetape.venues.order_entry import EntrySession
 from orders.gateway_life import Home
 from orders.gateway_world import MS, SECOND, World

@@ -1,5 +1,5 @@
 """One life of a gateway in virtual time: its tape, its account's money and its commands, put
-together as `services/gateway.py` does, with files as they are there. It may be killed before any
+together as `gateway/gateway.py` does, with files as they are there. It may be killed before any
 frame of its journal."""
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from pathlib import Path
 
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
-from onetape.orders.manager import OrderManager
-from onetape.services.gateway_checkpoint import (
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.checkpoint import (
     Recovered,
     checkpoint_file,
     recover,
     write_checkpoint,
 )
-from onetape.services.gateway_commands import Commands
-from onetape.services.gateway_journal import GatewayTape, RobotLife
-from onetape.services.gateway_money import AccountMoney
-from onetape.services.gateway_options import GatewayOptions, gateway_journal
-from onetape.services.gateway_spans import Spans
-from onetape.services.kept_money import KeptMoney
-from onetape.store.tokens import make_token
+from onetape.gateway.command_handlers import Commands
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.latency_spans import Spans
+from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.orders.manager import OrderManager
+from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from orders.gateway_robots import LEVERAGE, NAMES
 

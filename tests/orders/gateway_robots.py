@@ -6,6 +6,7 @@ import random
 
 from msgspec import structs
 
+from onetape.gateway.gateway_tape import EPOCH_BITS
 from onetape.model.enums import (
     Kind,
     OrderNews,
@@ -21,7 +22,6 @@ from onetape.model.ids import client_id
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import Request
-from onetape.services.gateway_journal import EPOCH_BITS
 
 MS = 1_000_000
 SECOND = 1000 * MS

@@ -15,6 +15,11 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from onetape.exchange.dialect import Connection
+from onetape.exchange.dialect import Request as Http
+from onetape.exchange.hands import deposit, trade_by_hand
+from onetape.exchange.venues import open_venue
+from onetape.gateway.robot_requests import open_proceeds
 from onetape.model.enums import Kind
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate, Limits
@@ -24,11 +29,6 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.stream_probe import StreamProbe
 from onetape.orders.told import BalanceTold, MoveTold, StreamTold
-from onetape.services.gateway_robots import open_proceeds
-from onetape.sim.dialect import Connection
-from onetape.sim.dialect import Request as Http
-from onetape.sim.hands import deposit, trade_by_hand
-from onetape.sim.venues import open_venue
 from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants

@@ -14,11 +14,11 @@ from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outsi
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.locks import Locks
 from onetape.accounts.table import AccountReader
+from onetape.gateway.explain_tape import explain_journal
+from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Kind, OrderType, RequestKind
 from onetape.model.money import money
 from onetape.orders.managed import FillOut, IntentOut, Managed
-from onetape.services.explain_tape import explain_journal
-from onetape.services.gateway_options import gateway_journal
 from onetape.tape.journal import JournalReader, type_id
 from orders.gateway_invariants import SUMS_EVERY, Broken, check
 

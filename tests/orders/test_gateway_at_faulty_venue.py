@@ -9,11 +9,11 @@ from functools import partial
 
 import pytest
 
+from onetape.exchange.dialect import Close, Pending, Reply
+from onetape.exchange.dialect import Request as Http
+from onetape.exchange.faults import parse_faults
+from onetape.exchange.faulty import Faulty
 from onetape.orders.calls import Call
-from onetape.sim.dialect import Close, Pending, Reply
-from onetape.sim.dialect import Request as Http
-from onetape.sim.faults import parse_faults
-from onetape.sim.faulty import Faulty
 from orders.gateway_world import SECOND, World
 
 SEEDS = 500 if os.environ.get("ONETAPE_LONG") else 8

@@ -17,10 +17,10 @@ import pytest
 
 from onetape.accounts.booking import Booking
 from onetape.accounts.entries import MAIN
+from onetape.gateway.kept_money import KeptMoney
 from onetape.model.enums import OrderNews
 from onetape.orders.managed import NewsOut
 from onetape.orders.manager import OrderManager
-from onetape.services.kept_money import KeptMoney
 from onetape.venues.binance.gateway import BinanceUsdmVenue
 from orders.gateway_faults import Faults
 from orders.gateway_seeds import KINDS, Seed, SellToBuyWorld, drawn, play

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from onetape.gateway.request_budget import OrderBudget
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Outcome
-from onetape.services.gateway_budget import OrderBudget
 from onetape.venues.binance.instruments import order_rules_of
 
 NOW = 1_795_000_020 * SECOND  # where a minute begins, and ten seconds do

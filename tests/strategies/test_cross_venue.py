@@ -7,11 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tapes import BTC, Market, play
 
 from onetape.engine.latency import parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, Market, play
 
 FILE = Path(__file__).resolve().parents[2] / "strategies" / "cross_venue.py"
 KRAKEN = "kraken:BTC/USD:USD"
@@ -110,7 +110,7 @@ def test_two_real_recordings_with_a_wallet_each(tmp_path, shared) -> None:
     was dearer by 0.03 to 0.05 %, so coins are sold and the contract is bought, up to the limit."""
     import onetape
     from onetape.data.importing import import_files
-    from onetape.services.replay import replay_run
+    from onetape.replay.replay import replay_run
 
     spot, perp = "spot:BTC/USDT", "binance:BTC/USDT:USDT"
     tapes = [tmp_path / "spot.tape", tmp_path / "perp.tape"]

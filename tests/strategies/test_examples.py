@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import BTC, ETH, Market, play
 
 from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
+from worlds.tapes import BTC, ETH, Market, play
 
 FOLDER = Path(__file__).resolve().parents[2] / "strategies"
 NAMES = {

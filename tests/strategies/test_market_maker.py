@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import BTC, SECOND, START, Market, play
 
 from long_form import examples
 from onetape.engine.loader import load_strategy
-from onetape.sim.flow import GeneratedMarket, RandomWalk, flow_market
+from onetape.exchange.flow import GeneratedMarket, RandomWalk, flow_market
 from onetape.tape.journal import JournalReader, JournalWriter
+from worlds.tapes import BTC, SECOND, START, Market, play
 
 ROOT = Path(__file__).resolve().parents[2]
 MarketMaker = load_strategy(str(ROOT / "strategies" / "market_maker.py"))

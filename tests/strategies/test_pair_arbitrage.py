@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapes import Market, play
 
 from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
+from worlds.tapes import Market, play
 
 FILE = Path(__file__).resolve().parents[2] / "strategies" / "pair_arbitrage.py"
 KRAKEN = "kraken:BTC/USD:USD"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tapes import play
 
 import onetape
 from onetape import Strategy
 from onetape.data.importing import import_files
-from onetape.services.backtest import BacktestOptions, run_backtest
-from onetape.services.replay import replay_run
+from onetape.replay.replay import replay_run
+from onetape.research.backtest import BacktestOptions, run_backtest
+from worlds.tapes import play
 
 SYMBOL = "cffex:IF"
 FIELDS = ("open", "high", "low", "close", "volume")

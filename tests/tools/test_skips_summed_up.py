@@ -31,7 +31,7 @@ def test_where_nothing_was_skipped_there_is_no_table():
 
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_run_without_recorded_data_skips_by_name_and_says_so_at_its_end(workers: str):
-    file = "tests/services/test_recordings.py"
+    file = "tests/research/test_recordings.py"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", workers, "-p", "no:cacheprovider", file],
         cwd=ROOT, env={**os.environ, "ONETAPE_RECORDED": ""}, capture_output=True, text=True,

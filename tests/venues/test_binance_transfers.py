@@ -10,13 +10,13 @@ import time
 import msgspec
 import pytest
 
+from exchange.venue_process import VenueProcess
 from onetape.model.errors import InvalidAmount
 from onetape.model.money import money_units
 from onetape.orders.calls import MASTER, Call
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import MoveKind, TransferState, TransferTold
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from sim.venue_process import VenueProcess
 from waiting import PATIENCE_S
 
 PATH = "/sapi/v1/asset/transfer"

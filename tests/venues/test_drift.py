@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from exchange.venue_client import Virtual
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import NotAvailable
@@ -17,7 +18,6 @@ from onetape.orders.calls import MASTER, OrderKey
 from onetape.venues.drift import BadRequest, Drifts, What
 from onetape.venues.gateways import Addresses, open_trading_venue
 from onetape.venues.known import errors_of, facts_of
-from sim.venue_client import Virtual
 
 KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
 ASKED = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}

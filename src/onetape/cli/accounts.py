@@ -34,11 +34,11 @@ def command(shell: Shell, explain: str | None, start: str | None, end: str | Non
     if explain is None:
         if start or end:
             raise UsageError("what is now has no times", where="accounts", todo="give --explain")
-        found = load("onetape.services.account_balances", "balances", what="accounts")(
+        found = load("onetape.gateway.account_balances", "balances", what="accounts")(
             shell.home, shell.config
         )
         return Answer(found, listing(found, COLUMNS, nothing="no balance is known (onetape up)"))
-    found = load("onetape.services.explained", "explained", what="accounts")(
+    found = load("onetape.gateway.explained", "explained", what="accounts")(
         shell.home,
         shell.config,
         explain,

@@ -21,12 +21,12 @@ def command(shell: Shell, action: str, last: int) -> Answer:
     Types: process, clock, disk, gateway, risk. Severities: info, warn, critical.
     """
     if action == "test":
-        send = load("onetape.services.alerts", "send_test", what="alerts")
+        send = load("onetape.supervisor.alerts", "send_test", what="alerts")
         path = shell.config_path
         folder = (path.parent if path is not None else Path()).absolute()
         told = send(shell.config, os.environ, folder)
         return Answer(told, rows(told))
-    found = load("onetape.services.alerts", "told_alerts", what="alerts")(shell.home, last)
+    found = load("onetape.supervisor.alerts", "told_alerts", what="alerts")(shell.home, last)
     lines = [
         f"{moment(each['time'])}  {each['severity']:<8}  {each['type']:<7}  {each['subject']}  "
         f"{each['message']}"

@@ -44,7 +44,7 @@ def command(
     """
     if len(runs) > 1:
         return _pair(shell, runs, db, prefix, states=states, alone=follow or parquet is not None)
-    analyze = load("onetape.services.analyze", "analyze_run", what="analyze")
+    analyze = load("onetape.replay.analyze", "analyze_run", what="analyze")
     found = analyze(
         shell.run_path(runs[0]), db=db, prefix=prefix, parquet=parquet, states=states,
         follow=follow, progress=shell.progress.of("rows"),
@@ -61,7 +61,7 @@ def _pair(
             where="analyze",
             todo="name two runs and --db, without --follow and --parquet",
         )
-    analyze = load("onetape.services.analyze", "analyze_pair", what="analyze")
+    analyze = load("onetape.replay.analyze", "analyze_pair", what="analyze")
     found = analyze(
         *map(shell.run_path, runs), db=db, prefix=prefix, states=states,
         progress=shell.progress.of("rows"),

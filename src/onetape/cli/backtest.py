@@ -46,8 +46,8 @@ def command(
     STRATEGY is file.py[:Class] or module:Class; PATH is a tape or any file that import reads.
     """
     chosen = parameters(params)
-    run_backtest = load("onetape.services.backtest", "run_backtest", what="the backtest")
-    build = load("onetape.services.backtest", "BacktestOptions", what="the backtest")
+    run_backtest = load("onetape.research.backtest", "run_backtest", what="the backtest")
+    build = load("onetape.research.backtest", "BacktestOptions", what="the backtest")
     result = run_backtest(
         build(
             strategy=strategy,

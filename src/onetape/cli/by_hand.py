@@ -22,7 +22,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Show each check; send no
 
 
 def by_hand(shell: Shell, id_: str) -> Any:
-    return load("onetape.services.by_hand", "ByHand", what="trading by hand")(
+    return load("onetape.gateway.by_hand_client", "ByHand", what="trading by hand")(
         shell.home, shell.config, id_
     )
 

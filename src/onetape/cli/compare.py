@@ -35,12 +35,12 @@ def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path
     """
     write = None
     if report is not None:  # found out before any work
-        write = load("onetape.store.comparison", "write_comparison", what="the comparison page")
+        write = load("onetape.report.compare_page", "write_comparison", what="the comparison page")
     opened = [_path(shell, name) for name in runs]
-    found = load("onetape.services.comparison", "compare_runs", what="compare")(opened, tries)
+    found = load("onetape.research.comparison", "compare_runs", what="compare")(opened, tries)
     value = found.as_json()
     if write is not None:
-        open_run = load("onetape.store.run", "open_run", what="compare")
+        open_run = load("onetape.report.run", "open_run", what="compare")
         shell.progress.doing("the page")
         value["report"] = str(write([open_run(path) for path in _runs(opened)], report))
     return Answer(value, _text(value))
@@ -48,7 +48,7 @@ def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path
 
 def _runs(paths: list[Path]) -> list[Path]:
     """The runs that a page shows: those named, or those that a sweep has kept."""
-    from onetape.store.sweep import is_sweep
+    from onetape.report.sweep_results import is_sweep
 
     found = []
     for path in paths:
@@ -74,7 +74,7 @@ def _path(shell: Shell, name: str) -> Path:
 
 
 def _text(value: dict[str, Any]) -> str:
-    from onetape.store.metrics import metric_text, number_text
+    from onetape.report.metrics import metric_text, number_text
 
     names = list(dict.fromkeys(name for run in value["runs"] for name in run["params"]))
     # Parameters that all share say nothing here.

@@ -22,7 +22,7 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
 
     Afterwards the run is replayed and compared, action by action: exit 4 if they differ.
     """
-    run_demo = load("onetape.services.demo", "run_demo", what="the demo")
+    run_demo = load("onetape.supervisor.demo", "run_demo", what="the demo")
     progress = shell.progress.of("events")
     value = plain(
         run_demo(

@@ -16,7 +16,7 @@ import click
 
 from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import OnetapeError, UsageError
-from onetape.services.findings import ERROR, OK, WARNING, Finding
+from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 
 YEAR_MIN = 2024  # a clock before this has never been set
 CLOCK_SAMPLE_S = 0.05
@@ -126,7 +126,7 @@ def _clock() -> Iterator[Finding]:
 
 
 def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]:
-    from onetape.services.start_check import check_clock, check_home, check_start
+    from onetape.supervisor.start_check import check_clock, check_home, check_start
 
     path = shell.config_path
     if path is None:
@@ -148,7 +148,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
     )
     yield from known
     yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
-    from onetape.services.venue_doctor import examine
+    from onetape.preflight.venue_doctor import examine
 
     doing = shell.progress.doing
     yield from examine(config, path.parent, shell.home, venue, sample_s=listen, doing=doing)

@@ -11,7 +11,7 @@ def command(shell: Shell) -> Answer:
 
     Nothing that runs is no error.
     """
-    bring_down = load("onetape.services.supervisor_client", "bring_down", what="the supervisor")
+    bring_down = load("onetape.supervisor.client", "bring_down", what="the supervisor")
     told = bring_down(shell.home, shell.progress.doing)
     text = f"stopped {', '.join(told['stopped'])}" if told["stopped"] else "nothing runs"
     return Answer({"running": False, **told}, text)

@@ -67,7 +67,7 @@ def command(
     that was cut goes on.
     """
     fetch = load("onetape.data.fetching", "fetch", what="fetching")
-    from onetape.store.private import private_folder
+    from onetape.security.private import private_folder
 
     result = fetch(
         kind,

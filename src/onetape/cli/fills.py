@@ -16,7 +16,7 @@ COLUMNS = ("ts_event", "account", "robot", "symbol", "side", "qty", "price", "fe
 )
 def command(shell: Shell, last: int) -> Answer:
     """Show the fills of all accounts, the newest last."""
-    found = load("onetape.services.account_views", "fills", what="accounts")(
+    found = load("onetape.gateway.account_views", "fills", what="accounts")(
         shell.home, shell.config, last=last
     )
     return Answer(found, listing(found, COLUMNS, nothing="nothing was traded"))

@@ -282,7 +282,7 @@ def prune(
 @click.argument("event", metavar="[TYPE]", required=False)
 def schema(shell: Shell, event: str | None) -> Answer:
     """Print the JSON Schema of an event [default: of all messages, commands too]."""
-    found = load("onetape.services.messages", "messages", what="schemas")()
+    found = load("onetape.ipc.message_page", "messages", what="schemas")()
     if event is not None:
         if event not in found["events"]:
             raise BadInput(
@@ -301,7 +301,7 @@ def schema(shell: Shell, event: str | None) -> Answer:
 @click.option("--quantile", type=float, default=0.5, show_default=True)
 def latency(shell: Shell, run: Path, out: Path, every: str, quantile: float) -> Answer:
     """Fit a latency curve to what a run's orders and answers really took."""
-    fit = load("onetape.services.latency_fit", "fit_latency", what="fitting latency")
+    fit = load("onetape.runs.latency_fit", "fit_latency", what="fitting latency")
     from onetape.model.time import parse_duration
 
     found = fit(run, out, every=parse_duration(every), quantile=quantile)

@@ -21,7 +21,7 @@ def command(shell: Shell, name: str, count: int, follow: bool) -> Answer:
     NAME is one process as `onetape status` calls it, a robot also by its own name [default: all].
     What strategies log is read from the tapes of their runs.
     """
-    log_lines = load("onetape.services.logs", "log_lines", what="logs")
+    log_lines = load("onetape.supervisor.logs", "log_lines", what="logs")
     for row in log_lines(shell.home, shell.config, name, count=count, follow=follow):
         shell.progress.end()  # the first is found
         write_line(to_json(row) if shell.json else shown(_line(row)))

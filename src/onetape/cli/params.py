@@ -20,7 +20,7 @@ def command(shell: Shell, target: str) -> Answer:
     Of a strategy (file.py[:Class] or module:Class) the defaults, of a robot (`robot:NAME`, or NAME
     alone) what is in force now; `onetape send robot:NAME params name=value` changes it.
     """
-    params_of = load("onetape.services.params", "params_of", what="parameters")
+    params_of = load("onetape.robot.params", "params_of", what="parameters")
     found = params_of(shell.home, shell.process(target))
     return Answer(found, _table(found))
 

@@ -31,7 +31,7 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
     decisions: B's robot is fed what A's got. orders: each run as it went. money: where the gap
     between their profits comes from.
     """
-    compare = load("onetape.services.parity", "compare", what="parity")
+    compare = load("onetape.replay.parity", "compare", what="parity")
     value = plain(
         compare(
             shell.run_path(run_a), shell.run_path(run_b), mode=mode, tolerance=tolerance,

@@ -57,7 +57,7 @@ def command(
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not shell.json
     if until is not None and on_terminal and not (verify or source or step):
         return _by_hand(shell, run, until)
-    replay_run = load("onetape.services.replay", "replay_run", what="replay")
+    replay_run = load("onetape.replay.replay", "replay_run", what="replay")
     value = plain(
         replay_run(
             shell.run_path(run), verify=verify, until=until, source=source,
@@ -65,7 +65,7 @@ def command(
         )
     )  # fmt: skip
     if step is not None:
-        steps_of = load("onetape.services.time_travel", "steps_of", what="replay --step")
+        steps_of = load("onetape.replay.time_travel", "steps_of", what="replay --step")
         shell.progress.doing("the steps")
         value["steps"] = steps_of(shell.run_path(run), until, step)
     error = None
@@ -95,7 +95,7 @@ def _by_hand(shell: Shell, name: str, until: str) -> Answer:
     from onetape.cli.time_prompt import run_prompt
 
     run = shell.run_path(name)
-    with load("onetape.services.time_travel", "Traveller", what="replay")(run) as traveller:
+    with load("onetape.replay.time_travel", "Traveller", what="replay")(run) as traveller:
         traveller.go(until)
         shell.progress.end()
         if traveller.problem:

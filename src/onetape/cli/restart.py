@@ -16,7 +16,7 @@ def command(shell: Shell, name: str) -> Answer:
     A robot starts as its configuration says now, and what is different is shown; where it could not
     start, nothing is stopped.
     """
-    restart = load("onetape.services.supervisor_client", "restart", what="the supervisor")
+    restart = load("onetape.supervisor.client", "restart", what="the supervisor")
     name = shell.process(name)
     told = restart(shell.home, name, shell.config, shell.config_path, doing=shell.progress.doing)
     text = f"{name} runs, process {told['pid']}"

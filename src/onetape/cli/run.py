@@ -79,8 +79,8 @@ def command(
         raise UsageError("only a live run has a gateway", where="--single", todo="give --live")
     if subaccount != "main":
         raise UsageError("only a live run has one", where="--subaccount", todo="give --live")
-    run_paper = load("onetape.services.paper", "run_paper", what="paper trading")
-    build = load("onetape.services.paper", "PaperOptions", what="paper trading")
+    run_paper = load("onetape.robot.paper", "run_paper", what="paper trading")
+    build = load("onetape.robot.paper", "PaperOptions", what="paper trading")
     progress = shell.progress.of("events")
     doing = progress.doing
     result = run_paper(
@@ -98,13 +98,13 @@ def _live(
 ) -> Answer:
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", where="--live", todo="use --paper")
-    run_live = load("onetape.services.live", "run_live", what="trading live")
-    build = load("onetape.services.live", "LiveOptions", what="trading live")
+    run_live = load("onetape.robot.live", "run_live", what="trading live")
+    build = load("onetape.robot.live", "LiveOptions", what="trading live")
     config, path = shell.config, shell.config_path
-    shut_in = load("onetape.services.configured", "shut_in", what="trading live")
+    shut_in = load("onetape.preflight.configured", "shut_in", what="trading live")
     with shut_in(config) as environ:
         if exchange is not None:
-            found = load("onetape.services.local_exchange", "on_exchange", what="trading live")
+            found = load("onetape.robot.local_exchange", "on_exchange", what="trading live")
             config, account, environ = found(
                 exchange,
                 account=account,

@@ -1,4 +1,4 @@
-"""What the verbs that run a strategy share: the flags of services/options.py, and their answer.
+"""What the verbs that run a strategy share: the flags of runs/options.py, and their answer.
 
 A flag stands here once and is taken by `backtest`, `sweep` and `run`. One that means nothing for
 a verb is refused there with its reason (`refused`); it is never ignored.
@@ -154,7 +154,7 @@ def answer_of_run(result: Any) -> Answer:
     value = plain(result)
 
     def show() -> None:
-        from onetape.store.table import print_backtest
+        from onetape.report.result_table import print_backtest
 
         print_backtest(value, getattr(result, "assumptions", ()))
 

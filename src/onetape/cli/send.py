@@ -46,7 +46,7 @@ def command(
     (id=ID currency=usd amount=100 from=trading to=spot [index=2] [deadline=60s]). transfers tells
     how these stand.
     """
-    send = load("onetape.services.commands", "send_command", what="commands")
+    send = load("onetape.ipc.operator", "send_command", what="commands")
     answers = send(
         shell.home,
         shell.process(target),

@@ -17,7 +17,7 @@ from onetape.model.shown import shown
 
 def _for_people(shell: Shell, line: str) -> None:
     """The ready line's facts without keys and secrets."""
-    from onetape.services.preflight import CHECKED
+    from onetape.preflight.preflight import CHECKED
 
     told = json.loads(line)
     if "venue" not in told:
@@ -103,7 +103,7 @@ def command(
     without --json, lines for people that hold no secret.
     """
     shows = sys.stdout is not None and sys.stdout.isatty() and not shell.json
-    run = load("onetape.services.venue", "run_venue", what="the simulated exchange")
+    run = load("onetape.exchange.server", "run_venue", what="the simulated exchange")
     said = partial(_for_people, shell) if shows else write_line
 
     def ready(line: str) -> None:

@@ -47,9 +47,9 @@ def command(shell: Shell, watch: bool) -> Answer:
 
 
 def _told(shell: Shell) -> dict[str, Any]:
-    status_of = load("onetape.services.supervisor_client", "status_of", what="the supervisor")
-    views = load("onetape.services.account_views", "summary", what="accounts")
-    robots_now = load("onetape.services.commands", "robots_now", what="robots")
+    status_of = load("onetape.supervisor.client", "status_of", what="the supervisor")
+    views = load("onetape.gateway.account_views", "summary", what="accounts")
+    robots_now = load("onetape.ipc.operator", "robots_now", what="robots")
     told = status_of(shell.home)
     robots = robots_now(shell.home) if told["running"] else {}
     processes = [

@@ -60,8 +60,8 @@ def command(
 
     Results are kept as they finish: a sweep that was stopped or killed goes on with --resume.
     """
-    run_sweep = load("onetape.services.sweep", "run_sweep", what="the sweep")
-    build = load("onetape.services.sweep", "SweepOptions", what="the sweep")
+    run_sweep = load("onetape.research.sweep", "run_sweep", what="the sweep")
+    build = load("onetape.research.sweep", "SweepOptions", what="the sweep")
     values = load("onetape.engine.grid", "parse_values", what="the sweep")
     grid = {name: values(text) for name, text in parameters(params).items()}
     try:
@@ -88,7 +88,7 @@ def command(
         shell.progress.doing("the page")
         result.sweep.report(report)
     value = result.as_json()
-    error = load("onetape.services.sweep", "divergence_of", what="the sweep")(result)
+    error = load("onetape.research.sweep", "divergence_of", what="the sweep")(result)
     if error is not None:
         return Answer({**value, **error.as_json()}, _text(result), error.exit_code, error)
     return Answer(value, _text(result))
@@ -96,7 +96,7 @@ def command(
 
 def _text(result: Any) -> str:
     """The windows of a walk-forward, or the best variants, as a table."""
-    from onetape.store.metrics import metric_text, number_text
+    from onetape.report.metrics import metric_text, number_text
 
     sweep, value = result.sweep, result.as_json()
     lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
@@ -118,7 +118,7 @@ def _text(result: Any) -> str:
             f"out over in, middle window: {number_text(walk['efficiency'])}"
         ]
     else:
-        from onetape.store.sweep import LESS_IS_BETTER, metric_of
+        from onetape.report.sweep_results import LESS_IS_BETTER, metric_of
 
         metric = sweep.metric
         sign = 1 if metric in LESS_IS_BETTER else -1
@@ -137,7 +137,7 @@ def _text(result: Any) -> str:
         if value["best"]:
             tail = [f"the best again: {value['best']['command']}"]
         else:
-            from onetape.store.sweep import no_value
+            from onetape.report.sweep_results import no_value
 
             tail = [no_value(metric, sweep.rows)]
     widths = [max(len(line[at]) for line in (head, *table) if at < len(line))

@@ -16,7 +16,7 @@ from onetape.cli.state_text import (
 from onetape.model.errors import OnetapeError
 
 if TYPE_CHECKING:
-    from onetape.services.time_travel import Traveller
+    from onetape.replay.time_travel import Traveller
 
 __all__ = ["HELP", "run_prompt"]
 

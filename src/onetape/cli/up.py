@@ -23,7 +23,7 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
     """
     config, path = shell.config, shell.config_path
     if foreground:
-        front = load("onetape.services.supervisor_client", "run_in_front", what="the supervisor")
+        front = load("onetape.supervisor.client", "run_in_front", what="the supervisor")
 
         def ready(status: dict[str, Any]) -> None:
             shell.progress.end()
@@ -31,7 +31,7 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
 
         front(config, path, shell.home, ready, single=single)
         return Answer({"running": False}, "all stopped")
-    bring_up = load("onetape.services.supervisor_client", "bring_up", what="the supervisor")
+    bring_up = load("onetape.supervisor.client", "bring_up", what="the supervisor")
     told = bring_up(
         config, path, shell.home, single=single, doing=shell.progress.doing, say=shell.progress.say
     )

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from onetape.data.staging import staged
+from onetape.exchange.flow import FLOWS, GeneratedMarket, flow_market, flow_of
 from onetape.model.errors import UsageError
-from onetape.sim.flow import FLOWS, GeneratedMarket, flow_market, flow_of
 from onetape.tape.journal import JournalWriter
 
 __all__ = ["DEFAULT_SYMBOL", "SAMPLE_START", "SampleSummary", "write_sample"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from onetape.store.tokens import read_token, token_file
+from onetape.security.tokens import read_token, token_file
 
 __all__ = ["KnownTokens"]
 

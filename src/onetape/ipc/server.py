@@ -33,7 +33,7 @@ from onetape.model.errors import (
     RateLimited,
     UsageError,
 )
-from onetape.store.private import private_folder
+from onetape.security.private import private_folder
 
 __all__ = [
     "FOLLOW",

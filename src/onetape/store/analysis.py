@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from onetape.model.errors import BadConfig, BadInput, NotAvailable
+from onetape.security.private import private_folder
 from onetape.store.analysis_rows import KEYS, TABLES
 from onetape.store.database import Database
-from onetape.store.private import private_folder
 
 __all__ = ["ParquetTables", "Sink", "SqlTables"]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from onetape.model.errors import BadInput
-from onetape.store.private import private_folder
+from onetape.security.private import private_folder
 
 __all__ = ["SharedCounters"]
 

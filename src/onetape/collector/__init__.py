@@ -1,0 +1,1 @@
+"""The process that follows a feed from outside."""

@@ -1,0 +1,146 @@
+"""What a collector writes: the feed's events, what became of the feed, and what it was told.
+
+quote, external   as the feed has them
+health            kind `feed`: connected, lost, stale, gap, or `bad message`
+command, reply    what was asked of it; what is followed is folded from these
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.collector.options import CollectorOptions, collector_journal
+from onetape.data.instruments import given_instruments, known_instrument
+from onetape.ipc.command_tape import CommandTape, Told, told_in
+from onetape.ipc.once import Once
+from onetape.market.stream_feed import (
+    BadOut,
+    ExternalOut,
+    FeedOut,
+    HealthOut,
+    QuoteOut,
+    StreamFeed,
+)
+from onetape.model import inference
+from onetape.model.decimals import decimals_of, to_units
+from onetape.model.errors import BadInput
+from onetape.model.instrument import Instrument
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.segments import is_tape
+
+__all__ = ["StreamTape"]
+
+SYMBOLS_MAX: Final = 4096  # of one feed: a publisher that makes names up ends here
+DECIMALS: Final = 8  # of a symbol that nobody knows: fine enough for any, and 64 bits hold it
+INT64_MAX: Final = 2**63 - 1
+_WARNED: Final = ("lost", "stale", "gap")
+
+
+class StreamTape(CommandTape):
+    """Raises JournalLocked where the collector runs already."""
+
+    def __init__(self, options: CollectorOptions, feed: StreamFeed) -> None:
+        path = collector_journal(Path(options.home), options.name)
+        self._feed = feed
+        self._given: Mapping[str, Instrument] = given_instruments(
+            Path(options.instruments) if options.instruments else None
+        )
+        super().__init__(
+            JournalWriter(
+                path, process=f"collector:{options.name}", created=time.time_ns(), heartbeat=True
+            )
+        )
+        self.once = Once()
+        self.told: list[Told] = told_in(path, self.once)
+        self._streams: dict[str, tuple[int, int, int]] = {}  # number, decimals of prices and sizes
+        self._recover(path)
+
+    def _recover(self, path: Path) -> None:
+        """Symbols keep their numbers and decimals."""
+        if not is_tape(path):
+            return
+        with JournalReader(path) as reader:
+            reader.seek_sequence(reader.last_sequence)
+            for stream, told in reader.instruments.items():
+                self._streams[told["symbol"]] = (
+                    stream, told["price_decimals"], told["size_decimals"],
+                )  # fmt: skip
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def write(self, outs: Iterable[FeedOut]) -> None:
+        for out in outs:
+            match out:
+                case QuoteOut():
+                    self._quote(out)
+                case ExternalOut():
+                    self._external(out)
+                case HealthOut():
+                    self._health(out.time, out.state, out.about, warned=out.state in _WARNED)
+                case BadOut():
+                    about = {
+                        "reason": out.reason, "count": out.count, "topic": out.topic,
+                        "head": out.head,
+                    }  # fmt: skip
+                    self._health(out.time, "bad message", about, warned=False)
+        self.writer.progress(self.writer.published)
+
+    def _quote(self, out: QuoteOut) -> None:
+        try:
+            stream, price_decimals, size_decimals = self._streams.get(
+                out.symbol
+            ) or self._new_symbol(out)
+            numbers = [
+                to_units(getattr(out, name), decimals, what=name)
+                for name, decimals in (
+                    ("bid", price_decimals), ("ask", price_decimals),
+                    ("bid_size", size_decimals), ("ask_size", size_decimals),
+                )
+            ]  # fmt: skip
+        except (BadInput, ValueError):
+            self.write(self._feed.refuse(out, "more decimals than its instrument has"))
+            return
+        if max(numbers) > INT64_MAX:
+            self.write(self._feed.refuse(out, "a number beyond 64 bits"))
+            return
+        bid, ask, bid_size, ask_size = numbers
+        self.writer.append_quote(stream, out.time, out.ts_event, bid, ask, bid_size, ask_size)
+
+    def _new_symbol(self, out: QuoteOut) -> tuple[int, int, int]:
+        """Facts that are given, else the catalogue's; of others the finest steps."""
+        if len(self._streams) >= SYMBOLS_MAX:
+            raise BadInput(f"more than {SYMBOLS_MAX} symbols")
+        prices = max(decimals_of(out.bid), decimals_of(out.ask))
+        sizes = max(decimals_of(out.bid_size), decimals_of(out.ask_size))
+        known = known_instrument(out.symbol, dict(self._given), out.time)
+        if known is None:
+            instrument = inference.infer(
+                out.symbol, price_decimals=max(DECIMALS, prices), size_decimals=max(DECIMALS, sizes)
+            )
+        else:
+            instrument = inference.fit(known, price_decimals=prices, size_decimals=sizes)
+        made = (len(self._streams) + 1, instrument.price_decimals, instrument.size_decimals)
+        self.writer.append_instrument(made[0], out.time, instrument.to_msgpack())
+        self._streams[out.symbol] = made
+        return made
+
+    def _external(self, out: ExternalOut) -> None:
+        try:
+            payload = msgspec.msgpack.encode(out.record)
+        except (OverflowError, RecursionError, msgspec.MsgspecError, ValueError):
+            self._feed.counts["external"] -= 1
+            self.write(self._feed.bad_value(out))
+            return
+        self.writer.append("external", payload, time=out.time)
+
+    def _health(self, now: int, state: str, about: Mapping[str, object], *, warned: bool) -> None:
+        record = {"kind": "feed", "subject": self._feed.rules.name, "state": state, **about}
+        if warned:
+            record["severity"] = "warning"
+        self.writer.append("health", msgspec.msgpack.encode(record), time=now)

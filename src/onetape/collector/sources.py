@@ -1,0 +1,304 @@
+"""How a collector hears a feed: ZeroMQ SUB, a WebSocket, NATS.
+
+Each line connects, says so, hands messages over as bytes, and connects again for ever. Nothing that
+comes is run or unpickled: bodies are JSON to whoever takes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import aiohttp
+import msgspec
+
+from onetape.collector.options import CollectorOptions
+from onetape.model.errors import NotAvailable
+from onetape.net.connection import reconnect_after
+from onetape.net.http_limits import no_redirects
+
+__all__ = ["Line", "Takes", "line_of"]
+
+STEADY_S: Final = 10.0  # a connection that has lasted so long did not fail
+CONNECT_S: Final = 5.0
+SILENCE_S: Final = 5.0  # until a peer that says nothing at all is asked whether it is there
+ROOM: Final = 4  # a message may be so many times too long before the connection is dropped for it
+BURST: Final = 256  # messages in one turn of the loop
+WAITING_MAX: Final = 100_000  # messages that wait in the library
+
+
+class Takes(Protocol):
+    """What a line tells."""
+
+    def opened(self) -> None: ...
+
+    def closed(self, why: str) -> None: ...
+
+    def take(self, topic: str, body: bytes) -> None: ...
+
+    def dropped(self, why: str) -> None: ...
+
+    def misshapen(self, parts: int) -> None: ...
+
+
+class Line(Protocol):
+    """One feed. `run` is for ever; topics may come and go meanwhile."""
+
+    async def run(self) -> None: ...
+
+    def subscribe(self, topic: str) -> None: ...
+
+    def unsubscribe(self, topic: str) -> None: ...
+
+
+def line_of(options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> Line:
+    """Raises NotAvailable where the library is not installed."""
+    match options.kind:
+        case "zeromq":
+            return _ZeroMq(options, takes, topics)
+        case "nats":
+            return _Nats(options, takes, topics)
+        case _:
+            return _WebSocket(options, takes, topics)
+
+
+def _lacking(package: str, kind: str) -> NotAvailable:
+    return NotAvailable(
+        f"a feed of kind {kind} needs {package}",
+        where="[collectors]",
+        todo="pip install 'onetape[streams]'",
+    )
+
+
+class _ZeroMq:
+    """A SUB socket. The library connects again by itself; its monitor says when. Topics are
+    prefixes, as ZeroMQ has them: of "" is all that is published."""
+
+    def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
+        try:
+            import zmq
+            from zmq.utils.monitor import parse_monitor_message
+        except ImportError:
+            raise _lacking("pyzmq", "zeromq") from None
+        self._zmq, self._parse, self._takes = zmq, parse_monitor_message, takes
+        self._context = zmq.Context()
+        self._socket = socket = self._context.socket(zmq.SUB)
+        heartbeat = int(SILENCE_S * 1000)
+        for option, value in (
+            (zmq.RCVHWM, WAITING_MAX), (zmq.MAXMSGSIZE, ROOM * options.message_bytes_max),
+            (zmq.RECONNECT_IVL, 200), (zmq.RECONNECT_IVL_MAX, 5000), (zmq.LINGER, 0),
+            (zmq.HEARTBEAT_IVL, heartbeat), (zmq.HEARTBEAT_TIMEOUT, heartbeat), (zmq.IPV6, 1),
+        ):  # fmt: skip
+            socket.setsockopt(option, value)
+        self._monitor = socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+        )
+        self._topics: set[str] = set()
+        for topic in topics:
+            self.subscribe(topic)
+        self._address = options.address
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._socket.connect(self._address)
+        # Both are edges: whoever was told reads until there is nothing more.
+        loop.add_reader(self._socket.FD, self._read)
+        loop.add_reader(self._monitor.FD, self._watch)
+        try:
+            while True:  # an edge that a call of ours has swallowed
+                self._watch()
+                self._read()
+                await asyncio.sleep(0.1)
+        finally:
+            loop.remove_reader(self._socket.FD)
+            loop.remove_reader(self._monitor.FD)
+            self._socket.disable_monitor()
+            self._context.destroy(linger=0)
+
+    def subscribe(self, topic: str) -> None:
+        if topic not in self._topics:
+            self._topics.add(topic)
+            self._socket.subscribe(topic.encode())
+
+    def unsubscribe(self, topic: str) -> None:
+        if topic in self._topics:
+            self._topics.discard(topic)
+            self._socket.unsubscribe(topic.encode())
+
+    def _watch(self) -> None:
+        zmq = self._zmq
+        while True:
+            try:
+                told = self._parse(self._monitor.recv_multipart(zmq.NOBLOCK))
+            except zmq.Again:
+                return
+            if told["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._takes.opened()
+            elif told["event"] == zmq.EVENT_DISCONNECTED:
+                self._takes.closed("disconnected")
+            else:
+                self._takes.closed("nobody answers")
+
+    def _read(self) -> None:
+        zmq, takes = self._zmq, self._takes
+        for _ in range(BURST):
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            match parts:
+                case [body]:
+                    takes.take("", body)
+                case [topic, body]:
+                    takes.take(topic.decode("utf-8", "replace"), body)
+                case _:
+                    takes.misshapen(len(parts))
+        assert self._loop is not None
+        self._loop.call_soon(self._read)
+
+
+class _Reconnecting:
+    """A line whose connections are ours to make."""
+
+    def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
+        self._options, self._takes = options, takes
+        self._topics = dict.fromkeys(topics)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                why = await self._session()
+            except (OSError, TimeoutError, aiohttp.ClientError) as error:
+                why = str(error) or type(error).__name__
+            self._takes.closed(why)
+            failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
+            await asyncio.sleep(reconnect_after(failures))
+
+    def subscribe(self, topic: str) -> None:
+        if topic not in self._topics:
+            self._topics[topic] = None
+            self._soon(self._follow(topic))
+
+    def unsubscribe(self, topic: str) -> None:
+        if topic in self._topics:
+            del self._topics[topic]
+            self._soon(self._leave(topic))
+
+    def _soon(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _session(self) -> str:
+        """Until the connection ends: why. Raises OSError and its kin."""
+        raise NotImplementedError
+
+    async def _follow(self, topic: str) -> None:
+        """On the connection that there is; without one, the next has it."""
+
+    async def _leave(self, topic: str) -> None: ...
+
+
+class _WebSocket(_Reconnecting):
+    """Sends `subscribe` for each topic, where there is one. A topic that is left stays until the
+    next connection: there is no common word for it."""
+
+    _socket: aiohttp.ClientWebSocketResponse | None = None
+
+    async def _session(self) -> str:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trace_configs=[no_redirects()]) as session,
+            session.ws_connect(
+                self._options.address, heartbeat=2 * SILENCE_S,
+                max_msg_size=ROOM * self._options.message_bytes_max,
+            ) as socket,
+        ):  # fmt: skip
+            self._socket = socket
+            self._takes.opened()
+            try:
+                for topic in list(self._topics):
+                    await self._follow(topic)
+                async for message in socket:
+                    data = message.data
+                    self._takes.take("", data if isinstance(data, bytes) else str(data).encode())
+            finally:
+                self._socket = None
+            return f"closed with {socket.close_code}"
+
+    async def _follow(self, topic: str) -> None:
+        if self._socket is not None and self._options.subscribe:
+            quoted = msgspec.json.encode(topic).decode()[1:-1]
+            with suppress(OSError, aiohttp.ClientError):  # the reading side hears of it, too
+                await self._socket.send_str(self._options.subscribe.replace("{topic}", quoted))
+
+
+class _Nats(_Reconnecting):
+    """Subjects may have wildcards. What comes faster than it is taken is dropped, and told."""
+
+    def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
+        super().__init__(options, takes, topics)
+        try:
+            import nats
+            import nats.errors
+        except ImportError:
+            raise _lacking("nats-py", "nats") from None
+        self._nats = nats
+        self._client: Any = None
+        self._following: dict[str, Any] = {}
+
+    async def _session(self) -> str:
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def closed() -> None:
+            if not ended.done():
+                ended.set_result("disconnected")
+
+        async def failed(error: Exception) -> None:
+            if isinstance(error, self._nats.errors.SlowConsumerError):
+                self._takes.dropped("slow consumer")
+
+        try:
+            self._client = await self._nats.connect(
+                self._options.address, allow_reconnect=False, connect_timeout=CONNECT_S,
+                ping_interval=SILENCE_S, max_outstanding_pings=1, closed_cb=closed,
+                disconnected_cb=closed, error_cb=failed, name=f"collector:{self._options.name}",
+            )  # fmt: skip
+        except self._nats.errors.Error as error:
+            return str(error) or type(error).__name__
+        self._takes.opened()
+        try:
+            for topic in list(self._topics):
+                await self._follow(topic)
+            return await ended
+        finally:
+            client, self._client = self._client, None
+            self._following.clear()
+            # A close that waits for its server would keep the process from its end.
+            with suppress(self._nats.errors.Error, OSError, TimeoutError):
+                await asyncio.wait_for(client.close(), CONNECT_S)
+
+    async def _follow(self, topic: str) -> None:
+        if self._client is None or topic in self._following:
+            return
+
+        async def take(message: Any) -> None:
+            self._takes.take(message.subject, message.data)
+
+        with suppress(self._nats.errors.Error):  # it closed: the next connection has it
+            self._following[topic] = await self._client.subscribe(
+                topic, cb=take, pending_msgs_limit=WAITING_MAX
+            )
+
+    async def _leave(self, topic: str) -> None:
+        found = self._following.pop(topic, None)
+        if found is not None:
+            with suppress(self._nats.errors.Error):
+                await found.unsubscribe()

@@ -1,0 +1,328 @@
+"""One customer of a simulated exchange: keys, money, orders and history.
+
+The money is the core's (`CoreAccount`), the same arithmetic that backtests settle by. Histories are
+bounded by age and by number: what falls out is forgotten, as real venues forget it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from heapq import merge
+from itertools import takewhile
+from typing import Any, Final, NamedTuple, TypeVar
+
+from msgspec import structs
+
+from onetape import _core
+from onetape.exchange.funds import Funds
+from onetape.exchange.joint import JointFunds, Rates
+from onetape.exchange.reports import SimFill, SimOrder
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.instrument import Instrument
+from onetape.model.margin import MarginBracket
+from onetape.model.money import money_units
+from onetape.model.time import DAY
+
+__all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "Trade", "since"]
+
+# Orders that ended and can still be asked for, and for how long. The times are Binance's ("Query
+# Order"); the numbers bound what a maker that quotes anew ten times a second takes of memory.
+UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # cancelled, expired or refused without a fill
+FILLED_MAX, FILLED_NS = 20_000, 90 * DAY
+TRADES_MAX: Final = 50_000
+INCOME_MAX: Final = 100_000
+POSITION_SIDES: Final = (PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT)
+
+
+Row = TypeVar("Row")
+
+
+def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[Row]:
+    """Of rows in the order of their times those from `start` on, oldest first. Only these are
+    looked at: a history is long, and what is asked for is its end."""
+    found = list(takewhile(lambda row: time(row) >= start, reversed(rows)))
+    found.reverse()
+    return found
+
+
+class Trade(NamedTuple):
+    """A fill in the account's history."""
+
+    order: SimOrder
+    fill: SimFill
+
+
+class Income(NamedTuple):
+    """A change of a balance in the account's history. kind: realized, fee, funding, deposit,
+    withdrawal, liquidation_fee, insurance, adjust, auto_exchange, transfer. fee: of a withdrawal,
+    part of the amount."""
+
+    id: int
+    time: int
+    kind: str
+    currency: int
+    amount: int
+    at: int  # the instrument, -1: none
+    trade_id: int = 0
+    fee: int = 0
+
+
+class Given(NamedTuple):
+    """Money that one account gave to another. wallets: "" is the one that is traded from."""
+
+    id: int
+    time: int
+    name: str  # the giver's id of it
+    source: str  # accounts by name
+    target: str
+    wallets: tuple[str, str]
+    currency: int
+    amount: int
+
+
+class MarginMove(NamedTuple):
+    """What an owner gave to an isolated position, or took back (negative)."""
+
+    time: int
+    at: int
+    side: PositionSide
+    amount: int
+
+
+@dataclass(slots=True, eq=False)
+class SimAccount:
+    """`number` is its participant in the matching engines, from 1."""
+
+    name: str
+    number: int
+    key: str
+    secret: str = field(repr=False)
+    instruments: tuple[Instrument, ...]
+    currencies: tuple[str, ...]
+    leverage_default: int = 20
+    hedge: bool = False
+    can_trade: bool = True
+    can_withdraw: bool = False
+    money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
+    leverage: dict[int, int] = field(default_factory=dict)  # by instrument
+    isolated: set[int] = field(default_factory=set)
+    joint: Callable[[int], Rates] | None = None  # of a currency: all are one margin
+    open_orders: dict[int, SimOrder] = field(default_factory=dict)
+    open_count: dict[int, int] = field(default_factory=dict)  # of each instrument
+    by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # the newest of each id
+    unfilled: deque[SimOrder] = field(default_factory=deque)  # that ended so, and
+    filled: deque[SimOrder] = field(default_factory=deque)  # not so; both as they ended
+    by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
+    trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
+    # In the other wallet: of Binance that of spot, of Kraken that of futures; 1e-18.
+    beside: dict[int, int] = field(default_factory=dict)
+    income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
+    # What came and went and nothing tells of: (time, currency, amount). Balances have it.
+    silent: list[tuple[int, int, int]] = field(default_factory=list)
+    margin_moves: deque[MarginMove] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
+    # Of what little margin was told: currencies, and isolated positions.
+    called: set[int | tuple[int, PositionSide]] = field(default_factory=set)
+    touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # when it changed
+    # What was paid in fees for what is held of a position, 1e-18.
+    entry_fees: dict[tuple[int, PositionSide], int] = field(default_factory=dict)
+    specs: tuple[_core.InstrumentSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.specs = tuple(_core.InstrumentSpec(**i.spec()) for i in self.instruments)
+        self.money = self._new_money()
+
+    def _new_money(self) -> _core.CoreAccount:
+        made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default)
+        number = {name: at for at, name in enumerate(self.currencies)}
+        for index, instrument in enumerate(self.instruments):
+            made.set_instrument(
+                index,
+                self.specs[index],
+                number[instrument.settle],
+                number[instrument.base],
+            )
+            made.set_terms(index, self._terms(index))
+        return made
+
+    def _terms(self, index: int) -> _core.InstrumentTerms:
+        terms = self.instruments[index].terms()
+        terms["leverage"] = self.leverage_of(index)
+        return _core.InstrumentTerms(**terms)
+
+    def leverage_of(self, index: int) -> int:
+        if self.instruments[index].kind is Kind.SPOT:
+            return 1
+        brackets = self.instruments[index].brackets
+        usual = self.instruments[index].leverage or self.leverage_default
+        most = brackets[0].leverage_max if brackets else usual
+        return self.leverage.get(index, min(usual, most or usual))
+
+    def silent_by(self, currency: int, time: int) -> int:
+        """What of a balance has come until then without a word."""
+        return sum(units for at, of, units in self.silent if of == currency and at <= time)
+
+    def set_leverage(self, index: int, leverage: int) -> None:
+        self.leverage[index] = leverage
+        self.money.set_terms(index, self._terms(index))
+
+    def set_brackets(self, index: int, brackets: tuple[MarginBracket, ...]) -> None:
+        """Leverage that the new table does not allow comes down to what it does."""
+        instruments = list(self.instruments)
+        instruments[index] = structs.replace(instruments[index], brackets=brackets)
+        self.instruments = tuple(instruments)
+        most = brackets[0].leverage_max if brackets else 0
+        if most and index in self.leverage:
+            self.leverage[index] = min(self.leverage[index], most)
+        self.money.set_terms(index, self._terms(index))
+
+    def set_hedge(self, hedge: bool) -> None:
+        """Without positions and orders: nothing but the balances is carried over."""
+        if self.joint is not None:
+            rates = self.joint
+            self.set_joint(None)
+            self.set_hedge(hedge)
+            self.set_joint(rates)
+            return
+        before = self.money
+        self.hedge = hedge
+        self.money = self._new_money()
+        for at in range(len(self.currencies)):
+            self.money.deposit(at, before.balance(at))
+        if isinstance(before, Funds):
+            self._set_apart(before.isolated)
+
+    def set_isolated(self, index: int, isolated: bool) -> None:
+        """Whether positions of an instrument have margin of their own. Without one, and without
+        orders."""
+        (self.isolated.add if isolated else self.isolated.discard)(index)
+        self._set_apart(self.isolated)
+
+    def _set_apart(self, isolated: set[int]) -> None:
+        if not isinstance(self.money, Funds):
+            number = {name: at for at, name in enumerate(self.currencies)}
+            self.money = Funds(
+                self.money,
+                self._new_money(),
+                [number[i.settle] for i in self.instruments],
+                lambda index, price, qty: self.instruments[index].notional_units(price, qty),
+                self.leverage_of,
+            )
+        self.money.isolated = set(isolated)
+
+    def set_joint(self, rates: Callable[[int], Rates] | None) -> None:
+        """Whether all currencies are the margin of all positions (None: each of its own). Without
+        isolated positions and without orders."""
+        if (rates is None) == (self.joint is None):
+            return
+        self.joint = rates
+        if rates is None:
+            self.money = self.money.own
+            return
+        number = {name: at for at, name in enumerate(self.currencies)}
+        settle = [number[i.settle] for i in self.instruments]
+        self.money = JointFunds(self.money, settle, len(self.currencies), rates)
+
+    def wallet(self, index: int, side: PositionSide) -> int:
+        """What is set apart for an isolated position, 1e-18."""
+        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
+        return wallets.get((index, side.value), 0)
+
+    def maintenance_margin(self, currency: int) -> int:
+        """Of all positions, also of those that have margin of their own, 1e-18."""
+        apart = getattr(self.money, "apart", None)
+        own = int(apart.maintenance_margin(currency)) if apart is not None else 0
+        return int(self.money.maintenance_margin(currency)) + own
+
+    def note_fee(self, index: int, side: PositionSide, before: int, fee: int) -> None:
+        """A fill that changed a position, of `before` until then, cost a fee: what it opened has
+        its part, what it closed takes its part of the fees before."""
+        after, key = self.qty(index, side), (index, side)
+        turned = before * after < 0
+        kept = 0 if turned else min(abs(before), abs(after))
+        paid = self.entry_fees.get(key, 0) * kept // abs(before) if before else 0
+        paid += fee * (abs(after) - kept) // max(abs(after - before), 1)
+        if after:
+            self.entry_fees[key] = paid
+        else:
+            self.entry_fees.pop(key, None)
+
+    def cross_balance(self, currency: int) -> int:
+        """The wallet without what is set apart, 1e-18."""
+        name = self.currencies[currency]
+        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
+        apart = sum(w for (at, _), w in wallets.items() if self.instruments[at].settle == name)
+        return int(self.money.balance(currency)) - apart
+
+    def cross_equity(self, currency: int) -> int:
+        """The wallet without what is set apart, and the profit of what shares it, 1e-18."""
+        return int(getattr(self.money, "cross", self.money).equity(currency))
+
+    @property
+    def sides(self) -> tuple[PositionSide, ...]:
+        return POSITION_SIDES[1:] if self.hedge else POSITION_SIDES[:1]
+
+    def qty(self, index: int, side: PositionSide = PositionSide.BOTH) -> int:
+        return int(self.money.position(index, side.value).qty)
+
+    def has_position(self, index: int) -> bool:
+        return any(self.qty(index, side) for side in self.sides)
+
+    def remember(self, order: SimOrder) -> None:
+        """A new order, open or refused at the door."""
+        self.by_id[order.id] = order
+        if order.client_id:
+            self.by_client_id[order.client_id] = order
+        if order.is_open:
+            self.open_orders[order.id] = order
+            self.open_count[order.index] = self.open_count.get(order.index, 0) + 1
+
+    @property
+    def closed(self) -> Iterator[SimOrder]:
+        """In the order in which they ended."""
+        return merge(self.unfilled, self.filled, key=lambda order: order.updated)
+
+    def forget_open(self, order: SimOrder) -> None:
+        """It has ended; it stays in the history until it is too old, or that is full."""
+        if not self._close(order):
+            return
+        rows, most, kept_ns = self.unfilled, UNFILLED_MAX, UNFILLED_NS
+        if order.filled:
+            rows, most, kept_ns = self.filled, FILLED_MAX, FILLED_NS
+        rows.append(order)
+        while len(rows) > most or rows[0].updated < order.updated - kept_ns:
+            gone = rows.popleft()
+            self.by_id.pop(gone.id, None)
+            if self.by_client_id.get(gone.client_id) is gone:
+                del self.by_client_id[gone.client_id]
+
+    def _close(self, order: SimOrder) -> bool:
+        """Whether it was open."""
+        if self.open_orders.pop(order.id, None) is None:
+            return False
+        self.open_count[order.index] -= 1
+        return True
+
+    def rename(self, order: SimOrder, client_id: str) -> None:
+        """Another client id for an order that works."""
+        if client_id == order.client_id:
+            return
+        if self.by_client_id.get(order.client_id) is order:
+            del self.by_client_id[order.client_id]
+        order.client_id = client_id
+        if client_id:
+            self.by_client_id[client_id] = order
+
+    def drop(self, order: SimOrder) -> None:
+        """As if it had never been: what was refused at the door of a venue that keeps no record."""
+        self._close(order)
+        self.by_id.pop(order.id, None)
+        if self.unfilled and self.unfilled[-1] is order:
+            self.unfilled.pop()
+        if self.by_client_id.get(order.client_id) is order:
+            del self.by_client_id[order.client_id]
+
+    def deposit(self, currency: int, amount: Decimal) -> None:
+        self.money.deposit(currency, money_units(amount))

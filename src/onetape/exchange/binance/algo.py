@@ -1,0 +1,224 @@
+"""Binance USD-M: the Algo Service, where orders with a trigger live since 2025-12-09.
+
+Source: "Algo Service" of the USD-M documentation and its change log, as of 2026-11. An order here
+holds no margin and is in no list of working orders; what it sends is an order of the book.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.terms import OrderTerms, decimal_of, flag, in_time, whole, word
+from onetape.exchange.binance.wire import (
+    Refused,
+    average_price,
+    ms,
+    position_side,
+    price_text,
+    size_text,
+)
+from onetape.exchange.conditional import OPEN_MAX, Conditional
+from onetape.exchange.exchange import SimExchange
+from onetape.model.enums import PositionSide, TriggerBy
+
+__all__ = ["CONDITIONAL_TYPES", "AlgoService"]
+
+CONDITIONAL_TYPES: Final = frozenset(
+    {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
+)
+CALLBACK_RATES: Final = (Decimal("0.1"), Decimal(20))  # percent; 20 since 2026-10-23
+
+
+class AlgoService:
+    """The conditional orders of one exchange."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData, terms: OrderTerms) -> None:
+        self.exchange = exchange
+        self.public = public
+        self.terms = terms
+
+    def place(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        if params.get("algoType") != "CONDITIONAL":
+            raise Refused(-1102, "algotype")
+        index = self.public.at(params)
+        i = self.exchange.instruments[index]
+        side = word(params, "side", ("BUY", "SELL"), -1117)
+        kind = params.get("type", "")
+        if kind not in CONDITIONAL_TYPES:
+            raise Refused(-1116)
+        position = self.terms.position_side(account, params)
+        tif = params.get("timeInForce") or "GTC"
+        if tif not in ("GTC", "IOC", "FOK", "GTX", "GTD", "GTE_GTC"):
+            raise Refused(-1115)
+        reduce_only = flag(params, "reduceOnly")
+        close = flag(params, "closePosition")
+        if reduce_only and account.hedge:
+            raise Refused(-1106, "reduceonly")
+        if close:
+            self._check_close(account, index, params, kind, side, position)
+        size = 0 if close else self.terms.size(i, params, is_market=kind.endswith("MARKET"))
+        price = 0
+        if kind in ("STOP", "TAKE_PROFIT"):
+            price = self.terms.limit_price(index, side, params, params.get("priceMatch", "NONE"))
+        terms: dict[str, Any] = {
+            "index": index,
+            "client_id": self.terms.client_id(account, params, "clientAlgoId"),
+            "type": kind,
+            "side": side.lower(),
+            "position_side": position.value,
+            "size": size,
+            "price": price,
+            "trigger": 0,
+            "by": "mark" if params.get("workingType") == "MARK_PRICE" else "last",
+            "tif": {"GTX": "GTC", "GTE_GTC": "GTC"}.get(tif, tif),
+            "reduce_only": reduce_only,
+            "post_only": tif == "GTX",
+            "close_position": close,
+            "expire": self.terms.expire_time(params, tif, now),
+            "extra": {"tif": tif, "priceProtect": flag(params, "priceProtect")},
+        }
+        if kind == "TRAILING_STOP_MARKET":
+            rate = decimal_of(params, "callbackRate")
+            if not CALLBACK_RATES[0] <= rate <= CALLBACK_RATES[1]:
+                raise Refused(-2021, text="Invalid callBack rate")
+            terms["callback"] = int(rate * 100)
+            if params.get("activatePrice"):
+                terms["activate"] = self.terms.price(i, params, "activatePrice")
+        else:
+            terms["trigger"] = self.terms.price(i, params, "triggerPrice")
+            self._check_trigger(index, kind, side, terms)
+        if len(self.exchange.conditionals.open_of(account)) >= OPEN_MAX:
+            raise Refused(-4045)
+        return self.row(self.exchange.place_conditional(account, now, **terms))
+
+    def _check_close(
+        self,
+        account: SimAccount,
+        index: int,
+        params: dict[str, str],
+        kind: str,
+        side: str,
+        position: PositionSide,
+    ) -> None:
+        if kind not in ("STOP_MARKET", "TAKE_PROFIT_MARKET"):
+            raise Refused(-1106, "closeposition")
+        if params.get("quantity"):
+            raise Refused(-4137)
+        if flag(params, "reduceOnly"):
+            raise Refused(-1106, "reduceonly")
+        if account.hedge and not self.terms.closes(position, side):
+            raise Refused(-1106, "closeposition")
+        held = account.qty(index, position)
+        if not held or (held > 0) != (side == "SELL"):
+            raise Refused(-4129)
+        for other in self.exchange.conditionals.open_of(account, index):
+            same = other.position_side is position and other.side.value == side.lower()
+            if other.close_position and same and other.type == kind:
+                raise Refused(-4130)
+
+    def _check_trigger(self, index: int, kind: str, side: str, terms: dict[str, Any]) -> None:
+        price = self.exchange.price(index, TriggerBy(terms["by"]))
+        rises = (side == "BUY") != kind.startswith("TAKE_PROFIT")
+        trigger = terms["trigger"]
+        if price and (price >= trigger if rises else price <= trigger):
+            raise Refused(-2021)
+
+    def cancel(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        order = self._find(account, params)
+        if order is None or not order.is_open:
+            raise Refused(-2011)
+        self.exchange.cancel_conditional(order, now)
+        return {
+            "algoId": order.id,
+            "clientAlgoId": order.client_id,
+            "code": "200",
+            "msg": "success",
+        }
+
+    def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        for order in self.exchange.conditionals.open_of(account, self.public.at(params)):
+            if order.is_open:  # else it has fired, and its child is an order of the book
+                self.exchange.cancel_conditional(order, now)
+        return {"code": 200, "msg": "The operation of cancel all open order is done."}
+
+    def query(self, account: SimAccount, params: dict[str, str]) -> dict[str, Any]:
+        order = self._find(account, params)
+        if order is None:
+            raise Refused(-2013)
+        return self.row(order, queried=True)
+
+    def open_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        wanted = set(self.public.asked(params))
+        return [
+            self.row(order, queried=True)
+            for order in self.exchange.conditionals.open_of(account)
+            if order.index in wanted
+        ]
+
+    def all_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        index = self.public.at(params)
+        limit = min(int(params.get("limit") or 500), 1000)
+        found = [
+            order
+            for order in self.exchange.conditionals.by_id.values()
+            if order.account is account and order.index == index and in_time(order.created, params)
+        ]
+        if start := params.get("algoId"):
+            found = [o for o in found if o.id >= int(start)][:limit]
+        return [self.row(order, queried=True) for order in found[-limit:]]
+
+    def row(self, order: Conditional, *, queried: bool = False) -> dict[str, Any]:
+        i = self.exchange.instruments[order.index]
+        row = {
+            "algoId": order.id,
+            "clientAlgoId": order.client_id,
+            "algoType": "CONDITIONAL",
+            "orderType": order.type,
+            "symbol": i.raw_symbol,
+            "side": order.side.value.upper(),
+            "positionSide": position_side(order.position_side),
+            "timeInForce": order.extra.get("tif", order.tif.value),
+            "quantity": size_text(i, order.size),
+            "algoStatus": order.state,
+            "triggerPrice": price_text(i, order.trigger),
+            "price": price_text(i, order.price),
+            "icebergQuantity": None,
+            "selfTradePreventionMode": "EXPIRE_MAKER",
+            "workingType": "MARK_PRICE" if order.by is TriggerBy.MARK else "CONTRACT_PRICE",
+            "priceMatch": "NONE",
+            "closePosition": order.close_position,
+            "priceProtect": order.extra.get("priceProtect", False),
+            "reduceOnly": order.reduce_only,
+            "createTime": ms(order.created),
+            "updateTime": ms(order.updated),
+            "triggerTime": ms(order.triggered),
+            "goodTillDate": ms(order.expire),
+        }
+        trails = order.type == "TRAILING_STOP_MARKET"
+        if trails or not queried:  # the answer to placing one has them always, lists have not
+            row["activatePrice"] = price_text(i, order.activate) if order.activate else ""
+            row["callbackRate"] = f"{order.callback / 100:g}" if order.callback else ""
+        if queried:
+            child = order.child
+            row["actualOrderId"] = str(child.id) if child else ""
+            row["actualPrice"] = average_price(i, child.cost, child.filled) if child else "0.00"
+            row["tpOrderType"] = ""
+            if child is not None:
+                row["actualQty"] = size_text(i, child.filled)
+                row["actualType"] = child.type.value.upper()
+            if trails:
+                row["isActivated"] = order.activated
+        return row
+
+    def _find(self, account: SimAccount, params: dict[str, str]) -> Conditional | None:
+        book = self.exchange.conditionals
+        if number := params.get("algoId"):
+            found = book.by_id.get(whole(number, "algoId"))
+        elif client_id := params.get("clientAlgoId"):
+            found = book.by_client_id.get((account.number, client_id))
+        else:
+            raise Refused(-1102, "algoid")
+        return found if found is not None and found.account is account else None

@@ -1,0 +1,182 @@
+"""Request weights of Binance USD-M: how much each request costs, and who has used how much.
+
+Weight is counted for an address in each minute, orders for an account in ten seconds and a minute.
+Who goes on after HTTP 429 is banned with 418. Source: exchangeInfo and "LIMITS", as of 2026-11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from onetape.exchange.binance.wire import Refused
+
+__all__ = ["Limits", "weight_of"]
+
+SECOND: Final = 1_000_000_000
+WEIGHT_A_MINUTE: Final = 2400
+ORDERS: Final = ((10, 300), (60, 1200))  # seconds, orders
+UNLIMITED: Final = 1_000_000  # what is announced where nobody is refused
+BAN_AFTER: Final = 10  # refused requests within a minute
+BAN_NS: Final = 120 * SECOND
+
+_FIXED: Final = {
+    ("GET", "/fapi/v1/trades"): 5,
+    ("GET", "/fapi/v1/aggTrades"): 20,
+    ("GET", "/fapi/v1/historicalTrades"): 200,
+    ("GET", "/fapi/v1/fundingRate"): 0,
+    ("GET", "/fapi/v1/fundingInfo"): 0,
+    ("POST", "/fapi/v1/order"): 0,
+    ("PUT", "/fapi/v1/order"): 0,
+    ("POST", "/fapi/v1/batchOrders"): 0,
+    ("PUT", "/fapi/v1/batchOrders"): 0,
+    ("POST", "/fapi/v1/algoOrder"): 0,
+    ("GET", "/fapi/v1/allOrders"): 5,
+    ("GET", "/fapi/v1/allAlgoOrders"): 5,
+    ("POST", "/fapi/v1/countdownCancelAll"): 10,
+    ("GET", "/fapi/v1/userTrades"): 5,
+    ("GET", "/fapi/v1/income"): 30,
+    ("GET", "/fapi/v1/positionSide/dual"): 30,
+    ("GET", "/fapi/v1/multiAssetsMargin"): 30,
+    ("GET", "/fapi/v1/adlQuantile"): 5,
+    ("GET", "/fapi/v2/account"): 5,
+    ("GET", "/fapi/v3/account"): 5,
+    ("GET", "/fapi/v2/balance"): 5,
+    ("GET", "/fapi/v3/balance"): 5,
+    ("GET", "/fapi/v2/positionRisk"): 5,
+    ("GET", "/fapi/v3/positionRisk"): 5,
+    ("GET", "/fapi/v1/accountConfig"): 5,
+    ("GET", "/fapi/v1/symbolConfig"): 5,
+    ("GET", "/fapi/v1/commissionRate"): 20,
+}
+# Dearer without a symbol: (with, without).
+_BY_SYMBOL: Final = {
+    ("GET", "/fapi/v1/openOrders"): (1, 40),
+    ("GET", "/fapi/v1/openAlgoOrders"): (1, 40),
+    ("GET", "/fapi/v1/premiumIndex"): (1, 10),
+    ("GET", "/fapi/v1/assetIndex"): (1, 10),
+    ("GET", "/fapi/v1/ticker/24hr"): (1, 40),
+    ("GET", "/fapi/v1/ticker/price"): (1, 2),
+    ("GET", "/fapi/v2/ticker/price"): (1, 2),
+    ("GET", "/fapi/v1/ticker/bookTicker"): (2, 5),
+    ("GET", "/fapi/v1/forceOrders"): (20, 50),
+}
+_DEPTH: Final = ((50, 2), (100, 5), (500, 10), (1000, 20))
+_KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
+
+
+def weight_of(method: str, path: str, params: dict[str, str]) -> int:
+    key = (method, path)
+    fixed = _FIXED.get(key)
+    if fixed is not None:
+        return fixed
+    if key in _BY_SYMBOL:
+        return _BY_SYMBOL[key][0 if params.get("symbol") else 1]
+    if path.endswith(("/depth", "/rpiDepth")):
+        return _step(_DEPTH, params.get("limit", "500"))
+    if path.lower().endswith("klines"):
+        return _step(_KLINES, params.get("limit", "500"))
+    return 1
+
+
+def _step(table: tuple[tuple[int, int], ...], limit: str) -> int:
+    number = int(limit) if limit.isdigit() else 500
+    return next((weight for most, weight in table if number <= most), table[-1][1])
+
+
+@dataclass(slots=True)
+class _Address:
+    minute: int = 0
+    weight: int = 0
+    refused: int = 0
+    banned_until: int = 0
+
+
+@dataclass(slots=True)
+class Limits:
+    """Counts for all addresses and accounts. `is_on` False counts without refusing, and says so:
+    a client that keeps to what is announced is not held back."""
+
+    is_on: bool = True
+    addresses: dict[str, _Address] = field(default_factory=dict)
+    orders: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+
+    def spend(self, address: str, weight: int, now: int) -> dict[str, str]:
+        """The headers that say what is used. Raises Refused with 429 or 418."""
+        known = self.addresses.get(address)
+        if known is None:
+            known = self.addresses[address] = _Address()
+        minute = now // (60 * SECOND)
+        if known.minute != minute:
+            known.minute, known.weight, known.refused = minute, 0, 0
+        if self.is_on and now < known.banned_until:
+            raise Refused(
+                -1003,
+                status=418,
+                text=f"Way too many requests; IP({address}) banned until "
+                f"{known.banned_until // 1_000_000}. Please use the websocket for live updates "
+                "to avoid bans.",
+            )
+        known.weight += weight
+        if self.is_on and known.weight > WEIGHT_A_MINUTE:
+            known.refused += 1
+            if known.refused > BAN_AFTER:
+                known.banned_until = now + BAN_NS
+            raise Refused(-1003, address, WEIGHT_A_MINUTE, status=429)
+        return {"X-MBX-USED-WEIGHT-1M": str(known.weight)}
+
+    def used(self, address: str, now: int) -> int:
+        """Weight of the minute that runs."""
+        known = self.addresses.get(address)
+        return known.weight if known and known.minute == now // (60 * SECOND) else 0
+
+    def retry_after(self, address: str, now: int) -> int:
+        """Whole seconds until requests are taken again."""
+        known = self.addresses.get(address, _Address())
+        if now < known.banned_until:
+            return max((known.banned_until - now) // SECOND, 1)
+        return 60 - now // SECOND % 60
+
+    def spend_orders(self, account: int, count: int, now: int) -> dict[str, str]:
+        headers = {}
+        for seconds, most in ORDERS:
+            window = now // (seconds * SECOND)
+            at, used = self.orders.get((account, seconds), (window, 0))
+            used = (used if at == window else 0) + count
+            if self.is_on and used > most:
+                unit = "10 SECONDS" if seconds == 10 else "1 MINUTE"
+                wait = seconds - now // SECOND % seconds
+                raise Refused(-1015, most, unit, status=429, wait=wait)
+            self.orders[account, seconds] = (window, used)
+            name = "10S" if seconds == 10 else "1M"
+            headers[f"X-MBX-ORDER-COUNT-{name}"] = str(used)
+        return headers
+
+    def used_orders(self, account: int, now: int) -> dict[int, int]:
+        """Of the windows that run, by their seconds."""
+        found = {}
+        for seconds, _ in ORDERS:
+            at, used = self.orders.get((account, seconds), (0, 0))
+            found[seconds] = used if at == now // (seconds * SECOND) else 0
+        return found
+
+    def announced_orders(self) -> list[dict[str, Any]]:
+        """The rows of `rateLimits` for orders."""
+        return [
+            {
+                "rateLimitType": "ORDERS",
+                "interval": "SECOND" if seconds < 60 else "MINUTE",
+                "intervalNum": seconds if seconds < 60 else 1,
+                "limit": most if self.is_on else UNLIMITED,
+            }
+            for seconds, most in ORDERS
+        ]
+
+    def announced_weight(self) -> dict[str, Any]:
+        """The row of `rateLimits` for requests."""
+        return {
+            "rateLimitType": "REQUEST_WEIGHT",
+            "interval": "MINUTE",
+            "intervalNum": 1,
+            "limit": WEIGHT_A_MINUTE if self.is_on else UNLIMITED,
+        }

@@ -1,0 +1,127 @@
+"""Binance USD-M: multi-assets mode, where all currencies are the margin of all positions.
+
+Source: "Change Multi-Assets Mode", "Multi-Assets Mode Asset Index", the second example of "Account
+Information" and "Error Codes" of the USD-M documentation, read 2026-11. Totals are in USD there;
+that they are valued with the haircuts is our reading, so that what is free is the difference of
+what is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.joint import ONE
+
+__all__ = ["MultiAssets"]
+
+_SUFFIX: Final = "USD"  # of the names of asset indexes: BTCUSD
+
+
+class MultiAssets:
+    """The mode and its prices, of one exchange."""
+
+    def __init__(self, exchange: SimExchange) -> None:
+        self.exchange = exchange
+
+    def set_mode(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        given = params.get("multiAssetsMargin", "").lower()
+        if given not in ("true", "false"):
+            raise (
+                Refused(-1102, "multiassetsmargin")
+                if not given
+                else Refused(-1130, "multiAssetsMargin")
+            )
+        wanted = given == "true"
+        if wanted == (account.joint is not None):
+            raise Refused(-4171)
+        exchange = self.exchange
+        if account.open_orders or exchange.conditionals.open_of(account):
+            raise Refused(-4170)
+        if wanted and account.isolated:
+            raise Refused(-4167)
+        if any(int(account.money.balance(at)) < 0 for at in self._counted()):
+            raise Refused(-4172)
+        if not wanted and self._is_short_alone(account):
+            raise Refused(-4169)
+        exchange.set_joint(account, wanted, now)
+        return {"code": 200, "msg": "success"}
+
+    def _counted(self) -> list[int]:
+        names = self.exchange.currencies
+        return [at for at, name in enumerate(names) if name in self.exchange.collateral]
+
+    @staticmethod
+    def _is_short_alone(account: SimAccount) -> bool:
+        """Whether a currency would not carry its own positions."""
+        own = account.money.own
+        return any(int(own.available(at)) < 0 for at in range(len(account.currencies)))
+
+    def worth(self, at: int, units: int) -> int:
+        """In USD, 1e-18."""
+        return self.exchange.rates(at).worth(units)
+
+    def needed(self, at: int, units: int) -> int:
+        return self.exchange.rates(at).needed(units)
+
+    def withdrawable(self, account: SimAccount, at: int) -> int:
+        """What may leave without taking margin that is needed, 1e-18 of the currency."""
+        bid = self.exchange.rates(at).bid
+        wallet = max(int(account.money.balance(at)), 0)
+        free = max(int(account.money.available(at)), 0) * self.exchange.rates(at).ask
+        return min(wallet, free // bid) if bid else wallet
+
+    # --- prices -----------------------------------------------------------------------------------
+
+    def asset_index(self, params: dict[str, str], now: int) -> Any:
+        symbol = params.get("symbol")
+        rows = [self._row(at, now) for at in self._counted()]
+        if not symbol:
+            return rows
+        found = [row for row in rows if row["symbol"] == symbol]
+        if not found:
+            raise Refused(-1121)
+        return found[0]
+
+    def _row(self, at: int, now: int) -> dict[str, Any]:
+        name, rates = self.exchange.currencies[at], self.exchange.rates(at)
+        terms = self.exchange.collateral[name]
+        buffer, exchanged = f"{terms.haircut:.8f}", f"{terms.exchange_haircut:.8f}"
+        return {
+            "symbol": name + _SUFFIX,
+            "time": ms(now),
+            "index": amount(rates.price),
+            "bidBuffer": buffer,
+            "askBuffer": buffer,
+            "bidRate": amount(rates.bid),
+            "askRate": amount(rates.ask),
+            "autoExchangeBidBuffer": exchanged,
+            "autoExchangeAskBuffer": exchanged,
+            "autoExchangeBidRate": amount(rates.exchange_bid),
+            "autoExchangeAskRate": amount(rates.exchange_ask),
+        }
+
+    def events(self, now: int) -> list[dict[str, Any]]:
+        """For the streams."""
+        return [
+            {
+                "e": "assetIndexUpdate", "E": ms(now), "s": row["symbol"], "i": row["index"],
+                "b": row["bidBuffer"], "a": row["askBuffer"], "B": row["bidRate"],
+                "A": row["askRate"], "q": row["autoExchangeBidBuffer"],
+                "g": row["autoExchangeAskBuffer"], "Q": row["autoExchangeBidRate"],
+                "G": row["autoExchangeAskRate"],
+            }
+            for row in (self._row(at, now) for at in self._counted())
+        ]  # fmt: skip
+
+    def spare_of(self, account: SimAccount, at: int) -> int:
+        """What a currency's positions may still lose before the liquidation, 1e-18 of it."""
+        money, ask = account.money, self.exchange.rates(at).ask
+        spare = sum(
+            self.worth(each, int(money.equity(each)))
+            - self.needed(each, int(money.maintenance_margin(each)))
+            for each in self._counted()
+        )
+        return spare * ONE // ask if ask else 0

@@ -1,0 +1,264 @@
+"""Binance USD-M: the WebSocket API, on /ws-fapi/v1: orders and account queries as calls.
+
+    {"id": 1, "method": "order.place", "params": {...}}
+    {"id": 1, "status": 200, "result": {...}, "rateLimits": [...]}
+
+Each request is signed over its sorted parameters, or the connection is logged on once with an
+Ed25519 key and its requests carry no more than a timestamp. Weights are a pool of their own, orders
+are counted together with those of REST. There are no lists of open orders here and no cancel of
+all. Source: "WebSocket API General Info" and "Websocket API" of the USD-M documentation, read
+2026-11; a logon with another kind of key is refused as on spot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from onetape.exchange.binance.limits import ORDERS, weight_of
+from onetape.exchange.binance.wire import Refused, ms
+from onetape.exchange.dialect import Connection, fields
+from onetape.exchange.keys import ED25519, HMAC, RSA, ApiKey
+from onetape.model.json_text import read_json
+from onetape.venues.binance.signing import socket_payload
+
+if TYPE_CHECKING:
+    from onetape.exchange.binance.venue import BinanceUsdm
+
+__all__ = ["PATH", "SocketApi"]
+
+PATH: Final = "/ws-fapi/v1"
+HANDSHAKE_WEIGHT: Final = 5
+LIFE_NS: Final = 24 * 3600 * 1_000_000_000
+ID_MAX: Final = 36
+# -4056 is INVALID_API_KEY_TYPE in the error codes of USD-M, "Invalid api key type." (read 2026-11);
+# what it says of a logon is spot's text.
+NO_LOGON: Final = {
+    HMAC: "HMAC_SHA256 API key is not supported.",
+    RSA: "RSA API key is not supported.",
+}
+
+_PUBLIC: Final = {
+    "ping": "/fapi/v1/ping",
+    "time": "/fapi/v1/time",
+    "depth": "/fapi/v1/depth",
+    "ticker.price": "/fapi/v1/ticker/price",
+    "ticker.book": "/fapi/v1/ticker/bookTicker",
+}
+_SIGNED: Final = {
+    "order.place": ("POST", "/fapi/v1/order"),
+    "order.modify": ("PUT", "/fapi/v1/order"),
+    "order.cancel": ("DELETE", "/fapi/v1/order"),
+    "order.status": ("GET", "/fapi/v1/order"),
+    "algoOrder.place": ("POST", "/fapi/v1/algoOrder"),
+    "algoOrder.cancel": ("DELETE", "/fapi/v1/algoOrder"),
+    "account.position": ("GET", "/fapi/v2/positionRisk"),
+    "v2/account.position": ("GET", "/fapi/v3/positionRisk"),
+    "account.status": ("GET", "/fapi/v2/account"),
+    "v2/account.status": ("GET", "/fapi/v3/account"),
+    "account.balance": ("GET", "/fapi/v2/balance"),
+    "v2/account.balance": ("GET", "/fapi/v3/balance"),
+}
+_KEYED: Final = {
+    "userDataStream.start": "POST",
+    "userDataStream.ping": "PUT",
+    "userDataStream.stop": "DELETE",
+}
+_COUNTED: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
+_WEIGHTS: Final = {
+    "session.logon": 2, "session.status": 2, "session.logout": 2, "userDataStream.start": 5,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Session:
+    """A connection. key: of the logon, None before one."""
+
+    since: int  # ns UTC
+    shows_limits: bool
+    key: ApiKey | None = None
+    authorized: int = 0
+
+    @property
+    def api_key(self) -> str:
+        return "" if self.key is None else self.key.key
+
+
+class SocketApi:
+    """The calls of one exchange. They end in the same functions as the requests of REST."""
+
+    def __init__(self, venue: BinanceUsdm) -> None:
+        self.venue = venue
+        self.connections: dict[int, Connection] = {}
+        self._session: dict[str, Callable[[Session, dict[str, str], str, int], Any]] = {
+            "session.logon": self._logon,
+            "session.status": lambda session, _p, _peer, now: self._status(session, now),
+            "session.logout": self._logout,
+        }
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        """Costs weight; False: too much has been asked from there."""
+        try:
+            self._spend(connection, HANDSHAKE_WEIGHT, now)
+        except Refused:
+            return False
+        shown = fields(connection.query).get("returnRateLimits", "true")
+        connection.state = Session(now, shown != "false")
+        self.connections[connection.id] = connection
+        return True
+
+    def disconnect(self, connection: Connection) -> None:
+        self.connections.pop(connection.id, None)
+
+    def tick(self, now: int) -> None:
+        for connection in list(self.connections.values()):
+            if now - connection.opened >= LIFE_NS:
+                connection.close(1000, "24 hours")
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        session: Session = connection.state
+        try:
+            asked = read_json(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            asked = None
+        number, method, params = _parts(asked)
+        if method is None or params is None:
+            connection.say({"id": number, "status": 400,
+                            "error": {"code": -1135, "msg": "Invalid JSON Request"}})  # fmt: skip
+            return
+        shows = params.get("returnRateLimits", session.shows_limits) not in (False, "false")
+        text = {name: _text(value) for name, value in params.items()}
+        said: dict[str, Any] = {"id": number, "status": 200}
+        key: ApiKey | None = None
+        try:
+            self._spend(connection, _weight(method, text), now)
+            key, said["result"] = self._answer(session, method, text, connection.peer, now)
+        except Refused as refused:
+            said = {"id": number, "status": refused.status, "error": self._error(refused, now)}
+        except (ValueError, TypeError) as error:
+            bad = {"code": -1130, "msg": f"Data sent is not valid: {error}"}
+            said = {"id": number, "status": 400, "error": bad}
+        if shows:
+            said["rateLimits"] = self._limits(connection, method, key, now)
+        connection.say(said)
+
+    def _answer(
+        self, session: Session, method: str, params: dict[str, str], peer: str, now: int
+    ) -> tuple[ApiKey | None, Any]:
+        """(whose orders were counted, the result). Raises Refused."""
+        venue = self.venue
+        if path := _PUBLIC.get(method):
+            return None, venue.open["GET", path](params, now)
+        if about := self._session.get(method):
+            return None, about(session, params, peer, now)
+        if verb := _KEYED.get(method):
+            key = self._key(session, params, peer)
+            account = venue.access.account(key)
+            return None, venue.keyed[verb, "/fapi/v1/listenKey"](account, params, now)
+        route = _SIGNED.get(method)
+        if route is None:
+            raise Refused(-1020, text=f"Invalid method: {method}")
+        key = self._key(session, params, peer)
+        if session.key is None or "signature" in params or "apiKey" in params:
+            # Logged on, too, a request may bring a key of its own, and then it is signed.
+            venue.access.check_payload(socket_payload(params), params.pop("signature", ""), key)
+        venue.access.check_time(params, now + venue.skew)
+        account = venue.access.account(key)
+        if method in _COUNTED:
+            venue.access.check_trade(key)
+            venue.limits.spend_orders(account.number, 1, now)
+        elif route[0] != "GET":
+            venue.access.check_trade(key)
+        return key if method in _COUNTED else None, venue.signed[route](account, params, now)
+
+    def _key(self, session: Session, params: dict[str, str], peer: str) -> ApiKey:
+        return self.venue.access.key(params.get("apiKey", session.api_key), peer)
+
+    # --- the session ------------------------------------------------------------------------------
+
+    def _logon(self, session: Session, params: dict[str, str], peer: str, now: int) -> Any:
+        access = self.venue.access
+        key = access.key(params.get("apiKey", ""), peer)
+        if key.kind != ED25519:
+            raise Refused(-4056, text=NO_LOGON[key.kind])
+        access.check_payload(socket_payload(params), params.get("signature", ""), key)
+        access.check_time(params, now + self.venue.skew)
+        session.key, session.authorized = key, now
+        return self._status(session, now)
+
+    def _logout(self, session: Session, _params: dict[str, str], _peer: str, now: int) -> Any:
+        session.key, session.authorized = None, 0
+        return self._status(session, now)
+
+    def _status(self, session: Session, now: int) -> dict[str, Any]:
+        return {
+            "apiKey": session.api_key or None,
+            "authorizedSince": ms(session.authorized) if session.key else None,
+            "connectedSince": ms(session.since),
+            "returnRateLimits": session.shows_limits,
+            "serverTime": ms(now + self.venue.skew),
+        }
+
+    # --- limits -----------------------------------------------------------------------------------
+
+    def _spend(self, connection: Connection, weight: int, now: int) -> None:
+        self.venue.limits.spend(_pool(connection), weight, now)
+
+    def _error(self, refused: Refused, now: int) -> dict[str, Any]:
+        said: dict[str, Any] = {"code": refused.code, "msg": refused.text}
+        if refused.status in (418, 429):
+            server = ms(now + self.venue.skew)
+            wait = refused.wait * 1000 or 60_000 - server % 60_000
+            said["data"] = {"serverTime": server, "retryAfter": server + wait}
+        return said
+
+    def _limits(
+        self, connection: Connection, method: str, key: ApiKey | None, now: int
+    ) -> list[dict[str, Any]]:
+        limits = self.venue.limits
+        rows: list[dict[str, Any]] = []
+        if method in _COUNTED:
+            used = limits.used_orders(key.account.number, now) if key is not None else {}
+            rows = [
+                {**row, "count": used.get(seconds, 0)}
+                for (seconds, _), row in zip(ORDERS, limits.announced_orders(), strict=True)
+            ]
+        rows.append({**limits.announced_weight(), "count": limits.used(_pool(connection), now)})
+        return rows
+
+
+def _pool(connection: Connection) -> str:
+    return f"ws:{connection.peer}"
+
+
+def _weight(method: str, params: dict[str, str]) -> int:
+    if path := _PUBLIC.get(method):
+        return weight_of("GET", path, params)
+    if route := _SIGNED.get(method):
+        return weight_of(*route, params)
+    return _WEIGHTS.get(method, 1)
+
+
+def _parts(asked: Any) -> tuple[Any, str | None, dict[str, Any] | None]:
+    """(id, method, params); None for what is not as it has to be."""
+    if not isinstance(asked, dict):
+        return None, None, None
+    number = asked.get("id")
+    is_id = number is None or isinstance(number, (int, str))
+    if not is_id or len(str(number)) > ID_MAX:
+        return None, None, None
+    method, params = asked.get("method"), asked.get("params")
+    return (
+        number,
+        method if isinstance(method, str) else None,
+        {} if params is None else dict(params) if isinstance(params, dict) else None,
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

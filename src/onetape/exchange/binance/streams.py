@@ -1,0 +1,534 @@
+"""Binance USD-M: WebSocket streams, public, market and private, and the user events.
+
+Source: "Websocket Market Streams" and "User Data Streams" of the USD-M documentation with its
+change log, as of 2026-11. Since 2026-04-23 a connection carries one category, by its path; one
+without a category answers and carries only what is public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, Final
+
+import msgspec
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.binance.multi_assets import MultiAssets
+from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, one_of, turnover_text
+from onetape.exchange.binance.user_events import UserEvents
+from onetape.exchange.binance.wire import (
+    ms,
+    price_text,
+    size_text,
+)
+from onetape.exchange.dialect import Connection, encode
+from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.reports import (
+    BarReport,
+    CallReport,
+    CashReport,
+    ConditionalReport,
+    DepthReport,
+    MarkReport,
+    ModeReport,
+    OrderReport,
+    QuoteReport,
+    Report,
+    TradeReport,
+)
+from onetape.model.enums import Side
+from onetape.model.json_text import read_json
+
+__all__ = ["Streams", "Subscriber"]
+
+STREAMS_MAX: Final = 1024
+LISTEN_KEY_NS: Final = 60 * 60_000_000_000
+LIFE_NS: Final = 24 * 3600 * 1_000_000_000
+MESSAGES_A_SECOND: Final = 10
+PUBLIC: Final = ("depth", "bookTicker", "rpiDepth", "trade")
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """What the dialect knows of a connection."""
+
+    category: str  # public, market, private, "" (unrouted)
+    combined: bool
+    streams: set[str] = field(default_factory=set)
+    listen_key: str = ""
+    events: frozenset[str] = frozenset()  # of the user stream; empty: all
+    second: int = 0
+    messages: int = 0
+
+
+@dataclass(slots=True)
+class _ListenKey:
+    account: SimAccount
+    expires: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Depth changes of a symbol that wait for their 100, 250 or 500 ms."""
+
+    first: int = 0
+    last: int = 0
+    previous: int = 0
+    bids: dict[int, int] = field(default_factory=dict)
+    asks: dict[int, int] = field(default_factory=dict)
+    due: int = 0
+
+    def add(self, report: DepthReport) -> None:
+        if not self.first:
+            self.first = report.first_id
+        self.last = report.last_id
+        self.bids.update(report.bids)
+        self.asks.update(report.asks)
+
+
+class Streams:
+    """Who listens to what, and how it is written."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData) -> None:
+        self.exchange = exchange
+        self.public = public
+        self.connections: dict[int, Connection] = {}
+        self.listeners: dict[str, dict[int, Connection]] = {}  # by stream name
+        self.listen_keys: dict[str, _ListenKey] = {}
+        self.by_account: dict[int, str] = {}
+        self.private: dict[str, dict[int, Connection]] = {}  # by listen key
+        self._batches: dict[tuple[int, int], _Batch] = {}
+        self._next_second = 0
+        self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
+        self._made = 0
+        self.is_unrouted = False  # a connection without a category carries all, as until 2026-04
+        self.multi_assets = MultiAssets(exchange)
+        self.user = UserEvents(exchange, self._tell)
+
+    # --- listen keys ------------------------------------------------------------------------------
+
+    def open_key(self, account: SimAccount, now: int) -> str:
+        """The account's one key, extended; a new one where it has none."""
+        key = self.by_account.get(account.number)
+        if key is None or key not in self.listen_keys:
+            self._made += 1
+            key = f"{account.key[:48]}{self._made:016x}"
+            self.by_account[account.number] = key
+            self.listen_keys[key] = _ListenKey(account, 0)
+        self.listen_keys[key].expires = now + LISTEN_KEY_NS
+        return key
+
+    def keep_key(self, account: SimAccount, now: int) -> bool:
+        known = self.listen_keys.get(self.by_account.get(account.number, ""))
+        if known is None:
+            return False
+        known.expires = now + LISTEN_KEY_NS
+        return True
+
+    def close_key(self, account: SimAccount) -> None:
+        self._drop_key(self.by_account.pop(account.number, ""))
+
+    def expire_key(self, key: str, now: int) -> None:
+        """Says so on the stream, which stays open and is silent from here on."""
+        for connection in self.private.get(key, {}).values():
+            self._send(connection, key, {"e": "listenKeyExpired", "E": ms(now), "listenKey": key})
+        self._drop_key(key)
+
+    def _drop_key(self, key: str) -> None:
+        known = self.listen_keys.pop(key, None)
+        if known is not None:
+            self.by_account.pop(known.account.number, None)
+        self.private.pop(key, None)
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        """Forms: /public/ws/a/b, /market/stream?streams=a/b, /private/ws/<listenKey>,
+        /private/ws?listenKey=<key>&events=A/B, bare with SUBSCRIBE later; without a category as
+        before 2026-04-23."""
+        from onetape.exchange.dialect import fields
+
+        parts = connection.path.strip("/").split("/")
+        category = parts.pop(0) if parts and parts[0] in ("public", "market", "private") else ""
+        kind = parts.pop(0) if parts else ""
+        if kind not in ("ws", "stream"):
+            return False
+        subscriber = Subscriber(category, kind == "stream")
+        connection.state = subscriber
+        self.connections[connection.id] = connection
+        query = fields(connection.query)
+        named = [p for p in parts if p]
+        named += [s for s in query.get("streams", "").split("/") if s]
+        if key := query.get("listenKey"):
+            named.append(key)
+            subscriber.events = frozenset(e for e in query.get("events", "").split("/") if e)
+        for name in named:
+            self._subscribe(connection, name)
+        return True
+
+    def disconnect(self, connection: Connection) -> None:
+        self.connections.pop(connection.id, None)
+        subscriber = connection.state
+        if not isinstance(subscriber, Subscriber):
+            return
+        for name in subscriber.streams:
+            self.listeners.get(name, {}).pop(connection.id, None)
+        if subscriber.listen_key:
+            self.private.get(subscriber.listen_key, {}).pop(connection.id, None)
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        subscriber = connection.state
+        second = now // 1_000_000_000
+        if subscriber.second != second:
+            subscriber.second, subscriber.messages = second, 0
+        subscriber.messages += 1
+        if subscriber.messages > MESSAGES_A_SECOND:
+            connection.close(1008, "Too many requests")
+            return
+        try:
+            asked = read_json(data)
+            method, number = asked["method"], asked.get("id")
+        except (msgspec.DecodeError, TypeError, KeyError):
+            connection.close(1008, "Invalid request")
+            return
+        names = asked.get("params") or []
+        match method:
+            case "SUBSCRIBE":
+                for name in names:
+                    self._subscribe(connection, str(name))
+                connection.say({"result": None, "id": number})
+            case "UNSUBSCRIBE":
+                for name in names:
+                    subscriber.streams.discard(name)
+                    self.listeners.get(name, {}).pop(connection.id, None)
+                connection.say({"result": None, "id": number})
+            case "LIST_SUBSCRIPTIONS":
+                connection.say({"result": sorted(subscriber.streams), "id": number})
+            case "SET_PROPERTY":
+                if names and names[0] == "combined":
+                    subscriber.combined = bool(names[1])
+                connection.say({"result": None, "id": number})
+            case "GET_PROPERTY":
+                connection.say({"result": subscriber.combined, "id": number})
+            case _:
+                connection.say(
+                    {"code": 2, "msg": f"Invalid request: unknown variant {method}", "id": number}
+                )
+
+    def _subscribe(self, connection: Connection, name: str) -> None:
+        subscriber = connection.state
+        if name in self.listen_keys:
+            # Unrouted and wrongly routed connections stay silent, without an error.
+            if subscriber.category in ("private", ""):
+                subscriber.listen_key = name
+                self.private.setdefault(name, {})[connection.id] = connection
+            return
+        if len(subscriber.streams) >= STREAMS_MAX:
+            return
+        subscriber.streams.add(name)
+        channel = name.partition("@")[2] if not name.startswith("!") else name[1:]
+        is_public = channel.partition("@")[0].rstrip("0123456789") in PUBLIC
+        carries_all = self.is_unrouted and not subscriber.category
+        if not carries_all and is_public != (subscriber.category in ("public", "")):
+            return
+        self.listeners.setdefault(name, {})[connection.id] = connection
+
+    # --- what happened ----------------------------------------------------------------------------
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        if not self.listeners and not self.by_account:
+            return  # nobody has ever listened, and nothing waits to be said
+        for report in reports:
+            match report:
+                case OrderReport():
+                    if self._is_heard(report.order.account):
+                        self.user.order(report, now)
+                case QuoteReport():
+                    self._quote(report)
+                case DepthReport():
+                    self._depth(report)
+                case TradeReport():
+                    self._trade(report)
+                case MarkReport():
+                    self._mark(report)
+                case BarReport():
+                    self._closed_bars(report)
+                case CashReport() if self._is_heard(report.account):
+                    self.user.cash(report, now)
+                case ConditionalReport() if self._is_heard(report.order.account):
+                    self.user.algo(report, now)
+                case CallReport() if self._is_heard(report.account):
+                    self.user.call(report, now)
+                case ModeReport() if self._is_heard(report.account):
+                    self.user.mode(report, now)
+                case _:
+                    pass
+
+    def tick(self, now: int) -> None:
+        for (index, span), batch in self._batches.items():
+            if batch.first and now >= batch.due:
+                self._flush(index, span, batch, now)
+        if now >= self._next_second:
+            self._next_second = now - now % 1_000_000_000 + 1_000_000_000
+            self._each_second(now)
+
+    def _each_second(self, now: int) -> None:
+        for key, known in list(self.listen_keys.items()):
+            if now >= known.expires:
+                self.expire_key(key, now)
+        for connection in list(self.connections.values()):
+            if now - connection.opened >= LIFE_NS:
+                connection.close(1000, "24 hours")
+        self._tickers(now)
+        self._asset_indexes(now)
+        self._running_bars(now)
+
+    def _stream(self, name: str, event: Any) -> None:
+        listeners = self.listeners.get(name)
+        if not listeners:
+            return
+        plain = wrapped = b""
+        for connection in list(listeners.values()):
+            if connection.state.combined:
+                wrapped = wrapped or encode({"stream": name, "data": event})
+                connection.send(wrapped)
+            else:
+                plain = plain or encode(event)
+                connection.send(plain)
+
+    def _heard(self, *names: str) -> bool:
+        listeners = self.listeners
+        if listeners:
+            for name in names:
+                if listeners.get(name):
+                    return True
+        return False
+
+    def _quote(self, report: QuoteReport) -> None:
+        i = self.exchange.instruments[report.at]
+        name = f"{i.raw_symbol.lower()}@bookTicker"
+        if not self._heard(name, "!bookTicker"):
+            return
+        event = {
+            "e": "bookTicker",
+            "u": report.update_id,
+            "s": i.raw_symbol,
+            "ps": i.raw_symbol,
+            "b": price_text(i, report.bid),
+            "B": size_text(i, report.bid_size),
+            "a": price_text(i, report.ask),
+            "A": size_text(i, report.ask_size),
+            "T": ms(report.time),
+            "E": ms(report.time),
+            "st": 1,
+        }
+        self._stream(name, event)
+        self._stream("!bookTicker", event)
+
+    def _trade(self, report: TradeReport) -> None:
+        i = self.exchange.instruments[report.at]
+        raw = i.raw_symbol
+        low = raw.lower()
+        if self._heard(f"{low}@aggTrade"):
+            self._stream(
+                f"{low}@aggTrade",
+                {
+                    "e": "aggTrade",
+                    "E": ms(report.time),
+                    "s": raw,
+                    "a": report.trade_id,
+                    "p": price_text(i, report.price),
+                    "q": size_text(i, report.size),
+                    "nq": size_text(i, report.size),
+                    "f": report.trade_id,
+                    "l": report.trade_id,
+                    "T": ms(report.time),
+                    "m": report.side is Side.SELL,
+                    "st": 1,
+                },
+            )
+        if self._heard(f"{low}@trade"):
+            self._stream(
+                f"{low}@trade",
+                {
+                    "e": "trade",
+                    "E": ms(report.time),
+                    "T": ms(report.time),
+                    "s": raw,
+                    "t": report.trade_id,
+                    "p": price_text(i, report.price),
+                    "q": size_text(i, report.size),
+                    "X": "MARKET",
+                    "m": report.side is Side.SELL,
+                },
+            )
+
+    def _depth(self, report: DepthReport) -> None:
+        for span, names in self._depth_names[report.at]:
+            if not self._heard(*names):
+                self._batches.pop((report.at, span), None)
+                continue
+            batch = self._batches.get((report.at, span))
+            if batch is None:
+                # The first one goes on from what a snapshot taken now would say.
+                batch = self._batches[report.at, span] = _Batch(previous=report.previous_id)
+                batch.due = report.time
+            if not batch.first:
+                batch.due = max(batch.due, report.time - report.time % span + span)
+            batch.add(report)
+
+    def _flush(self, index: int, span: int, batch: _Batch, now: int) -> None:
+        i = self.exchange.instruments[index]
+        low, suffix = i.raw_symbol.lower(), dict(_SPANS)[span]
+
+        def rows(levels: dict[int, int] | list[tuple[int, int]]) -> list[list[str]]:
+            pairs = levels.items() if isinstance(levels, dict) else levels
+            return [[price_text(i, price), size_text(i, size)] for price, size in pairs]
+
+        head = {
+            "e": "depthUpdate",
+            "E": ms(now),
+            "T": ms(now),
+            "s": i.raw_symbol,
+            "ps": i.raw_symbol,
+            "U": batch.first,
+            "u": batch.last,
+            "pu": batch.previous,
+            "st": 1,
+        }
+        self._stream(f"{low}@depth{suffix}", {**head, "b": rows(batch.bids), "a": rows(batch.asks)})
+        for count in (5, 10, 20):
+            if self._heard(name := f"{low}@depth{count}{suffix}"):
+                bids = self.exchange.levels(index, Side.BUY, count)
+                asks = self.exchange.levels(index, Side.SELL, count)
+                self._stream(name, {**head, "b": rows(bids), "a": rows(asks)})
+        batch.previous, batch.first = batch.last, 0
+        batch.bids, batch.asks = {}, {}
+
+    def _mark(self, report: MarkReport) -> None:
+        i, listing = self.exchange.instruments[report.at], self.exchange.listings[report.at]
+        low = i.raw_symbol.lower()
+        names = (f"{low}@markPrice@1s", f"{low}@markPrice", "!markPrice@arr@1s", "!markPrice@arr")
+        if not self._heard(*names):
+            return
+        event = {
+            "e": "markPriceUpdate",
+            "E": ms(report.time),
+            "s": i.raw_symbol,
+            "p": price_text(i, report.mark),
+            "ap": price_text(i, report.mark),
+            "P": price_text(i, report.index_price),
+            "i": price_text(i, report.index_price),
+            "r": f"{listing.funding_rate / 1e12:.8f}",
+            "T": ms(listing.funding_time),
+            "st": 1,
+        }
+        self._stream(names[0], event)
+        self._stream(names[2], [event])
+        if report.time // 1_000_000_000 % 3 == 0:
+            self._stream(names[1], event)
+            self._stream(names[3], [event])
+
+    def _tickers(self, now: int) -> None:
+        for index, i in enumerate(self.exchange.instruments):
+            low = i.raw_symbol.lower()
+            names = (f"{low}@ticker", f"{low}@miniTicker", "!ticker@arr", "!miniTicker@arr")
+            if not self._heard(*names):
+                continue
+            day = self.public.day_ticker(index, now)
+            mini = {
+                "e": "24hrMiniTicker", "E": ms(now), "s": i.raw_symbol, "c": day["lastPrice"],
+                "o": day["openPrice"], "h": day["highPrice"], "l": day["lowPrice"],
+                "v": day["volume"], "q": day["quoteVolume"],
+            }  # fmt: skip
+            full = {
+                **mini, "e": "24hrTicker", "p": day["priceChange"], "P": day["priceChangePercent"],
+                "w": day["weightedAvgPrice"], "Q": day["lastQty"], "O": day["openTime"],
+                "C": day["closeTime"], "F": day["firstId"], "L": day["lastId"], "n": day["count"],
+            }  # fmt: skip
+            for name, event in zip(names, (full, mini, [full], [mini]), strict=True):
+                self._stream(name, event)
+
+    def _asset_indexes(self, now: int) -> None:
+        names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.collateral]
+        if not self._heard("!assetIndex@arr", *names):
+            return
+        events = self.multi_assets.events(now)
+        self._stream("!assetIndex@arr", events)
+        for event in events:
+            self._stream(f"{event['s'].lower()}@assetIndex", event)
+
+    def _running_bars(self, now: int) -> None:
+        for listing in self.exchange.listings:
+            running = listing.running(now)
+            if running is not None:
+                for word, minutes in INTERVALS.items():
+                    self._bar(listing, word, minutes, running, now, is_closed=False)
+
+    def _closed_bars(self, last: BarReport) -> None:
+        """The final frame of each candle that ends with this minute."""
+        listing = self.exchange.listings[last.at]
+        for word, minutes in INTERVALS.items():
+            if kline_span(last.open_time, minutes)[1] == last.close_time:
+                self._bar(listing, word, minutes, last, last.close_time, is_closed=True)
+
+    def _bar(
+        self, listing: Listing, word: str, minutes: int, last: BarReport, now: int, *,
+        is_closed: bool,
+    ) -> None:  # fmt: skip
+        """The candle that ends with the minute `last`."""
+        i = listing.instrument
+        low = i.raw_symbol.lower()
+        plain, continuous = f"{low}@kline_{word}", f"{low}_perpetual@continuousKline_{word}"
+        if not self._heard(plain, continuous):
+            return
+        span = kline_span(last.open_time, minutes)
+        before = takewhile(lambda bar: bar.open_time >= span[0], reversed(listing.bars))
+        bars = [bar for bar in before if bar.open_time < last.open_time]
+        bar = one_of([*reversed(bars), last], *span)
+        k = {
+            "t": ms(bar.open_time), "T": ms(bar.close_time) - 1, "i": word, "f": bar.first_trade,
+            "L": bar.last_trade, "o": price_text(i, bar.open), "c": price_text(i, bar.close),
+            "h": price_text(i, bar.high), "l": price_text(i, bar.low),
+            "v": size_text(i, bar.volume), "n": bar.trades, "x": is_closed,
+            "q": turnover_text(i, bar.turnover), "V": size_text(i, bar.buy_volume),
+            "Q": turnover_text(i, bar.buy_turnover), "B": "0",
+        }  # fmt: skip
+        raw, time = i.raw_symbol, ms(now)
+        self._stream(plain, {"e": "kline", "E": time, "s": raw, "k": {"s": raw, **k}})
+        self._stream(
+            continuous, {"e": "continuous_kline", "E": time, "ps": raw, "ct": "PERPETUAL", "k": k}
+        )
+
+    # --- the user stream --------------------------------------------------------------------------
+
+    def _is_heard(self, account: SimAccount) -> bool:
+        return account.number in self.by_account
+
+    def _tell(self, account: SimAccount, event: dict[str, Any]) -> None:
+        key = self.by_account.get(account.number, "")
+        for connection in list(self.private.get(key, {}).values()):
+            wanted = connection.state.events
+            if not wanted or event["e"] in wanted:
+                self._send(connection, key, event)
+
+    @staticmethod
+    def _send(connection: Connection, key: str, event: dict[str, Any]) -> None:
+        connection.say({"stream": key, "data": event} if connection.state.combined else event)
+
+
+_SPANS: Final = (
+    (100_000_000, "@100ms"),
+    (250_000_000, ""),
+    (500_000_000, "@500ms"),
+    (1, "@0ms"),
+)
+
+
+def _depth_names(low: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """(span, names of the streams that it feeds)."""
+    return tuple(
+        (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20")))
+        for span, suffix in _SPANS
+    )

@@ -1,0 +1,305 @@
+"""Binance USD-M: orders.
+
+Source: "Trade Endpoints" of the USD-M documentation, as of 2026-11. LIMIT and
+MARKET go to /order, everything with a trigger to /algoOrder (since 2025-12-09). A post-only or
+fill-or-kill order that fails is refused in the answer and leaves no trace (since 2023-03-22).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount, Trade, since
+from onetape.exchange.binance.algo import CONDITIONAL_TYPES
+from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, word
+from onetape.exchange.binance.wire import (
+    Refused,
+    amount,
+    ms,
+    order_row,
+    owed,
+    position_side,
+    price_text,
+    size_text,
+)
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.reports import SimOrder
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce
+from onetape.model.errors import (
+    AccountMode,
+    InsufficientFunds,
+    MarketDataUnavailable,
+    OrderBelowMinNotional,
+    OrderInvalid,
+    OrderWouldCross,
+    PositionLimit,
+    PriceBand,
+    ReduceOnlyViolated,
+    SelfTrade,
+)
+
+__all__ = ["Trading"]
+
+OPEN_ORDERS_MAX: Final = 200  # of a symbol (MAX_NUM_ORDERS)
+BATCH_MAX: Final = 5
+CANCEL_BATCH_MAX: Final = 10
+AMENDMENTS_MAX: Final = 10_000
+_POSITION_WORDS: Final = {each: each.value for each in PositionSide}
+_TIF: Final = {"GTX": "GTC", "RPI": "GTC", "": "GTC"}
+# How the exchange's refusals are called here.
+_CODES: Final = {
+    InsufficientFunds.code: -2019,
+    PositionLimit.code: -2027,
+    OrderWouldCross.code: -5022,
+    ReduceOnlyViolated.code: -2022,
+    AccountMode.code: -4061,
+    MarketDataUnavailable.code: -4131,
+    PriceBand.code: -4131,
+    SelfTrade.code: -2010,
+    OrderInvalid.code: -1013,
+}
+
+
+class Trading:
+    """The trade endpoints of one exchange."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData, terms: OrderTerms) -> None:
+        self.exchange = exchange
+        self.public = public
+        self.terms = terms
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def place(
+        self, account: SimAccount, params: dict[str, str], now: int, *, test: bool = False
+    ) -> dict[str, Any]:
+        wanted = self.order_terms(account, params, now)
+        if test:
+            return {}
+        index = wanted.pop("index")
+        kept = wanted["extra"]
+        order = self.exchange.place(account, index, now, **wanted)
+        failed = not order.is_open and not order.filled
+        if failed and (order.code or order.tif is TimeInForce.FOK):
+            self.exchange.drop(account, order)
+            raise self._refusal(order)
+        kind = params.get("newOrderRespType", "ACK")
+        at_once = order.type is OrderType.MARKET or order.tif is not TimeInForce.GTC
+        return order_row(
+            self.exchange.instruments[index],
+            order,
+            as_new=not (kind == "RESULT" and (at_once or kept.get("priceMatch"))),
+        )
+
+    def _refusal(self, order: SimOrder) -> Refused:
+        instrument = self.exchange.instruments[order.index]
+        if order.code == OrderBelowMinNotional.code:
+            return Refused(-4164, decimal_text(instrument.notional_min))
+        if order.tif is TimeInForce.FOK and not order.code:
+            return Refused(-5021)
+        return Refused(_CODES.get(order.code, -2010))
+
+    def order_terms(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        """The arguments of SimExchange.place, and `index`. Raises Refused."""
+        index = self.public.at(params)
+        instrument = self.exchange.instruments[index]
+        if not self.exchange.listings[index].is_open:
+            raise Refused(-4141)
+        side = word(params, "side", ("BUY", "SELL"), -1117)
+        kind = params.get("type", "")
+        if not kind:
+            raise Refused(-1102, "type")
+        if kind in CONDITIONAL_TYPES:
+            raise Refused(-4120)
+        if kind not in ("LIMIT", "MARKET"):
+            raise Refused(-1116)
+        tif = params.get("timeInForce", "")
+        if kind == "MARKET" and tif not in ("", "GTC", "IOC", "FOK", "GTX", "GTD"):
+            raise Refused(-1115)
+        if kind == "LIMIT":
+            if not tif:
+                raise Refused(-1102, "timeinforce")
+            if tif not in ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI"):
+                raise Refused(-1115)
+        position = self.terms.position_side(account, params)
+        reduce_only = flag(params, "reduceOnly")
+        if reduce_only and account.hedge:
+            raise Refused(-1106, "reduceonly")
+        size = self.terms.size(instrument, params, is_market=kind == "MARKET")
+        price, match = 0, params.get("priceMatch", "NONE")
+        if kind == "LIMIT":
+            price = self.terms.limit_price(index, side, params, match)
+            self.terms.check_band(index, side, price)
+        elif params.get("price"):
+            raise Refused(-1106, "price")
+        self.terms.check_notional(
+            index, side, price, size, reduce_only or self.terms.closes(position, side)
+        )
+        expire = self.terms.expire_time(params, tif, now)
+        client_id = self.terms.client_id(account, params, "newClientOrderId")
+        if account.open_count.get(index, 0) >= OPEN_ORDERS_MAX:
+            raise Refused(-2025)
+        extra: dict[str, Any] = {}
+        if match != "NONE":
+            extra["priceMatch"] = match
+        if stp := params.get("selfTradePreventionMode", ""):
+            if stp not in ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE"):
+                raise Refused(-5039)
+            extra["stp"] = stp
+        return {
+            "index": index,
+            "side": side.lower(),
+            "type": kind.lower(),
+            "tif": _TIF.get(tif, tif) if kind == "LIMIT" else "GTC",
+            "price": price,
+            "size": size,
+            "post_only": tif in ("GTX", "RPI") and kind == "LIMIT",
+            "reduce_only": reduce_only,
+            "position_side": _POSITION_WORDS[position],
+            "expire": expire,
+            "client_id": client_id,
+            "extra": extra,
+        }
+
+    def modify(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        """Side, quantity and price are all required, and the place in the queue is lost."""
+        index = self.public.at(params)
+        instrument = self.exchange.instruments[index]
+        order = self.terms.find(account, params, index)
+        if order is None or not order.is_open:
+            raise Refused(-2013)
+        if order.type is not OrderType.LIMIT:
+            raise Refused(-5025)
+        side = word(params, "side", ("BUY", "SELL"), -1117)
+        if side.lower() != order.side.value:
+            raise Refused(-1117)
+        size = self.terms.size(instrument, params, is_market=False)
+        price = self.terms.limit_price(index, side, params, params.get("priceMatch", "NONE"))
+        self.terms.check_band(index, side, price)
+        self.terms.check_notional(index, side, price, size, order.reduce_only)
+        if (price, size) == (order.price, order.size):
+            raise Refused(-5027)
+        done = order.extra.get("amendments", 0)
+        if done >= AMENDMENTS_MAX:
+            raise Refused(-5026)
+        noted: dict[str, Any] = {"amendments": done + 1}
+        if modify_id := params.get("modifyId"):
+            noted["modifyId"] = modify_id
+        self.exchange.note(order, noted)
+        before = (order.price, order.size)
+        code = self.exchange.amend(account, order, now, price=price, size=size)
+        if code == OrderWouldCross.code:  # one that became a taker is cancelled
+            self.exchange.cancel(account, order, now)
+        elif code:
+            raise Refused(_CODES.get(code, -2010))
+        history = [*order.extra.get("history", ()), (now, before, (price, size))]
+        self.exchange.note(order, {"history": history})
+        return order_row(instrument, order)
+
+    def cancel(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        index = self.public.at(params)
+        order = self.terms.find(account, params, index)
+        if order is None or not order.is_open:
+            raise Refused(-2011)
+        self.exchange.cancel(account, order, now)
+        return order_row(self.exchange.instruments[index], order)
+
+    def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        """Working orders only: conditional ones are left."""
+        self.exchange.cancel_all(account, now, self.public.at(params))
+        return {"code": 200, "msg": "The operation of cancel all open order is done."}
+
+    def query(self, account: SimAccount, params: dict[str, str]) -> dict[str, Any]:
+        index = self.public.at(params)
+        order = self.terms.find(account, params, index)
+        if order is None:
+            raise Refused(-2013)
+        return order_row(self.exchange.instruments[index], order, with_average=True)
+
+    def open_order(self, account: SimAccount, params: dict[str, str]) -> dict[str, Any]:
+        index = self.public.at(params)
+        order = self.terms.find(account, params, index)
+        if order is None or not order.is_open:
+            raise Refused(-2013)
+        return order_row(self.exchange.instruments[index], order, with_average=True)
+
+    def open_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        wanted = set(self.public.asked(params))
+        return [
+            order_row(self.exchange.instruments[o.index], o, with_average=True)
+            for o in account.open_orders.values()
+            if o.index in wanted
+        ]
+
+    def all_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        wanted = set(self.public.asked(params))
+        limit = min(int(params.get("limit") or 500), 1000)
+        found = sorted((o for o in account.by_id.values() if o.index in wanted), key=lambda o: o.id)
+        found = [o for o in found if in_time(o.created, params)]
+        if start := params.get("orderId"):
+            found = [o for o in found if o.id >= int(start)][:limit]
+        rows = found[-limit:]
+        return [order_row(self.exchange.instruments[o.index], o, with_average=True) for o in rows]
+
+    def amendments(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        index = self.public.at(params)
+        order = self.terms.find(account, params, index)
+        if order is None:
+            return []
+        i = self.exchange.instruments[index]
+        limit = min(int(params.get("limit") or 50), 100)
+        rows = [
+            {
+                "amendmentId": number,
+                "symbol": i.raw_symbol,
+                "pair": i.raw_symbol,
+                "orderId": order.id,
+                "clientOrderId": order.client_id,
+                "time": ms(time),
+                "amendment": {
+                    "price": {"before": price_text(i, old[0]), "after": price_text(i, new[0])},
+                    "origQty": {"before": size_text(i, old[1]), "after": size_text(i, new[1])},
+                    "count": number,
+                },
+                "priceMatch": "NONE",
+            }
+            for number, (time, old, new) in enumerate(order.extra.get("history", ()), 1)
+            if in_time(time, params)
+        ]
+        return rows[::-1][:limit]  # the newest first
+
+    def trades(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
+        index = self.public.at(params)
+        limit = min(int(params.get("limit") or 500), 1000)
+        began, end = span(params)
+        found = since(account.trades, began, lambda trade: trade.fill.time)
+        found = [t for t in found if t.order.index == index and t.fill.time <= end]
+        if order_id := params.get("orderId"):
+            found = [t for t in found if t.order.id == int(order_id)]
+        if start := params.get("fromId"):
+            found = [t for t in found if t.fill.trade_id >= int(start)][:limit]
+        elif "startTime" in params:
+            found = found[:limit]
+        return [self._trade(t) for t in found[-limit:]]
+
+    def _trade(self, trade: Trade) -> dict[str, Any]:
+        order, fill = trade
+        i = self.exchange.instruments[order.index]
+        return {
+            "symbol": i.raw_symbol,
+            "id": fill.trade_id,
+            "orderId": order.id,
+            "side": order.side.value.upper(),
+            "price": price_text(i, fill.price),
+            "qty": size_text(i, fill.size),
+            "realizedPnl": amount(fill.realized),
+            "quoteQty": amount(i.notional_units(fill.price, fill.size), 2),
+            "commission": owed(fill.fee),
+            "commissionAsset": i.settle,
+            "time": ms(fill.time),
+            "positionSide": position_side(order.position_side),
+            "buyer": order.side is Side.BUY,
+            "maker": fill.is_maker,
+        }

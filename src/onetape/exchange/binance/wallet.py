@@ -1,0 +1,187 @@
+"""Binance: transfers between the spot wallet and that of USD-M futures, and between a master
+account and its sub-accounts, with their histories.
+
+Sources: "User Universal Transfer" of the wallet documentation, "Universal Transfer (For Master
+Account)", "Transfer to Master" and "Sub-account Transfer History (For Sub-account)" of the
+sub-account documentation, read 2026-11. The spot wallet has no market here: it
+holds what was taken out of the futures wallet. The first account is the master of the others; the
+email of an account is its name. What is said where an id was used already, or where the master asks
+for what a sub-account may or the other way round, is not documented: here the one is an unknown
+error, the other no right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.exchange import SimExchange
+from onetape.model.money import money_units
+
+__all__ = ["WalletData"]
+
+_SIGNS: Final = {"MAIN_UMFUTURE": 1, "UMFUTURE_MAIN": -1}  # of what the futures wallet changes by
+SIZE: Final = (10, 100)  # of a page: usual, most
+GIVEN_SIZE: Final = 500
+_ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
+_ACCOUNT_WALLETS: Final = {word: wallet for wallet, word in _ACCOUNT_TYPES.items()}
+
+Params = dict[str, str]
+
+
+class WalletData:
+    """withdrawable: of a currency of an account, 1e-18."""
+
+    def __init__(
+        self, exchange: SimExchange, withdrawable: Callable[[SimAccount, int], int]
+    ) -> None:
+        self.exchange = exchange
+        self._withdrawable = withdrawable
+
+    def transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        sign = _sign(params)
+        at, units, text = self._asked(params)
+        asset = self.exchange.currencies[at]
+        if units > (account.beside.get(at, 0) if sign > 0 else self._withdrawable(account, at)):
+            raise Refused(-5013)
+        made = self.exchange.transfer(account, asset, str(sign * Decimal(text)), now)
+        return {"tranId": made}
+
+    def give(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        """From the master to a sub-account. Of both wallets one at least is spot."""
+        exchange = self.exchange
+        if account is not exchange.accounts[0]:
+            raise Refused(-1002, status=401)
+        name, target = params.get("clientTranId", ""), params.get("toEmail", "")
+        if target not in [each.name for each in exchange.accounts if each is not account]:
+            raise Refused(-1102, "toEmail")
+        words = (params.get("fromAccountType", ""), params.get("toAccountType", ""))
+        if not set(words) <= set(_ACCOUNT_WALLETS) or "SPOT" not in words:
+            raise Refused(-1102, "toAccountType")
+        if name and any(row.name == name for row in exchange.given):
+            raise Refused(-1000)
+        at, units, text = self._asked(params)
+        wallets = (_ACCOUNT_WALLETS[words[0]], _ACCOUNT_WALLETS[words[1]])
+        if units > (account.beside.get(at, 0) if wallets[0] else self._withdrawable(account, at)):
+            raise Refused(-5013)
+        asset = exchange.currencies[at]
+        made = exchange.give(account, target, wallets, asset, text, name, now)
+        return {"tranId": made, "clientTranId": name}
+
+    def given(self, account: SimAccount, params: Params) -> dict[str, Any]:
+        """Newest first."""
+        size = min(int(params.get("limit") or GIVEN_SIZE), GIVEN_SIZE)
+        page = max(int(params.get("page") or 1), 1)
+        start = int(params.get("startTime") or 0)
+        rows = [
+            {
+                "tranId": row.id,
+                "fromEmail": row.source,
+                "toEmail": row.target,
+                "asset": self.exchange.currencies[row.currency],
+                "amount": amount(row.amount),
+                "createTimeStamp": ms(row.time),
+                "fromAccountType": _ACCOUNT_TYPES[row.wallets[0]],
+                "toAccountType": _ACCOUNT_TYPES[row.wallets[1]],
+                "status": "SUCCESS",
+                "clientTranId": row.name,
+            }
+            for row in reversed(self.exchange.given)
+            if row.source == account.name
+            and ms(row.time) >= start
+            and params.get("toEmail", row.target) == row.target
+            and params.get("clientTranId", row.name) == row.name
+        ]
+        return {"result": rows[(page - 1) * size : page * size], "totalCount": len(rows)}
+
+    def give_back(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        """From a sub-account to the master, out of its spot wallet into the other."""
+        master = self.exchange.accounts[0]
+        if account is master:
+            raise Refused(-1002, status=401)
+        at, units, text = self._asked(params)
+        if units > account.beside.get(at, 0):
+            raise Refused(-5013)
+        asset = self.exchange.currencies[at]
+        made = self.exchange.give(account, master.name, ("spot", "spot"), asset, text, "", now)
+        return {"txnId": str(made)}
+
+    def of_sub_account(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
+        """What a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
+        if account is self.exchange.accounts[0]:
+            raise Refused(-1002, status=401)
+        size = min(int(params.get("limit") or GIVEN_SIZE), GIVEN_SIZE)
+        start = int(params.get("startTime") or 0)
+        end = int(params.get("endTime") or 2**62)
+        rows = []
+        for row in reversed(self.exchange.given):
+            kind = {row.target: 1, row.source: 2}.get(account.name, 0)
+            asset = self.exchange.currencies[row.currency]
+            if (
+                kind
+                and start <= ms(row.time) <= end
+                and params.get("type") in (None, str(kind))
+                and params.get("asset") in (None, asset)
+            ):
+                other = row.source if kind == 1 else row.target
+                rows.append(
+                    {
+                        "counterParty": "master",
+                        "email": other,
+                        "type": kind,
+                        "asset": asset,
+                        "qty": amount(row.amount),
+                        "fromAccountType": _ACCOUNT_TYPES[row.wallets[0]],
+                        "toAccountType": _ACCOUNT_TYPES[row.wallets[1]],
+                        "status": "SUCCESS",
+                        "tranId": row.id,
+                        "time": ms(row.time),
+                    }
+                )
+        return rows[:size]
+
+    def _asked(self, params: Params) -> tuple[int, int, str]:
+        """(currency, amount in 1e-18, its text). Raises Refused."""
+        names, asset = self.exchange.currencies, params.get("asset", "")
+        if asset not in names:
+            raise Refused(-1102, "asset")
+        text = params.get("amount", "")
+        try:
+            units = money_units(Decimal(text))
+        except (InvalidOperation, ValueError):
+            raise Refused(-1102, "amount") from None
+        if units <= 0:
+            raise Refused(-1102, "amount")
+        return names.index(asset), units, text
+
+    def history(self, account: SimAccount, params: Params) -> dict[str, Any]:
+        """Newest first."""
+        sign = _sign(params)
+        start = int(params.get("startTime") or 0)
+        end = int(params.get("endTime") or 2**62)
+        size = min(int(params.get("size") or SIZE[0]), SIZE[1])
+        page = max(int(params.get("current") or 1), 1)
+        rows = [
+            {
+                "asset": self.exchange.currencies[row.currency],
+                "amount": amount(abs(row.amount)),
+                "type": params["type"],
+                "status": "CONFIRMED",
+                "tranId": row.id,
+                "timestamp": ms(row.time),
+            }
+            for row in reversed(account.income)
+            if row.kind == "transfer" and row.amount * sign > 0 and start <= ms(row.time) <= end
+        ]
+        shown = rows[(page - 1) * size : page * size]
+        return {"total": len(rows), **({"rows": shown} if shown else {})}
+
+
+def _sign(params: Params) -> int:
+    sign = _SIGNS.get(params.get("type", ""))
+    if sign is None:
+        raise Refused(-1102, "type")
+    return sign

@@ -1,0 +1,191 @@
+"""How Binance USD-M writes numbers, orders and refusals.
+
+Source: USD-M futures REST documentation, as of 2026-11. Answers to placing, amending and cancelling
+have no avgPrice, cumQuote and cumBase since 2026-07.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape._core import units_text
+from onetape.exchange.reports import OrderReport, SimOrder
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS
+from onetape.venues.binance.errors import text_of
+
+__all__ = [
+    "Refused",
+    "amount",
+    "average_price",
+    "ms",
+    "order_row",
+    "order_type",
+    "owed",
+    "position_side",
+    "price_decimals",
+    "price_text",
+    "size_text",
+    "status_of",
+    "tif_word",
+]
+
+DECIMALS: Final = 8  # of money
+STEP: Final = 10 ** (MONEY_DECIMALS - DECIMALS)
+_MS: Final = 1_000_000
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """A request is answered with an error. `values` go into the text of its code. wait: seconds
+    until such a request is taken again, where it is known (0: it is not)."""
+
+    def __init__(
+        self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0
+    ) -> None:
+        super().__init__(code)
+        self.wait = wait
+        self.code = code
+        self.status = status
+        self.text = text or text_of(code, *values)
+
+
+def ms(time: int) -> int:
+    return time // _MS
+
+
+def price_decimals(instrument: Instrument) -> int:
+    """Prices are written with two decimals at least."""
+    return max(instrument.price_decimals, 2)
+
+
+def price_text(instrument: Instrument, price: int) -> str:
+    decimals = instrument.price_decimals
+    return units_text(price, decimals, decimals if decimals > 2 else 2)
+
+
+def size_text(instrument: Instrument, size: int) -> str:
+    decimals = instrument.size_decimals
+    return units_text(size, decimals, decimals)
+
+
+def amount(units: int, least: int = DECIMALS) -> str:
+    """What somebody has or gets (1e-18), with eight decimals at most and `least` at least. What is
+    beyond is rounded down, a loss up: nobody is told of more than there is."""
+    return _fixed(units // STEP, DECIMALS, least)
+
+
+def owed(units: int) -> str:
+    """A fee or a margin that is needed (1e-18), with eight decimals, rounded up."""
+    return _fixed(-(-units // STEP), DECIMALS, DECIMALS)
+
+
+def _fixed(units: int, decimals: int, least: int) -> str:
+    sign, units = ("-", -units) if units < 0 else ("", units)
+    text = str(units).rjust(decimals + 1, "0")
+    whole, rest = (text[:-decimals], text[-decimals:]) if decimals else (text, "")
+    rest = rest.rstrip("0").ljust(least, "0") if len(rest) > least else rest.ljust(least, "0")
+    return f"{sign}{whole}.{rest}" if rest else f"{sign}{whole}"
+
+
+def average_price(instrument: Instrument, cost: int, filled: int) -> str:
+    if not filled:
+        return "0.00"
+    exact = Decimal(cost) / Decimal(filled) / Decimal(10) ** instrument.price_decimals
+    text = f"{exact:.8f}".rstrip("0")
+    whole, _, rest = text.partition(".")
+    return f"{whole}.{rest.ljust(2, '0')}"
+
+
+def status_of(order: SimOrder, state: OrderState | None = None) -> str:
+    """As Binance calls where an order stands (or stood, at `state`)."""
+    state = state or order.state
+    if state is not OrderState.CANCELED:
+        return _STATUS[state]
+    if order.tif in _AT_ONCE or order.type is OrderType.MARKET or order.code == _REDUCE_ONLY:
+        return "EXPIRED"
+    return "EXPIRED_IN_MATCH" if order.code == _SELF_TRADE else "CANCELED"
+
+
+_SELF_TRADE: Final = 4108
+_REDUCE_ONLY: Final = 4106
+_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_STATUS: Final = {
+    OrderState.INITIALIZED: "NEW",
+    OrderState.ACCEPTED: "NEW",
+    OrderState.TRIGGERED: "NEW",
+    OrderState.PARTIALLY_FILLED: "PARTIALLY_FILLED",
+    OrderState.FILLED: "FILLED",
+    OrderState.REJECTED: "REJECTED",
+    OrderState.EXPIRED: "EXPIRED",
+}
+
+
+def order_type(order: SimOrder) -> str:
+    return "MARKET" if order.type is OrderType.MARKET else "LIMIT"
+
+
+def tif_word(order: SimOrder) -> str:
+    return "GTX" if order.post_only else _TIF[order.tif]
+
+
+def position_side(side: PositionSide) -> str:
+    return _UPPER[side]
+
+
+def side_word(side: Side) -> str:
+    return _UPPER[side]
+
+
+# Looked up, as each is needed for every order: `value` of an enumeration is slow.
+_UPPER: Final[dict[str, str]] = {each: each.value.upper() for each in (*Side, *PositionSide)}
+_TIF: Final[dict[str, str]] = {each: each.value for each in TimeInForce}
+
+
+def order_row(
+    instrument: Instrument,
+    order: SimOrder,
+    *,
+    with_average: bool = False,
+    as_new: bool = False,
+    report: OrderReport | None = None,
+) -> dict[str, Any]:
+    """An order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
+    filled, cost = (report.filled, report.cost) if report else (order.filled, order.cost)
+    extra = order.extra
+    parent = extra.get("parent")
+    kind = order_type(order)
+    row: dict[str, Any] = {
+        "orderId": order.id,
+        "symbol": instrument.raw_symbol,
+        "status": "NEW" if as_new else status_of(order),
+        "clientOrderId": order.client_id,
+        "price": price_text(instrument, order.price),
+        "origQty": size_text(instrument, order.size),
+        "executedQty": size_text(instrument, 0 if as_new else filled),
+        "timeInForce": tif_word(order),
+        "type": kind,
+        "reduceOnly": order.reduce_only,
+        "closePosition": bool(parent is not None and parent.close_position),
+        "side": _UPPER[order.side],
+        "positionSide": _UPPER[order.position_side],
+        "stopPrice": price_text(instrument, parent.trigger) if parent else "0.00",
+        "workingType": "CONTRACT_PRICE",
+        "priceProtect": False,
+        "origType": parent.type if parent else kind,
+        "priceMatch": extra.get("priceMatch", "NONE"),
+        "selfTradePreventionMode": extra.get("stp", "EXPIRE_MAKER"),
+        "goodTillDate": ms(order.expire),
+        "updateTime": ms(order.updated),
+    }
+    if with_average:
+        row["avgPrice"] = average_price(instrument, cost, filled)
+        row["cumQuote"] = _quote(instrument, cost)
+        row["time"] = ms(order.created)
+    return row
+
+
+def _quote(instrument: Instrument, cost: int) -> str:
+    decimals = instrument.price_decimals + instrument.size_decimals
+    return _fixed(cost, decimals, 2)

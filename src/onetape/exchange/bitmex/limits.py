@@ -1,0 +1,68 @@
+"""Request limits of BitMEX: a minute's budget that refills all the time, and one of a second for
+what changes orders. Source: BitMEX documentation, "Rate Limits" (2019 to 2026)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from onetape.exchange.bitmex.wire import Refused
+
+__all__ = ["Limits"]
+
+SECOND: Final = 1_000_000_000
+A_MINUTE: Final = (30, 120)  # without and with a key
+A_SECOND: Final = 10  # placing, amending and cancelling
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """`spent` in 1e-9 of a request, as of `at`."""
+
+    spent: int = 0
+    at: int = 0
+
+    def take(self, most: int, window: int, now: int) -> int:
+        """What is left after one more, negative where it does not fit (and is not counted)."""
+        refill = (now - self.at) * most * SECOND // window
+        self.spent, self.at = max(self.spent - refill, 0), now
+        left = most * SECOND - self.spent - SECOND
+        if left >= 0:
+            self.spent += SECOND
+        return left // SECOND
+
+
+@dataclass(slots=True)
+class Limits:
+    """Counts for all keys and addresses. `is_on` False counts without refusing."""
+
+    is_on: bool = True
+    buckets: dict[tuple[str, int], _Bucket] = field(default_factory=dict)
+
+    def spend(self, who: str, *, has_key: bool, is_order: bool, now: int) -> dict[str, str]:
+        """The headers that say what is left. Raises Refused with 429, its headers in `headers`."""
+        most = A_MINUTE[has_key]
+        left = self.buckets.setdefault((who, 60), _Bucket()).take(most, 60 * SECOND, now)
+        headers = {
+            "x-ratelimit-limit": str(most),
+            "x-ratelimit-remaining": str(max(left, 0)),
+            "x-ratelimit-reset": str(now // SECOND + 1),
+        }
+        wait = 0 if left >= 0 else -(-60 // most)
+        if is_order:
+            left = self.buckets.setdefault((who, 1), _Bucket()).take(A_SECOND, SECOND, now)
+            headers["x-ratelimit-remaining-1s"] = str(max(left, 0))
+            wait = wait or (1 if left < 0 else 0)
+        if wait and self.is_on:
+            raise TooMany(wait, {**headers, "retry-after": str(wait)})
+        return headers
+
+
+class TooMany(Refused):
+    """429, with the headers that go with it."""
+
+    def __init__(self, wait: int, headers: dict[str, str]) -> None:
+        super().__init__(
+            "Rate limit exceeded, retry in {} seconds.", wait, status=429, name="RateLimitError"
+        )
+        self.headers = headers

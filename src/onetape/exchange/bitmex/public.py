@@ -1,0 +1,374 @@
+"""BitMEX: instruments, book, trades, bins, quotes, funding.
+
+Source: BitMEX API documentation, "Instrument", "OrderBook", "Trade", "Quote" and "Funding", and the
+recorded answers of 2021 and 2024.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, Final
+
+from onetape.exchange.bitmex.rows import Params, flag, page, text, whole
+from onetape.exchange.bitmex.wire import (
+    ASSETS,
+    Refused,
+    contract_value,
+    iso,
+    key_id,
+    money_int,
+    notionals,
+    price_number,
+    side_word,
+    underlying,
+    wallet_name,
+)
+from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.reports import BarReport, QuoteReport, TradeReport
+from onetape.model.enums import Kind, Side
+from onetape.model.instrument import Instrument
+from onetape.model.money import RATE_DECIMALS
+
+__all__ = ["BINS", "LEVEL_TICK", "LEVERAGE_MAX", "PublicData", "level_id"]
+
+BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
+MINUTE: Final = 60_000_000_000
+DEPTH: Final = 25  # levels a side unless asked; 0: all
+LEVEL_TICK: Final = Decimal("0.01")  # of level ids: the tick of old, kept when ticks changed
+LEVERAGE_MAX: Final = 100
+LISTED: Final = 1_463_140_800_000_000_000  # 2016-05-13T12:00:00Z, XBTUSD
+
+
+def level_id(i: Instrument, number: int, price: int) -> int:
+    """A level's id: hundred millions of the instrument less its price in old ticks."""
+    return (88 + number) * 100_000_000 - int(i.price(price) / LEVEL_TICK)
+
+
+def rate_number(rate: int) -> float:
+    return float(Decimal(rate).scaleb(-RATE_DECIMALS))
+
+
+class PublicData:
+    """What anybody may ask of one exchange."""
+
+    def __init__(self, exchange: SimExchange) -> None:
+        self.exchange = exchange
+        self.index_of = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
+
+    def at(self, params: Params) -> int:
+        """The instrument a request names. Raises Refused."""
+        name = text(params, "symbol")
+        if not name:
+            raise Refused("{} is a required arg.", "symbol")
+        found = self.index_of.get(name)
+        if found is None:
+            raise Refused("Invalid symbol", name="ValidationError")
+        return found
+
+    def asked(self, params: Params) -> list[int]:
+        """Those a request is about: its symbol, a root such as XBT, or all."""
+        name = text(params, "symbol")
+        if not name:
+            return list(range(len(self.exchange.instruments)))
+        if name in self.index_of:
+            return [self.index_of[name]]
+        root = name.partition(":")[0]
+        found = [at for at, i in enumerate(self.exchange.instruments) if underlying(i.base) == root]
+        if not found:
+            raise Refused("Invalid symbol", name="ValidationError")
+        return found
+
+    # --- instruments ------------------------------------------------------------------------------
+
+    def instrument_row(self, at: int, now: int) -> dict[str, Any]:
+        listing = self.exchange.listings[at]
+        i, bars = listing.instrument, listing.day(now)
+        inverse = i.kind is Kind.INVERSE
+        scale = 10 ** ASSETS[i.settle][2]
+        held = self.exchange.open_interest(at, now)
+        volume = sum(b.volume for b in bars)
+        interval = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
+        mid = Decimal(listing.bid + listing.ask) / 2
+        return {
+            "symbol": i.raw_symbol,
+            "rootSymbol": underlying(i.base),
+            "state": "Open" if listing.is_open else "Closed",
+            "typ": "FFWCSX" if i.perpetual else "FFCCSX",
+            "listing": iso(LISTED),
+            "front": iso(LISTED),
+            "expiry": None if i.expiry is None else iso(i.expiry),
+            "settle": None if i.expiry is None else iso(i.expiry),
+            "positionCurrency": i.quote if inverse else i.base,
+            "underlying": underlying(i.base),
+            "quoteCurrency": i.quote,
+            "underlyingSymbol": f"{underlying(i.base)}=",
+            "reference": "BMEX",
+            "referenceSymbol": index_symbol(i),
+            "maxOrderQty": int(i.size_max),
+            "maxPrice": 1_000_000,
+            "lotSize": int(i.lot),
+            "tickSize": float(i.tick),
+            "multiplier": -scale if inverse else int(i.multiplier * scale),
+            "settlCurrency": wallet_name(i.settle),
+            "underlyingToPositionMultiplier": None if inverse else int(1 / i.multiplier),
+            "underlyingToSettleMultiplier": -scale if inverse else None,
+            "quoteToSettleMultiplier": None if inverse else scale,
+            "isQuanto": False,
+            "isInverse": inverse,
+            "initMargin": round(1 / (i.leverage or LEVERAGE_MAX), 4),
+            "maintMargin": float(i.maintenance_rate),
+            "riskLimit": 20_000_000_000,
+            "riskStep": 15_000_000_000,
+            "capped": False,
+            "taxed": True,
+            "deleverage": True,
+            "makerFee": float(i.maker_fee),
+            "takerFee": float(i.taker_fee),
+            "settlementFee": 0,
+            "fundingBaseSymbol": f".{underlying(i.base)}BON8H",
+            "fundingQuoteSymbol": f".{i.quote}BON8H",
+            "fundingPremiumSymbol": f".{i.raw_symbol}PI8H",
+            "fundingTimestamp": iso(listing.funding_time) if i.perpetual else None,
+            "fundingInterval": f"2000-01-01T{interval:02d}:00:00.000Z" if i.perpetual else None,
+            "fundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
+            "indicativeFundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
+            "prevPrice24h": price_number(i, bars[0].open if bars else listing.last),
+            "volume24h": volume,
+            "turnover24h": self._turnover(i, bars),
+            "homeNotional24h": self._notionals(i, bars)[0],
+            "foreignNotional24h": self._notionals(i, bars)[1],
+            "highPrice": price_number(i, max((b.high for b in bars), default=listing.last)),
+            "lowPrice": price_number(i, min((b.low for b in bars), default=listing.last)),
+            "lastPrice": price_number(i, listing.last),
+            "lastPriceProtected": price_number(i, listing.last),
+            "lastTickDirection": self._tick_direction(listing),
+            "bidPrice": price_number(i, listing.bid),
+            "midPrice": float(mid.scaleb(-i.price_decimals)) if listing.bid else None,
+            "askPrice": price_number(i, listing.ask),
+            "hasLiquidity": bool(listing.bid and listing.ask),
+            "openInterest": held,
+            "openValue": contract_value(i, listing.mark, held) if listing.mark else 0,
+            "fairMethod": "FundingRate",
+            "fairPrice": price_number(i, listing.mark),
+            "markMethod": "FairPrice",
+            "markPrice": price_number(i, listing.mark),
+            "indicativeSettlePrice": price_number(i, listing.index),
+            "timestamp": iso(now),
+        }
+
+    @staticmethod
+    def _tick_direction(listing: Listing) -> str:
+        prices = [trade.price for trade in list(listing.trades)[-2:]]
+        if len(prices) < 2 or prices[0] == prices[1]:
+            return "ZeroPlusTick"
+        return "PlusTick" if prices[1] > prices[0] else "MinusTick"
+
+    def instruments(self, params: Params, now: int) -> list[dict[str, Any]]:
+        name = text(params, "symbol")
+        if name.startswith("."):
+            return page([r for r in self.index_rows(now) if r["symbol"] == name], params)
+        return page([self.instrument_row(at, now) for at in self.asked(params)], params)
+
+    def active(self, now: int) -> list[dict[str, Any]]:
+        return [self.instrument_row(at, now) for at in self.asked({})]
+
+    def index_rows(self, now: int) -> list[dict[str, Any]]:
+        """The price indices, which trade nothing."""
+        return [
+            {
+                "symbol": index_symbol(listing.instrument),
+                "rootSymbol": underlying(listing.instrument.base),
+                "state": "Unlisted",
+                "typ": "MRCXXX",
+                "underlying": underlying(listing.instrument.base),
+                "quoteCurrency": listing.instrument.quote,
+                "reference": "BMEX",
+                "tickSize": 0.01,
+                "lastPrice": price_number(listing.instrument, listing.index),
+                "markPrice": price_number(listing.instrument, listing.index),
+                "timestamp": iso(now),
+            }
+            for listing in self.exchange.listings
+        ]
+
+    def assets(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "asset": asset,
+                "currency": wallet,
+                "majorCurrency": asset,
+                "name": {"XBT": "Bitcoin", "USDT": "Tether"}[asset],
+                "currencyType": "Crypto",
+                "scale": decimals,
+                "enabled": True,
+                "isMarginCurrency": True,
+                "minDepositAmount": 10_000,
+                "minWithdrawalAmount": 10_000,
+                "networks": [
+                    {
+                        "asset": {"XBT": "btc", "USDT": "eth"}[asset],
+                        "tokenAddress": "",
+                        "depositEnabled": False,
+                        "withdrawalEnabled": False,
+                        "withdrawalFee": 0,
+                        "minFee": 0,
+                        "maxFee": 0,
+                    }
+                ],
+            }
+            for wallet, asset, decimals in ASSETS.values()
+        ]
+
+    # --- market -----------------------------------------------------------------------------------
+
+    def book(self, params: Params) -> list[dict[str, Any]]:
+        """Asks from the highest, then bids from the highest, as the table is ordered."""
+        at = self.at(params)
+        i = self.exchange.instruments[at]
+        depth = whole(params, "depth", DEPTH, "Invalid count") or 1 << 20
+        asks = self.exchange.levels(at, Side.SELL, depth)[::-1]
+        bids = self.exchange.levels(at, Side.BUY, depth)
+        return [
+            {
+                "symbol": i.raw_symbol,
+                "id": level_id(i, at, price),
+                "side": word,
+                "size": size,
+                "price": price_number(i, price),
+            }
+            for word, levels in (("Sell", asks), ("Buy", bids))
+            for price, size in levels
+        ]
+
+    def trade_row(self, trade: TradeReport, direction: str) -> dict[str, Any]:
+        i = self.exchange.instruments[trade.at]
+        home, foreign = notionals(i, trade.price, trade.size)
+        return {
+            "timestamp": iso(trade.time),
+            "symbol": i.raw_symbol,
+            "side": side_word(trade.side),
+            "size": trade.size,
+            "price": price_number(i, trade.price),
+            "tickDirection": direction,
+            "trdMatchID": key_id(f"trade/{trade.at}", trade.trade_id),
+            "grossValue": contract_value(i, trade.price, trade.size),
+            "homeNotional": home,
+            "foreignNotional": foreign,
+            "trdType": "Regular",
+        }
+
+    def trades(self, params: Params) -> list[dict[str, Any]]:
+        rows = []
+        for at in self.asked(params):
+            before, direction = 0, "ZeroPlusTick"
+            for trade in self.exchange.listings[at].trades:
+                direction = tick_direction(before, trade.price, direction)
+                before = trade.price
+                rows.append((trade.time, at, self.trade_row(trade, direction)))
+        return page([row for *_, row in sorted(rows, key=lambda each: each[:2])], params)
+
+    def bins(self, params: Params, now: int) -> list[dict[str, Any]]:
+        minutes = BINS.get(text(params, "binSize") or "1m")
+        if minutes is None:
+            raise Refused("Invalid binSize")
+        rows = []
+        for at in self.asked(params):
+            listing = self.exchange.listings[at]
+            bars = [*listing.bars, *([listing.bar] if listing.bar else [])]
+            span = minutes * MINUTE
+            for start, found in groupby(bars, key=lambda bar: bar.open_time // span * span):
+                if start + span <= now or flag(params, "partial"):
+                    rows.append((start, at, self.bin_row(at, start + span, list(found))))
+        return page([row for *_, row in sorted(rows, key=lambda each: each[:2])], params)
+
+    def bin_row(self, at: int, end: int, bars: list[BarReport]) -> dict[str, Any]:
+        """A bin is stamped with its end."""
+        i = self.exchange.instruments[at]
+        volume = sum(bar.volume for bar in bars)
+        turnover = self._turnover(i, bars)
+        home, foreign = self._notionals(i, bars)
+        return {
+            "timestamp": iso(end),
+            "symbol": i.raw_symbol,
+            "open": price_number(i, bars[0].open),
+            "high": price_number(i, max(bar.high for bar in bars)),
+            "low": price_number(i, min(bar.low for bar in bars)),
+            "close": price_number(i, bars[-1].close),
+            "trades": sum(bar.trades for bar in bars),
+            "volume": volume,
+            "vwap": round(foreign / home, i.price_decimals + 3) if home else None,
+            "turnover": turnover,
+            "homeNotional": home,
+            "foreignNotional": foreign,
+        }
+
+    @staticmethod
+    def _turnover(i: Instrument, bars: list[BarReport]) -> int:
+        """In wallet units of the settle currency."""
+        units = sum(bar.turnover for bar in bars)
+        if i.kind is not Kind.INVERSE:  # a sum of price * size, as whole numbers
+            units = i.notional_units(units, 1)
+        return money_int(units, i.settle)
+
+    def _notionals(self, i: Instrument, bars: list[BarReport]) -> tuple[float, float]:
+        """What was traded in the base and in the quote currency."""
+        contracts = float(i.size(sum(bar.volume for bar in bars)) * i.multiplier)
+        value = self._turnover(i, bars) / 10 ** ASSETS[i.settle][2]
+        return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
+
+    def quote_row(self, quote: QuoteReport) -> dict[str, Any]:
+        i = self.exchange.instruments[quote.at]
+        return {
+            "timestamp": iso(quote.time),
+            "symbol": i.raw_symbol,
+            "bidSize": quote.bid_size,
+            "bidPrice": price_number(i, quote.bid),
+            "askPrice": price_number(i, quote.ask),
+            "askSize": quote.ask_size,
+        }
+
+    def last_quote(self, at: int, now: int) -> dict[str, Any]:
+        known = self.exchange.listings[at]
+        if known.quotes:
+            return self.quote_row(known.quotes[-1])
+        return self.quote_row(
+            QuoteReport(now, at, known.bid, known.bid_size, known.ask, known.ask_size, 0)
+        )
+
+    def quote_table(self, params: Params, now: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for at in self.asked(params):
+            kept = [self.quote_row(quote) for quote in self.exchange.listings[at].quotes]
+            rows += kept or [self.last_quote(at, now)]
+        return page(sorted(rows, key=lambda row: str(row["timestamp"])), params)
+
+    def funding_row(self, at: int, time: int, rate: int) -> dict[str, Any]:
+        i = self.exchange.instruments[at]
+        hours = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
+        return {
+            "timestamp": iso(time),
+            "symbol": i.raw_symbol,
+            "fundingInterval": f"2000-01-01T{hours:02d}:00:00.000Z",
+            "fundingRate": rate_number(rate),
+            "fundingRateDaily": rate_number(rate * 24 // hours),
+        }
+
+    def fundings(self, params: Params) -> list[dict[str, Any]]:
+        rows = [
+            self.funding_row(at, time, rate)
+            for at in self.asked(params)
+            for time, rate, _mark in self.exchange.listings[at].fundings
+        ]
+        return page(sorted(rows, key=lambda row: str(row["timestamp"])), params)
+
+
+def index_symbol(i: Instrument) -> str:
+    return f".B{underlying(i.base)}" + ("" if i.quote in ("USD", "USDT") else i.quote)
+
+
+def tick_direction(before: int, price: int, last: str) -> str:
+    """Of a trade after one at `before` (0: none) that went `last`."""
+    if not before or price == before:
+        return "ZeroPlusTick" if last.endswith("PlusTick") else "ZeroMinusTick"
+    return "PlusTick" if price > before else "MinusTick"

@@ -1,0 +1,335 @@
+"""BitMEX: the realtime socket, tables as partial, insert, update and delete.
+
+A subscription begins with a partial: the table as it stands, and the `keys` by which its rows are
+found again. Source: BitMEX API documentation, "WebSocket API", and the capture of 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.bitmex.account import AccountData
+from onetape.exchange.bitmex.book import BookTable
+from onetape.exchange.bitmex.public import PublicData, tick_direction
+from onetape.exchange.bitmex.wire import is_canceled_at_once, order_row
+from onetape.exchange.dialect import Connection, encode
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.reports import (
+    BarReport,
+    CashReport,
+    DepthReport,
+    MarkReport,
+    ModeReport,
+    OrderReport,
+    QuoteReport,
+    Report,
+    TradeReport,
+)
+from onetape.model.enums import OrderNews, OrderState
+
+__all__ = ["LOCKED", "PRIVATE", "TABLES", "Streams", "Subscriber"]
+
+PUBLIC: Final = {  # their keys
+    "orderBookL2": ["symbol", "id", "side"],
+    "orderBookL2_25": ["symbol", "id", "side"],
+    "orderBook10": ["symbol"],
+    "quote": [],
+    "trade": [],
+    "tradeBin1m": [],
+    "instrument": ["symbol"],
+    "funding": ["timestamp", "symbol"],
+}
+PRIVATE: Final = {
+    "order": ["orderID"],
+    "execution": ["execID"],
+    "position": ["account", "symbol"],
+    "margin": ["account", "currency"],
+    "wallet": ["account", "currency"],
+}
+TABLES: Final = {**PUBLIC, **PRIVATE}
+LOCKED: Final = "User requested an account-locked subscription but no authorization was provided."
+_CHANGES: Final = (
+    "orderID", "clOrdID", "account", "symbol", "orderQty", "price", "stopPx", "ordStatus",
+    "triggered", "workingIndicator", "leavesQty", "cumQty", "avgPx", "text", "transactTime",
+    "timestamp",
+)  # fmt: skip
+_INSTRUMENT_CHANGES: Final = (
+    "symbol", "lastPrice", "lastTickDirection", "bidPrice", "midPrice", "askPrice", "fairPrice",
+    "markPrice", "indicativeSettlePrice", "openInterest", "openValue", "volume24h",
+    "fundingTimestamp", "fundingRate", "timestamp",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """What the dialect knows of a connection. topics: `table` or `table:SYMBOL`."""
+
+    account: SimAccount | None = None
+    topics: dict[str, None] = field(default_factory=dict)
+    second: int = 0
+    messages: int = 0
+
+
+class Streams:
+    """Who listens to what, and how it is written."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData, data: AccountData) -> None:
+        self.exchange = exchange
+        self.public = public
+        self.data = data
+        self.connections: dict[int, Connection] = {}
+        self.books = [
+            BookTable(exchange, at, instrument)
+            for at, instrument in enumerate(exchange.instruments)
+        ]
+        self._listeners: dict[str, dict[int, Connection]] = {}  # by topic
+        self._directions = ["ZeroPlusTick"] * len(self.books)
+        self._prices = [listing.last for listing in exchange.listings]
+        self._funded = [len(listing.fundings) for listing in exchange.listings]
+        self._positions: set[tuple[int, int]] = set()  # (account, instrument) that were told
+
+    # --- subscriptions ----------------------------------------------------------------------------
+
+    def subscribe(self, connection: Connection, topic: str, now: int) -> str:
+        """ "", or why not. What is said of it is said: the partial follows the caller's answer."""
+        subscriber: Subscriber = connection.state
+        table, _, name = topic.partition(":")
+        if table not in TABLES:
+            return f"Unknown table: {table}"
+        if table in PRIVATE and subscriber.account is None:
+            return LOCKED
+        if name and name not in self.public.index_of:
+            return f"Unknown or expired symbol: {name}"
+        if topic in subscriber.topics:
+            return f"You are already subscribed to this topic: {topic}"
+        subscriber.topics[topic] = None
+        self._listeners.setdefault(topic, {})[connection.id] = connection
+        return ""
+
+    def unsubscribe(self, connection: Connection, topic: str) -> bool:
+        was = connection.state.topics.pop(topic, "") is None
+        self._listeners.get(topic, {}).pop(connection.id, None)
+        return was
+
+    def disconnect(self, connection: Connection) -> None:
+        self.connections.pop(connection.id, None)
+        for topic in list(connection.state.topics):
+            self.unsubscribe(connection, topic)
+
+    def partial(self, connection: Connection, topic: str, now: int) -> None:
+        """One for each instrument of the topic, and one for a table that has none."""
+        table, _, name = topic.partition(":")
+        account = connection.state.account
+        wanted = self.public.asked({"symbol": name})
+        if table in PRIVATE:
+            about: dict[str, Any] = {"account": account.number}
+            if name:
+                about["symbol"] = name
+            rows = self._private_rows(table, account, set(wanted), now)
+            self._send([connection], table, "partial", rows, about)
+            return
+        for at in wanted:
+            symbol = {"symbol": self.exchange.instruments[at].raw_symbol}
+            self._send([connection], table, "partial", self._rows(table, at, now), symbol)
+
+    def _rows(self, table: str, at: int, now: int) -> list[dict[str, Any]]:
+        listing = self.exchange.listings[at]
+        match table:
+            case "orderBookL2":
+                return self.books[at].rows(0)
+            case "orderBookL2_25":
+                return self.books[at].rows(25)
+            case "orderBook10":
+                return [self.books[at].ten(now)]
+            case "quote":
+                return [self.public.last_quote(at, now)]
+            case "trade":
+                last = list(listing.trades)[-1:]
+                return [self.public.trade_row(t, self._directions[at]) for t in last]
+            case "tradeBin1m":
+                bars = list(listing.bars)[-1:]
+                return [self.public.bin_row(at, bar.close_time, [bar]) for bar in bars]
+            case "instrument":
+                return [self.public.instrument_row(at, now)]
+            case _:
+                return [
+                    self.public.funding_row(at, time, rate)
+                    for time, rate, _mark in list(listing.fundings)[-1:]
+                ]
+
+    def _private_rows(
+        self, table: str, account: SimAccount, wanted: set[int], now: int
+    ) -> list[dict[str, Any]]:
+        match table:
+            case "order":
+                return [
+                    order_row(self.exchange.instruments[o.index], o)
+                    for o in account.open_orders.values()
+                    if o.index in wanted
+                ]
+            case "position":
+                known = [index for index in self.data.known(account) if index in wanted]
+                self._positions |= {(account.number, index) for index in known}
+                return [self.data.position_row(account, index, now) for index in known]
+            case "margin":
+                at_all = self.data.currencies({"currency": "all"})
+                return [self.data.margin_row(account, at, now) for at in at_all]
+            case "wallet":
+                at_all = self.data.currencies({"currency": "all"})
+                return [self.data.wallet_row(account, at, now) for at in at_all]
+            case _:
+                return []
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _send(
+        to: Iterable[Connection],
+        table: str,
+        action: str,
+        rows: list[dict[str, Any]],
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        message: dict[str, Any] = {"table": table, "action": action}
+        if about is not None:
+            message |= {"keys": TABLES[table], "filter": about}
+        data = encode({**message, "data": rows})
+        for connection in to:
+            connection.send(data)
+
+    def _public_listeners(self, table: str, at: int) -> list[Connection]:
+        """In the order of their connections; each once."""
+        name = self.exchange.instruments[at].raw_symbol
+        found = {**self._listeners.get(table, {}), **self._listeners.get(f"{table}:{name}", {})}
+        return [found[number] for number in sorted(found)]
+
+    def _insert(self, table: str, at: int, make: Callable[..., dict[str, Any]], *args: Any) -> None:
+        """The row is made only where somebody listens."""
+        if to := self._public_listeners(table, at):
+            self._send(to, table, "insert", [make(*args)])
+
+    def _private_listeners(self, account: SimAccount, table: str, at: int) -> list[Connection]:
+        name = self.exchange.instruments[at].raw_symbol if at >= 0 else ""
+        found = {**self._listeners.get(table, {}), **self._listeners.get(f"{table}:{name}", {})}
+        if at < 0:
+            found = dict(self._listeners.get(table, {}))
+            for topic, connections in self._listeners.items():
+                if topic.startswith(f"{table}:"):
+                    found |= connections
+        return [found[n] for n in sorted(found) if found[n].state.account is account]
+
+    # --- what happened ----------------------------------------------------------------------------
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        for report in reports:
+            match report:
+                case DepthReport():
+                    self._depth(report)
+                case QuoteReport():
+                    self._insert("quote", report.at, self.public.quote_row, report)
+                case TradeReport():
+                    self._trade(report)
+                case BarReport():
+                    at, end = report.at, report.close_time
+                    self._insert("tradeBin1m", at, self.public.bin_row, at, end, [report])
+                case MarkReport():
+                    self._mark(report, now)
+                case OrderReport():
+                    self._order(report)
+                case CashReport():
+                    self._cash(report, now)
+                case ModeReport():
+                    if report.at >= 0:
+                        self._position(report.account, report.at, now)
+                case _:
+                    pass
+        self._tell_funding()
+
+    def _tell_funding(self) -> None:
+        for at, listing in enumerate(self.exchange.listings):
+            known = list(listing.fundings)
+            fresh = known[self._funded[at] :] if self._funded[at] < len(known) else []
+            self._funded[at] = len(known)
+            for time, rate, _mark in fresh:
+                self._insert("funding", at, self.public.funding_row, at, time, rate)
+
+    def _depth(self, report: DepthReport) -> None:
+        book = self.books[report.at]
+        full = self._public_listeners("orderBookL2", report.at)
+        top = self._public_listeners("orderBookL2_25", report.at)
+        ten = self._public_listeners("orderBook10", report.at)
+        before = book.top(25) if top else {}
+        was_ten = book.top(10) if ten else {}
+        for action, rows in book.apply(report):
+            if full:
+                self._send(full, "orderBookL2", action, rows)
+        if top:
+            for action, rows in book.difference(before, book.top(25), report.time):
+                self._send(top, "orderBookL2_25", action, rows)
+        if ten and book.top(10) != was_ten:
+            self._send(ten, "orderBook10", "update", [book.ten(report.time)])
+
+    def _trade(self, report: TradeReport) -> None:
+        at = report.at
+        direction = tick_direction(self._prices[at], report.price, self._directions[at])
+        self._prices[at], self._directions[at] = report.price, direction
+        self._insert("trade", at, self.public.trade_row, report, direction)
+
+    def _mark(self, report: MarkReport, now: int) -> None:
+        at = report.at
+        if to := self._public_listeners("instrument", at):
+            row = self.public.instrument_row(at, report.time)
+            self._send(to, "instrument", "update", [{k: row[k] for k in _INSTRUMENT_CHANGES}])
+        for account in self.exchange.accounts:
+            if account.has_position(at):
+                self._position(account, at, now)
+
+    def _order(self, report: OrderReport) -> None:
+        order = report.order
+        refused = report.state is OrderState.REJECTED
+        if refused and not is_canceled_at_once(report.code):
+            return  # it was refused in the answer, and leaves no trace
+        execution = self.data.on_order(report)
+        account, at = order.account, order.index
+        if to := self._private_listeners(account, "execution", at):
+            self._send(to, "execution", "insert", [execution])
+        if to := self._private_listeners(account, "order", at):
+            row = order_row(
+                self.exchange.instruments[at],
+                order,
+                state=report.state,
+                filled=report.filled,
+                code=report.code,
+            )
+            if report.news is OrderNews.ACCEPTED or refused:
+                self._send(to, "order", "insert", [row])
+            else:
+                self._send(to, "order", "update", [{k: row[k] for k in _CHANGES}])
+
+    def _cash(self, report: CashReport, now: int) -> None:
+        account = report.account
+        if report.reason == "funding":
+            row = self.data.on_funding(report)
+            if to := self._private_listeners(account, "execution", report.at):
+                self._send(to, "execution", "insert", [row])
+        for index, _side in report.positions:
+            self._position(account, index, now)
+        wanted = self.data.currencies({"currency": "all"})
+        for at in report.currencies:
+            if at not in wanted:
+                continue
+            if to := self._private_listeners(account, "margin", -1):
+                self._send(to, "margin", "update", [self.data.margin_row(account, at, now)])
+            if to := self._private_listeners(account, "wallet", -1):
+                self._send(to, "wallet", "update", [self.data.wallet_row(account, at, now)])
+
+    def _position(self, account: SimAccount, index: int, now: int) -> None:
+        to = self._private_listeners(account, "position", index)
+        is_new = (account.number, index) not in self._positions
+        self._positions.add((account.number, index))
+        if to:
+            row = self.data.position_row(account, index, now)
+            self._send(to, "position", "insert" if is_new else "update", [row])

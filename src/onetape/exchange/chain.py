@@ -1,0 +1,90 @@
+"""What carries money from one simulated exchange to another: a folder that both know.
+
+Each transaction is a file of its own, named after it, written whole by the exchange that sent it
+and never changed or removed. Whoever owns the address takes it up, once by transaction and
+address: an exchange that was killed before it had written, or before it had taken up, does so when
+it is there again.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.exchange.exchange import SimExchange
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import IoFailed
+from onetape.model.money import money
+from onetape.tape.durable import write_durably
+
+__all__ = ["Chain"]
+
+LOOK_NS: Final = 50_000_000
+_NAME: Final = re.compile(r"[0-9a-f]{64}\.json\Z")
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """amount: a decimal, what arrives."""
+
+    txid: str
+    currency: str
+    network: str
+    address: str
+    memo: str
+    amount: str
+
+
+class Chain:
+    """Of one exchange. Raises IoFailed for a folder that cannot be made."""
+
+    def __init__(self, folder: Path, exchange: SimExchange) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IoFailed(f"no folder: {error.strerror}", where=str(folder)) from None
+        self._folder = folder
+        self._exchange = exchange
+        self._written = 0  # of what the exchange has sent
+        self._seen: set[str] = set()
+        self._next = 0
+
+    def tick(self, now: int) -> None:
+        """At the exchange's time."""
+        if now < self._next:
+            return
+        self._next = now + LOOK_NS
+        for each in self._exchange.sent[self._written :]:
+            path = self._folder / f"{each.txid}.json"
+            if not path.exists():
+                made = Transaction(
+                    txid=each.txid, currency=self._exchange.currencies[each.currency],
+                    network=each.network, address=each.address, memo=each.memo,
+                    amount=decimal_text(money(each.amount - each.fee)),
+                )  # fmt: skip
+                try:
+                    write_durably(path, msgspec.json.encode(made))
+                except OSError as error:
+                    sys.stderr.write(f"{path}: not written: {error.strerror}\n")
+                    return  # the next time
+            self._written += 1
+        for path in sorted(self._folder.iterdir()):
+            if path.name not in self._seen and _NAME.match(path.name):
+                self._seen.add(path.name)
+                self._take(path, now)
+
+    def _take(self, path: Path, now: int) -> None:
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=Transaction)
+        except (OSError, msgspec.DecodeError) as error:
+            sys.stderr.write(f"{path}: no transaction: {error}\n")
+            return
+        owner = self._exchange.owner_of(found.address, found.currency)
+        if owner is not None and not self._exchange.has_come(found.txid, found.address):
+            self._exchange.receive(
+                owner, found.currency, found.amount, now, txid=found.txid, network=found.network,
+                address=found.address,
+            )  # fmt: skip

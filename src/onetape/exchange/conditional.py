@@ -1,0 +1,240 @@
+"""Orders that wait for a price outside the book, and send a child order when it comes.
+
+A service of its own, as Binance has it since 2025-12-09: the waiting order has its own id and
+states, holds no margin, and is in no list of working orders. When its price is met it is
+TRIGGERING; after a moment a child order is placed, which may still be refused. Other venues keep
+their triggers in the matching engine and need none of this.
+
+    NEW -> TRIGGERING -> TRIGGERED -> FINISHED
+     |         +-> REJECTED (the child was refused)
+     +-> CANCELED, EXPIRED
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from onetape.exchange.reports import ConditionalReport, SimOrder
+from onetape.model.enums import (
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+
+if TYPE_CHECKING:
+    from onetape.exchange.account import SimAccount
+    from onetape.exchange.exchange import SimExchange
+
+__all__ = ["OPEN_MAX", "Conditional", "ConditionalBook"]
+
+OPEN_MAX: Final = 200  # of an account, all symbols (Binance, 2025-12-29)
+CLOSED_MAX: Final = 10_000  # that ended and can still be asked for
+FINISH_LAG: Final = (2_000_000, 40_000_000)  # ns, seeded
+WAITING: Final = frozenset({"NEW", "TRIGGERING"})
+
+
+@dataclass(slots=True, eq=False)
+class Conditional:
+    """One waiting order. Prices and sizes int64 at the instrument's decimals, times ns UTC.
+
+    type: STOP, STOP_MARKET, TAKE_PROFIT, TAKE_PROFIT_MARKET or TRAILING_STOP_MARKET.
+    """
+
+    id: int
+    client_id: str
+    account: SimAccount
+    index: int
+    type: str
+    side: Side
+    position_side: PositionSide
+    size: int
+    price: int
+    trigger: int
+    by: TriggerBy
+    tif: TimeInForce
+    created: int
+    updated: int
+    reduce_only: bool = False
+    post_only: bool = False
+    close_position: bool = False
+    activate: int = 0  # trailing: the price from which it follows, 0: at once
+    callback: int = 0  # trailing: in 1e-4 of the price (0.1 % is 10)
+    expire: int = 0
+    state: str = "NEW"
+    activated: bool = False
+    extreme: int = 0  # trailing: the best price since it follows
+    child: SimOrder | None = None
+    triggered: int = 0
+    reason: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in WAITING
+
+    @property
+    def is_market(self) -> bool:
+        return self.type.endswith("MARKET")
+
+    @property
+    def rises(self) -> bool:
+        """Whether the price must rise to the trigger."""
+        return (self.side is Side.BUY) != self.type.startswith("TAKE_PROFIT")
+
+    def meets(self, price: int) -> bool:
+        """Follows a trailing stop's price, and says whether the trigger is met."""
+        if self.type != "TRAILING_STOP_MARKET":
+            return price >= self.trigger if self.rises else price <= self.trigger
+        sells = self.side is Side.SELL
+        if not self.activated:
+            due = not self.activate or (price >= self.activate if sells else price <= self.activate)
+            if not due:
+                return False
+            self.activated, self.extreme = True, price
+        self.extreme = max(self.extreme, price) if sells else min(self.extreme, price)
+        step = self.extreme * self.callback
+        self.trigger = self.extreme * 10_000 - step if sells else self.extreme * 10_000 + step
+        self.trigger //= 10_000
+        return price <= self.trigger if sells else price >= self.trigger
+
+
+class ConditionalBook:
+    """The conditional orders of an exchange. Its calls are made by the exchange, in time order."""
+
+    def __init__(self, exchange: SimExchange, *, delay: int) -> None:
+        self.exchange = exchange
+        self.delay = delay  # ns from trigger to child
+        self.by_id: dict[int, Conditional] = {}
+        self.by_client_id: dict[tuple[int, str], Conditional] = {}
+        self._waiting: dict[int, list[Conditional]] = {}  # by instrument
+        self._closed: deque[Conditional] = deque()
+
+    def open_of(self, account: SimAccount, index: int | None = None) -> list[Conditional]:
+        """In the order of their ids."""
+        return [
+            order
+            for at in (self._waiting if index is None else (index,))
+            for order in self._waiting.get(at, ())
+            if order.account is account
+        ]
+
+    def add(self, order: Conditional) -> None:
+        self.by_id[order.id] = order
+        if order.client_id:
+            self.by_client_id[order.account.number, order.client_id] = order
+        self._waiting.setdefault(order.index, []).append(order)
+        self._say(order, order.created)
+        if order.expire:
+            self.exchange.at(order.expire, lambda now: self._expire(order, now))
+        if order.type == "TRAILING_STOP_MARKET":
+            price = self.exchange.price(order.index, order.by)
+            if price:
+                was = order.activated
+                self._look(order, price, order.created)
+                if order.activated and not was:
+                    self._say(order, order.created)
+
+    def cancel(self, order: Conditional, now: int, state: str = "CANCELED", why: str = "") -> None:
+        order.reason = why or order.reason
+        self._end(order, now, state)
+
+    def on_price(self, index: int, by: TriggerBy, price: int, now: int) -> None:
+        waiting = self._waiting.get(index)
+        if not waiting:
+            return
+        for order in list(waiting):
+            if order.by is by and order.state == "NEW":
+                self._look(order, price, now)
+
+    def on_flat(self, account: SimAccount, index: int, side: PositionSide, now: int) -> None:
+        """A position is gone: what was to close all of it has nothing to do."""
+        for order in self.open_of(account, index):
+            if order.close_position and order.position_side is side and order.state == "NEW":
+                self._end(order, now, "EXPIRED")
+
+    def on_child(self, child: SimOrder, now: int) -> None:
+        """The child order of one of them has ended."""
+        order = child.extra.get("parent")
+        if isinstance(order, Conditional) and order.state == "TRIGGERED":
+            self._finish(order, now)
+
+    def _look(self, order: Conditional, price: int, now: int) -> None:
+        was = order.activated
+        if order.meets(price):
+            order.state, order.triggered, order.updated = "TRIGGERING", now, now
+            self._say(order, now)
+            self.exchange.at(now + self.delay, lambda due: self._fire(order, due))
+        elif order.activated and not was:
+            order.updated = now
+            self._say(order, now)
+
+    def _fire(self, order: Conditional, now: int) -> None:
+        if order.state != "TRIGGERING":
+            return
+        account, size = order.account, order.size
+        if order.close_position:
+            held = account.qty(order.index, order.position_side)
+            if not held or (held > 0) != (order.side is Side.SELL):
+                self._end(order, now, "EXPIRED")
+                return
+            size = abs(held)
+        child = self.exchange.place_now(
+            account,
+            order.index,
+            now,
+            side=order.side,
+            type=OrderType.MARKET if order.is_market else OrderType.LIMIT,
+            tif=TimeInForce.GTC if order.is_market else order.tif,
+            price=0 if order.is_market else order.price,
+            size=size,
+            post_only=order.post_only,
+            reduce_only=(order.reduce_only or order.close_position) and not account.hedge,
+            position_side=order.position_side,
+            expire=order.expire if order.tif is TimeInForce.GTD else 0,
+            client_id=order.client_id,
+            extra={"parent": order},
+        )
+        if child.code and not child.filled and not child.is_open:
+            order.reason = self.exchange.reason(child.code)
+            self._end(order, now, "REJECTED")
+            return
+        order.child, order.state, order.updated = child, "TRIGGERED", now
+        self._say(order, now)
+        if not child.is_open:
+            self._finish(order, now)
+
+    def _finish(self, order: Conditional, now: int) -> None:
+        """The service hears of the child's end from the matching engine, later than its owner."""
+        seed, _ = self.exchange.keyring
+        lag = random.Random(f"{seed}/{order.id}").randrange(*FINISH_LAG)
+        self.exchange.at(now + lag, lambda due: self._finished(order, due))
+
+    def _finished(self, order: Conditional, now: int) -> None:
+        if order.state == "TRIGGERED":
+            self._end(order, now, "FINISHED")
+
+    def _expire(self, order: Conditional, now: int) -> None:
+        if order.state == "NEW":
+            self._end(order, now, "EXPIRED")
+
+    def _end(self, order: Conditional, now: int, state: str) -> None:
+        order.state, order.updated = state, now
+        waiting = self._waiting.get(order.index, [])
+        if order in waiting:
+            waiting.remove(order)
+        self._closed.append(order)
+        if len(self._closed) > CLOSED_MAX:
+            gone = self._closed.popleft()
+            self.by_id.pop(gone.id, None)
+            name = (gone.account.number, gone.client_id)
+            if self.by_client_id.get(name) is gone:  # not one that came later by the same name
+                del self.by_client_id[name]
+        self._say(order, now)
+
+    def _say(self, order: Conditional, now: int) -> None:
+        self.exchange.say(ConditionalReport(now, order, order.state))

@@ -1,0 +1,270 @@
+"""The control endpoint of a simulated exchange: its own ledger, what it received, and its faults.
+
+No I/O: a request in, a reply out. What an exchange says of itself here is read from its core and
+not from a venue's dialect, so that a test can hold the one against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.control_venue import VenueControl, known_keys
+from onetape.exchange.dialect import Reply, fields
+from onetape.exchange.faults import parse_faults, rules_of
+from onetape.exchange.faulty import Faulty
+from onetape.exchange.hands import account_of, amount_of, deposit, trade_by_hand
+from onetape.exchange.reports import SimOrder
+from onetape.exchange.tape_market import RecordedMarket
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import PositionSide
+from onetape.model.errors import BadConfig, OnetapeError
+from onetape.model.json_text import read_json
+from onetape.model.money import money
+from onetape.model.time import parse_duration
+
+__all__ = ["Control"]
+
+Params = dict[str, Any]
+ORIGINS: Final = ("liquidation", "adl", "settlement")
+RATE_DECIMALS: Final = 12
+
+
+class Control:
+    """Of one exchange."""
+
+    def __init__(self, faulty: Faulty) -> None:
+        self.faulty = faulty
+        self.exchange = faulty.exchange
+        self.venue = VenueControl(faulty)
+        self._gets: dict[str, Callable[[Params, int], Any]] = {
+            "/state": self._state,
+            "/requests": self._requests,
+            "/faults": self._faults,
+            "/keys": self._keys,
+        }
+        self._posts: dict[str, Callable[[Params, int], Any]] = {
+            "/faults": self._add_faults,
+            "/time": self._time,
+            "/fund": self._fund,
+            "/close": self._close,
+            "/deposit": self._deposit,
+            "/trade": self._trade,
+            "/halt": self._halt,
+            **self.venue.posts,
+        }
+
+    def answer(self, method: str, path: str, query: str, body: bytes, now: int) -> Reply:
+        """JSON; an error is one line in `error`."""
+        try:
+            table = {"GET": self._gets, "POST": self._posts}.get(method, {})
+            handler = table.get(path)
+            if handler is None:
+                known = ", ".join(
+                    [*(f"GET {p}" for p in self._gets), *(f"POST {p}" for p in self._posts)]
+                )
+                return Reply.json({"error": f"no {method} {path}, there is: {known}"}, 404)
+            return Reply.json(handler(self._params(method, query, body), now))
+        except OnetapeError as error:
+            return Reply.json({"error": error.message}, 400)
+
+    @staticmethod
+    def _params(method: str, query: str, body: bytes) -> Params:
+        if method == "GET":
+            return dict(fields(query))
+        if not body:
+            return {}
+        try:
+            found = read_json(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadConfig(f"the body is not JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise BadConfig("the body is not a JSON object")
+        return found
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def _state(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params, "account")
+        chosen = self.exchange.accounts
+        if name := params.get("account"):
+            chosen = [account_of(self.exchange, name)]
+        return {
+            "venue": self.faulty.kind,
+            "time": now,
+            "skew": self.faulty.skew,
+            "instruments": [
+                {"symbol": each.instrument.symbol, "raw_symbol": each.instrument.raw_symbol,
+                 "open": each.is_open, "listed": each.is_listed,
+                 "last": decimal_text(each.instrument.price(each.last)),
+                 "mark": decimal_text(each.instrument.price(each.mark))}
+                for each in self.exchange.listings
+            ],
+            "accounts": [self._account(each) for each in chosen],
+            "tape": self._tape(),
+        }  # fmt: skip
+
+    def _tape(self) -> dict[str, Any] | None:
+        """Of a recorded market: whether it is over, and how often it began again."""
+        market = self.exchange.market
+        if not isinstance(market, RecordedMarket):
+            return None
+        return {"ended": market.core.ended, "rounds": market.core.rounds}
+
+    def _account(self, account: SimAccount) -> dict[str, Any]:
+        exchange = self.exchange
+        return {
+            "name": account.name,
+            "balances": {
+                name: decimal_text(money(int(account.money.balance(at))))
+                for at, name in enumerate(exchange.currencies)
+                if account.money.balance(at)
+            },
+            "positions": [
+                {"symbol": i.symbol, "side": side.value, "size": decimal_text(i.size(qty))}
+                for at, i in enumerate(exchange.instruments)
+                for side in account.sides
+                if (qty := account.qty(at, side))
+            ],
+            "orders": [self._order(o) for _, o in sorted(account.by_id.items())],
+            "conditionals": [
+                {"id": c.id, "client_id": c.client_id, "state": c.state,
+                 "symbol": exchange.instruments[c.index].symbol, "side": c.side.value}
+                for c in exchange.conditionals.by_id.values()
+                if c.account is account
+            ],
+            "trades": [
+                {"id": t.fill.trade_id, "order": t.order.id, "client_id": t.order.client_id,
+                 "time": t.fill.time, "symbol": (i := exchange.instruments[t.order.index]).symbol,
+                 "side": t.order.side.value, "price": decimal_text(i.price(t.fill.price)),
+                 "size": decimal_text(i.size(t.fill.size)), "fee": decimal_text(money(t.fill.fee)),
+                 "maker": t.fill.is_maker, "realized": decimal_text(money(t.fill.realized))}
+                for t in account.trades
+            ],
+        }  # fmt: skip
+
+    def _order(self, order: SimOrder) -> dict[str, Any]:
+        i = self.exchange.instruments[order.index]
+        return {
+            "id": order.id,
+            "client_id": order.client_id,
+            "symbol": i.symbol,
+            "side": order.side.value,
+            "type": order.type.value,
+            "price": decimal_text(i.price(order.price)),
+            "size": decimal_text(i.size(order.size)),
+            "filled": decimal_text(i.size(order.filled)),
+            "state": order.state.value,
+            "open": order.is_open,
+            "origin": order.origin,
+            "created": order.created,
+        }
+
+    def _requests(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params, "since")
+        since = params.get("since", "0")
+        if not (since.isascii() and since.isdigit()):
+            raise BadConfig(f"since is a number of a request, not {since!r}")
+        return {"requests": [r._asdict() for r in self.faulty.received if r.number > int(since)]}
+
+    def _faults(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params)
+        return {
+            "faults": [
+                {"name": each.rule.title, "action": each.action, "met": each.met, "hits": each.hits}
+                for each in self.faulty.given
+            ]
+        }
+
+    def _keys(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params)
+        return {"keys": self.venue.keys()}
+
+    # --- steering ---------------------------------------------------------------------------------
+
+    def _add_faults(self, params: Params, now: int) -> dict[str, Any]:
+        """{"fault": [...]} or {"toml": "..."} adds; {"clear": true} takes away what is there
+        first."""
+        known_keys(params, "clear", "fault", "toml")
+        rules = rules_of(params.get("fault", []))
+        if text := params.get("toml"):
+            if not isinstance(text, str):
+                raise BadConfig("toml is a text")
+            rules += parse_faults(text, name="toml")
+        if params.get("clear"):
+            self.faulty.check(rules, now)
+            self.faulty.clear(now)
+        self.faulty.add(rules, now)
+        return self._faults({}, now)
+
+    def _time(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params, "offset")
+        text = params.get("offset")
+        if not isinstance(text, str):
+            raise BadConfig('offset is a duration, such as "-10s"')
+        sign = -1 if text.startswith("-") else 1
+        self.faulty.skew = sign * parse_duration(text.removeprefix("-"))
+        return {"skew": self.faulty.skew}
+
+    def _fund(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params, "symbol", "rate")
+        index = self.faulty.words.index(str(params.get("symbol")))
+        rate = None
+        if "rate" in params:
+            scaled = amount_of(params["rate"], "rate").scaleb(RATE_DECIMALS)
+            if abs(scaled) > Decimal(10) ** RATE_DECIMALS or scaled != scaled.to_integral_value():
+                raise BadConfig(f"rate {params['rate']} is above 1 or has more than 12 decimals")
+            rate = int(scaled)
+        if not self.exchange.instruments[index].perpetual:
+            raise BadConfig("only perpetuals have funding", where=str(params.get("symbol")))
+        self.exchange.fund(index, now, rate)
+        return {"funded": self.exchange.instruments[index].symbol}
+
+    def _close(self, params: Params, now: int) -> dict[str, Any]:
+        """Closes a position by force, as a liquidation unless `origin` says otherwise."""
+        known_keys(params, "account", "symbol", "side", "origin")
+        account = account_of(self.exchange, params.get("account"))
+        index = self.faulty.words.index(str(params.get("symbol")))
+        origin = params.get("origin", "liquidation")
+        if origin not in ORIGINS:
+            raise BadConfig(f"unknown origin {origin!r}", todo=f"one of {', '.join(ORIGINS)}")
+        sides = [s.value for s in account.sides]
+        side = params.get("side", sides[0])
+        if side not in sides:
+            raise BadConfig(f"unknown side {side!r}", todo=f"one of {', '.join(sides)}")
+        if not account.qty(index, PositionSide(side)):
+            raise BadConfig("there is no position to close", where=f"{account.name} {side}")
+        self.exchange.force_close(account, index, side, now, origin)
+        return self._account(account)
+
+    def _deposit(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params, "account", "currency", "amount", "silent")
+        account = account_of(self.exchange, params.get("account"))
+        amount, silent = amount_of(params.get("amount")), params.get("silent", False)
+        if not isinstance(silent, bool):
+            raise BadConfig("silent is true or false")
+        reason = "deposit" if amount > 0 else "withdraw"
+        currency = str(params.get("currency"))
+        deposit(self.exchange, account, currency, amount, now, reason=reason, silent=silent)
+        return self._account(account)
+
+    def _trade(self, params: Params, now: int) -> dict[str, Any]:
+        """A market order that no program sent. amount: signed, in units of the instrument."""
+        known_keys(params, "account", "symbol", "amount")
+        account = account_of(self.exchange, params.get("account"))
+        index = self.faulty.words.index(str(params.get("symbol")))
+        amount = amount_of(params.get("amount"))
+        return self._order(trade_by_hand(self.exchange, account, index, amount, now))
+
+    def _halt(self, params: Params, now: int) -> dict[str, Any]:
+        known_keys(params, "symbol", "open")
+        index = self.faulty.words.index(str(params.get("symbol")))
+        is_open = params.get("open", False)
+        if not isinstance(is_open, bool):
+            raise BadConfig("open is true or false")
+        self.exchange.set_open(index, is_open, now)
+        return {"symbol": self.exchange.instruments[index].symbol, "open": is_open}

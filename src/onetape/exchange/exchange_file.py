@@ -1,0 +1,87 @@
+"""What a simulated exchange leaves in its home for the runs there: where it listens, and its keys.
+
+`<home>/run/exchange-<address>.json`, its owner's alone to read: the ready line of `onetape sim`,
+and which exchange it is. Its process holds a lock on the file as long as it serves, so what one
+that was killed left behind counts for nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.ipc.names import encoded
+from onetape.security.private import private_folder
+from onetape.security.secrets import read_secret
+
+__all__ = ["exchange_at", "left_for_runs"]
+
+LOCALHOST: Final = "127.0.0.1"
+# Who listens everywhere does so here, too.
+NAMES: Final = ("localhost", "0.0.0.0", "::", "")  # noqa: S104 - nothing is bound
+
+
+def _file(home: Path, host: str, port: int) -> Path:
+    at = LOCALHOST if host in NAMES else host
+    return home / "run" / f"exchange-{encoded(f'{at}:{port}')}.json"
+
+
+@contextmanager
+def left_for_runs(
+    home: Path, host: str, port: int, ready_line: str, *, exchange: str
+) -> Iterator[None]:
+    """Until the block ends, runs of this home find the exchange that listens there. exchange: its
+    identity, the same as long as its accounts and orders are. Raises OSError."""
+    path = _file(home, host, port)
+    private_folder(path.parent)
+    told = {**msgspec.json.decode(ready_line), "exchange": exchange}
+    # It has its name once it is whole and locked. mkstemp makes it its owner's alone.
+    file, beside = tempfile.mkstemp(dir=path.parent, prefix=".exchange-")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            with open(file, "wb", closefd=False) as written:
+                written.write(msgspec.json.encode(told))
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink()
+            raise
+        try:
+            yield
+        finally:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(file)):  # not that of who came after us
+                    path.unlink()
+    finally:
+        os.close(file)
+
+
+def exchange_at(home: Path, host: str, port: int) -> dict[str, Any] | None:
+    """What the exchange that listens there has left, None: none of this home does. Raises
+    PermissionDenied for a file that others may read, BadConfig."""
+    path = _file(home, host, port)
+    if not _is_held(path):
+        return None
+    found: dict[str, Any] = msgspec.json.decode(read_secret(f"file:{path}", {}).reveal())
+    return found
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

@@ -1,0 +1,284 @@
+"""What a request or a message of a venue is about, for rules that choose by it; and how a venue
+says its errors.
+
+Purposes are those of `onetape.orders.calls.Purpose`, and `other`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from onetape.exchange.dialect import Connection, Dialect, Reply, Request, fields
+from onetape.exchange.faults import ActiveRule
+from onetape.model.errors import BadConfig
+from onetape.orders.calls import Purpose
+from onetape.orders.outcome import Outcome
+from onetape.venues.binance.errors import ERRORS as BINANCE
+from onetape.venues.binance.errors import TEXT_503
+from onetape.venues.bitmex.errors import ERRORS as BITMEX
+from onetape.venues.kraken.errors import ERRORS as KRAKEN
+
+__all__ = ["Facts", "Told", "VenueWords"]
+
+PLACE, CANCEL, AMEND, QUERY = Purpose.PLACE, Purpose.CANCEL, Purpose.AMEND, Purpose.QUERY
+OPEN, FILLS, MONEY, HELD = Purpose.OPEN_ORDERS, Purpose.FILLS, Purpose.BALANCES, Purpose.POSITIONS
+READS: Final = frozenset({QUERY, OPEN, Purpose.OPEN_CONDITIONALS, FILLS, MONEY, HELD})
+
+_BINANCE: Final = {
+    ("POST", "order"): PLACE, ("POST", "batchOrders"): PLACE, ("POST", "algoOrder"): PLACE,
+    ("PUT", "order"): AMEND, ("PUT", "batchOrders"): AMEND,
+    ("DELETE", "order"): CANCEL, ("DELETE", "batchOrders"): CANCEL,
+    ("DELETE", "allOpenOrders"): CANCEL, ("DELETE", "algoOrder"): CANCEL,
+    ("DELETE", "algoOpenOrders"): CANCEL,
+    ("GET", "order"): QUERY, ("GET", "openOrder"): QUERY, ("GET", "algoOrder"): QUERY,
+    ("GET", "allOrders"): QUERY, ("GET", "allAlgoOrders"): QUERY,
+    ("GET", "openOrders"): OPEN, ("GET", "openAlgoOrders"): Purpose.OPEN_CONDITIONALS,
+    ("GET", "userTrades"): FILLS, ("GET", "positionRisk"): HELD, ("GET", "balance"): MONEY,
+    ("GET", "account"): MONEY, ("GET", "dual"): Purpose.MODES,
+    ("POST", "listenKey"): Purpose.STREAM_KEY, ("PUT", "listenKey"): Purpose.KEEP_KEY,
+    ("POST", "countdownCancelAll"): Purpose.DEAD_MAN, ("GET", "time"): Purpose.TIME,
+    ("GET", "exchangeInfo"): Purpose.INSTRUMENTS,
+}  # fmt: skip
+_BITMEX: Final = {
+    ("POST", "order"): PLACE, ("POST", "order/bulk"): PLACE, ("PUT", "order"): AMEND,
+    ("DELETE", "order"): CANCEL, ("DELETE", "order/all"): CANCEL, ("GET", "order"): OPEN,
+    ("POST", "order/cancelAllAfter"): Purpose.DEAD_MAN, ("GET", "execution"): FILLS,
+    ("GET", "execution/tradeHistory"): FILLS, ("GET", "position"): HELD,
+    ("GET", "user/margin"): MONEY, ("GET", "user/wallet"): MONEY,
+    ("GET", "instrument"): Purpose.INSTRUMENTS, ("GET", "instrument/active"): Purpose.INSTRUMENTS,
+}  # fmt: skip
+_KRAKEN: Final = {
+    "AddOrder": PLACE, "AddOrderBatch": PLACE, "add_order": PLACE, "batch_add": PLACE,
+    "AmendOrder": AMEND, "EditOrder": AMEND, "amend_order": AMEND, "edit_order": AMEND,
+    "CancelOrder": CANCEL, "CancelOrderBatch": CANCEL, "CancelAll": CANCEL,
+    "cancel_order": CANCEL, "batch_cancel": CANCEL, "cancel_all": CANCEL,
+    "CancelAllOrdersAfter": Purpose.DEAD_MAN, "cancel_all_orders_after": Purpose.DEAD_MAN,
+    "OpenOrders": OPEN, "QueryOrders": QUERY, "ClosedOrders": QUERY, "TradesHistory": FILLS,
+    "QueryTrades": FILLS, "Balance": MONEY, "BalanceEx": MONEY, "TradeBalance": MONEY,
+    "OpenPositions": HELD, "GetWebSocketsToken": Purpose.STREAM_KEY, "Time": Purpose.TIME,
+    "AssetPairs": Purpose.INSTRUMENTS,
+}  # fmt: skip
+_SOCKET: Final = {  # of Binance's WebSocket API
+    "order.place": PLACE, "algoOrder.place": PLACE, "order.modify": AMEND,
+    "order.cancel": CANCEL, "algoOrder.cancel": CANCEL, "order.status": QUERY,
+    "account.position": HELD, "v2/account.position": HELD, "account.balance": MONEY,
+    "v2/account.balance": MONEY, "account.status": MONEY, "v2/account.status": MONEY,
+}  # fmt: skip
+PATHS_KEPT: Final = 256  # more than there are; others are looked up each time
+_KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key"}
+_STATUS_BINANCE: Final = {-1003: 429, -1007: 408, -1015: 429, -2014: 401, -2015: 401}
+
+
+class Facts(NamedTuple):
+    """Of a request, by HTTP or a socket (`method` is then WS, `path` its name of the call)."""
+
+    method: str
+    path: str
+    purpose: str
+    account: str  # "": nobody's, or a key that there is not
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> bool:
+        return self.purpose in READS
+
+
+class Told(NamedTuple):
+    """Of a message of a stream. event "": an answer, or nothing that has a name."""
+
+    event: str
+    symbols: tuple[str, ...]
+    is_private: bool
+
+
+class VenueWords:
+    """The words of one kind of exchange. Raises KeyError for a kind that there is not."""
+
+    def __init__(self, kind: str, dialect: Dialect) -> None:
+        self.kind = kind
+        self.dialect = dialect
+        self.exchange = dialect.exchange
+        self.key = _KEYS[kind]
+        self._purposes: dict[tuple[str, str], str] = {}  # by method and path, of those seen first
+        self.public: Any = getattr(dialect, "public", None)
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
+        """with_symbols: read what it is about, too, which only rules want to know."""
+        account = self.exchange.by_key.get(request.headers.get(self.key, ""))
+        name = account.name if account else ""
+        way = (request.method, request.path)
+        purpose = self._purposes.get(way)
+        if purpose is None:
+            purpose = self._purpose(*way)
+            if len(self._purposes) < PATHS_KEPT:
+                self._purposes[way] = purpose
+        if not with_symbols:
+            return Facts(*way, purpose, name)
+        named: dict[str, Any] = dict(fields(request.query))
+        body = request.body.strip()
+        if body[:1] == b"{":
+            named |= _object(body)
+        elif body:
+            named |= fields(body.decode("utf-8", "replace"))
+        return Facts(*way, purpose, name, _symbols(named))
+
+    def _purpose(self, method: str, path: str) -> str:
+        match self.kind:
+            case "binance-usdm":
+                found = _BINANCE.get((method, path.rpartition("/")[2]))
+            case "bitmex":
+                found = _BITMEX.get((method, path.removeprefix("/api/v1/")))
+            case _:
+                found = _KRAKEN.get(path.rpartition("/")[2])
+        return found.value if found else "other"
+
+    def call(self, connection: Connection, data: bytes) -> Facts:
+        asked = _object(data)
+        name = str(asked.get("method") or asked.get("op") or "")
+        params = asked.get("params")
+        named = params if isinstance(params, dict) else {}
+        found = (_KRAKEN if self.kind == "kraken" else _SOCKET).get(name)
+        if name == "cancelAllAfter":
+            found = Purpose.DEAD_MAN
+        account = self.account_of(connection)
+        if self.kind == "binance-usdm" and not account:
+            key = named.get("apiKey") or getattr(connection.state, "api_key", "")
+            known = self.exchange.by_key.get(str(key))
+            account = known.name if known else ""
+        return Facts("WS", name, found.value if found else "other", account, _symbols(named))
+
+    # --- streams ----------------------------------------------------------------------------------
+
+    def account_of(self, connection: Connection) -> str:
+        """Whose private messages a connection carries, "" if none."""
+        state: Any = connection.state
+        if self.kind == "binance-usdm":
+            streams: Any = getattr(self.dialect, "streams")  # noqa: B009
+            known = streams.listen_keys.get(getattr(state, "listen_key", ""))
+            return known.account.name if known else ""
+        account = getattr(state, "account", None)
+        return account.name if account else ""
+
+    def told(self, message: bytes) -> Told:
+        value = _object(message)
+        match self.kind:
+            case "binance-usdm":
+                inner = value.get("data", value)
+                inner = inner[0] if isinstance(inner, list) and inner else inner
+                inner = inner if isinstance(inner, dict) else {}
+                event = str(inner.get("e", ""))
+                order = inner.get("o")
+                about = order.get("s") if isinstance(order, dict) else inner.get("s")
+                private = event.isupper() or event == "listenKeyExpired"
+                return Told(event, (str(about),) if about else (), private)
+            case "bitmex":
+                event = str(value.get("table", ""))
+                private = event in ("order", "execution", "position", "margin", "wallet")
+            case _:
+                event = str(value.get("channel", ""))
+                private = event in ("executions", "balances")
+        rows = value.get("data")
+        rows = rows if isinstance(rows, list) else []
+        found = {str(r["symbol"]): None for r in rows if isinstance(r, dict) and "symbol" in r}
+        return Told(event, tuple(found), private)
+
+    def spellings(self, symbol: str) -> frozenset[str]:
+        """Every way in which the venue writes a symbol. Raises BadConfig for one it has not."""
+        at = self.index(symbol)
+        i = self.exchange.instruments[at]
+        found = {symbol, i.symbol, i.raw_symbol}
+        if self.kind == "kraken":
+            names = self.public.names
+            found |= {names.symbols[at], names.wsnames[at], i.raw_symbol.replace("/", "")}
+        return frozenset(found)
+
+    def index(self, symbol: str) -> int:
+        for at, i in enumerate(self.exchange.instruments):
+            if symbol in (i.symbol, i.raw_symbol, i.symbol.partition(":")[2]):
+                return at
+        names = ", ".join(i.raw_symbol for i in self.exchange.instruments)
+        raise BadConfig(f"no symbol {symbol!r}", where=self.kind, todo=f"one of {names}")
+
+    # --- errors -----------------------------------------------------------------------------------
+
+    def error(self, rule: ActiveRule) -> tuple[Reply, bool]:
+        """(what is answered, whether the request may have been carried out). Raises BadConfig for
+        an error that the venue has not."""
+        name, status = rule.rule.error, rule.rule.status
+        if not name:
+            return Reply(status, rule.rule.body.encode()), True
+        match self.kind:
+            case "binance-usdm":
+                if name in TEXT_503:
+                    reply = Reply.json({"code": -1000, "msg": name}, status or 503)
+                    return reply, TEXT_503[name] is Outcome.AMBIGUOUS
+                row = BINANCE.get(int(name)) if _is_number(name) else None
+                if row is not None:
+                    code = int(row.code)
+                    usual = _STATUS_BINANCE.get(code, 400)
+                    headers = {"Retry-After": "1"} if usual == 429 else {}
+                    text = str(row.text).replace("{}", "0")
+                    reply = Reply.json({"code": code, "msg": text}, status or usual, headers)
+                    return reply, row.outcome is Outcome.AMBIGUOUS
+            case "bitmex":
+                row = BITMEX.get(name)
+                if row is not None:
+                    usual = 500 if row.outcome is Outcome.AMBIGUOUS else 400
+                    usual = {"VenueUnavailable": 503, "VenueRateLimit": 429}.get(
+                        row.error.__name__, usual
+                    )
+                    said = {"error": {"message": name.replace("{}", "1"), "name": "HTTPError"}}
+                    return Reply.json(said, status or usual), row.outcome is Outcome.AMBIGUOUS
+            case _:
+                row = KRAKEN.get(name)
+                if row is not None:
+                    return (
+                        Reply.json({"error": [name]}, status or 200),
+                        row.outcome is Outcome.AMBIGUOUS,
+                    )
+        raise BadConfig(
+            f"{self.kind} has no error {name!r}",
+            where="faults",
+            todo=f"ambiguous ones: {', '.join(self.ambiguous())}; or give status and body",
+        )
+
+    def ambiguous(self) -> list[str]:
+        """The errors after which nobody knows whether a request was carried out."""
+        table = {"binance-usdm": BINANCE, "bitmex": BITMEX}.get(self.kind, KRAKEN)
+        found = [str(r.code) for r in table.values() if r.outcome is Outcome.AMBIGUOUS]
+        if self.kind == "binance-usdm":
+            found += [text for text, outcome in TEXT_503.items() if outcome is Outcome.AMBIGUOUS]
+        return found
+
+    def maintenance(self) -> Reply:
+        match self.kind:
+            case "binance-usdm":
+                return Reply.json(
+                    {"code": -1016, "msg": "This service is no longer available."}, 503
+                )
+            case "bitmex":
+                said = {"error": {"message": "Service unavailable", "name": "HTTPError"}}
+                return Reply.json(said, 503)
+            case _:
+                return Reply.json({"error": ["EService:Unavailable"]})
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _symbols(named: dict[str, Any]) -> tuple[str, ...]:
+    found = [named[name] for name in ("symbol", "pair") if isinstance(named.get(name), str)]
+    return tuple(found)
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal() and text.isascii()

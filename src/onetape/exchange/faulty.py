@@ -1,0 +1,579 @@
+"""A dialect that misbehaves by rules: between the shell and the venue's own, and one like it.
+
+No I/O and no clock, as in a dialect: what is to happen later happens in a `tick`. The venue behind
+never knows: requests reach it or do not, late or twice, and what it says is dropped, held back or
+changed on its way.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.fault_facts import Facts, VenueWords
+from onetape.exchange.faults import FOR_EVER, ActiveRule, Rule
+from onetape.exchange.hands import by_hand
+from onetape.exchange.reports import OrderReport, Report
+from onetape.exchange.socket_errors import socket_error
+from onetape.exchange.tampering import bad_checksum, crossed
+from onetape.exchange.views import View, frozen, seen_as, without_new
+from onetape.model.enums import OrderState
+from onetape.model.errors import BadConfig
+from onetape.model.time import parse_duration
+
+__all__ = ["Faulty", "Received"]
+
+REQUESTS_KEPT: Final = 10_000
+REORDER_NS: Final = 5_000_000_000  # the longest that an answer waits for its news
+SECRETS: Final = ("signature=", "listenKey=")
+_LASTING: Final = frozenset({"halt", "maintenance", "clock_skew"})
+
+
+class Received(NamedTuple):
+    """One request as it came in. fault: what was done to it, "" if nothing."""
+
+    number: int
+    time: int  # ns UTC
+    method: str
+    path: str
+    query: str  # without signatures
+    account: str
+    purpose: str
+    fault: str
+
+
+@dataclass(slots=True, eq=False)
+class _Link:
+    """A client's connection, and the one that the venue has for it."""
+
+    outer: Connection
+    inner: Connection
+    silent_until: int = 0
+    read_at: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An answer that waits for news of its account."""
+
+    pending: Pending
+    reply: Reply
+    account: str
+    until: str
+
+
+@dataclass(slots=True, eq=False)
+class _Stale:
+    """The stream of an account, held back; "" is every account."""
+
+    account: str
+    until: int
+    held: list[tuple[_Link, bytes]] = field(default_factory=list)
+
+
+class Faulty:
+    """A `Dialect` in front of another. seed: of every chance in the rules."""
+
+    def __init__(self, inner: Dialect, kind: str, *, seed: int = 1) -> None:
+        self.inner = inner
+        self.kind = kind
+        self.exchange: SimExchange = inner.exchange
+        self.words = VenueWords(kind, inner)
+        self.seed = seed
+        self.given: list[ActiveRule] = []  # all that are in force, and
+        self.rules: list[ActiveRule] = []  # those about requests and messages
+        self.received: deque[Received] = deque(maxlen=REQUESTS_KEPT)
+        self._links: dict[int, _Link] = {}
+        self._speaking: list[_Link] = []  # those that the venue has said something to
+        self._silenced: list[_Link] = []
+        self._due: list[tuple[int, int, Callable[[int], None]]] = []
+        self._count = 0
+        self._number = 0
+        self._given = 0  # rules so far
+        self._generation = 0  # of rules: what those before `clear` had planned is not done
+        self._waiting: list[_Waiting] = []
+        self._stale: list[_Stale] = []
+        self._views: list[tuple[int, View]] = []  # (until, an account as it was)
+        self._read_at: dict[str, int] = {}  # of accounts whose requests are read slowly
+        self._maintenance: tuple[int, str] = (0, "")
+        self._halted: set[int] = set()
+
+    @property
+    def skew(self) -> int:
+        return self.inner.skew
+
+    @skew.setter
+    def skew(self, value: int) -> None:
+        self.inner.skew = value
+
+    def addresses(self, host: str, port: int) -> tuple[str, str]:
+        return self.inner.addresses(host, port)
+
+    # --- rules ------------------------------------------------------------------------------------
+
+    def add(self, rules: Iterable[Rule], now: int, *, given: int | None = None) -> None:
+        """given: from when their times count, default now. What was due before now by time alone is
+        taken as done: a restart does not do it again. Raises BadConfig, and then adds none."""
+        made = self.check(rules, now, given=now if given is None else given)
+        self._given += len(made)
+        self.given += made
+        for active in made:
+            if active.about != "time":
+                self.rules.append(active)
+            elif active.begins >= now or active.action in _LASTING:
+                # What lasted when the exchange was killed goes on, or ends, after a restart.
+                self._at_rule(max(active.begins, now), partial(self._by_time, active))
+
+    def check(
+        self, rules: Iterable[Rule], now: int, *, given: int | None = None
+    ) -> list[ActiveRule]:
+        """Whether the exchange has what the rules name. Raises BadConfig."""
+        made = []
+        for number, rule in enumerate(rules, self._given):
+            active = ActiveRule(
+                rule, number=number, seed=self.seed, given=now if given is None else given
+            )
+            if rule.symbol:
+                active.symbols = self.words.spellings(rule.symbol)
+            if rule.account and rule.account not in {a.name for a in self.exchange.accounts}:
+                raise BadConfig(f"no account {rule.account!r}", where=f"fault {rule.title}")
+            if rule.action == "error":
+                self.words.error(active)
+            if rule.action == "expire_listen_key" and self.kind != "binance-usdm":
+                raise BadConfig(f"{self.kind} has no listen keys", where=f"fault {rule.title}")
+            by_hand(self.exchange, self.words, active, now, only_check=True)
+            made.append(active)
+        return made
+
+    def clear(self, now: int) -> None:
+        """No rules any more, and nothing of theirs that lasts: what was held back is said, what
+        was halted opens. Answers that were on their way still come."""
+        self.rules.clear()
+        self.given.clear()
+        self._generation += 1
+        self.skew = 0
+        self._maintenance = (0, "")
+        self._views.clear()
+        self._read_at.clear()
+        for link in self._links.values():
+            link.silent_until, link.outer.silent = 0, False
+        for stale in list(self._stale):
+            self._release(stale)
+        for index in sorted(self._halted):
+            self.exchange.set_open(index, True, now)
+        self._halted.clear()
+
+    def at(self, when: int, what: Callable[[int], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._due, (when, self._count, what))
+
+    def _at_rule(self, when: int, what: Callable[[int], None]) -> None:
+        """As `at`, unless the rules are cleared before."""
+        generation = self._generation
+
+        def fire(due: int) -> None:
+            if generation == self._generation:
+                what(due)
+
+        self.at(when, fire)
+
+    @property
+    def next_due(self) -> int:
+        """When `tick` has something to do, ns UTC; far away if never."""
+        return self._due[0][0] if self._due else FOR_EVER
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def http(self, request: Request, now: int) -> Reply | Pending:
+        facts = self.words.request(request, with_symbols=bool(self.rules))
+        if not self.rules and not self._maintenance[0] and not self.exchange.maintenance[0]:
+            self._note(facts, request.query, now, "")  # nearly always: nothing is to be judged
+            return self._carry_out(request, facts, now)
+        if self._in_maintenance(facts, now):
+            self._note(facts, request.query, now, "maintenance")
+            return self.words.maintenance()
+        rule = self._rule_for(facts, now)
+        self._note(facts, request.query, now, rule.rule.title if rule else "")
+        if rule is None:
+            return self._carry_out(request, facts, now)
+        return self._misbehave(rule, request, facts, now)
+
+    def _misbehave(
+        self, rule: ActiveRule, request: Request, facts: Facts, now: int
+    ) -> Reply | Pending:
+        match rule.action:
+            case "delay":
+                return self._later(self._carry_out(request, facts, now), now + rule.pause())
+            case "slow_reads":
+                begins = max(self._read_at.get(facts.account, 0), now) + rule.pause()
+                self._read_at[facts.account] = begins
+                pending = Pending()
+                self.at(begins, lambda due: pending.finish(self._carry_out(request, facts, due)))
+                return pending
+            case "drop_answer":
+                self._carry_out(request, facts, now)
+                return self._later(None, now + rule.pause())
+            case "drop_request":
+                return self._later(None, now + rule.pause())
+            case "duplicate":
+                reply = self._carry_out(request, facts, now)
+                self.at(
+                    now + rule.pause(), lambda due: _ignore(self._carry_out(request, facts, due))
+                )
+                return reply
+            case "error":
+                reply, is_ambiguous = self.words.error(rule)
+                if self._is_done(rule, is_ambiguous):
+                    self._carry_out(request, facts, now)
+                return reply
+            case "reorder":
+                pending = Pending()
+                waiting = _Waiting(
+                    pending, self._carry_out(request, facts, now), facts.account, rule.rule.until
+                )
+                self._waiting.append(waiting)
+                self.at(now + (rule.wait or REORDER_NS), partial(self._answer, waiting))
+                return pending
+            case "invisible":
+                account = self._account(facts.account)
+                if account is None or not facts.reads:
+                    return self._carry_out(request, facts, now)
+                born_before = now - rule.lasting
+                view = without_new(self.exchange, account, born_before, fills=rule.rule.fills)
+                with seen_as(self.exchange, view):
+                    return self._inner_http(request, now)
+            case _:
+                reply = self._carry_out(request, facts, now)
+                self._by_time(rule, now)
+                return reply
+
+    @staticmethod
+    def _is_done(rule: ActiveRule, is_ambiguous: bool) -> bool:
+        """Whether a request that is answered with an error is carried out all the same."""
+        if rule.rule.done is not None:
+            return rule.rule.done
+        return is_ambiguous and rule.random.random() < 0.5
+
+    def _later(self, reply: Reply | None, when: int) -> Pending:
+        pending = Pending()
+        self.at(when, lambda due: pending.finish(reply))
+        return pending
+
+    def _answer(self, waiting: _Waiting, _now: int) -> None:
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+        waiting.pending.finish(waiting.reply)
+
+    def _carry_out(self, request: Request, facts: Facts, now: int) -> Reply:
+        view = self._view(facts, now) if self._views else None
+        if view is None:
+            return self._inner_http(request, now)
+        with seen_as(self.exchange, view):
+            return self._inner_http(request, now)
+
+    def _inner_http(self, request: Request, now: int) -> Reply:
+        reply = self.inner.http(request, now)
+        assert isinstance(reply, Reply), "one Faulty in front of another"
+        if self._speaking:
+            self._sweep(now)
+        return reply
+
+    def _view(self, facts: Facts, now: int) -> View | None:
+        if not self._views or not facts.reads:
+            return None
+        self._views = [each for each in self._views if each[0] > now]
+        return next((v for _, v in self._views if v.account.name == facts.account), None)
+
+    def _account(self, name: str) -> SimAccount | None:
+        return next((a for a in self.exchange.accounts if a.name == name), None)
+
+    def _rule_for(self, facts: Facts, now: int) -> ActiveRule | None:
+        for rule in self.rules:
+            if (
+                rule.about == "request"
+                and rule.fits_request(facts.method, facts.path, facts.purpose)
+                and rule.fits(facts.account, facts.symbols)
+                and rule.takes(now)
+            ):
+                return rule
+        return None
+
+    def _in_maintenance(self, facts: Facts, now: int) -> bool:
+        # By a rule, or by hand: the exchange itself knows the second.
+        return any(
+            now < until and facts.purpose != allowed
+            for until, allowed in (self._maintenance, self.exchange.maintenance)
+        )
+
+    def close_sockets(self, reason: str) -> None:
+        for link in self._of(""):
+            link.outer.close(1001, reason)
+
+    def _note(self, facts: Facts, query: str, now: int, fault: str) -> None:
+        self._number += 1
+        kept, _, last = query.rpartition("&signature=")
+        # Nearly always the signature is the last, and the only secret.
+        if not kept or "&" in last or "signature=" in kept or "listenKey=" in kept:
+            kept = "&".join(p for p in query.split("&") if not p.startswith(SECRETS))
+        self.received.append(
+            Received(
+                self._number, now, facts.method, facts.path, kept, facts.account, facts.purpose,
+                fault,
+            )
+        )  # fmt: skip
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        if now < max(self._maintenance[0], self.exchange.maintenance[0]):
+            return False
+        c = connection
+        inner = Connection(c.id, c.path, c.query, c.peer, c.opened, c.headers)
+        link = _Link(c, inner)
+        inner.heard = lambda: self._speaking.append(link)
+        if not self.inner.connect(inner, now):
+            return False
+        self._links[c.id] = link
+        self._sweep(now)
+        return True
+
+    def disconnect(self, connection: Connection) -> None:
+        link = self._links.pop(connection.id, None)
+        if link is not None:
+            self.inner.disconnect(link.inner)
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        link = self._links.get(connection.id)
+        if link is None or connection.silent:
+            return
+        facts = self.words.call(link.inner, data)
+        rule = self._rule_for(facts, now)
+        self._note(facts, "", now, rule.rule.title if rule else "")
+        if rule is None:
+            self._hand_in(link, data, now)
+            return
+        match rule.action:
+            case "delay" | "slow_reads":
+                begins = now + rule.pause()
+                if rule.action == "slow_reads":
+                    begins = link.read_at = max(link.read_at, now) + rule.pause()
+                self.at(begins, lambda due: self._hand_in(link, data, due))
+            case "drop_request":
+                pass
+            case "drop_answer":
+                self._hand_in(link, data, now, is_answered=False)
+            case "duplicate":
+                self._hand_in(link, data, now)
+                self.at(now + rule.pause(), lambda due: self._hand_in(link, data, due))
+            case "error":
+                reply, is_ambiguous = self.words.error(rule)
+                said = socket_error(self.kind, reply, data)
+                if said is None or self._is_done(rule, is_ambiguous):
+                    self._hand_in(link, data, now, is_answered=said is None)
+                if said is not None:
+                    link.outer.send(said)
+            case "reorder" | "invisible":  # of HTTP only
+                self._hand_in(link, data, now)
+            case _:
+                self._hand_in(link, data, now)
+                self._by_time(rule, now)
+
+    def _hand_in(self, link: _Link, data: bytes, now: int, *, is_answered: bool = True) -> None:
+        """To the venue; what it says at once to this client is its answer."""
+        if link.outer.id not in self._links:
+            return
+        self._sweep(now)
+        self.inner.message(link.inner, data, now)
+        if not is_answered:
+            link.inner.out.clear()
+        self._sweep(now)
+
+    # --- streams ----------------------------------------------------------------------------------
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        self.inner.publish(reports, now)
+        if self._speaking:
+            self._sweep(now)
+        for waiting in list(self._waiting) if self._waiting else ():
+            if any(_is_news(waiting, report) for report in reports):
+                # One step later, so that the stream has said it before the answer goes out.
+                self.at(now + 1, partial(self._answer, waiting))
+
+    def tick(self, now: int) -> None:
+        self.inner.tick(now)
+        if self._speaking:
+            self._sweep(now)
+        while self._due and self._due[0][0] <= now:
+            _, _, what = heapq.heappop(self._due)
+            what(now)
+            self.publish(self.exchange.take(), now)
+        if self._silenced:
+            for link in self._silenced:
+                if now >= link.silent_until:
+                    link.outer.silent = False
+            self._silenced = [link for link in self._silenced if link.outer.silent]
+
+    def _sweep(self, now: int) -> None:
+        """What the venue has said, to the clients."""
+        if not self._speaking:
+            return
+        stream_rules = [r for r in self.rules if r.about == "stream"]
+        speaking, self._speaking = self._speaking, []
+        for link in sorted(speaking, key=lambda link: link.outer.id):
+            if link.outer.id not in self._links:
+                continue
+            out, link.inner.out = link.inner.out, []
+            for message in out:
+                if isinstance(message, Close):
+                    link.outer.close(message.code, message.reason)
+                elif link.outer.silent:
+                    pass
+                elif not stream_rules and not self._stale:
+                    link.outer.send(message)
+                else:
+                    self._tell(link, message, stream_rules, now)
+
+    def _tell(self, link: _Link, message: bytes, rules: list[ActiveRule], now: int) -> None:
+        told = self.words.told(message)
+        account = self.words.account_of(link.inner) if told.is_private else ""
+        if told.is_private:
+            for stale in list(self._stale):
+                if now >= stale.until:
+                    self._release(stale)
+                elif stale.account in ("", account):
+                    stale.held.append((link, message))
+                    return
+        rule = next(
+            (
+                r
+                for r in rules
+                if told.event
+                and r.fits_event(told.event)
+                and r.fits(account, told.symbols)
+                and r.takes(now)
+            ),
+            None,
+        )
+        if rule is None:
+            link.outer.send(message)
+            return
+        match rule.action:
+            case "gap":
+                pass
+            case "delay":
+                self.at(now + rule.pause(), lambda due: _send(link, message))
+            case "duplicate":
+                link.outer.send(message)
+                self.at(now + rule.pause(), lambda due: _send(link, message))
+            case "bad_checksum":
+                link.outer.send(bad_checksum(message))
+            case "crossed_book":
+                link.outer.send(crossed(message))
+            case "disconnect":
+                link.outer.close(ABORT, "")
+            case "half_open":
+                self._silence(link, now + rule.lasting)
+            case _:
+                link.outer.send(message)
+                self._by_time(rule, now)
+
+    def _release(self, stale: _Stale) -> None:
+        if stale in self._stale:
+            self._stale.remove(stale)
+        for link, message in stale.held:
+            _send(link, message)
+
+    def _silence(self, link: _Link, until: int) -> None:
+        link.outer.silent, link.silent_until = True, until
+        self._silenced.append(link)
+
+    # --- what happens to the whole exchange -------------------------------------------------------
+
+    def _by_time(self, active: ActiveRule, now: int) -> None:
+        """What does not hang on one request or message; `lasting` begins now."""
+        rule = active.rule
+        until = (active.begins if active.about == "time" else now) + active.lasting
+        if active.about == "time" and not active.takes(now):
+            return
+        match active.action:
+            case "disconnect":
+                for link in self._of(rule.account):
+                    link.outer.close(ABORT, "")
+            case "half_open":
+                for link in self._of(rule.account):
+                    self._silence(link, until)
+            case "stale" if rule.side == "stream":
+                stale = _Stale(rule.account, until)
+                self._stale.append(stale)
+                self.at(until, lambda due: self._release(stale))
+            case "stale":
+                for account in self.exchange.accounts:
+                    if rule.account in ("", account.name):
+                        self._views.append((until, frozen(self.exchange, account)))
+            case "expire_listen_key":
+                self._expire_keys(rule.account, now, silent=rule.silent)
+            case "clock_skew":
+                sign = -1 if rule.offset.startswith("-") else 1
+                self.skew = sign * parse_duration(rule.offset.removeprefix("-"))
+                self._at_rule(until, lambda due: setattr(self, "skew", 0))
+            case "maintenance":
+                if now >= until:
+                    return
+                self._maintenance = (until, rule.allow)
+                self.close_sockets("maintenance")
+                if rule.cancel_orders:
+                    for account in self.exchange.accounts:
+                        self.exchange.cancel_all(account, now)
+            case "halt":
+                index = self.words.index(rule.symbol)
+                self.exchange.set_open(index, False, now)
+                self._halted.add(index)
+                self._at_rule(until, lambda due: self._reopen(index, due))
+            case _:
+                by_hand(self.exchange, self.words, active, now)
+
+    def _reopen(self, index: int, now: int) -> None:
+        if index in self._halted:
+            self._halted.discard(index)
+            self.exchange.set_open(index, True, now)
+
+    def _of(self, account: str) -> list[_Link]:
+        links = list(self._links.values())
+        return [k for k in links if not account or self.words.account_of(k.inner) == account]
+
+    def _expire_keys(self, account: str, now: int, *, silent: bool) -> None:
+        streams: Any = getattr(self.inner, "streams")  # noqa: B009
+        for key, known in list(streams.listen_keys.items()):
+            if account in ("", known.account.name):
+                if silent:
+                    streams.private.pop(key, None)
+                streams.expire_key(key, now)
+        self._sweep(now)
+
+
+def _ignore(_reply: Reply) -> None:
+    """The answer to the second of two equal requests goes to nobody."""
+
+
+def _send(link: _Link, message: bytes) -> None:
+    if not link.outer.silent:
+        link.outer.send(message)
+
+
+def _is_news(waiting: _Waiting, report: Report) -> bool:
+    if not isinstance(report, OrderReport) or report.order.account.name != waiting.account:
+        return False
+    match waiting.until:
+        case "fill":
+            return report.fill is not None
+        case "cancel":
+            return report.state is OrderState.CANCELED
+        case _:
+            return True

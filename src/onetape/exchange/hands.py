@@ -1,0 +1,124 @@
+"""What the venue, or its customer in a browser, does to accounts and instruments by hand."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.fault_facts import VenueWords
+from onetape.exchange.faults import ActiveRule
+from onetape.exchange.listing import changed_filters
+from onetape.exchange.reports import SimOrder
+from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
+from onetape.model.errors import BadConfig, BadInput
+from onetape.model.money import money_units
+
+__all__ = ["account_of", "amount_of", "by_hand", "deposit", "trade_by_hand"]
+
+
+def account_of(exchange: SimExchange, name: object) -> SimAccount:
+    """Raises BadConfig."""
+    for account in exchange.accounts:
+        if account.name == name:
+            return account
+    names = ", ".join(a.name for a in exchange.accounts)
+    raise BadConfig(f"no account {name!r}", todo=f"one of {names}")
+
+
+def amount_of(text: object, name: str = "amount") -> Decimal:
+    """A finite decimal, not 0. Raises BadConfig."""
+    try:
+        value = Decimal(text) if isinstance(text, str) else Decimal("nan")
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not value.is_finite() or not value or abs(value) >= Decimal(10) ** 15:
+        raise BadConfig(f"{name} is no amount: {text!r}", todo='a decimal as text, such as "-0.5"')
+    return value
+
+
+def deposit(
+    exchange: SimExchange,
+    account: SimAccount,
+    currency: str,
+    amount: Decimal,
+    now: int,
+    *,
+    reason: str,
+    silent: bool = False,
+) -> None:
+    """Money that comes, or goes where it is negative. silent: neither stream nor history tell of
+    it. Raises BadConfig."""
+    if currency not in exchange.currencies:
+        names = ", ".join(exchange.currencies)
+        raise BadConfig(f"no currency {currency!r}", todo=f"one of {names}")
+    if amount.as_tuple().exponent < -18:  # type: ignore[operator]
+        raise BadConfig(f"more than 18 decimals: {amount}")
+    money_units(amount)
+    exchange.deposit(account, currency, str(amount), now, reason=reason, silent=silent)
+
+
+def trade_by_hand(
+    exchange: SimExchange, account: SimAccount, index: int, amount: Decimal, now: int
+) -> SimOrder:
+    """A market order from the venue's own page: its client id is nobody's. amount: signed, in units
+    of the instrument. In hedge mode it opens the side that it names. Raises BadConfig."""
+    instrument = exchange.instruments[index]
+    if abs(amount) % instrument.lot:
+        raise BadConfig(
+            f"{amount} is no multiple of the lot {instrument.lot} of {instrument.symbol}"
+        )
+    size = instrument.size_int(abs(amount))
+    side = Side.BUY if amount > 0 else Side.SELL
+    position = PositionSide.BOTH
+    if account.hedge and instrument.kind is not Kind.SPOT:
+        position = PositionSide.LONG if amount > 0 else PositionSide.SHORT
+    order: SimOrder = exchange.place(
+        account,
+        index,
+        now,
+        side=side.value,
+        type=OrderType.MARKET.value,
+        tif=TimeInForce.GTC.value,
+        size=size,
+        position_side=position.value,
+        client_id=f"web_{exchange.next_id}",
+    )
+    return order
+
+
+def by_hand(
+    exchange: SimExchange,
+    words: VenueWords,
+    active: ActiveRule,
+    now: int,
+    *,
+    only_check: bool = False,
+) -> None:
+    """Does what a rule of delist, filter, balance or position says. Raises BadConfig."""
+    rule = active.rule
+    match active.action:
+        case "delist":
+            index = words.index(rule.symbol)
+            if not only_check:
+                exchange.delist(index, now)
+        case "filter":
+            index = words.index(rule.symbol)
+            try:
+                changed_filters(exchange.instruments[index], rule.changes)
+            except BadInput as error:
+                raise BadConfig(error.what, where=error.where, todo=error.todo) from None
+            if not only_check:
+                exchange.change_instrument(index, rule.changes)
+        case "balance":
+            account, amount = account_of(exchange, rule.account), amount_of(rule.amount)
+            if rule.currency not in exchange.currencies:
+                names = ", ".join(exchange.currencies)
+                raise BadConfig(f"no currency {rule.currency!r}", todo=f"one of {names}")
+            if not only_check:
+                deposit(exchange, account, rule.currency, amount, now, reason="adjust")
+        case "position":
+            account, amount = account_of(exchange, rule.account), amount_of(rule.amount)
+            index = words.index(rule.symbol)
+            if not only_check:
+                trade_by_hand(exchange, account, index, amount, now)

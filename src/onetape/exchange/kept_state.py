@@ -1,0 +1,115 @@
+"""What a simulated exchange has been told, kept so that one that was killed comes back as it was.
+
+A journal: first how the exchange was opened, then every call that changed it, before it was carried
+out. Opening it again makes the same market from the seed, and the same calls in it. A call of which
+only the journal knows is made, too: to its client the answer was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from onetape.exchange.dialect import Dialect
+from onetape.exchange.played_tape import VenueTape
+from onetape.exchange.venues import open_venue
+from onetape.model.enums import EventType
+from onetape.model.errors import BadInput, UsageError
+from onetape.tape.journal import JournalReader, JournalWriter
+
+__all__ = ["VenueState"]
+
+SCHEMA: Final = 1
+_COMMAND: Final = EventType.COMMAND.id
+
+Call = tuple[int, str, list[Any], dict[str, Any]]
+
+
+class VenueState:
+    """The journal of one exchange. start: ns UTC, when it was opened for the first time."""
+
+    def __init__(self, writer: JournalWriter, dialect: Dialect, start: int) -> None:
+        self.writer = writer
+        self.exchange = dialect.exchange
+        self.start = start
+        self.exchange.recorder = self._record
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        kind: str,
+        seed: int,
+        now: int,
+        limits: bool,
+        tape: VenueTape | None = None,
+    ) -> tuple[Self, Dialect]:
+        """The exchange as the journal has it, or a new one. Raises UsageError where the journal is
+        of another kind, seed or tape, JournalLocked where it is in use."""
+        writer = JournalWriter(directory, process=f"sim:{kind}", heartbeat=True)
+        try:
+            opened, calls = _read(directory)
+            if opened is None:
+                opened = {"schema": SCHEMA, "kind": kind, "seed": seed, "start": now}
+                if tape is not None:
+                    opened["tape"] = tape.facts()
+                writer.append(_COMMAND, msgspec.msgpack.encode(opened), time=now)
+            if opened["schema"] != SCHEMA:
+                raise BadInput(f"state of schema {opened['schema']}", where=str(directory))
+            if (opened["kind"], opened["seed"]) != (kind, seed):
+                raise UsageError(
+                    f"the state is that of {opened['kind']} with seed {opened['seed']}",
+                    where=str(directory),
+                    todo="give these, or another directory",
+                )
+            if opened.get("tape") != (None if tape is None else tape.facts()):
+                raise UsageError(
+                    "the state is that of another market",
+                    where=str(directory),
+                    todo="give the --tape, --speed and --loop that it was opened with",
+                )
+            start = int(opened["start"])
+            market = None if tape is None else tape.market(start)
+            dialect = open_venue(
+                kind, seed=seed, now=start, limits=limits, calls=calls, market=market
+            )
+        except BaseException:
+            writer.close()
+            raise
+        return cls(writer, dialect, start), dialect
+
+    def _record(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        now = self.exchange.now
+        self.writer.append(_COMMAND, msgspec.msgpack.encode([now, name, args, kwargs]), time=now)
+
+    def close(self) -> None:
+        self.exchange.recorder = None
+        self.writer.close()
+
+
+def _read(directory: Path) -> tuple[dict[str, Any] | None, Iterator[Call]]:
+    reader = JournalReader(directory)
+    frames = reader.frames((_COMMAND,))
+    first = next(frames, None)
+    if first is None:
+        reader.close()
+        return None, iter(())
+
+    def calls() -> Iterator[Call]:
+        with reader:
+            for frame in frames:
+                now, name, args, kwargs = msgspec.msgpack.decode(frame.payload)
+                yield now, name, args, kwargs
+
+    try:
+        opened = msgspec.msgpack.decode(first.payload)
+    except msgspec.DecodeError:
+        opened = None
+    if not isinstance(opened, dict) or not {"schema", "kind", "seed", "start"} <= opened.keys():
+        reader.close()
+        raise BadInput("no state of a simulated exchange", where=str(directory))
+    return opened, calls()

@@ -1,0 +1,185 @@
+"""API keys of a simulated exchange: which account, what they may do, and how they sign.
+
+An account has the key it was opened with, and as many more as are made for it. Secrets follow from
+the seed and the key's label: only labels and public keys are ever written down.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from binascii import Error as Base64Error
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from onetape._core import HmacSha256
+from onetape.exchange.account import SimAccount
+from onetape.model.errors import BadConfig, check
+
+__all__ = [
+    "ED25519",
+    "HMAC",
+    "KINDS",
+    "MAIN",
+    "RSA",
+    "ApiKey",
+    "key_pair",
+    "new_key",
+    "public_of",
+    "signed_by",
+]
+
+HMAC: Final = "hmac"
+ED25519: Final = "ed25519"
+RSA: Final = "rsa"
+KINDS: Final = (HMAC, ED25519, RSA)
+MAIN: Final = "main"  # the label of the key that an account was opened with
+# What stands before the 32 bytes of a key in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
+_PRIVATE: Final = bytes.fromhex("302e020100300506032b657004220420")
+_PUBLIC: Final = bytes.fromhex("302a300506032b6570032100")
+RSA_BITS: Final = (2048, 4096)  # least, most, of a key that is taken
+
+
+@dataclass(slots=True, eq=False)
+class ApiKey:
+    """secret: of HMAC; of Ed25519 the private key as clients read it, where the exchange made it.
+    An RSA key is made by its owner, as at the venue: nothing follows from a seed there.
+    addresses: empty, or the only ones that it works from."""
+
+    key: str
+    account: SimAccount
+    label: str
+    kind: str = HMAC
+    secret: str = field(default="", repr=False)
+    can_trade: bool = True
+    can_withdraw: bool = False
+    addresses: tuple[str, ...] = ()
+    _code: HmacSha256 | None = field(default=None, repr=False)
+    _public: bytes = b""
+    _seed: bytes = field(default=b"", repr=False)
+
+    @property
+    def code(self) -> HmacSha256:
+        """What HMAC-SHA256 signatures are checked with."""
+        if self._code is None:
+            self._code = HmacSha256(self.secret.encode())
+        return self._code
+
+    @property
+    def public(self) -> bytes:
+        """What signatures are checked with: 32 bytes of Ed25519, of RSA the DER."""
+        if not self._public:
+            self._public = _public_of(self._seed)
+        return self._public
+
+    def is_allowed(self, address: str) -> bool:
+        return not self.addresses or address in self.addresses
+
+
+def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
+    """A key and a secret of letters and digits, the same for the same seed: what protects nothing
+    but play money can be known beforehand."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    state = zlib.crc32(f"{seed}/{name}".encode()) or 1
+    letters = []
+    for _ in range(2 * length):
+        # xorshift32: no secret, only spread.
+        state ^= (state << 13) & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= (state << 5) & 0xFFFFFFFF
+        letters.append(alphabet[state % len(alphabet)])
+    return "".join(letters[:length]), "".join(letters[length:])
+
+
+def new_key(
+    keyring: tuple[int, str], account: SimAccount, label: str, *, kind: str, public: str = ""
+) -> ApiKey:
+    """Another key of an account, the same for the same seed and label. public: PEM of a key that
+    its owner made, not of HMAC. Raises BadConfig."""
+    seed, venue = keyring
+    name = f"{venue}/{account.name}/{label}"
+    key, secret = key_pair(seed, name)
+    if kind == HMAC:
+        return ApiKey(key, account, label, kind, secret)
+    if public:
+        return ApiKey(key, account, label, kind, _public=public_of(kind, public))
+    if kind == RSA:
+        raise BadConfig("an RSA key is made by its owner", todo="give its public half, a PEM")
+    private = hashlib.sha256(f"{seed}/{name}/{ED25519}".encode()).digest()
+    return ApiKey(key, account, label, kind, _pem("PRIVATE KEY", _PRIVATE + private), _seed=private)
+
+
+def _pem(name: str, body: bytes) -> str:
+    return f"-----BEGIN {name}-----\n{base64.b64encode(body).decode()}\n-----END {name}-----\n"
+
+
+def public_of(kind: str, pem: str) -> bytes:
+    """The public half of a key in PEM: 32 bytes of Ed25519, of RSA the DER. Raises BadConfig."""
+    lines = [line.strip() for line in pem.strip().splitlines()]
+    todo = "a PEM, -----BEGIN PUBLIC KEY----- and so on"
+    if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----":
+        raise BadConfig("no public key", todo=todo)
+    try:
+        body = base64.b64decode("".join(lines[1:-1]), validate=True)
+    except Base64Error:
+        raise BadConfig("the public key is not base64", todo=todo) from None
+    if kind == RSA:
+        return _rsa_of(body, todo)
+    if not body.startswith(_PUBLIC) or len(body) != len(_PUBLIC) + 32:
+        raise BadConfig("the public key is not one of Ed25519", todo=todo)
+    return body[len(_PUBLIC) :]
+
+
+def _rsa_of(body: bytes, todo: str) -> bytes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        found = load_der_public_key(body)
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadConfig("the public key cannot be read", todo=todo) from None
+    if not isinstance(found, RSAPublicKey):
+        raise BadConfig("the public key is not one of RSA", todo=todo)
+    if not RSA_BITS[0] <= found.key_size <= RSA_BITS[1]:
+        raise BadConfig(
+            f"an RSA key of {found.key_size} bits", todo=f"{RSA_BITS[0]} to {RSA_BITS[1]} bits"
+        )
+    return body
+
+
+def _public_of(seed: bytes) -> bytes:
+    # Imported late: what signs by HMAC only should not pay for it.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def signed_by(kind: str, public: bytes, payload: bytes, signature: str) -> bool:
+    """Whether the base64 signature of a payload is that of a key. RSA: PKCS #1 v1.5 over
+    SHA-256."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        given = base64.b64decode(signature, validate=True)
+        if kind == RSA:
+            _check_rsa(public, given, payload)
+        else:
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+            Ed25519PublicKey.from_public_bytes(public).verify(given, payload)
+    except (InvalidSignature, Base64Error, ValueError):
+        return False
+    return True
+
+
+def _check_rsa(public: bytes, given: bytes, payload: bytes) -> None:
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    key = load_der_public_key(public)
+    check(isinstance(key, RSAPublicKey), "a key of RSA was stored that is none")
+    cast(RSAPublicKey, key).verify(given, payload, PKCS1v15(), SHA256())

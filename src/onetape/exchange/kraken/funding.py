@@ -1,0 +1,180 @@
+"""Kraken spot: money that goes from the spot wallet to that of futures, withdrawals to addresses
+elsewhere, deposits.
+
+The futures wallet has no market here and holds what was sent to it; the way back is the futures
+side's. Addresses are stored by their owner at the venue's site: here one is stored under its name
+(`key`) when it is sent along for the first time. Sources: docs.kraken.com, "Request Wallet
+Transfer", "Withdraw Funds", "Get Status of Recent Withdrawals", "Get Status of Recent Deposits",
+"Get Deposit Addresses", read 2026-11. What is said where there is not so much, or where it is too
+little, is not documented.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.kraken.account import entry_of_income, reference_of
+from onetape.exchange.kraken.public import PublicData
+from onetape.exchange.kraken.terms import Params, decimal_of, text_of
+from onetape.exchange.kraken.wire import MONEY_SHOWN, Refused, invalid, money_text
+from onetape.exchange.outside import TERMS, Arrived, Withdrawal
+from onetape.model.decimals import decimal_text, decimals_of
+from onetape.model.money import money_units
+
+__all__ = ["WITHDRAWS", "Funding"]
+
+WITHDRAWS: Final = frozenset({"Withdraw", "WithdrawInfo"})  # what needs a right of its own
+LISTED: Final = 500
+_STATUS: Final = {"underway": "Pending", "sent": "Success", "failed": "Failure"}
+
+
+class Funding:
+    def __init__(self, exchange: SimExchange, public: PublicData) -> None:
+        self.exchange = exchange
+        self.public = public
+
+    def wallet_transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        at = self._asset(params)
+        for name, wallet in (("from", "Spot Wallet"), ("to", "Futures Wallet")):
+            if text_of(params, name) != wallet:
+                raise invalid(name)
+        amount = self._amount(params)
+        if money_units(amount) > int(account.money.available(at)):
+            raise Refused("EFunding:Insufficient funds")
+        currency = self.exchange.currencies[at]
+        self.exchange.transfer(account, currency, decimal_text(-amount), now)
+        return {"refid": entry_of_income(account.income[-1], 0).reference}
+
+    def deposit_methods(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        currency = self.exchange.currencies[self._asset(params)]
+        if currency not in TERMS:
+            return []
+        return [
+            {
+                "method": currency,
+                "limit": False,
+                "fee": money_text(0),
+                "gen-address": True,
+                "minimum": TERMS[currency].least,
+            }
+        ]
+
+    def withdraw_methods(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        network = text_of(params, "network")
+        asked = self._asset(params) if text_of(params, "asset") else None
+        return [
+            {
+                "asset": self.public.names.asset_ids[at],
+                "method": currency,
+                "network": currency,
+                "minimum": TERMS[currency].least,
+            }
+            for at, currency in enumerate(self.exchange.currencies)
+            if currency in TERMS and asked in (None, at) and network in ("", currency)
+        ]
+
+    def withdraw_info(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        at = self._asset(params)
+        currency, key = self.exchange.currencies[at], text_of(params, "key")
+        if (account.name, key) not in self.exchange.stored or currency not in TERMS:
+            raise Refused("EFunding:Unknown withdraw key")
+        free, fee = self.exchange.outside_free(account, at), Decimal(TERMS[currency].fee)
+        amount = self._amount(params)
+        if money_units(amount) > free:
+            raise Refused("EFunding:Insufficient funds")
+        return {
+            "method": currency,
+            "limit": money_text(free),
+            "amount": money_text(max(money_units(amount - fee), 0)),
+            "fee": money_text(money_units(fee)),
+        }
+
+    def withdraw(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        at = self._asset(params)
+        currency, key = self.exchange.currencies[at], text_of(params, "key")
+        amount, address = self._amount(params), text_of(params, "address")
+        stored = self.exchange.stored.get((account.name, key))
+        if not key or currency not in TERMS or (stored is None and not address):
+            raise Refused("EFunding:Unknown withdraw key")
+        if stored is not None and address not in ("", stored):
+            raise Refused("EFunding:Invalid withdrawal address")
+        if amount < Decimal(TERMS[currency].least):
+            raise Refused("EFunding:Invalid amount")
+        if money_units(amount) > self.exchange.outside_free(account, at):
+            raise Refused("EFunding:Insufficient funds")
+        if stored is None:
+            self.exchange.store_address(account, key, address)
+        number = self.exchange.withdraw(
+            account, currency, decimal_text(amount), now, address=stored or address, key=key,
+            network=currency,
+        )  # fmt: skip
+        return {"refid": reference_of(self.exchange.withdrawals[number - 1].income, "W")}
+
+    def withdraw_status(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        """Newest first."""
+        return [
+            {
+                "method": each.network,
+                "network": each.network,
+                "aclass": "currency",
+                "asset": self.public.names.asset_ids[each.currency],
+                "refid": reference_of(each.income, "W"),
+                "txid": each.txid or None,
+                "info": each.address,
+                "amount": money_text(each.amount - each.fee),
+                "fee": money_text(each.fee),
+                "time": each.time // 10**9,
+                "status": _STATUS[each.state],
+                "key": each.key,
+            }
+            for each in reversed(self.exchange.withdrawals)
+            if each.account.name == account.name and self._is_asked(each, params)
+        ][:LISTED]
+
+    def deposit_status(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        """Newest first."""
+        return [
+            {
+                "method": each.network,
+                "aclass": "currency",
+                "asset": self.public.names.asset_ids[each.currency],
+                "refid": reference_of(each.number, "R"),
+                "txid": each.txid,
+                "info": each.address,
+                "amount": money_text(each.amount),
+                "fee": money_text(0),
+                "time": each.time // 10**9,
+                "status": "Success" if each.is_credited else "Settled",
+            }
+            for each in reversed(self.exchange.arrived)
+            if each.account.name == account.name and self._is_asked(each, params)
+        ][:LISTED]
+
+    def deposit_addresses(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        currency = self.exchange.currencies[self._asset(params)]
+        address = self.exchange.address_of(account, currency)
+        return [{"address": address, "expiretm": "0", "new": False}]
+
+    def _is_asked(self, each: Withdrawal | Arrived, params: Params) -> bool:
+        if text_of(params, "asset") and each.currency != self._asset(params):
+            return False
+        start = text_of(params, "start") or "0"
+        if not start.isdecimal():
+            raise invalid("start")
+        return each.time // 10**9 >= int(start)
+
+    def _asset(self, params: Params) -> int:
+        at = self.public.names.by_asset.get(text_of(params, "asset"))
+        if at is None:
+            raise Refused("EFunding:Unknown asset")
+        return at
+
+    @staticmethod
+    def _amount(params: Params) -> Decimal:
+        amount = decimal_of(text_of(params, "amount"), "amount")
+        if decimals_of(amount) > MONEY_SHOWN:
+            raise Refused("EFunding:Invalid amount")
+        return amount

@@ -1,0 +1,340 @@
+"""Kraken spot: what anybody may ask. Source: docs.kraken.com "Spot REST, Market Data", read
+2026-11."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.kraken.names import Names, altname
+from onetape.exchange.kraken.wire import (
+    Refused,
+    average,
+    fixed,
+    number,
+    price_text,
+    seconds,
+    size_text,
+)
+from onetape.exchange.reports import BarReport, TradeReport
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
+
+__all__ = ["INTERVALS", "Candle", "DayFigures", "PublicData", "candles", "day_figures"]
+
+MINUTE: Final = 60_000_000_000
+DAY: Final = 1440 * MINUTE
+INTERVALS: Final = (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)  # minutes
+CANDLES_MAX: Final = 720
+DEPTH_MAX: Final = 500
+TRADES_MAX: Final = 1000
+SPREADS_MAX: Final = 200
+_MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
+
+
+class Candle(NamedTuple):
+    """Bars of a minute put together. Prices and sizes int64, turnover is price * size."""
+
+    start: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    turnover: int
+    trades: int
+
+
+class DayFigures(NamedTuple):
+    """Of the last 24 hours, or since midnight."""
+
+    open: int
+    high: int
+    low: int
+    volume: int
+    turnover: int
+    trades: int
+
+
+def candles(listing: Listing, minutes: int) -> list[Candle]:
+    """Oldest first, the running one last; a span without trades has none."""
+    bars = [*listing.bars, listing.bar] if listing.bar is not None else list(listing.bars)
+    found: list[Candle] = []
+    for bar in bars:
+        if not bar.trades:
+            continue
+        start = bar.open_time - bar.open_time % (minutes * MINUTE)
+        if found and found[-1].start == start:
+            last = found[-1]
+            found[-1] = Candle(
+                start,
+                last.open,
+                max(last.high, bar.high),
+                min(last.low, bar.low),
+                bar.close,
+                last.volume + bar.volume,
+                last.turnover + bar.turnover,
+                last.trades + bar.trades,
+            )
+        else:
+            found.append(
+                Candle(
+                    start, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.turnover,
+                    bar.trades,
+                )
+            )  # fmt: skip
+    return found[-CANDLES_MAX:]
+
+
+def day_figures(listing: Listing, bars: Iterable[BarReport]) -> DayFigures:
+    rows = list(bars)
+    if not rows:
+        last = listing.last
+        return DayFigures(last, last, last, 0, 0, 0)
+    return DayFigures(
+        rows[0].open,
+        max(bar.high for bar in rows),
+        min(bar.low for bar in rows),
+        sum(bar.volume for bar in rows),
+        sum(bar.turnover for bar in rows),
+        sum(bar.trades for bar in rows),
+    )
+
+
+class PublicData:
+    """Answers about the market. All of it is read from the exchange's listings."""
+
+    def __init__(self, exchange: SimExchange) -> None:
+        self.exchange = exchange
+        self.names = Names(exchange.instruments, exchange.currencies)
+
+    def at(self, params: dict[str, Any], name: str = "pair") -> int:
+        """The instrument that `pair` names. Raises Refused."""
+        given = params.get(name, "")
+        if not isinstance(given, str) or not given:
+            raise Refused("EGeneral:Invalid arguments")
+        found = self.names.by_pair.get(given)
+        if found is None:
+            raise Refused("EQuery:Unknown asset pair")
+        return found
+
+    def asked(self, params: dict[str, Any]) -> dict[str, int]:
+        """The pairs that a list names, or all: by the names they get in the answer. A name with a
+        stroke comes back as it was asked for, any other as the pair's own."""
+        given = str(params.get("pair") or "")
+        if not given:
+            return {name: at for at, name in enumerate(self.names.pair_ids)}
+        found = {}
+        for name in given.split(","):
+            at = self.at({"pair": name.strip()})
+            found[name.strip() if "/" in name else self.names.pair_ids[at]] = at
+        return found
+
+    # --- the venue --------------------------------------------------------------------------------
+
+    @staticmethod
+    def time(now: int) -> dict[str, Any]:
+        stamp = datetime.fromtimestamp(now // 1_000_000_000, UTC)
+        return {
+            "unixtime": now // 1_000_000_000,
+            "rfc1123": stamp.strftime("%a, %d %b %y %H:%M:%S +0000"),
+        }
+
+    @staticmethod
+    def system_status(now: int) -> dict[str, Any]:
+        stamp = datetime.fromtimestamp(now // 1_000_000_000, UTC)
+        return {"status": "online", "timestamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+    def assets(self, params: dict[str, Any]) -> dict[str, Any]:
+        wanted: Iterable[int] = range(len(self.exchange.currencies))
+        if given := params.get("asset"):
+            wanted = [self.names.by_asset.get(each, -1) for each in str(given).split(",")]
+            if -1 in wanted:
+                raise Refused("EQuery:Unknown asset")
+        return {self.names.asset_ids[at]: self._asset(at) for at in wanted}
+
+    def _asset(self, at: int) -> dict[str, Any]:
+        name = self.exchange.currencies[at]
+        is_money = name in _MONEY
+        return {
+            "aclass": "currency",
+            "altname": altname(name),
+            "decimals": 4 if is_money else 10,
+            "display_decimals": 2 if is_money else 5,
+            "status": "enabled",
+        }
+
+    def asset_pairs(self, params: dict[str, Any]) -> dict[str, Any]:
+        return {name: self._pair(at) for name, at in self.asked(params).items()}
+
+    def _pair(self, at: int) -> dict[str, Any]:
+        i, names = self.exchange.instruments[at], self.names
+        return {
+            "altname": names.altnames[at],
+            "wsname": names.wsnames[at],
+            "aclass_base": "currency",
+            "base": self._asset_id(i.base),
+            "aclass_quote": "currency",
+            "quote": self._asset_id(i.quote),
+            "lot": "unit",
+            "cost_decimals": 5,
+            "pair_decimals": i.price_decimals,
+            "lot_decimals": i.size_decimals,
+            "lot_multiplier": 1,
+            "leverage_buy": [],
+            "leverage_sell": [],
+            "fees": fee_steps(i, is_maker=False),
+            "fees_maker": fee_steps(i, is_maker=True),
+            "fee_volume_currency": "ZUSD",
+            "margin_call": 80,
+            "margin_stop": 40,
+            "ordermin": decimal_text(i.size_min),
+            "costmin": decimal_text(i.notional_min),
+            "tick_size": decimal_text(i.tick),
+            "status": "online" if self.exchange.listings[at].is_open else "cancel_only",
+            "execution_venue": "international",
+        }
+
+    def _asset_id(self, currency: str) -> str:
+        return self.names.asset_ids[self.exchange.currencies.index(currency)]
+
+    # --- the market -------------------------------------------------------------------------------
+
+    def ticker(self, params: dict[str, Any], now: int) -> dict[str, Any]:
+        return {name: self._ticker(at, now) for name, at in self.asked(params).items()}
+
+    def _ticker(self, at: int, now: int) -> dict[str, Any]:
+        listing = self.exchange.listings[at]
+        i, bars = listing.instrument, listing.day(now)
+        day = day_figures(listing, bars)
+        today = day_figures(listing, [b for b in bars if b.open_time >= now - now % DAY])
+        last = listing.trades[-1] if listing.trades else None
+
+        def side(price: int, size: int) -> list[str]:
+            lots = size // 10**i.size_decimals
+            return [price_text(i, price), str(max(lots, 1)), fixed(size, i.size_decimals, 3)]
+
+        return {
+            "a": side(listing.ask, listing.ask_size),
+            "b": side(listing.bid, listing.bid_size),
+            "c": [price_text(i, listing.last), size_text(i, last.size if last else 0)],
+            "v": [size_text(i, today.volume), size_text(i, day.volume)],
+            "p": [average(i, f.turnover, f.volume) for f in (today, day)],
+            "t": [today.trades, day.trades],
+            "l": [price_text(i, today.low), price_text(i, day.low)],
+            "h": [price_text(i, today.high), price_text(i, day.high)],
+            "o": price_text(i, today.open),
+        }
+
+    def depth(self, params: dict[str, Any], now: int) -> dict[str, Any]:
+        at = self.at(params)
+        count = whole(params, "count", 100, most=DEPTH_MAX)
+        i = self.exchange.instruments[at]
+        return {
+            self.names.pair_ids[at]: {
+                name: [
+                    [price_text(i, price), size_text(i, size), now // 1_000_000_000]
+                    for price, size in self.exchange.levels(at, side, count)
+                ]
+                for name, side in (("asks", Side.SELL), ("bids", Side.BUY))
+            }
+        }
+
+    def trades(self, params: dict[str, Any]) -> dict[str, Any]:
+        at = self.at(params)
+        count = whole(params, "count", TRADES_MAX, most=TRADES_MAX)
+        listing, since = self.exchange.listings[at], since_of(params)
+        found: list[TradeReport] = [t for t in listing.trades if t.time > since]
+        found = found[:count] if params.get("since") else found[-count:]
+        i = listing.instrument
+        return {
+            self.names.pair_ids[at]: [
+                [
+                    price_text(i, t.price), size_text(i, t.size), seconds(t.time),
+                    "b" if t.side is Side.BUY else "s", "m", "", t.trade_id,
+                ]
+                for t in found
+            ],
+            "last": str(found[-1].time if found else since),
+        }  # fmt: skip
+
+    def ohlc(self, params: dict[str, Any]) -> dict[str, Any]:
+        at = self.at(params)
+        minutes = whole(params, "interval", 1)
+        if minutes not in INTERVALS:
+            raise Refused("EGeneral:Invalid arguments")
+        listing, since = self.exchange.listings[at], since_of(params)
+        i, rows = listing.instrument, candles(listing, minutes)
+        # The last one still runs; `last` is what to go on from: the one before it.
+        last = rows[-2].start if len(rows) > 1 else (rows[-1].start if rows else since)
+        return {
+            self.names.pair_ids[at]: [
+                [
+                    row.start // 1_000_000_000, price_text(i, row.open), price_text(i, row.high),
+                    price_text(i, row.low), price_text(i, row.close),
+                    average(i, row.turnover, row.volume), size_text(i, row.volume), row.trades,
+                ]
+                for row in rows
+                if row.start >= since
+            ],
+            "last": last // 1_000_000_000,
+        }  # fmt: skip
+
+    def spread(self, params: dict[str, Any], now: int) -> dict[str, Any]:
+        """The last pairs of best prices, oldest first; of those since the exchange was opened."""
+        at = self.at(params)
+        listing, since = self.exchange.listings[at], since_of(params)
+        quotes = [(quote.time, quote.bid, quote.ask) for quote in listing.quotes]
+        changes = [next(group) for _, group in groupby(quotes, key=lambda quote: quote[1:])]
+        rows = changes or [(now, listing.bid, listing.ask)]
+        i, last = listing.instrument, rows[-1][0]
+        return {
+            self.names.pair_ids[at]: [
+                [time // 1_000_000_000, price_text(i, bid), price_text(i, ask)]
+                for time, bid, ask in rows[-SPREADS_MAX:]
+                if time >= since
+            ],
+            "last": last // 1_000_000_000,
+        }
+
+
+def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
+    """[volume, percent] of a schedule; the account's own stays that of the first step."""
+
+    def percent(rate: Decimal) -> Any:
+        return number(decimal_text(rate * 100))
+
+    own = instrument.maker_fee if is_maker else instrument.taker_fee
+    later = [
+        [int(tier.volume_min), percent(tier.maker_fee if is_maker else tier.taker_fee)]
+        for tier in instrument.fee_tiers[1:]
+    ]
+    return [[0, percent(own)], *later]
+
+
+def whole(params: dict[str, Any], name: str, usual: int, *, most: int = 2**31) -> int:
+    """A whole number from 1 on, cut to the most there is. Raises Refused."""
+    given = params.get(name)
+    if given in (None, ""):
+        return usual
+    text = str(given)
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) < 20 or int(text) == 0:
+        raise Refused("EGeneral:Invalid arguments")
+    return min(int(text), most)
+
+
+def since_of(params: dict[str, Any]) -> int:
+    """`since` in ns: clients send seconds, or the nanoseconds that `last` had."""
+    text = str(params.get("since") or "0")
+    whole_part, _, rest = text.partition(".")
+    if not (whole_part + rest).isdigit() or not text.isascii() or len(text) > 30:
+        raise Refused("EGeneral:Invalid arguments")
+    number_given = int(whole_part)
+    if number_given > 10**14:
+        return number_given
+    return number_given * 1_000_000_000 + int(rest[:9].ljust(9, "0"))

@@ -1,0 +1,377 @@
+"""Kraken spot: what an order must be like. One reading for REST and WebSocket.
+
+WebSocket v2 calls things otherwise; `from_socket` puts its names into REST's. Source:
+docs.kraken.com "Add order" of both, as of 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.kraken.limits import ORDERS_MAX
+from onetape.exchange.kraken.wire import Refused, invalid
+from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
+from onetape.model.money import RATE_DECIMALS, money_units
+
+__all__ = [
+    "check_deadline", "check_known", "flag", "from_socket", "order_terms", "price_units",
+    "size_units",
+]  # fmt: skip
+
+Params = dict[str, Any]
+MARKET_TYPES: Final = ("market", "stop-loss", "take-profit")
+LIMIT_TYPES: Final = ("limit", "stop-loss-limit", "take-profit-limit")
+FLAGS: Final = frozenset({"post", "fciq", "fcib", "viqc", "nompp"})
+STP: Final = {
+    "cancel-newest": "cancel_incoming", "cancel-oldest": "cancel_resting",
+    "cancel-both": "cancel_both",
+}  # fmt: skip
+# What this exchange does not have: refused, so that nobody believes it was heeded.
+ABSENT: Final = ("leverage", "displayvol", "display_qty", "starttm")  # and all of close[...]
+DEADLINE_NS: Final = (500_000_000, 60_000_000_000)  # a deadline may be so far ahead
+UNITS_MAX: Final = 2**62
+_NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
+_UUID: Final = re.compile(
+    r"([0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32})\Z", re.ASCII
+)
+_FREE: Final = re.compile(r"[!-~]{1,18}\Z", re.ASCII)
+
+
+def text_of(params: Params, name: str) -> str:
+    value = params.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float | Decimal):
+        return str(value)
+    raise invalid(name)
+
+
+def flag(params: Params, name: str) -> bool:
+    given = text_of(params, name).lower()
+    if given not in ("", "0", "1", "true", "false"):
+        raise invalid(name)
+    return given in ("1", "true")
+
+
+def decimal_of(text: str, name: str) -> Decimal:
+    """A positive number in plain digits, or as JSON writes it."""
+    try:
+        value = Decimal(text) if len(text) <= 40 and "_" not in text else Decimal("nan")
+    except InvalidOperation:
+        raise invalid(name) from None
+    if not value.is_finite() or value <= 0 or not -30 < value.adjusted() < 20:
+        raise invalid(name)
+    if not _NUMBER.match(f"{value:f}"):
+        raise invalid(name)
+    return value
+
+
+def size_units(i: Instrument, text: str, name: str = "volume") -> int:
+    value = decimal_of(text, name)
+    if value < i.size_min:
+        raise Refused("EOrder:Order minimum not met")
+    units = value.scaleb(i.size_decimals)
+    if units != units.to_integral_value() or value % i.lot:
+        raise invalid(name)
+    if units > UNITS_MAX:
+        raise invalid(name)
+    return int(units)
+
+
+def price_units(i: Instrument, pair: str, text: str, name: str = "price") -> int:
+    value = decimal_of(text, name)
+    units = value.scaleb(i.price_decimals)
+    if units != units.to_integral_value():
+        raise Refused(
+            f"EOrder:Invalid price:{pair} price can only be specified up to "
+            f"{i.price_decimals} decimals."
+        )
+    if units > UNITS_MAX:
+        raise Refused("EOrder:Invalid price")
+    if value % i.tick:
+        raise Refused("EOrder:Tick size check failed")
+    return int(units)
+
+
+def placed_price(
+    i: Instrument, pair: str, text: str, name: str, base: int, signs: dict[str, int]
+) -> int:
+    """As price_units, or relative to `base` where it begins with one of `signs`, with a percent
+    sign as a part of it; what results is rounded to a tick, half to even."""
+    sign = signs.get(text[:1])
+    if sign is None:
+        return price_units(i, pair, text, name)
+    offset = decimal_of(text[1:].removesuffix("%"), name)
+    if not base:
+        raise Refused("EOrder:No price")
+    if text.endswith("%"):
+        offset *= i.price(base) / 100
+    ticks = ((i.price(base) + sign * offset) / i.tick).to_integral_value(ROUND_HALF_EVEN)
+    units = (ticks * i.tick).scaleb(i.price_decimals)
+    if not 0 < units <= UNITS_MAX:
+        raise Refused("EOrder:Invalid price")
+    return int(units)
+
+
+def check_known(params: Params) -> None:
+    """Raises Refused for what this exchange does not have."""
+    for name in [*ABSENT, *(each for each in params if each.startswith("close"))]:
+        if text_of(params, name) not in ("", "0", "none", "1" if name == "leverage" else "0"):
+            raise invalid(name)
+
+
+def check_deadline(params: Params, now: int) -> None:
+    """Matching takes no time here: only one that has passed, or lies too far off, matters."""
+    text = text_of(params, "deadline")
+    if not text:
+        return
+    due = instant(text, "deadline")
+    if due <= now:
+        raise Refused("EService:Deadline elapsed")
+    if due > now + DEADLINE_NS[1]:
+        raise invalid("deadline")
+
+
+def instant(text: str, name: str) -> int:
+    """RFC 3339 as ns UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise invalid(name)
+        return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+    except (ValueError, OverflowError):
+        raise invalid(name) from None
+
+
+def client_id(account: SimAccount, params: Params) -> tuple[str, int | None]:
+    """(cl_ord_id, userref): one of them, or none."""
+    given, reference = text_of(params, "cl_ord_id"), text_of(params, "userref")
+    if given and reference:
+        raise invalid("cl_ord_id and userref are exclusive")
+    if given:
+        if not (_UUID.match(given) or _FREE.match(given)):
+            raise invalid("cl_ord_id")
+        known = account.by_client_id.get(given)
+        if known is not None and known.is_open:
+            raise Refused("EOrder:Duplicate client order id")
+    if not reference:
+        return given, None
+    try:
+        number = int(reference)
+    except ValueError:
+        raise invalid("userref") from None
+    if not -(2**31) <= number < 2**31:
+        raise invalid("userref")
+    return given, number
+
+
+def order_terms(
+    exchange: SimExchange, account: SimAccount, index: int, pair: str, params: Params, now: int
+) -> dict[str, Any]:
+    """The arguments of SimExchange.place but the first three. Raises Refused.
+
+    pair: the name that goes into texts.
+    """
+    listing = exchange.listings[index]
+    i = listing.instrument
+    if not listing.is_open:
+        raise Refused("EService:Market in cancel_only mode")
+    check_deadline(params, now)
+    side, kind = text_of(params, "type"), text_of(params, "ordertype")
+    if side not in ("buy", "sell"):
+        raise invalid("type")
+    if kind not in MARKET_TYPES + LIMIT_TYPES:
+        raise invalid("ordertype")
+    check_known(params)
+    if flag(params, "reduce_only"):  # of margin positions, and there are none
+        raise invalid("reduce_only")
+    is_limit, is_stop = kind in LIMIT_TYPES, kind not in ("market", "limit")
+    flags = order_flags(params, side, kind)
+    extra: dict[str, Any] = {"ordertype": kind, "oflags": flags}
+    price = stop = 0
+    # `#` goes to the side where such an order waits: above the last price or below it.
+    waits = 1 if (side == "buy") == kind.startswith("stop-loss") else -1
+    signs = {"+": 1, "-": -1, "#": waits}
+    if is_stop:
+        stop = placed_price(i, pair, text_of(params, "price"), "price", listing.last, signs)
+        extra["stop"] = stop
+        extra["reference"] = text_of(params, "trigger") or "last"
+        if extra["reference"] not in ("last", "index"):
+            raise invalid("trigger")
+    if is_limit:
+        name = "price2" if is_stop else "price"
+        if is_stop:  # relative to the trigger; which way `#` would go there is not documented
+            signs = {"+": 1, "-": -1}
+        base = stop or listing.last
+        price = placed_price(i, pair, text_of(params, name), name, base, signs)
+    tif, expire = time_in_force(params, now, is_market=not is_limit)
+    if tif in ("IOC", "FOK") and "post" in flags:
+        raise invalid("timeinforce")
+    if stp := text_of(params, "stptype"):
+        if stp not in STP:
+            raise invalid("stptype")
+        extra["self_trade"] = STP[stp]
+    if "viqc" in flags:
+        size = quote_size(exchange, index, side, text_of(params, "volume"))
+    else:
+        size = size_units(i, text_of(params, "volume"))
+    near = price or stop or (listing.ask if side == "buy" else listing.bid) or listing.last
+    if i.notional_min and near and i.notional_units(near, size) < money_units(i.notional_min):
+        raise Refused("EOrder:Cost minimum not met")
+    given, reference = client_id(account, params)
+    if reference is not None:
+        extra["userref"] = reference
+    if account.open_count.get(index, 0) >= ORDERS_MAX:
+        raise Refused("EOrder:Orders limit exceeded")
+    if "fcib" in flags:
+        extra["fee_in_base"] = True
+        check_base_fee(exchange, account, index, side, size)
+    return {
+        "side": side,
+        "type": "limit" if is_limit else "market",
+        "size": size,
+        "tif": tif,
+        "price": price,
+        "post_only": "post" in flags,
+        "trigger": stop,
+        "trigger_by": extra["reference"] if is_stop else "none",
+        "trigger_kind": _trigger_kind(kind),
+        "expire": expire,
+        "client_id": given,
+        "extra": extra,
+    }
+
+
+def _trigger_kind(kind: str) -> str:
+    if kind.startswith("stop-loss"):
+        return "stop"
+    return "take_profit" if kind.startswith("take-profit") else "none"
+
+
+def order_flags(params: Params, side: str, kind: str) -> list[str]:
+    """`oflags` in their order; the currency of fees is always said."""
+    flags = [each.strip() for each in text_of(params, "oflags").split(",") if each.strip()]
+    if not FLAGS.issuperset(flags) or len(set(flags)) != len(flags):
+        raise invalid("oflags")
+    if "fciq" in flags and "fcib" in flags:
+        raise invalid("oflags")
+    if "post" in flags and kind not in LIMIT_TYPES:
+        raise invalid("oflags")
+    if "viqc" in flags and (kind != "market" or side != "buy"):
+        raise invalid("viqc")
+    return flags if "fcib" in flags or "fciq" in flags else [*flags, "fciq"]
+
+
+def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[str, int]:
+    """(GTC, IOC, FOK or GTD, when it expires)."""
+    tif, given = text_of(params, "timeinforce").upper() or "GTC", text_of(params, "expiretm")
+    if tif not in ("GTC", "IOC", "FOK", "GTD"):
+        raise invalid("timeinforce")
+    if is_market and tif == "GTD":
+        raise invalid("timeinforce")
+    if given in ("", "0"):
+        if tif == "GTD":
+            raise invalid("expiretm")
+        return tif, 0
+    digits = given.removeprefix("+")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 11:
+        raise invalid("expiretm")
+    due = int(digits) * 1_000_000_000 + (now if given.startswith("+") else 0)
+    if tif not in ("GTC", "GTD") or is_market or due <= now or due >= 2**62:
+        raise invalid("expiretm")
+    return "GTD", due
+
+
+def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
+    """What a sum of the quote currency buys at the asks there are, in whole lots."""
+    i = exchange.instruments[index]
+    scale = i.price_decimals + i.size_decimals
+    left = int(decimal_of(text, "volume").scaleb(scale))
+    size = 0
+    for price, there in exchange.levels(index, Side.SELL if side == "buy" else Side.BUY, 1 << 30):
+        take = min(there, left // price)
+        size, left = size + take, left - take * price
+        if take < there:
+            break
+    lot = int(i.lot.scaleb(i.size_decimals))
+    size -= size % lot
+    if size < int(i.size_min.scaleb(i.size_decimals)):
+        raise Refused("EOrder:Order minimum not met")
+    return size
+
+
+def check_base_fee(
+    exchange: SimExchange, account: SimAccount, index: int, side: str, size: int
+) -> None:
+    """A sale whose fee comes out of the base currency needs that much more of it."""
+    i = exchange.instruments[index]
+    if side != "sell":
+        return
+    rate = int(max(i.maker_fee, i.taker_fee).scaleb(RATE_DECIMALS))
+    units = size * 10 ** (18 - i.size_decimals)
+    needed = units + -(-units * rate // 10**RATE_DECIMALS)
+    if int(account.money.available(exchange.currencies.index(i.base))) < needed:
+        raise Refused("EOrder:Insufficient funds")
+
+
+_SOCKET_NAMES: Final = {
+    "order_type": "ordertype",
+    "side": "type",
+    "order_qty": "volume",
+    "time_in_force": "timeinforce",
+    "reduce_only": "reduce_only",
+    "deadline": "deadline",
+    "cl_ord_id": "cl_ord_id",
+    "order_userref": "userref",
+    "display_qty": "displayvol",
+    "validate": "validate",
+}
+
+
+def from_socket(params: Params) -> Params:
+    """The parameters of add_order in REST's names. Raises Refused."""
+    found: Params = {
+        rest: params[name] for name, rest in _SOCKET_NAMES.items() if params.get(name) is not None
+    }
+    triggers = params.get("triggers") or {}
+    if not isinstance(triggers, dict):
+        raise invalid("triggers")
+    for holder, name in ((params, "limit_price_type"), (triggers, "price_type")):
+        if text_of(holder, name) not in ("", "static"):
+            raise invalid(name)
+    limit, stop = params.get("limit_price"), triggers.get("price")
+    if triggers:
+        found["price"], found["price2"] = stop, limit
+        found["trigger"] = text_of(triggers, "reference")
+    else:
+        found["price"] = limit
+    flags = []
+    if flag(params, "post_only"):
+        flags.append("post")
+    if fee := text_of(params, "fee_preference"):
+        if fee not in ("base", "quote"):
+            raise invalid("fee_preference")
+        flags.append("fcib" if fee == "base" else "fciq")
+    if (cash := params.get("cash_order_qty")) is not None:
+        flags.append("viqc")
+        found["volume"] = cash
+    found["oflags"] = ",".join(flags)
+    if stp := text_of(params, "stp_type"):
+        found["stptype"] = stp.replace("_", "-")
+    if expire := text_of(params, "expire_time"):
+        found["expiretm"] = str(instant(expire, "expire_time") // 1_000_000_000)
+    if flag(params, "margin"):
+        found["leverage"] = "margin"
+    if params.get("conditional"):
+        found["close"] = "conditional"
+    if text_of(params, "effective_time"):
+        found["starttm"] = "effective_time"
+    return found

@@ -1,0 +1,62 @@
+"""Tokens that open Kraken's private WebSocket: fifteen minutes to begin with one, and it lives on
+while a subscription with it does. A token may what the key may that asked for it; how soon the
+venue hears of a key that is changed later is not written, here it is at once. Source:
+docs.kraken.com "Websocket authentication" and "API key permissions", read 2026-11."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from onetape.exchange.keys import ApiKey
+from onetape.exchange.kraken.wire import Refused
+
+__all__ = ["Tokens"]
+
+LIFE_NS: Final = 900_000_000_000
+KEPT_MAX: Final = 10_000  # the oldest is forgotten
+
+
+@dataclass(slots=True)
+class _Token:
+    key: ApiKey
+    expires: int
+    users: set[int] = field(default_factory=set)  # connections that are subscribed with it
+
+
+class Tokens:
+    """Of one exchange."""
+
+    def __init__(self, keys: Mapping[str, ApiKey]) -> None:
+        """keys: all that there are, by name."""
+        self._keys = keys
+        self._known: dict[str, _Token] = {}
+        self._made = 0
+
+    def issue(self, key: ApiKey, now: int) -> dict[str, Any]:
+        self._made += 1
+        seed = f"{key.secret}/{self._made}/{now}".encode()
+        text = hashlib.sha256(seed).hexdigest()[:43]
+        self._known[text] = _Token(key, now + LIFE_NS)
+        if len(self._known) > KEPT_MAX:
+            del self._known[next(iter(self._known))]
+        return {"token": text, "expires": LIFE_NS // 1_000_000_000}
+
+    def key(self, given: object, now: int) -> ApiKey:
+        """Whose token it is. Raises Refused."""
+        token = self._known.get(given) if isinstance(given, str) else None
+        if token is None or (now >= token.expires and not token.users):
+            raise Refused("ESession:Invalid session")
+        if self._keys.get(token.key.key) is not token.key:  # withdrawn since
+            raise Refused("ESession:Invalid session")
+        return token.key
+
+    def keep(self, given: str, connection: int) -> None:
+        self._known[given].users.add(connection)
+
+    def release(self, connection: int) -> None:
+        """A connection has no private subscription any more."""
+        for token in self._known.values():
+            token.users.discard(connection)

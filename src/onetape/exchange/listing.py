@@ -1,0 +1,156 @@
+"""What the public knows of one instrument of a simulated exchange."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from msgspec import ValidationError, convert, structs
+
+from onetape.exchange.price_bars import PriceBars
+from onetape.exchange.reports import (
+    BarReport,
+    QuoteReport,
+    TradeReport,
+)
+from onetape.model.enums import (
+    Kind,
+    Side,
+)
+from onetape.model.errors import BadInput
+from onetape.model.instrument import Instrument
+from onetape.model.margin import MarginBracket
+
+__all__ = ["FILTERS", "Listing", "changed_brackets", "changed_filters"]
+
+MINUTE: Final = 60_000_000_000
+DAY: Final = 1440 * MINUTE
+FILTERS: Final = (
+    "tick", "lot", "size_min", "size_max", "market_lot", "market_size_min", "market_size_max",
+    "notional_min", "band_up", "band_down",
+)  # fmt: skip
+PREMIUM_DECIMALS: Final = 8
+QUOTES_KEPT: Final = 1000
+TRADES_KEPT: Final = 1000
+BARS_KEPT: Final = 3000
+FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
+
+
+@dataclass(slots=True)
+class Listing:
+    """What the public knows of one instrument."""
+
+    instrument: Instrument
+    at: int = 0  # its place among those of the exchange
+    bid: int = 0
+    bid_size: int = 0
+    ask: int = 0
+    ask_size: int = 0
+    last: int = 0
+    mark: int = 0
+    index: int = 0
+    depth_id: int = 0  # of the last depth message
+    funding_rate: int = FUNDING_RATE  # 1e-12
+    funding_time: int = 0  # the next one
+    is_open: bool = True
+    is_listed: bool = True  # False: the venue knows of no such symbol
+    quotes: deque[QuoteReport] = field(default_factory=lambda: deque(maxlen=QUOTES_KEPT))
+    trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
+    bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
+    bar: BarReport | None = None  # the minute that runs, once it has a trade
+    mark_bars: PriceBars = field(default_factory=PriceBars)
+    index_bars: PriceBars = field(default_factory=PriceBars)
+    premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
+    fundings: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def add_mark(self, time: int, mark: int, index: int) -> None:
+        self.mark, self.index = mark, index
+        self.mark_bars.add(time, mark)
+        if index:
+            self.index_bars.add(time, index)
+            self.premium_bars.add(time, (mark - index) * 10**PREMIUM_DECIMALS // index)
+
+    def add_trade(self, trade: TradeReport) -> None:
+        self.trades.append(trade)
+        self.last = trade.price
+        price, size = trade.price, trade.size
+        turnover = price * size
+        if self.instrument.kind is Kind.INVERSE:
+            turnover = self.instrument.notional_units(price, size)
+        bar, start = self.bar, trade.time - trade.time % MINUTE
+        bought = trade.side is Side.BUY
+        if bar is None or bar.open_time != start:
+            self.bar = BarReport(
+                trade.time, trade.at, start, start + MINUTE, price, price, price, price, size,
+                turnover, 1, size * bought, turnover * bought, trade.trade_id, trade.trade_id,
+            )  # fmt: skip
+            return
+        self.bar = bar._replace(
+            time=trade.time,
+            high=max(bar.high, price),
+            low=min(bar.low, price),
+            close=price,
+            volume=bar.volume + size,
+            turnover=bar.turnover + turnover,
+            trades=bar.trades + 1,
+            buy_volume=bar.buy_volume + size * bought,
+            buy_turnover=bar.buy_turnover + turnover * bought,
+            last_trade=trade.trade_id,
+        )
+
+    def running(self, now: int) -> BarReport | None:
+        """The minute of `now`; None where nothing was ever traded."""
+        if self.bar is not None or not self.last:
+            return self.bar
+        start = now - now % MINUTE
+        return BarReport(
+            now, self.at, start, start + MINUTE, *(4 * (self.last,)), *(5 * (0,))
+        )  # fmt: skip
+
+    def close_bar(self, end: int) -> BarReport | None:
+        """The minute that ends at `end` is history; None where it was so before."""
+        bar = self.running(end - 1)
+        if bar is None or bar.close_time > end:
+            return None
+        self.bars.append(bar)
+        self.bar = None
+        return bar
+
+    def day(self, now: int) -> list[BarReport]:
+        """The bars of the last 24 hours, the running one with them."""
+        found = [bar for bar in self.bars if bar.open_time > now - DAY]
+        return [*found, self.bar] if self.bar is not None else found
+
+
+def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrument:
+    """Another version of an instrument, from decimals as text. Raises BadInput."""
+    values = {}
+    for name, text in changes.items():
+        if name not in FILTERS:
+            raise BadInput(
+                f"no filter {name!r}", where=instrument.symbol, todo=f"one of {', '.join(FILTERS)}"
+            )
+        try:
+            value = Decimal(text)
+        except (InvalidOperation, TypeError, ValueError):
+            raise BadInput(f"{name} is no decimal: {text!r}", where=instrument.symbol) from None
+        step = getattr(instrument, name) if name in ("tick", "lot") else None
+        if not value.is_finite() or value < 0 or (step and (not value or value % step)):
+            wanted = f"a multiple of {step}" if step else "0 or more"
+            raise BadInput(f"{name} {text} is not {wanted}", where=instrument.symbol)
+        values[name] = value
+    return structs.replace(instrument, **values, version=instrument.version + 1)
+
+
+def changed_brackets(instrument: Instrument, rows: object) -> Instrument:
+    """Another version of an instrument with these margin brackets: objects of notional_max,
+    maintenance_rate and leverage_max, by rising notional. Raises BadInput."""
+    try:
+        brackets = convert(rows, tuple[MarginBracket, ...], strict=False)
+    except ValidationError as error:
+        raise BadInput(f"the rows are no brackets: {error}", where=instrument.symbol) from None
+    if not brackets:
+        raise BadInput("no rows", where=instrument.symbol)
+    return structs.replace(instrument, brackets=brackets, version=instrument.version + 1)

@@ -1,0 +1,73 @@
+"""The tape that a simulated exchange plays: which of its symbols, from where, how fast."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from onetape.exchange.tape_market import SPEED_SCALE, TAPE_TYPES, RecordedMarket, TapeSymbol
+from onetape.exchange.venues import lists
+from onetape.model.errors import BadInput, UnknownSymbol
+from onetape.model.instrument import Instrument
+from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.schema import INSTRUMENT_TYPE
+from onetape.tape.segments import is_tape
+
+__all__ = ["VenueTape", "say_end"]
+
+LOOK_S = 0.1
+
+
+class VenueTape:
+    """speed: times life. Raises BadInput where there is no tape, UnknownSymbol where it has nothing
+    that the venue lists."""
+
+    def __init__(self, path: Path, kind: str, *, speed: float, loop: bool) -> None:
+        if not is_tape(path):
+            raise BadInput(f"no such tape: {path}", where="--tape", todo="onetape import makes one")
+        self.path = path
+        self.speed = round(speed * SPEED_SCALE)
+        self.loop = loop
+        found: dict[str, Instrument] = {}
+        streams: dict[str, set[int]] = {}
+        with JournalReader(path) as reader:
+            self.uuid = str(reader.uuid)
+            for frame in reader.frames((INSTRUMENT_TYPE,)):
+                instrument = Instrument.from_msgpack(frame.payload)
+                # The exchange goes on with the first version, as its matching engine does.
+                found.setdefault(instrument.symbol, instrument)
+                streams.setdefault(instrument.symbol, set()).add(frame.stream)
+        self.symbols = [
+            TapeSymbol(instrument, frozenset(streams[symbol]))
+            for symbol, instrument in found.items()
+            if lists(kind, instrument)
+        ]
+        if not self.symbols:
+            raise UnknownSymbol(
+                f"the tape has no symbol that {kind} lists",
+                where=str(path),
+                todo=f"it has: {', '.join(found) or 'no instruments'}",
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """What a state must agree with."""
+        return {"uuid": self.uuid, "speed": self.speed, "loop": self.loop}
+
+    def frames(self) -> Iterator[Frame]:
+        with JournalReader(self.path) as reader:
+            yield from reader.frames(TAPE_TYPES)
+
+    def market(self, start: int) -> RecordedMarket:
+        """A market that begins at `start` (ns UTC)."""
+        return RecordedMarket(
+            self.symbols, self.frames, start=start, speed=self.speed, loop=self.loop
+        )
+
+
+async def say_end(market: RecordedMarket, say: Callable[[str], None]) -> None:
+    """One line when the tape is over: from here on the books stand still."""
+    while not market.core.ended:
+        await asyncio.sleep(LOOK_S)
+    say('{"tape":"ended"}')

@@ -1,0 +1,581 @@
+"""A simulated exchange as a process: sockets and the clock around a dialect.
+
+REST and WebSocket share one port: plain requests are read here, the rest is aiohttp's. Everything
+that is decided is decided in the dialect; this shell moves the exchange's time with the wall clock,
+hands in what arrives, and carries out what is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import struct
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import msgspec
+import uvloop
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from onetape.exchange.chain import Chain
+from onetape.exchange.control import Control
+from onetape.exchange.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
+from onetape.exchange.exchange_file import left_for_runs
+from onetape.exchange.faults import Rule, parse_faults
+from onetape.exchange.faulty import Faulty
+from onetape.exchange.http_port import IDLE_S, REQUEST_S, NoHttp, PlainHttp
+from onetape.exchange.kept_state import VenueState
+from onetape.exchange.outside import TERMS
+from onetape.exchange.played_tape import VenueTape, say_end
+from onetape.exchange.tape_market import RecordedMarket
+from onetape.exchange.venues import open_venue
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import BadInput, IoFailed, UsageError
+from onetape.model.money import money
+from onetape.net.http_reader import BODY_MAX
+from onetape.venues.hosts import is_loopback
+
+__all__ = ["VenueServer", "let_withdraw", "opened", "ready_line", "run_venue"]
+
+TICK_S: Final = 0.01
+STOP_S: Final = 1.0  # for what is being answered when the exchange closes
+SECOND: Final = 1_000_000_000
+MESSAGE_MAX: Final = 1 << 20
+CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two looks at what was said
+JSON: Final = "application/json"
+LOOPBACK: Final = "127.0.0.1"
+
+
+class VenueServer:
+    """Serves one dialect on one address. `clock` gives ns UTC. chain: carries money to other
+    exchanges and from them."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        chain: Chain | None = None,
+    ) -> None:
+        self.dialect = dialect
+        self.chain = chain
+        self.clock = clock
+        self.connections: dict[int, tuple[Connection, asyncio.Event]] = {}
+        self._next_connection = 1
+        self._pending: set[Pending] = set()
+        self._plain: set[PlainHttp] = set()
+        self._listening: asyncio.Server | None = None
+        self._web: web.Server | None = None
+        self._no_http = NoHttp()
+        self.ticking: asyncio.Task[None] | None = None  # since `start`
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; gives the port. Raises OSError where it cannot."""
+        others = self._web = self.web_server(self._handle)
+
+        def connection() -> PlainHttp:
+            return PlainHttp(self.answer, lambda: self.clock() // SECOND, others, self._plain)
+
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(connection, host, port, backlog=1024)
+        self.ticking = asyncio.create_task(self._tick())
+        return int(self._listening.sockets[0].getsockname()[1])
+
+    def web_server(
+        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    ) -> web.Server:
+        """Of all that is not read here. A head has to be there before a connection counts as
+        idle."""
+        logger = self._no_http.logger()
+        return web.Server(handler, access_log=None, logger=logger, keepalive_timeout=IDLE_S)
+
+    async def stop(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        for plain in list(self._plain):
+            plain.close()
+        if self.ticking is not None:
+            self.ticking.cancel()
+        for pending in list(self._pending):
+            pending.finish(None)
+        for connection, wake in list(self.connections.values()):
+            connection.close(WSCloseCode.GOING_AWAY, "the exchange closes")
+            wake.set()
+        if self._web is not None:
+            await self._web.shutdown(STOP_S)
+        self._tell_no_http(at_once=True)
+
+    # --- the market -------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        """The exchange's time, moved to now. A wall clock that goes back stands still here."""
+        exchange = self.dialect.exchange
+        now = max(self.clock(), exchange.now)
+        exchange.advance(now)
+        return now
+
+    def _spread(self, now: int) -> None:
+        reports = self.dialect.exchange.take()
+        if reports:
+            self.dialect.publish(reports, now)
+        self.dialect.tick(now)
+
+    async def _tick(self) -> None:
+        second = 0
+        while True:
+            now = self._now()
+            if self.chain is not None:
+                self.chain.tick(now)
+            self._spread(now)
+            if (now := self.clock() // SECOND) != second:
+                second = now
+                for plain in list(self._plain):
+                    plain.close_idle(now)
+                self._tell_no_http()
+            await asyncio.sleep(TICK_S)
+
+    def _tell_no_http(self, *, at_once: bool = False) -> None:
+        if line := self._no_http.line(self.clock() // SECOND, at_once=at_once):
+            print(line, file=sys.stderr, flush=True)
+
+    # --- clients ----------------------------------------------------------------------------------
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        address = peer[0] if isinstance(peer, tuple) else ""
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._serve_socket(request, address)
+        body = await self._body(request)
+        if body is None:
+            return web.Response(status=408)
+        if len(body) > BODY_MAX:
+            return web.Response(status=413)
+        # As it was sent: signatures are over the escapes that the client chose.
+        path, _, query = request.raw_path.partition("?")
+        reply: Reply | Pending | None = self.answer(
+            Request(
+                request.method,
+                path,
+                query,
+                body,
+                {name.lower(): value for name, value in request.headers.items()},
+                address,
+            )
+        )
+        if isinstance(reply, Pending):
+            reply = await self._reply_of(reply)
+        if reply is None:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)  # to nobody
+        return web.Response(
+            status=reply.status,
+            body=reply.body,
+            headers={"Content-Type": JSON, **reply.headers},
+        )
+
+    @staticmethod
+    async def _body(request: web.BaseRequest) -> bytes | None:
+        """None: it did not come to its end in time, and the connection is cut."""
+        if not request.body_exists:
+            return b""
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                return await request.read()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            return None
+
+    async def _reply_of(self, pending: Pending) -> Reply | None:
+        """What it comes to, None: the connection is to be cut."""
+        done = asyncio.Event()
+        pending.then = done.set
+        self._pending.add(pending)
+        try:
+            if not pending.is_done:
+                await done.wait()
+        finally:
+            self._pending.discard(pending)
+        return pending.reply
+
+    def answer(self, request: Request) -> Reply | Pending:
+        now = self._now()
+        reply = self.dialect.http(request, now)
+        self._spread(now)
+        return reply
+
+    def ask(self, control: Control, method: str, path: str, query: str, body: bytes) -> Reply:
+        """One request to the control endpoint."""
+        now = self._now()
+        reply = control.answer(method, path, query, body, now)
+        self._spread(now)
+        return reply
+
+    async def _serve_socket(self, request: web.BaseRequest, address: str) -> web.StreamResponse:
+        path, _, query = request.raw_path.partition("?")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        connection = Connection(self._next_connection, path, query, address, self._now(), headers)
+        self._next_connection += 1
+        if not self.dialect.connect(connection, connection.opened):
+            return web.Response(status=404, text="no such stream\n")
+        # Pings are answered here: a connection that is half open answers none.
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=MESSAGE_MAX, compress=False)
+        await socket.prepare(request)
+        wake = asyncio.Event()
+        self.connections[connection.id] = (connection, wake)
+        connection.heard = wake.set
+        wake.set()
+        sender = asyncio.create_task(_send(connection, wake, socket, request))
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.PING:
+                    if not connection.silent:
+                        await socket.pong(message.data)
+                    continue
+                if message.type is WSMsgType.PONG:
+                    continue
+                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    break
+                data = message.data
+                now = self._now()
+                self.dialect.message(
+                    connection, data.encode() if isinstance(data, str) else data, now
+                )
+                self._spread(now)
+                if connection.closed:
+                    break
+        finally:
+            self.connections.pop(connection.id, None)
+            self.dialect.disconnect(connection)
+            if not connection.closed:
+                sender.cancel()
+            await asyncio.wait([sender], timeout=1.0)
+            await socket.close()
+        return socket
+
+
+async def _send(
+    connection: Connection,
+    wake: asyncio.Event,
+    socket: web.WebSocketResponse,
+    request: web.BaseRequest,
+) -> None:
+    while True:
+        await wake.wait()
+        wake.clear()
+        out, connection.out = connection.out, []
+        end = next((m for m in out if isinstance(m, Close)), None)  # always the last
+        if request.transport is None or request.transport.is_closing():
+            return
+        if said := _frames(m for m in out if isinstance(m, bytes)):
+            # All that waits in one write; the payloads are shared between those who listen.
+            request.transport.write(said)
+            try:
+                await request.writer.drain()
+            except ConnectionError:
+                return
+        if end is not None:
+            if end.code != ABORT:
+                await socket.close(code=end.code, message=end.reason.encode())
+            elif request.transport is not None:
+                request.transport.abort()
+            return
+
+
+def _frames(messages: Iterable[bytes]) -> bytes:
+    """Text messages as a server sends them (RFC 6455): whole, without a mask."""
+    parts = []
+    for message in messages:
+        size = len(message)
+        if size < 126:
+            parts.append(struct.pack("!BB", 0x81, size))
+        elif size < 65536:
+            parts.append(struct.pack("!BBH", 0x81, 126, size))
+        else:
+            parts.append(struct.pack("!BBQ", 0x81, 127, size))
+        parts.append(message)
+    return b"".join(parts)
+
+
+def _is_of_a_page(headers: Mapping[str, str]) -> bool:
+    """Whether a page in somebody's browser has asked. It says so itself, by where it comes from; or
+    it came by a name of its own that was made to mean this machine (DNS rebinding): then it asks as
+    if it were ours, and only the name tells."""
+    if "Origin" in headers or "Sec-Fetch-Site" in headers:
+        return True
+    try:
+        name = urlsplit(f"//{headers.get('Host', '')}").hostname
+    except ValueError:
+        return True
+    return not is_loopback(name or "")
+
+
+class ControlServer:
+    """The control endpoint of an exchange, on a port of its own of the loopback address."""
+
+    def __init__(self, control: Control, server: VenueServer) -> None:
+        self.control = control
+        self.server = server
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, port: int) -> int:
+        """Listens; gives the port. Raises OSError where it cannot."""
+        self._runner = web.ServerRunner(self.server.web_server(self._handle))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, port)
+        await site.start()
+        sockets: Any = site._server
+        return int(sockets.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        if _is_of_a_page(request.headers):
+            return web.Response(status=403, text="not for browsers\n")
+        body = await request.read() if request.body_exists else b""
+        path, _, query = request.raw_path.partition("?")
+        reply = self.server.ask(self.control, request.method, path, query, body)
+        return web.Response(status=reply.status, body=reply.body, headers={"Content-Type": JSON})
+
+
+async def serve(
+    server: VenueServer,
+    host: str,
+    port: int,
+    ready: Callable[[int, int | None], None],
+    *,
+    control: Control | None = None,
+    control_port: int = 0,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control. beside:
+    runs meanwhile. Raises what the market's clock or that raises: an exchange whose time stands
+    still must not look as if it ran."""
+    stopping = asyncio.Event()
+    raised: list[BaseException] = []
+
+    def over(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            raised.append(error)
+            stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    listening = await server.start(host, port)
+    assert server.ticking is not None
+    server.ticking.add_done_callback(over)
+    steering = None if control is None else ControlServer(control, server)
+    ready(listening, None if steering is None else await steering.start(control_port))
+    task = None if beside is None else asyncio.create_task(beside())
+    if task is not None:
+        task.add_done_callback(over)
+    await stopping.wait()
+    if task is not None:
+        task.cancel()
+    if steering is not None:
+        await steering.stop()
+    await server.stop()
+    if raised:
+        raise raised[0]
+
+
+def run_venue(
+    kind: str,
+    *,
+    host: str,
+    port: int,
+    seed: int,
+    say: Callable[[str], None],
+    limits: bool = True,
+    faults: Path | None = None,
+    tape: Path | None = None,
+    speed: float = 1.0,
+    loop: bool = False,
+    control: int | None = None,
+    state: Path | None = None,
+    chain: Path | None = None,
+    withdraw: bool = False,
+    unrouted: bool = False,
+    home: Path | None = None,
+) -> None:
+    """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready.
+
+    control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
+    exchange keeps what it has been told, so that it comes back as it was. chain: the folder by
+    which withdrawals go to other exchanges. withdraw: what accounts were opened with may withdraw.
+    unrouted: stream addresses without a category carry every stream (Binance). home: whose runs
+    find its keys.
+    """
+    played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
+    rules = read_faults(faults) if faults is not None else []
+    dialect, kept = opened(kind, seed=seed, limits=limits, rules=rules, played=played, state=state)
+    if withdraw:
+        let_withdraw(dialect)
+    if unrouted:
+        push_unrouted(dialect)
+    carried = None if chain is None else Chain(chain, dialect.exchange)
+    server = VenueServer(dialect, chain=carried)
+    identity = uuid4() if kept is None else kept.writer.uuid
+    left = ExitStack()
+
+    def ready(listening: int, steering: int | None) -> None:
+        line = ready_line(dialect, kind, host, listening, steering)
+        if home is not None:
+            _leave(left, home, host, listening, line, identity.hex)
+        say(line)
+
+    market = dialect.exchange.market
+    beside = partial(say_end, market, say) if isinstance(market, RecordedMarket) else None
+    try:
+        uvloop.run(
+            serve(
+                server,
+                host,
+                port,
+                ready,
+                control=None if control is None else Control(dialect),
+                control_port=control or 0,
+                beside=beside,
+            )
+        )
+    except OSError as error:
+        raise IoFailed(
+            f"cannot listen: {error.strerror or error}",
+            where=f"{host}:{port}",
+            todo="give another --port, or 0 for a free one",
+        ) from None
+    finally:
+        left.close()
+        if kept is not None:
+            kept.close()
+
+
+def _leave(left: ExitStack, home: Path, host: str, port: int, line: str, exchange: str) -> None:
+    """An exchange that cannot write to its home serves all the same."""
+    try:
+        left.enter_context(left_for_runs(home, host, port, line, exchange=exchange))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        print(
+            f"onetape: `run --live --exchange` finds no keys of it: {why}, {home / 'run'}",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+
+def let_withdraw(dialect: Dialect) -> None:
+    """The keys that accounts were opened with may withdraw."""
+    exchange = dialect.exchange
+    for account in exchange.accounts:
+        if not exchange.keys[account.key].can_withdraw:
+            exchange.change_key(account.key, can_withdraw=True)
+
+
+def push_unrouted(dialect: Faulty) -> None:
+    """For clients that know nothing of categories. Raises UsageError where there are none."""
+    if dialect.kind != "binance-usdm":
+        raise UsageError(f"{dialect.kind} has no categories of streams", where="--unrouted")
+    streams: Any = getattr(dialect.inner, "streams")  # noqa: B009
+    streams.is_unrouted = True
+
+
+def opened(
+    kind: str,
+    *,
+    seed: int,
+    limits: bool = True,
+    rules: Sequence[Rule] = (),
+    played: VenueTape | None = None,
+    state: Path | None = None,
+) -> tuple[Faulty, VenueState | None]:
+    """An exchange whose time is now, as its state has it; whoever gets the state closes it."""
+    now = time.time_ns()
+    kept = None
+    if state is None:
+        inner = open_venue(
+            kind,
+            seed=seed,
+            now=now,
+            limits=limits,
+            market=None if played is None else played.market(now),
+        )
+    else:
+        kept, inner = VenueState.open(
+            state, kind=kind, seed=seed, now=now, limits=limits, tape=played
+        )
+    dialect = Faulty(inner, kind, seed=seed)
+    now = max(now, inner.exchange.now)
+    catch_up(dialect, now)
+    dialect.add(rules, now, given=now if kept is None else kept.start)
+    return dialect, kept
+
+
+def ready_line(
+    dialect: Dialect, kind: str, host: str, listening: int, steering: int | None = None
+) -> str:
+    """What an exchange says of itself when it is ready, as JSON: its ports, its accounts."""
+    rest, stream = dialect.addresses(host, listening)
+    exchange = dialect.exchange
+    accounts = [
+        {
+            "name": account.name,
+            "key": account.key,
+            "secret": account.secret,
+            "balances": {
+                name: decimal_text(money(int(account.money.balance(at))))
+                for at, name in enumerate(exchange.currencies)
+                if account.money.balance(at)
+            },
+            # Where deposits come to.
+            "addresses": {
+                name: exchange.address_of(account, name)
+                for name in exchange.currencies
+                if name in TERMS
+            },
+            # Further keys, by label: one of Ed25519 where the venue has them.
+            "keys": {
+                key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
+                for key in exchange.keys.values()
+                if key.account is account and key.key != account.key
+            },
+        }
+        for account in exchange.accounts
+    ]
+    line = {
+        "venue": kind,
+        "rest": rest,
+        "ws": stream,
+        "accounts": accounts,
+        "control": None if steering is None else f"http://{LOOPBACK}:{steering}",
+    }
+    return msgspec.json.encode(line).decode()
+
+
+def catch_up(dialect: Dialect, now: int) -> None:
+    """Makes the market of the time that the exchange was away, a little at a time: what is said
+    meanwhile is heard by nobody and need not be kept."""
+    exchange = dialect.exchange
+    while exchange.now < now:
+        exchange.advance(min(exchange.now + CATCH_UP_NS, now))
+        dialect.publish(exchange.take(), exchange.now)
+
+
+def read_faults(path: Path) -> list[Rule]:
+    """The rules of a file. Raises BadInput or BadConfig."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BadInput(f"cannot read the faults: {why}", where=str(path)) from None
+    return parse_faults(text, name=str(path))

@@ -1,0 +1,144 @@
+"""An account as it was, or without its newest orders: what a venue answers from that lags behind
+itself.
+
+Requests that read are answered from such a view; those that change something never see one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from onetape.exchange.account import SimAccount, Trade
+from onetape.exchange.conditional import ConditionalBook
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.reports import SimOrder
+
+__all__ = ["View", "frozen", "seen_as", "without_new"]
+
+
+class FrozenMoney:
+    """What an account's money says, as it stood. Prices go on: margins are those of then."""
+
+    def __init__(self, account: SimAccount) -> None:
+        money = account.money
+        currencies = range(len(account.currencies))
+        instruments = range(len(account.instruments))
+        self._sums = {
+            name: [getattr(money, name)(at) for at in currencies]
+            for name in ("balance", "equity", "available", "initial_margin", "maintenance_margin")
+        }
+        self._of = {
+            name: [getattr(money, name)(at) for at in instruments]
+            for name in ("unrealized", "fees", "funding")
+        }
+        self._positions = {
+            (at, side.value): money.position(at, side.value)
+            for at in instruments
+            for side in account.sides
+        }
+        self._nothing = money.position
+        self.leverage = money.leverage
+        self.wallets = dict(getattr(money, "wallets", {}))
+
+    def position(self, index: int, side: str = "both") -> Any:
+        found = self._positions.get((index, side))
+        return self._nothing(index, side) if found is None else found
+
+    def __getattr__(self, name: str) -> Any:
+        for table in (self._sums, self._of):
+            if name in table:
+                return table[name].__getitem__
+        raise AttributeError(name)
+
+
+class View:
+    """An account and the conditional orders that belong with it."""
+
+    def __init__(self, exchange: SimExchange, account: SimAccount) -> None:
+        self.account = account
+        self.seen = copy.copy(account)
+        self.conditionals = copy.copy(exchange.conditionals)
+
+    def take_conditionals(self, book: ConditionalBook, born_before: int, *, keep: bool) -> None:
+        """keep: copies, that do not change any more."""
+        by_id, by_client_id = {}, {}
+        waiting: dict[int, list[Any]] = {}
+        for order in book.by_id.values():
+            if order.account is not self.account or order.created >= born_before:
+                continue
+            mine = replace(order, account=self.seen) if keep else copy.copy(order)
+            mine.account = self.seen
+            by_id[order.id] = mine
+            if order.client_id:
+                by_client_id[self.account.number, order.client_id] = mine
+            if order.is_open:
+                waiting.setdefault(order.index, []).append(mine)
+        self.conditionals.by_id, self.conditionals.by_client_id = by_id, by_client_id
+        self.conditionals._waiting = waiting
+
+
+def frozen(exchange: SimExchange, account: SimAccount) -> View:
+    """All of an account as it stands now."""
+    view = View(exchange, account)
+    seen = view.seen
+    copies: dict[int, SimOrder] = {}
+
+    def kept(order: SimOrder) -> SimOrder:
+        if order.id not in copies:
+            copies[order.id] = replace(order, account=seen, extra=dict(order.extra))
+        return copies[order.id]
+
+    seen.open_orders = {key: kept(order) for key, order in account.open_orders.items()}
+    seen.by_id = {key: kept(order) for key, order in account.by_id.items()}
+    seen.by_client_id = {key: kept(order) for key, order in account.by_client_id.items()}
+    seen.unfilled = deque(map(kept, account.unfilled))
+    seen.filled = deque(map(kept, account.filled))
+    seen.trades = deque(Trade(kept(trade.order), trade.fill) for trade in account.trades)
+    seen.income = deque(account.income)
+    seen.margin_moves = deque(account.margin_moves)
+    seen.touched, seen.leverage = dict(account.touched), dict(account.leverage)
+    seen.isolated = set(account.isolated)
+    seen.money = FrozenMoney(account)
+    view.take_conditionals(exchange.conditionals, 2**62, keep=True)
+    return view
+
+
+def without_new(
+    exchange: SimExchange, account: SimAccount, born_before: int, *, fills: bool
+) -> View:
+    """An account without the orders that were placed at `born_before` (ns UTC) or later, and
+    without their fills where `fills` is set."""
+    view = View(exchange, account)
+    seen = view.seen
+
+    def old(order: SimOrder) -> bool:
+        return order.created < born_before
+
+    seen.open_orders = {k: o for k, o in account.open_orders.items() if old(o)}
+    seen.by_id = {k: o for k, o in account.by_id.items() if old(o)}
+    seen.by_client_id = {k: o for k, o in account.by_client_id.items() if old(o)}
+    seen.unfilled = deque(filter(old, account.unfilled))
+    seen.filled = deque(filter(old, account.filled))
+    if fills:
+        seen.trades = deque(t for t in account.trades if t.fill.time < born_before)
+    view.take_conditionals(exchange.conditionals, born_before, keep=False)
+    return view
+
+
+@contextmanager
+def seen_as(exchange: SimExchange, view: View) -> Iterator[None]:
+    """While the block runs the exchange answers about the account from the view."""
+    account, real = view.account, exchange.conditionals
+    keys = [key for key, owner in exchange.by_key.items() if owner is account]
+    exchange.by_key.update(dict.fromkeys(keys, view.seen))
+    exchange.conditionals = view.conditionals
+    try:
+        yield
+    finally:
+        exchange.by_key.update(dict.fromkeys(keys, account))
+        exchange.conditionals = real

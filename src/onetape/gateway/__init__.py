@@ -1,0 +1,1 @@
+"""The process that trades on one account of one venue."""

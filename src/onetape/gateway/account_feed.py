@@ -1,0 +1,124 @@
+"""A gateway's account stream: what the venue tells of it, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+import picows
+
+from onetape.gateway.drift_counts import DriftWatch
+from onetape.gateway.malformed_counts import Rejects
+from onetape.gateway.query_line import VenueLine
+from onetape.model.errors import PermissionDenied, VenueProtocolError
+from onetape.net.connection import connected, reconnect_after
+from onetape.net.tasks import ended, watched
+from onetape.orders.malformed import check_told
+from onetape.orders.outcome import Outcome
+from onetape.orders.told import Told
+from onetape.venues.gateways import AccountStream
+from onetape.venues.key_check import refused
+
+__all__ = ["AccountFeed"]
+
+LIVE_WITHIN_S: Final = 10.0  # from its connection until the account's stream tells
+
+
+class AccountFeed:
+    """hear: for what is told. came, went: for a connection that tells, and for its end."""
+
+    def __init__(
+        self,
+        line: VenueLine,
+        *,
+        hear: Callable[[list[Told]], None],
+        came: Callable[[], None],
+        went: Callable[[], None],
+        watch: DriftWatch,
+        rejects: Rejects,
+    ) -> None:
+        self.is_up = False
+        self.has_begun = False  # once it has told, a refusal may be the venue's bad hour
+        self._line = line
+        self._hear = hear
+        self._came = came
+        self._went = went
+        self._watch = watch
+        self._rejects = rejects
+        self._ends = asyncio.Event()  # of the connection that there is
+
+    def cut(self) -> None:
+        """The connection is of no use: another one is made."""
+        self._ends.set()
+
+    async def follow(self) -> None:
+        """Until cancelled. Raises what the venue refuses this account with from the first: wrong
+        keys, asked again and again, have their owner locked out."""
+        failures = 0
+        venue = self._line.venue
+        while True:
+            began = time.monotonic()
+            try:
+                answer = await self._line.ask(venue.stream_key(self._line.clock.now()))
+                if answer.value:
+                    await self._listen(venue.account_stream(answer.value))
+                elif answer.outcome is Outcome.DEFINITIVE:
+                    if not self.has_begun:
+                        raise refused(answer, self._line.rest)
+                    sys.stderr.write(f"gateway: the venue refuses: {answer.text}\n")
+            except (OSError, aiohttp.ClientError, picows.WSError, VenueProtocolError):
+                pass
+            if self.is_up:
+                self.is_up = False
+                self._went()
+            failures = 0 if time.monotonic() - began > 10 else failures + 1
+            await asyncio.sleep(reconnect_after(failures))
+
+    async def _listen(self, stream: AccountStream) -> None:
+        """Until the connection ends, or has missed something."""
+
+        def look() -> None:
+            if stream.is_live and not self.is_up:
+                self.is_up = self.has_begun = True
+                self._came()
+
+        def read(message: bytes) -> list[Told]:
+            told = stream.told(message)
+            check_told(told)
+            return told
+
+        def take(message: bytes) -> bool:
+            message = self._line.hide.hidden(message)
+            self._hear(self._rejects.read("account", read, message))
+            self._watch.account(message)
+            if stream.broken:
+                sys.stderr.write(f"gateway: the account's stream: {stream.broken}\n")
+            look()
+            return bool(stream.broken)
+
+        def look_late() -> None:
+            if not stream.is_live:
+                ends.set()
+
+        ends = self._ends = asyncio.Event()
+        late = asyncio.get_running_loop().call_later(LIVE_WITHIN_S, look_late)
+        keeper = watched(self._keep_key(ends))
+        try:
+            await connected(stream.url, stream.hello, take, look, ends)
+        finally:
+            late.cancel()
+            await ended([keeper])
+
+    async def _keep_key(self, ends: asyncio.Event) -> None:
+        """A key that the venue does not know any more tells nothing, on whatever connection."""
+        venue = self._line.venue
+        while venue.keep_key_s:
+            await asyncio.sleep(venue.keep_key_s)
+            answer = await self._line.answer(venue.stream_key(self._line.clock.now(), keep=True))
+            if answer.code == PermissionDenied.code:
+                sys.stderr.write(f"gateway: the key of the account's stream: {answer.text}\n")
+                ends.set()

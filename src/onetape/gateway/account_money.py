@@ -1,0 +1,427 @@
+"""An account's money at its gateway: what happens to it becomes entries, on the tape first, then in
+the ledger, then in the table that every process reads.
+
+Fills, moves and the venue's statements come in as the gateway hears of them; commands move money
+between the pool and sub-accounts. What a robot may use is what its sub-account has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from onetape.accounts.booking import Booking
+from onetape.accounts.bookkeeper import Bookkeeper
+from onetape.accounts.entries import MAIN, Cause, Entry, Outside
+from onetape.accounts.entry_frames import pack
+from onetape.accounts.reductions import Reductions
+from onetape.accounts.slots import Refused, Slots
+from onetape.accounts.statement import LookAgain, OwnersStopped
+from onetape.accounts.table import AccountTable
+from onetape.accounts.unexplained import moved
+from onetape.gateway.account_table import Standing
+from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.errors import InsufficientFunds
+from onetape.model.money import money
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.backing import Spending
+from onetape.orders.filters import Refusal
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, NewsOut, Out
+from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
+from onetape.tape.journal import JournalWriter, type_id
+
+__all__ = ["AccountMoney"]
+
+# Cause and other side of what came or went otherwise than from the world.
+_CAUSES: Final = {
+    MoveKind.FUNDING: (Cause.FUNDING, Outside.FUNDING),
+    MoveKind.INTEREST: (Cause.INTEREST, Outside.INTEREST),
+    MoveKind.FEE: (Cause.FEE, Outside.FEES),
+}
+
+_ENTRY: Final = type_id("entry")
+_NO_MARGINS: Final[Mapping[str, BalanceTold]] = MappingProxyType({})
+
+GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
+TOLD_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
+
+Balances = Mapping[str, BalanceTold]  # by currency
+Positions = Mapping[tuple[str, PositionSide], int]
+
+
+class AccountMoney:
+    """kept: what the journal says; slot_of: a robot's sub-account; say: for what people have to
+    know; stop: cancels what robots of these slots have working; forced: how client ids begin with
+    which the venue closes by itself; wall: ns UTC, what is written is stamped with."""
+
+    def __init__(
+        self,
+        kept: KeptMoney,
+        writer: JournalWriter,
+        table: AccountTable,
+        reductions: Reductions,
+        *,
+        slot_of: Callable[[int], int],
+        say: Callable[[AccountOut | HealthOut], None],
+        stop: Callable[[tuple[int, ...]], None],
+        forced: tuple[str, ...] = (),
+        margins: Mapping[str, BalanceTold] = _NO_MARGINS,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._kept = kept
+        self._instruments = kept.instruments
+        self._references = kept.references
+        self._writer = writer
+        self._table = table
+        self.reductions = reductions
+        self._slot_of = slot_of
+        self._say = say
+        self._stop = stop
+        self._forced = forced
+        self._wall = wall
+        self._is_shared = bool(kept.options.subaccounts)
+        self.ledger = kept.ledger
+        self.locks = kept.locks
+        self.accounts = kept.accounts
+        self.statements = kept.statements
+        self._books = Bookkeeper(self.ledger, self.statements, self._write)
+        self._standing = Standing(table, self.ledger, self._instruments, self._references, margins)
+        self._heard: dict[str, tuple[BalanceTold, int]] = {}  # and when it is looked at
+        self._changed: set[str] = set()  # currencies, since readers were told
+        self._slots_used = kept.slots_used()
+        self._sequence = 0  # of the newest entry's frame
+        self.moves_wanted: int | None = None  # since when what moved money is to be read
+        self.is_ready = self._has_begun = False
+
+    @property
+    def booking(self) -> Booking:
+        """Positions, of slots and of the account."""
+        return self._kept.booking
+
+    # --- at a start -------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """What the journal says holds; what its writer had no time to book is booked now. Raises
+        BadConfig where a slot with money would be another's."""
+        kept, slots = self._kept, self.accounts.slots
+        away = kept.slots_away()
+        slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
+        if dict(slots) != kept.names:
+            record = {"slots": dict(slots)}
+            self._writer.append("params", msgspec.msgpack.encode(record), time=self._wall())
+        self._table.name(dict(slots))
+        self._changed.update(self.ledger.currencies())
+        for slot, symbol, side in self.booking.positions:
+            self._lock(symbol, side, slot)
+        for sequence, fill, slot in kept.unbooked():
+            self.book(self._booked(fill, slot, is_forced=False)._replace(of=sequence))
+
+    def _has_money(self, slot: int) -> bool:
+        return any(self.ledger.balance(name, slot) for name in self.ledger.currencies())
+
+    def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
+        """The first words of the venue. is_other: it is another exchange than the journal's."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        if is_other:
+            self._kept.anew()
+        if is_other or not self._kept.opened:
+            for (symbol, side), qty in positions.items():
+                price = self._references.get(symbol, 0)
+                if self._kept.adopt(symbol, side, qty, price):
+                    self._lock(symbol, side, MAIN)
+                    self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
+        for currency, told in balances.items():
+            if is_other and currency in self.ledger.currencies():
+                note = OTHER_EXCHANGE
+                self.book(self.accounts.reset(currency, told.total, now=told.time, note=note))
+            else:
+                self._open(currency, told.total, told.time)
+
+    def ready(self) -> None:
+        """Readers are told from here on."""
+        self.publish()
+        if not self.is_ready:
+            self.is_ready = True
+            self._table.ready()
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def book(self, entry: Entry) -> Entry | None:
+        """On the tape, then in the ledger. None: that was done before."""
+        booked = self._books.book(entry)
+        if booked is not None:
+            self._note(booked)
+        return booked
+
+    def _write(self, entry: Entry) -> None:
+        self._sequence = self._writer.append_raw(_ENTRY, pack(entry), 0, 0, self._wall())
+
+    def _note(self, entry: Entry) -> None:
+        self._kept.note(entry)
+        for leg in entry.legs:
+            if not leg.wallet:
+                self._changed.add(leg.currency)
+                if leg.amount:
+                    self._slots_used = max(self._slots_used, leg.holder + 1)
+
+    def wrote(self, out: Out, sequence: int) -> None:
+        """What the manager says now stands on the tape, a fill in the frame of this sequence."""
+        match out:
+            case NewsOut():
+                self.order(out.order)
+            case FillOut():
+                self.fill(out, sequence)
+                if out.order is not None:
+                    self.order(out.order)
+
+    def fill(self, out: FillOut, sequence: int) -> None:
+        """sequence: of its frame. What came before the ledger began is in what it began with."""
+        fill = out.fill
+        if not self._kept.opened:
+            return
+        slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
+        is_ours = out.order is not None and not out.order.is_foreign
+        is_forced = not is_ours and bool(self._forced) and fill.client_id.startswith(self._forced)
+        self.book(self._booked(fill, slot, is_forced=is_forced)._replace(of=sequence))
+
+    def _booked(self, fill: FillTold, slot: int, *, is_forced: bool) -> Entry:
+        """With what the positions that it changes hold."""
+        if not is_forced:
+            entry = self.booking.fill(fill, slot)
+            if self._instruments[fill.symbol].kind is not Kind.SPOT:
+                self._lock(fill.symbol, fill.position_side, slot)
+                self.reductions.position(slot, fill.symbol, fill.position_side, fill.side)
+                for leg in entry.legs:  # a late one changes what others' positions cost
+                    if leg.holder > 0 and leg.holder != slot:
+                        self._lock(fill.symbol, fill.position_side, leg.holder)
+            return entry
+        entry = self.booking.forced(fill)
+        for each, symbol, side in self.booking.positions:
+            if (symbol, side) == (fill.symbol, fill.position_side):
+                self._lock(symbol, side, each)
+                self.reductions.position(each, symbol, side, fill.side)
+        return entry
+
+    def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
+        held = self.booking.positions[slot, symbol, side]
+        self._changed.update(self.locks.position(slot, symbol, side, held.qty, held.cost))
+
+    def order(self, order: Managed) -> None:
+        """It may have changed: so may have what it holds."""
+        self.hold(order)
+        self.reductions.order(order)
+
+    def hold(self, order: Managed) -> None:
+        """The half of it that is about money."""
+        self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
+
+    def own(self, slot: int, symbol: str, side: PositionSide) -> int:
+        """A sub-account's position, signed."""
+        held = self.booking.positions.get((slot, symbol, side))
+        return held.qty if held is not None else 0
+
+    def heard(self, told: Iterable[Told], now: int) -> None:
+        """What the venue says of money by itself. A balance may come before the fill that made it,
+        so it is looked at when that has had its time."""
+        opened = self._kept.opened
+        for each in told:
+            if isinstance(each, MoveTold):
+                began = opened.get(each.currency, min(opened.values(), default=0))
+                # What happened by then is in the balance that they began with.
+                if each.time > began + TOLD_NS and opened:
+                    self.book(self._moved(each))
+            elif isinstance(each, BalanceTold) and self.is_ready:
+                self._heard[each.currency] = each, now + GRACE
+
+    def tick(self, now: int) -> None:
+        """What has been heard and has had its time."""
+        for currency, (told, due) in list(self._heard.items()):
+            if due <= now:
+                del self._heard[currency]
+                self._statement(told, now, asked=False)
+
+    def _moved(self, told: MoveTold) -> Entry:
+        """Funding is shared by who holds the position; other moves are the pool's."""
+        if told.kind is MoveKind.FUNDING and told.symbol in self._instruments:
+            side = self.booking.one_side(told.symbol)
+            return self.booking.funding(
+                told.symbol, side, told.amount, told.currency, told.time, told.reference
+            )
+        entry = moved(told)
+        if told.kind not in _CAUSES:
+            return entry
+        cause, outside = _CAUSES[told.kind]
+        pool, world = entry.legs
+        return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
+
+    def check(self, balances: Balances, now: int) -> None:
+        """After the fills until then have been read: the venue's balances are looked at."""
+        self.moves_wanted = None
+        for told in balances.values():
+            self._statement(told, now, asked=True)
+
+    def _open(self, currency: str, total: int, told_at: int) -> bool:
+        entry = self.statements.opening(currency, total, told_at)
+        return entry is not None and self.book(entry) is not None
+
+    def _statement(self, told: BalanceTold, now: int, *, asked: bool) -> None:
+        if self._open(told.currency, told.total, told.time):
+            return
+        for effect in self.statements.told(told, now, asked=asked):
+            match effect:
+                case Entry():
+                    self.book(effect)
+                case LookAgain():
+                    wanted = self.moves_wanted
+                    self.moves_wanted = (
+                        effect.since if wanted is None else min(wanted, effect.since)
+                    )
+                case OwnersStopped():
+                    self._stop_owners(effect.currency, effect.slots)
+                case HealthOut():
+                    self._say(effect)
+
+    # --- what may be done -------------------------------------------------------------------------
+
+    def arrived(
+        self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str,
+        note: str,
+    ) -> None:  # fmt: skip
+        """A deposit of a transfer from another venue, credited after `at`. Where the venue has
+        told of it already, it is booked as of then: it is the same money."""
+        told = 0 if wallet else self.statements.unexplained.told_of(currency, amount, at)
+        entry = self.accounts.adjust(
+            currency, amount, now=told or now, transfer=transfer, note=note, wallet=wallet
+        )
+        if isinstance(entry, Refused) or not entry.legs:
+            return
+        began = self._kept.opened.get(currency, 0)
+        if not wallet and not told and at <= began + TOLD_NS:  # it is in what the ledger began with
+            first = entry.legs[0]._replace(holder=Outside.WORLD)
+            entry = entry._replace(legs=(first, *entry.legs[1:]))
+        self.book(entry)
+        self.publish()
+
+    def command(
+        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
+    ) -> Entry | Refused:
+        """Carried out, or refused."""
+        found = self.accounts.command(actor, name, fields, id_, now)
+        if isinstance(found, Refused):
+            return found
+        funded = [
+            (leg.currency, leg.holder)
+            for leg in found.legs
+            if leg.amount > 0 and self.statements.is_stopped(leg.currency, leg.holder)
+        ]
+        booked = self.book(found)
+        self.publish()
+        for currency, slot in funded:
+            if not self.statements.is_stopped(currency, slot):
+                owner = self.accounts.slots.name_of(slot) or str(slot)
+                self._say(HealthOut("sub-account", owner, f"has {currency} from the pool"))
+        if found.cause is Cause.RESET:
+            slots = tuple(sorted({leg.holder for leg in found.legs if leg.holder > MAIN}))
+            self._stop_owners(found.legs[0].currency, slots)
+        return booked or found
+
+    def _stop_owners(self, currency: str, slots: tuple[int, ...]) -> None:
+        """Each is told, by its name; its robots' orders go."""
+        for slot in slots:
+            owner = self.accounts.slots.name_of(slot) or str(slot)
+            words = f"its {currency} went back to the pool: allocate again"
+            self._say(HealthOut("sub-account", owner, words, "critical"))
+        self._stop(slots)
+
+    def refusal(
+        self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None
+    ) -> Refusal | None:
+        """Of an order for which the robot's sub-account has not enough. left: what of it can be
+        filled; old: the order that it takes the place of."""
+        if not self._is_shared:
+            return None
+        slot, price = self._slot_of(robot), self._price(spec)
+        wanted = self.locks.wanted(spec, left, price, slot=slot, without=old)
+        if wanted is None:
+            return None
+        free = self.accounts.available(wanted.currency, slot)
+        name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
+        if self.statements.is_stopped(wanted.currency, slot):
+            text = f"the {wanted.currency} of sub-account {name} went back to the pool"
+            return Refusal.of(InsufficientFunds, f"{text}: allocate again")
+        # Money never bars the way out: not the fee of what only closes, either.
+        if wanted.amount <= free or not self.locks.opens(spec, left, price, slot=slot):
+            return None
+        text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
+        return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
+
+    def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
+        """What `refusal` looks at: what a new order wants of its sub-account's money and what of
+        that is free, as text. None: nothing is wanted, or sub-accounts are not kept."""
+        slot = self._slot_of(robot)
+        wanted = self.locks.wanted(spec, spec.size_int, self._price(spec), slot=slot)
+        if not self._is_shared or wanted is None:
+            return None, None
+        free = max(self.accounts.available(wanted.currency, slot), 0)
+        amounts = (decimal_text(money(each)) for each in (wanted.amount, free))
+        figure, limit = (f"{each} {wanted.currency}" for each in amounts)
+        return figure, limit
+
+    def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
+        """How much more than its sub-account has free an order needs, at least 0. None: it needs
+        nothing, or the sub-account has been stopped from using that currency."""
+        slot = self._slot_of(robot)
+        wanted = self.locks.wanted(spec, left, self._price(spec), slot=slot)
+        if wanted is None or self.statements.is_stopped(wanted.currency, slot):
+            return None
+        free = self.accounts.available(wanted.currency, slot)
+        return Spending(wanted.currency, max(wanted.amount - free, 0))
+
+    def _price(self, spec: OrderSpec) -> int:
+        return spec.price_int or spec.trigger_int or self._references.get(spec.symbol, 0)
+
+    def shown_to(self, slot: int) -> dict[str, int]:
+        """What a robot can trade with: its sub-account's, of each currency of the account."""
+        return {name: self.ledger.balance(name, slot) for name in self.ledger.currencies()}
+
+    # --- what readers see -------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """What has changed, each currency at once."""
+        if not self._changed:
+            return
+        now = self._wall()
+        for currency in self._changed:
+            totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
+            held = self.locks.held_in(currency, len(totals))
+            self._table.put(currency, totals, held, ts=now, sequence=self._sequence)
+        self._changed.clear()
+
+    def status(self) -> dict[str, Any]:
+        """Amounts as decimal text."""
+        unexplained = self.statements.unexplained
+        open_ = {name: unexplained.open(name) for name in self.ledger.currencies()}
+        return {
+            "entries": self.ledger.posted,
+            "corrections": self.statements.corrections,
+            "stale": self.statements.stale,
+            "unexplained": {n: decimal_text(money(a)) for n, a in open_.items() if a},
+        }
+
+    def alive(self) -> None:
+        """At most half a second apart."""
+        if self.is_ready:
+            self._standing.tick(self.booking, self._sequence)
+        self._table.alive(self._wall())
+
+    def close(self) -> None:
+        self._table.close()

@@ -1,0 +1,265 @@
+"""One account's orders, fills, positions and balances, folded from its gateway's journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.accounts.holding import Holding, Terms
+from onetape.gateway.gateway_tape import RobotLife
+from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import EventType, OrderState, PositionSide, RequestKind
+from onetape.model.instrument import Instrument
+from onetape.model.money import divide_half_even, money
+from onetape.model.order import OrderSpec
+from onetape.orders.books import OPENING
+from onetape.orders.told import INTERNAL_TRADES
+from onetape.tape.journal import JournalReader
+
+__all__ = ["AccountView", "last_prices", "read_account"]
+
+READ: Final = (
+    "instrument", "order_request", "order_event", "fill", "params", "balance", "position",
+    "health", "reply",
+)  # fmt: skip
+QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
+
+
+@dataclass(slots=True)
+class OrderRow:
+    spec: OrderSpec
+    robot: int
+    order_id: int
+    created: int
+    state: OrderState = OrderState.SUBMITTED
+    venue_id: int = 0
+    price: int = 0
+    size: int = 0
+    filled: int = 0
+    traded: int = 0  # quantity of its fills that were booked,
+    spent: int = 0  # and price times quantity
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class AccountView:
+    """balances: currency -> (units, time). working: by robot and order id."""
+
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    streams: dict[int, str] = field(default_factory=dict)  # of the tape: symbols
+    currencies: dict[int, str] = field(default_factory=dict)  # of the tape's numbers
+    robots: dict[int, RobotLife] = field(default_factory=dict)
+    working: dict[tuple[int, int], OrderRow] = field(default_factory=dict)
+    booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
+    held: dict[tuple[str, PositionSide], Holding] = field(default_factory=dict)
+    balances: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    # --- shown ------------------------------------------------------------------------------------
+
+    def orders(self, account: str) -> list[dict[str, Any]]:
+        return [self._order(row, account) for row in self.working.values()]
+
+    def _order(self, row: OrderRow, account: str) -> dict[str, Any]:
+        spec = row.spec
+        instrument = self.instruments[spec.symbol]
+        price = row.price or spec.price_int
+        size = row.size or spec.size_int
+        life = self.robots.get(row.robot)
+        average = text_of(instrument.price(row.spent) / row.traded) if row.traded else None
+        return {
+            "id": row.order_id,
+            "client_id": life.client_id(row.order_id) if life else "",
+            "venue_id": str(row.venue_id) if row.venue_id else "",
+            "symbol": spec.symbol,
+            "side": str(spec.side),
+            "position_side": str(spec.position_side),
+            "type": str(spec.type),
+            "price": instrument.price_text(price) if price else None,
+            "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
+            "kind": spec.trigger_kind.word,
+            "qty": instrument.size_text(size),
+            "filled": instrument.size_text(row.filled),
+            "remaining": instrument.size_text(size - row.filled),
+            "average_price": average,
+            "state": str(row.state),
+            "code": row.code,
+            "reason": row.reason,
+            "tag": spec.tag,
+            "ts_created": row.created,
+            "account": account,
+            "robot": life.name if life else "",
+        }
+
+    def fills(self, account: str) -> list[dict[str, Any]]:
+        return [self._fill(symbol, row, account) for symbol, row in self.booked]
+
+    def _fill(self, symbol: str, row: FillFrame, account: str) -> dict[str, Any]:
+        instrument = self.instruments[symbol]
+        life = self.robots.get(row.robot)
+        return {
+            "order": row.order_id,
+            "symbol": symbol,
+            "side": str(row.side),
+            "position_side": str(row.position_side),
+            "price": instrument.price_text(row.price),
+            "qty": instrument.size_text(row.size),
+            "fee": decimal_text(money(row.fee)),
+            "fee_currency": self.currencies.get(row.currency, instrument.settle),
+            "liquidity": str(row.liquidity),
+            "id": str(row.trade_id),
+            "internal": row.trade_id >= INTERNAL_TRADES,
+            "ts_event": row.time,
+            "account": account,
+            "robot": life.name if life else "",
+        }
+
+    def positions_at(self, account: str, references: dict[str, int]) -> list[dict[str, Any]]:
+        """references: price units by symbol."""
+        shown = []
+        for (symbol, side), held in sorted(self.held.items()):
+            price = references.get(symbol, 0)
+            is_priced = bool(held.qty and held.cost)
+            unrealized = held.unrealized(price) if price and is_priced else None
+            shown.append(
+                {
+                    "symbol": symbol,
+                    "side": str(side),
+                    "qty": self.instruments[symbol].size_text(held.qty),
+                    "entry_price": text_of(held.entry_price) if is_priced else None,
+                    "unrealized": None if unrealized is None else text_of(money(unrealized)),
+                    "realized": text_of(money(held.realized)),
+                    "account": account,
+                }
+            )
+        return shown
+
+    # --- folded -----------------------------------------------------------------------------------
+
+    def take_fill(self, symbol: str, row: FillFrame) -> None:
+        self.booked.append((symbol, row))
+        order = self.working.get((row.robot, row.order_id))
+        if order is not None:
+            order.traded += row.size
+            order.spent += row.price * row.size
+            order.filled = max(order.filled, order.traded)
+            if order.filled >= (order.size or order.spec.size_int):
+                del self.working[row.robot, row.order_id]
+            elif order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED):
+                order.state = OrderState.PARTIALLY_FILLED
+        if row.trade_id >= INTERNAL_TRADES:  # the account's position stays
+            return
+        held = self._holding(symbol, row.position_side)
+        change = row.size * row.side.sign
+        was, is_priced = held.qty, bool(held.cost)
+        if not is_priced:  # opened at a price that nobody knows: closing it makes no profit
+            held.cost = held.terms.value(row.price, was)
+        held.fill(change, held.terms.value(row.price, change))
+        if not is_priced and held.qty * was > 0:
+            held.cost = 0
+
+    def opening(self, symbol: str, side: PositionSide, size: int) -> None:
+        """The venue holds another quantity than our fills explain: its price is not known."""
+        held = self._holding(symbol, side)
+        if size != held.qty:
+            same = size * held.qty > 0
+            held.cost = divide_half_even(held.cost * abs(size), abs(held.qty)) if same else 0
+            held.qty = size
+
+    def _holding(self, symbol: str, side: PositionSide) -> Holding:
+        instrument, found = self.instruments[symbol], self.held.get((symbol, side))
+        if found is None:
+            found = self.held[symbol, side] = Holding(Terms(instrument))
+        elif found.terms.instrument is not instrument:  # it has a new version
+            found.terms = Terms(instrument)
+        return found
+
+
+def text_of(value: Decimal) -> str:
+    """As people read it: twelve decimals at most."""
+    return decimal_text(round(value, 12))
+
+
+def read_account(path: Path) -> AccountView:
+    """All of a gateway's journal that concerns its account."""
+    view = AccountView()
+    symbols = view.streams
+    with JournalReader(path) as reader:
+        for stream, record in reader.instruments.items():
+            symbols[stream] = record["symbol"]
+        for frame in reader.frames(READ):
+            match frame.type:
+                case EventType.INSTRUMENT.id:
+                    instrument = Instrument.from_msgpack(frame.payload)
+                    symbols[frame.stream] = instrument.symbol
+                    view.instruments[instrument.symbol] = instrument
+                case EventType.ORDER_REQUEST.id:
+                    _request(view, frame.payload, symbols[frame.stream], frame.time)
+                case EventType.ORDER_EVENT.id:
+                    _news(view, frame.payload)
+                case EventType.FILL.id:
+                    view.take_fill(symbols[frame.stream], fill_of(frame.payload))
+                case _:
+                    _cold(view, frame.type, msgspec.msgpack.decode(frame.payload))
+    return view
+
+
+def _request(view: AccountView, payload: bytes, symbol: str, time: int) -> None:
+    robot, kind, order_id, spec, _ = request_of(payload, symbol)
+    if kind is RequestKind.PLACE:
+        view.working[robot, order_id] = OrderRow(spec, robot, order_id, time)
+
+
+def _news(view: AccountView, payload: bytes) -> None:
+    order_id, venue, _, price, size, filled, code, _, state, robot, _ = NEWS.unpack(payload)
+    row = view.working.get((robot, order_id))
+    if row is None:
+        return
+    row.state, row.venue_id = OrderState.from_id(state), venue
+    row.price, row.size, row.code = price, size, code
+    row.filled = max(filled, row.traded)
+    if row.state.is_final:
+        del view.working[robot, order_id]
+
+
+def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
+    match kind:
+        case EventType.PARAMS.id if "robot" in record:
+            view.robots[record["robot"]] = RobotLife(
+                record["robot"], record["name"], record["epoch"], record["journal"]
+            )
+        case EventType.PARAMS.id if "currency" in record:
+            view.currencies[record["currency"]] = record["name"]
+        case EventType.BALANCE.id if "currency" in record:
+            time = max(record["ts_event"], view.balances.get(record["currency"], (0, 0))[1])
+            view.balances[record["currency"]] = (int(record["total"]), time)
+        case EventType.POSITION.id if record["source"] == OPENING:
+            view.opening(record["symbol"], PositionSide(record["side"]), record["qty"])
+        case EventType.REPLY.id if "order" in record:
+            row = view.working.get((record["robot"], record["order"]))
+            if row is not None:
+                row.reason = record["reason"]
+        case EventType.HEALTH.id if record["kind"] == "exchange" and record["state"] == "new":
+            # It knows nothing of what this journal says of an earlier one.
+            view.working.clear()
+            view.held.clear()
+            view.balances.clear()
+
+
+def last_prices(view: AccountView, path: Path) -> dict[str, int]:
+    """The middle of the last quote of each symbol, where there is one near the tape's end, in the
+    instrument's units, as the gateway reckons with it."""
+    found: dict[str, int] = {}
+    with JournalReader(path) as reader:
+        reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
+        for frame in reader.frames(("quote",)):
+            _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
+            symbol = view.streams.get(frame.stream, "")
+            if symbol in view.instruments:
+                found[symbol] = (bid + ask) // 2
+    return found

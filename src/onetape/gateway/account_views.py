@@ -1,0 +1,100 @@
+"""What is so now on the accounts of a home: orders, positions and fills, as the gateways'
+journals have them. They are read whether a gateway runs or not.
+
+Numbers are decimal text, times ns UTC; names are those of the objects that a strategy gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from onetape.accounts.entries import MAIN, TOTAL
+from onetape.accounts.table import PositionShown, accounts_in
+from onetape.gateway.account_balances import STALE_NS
+from onetape.gateway.account_projection import AccountView, last_prices, read_account, text_of
+from onetape.gateway.options import gateway_journal
+from onetape.model.config import AccountConfig, Config
+from onetape.model.decimals import decimal_text
+from onetape.model.money import money
+from onetape.tape.segments import is_tape
+
+__all__ = ["fills", "orders", "positions", "summary"]
+
+
+def orders(home: Path, config: Config) -> list[dict[str, Any]]:
+    """Working orders, the oldest first."""
+    found = [row for name, view in _views(home, config) for row in view.orders(name)]
+    return sorted(found, key=lambda row: int(row["ts_created"]))
+
+
+def positions(home: Path, config: Config) -> list[dict[str, Any]]:
+    """What is held, by account, symbol and side; unrealised by the middle of the last quote. While
+    a gateway stands by its table, from there, and of each sub-account, too; else what the fills of
+    its journal add up to."""
+    shown = {each.account: each for each in accounts_in(home)[0] if each.age_ns <= STALE_NS}
+    found: list[dict[str, Any]] = []
+    for name, account in config.accounts.items():
+        path = gateway_journal(home, name)
+        if name in shown:
+            found += _in_table(name, shown[name].positions(), account)
+        elif is_tape(path):
+            view = read_account(path)
+            found += view.positions_at(name, last_prices(view, path))
+    return found
+
+
+def _in_table(
+    name: str, standing: list[PositionShown], account: AccountConfig
+) -> Iterator[dict[str, Any]]:
+    names = {slot: each for each, slot in {"main": MAIN, **account.subaccounts}.items()}
+    for whole in standing:
+        if whole.slot != TOTAL:
+            continue
+        parts = [each for each in standing if each.key[1:] == whole.key[1:] and each.slot != TOTAL]
+        yield {
+            "symbol": whole.symbol,
+            "side": str(whole.side),
+            **_amounts(whole),
+            "account": name,
+            "subaccounts": {
+                names.get(each.slot, str(each.slot)): {"index": each.slot, **_amounts(each)}
+                for each in parts
+            },
+        }
+
+
+def _amounts(position: PositionShown) -> dict[str, str | None]:
+    units = {
+        "entry_price": position.entry if position.qty else None,
+        "unrealized": position.unrealized,
+        "realized": position.realized,
+    }
+    texts = {key: None if each is None else text_of(money(each)) for key, each in units.items()}
+    return {"qty": f"{money(position.qty):.{position.size_decimals}f}", **texts}
+
+
+def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:
+    """In the order in which they were booked; last: only so many, 0: all."""
+    found = [row for name, view in _views(home, config) for row in view.fills(name)]
+    found.sort(key=lambda row: int(row["ts_event"]))
+    return found[-last:] if last else found
+
+
+def summary(home: Path, config: Config) -> dict[str, Any]:
+    """For `status`: how many orders work, and the balances of each account."""
+    count, equity = 0, {}
+    for name, view in _views(home, config):
+        count += len(view.working)
+        equity[name] = {
+            currency: decimal_text(money(total)) for currency, (total, _) in view.balances.items()
+        }
+    return {"orders": count, "equity": equity}
+
+
+def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountView]]:
+    for name in config.accounts:
+        path = gateway_journal(home, name)
+        if is_tape(path):
+            yield name, read_account(path)

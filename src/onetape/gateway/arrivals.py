@@ -1,0 +1,127 @@
+"""Deposits that a gateway is asked about: of transfers that another one has sent from its venue.
+
+The sender asks until it hears that the money is booked. Between two questions the venue's list of
+deposits is looked at; what it has credited is booked by the transfer's id, once. Nothing is kept
+but the ledger: after a restart the sender asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final
+
+from onetape.accounts.entries import TRANSFER_TOLD, Cause, Entry
+from onetape.accounts.transfer_command import Coming, coming
+from onetape.gateway.account_money import AccountMoney
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import NotAvailable
+from onetape.model.money import money
+from onetape.orders.calls import Call, OrderProtocol
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import TransferState, TransferTold
+
+__all__ = ["Arrivals"]
+
+PAGES_MAX: Final = 100
+_NOTE: Final = "deposit "  # and the venue's id of it
+
+Ask = Callable[[Call], Coroutine[Any, Any, Answer]]
+
+
+class Arrivals:
+    """Of one account. wallet: that deposits come to; None: nothing is known of them. ask: the
+    venue; None: it cannot be asked."""
+
+    def __init__(
+        self,
+        money: AccountMoney,
+        protocol: OrderProtocol,
+        wallet: str | None,
+        ask: Ask | None,
+        *,
+        now: Callable[[], int],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._money = money
+        self._protocol = protocol
+        self._wallet = wallet
+        self._ask = ask
+        self._now = now
+        self._spawn = spawn
+        self._booked: dict[str, int] = {}  # amounts, by transfer
+        self._taken: set[str] = set()  # deposits that are a transfer's
+        self._looking: set[str] = set()
+
+    def recover(self, entries: Iterable[Entry]) -> None:
+        """Of the journal, what booked the arrivals of transfers."""
+        for entry in entries:
+            self._keep(entry.reference.removeprefix(TRANSFER_TOLD), entry)
+
+    def _keep(self, name: str, entry: Entry) -> None:
+        self._booked[name] = entry.legs[0].amount if entry.legs else 0
+        if entry.note.startswith(_NOTE):
+            self._taken.add(entry.note.removeprefix(_NOTE))
+
+    def asked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """`arrived`, and how much. Raises what says that it cannot be known here."""
+        one = coming(fields)
+        if self._money.ledger.has(Cause.COMMAND, TRANSFER_TOLD + one.name):
+            amount = self._booked.get(one.name, one.amount)
+            return {"arrived": True, "amount": decimal_text(money(amount))}
+        if self._ask is None or self._wallet != one.wallet:
+            raise NotAvailable(f"deposits to {one.wallet or 'the trading wallet'} are not known")
+        if self._money.is_ready and one.name not in self._looking:
+            self._looking.add(one.name)
+            self._spawn(self._look(one))
+        return {"arrived": False}
+
+    async def _look(self, one: Coming) -> None:
+        try:
+            row = self._row_of(one, await self._deposits(one))
+        finally:
+            self._looking.discard(one.name)
+        if row is None:
+            return
+        note = f"{_NOTE}{row.venue_id}"
+        self._money.arrived(
+            one.currency, row.amount, one.wallet, row.time, self._now(), transfer=one.name,
+            note=note,
+        )  # fmt: skip
+        self._booked[one.name] = row.amount
+        self._taken.add(row.venue_id)
+
+    async def _deposits(self, one: Coming) -> list[TransferTold]:
+        """What could be read; the rest is looked at the next time."""
+        rows: list[TransferTold] = []
+        cursor = ""
+        for _ in range(PAGES_MAX):
+            call = self._protocol.deposits(
+                one.currency, self._now(), since=one.since, cursor=cursor
+            )
+            if call is None or self._ask is None:
+                break
+            answer = await self._ask(call)
+            if answer.outcome is not Outcome.DONE:
+                break
+            rows += [row for row in answer.told if isinstance(row, TransferTold)]
+            cursor = answer.cursor
+            if not cursor:
+                break
+        return rows
+
+    def _row_of(self, one: Coming, rows: Iterable[TransferTold]) -> TransferTold | None:
+        """One transaction may have paid several: each deposit is one transfer's."""
+        own = [
+            row
+            for row in rows
+            if row.state is TransferState.DONE
+            and row.currency == one.currency
+            and _plain(row.txid) == _plain(one.txid)
+            and row.venue_id not in self._taken
+        ]
+        return min(own, key=lambda r: (r.amount != one.amount, r.time, r.venue_id), default=None)
+
+
+def _plain(txid: str) -> str:
+    """Venues write one transaction in several ways."""
+    return txid.lower().removeprefix("0x")

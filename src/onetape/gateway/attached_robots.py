@@ -1,0 +1,115 @@
+"""What a robot asks of its gateway before it trades: a number, how it stands, what it left."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from onetape.accounts.entries import MAIN
+from onetape.gateway.gateway_tape import RobotLife
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.robot_requests import ROBOTS_MAX
+from onetape.model.config import OPERATOR
+from onetape.model.enums import Kind, OrderState
+from onetape.model.errors import NotOwner, UnknownSubaccount
+from onetape.model.money import money
+from onetape.security.tokens import grant_of
+
+if TYPE_CHECKING:
+    from onetape.gateway.gateway import Gateway
+
+__all__ = ["RobotLives"]
+
+
+class RobotLives:
+    """At one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def not_granted(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The refusal of a robot that `up` has not started on this sub-account. None: it has."""
+        name, subaccount = str(asked["name"]), str(asked.get("subaccount") or "main")
+        wanted = grant_of(self._gateway.home, self._gateway.options.account, name, subaccount)
+        if hmac.compare_digest(str(asked.get("grant", "")).encode(), wanted.encode()):
+            return None
+        words = f"sub-account {subaccount[:80]} is not {name[:80]}'s"
+        return {"status": "refused", **NotOwner(words).as_json()}
+
+    def attach(self, name: str, journal: str, *, subaccount: str, rate: int) -> dict[str, Any]:
+        """A robot begins a life: its number, and where its order ids begin. rate: orders a second,
+        0: no limit of its own."""
+        gateway, options = self._gateway, self._gateway.options
+        slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
+        if slot is None:
+            words = f"account {options.account} has no sub-account {subaccount!r}"
+            return {"status": "refused", **UnknownSubaccount(words).as_json()}
+        if name.partition(":")[0] == OPERATOR:
+            return {"error": f"no robot is called {name[:80]!r}"}
+        life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate)
+        if life is None:
+            return {"error": f"more than {ROBOTS_MAX} robots"}
+        if options.orphans == "cancel":
+            gateway.robots.cancel_all(life.number, gateway.clock.now())
+            gateway.carry_out()
+        return {
+            "robot": life.number,
+            "base": life.base,
+            "journal": str(gateway_journal(gateway.home, options.account)),
+            "since": gateway.tape.since,
+            **self._shown(life),
+        }
+
+    def last(self, name: str) -> dict[str, Any]:
+        """Which journal a robot of this name wrote last, "": none has."""
+        tape = self._gateway.tape
+        known = next((r for r in tape.robots.values() if r.name == name), None)
+        return {"journal": known.journal if known else "", "since": tape.since}
+
+    def standing(self, robot: int) -> dict[str, Any]:
+        """Whether all is known of what a robot's earlier lives have left, and its money then."""
+        gateway = self._gateway
+        open_orders = [o for o in gateway.manager.open.values() if o.robot == robot]
+        unknown = sum(o.life.state is OrderState.UNKNOWN for o in open_orders)
+        waits_for = ""
+        if not gateway.gate.ready or gateway.reconciler.is_running:
+            waits_for = "the account's reconciliation"
+        elif unknown:
+            waits_for = f"the venue's word on {unknown} unknown orders"
+        elif open_orders and gateway.options.orphans == "cancel":
+            waits_for = (
+                f"the end of {len(open_orders)} orders of its last life, which are being canceled"
+            )
+        return {
+            "settled": not waits_for,
+            "waits_for": waits_for,
+            **self._shown(gateway.tape.robots[robot]),
+        }
+
+    def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
+        """The robot's journal is there; books: symbols whose depth it wants on the tape."""
+        gateway = self._gateway
+        gateway.robots.follow(robot, is_here=gateway.is_single)
+        return {"lacking": [symbol for symbol in books if not gateway.depth.want(symbol)]}
+
+    def _shown(self, life: RobotLife) -> dict[str, Any]:
+        """What its sub-account has, and which frame of the ledger that is as of. `balances`: all
+        that its instruments settle in, and coins of spot; `others`: what else there is."""
+        gateway = self._gateway
+        names = dict.fromkeys(i.settle for i in gateway.instruments)
+        names |= dict.fromkeys(i.base for i in gateway.instruments if i.kind is Kind.SPOT)
+        has = gateway.money.shown_to(life.slot)
+        mode = gateway.manager.mode
+        return {
+            "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
+            "others": {
+                n: str(money(total)) for n, total in has.items() if n not in names and total
+            },
+            "slot": life.slot,
+            "entries_after": gateway.tape.writer.published,
+            "leverage": gateway.options.leverage,
+            "currencies": gateway.tape.currencies,
+            "hedge": bool(mode and mode.hedge),
+        }

@@ -1,0 +1,155 @@
+"""A gateway's answer to a robot that wants bars from before it: the venue's, put on the tape.
+
+All of one subscription stand side by side, and a `reply` after them says from which frame to which.
+It comes in any case: where there is less than was wanted, or nothing, it says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+import msgspec
+
+from onetape.gateway.order_frames import EMPTY_FLAG, HISTORY, HISTORY_WITHIN_S, OPEN_FLAG
+from onetape.gateway.query_line import VenueLine
+from onetape.gateway.request_budget import BudgetError
+from onetape.model.errors import OnetapeError, VenueUnavailable
+from onetape.model.instrument import Instrument
+from onetape.model.money import split_units
+from onetape.model.time import DAY, TIME_MAX
+from onetape.orders.calls import Call
+from onetape.tape.journal import JournalWriter, type_id
+from onetape.venues.past_market import Past, PastBar, bars_before
+
+__all__ = ["HistoryDesk", "Wanted"]
+
+PAUSE_S: Final = 0.25  # before a question is asked again
+WANTED_MAX: Final = 256  # subscriptions in a request
+PERIOD_MAX: Final = 366 * DAY
+SIDE_BY_SIDE: Final = 4
+_HISTORY: Final = type_id("history")
+_REPLY: Final = type_id("reply")
+NOTHING: Final = Past([], None, 0)
+# Whatever a venue says instead of what it was asked for.
+_UNTOLD: Final = (
+    OnetapeError, aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, ArithmeticError,
+    RecursionError, struct.error, msgspec.MsgspecError,
+)  # fmt: skip
+
+
+class Wanted(NamedTuple):
+    """Bars of one subscription: how many that were complete, and the one that ran. period: ns."""
+
+    symbol: str
+    period: int
+    bars: int
+
+
+class HistoryDesk:
+    """instruments: as the tape numbers them, from 1. written: told after frames."""
+
+    def __init__(
+        self,
+        line: VenueLine,
+        instruments: Sequence[Instrument],
+        writer: JournalWriter,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], Any],
+        written: Callable[[], None],
+    ) -> None:
+        self._line = line
+        self._numbers = {i.symbol: (n, i) for n, i in enumerate(instruments, 1)}
+        self._writer = writer
+        self._spawn = spawn
+        self._written = written
+        self._places = asyncio.Semaphore(SIDE_BY_SIDE)
+        self.is_paused = False  # there is no room for bars
+
+    def ask(self, robot: int, wanted: Sequence[Wanted], now: int) -> dict[str, Any]:
+        """Begins to. The replies stand after the frame that is named. now: by which time the bars
+        were complete."""
+        if len(wanted) > WANTED_MAX:
+            return {"error": f"history of more than {WANTED_MAX} subscriptions at a time"}
+        if any(not 0 < each.period <= PERIOD_MAX or each.bars < 0 for each in wanted):
+            return {"error": "bars of a period that is none"}
+        if not 0 <= now <= TIME_MAX // 2:
+            return {"error": "a time that is none"}
+        after = self._writer.published
+        for each in wanted:
+            self._spawn(self._answer(robot, each, now))
+        return {"after": after}
+
+    async def _answer(self, robot: int, wanted: Wanted, now: int) -> None:
+        told, why = NOTHING, ""
+        frames: list[tuple[bytes, int]] = []
+        try:
+            async with asyncio.timeout(HISTORY_WITHIN_S), self._places:
+                told = await self._asked(wanted, now)
+            frames, why = _frames(told, wanted.period), told.lacks
+        except TimeoutError:
+            why = f"the venue has not told it within {HISTORY_WITHIN_S:g} s"
+        except _UNTOLD as error:
+            told, why = NOTHING, f"{type(error).__name__}: {error}"[:200]
+        if self.is_paused:
+            told, frames, why = NOTHING, [], "no room for the journal"
+        first, received = self._writer.published + 1, time.time_ns()
+        for payload, flags in frames:
+            stream = self._numbers[wanted.symbol][0]
+            self._writer.append_raw(_HISTORY, payload, flags, stream, received)
+        record = {
+            "robot": robot, "symbol": wanted.symbol, "period": wanted.period, "first": first,
+            "last": self._writer.published, "bars": len(told.completed), "reason": why,
+        }  # fmt: skip
+        self._writer.append_raw(_REPLY, msgspec.msgpack.encode(record), 0, 0, received)
+        self._written()
+
+    async def _asked(self, wanted: Wanted, now: int) -> Past:
+        past = self._line.venue.past
+        if past is None or wanted.symbol not in self._numbers:
+            raise VenueUnavailable("bars from before are not asked of this venue")
+        _, instrument = self._numbers[wanted.symbol]
+        asking = bars_before(past, instrument, wanted.period, wanted.bars, now)
+        try:
+            call = next(asking)
+            while True:
+                call = asking.send(await self._body(call))
+        except StopIteration as end:
+            found: Past = end.value
+            return found
+
+    async def _body(self, call: Call) -> bytes:
+        """Asks again where the venue does not answer or may not be asked now."""
+        while True:
+            try:
+                status, _, body = await self._line.request(call)
+            except (BudgetError, aiohttp.ClientError, ConnectionError):
+                await asyncio.sleep(PAUSE_S)
+                continue
+            if status == 200:
+                return body
+            if status < 500 and status not in (418, 429):
+                shown = body[:120].decode(errors="replace")
+                raise VenueUnavailable(f"HTTP {status} {shown}")
+            await asyncio.sleep(PAUSE_S)
+
+
+def _frames(told: Past, period: int) -> list[tuple[bytes, int]]:
+    """Payloads and flags. Raises struct.error for what is beyond 64 bits."""
+    frames = [_frame(bar, period, 0, 0) for bar in told.completed]
+    if told.running is not None:
+        frames.append(_frame(told.running, period, told.last_trade, OPEN_FLAG))
+    return frames
+
+
+def _frame(bar: PastBar, period: int, last: int, flags: int) -> tuple[bytes, int]:
+    low, high = split_units(bar.turnover)
+    payload = HISTORY.pack(
+        bar.ts_open, bar.ts_open + period, period, bar.open, bar.high, bar.low, bar.close,
+        bar.volume, low, high, bar.trades, last,
+    )  # fmt: skip
+    return payload, flags | EMPTY_FLAG * bar.is_empty

@@ -1,0 +1,76 @@
+"""What a gateway needs of a bridge to ccxt, and what the configuration says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.model.config import AccountConfig, Config, VenueConfig
+from onetape.model.errors import NotAvailable
+from onetape.security.secrets import read_secret
+from onetape.venues.ccxt.facts import facts_of
+
+__all__ = ["CCXT", "CCXT_VERSION", "BridgeOptions", "bridge_of", "bridge_python", "simulated_kind"]
+
+CCXT: Final = "ccxt:"  # how kinds begin that go through it
+CCXT_VERSION: Final = "4.5.90"  # the one whose classes were read, and that the tests run
+
+
+class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway needs to start its bridge. Its text shows no secret."""
+
+    python: str  # of an environment that has ccxt
+    demo: bool = False  # the venue's test system
+    password: str = ""  # a third secret that some venues have
+
+    def __repr__(self) -> str:
+        return f"BridgeOptions(python={self.python!r}, demo={self.demo!r})"
+
+
+def bridge_python(given: str, home: Path) -> str:
+    """The Python of the bridge's environment: the one that the configuration names, else that of
+    `<home>/bridge`. Raises NotAvailable with what to do."""
+    python = Path(given) if given else home / "bridge" / "bin" / "python"
+    if not python.exists():
+        raise NotAvailable(
+            "the bridge to ccxt has no environment",
+            where=str(python),
+            todo=f"python3 -m venv {home / 'bridge'} && {home / 'bridge'}/bin/pip install "
+            f"ccxt=={CCXT_VERSION}",
+        )
+    return str(python)
+
+
+def bridge_of(
+    config: Config,
+    account: AccountConfig,
+    venue: VenueConfig,
+    *,
+    home: Path,
+    folder: Path,
+    environ: Mapping[str, str],
+) -> BridgeOptions | None:
+    """None for a venue that needs no bridge. folder: what paths of the configuration are relative
+    to. Raises NotAvailable, BadConfig, PermissionDenied."""
+    if not venue.kind.startswith(CCXT):
+        return None
+    given = str(folder / config.bridge.python) if config.bridge.python else ""
+    password = read_secret(account.password, environ, folder=folder) if account.password else None
+    return BridgeOptions(
+        python=bridge_python(given, home),
+        demo=venue.mode == "demo",
+        password=password.reveal() if password else "",
+    )
+
+
+def simulated_kind(kind: str) -> str:
+    """What `onetape sim` calls the exchange that a kind trades on. Raises NotAvailable."""
+    if not kind.startswith(CCXT):
+        return kind
+    found = facts_of(kind.removeprefix(CCXT)).simulated
+    if not found:
+        raise NotAvailable(f"there is no simulated exchange for {kind}", todo="mode = demo or live")
+    return found

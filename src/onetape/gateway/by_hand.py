@@ -1,0 +1,473 @@
+"""Orders by hand at a gateway: what its operator may ask for beside its robots.
+
+They go through the checks of a robot's orders, and belong to lives of their own on the tape, so
+that fills and positions are the operator's and no robot's. What a sub-account holds is in parts: of
+each robot what its orders have brought it, and the rest, which is the operator's. A robot's part is
+closed under the robot's number: what it holds is what the tape says of its orders, now and in its
+next life.
+
+Each order has a request key made of its command's id. Key and order stand on the tape in one frame,
+so a command that comes again after a crash finds what it has placed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from onetape.accounts.entries import MAIN
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife, kill_reason
+from onetape.gateway.robot_requests import ROBOTS_MAX, Robots
+from onetape.ipc.door import ALL, Again, Command, Do, Handler
+from onetape.model.config import OPERATOR
+from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
+from onetape.model.errors import (
+    NotOwner,
+    OrderInvalid,
+    OrderUnknown,
+    RateLimited,
+    UnknownSymbol,
+    UsageError,
+)
+from onetape.model.instrument import Instrument
+from onetape.model.near import did_you_mean
+from onetape.model.order import OrderSpec
+from onetape.model.request_key import RequestKey
+from onetape.model.time import DAY
+from onetape.orders.backing import reducible
+from onetape.orders.checks import Check
+from onetape.orders.gate import Gate
+from onetape.orders.managed import Managed
+from onetape.orders.manager import OrderManager
+
+if TYPE_CHECKING:
+    from onetape.gateway.gateway import Gateway
+
+__all__ = ["OrdersByHand"]
+
+KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
+PLACE_FIELDS: Final = (
+    "symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run",
+)  # fmt: skip
+_BOTH: Final = PositionSide.BOTH
+_SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_TIFS: Final = {each.value.lower(): each for each in (
+    TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK,
+)}  # fmt: skip
+
+
+class Part(NamedTuple):
+    """What of a position is whose. qty: signed, in units."""
+
+    life: RobotLife
+    symbol: str
+    side: PositionSide
+    qty: int
+
+
+class OrdersByHand:
+    """now: the venue's time, ns UTC; wall: of the tape. carry_out: what the manager wants, on the
+    tape and then at the venue. slots: sub-accounts by name."""
+
+    def __init__(
+        self,
+        manager: OrderManager,
+        gate: Gate,
+        tape: GatewayTape,
+        money: AccountMoney,
+        robots: Robots,
+        slots: Mapping[str, int],
+        *,
+        now: Callable[[], int],
+        wall: Callable[[], int],
+        carry_out: Callable[[], None],
+    ) -> None:
+        self._manager = manager
+        self._gate = gate
+        self._tape = tape
+        self._money = money
+        self._robots = robots
+        self._admission = robots.admission
+        self._slots = {"main": MAIN, **slots}
+        self._now, self._wall = now, wall
+        self._carry_out = carry_out
+
+    @classmethod
+    def at(cls, gateway: Gateway) -> OrdersByHand:
+        return cls(
+            gateway.manager, gateway.gate, gateway.tape, gateway.money, gateway.robots,
+            gateway.options.subaccounts, now=gateway.clock.now, wall=time.time_ns,
+            carry_out=gateway.carry_out,
+        )  # fmt: skip
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        close = ("symbol", "subaccount", "dry_run")
+        return {
+            "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
+            "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True),
+            "close": Handler(self._close, fields=close, reaches_out=True),
+            "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True),
+            "order": Handler(self._order, fields=("order",), asks=True),
+        }
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def _place(self, command: Command) -> Do:
+        fields = command.fields
+        spec = self._spec(fields)
+        spec = msgspec.structs.replace(spec, once=_key(command.id, ""))
+        is_dry = _flag(fields, "dry_run")
+
+        def do() -> Any:
+            placed = self._placed(spec, MAIN)
+            if placed is not None:
+                return Again({"orders": [placed], "checks": []})
+            life = self._life(MAIN, is_dry=is_dry)
+            orders, checks = self._submit(life, spec, is_dry=is_dry)
+            return {"orders": self._shown(orders), "checks": _told(checks)}
+
+        return do
+
+    def _cancel(self, command: Command) -> Do:
+        fields = command.fields
+        if ("order" in fields) == ("symbol" in fields):
+            raise UsageError("cancel takes order=ID or symbol=NAME (*: all)")
+        if "symbol" in fields:
+            is_all = fields["symbol"] == ALL
+            symbol = "" if is_all else self._instrument(fields).symbol
+            works = self._manager.open.values()
+            found = [o for o in works if o.robot and (is_all or o.spec.symbol == symbol)]
+        else:
+            found = [self._found(str(fields["order"]))]
+
+        def do() -> dict[str, Any]:
+            for order in found:
+                if order.is_open:
+                    self._manager.cancel_once(order, self._now())
+            self._finish()
+            return {"orders": self._shown(found), "checks": []}
+
+        return do
+
+    def _close(self, command: Command) -> Do:
+        fields = command.fields
+        instrument = self._instrument(fields)
+        named = fields.get("subaccount")
+        slot = self._slots.get(str(named)) if named is not None else MAIN
+        if slot is None:
+            raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(self._slots)}")
+        is_dry = _flag(fields, "dry_run")
+
+        def parts() -> list[Part]:
+            all_parts = self._parts(slot, instrument)
+            return [each for each in all_parts if named is not None or each.life.is_operator]
+
+        for part in parts():
+            if not part.life.is_operator and self._robots.runs(part.life.number):
+                raise NotOwner(
+                    f"robot {part.life.name} holds it, and runs or is starting",
+                    where=instrument.symbol,
+                    todo="end the robot first, or flatten",
+                )  # fmt: skip
+        return lambda: self._closed(command.id, parts, is_dry=is_dry)
+
+    def _flatten(self, command: Command) -> Do:
+        fields = command.fields
+        symbol = self._instrument(fields).symbol if fields.get("symbol") else ""
+
+        def parts() -> list[Part]:
+            return [
+                part
+                for instrument in self._gate.instruments.values()
+                for slot in sorted({MAIN, *self._slots.values()})
+                if symbol in ("", instrument.symbol)
+                for part in self._parts(slot, instrument)
+            ]
+
+        def do() -> dict[str, Any]:
+            if not symbol:
+                self._gate.killed = kill_reason(fields)
+            for order in list(self._manager.open.values()):
+                if order.robot and symbol in ("", order.spec.symbol) and not _closes(order):
+                    self._manager.cancel_once(order, self._now())
+            return self._closed(command.id, parts, nets=True)
+
+        return do
+
+    def _order(self, command: Command) -> Do:
+        order = self._found(str(command.fields.get("order", "")))
+        return lambda: self._row(order)
+
+    # --- closing ----------------------------------------------------------------------------------
+
+    def _closed(
+        self, id_: str, parts: Callable[[], list[Part]], *, is_dry: bool = False, nets: bool = False
+    ) -> dict[str, Any]:
+        """A market order for each part, of what nothing works to take off yet. `left`: what is
+        still held, also while those orders are on their way; who asks again with another id closes
+        what is left of it by then. nets: parts that make up nothing together are not `left` but
+        `offsetting`: the account holds nothing."""
+        orders: list[Managed | dict[str, Any]] = []
+        checks: list[Check] = []
+        for part in parts():
+            if not is_dry:
+                self._cancel_working(part)
+            spec = self._closing(part, id_)
+            if spec is None:
+                continue
+            if (placed := self._placed(spec, part.life.slot)) is not None:
+                orders.append(placed)
+                continue
+            life = part.life if is_dry or part.life.number else self._life(part.life.slot)
+            made, told = self._submit(life, spec, is_dry=is_dry)
+            orders += made
+            checks += told
+        self._finish()
+        held = [each for each in parts() if abs(each.qty) >= self._least(each.symbol)]
+        positions = self._manager.positions
+        open_ = [each for each in held if positions.get((each.symbol, each.side))]
+        works = sum(bool(each.robot) for each in self._manager.open.values())
+        return {
+            "orders": self._shown(orders), "checks": _told(checks), "working": works,
+            "left": [self._held(each) for each in (open_ if nets else held)],
+            "offsetting": [self._held(each) for each in held if nets and each not in open_],
+        }  # fmt: skip
+
+    def _held(self, part: Part) -> dict[str, Any]:
+        qty = self._gate.instruments[part.symbol].size_text(part.qty)
+        return {"symbol": part.symbol, "side": str(part.side), "owner": part.life.name, "qty": qty}
+
+    def _least(self, symbol: str) -> int:
+        """What can be traded; less than that stays."""
+        instrument = self._gate.instruments[symbol]
+        return int(max(instrument.lot, instrument.size_min).scaleb(instrument.size_decimals))
+
+    def _cancel_working(self, part: Part) -> None:
+        """What would stand in the way of closing it, or open it again."""
+        for order in list(self._manager.open.values()):
+            is_of = (order.robot, order.spec.symbol) == (part.life.number, part.symbol)
+            if is_of and order.robot and not _closes(order):
+                self._manager.cancel_once(order, self._now())
+
+    def _parts(self, slot: int, instrument: Instrument) -> list[Part]:
+        """Of a sub-account's position: each robot's, and what is left of it, the operator's."""
+        symbol, found = instrument.symbol, []
+        of_slot = [life for life in self._tape.robots.values() if life.slot == slot]
+        for side in PositionSide:
+            rest = self._money.own(slot, symbol, side)
+            for life in of_slot:
+                qty = life.held.get(symbol, {}).get(side, 0)
+                if qty and not life.is_operator:
+                    found.append(Part(life, symbol, side, qty))
+                    rest -= qty
+            if rest:
+                found.append(Part(self._life(slot, is_dry=True), symbol, side, rest))
+        return found
+
+    def _closing(self, part: Part, id_: str) -> OrderSpec | None:
+        """The order that takes off a part, as much of it as may be now; None: nothing may."""
+        instrument = self._gate.instruments[part.symbol]
+        is_spot = instrument.kind is Kind.SPOT
+        if is_spot and part.qty < 0:
+            return None
+        spec = OrderSpec(
+            symbol=part.symbol,
+            side=Side.SELL if part.qty > 0 else Side.BUY,
+            size_int=abs(part.qty),
+            type=OrderType.MARKET,
+            position_side=part.side,
+            reduce_only=not is_spot and part.side is _BOTH,
+            tag=OPERATOR,
+            once=_key(id_, f"{part.life.name} {part.symbol} {part.side}"),
+        )
+        working = sum(
+            each.worst_left
+            for each in self._manager.open.values()
+            if each.robot == part.life.number
+            and (each.spec.symbol, each.spec.side) == (spec.symbol, spec.side)
+            and each.spec.position_side is spec.position_side
+            and _closes(each)
+        )
+        size = abs(part.qty) - working
+        if self._gate.killed:  # what takes off of a part and not of the account is new risk
+            size = min(size, reducible(self._manager, spec))
+        if is_spot:  # the fee may have been taken out of what was bought
+            factor = 10 ** (18 - instrument.size_decimals)
+            free = self._money.accounts.available(instrument.base, part.life.slot)
+            size = min(size, max(free, 0) // factor)
+        most = instrument.market_size_max or instrument.size_max
+        if most:
+            size = min(size, int(most.scaleb(instrument.size_decimals)))
+        lot = int((instrument.market_lot or instrument.lot).scaleb(instrument.size_decimals))
+        size -= size % max(lot, 1)
+        return msgspec.structs.replace(spec, size_int=size) if size > 0 else None
+
+    # --- one order --------------------------------------------------------------------------------
+
+    def _submit(
+        self, life: RobotLife, spec: OrderSpec, *, is_dry: bool
+    ) -> tuple[list[Managed], list[Check]]:
+        now, order_id = self._now(), life.next_by_hand
+        if not life.number:  # asked about only: whoever has the same sub-account stands for it
+            lives = self._tape.robots.values()
+            life = replace(life, number=next((r.number for r in lives if r.slot == life.slot), 0))
+        checks = self._admission.checks(life, order_id, spec, now)
+        if is_dry:
+            return [], checks
+        order = self._admission.place(life, order_id, spec, now)
+        life.note_order(order_id)
+        self._finish()
+        return [order], checks
+
+    def _finish(self) -> None:
+        """The tape has what was asked for before the answer says so."""
+        self._carry_out()
+        self._admission.hold_placed()
+        self._money.publish()
+
+    def _placed(self, spec: OrderSpec, slot: int) -> dict[str, Any] | None:
+        """The order that the same command has placed before."""
+        assert spec.once is not None
+        name = self._tape.first.winner(spec.once, slot)
+        if name is None:
+            return None
+        order = self._manager.orders.get(name)
+        return self._row(order) if order is not None else {"client_id": name, "state": "ended"}
+
+    def _life(self, slot: int, *, is_dry: bool = False) -> RobotLife:
+        """The operator's at a sub-account. is_dry: as it would be, if it is not there."""
+        subaccount = next((n for n, at in self._slots.items() if at == slot), str(slot))
+        name = OPERATOR if slot == MAIN else f"{OPERATOR}:{subaccount}"
+        robots = self._tape.robots
+        found = next((each for each in robots.values() if each.name == name), None)
+        if found is not None:
+            return found
+        if is_dry:
+            return RobotLife(0, name, 1, "", slot=slot)
+        if len(robots) >= ROBOTS_MAX:
+            raise RateLimited(f"more than {ROBOTS_MAX} robots on this account's tape")
+        life = RobotLife(len(robots) + 1, name, 1, "", slot=slot)
+        self._tape.attach(life, self._wall())
+        self._tape.ensure("disk")  # a number that is forgotten would be given to a robot
+        return life
+
+    def _found(self, name: str) -> Managed:
+        manager = self._manager
+        order = manager.orders.get(name)
+        if order is None:
+            of_venue = (o for (_, id_), o in manager.by_venue_id.items() if id_ == name)
+            order = next(of_venue, None)
+        if order is None:
+            raise OrderUnknown(
+                f"no order is called {name[:60]!r}", todo="onetape orders shows what works"
+            )
+        if order.is_foreign:
+            raise NotOwner(f"order {name} was made by other hands")
+        return order
+
+    def _spec(self, fields: Mapping[str, Any]) -> OrderSpec:
+        instrument = self._instrument(fields)
+        side = _word(fields, "side", _SIDES)
+        price = fields.get("price")
+        sides = {each.value: each for each in PositionSide}
+        return OrderSpec(
+            symbol=instrument.symbol,
+            side=side,
+            size_int=_units(fields.get("qty"), instrument.size_decimals, what="qty"),
+            type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            price_int=0
+            if price is None
+            else _units(price, instrument.price_decimals, what="price"),
+            tif=_word(fields, "tif", _TIFS, "gtc"),
+            reduce_only=_flag(fields, "reduce_only"),
+            position_side=_word(fields, "position_side", sides, "both"),
+        )
+
+    def _instrument(self, fields: Mapping[str, Any]) -> Instrument:
+        symbol = str(fields.get("symbol", ""))
+        found = self._gate.instruments.get(symbol)
+        if found is None:
+            near = did_you_mean(symbol, self._gate.instruments)
+            raise UnknownSymbol(
+                f"this gateway does not trade {symbol[:60]!r}",
+                todo=near or ", ".join(list(self._gate.instruments)[:5]),
+            )
+        return found
+
+    # --- shown ------------------------------------------------------------------------------------
+
+    def _shown(self, orders: Sequence[Managed | dict[str, Any]]) -> list[dict[str, Any]]:
+        return [self._row(each) if isinstance(each, Managed) else each for each in orders]
+
+    def _row(self, order: Managed) -> dict[str, Any]:
+        """As `onetape orders` has it."""
+        spec, instrument = order.spec, self._gate.instruments[order.spec.symbol]
+        life = self._tape.robots.get(order.robot)
+        return {
+            "id": order.order_id,
+            "client_id": order.client_id,
+            "venue_id": order.venue_id,
+            "symbol": spec.symbol,
+            "side": str(spec.side),
+            "position_side": str(spec.position_side),
+            "type": str(spec.type),
+            "price": instrument.price_text(order.price) if order.price else None,
+            "qty": instrument.size_text(order.life.size),
+            "filled": instrument.size_text(order.life.filled),
+            "remaining": instrument.size_text(order.life.remaining),
+            "state": str(order.state),
+            "code": order.code,
+            "reason": order.reason,
+            "robot": life.name if life else "",
+        }
+
+
+def _told(checks: list[Check]) -> list[dict[str, Any]]:
+    return [each.as_json() for each in checks]
+
+
+def _closes(order: Managed) -> bool:
+    """It is by hand, and does what is wanted: takes off what is held, at once."""
+    return order.spec.type is OrderType.MARKET and order.spec.tag == OPERATOR
+
+
+def _key(id_: str, part: str) -> RequestKey:
+    """Of an order of a command, whatever letters its id has."""
+    words = msgspec.json.encode([id_, part])
+    return RequestKey(
+        f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=KEY_EXPIRES
+    )
+
+
+def _word(fields: Mapping[str, Any], name: str, words: Mapping[str, Any], default: str = "") -> Any:
+    word = str(fields.get(name, default)).lower()
+    if word not in words:
+        raise UsageError(f"{name} is {', '.join(words)}, not {word[:40]!r}")
+    return words[word]
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if isinstance(value, bool):
+        return value
+    return bool(_word(fields, name, {"true": True, "yes": True, "false": False, "no": False}))
+
+
+def _units(value: Any, decimals: int, *, what: str) -> int:
+    """Exact: what is typed by hand is not rounded. Raises OrderInvalid, UsageError."""
+    try:
+        scaled = Decimal(str(value)).scaleb(decimals)
+        units = int(scaled)
+    except (ArithmeticError, ValueError) as error:
+        raise UsageError(f"{what} is a number, not {str(value)[:40]!r}") from error
+    if units != scaled or not -(2**63) < units < 2**63:
+        raise OrderInvalid(f"{what} {str(value)[:40]} has more than {decimals} decimals")
+    return units

@@ -1,0 +1,234 @@
+"""Trading by hand from the command line: which gateway is meant, what it is asked, and what came of
+the orders.
+
+A close may take more than one round: what works has to be cancelled at the venue before what is
+held can be taken off, and the venue bounds the size of one order. Each round is a command of its
+own, on the tape like the first.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.gateway.options import exchange_of
+from onetape.ipc.operator import send_command
+from onetape.model.config import Config
+from onetape.model.errors import (
+    BY_CODE,
+    BadConfig,
+    OnetapeError,
+    OrderOutcomeUnknown,
+    PermissionDenied,
+    PositionLimit,
+    ProcessDown,
+    ReduceOnlyViolated,
+    SelfTrade,
+    ServiceTimeout,
+    UsageError,
+    VenueUnavailable,
+)
+
+__all__ = ["ByHand"]
+
+SETTLED_WITHIN_S: Final = 5.0  # for the venue's word on an order
+ROUNDS_WITHIN_S: Final = 20.0  # until nothing is held or works
+LOOK_S: Final = 0.1
+FINAL: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "ended"})
+NOT_YET: Final = frozenset({"INITIALIZED", "SUBMITTED", "PENDING_CANCEL"})
+REFUSED: Final = frozenset({"DENIED", "REJECTED"})
+# What the next round may find gone.
+PASSES: Final = frozenset(
+    each.code
+    for each in (
+        SelfTrade, ReduceOnlyViolated, VenueUnavailable, OrderOutcomeUnknown, PositionLimit,
+    )
+)  # fmt: skip
+
+
+class ByHand:
+    """One command line. id_: of its command, the same acts once; "": a new one."""
+
+    def __init__(self, home: Path, config: Config, id_: str = "") -> None:
+        self._home, self._config = home, config
+        self.id = id_ or uuid.uuid4().hex
+        self.value: dict[str, Any] = {
+            "id": self.id, "status": "applied", "orders": [], "checks": [],
+        }  # fmt: skip
+        self.error: OnetapeError | None = None
+
+    # --- verbs ------------------------------------------------------------------------------------
+
+    def place(self, symbol: str, account: str, fields: dict[str, Any]) -> None:
+        """Of a dry run the status is `passed` or `refused`."""
+        target = self._account(symbol, account)
+        told = self._ask(target, "place", {"symbol": symbol, **fields}, self.id)
+        if told is not None:
+            self._take(told)
+            self._follow(target)
+        self._judge(is_dry=bool(fields.get("dry_run")))
+
+    def cancel(self, order: str, symbol: str, account: str, *, everything: bool) -> None:
+        """By a client id or the venue's, of a symbol, or all that works; other hands' orders are
+        not touched. Without an account: at each one that may have it."""
+        if sum((bool(order), bool(symbol), everything)) != 1:
+            raise UsageError("cancel takes one of ID, --symbol and --all")
+        targets = [self._account(symbol, account)] if symbol else self._accounts(account)
+        fields = {"order": order} if order else {"symbol": symbol or "*"}
+        is_found = False
+        for target in targets:
+            told = self._ask(target, "cancel", fields, self.id)
+            if told is not None:
+                is_found = True
+                self._take(told)
+                self._follow(target, until_final=True)
+        if order and is_found:  # the others have none of that name
+            self.error = None
+        self._judge()
+
+    def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
+        """`left`: what is still held at the end."""
+        fields = {"symbol": symbol, "dry_run": dry_run}
+        if subaccount:
+            fields["subaccount"] = subaccount
+        self._rounds(self._account(symbol, account), "close", fields, once=dry_run)
+        self._judge(is_dry=dry_run)
+
+    def flatten(self, symbol: str, account: str) -> None:
+        fields = {"symbol": symbol} if symbol else {"reason": "flatten"}
+        targets = [self._account(symbol, account)] if symbol else self._accounts(account)
+        if len(targets) > 1:  # none waits for its switch until others are flat
+            for target in targets:
+                self._ask(target, "kill", fields, f"{self.id}.kill")
+        for target in targets:
+            self._rounds(target, "flatten", fields)
+        self._judge()
+
+    # --- one gateway ------------------------------------------------------------------------------
+
+    def _ask(
+        self, account: str, command: str, fields: dict[str, Any], id_: str
+    ) -> dict[str, Any] | None:
+        """Its result. None: refused, or no answer, and why is the error."""
+        try:
+            (told,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
+        except ProcessDown as down:  # other accounts' gateways may be there
+            self.error = down
+            return None
+        self.value["status"] = told["status"]
+        if told["error"] is not None:
+            error = told["error"]
+            self.error = BY_CODE.get(error["code"], PermissionDenied)(error["message"])
+            return None
+        if told["status"] == "timeout":
+            self.error = ServiceTimeout("no answer in time: send it again with the same --id")
+            return None
+        result: dict[str, Any] = told["result"] or {}
+        return result
+
+    def _take(self, result: dict[str, Any]) -> None:
+        found = {each["client_id"]: each for each in self.value["orders"]}
+        found |= {each["client_id"]: each for each in result.get("orders", ())}
+        self.value["orders"] = list(found.values())
+        self.value["checks"] += result.get("checks", ())
+
+    def _follow(self, account: str, *, until_final: bool = False) -> None:
+        """Until the venue has said what becomes of each order, or has had its time."""
+        deadline = time.monotonic() + SETTLED_WITHIN_S
+        rows = self.value["orders"]
+        while time.monotonic() < deadline:
+            waiting = [
+                at for at, row in enumerate(rows) if not _is_settled(row, until_final=until_final)
+            ]
+            if not waiting:
+                return
+            time.sleep(LOOK_S)
+            for at in waiting:
+                fields = {"order": rows[at]["client_id"]}
+                (told,) = send_command(
+                    self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex
+                )
+                rows[at] = told["result"] or rows[at]
+
+    def _rounds(
+        self, account: str, command: str, fields: dict[str, Any], *, once: bool = False
+    ) -> None:
+        deadline, number = time.monotonic() + ROUNDS_WITHIN_S, 0
+        told: dict[str, Any] | None
+        while True:
+            told = self._ask(account, command, fields, f"{self.id}.{number}" if number else self.id)
+            if told is None:
+                return
+            if number:
+                told = {**told, "checks": []}  # those of the first round are what was asked about
+            self._take(told)
+            number += 1
+            is_over = not told["left"] and not (command == "flatten" and told["working"])
+            stuck = any(
+                row["state"] in REFUSED and row["code"] not in PASSES for row in told["orders"]
+            )
+            if once or is_over or stuck or time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_S * min(number, 5))
+        if not once:
+            self._follow(account)
+        for name in ("left", "offsetting"):
+            self.value[name] = self.value.get(name, []) + told[name]
+
+    def _judge(self, *, is_dry: bool = False) -> None:
+        """The first refusal among orders, or of a dry run among the rules, is the error."""
+        if self.error is not None:
+            if self.value["status"] in ("applied", "duplicate"):  # of what went before
+                self.value["status"] = "refused"
+            return
+        rows: Iterable[dict[str, Any]] = self.value["orders"]
+        if is_dry:
+            rows = [each for each in self.value["checks"] if not each["passed"]]
+            self.value["status"] = "refused" if rows else "passed"
+        elif "left" in self.value:  # what was refused in one round may have gone in the next
+            rows = rows if self.value["left"] else ()
+        broken = next((row for row in rows if row.get("state", "DENIED") in REFUSED), None)
+        if broken is not None:
+            self.value["status"] = "refused"
+            self.error = BY_CODE.get(broken["code"], PermissionDenied)(broken["reason"])
+        elif self.value.get("left") and not is_dry:
+            held = ", ".join(f"{each['qty']} {each['symbol']}" for each in self.value["left"])
+            self.error = ServiceTimeout(f"still held: {held}", todo="onetape positions")
+
+    # --- which one --------------------------------------------------------------------------------
+
+    def _accounts(self, account: str) -> list[str]:
+        if account and account not in self._config.accounts:
+            there = ", ".join(self._config.accounts) or "none"
+            raise BadConfig(f"no account {account!r}", where="--account", todo=f"there is: {there}")
+        return [account] if account else list(self._config.accounts)
+
+    def _account(self, symbol: str, account: str) -> str:
+        """The one that is named, or the only one at the venue that the symbol names."""
+        named = self._accounts(account)
+        if account:
+            return account
+        venue = symbol.partition(":")[0]
+        found = [
+            each for each in named
+            if venue in (
+                self._config.accounts[each].venue,
+                exchange_of(self._config.venues[self._config.accounts[each].venue].kind),
+            )
+        ]  # fmt: skip
+        if len(found) != 1:
+            there = ", ".join(found or named) or "none"
+            raise UsageError(
+                f"{len(found)} accounts trade {symbol}", where="--account",
+                todo=f"name one: {there}",
+            )  # fmt: skip
+        return found[0]
+
+
+def _is_settled(row: dict[str, Any], *, until_final: bool) -> bool:
+    if row["state"] in FINAL:
+        return True
+    return not until_final and row["type"] != "market" and row["state"] not in NOT_YET

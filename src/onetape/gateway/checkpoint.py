@@ -1,0 +1,216 @@
+"""What a gateway's journal comes to at one of its frames: a start reads only what came after it.
+
+A checkpoint is made by the same code that reads a journal at a start, in a process of its own
+beside the gateway (`gateway_checkpoint_main`), so it costs no order any time and cannot know
+anything that the journal does not say. One that is damaged, of another journal, of another version
+or of other instruments is passed over, and the journal is read from its beginning.
+
+The one before is kept, and a pin holds what comes after it against pruning. So the beginning of a
+journal may go, and never what only it knows: of such a journal a checkpoint of another version or
+of other instruments serves, too, and where none fits, the gateway does not start.
+
+The file: the SHA-256 of the rest in hexadecimal, a line feed, then `Checkpoint` as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import onetape
+from onetape.gateway.gateway_tape import GatewayTape, TapeRecord
+from onetape.gateway.kept_money import KeptMoney, MoneyRecord
+from onetape.ipc.names import encoded
+from onetape.model.errors import OnetapeError, TornTape
+from onetape.model.instrument import Instrument
+from onetape.orders.manager import OrderManager
+from onetape.orders.recover import Recovery, RecoveryRecord
+from onetape.tape.durable import write_durably
+from onetape.tape.journal import JournalReader
+from onetape.tape.prune import pin
+from onetape.tape.segments import list_segments
+
+__all__ = ["Checkpoint", "Recovered", "checkpoint_file", "recover", "write_checkpoint"]
+
+FORMAT: Final = 5  # of the records below; a test holds it to their shape
+_HASH_BYTES: Final = 64
+_PIN: Final = "books"  # of the frames that no checkpoint has
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """journal: its uuid. sequence: the last frame that is in it; chain: that frame's chain value.
+    made_by: format, version and the instruments that amounts are reckoned by."""
+
+    made_by: str
+    journal: bytes
+    sequence: int
+    chain: int
+    orders: RecoveryRecord
+    tape: TapeRecord
+    money: MoneyRecord
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """tape: names and numbers, without a writer. sequence: of the checkpoint that was used, 0:
+    none. refused: why one that is there was not used, ""; it was, or there is none."""
+
+    tape: GatewayTape
+    recovery: Recovery
+    sequence: int = 0
+    refused: str = ""
+
+    @classmethod
+    def nothing(cls, manager: OrderManager) -> Recovered:
+        """Of a journal that is not there, or that counts for nothing."""
+        return cls(GatewayTape(None, ()), Recovery(manager))  # type: ignore[arg-type]
+
+
+def checkpoint_file(home: Path, account: str) -> Path:
+    return home / "state" / f"gateway-{encoded(account)}.checkpoint"
+
+
+def previous_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.previous")
+
+
+def hold_all(journal: Path) -> None:
+    """A journal that begins, and has no checkpoint yet: none of it may be pruned."""
+    pin(journal, _PIN, 1)
+
+
+def recover(
+    journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *, until: int = 0
+) -> Recovered:
+    """Read a gateway's journal, from the checkpoint on where there is one that fits. until: the
+    first frame that is not read, 0: none. Raises what a damaged journal raises, and TornTape where
+    its beginning has been pruned and no checkpoint fits."""
+    bare = Recovered.nothing(manager)
+    tape, recovery = bare.tape, bare.recovery
+    segments = list_segments(journal)
+    is_whole = not segments or segments[0].first_seq == 1
+    made_by, refused = _made_by(kept.instruments.values()), ""
+    found: Checkpoint | None = None
+    for each in (file, previous_of(file)):
+        found, why = _read(journal, each, made_by if is_whole else "", until)
+        refused = refused or why
+        if found is not None:
+            break
+    if found is not None:
+        recovery.restore(found.orders)
+        tape.restore(found.tape)
+        kept.restore(found.money)
+    elif not is_whole:
+        raise TornTape(
+            f"its beginning has been pruned, and its checkpoint {refused or 'is missing'}",
+            where=str(journal), todo=f"bring {file.name} or the pruned segments back",
+        )  # fmt: skip
+    sequence = found.sequence if found is not None else 0
+    tape.recover(journal, recovery, kept, start=sequence + 1 if sequence else 0, until=until)
+    return Recovered(tape, recovery, sequence, refused)
+
+
+def write_checkpoint(
+    journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int
+) -> None:
+    """Of a journal that was read up to that frame, inclusive. Raises OSError."""
+    with JournalReader(journal) as reader:
+        chain = _chain_at(reader, sequence)
+        assert chain is not None  # it has been read
+        checkpoint = Checkpoint(
+            made_by=_made_by(kept.instruments.values()),
+            journal=reader.uuid.bytes,
+            sequence=sequence,
+            chain=chain,
+            orders=recovered.recovery.to_record(),
+            tape=recovered.tape.to_record(),
+            money=kept.to_record(),
+        )
+    body = msgspec.json.encode(checkpoint)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    write_durably(file, content, previous=previous_of(file))
+    # What the one before has may go; where there is none that can be read here, all stays.
+    before = _fitting(journal, previous_of(file), "", 0)[0]
+    if before is not None and not before.made_by.startswith(f"{FORMAT} "):
+        before = None
+    # With its frame, by which it is known that it fits.
+    pin(journal, _PIN, before.sequence if before is not None else 1)
+
+
+def _chain_at(reader: JournalReader, sequence: int) -> int | None:
+    """A frame's chain value, None where the frame is not there. What is read before the next frame
+    is another where a segment ends between them."""
+    reader.seek_sequence(sequence)
+    frame = reader.next_frame()
+    return reader.crc if frame is not None and frame.sequence == sequence else None
+
+
+def _made_by(instruments: Iterable[Instrument]) -> str:
+    """What a checkpoint must have been made by: other code, or another tick, reads the same frames
+    otherwise."""
+    terms = sorted(
+        (i.symbol, i.kind, i.base, i.quote, i.settle, str(i.multiplier), str(i.lot),
+         i.price_decimals, i.size_decimals)
+        for i in instruments
+    )  # fmt: skip
+    digest = hashlib.sha256(msgspec.json.encode(terms)).hexdigest()
+    return f"{FORMAT} {onetape.__version__} {digest[:32]}"
+
+
+def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoint | None, str]:
+    """The checkpoint, or why it is not used. made_by: what it must be made by, "": by anything."""
+    head, body, why = _fitting(journal, file, made_by, until)
+    if head is None:
+        return None, why
+    try:
+        return msgspec.json.decode(body, type=Checkpoint), ""
+    except msgspec.DecodeError as error:
+        return None, f"is damaged: {error}"
+
+
+def _fitting(
+    journal: Path, file: Path, made_by: str, until: int
+) -> tuple[_Head | None, bytes, str]:
+    """What a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its
+    head and digest vouch for. None, and why: it is not of this journal, or is damaged."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None, b"", ""
+    except OSError as error:
+        return None, b"", f"cannot be read: {error.strerror}"
+    digest, body = content[:_HASH_BYTES], content[_HASH_BYTES + 1 :]
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        return None, b"", "is damaged"
+    try:
+        # Before the whole: of another format the rest may be anything.
+        head = msgspec.json.decode(body, type=_Head)
+    except msgspec.DecodeError as error:
+        return None, b"", f"is damaged: {error}"
+    if made_by and head.made_by != made_by:
+        return None, b"", "was made by another version, or for other instruments"
+    if until and head.sequence >= until:
+        return None, b"", ""
+    with JournalReader(journal) as reader:
+        if reader.uuid.bytes != head.journal:
+            return None, b"", "is of another journal"
+        if reader.last_sequence < head.sequence:
+            return None, b"", "is ahead of the journal"
+        try:
+            chain = _chain_at(reader, head.sequence)
+        except OnetapeError as error:
+            return None, b"", f"does not fit the journal: {error}"
+        if chain != head.chain:
+            return None, b"", "is of another history of the journal"
+    return head, body, ""
+
+
+class _Head(msgspec.Struct, frozen=True):
+    made_by: str
+    journal: bytes
+    sequence: int
+    chain: int

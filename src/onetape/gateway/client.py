@@ -1,0 +1,63 @@
+"""Questions to a gateway over its socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.gateway.options import gateway_socket
+from onetape.ipc.local_socket import connect
+from onetape.model.config import OPERATOR
+from onetape.model.errors import BY_CODE, ProcessDown
+from onetape.security.tokens import make_token, read_token
+
+__all__ = ["GatewayClient", "checked"]
+
+ANSWER_WITHIN_S: Final = 10.0
+
+
+class GatewayClient:
+    """One question, one answer, each over a connection of its own: a gateway keeps none that is
+    idle. actor: the robot that asks, who shows the token of its name; else the operator."""
+
+    def __init__(self, home: Path, account: str, actor: str = OPERATOR) -> None:
+        """Raises ProcessDown where no gateway listens, and as `read_token`."""
+        self._path = gateway_socket(home, account)
+        self._connect().close()
+        token = make_token(home, actor) if actor == OPERATOR else read_token(home, actor)
+        self._shown = {"actor": actor, "token": token}
+
+    def _connect(self) -> socket.socket:
+        try:
+            return connect(self._path, timeout_s=ANSWER_WITHIN_S)
+        except OSError as error:
+            raise ProcessDown("the gateway does not answer", where=str(self._path)) from error
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        """Raises ProcessDown for a gateway that is gone, or says nothing in time, and what it
+        refuses with."""
+        request = json.dumps({"do": do, **self._shown, **fields}).encode() + b"\n"
+        try:
+            with self._connect() as made, made.makefile("rwb") as file:
+                file.write(request)
+                file.flush()
+                line = file.readline()
+        except TimeoutError as error:
+            raise ProcessDown("the gateway does not answer", where=f"asked to {do}") from error
+        except OSError as error:  # killed while it was asked
+            raise ProcessDown("the gateway ended", where=f"asked to {do}") from error
+        if not line.endswith(b"\n"):
+            raise ProcessDown("the gateway ended", where=f"asked to {do}")
+        return checked(do, json.loads(line))
+
+
+def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """A gateway's answer. Raises ProcessDown for one that says that it could not, and what it
+    refuses with."""
+    if answer.get("status") == "refused":
+        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], where=f"asked to {do}")
+    if "error" in answer and "status" not in answer:  # a command has both
+        raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
+    return answer

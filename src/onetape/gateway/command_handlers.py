@@ -1,0 +1,234 @@
+"""What may be asked of a gateway from outside: a table of commands behind the door of `ipc`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from onetape.accounts.entries import MAIN, Entry
+from onetape.accounts.slots import COMMANDS, MONEY, Refused
+from onetape.accounts.transfer_command import ARRIVAL_FIELDS
+from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
+from onetape.gateway.gateway_tape import GatewayTape, kill_reason
+from onetape.gateway.latency_spans import Spans
+from onetape.gateway.options import GatewayOptions, exchange_of
+from onetape.ipc.door import Again, Command, Do, Door, Handler
+from onetape.ipc.once import Once
+from onetape.model.errors import NotAvailable, UsageError
+from onetape.model.money import money
+from onetape.model.request_key import RequestKey
+from onetape.orders.gate import Gate
+from onetape.orders.managed import CycleOut
+from onetape.orders.manager import OrderManager
+from onetape.orders.reconcile import Reconciler
+from onetape.orders.settle import settle, settled_as
+
+__all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
+
+_FIELDS: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
+_ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
+
+
+class Money(Protocol):
+    """The account's ledger. An Entry that it gives is booked; one without legs had been."""
+
+    def command(
+        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
+    ) -> Entry | Refused: ...
+
+
+class Desk(Protocol):
+    """The account's transfers. prepare: gives whether it was asked for before, and how it stands;
+    raises an OnetapeError where it cannot be."""
+
+    def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]: ...
+
+    def shown(self, name: str = "") -> list[dict[str, Any]]: ...
+
+    def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+def names_of(options: GatewayOptions) -> tuple[str, ...]:
+    """What a gateway answers to, the first is its own; `VENUE_gateway` by the venue's name in the
+    configuration and by its exchange's, `gateway` as one of its kind."""
+    return (
+        f"gateway:{options.account}",
+        *(f"{venue}_gateway" for venue in venues_of(options)),
+        "gateway",
+    )
+
+
+def venues_of(options: GatewayOptions) -> tuple[str, ...]:
+    """What its venue is called: by its name in the configuration, by its kind and its exchange."""
+    names = dict.fromkeys((options.venue, options.kind, exchange_of(options.kind)))
+    return tuple(name for name in names if name)
+
+
+class Commands:
+    """now: gives the venue's time. carry_out: takes what the manager wants after a command.
+    money: who moves it, None where nobody does. by_hand: commands about orders. wall: ns UTC, for
+    deadlines and frames."""
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        manager: OrderManager,
+        gate: Gate,
+        reconciler: Reconciler,
+        tape: GatewayTape,
+        *,
+        now: Callable[[], int],
+        carry_out: Callable[[], None],
+        spans: Spans,
+        once: Once,
+        money: Money | None = None,
+        transfers: Desk | None = None,
+        by_hand: Mapping[str, Handler] | None = None,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._manager = manager
+        self._gate = gate
+        self._reconciler = reconciler
+        self._now = now
+        self._tape, self._slots = tape, options.subaccounts
+        self.money = money
+        self.transfers = transfers
+        names = names_of(options)
+        exchanges = {n.removesuffix("_gateway") for n in names if n.endswith("_gateway")}
+        table = {
+            "kill": Handler(
+                self._kill, fields=("reason",), reaches_out=True, is_recovered=True
+            ),
+            "unkill": Handler(self._unkill, reaches_out=True, is_recovered=True),
+            "cancel_all": Handler(self._cancel_all, reaches_out=True),
+            "reconcile": Handler(self._reconcile, reaches_out=True),
+            "settle": Handler(
+                self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True,
+                is_recovered=True,
+            ),
+            "end_cycle": Handler(self._end_cycle, fields=("key", "subaccount")),
+            "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
+            "transfer": _moves(self._transfer, TRANSFER_FIELDS),
+            "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
+            "arrival": Handler(self._arrival, fields=ARRIVAL_FIELDS, asks=True),
+            **(by_hand or {}),
+        }  # fmt: skip
+        for name in COMMANDS:
+            table[name] = _moves(self._move, _FIELDS)
+        for name in ("strategy_balance", *(f"{each}_strategy_balance" for each in exchanges)):
+            table[name] = _moves(self._strategy_balance, ("cmd", *_ALL_FIELDS))
+        self.door = Door(
+            names, Path(options.home), table, tape, level=options.commands, now=wall,
+            done=carry_out, once=once,
+        )  # fmt: skip
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def _kill(self, command: Command) -> Do:
+        def do() -> dict[str, Any]:
+            self._gate.killed = kill_reason(command.fields)
+            return {"canceled": self._manager.cancel_all(self._now())}
+
+        return do
+
+    def _unkill(self, command: Command) -> Do:
+        def do() -> None:
+            self._gate.killed = ""
+
+        return do
+
+    def _cancel_all(self, command: Command) -> Do:
+        return lambda: {"canceled": self._manager.cancel_all(self._now())}
+
+    def _reconcile(self, command: Command) -> Do:
+        return lambda: self._reconciler.start(self._now(), "asked for")
+
+    def _settle(self, command: Command) -> Do:
+        order, told = settled_as(self._manager, self._gate.instruments, command.fields)
+
+        def do() -> dict[str, Any]:
+            settle(self._manager, order, told, self._now())
+            return {"order": order.client_id, "state": str(order.state)}
+
+        return do
+
+    def _end_cycle(self, command: Command) -> Do:
+        fields = command.fields
+        slot, named = MAIN, fields.get("subaccount")
+        if named is not None:
+            slots = {"main": MAIN, **self._slots}
+            if named not in slots:
+                raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(slots)}")
+            slot = slots[named]
+        name = str(fields.get("key", ""))
+        key = RequestKey(name) if named is None else RequestKey(name, "subaccount")
+        if key.broken_rule:
+            raise UsageError(key.broken_rule)
+
+        def do() -> dict[str, Any]:
+            self._tape.first.end(key, slot)
+            self._manager.outs.append(CycleOut(key, slot, 0))
+            return {"key": key.key, "within": key.within}
+
+        return do
+
+    # --- money ------------------------------------------------------------------------------------
+
+    def _strategy_balance(self, command: Command) -> Do:
+        fields = dict(command.fields)
+        name = fields.pop("cmd", None)
+        if name not in MONEY:
+            raise UsageError(f"no cmd {str(name)[:40]!r}, but {', '.join(MONEY)}")
+        if name == "transfer":
+            return self._transferred(command.actor, fields)
+        if unknown := sorted(set(fields) - set(_FIELDS)):
+            raise UsageError(f"{name} takes {', '.join(_FIELDS)}, not {', '.join(unknown)}")
+        return partial(self._moved, command, str(name), fields)
+
+    def _move(self, command: Command) -> Do:
+        return partial(self._moved, command, command.name, command.fields)
+
+    def _moved(self, command: Command, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        if self.money is None:
+            raise NotAvailable("this gateway keeps no sub-accounts")
+        told = self.money.command(command.actor, name, fields, command.id, self._now())
+        if isinstance(told, Refused):
+            raise told.error()
+        return {
+            "moved": [
+                {"slot": leg.holder, "currency": leg.currency, "amount": str(money(leg.amount))}
+                for leg in told.legs
+                if leg.holder > 0
+            ]
+        }
+
+    def _transfer(self, command: Command) -> Do:
+        return self._transferred(command.actor, command.fields)
+
+    def _transferred(self, actor: str, fields: dict[str, Any]) -> Do:
+        if self.transfers is None:
+            raise NotAvailable("this gateway moves no money between wallets")
+        prepared = self.transfers.prepare(actor, fields)
+
+        def do() -> Any:
+            is_known, told = prepared()
+            return Again(told) if is_known else told
+
+        return do
+
+    def _arrival(self, command: Command) -> Do:
+        desk = self.transfers
+        if desk is None:
+            raise NotAvailable("this gateway knows of no deposits")
+        return lambda: desk.arrival(command.fields)
+
+    def _transfers(self, command: Command) -> Do:
+        desk, name = self.transfers, str(command.fields.get("id", ""))
+        return lambda: {"transfers": desk.shown(name) if desk is not None else []}
+
+
+def _moves(prepare: Callable[[Command], Do], fields: Collection[str]) -> Handler:
+    return Handler(prepare, fields=fields, anyone=True, moves_money=True)

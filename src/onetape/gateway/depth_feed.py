@@ -1,0 +1,170 @@
+"""A gateway's depth: followed for the instruments whose books a robot asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import aiohttp
+import picows
+
+from onetape.gateway.drift_counts import DriftWatch
+from onetape.gateway.malformed_counts import Rejects
+from onetape.gateway.query_line import VenueLine
+from onetape.market.silence import SilenceWatch
+from onetape.model.enums import Side
+from onetape.model.errors import VenueProtocolError
+from onetape.model.instrument import Instrument
+from onetape.net.connection import connected, reconnect_after
+from onetape.net.tasks import first_ended
+from onetape.orders.calls import Call
+from onetape.orders.managed import HealthOut
+from onetape.tape.journal import JournalWriter, type_id
+from onetape.venues.depth import DepthFrame, DepthStream, Level
+
+__all__ = ["DepthFeed"]
+
+_BOOK: Final = type_id("book")
+LEVELS_ASKED: Final = 100
+QUESTION_S: Final = 0.25  # how often it is asked whether there is something to ask
+
+
+class DepthFeed:
+    """instruments: as the tape numbers them, from 1. written: told after frames."""
+
+    def __init__(
+        self,
+        line: VenueLine,
+        instruments: Sequence[Instrument],
+        writer: JournalWriter,
+        *,
+        spawn: Callable[[Any], Any],
+        say: Callable[[HealthOut], None],
+        written: Callable[[], None],
+        watch: DriftWatch,
+        rejects: Rejects,
+    ) -> None:
+        self._line = line
+        self._numbers = {i.symbol: n for n, i in enumerate(instruments, 1)}
+        self._instruments = {i.symbol: i for i in instruments}
+        self._append = writer.append_raw
+        self._spawn = spawn
+        self._say = say
+        self._written = written
+        self._watch = watch
+        self._rejects = rejects
+        self._streams: dict[str, DepthStream] = {}
+        self.is_paused = False  # no room: books are lost, and begin anew with a snapshot
+        self._silence = SilenceWatch[str]()
+        self._spoke: set[str] = set()  # symbols, since the last look
+        self._ends: dict[str, asyncio.Event] = {}  # of the connection of each
+
+    def want(self, symbol: str) -> bool:
+        """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
+        known = self._streams.get(symbol)
+        if known is not None:
+            # Others may have followed it for long: who comes now begins with what is known.
+            now = time.time_ns()
+            snapshot = known.book.snapshot(now)
+            if snapshot is not None:
+                self._write(symbol, [snapshot], now)
+            return True
+        if symbol not in self._instruments:
+            return False
+        stream = self._line.venue.depth(self._instruments[symbol])
+        if stream is None:
+            return False
+        self._streams[symbol] = stream
+        self._spawn(self._follow(symbol))
+        return True
+
+    def levels(self, symbol: str, side: Side) -> list[Level]:
+        """Of the book that is followed, the best first; none where none is known."""
+        stream = self._streams.get(symbol)
+        if stream is None or not stream.book.synced:
+            return []
+        book = stream.book.book
+        return book.bids(LEVELS_ASKED) if side is Side.BUY else book.asks(LEVELS_ASKED)
+
+    def look(self, now: int) -> None:
+        """now: attended time. The connection of a book that has fallen silent is made anew: a
+        snapshot then says how it stands."""
+        spoke, self._spoke = self._spoke, set()
+        for symbol in spoke:
+            self._silence.heard(symbol, now)
+        for change in self._silence.look(now):
+            self._say(HealthOut("feed", f"book {change.stream}"[:40], "stale"))
+            self._ends[change.stream].set()
+
+    async def _follow(self, symbol: str) -> None:
+        """For ever, over as many connections as it takes."""
+        failures = 0
+
+        def opened() -> None:
+            self._say(HealthOut("feed", f"book {symbol}"[:40], "connected"))
+
+        while True:
+            began = time.monotonic()
+            stream = self._streams[symbol]
+            asker = asyncio.ensure_future(self._ask(symbol, stream))
+            ends = self._ends[symbol] = asyncio.Event()
+            take = self._taker(symbol, stream)
+            line = connected(stream.url, stream.hello, take, opened, ends)
+            with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
+                await first_ended([asker, asyncio.ensure_future(line)])
+            failures = 0 if time.monotonic() - began > 10 else failures + 1
+            now = time.time_ns()
+            self._write(symbol, [stream.book.lost(now)], now)
+            self._say(HealthOut("feed", f"book {symbol}"[:40], stream.broken or "lost", "warning"))
+            fresh = self._line.venue.depth(self._instruments[symbol])
+            assert fresh is not None
+            self._streams[symbol] = fresh
+            await asyncio.sleep(reconnect_after(failures))
+
+    def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
+        def take(message: bytes) -> bool:
+            received = time.time_ns()
+            self._spoke.add(symbol)
+            if self.is_paused:
+                return True
+            frames = self._rejects.read(
+                f"book {symbol}", lambda body: stream.take(body, received), message
+            )
+            self._write(symbol, frames, received)
+            self._watch.market(message)
+            return bool(stream.broken)
+
+        return take
+
+    async def _ask(self, symbol: str, stream: DepthStream) -> None:
+        while True:
+            call = stream.question(self._line.clock.now())
+            if call is not None:
+                status, body = await self._snapshot(call)
+                received = time.time_ns()
+                frames = self._rejects.read(
+                    f"book {symbol}", partial(_answered, stream, status, received), body
+                )
+                self._write(symbol, frames, received)
+            await asyncio.sleep(QUESTION_S)
+
+    async def _snapshot(self, call: Call) -> tuple[int, bytes]:
+        try:
+            status, _, body = await self._line.request(call)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return 0, b""
+        return status, body
+
+    def _write(self, symbol: str, frames: list[DepthFrame], received: int) -> None:
+        for frame in frames:
+            self._append(_BOOK, frame.payload, frame.flags, self._numbers[symbol], received)
+        if frames:
+            self._written()
+
+
+def _answered(stream: DepthStream, status: int, received: int, body: bytes) -> list[DepthFrame]:
+    return stream.answered(status, body, received)

@@ -1,0 +1,62 @@
+"""Where the money of accounts came from and went, between two times: rows for people and JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onetape.accounts.entries import MAIN, TOTAL
+from onetape.accounts.explain import Explained
+from onetape.gateway.explain_tape import explain_journal
+from onetape.gateway.options import gateway_journal
+from onetape.model.config import AccountConfig, Config
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import UnknownSubaccount
+from onetape.model.money import money
+from onetape.tape.segments import is_tape
+
+__all__ = ["explained"]
+
+
+def explained(
+    home: Path, config: Config, subaccount: str, *, since: int, until: int
+) -> list[dict[str, Any]]:
+    """Of one sub-account (`total`, `main`, or a name) a row for each account and currency: opening
+    + each part + revaluation = closing, exactly, in decimal text; `frames` names the entries behind
+    each part by their sequence on the gateway's tape. Raises UnknownSubaccount."""
+    rows = []
+    known = False
+    for name, account in config.accounts.items():
+        slot = {"total": TOTAL, "main": MAIN, **account.subaccounts}.get(subaccount)
+        known |= slot is not None
+        path = gateway_journal(home, name)
+        if slot is not None and is_tape(path):
+            found = explain_journal(path, since=since, until=until)
+            rows += [_row(name, account, subaccount, e) for e in found if e.slot == slot]
+    if not known:
+        there = {s for account in config.accounts.values() for s in account.subaccounts}
+        raise UnknownSubaccount(
+            f"no account has a sub-account {subaccount!r}",
+            where="--explain",
+            todo=f"one of: {', '.join(['total', 'main', *sorted(there)])}",
+        )
+    return rows
+
+
+def _row(name: str, account: AccountConfig, subaccount: str, told: Explained) -> dict[str, Any]:
+    return {
+        "venue": account.venue,
+        "account": name,
+        "subaccount": subaccount,
+        "currency": told.currency,
+        "opening": _text(told.opening + told.opening_profit),
+        **{str(part): _text(amount) for part, amount in told.parts.items()},
+        "revaluation": {symbol: _text(amount) for symbol, amount in told.revaluation.items()},
+        "closing": _text(told.closing + told.closing_profit),
+        "rest": _text(told.rest),
+        "frames": {str(part): frames for part, frames in told.frames.items()},
+    }
+
+
+def _text(units: int) -> str:
+    return decimal_text(money(units))

@@ -1,0 +1,572 @@
+"""What a gateway writes into its journal, and how it finds itself there again.
+
+One journal carries the venue's market and everything about the account's orders, so that a robot
+follows one tape and a replay of it needs no other. Robots are numbered; each life of a robot has an
+epoch, and its order ids begin at `epoch << 32`, so that no order of an earlier life is taken for
+one of this. Orders by hand are a life's own, too: the operator's, who has a number like a robot, or
+of a robot whose position is closed for it, under an epoch that no life of it has. A fee in another
+currency than the instrument settles in is told by a number, which a `params` frame has given a name
+before: {"currency": number, "name": "BNB"}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.accounts.entries import MAIN
+from onetape.gateway.kept_money import LEDGER, KeptMoney
+from onetape.gateway.order_frames import (
+    AGAIN_FLAG,
+    FILL,
+    FLAGS_AT,
+    HELD_FLAG,
+    INPUT,
+    LOCAL_FLAG,
+    NEWS,
+    REQUEST,
+    fill_of,
+    request_of,
+)
+from onetape.ipc.once import Done, Once, digest_of
+from onetape.model.config import OPERATOR
+from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
+from onetape.model.ids import client_id, parse_client_id, robot_tag
+from onetape.model.instrument import Instrument
+from onetape.model.money import split_units
+from onetape.model.request_key import RequestKey
+from onetape.orders.books import OPENING
+from onetape.orders.first_request import Claim, FirstRequests, Standing
+from onetape.orders.managed import (
+    AccountOut,
+    CycleOut,
+    FillOut,
+    HealthOut,
+    IntentOut,
+    NewsOut,
+    Out,
+    TakenOut,
+)
+from onetape.orders.manager import OrderManager
+from onetape.orders.recover import Recovery
+from onetape.orders.told import INTERNAL_TRADES, FillTold
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
+
+__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason"]
+
+EPOCH_BITS: Final = 32
+HAND_EPOCH: Final = 36**3  # of a robot's orders by hand: they take four letters of a client id
+ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
+
+_ORDER_REQUEST: Final = type_id("order_request")
+_INPUT: Final = type_id("input")
+_EVENT: Final = type_id("order_event")
+_PLACE: Final = RequestKind.PLACE
+
+
+@dataclass(slots=True)
+class RobotLife:
+    """A robot that is or was attached: which journal it writes, how far that has been taken."""
+
+    number: int
+    name: str
+    epoch: int
+    journal: str
+    taken: int = 0  # sequence of its last request that was taken
+    symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
+    is_lost: bool = False  # its process has ended, and that has been seen to
+    uuid: bytes = b""  # of its journal
+    slot: int = MAIN  # the sub-account that it trades with
+    rate: int = 0  # orders a second that it may send, 0: as many as its account may
+    denied: set[int] = field(default_factory=set)  # by a gateway that died before it said `taken`
+    # What its orders have brought it: symbol -> position side -> signed quantity, in units.
+    held: dict[str, dict[str, int]] = field(default_factory=dict)
+    by_hand: int = 0  # orders that were placed for it, or by the operator if it is his
+    _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
+
+    @property
+    def base(self) -> int:
+        return self.epoch << EPOCH_BITS
+
+    @property
+    def is_operator(self) -> bool:
+        """No robot's: of who trades by hand."""
+        return self.name.partition(":")[0] == OPERATOR
+
+    @property
+    def hand_epoch(self) -> int:
+        return self.epoch if self.is_operator else HAND_EPOCH
+
+    @property
+    def next_by_hand(self) -> int:
+        """The id of the next order by hand, once `note_order` has been told of the last."""
+        return self.hand_epoch << EPOCH_BITS | self.by_hand + 1
+
+    def note_order(self, order_id: int) -> None:
+        """There is an order of that id; it may be one by hand."""
+        if order_id >> EPOCH_BITS == self.hand_epoch:
+            self.by_hand = max(self.by_hand, order_id & ((1 << EPOCH_BITS) - 1))
+
+    def note_fill(self, fill: FillTold) -> None:
+        of = self.held.setdefault(fill.symbol, {})
+        of[fill.position_side] = of.get(fill.position_side, 0) + fill.size * fill.side.sign
+
+    def next_life(self, journal: str, *, taken: int, slot: int, rate: int) -> RobotLife:
+        epoch = self.epoch + 1 + (self.epoch + 1 == HAND_EPOCH)
+        return RobotLife(
+            self.number, self.name, epoch, journal, taken=taken, slot=slot, rate=rate,
+            held=self.held, by_hand=self.by_hand,
+        )  # fmt: skip
+
+    def client_id(self, order_id: int) -> str:
+        """Of whatever length: a venue may take fewer letters."""
+        if order_id == self._ahead[0]:
+            return self._ahead[1]
+        epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
+        return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal)
+
+    def look_ahead(self, order_id: int) -> None:
+        """Makes an id while nobody waits for it."""
+        if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
+            self._ahead = order_id, self.client_id(order_id)
+
+
+def kill_reason(fields: Mapping[str, Any]) -> str:
+    """Of a kill command. Never empty: an empty one is no kill."""
+    return str(fields.get("reason", "")) or "by the operator"
+
+
+class TapeRecord(msgspec.Struct, frozen=True):
+    """Numbers, names and commands that a journal's frames up to one of them have, as a checkpoint
+    keeps them."""
+
+    robots: list[RobotLife]
+    currencies: dict[str, int]
+    killed: str
+    since: int
+    once: list[tuple[str, Done]]
+    first: list[tuple[tuple[int, str], Claim[str]]]
+
+
+@dataclass(slots=True)
+class GatewayTape:
+    """The writer, and the numbers that things have on this tape."""
+
+    writer: JournalWriter
+    instruments: Sequence[Instrument]
+    streams: dict[str, int] = field(default_factory=dict)
+    robots: dict[int, RobotLife] = field(default_factory=dict)
+    currencies: dict[str, int] = field(default_factory=dict)  # numbers that fees have, from 1
+    killed: str = ""  # why nothing new may leave, as the journal has it
+    since: int = 0  # frame after which it speaks of the exchange that there is now
+    records: int = 0  # of orders and money, that were written
+    may_lack_end: bool = False  # what the journal said last may be lost
+    once: Once = field(default_factory=Once)  # commands that stand on it
+    # Request keys, by the client ids of the orders that have them.
+    first: FirstRequests[str] = field(default_factory=lambda: FirstRequests(lambda _: None))
+    _settles: dict[str, str] = field(default_factory=dict)  # by symbol
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def open(self, now: int) -> None:
+        """The instruments, each time the gateway starts."""
+        for stream, instrument in enumerate(self.instruments, 1):
+            self.streams[instrument.symbol] = stream
+            self._settles[instrument.symbol] = instrument.settle
+            self.writer.append_instrument(stream, now, instrument.to_msgpack())
+
+    def write(self, out: Out, now: int) -> int:
+        """The sequence of its frame, of a fill; else 0."""
+        self.records += 1
+        match out:
+            case IntentOut():
+                self._intent(out, now)
+            case NewsOut():
+                self._news(out, now)
+            case FillOut():
+                return self._fill(out, now)
+            case AccountOut():
+                self._account(out, now)
+            case HealthOut():
+                self._health(out, now)
+            case CycleOut():
+                self._cycle(out, now)
+            case TakenOut():
+                life = self.robots[out.robot]
+                self.take(life, life.uuid, out.first, out.last, 0, out.decided)
+        return 0
+
+    def attach(self, life: RobotLife, now: int) -> None:
+        self.robots[life.number] = life
+        self._cold(
+            "params",
+            {
+                "robot": life.number,
+                "name": life.name,
+                "epoch": life.epoch,
+                "journal": life.journal,
+                "slot": life.slot,
+                "rate": life.rate,
+                "taken": life.taken,
+            },
+            now,
+        )
+
+    def lag(self, life: RobotLife, state: str, behind_ns: int, now: int) -> None:
+        """A robot reads what lies on this tape so much later."""
+        record = {
+            "kind": "lag", "subject": life.name, "state": state, "robot": life.number,
+            "behind_ms": behind_ns // 10**6,
+        }  # fmt: skip
+        self._cold("health", {**record, "severity": "warning"} if behind_ns else record, now)
+
+    def owner_of(self, name: str) -> tuple[int, int] | None:
+        """Whose an order of this client id is, by the id alone: a robot's number, its order's."""
+        told = parse_client_id(name)
+        if told is None:
+            return None
+        for life in self.robots.values():
+            if robot_tag(life.name) == told.tag:
+                return life.number, told.epoch << EPOCH_BITS | told.ordinal
+        return None
+
+    def standing_in(self, manager: OrderManager) -> Callable[[str], Standing | None]:
+        """How an order of that client id stands, and whose it is."""
+
+        def standing(name: str) -> Standing | None:
+            order = manager.orders.get(name)
+            if order is None:
+                return None
+            life = self.robots.get(order.robot)
+            whose = life.name if life is not None else "another robot"
+            text = next(i for i in self.instruments if i.symbol == order.spec.symbol).size_text
+            filled = f"{text(order.life.filled)} of {text(order.life.size)} filled"
+            return Standing(order.state, f"order {name} of {whose}: {order.state}, {filled}")
+
+        return standing
+
+    def slot_of(self, robot: int) -> int:
+        """The sub-account that a robot trades with; of other hands the pool."""
+        life = self.robots.get(robot)
+        return life.slot if life is not None else MAIN
+
+    def begin_anew(self) -> None:
+        """At another exchange nothing is held yet."""
+        for life in self.robots.values():
+            life.held.clear()
+
+    def command(self, record: dict[str, Any], now: int) -> None:
+        """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
+        will not be."""
+        self._cold("command", record, now)
+
+    def command_reply(self, record: dict[str, Any], now: int) -> None:
+        """`id`, `status`, `result`, `error`."""
+        self._cold("reply", record, now)
+
+    def transfer(self, record: Mapping[str, Any], now: int) -> None:
+        """How one stands, each time that it changes: the last word counts."""
+        self._cold("transfer", dict(record), now)
+
+    def ensure(self, level: str) -> None:
+        self.writer.ensure(level)
+
+    def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
+        """Which frames of a robot's journal were taken next."""
+        life.taken = last
+        payload = INPUT.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
+        self.writer.append_raw(_INPUT, payload, 0, 0, now)
+
+    def _intent(self, out: IntentOut, now: int) -> None:
+        order, spec = out.order, out.order.spec
+        marks = HELD_FLAG * order.is_held + AGAIN_FLAG * out.again
+        payload = REQUEST.pack(
+            order.order_id, out.price, out.size, spec.trigger_int, spec.expire, out.kind.id,
+            spec.side.id, spec.type.id, spec.tif.id, spec.flags | marks,
+            spec.trigger_by.id, spec.position_side.id, order.robot, spec.tag.encode()[:32],
+        )  # fmt: skip
+        if spec.once is not None and out.kind is _PLACE:
+            payload += msgspec.msgpack.encode(spec.once.as_record())
+        self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
+
+    def _news(self, out: NewsOut, now: int) -> None:
+        order = out.order
+        if order.is_foreign:
+            self._health(HealthOut("foreign order", order.client_id, str(out.news)), now)
+            return
+        venue = int(order.venue_id) if order.venue_id.isdigit() else 0
+        payload = NEWS.pack(
+            order.order_id, venue, out.time, order.price, order.life.size, order.life.filled,
+            out.code, out.news.id, out.state.id, order.robot, 0,
+        )  # fmt: skip
+        stream = self.streams[order.spec.symbol]
+        if out.reason:  # first: the robot reads it before it hears that the order is refused
+            self._cold(
+                "reply",
+                {"robot": order.robot, "order": order.order_id, "reason": out.reason[:300]},
+                now,
+                stream,
+            )
+        self.writer.append_raw(_EVENT, payload, LOCAL_FLAG * out.is_local, stream, now)
+
+    def _cycle(self, out: CycleOut, now: int) -> None:
+        record = {
+            "end": out.key.key, "within": out.key.within, "slot": out.slot, "robot": out.robot,
+        }  # fmt: skip
+        if out.refused:
+            record["refused"] = out.refused
+        self._cold("cycle", record, now)
+
+    def _fill(self, out: FillOut, now: int) -> int:
+        fill, order = out.fill, out.order
+        if order is not None and order.robot in self.robots:
+            self.robots[order.robot].note_fill(fill)
+        low, high = split_units(fill.fee)
+        payload = FILL.pack(
+            order.order_id if order else 0,
+            self._venue_number(fill),
+            fill.trade_id,
+            fill.time,
+            fill.price,
+            fill.size,
+            low,
+            high,
+            fill.side.id,
+            fill.liquidity.id,
+            fill.position_side.id,
+            order.robot if order else 0,
+            self._fee_currency(fill, now),
+            0,
+        )
+        return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+
+    def _venue_number(self, fill: FillTold) -> int:
+        """The venue's id of its order; of an internal trade the other order."""
+        if not fill.is_internal:
+            return int(fill.venue_id) if fill.venue_id.isdigit() else 0
+        robot, order_id = self.owner_of(fill.venue_id) or (0, 0)
+        return robot << ROBOT_SHIFT | order_id
+
+    def _venue_name(self, number: int, *, is_internal: bool) -> str:
+        if not is_internal:
+            return str(number) if number else ""  # not every venue's is a number
+        life = self.robots.get(number >> ROBOT_SHIFT)
+        return life.client_id(number & ((1 << ROBOT_SHIFT) - 1)) if life else "foreign"
+
+    def _fee_currency(self, fill: FillTold, now: int) -> int:
+        """Its number, named on the tape the first time; 0: what the instrument settles in."""
+        name = fill.fee_currency
+        if not name or name == self._settles[fill.symbol]:
+            return 0
+        number = self.currencies.get(name)
+        if number is None:
+            number = self.currencies[name] = len(self.currencies) + 1
+            self._cold("params", {"currency": number, "name": name}, now)
+        return number
+
+    def _account(self, out: AccountOut, now: int) -> None:
+        record: dict[str, Any] = {"source": out.source, "ts_event": out.time}
+        if out.reference:
+            record["reference"] = out.reference
+        if out.side is None:
+            self._cold("balance", {"currency": out.name, "total": str(out.amount), **record}, now)
+        else:
+            stream = self.streams.get(out.name, 0)
+            value = {"symbol": out.name, "side": str(out.side), "qty": out.amount, **record}
+            if out.price:
+                value["price"] = out.price
+            self._cold("position", value, now, stream)
+
+    def _health(self, out: HealthOut, now: int) -> None:
+        record = {"kind": out.kind, "subject": out.subject, "state": out.state}
+        told = {**record, "severity": out.severity}
+        self._cold("health", record if out.severity == "info" else told, now)
+        if out.severity == "critical":
+            self._cold("alert", told, now)
+
+    def _cold(self, event: str, record: dict[str, Any], now: int, stream: int = 0) -> None:
+        self.writer.append(event, msgspec.msgpack.encode(record), stream=stream, time=now)
+
+    # --- reading it again -------------------------------------------------------------------------
+
+    def to_record(self) -> TapeRecord:
+        """As of the frames that were read. Before `open`."""
+        return TapeRecord(
+            list(self.robots.values()), self.currencies, self.killed, self.since,
+            self.once.to_record(), self.first.to_record(),
+        )  # fmt: skip
+
+    def restore(self, record: TapeRecord) -> None:
+        """Go on from a checkpoint. Before the first frame."""
+        self.robots = {life.number: life for life in record.robots}
+        self.currencies, self.killed, self.since = record.currencies, record.killed, record.since
+        self.once.restore(record.once)
+        self.first.restore(record.first)
+
+    def recover(
+        self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0
+    ) -> None:
+        """Everything that this journal says about orders, robots and money. Before `open`.
+        start: the first frame that is read; until: the first that is not, 0: none."""
+        wanted = (
+            "instrument", "order_request", "order_event", "fill", "params", "input", "command",
+            "position", "health", "entry", "reply", "transfer", "cycle",
+        )  # fmt: skip
+        symbols: dict[int, str] = {}
+        settles: dict[int, str] = {}
+        with JournalReader(path) as reader:
+            # What was written and not synced outlives the process, not the machine.
+            control = reader.control
+            self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
+            if start:
+                reader.seek_sequence(start)
+            for stream, record in reader.instruments.items():
+                symbols[stream], settles[stream] = record["symbol"], record["settle"]
+            for frame in reader.frames(wanted, sequence_until=until):
+                recovery.began(frame.time)
+                match frame.type:
+                    case EventType.HEALTH.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if record["kind"] == "reconciled":
+                            recovery.reconciled()
+                        elif record["kind"] == "exchange" and record["state"] == "new":
+                            self.since = frame.sequence
+                            self.begin_anew()
+                    case EventType.INSTRUMENT.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        symbols[frame.stream] = record["symbol"]
+                        settles[frame.stream] = record["settle"]
+                    case EventType.COMMAND.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        self._recover_command(record, frame.time, recovery)
+                    case EventType.REPLY.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if "status" in record:  # else of an order
+                            self.once.ended(record["id"], record)
+                    case EventType.POSITION.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        side = PositionSide(record["side"])
+                        if record["source"] == LEDGER:
+                            kept.position(record["symbol"], side, record["qty"], record["price"])
+                        if record["source"] == OPENING:
+                            recovery.held(record["symbol"], side, record["qty"])
+                    case EventType.PARAMS.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        kept.names = record.get("slots", kept.names)
+                        self._recover_params(record)
+                    case EventType.INPUT.id:
+                        _, _, first, count, _, number = INPUT.unpack(frame.payload)
+                        if number in self.robots:
+                            self.robots[number].taken = first + count - 1
+                            self.robots[number].denied.clear()
+                    case EventType.ORDER_REQUEST.id:
+                        self._recover_intent(frame.payload, symbols, frame.stream, frame.time,
+                                             recovery)  # fmt: skip
+                    case EventType.ORDER_EVENT.id:
+                        self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
+                    case EventType.FILL.id:
+                        stream = frame.stream
+                        fill, slot = self._told(frame.payload, symbols[stream], settles[stream])
+                        recovery.fill(fill)
+                        if (life := self.robots.get(fill_of(frame.payload).robot)) is not None:
+                            life.note_fill(fill)
+                        kept.fill(fill, slot, frame.sequence)
+                    case EventType.ENTRY.id:
+                        kept.entry(frame.payload)
+                    case EventType.CYCLE.id:
+                        record = msgspec.msgpack.decode(frame.payload)
+                        if "refused" not in record:
+                            key = RequestKey(record["end"], record["within"])
+                            self.first.end(key, record["slot"])
+                    case EventType.TRANSFER.id:
+                        kept.transfer(msgspec.msgpack.decode(frame.payload))
+
+    def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery) -> None:
+        fields = record.get("fields")
+        if fields is None:  # of a tape that had them beside the name
+            fields, digest = record, b""
+        else:
+            digest = digest_of(record["actor"], record["command"], fields)
+        self.once.began(record["id"], digest, time)
+        refused = record.get("refused")
+        if refused is not None:
+            told = {"id": record["id"], "status": "refused", "result": None, "error": refused}
+            self.once.ended(record["id"], told)
+            return
+        match record.get("command"):
+            case "settle" if fields["as"] != "open":
+                recovery.manager.settled.add(fields["order"])
+            case "flatten" if fields.get("symbol"):
+                pass
+            case "kill" | "flatten":
+                self.killed = kill_reason(fields)
+            case "unkill":
+                self.killed = ""
+
+    def _recover_params(self, record: dict[str, Any]) -> None:
+        if "currency" in record:
+            self.currencies[record["name"]] = record["currency"]
+        if "robot" in record:
+            before = self.robots.get(record["robot"])
+            self.robots[record["robot"]] = RobotLife(
+                record["robot"], record["name"], record["epoch"], record["journal"],
+                slot=record.get("slot", MAIN), taken=record.get("taken", 0),
+                rate=record.get("rate", 0), held=before.held if before else {},
+                by_hand=before.by_hand if before else 0,
+            )  # fmt: skip
+
+    def _recover_intent(
+        self, payload: bytes, symbols: dict[int, str], stream: int, time: int, recovery: Recovery
+    ) -> None:
+        robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
+        life = self.robots[robot]
+        life.note_order(order_id)
+        name = life.client_id(order_id)
+        is_held, again = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG))
+        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, again=again)
+        if spec.once is not None:
+            self.first.claim(spec.once, life.slot, name, robot, time)
+
+    def _recover_news(self, payload: bytes, is_local: bool, recovery: Recovery) -> None:
+        order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
+        life = self.robots.get(robot)
+        if life is not None:
+            life.note_order(order_id)
+            name = life.client_id(order_id)
+            if (said := OrderNews.from_id(news)) is OrderNews.DENIED:
+                life.denied.add(order_id)
+            recovery.news(name, said, size, price, str(venue), is_local=is_local)
+
+    def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillTold, int]:
+        """A fill, and the slot of its robot."""
+        told = fill_of(payload)
+        life = self.robots.get(told.robot)
+        fill = FillTold(
+            symbol=symbol,
+            client_id=life.client_id(told.order_id) if life else "foreign",
+            venue_id=self._venue_name(told.venue, is_internal=told.trade_id >= INTERNAL_TRADES),
+            trade_id=told.trade_id,
+            side=told.side,
+            position_side=told.position_side,
+            price=told.price,
+            size=told.size,
+            time=told.time,
+            fee=told.fee,
+            fee_currency=next(
+                (n for n, at in self.currencies.items() if at == told.currency), settle
+            ),
+            liquidity=told.liquidity,
+        )
+        return fill, life.slot if life else MAIN
+
+
+def is_risk(out: Out) -> bool:
+    """What must not be forgotten: an intent, and a fill that the venue cannot tell again. A cancel
+    may be: it is asked for again."""
+    if isinstance(out, FillOut):
+        return out.fill.is_internal
+    return isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL

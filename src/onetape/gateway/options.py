@@ -1,0 +1,83 @@
+"""What a gateway is started with, and where it is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from onetape.accounts.transfers import SETTLED_AFTER
+from onetape.gateway.bridge_options import BridgeOptions
+from onetape.ipc.names import encoded, process_socket
+from onetape.model.time import SECOND
+from onetape.orders.calls import Destination
+
+__all__ = ["Elsewhere", "GatewayOptions", "exchange_of", "gateway_journal", "gateway_socket"]
+
+
+def gateway_journal(home: Path, account: str) -> Path:
+    return home / "journal" / f"gateway-{encoded(account)}"
+
+
+def gateway_socket(home: Path, account: str) -> Path:
+    return process_socket(home, f"gateway:{account}")
+
+
+def exchange_of(kind: str) -> str:
+    """`binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
+    return kind.removeprefix("ccxt:").partition("-")[0]
+
+
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """An account at another venue. wallet: that deposits come to there. to: its addresses, by
+    currency."""
+
+    venue: str
+    wallet: str
+    to: dict[str, Destination]
+
+
+class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway is started with. Its text shows no secret."""
+
+    kind: str  # of venue
+    account: str
+    rest: str
+    ws: str
+    ws_private: str = ""  # of the account's stream, where it is another one
+    ws_entry: str = ""  # of orders, where it is another one
+    intents: str = "process"  # or "disk": an order leaves once its intent survives a loss of power
+    rest_wallet: str = ""  # where money is moved between wallets; "": nowhere
+    order_entry: str = "rest"  # or "socket": REST then takes what the socket does not
+    key: str
+    secret: str
+    home: str
+    symbols: list[str]
+    position_max: dict[str, float] = {}
+    order_max: dict[str, float] = {}
+    price_band: float = 0
+    orders_per_second: int = 0
+    dead_man_ns: int = 0
+    orphans: str = "cancel"
+    venue: str = ""  # its name in the configuration
+    subaccounts: dict[str, int] = {}  # name -> slot
+    credit: dict[str, str] = {}  # currency -> decimal text
+    check_every_ns: int = 60 * SECOND
+    stale_ns: int = 10 * SECOND  # how far behind this tape a robot may decide; 0: no limit
+    leverage: float = 1.0
+    cross_internally: bool = False
+    commands: str = "disk"  # or "process": a command is done once the tape has it there
+    siblings: dict[str, str] = {}  # other accounts of the venue: what it calls them, or MASTER
+    withdraw: dict[str, Elsewhere] = {}  # by account: where money may be sent, and nowhere else
+    transfer_deadline_ns: int = 120 * SECOND
+    # How old a transfer that the venue's history does not show is before it has not been made.
+    transfer_settled_ns: int = SETTLED_AFTER
+    # What is written of orders and money from one checkpoint to the next, in frames.
+    checkpoint_records: int = 20_000
+    bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
+    is_new: bool = (
+        False  # the exchange began with this gateway: nothing of an earlier life is there
+    )
+
+    def __repr__(self) -> str:
+        return f"GatewayOptions(account={self.account!r}, rest={self.rest!r})"

@@ -1,0 +1,425 @@
+"""Transfers at a gateway: what `accounts.transfers` decides is put on the tape, booked and sent.
+
+Each effect is carried out before the next; what has been decided is as safe as a command before
+anything of it is on the wire. Answers and looks at the venue's history come back as events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+from onetape.accounts.amounts import given_units
+from onetape.accounts.entries import Entry
+from onetape.accounts.slots import Refused
+from onetape.accounts.transfer_command import TRADING, Asked, Here, asked_for
+from onetape.accounts.transfers import (
+    AskHistory,
+    Effect,
+    Outcome,
+    Place,
+    Record,
+    Send,
+    Tell,
+    Transfer,
+    Transfers,
+)
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.arrivals import Arrivals
+from onetape.gateway.options import GatewayOptions
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.config import OPERATOR
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import (
+    InvalidAmount,
+    Killed,
+    NotAvailable,
+    PermissionDenied,
+    VenueUnavailable,
+)
+from onetape.model.money import money
+from onetape.orders.calls import Call, Destination, OrderProtocol
+from onetape.orders.managed import HealthOut
+from onetape.orders.outcome import Answer
+from onetape.orders.outcome import Outcome as Answered
+from onetape.orders.told import TransferTold
+from onetape.venues.gateways import outside_wallet
+
+__all__ = ["Heard", "TransferDesk", "Wire", "tell_gateway"]
+
+PAGES_MAX: Final = 100  # of a history since a transfer; more are looked at the next time
+SHOWN: Final = 100
+TELL_WITHIN_S: Final = 4.0  # an answer of another gateway
+
+# What an answer says of a transfer. `settled` is a word of orders.
+_OUTCOMES: Final = {
+    Answered.DONE: Outcome.DONE,
+    Answered.DEFINITIVE: Outcome.REFUSED,
+    Answered.SAFE: Outcome.BUSY,
+    Answered.AMBIGUOUS: Outcome.LOST,
+    Answered.SETTLED: Outcome.LOST,
+}
+
+
+# Where the configuration does not say any more where it went: its history is asked all the same.
+_FORGOTTEN: Final = Destination()
+
+
+class Heard(NamedTuple):
+    """What another gateway says of money that went to it. why: it could not be asked, or refuses.
+    amount: 1e-18, None: all of it."""
+
+    is_booked: bool = False
+    amount: int | None = None
+    why: str = ""
+
+
+class Tape(Protocol):
+    def transfer(self, record: Mapping[str, Any], now: int) -> None: ...
+
+    def ensure(self, level: str) -> None: ...
+
+
+class Wire(Protocol):
+    """One request, one answer; no answer is an ambiguous one."""
+
+    async def answer(self, call: Call) -> Answer: ...
+
+
+class TransferDesk:
+    """Of one account. now: gives the venue's time. spawn: a task of the gateway's. heard: of each
+    answer. tell: the gateway of another account, of what has come to it. venues: what the venue is
+    called, its name in the configuration first. killed: why nothing may begin now, "" where it
+    may."""
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        venues: Sequence[str],
+        money: AccountMoney,
+        tape: Tape,
+        protocol: OrderProtocol,
+        wire: Wire | None,
+        *,
+        now: Callable[[], int],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        say: Callable[[HealthOut], None],
+        heard: Callable[[Answer], None] = lambda answer: None,
+        tell: Callable[[Tell], Coroutine[Any, Any, Heard]] | None = None,
+        killed: Callable[[], str] = str,
+    ) -> None:
+        self._killed = killed
+        self._options = options
+        elsewhere = [(each.venue, account) for account, each in options.withdraw.items()]
+        self._here = Here(tuple(venues), options.account, options.transfer_deadline_ns, elsewhere)
+        self._money = money
+        self._tape = tape
+        self._protocol = protocol
+        self._wire = wire
+        self._now = now
+        self._spawn = spawn
+        self._say = say
+        self._heard = heard
+        self._tell = tell
+        self._core = Transfers(
+            money.ledger, *self._here.place[:2], self._refusal,
+            settled_after=options.transfer_settled_ns, is_stopped=lambda: bool(killed()),
+        )  # fmt: skip
+        self._arrivals = Arrivals(
+            money, protocol, outside_wallet(options.kind), self._asked if wire else None,
+            now=now, spawn=spawn,
+        )  # fmt: skip
+        self._looking: set[str] = set()
+        self._telling: set[str] = set()
+        self._untold: set[str] = set()  # that it could not be told has been said
+        self._is_resumed = False
+
+    def recover(self, records: Sequence[Mapping[str, Any]], entries: Iterable[Entry] = ()) -> None:
+        """What the journal has, before anything is asked."""
+        for record in records:
+            self._core.replay(dict(record))
+        self._arrivals.recover(entries)
+
+    # --- who asks ---------------------------------------------------------------------------------
+
+    def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]:
+        """What carries the command out, and gives whether it was asked for before and how it
+        stands. Raises what refuses it: an OnetapeError."""
+        asked = asked_for(self._money.accounts, self._here, actor, fields)
+        if isinstance(asked, Refused):
+            raise asked.error()
+        if asked.target.venue != self._here.place.venue and actor != OPERATOR:
+            raise PermissionDenied("money leaves its venue by the operator's word only")
+        if self._core.get(asked.name) is None and asked.source[:2] == self._here.place[:2]:
+            self._check_way(asked)
+        known = self._core.known(
+            asked.source, asked.target, asked.currency, asked.amount, name=asked.name,
+            slot=asked.slot,
+        )  # fmt: skip
+        if isinstance(known, Refused):
+            raise known.error()
+        if known is None and (why := self._killed()):
+            raise Killed(f"the kill switch is on: {why}", todo="unkill, then ask again")
+        return lambda: self._do(asked)
+
+    def _check_way(self, asked: Asked) -> None:
+        """Raises where this venue, or this moment, cannot move money that way."""
+        source, target = asked.source, asked.target
+        way = f"from {_text(source)} to {_text(target)}"
+        if source.venue != target.venue:
+            self._check_outside(asked)
+        elif source.account != target.account and not self._to(target, asked.currency):
+            raise NotAvailable(
+                f"this gateway knows no account {target.account} of its venue",
+                todo=f"write email of [accounts.{target.account}], or master of "
+                f"[accounts.{source.account}], and start this gateway again",
+            )
+        call = self._call(Send(asked.name, source, target, asked.currency, asked.amount))
+        if call is None or self._wire is None:
+            raise NotAvailable(f"{self._protocol.name} moves no money for us {way}")
+        if not self._money.is_ready:
+            raise VenueUnavailable("the account's balances are not known yet", todo="try again")
+
+    def _check_outside(self, asked: Asked) -> None:
+        """Raises where the configuration does not say that money may go there."""
+        source, target = asked.source, asked.target
+        leaves = outside_wallet(self._options.kind)
+        there = self._options.withdraw.get(target.account)
+        if leaves is None:
+            raise NotAvailable(f"nothing is withdrawn from {self._protocol.name} by us")
+        if there is None or there.venue != target.venue or asked.currency not in there.to:
+            raise NotAvailable(
+                f"no address for {asked.currency} of {target.venue}.{target.account}",
+                todo=f"write [accounts.{source.account}.withdraw.{target.account}."
+                f"{asked.currency}], and start this gateway again",
+            )
+        for place, wallet, what in (
+            (source, leaves, "withdrawals leave from"), (target, there.wallet, "deposits come to"),
+        ):  # fmt: skip
+            if place.wallet != wallet:
+                raise NotAvailable(
+                    f"at {place.venue} {what} {_text(place._replace(wallet=wallet))}"
+                )
+
+    def _do(self, asked: Asked) -> tuple[bool, Any]:
+        is_known = self._core.get(asked.name) is not None
+        effects = self._core.ask(
+            asked.source, asked.target, asked.currency, asked.amount, self._now(),
+            name=asked.name, slot=asked.slot, deadline=asked.deadline,
+        )  # fmt: skip
+        if isinstance(effects, Refused):
+            raise effects.error()
+        self._carry_out(effects)
+        one = self._core.get(asked.name)
+        assert one is not None
+        return is_known, {"transfer": shown(one)}
+
+    def _refusal(self, currency: str, wallet: str, slot: int, amount: int) -> Refused | None:
+        """Of other wallets only the venue knows what is there: it refuses what is not."""
+        return None if wallet else self._money.accounts.cannot_leave(currency, slot, amount)
+
+    def shown(self, name: str = "") -> list[dict[str, Any]]:
+        """Those that this process knows, the newest last; or the one of that id."""
+        all_ = [one for one in self._core.all if name in ("", one.name)]
+        return [shown(one) for one in all_[-SHOWN:]]
+
+    def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether what another gateway has sent here from its venue is booked."""
+        return self._arrivals.asked(fields)
+
+    def status(self) -> dict[str, Any]:
+        ledger = self._money.ledger
+        transit = {name: ledger.transit(name) for name in ledger.currencies()}
+        return {
+            "unfinished": len(self._core.unfinished),
+            "in_transit": {n: decimal_text(money(a)) for n, a in transit.items() if a},
+        }
+
+    # --- what is done -----------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Once there are balances: first what an earlier life has left."""
+        if not self._money.is_ready:
+            return
+        now = self._now()
+        if self._is_resumed:
+            self._carry_out(self._core.tick(now))
+        else:
+            self._is_resumed = True
+            self._carry_out(self._core.resume(now))
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        if not effects:
+            return
+        for effect in effects:
+            match effect:
+                case Record():
+                    self._tape.transfer(effect.fields, self._now())
+                case Entry():
+                    self._money.book(effect)
+                case HealthOut():
+                    self._say(effect)
+                case Send():
+                    self._tape.ensure(self._options.commands)
+                    self._spawn(self._send(effect))
+                case AskHistory():
+                    if effect.name not in self._looking:
+                        self._looking.add(effect.name)
+                        self._spawn(self._look(effect))
+                case Tell():
+                    if effect.name not in self._telling:
+                        self._telling.add(effect.name)
+                        self._spawn(self._told(effect))
+        self._money.publish()
+
+    def _to(self, target: Place, currency: str) -> str | Destination | None:
+        """What the venue calls another account of its, "" for this one, and where it is not
+        known. At another venue: where it takes this currency, None where that is not known."""
+        if target.venue == self._here.place.venue:
+            return self._options.siblings.get(target.account, "")
+        there = self._options.withdraw.get(target.account)
+        return None if there is None else there.to.get(currency)
+
+    async def _asked(self, call: Call) -> Answer:
+        assert self._wire is not None
+        answer = await self._wire.answer(call)
+        self._heard(answer)
+        return answer
+
+    def _call(self, send: Send) -> Call | None:
+        to = self._to(send.target, send.currency)
+        if to is None:
+            return None
+        return self._protocol.transfer(
+            send.source.wallet, send.target.wallet, send.currency, send.amount, self._now(),
+            to=to, name=send.name,
+        )  # fmt: skip
+
+    async def _send(self, send: Send) -> None:
+        call, why = None, "it cannot be sent any more"  # of an earlier life, which could
+        try:
+            call = self._call(send)
+        except InvalidAmount as error:
+            why = error.what
+        if call is None or self._wire is None:
+            effects = self._core.answered(send.name, Outcome.REFUSED, self._now(), why)
+        else:
+            answer = await self._asked(call)
+            outcome = _OUTCOMES[answer.outcome]
+            if outcome is Outcome.DONE and send.target.venue != send.source.venue:
+                outcome = Outcome.ACCEPTED  # what comes of it stands in the history
+            effects = self._core.answered(
+                send.name, outcome, self._now(), _reason(answer),
+                venue_id=answer.value, wait=answer.retry_after,
+            )  # fmt: skip
+        self._carry_out(effects)
+
+    async def _told(self, tell: Tell) -> None:
+        """Of what has come to the wallet that another account trades from; of other wallets its
+        gateway keeps no balance, but of what comes from another venue."""
+        heard = Heard(is_booked=True)
+        try:
+            if not tell.target.wallet or tell.txid:
+                if self._tell is None:
+                    heard = Heard(why="nobody to tell it")
+                else:
+                    heard = await self._tell(tell)
+        finally:
+            self._telling.discard(tell.name)
+        if heard.is_booked:
+            effects = self._core.told(tell.name, self._now(), arrived=heard.amount)
+            self._carry_out(effects)
+        elif heard.why and tell.name not in self._untold:
+            self._untold.add(tell.name)
+            words = f"{tell.target} has not been told: {heard.why}"
+            self._say(HealthOut("transfer", tell.name, words, "warning"))
+
+    async def _look(self, asked: AskHistory) -> None:
+        try:
+            as_of = self._now()
+            rows = await self._history(asked)
+        finally:
+            self._looking.discard(asked.name)
+        if rows is not None:
+            self._carry_out(self._core.looked(asked.name, rows, self._now(), as_of=as_of))
+
+    async def _history(self, asked: AskHistory) -> list[TransferTold] | None:
+        """None: it could not be read whole."""
+        rows: list[TransferTold] = []
+        cursor = ""
+        to = self._to(asked.target, asked.currency)
+        for _ in range(PAGES_MAX):
+            call = self._protocol.transfers(
+                asked.source.wallet, asked.target.wallet, self._now(), since=asked.since,
+                cursor=cursor, to=_FORGOTTEN if to is None else to, name=asked.name,
+                currency=asked.currency,
+            )  # fmt: skip
+            if call is None or self._wire is None:
+                return None
+            answer = await self._asked(call)
+            if answer.outcome is not Answered.DONE:
+                return None
+            rows += [row for row in answer.told if isinstance(row, TransferTold)]
+            cursor = answer.cursor
+            if not cursor:
+                return rows
+        return None
+
+
+async def tell_gateway(home: Path, tell: Tell) -> Heard:
+    """The gateway of another account, as its operator would. Its ledger counts what it is told of
+    once by the transfer's id, so each try is a command of its own."""
+    system = IPCCommandSystem(OPERATOR, home=home)
+    system.start()
+    amount = str(money(tell.amount))
+    try:
+        fields: dict[str, Any] = {"currency": tell.currency, "transfer_id": tell.name}
+        if tell.txid:
+            command = "arrival"
+            fields |= {
+                "amount": amount, "wallet": tell.target.wallet, "txid": tell.txid,
+                "since": tell.since,
+            }  # fmt: skip
+        else:
+            command = "adjust"
+            fields["delta"] = amount
+        answer = await system.send_command(
+            f"gateway:{tell.target.account}", command, fields, timeout=TELL_WITHIN_S
+        )
+    finally:
+        system.stop()
+    if answer.error is not None:
+        return Heard(why=str(answer.error["message"]))
+    if not tell.txid:
+        return Heard(is_booked=True)
+    told = answer.result
+    return Heard(True, given_units(told["amount"])) if told["arrived"] else Heard()
+
+
+def shown(one: Transfer) -> dict[str, Any]:
+    """As people and programs read it."""
+    return {
+        "id": one.name,
+        "state": str(one.state),
+        "currency": one.currency,
+        "amount": decimal_text(money(one.amount)),
+        "from": _text(one.source),
+        "to": _text(one.target),
+        "index": one.slot,
+        "tries": one.tries,
+        "reason": one.reason,
+        "venue_id": one.venue_id,
+        "txid": one.txid,
+        "fee": decimal_text(money(one.fee)),
+        "ts_asked": one.asked,
+        "ts_deadline": one.deadline,
+    }
+
+
+def _text(place: Place) -> str:
+    return str(place._replace(wallet=place.wallet or TRADING))
+
+
+def _reason(answer: Answer) -> str:
+    return " ".join(part for part in (answer.venue_code, answer.text) if part)[:200]

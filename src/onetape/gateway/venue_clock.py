@@ -1,0 +1,118 @@
+"""The venue's time, as far as we know it: what requests are signed with.
+
+It goes on by the machine's steady clock from the last time that the venue told, so that a jump of
+the wall clock moves no signature. The venue is asked again every few minutes, when it refuses a
+request for its time, and when the wall clock jumped. How far ours is off is said, never hidden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from onetape.model.errors import ClockSkew
+from onetape.model.time import clock_offset
+from onetape.orders.managed import HealthOut
+
+if TYPE_CHECKING:
+    from onetape.gateway.query_line import VenueLine
+
+__all__ = ["VenueClock", "ask_time", "keep_clock"]
+
+ASK_EVERY_S: Final = 180.0
+ASK_AGAIN_S: Final = 1.0  # at most so often, whatever is refused meanwhile
+LOOK_EVERY_S: Final = 0.5
+JUMP_NS: Final = 100_000_000  # wall and steady clock part by this: it was set, or it slept
+SAID_NS: Final = 250_000_000  # a correction that is worth a word
+CRITICAL_NS: Final = 5_000_000_000
+
+
+class VenueClock:
+    """ns UTC. wall, steady: the machine's clocks, ns."""
+
+    def __init__(
+        self,
+        wall: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._base = self._venue = 0  # the venue's time when the steady clock stood at `base`
+        self._apart = wall() - steady()
+        self.doubts = asyncio.Event()
+        self.asked = 0  # how often the venue told its time
+
+    @property
+    def offset(self) -> int:
+        """The venue's clock less our wall clock, ns."""
+        return self.now() - self._wall()
+
+    def now(self) -> int:
+        """The venue's time; ours until it has told."""
+        if not self.asked:
+            return self._wall()
+        return self._venue + self._steady() - self._base
+
+    def doubt(self) -> None:
+        """Something says that this clock is off: the venue is asked soon."""
+        self.doubts.set()
+
+    def set(self, told: int, step: int, sent: int, received: int) -> int:
+        """The venue told its time. sent, received: of this clock's `now`. Gives the correction."""
+        change = clock_offset(told, step, sent, received)
+        now = self.now() + change
+        self._base, self._venue = self._steady(), now
+        self.asked += 1
+        return change
+
+    def jumped(self) -> int:
+        """By how much the wall clock was set since this was asked last, ns; 0: it was not."""
+        apart = self._wall() - self._steady()
+        jump = apart - self._apart
+        if abs(jump) < JUMP_NS:
+            return 0  # slewed: small steps add up to a jump that is said once
+        self._apart = apart
+        return jump
+
+
+async def keep_clock(line: VenueLine, say: Callable[[HealthOut], None]) -> None:
+    """For ever. Asks when there is reason to; says what it finds."""
+    clock = line.clock
+    due = time.monotonic() + ASK_EVERY_S
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(clock.doubts.wait(), LOOK_EVERY_S)
+        if jump := clock.jumped():
+            state = f"the machine's clock was set by {jump / 1e9:+.3f} s"
+            say(HealthOut("clock", "machine", state, "warning"))
+        elif not clock.doubts.is_set() and time.monotonic() < due:
+            continue
+        clock.doubts.clear()
+        try:
+            change = await ask_time(line)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            change = 0  # nobody answers: others say so
+        due = time.monotonic() + ASK_EVERY_S
+        if abs(change) >= SAID_NS:
+            severity = "critical" if abs(change) >= CRITICAL_NS else "warning"
+            state = f"{ClockSkew.name}({ClockSkew.code}): off by {change / 1e9:+.3f} s, set right"
+            say(HealthOut("clock", "venue", state, severity))
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def ask_time(line: VenueLine) -> int:
+    """Sets the line's clock; the correction in ns. Raises ValueError for an answer that is none,
+    aiohttp.ClientError, OSError and TimeoutError where none came."""
+    call, clock = line.venue.time(), line.clock
+    sent = clock.now()
+    status, headers, body = await line.request(call)
+    received = clock.now()
+    answer = line.venue.protocol.answer(call, status, headers, body, sent)
+    if not answer.value:
+        raise ValueError(f"HTTP {status}")
+    return clock.set(int(answer.value), line.venue.clock_step, sent, received)

@@ -1,0 +1,1 @@
+"""Sockets and HTTP that several processes use."""

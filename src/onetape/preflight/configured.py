@@ -1,0 +1,41 @@
+"""Small questions to the configuration that several processes ask. Light to import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from onetape.model.config import Config, VenueConfig
+from onetape.security.confine import confine
+from onetape.security.secrets import without_secrets
+
+__all__ = ["clean_environ", "is_simulated", "shut_in"]
+
+
+def is_simulated(venue: VenueConfig) -> bool:
+    """We start it: the exchange is a process of ours."""
+    return venue.mode == "sim" and not venue.rest
+
+
+@contextmanager
+def shut_in(config: Config) -> Iterator[dict[str, str]]:
+    """The environment as it was. Until the block ends this process has none of the configuration's
+    secrets in its own, and from here on nobody looks into it: a strategy's code runs here."""
+    environ, mask = dict(os.environ), os.umask(0o077)
+    confine()
+    secrets = environ.keys() - clean_environ(config).keys()
+    for name in secrets:
+        del os.environ[name]
+    try:
+        yield environ
+    finally:
+        os.environ.update({name: environ[name] for name in secrets})
+        os.umask(mask)
+
+
+def clean_environ(config: Config) -> dict[str, str]:
+    """For processes of ours that need no secret of the configuration."""
+    accounts = config.accounts.values()
+    places = [p for each in accounts for p in (each.key, each.secret, each.password)]
+    return without_secrets(os.environ, [*places, *config.notify.urls])

@@ -1,0 +1,298 @@
+"""Before anything trades: is this the exchange, is it our time, is this key what it should be?
+
+A few questions over plain HTTP, the public ones first, so that a wrong address never sees a signed
+request; of the signed ones the first that is refused is the last, because venues lock out who asks
+again and again with a key that is wrong. What is wrong is one error, one line.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.gateway.bridge_options import CCXT
+from onetape.model.config import AccountConfig, VenueConfig
+from onetape.model.errors import (
+    BadConfig,
+    OnetapeError,
+    UnknownSymbol,
+    VenueClosed,
+    VenueUnavailable,
+)
+from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
+from onetape.model.time import clock_offset
+from onetape.orders.calls import Call
+from onetape.orders.told import ModeTold
+from onetape.preflight.venue_access import VenueAccess
+from onetape.security.redaction import Redactor
+from onetape.security.secrets import read_secret
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.gateways import HOSTS, Addresses, TradingVenue, open_trading_venue, ws_address
+from onetape.venues.hosts import unfit_address
+from onetape.venues.key_check import (
+    KeyRights,
+    Wanted,
+    binance_ids,
+    clock_wrong,
+    other_account,
+    refused,
+    unfit,
+)
+
+__all__ = [
+    "CHECKED",
+    "CLOSED",
+    "Passed",
+    "Target",
+    "check_open",
+    "keys_of",
+    "look",
+    "preflight",
+    "secret_of",
+    "target_of",
+]
+
+CHECKED: Final = ("binance-usdm", "kraken")  # other venues are asked in other ways
+CLOSED: Final = "BitMEX closed on 23 September 2026"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A venue to be asked."""
+
+    kind: str
+    mode: str
+    addresses: Addresses
+    live_account: str = ""  # whose the key has to be; "": anybody's
+
+
+@dataclass(slots=True)
+class Passed:
+    """What was found on the way; `offset` in ns, the venue's clock less ours. `raw` is the list of
+    instruments as it came."""
+
+    offset: int = 0
+    instruments: list[Instrument] = field(default_factory=list)
+    mode: ModeTold | None = None
+    rights: KeyRights | None = None
+    raw: bytes = b""
+
+
+def check_open(name: str, venue: VenueConfig) -> None:
+    """Raises VenueClosed for one that is no more, whatever the mode: what would trade there
+    tomorrow?"""
+    if venue.kind == "bitmex":
+        raise VenueClosed(
+            CLOSED, where=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it"
+        )
+
+
+def target_of(name: str, venue: VenueConfig) -> Target:
+    """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
+    check_open(name, venue)
+    _check_named(name, venue)
+    _check_hosts(name, venue)
+    local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
+    if venue.mode == "sim" and venue.rest:
+        ws = venue.ws or local
+        wallet = venue.rest_wallet or venue.rest
+        return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws, "", wallet))
+    if venue.mode != "sim" and venue.kind.startswith(CCXT):
+        return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
+    hosts = HOSTS.get((venue.kind, venue.mode))
+    if hosts is None:
+        raise BadConfig(
+            f"{venue.kind} has no {venue.mode} mode", where=f"[venues.{name}]",
+            todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
+        )  # fmt: skip
+    ws = venue.ws or hosts.ws
+    private = venue.ws or hosts.ws_private
+    addresses = hosts._replace(
+        rest=venue.rest or hosts.rest, ws=ws, ws_private=private,
+        wallet=venue.rest_wallet or hosts.wallet,
+    )  # fmt: skip
+    return Target(venue.kind, venue.mode, addresses, venue.live_account)
+
+
+def _check_hosts(name: str, venue: VenueConfig) -> None:
+    """Raises BadConfig: a key goes to its venue and to nobody else."""
+    for key in ("rest", "ws", "rest_wallet"):
+        address = getattr(venue, key)
+        if address and (wrong := unfit_address(venue.kind, venue.mode, address)) is not None:
+            shown = "" if "@" in address else f" = {address!r}"  # what is before it may be secret
+            raise BadConfig(wrong[0], where=f"[venues.{name}] {key}{shown}", todo=wrong[1])
+
+
+def _check_named(name: str, venue: VenueConfig) -> None:
+    """Raises BadConfig: nobody trades with real money by a slip of one word."""
+    if venue.mode == "live" and not venue.live_account:
+        raise BadConfig(
+            "live trading needs the account's id typed in the configuration",
+            where=f"[venues.{name}]",
+            todo='live_account = "..."',
+        )
+
+
+def keys_of(
+    name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path
+) -> tuple[str, str]:
+    """An account's key and secret. Raises BadConfig, PermissionDenied."""
+    found = [secret_of(name, account, what, environ, folder) for what in ("key", "secret")]
+    return found[0], found[1]
+
+
+def secret_of(
+    name: str, account: AccountConfig, what: str, environ: Mapping[str, str], folder: Path
+) -> str:
+    """what: key or secret. Raises BadConfig, PermissionDenied."""
+    place = getattr(account, what)
+    if not place:
+        raise BadConfig(
+            f"the account has no {what}", where=f"[accounts.{name}]",
+            todo=f'write {what} = "env:NAME" or "file:/path"',
+        )  # fmt: skip
+    return read_secret(place, environ, folder=folder).reveal()
+
+
+def preflight(
+    target: Target,
+    account: str,
+    key: str,
+    secret: str,
+    symbols: Sequence[str],
+    wanted: Wanted,
+) -> Passed:
+    """Raises the first thing that is wrong: VenueUnavailable, UnknownSymbol, ClockSkew,
+    BadSignature, PermissionDenied, AccountMode, and what else the venue refuses."""
+    venue = open_trading_venue(target.kind, key, secret, target.addresses)
+    hide = Redactor(key, secret)
+    access = VenueAccess(target.addresses.rest, hide)
+    try:
+        passed = _public(access, venue, target, symbols)
+        where = f"[accounts.{account}] at {target.addresses.rest}"
+        _account(access, venue, target, where, passed, wanted, hide)
+    finally:
+        access.close()
+    return passed
+
+
+def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
+    """Only what needs no key. Raises as preflight does."""
+    # A secret that is none, and base64 where a venue wants that.
+    venue = open_trading_venue(target.kind, "", "", target.addresses)
+    access = VenueAccess(target.addresses.rest)
+    try:
+        return _public(access, venue, target, symbols)
+    finally:
+        access.close()
+
+
+def _public(
+    access: VenueAccess, venue: TradingVenue, target: Target, symbols: Sequence[str]
+) -> Passed:
+    where = target.addresses.rest
+    access.ask(venue.time())  # the connection is not part of what is measured next
+    call = venue.time()
+    sent = time.time_ns()
+    status, headers, body = access.ask(call)
+    received = time.time_ns()
+    answer = venue.protocol.answer(call, status, headers, body, sent)
+    if not answer.value:
+        what = headers.get("content-type", "").partition(";")[0] or "nothing"
+        raise VenueUnavailable(
+            f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where
+        )
+    passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
+    status, _, passed.raw = access.ask(venue.instruments())
+    try:
+        # Without symbols nothing depends on the list: what is odd in it is drift, and said so.
+        if symbols:
+            passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
+    except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
+        raise VenueUnavailable(
+            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} "
+            f"{error}",
+            where=where,
+        ) from None
+    if missing := set(symbols) - {i.symbol for i in passed.instruments}:
+        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=where)
+    if wrong := clock_wrong(passed.offset, where):
+        raise wrong
+    return passed
+
+
+def _account(
+    access: VenueAccess,
+    venue: TradingVenue,
+    target: Target,
+    where: str,
+    passed: Passed,
+    wanted: Wanted,
+    hide: Redactor,
+) -> None:
+    now = time.time_ns() + passed.offset
+    call = venue.protocol.modes(now)
+    answer = venue.protocol.answer(call, *access.ask(call), now)
+    passed.mode = next((each for each in answer.told if isinstance(each, ModeTold)), None)
+    if passed.mode is not None or answer.venue_code == "-2015":
+        passed.rights = _rights(access, venue, target, now, hide)
+    if passed.mode is None:
+        raise refused(answer, where, passed.rights)
+    wrong: OnetapeError | None = None
+    if target.live_account:
+        ids = _ids(access, venue, target, now, passed, hide)
+        wrong = other_account(target.live_account, ids, where)
+    wrong = wrong or unfit(passed.mode, passed.rights, wanted, where)
+    if wrong is not None:
+        raise wrong
+
+
+def _ids(
+    access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed,
+    hide: Redactor,
+) -> list[str]:  # fmt: skip
+    """What the venue calls the account. Kraken says it with the key's rights; Binance has two
+    names: the user's number on the wallet side, and the alias of the futures account."""
+    protocol = venue.protocol
+    if not isinstance(protocol, BinanceUsdmProtocol):
+        return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
+    status, _, body = access.ask(protocol.balances(now))
+    number = _of_wallet(access, target, protocol.wallet_account(now), hide)
+    return binance_ids(read_json(body) if status == 200 else None, number)
+
+
+def _rights(
+    access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor
+) -> KeyRights | None:
+    """None where nobody tells: what is not known is not held against a key."""
+    protocol = venue.protocol
+    if not isinstance(protocol, BinanceUsdmProtocol):
+        return None
+    value = _of_wallet(access, target, protocol.key_rights(now), hide)
+    try:
+        return None if value is None else KeyRights.of_binance(value)
+    except (TypeError, AttributeError):
+        return None
+
+
+def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:
+    """What the wallet side answers, None: nothing that can be used."""
+    wallet = target.addresses.wallet
+    if not wallet:
+        return None
+    is_same = wallet == access.rest
+    other = access if is_same else VenueAccess(wallet, hide)
+    try:
+        status, _, body = other.ask(call)
+        return read_json(body) if status == 200 else None
+    except (VenueUnavailable, msgspec.DecodeError):
+        return None
+    finally:
+        if not is_same:
+            other.close()

@@ -1,0 +1,100 @@
+"""One venue asked over plain HTTP, a request at a time: what is checked before anything trades.
+
+A gateway has connections of its own; this one is for who asks a few questions and goes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+from onetape.model.errors import BadConfig, VenueUnavailable
+from onetape.orders.calls import Call, signatures
+from onetape.security.redaction import Redactor
+
+__all__ = ["Got", "VenueAccess"]
+
+TIMEOUT_S: Final = 5.0
+BODY_MAX: Final = 64 << 20  # an exchangeInfo of today is 2 MiB
+
+Got = tuple[int, dict[str, str], bytes]  # status, headers in lower case, body
+
+
+class VenueAccess:
+    """A kept connection to one address. hide: what its answers must not repeat. Raises BadConfig
+    for what is no address."""
+
+    def __init__(
+        self, rest: str, hide: Redactor | None = None, *, timeout: float = TIMEOUT_S
+    ) -> None:
+        self.rest = rest
+        self._hide = hide or Redactor()
+        try:
+            parts = urlsplit(rest)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise BadConfig(
+                "not the address of an exchange", where=f"rest = {rest!r}",
+                todo='write "https://host" or "http://127.0.0.1:port"',
+            )  # fmt: skip
+        self._prefix = parts.path.rstrip("/")
+        self._connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            self._connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
+        else:
+            self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def ask(self, call: Call) -> Got:
+        """Raises VenueUnavailable, which says why nobody answers."""
+        target = self._prefix + call.target
+        try:
+            self._connection.request(
+                call.method, target, body=call.body or None, headers=dict(call.headers)
+            )
+            reply = self._connection.getresponse()
+            body = reply.read(BODY_MAX + 1)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise VenueUnavailable(_why(error), where=self.rest) from None
+        if len(body) > BODY_MAX:
+            self._connection.close()
+            raise VenueUnavailable("an answer without end", where=self.rest)
+        headers = {name.lower(): value for name, value in reply.getheaders()}
+        if 300 <= reply.status < 400:
+            raise VenueUnavailable(
+                f"no exchange answers: HTTP {reply.status} sends elsewhere", where=self.rest
+            )
+        return reply.status, headers, self._hide.hidden(body, *signatures(call))
+
+    def timed(self, call: Call) -> tuple[Got, int, int]:
+        """An answer, and between which times of ours it was made (ns UTC)."""
+        sent = time.time_ns()
+        got = self.ask(call)
+        return got, sent, time.time_ns()
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not to be trusted: {error.verify_message}"
+        case ssl.SSLError():
+            return "it does not speak TLS"
+        case socket.gaierror():
+            return "no such host"
+        case ConnectionRefusedError():
+            return "nobody listens there"
+        case TimeoutError():
+            return f"no answer within {TIMEOUT_S:g} s"
+        case http.client.HTTPException():
+            return "no exchange answers: what is there does not speak HTTP"
+        case _:
+            return f"not reachable: {type(error).__name__}"

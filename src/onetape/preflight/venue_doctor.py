@@ -1,0 +1,220 @@
+"""What `onetape doctor` says of the configured venues and accounts.
+
+A venue is asked what anybody may ask; an account's key is tried as a live run would try it, and no
+order is sent. Where a gateway runs, its account is left alone: two programs on one key disturb each
+other at some venues, and the gateway knows more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from onetape.model.config import AccountConfig, Config, VenueConfig
+from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
+from onetape.preflight.findings import ERROR, OK, WARNING, Finding
+from onetape.preflight.preflight import (
+    CHECKED,
+    CLOSED,
+    Passed,
+    Target,
+    look,
+    preflight,
+    secret_of,
+    target_of,
+)
+from onetape.venues.key_check import Wanted
+from onetape.venues.known import facts_of
+
+__all__ = ["check_account", "check_venue", "examine"]
+
+SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a large market several times
+SHOWN_MAX: Final = 20  # drifts by name
+
+
+def examine(
+    config: Config,
+    folder: Path,
+    home: Path,
+    only: str = "",
+    *,
+    sample_s: float = SAMPLE_S,
+    doing: Callable[[str], None] = lambda words: None,
+) -> Iterator[Finding]:
+    """Every venue and its accounts; only: a venue's name; sample_s: how long its market is listened
+    to at most, 0: not at all; doing: hears which is asked. Raises BadConfig for a name that is not
+    there."""
+    if only and only not in config.venues:
+        there = ", ".join(config.venues) or "none"
+        raise BadConfig(f"no venue {only!r}", where="--venue", todo=f"there is: {there}")
+    for name, venue in config.venues.items():
+        if only in ("", name):
+            listens = f", and listens for {sample_s:.0f} s at most" if sample_s else ""
+            doing(f"asks venue {name}{listens}")
+            yield from _with_accounts(config, name, venue, folder, home, sample_s)
+
+
+def _with_accounts(
+    config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
+) -> Iterator[Finding]:
+    accounts = {n: a for n, a in config.accounts.items() if a.venue == name}
+    found = list(check_venue(name, venue, sample_s))
+    yield from found
+    is_there = not any(each.state == ERROR for each in found)
+    for each, account in accounts.items():
+        yield from check_account(
+            each, account, name, venue, _symbols(config, each), folder, home, is_there=is_there
+        )
+
+
+def is_own(venue: VenueConfig) -> bool:
+    """A simulated exchange that begins and ends with each run: there is nothing to reach."""
+    return venue.mode == "sim" and not venue.rest
+
+
+def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> Iterator[Finding]:
+    subject = f"venue {name}"
+    if is_own(venue) and venue.kind == "bitmex":
+        yield Finding(WARNING, subject, f"{CLOSED}: `run --live` does not trade on it")
+        return
+    if is_own(venue):
+        yield Finding(
+            OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}"
+        )
+        return
+    try:
+        target = target_of(name, venue)
+        if venue.kind not in CHECKED:
+            yield Finding(WARNING, subject, f"{venue.kind} is not looked at")
+            return
+        passed = look(target)
+    except OnetapeError as error:
+        yield Finding.of(subject, error)
+        return
+    yield Finding(OK, subject, f"{target.addresses.rest} answers, {_clock(passed)}")
+    yield from _drift(subject, target, passed, sample_s)
+
+
+def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Iterator[Finding]:
+    """What the adapter believes of the venue, and whether it is so."""
+    from onetape.preflight.venue_drift import venue_drift  # which needs a loop and sockets
+
+    try:
+        report = venue_drift(target, passed, sample_s=sample_s)
+    except OnetapeError as error:
+        yield Finding.of(subject, error)
+        return
+    heard = sum(report.messages.values())
+    text = (
+        f"facts of {report.facts.read} against {report.answers} answers, {heard} messages, "
+        f"{report.refusals} refusals: "
+    )
+    if not report.found:
+        yield Finding(OK, subject, text + "no drift")
+        return
+    state = ERROR if report.broken else WARNING
+    kept = [each.text for each in report.found[:SHOWN_MAX]]
+    if more := len(report.found) - len(kept):
+        kept.append(f"{more} more")
+    todo = "look for a newer onetape before you trade" if report.broken else ""
+    yield Finding(state, subject, text + "; ".join(kept), todo)
+
+
+def check_account(
+    name: str,
+    account: AccountConfig,
+    venue_name: str,
+    venue: VenueConfig,
+    symbols: list[str],
+    folder: Path,
+    home: Path,
+    *,
+    is_there: bool = True,
+) -> Iterator[Finding]:
+    """is_there: the venue answers; else only what is here is looked at."""
+    subject = f"account {name}"
+    places = [each for each in (account.key, account.secret) if each]
+    if is_own(venue) and not places:
+        yield Finding(OK, subject, "keys of the simulated exchange")
+        return
+    if any(each.startswith("fd:") for each in places):
+        yield Finding(OK, subject, "a descriptor can be read once, and not by us")
+        return
+    keys = {}
+    for what in ("key", "secret"):
+        try:
+            keys[what] = secret_of(name, account, what, os.environ, folder)
+        except OnetapeError as error:
+            yield Finding.of(subject, error)
+    if len(keys) < 2:
+        return
+    if is_own(venue) or not is_there or venue.kind not in CHECKED:
+        return
+    if (running := _running(home, name)) is not None:
+        yield running
+        return
+    try:
+        wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
+        passed = preflight(
+            target_of(venue_name, venue), name, keys["key"], keys["secret"], symbols, wanted
+        )
+    except OnetapeError as error:
+        yield Finding.of(subject, error)
+        return
+    yield Finding(OK, subject, _fit(passed))
+    if passed.rights is not None and passed.rights.is_bound is False and venue.mode == "live":
+        yield Finding(
+            WARNING, subject, "the key works from any address", "bind it to yours, at the venue"
+        )
+
+
+def _running(home: Path, name: str) -> Finding | None:
+    """What a gateway that runs says of itself; None where none runs."""
+    from onetape.gateway.client import GatewayClient
+
+    try:
+        client = GatewayClient(home, name)
+    except ProcessDown:
+        return None
+    try:
+        told = client.ask("status")
+    except ProcessDown as error:
+        return Finding.of(f"account {name}", error)
+    counts = {str(k): int(v) for k, v in told.get("counts", {}).items()}
+    unknown = ", ".join(f"{each} {count}" for each, count in sorted(counts.items()))
+    differences = len(told.get("differences", ()))
+    text = f"a gateway trades on it, {differences} differences"
+    return Finding(
+        WARNING if differences or not told.get("ready") else OK, f"account {name}",
+        text + (f"; counted: {unknown}" if unknown else ""),
+    )  # fmt: skip
+
+
+def _symbols(config: Config, account: str) -> list[str]:
+    """What the robots of an account say in the configuration that they trade."""
+    found: dict[str, None] = {}
+    for robot in config.robots.values():
+        if robot.account != account:
+            continue
+        found |= dict.fromkeys(robot.symbols)
+    return list(found)
+
+
+def _dated(kind: str) -> str:
+    return f"; facts of {facts_of(kind).read}" if kind in CHECKED else ""
+
+
+def _clock(passed: Passed) -> str:
+    return f"clock {passed.offset / 1e6:+,.0f} ms"
+
+
+def _fit(passed: Passed) -> str:
+    assert passed.mode is not None
+    mode = "hedge mode" if passed.mode.hedge else "one-way"
+    if passed.rights is None or passed.rights.withdraw is None:
+        withdraw = "withdrawal not known" if passed.mode.can_withdraw else "may not withdraw"
+    else:
+        withdraw = "may withdraw" if passed.rights.withdraw else "may not withdraw"
+    return f"the key may trade, {withdraw}; {mode}"

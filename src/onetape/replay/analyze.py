@@ -1,0 +1,271 @@
+"""`onetape analyze`: a run as tables, for plain SQL.
+
+Events come from the run's tapes, decisions, orders and fills from its own; the robot's state after
+each step from running the run again, frame by frame.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.engine.actions import read_actions
+from onetape.engine.asked import asked_in
+from onetape.engine.lives import Life, lives_of
+from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.session import Session
+from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
+from onetape.replay.replay import (
+    check_inputs,
+    given_facts,
+    repeat,
+    repeat_lives,
+    strategy_of,
+)
+from onetape.replay.robot_state import state_of
+from onetape.report.run import silent_state
+from onetape.security.secrets import read_secret
+from onetape.store.analysis import ParquetTables, Sink, SqlTables
+from onetape.store.analysis_rows import OWN, Rows
+from onetape.store.database import Database
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["analyze_pair", "analyze_run"]
+
+BATCH: Final = 5000  # records between two writes
+LOOK_S: Final = 0.1  # of --follow, at the tape
+_SECRET: Final = ("env:", "file:", "fd:")
+
+Progress = Callable[[float, float | None], None]
+
+
+def analyze_run(
+    run: Path,
+    *,
+    db: str = "",
+    prefix: str = "",
+    parquet: Path | None = None,
+    states: bool = True,
+    follow: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Rows by table, and `states`: None where there are none, with why in `no_states`. Another
+    time the rows of this run take the place of the first ones. db: a URL, or env:NAME or file:PATH
+    which has it. Raises BadInput for what is no run, and as Database, SqlTables, ParquetTables."""
+    journal = run / "journal"
+    if not is_tape(journal):
+        raise BadInput(f"{run} is no run", where="RUN", todo="name a run or its folder")
+    if not db and parquet is None:
+        raise BadConfig("nowhere to", where="analyze", todo="give --db URL or --parquet DIR")
+    if follow and not db:
+        raise NotAvailable("Parquet files cannot grow", where="--follow", todo="give --db URL")
+    counts: dict[str, Any] = {}
+    if db:
+        database = Database(_url(db))
+        try:
+            tables = SqlTables(database, prefix)
+            if follow:
+                _follow(run, tables, progress)
+            with database.transaction():
+                tables.forget(run.name)
+                counts = _whole(run, tables, states=states, progress=progress)
+        except database.errors as error:
+            said = str(error).strip().splitlines() or ["no reason"]
+            raise ProcessDown(f"the database refuses: {said[0]}", where="--db") from error
+        finally:
+            database.close()
+    if parquet is not None:
+        files = ParquetTables(parquet)
+        try:
+            counts = _whole(run, files, states=states, progress=progress)
+        finally:
+            files.close()
+    return {"run": run.name, **counts, "parquet": str(parquet) if parquet else None}
+
+
+def analyze_pair(
+    run_a: Path,
+    run_b: Path,
+    *,
+    db: str,
+    prefix: str = "",
+    states: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Both into one database, then decisions and fills by their number: `runs` as of
+    `analyze_run`, `compared` as of SqlTables. Raises BadConfig for two of one name, and as
+    `analyze_run`."""
+    if run_a.name == run_b.name:
+        raise BadConfig(
+            f"both are called {run_a.name}", where="RUN", todo="rename the folder of one of them"
+        )
+    if not db:
+        raise BadConfig("two runs are compared in a database", where="--db", todo="give --db URL")
+    told = [
+        analyze_run(run, db=db, prefix=prefix, states=states, progress=progress)
+        for run in (run_a, run_b)
+    ]
+    database = Database(_url(db))
+    try:
+        compared = SqlTables(database, prefix).compared(run_a.name, run_b.name)
+    finally:
+        database.close()
+    return {"runs": told, "compared": compared}
+
+
+def _url(db: str) -> str:
+    """A URL with a password does not have to stand on a command line."""
+    return read_secret(db, os.environ).reveal() if db.startswith(_SECRET) else db
+
+
+# --- a run as a whole -----------------------------------------------------------------------------
+
+
+def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) -> dict[str, Any]:
+    counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
+    plan, facts = read_plan(run) if (run / "run.toml").is_file() else (None, {})
+    lives = lives_of(run / "journal") if plan and plan.live else []
+    is_over = plan is not None and (not lives or lives[-1].has_ended)
+    for number, each in enumerate(plan.inputs if plan else ()):
+        first, last = each.first_sequence, each.last_sequence
+        if lives:  # a gateway's tape began long before the run
+            first, last = lives[0].position + 1, max(x.taken or x.reached for x in lives)
+        if last:
+            _tape(run.name, f"input{number}", Path(each.path), first, last, sink, counts, progress)
+    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress,
+          silent=silent_state(facts) if is_over else "")  # fmt: skip
+    reason = "it was not asked for"
+    counts["states"] = None
+    if states:
+        reason = _why_no_states(run, plan, lives)
+        if plan is not None and not reason:
+            counts["states"] = _states(run, plan, lives, sink, progress)
+    counts["no_states"] = reason or None
+    name = plan.strategy if plan else ""
+    row = [run.name, name, plan.kind if plan else "", time.time_ns(), int(is_over)]
+    sink.add("runs", [row])
+    return counts
+
+
+def _tape(
+    run: str, name: str, path: Path, first: int, last: int, sink: Sink, counts: dict[str, Any],
+    progress: Progress | None, *, silent: str = "",
+) -> None:  # fmt: skip
+    """last: 0: all of it. silent: nothing will be added to it, and this is the state of orders that
+    it has no news of."""
+    if not is_tape(path):
+        raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back")
+    with JournalReader(path) as reader:
+        if first > 1:
+            reader.seek_sequence(first)
+        rows = Rows(run, name, reader)
+        for count, record in enumerate(reader, 1):
+            if last and record.sequence > last:
+                break
+            rows.take(record)
+            if count % BATCH == 0:
+                _write(run, rows, sink, counts)
+                if progress is not None:
+                    progress(counts["events"], None)
+        if silent:
+            rows.ended(silent)
+        _write(run, rows, sink, counts)
+
+
+def _write(run: str, rows: Rows, sink: Sink, counts: dict[str, Any]) -> None:
+    for table, made in rows.made.items():
+        sink.add(table, made)
+        counts[table] = counts.get(table, 0) + len(made)
+        made.clear()
+    sink.put_orders(run, rows.changed)
+    rows.changed.clear()
+    counts["orders"] = max(counts["orders"], rows.orders)
+
+
+# --- a run that is still going --------------------------------------------------------------------
+
+
+def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
+    """Its own tape, kept current until its writer has closed it, or Ctrl-C."""
+    counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
+    with JournalReader(run / "journal") as reader:
+        rows = Rows(run.name, OWN, reader)
+        with tables.database.transaction():
+            tables.forget(run.name)
+            tables.add("runs", [[run.name, "", "", time.time_ns(), 0]])
+        try:
+            while True:
+                alive = reader.writer_alive  # asked before: what is written then is read below
+                seen = 0
+                for seen, record in enumerate(reader, 1):
+                    rows.take(record)
+                    if seen % BATCH == 0:
+                        break
+                if seen:
+                    with tables.database.transaction():
+                        _write(run.name, rows, tables, counts)
+                    if progress is not None:
+                        progress(counts["events"], None)
+                elif not alive:
+                    return
+                else:
+                    time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            return
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def _why_no_states(run: Path, plan: RunPlan | None, lives: list[Life]) -> str:
+    if plan is None or not (lives or all(each.last_sequence for each in plan.inputs)):
+        return "the run is still going, or ended without its record"
+    if not (run / "source").is_dir():
+        return "the run keeps no source"
+    return ""
+
+
+def _states(
+    run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: Progress | None
+) -> int:
+    """One row where a step has changed anything: `seq` frames had been taken by then, in all lives
+    of the run."""
+    rows: list[list[Any]] = []
+    last, count, seq = b"", 0, -1
+    life: Session | None = None
+    before = 0  # frames of the lives before this one
+
+    def note(session: Session) -> None:
+        nonlocal last, count, seq, life, before
+        if session is not life:
+            life, before = session, max(seq, 0)
+        body = msgspec.json.encode(state_of(session), enc_hook=str)
+        if body == last:
+            return
+        last = body
+        count += 1
+        # A life that begins shows what it has before it takes the next frame.
+        frames = seq = max(before + session.sim.counters()["frames"], seq + 1)
+        rows.append([run.name, frames, f"state:{frames}", session.sim.now, body.decode()])
+        if len(rows) >= BATCH:
+            sink.add("states", rows)
+            rows.clear()
+            if progress is not None:
+                progress(frames, None)
+
+    strategy, journal = strategy_of(run, plan), run / "journal"
+    if lives:
+        recorded = read_actions(journal)
+        recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
+        repeat_lives(run, plan, lives, strategy, recorded, each=note)
+    else:
+        check_inputs(plan)
+        repeat(plan, strategy, instruments=given_facts(run), asked=asked_in(journal), each=note)
+    sink.add("states", rows)
+    return count

@@ -1,0 +1,342 @@
+"""Checkpoints of a run, on disk: so that a moment late in it is opened without running the robot's
+callbacks from the beginning.
+
+A checkpoint is the Python half of the robot after so many frames (engine/kept_state.py), and how
+much of the log of its calls (core/engine/calls.hpp) lies before. To open one, the core repeats the
+run up to there and does what the log says, without the strategy; then the strategy gets its state
+back and is called again. In the run's folder, for each life:
+
+    checkpoints/1.calls    the log
+    checkpoints/1.states   the pickles, one behind the other
+    checkpoints/1.index    | HMAC 32 bytes | MessagePack: where each pickle lies, all checksums |
+
+The index comes last: what was being written when a process was killed does not count. Its HMAC is
+made with a key of this user on this machine, so a pickle is read only where this user wrote it; the
+checkpoints of a run that came from elsewhere are passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape import _core
+from onetape.engine.kept_state import CannotKeepError, StateKeeper
+from onetape.engine.session import Session
+from onetape.replay.checkpoint_key import checkpoint_key, own_bytes
+from onetape.replay.repetition import Repetition
+from onetape.security.private import private_folder
+from onetape.tape.journal import JournalReader
+
+__all__ = ["CheckpointWriter", "Checkpoints", "Place", "UnusableError"]
+
+FOLDER: Final = "checkpoints"
+VERSION: Final = 2
+EVERY_S: Final = 0.4  # of processor time, at least, between two
+COST_SHARE: Final = 0.005  # of the run's processor time, at most, for making them
+COUNT_MAX: Final = 2048  # beyond it every other one goes
+BYTES_MAX: Final = 256 * 2**20  # of the states of one life; the same
+CALLS_BYTES_MAX: Final = 2**30
+FRAMES_FIRST, FRAMES_MAX = 2048, 1 << 20  # at once, between two looks at the clock
+LOOK_S: Final = 0.05
+_MAC_BYTES: Final = 32
+
+
+class UnusableError(Exception):
+    """Says why a checkpoint is passed over."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """frames: taken by then; now: the robot's time, ns; callbacks: there had been so many; calls:
+    bytes of the log before it. calls_hash, state_hash (of the core), action_hash: then. at, size,
+    hash: of the pickle. orders: ids that it names."""
+
+    frames: int
+    now: int
+    callbacks: int
+    calls: int
+    calls_hash: bytes
+    state_hash: bytes
+    action_hash: bytes
+    at: int
+    size: int
+    hash: bytes
+    orders: list[int]
+
+
+class Index(msgspec.Struct, frozen=True):
+    """source: hash of what is kept of the strategy. none: why there are no places."""
+
+    version: int
+    program: str
+    run: str
+    source: str
+    calls: int
+    calls_hash: bytes
+    places: list[Place]
+    none: str = ""
+
+
+def _program() -> str:
+    """What reads a pickle as it was written."""
+    return f"{sys.implementation.cache_tag} {sys.platform}"
+
+
+def _hash_of(session: Session) -> tuple[bytes, bytes]:
+    """Of the core's state and, of a first life, of all actions: those of a later one are hashed
+    behind the actions before it, which not every repetition knows."""
+    sim, live = session.sim, session.plan.live
+    is_first = live is None or live.life == 1
+    return sim.state_hash(session.host.memory_bytes), sim.action_hash() if is_first else b""
+
+
+def _uuid_of(run: Path) -> str:
+    with JournalReader(run / "journal") as reader:
+        return reader.uuid.hex
+
+
+def _source_hash(run: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((run / "source").rglob("*.py")):
+        digest.update(str(path.relative_to(run)).encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+class CheckpointWriter:
+    """Beside a session that has started: `look` between its steps, `finish` or `give_up` at last.
+
+    scratch: where files grow until `finish`; else where they will lie. clock: processor seconds;
+    what a state costs to keep decides how often it is.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        session: Session,
+        *,
+        life: int = 1,
+        scratch: Path | None = None,
+        clock: Callable[[], float] = time.process_time,
+    ) -> None:
+        self.folder = run / FOLDER
+        self._run, self._session, self._life = run, session, life
+        self._every_s, self._clock = EVERY_S, clock
+        self._growing = scratch or self.folder
+        self._keeper = StateKeeper(session)
+        self._places: list[Place] = []
+        self._calls, self._calls_hash = 0, hashlib.sha256()
+        self._states = 0
+        self.none = ""
+        self._next = clock() + self._every_s
+        session.sim.record_calls()
+
+    def step(self, step: Callable[[int], _core.RunOutcome]) -> _core.RunOutcome:
+        """Takes all that there is, with checkpoints on the way. step: so many frames at most."""
+        frames = FRAMES_FIRST
+        while True:
+            began = self._clock()
+            outcome = step(frames)
+            if outcome != _core.RunOutcome.LIMIT:
+                if self._places:
+                    self._flush()
+                return outcome
+            self.look()
+            took = self._clock() - began
+            if took < LOOK_S / 2:
+                frames = min(2 * frames, FRAMES_MAX)
+            elif took > 2 * LOOK_S:
+                frames = max(frames // 2, 1)
+
+    def look(self) -> None:
+        """Between two frames: a checkpoint, if it is time for one."""
+        if self.none or self._clock() < self._next:
+            return
+        began = self._clock()
+        try:
+            self._keep()
+        except CannotKeepError as problem:
+            self._drop(f"no checkpoints: {problem}")
+        except OSError as problem:
+            self._drop(f"no checkpoints: {problem.strerror or problem}")
+        now = self._clock()
+        self._next = now + max(self._every_s, (now - began) / COST_SHARE)
+
+    def _keep(self) -> None:
+        state, orders = self._keeper.keep()
+        sim = self._session.sim
+        self._flush()
+        if self._calls > CALLS_BYTES_MAX:
+            raise CannotKeepError(f"it asked for more than {CALLS_BYTES_MAX >> 20} MiB of orders")
+        state_hash, action_hash = _hash_of(self._session)
+        self._places.append(
+            Place(
+                frames=int(sim.counters()["frames"]), now=sim.now, callbacks=sim.callback_count,
+                calls=self._calls, calls_hash=self._calls_hash.digest(), state_hash=state_hash,
+                action_hash=action_hash, at=self._states, size=len(state),
+                hash=hashlib.sha256(state).digest(), orders=orders,
+            )
+        )  # fmt: skip
+        self._append("states", state)
+        self._states += len(state)
+        if len(self._places) > COUNT_MAX or self._states > BYTES_MAX:
+            self._thin()
+
+    def _flush(self) -> None:
+        calls = self._session.sim.take_calls()
+        self._append("calls", calls)
+        self._calls += len(calls)
+        self._calls_hash.update(calls)
+
+    def _thin(self) -> None:
+        """Every other one goes, and the next ones come half as often."""
+        whole = self._path("states").read_bytes()
+        kept, states = [], bytearray()
+        for place in self._places[1::2]:
+            kept.append(msgspec.structs.replace(place, at=len(states)))
+            states += whole[place.at : place.at + place.size]
+        self._places, self._states = kept, len(states)
+        self._path("states").unlink()
+        self._append("states", bytes(states))
+        self._every_s *= 2
+
+    def _append(self, kind: str, content: bytes) -> None:
+        private_folder(self._growing)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        with os.fdopen(os.open(self._path(kind), flags, 0o600), "ab") as file:
+            file.write(content)
+
+    def _path(self, kind: str) -> Path:
+        """Of what grows."""
+        name = f"{self._life}.{kind}"
+        return self._growing / (name if self._growing == self.folder else f"checkpoint-{name}")
+
+    def _drop(self, why: str) -> None:
+        self.none = why
+        self._places = []
+        self._session.sim.stop_recording()
+        for kind in ("calls", "states"):
+            self._path(kind).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """The run and its source are there: what was kept counts from here on. Raises nothing: a
+        run without checkpoints is as good."""
+        with suppress(OSError):
+            if not self._places and not self.none:
+                return  # it was over before the first one
+            if self._growing != self.folder:
+                self._move()
+            index = Index(
+                VERSION, _program(), _uuid_of(self._run), _source_hash(self._run),
+                self._calls, self._calls_hash.digest(), self._places, self.none,
+            )  # fmt: skip
+            _write_index(self.folder / f"{self._life}.index", index)
+
+    def _move(self) -> None:
+        private_folder(self.folder)
+        for kind in ("calls", "states"):
+            target = self.folder / f"{self._life}.{kind}"
+            target.unlink(missing_ok=True)
+            if self._places:
+                unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+                shutil.copyfile(self._path(kind), unfinished)
+                unfinished.chmod(0o600)
+                unfinished.replace(target)
+
+
+def _write_index(path: Path, index: Index) -> None:
+    key = checkpoint_key(make=True)
+    if key is None:
+        return
+    private_folder(path.parent)
+    body = msgspec.msgpack.encode(index)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
+        file.write(hmac.digest(key, body, "sha256") + body)
+    unfinished.replace(path)
+
+
+class Checkpoints:
+    """Those of one life of a run. problem: why there are none, in words; "": nobody made any."""
+
+    def __init__(self, run: Path, life: int = 1) -> None:
+        self._folder, self._life = run / FOLDER, life
+        self.problem = ""
+        self.is_final = False  # there are none, and will be none
+        self.places: list[Place] = []
+        try:
+            self._index = self._read(run)
+        except FileNotFoundError:
+            return
+        except (UnusableError, OSError) as problem:
+            self.problem = f"checkpoints are passed over: {problem}"
+            return
+        self.problem, self.places = self._index.none, self._index.places
+        self.is_final = bool(self.problem)
+
+    def _read(self, run: Path) -> Index:
+        found = own_bytes(self._folder, f"{self._life}.index")
+        key = checkpoint_key(make=False)
+        mac, body = found[:_MAC_BYTES], found[_MAC_BYTES:]
+        if key is None or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
+            raise UnusableError("another user or machine wrote them, or they are damaged")
+        index = msgspec.msgpack.decode(body, type=Index)
+        if index.version != VERSION or index.program != _program():
+            raise UnusableError("another version wrote them")
+        if index.run != _uuid_of(run):
+            raise UnusableError("they are another run's")
+        if index.source != _source_hash(run):
+            raise UnusableError("the strategy's source has changed")
+        return index
+
+    def before(self, *, frames: int | None = None, moment: int | None = None) -> Place | None:
+        """The last one up to there."""
+        fits = [
+            each
+            for each in self.places
+            if (frames is None or each.frames <= frames) and (moment is None or each.now <= moment)
+        ]
+        return fits[-1] if fits else None
+
+    def open(self, again: Repetition, keeper: StateKeeper, place: Place) -> None:
+        """Brings a repetition that has started, and taken nothing more, to `place`. Raises
+        UnusableError; it is of no use then. What the strategy asks for from there on is compared
+        with the log: `calls_differ` of the loop."""
+        try:
+            calls = own_bytes(self._folder, f"{self._life}.calls")
+            state = own_bytes(self._folder, f"{self._life}.states", at=place.at, size=place.size)
+        except OSError as problem:
+            raise UnusableError(problem.strerror or str(problem)) from problem
+        before = calls[: place.calls]
+        if hashlib.sha256(before).digest() != place.calls_hash:
+            raise UnusableError("the log of its calls is damaged")
+        if hashlib.sha256(state).digest() != place.hash:
+            raise UnusableError("the robot's state is damaged")
+        sim = again.session.sim
+        sim.play_calls(before, place.orders)
+        again.go(place.frames - again.frames)
+        fits = sim.stop_playing()
+        if not fits or (again.frames, sim.now, sim.callback_count) != (
+            place.frames, place.now, place.callbacks,
+        ):  # fmt: skip
+            raise UnusableError("the run goes another way")
+        try:
+            keeper.restore(state)
+        except Exception as problem:
+            raise UnusableError(f"the robot's state does not fit ({problem})") from problem
+        if _hash_of(again.session) != (place.state_hash, place.action_hash):
+            raise UnusableError("the state hash is another one")
+        if len(calls) == self._index.calls:
+            whole = hashlib.sha256(calls).digest() == self._index.calls_hash
+            sim.compare_calls(calls[place.calls :] if whole else b"")

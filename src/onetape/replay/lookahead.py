@@ -1,0 +1,93 @@
+"""`backtest --check-lookahead`: each decision must come out equal when the tape is cut after it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onetape.engine.actions import first_difference, read_actions
+from onetape.engine.plan import RunPlan, TapeInput
+from onetape.model.errors import Divergence
+from onetape.replay.replay import given_facts, repeat, strategy_of
+from onetape.replay.watch import watched
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.schema import INSTRUMENT_TYPE
+
+__all__ = ["CUTS", "check_lookahead", "cut_tape"]
+
+CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up to there
+
+
+def check_lookahead(
+    plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Repeats the run on tapes that really end after a decision. Raises Divergence with the first
+    decision that needed the future, or with the data that the strategy read by itself.
+
+    actions: how many there were before on_stop, which knows that the run is over.
+    forbidden: data beside the tapes that only the engine may read: what they were imported from.
+    """
+    full = read_actions(run / "journal").head(actions)
+    times = np.unique(full.columns["time"])
+    if not len(times):
+        return {"cuts": 0, "decisions": 0, "differing": 0}
+    picked = np.unique(times[np.linspace(0, len(times) - 1, min(CUTS, len(times))).astype(int)])
+    for moment in picked.tolist():
+        with tempfile.TemporaryDirectory(prefix="onetape-cut-") as scratch:
+            cut = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
+            cut.inputs = []
+            for number, each in enumerate(plan.inputs):
+                target = Path(scratch) / f"{number}.tape"
+                cut_tape(Path(each.path), target, moment)
+                cut.inputs.append(TapeInput(str(target), role=each.role))
+            with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
+                # Loaded anew: what a module reads when it is imported counts, too.
+                again = repeat(
+                    cut, strategy_of(run, plan), instruments=given_facts(run), moment=moment
+                )
+        if opened:
+            raise Divergence(
+                f"the strategy itself reads the data it is tested on: {opened[0]}",
+                where="--check-lookahead",
+                todo="a strategy may know only what its callbacks and services tell it",
+            )
+        expected = full.where(full.columns["time"] <= moment)
+        got = again.actions.where(again.actions.columns["time"] <= moment)
+        count, _, words = first_difference(expected, got)
+        if count:
+            raise Divergence(
+                f"a decision changes when the tape ends after it: {words}",
+                where="--check-lookahead",
+                todo="the strategy sees the future: look for files, globals or whole-tape reads",
+            )
+    return {"cuts": len(picked), "decisions": len(full), "differing": 0}
+
+
+def cut_tape(source: Path, target: Path, last_time: int) -> None:
+    """A copy of `source` that ends with the last frame of time <= last_time."""
+    with (
+        JournalReader(source) as reader,
+        JournalWriter(target, uuid=reader.uuid, durable=False) as writer,
+    ):
+        known = set()
+        for type_id, stream, payload in reader.core.preamble:
+            if type_id == INSTRUMENT_TYPE:
+                writer.append_instrument(stream, 0, payload)
+                known.add(stream)
+        for frame in reader.frames():
+            if frame.time > last_time:
+                break
+            if frame.type == INSTRUMENT_TYPE and frame.stream not in known:
+                writer.append_instrument(frame.stream, frame.time, frame.payload)
+            elif frame.type != INSTRUMENT_TYPE:
+                writer.append(
+                    frame.type,
+                    frame.payload,
+                    flags=frame.flags,
+                    stream=frame.stream,
+                    time=frame.time,
+                )

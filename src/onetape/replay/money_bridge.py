@@ -1,0 +1,438 @@
+"""`parity --mode money`: from the profit of one run to that of another, part by part.
+
+A run's profit is the sum over its fills of what each gained until the end, less fees, plus
+funding. With V the value of a quantity at a price, M the price that the run values its holdings at
+when it ends, and s +1 for a buy and -1 for a sell (the other way round for inverse contracts):
+
+    profit = sum of s (V(M) - V(price)) - fees + funding + rest
+
+So the gap between two runs is a sum over fills that both have and fills that one has, and each
+term has one name. All of it is in whole units of 1e-18 of the currency; what no term explains is
+the residual, so that the parts always add up to the gap. docs/reference/parity.md defines them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onetape.engine.actions import Actions, read_actions
+from onetape.engine.latency import Latency
+from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.tape_facts import tape_span
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import Kind
+from onetape.model.errors import BadConfig
+from onetape.model.instrument import Instrument
+from onetape.model.money import divide_half_even, money, money_units, notional_units
+from onetape.replay.market_prices import Market, first_data_difference
+from onetape.tape.journal import JournalReader
+
+__all__ = ["PARTS", "build_bridge"]
+
+PARTS = ("latency", "queue", "price", "fee", "funding", "missed_data", "residual")
+_PLACE = 1
+_MAKER, _TAKER = 1, 2
+_BUY, _SELL = 1, 2
+_INT64 = 2**64
+_TERMS = ("type", "price", "trigger", "tif", "flags")
+
+
+@dataclass(slots=True)
+class _Fill:
+    time: int  # when it was matched, at the exchange
+    price: int  # in halves of a unit: the mid at the end may lie between two
+    size: int
+    fee: int  # units of 1e-18
+    liquidity: int
+
+
+@dataclass(slots=True)
+class _Order:
+    """One placed order and its fills. `time` is the decision's."""
+
+    symbol: str
+    number: int
+    time: int
+    side: int
+    size: int
+    terms: tuple[int, ...]  # what else was asked for: type, price, trigger, tif, flags
+    words: str
+    fills: list[_Fill] = field(default_factory=list)
+
+    @property
+    def is_filled(self) -> bool:
+        return sum(fill.size for fill in self.fills) >= self.size
+
+
+@dataclass(slots=True)
+class _Side:
+    """One of the two runs."""
+
+    plan: RunPlan
+    pnl: int
+    funding: int
+    currency: str
+    instruments: dict[str, Instrument]
+    orders: dict[tuple[int, str], list[_Order]]  # by robot and symbol, in order of their ordinals
+    market: Market
+    span: tuple[int, int]  # first and last moment of the run
+
+    def arrival(self, order: _Order) -> int:
+        return order.time + self.latency(order.symbol).request_at(order.time)
+
+    def latency(self, symbol: str) -> Latency:
+        """Of the way to the instrument's venue."""
+        return self.plan.latency_of(self.instruments[symbol].venue)
+
+
+@dataclass(slots=True)
+class _Bridge:
+    """Sums in units. `detail` splits the residual."""
+
+    parts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
+    detail: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("marks", "decisions", "outside", "rest"), 0)
+    )
+
+    def add(self, part: str, units: int) -> None:
+        if part in self.detail:
+            self.detail[part] += units
+        else:
+            self.parts[part] += units
+
+
+def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
+    """CONTRACT's keys of `parity` with `bridge`. slack: ns by which the decisions of a pair may
+    lie apart, beside the runs' difference in latency.
+
+    Raises BadConfig for runs in two currencies.
+    """
+    a, b = _read(run_a), _read(run_b)
+    if a.currency != b.currency:
+        raise BadConfig(
+            f"A is in {a.currency} and B in {b.currency}",
+            where="--mode money",
+            todo="compare runs of one currency",
+        )
+    parted = first_data_difference(a.market, b.market)
+    slack += _difference_of_ways(a.plan, b.plan)
+    bridge = _Bridge()
+    compared = differing = 0
+    first: tuple[int, str] | None = None
+    shared = max(a.span[0], b.span[0]), min(a.span[1], b.span[1])
+    for key in sorted(set(a.orders) | set(b.orders)):
+        facts = _settled(key[1], a, b)
+        orders = [run.orders.get(key, []) for run in (a, b)]
+        for left, right in _pairs(orders[0], orders[1], shared, slack):
+            compared += 1
+            before = dict(bridge.parts), dict(bridge.detail)
+            if facts is not None:
+                _account(bridge, a, b, left, right, facts, shared, parted)
+            changed = _change(before, bridge)
+            if changed:
+                differing += 1
+                when = min(each.time for each in (left, right) if each is not None)
+                if first is None or when < first[0]:
+                    first = when, _words(left, right, changed, a.currency)
+    bridge.parts["funding"] = b.funding - a.funding
+    gap = b.pnl - a.pnl
+    explained = sum(bridge.parts.values()) + sum(bridge.detail.values())
+    bridge.detail["rest"] = gap - explained
+    bridge.parts["residual"] = sum(bridge.detail.values())
+    # Funding, marks and the rest belong to no order and count as one comparison each.
+    loose = (bridge.parts["funding"], bridge.detail["marks"], bridge.detail["rest"])
+    differing += sum(part != 0 for part in loose)
+    compared += len(loose)
+    words = first[1] if first is not None else _loose_words(loose, a.currency)
+    return {
+        "mode": "money",
+        "compared": compared,
+        "equal": compared - differing,
+        "differing": differing,
+        "first_difference": words or None,
+        "bridge": {
+            "currency": a.currency,
+            "pnl_a": _text(a.pnl),
+            "pnl_b": _text(b.pnl),
+            "gap": _text(gap),
+            **{name: _text(units) for name, units in bridge.parts.items()},
+            "residual_detail": {name: _text(units) for name, units in bridge.detail.items()},
+        },
+    }
+
+
+def _difference_of_ways(a: RunPlan, b: RunPlan) -> int:
+    """How much the longer way to a venue may set decisions apart: also those about another venue,
+    which may answer to what came back from this one."""
+    return max(
+        sum(
+            abs(x - y)
+            for x, y in zip(a.latency_of(name).longest, b.latency_of(name).longest, strict=True)
+        )
+        for name in {"", *a.latencies, *b.latencies}
+    )
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _read(run: Path) -> _Side:
+    plan, document = read_plan(run)
+    try:
+        result = document["result"]
+        pnl, funding = (money_units(Decimal(result[key])) for key in ("pnl", "funding"))
+        currency = str(result["currency"])
+    except (KeyError, ArithmeticError, ValueError) as problem:
+        raise BadConfig(
+            f"the run has no result: {problem}", where=str(run / "run.toml"), todo="run it again"
+        ) from None
+    actions = read_actions(run / "journal")
+    orders = _orders(actions)
+    _add_fills(run / "journal", orders)
+    by_key: dict[tuple[int, str], list[_Order]] = defaultdict(list)
+    for (robot, _), order in sorted(orders.items()):
+        by_key[robot, order.symbol].append(order)
+    symbols = sorted(actions.instruments)
+    span = tape_span(run / "journal")
+    if span is None:
+        raise BadConfig("the run's journal is empty", where=str(run), todo="run it again")
+    market = Market(plan, symbols)
+    return _Side(plan, pnl, funding, currency, actions.instruments, dict(by_key), market, span)
+
+
+def _orders(actions: Actions) -> dict[tuple[int, int], _Order]:
+    """Placed orders by robot and ordinal."""
+    found = {}
+    columns = actions.columns
+    for at in np.flatnonzero(columns["kind"] == _PLACE).tolist():
+        number = int(columns["order_id"][at])
+        found[int(columns["robot"][at]), number] = _Order(
+            str(columns["symbol"][at]),
+            number,
+            int(columns["time"][at]),
+            int(columns["side"][at]),
+            int(columns["size"][at]),
+            tuple(int(columns[name][at]) for name in _TERMS),
+            actions.describe(at),
+        )
+    return found
+
+
+def _add_fills(journal: Path, orders: Mapping[tuple[int, int], _Order]) -> None:
+    with JournalReader(journal) as reader:
+        rows = reader.columns("fill")
+    names = ("robot", "order_id", "ts_event", "price", "size", "fee_low", "fee_high", "liquidity",
+             "fee_currency")  # fmt: skip
+    for robot, order, ts, price, size, low, high, liquidity, currency in zip(
+        *(rows[name].tolist() for name in names), strict=True
+    ):
+        # A fee in another currency is no part of this profit: the difference is in the residual.
+        fee = 0 if currency else high * _INT64 + low % _INT64
+        placed = orders.get((robot, order))
+        if placed is not None:
+            placed.fills.append(_Fill(ts, 2 * price, size, fee, liquidity))
+
+
+def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
+    """The facts of a symbol whose money both runs count; None: all of it is in the residual."""
+    facts = a.instruments.get(symbol) or b.instruments[symbol]
+    return facts if all(run.plan.counts(facts.settle) for run in (a, b)) else None
+
+
+# --- pairing --------------------------------------------------------------------------------------
+
+
+def _pairs(
+    a: list[_Order], b: list[_Order], shared: tuple[int, int], slack: int
+) -> Iterator[tuple[_Order | None, _Order | None]]:
+    """Orders by ordinal, counted from the time that both runs cover, for as long as the two agree
+    on side and time of decision. One order too many shifts all that follow, so from the first pair
+    that does not agree they are paired by side and time."""
+    for order in a:
+        if not shared[0] <= order.time <= shared[1]:
+            yield order, None
+    for order in b:
+        if not shared[0] <= order.time <= shared[1]:
+            yield None, order
+    a, b = ([o for o in each if shared[0] <= o.time <= shared[1]] for each in (a, b))
+    at = 0
+    while at < min(len(a), len(b)) and _agree(a[at], b[at], slack):
+        yield a[at], b[at]
+        at += 1
+    for side in (_BUY, _SELL):
+        rest_a, rest_b = ([o for o in each[at:] if o.side == side] for each in (a, b))
+        yield from _by_time(rest_a, rest_b, slack)
+
+
+def _agree(a: _Order, b: _Order, slack: int) -> bool:
+    return a.side == b.side and abs(a.time - b.time) <= slack
+
+
+def _by_time(
+    a: list[_Order], b: list[_Order], slack: int
+) -> Iterator[tuple[_Order | None, _Order | None]]:
+    i = j = 0
+    while i < len(a) or j < len(b):
+        if i < len(a) and j < len(b) and _agree(a[i], b[j], slack):
+            yield a[i], b[j]
+            i, j = i + 1, j + 1
+        elif j == len(b) or (i < len(a) and a[i].time <= b[j].time):
+            yield a[i], None
+            i += 1
+        else:
+            yield None, b[j]
+            j += 1
+
+
+# --- accounting -----------------------------------------------------------------------------------
+
+
+def _account(
+    bridge: _Bridge,
+    a: _Side,
+    b: _Side,
+    left: _Order | None,
+    right: _Order | None,
+    facts: Instrument,
+    shared: tuple[int, int],
+    parted: int | None,
+) -> None:
+    """Adds what one pair of orders, or an order that one run has alone, contributes to the gap."""
+    both = left is not None and right is not None
+    rest_a, rest_b = (list(order.fills) if order else [] for order in (left, right))
+    while both and rest_a and rest_b:
+        assert left is not None
+        size = min(rest_a[0].size, rest_b[0].size)
+        mine, rest_a[0:1] = _cut(rest_a[0], size)
+        theirs, rest_b[0:1] = _cut(rest_b[0], size)
+        _matched(bridge, a, b, left, mine, theirs, facts)
+    for ours, other, order, rest, sign in ((a, b, left, rest_a, -1), (b, a, right, rest_b, 1)):
+        if order is None:
+            continue
+        twin = right if order is left else left
+        for fill in rest:
+            last = ours.market.value_at_end(order.symbol) or fill.price
+            units = _gain(facts, order.side, fill.price, last, fill.size) - fill.fee
+            is_shared = shared[0] <= order.time <= shared[1]
+            part = _cause(ours, other, order, twin, fill, parted) if is_shared else "outside"
+            bridge.add(part, sign * units)
+
+
+def _cut(fill: _Fill, size: int) -> tuple[_Fill, list[_Fill]]:
+    """`size` of a fill with its share of the fee, and what is left of it."""
+    if size == fill.size:
+        return fill, []
+    fee = divide_half_even(fill.fee * size, fill.size)
+    taken = _Fill(fill.time, fill.price, size, fee, fill.liquidity)
+    rest = _Fill(fill.time, fill.price, fill.size - size, fill.fee - fee, fill.liquidity)
+    return taken, [rest]
+
+
+def _matched(
+    bridge: _Bridge,
+    a: _Side,
+    b: _Side,
+    order: _Order,
+    mine: _Fill,
+    theirs: _Fill,
+    facts: Instrument,
+) -> None:
+    """The same quantity of the same order in both runs."""
+    size, side = mine.size, order.side
+    bridge.add("fee", mine.fee - theirs.fee)
+    # A buy that pays more in B earns less by as much.
+    paid = _gain(facts, side, theirs.price, mine.price, size)
+    if mine.liquidity == theirs.liquidity == _TAKER:
+        # What the market of A's tapes moved between the two moments.
+        was, became = (
+            a.market.touch(
+                order.symbol, side, fill.time, before=any(run.latency(order.symbol).longest)
+            )
+            for run, fill in ((a, mine), (b, theirs))
+        )
+        if was and became:
+            moved = _gain(facts, side, became, was, size)
+            bridge.add("latency", moved)
+            paid -= moved
+    bridge.add("price", paid)
+    ends = [run.market.value_at_end(order.symbol) for run in (a, b)]
+    if ends[0] and ends[1]:
+        bridge.add("marks", _gain(facts, side, ends[0], ends[1], size))
+
+
+def _cause(
+    ours: _Side,
+    other: _Side,
+    order: _Order,
+    twin: _Order | None,
+    fill: _Fill,
+    parted: int | None,
+) -> str:
+    """The name of a fill that the other run does not have."""
+    if twin is None or twin.terms != order.terms:
+        return "missed_data" if parted is not None and parted <= order.time else "decisions"
+    if twin.is_filled:
+        return "decisions"  # it asked for less
+    if fill.liquidity == _MAKER:
+        return "queue"
+    if ours.arrival(order) != other.arrival(twin):
+        return "latency"
+    return "missed_data" if parted is not None and parted <= fill.time else "rest"
+
+
+def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> int:
+    """What `size` gains between two prices, in units: for a buy when the second is higher."""
+    change = _worth(facts, sold, size) - _worth(facts, bought, size)
+    if facts.kind is Kind.INVERSE:
+        change = -change
+    return change if side == _BUY else -change
+
+
+def _worth(facts: Instrument, halves: int, size: int) -> int:
+    """Value of `size` at so many halves of a unit, which are whole with one decimal more."""
+    return notional_units(
+        facts.kind,
+        price=5 * halves,
+        size=size,
+        price_decimals=facts.price_decimals + 1,
+        size_decimals=facts.size_decimals,
+        multiplier=facts.multiplier,
+    )
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def _change(before: tuple[dict[str, int], dict[str, int]], bridge: _Bridge) -> dict[str, int]:
+    """Parts that a pair of orders has changed."""
+    old = {**before[0], **before[1]}
+    new = {**bridge.parts, **bridge.detail}
+    # Marks differ for all orders alike where the runs end apart; they count once, at the end.
+    return {n: new[n] - old[n] for n in new if new[n] != old[n] and n != "marks"}
+
+
+def _words(
+    left: _Order | None, right: _Order | None, changed: Mapping[str, int], currency: str
+) -> str:
+    order = left or right
+    assert order is not None
+    where = "" if left and right else " (in A only)" if left else " (in B only)"
+    parts = ", ".join(f"{name.replace('_', ' ')} {_text(n)}" for name, n in changed.items())
+    return f"{order.words}{where}: {parts} {currency}"
+
+
+def _loose_words(loose: tuple[int, int, int], currency: str) -> str:
+    names = ("funding", "the price at the end", "what no order explains")
+    found = [f"{name} {_text(units)}" for name, units in zip(names, loose, strict=True) if units]
+    return f"{', '.join(found)} {currency}" if found else ""
+
+
+def _text(units: int) -> str:
+    return decimal_text(money(units))

@@ -1,0 +1,153 @@
+"""One life of a recorded run, done again: as far as wanted, then further.
+
+A place in it is a count of frames: so many of its tapes had been taken, in the order in which the
+run took them. What was asked of the robot from outside after a frame belongs to that frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from onetape import _core
+from onetape.engine.asked import Asked
+from onetape.engine.plan import SEQUENCE_NEVER, RunPlan
+from onetape.engine.session import Session
+from onetape.model.instrument import Instrument
+from onetape.model.time import TIME_MAX
+
+__all__ = ["Repetition"]
+
+
+class Repetition:
+    """Owns a session from its making to `close`. Nothing is done before `open` and `start`."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        strategy: type[Any],
+        *,
+        journal: Path | None = None,
+        instruments: Mapping[str, Instrument] | None = None,
+        script: Path | None = None,
+        asked: Sequence[Asked] = (),
+        before: Iterable[tuple[str, int, bytes]] = (),
+        position: int | None = None,
+        carried: Mapping[str, Any] | None = None,
+        progress: Callable[[float, float | None], None] | None = None,
+    ) -> None:
+        """As `repeat` in replay/replay.py. journal: where its actions go; None: nowhere, and the
+        process may be forked."""
+        self.plan = plan
+        fresh = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
+        fresh.inputs = [replace(each) for each in plan.inputs]
+        fresh.live = replace(plan.live) if plan.live else None
+        # Of a tape without a known end all is taken; a life that took nothing ends at its start.
+        no_end = SEQUENCE_NEVER if position is None else 0
+        self.ends = [tape.last_sequence or no_end for tape in plan.inputs]
+        whole = sum(tape.last_sequence for tape in plan.inputs) if plan.live is None else 0
+        self.session = Session(
+            fresh,
+            strategy,
+            journal=journal,
+            instruments=instruments,
+            progress=(lambda frames, _now: progress(frames, whole or None)) if progress else None,
+            before=before,
+            carried=carried,
+        )
+        # One that took nothing had seen the next frame all the same, and waited for its time.
+        took_nothing = position is not None and self.ends[0] <= position
+        self.session.limits = [] if took_nothing else list(self.ends)
+        self.session.script = script
+        # Where it is stopped in between, and what is done there.
+        self._stops: list[tuple[list[int], Callable[[], None] | None]] = [
+            (one.after, partial(self.session.ask, one.command, one.fields)) for one in asked
+        ]
+        if fresh.live is not None and fresh.live.halted_after:
+            after = fresh.live.halted_at or [fresh.live.halted_after]
+            self._stops.append((after, self.session.halt))
+        self._stops = [
+            stop
+            for stop in self._stops
+            if all(place <= last for place, last in zip(stop[0], self.ends, strict=True))
+        ]
+        self._stops.append((self.ends, None))
+
+    def open(self) -> None:
+        """Everything up to on_start."""
+        self.session.open()
+
+    def start(self) -> None:
+        """on_start, and what was asked of the robot before its first frame. Raises StrategyError
+        where on_start fails."""
+        self.session.start()
+        self._do_what_was_asked()
+
+    @property
+    def taken(self) -> list[int]:
+        """The last frame taken of each tape."""
+        return [self.session.sim.source_position(each.number)[0] for each in self.session.sources]
+
+    @property
+    def frames(self) -> int:
+        """How many were taken, with those from before the start."""
+        return int(self.session.sim.counters()["frames"])
+
+    @property
+    def is_whole(self) -> bool:
+        """All that the run took has been taken."""
+        return self.taken == self.ends
+
+    def frames_at(self, sequence: int) -> int:
+        """The place after frame `sequence` of the tape, of a live run the gateway's; of several
+        tapes, after so many frames of all."""
+        taken, live = self.taken, self.plan.live
+        if len(taken) == 1:
+            return self.frames + sequence - taken[0]
+        if live is None:
+            return sequence
+        others = sum(came_to < sequence for came_to, _, _ in live.order)
+        others -= sum(taken[1:]) - sum(live.positions[1:])
+        return self.frames + sequence - taken[0] + max(0, others)
+
+    def go(self, frames_max: int = TIME_MAX, moment: int | None = None) -> int:
+        """Takes up to `frames_max` further frames with time <= moment, and how many it took."""
+        left = frames_max
+        while left > 0:
+            places, _ = self._stops[0]
+            if self.taken == places:  # it does not take the frame that it has seen coming
+                break
+            for source, place in zip(self.session.sources, places, strict=True):
+                self.session.sim.limit_source(source.number, place)
+            before = self.frames
+            self.session.step(left, until=moment)
+            left -= self.frames - before
+            if self.taken != places:
+                break
+            self._do_what_was_asked()
+        return frames_max - left
+
+    def go_some(self, frames_max: int) -> _core.RunOutcome:
+        """`go` to the end, as a session's step says how it was."""
+        took = self.go(frames_max)
+        return _core.RunOutcome.LIMIT if took == frames_max else _core.RunOutcome.ENDED
+
+    def _do_what_was_asked(self) -> None:
+        taken = self.taken
+        while len(self._stops) > 1 and self._stops[0][0] == taken:
+            _, do = self._stops.pop(0)
+            assert do is not None
+            do()
+
+    def run_on(self, until: int) -> None:
+        """Beyond the last frame of which it is known that it was dealt with, to a time."""
+        for source in self.session.sources:
+            self.session.sim.limit_source(source.number, SEQUENCE_NEVER)
+        self.session.step(until=until)
+        self.session.sim.advance(until)
+
+    def close(self) -> None:
+        self.session.close()

@@ -1,0 +1,82 @@
+"""The state of a run at a place, opened by its last checkpoint before it, without a comparison of
+all that went before: that the core repeated it to the same hashes says that it is the run's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.actions import Actions
+from onetape.engine.kept_state import StateKeeper
+from onetape.model.time import TIME_MAX
+from onetape.replay.checkpoints import Checkpoints, UnusableError
+from onetape.replay.frames_around import FramesAround
+from onetape.replay.recorded_run import RecordedRun
+from onetape.replay.repetition import Repetition
+from onetape.replay.robot_state import opened_at
+
+__all__ = ["state_by_checkpoint"]
+
+
+def state_by_checkpoint(
+    path: Path, recorded: Actions, *, sequence: int | None, moment: int | None
+) -> dict[str, Any] | str:
+    """What replay_run says, or why it has to be found by a whole replay; "": nobody has made
+    checkpoints. recorded: all actions on the run's tape."""
+    if not (path / "checkpoints").is_dir():
+        return ""
+    run = RecordedRun(path)
+    index = run.life_at(sequence=sequence, moment=moment)
+    found = Checkpoints(path, index + 1)
+    # Actions of several lives are compared together, and a killed one's are not all known.
+    is_plain = not run.lives or (len(run.lives) == 1 and run.lives[0].has_ended)
+    if not found.places or not is_plain:
+        return found.problem
+    again = run.repetition(index)
+    try:
+        again.open()
+        again.start()
+        frames = None if sequence is None else again.frames_at(sequence)
+        place = found.before(frames=frames, moment=moment)
+        if place is None:
+            return ""
+        found.open(again, StateKeeper(again.session), place)
+        again.go(TIME_MAX if frames is None else max(0, frames - again.frames), moment)
+        return _told(path, again, recorded, moment)
+    except UnusableError as problem:
+        return f"a checkpoint is passed over: {problem}"
+    finally:
+        again.close()
+
+
+def _told(path: Path, again: Repetition, recorded: Actions, moment: int | None) -> dict[str, Any]:
+    sim = again.session.sim
+    frames = FramesAround(again.plan)
+    try:
+        # As a whole replay: at its end the state is that before on_stop.
+        is_end = again.is_whole
+        if not is_end and moment is not None:
+            sim.advance(moment)
+        state = opened_at(again, frames, life=0)
+        if is_end:
+            again.session.finish()
+    finally:
+        frames.close()
+    if sim.calls_differ:
+        raise UnusableError("the robot goes another way")
+    cut = sim.now if is_end or moment is None else moment
+    acted = int((recorded.columns["time"] <= cut).sum())
+    before = int((recorded.columns["time"] < cut).sum())
+    counters = sim.counters()
+    if not before <= counters["actions"] <= acted:
+        raise UnusableError("the run's tape has other actions")
+    return {
+        "run": path.name,
+        "events": counters["events"],
+        "actions": acted if is_end or moment is not None else before,
+        "divergences": 0,
+        "first_divergence": None,
+        "action_hash": sim.action_hash().hex(),
+        "verified": False,
+        "state": state,
+    }

@@ -1,0 +1,1 @@
+"""Statistics of a run and the pages that show them."""

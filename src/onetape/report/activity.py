@@ -1,0 +1,200 @@
+"""What was held and traded: exposure, leverage, turnover, by instrument, by day and by month.
+
+Pure functions on arrays. A position holds until it changes; days and months are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.model.time import DAY, SECOND
+from onetape.report.report_data import Fills, Market
+from onetape.report.statistics import period_ends
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def exposure(ts: Ints, position: Floats, *, ts_first: int, ts_last: int) -> float | None:
+    """Part of the time from ts_first to ts_last with a position, which holds until the next ts."""
+    span = ts_last - ts_first
+    if span <= 0:
+        return None
+    edges = np.clip(np.append(ts, ts_last), ts_first, ts_last)
+    return float(np.diff(edges)[position != 0].sum() / span)
+
+
+def any_exposure(markets: Sequence[Market], *, ts_first: int, ts_last: int) -> float | None:
+    """Part of the time in which at least one instrument was held."""
+    if ts_last <= ts_first:
+        return None
+    with_steps = [each for each in markets if len(each.position_ts)]
+    if not with_steps:
+        return 0.0
+    moments = np.unique(np.concatenate([each.position_ts for each in with_steps]))
+    held = np.zeros(len(moments), dtype=np.bool_)
+    for each in with_steps:
+        held |= held_at(each.position_ts, each.position, moments) != 0
+    return exposure(moments, held.astype(np.float64), ts_first=ts_first, ts_last=ts_last)
+
+
+def held_at(ts: Ints, values: Floats, moments: Ints, *, before: float = 0.0) -> Floats:
+    """The value of a step function at each moment: the last one at or before it, else `before`."""
+    if not len(ts):
+        return np.full(len(moments), before)
+    at = np.searchsorted(ts, moments, side="right") - 1
+    return np.where(at >= 0, values[np.maximum(at, 0)], before)
+
+
+def leverage(markets: Sequence[Market], ts: Ints, equity: Floats) -> Floats:
+    """Gross notional of all positions over equity at each sample; NaN where equity is not > 0.
+
+    Long and short instruments add up: it is what is at risk without assuming that they hedge each
+    other. The two sides of one instrument in hedge mode do, so its net position counts.
+    Instruments that settle in another currency than the report's are left out.
+    """
+    gross = np.zeros(len(ts))
+    for each in markets:
+        if not each.settles_here or not len(each.price_ts) or not len(each.position_ts):
+            continue
+        price = held_at(each.price_ts, each.price, ts)
+        qty = held_at(each.position_ts, each.position, ts)
+        gross += np.abs(each.notional(price, qty))
+    ratio: Floats = np.divide(gross, equity, out=np.full(len(ts), np.nan), where=equity > 0)
+    return ratio
+
+
+def mean_by_time(ts: Ints, values: Floats) -> float | None:
+    """Mean of a step function from its first to its last moment; samples that are NaN left out."""
+    if len(ts) < 2:
+        return None
+    weights = np.diff(ts).astype(np.float64)
+    known = np.isfinite(values[:-1])
+    total = weights[known].sum()
+    return float((values[:-1][known] * weights[known]).sum() / total) if total > 0 else None
+
+
+def turnover(notional: Floats, equity: Floats) -> float | None:
+    """Sum of traded notional (both sides) over the mean equity."""
+    mean = float(np.mean(equity)) if len(equity) else 0.0
+    return float(np.abs(notional).sum() / mean) if mean > 0 else None
+
+
+def fill_notional(fills: Fills, markets: Sequence[Market]) -> Floats:
+    """Value of each fill in its settle currency, > 0; 0 for one that settles elsewhere."""
+    value = np.zeros(len(fills.ts))
+    for index, each in enumerate(markets):
+        if each.settles_here:
+            mine = fills.market == index
+            value[mine] = np.abs(each.notional(fills.price[mine], fills.qty[mine]))
+    return value
+
+
+def opens(fills: Fills) -> NDArray[np.bool_]:
+    """True for each fill that enters or adds to a position, False for one that only reduces it.
+
+    A fill that turns a position around counts as an entry.
+    """
+    result = np.zeros(len(fills.ts), dtype=np.bool_)
+    signed, book = fills.signed, fills.book
+    for number in np.unique(book).tolist():
+        mine = np.flatnonzero(book == number)
+        after = np.cumsum(signed[mine])
+        before = after - signed[mine]
+        noise = 1e-9 * np.maximum(np.abs(before), fills.qty[mine])
+        result[mine] = (np.abs(after) > noise) & (after * signed[mine] > 0)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodRow:
+    """One day or month. `start` ns; money in the report's currency; net of fees and funding."""
+
+    start: int
+    pnl: float
+    result: float | None  # return; None where the equity before it is not > 0
+    equity: float
+    drawdown: float  # deepest fall from a peak within the period, as a fraction
+    fills: int
+    notional: float
+    fees: float
+
+
+def by_period(
+    starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats
+) -> list[PeriodRow]:
+    """Rows of the periods that begin at `starts` (ascending, the first at or before ts[0])."""
+    if not len(ts):
+        return []
+    ends = np.append(starts[1:], np.iinfo(np.int64).max)
+    last = np.searchsorted(ts, ends, side="left") - 1
+    first = np.searchsorted(ts, starts, side="left")
+    fill_edges = np.searchsorted(fills.ts, np.append(starts, ends[-1]), side="left")
+    rows = []
+    before = float(equity[0])
+    for i, start in enumerate(starts.tolist()):
+        level = float(equity[last[i]]) if last[i] >= 0 else before
+        inside = np.concatenate(([before], equity[first[i] : last[i] + 1]))
+        peaks = np.maximum.accumulate(inside)
+        falls = np.divide(peaks - inside, peaks, out=np.zeros(len(inside)), where=peaks > 0)
+        part = slice(int(fill_edges[i]), int(fill_edges[i + 1]))
+        rows.append(
+            PeriodRow(
+                start=start,
+                pnl=level - before,
+                result=level / before - 1 if before > 0 else None,
+                equity=level,
+                drawdown=float(falls.max()),
+                fills=part.stop - part.start,
+                notional=float(notional[part].sum()),
+                fees=float(fills.fee[part].sum()),
+            )
+        )
+        before = level
+    return rows
+
+
+def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[PeriodRow]:
+    """One row for each UTC day from the first sample to the last; days without fills included.
+
+    The first and the last are as long as the data has them.
+    """
+    if not len(ts):
+        return []
+    starts = np.append(ts[:1] // DAY * DAY, period_ends(ts, DAY))
+    return by_period(starts, ts, equity, fills, notional)
+
+
+def by_month(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[PeriodRow]:
+    """One row for each calendar month (UTC) from the first sample to the last."""
+    if not len(ts):
+        return []
+    at = datetime.fromtimestamp(int(ts[0]) // SECOND, UTC)
+    year, month = at.year, at.month
+    starts = []
+    while (start := int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * SECOND) <= ts[-1]:
+        starts.append(start)
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return by_period(np.array(starts, dtype=np.int64), ts, equity, fills, notional)
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRow:
+    """One instrument. Money in the report's currency; None where it settles in another."""
+
+    symbol: str
+    fills: int
+    maker_share: float | None
+    notional: float | None
+    pnl: float | None  # of its fills, open positions at the last price, after fees and funding
+    realized: float | None  # before fees and funding
+    fees: float | None
+    funding: float | None
+    exposure: float | None
+    round_trips: int
+    win_rate: float | None

@@ -1,0 +1,246 @@
+"""All statistics of a run under the names that the report, the table and `run.stats` use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND
+from onetape.report import activity, drawdowns, order_flow, statistics, trips
+from onetape.report.activity import Floats, Ints, PeriodRow, SymbolRow
+from onetape.report.benchmark import Benchmark, buy_and_hold
+from onetape.report.drawdowns import Drawdown
+from onetape.report.report_data import ORDER_STATES, ReportData
+from onetape.report.trips import RoundTrips
+
+__all__ = ["PERIOD_NAMES", "Analysis", "analyze", "summarize"]
+
+PERIOD_NAMES = {DAY: "1 d", HOUR: "1 h", MINUTE: "1 min", SECOND: "1 s"}
+ROLLING_WINDOW_MIN = 30
+
+
+@dataclass(slots=True)
+class Analysis:
+    """What is computed once and shown in several places."""
+
+    period_ns: int
+    returns: Floats
+    return_ends: Ints  # ns, the end of each return's period
+    rolling_window: int
+    rolling: Floats  # rolling Sharpe; empty below a day of data
+    benchmark: Benchmark | None
+    drawdowns: list[Drawdown]
+    trips: RoundTrips
+    notional: Floats  # of each fill
+    leverage: Floats  # on the equity's samples
+    days: list[PeriodRow]
+    months: list[PeriodRow]
+    symbols: list[SymbolRow]
+
+
+def analyze(data: ReportData) -> Analysis:
+    """Everything that is more than one number."""
+    ts, equity, fills = data.equity_ts, data.equity, data.fills
+    period = statistics.choose_period(ts)
+    returns = statistics.period_returns(ts, equity, period)
+    here = settles_here(data)
+    found = trips.round_trips(
+        fills.ts[here], fills.book[here], fills.signed[here], fills.realized[here], fills.fee[here]
+    )
+    notional = activity.fill_notional(fills, data.markets)
+    window = max(ROLLING_WINDOW_MIN, len(returns) // 20)
+    enough = _has_a_day(ts)
+    return Analysis(
+        period_ns=period,
+        returns=returns,
+        return_ends=statistics.period_ends(ts, period) if len(ts) > 1 else ts[:0],
+        rolling_window=window,
+        rolling=statistics.rolling_sharpe(returns, period, window) if enough else np.zeros(0),
+        benchmark=buy_and_hold(ts, equity, data.markets, fills),
+        drawdowns=drawdowns.worst_drawdowns(ts, equity),
+        trips=found,
+        notional=notional,
+        leverage=activity.leverage(data.markets, ts, equity),
+        days=activity.by_day(ts, equity, fills, notional),
+        months=activity.by_month(ts, equity, fills, notional),
+        symbols=_symbols(data, found, notional),
+    )
+
+
+def summarize(
+    data: ReportData, *, orders: int, funding: float = 0.0, analysis: Analysis | None = None
+) -> dict[str, object]:
+    """Times are ms UTC; fractions are fractions; a statistic that cannot be had is None."""
+    found = analysis or analyze(data)
+    return {
+        **_result(data, found),
+        **_risk(data, found),
+        **_round_trips(data, found.trips),
+        **_activity(data, found),
+        "fees": float(data.fills.fee[settles_here(data)].sum()),
+        "funding": funding,
+        **_costs(data, found),
+        **_orders(data, orders),
+    }
+
+
+def settles_here(data: ReportData) -> NDArray[np.bool_]:
+    """Which fills' money is in the report's currency: sums of money are of these."""
+    here = np.array([each.settles_here for each in data.markets], dtype=np.bool_)
+    return here[data.fills.market] if len(here) else np.ones(len(data.fills.ts), dtype=np.bool_)
+
+
+def _has_a_day(ts: Ints) -> bool:
+    return len(ts) > 1 and bool(ts[-1] - ts[0] >= DAY)
+
+
+def _result(data: ReportData, found: Analysis) -> dict[str, object]:
+    ts, equity = data.equity_ts, data.equity
+    gained = statistics.total_return(equity)
+    held = statistics.total_return(found.benchmark.equity) if found.benchmark else None
+    days = [each.result for each in found.days if each.result is not None]
+    return {
+        "pnl": float(equity[-1] - equity[0]) if len(equity) else None,
+        "return": gained,
+        "cagr": statistics.cagr(ts, equity),
+        "benchmark_return": held,
+        "excess_return": gained - held if gained is not None and held is not None else None,
+        "final_equity": float(equity[-1]) if len(equity) else None,
+        "best_day": max(days, default=None),
+        "worst_day": min(days, default=None),
+    }
+
+
+def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
+    ts, equity, period = data.equity_ts, data.equity, found.period_ns
+    fall = drawdowns.max_drawdown(ts, equity)
+    longest = drawdowns.longest_drawdown(ts, equity)
+    recovered = fall.ts_recovered if fall else None
+    # Minutes scaled up to a year say nothing about a year.
+    scaled = found.returns if _has_a_day(ts) else found.returns[:0]
+    return {
+        "max_drawdown": fall.fraction if fall else None,
+        "max_drawdown_amount": fall.amount if fall else None,
+        "drawdown_peak": fall.ts_peak // MS if fall else None,
+        "drawdown_trough": fall.ts_trough // MS if fall else None,
+        "drawdown_recovered": recovered // MS if recovered is not None else None,
+        "drawdown_longest_s": longest / SECOND if longest is not None else None,
+        "ulcer_index": drawdowns.ulcer_index(ts, equity),
+        "volatility": statistics.volatility(scaled, period),
+        "var_95": statistics.value_at_risk(found.returns),
+        "cvar_95": statistics.expected_shortfall(found.returns),
+        "skew": statistics.skewness(found.returns),
+        "kurtosis": statistics.excess_kurtosis(found.returns),
+        "sharpe": statistics.sharpe(scaled, period),
+        "sortino": statistics.sortino(scaled, period),
+        "calmar": statistics.calmar(statistics.cagr(ts, equity), fall.fraction if fall else None),
+        "period": PERIOD_NAMES[period],
+    }
+
+
+def _round_trips(data: ReportData, found: RoundTrips) -> dict[str, object]:
+    wins, losses = trips.longest_streaks(found.pnl)
+    held = trips.holding_time(found)
+    return {
+        "round_trips": len(found.pnl),
+        "win_rate": trips.win_rate(found.pnl),
+        "profit_factor": trips.profit_factor(found.pnl),
+        "expectancy": trips.expectancy(found.pnl),
+        "average_win": trips.average_win(found.pnl),
+        "average_loss": trips.average_loss(found.pnl),
+        "payoff": trips.payoff(found.pnl),
+        "win_streak": wins,
+        "loss_streak": losses,
+        "holding_s": held / SECOND if held is not None else None,
+        "round_trips_per_day": _per_day(len(found.pnl), data.equity_ts),
+    }
+
+
+def _per_day(count: int, ts: Ints) -> float | None:
+    span = int(ts[-1] - ts[0]) if len(ts) else 0
+    return count * DAY / span if span > 0 else None
+
+
+def _activity(data: ReportData, found: Analysis) -> dict[str, object]:
+    ts, count = data.equity_ts, len(data.fills.ts)
+    known = found.leverage[np.isfinite(found.leverage)]
+    held = None
+    if len(ts):
+        held = activity.any_exposure(data.markets, ts_first=int(ts[0]), ts_last=int(ts[-1]))
+    return {
+        "exposure": held,
+        "leverage_mean": activity.mean_by_time(ts, found.leverage),
+        "leverage_peak": float(known.max()) if len(known) else None,
+        "turnover": activity.turnover(found.notional, data.equity),
+        "volume": float(found.notional.sum()),
+        "fills": count,
+        "fills_per_day": _per_day(count, ts),
+    }
+
+
+def _costs(data: ReportData, found: Analysis) -> dict[str, object]:
+    fills, total = data.fills, float(found.notional.sum())
+    return {
+        "fees_bps": float(fills.fee[settles_here(data)].sum()) / total * 1e4 if total > 0 else None,
+        "maker_share": float(np.mean(fills.is_maker)) if len(fills.is_maker) else None,
+        "maker_share_notional": (
+            float(found.notional[fills.is_maker].sum()) / total if total > 0 else None
+        ),
+    }
+
+
+def _orders(data: ReportData, orders: int) -> dict[str, object]:
+    flow: dict[str, object] = {"orders": orders}
+    ended = order_flow.outcomes(data.orders) if len(data.orders.id) else {}
+    flow |= {f"orders_{name.replace(' ', '_')}": ended.get(name) for name in ORDER_STATES}
+    flow["fill_ratio"] = order_flow.fill_ratio(data.orders)
+    flow["quantity_ratio"] = order_flow.quantity_ratio(data.orders)
+    for name, times in (
+        ("answer", order_flow.answer_times(data.orders)),
+        ("fill", order_flow.fill_times(data.orders)),
+    ):
+        spread = order_flow.spread(times)
+        flow[f"{name}_ms_median"] = spread.median / MS if spread else None
+        flow[f"{name}_ms_p99"] = spread.p99 / MS if spread else None
+    rested = order_flow.spread(data.resting.rest_ns)
+    flow["rest_ms_median"] = rested.median / MS if rested else None
+    flow["trade_fill_share"] = order_flow.trade_share(data.resting)
+    return flow
+
+
+def _symbols(data: ReportData, found: RoundTrips, notional: Floats) -> list[SymbolRow]:
+    ts, fills = data.equity_ts, data.fills
+    rows = []
+    for index, each in enumerate(data.markets):
+        mine = fills.market == index
+        count = int(mine.sum())
+        pnl = found.pnl[found.book // 3 == index]
+        held = None
+        if len(ts):
+            held = activity.exposure(
+                each.position_ts, each.position, ts_first=int(ts[0]), ts_last=int(ts[-1])
+            )
+        here = each.settles_here
+        fees = float(fills.fee[mine].sum())
+        net = None
+        if here and (len(each.price) or not count):
+            last = float(each.price[-1]) if len(each.price) else 0.0
+            net = each.gain(fills.price[mine], fills.signed[mine], last) - fees + each.funding
+        rows.append(
+            SymbolRow(
+                symbol=each.symbol,
+                fills=count,
+                maker_share=float(np.mean(fills.is_maker[mine])) if count else None,
+                notional=float(notional[mine].sum()) if here else None,
+                pnl=net,
+                realized=float(fills.realized[mine].sum()) if here else None,
+                fees=fees if here else None,
+                funding=each.funding if here else None,
+                exposure=held,
+                round_trips=len(pnl),
+                win_rate=trips.win_rate(pnl),
+            )
+        )
+    return rows

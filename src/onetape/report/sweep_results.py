@@ -1,0 +1,391 @@
+"""A sweep's folder, opened: its variants as a table, the best of them, its pages.
+
+sweep.json      what was asked: strategy, grid, data, options
+results.jsonl   one line a finished variant, in the order in which they ended, synced one by one
+results.parquet the same as a table in the order of the grid, when all are done
+source/         the strategy's code as it ran
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onetape.engine.grid import Grid
+from onetape.model.errors import BadConfig, BadInput, NotAvailable
+from onetape.tape.durable import durable_file
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "MANIFEST",
+    "RESULTS",
+    "Sweep",
+    "best_of",
+    "check_metric",
+    "column_of",
+    "is_sweep",
+    "metric_names",
+    "metric_of",
+    "no_value",
+    "open_sweep",
+    "read_rows",
+    "require_polars",
+    "split_key",
+]
+
+MANIFEST, RESULTS, TABLE = "sweep.json", "results.jsonl", "results.parquet"
+# Of these less is better; of everything else more.
+LESS_IS_BETTER = frozenset({"max_drawdown", "max_drawdown_amount", "volatility", "fees"})
+_RESULT = (
+    "pnl", "fees", "funding", "final_equity", "orders", "fills", "events", "denied", "rejected",
+)  # fmt: skip
+_LAST = ("returns", "period_sharpe", "skewness", "kurtosis", "action_hash")
+
+
+def metric_names() -> list[str]:
+    """What variants can be ranked by: the numbers among the statistics of a run."""
+    from onetape.report.report_data import ReportData
+    from onetape.report.summary import summarize
+
+    words = {"period"}
+    names = [*summarize(ReportData(""), orders=0), *_RESULT, "period_sharpe"]
+    return [name for name in dict.fromkeys(names) if name not in words]
+
+
+def metric_of(row: Mapping[str, Any], metric: str) -> float | None:
+    """A row's value of a metric; None when it failed or has none."""
+    if row.get("error") is not None:
+        return None
+    # The money of the result is exact; the statistics' own is a difference of floats.
+    found = row[metric] if row.get(metric) is not None else row["stats"].get(metric)
+    return None if found is None or isinstance(found, str) else float(found)
+
+
+def best_of(rows: Iterable[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
+    """The best row, the first of equals; None when no row has a value."""
+    sign = -1.0 if metric in LESS_IS_BETTER else 1.0
+    chosen, at = None, 0.0
+    for row in rows:
+        value = metric_of(row, metric)
+        if value is not None and (chosen is None or sign * value > at):
+            chosen, at = row, sign * value
+    return chosen
+
+
+def read_rows(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """The rows by key, the last of each, and how many bytes of the file are whole lines.
+
+    A line that was being written when the machine or the process died is not one.
+    """
+    if not path.exists():
+        return {}, 0
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    rows: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(content[:whole].splitlines(), 1):
+        try:
+            row = json.loads(line)
+            rows[row["key"]] = row
+        except (ValueError, KeyError, TypeError):
+            raise BadInput(
+                f"line {number} is no result",
+                where=str(path),
+                todo="start the sweep anew in another folder",
+            ) from None
+    return rows, whole
+
+
+class Sweep:
+    """A finished sweep, or what there is of one. Frames are polars frames."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        file = path / MANIFEST
+        try:
+            self.facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            self.grid = Grid({name: tuple(v) for name, v in self.facts["grid"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise BadConfig(
+                f"{path} is not a sweep: {problem}", where=MANIFEST, todo="name a sweep's folder"
+            ) from None
+        self._by_key, _ = read_rows(path / RESULTS)
+
+    def __repr__(self) -> str:
+        done = len(self.rows)
+        return f"<Sweep {self.path.name}: {done} of {len(self.grid)} variants of {self.name}>"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def name(self) -> str:
+        """The strategy's class."""
+        return str(self.facts["class"])
+
+    @property
+    def metric(self) -> str:
+        """What it ranks by unless told otherwise."""
+        return str(self.facts["metric"])
+
+    @property
+    def walk_forward(self) -> dict[str, Any] | None:
+        """Windows and what was chosen in them; None for a plain sweep. See services.walk."""
+        path = self.path / "walk.json"
+        if not self.facts["walk_forward"] or not path.exists():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Finished variants in the order of the grid (of the windows, then of the grid)."""
+        found = []
+        for key, row in self._by_key.items():
+            window, phase, variant = split_key(key)
+            if phase != "lookahead":
+                where = {"window": window, "phase": phase, "variant": variant}
+                found.append({**row, **where, "params": self.grid[variant]})
+        return sorted(found, key=_place)
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """One row a variant: its parameters, all statistics, seed and error."""
+        require_polars()
+        import polars as pl
+
+        rows = [self._flat(row) for row in self.rows]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        first = [n for n in names if n not in _LAST]
+        names = [*first, *(n for n in _LAST if n in names)]
+        table = pl.DataFrame(
+            [pl.Series(name, column_of([row.get(name) for row in rows])) for name in names]
+        )
+        # A column without any value has the type that it would have with one.
+        empty = [name for name in names if table[name].dtype == pl.Null]
+        kinds = {n: pl.String if n in ("error", "action_hash") else pl.Float64 for n in empty}
+        return table.cast(kinds)  # type: ignore[arg-type]
+
+    def _flat(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        flat: dict[str, Any] = {"variant": row["variant"]}
+        if self.facts["walk_forward"]:
+            flat = {"window": row["window"], "phase": row["phase"], **flat}
+        params = {self._param(name): value for name, value in row["params"].items()}
+        numbers = {name: row.get(name) for name in (*_RESULT, *_LAST)}
+        error = {"error": row["error"], "seed": self.facts["options"]["seed"]}
+        return {**flat, **params, **error, **row.get("stats", {}), **numbers}
+
+    def _param(self, name: str) -> str:
+        """A parameter's column; one named like a statistic gets a prefix."""
+        taken = {"variant", "error", "seed", *metric_names(), *_LAST, "period"}
+        if self.facts["walk_forward"]:
+            taken |= {"window", "phase"}
+        return f"param.{name}" if name in taken else name
+
+    def best(self, metric: str | None = None) -> dict[str, Any]:
+        """The best variant: variant, params, value, stats, command. Raises BadConfig when none
+        has a value of the metric. Of a walk-forward sweep: the best test window says nothing, so
+        there is none."""
+        metric = metric or self.metric
+        check_metric(metric)
+        if self.facts["walk_forward"]:
+            raise BadConfig(
+                "a walk-forward sweep has no best variant",
+                where="best",
+                todo="see .windows, and .equity out of sample",
+            )
+        row = best_of(self.rows, metric)
+        if row is None:
+            raise BadConfig(no_value(metric, self.rows), where=metric, todo="rank by pnl or return")
+        return {
+            "variant": row["variant"],
+            "params": row["params"],
+            "metric": metric,
+            "value": metric_of(row, metric),
+            "stats": row["stats"],
+            "command": self.command(row["variant"]),
+        }
+
+    def command(self, variant: int, *, start: int | None = None, end: int | None = None) -> str:
+        """The `onetape backtest` that repeats a variant, to be typed as it is."""
+        facts, options = self.facts, self.facts["options"]
+        words = ["onetape", "backtest", self._reference()]
+        for flag, role in (("--data", "market"), ("--detail-data", "detail")):
+            paths = [t["path"] for t in facts["tapes"] if t.get("role", "market") == role]
+            words += [flag, *paths] if paths else []
+        for name, value in self.grid[variant].items():
+            words += ["--param", f"{name}={_text(value)}"]
+        start = facts["start"] if start is None else start
+        end = facts["end"] if end is None else end
+        words += [*_flag("from", start), *_flag("to", end)]
+        words += _flag("instruments", facts["instruments"])
+        for name, value in options.items():
+            words += _flag(name, value)
+        return shlex.join(words)
+
+    def _reference(self) -> str:
+        return str(self.facts["reference"])
+
+    @cached_property
+    def windows(self) -> pl.DataFrame:
+        """Of a walk-forward sweep: one row a window, with what was chosen and what came of it."""
+        require_polars()
+        import polars as pl
+
+        found = self._walk()["windows"]
+        rows = [
+            {**{k: v for k, v in w.items() if k != "params"},
+             **{f"param.{name}": v for name, v in (w["params"] or {}).items()}}
+            for w in found
+        ]  # fmt: skip
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        frame = pl.DataFrame([pl.Series(n, column_of([r.get(n) for r in rows])) for n in names])
+        times = ("train_start", "train_end", "test_start", "test_end")
+        return frame.with_columns(pl.col(name).cast(pl.Datetime("ns", "UTC")) for name in times)
+
+    @cached_property
+    def equity(self) -> pl.DataFrame:
+        """Of a walk-forward sweep: time and equity out of sample, stitched."""
+        require_polars()
+        import polars as pl
+
+        ts, equity = self._walk()["equity"]
+        return pl.DataFrame(
+            [pl.Series("time", ts, pl.Int64), pl.Series("equity", equity, pl.Float64)]
+        ).with_columns(pl.col("time").cast(pl.Datetime("ns", "UTC")))
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Of a walk-forward sweep: the statistics out of sample; else those of the best."""
+        if self.facts["walk_forward"]:
+            return dict(self._walk()["stats"])
+        return dict(self.best()["stats"])
+
+    def _walk(self) -> dict[str, Any]:
+        found = self.walk_forward
+        if found is None:
+            raise BadConfig(
+                "this is no finished walk-forward sweep",
+                where=str(self.path),
+                todo="sweep with walk_forward=('30d', '10d')",
+            )
+        return found
+
+    def heatmap(
+        self, x: str | None = None, y: str | None = None, metric: str | None = None
+    ) -> Path:
+        """Writes heatmap.html: a metric over two parameters, the others chosen on the page."""
+        from onetape.report.sweep_page import write_sweep_page
+
+        for name in (x, y):
+            if name is not None and name not in self.grid.axes:
+                raise BadConfig(
+                    f"{name!r} was not swept",
+                    where="heatmap",
+                    todo=f"there are: {', '.join(self.grid.axes)}",
+                )
+        check_metric(metric or self.metric)
+        return write_sweep_page(self, self.path / "heatmap.html", x=x, y=y, metric=metric)
+
+    def report(self, target: str | Path | None = None) -> Path:
+        """Writes the page of the whole sweep: report.html in its folder, or at `target`."""
+        from onetape.report.sweep_page import write_sweep_page
+
+        return write_sweep_page(self, Path(target) if target else self.path / "report.html")
+
+    def write_table(self) -> Path:
+        """results.parquet, in the order of the grid whatever the order of finishing."""
+        target = self.path / TABLE
+        with durable_file(target) as file:
+            self.frame.write_parquet(file, compression="zstd", statistics=False)
+        return target
+
+
+_DEFAULTS = {"margin": "cross", "leverage": 1, "on_error": "halt"}
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    """An option as the command takes it: none for a default, several for a list."""
+    flag = f"--{name.replace('_', '-')}"
+    if value is None or value is False or value == _DEFAULTS.get(name):
+        return []
+    if isinstance(value, list):
+        return [word for each in value for word in (flag, str(each))]
+    return [flag] if value is True else [flag, str(value)]
+
+
+def split_key(key: str) -> tuple[int | None, str, int]:
+    """(window, phase, variant) of `12`, `train/3/12`, `test/3/12` or `lookahead/12`."""
+    parts = key.split("/")
+    if len(parts) == 3:
+        return int(parts[1]), parts[0], int(parts[2])
+    return None, (parts[0] if len(parts) == 2 else "all"), int(parts[-1])
+
+
+def _place(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return row["window"] or 0, row["phase"] == "test", row["variant"]
+
+
+def check_metric(metric: str) -> None:
+    """Raises BadConfig for a metric that no run has."""
+    if metric not in (known := metric_names()):
+        raise BadConfig(
+            f"unknown metric {metric!r}", where="--metric", todo=f"one of: {', '.join(known)}"
+        )
+
+
+# Figures that need a day of data at least.
+PER_YEAR = frozenset({"sharpe", "sortino", "volatility"})
+
+
+def no_value(metric: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Why no variant has a value of `metric`, in words."""
+    failed = [row for row in rows if row.get("error") is not None]
+    if failed and len(failed) == len(rows):
+        return f"all {len(rows)} variants failed, the first with: {failed[0]['error']}"
+    why = ""
+    if metric in PER_YEAR:
+        why = ": less than a day of data, or nothing was traded"
+    return f"no variant has a value of {metric}{why}"
+
+
+def _text(value: Any) -> str:
+    """A parameter as --param takes it."""
+    if isinstance(value, list):
+        return ",".join(_text(each) for each in value)
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def column_of(values: list[Any]) -> list[Any]:
+    """Values that one type holds: mixed numbers widen, anything else mixed becomes text."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1 and kinds <= {bool, int, float, str}:
+        return values
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else _text(value) for value in values]
+
+
+def require_polars() -> Any:
+    try:
+        import polars
+    except ImportError:
+        raise NotAvailable(
+            "frames need polars", where="sweep", todo="pip install 'onetape[research]'"
+        ) from None
+    return polars
+
+
+def is_sweep(path: Path) -> bool:
+    """A folder that a sweep made."""
+    return (path / MANIFEST).is_file()
+
+
+def open_sweep(path: str | Path) -> Sweep:
+    """A sweep by its folder. Raises BadConfig for what is none."""
+    return Sweep(Path(path))

@@ -1,0 +1,95 @@
+"""What worse fills and dearer fees would have taken, exactly, from the fills as they came.
+
+Both keep every decision and every fill: a strategy that sees worse prices may decide otherwise,
+and an order may then not fill at all. Only a re-run knows that (see research/stress.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.report.report_data import Fills, Market, StressLine
+
+Floats = NDArray[np.float64]
+
+FEE_FACTOR = 1.25
+
+
+def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
+    """What one tick against us on each taker fill costs, in the report's currency, its fee
+    included."""
+    cost = 0.0
+    for index, each in enumerate(markets):
+        if not each.settles_here or each.tick <= 0:
+            continue
+        mine = (fills.market == index) & ~fills.is_maker
+        price, signed = fills.price[mine], fills.signed[mine]
+        worse = price + fills.side[mine] * each.tick
+        value, worse_value = each.notional(price, signed), each.notional(worse, signed)
+        # A linear buy pays more; an inverse one gets fewer coins for its contracts. Either way the
+        # difference is a loss, and the fee follows the notional.
+        cost += float(np.abs(worse_value - value).sum())
+        ratio = np.divide(worse_value, value, out=np.ones(len(value)), where=value != 0)
+        cost += float((fills.fee[mine] * (ratio - 1)).sum())
+    return cost
+
+
+def fee_cost(fills: Fills, markets: Sequence[Market], factor: float = FEE_FACTOR) -> float:
+    """What dearer fees cost more, in the report's currency.
+
+    Where an instrument has a table of tiers: each fill at the rate of the tier below the one that
+    it was charged at, which is told by its rate (of tiers with equal rates the lowest is taken).
+    Without a table, and in the base tier, under which there is none: fees `factor` times as high,
+    and rebates smaller by the same part.
+    """
+    cost = 0.0
+    for index, each in enumerate(markets):
+        if not each.settles_here:
+            continue
+        mine = fills.market == index
+        more = np.abs(fills.fee[mine]) * (factor - 1)
+        if len(each.fee_table):
+            more = _tier_below(fills, mine, each, more)
+        cost += float(more.sum())
+    return cost
+
+
+def _tier_below(fills: Fills, mine: NDArray[np.bool_], market: Market, otherwise: Floats) -> Floats:
+    """What each fill would have cost more in the tier below its own; `otherwise` in the base."""
+    fee = fills.fee[mine]
+    notional = np.abs(market.notional(fills.price[mine], fills.qty[mine]))
+    own = np.divide(fee, notional, out=np.zeros(len(fee)), where=notional > 0)
+    more = np.array(otherwise)
+    for column, kind in enumerate((fills.is_maker[mine], ~fills.is_maker[mine])):
+        rates = np.array([row[column] for row in market.fee_table])
+        tier = np.argmin(np.abs(own[kind, None] - rates), axis=1)
+        dearer = (rates[np.maximum(tier - 1, 0)] - own[kind]) * notional[kind]
+        more[kind] = np.where(tier > 0, dearer, more[kind])
+    return more
+
+
+def exact_lines(pnl: float | None, fills: Fills, markets: Sequence[Market]) -> list[StressLine]:
+    """One tick worse on each taker fill, and one fee tier up or fees a quarter higher."""
+    if pnl is None or not len(fills.ts):
+        return []
+    has_table = any(len(each.fee_table) for each in markets)
+    takers = int((~fills.is_maker).sum())
+    return [
+        StressLine(
+            "one tick worse on each taker fill",
+            "exact",
+            pnl - tick_cost(fills, markets),
+            f"{takers:,} taker fills, as they came, each one tick worse",
+        ),
+        StressLine(
+            "one fee tier up" if has_table else f"fees x{FEE_FACTOR:g}",
+            "exact",
+            pnl - fee_cost(fills, markets),
+            "each fill at the rate of the tier below its own; in the base tier a quarter more"
+            if has_table
+            else "no table of tiers is known: all fees a quarter higher, rebates a quarter lower",
+        ),
+    ]

@@ -1,0 +1,240 @@
+"""A backtest as a user asks for it: data found or imported, run, recorded, reported."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.by_venue import ByVenue
+from onetape.engine.plan import RunPlan
+from onetape.engine.session import Session
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, StrategyError
+from onetape.replay.checkpoints import CheckpointWriter
+from onetape.report.report_data import StressLine
+from onetape.report.run import Run, open_run
+from onetape.research.stress import AUTO_EVENTS_MAX, HINT, reruns
+from onetape.runs.assumptions import fills_from_bars
+from onetape.runs.input_tapes import load_instruments
+from onetape.runs.options import CHOICES, Progress, RunOptions
+from onetape.runs.outcome import RunResult
+from onetape.runs.preparing import prepare_plan, strategy_class
+from onetape.runs.recording import (
+    new_folders_removed,
+    new_run,
+    record_run,
+    run_uuid,
+)
+from onetape.tape.journal import JournalReader
+
+__all__ = ["BacktestOptions", "backtest", "run_backtest"]
+
+
+@dataclass(slots=True)
+class BacktestOptions(RunOptions):
+    """What `onetape backtest` takes, beside what every run does."""
+
+    check_lookahead: bool = False
+    report: Path | None = None
+    write_report: bool = True
+    # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
+    stress: bool | None = None
+    force: bool = False  # an existing run at `out` is replaced
+    sources: Sequence[Path] = ()  # what tapes in `data` were imported from: --check-lookahead
+
+
+def run_backtest(options: BacktestOptions) -> RunResult:
+    """Runs it. The run's folder holds everything that repeats it; a failed start leaves nothing."""
+    began = time.perf_counter()
+    strategy = strategy_class(options)
+    with new_folders_removed(options.home / "runs", options.home / "tapes"):
+        plan = prepare_plan(options, strategy)
+        with new_run(options.out, options.home, strategy.__name__, replace=options.force) as folder:
+            result = _run(plan, strategy, folder, options, began)
+    if result.failures and plan.on_error != "continue":
+        raise StrategyError(
+            result.failures[0],
+            where=strategy.__name__,
+            todo=f"the robot was halted there; the run is kept in {folder}",
+        )
+    return result
+
+
+def _run(
+    plan: RunPlan,
+    strategy: type[Strategy],
+    folder: Path,
+    options: BacktestOptions,
+    began: float,
+) -> RunResult:
+    facts = load_instruments(options.instruments)
+    session = Session(
+        plan,
+        strategy,
+        journal=folder / "journal",
+        instruments=facts,
+        progress=_progress_of(options.progress, plan),
+        run_uuid=run_uuid(folder.name, plan),
+    )
+    try:
+        session.open()
+        session.start()
+        loop_began = time.perf_counter()
+        kept = CheckpointWriter(folder, session) if session.compiled is None else None
+        if kept is not None:
+            kept.step(session.step)
+        else:
+            session.step()
+        seconds = time.perf_counter() - loop_began
+        session.finish()
+
+        def worse(found: RunResult) -> list[StressLine]:
+            options.doing("re-runs for the stress line")
+            progress = _progress_of(options.progress, session.plan)
+            lines = reruns(
+                folder,
+                session.plan,
+                pnl=found.pnl,
+                bars=fills_from_bars(session),
+                instruments=facts,
+                progress=progress,
+            )
+            options.doing("the report")
+            return lines
+
+        wanted = _wants_stress(session, options)
+        options.doing("the report")
+        result = record_run(
+            session,
+            folder,
+            seconds,
+            report=options.write_report,
+            target=options.report,
+            instruments=options.instruments,
+            stress=worse if wanted else None,
+            stress_hint="" if wanted else HINT,
+        )
+        if kept is not None:
+            kept.finish()
+    finally:
+        session.close()
+    if options.check_lookahead:
+        from onetape.replay.lookahead import check_lookahead
+
+        options.doing("the look-ahead check")
+        given = [*options.data, *options.detail_data, *options.sources]
+        files = [Path(each) for each in given if isinstance(each, (str, os.PathLike))]
+        result.lookahead = check_lookahead(
+            plan, folder, actions=session.actions_before_stop, forbidden=files
+        )
+    result.wall_seconds = time.perf_counter() - began
+    return result
+
+
+def _wants_stress(session: Session, options: BacktestOptions) -> bool:
+    """Told so; or a strategy of a file, which a re-run loads anew, over few events, with fills."""
+    if options.stress is not None:
+        return options.stress
+    counters = session.sim.counters()
+    is_file = isinstance(options.strategy, str)
+    return is_file and bool(counters["fills"]) and counters["events"] <= AUTO_EVENTS_MAX
+
+
+def _progress_of(progress: Progress | None, plan: RunPlan) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    total = 0
+    for each in plan.inputs:
+        with JournalReader(Path(each.path)) as reader:
+            total += reader.core.last_sequence
+
+    def report(frames: int, _now: int) -> None:
+        progress(frames, total or None)
+
+    return report
+
+
+# --- Python ---------------------------------------------------------------------------------------
+
+
+def backtest(
+    strategy: type[Strategy] | str,
+    data: Any,
+    *,
+    cash: str | Mapping[str, str] | None = None,
+    fee: ByVenue | tuple[Any, Any] | None = None,
+    symbol: str | None = None,
+    latency: ByVenue | None = None,
+    queue: str | None = None,
+    fuse: bool = False,
+    leverage: int | None = None,
+    start: str | int | None = None,
+    end: str | int | None = None,
+    seed: int = 1,
+    out: str | Path | None = None,
+    home: str | Path | None = None,
+    report: bool = True,
+    stress: bool = False,
+    detail_data: Any = None,
+    bar_volume: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    **params: Any,
+) -> Run:
+    """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
+
+    cash: "100000 USDT" for one account, {"binance": "100000 USDT", "kraken": "50000 USD"} for one
+    at each venue. latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue; so are fee and
+    the order rate.
+    stress: also run it with twice the latency and at the back of the queue, for the report.
+    detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
+    bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.
+    options: the command's rarer ones by name, as {"margin": "isolated", "order_rate": "300/10s"},
+    {"columns": {"close": "Adj Close"}}; {"say": print} shows what files and frames were taken for.
+    Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
+    `.equity`, `.stats`, `.report()`.
+    """
+    rarer = dict(options or {})
+    if unknown := sorted(set(rarer) - _RARER):
+        raise BadConfig(
+            f"no option is called {unknown[0]!r}",
+            where="backtest(options=...)",
+            todo=f"there are {', '.join(sorted(_RARER))}",
+        )
+    result = run_backtest(
+        BacktestOptions(
+            strategy=strategy,
+            data=data,
+            home=Path(home or os.environ.get("ONETAPE_HOME") or ".onetape"),
+            params=params,
+            symbol=symbol,
+            start=start,
+            end=end,
+            cash=cash,  # type: ignore[arg-type]
+            fee=fee,  # type: ignore[arg-type]
+            leverage=leverage,
+            latency=latency,  # type: ignore[arg-type]
+            queue=queue,
+            fuse=fuse,
+            seed=seed,
+            out=out,
+            write_report=report,
+            stress=stress,
+            detail_data=detail_data,
+            bar_volume=bar_volume,
+            **rarer,
+        )
+    )
+    return open_run(result.run)
+
+
+# What has a keyword of its own above. The others may well be names of a strategy's parameters.
+_NAMED = frozenset(
+    {"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"}
+)
+_RARER = (frozenset(CHOICES) - _NAMED) | {
+    "instruments", "check_lookahead", "force", "columns", "time_format", "decimal", "say",
+}  # fmt: skip

@@ -1,0 +1,281 @@
+"""Variants side by side, and how much of the best one is luck.
+
+Whoever tries many variants and shows the best has looked for luck as well as for skill. Each one's
+Sharpe ratio is therefore set against what the best of as many tries without skill would show
+(store.deflate), with as many tries as were really made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onetape.model.errors import BadConfig
+from onetape.model.time import DAY
+from onetape.report import deflate
+from onetape.report import statistics as st
+from onetape.report.run import Run, open_run
+from onetape.report.summary import PERIOD_NAMES
+from onetape.report.sweep_results import Sweep, is_sweep, open_sweep
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Comparison", "Variant", "compare", "compare_runs"]
+
+CONFIDENCE = 0.95
+_JUDGED = (
+    "period_sharpe", "annual_sharpe", "annual_luck", "above_zero", "deflated_sharpe",
+    "track_record", "track_record_wanted",
+)  # fmt: skip
+_PERIODS = {name: period for period, name in PERIOD_NAMES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One column of the comparison. `returns` are per `period` ns."""
+
+    name: str
+    params: dict[str, Any]
+    stats: dict[str, Any]
+    period: int
+    returns: deflate.Moments
+
+
+@dataclass(slots=True)
+class Comparison:
+    """All variants, best Sharpe ratio first; those without one last, in the order given."""
+
+    variants: list[Variant]
+    tries: int
+    tries_from: str  # where that number comes from, in words
+    spread: float  # standard deviation of the ratio over the tries, per period
+    spread_from: str
+
+    @property
+    def luck(self) -> float:
+        """The Sharpe ratio per period that the best of the tries shows by luck alone."""
+        return deflate.expected_maximum(self.spread**2, self.tries)
+
+    def judged(self, variant: Variant) -> dict[str, float | None]:
+        """A variant's figures; ratios per year where the data covers a day, else None."""
+        found = variant.returns
+        year = math.sqrt(st.YEAR_NS / variant.period)
+        if found.sharpe is None:
+            return dict.fromkeys(_JUDGED)
+        shape = {"skewness": found.skewness, "kurtosis": found.kurtosis}
+        alone = deflate.probabilistic_sharpe(found.sharpe, count=found.count, **shape)
+        deflated = deflate.probabilistic_sharpe(
+            found.sharpe, count=found.count, benchmark=self.luck, **shape
+        )
+        wanted = deflate.minimum_track_record(
+            found.sharpe, benchmark=self.luck, confidence=CONFIDENCE, **shape
+        )
+        is_long = found.count * variant.period >= DAY
+        return {
+            "period_sharpe": found.sharpe,
+            "annual_sharpe": found.sharpe * year if is_long else None,
+            "annual_luck": self.luck * year if is_long else None,
+            "above_zero": alone,
+            "deflated_sharpe": deflated,
+            "track_record": float(found.count),
+            "track_record_wanted": wanted,
+        }
+
+    @property
+    def verdict(self) -> str:
+        """One plain sentence about the best."""
+        best = self.variants[0]
+        found = self.judged(best)
+        if found["period_sharpe"] is None:
+            return "no variant has a Sharpe ratio: nothing was earned or lost"
+        per, key, luck = "a year", "annual_sharpe", found["annual_luck"]
+        if found["annual_sharpe"] is None:
+            per, key, luck = f"per {PERIOD_NAMES[best.period]}", "period_sharpe", self.luck
+        ratio = found[key]
+        assert ratio is not None
+        assert luck is not None
+        chance = _percent(found["deflated_sharpe"])
+        if self.tries == 1:
+            return (
+                f"one try, with a Sharpe of {ratio:.2g} ({per}); probability that the true Sharpe "
+                f"is above 0: {chance}"
+            )
+        text = (
+            f"out of {self.tries:,} tries a best Sharpe of {luck:.2g} is what luck alone gives, "
+            f"and {best.name} has {ratio:.2g} ({per}); probability that its true Sharpe is above "
+            f"0: {chance}"
+        )
+        wanted, have = found["track_record_wanted"], best.returns.count
+        name = PERIOD_NAMES[best.period]
+        if wanted is not None and wanted > have:
+            text += (
+                f"; to be {CONFIDENCE:.0%} sure takes {math.ceil(wanted):,} returns of {name}, "
+                f"there are {have:,}"
+            )
+        return text
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `compare --json`."""
+        return {
+            "tries": self.tries,
+            "tries_from": self.tries_from,
+            "luck": self.luck,
+            "spread_from": self.spread_from,
+            "verdict": self.verdict,
+            "runs": [
+                {
+                    "name": each.name,
+                    "params": each.params,
+                    **self.judged(each),
+                    "skewness": each.returns.skewness,
+                    "kurtosis": each.returns.kurtosis,
+                    "period": PERIOD_NAMES[each.period],
+                    "stats": each.stats,
+                }
+                for each in self.variants
+            ],
+        }
+
+    def frame(self) -> pl.DataFrame:
+        """One row a variant."""
+        from onetape.report.sweep_results import column_of, require_polars
+
+        polars = require_polars()
+        rows = []
+        for each in self.as_json()["runs"]:
+            params = {f"param.{name}": value for name, value in each.pop("params").items()}
+            stats = each.pop("stats")
+            rows.append({"name": each.pop("name"), **params, **each, **stats})
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        columns = [polars.Series(n, column_of([row.get(n) for row in rows])) for n in names]
+        table: pl.DataFrame = polars.DataFrame(columns)
+        return table.with_columns(
+            polars.lit(self.tries).alias("tries"), polars.lit(self.verdict).alias("verdict")
+        )
+
+
+def compare_runs(given: Sequence[str | Path | Run | Sweep], tries: int | None = None) -> Comparison:
+    """Runs, or one sweep. tries: how many were made; without it as many as there are.
+
+    Raises BadConfig for what is neither, for runs of different currencies, and for fewer tries
+    than there are runs.
+    """
+    if not given:
+        raise BadConfig("nothing to compare", where="RUN", todo="name runs, or a sweep")
+    opened = [_open(each) for each in given]
+    sweeps = [each for each in opened if isinstance(each, Sweep)]
+    if sweeps:
+        if len(opened) > 1:
+            raise BadConfig("a sweep is compared alone", where="RUN", todo="name one sweep")
+        variants, words = _of_sweep(sweeps[0]), "the variants of the sweep"
+    else:
+        variants, words = _of_runs([each for each in opened if isinstance(each, Run)]), "the runs"
+    # A variant that failed, or has not been run yet, was a try as well.
+    made = len(sweeps[0].grid) if sweeps else len(variants)
+    if tries is not None:
+        if tries < made:
+            raise BadConfig(
+                f"{tries} tries and {made} variants", where="--tries", todo="count those shown too"
+            )
+        made, words = tries, "--tries"
+    ratios = np.array([v.returns.sharpe for v in variants if v.returns.sharpe is not None])
+    if len(ratios) > 1:
+        spread, spread_from = float(np.std(ratios, ddof=1)), f"{len(ratios)} ratios"
+    else:
+        # One ratio says nothing of others: those without skill scatter by the error of estimate.
+        count = max((v.returns.count for v in variants), default=0)
+        spread = 1 / math.sqrt(count - 1) if count > 1 else 0.0
+        spread_from = "the error of one estimate"
+    ordered = sorted(
+        enumerate(variants),
+        key=lambda each: (each[1].returns.sharpe is None, -(each[1].returns.sharpe or 0), each[0]),
+    )
+    return Comparison([each for _, each in ordered], made, words, spread, spread_from)
+
+
+def compare(
+    runs: Iterable[str | Path | Run | Sweep] | Run | Sweep | str | Path, tries: int | None = None
+) -> pl.DataFrame:
+    """Runs or a sweep side by side as a frame, best Sharpe ratio first.
+
+    `deflated_sharpe` is the probability that the true ratio is above what the best of `tries`
+    shows by luck; `above_zero` the same for a single try; `verdict` says it in a sentence.
+    """
+    many = [runs] if isinstance(runs, (str, Path, Run, Sweep)) else list(runs)
+    return compare_runs(many, tries).frame()
+
+
+def _open(given: str | Path | Run | Sweep) -> Run | Sweep:
+    if isinstance(given, (Run, Sweep)):
+        return given
+    return open_sweep(given) if is_sweep(Path(given)) else open_run(given)
+
+
+def _of_sweep(sweep: Sweep) -> list[Variant]:
+    if sweep.facts["walk_forward"]:
+        raise BadConfig(
+            "a walk-forward sweep has no variants side by side: each window chose its own",
+            where=str(sweep.path),
+            todo="its out-of-sample statistics are in its report",
+        )
+    found = []
+    for row in sweep.rows:
+        if row["error"] is not None:
+            continue
+        returns = deflate.Moments(
+            row["returns"], row["period_sharpe"], row["skewness"], row["kurtosis"]
+        )
+        found.append(
+            Variant(
+                f"variant {row['variant']}",
+                row["params"],
+                row["stats"],
+                _PERIODS[row["stats"]["period"]],
+                returns,
+            )
+        )
+    if not found:
+        raise BadConfig("no variant has finished", where=str(sweep.path), todo="sweep it again")
+    return found
+
+
+def _of_runs(runs: Sequence[Run]) -> list[Variant]:
+    currencies = {run.stats.get("currency") for run in runs}
+    if len(currencies) > 1:
+        raise BadConfig(
+            f"runs in {', '.join(sorted(map(str, currencies)))}",
+            where="RUN",
+            todo="compare runs of one currency",
+        )
+    lines = []
+    for run in runs:
+        frame = run.equity
+        lines.append((frame["time"].to_physical().to_numpy(), frame["equity"].to_numpy()))
+    # One period for all, so that their ratios can be compared: that of the shortest.
+    period = min(st.choose_period(ts) for ts, _ in lines)
+    found = []
+    names: dict[str, int] = {}
+    for run, (ts, equity) in zip(runs, lines, strict=True):
+        returns = deflate.moments(st.period_returns(ts, equity, period))
+        params = dict(run.facts.get("parameters", run.facts.get("params", {})))
+        name = run.path.name
+        names[name] = names.get(name, 0) + 1
+        name += f" ({names[name]})" if names[name] > 1 else ""
+        found.append(Variant(name, params, run.stats, period, returns))
+    return found
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return (
+        f"{value:.0%}".replace("%", " %")
+        if 0.01 <= value <= 0.99
+        else ("below 1 %" if value < 0.01 else "above 99 %")
+    )

@@ -1,0 +1,213 @@
+"""Many jobs over several processes: local workers, or a Ray cluster. Answers come as they finish.
+
+Both take the set-up and the jobs as plain values and give rows as plain values, so that which one
+ran, and how many at once, changes nothing in a result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import IO, Any
+
+from onetape.model.errors import NotAvailable, ProcessDown
+
+__all__ = ["Batch", "run_local", "run_ray"]
+
+Row = dict[str, Any]
+WAIT_S = 0.2  # how often progress is shown while no variant ends
+STOP_S = 2.0  # a worker that does not end on SIGTERM within this is killed
+# One thread each: several workers with as many threads as cores would fight for them.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs with one set-up, for either. take: gets each row as it comes. idle: called now and then
+    while nothing ends."""
+
+    setup: Mapping[str, Any]
+    jobs: Iterable[Mapping[str, Any]]
+    take: Callable[[Row], None]
+    processes: int
+    idle: Callable[[], None] = lambda: None
+
+
+class _Worker:
+    """A process that is at most one job ahead of its answer."""
+
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        self.job: Mapping[str, Any] | None = None
+        self.is_ready = False
+        self.buffer = b""
+        environment = {**dict.fromkeys(_THREADS, "1"), **os.environ}
+        self.process = subprocess.Popen(
+            # -P: a file of the current folder called `random.py` hides nothing.
+            [sys.executable, "-P", "-m", "onetape.research.variant"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            # Ctrl-C on the terminal is answered once, by the parent.
+            start_new_session=True,
+        )
+        self.send(setup)
+
+    @property
+    def answers(self) -> IO[bytes]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def send(self, value: Mapping[str, Any]) -> None:
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # its death is read on the other pipe
+            self.process.stdin.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def give(self, job: Mapping[str, Any] | None) -> None:
+        self.job = job
+        if job is not None:
+            self.send(job)
+
+    def read(self) -> tuple[list[Row], bool]:
+        """The whole answers that are there, and whether it has ended."""
+        piece = os.read(self.answers.fileno(), 1 << 20)
+        *lines, self.buffer = (self.buffer + piece).split(b"\n")
+        return [json.loads(line) for line in lines], not piece
+
+    def end(self) -> int:
+        """Waits for its end, and says how it was."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def run_local(batch: Batch) -> None:
+    """On worker processes of this machine.
+
+    A worker that dies (killed for its memory, say) costs the variant that it worked on, which
+    becomes a row with the error, and is replaced. Raises ProcessDown when workers cannot even
+    begin.
+    """
+    waiting = deque(batch.jobs)
+    with selectors.DefaultSelector() as selector:
+        workers: list[_Worker] = []
+
+        def start() -> None:
+            worker = _Worker(batch.setup)
+            workers.append(worker)
+            selector.register(worker.answers, selectors.EVENT_READ, worker)
+
+        def drop(worker: _Worker) -> int:
+            selector.unregister(worker.answers)
+            workers.remove(worker)
+            return worker.end()
+
+        try:
+            for _ in range(min(batch.processes, len(waiting))):
+                start()
+            while workers:
+                for key, _ in selector.select(WAIT_S):
+                    worker: _Worker = key.data
+                    answers, has_ended = worker.read()
+                    for answer in answers:
+                        if not worker.is_ready:
+                            if not answer["ready"]:
+                                raise ProcessDown(answer["error"], where="a worker of the sweep")
+                            worker.is_ready = True
+                        else:
+                            batch.take(answer)
+                        worker.give(waiting.popleft() if waiting else None)
+                        if worker.job is None:
+                            drop(worker)
+                            break
+                    else:
+                        if has_ended:
+                            _bury(worker, drop(worker), batch.take)
+                            if len(workers) < min(batch.processes, len(waiting)):
+                                start()
+                batch.idle()
+        finally:
+            for worker in workers:
+                worker.process.terminate()
+            for worker in workers:
+                worker.end()
+
+
+def _bury(worker: _Worker, code: int, take: Callable[[Row], None]) -> None:
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    if not worker.is_ready:
+        raise ProcessDown(
+            f"a worker ended before it was ready ({how})",
+            where=sys.executable,
+            todo="see what it wrote above",
+        )
+    if worker.job is not None:
+        take({"key": worker.job["key"], "error": f"its worker process ended with {how}"})
+
+
+def run_ray(batch: Batch) -> None:
+    """On Ray: `processes` tasks at once, on a cluster that was joined or a local one.
+
+    The tapes and the strategy's file must be readable under the same paths on every machine.
+    """
+    try:
+        # By name: it is no part of any install but the extra's, types included.
+        ray: Any = import_module("ray")
+    except ImportError:
+        raise NotAvailable(
+            "the backend ray needs ray", where="--backend", todo="pip install 'onetape[ray]'"
+        ) from None
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        # Ray would pack the current folder up and take a page's port; a sweep needs neither.
+        ray.init(
+            num_cpus=batch.processes if "RAY_ADDRESS" not in os.environ else None,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+        )
+    remote = ray.remote(max_retries=0)(_ray_job)
+    setup_there = ray.put(dict(batch.setup))
+    waiting = deque(batch.jobs)
+    running: dict[Any, Mapping[str, Any]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < batch.processes:
+                job = waiting.popleft()
+                running[remote.remote(setup_there, dict(job))] = job
+            done, _ = ray.wait([*running], timeout=WAIT_S)
+            for each in done:
+                job = running.pop(each)
+                try:
+                    batch.take(ray.get(each))
+                except ray.exceptions.RayError as problem:
+                    line = str(problem).strip().splitlines()[-1]
+                    batch.take({"key": job["key"], "error": f"its Ray task ended: {line}"})
+            batch.idle()
+    finally:
+        for each in running:
+            ray.cancel(each, force=True)
+        if is_ours:
+            ray.shutdown()
+
+
+def _ray_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> Row:
+    """On a Ray worker, which may be on another machine."""
+    from onetape.research.variant import run_job
+
+    sys.path[:] = [*setup["sys_path"], *(p for p in sys.path if p not in setup["sys_path"])]
+    return run_job(setup, job)

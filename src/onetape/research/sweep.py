@@ -1,0 +1,346 @@
+"""Many backtests over a parameter grid: planned, spread over processes, kept as they finish.
+
+What a variant came to is appended to results.jsonl and synced before the next one is handed out,
+so that a sweep killed at any moment goes on where it stopped and ends with the same table. Rows
+are ordered by the grid, never by who was first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onetape.engine.grid import Grid, make_grid
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, Divergence
+from onetape.report.sweep_results import (
+    RESULTS,
+    Sweep,
+    best_of,
+    check_metric,
+    is_sweep,
+    open_sweep,
+    read_rows,
+    require_polars,
+)
+from onetape.research.pool import Batch, run_local, run_ray
+from onetape.research.sweep_plan import (
+    SweepOptions,
+    begin_sweep,
+    locked,
+    make_manifest,
+    sweep_folder,
+    write_json,
+)
+from onetape.research.variant import LOOKAHEAD_JOB
+from onetape.research.walk import (
+    Window,
+    summarize_walk,
+    test_jobs,
+    train_jobs,
+    windows_of,
+)
+from onetape.runs.options import Progress
+from onetape.runs.preparing import strategy_class
+from onetape.runs.recording import new_folders_removed
+from onetape.security.private import private_folder
+
+__all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
+
+LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
+# What of the manifest every variant needs.
+SETUP = (
+    "reference", "source_hash", "tapes", "sources", "instruments", "instruments_hash",
+    "latency_hash", "options", "sample_every",
+)  # fmt: skip
+BACKENDS = {"local": run_local, "ray": run_ray}
+
+
+@dataclass(slots=True)
+class SweepResult:
+    """The sweep, and how it went. `ran`: variants that this call ran itself."""
+
+    sweep: Sweep
+    ran: int
+    wall_seconds: float
+    lookahead: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `sweep --json`."""
+        sweep, walk = self.sweep, self.sweep.walk_forward
+        rows = sweep.rows
+        found: dict[str, Any] = {
+            "sweep": str(sweep.path),
+            "strategy": sweep.name,
+            "variants": len(sweep.grid),
+            "done": len(rows),
+            "ran": self.ran,
+            "failed": sum(row["error"] is not None for row in rows),
+            "metric": sweep.metric,
+            "best": None,
+            "results": str(sweep.path / "results.parquet"),
+            "report": str(sweep.path / "report.html"),
+            "wall_seconds": round(self.wall_seconds, 6),
+        }
+        if walk is not None:
+            found["walk_forward"] = {
+                name: walk[name] for name in ("windows", "stats", "efficiency")
+            }
+        elif best_of(rows, sweep.metric) is not None:
+            found["best"] = sweep.best()
+        if self.lookahead is not None:
+            found["lookahead"] = self.lookahead
+        return found
+
+
+def run_sweep(options: SweepOptions) -> SweepResult:
+    """Runs what is not there yet, and writes the table and the page.
+
+    Ctrl-C leaves everything that was done in the folder, for --resume.
+    """
+    began = time.perf_counter()
+    if options.backend not in BACKENDS:
+        raise BadConfig(
+            f"unknown backend {options.backend!r}", where="--backend", todo="local or ray"
+        )
+    if options.metric is not None:
+        check_metric(options.metric)
+    require_polars()
+    asked = options.check_lookahead
+    lookahead = ("sample" if asked else "") if isinstance(asked, bool) else asked
+    if lookahead not in ("", "sample", "all"):
+        raise BadConfig(f"check_lookahead {lookahead!r}", todo="sample or all")
+    strategy = strategy_class(options)
+    grid = make_grid(strategy, options.params)
+    folder = sweep_folder(options, strategy)
+    is_new = not is_sweep(folder)
+    with (
+        new_folders_removed(folder.parent, options.home / "tapes"),
+        locked(folder, remove=is_new),
+    ):
+        manifest = make_manifest(options, strategy, grid, folder)
+        windows = _windows(manifest)
+        begin_sweep(folder, manifest, is_new=is_new)
+        work = _Work(options, manifest, folder)
+        try:
+            if windows:
+                work.total = (len(grid) + 1) * len(windows)
+                work.do(train_jobs(windows, grid))
+                work.do(test_jobs(windows, grid, work.rows, manifest["metric"]))
+                walked = summarize_walk(windows, grid, work.rows, manifest["metric"])
+                write_json(folder / "walk.json", walked)
+            else:
+                work.total = len(grid)
+                start, end = manifest["start"], manifest["end"]
+                work.do(
+                    {"key": str(at), "params": params, "start": start, "end": end}
+                    for at, params in enumerate(grid)
+                )
+            checked = _look_ahead(work, grid, lookahead, manifest) if lookahead else None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{len(work.rows)} of {work.total} results are kept in {folder}"
+            ) from None
+        finally:
+            work.close()
+        options.doing("the report")
+        found = open_sweep(folder)
+        found.write_table()
+        found.report()
+    return SweepResult(found, work.ran, time.perf_counter() - began, checked)
+
+
+class _Work:
+    """Jobs to be done, rows that are there, and the file that they go to."""
+
+    def __init__(self, options: SweepOptions, manifest: dict[str, Any], folder: Path) -> None:
+        self.total = 0
+        self.ran = 0
+        self.kept = 0  # rows of an earlier call
+        self._options = options
+        self._scratch = folder / ".work"
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        private_folder(self._scratch)
+        if options.keep_runs:
+            private_folder(folder / "runs")
+        self._setup = {
+            **{name: manifest[name] for name in SETUP},
+            "scratch": str(self._scratch),
+            "keep_runs": str(folder / "runs") if options.keep_runs else "",
+            "sys_path": [str(Path(each).absolute()) if each else os.getcwd() for each in sys.path],  # noqa: PTH109
+        }
+        path = folder / RESULTS
+        self.rows, whole = read_rows(path)
+        # A worker that was killed says nothing about its variant: that one is tried again.
+        self.rows = {key: row for key, row in self.rows.items() if not _is_lost(row)}
+        self.kept = len(self.rows)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.ftruncate(self._file, whole)
+
+    def do(self, jobs: Any) -> None:
+        """Runs those that have no row yet. A row is on the disk before it counts."""
+        waiting = [job for job in jobs if job["key"] not in self.rows]
+        if not waiting:
+            return
+        processes = self._options.jobs or _cores()
+        BACKENDS[self._options.backend](
+            Batch(self._setup, waiting, self._take, processes, self._show)
+        )
+
+    def _take(self, row: dict[str, Any]) -> None:
+        line = json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        while line:
+            line = line[os.write(self._file, line) :]
+        os.fsync(self._file)
+        self.rows[row["key"]] = row
+        self.ran += 1
+        self._show()
+
+    def _show(self) -> None:
+        if self._options.progress is not None:
+            # Only what this call does: the time that is left follows from it.
+            self._options.progress(self.ran, self.total - self.kept)
+
+    def close(self) -> None:
+        os.close(self._file)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _is_lost(row: Mapping[str, Any]) -> bool:
+    return row["error"] is not None and "error_name" not in row
+
+
+def _windows(manifest: dict[str, Any]) -> list[Window]:
+    walk = manifest["walk_forward"]
+    if not walk:
+        return []
+    return windows_of(
+        manifest["start"],
+        manifest["end"],
+        train=walk["train"],
+        test=walk["test"],
+        anchored=walk["anchored"],
+    )
+
+
+def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks variants over the sweep's range for decisions that need the future. Which ones is
+    part of the answer."""
+    span = {"start": manifest["start"], "end": manifest["end"]}
+    chosen = set(range(len(grid)))
+    if how == "sample":
+        spread = np.linspace(0, len(grid) - 1, min(LOOKAHEAD_SAMPLE - 1, len(grid))).astype(int)
+        chosen = {int(at) for at in spread}
+        best = best_of([row for key, row in work.rows.items() if key.isdigit()], manifest["metric"])
+        if best is not None:
+            chosen.add(int(best["key"]))
+    work.total += len(chosen)
+    work.do(
+        {"kind": LOOKAHEAD_JOB, "key": f"lookahead/{at}", "params": grid[at], **span}
+        for at in sorted(chosen)
+    )
+    rows = [work.rows[f"lookahead/{at}"] for at in sorted(chosen)]
+    bad = [
+        (row.get("error_name") == Divergence.name, {"variant": at, "error": row["error"]})
+        for at, row in zip(sorted(chosen), rows, strict=True)
+        if row["error"] is not None
+    ]
+    return {
+        "how": how,
+        "checked": sorted(chosen),
+        "of": len(grid),
+        "decisions": sum(row["lookahead"]["decisions"] for row in rows if row["error"] is None),
+        "differing": [each for is_divergence, each in bad if is_divergence],
+        "failed": [each for is_divergence, each in bad if not is_divergence],
+    }
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# --- Python ---------------------------------------------------------------------------------------
+
+
+def sweep(
+    strategy: type[Strategy] | str,
+    data: Any,
+    *,
+    params: Mapping[str, Any],
+    jobs: int | None = None,
+    walk_forward: str | tuple[str, str] | None = None,
+    anchored: bool = False,
+    metric: str | None = None,
+    backend: str = "local",
+    out: str | Path | None = None,
+    home: str | Path | None = None,
+    resume: bool = False,
+    check_lookahead: str | bool = False,
+    keep_runs: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Sweep:
+    """Backtest every combination of `params` ({"fast": [5, 10], ...}) over `data`.
+
+    jobs: processes at once, all cores without. walk_forward: ("30d", "10d") chooses by `metric`
+    on 30 days and trades the next 10, over and over. Further keywords are the options that a
+    backtest takes: cash, fee, symbol, latency, detail_data, closed, ... (see RunOptions).
+    A class typed into a notebook or a script works: its source is taken along.
+    Raises Divergence when check_lookahead finds a decision that needs the future.
+    """
+    known = {each.name for each in fields(SweepOptions)}
+    for name in options:
+        if name not in known:
+            raise BadConfig(
+                f"unknown option {name!r}",
+                where="sweep",
+                todo=f"a strategy's parameter goes into params={{{name!r}: [...]}}",
+            )
+    result = run_sweep(
+        SweepOptions(
+            strategy=strategy,
+            data=data,
+            home=Path(home or os.environ.get("ONETAPE_HOME") or ".onetape"),
+            params=params,
+            jobs=jobs,
+            walk_forward=walk_forward,
+            anchored=anchored,
+            metric=metric,
+            backend=backend,
+            out=out,
+            resume=resume,
+            check_lookahead=check_lookahead,
+            keep_runs=keep_runs,
+            progress=progress,
+            **options,
+        )
+    )
+    if (divergence := divergence_of(result)) is not None:
+        raise divergence
+    return result.sweep
+
+
+def divergence_of(result: SweepResult) -> Divergence | None:
+    """What the look-ahead check found, as an error; None when every decision held."""
+    checked = result.lookahead
+    if checked is None or not checked["differing"]:
+        return None
+    found = checked["differing"]
+    return Divergence(
+        f"{len(found)} of {len(checked['checked'])} checked variants fail the look-ahead check; "
+        f"variant {found[0]['variant']}: {found[0]['error']}",
+        where="--check-lookahead",
+        todo="the strategy sees the future: look for files, globals or whole-tape reads",
+    )

@@ -1,0 +1,302 @@
+"""What decides a sweep and where it lives: its folder, its manifest, whether two are the same."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from onetape import _core
+from onetape.engine.cell_source import module_text
+from onetape.engine.grid import Grid
+from onetape.engine.latency import curve_file
+from onetape.engine.loader import keep_source, load_strategy
+from onetape.engine.plan import MARKET, RunPlan, TapeInput
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, BadInput, JournalLocked
+from onetape.model.time import DAY, rough_duration
+from onetape.report.sweep_results import MANIFEST, PER_YEAR, is_sweep, open_sweep
+from onetape.research.variant import file_hash, source_hash
+from onetape.research.walk import parse_walk
+from onetape.runs.input_tapes import load_instruments
+from onetape.runs.options import CHOICES, RunOptions, choices_of
+from onetape.runs.preparing import prepare_plan
+from onetape.security.private import make_private, private_folder
+from onetape.tape.durable import is_unfinished, write_durably
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = [
+    "SweepOptions",
+    "begin_sweep",
+    "locked",
+    "make_manifest",
+    "sweep_folder",
+    "write_json",
+]
+
+# Of the options a manifest may lack.
+_DEFAULTS: dict[str, Any] = {
+    each.name: [] if each.name == "closed" else each.default
+    for each in fields(RunOptions)
+    if each.name in CHOICES
+}
+# What makes two sweeps the same one: --resume refuses to mix others.
+_SAME = {
+    "class": "another class",
+    "source_hash": "another source",
+    "grid": "another grid",
+    "options": "other options",
+    "instruments_hash": "other facts in --instruments",
+    "latency_hash": "another latency curve",
+    "tapes": "other tapes",
+    "start": "another start",
+    "end": "another end",
+    "walk_forward": "another walk forward",
+}
+
+
+@dataclass(slots=True)
+class SweepOptions(RunOptions):
+    """What `onetape sweep` takes, beside what every run does. params: the values of each."""
+
+    walk_forward: str | Sequence[str] | None = None
+    anchored: bool = False
+    jobs: int | None = None
+    metric: str | None = None  # None: sharpe, or return where the data cover less than a day
+    backend: str = "local"
+    resume: bool = False
+    check_lookahead: str | bool = False  # True or "sample", "all"
+    keep_runs: bool = False
+
+
+def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
+    if options.out is None:
+        if options.resume:
+            raise BadConfig("--resume without a folder", where="--out", todo="name the sweep")
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        name, number = f"{stamp}-{strategy.__name__.lower()}", 1
+        while (options.home / "sweeps" / name).exists():
+            number += 1
+            name = f"{stamp}-{strategy.__name__.lower()}-{number}"
+        path = options.home / "sweeps" / name
+    else:
+        path = Path(options.out)
+        if "/" not in str(options.out) and str(options.out) not in (".", ".."):
+            path = options.home / "sweeps" / path
+    if path.exists():
+        if not path.is_dir() or not (is_sweep(path) or _is_begun(path)):
+            raise BadConfig(
+                f"{path} is there and is no sweep", where="--out", todo="choose another"
+            )
+        if is_sweep(path) and not options.resume:
+            raise BadConfig(
+                f"{path}: the sweep exists", where="--out", todo="add --resume, or choose another"
+            )
+    return path.absolute()
+
+
+def _is_begun(folder: Path) -> bool:
+    """Empty, or what a sweep leaves that was killed before it had a manifest."""
+    return all(
+        each.name in (".lock", "source") or is_unfinished(each, MANIFEST)
+        for each in folder.iterdir()
+    )
+
+
+@contextmanager
+def locked(folder: Path, *, remove: bool) -> Iterator[None]:
+    """One sweep at a time writes a folder. remove: a failure before its manifest leaves nothing."""
+    private_folder(folder)
+    file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise JournalLocked(
+                f"another process is sweeping into {folder}", where="--out", todo="wait for it"
+            ) from None
+        try:
+            yield
+        except BaseException:
+            if remove and not is_sweep(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+    finally:
+        os.close(file)
+
+
+def make_manifest(
+    options: SweepOptions, strategy: type[Strategy], grid: Grid, folder: Path
+) -> dict[str, Any]:
+    """Everything that decides the results. Data that is no tape is imported here, once."""
+    plan = prepare_plan(replace(options, params=grid[0]), strategy)
+    kept = open_sweep(folder).facts if is_sweep(folder) else {}
+    before = kept.get("tapes", [])
+    tapes = [
+        _mark(each, before[at]["last_sequence"] if at < len(before) else None)
+        for at, each in enumerate(plan.inputs)
+    ]
+    reference = _reference(strategy, folder)
+    metric = _metric(options, kept, plan)
+    walk = None
+    if options.walk_forward:
+        train, test = parse_walk(options.walk_forward)
+        # The metric decides what is traded in the test windows.
+        walk = {
+            "train": train, "test": test, "anchored": options.anchored, "metric": metric,
+        }  # fmt: skip
+        first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
+        plan.start = first_ts if plan.start is None else max(plan.start, first_ts)
+        plan.end = last_ts + 1 if plan.end is None else min(plan.end, last_ts + 1)
+    given = options.instruments
+    load_instruments(given)  # what is wrong in it is said once, not by every variant
+    curve = curve_file(options.latency) if options.latency else None
+    return {
+        "version": 1,
+        "class": strategy.__name__,
+        "reference": reference,
+        "source_hash": source_hash(reference),
+        "grid": {name: list(values) for name, values in grid.axes.items()},
+        "options": choices_of(options),
+        "instruments": str(given.absolute()) if given else None,
+        "instruments_hash": file_hash(given) if given else None,
+        "latency_hash": file_hash(curve) if curve else None,
+        "start": plan.start,
+        "end": plan.end,
+        # Of the tapes as they are now: one that grows would be sampled in wider steps later.
+        "sample_every": kept["sample_every"] if kept else plan.sample_every,
+        "tapes": tapes,
+        "sources": [
+            str(Path(each).absolute())
+            for each in (*options.data, *options.detail_data)
+            if isinstance(each, (str, os.PathLike)) and not is_tape(Path(each))
+        ],
+        "walk_forward": walk,
+        "metric": metric,
+    }
+
+
+def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> str:
+    """What ranks the variants; what a run so short has no value of is refused before any runs."""
+    first, last = _span([each for each in plan.inputs if not each.is_detail])
+    first, last = max(first, plan.start or first), min(last, plan.end or last)
+    span = last - first
+    if options.walk_forward:  # each window is a run
+        span = min(span, *parse_walk(options.walk_forward))
+    if options.metric is None:
+        return str(kept.get("metric") or ("sharpe" if span >= DAY else "return"))
+    if options.metric in PER_YEAR and span < DAY:
+        raise BadConfig(
+            f"{options.metric} needs a day of data, and a run covers {rough_duration(span)}",
+            where="--metric",
+            todo="rank by return or pnl",
+        )
+    return options.metric
+
+
+def _reference(strategy: type[Strategy], folder: Path) -> str:
+    """How other processes find the class: its own file, its module, or the text kept here."""
+    module = sys.modules.get(strategy.__module__)
+    file = getattr(module, "__file__", None)
+    # Of a package, where files import each other by relative names.
+    is_importable = getattr(module, "__package__", None) and strategy.__module__ != "__main__"
+    if is_importable:
+        return f"{strategy.__module__}:{strategy.__name__}"
+    if strategy.__module__ != "__main__" and file and Path(file).is_file():
+        return f"{Path(file).resolve()}:{strategy.__qualname__}"
+    # A script's own file would run as a whole, its sweep included: only the class is taken.
+    text = module_text(strategy)
+    target = folder / "source" / "strategy.py"
+    if is_sweep(folder):
+        if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            raise BadConfig(
+                f"the sweep in {folder} had another source of {strategy.__name__}",
+                where="--resume",
+                todo="sweep into another folder",
+            )
+    else:
+        private_folder(target.parent)
+        target.write_text(text, encoding="utf-8")
+    return f"{target}:{strategy.__name__}"
+
+
+def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None:
+    """Writes the manifest, or compares it with the one that is there."""
+    if is_new:
+        if not (folder / "source").exists():
+            keep_source(load_strategy(manifest["reference"]), private_folder(folder / "source"))
+        make_private(folder)
+        write_json(folder / MANIFEST, manifest)
+        return
+    kept = open_sweep(folder).facts
+    # As JSON has it: tuples have become lists.
+    asked = json.loads(json.dumps(manifest))
+    for name, words in _SAME.items():
+        left, right = _comparable(name, kept), _comparable(name, asked)
+        if left != right:
+            if name == "options":
+                words += f": {_differences(left, right)}"
+            raise BadConfig(
+                f"the sweep in {folder} had {words}",
+                where="--resume",
+                todo="repeat the command as it was, or sweep into another folder",
+            )
+    write_json(
+        folder / MANIFEST, {**kept, **{k: asked[k] for k in ("reference", "tapes", "metric")}}
+    )
+
+
+def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:
+    """A manifest's part as it is compared. One that was written before an option existed was made
+    with that option's default, and before there was detail data without any."""
+    found: Any = manifest.get(name)
+    if name == "options":
+        return {**_DEFAULTS, **found}
+    if name == "tapes":
+        return [(each["last_sequence"], each["crc"], each.get("role", MARKET)) for each in found]
+    return found
+
+
+def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {left.get(name)}, now {right[name]}"
+        for name in right
+        if left.get(name) != right[name]
+    )
+
+
+def _mark(tape: TapeInput, last: int | None) -> dict[str, Any]:
+    """A tape and how far it is read. last: up to where, when that was decided before."""
+    with JournalReader(Path(tape.path)) as reader:
+        end = reader.core.last_sequence if last is None else last
+        reader.seek_sequence(max(end, 1))
+        reader.next_frame()
+        mark = {"path": tape.path, "last_sequence": end, "crc": reader.core.crc}
+        return {**mark, "role": tape.role}
+
+
+def _span(inputs: Sequence[Any]) -> tuple[int, int]:
+    """Times of the first and the last market event."""
+    spans = []
+    for each in inputs:
+        with JournalReader(Path(each.path)) as reader:
+            counts, _, first, last, _ = _core.inventory(reader.core)
+        if any(counts.values()):
+            spans.append((first, last))
+    if not spans:
+        raise BadInput("the data has no events", where="--data", todo="import it again")
+    return min(first for first, _ in spans), max(last for _, last in spans)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """The whole file or the old one, and on the disk."""
+    write_durably(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,254 @@
+"""One variant of a sweep: a backtest that leaves a row, and the worker process that makes them.
+
+A worker is `python -m onetape.research.variant`: it is started with an interpreter of its own, so
+nothing of the caller's (threads, a notebook's state, a script without a main guard) comes along.
+It reads one JSON object a line, first the set-up, then jobs, and writes one a line for each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onetape.engine.latency import curve_file
+from onetape.engine.loader import load_strategy
+from onetape.engine.plan import DETAIL, MARKET, RunPlan
+from onetape.engine.session import Session
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, OnetapeError
+from onetape.report import statistics as st
+from onetape.report.deflate import moments
+from onetape.research.backtest import BacktestOptions, run_backtest
+from onetape.runs.input_tapes import load_instruments
+from onetape.runs.outcome import RunResult
+from onetape.runs.page import report_data, run_statistics
+from onetape.runs.preparing import prepare_plan
+
+__all__ = ["LOOKAHEAD_JOB", "file_hash", "open_strategy", "run_job", "source_hash"]
+
+LOOKAHEAD_JOB = "lookahead"  # a job without a kind is a variant
+_MONEY = ("pnl", "fees", "funding", "final_equity")
+_COUNTS = ("orders", "fills", "events", "denied", "rejected")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def source_hash(reference: str) -> str:
+    """SHA-256 of the strategy's file; empty for a module that has none."""
+    place = reference.rpartition(":")[0]
+    if place.endswith(".py"):
+        return file_hash(Path(place))
+    found = find_spec(place)
+    if found is None or found.origin is None or not Path(found.origin).is_file():
+        return ""
+    return file_hash(Path(found.origin))
+
+
+def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
+    """The class, loaded anew from the text that the sweep began with, and so are the modules beside
+    it: what one variant leaves in a global is not there for the next, as it would not be for a
+    backtest of its own. Raises BadConfig for another text."""
+    _forget(setup["reference"])
+    if source_hash(setup["reference"]) != setup["source_hash"]:
+        raise _edited(setup["reference"].rpartition(":")[0], "STRATEGY")
+    return load_strategy(setup["reference"])
+
+
+def _check_files(setup: Mapping[str, Any]) -> None:
+    """What options name is read by each variant, and must be one text for all of them."""
+    latency = setup["options"]["latency"]
+    for path, flag, known in (
+        (setup["instruments"], "--instruments", setup["instruments_hash"]),
+        (curve_file(latency) if latency else None, "--latency", setup["latency_hash"]),
+    ):
+        if path is not None and file_hash(Path(path)) != known:
+            raise _edited(path, flag)
+
+
+def _edited(path: str | Path, where: str) -> BadConfig:
+    return BadConfig(
+        f"{path} was edited while the sweep ran", where=where, todo="start a new sweep"
+    )
+
+
+def _forget(reference: str) -> None:
+    """Drops modules from the strategy's folder, which a backtest keeps as its source, too."""
+    place = reference.rpartition(":")[0]
+    if place.endswith(".py"):
+        folder = Path(place).resolve().parent
+    else:
+        found = find_spec(place.partition(".")[0])
+        if found is None or found.origin is None:
+            return
+        folder = Path(found.origin).resolve().parent
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is None or name.partition(".")[0] in ("__main__", "onetape"):
+            continue
+        path = Path(file).resolve()
+        is_local = path.is_relative_to(folder) and "site-packages" not in path.parts
+        if is_local and path.suffix == ".py":  # a library of machine code cannot be loaded twice
+            del sys.modules[name]
+
+
+def run_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    """The job's row: its `key`, and either what came of it or `error`. A variant that fails is a
+    row as well; only what says that we are wrong ends the process."""
+    try:
+        strategy = open_strategy(setup)
+        _check_files(setup)
+        if job.get("kind") == LOOKAHEAD_JOB:
+            return {"key": job["key"], "error": None, **_look_ahead(setup, strategy, job)}
+        return {"key": job["key"], "error": None, **_run(setup, strategy, job)}
+    except OnetapeError as problem:
+        return {"key": job["key"], "error": str(problem), "error_name": problem.name}
+    except (OSError, MemoryError) as problem:
+        return {"key": job["key"], "error": f"{type(problem).__name__}: {problem}"}
+
+
+def _options(
+    setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any], home: Path
+) -> BacktestOptions:
+    return BacktestOptions(
+        strategy=strategy,
+        data=[Path(each["path"]) for each in setup["tapes"] if each["role"] == MARKET],
+        detail_data=[Path(each["path"]) for each in setup["tapes"] if each["role"] == DETAIL],
+        home=home,
+        params=job["params"],
+        start=job.get("start"),
+        end=job.get("end"),
+        instruments=Path(setup["instruments"]) if setup["instruments"] else None,
+        write_report=False,
+        stress=False,
+        **setup["options"],
+    )
+
+
+def _run(
+    setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="variant-", dir=setup["scratch"]) as scratch:
+        folder = Path(scratch)
+        if setup["keep_runs"]:
+            options = _options(setup, strategy, job, folder)
+            options.out = Path(setup["keep_runs"]) / job["key"].replace("/", "-")
+            shutil.rmtree(options.out, ignore_errors=True)  # what a killed sweep left of it
+            run_backtest(options)
+        options = _options(setup, strategy, job, folder)
+        plan = prepare_plan(options, strategy)
+        if plan.start is None and plan.end is None:
+            plan.sample_every = setup["sample_every"]
+        session = Session(
+            plan,
+            strategy,
+            journal=folder / "journal",
+            instruments=load_instruments(options.instruments),
+        )
+        try:
+            # A tape that still grows is taken up to where the sweep began.
+            session.limits = [each["last_sequence"] for each in setup["tapes"]]
+            session.open()
+            session.start()
+            session.step()
+            session.finish()
+            result = RunResult.of(session, run=folder, seconds=0.0)
+            if result.failures and plan.on_error != "continue":
+                return {"error": result.failures[0], "error_name": "STRATEGY_ERROR"}
+            data = report_data(session, folder, [], result, with_market=False)
+            data.stats = run_statistics(data, result)
+        finally:
+            session.close()
+    return _row(result, data, plan, wants_equity=bool(job.get("equity")))
+
+
+def _row(result: RunResult, data: Any, plan: RunPlan, *, wants_equity: bool) -> dict[str, Any]:
+    period = st.choose_period(data.equity_ts)
+    found = moments(st.period_returns(data.equity_ts, data.equity, period))
+    row: dict[str, Any] = {
+        "seed": plan.seed,
+        **{name: float(getattr(result, name)) for name in _MONEY},
+        **{name: getattr(result, name) for name in _COUNTS},
+        "stats": {
+            name: _finite(value)
+            for name, value in data.stats.items()
+            if value is None or isinstance(value, (bool, int, float, str))
+        },
+        "returns": found.count,
+        "period_sharpe": _finite(found.sharpe),
+        "skewness": _finite(found.skewness),
+        "kurtosis": _finite(found.kurtosis),
+        "action_hash": result.action_hash,
+    }
+    if wants_equity:
+        row["equity"] = [data.equity_ts.tolist(), data.equity.tolist()]
+    return row
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity, and a statistic that is none is unknown."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _look_ahead(
+    setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="lookahead-", dir=setup["scratch"]) as scratch:
+        options = _options(setup, strategy, job, Path(scratch))
+        options.out = Path(scratch) / "run"
+        options.check_lookahead = True
+        options.sources = [Path(each) for each in setup["sources"]]
+        return {"lookahead": run_backtest(options).lookahead}
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Answers jobs until standard input ends, which it also does when the parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # a strategy's print must not stand among the answers
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+
+    def answer(value: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(value, separators=(",", ":"), allow_nan=False) + "\n")
+        answers.flush()
+
+    setup = json.loads(lines.get())
+    sys.path[:] = setup["sys_path"]
+    try:
+        open_strategy(setup)
+    except OnetapeError as problem:
+        answer({"ready": False, "error": str(problem)})
+        return 1
+    answer({"ready": True})
+    while True:
+        answer(run_job(setup, json.loads(lines.get())))
+
+
+def _listen(lines: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    # The parent is done with us or gone: a variant in the middle is nobody's any more.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

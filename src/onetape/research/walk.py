@@ -1,0 +1,214 @@
+"""Walk-forward: choose on one window, trade the next with what was chosen, move on.
+
+A train window ends where its test window begins, and a train backtest gets `end` at that moment:
+nothing after it is read. A test backtest begins flat, with the same cash, at the window's start;
+bars from before it are there as history. The equity out of sample adds the windows' gains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onetape.engine.grid import Grid
+from onetape.model.errors import BadConfig
+from onetape.model.time import parse_duration, rough_duration
+from onetape.report.report_data import ReportData
+from onetape.report.summary import summarize
+from onetape.report.sweep_results import best_of, metric_of, no_value
+
+__all__ = ["Window", "parse_walk", "summarize_walk", "test_jobs", "train_jobs", "windows_of"]
+
+WINDOWS_MAX = 10_000
+# Statistics that need fills, which windows do not hand up, or that are summed over them.
+_OF_FILLS = frozenset({"round_trips", "win_rate", "profit_factor", "exposure", "turnover",
+                       "maker_share"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Times in ns UTC; ends are exclusive. number counts from 1."""
+
+    number: int
+    train_start: int
+    train_end: int
+    test_start: int
+    test_end: int
+
+
+def parse_walk(given: str | Sequence[str]) -> tuple[int, int]:
+    """`30d,10d` or ("30d", "10d") as two durations in ns."""
+    parts = given.split(",") if isinstance(given, str) else [*given]
+    where, todo = "--walk-forward", "write TRAIN,TEST, as 30d,10d"
+    if len(parts) != 2:
+        raise BadConfig(f"two durations, not {len(parts)}", where=where, todo=todo)
+    try:
+        train, test = (parse_duration(str(part).strip()) for part in parts)
+    except BadConfig as problem:
+        raise BadConfig(problem.what, where=where, todo=todo) from None
+    if min(train, test) <= 0:
+        raise BadConfig("a window without length", where=where, todo=todo)
+    return train, test
+
+
+def windows_of(
+    first: int, end: int, *, train: int, test: int, anchored: bool = False
+) -> list[Window]:
+    """Windows over [first, end): each test window follows its train window, and they are side by
+    side. The last one is cut at `end`. anchored: train windows all begin at `first`.
+
+    Raises BadConfig when there is no room for one.
+    """
+    count = -(-(end - first - train) // test)
+    if count < 1:
+        raise BadConfig(
+            f"the data covers {rough_duration(end - first)}, the first train window alone "
+            f"{rough_duration(train)}",
+            where="--walk-forward",
+            todo="give shorter windows or more data",
+        )
+    if count > WINDOWS_MAX:
+        raise BadConfig(
+            f"{count:,} windows, at most {WINDOWS_MAX:,}",
+            where="--walk-forward",
+            todo="give longer windows",
+        )
+    found = []
+    for number in range(count):
+        start = first + number * test
+        turn = start + train
+        found.append(
+            Window(number + 1, first if anchored else start, turn, turn, min(turn + test, end))
+        )
+    return found
+
+
+def train_jobs(windows: Sequence[Window], grid: Grid) -> list[dict[str, Any]]:
+    """All variants in all train windows."""
+    return [
+        {
+            "key": f"train/{window.number}/{variant}",
+            "params": grid[variant],
+            "start": window.train_start,
+            "end": window.train_end,
+        }
+        for window in windows
+        for variant in range(len(grid))
+    ]
+
+
+def chosen_in(
+    window: Window, grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
+) -> int | None:
+    """The variant that was best in the train window, the first of equals; None: none has a
+    value."""
+    keys = [f"train/{window.number}/{variant}" for variant in range(len(grid))]
+    best = best_of((rows[key] for key in keys if key in rows), metric)
+    return None if best is None else int(str(best["key"]).rpartition("/")[2])
+
+
+def test_jobs(
+    windows: Sequence[Window], grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
+) -> list[dict[str, Any]]:
+    """What was best in each train window, in the test window after it.
+
+    A window in which no variant has a value (none traded) is not traded. Raises BadConfig when
+    that is so in all of them.
+    """
+    jobs = []
+    for window in windows:
+        variant = chosen_in(window, grid, rows, metric)
+        if variant is not None:
+            jobs.append(
+                {
+                    "key": f"test/{window.number}/{variant}",
+                    "params": grid[variant],
+                    "start": window.test_start,
+                    "end": window.test_end,
+                    "equity": True,
+                }
+            )
+    if not jobs:
+        raise BadConfig(
+            f"in no train window: {no_value(metric, [*rows.values()])}",
+            where="--walk-forward",
+            todo="choose by --metric pnl or return, or take longer windows",
+        )
+    return jobs
+
+
+def summarize_walk(
+    windows: Sequence[Window], grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
+) -> dict[str, Any]:
+    """windows (a table), equity ([ts, values] out of sample), stats, efficiency."""
+    table = []
+    times: list[int] = []
+    values: list[float] = []
+    level: float | None = None
+    totals = dict.fromkeys(("orders", "fills"), 0)
+    sums = dict.fromkeys(("fees", "funding"), 0.0)
+    for window in windows:
+        variant = chosen_in(window, grid, rows, metric)
+        line: dict[str, Any] = {
+            "window": window.number,
+            "train_start": window.train_start,
+            "train_end": window.train_end,
+            "test_start": window.test_start,
+            "test_end": window.test_end,
+            "variant": variant,
+            "params": None if variant is None else grid[variant],
+            "in_sample": None,
+            "out_of_sample": None,
+            "ratio": None,
+            "pnl": None,
+            "error": None,
+        }
+        table.append(line)
+        if variant is None:
+            line["error"] = "no variant has a value of the metric in the train window"
+            continue
+        trained = rows[f"train/{window.number}/{variant}"]
+        tested = rows[f"test/{window.number}/{variant}"]
+        inside, outside = metric_of(trained, metric), metric_of(tested, metric)
+        line.update(in_sample=inside, out_of_sample=outside, error=tested["error"])
+        if inside is not None and outside is not None and inside > 0:
+            line["ratio"] = outside / inside
+        if tested["error"] is not None:
+            continue
+        line["pnl"] = tested["pnl"]
+        ts, equity = tested["equity"]
+        began = tested["final_equity"] - tested["pnl"]
+        level = began if level is None else level
+        times += ts
+        values += [level + (value - began) for value in equity]
+        level += tested["pnl"]
+        for name in totals:
+            totals[name] += tested[name]
+        for name in sums:
+            sums[name] += tested[name]
+    ts_all, equity_all = _ascending(times, values)
+    stats = summarize(
+        ReportData("", equity_ts=ts_all, equity=equity_all),
+        orders=totals["orders"],
+        funding=sums["funding"],
+    )
+    shown = {name: value for name, value in stats.items() if name not in _OF_FILLS}
+    ratios = [line["ratio"] for line in table if line["ratio"] is not None]
+    return {
+        "metric": metric,
+        "windows": table,
+        "equity": [ts_all.tolist(), equity_all.tolist()],
+        "stats": {**shown, "fills": totals["fills"], "fees": sums["fees"]},
+        # Of the middle window: one that was lucky in training does not carry the figure.
+        "efficiency": float(np.median(ratios)) if ratios else None,
+    }
+
+
+def _ascending(times: list[int], values: list[float]) -> tuple[Any, Any]:
+    """One value a moment, the later one: a window may begin where the last one ended."""
+    ts, equity = np.array(times, dtype=np.int64), np.array(values, dtype=np.float64)
+    keep = np.append(ts[1:] > ts[:-1], True) if len(ts) else np.zeros(0, dtype=bool)
+    return ts[keep], equity[keep]

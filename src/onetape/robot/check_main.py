@@ -1,0 +1,56 @@
+"""Asks robots, before they start, what can be known of them: `python -m
+onetape.robot.check_main`, on standard input RobotChecks as JSON.
+
+Each strategy is imported in a process of its own: what it does when it is loaded, it does to nobody
+else. On standard output a line for each robot: a Checked as JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import msgspec
+
+from onetape.engine.parameters import resolve
+from onetape.model.errors import OnetapeError
+from onetape.robot.live import LiveOptions, symbols_of
+from onetape.robot.main import live_options
+from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck
+from onetape.runs.preparing import strategy_class
+
+
+def _checked(asked: RobotCheck) -> Checked:
+    options = asked.options
+    live: LiveOptions = live_options(options)
+    try:
+        strategy = strategy_class(live)
+        for params in (options.params, *asked.variants):
+            resolve(strategy, {**options.params, **params})
+        return Checked(name=options.name, symbols=symbols_of(live))
+    except OnetapeError as error:
+        return Checked(
+            name=options.name, code=error.code, what=error.what, where=error.where, todo=error.todo
+        )
+
+
+def main() -> int:
+    robots = msgspec.json.decode(sys.stdin.buffer.read(), type=list[RobotCheck])
+    told = os.dup(1)
+    os.dup2(2, 1)  # what a strategy prints is not what we say
+    made = []
+    for each in robots:
+        if (pid := os.fork()) == 0:
+            signal.alarm(LOAD_WITHIN_S)  # ends it where it is
+            line = msgspec.json.encode(_checked(each)) + b"\n"
+            os.write(told, line)
+            os._exit(0)
+        made.append(pid)
+    for pid in made:
+        os.waitpid(pid, 0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""What may be asked of a robot from outside, and what it shows of itself.
+
+A change is on the journal of the robot's process before it is done, with who asked; on the tape of
+its run at the place where it comes in force, which is what a replay repeats; then it is done, and
+answered.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.engine.asked import PARAMS, START, STOP
+from onetape.engine.parameters import described
+from onetape.engine.plan import to_toml, toml_value
+from onetape.ipc.beside import Beside
+from onetape.ipc.door import Command, Do, Door, Handler
+from onetape.ipc.names import encoded, process_socket
+from onetape.ipc.server import Stream
+from onetape.model.errors import StrategyError, UsageError
+from onetape.robot.control_tape import RobotTape
+from onetape.robot.paper import PaperRobot
+from onetape.tape.durable import write_durably
+
+__all__ = ["RobotControl", "saved_file"]
+
+SHOWN_EVERY_S: Final = 1.0
+
+
+def saved_file(home: Path, name: str) -> Path:
+    """Where `save` puts a robot's section of a configuration."""
+    return home / "robots" / f"{encoded(name)}.toml"
+
+
+class RobotControl:
+    """Of one robot's process, whose loop calls `turn`. rang: wakes that loop, from any thread.
+    section: what the configuration says of the robot."""
+
+    def __init__(
+        self,
+        name: str,
+        home: Path,
+        robot: PaperRobot,
+        tape: RobotTape,
+        *,
+        section: dict[str, Any],
+        rang: Callable[[], None],
+    ) -> None:
+        self._name, self._home, self._section = name, home, section
+        self._session = robot.session
+        self._tape = tape
+        self._is_stopped = tape.settings.stopped
+        self._shown_at = 0.0
+        self._described = described(self._session.strategy_class, self._session.params)
+        table = {
+            PARAMS: Handler(self._params, fields=None, reaches_out=True),
+            STOP: Handler(self._stop, reaches_out=True),
+            START: Handler(self._start, reaches_out=True),
+            "save": Handler(self._save, reaches_out=True),
+            "status": Handler(lambda _: self.snapshot, asks=True, anyone=True),
+        }
+        self.door = Door(
+            (f"robot:{name}", "robot"), home, table, tape, level="disk", now=time.time_ns,
+            done=self._show, once=tape.once,
+        )  # fmt: skip
+        self._socket = Beside(
+            process_socket(home, f"robot:{name}"), self._answer, settle=self.door.settle,
+            rang=rang, stream=Stream(), is_operator=self.door.is_operator,
+        )  # fmt: skip
+
+    def turn(self) -> None:
+        """Between two looks at the tape: what was asked is done."""
+        self._socket.take()
+        if time.monotonic() - self._shown_at >= SHOWN_EVERY_S:
+            self._show()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        match asked["do"]:
+            case "command":
+                return self.door.answer(asked)
+            case "who":
+                return {"process": self.door.names[0], "names": self.door.names}
+            case other:
+                return {"error": f"unknown request {other!r}"}
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def _params(self, command: Command) -> Do:
+        if not command.fields:
+            raise UsageError("params takes name=value", todo=f"onetape params {self.door.names[0]}")
+        made = self._session.check_change(command.fields)
+
+        def do() -> dict[str, Any]:
+            was = {name: toml_value(self._session.params[name]) for name in made}
+            self._session.ask(PARAMS, command.fields)
+            now = {name: toml_value(value) for name, value in made.items()}
+            self._tape.settings.params |= now
+            self._described = described(self._session.strategy_class, self._session.params)
+            return {"params": now, "was": was}
+
+        return do
+
+    def _stop(self, _command: Command) -> Do:
+        def do() -> dict[str, Any]:
+            working = len(self._session.sim.working(None))
+            self._allow(STOP)
+            return {"canceled": working}
+
+        return do
+
+    def _start(self, _command: Command) -> Do:
+        if self._session.sim.halted:
+            raise StrategyError(
+                "the robot is halted, its strategy failed",
+                todo=f"onetape restart robot:{self._name}",
+            )
+        return lambda: self._allow(START)
+
+    def _allow(self, command: str) -> None:
+        self._session.ask(command, {})
+        self._is_stopped = self._tape.settings.stopped = command == STOP
+
+    def _save(self, _command: Command) -> Do:
+        def do() -> dict[str, Any]:
+            params = {name: toml_value(value) for name, value in self._session.params.items()}
+            path = saved_file(self._home, self._name)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            section = {**self._section, "params": params}
+            write_durably(path, to_toml({"robots": {self._name: section}}))
+            path.chmod(0o600)
+            return {"file": str(path), "params": params}
+
+        return do
+
+    # --- what it shows ----------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        self._shown_at = time.monotonic()
+        self._socket.show(self.snapshot())
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that there is to show of the robot now: each is whole. Money is text; what is not
+        known yet is None."""
+        session, sim = self._session, self._session.sim
+        symbols = {name: self._symbol(name) for name in session.host.instruments}
+        main = str(session.params.get("symbol") or next(iter(symbols), ""))
+        counters = sim.counters()
+        shown = symbols.get(main) or dict.fromkeys(("position", "bid", "ask"))
+        strategy = {
+            "type": session.strategy_class.__name__,
+            "name": self._name,
+            "symbol": main,
+            **shown,
+            "symbols": symbols,
+            "profit": str(Decimal(sim.equity_text) - session.start_equity),
+            "status": self._status(),
+            "total_trades": counters["fills"],
+            "orders": len(sim.working(None)),
+            "childs": [],
+            "params": self._described,
+        }
+        return {
+            "machine": socket.gethostname(), "runner": self.door.names[0], "time": time.time_ns(),
+            "now": sim.now, "run": session.writer.path.parent.name if session.writer else "",
+            "strategies": [strategy],
+        }  # fmt: skip
+
+    def _status(self) -> str:
+        if self._session.sim.halted:
+            return "halted"
+        return "stopped" if self._is_stopped else "started"
+
+    def _symbol(self, symbol: str) -> dict[str, Any]:
+        sim = self._session.sim
+        quote = sim.quote(symbol)
+        sides = ("long", "short") if self._session.host.is_hedged else (None,)
+        return {
+            "position": sum(sim.position(symbol, side).qty for side in sides),
+            "bid": quote.bid if quote is not None else None,
+            "ask": quote.ask if quote is not None else None,
+        }

@@ -1,0 +1,130 @@
+"""What a robot that is started again finds of itself: its run, and what it leaves to the next one.
+
+Its gateway's tape knows which journal the robot of this name wrote last. That run goes on where the
+supervisor's robot comes back as it was; otherwise a new run takes over what there is: positions and
+working orders, which are the gateway's to say, and memory, which is the old run's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from onetape.collector.options import collector_journal
+from onetape.engine.actions import first_difference, read_actions
+from onetape.engine.lives import Life, lives_of
+from onetape.engine.plan import LiveRobot, RunPlan, read_plan
+from onetape.model.errors import Divergence, ProcessDown
+from onetape.replay.replay import repeat_lives
+
+if TYPE_CHECKING:
+    from onetape.robot.live import Asks, LiveOptions
+
+__all__ = ["Earlier", "earlier_of", "live_robot", "rebuilt", "wait_until_settled"]
+
+# For the venue's word on each order of the life before; then it says why it did not start, which it
+# cannot once its supervisor has lost patience.
+SETTLED_WITHIN_S: Final = 20.0
+LOOK_S: Final = 0.02
+FRESH: Final = "fresh"
+MEMORY: Final = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The run before. continues: this one is the same."""
+
+    folder: Path
+    plan: RunPlan
+    document: dict[str, Any]
+    lives: list[Life]
+    continues: bool
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def source(self) -> str:
+        """The strategy as it is kept in the run."""
+        return str(self.folder / "source" / self.plan.strategy)
+
+
+def earlier_of(options: LiveOptions, client: Asks) -> Earlier | None:
+    """None: no robot of this name has traded on the venue as it is now."""
+    if not options.robot:
+        return None
+    told = client.ask("life", name=options.robot)
+    journal = Path(told["journal"])
+    folder = journal.parent
+    if not told["journal"] or not journal.is_dir() or not (folder / "run.toml").is_file():
+        return None
+    lives = lives_of(journal)
+    if not lives or lives[0].position < told["since"]:
+        return None
+    plan, document = read_plan(folder)
+    is_same = (
+        0 < options.goes_on_since <= lives[0].start
+        and document.get("state", {}).get("strategy") == options.strategy_named
+        and [Path(each.path).name for each in plan.inputs[1:]]
+        == [collector_journal(options.home, name).name for name in options.streams]
+    )
+    return Earlier(folder, plan, document, lives, is_same)
+
+
+def live_robot(
+    told: Mapping[str, Any], account: str, policy: str, before: Earlier | None
+) -> LiveRobot:
+    """What the life that begins has from its gateway, and from the one before."""
+    live = LiveRobot(
+        int(told["robot"]), int(told["base"]), account, currencies=dict(told["currencies"]),
+        since=int(told.get("since", 0)), slot=int(told["slot"]),
+        leverage=float(told["leverage"]), entries_after=int(told["entries_after"]),
+        others=dict(told["others"]),
+    )  # fmt: skip
+    if before is None:
+        return live
+    live = replace(live, restart=policy, memory=b"" if policy == FRESH else before.lives[-1].memory)
+    if before.continues:
+        live.life = len(before.lives) + 1
+        live.run_from = before.lives[0].position
+        live.heard = sum(life.news for life in before.lives)
+    return live
+
+
+def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
+    """The attributes that the strategy had when the last life ended, made again from the tapes.
+    Raises Divergence where that cannot be."""
+    if not before.continues:
+        return {}
+    recorded = read_actions(before.journal)
+    again = repeat_lives(before.folder, before.plan, before.lives, strategy, recorded)
+    count, _, words = first_difference(recorded, again.actions)
+    if count:
+        raise Divergence(
+            f"the robot cannot be rebuilt: {words}", where=str(before.folder),
+            todo='restart it with restart = "memory", and see onetape replay --verify',
+        )  # fmt: skip
+    return again.attributes
+
+
+def wait_until_settled(
+    client: Asks, robot: int, doing: Callable[[str], None] = lambda words: None
+) -> dict[str, Any]:
+    """The gateway's answer once it is reconciled and knows what became of each of the robot's
+    orders. doing: hears what it waits for. Raises ProcessDown."""
+    deadline = time.monotonic() + SETTLED_WITHIN_S
+    while True:
+        told = client.ask("standing", robot=robot)
+        if told["settled"]:
+            return told
+        doing(f"waits for {told['waits_for']}")
+        if time.monotonic() > deadline:
+            raise ProcessDown(
+                f"not reconciled within {SETTLED_WITHIN_S:.0f} s: {told['waits_for']}",
+                where="the robot's orders", todo="onetape status, onetape orders",
+            )  # fmt: skip
+        time.sleep(LOOK_S)

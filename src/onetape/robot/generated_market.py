@@ -1,0 +1,93 @@
+"""A generated market by the wall clock, on a journal of its own: what the demo trades in.
+
+As a process: `python -m onetape.robot.generated_market JOURNAL --seed 1 --seconds 30`. It writes
+some minutes of history at once, says that it is ready, goes on with the clock, and seals its
+journal when its time is over or it is asked to stop (SIGTERM, SIGINT).
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from onetape.exchange.flow import GeneratedMarket, flow_market
+from onetape.tape.journal import JournalWriter, type_id
+
+__all__ = ["run_market"]
+
+TICK_S = 0.01  # how often due events are written
+HEARTBEAT_NS = 50_000_000  # a quiet market still says what time it is
+BATCH = 100_000
+_TIMER_PAYLOAD = 16  # TimerPayload: due, id 0 (the clock itself), missed
+
+
+def run_market(
+    journal: Path,
+    *,
+    symbols: Sequence[str],
+    seed: int,
+    seconds: float,
+    history_seconds: float,
+    rate: float,
+) -> None:
+    """Writes until `seconds` have passed or a signal asks to stop; then seals."""
+    stopping = False
+
+    def stop(_signal: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    began = time.time_ns()
+    start = began - int(history_seconds * 1e9)
+    market = GeneratedMarket(
+        [flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate
+    )
+    with JournalWriter(journal, process="market", created=start, heartbeat=True) as writer:
+        market.open(writer)
+        while market.write(writer, BATCH, until=began).events == BATCH:
+            pass
+        print("ready", flush=True)
+        timer, last = type_id("timer"), began
+        end = began + int(seconds * 1e9)
+        while not stopping:
+            now = time.time_ns()
+            if now >= end:
+                break
+            if market.write(writer, BATCH, until=now).events:
+                last = now
+            elif now - last >= HEARTBEAT_NS:
+                due = min(now, market.next_time)
+                writer.append(timer, due.to_bytes(8, "little") + bytes(8), time=due)
+                last = now
+            time.sleep(TICK_S)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="onetape-market", description=__doc__)
+    parser.add_argument("journal", type=Path)
+    parser.add_argument("--symbol", action="append", dest="symbols", required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--history", type=float, default=600.0)
+    parser.add_argument("--rate", type=float, default=1.0)
+    given = parser.parse_args(arguments)
+    run_market(
+        given.journal,
+        symbols=given.symbols,
+        seed=given.seed,
+        seconds=given.seconds,
+        history_seconds=given.history,
+        rate=given.rate,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,540 @@
+"""Trading live: the same loop, its orders to a gateway, its news from the gateway's tape.
+
+The robot reads one journal, the gateway's, in which the market and everything about its orders
+stand in the order in which they happened; it writes one, its run's, from which the gateway takes
+what it asks for. So a live run is repeated like any other: from its tape and the kept source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.collector.options import collector_journal
+from onetape.engine.lives import REPLAY, actions_of
+from onetape.engine.parameters import coerced, parameters_of
+from onetape.engine.session import Session
+from onetape.exchange.options import VenueOptions
+from onetape.gateway.bridge_options import bridge_of, simulated_kind
+from onetape.gateway.client import GatewayClient
+from onetape.gateway.options import (
+    Elsewhere,
+    GatewayOptions,
+    exchange_of,
+    gateway_journal,
+)
+from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
+from onetape.model.config import AccountConfig, Config, VenueConfig
+from onetape.model.errors import (
+    BadConfig,
+    BadInput,
+    NotAvailable,
+    OnetapeError,
+    ProcessDown,
+    VenueUnavailable,
+)
+from onetape.model.symbol import parse_symbol
+from onetape.model.time import parse_duration
+from onetape.orders.calls import MASTER, Destination
+from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.preflight.preflight import (
+    CHECKED,
+    check_open,
+    keys_of,
+    look,
+    preflight,
+    target_of,
+)
+from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
+from onetape.robot.live_history import Asks, asked_history
+from onetape.robot.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow, watch_of
+from onetape.runs.outcome import RunResult
+from onetape.runs.preparing import prepare_plan, strategy_class
+from onetape.runs.recording import begin_run, run_folder, run_uuid
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+from onetape.venues.gateways import outside_wallet
+from onetape.venues.key_check import Wanted
+
+__all__ = [
+    "Asks",
+    "LiveOptions",
+    "account_of",
+    "addressed",
+    "drain",
+    "gateway_options",
+    "gateway_process",
+    "open_live",
+    "options_at",
+    "run_live",
+    "simulated_exchange",
+    "symbols_of",
+]
+
+READY_WITHIN_S: Final = 30.0
+STOP_WITHIN_S: Final = 10.0
+MARKET_WITHIN_S: Final = 10.0
+HEARS_WITHIN_S: Final = 5.0  # then its bars may lack what comes before it does
+DRAIN_S: Final = 5.0  # for the answers to the last cancels
+
+
+@dataclass(slots=True)
+class LiveOptions(PaperOptions):
+    """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
+    to; account: which, where there are several; subaccount: whose money the robot trades with."""
+
+    config: Config | None = None
+    folder: Path = Path()
+    account: str = ""
+    subaccount: str = "main"
+    single: bool = False  # gateway and robot in this process
+    robot: str = ""  # its name in the configuration; "": that of its run
+    strategy_named: str = ""  # as the configuration has it
+    goes_on_since: int = 0  # ns: its run goes on if it began later, 0: a new one begins
+    restart: str = "memory"  # what a robot that was there before begins with
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
+    spin: bool = False  # and it never sleeps
+    streams: Sequence[str] = ()  # collectors that it hears beside its gateway
+    grant: str = ""  # shown by a robot with a token of its own: the sub-account is its
+    stopped: bool = False  # by the operator: it begins without trading
+    orders_per_second: int = 0  # of this robot; 0: the account's limits alone
+
+
+@contextmanager
+def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, GatewayClient]]:
+    """The account's gateway: one that runs, or one of our own until the block ends, and at least
+    until other robots that have joined it are gone. Raises BadConfig for symbols that one which
+    runs does not follow."""
+    config = options.config
+    assert config is not None
+    name, _ = account_of(config, options.account)
+    with ExitStack() as stack:
+        with starting(options.home, name):
+            client = _running(options.home, name)
+            is_ours = client is None
+            if client is None:
+                started = stack.enter_context(gateway_options(options, symbols))
+                client = stack.enter_context(gateway_process(started, clean_environ(config)))
+            else:
+                check_followed(client, symbols)
+        yield name, client
+        if is_ours:
+            wait_for_others(client)
+
+
+def _running(home: Path, account: str) -> GatewayClient | None:
+    """None: no gateway answers there, whatever one that died has left behind."""
+    try:
+        return GatewayClient(home, account)
+    except ProcessDown:
+        return None
+
+
+@contextmanager
+def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[GatewayOptions]:
+    """What a gateway of our own is started with; an exchange of our own runs until the block
+    ends."""
+    config = options.config
+    assert config is not None
+    _, account = account_of(config, options.account)
+    venue = config.venues[account.venue]
+    check_open(account.venue, venue)
+    with ExitStack() as stack:
+        told = None
+        if is_simulated(venue):
+            kind = simulated_kind(venue.kind)
+            told = stack.enter_context(simulated_exchange(kind, venue.seed, clean_environ(config)))
+        yield options_at(options, told, symbols, is_new=True)
+
+
+def options_at(
+    options: LiveOptions, told: Mapping[str, Any] | None, symbols: list[str], *, is_new: bool
+) -> GatewayOptions:
+    """The options of an account's gateway. told: what a simulated exchange of ours has said of
+    itself, None: the venue is not ours, and is looked at first. is_new: the exchange began with
+    this gateway. Raises for what cannot be traded on."""
+    config = options.config
+    assert config is not None
+    name, account = account_of(config, options.account)
+    venue = config.venues[account.venue]
+    check_open(account.venue, venue)
+    bridge = bridge_of(
+        config, account, venue, home=options.home, folder=options.folder, environ=options.environ
+    )
+    if told is None:
+        started = _started(options, name, account, venue, symbols)
+    else:
+        first = _account_there(told["accounts"], name)
+        if bridge is not None:  # ccxt knows the paths
+            told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
+        elif told["venue"] in CHECKED:
+            own = msgspec.structs.replace(venue, rest=told["rest"])
+            look(target_of(account.venue, own), symbols)
+        started = addressed(options.home, name, told, first, symbols, account, is_new=is_new)
+    siblings = {
+        other: each.email or (other if venue.mode == "sim" else "")  # so called there
+        for other, each in config.accounts.items()
+        if each.venue == account.venue and other != name
+    }
+    if account.master:
+        siblings[account.master] = MASTER
+    return msgspec.structs.replace(
+        started, bridge=bridge, siblings=siblings, withdraw=_elsewhere(config, account)
+    )
+
+
+def _elsewhere(config: Config, account: AccountConfig) -> dict[str, Elsewhere]:
+    """Where money of an account may be sent outside of its venue."""
+    found = {}
+    for other, addresses in account.withdraw.items():
+        venue = config.accounts[other].venue
+        wallet = outside_wallet(config.venues[venue].kind)
+        if wallet is None:
+            raise NotAvailable(
+                f"deposits to {config.venues[venue].kind}",
+                where=f"[accounts.NAME.withdraw.{other}]",
+            )
+        found[other] = Elsewhere(
+            venue=venue,
+            wallet=wallet,
+            to={
+                currency: Destination(to.network, to.address, to.memo, to.key)
+                for currency, to in addresses.items()
+            },
+        )
+    return found
+
+
+def _account_there(accounts: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """That of a simulated exchange which is called so, else its first."""
+    return next((each for each in accounts if each["name"] == name), accounts[0])
+
+
+def _socket(rest: str) -> str:
+    """The WebSocket's address on the same host."""
+    return rest.replace("http", "ws", 1)
+
+
+@contextmanager
+def gateway_process(
+    started: GatewayOptions, environ: Mapping[str, str] | None = None
+) -> Iterator[GatewayClient]:
+    """A gateway until the block ends. environ: its own, without what others need. Raises
+    VenueUnavailable when it does not become ready."""
+    with _child([sys.executable, "-m", "onetape.gateway.main"], environ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(msgspec.json.encode(started))
+        child.stdin.close()
+        if child.stdout.readline().strip() != b"ready":
+            raise VenueUnavailable(
+                "the gateway did not start", where=started.rest, todo="see the line above"
+            )
+        yield GatewayClient(Path(started.home), started.account)
+
+
+@contextmanager
+def _child(
+    command: list[str], environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block at the latest. Ctrl-C reaches us, and we end it."""
+    process = subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextmanager
+def simulated_exchange(
+    kind: str, seed: int, environ: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """A simulated exchange of our own until the block ends: what it says when it is ready."""
+    with _child([sys.executable, "-m", "onetape.exchange.main"], environ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(msgspec.json.encode(VenueOptions(kind=kind, seed=seed)))
+        process.stdin.close()
+        line = process.stdout.readline()
+        if not line:
+            raise ProcessDown("the simulated exchange did not start", where=kind)
+        yield json.loads(line)
+
+
+def addressed(
+    home: Path,
+    name: str,
+    exchange: Mapping[str, Any],
+    keys: Mapping[str, Any],
+    symbols: list[str],
+    account: AccountConfig | None = None,
+    *,
+    is_new: bool = False,
+) -> GatewayOptions:
+    """A gateway's options from what a simulated exchange said of itself and of an account."""
+    limits = account or AccountConfig(venue="")
+    return GatewayOptions(
+        kind=exchange["venue"],
+        account=name,
+        rest=exchange["rest"],
+        ws=exchange["ws"],
+        ws_private=exchange.get("ws_private", ""),
+        ws_entry=exchange.get("ws_entry", ""),
+        rest_wallet=exchange.get("wallet", exchange["rest"]),
+        order_entry=limits.order_entry,
+        intents=limits.intents,
+        key=keys["key"],
+        secret=keys["secret"],
+        home=str(home),
+        symbols=symbols,
+        position_max=limits.position_max,
+        order_max=limits.order_max,
+        price_band=limits.price_band,
+        orders_per_second=limits.orders_per_second,
+        dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
+        orphans=limits.orphans,
+        venue=limits.venue,
+        subaccounts=limits.subaccounts,
+        credit={name: str(amount) for name, amount in limits.credit.items()},
+        check_every_ns=parse_duration(limits.check_every),
+        stale_ns=parse_duration(limits.stale_after) if limits.stale_after else 0,
+        leverage=limits.leverage,
+        cross_internally=limits.cross_internally,
+        commands=limits.commands,
+        transfer_deadline_ns=parse_duration(limits.transfer_deadline),
+        is_new=is_new,
+    )
+
+
+def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
+    if wanted:
+        if wanted not in config.accounts:
+            there = ", ".join(config.accounts) or "none"
+            raise BadConfig(f"no account {wanted!r}", where="--account", todo=f"there is: {there}")
+        return wanted, config.accounts[wanted]
+    if len(config.accounts) != 1:
+        raise BadConfig(
+            f"{len(config.accounts)} accounts in the configuration",
+            where="onetape.toml",
+            todo="write [accounts.NAME], or name one of several with --account",
+        )
+    return next(iter(config.accounts.items()))
+
+
+def _started(
+    options: LiveOptions,
+    name: str,
+    account: AccountConfig,
+    venue: VenueConfig,
+    symbols: list[str],
+) -> GatewayOptions:
+    """The gateway's options. Raises for what cannot be traded on."""
+    target = target_of(account.venue, venue)
+    key, secret = keys_of(name, account, options.environ, options.folder)
+    if venue.kind in CHECKED:
+        wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
+        preflight(target, name, key, secret, symbols, wanted)
+    told = {"venue": venue.kind, **target.addresses._asdict()}
+    return addressed(options.home, name, told, {"key": key, "secret": secret}, symbols, account)
+
+
+def run_live(options: LiveOptions) -> RunResult:
+    """`onetape run --live`: until Ctrl-C or --seconds; then what works is cancelled."""
+    if options.single:
+        from onetape.robot.live_single import run_single
+
+        return run_single(options)
+    symbols = symbols_of(options)
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    with gateway(options, symbols) as (account, client):
+        robot = open_live(options, account, client)
+        try:
+            options.doing("")
+            follow([robot], watch_of(options, deadline))
+            drain([robot])
+        except BaseException:
+            robot.close(keep=True)
+            raise
+        result = robot.close(keep=True)
+    assert result is not None
+    return result
+
+
+def open_live(
+    options: LiveOptions, account: str, client: Asks, before: Earlier | None = None
+) -> PaperRobot:
+    """A started robot whose orders the gateway takes. before: the run of the robot that was there
+    before: it goes on, or this one takes over its positions and memory."""
+    strategy = strategy_class(options)
+    if before is not None and before.continues:
+        folder = before.folder
+    else:
+        folder = run_folder(options.out, options.home, strategy.__name__)
+    try:
+        told = client.ask(
+            "attach", name=options.robot or folder.name, journal=str(folder / "journal"),
+            subaccount=options.subaccount, orders_per_second=options.orders_per_second,
+            grant=options.grant,
+        )  # fmt: skip
+        if before is not None:
+            told = {**told, **wait_until_settled(client, told["robot"], options.doing)}
+        robot = _open(options, strategy, folder, account, told, before, client)
+    except BaseException:
+        if not (folder / "run.toml").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    wanted = sorted(s for s, kind in robot.session.host.subscriptions if kind == "book")
+    answer = client.ask("follow", robot=told["robot"], books=wanted)
+    for symbol in answer["lacking"]:
+        sys.stderr.write(f"onetape: this venue gives no depth of {symbol}\n")
+    return robot
+
+
+def symbols_of(options: LiveOptions) -> list[str]:
+    """What the strategy's parameters say that it trades: what `symbol` and `symbols` name, then the
+    others that name an instrument of its account's venue. Raises BadConfig where none does, and
+    where a parameter does not fit."""
+    strategy = strategy_class(options)
+    given = coerced(strategy, options.params)
+    symbols = _texts(given.get("symbol", options.symbol or getattr(strategy, "symbol", None)))
+    more = given.get("symbols", getattr(strategy, "symbols", ()))
+    symbols += _texts(more) if isinstance(more, (list, tuple)) else []
+    for name, each in parameters_of(strategy).items():
+        if name not in ("symbol", "symbols"):
+            symbols += [
+                one for one in _texts(given.get(name, each.default)) if _is_traded(one, options)
+            ]
+    if not symbols:
+        raise BadConfig(
+            "no parameter of the strategy names what it trades", where="--live",
+            todo="give --symbol, or --param NAME=SYMBOL",
+        )  # fmt: skip
+    return list(dict.fromkeys(symbols))
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in values if isinstance(each, str)]
+
+
+def _is_traded(text: str, options: LiveOptions) -> bool:
+    """An instrument's whole name, of the account's venue: what is heard from others, collectors
+    bring. `binance` is that of `binance-usdm` and of ccxt's `binanceusdm`."""
+    if options.config is None:
+        return False
+    try:
+        symbol = parse_symbol(text)
+    except OnetapeError:
+        return False
+    _, account = account_of(options.config, options.account)
+    kind = options.config.venues[account.venue].kind
+    return symbol.is_unified and exchange_of(kind).startswith(symbol.venue)
+
+
+def _open(
+    options: LiveOptions,
+    strategy: type[Any],
+    folder: Path,
+    account: str,
+    told: Mapping[str, Any],
+    before: Earlier | None,
+    client: Asks,
+) -> PaperRobot:
+    """Once there is a market on the tape."""
+    deadline = time.monotonic() + HEARS_WITHIN_S
+    options.doing("waits for the market")
+    while not client.ask("status")["market"]["hears"] and time.monotonic() < deadline:
+        time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
+    cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
+    tapes = [
+        gateway_journal(options.home, account),
+        *(collector_journal(options.home, name) for name in options.streams),
+    ]
+    for tape in tapes:
+        if not is_tape(tape):  # it was deleted: its process ends and makes another
+            raise ProcessDown("the journal is not there", where=str(tape), todo="try again")
+    given = replace(
+        options,
+        data=tapes,
+        cash=options.cash or cash,
+        hedge=bool(told["hedge"]),
+        start=time.time_ns(),
+    )
+    plan = prepare_plan(given, strategy)
+    plan.kind, plan.sample_every = "live", SAMPLE_NS
+    plan.live = live_robot(told, account, options.restart, before)
+    plan.live.stopped = options.stopped
+    uuid, earlier_actions = run_uuid(folder.name, plan), []
+    if before is not None and before.continues:
+        with JournalReader(before.journal) as reader:
+            uuid = reader.uuid.bytes
+        earlier_actions = list(actions_of(before.journal, before.lives[-1].last))
+        plan.strategy = before.plan.strategy
+    carried = (
+        rebuilt(before, strategy) if before is not None and plan.live.restart == REPLAY else {}
+    )
+    deadline = time.monotonic() + MARKET_WITHIN_S
+    while True:
+        session = Session(
+            plan,
+            strategy,
+            journal=folder / "journal",
+            run_uuid=uuid,
+            follow=True,
+            before=earlier_actions,
+            carried=carried,
+        )
+        if before is not None and before.continues:
+            session.reached_before = before.lives[-1].reached
+        try:
+            session.open()
+            break
+        except BadInput:
+            session.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    try:
+        begin_run(
+            session, folder, given, named=options.strategy_named, robot=options.robot,
+            after=before.folder.name if before is not None else "",
+        )  # fmt: skip
+        session.asks_history = partial(asked_history, client, told["robot"], tapes[0])
+        session.start()
+    except BaseException:
+        session.close()
+        raise
+    return PaperRobot(session, folder, given)
+
+
+def drain(robots: Sequence[PaperRobot]) -> None:
+    """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
+    for robot in robots:
+        robot.session.halt()
+    deadline = time.monotonic() + DRAIN_S
+    while time.monotonic() < deadline:
+        for robot in robots:
+            robot.step()
+        if not any(robot.session.sim.working(None) for robot in robots):
+            return
+        time.sleep(0.02)

@@ -1,0 +1,55 @@
+"""A live robot's bars from before its start: its gateway asks the venue, and the tape has them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from onetape.engine.plan import History
+from onetape.gateway.order_frames import HISTORY_WITHIN_S
+from onetape.model.errors import ProcessDown
+from onetape.tape.journal import JournalReader
+
+__all__ = ["Asks", "asked_history"]
+
+# The gateway answers by then in any case, if it lives.
+ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0
+LOOK_S: Final = 0.005
+
+
+class Asks(Protocol):
+    """A gateway that can be asked."""
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]: ...
+
+
+def asked_history(
+    client: Asks, robot: int, tape: Path, wanted: Mapping[tuple[str, int], int], now: int
+) -> list[History]:
+    """What the venue tells of each (symbol, period in ns), as many bars as are wanted. now: by
+    which time they were complete. Says of each why there is less, also where nobody answers."""
+    rows = [[symbol, period, count] for (symbol, period), count in wanted.items()]
+    try:
+        after = client.ask("history", robot=robot, now=now, wanted=rows)["after"]
+    except ProcessDown as error:
+        return [_untold(each, str(error)) for each in wanted]
+    found: dict[tuple[str, int], History] = {}
+    deadline = time.monotonic() + ANSWERED_WITHIN_S
+    with JournalReader(tape) as reader:
+        reader.seek_sequence(after + 1)
+        while found.keys() != wanted.keys() and time.monotonic() < deadline:
+            for frame in reader.frames(("reply",)):
+                record = msgspec.msgpack.decode(frame.payload)
+                if record.pop("robot", 0) == robot and "period" in record:
+                    told = History(**record)
+                    found[told.symbol, told.period] = told
+            time.sleep(LOOK_S)
+    return [found.get(each) or _untold(each, "the gateway does not answer") for each in wanted]
+
+
+def _untold(wanted: tuple[str, int], why: str) -> History:
+    return History(*wanted, first=1, last=0, bars=0, reason=why)

@@ -1,0 +1,131 @@
+"""Trading on a simulated exchange that runs beside us: `onetape run --live --exchange URL`.
+
+What it needs is found in the home that both share, so that no key is typed; and nothing but an
+`onetape sim` of this machine leaves it there, so that no venue is ever reached this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from onetape.exchange.exchange_file import exchange_at
+from onetape.gateway.options import exchange_of
+from onetape.model.config import AccountConfig, Config, VenueConfig
+from onetape.model.errors import BadConfig, ClockSkew, UsageError, VenueClosed, VenueUnavailable
+from onetape.orders.calls import Call, Purpose
+from onetape.preflight.preflight import CHECKED, CLOSED, Target, look
+from onetape.preflight.venue_access import VenueAccess
+from onetape.venues.gateways import Addresses
+from onetape.venues.hosts import is_loopback
+
+__all__ = ["OnExchange", "on_exchange"]
+
+FLAG: Final = "--exchange"
+ID_DIGITS: Final = 12  # of an exchange's identity, in the name of its account
+KEY: Final = "SIMULATED_KEY"  # in the mapping that secrets are read from: in no environment
+SECRET: Final = "SIMULATED_SECRET"  # noqa: S105 - a name
+
+
+class OnExchange(NamedTuple):
+    """What a live run needs. environ: what the `env:` keys of the account are read from."""
+
+    config: Config
+    account: str
+    environ: Mapping[str, str]
+
+
+def on_exchange(
+    address: str, *, account: str, hedge: bool, home: Path, environ: Mapping[str, str]
+) -> OnExchange:
+    """The configuration that trades on the simulated exchange at `address`. account: which of its
+    accounts, "": the first. hedge: that is in hedge mode.
+
+    The account's name here carries the exchange's identity: the next run on the same exchange goes
+    on with the books of this one, and another exchange at the same address begins its own. Raises
+    UsageError for what is no address of this machine, VenueUnavailable where no exchange answers,
+    BadConfig where its keys are not in this home, VenueClosed, PermissionDenied for keys that
+    others may read."""
+    host, port = _place(address)
+    rest = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    told = exchange_at(home, host, port)
+    if told is None:
+        raise _why_not(rest, port, home.absolute())
+    kind = told["venue"]
+    if kind not in CHECKED:
+        raise VenueClosed(
+            CLOSED, where=rest, todo=f"a live run trades on a simulated {' or '.join(CHECKED)}"
+        )
+    keys = _account_of(told["accounts"], account, rest)
+    name = f"{keys['name']}-{told['exchange'][:ID_DIGITS]}"
+    venue = exchange_of(kind)
+    config = Config(
+        venues={venue: VenueConfig(kind=kind, mode="sim", rest=rest)},
+        accounts={
+            name: AccountConfig(
+                venue=venue, key=f"env:{KEY}", secret=f"env:{SECRET}",
+                position_mode="hedge" if hedge else "one-way",
+                allow_withdraw=True,  # its money is of no worth
+            )
+        },
+    )  # fmt: skip
+    return OnExchange(config, name, {**environ, KEY: keys["key"], SECRET: keys["secret"]})
+
+
+def _place(address: str) -> tuple[str, int]:
+    """Host and port. Raises UsageError for what is not this machine's."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    if host and not is_loopback(host):
+        raise UsageError(
+            f"{host} is not this machine", where=FLAG,
+            todo="it is for `onetape sim` alone; a venue to trade at stands in onetape.toml",
+        )  # fmt: skip
+    is_more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme != "http" or not port or is_more:  # not shown: it may hold a password
+        raise UsageError(
+            "not the address of a simulated exchange", where=FLAG,
+            todo="write the one that `onetape sim` says, as http://127.0.0.1:9001",
+        )  # fmt: skip
+    return host, port
+
+
+def _account_of(accounts: list[dict[str, Any]], wanted: str, rest: str) -> dict[str, Any]:
+    for each in accounts:
+        if wanted in ("", each["name"]):
+            return each
+    there = ", ".join(each["name"] for each in accounts)
+    raise BadConfig(f"no account {wanted!r} at {rest}", where="--account", todo=f"it has {there}")
+
+
+def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
+    """None of this home's exchanges is there: is it another's, something else, or nothing?"""
+    access = VenueAccess(rest)
+    try:
+        access.ask(Call(Purpose.TIME, "GET", "/", b"", {}, weight=0))
+    except VenueUnavailable as error:
+        return VenueUnavailable(
+            error.what, where=rest, todo=f"start one: onetape sim binance-usdm --port {port}"
+        )
+    finally:
+        access.close()
+    for kind in CHECKED:
+        try:
+            look(Target(kind, "sim", Addresses(rest, "", "")))
+        except VenueUnavailable:
+            continue
+        except ClockSkew:  # it has a clock
+            pass
+        return BadConfig(
+            f"the home {home} has no keys of the {kind} there", where=rest,
+            todo=f"give both the same --home: onetape sim {kind} --port {port} --home {home}",
+        )  # fmt: skip
+    return VenueUnavailable(
+        "no simulated exchange that a live run trades on answers there", where=rest,
+        todo=f"it is one of {', '.join(CHECKED)}",
+    )  # fmt: skip

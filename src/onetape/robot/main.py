@@ -1,0 +1,228 @@
+"""A robot's process under the supervisor: `python -m onetape.robot.main`, its options as
+JSON on standard input. It says `ready` and where its journal is when its strategy has begun.
+
+Its gateway is a process of its own that may be killed and come back: the robot stays, and what it
+has asked for meanwhile lies on its journal until the gateway takes it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape import _core
+from onetape.engine.parameters import coerced
+from onetape.gateway.client import GatewayClient
+from onetape.gateway.shared_gateway import check_followed
+from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, StrategyError
+from onetape.robot.control import RobotControl
+from onetape.robot.control_tape import RobotTape
+from onetape.robot.earlier_run import earlier_of
+from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of
+from onetape.robot.options import WAITS, RobotOptions
+from onetape.robot.paper import PaperRobot
+from onetape.runs.preparing import strategy_class
+from onetape.tape.wait import Waiter
+
+WAIT_S: Final = 0.1  # the longest without a look at what else there is
+__all__ = ["begun", "halted_words", "live_options", "section_of"]
+
+ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
+TURN_FRAMES: Final = 4096  # then it says how far it has come, also when more comes all the time
+HALTED: Final = 4  # exit code: the strategy failed and is to stay away
+LOOK_S: Final = 0.5  # whether its gateway's journal is where it was
+GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
+
+
+def main() -> int:
+    text = sys.stdin.buffer.read()
+    if not text:  # who started us died before it had written us down
+        return 0
+    options = msgspec.json.decode(text, type=RobotOptions)
+    os.umask(0o077)
+    if options.memory_max:
+        # The supervisor looks at what is resident, a few times a second. What grows faster than
+        # that fails here: nobody else's memory is taken meanwhile.
+        most = 2 * options.memory_max + ROOM_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _frame: stopping.append(n))
+    out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
+    try:
+        live = replace(live_options(options), doing=_Waits(out))
+        if options.symbols_only:
+            out.write("".join(f"{symbol}\n" for symbol in symbols_of(live)))
+            return 0
+        return _run(options, live, stopping, out)
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        # The strategy's own fault is there the next time, too.
+        return HALTED if isinstance(error, StrategyError) else error.exit_code
+
+
+class _Waits:
+    """Says once what is waited for before it is ready."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+        self._last = ""
+
+    def __call__(self, words: str) -> None:
+        if words != self._last and words.startswith(WAITS):
+            self._last = words
+            self._out.write(f"{words}\n")
+            self._out.flush()
+
+
+def live_options(options: RobotOptions) -> LiveOptions:
+    """What `run --live` would take."""
+    path, colon, class_name = options.strategy.partition(":")
+    if path.endswith(".py"):
+        path = str(Path(options.folder) / path)
+    return LiveOptions(
+        data=(),
+        strategy=f"{path}{colon}{class_name}",
+        strategy_named=options.strategy,
+        goes_on_since=options.since,
+        restart=options.restart,
+        params=options.params,
+        home=Path(options.home),
+        folder=Path(options.folder),
+        account=options.account,
+        subaccount=options.subaccount,
+        robot=options.name,
+        on_error=options.on_error,
+        orders_per_second=options.orders_per_second,
+        streams=options.streams,
+        grant=options.grant,
+    )
+
+
+def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any) -> int:
+    tape = RobotTape(live.home, options.name, options.params)
+    try:
+        client = GatewayClient(live.home, options.account, options.name)
+        robot = begun(options, live, tape, client)
+        return _traded(options, robot, tape, stopping, out)
+    finally:
+        tape.close()
+
+
+def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, client: Asks) -> PaperRobot:
+    """The robot as its earlier lives and its operator have left it. tape: what it was told; client:
+    its gateway."""
+    before = earlier_of(live, client)
+    if before is not None and before.continues:  # whatever its file has become
+        live = replace(live, strategy=before.source)
+    live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
+    check_followed(client, symbols_of(live))
+    return open_live(live, options.account, client, before)
+
+
+def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[str, Any]:
+    """The configuration's, and over them what the operator has changed since; but what another
+    source of the strategy does not take any more."""
+    strategy = strategy_class(live)
+    changed = tape.settings.params
+    for name, value in list(changed.items()):
+        try:
+            coerced(strategy, {name: value})
+        except BadConfig as error:
+            sys.stderr.write(f"robot:{options.name}: a change of the operator's is gone: {error}\n")
+            del changed[name]
+    return {**options.params, **changed}
+
+
+def _traded(
+    options: RobotOptions, robot: PaperRobot, tape: RobotTape, stopping: list[int], out: Any
+) -> int:
+    waiter = Waiter()
+    for source in robot.session.sources:
+        waiter.add(source.reader)
+    try:
+        control = RobotControl(
+            options.name, Path(options.home), robot, tape, section=section_of(options),
+            rang=waiter.nudge,
+        )  # fmt: skip
+        try:
+            out.write(f"ready {robot.folder / 'journal'}\n")
+            out.flush()
+            _follow(robot, waiter, control, stopping, out)
+        finally:
+            control.close()
+        drain([robot])
+    except BaseException:
+        robot.close(keep=True)
+        raise
+    failures = list(robot.session.host.failures)
+    robot.close(keep=True)
+    if failures and options.on_error != "continue":
+        first = failures[0]
+        error = StrategyError(
+            first.error, where=f"{first.where}, in {first.callback}", todo="it was halted there"
+        )
+        sys.stderr.write(f"{error}\n")
+        return HALTED
+    return 0
+
+
+def section_of(options: RobotOptions) -> dict[str, Any]:
+    """[robots.NAME] as the configuration has it."""
+    names = ("strategy", "account", "subaccount", "on_error", "streams")
+    return {name: getattr(options, name) for name in names}
+
+
+def halted_words(robot: PaperRobot) -> str:
+    """On one line: why a robot that its strategy has failed trades no more."""
+    return " ".join(f"halted: {robot.session.host.failures[0]}".split())
+
+
+def _follow(
+    robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any
+) -> None:
+    """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
+    ProcessDown; also when the journal that it follows is not the gateway's any more."""
+    reader = robot.session.sources[0].reader
+    writer = robot.session.writer
+    assert writer is not None
+    gone_at: float | None = None
+    looked = time.monotonic()
+    is_halted = False
+    while not stopping:
+        outcome = robot.step(frames_max=TURN_FRAMES)
+        if outcome == _core.RunOutcome.STOPPED:
+            return
+        if robot.session.sim.halted and not is_halted:
+            is_halted = True  # `status` says so from now on
+            out.write(f"{halted_words(robot)}\n")
+            out.flush()
+        control.turn()
+        writer.progress(robot.session.sim.source_position(0)[0])
+        if reader.core.writer_alive:
+            gone_at = None
+        elif gone_at is None:
+            gone_at = time.monotonic()
+        elif time.monotonic() - gone_at > GATEWAY_GONE_S:
+            raise ProcessDown("its gateway is gone", where="the robot's loop")
+        if time.monotonic() - looked > LOOK_S:
+            looked = time.monotonic()
+            if reader.is_gone:
+                raise ProcessDown(
+                    "its gateway's journal was deleted, or another one is in its place",
+                    where=str(reader.path),
+                )
+        if outcome != _core.RunOutcome.LIMIT:  # else there is more
+            waiter.wait(WAIT_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

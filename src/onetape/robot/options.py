@@ -1,0 +1,97 @@
+"""What a robot, its checks and its variants are started with, and where its run is. Light to
+import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.byte_size import parse_bytes
+from onetape.model.config import Config
+
+__all__ = [
+    "LOAD_WITHIN_S",
+    "WAITS",
+    "Checked",
+    "RobotCheck",
+    "RobotOptions",
+    "VariantsOptions",
+    "robot_options",
+    "run_journal",
+]
+
+LOAD_WITHIN_S: Final = 20  # a strategy that is asked before anything starts
+WAITS: Final = "waits for "  # begins what a process says before it is ready
+
+
+class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a robot of the configuration is started with. symbols_only: it is asked which symbols
+    it trades and says them, one a line. grant: shown to the gateway, that the sub-account is its
+    own. since: runs that began after
+    this moment, ns, go on; 0: none does. memory_max: bytes, 0: any."""
+
+    name: str
+    home: str
+    folder: str  # what the paths of the configuration are relative to
+    strategy: str
+    account: str
+    subaccount: str
+    on_error: str
+    params: dict[str, Any]
+    restart: str = "memory"
+    streams: list[str] = []  # collectors that it hears beside its gateway
+    since: int = 0
+    orders_per_second: int = 0
+    memory_max: int = 0
+    symbols_only: bool = False
+    grant: str = ""
+
+
+def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> RobotOptions:
+    """As [robots.NAME] has it; what is of its start alone is left out."""
+    robot = config.robots[name]
+    return RobotOptions(
+        name=name, home=str(home), folder=str(folder), strategy=robot.strategy,
+        account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
+        params=robot.params, restart=robot.restart, orders_per_second=robot.orders_per_second,
+        memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
+        streams=robot.streams,
+    )  # fmt: skip
+
+
+class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What a robot is asked before anything starts. variants: the parameters of each."""
+
+    options: RobotOptions
+    variants: list[dict[str, Any]]
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """Its answer. symbols: what it trades; code, what, where, todo: of the error, 0: none."""
+
+    name: str
+    symbols: list[str] = []
+    code: int = 0
+    what: str = ""
+    where: str = ""
+    todo: str = ""
+
+
+class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the variants of a robot are started with: parameters by variant."""
+
+    home: str
+    robot: str
+    variants: dict[str, dict[str, Any]]
+
+
+def run_journal(home: Path, robot: str) -> Path | None:
+    """Of a robot's process: it says where its run is on the line with which it became ready."""
+    try:
+        line = (home / "run" / f"{robot.replace(':', '-')}.out").read_text().partition("\n")
+    except FileNotFoundError:
+        return None
+    word, _, path = line[0].partition(" ")
+    return Path(path) if word == "ready" and path else None

@@ -1,0 +1,287 @@
+"""Paper trading: the loop beside a feed that is still being written, or a tape at n-fold speed.
+
+The robot's time is the tape's: what it decides is the same whether the tape grows while it reads
+or lies finished. So a paper run is repeated by a backtest of its tape, to the last action.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from onetape import _core
+from onetape.engine.latency import RECORDED
+from onetape.engine.session import Session
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import BadConfig, BadInput, StrategyError
+from onetape.model.time import TIME_MAX, format_time
+from onetape.runs.input_tapes import load_instruments
+from onetape.runs.options import RunOptions
+from onetape.runs.outcome import RunResult
+from onetape.runs.preparing import parse_plan, prepare_plan, strategy_class
+from onetape.runs.recording import new_folders_removed, record_run, run_folder, run_uuid
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape, located
+from onetape.tape.wait import Waiter
+
+__all__ = ["PaperOptions", "PaperRobot", "follow", "open_robot", "run_paper", "watch_of"]
+
+SAMPLE_NS = 200_000_000  # equity, often enough for a run of half a minute
+NAP_S = 0.02  # the longest sleep of a paced tape: keeps Ctrl-C and progress prompt
+WAIT_S = 0.25
+
+YEAR_S = 365 * 86400.0
+
+Watch = Callable[[Sequence["PaperRobot"]], bool]
+
+
+@dataclass(slots=True)
+class PaperOptions(RunOptions):
+    """What `onetape run --paper` takes, beside what every run does. data: one tape, or none for a
+    generated market."""
+
+    speed: float = 1.0  # of a finished tape, times the speed it was recorded at
+    seconds: float | None = None  # stop after these, by the wall clock
+    report: Path | None = None
+
+
+@dataclass(slots=True)
+class PaperRobot:
+    """One session that runs, and where it is recorded."""
+
+    session: Session
+    folder: Path
+    options: PaperOptions
+    busy_seconds: float = 0.0  # inside the loop
+
+    def step(self, until: int | None = None, frames_max: int = TIME_MAX) -> _core.RunOutcome:
+        """What is there now, up to `until`."""
+        began = time.perf_counter()
+        outcome = self.session.step(frames_max, until)
+        self.busy_seconds += time.perf_counter() - began
+        return outcome
+
+    @property
+    def is_at_end(self) -> bool:
+        """The next event lies at --to or behind it."""
+        end = self.session.plan.end
+        return end is not None and end <= self.session.sim.next_time() < TIME_MAX
+
+    def close(self, *, keep: bool) -> RunResult | None:
+        """Finishes and records; `keep` False leaves nothing."""
+        try:
+            if not keep:
+                return None
+            self.session.finish()
+            return record_run(
+                self.session,
+                self.folder,
+                self.busy_seconds,
+                target=self.options.report,
+                instruments=self.options.instruments,
+            )
+        finally:
+            self.session.close()
+            if not keep:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def open_robot(options: PaperOptions, *, grows: bool = True) -> PaperRobot:
+    """A started session on the one tape of `data`, recording under <home>/runs.
+
+    grows: the tape is still being written. Raises BadConfig for what then cannot be had.
+    """
+    strategy = strategy_class(options)
+    if grows:
+        _refuse_what_needs_a_whole_tape(options)
+    plan = prepare_plan(options, strategy)
+    if grows and plan.latency.clock == RECORDED and plan.latency.feed is None:
+        raise BadConfig(
+            "how far the venue's clock is off is measured over a whole tape, and this one grows",
+            where="--latency feed=recorded",
+            todo="give the age of events: feed=2ms",
+        )
+    plan.kind, plan.sample_every = "paper", SAMPLE_NS
+    folder = run_folder(options.out, options.home, strategy.__name__)
+    session = Session(
+        plan,
+        strategy,
+        journal=folder / "journal",
+        instruments=load_instruments(options.instruments),
+        run_uuid=run_uuid(folder.name, plan),
+        follow=grows,
+    )
+    try:
+        session.open()
+        session.start()
+    except BaseException:
+        session.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return PaperRobot(session, folder, options)
+
+
+def _refuse_what_needs_a_whole_tape(options: PaperOptions) -> None:
+    if options.detail_data:
+        raise BadConfig(
+            "finer data of a tape that still grows would have to grow with it",
+            where="--detail-data",
+            todo="give --data, a finished tape",
+        )
+
+
+def follow(robots: Sequence[PaperRobot], watch: Watch | None = None) -> None:
+    """Runs them on a journal that grows, until its writer has closed it and all is read.
+
+    watch: called a few times a second; False stops.
+    """
+    waiter = Waiter()
+    for robot in robots:
+        for source in robot.session.sources:
+            waiter.add(source.reader)
+    rang = False
+    try:
+        while True:
+            # Asked before reading: what a writer closes after this is read in the next round. Not
+            # while it writes: the question takes as long as the robot's answer to a quote.
+            alive = rang or robots[0].session.sources[0].reader.core.writer_alive
+            for robot in robots:
+                if robot.step() == _core.RunOutcome.STOPPED:
+                    return
+            if watch is not None and not watch(robots):
+                return
+            if not alive or all(robot.is_at_end for robot in robots):
+                return
+            rang = waiter.wait(WAIT_S)
+    except KeyboardInterrupt:
+        return
+
+
+def play(robot: PaperRobot, speed: float, watch: Watch | None = None) -> None:
+    """Runs it on a finished tape, `speed` times as fast as it was recorded."""
+    sim = robot.session.sim
+    assert robot.session.started_at is not None
+    first, began = robot.session.started_at, time.monotonic()
+    try:
+        while True:
+            ahead_ns = min((time.monotonic() - began) * speed * 1e9, TIME_MAX / 4)
+            virtual = min(first + int(ahead_ns), TIME_MAX)
+            outcome = robot.step(until=virtual)
+            if outcome in (_core.RunOutcome.ENDED, _core.RunOutcome.STOPPED) or robot.is_at_end:
+                return
+            if watch is not None and not watch([robot]):
+                return
+            ahead = (sim.next_time() - virtual) / 1e9 / speed
+            time.sleep(min(max(ahead, 0.0), NAP_S))
+    except KeyboardInterrupt:
+        return
+
+
+def run_paper(options: PaperOptions) -> RunResult:
+    """`onetape run --paper`. Without data, beside a generated market of its own."""
+    made = (options.home / name for name in ("runs", "tapes", "journal"))
+    with new_folders_removed(*made):
+        return _on_own_market(options) if not options.data else _on_tape(options)
+
+
+def watch_of(options: PaperOptions, deadline: float | None) -> Watch:
+    """Notes how far the first robot is; ends at the deadline of the monotonic clock."""
+
+    def watch(robots: Sequence[PaperRobot]) -> bool:
+        if options.progress is not None:
+            options.progress(robots[0].session.sim.counters()["events"], None)
+        return deadline is None or time.monotonic() < deadline
+
+    return watch
+
+
+def _deadline(options: PaperOptions) -> float | None:
+    return None if options.seconds is None else time.monotonic() + options.seconds
+
+
+def _on_own_market(options: PaperOptions) -> RunResult:
+    from onetape.robot.generated import generated_market
+
+    if options.start is not None:
+        raise BadConfig(
+            "the generated market begins now", where="--from", todo="give --data, or leave it out"
+        )
+    _refuse_what_needs_a_whole_tape(options)
+    strategy = strategy_class(options)
+    # What is wrong is said before a market is made.
+    parse_plan(options, strategy)
+    load_instruments(options.instruments)
+    watch, seconds = watch_of(options, _deadline(options)), options.seconds or YEAR_S
+    symbol = options.symbol or _symbol_of(strategy, options.params)
+    unused: Path | None = None
+    try:
+        with generated_market(options.home, [symbol], seed=options.seed, seconds=seconds) as tape:
+            unused = tape.path
+            robot = open_robot(replace(options, data=[tape.path], start=tape.ready_at))
+            unused = None  # a run stands on it from here on
+            return _conclude(robot, lambda: follow([robot], watch))
+    except BaseException:
+        if unused is not None:
+            shutil.rmtree(unused, ignore_errors=True)
+        raise
+
+
+def _on_tape(options: PaperOptions) -> RunResult:
+    watch = watch_of(options, _deadline(options))
+    if not 0 < options.speed < math.inf:
+        raise BadConfig(f"speed {options.speed}", where="--speed", todo="give a number above 0")
+    if len(options.data) > 1:
+        raise BadConfig(
+            f"{len(options.data)} tapes, and a robot follows one", where="--data", todo="name one"
+        )
+    tape = options.data[0]
+    if isinstance(tape, (str, os.PathLike)):
+        tape = located(Path(tape))
+    if not isinstance(tape, Path) or not is_tape(tape):
+        raise BadInput(
+            f"{tape} is not a tape", where="--data", todo="import it first: onetape import"
+        )
+    with JournalReader(tape) as reader:
+        grows = bool(reader.core.writer_alive)
+    robot = open_robot(options, grows=grows)
+    return _conclude(
+        robot,
+        (lambda: follow([robot], watch)) if grows else (lambda: play(robot, options.speed, watch)),
+    )
+
+
+def _conclude(robot: PaperRobot, run: Callable[[], None]) -> RunResult:
+    try:
+        run()
+    except BaseException:
+        robot.close(keep=True)
+        raise
+    failures = list(robot.session.host.failures)
+    on_error = robot.session.plan.on_error
+    result = robot.close(keep=True)
+    assert result is not None
+    if failures and on_error != "continue":
+        first = failures[0]
+        raise StrategyError(
+            first.error,
+            where=f"{first.where}, in {first.callback} at {format_time(first.time)}",
+            todo=f"the robot was halted there; the run is kept in {result.run}",
+        )
+    return result
+
+
+def _symbol_of(strategy: type[Strategy], params: Mapping[str, Any]) -> str:
+    given = params.get("symbol", getattr(strategy, "symbol", None))
+    if not isinstance(given, str):
+        raise BadConfig(
+            "the strategy has no parameter `symbol`",
+            where="--paper",
+            todo="give --symbol or --data",
+        )
+    return given

@@ -1,0 +1,26 @@
+"""Parameters as they describe themselves, of a strategy's source or of a robot that runs."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.loader import load_strategy
+from onetape.engine.parameters import described
+from onetape.ipc.operator import send_command
+from onetape.model.errors import ProcessDown
+
+__all__ = ["params_of"]
+
+
+def params_of(home: Path, target: str) -> dict[str, dict[str, Any]]:
+    """By name: value, default, type, optional, min, max, step, choices, help. target: `robot:NAME`,
+    or a strategy. Raises ProcessDown for a robot that does not run, and as `load_strategy`."""
+    if not target.startswith("robot:"):
+        return described(load_strategy(target), {})
+    (told,) = send_command(home, target, "status", {}, uuid.uuid4().hex)
+    if told["status"] != "applied":
+        raise ProcessDown(told["error"]["message"], where=target)
+    params: dict[str, dict[str, Any]] = told["result"]["strategies"][0]["params"]
+    return params

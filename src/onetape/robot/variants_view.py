@@ -1,0 +1,95 @@
+"""A robot beside its variants, from their journals: what each has done and made, and where the
+robot and its twin on paper have parted."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from onetape.engine.actions import read_actions
+from onetape.model.config import TWIN, Config
+from onetape.model.enums import EventType
+from onetape.model.errors import BadConfig
+from onetape.replay.parity import compare_orders
+from onetape.robot.variants import variants_file
+from onetape.tape.journal import JournalReader
+
+__all__ = ["variants_of"]
+
+LIVE = "live"
+_PLACE = 1
+
+
+def variants_of(home: Path, config: Config, robot: str = "") -> list[dict[str, Any]]:
+    """Rows, of each robot the live one, its twin, then the others: robot, variant, params, orders,
+    fills, pnl (of the equity, since the run began), behind_live (pnl less that of the live robot),
+    and against whom its orders and fills were compared, up to the time that both have reached: the
+    twin against the live robot, the others against the twin: compared, differing,
+    first_difference. Raises BadConfig for a robot without variants."""
+    named = [name for name, each in config.robots.items() if each.variants]
+    if robot and robot not in named:
+        there = ", ".join(named) or "none"
+        raise BadConfig(
+            f"robot {robot!r} has no variants", where="[robots.NAME.variants.NAME]",
+            todo=f"those that have: {there}",
+        )  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    for name in (robot,) if robot else named:
+        file = variants_file(home, name)
+        if file.is_file():
+            rows += _rows(name, msgspec.json.decode(file.read_bytes()))
+    return rows
+
+
+def _rows(robot: str, told: dict[str, Any]) -> list[dict[str, Any]]:
+    journals = {LIVE: Path(told["live"]) / "journal"}
+    journals |= {name: Path(each["run"]) / "journal" for name, each in told["variants"].items()}
+    seen = {name: _seen(journal) for name, journal in journals.items()}
+    rows = []
+    for name, journal in journals.items():
+        against = {LIVE: "", TWIN: LIVE}.get(name, TWIN)
+        both = min(seen[name][0], seen[against][0]) if against else 0
+        found = compare_orders(journals[against], journal, until=both) if against else {}
+        made = seen[name][1]
+        rows.append(
+            {
+                "robot": robot,
+                "variant": name,
+                "params": told["variants"].get(name, {}).get("params", {}),
+                "orders": int((read_actions(journal).columns["kind"] == _PLACE).sum()),
+                "fills": seen[name][2],
+                "pnl": _text(made),
+                "behind_live": _text(made - seen[LIVE][1]),
+                "against": against,
+                "compared": found.get("compared", 0),
+                "differing": found.get("differing", 0),
+                "first_difference": found.get("first_difference"),
+                "run": str(journal.parent),
+            }
+        )
+    return rows
+
+
+def _text(amount: Decimal) -> str:
+    return f"{amount.normalize() + 0:f}"
+
+
+def _seen(journal: Path) -> tuple[int, Decimal, int]:
+    """How far it has come (ns), what its equity has become more by, and its fills."""
+    first = last = None
+    time = fills = 0
+    with JournalReader(journal) as reader:
+        for frame in reader.frames(("balance", "fill", "order_request")):
+            time = max(time, frame.time)
+            if frame.type == EventType.FILL.id:
+                fills += 1
+            elif frame.type == EventType.BALANCE.id:
+                record = msgspec.msgpack.decode(frame.payload)
+                if "account" not in record:
+                    last = Decimal(record["equity"])
+                    first = last if first is None else first
+    made = last - first if first is not None and last is not None else Decimal(0)
+    return time, made, fills

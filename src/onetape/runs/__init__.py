@@ -1,0 +1,1 @@
+"""What one run is made of, whoever runs it: options, plan, data, and what came of it."""

@@ -1,0 +1,299 @@
+"""What a run's result stands on, in words, and which way each of them leans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from onetape.data.quality.conflation import Conflation
+from onetape.engine.session import Session
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import EventType
+from onetape.model.instrument import Instrument, Kind
+from onetape.model.time import format_duration, format_time
+from onetape.report.report_data import Assumption
+from onetape.runs.depth_lines import depth_lines, measured_depth
+from onetape.runs.queue_lines import queue_lines
+from onetape.runs.venue_lines import fee_lines, liquidation_lines, percent, venue_lines
+from onetape.runs.venue_results import account_lines, latency_lines
+from onetape.tape.schema import built_in
+
+__all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
+
+
+def _live_lines(session: Session) -> list[Assumption]:
+    """Orders went to a venue and their fills came from there: little is assumed."""
+    live = session.plan.live
+    assert live is not None
+    return [
+        Assumption(
+            f"account {live.account}: orders, fills and fees are the venue's", None, key="live"
+        ),
+        *(_instrument_line(each) for each in session.host.instruments.values()),
+        Assumption(
+            "the robot's equity counts from what the account had when it began; what other robots "
+            "of the account did is not in it",
+            None,
+            key="live account",
+        ),
+    ]
+
+
+def assumptions_of(
+    session: Session, depth: Mapping[str, Conflation] | None = None
+) -> list[Assumption]:
+    """What the result stands on, and which way each leans (see Assumption). depth: where it was
+    measured already."""
+    plan, host, sim = session.plan, session.host, session.sim
+    if plan.live is not None:
+        return _live_lines(session)
+    lines = account_lines(session)
+    lines += [_instrument_line(each) for each in host.instruments.values()]
+    lines += latency_lines(plan, {each.venue for each in host.instruments.values()})
+    inventory = session.inventory()
+    lines += _detail_lines(session)
+    for symbol, types in _filled_from(session).items():
+        kinds = _kinds(types)
+        if kinds == "bars":
+            share = plan.bar_volume_share / 1e4
+            lines.append(
+                Assumption(
+                    f"{symbol}: bars only; market orders fill at the next open, limits when the "
+                    f"bar trades through them, at most {share:g} % of a bar's volume",
+                    key="bars",
+                )
+            )
+            lines.append(
+                Assumption(
+                    f"{symbol}: no spread is known from bars, so none is paid",
+                    1,
+                    key=f"spread {symbol}",
+                )
+            )
+        else:
+            lines += queue_lines(session, symbol, kinds)
+    lines += _batch_lines(session)
+    counters = sim.counters()
+    if counters["fills_beyond_touch"]:
+        lines.append(
+            Assumption(
+                f"{counters['fills_beyond_touch']} fills beyond the displayed size were taken one "
+                "tick worse",
+                key="beyond",
+            )
+        )
+    if counters["fills_without_volume"]:
+        lines.append(
+            Assumption(
+                f"{counters['fills_without_volume']} fills in bars without volume: size not capped",
+                1,
+            )
+        )
+    if counters["fused_quotes"]:
+        lines.append(
+            Assumption(
+                f"{counters['fused_quotes']:,} quotes, newer than the depth, moved the book that "
+                "orders met",
+                key="fused",
+            )
+        )
+    if counters["trades_beyond_display"]:
+        lines.append(
+            Assumption(
+                f"{counters['trades_beyond_display']} prints at own prices were larger than what "
+                "was displayed there: hidden orders that no data place in the queue",
+                1,
+            )
+        )
+    if unknown := _unknown_types(session):
+        shown = ", ".join(f"{count:,} of type {type_id}" for type_id, count in unknown.items())
+        lines.append(Assumption(f"frames that this version does not know: {shown}", key="unknown"))
+    lines += depth_lines(measured_depth(session) if depth is None else depth)
+    lines += _ambiguous_lines(session)
+    lines += venue_lines(session)
+    lines += _funding_lines(counters)
+    lines += fee_lines(session)
+    lines += liquidation_lines(session)
+    lines += _unfunded_lines(session, inventory)
+    lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
+    return lines
+
+
+def _batch_lines(session: Session) -> list[Assumption]:
+    lines = []
+    if fills_from_bars(session):
+        lines.append(
+            Assumption(
+                "what fills between a bar's open and its close counts as filled at the close, and "
+                "is told the way back later",
+                -1,
+                key="bars told",
+            )
+        )
+    if session.plan.hedge or len(session.host.instruments) > 1:
+        lines.append(
+            Assumption(
+                "of what one callback orders, sales and closing orders are judged first: the money "
+                "that they free at the price of then counts for the others, which are judged "
+                "again where they fill",
+                None,
+                key="batch",
+            )
+        )
+    return lines
+
+
+def _unknown_types(session: Session) -> dict[int, int]:
+    """How many frames of the run's tapes are of each type that this build has no name for."""
+    found: dict[int, int] = {}
+    for source in session.sources:
+        for types in session.contents(source.path).counts.values():
+            for type_id, count in types.items():
+                if type_id not in built_in():
+                    found[type_id] = found.get(type_id, 0) + count
+    return found
+
+
+def ambiguous_bars(session: Session) -> list[dict[str, Any]]:
+    """The first hundred bars inside which the order of prices decided what own orders became:
+    `time` (the bar's open, ns) and `symbol`."""
+    symbols = list(session.host.instruments)
+    return [{"time": at, "symbol": symbols[i]} for at, i in session.sim.ambiguous_bars()]
+
+
+def _ambiguous_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    count = counters["ambiguous_bars"]
+    if not count:
+        return []
+    shown = ambiguous_bars(session)
+    first = ", ".join(f"{each['symbol']} {format_time(each['time'])}" for each in shown[:3])
+    more = f" and {count - 3} more, see run.toml" if count > 3 else ""
+    return [
+        Assumption(
+            f"{count} bars reached own orders both above and below their open, and which came "
+            f"first is not known: the losing one is taken ({counters['ambiguous_fills']} fills; "
+            f"{first}{more}); --detail-data resolves them",
+            -1,
+            key="ambiguous",
+        )
+    ]
+
+
+def _filled_from(session: Session) -> dict[str, Mapping[int, int]]:
+    """{type id: count} of what the exchange fills on, by symbol of the run."""
+    main, detail = session.inventory(), session.detail_inventory()
+    return {
+        symbol: detail.get(symbol, counted)[0]
+        for symbol, counted in main.items()
+        if symbol in session.host.instruments
+    }
+
+
+def fills_from_bars(session: Session) -> bool:
+    """Orders of some instrument are filled from bars alone."""
+    return any(_kinds(types) == "bars" for types in _filled_from(session).values())
+
+
+def _detail_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    lines = []
+    for symbol, (types, periods) in session.detail_inventory().items():
+        if symbol in session.host.instruments:
+            kinds = _kinds(types)
+            if kinds == "bars":
+                kinds = f"bars of {format_duration(min(periods))}"
+            said = f"{symbol}: inside its bars filled from {kinds} that the robot does not see"
+            lines.append(Assumption(said, None, key="detail"))
+    if counters["detail_holes"]:
+        said = f"{counters['detail_holes']} bars have no detail data: filled from the bars"
+        lines.append(Assumption(said, 0, key="detail holes"))
+    if counters["detail_incomplete"]:
+        said = (
+            f"{counters['detail_incomplete']} bars reach further than their detail data: what "
+            "happened in between is missing, and orders there were not filled"
+        )
+        lines.append(Assumption(said, 1, key="detail incomplete"))
+    return lines
+
+
+def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
+    lines = []
+    if counters["fundings_missing"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_missing']} funding intervals have no event in the data, and "
+                "nothing was paid for them"
+            )
+        )
+    if counters["fundings_repeated"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_repeated']} funding events repeat the one before and were "
+                "not paid again"
+            )
+        )
+    if counters["fundings_early"]:
+        lines.append(
+            Assumption(
+                f"{counters['fundings_early']} funding events came within half of their interval "
+                "and were paid"
+            )
+        )
+    return lines
+
+
+def _unfunded_lines(
+    session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]
+) -> list[Assumption]:
+    contracts = [each for each in session.host.instruments.values() if each.kind is not Kind.SPOT]
+    lines = []
+    unfunded = [
+        each.symbol
+        for each in contracts
+        if each.perpetual and not inventory.get(each.symbol, ({}, []))[0].get(EventType.FUNDING.id)
+    ]
+    if unfunded:
+        lines.append(
+            Assumption(
+                f"{', '.join(unfunded)}: the data has no funding, so none is paid or received",
+                key="funding",
+            )
+        )
+    return lines
+
+
+def _instrument_line(instrument: Instrument) -> Assumption:
+    """Facts lean nowhere; what was guessed may lean either way."""
+    kind = {Kind.SPOT: "spot", Kind.LINEAR: "linear", Kind.INVERSE: "inverse"}[instrument.kind]
+    text = (
+        f"{instrument.symbol}: {kind}, tick {decimal_text(instrument.tick)}, lot "
+        f"{decimal_text(instrument.lot)}, fees {percent(instrument.maker_fee)} maker, "
+        f"{percent(instrument.taker_fee)} taker"
+    )
+    if instrument.multiplier != 1:
+        text += f", multiplier {decimal_text(instrument.multiplier)}"
+    if instrument.brackets:
+        text += f", margin in {len(instrument.brackets)} brackets"
+    if instrument.leverage:
+        text += f", leverage {instrument.leverage}x"
+    if instrument.inferred:
+        text += f"; inferred from the data: {', '.join(instrument.inferred)}"
+    if instrument.defaulted:
+        text += f"; defaulted: {', '.join(instrument.defaulted)}"
+    guessed = bool(instrument.inferred or instrument.defaulted)
+    return Assumption(text, 0 if guessed else None, key=f"fees {instrument.symbol}")
+
+
+def _kinds(types: Mapping[int, int]) -> str:
+    words = [
+        word
+        for kind, word in (
+            (EventType.MBO, "orders"),
+            (EventType.BOOK, "depth"),
+            (EventType.QUOTE, "quotes"),
+            (EventType.TRADE, "trades"),
+        )
+        if types.get(kind.id)
+    ]
+    return ", ".join(words) if words else "bars"

@@ -1,0 +1,98 @@
+"""What the run's tapes traded while it ran, read once: what filled its resting orders, and how much
+of the market its own fills were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.engine.session import Session
+from onetape.report.report_data import Market, Resting
+from onetape.tape.columns import read_columns
+from onetape.tape.journal import JournalReader
+
+__all__ = ["FRAMES_READ_MAX", "note_market"]
+
+Ints = NDArray[np.int64]
+Columns = dict[str, NDArray[Any]]
+
+FRAMES_READ_MAX = 20_000_000  # of a tape: its trades take 20 bytes each
+
+
+def note_market(
+    session: Session, markets: Sequence[Market], resting: Resting, span: tuple[int, int]
+) -> None:
+    """Sets `traded` of the markets and `by_trade` of the resting fills, which stay as they are
+    where a tape is longer than it is worth reading.
+
+    span: the run's first and last moment; what is outside of it was not its market.
+    """
+    moved = np.zeros(len(markets))
+    by_trade = np.zeros(len(resting.rest_ns), dtype=np.bool_)
+    index = {each.symbol: i for i, each in enumerate(markets)}
+    seen, is_read = 0, True
+    for each in session.plan.inputs:
+        path = Path(each.path)
+        with JournalReader(path) as reader:
+            if reader.last_sequence > FRAMES_READ_MAX:
+                is_read = False
+                if each.is_detail:
+                    continue
+                return
+            tables = [
+                reader.table("trade", names=("time", "stream", "size")),
+                reader.table("bar", names=("time", "stream", "volume", "period_ns")),
+            ]
+            (trades, bars), _ = read_columns(reader.core, tables)
+        seen += len(trades["time"])
+        streams = {
+            stream: index[facts.symbol]
+            for stream, facts in session.contents(path).streams.items()
+            if facts.symbol in index
+        }
+        for stream, market in streams.items():
+            mine = resting.market == market
+            times = trades["time"][trades["stream"] == stream]
+            by_trade[mine] |= _are_among(resting.at[mine], times)
+        if not each.is_detail:  # the same volume again
+            _add_moved(moved, streams, markets, trades, bars, span)
+    for market_index, each_market in enumerate(markets):
+        each_market.traded = float(moved[market_index])
+    if is_read and seen and len(resting.rest_ns):
+        resting.by_trade = by_trade
+
+
+def _add_moved(
+    moved: NDArray[np.float64],
+    streams: Mapping[int, int],
+    markets: Sequence[Market],
+    trades: Columns,
+    bars: Columns,
+    span: tuple[int, int],
+) -> None:
+    """Of trades, or where a tape has none, of its bars."""
+    rows, size = trades, trades["size"]
+    if not len(trades["time"]):
+        rows, size = bars, bars["volume"]
+        if len(size):  # one period only: longer ones hold the same volume again
+            keep = bars["period_ns"] == bars["period_ns"].min()
+            rows, size = {name: values[keep] for name, values in bars.items()}, size[keep]
+    inside = (rows["time"] >= span[0]) & (rows["time"] <= span[1])
+    for stream, market in streams.items():
+        found = size[inside & (rows["stream"] == stream)]
+        scale = 10.0 ** markets[market].size_decimals
+        moved[market] += float(found.sum(dtype=np.float64)) / scale
+
+
+def _are_among(wanted: Ints, times: Ints) -> NDArray[np.bool_]:
+    """Which of `wanted` are in `times`. A search, because those of a tape ascend as a rule: numpy's
+    own way hashes or sorts millions of them."""
+    if not len(times):
+        return np.zeros(len(wanted), dtype=np.bool_)
+    ordered = times if (times[1:] >= times[:-1]).all() else np.sort(times)
+    at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return np.asarray(ordered[at] == wanted)

@@ -1,0 +1,287 @@
+"""What came of a run, in CONTRACT's keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from onetape import __version__
+from onetape.data.quality.conflation import Conflation
+from onetape.engine.plan import toml_value
+from onetape.engine.session import Session
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import refusals_by_name
+from onetape.report.report_data import Assumption, StressLine, bias_word
+from onetape.runs.assumptions import ambiguous_bars
+from onetape.runs.depth_lines import depth_facts
+from onetape.runs.venue_lines import fee_changes
+from onetape.runs.venue_results import VenueResult, venue_results
+
+__all__ = ["RunResult", "plan_facts", "run_facts", "why_no_orders"]
+
+
+@dataclass(slots=True)
+class RunResult:
+    """The keys of `backtest --json`, and what the terminal shows beside them."""
+
+    run: Path
+    strategy: str
+    symbols: list[str]
+    events: int
+    seconds: float
+    orders: int
+    fills: int
+    pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    liquidations: int
+    liquidation_fees: Decimal
+    insurance: Decimal
+    interest: Decimal
+    deleveragings: int
+    loan_calls: int
+    loan_liquidations: int
+    final_equity: Decimal
+    max_drawdown: Decimal
+    max_drawdown_ratio: float
+    currency: str
+    action_hash: str
+    state_hash: str
+    actions: int
+    denied: int
+    rejected: int
+    wall_seconds: float = 0.0
+    report: Path | None = None
+    why_no_orders: str | None = None
+    assumptions: list[Assumption] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    refusals: dict[str, dict[str, int]] = field(default_factory=dict)  # state -> error -> orders
+    below_lot: dict[str, int] = field(default_factory=dict)  # service -> wishes that were nothing
+    stats: dict[str, Any] = field(default_factory=dict)
+    stress: list[StressLine] = field(default_factory=list)
+    lookahead: dict[str, Any] | None = None
+    ambiguous_bars: int = 0
+    ambiguous_fills: int = 0
+    depth: dict[str, Conflation] = field(default_factory=dict)
+    venues: list[VenueResult] = field(default_factory=list)
+    detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
+
+    @classmethod
+    def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
+        """Read off a finished session."""
+        sim, host = session.sim, session.host
+        counters = sim.counters()
+        currency = session.plan.currency
+        equity = Decimal(sim.equity_text)
+        symbols = list(host.instruments)
+        settled = [
+            i for i, s in enumerate(symbols) if session.plan.counts(host.instruments[s].settle)
+        ]
+        return cls(
+            run=run,
+            strategy=session.strategy_class.__name__,
+            symbols=symbols,
+            events=counters["events"],
+            seconds=seconds,
+            orders=counters["orders"],
+            fills=counters["fills"],
+            pnl=equity - session.start_equity - Decimal(sim.moved_in_text),
+            fees=sum((Decimal(sim.fees_text(i)) for i in settled), Decimal(0)),
+            funding=sum((Decimal(sim.funding_text(i)) for i in settled), Decimal(0)),
+            liquidations=counters["liquidations"],
+            liquidation_fees=sum(
+                (Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)
+            ),
+            insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
+            interest=sum(
+                (
+                    Decimal(sim.interest_text(number))
+                    for number, (_, name) in enumerate(host.money)
+                    if session.plan.counts(name)
+                ),
+                Decimal(0),
+            ),
+            deleveragings=counters["deleveragings"],
+            loan_calls=counters["loan_calls"],
+            loan_liquidations=counters["loan_liquidations"],
+            final_equity=equity,
+            max_drawdown=Decimal(sim.drawdown_text),
+            max_drawdown_ratio=sim.drawdown_ratio,
+            currency=currency,
+            action_hash=sim.action_hash().hex(),
+            state_hash=session.state_hash,
+            actions=counters["actions"],
+            denied=counters["denied"],
+            rejected=counters["rejected"],
+            failures=[str(each) for each in host.failures],
+            refusals=refusals_by_name(sim.refusals()),
+            below_lot=_below_lot(session),
+            ambiguous_bars=counters["ambiguous_bars"],
+            ambiguous_fills=counters["ambiguous_fills"],
+            detail={name: counters[f"detail_{name}"] for name in ("events", "holes", "incomplete")}
+            if any(each.is_detail for each in session.plan.inputs)
+            else None,
+            venues=venue_results(session),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON value: money as decimal strings, counts as integers."""
+        return {
+            "run": str(self.run),
+            "strategy": self.strategy,
+            "symbols": self.symbols,
+            "events": self.events,
+            "seconds": round(self.seconds, 6),
+            "wall_seconds": round(self.wall_seconds, 6),
+            "events_per_second": round(self.events / self.seconds) if self.seconds else 0,
+            "orders": self.orders,
+            "fills": self.fills,
+            "pnl": decimal_text(self.pnl),
+            "fees": decimal_text(self.fees),
+            "funding": decimal_text(self.funding),
+            "liquidations": self.liquidations,
+            "liquidation_fees": decimal_text(self.liquidation_fees),
+            "insurance": decimal_text(self.insurance),
+            "interest": decimal_text(self.interest),
+            "deleveragings": self.deleveragings,
+            "loan_calls": self.loan_calls,
+            "loan_liquidations": self.loan_liquidations,
+            "final_equity": decimal_text(self.final_equity),
+            "max_drawdown": round(self.max_drawdown_ratio, 9),
+            "max_drawdown_amount": decimal_text(self.max_drawdown),
+            "currency": self.currency,
+            "action_hash": self.action_hash,
+            "state_hash": self.state_hash,
+            "actions": self.actions,
+            "denied": self.denied,
+            "rejected": self.rejected,
+            "refusals": self.refusals,
+            "below_lot": self.below_lot,
+            "ambiguous_bars": self.ambiguous_bars,
+            "ambiguous_fills": self.ambiguous_fills,
+            "report": str(self.report) if self.report else None,
+            "why_no_orders": self.why_no_orders,
+            "failures": self.failures,
+            "venues": [each.as_json() for each in self.venues],
+            **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
+            **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
+            **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
+        }
+
+
+def _stress_json(each: StressLine) -> dict[str, Any]:
+    return {"name": each.name, "how": each.how, "pnl": each.pnl, "note": each.note}
+
+
+def _below_lot(session: Session) -> dict[str, int]:
+    """Wishes of more than nothing and less than one lot, by the service they were made with."""
+    sim = session.sim
+    found = {"set_target": sim.targets_below_lot, "set_quotes": sim.levels_below_lot}
+    return {service: count for service, count in found.items() if count}
+
+
+def why_no_orders(session: Session) -> str | None:
+    """In words, when nothing was ordered or nothing filled; None when there is nothing to ask."""
+    sim, host = session.sim, session.host
+    counters = sim.counters()
+    if counters["fills"]:
+        return None
+    if host.failures:
+        return f"the strategy failed: {host.failures[0]}"
+    if counters["orders"] == 0:
+        if not session.has_subscribed:
+            return "the strategy subscribed to nothing: call self.subscribe() in on_start"
+        if counters["events"] == 0:
+            return "no event of the subscribed instruments lies in the time range"
+        idle = session.idle_subscriptions()
+        if idle:
+            return f"subscribed, but the data has none of it: {', '.join(idle)}"
+        if wishes := _below_lot(session):
+            lots = ", ".join(f"{decimal_text(i.lot)} for {s}" for s, i in host.instruments.items())
+            said = " and ".join(
+                f"{count:,} {'targets' if service == 'set_target' else 'levels'} of {service}"
+                for service, count in wishes.items()
+            )
+            return f"{said} were less than one lot, which is nothing (lot: {lots})"
+        return (
+            f"its callbacks ran over {counters['events']:,} events and asked for no order: no "
+            "buy or sell, no target other than the position, no quotes with a size"
+        )
+    if counters["denied"] == counters["orders"]:
+        return f"all {counters['orders']:,} orders were denied; the last: {session.last_refusal()}"
+    if counters["rejected"] + counters["denied"] >= counters["orders"]:
+        return f"all {counters['orders']:,} orders were refused; the last: {session.last_refusal()}"
+    sent = counters["orders"]
+    return f"{sent:,} orders were sent and none was filled: their prices were not reached"
+
+
+def plan_facts(session: Session) -> dict[str, Any]:
+    """The tables of run.toml that are known when the run begins."""
+    import platform
+    import sys
+
+    return {
+        # All of them; [params] holds only what was given, so that edited defaults show in a replay.
+        "parameters": {name: toml_value(value) for name, value in session.params.items()},
+        "versions": {
+            "onetape": __version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "implementation": sys.implementation.name,
+        },
+    }
+
+
+def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
+    """The tables of run.toml beside the plan."""
+    return {
+        **plan_facts(session),
+        "result": {
+            key: value
+            for key, value in result.as_json().items()
+            if key not in ("run", "report", "symbols", "failures", "stress", "lookahead", "venues")
+            and value is not None
+        },
+        "stats": {
+            key: value
+            for key, value in result.stats.items()
+            if isinstance(value, (bool, int, float, str))
+        },
+        "durability": {"order_intents": "process"},
+        "venue_result": [
+            {key: value for key, value in each.as_json().items() if value is not None}
+            for each in result.venues
+        ],
+        **({"ambiguous_bar": found} if (found := ambiguous_bars(session)) else {}),
+        **({"depth": depth} if (depth := depth_facts(result.depth)) else {}),
+        **({"fee_change": changes} if (changes := fee_changes(session)) else {}),
+        "instrument": [
+            {
+                "symbol": instrument.symbol,
+                "tick": str(instrument.tick),
+                "lot": str(instrument.lot),
+                "maker_fee": str(instrument.maker_fee),
+                "taker_fee": str(instrument.taker_fee),
+                "origin": str(instrument.origin),
+                "inferred": list(instrument.inferred),
+                "defaulted": list(instrument.defaulted),
+                "version": instrument.version,
+                "amend": str(instrument.amend),
+                "amend_triggers": instrument.amend_triggers,
+                "met_triggers": str(instrument.met_triggers),
+                **(
+                    {"fee_tier": session.sim.fee_tier(i), "volume_30d": session.sim.volume_text(i)}
+                    if instrument.fee_tiers
+                    else {}
+                ),
+            }
+            for i, instrument in enumerate(session.host.instruments.values())
+        ],
+        "assumptions": {
+            "lines": [each.text for each in result.assumptions],
+            "bias": [bias_word(each.bias) for each in result.assumptions],
+            "size": [each.size for each in result.assumptions],
+        },
+    }

@@ -1,0 +1,224 @@
+"""The report page of a finished session."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape import __version__
+from onetape.engine.accounts import accounts_text
+from onetape.engine.plan import RunPlan, TapeInput
+from onetape.engine.session import Session
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND, format_time
+from onetape.report.grouped import enumerated
+from onetape.report.report import write_report
+from onetape.report.report_data import Assumption, Fills, Market, ReportData, StressLine
+from onetape.report.report_json import write_report_json
+from onetape.report.summary import Analysis, analyze, summarize
+from onetape.report.worse_fills import exact_lines
+from onetape.runs.earlier_lives import samples_of
+from onetape.runs.market_columns import note_market
+from onetape.runs.order_columns import (
+    fill_columns,
+    order_columns,
+    read_run,
+    resting_columns,
+)
+from onetape.runs.sizes import sized
+from onetape.runs.venue_results import latency_text
+
+if TYPE_CHECKING:
+    from onetape.runs.outcome import RunResult
+
+__all__ = ["report_data", "write_run_report"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def write_run_report(
+    session: Session,
+    folder: Path,
+    assumptions: Sequence[Assumption],
+    result: RunResult,
+    *,
+    target: Path | None,
+    reruns: Sequence[StressLine] = (),
+    hint: str = "",
+) -> Path:
+    """Writes report.html and report.json into the run, and a copy of the page to `target` when
+    asked. Fills result.stats, result.stress, and the sizes of result.assumptions.
+
+    reruns, hint: the stress lines that took a backtest of their own, or how to get them.
+    """
+    data = report_data(session, folder, assumptions, result)
+    data.stress = [*exact_lines(float(result.pnl), data.fills, data.markets), *reruns]
+    data.stress_hint = hint
+    analysis = analyze(data)
+    data.stats = run_statistics(data, result, analysis)
+    data.assumptions = sized(data)
+    result.stats = dict(data.stats)
+    result.stress = list(data.stress)
+    result.assumptions = list(data.assumptions)
+    write_report_json(data, folder / "report.json", analysis)
+    path = write_report(data, folder / "report.html", analysis)
+    if target is not None:
+        return write_report(data, target.resolve(), analysis)
+    return path
+
+
+def run_statistics(
+    data: ReportData, result: RunResult, analysis: Analysis | None = None
+) -> dict[str, object]:
+    """All statistics of a run: the ledger's own numbers, where samples only come close."""
+    stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
+    return {
+        **stats,
+        "pnl": float(result.pnl),
+        "final_equity": float(result.final_equity),
+        "max_drawdown": result.max_drawdown_ratio,
+    }
+
+
+def report_data(
+    session: Session,
+    folder: Path,
+    assumptions: Sequence[Assumption],
+    result: RunResult,
+    *,
+    with_market: bool = True,
+) -> ReportData:
+    """Everything the page shows but the statistics, from the session's samples and its journal.
+
+    with_market: also what the market did while orders rested, for which the tapes are read again.
+    """
+    plan = session.plan
+    symbols = list(session.host.instruments)
+    instruments = list(session.host.instruments.values())
+    times, equity, _, prices, positions = samples_of(session, folder / "journal")
+    ts = np.asarray(times, dtype=np.int64)
+    run = read_run(folder / "journal")
+    fills = fill_columns(run, instruments, session.sim.fill_profits())
+    markets = _markets(session, ts, prices, positions, fills)
+    orders, since = order_columns(run, instruments, fills)
+    resting = resting_columns(run, orders, since)
+    if with_market and len(ts) and len(fills.ts):
+        note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
+    return ReportData(
+        title=f"{result.strategy} on {enumerated(symbols)}",
+        currency=result.currency,
+        subtitle=f"{_when(session)}, {result.events:,} events",
+        facts={
+            "run": folder.name,
+            "kind": plan.kind,
+            "strategy": plan.strategy,
+            "parameters": ", ".join(f"{k}={v}" for k, v in session.params.items()) or "none",
+            "cash": accounts_text(plan.money),
+            "leverage": f"{plan.leverage}x, {plan.margin} margin",
+            "data": ", ".join(Path(each.path).name for each in plan.inputs if not each.is_detail),
+            **_detail_facts(plan),
+            "data hashes": ", ".join(_identity(each) for each in plan.inputs),
+            "events": f"{result.events:,}",
+            "loop": f"{result.seconds:.3f} s",
+            "latency": latency_text(plan),
+            "queue": plan.queue,
+            "seed": plan.seed,
+            "actions": result.action_hash[:16],
+            "state": result.state_hash[:16],
+            "version": f"onetape {__version__}, Python {platform.python_version()}",
+        },
+        assumptions=list(assumptions),
+        equity_ts=ts,
+        equity=np.asarray(equity, dtype=np.float64),
+        markets=markets,
+        fills=fills,
+        why_no_orders=result.why_no_orders or "",
+        refusals=result.refusals,
+        failures=list(result.failures),
+        venues=[each.line() for each in result.venues],
+        orders=orders,
+        resting=resting,
+    )
+
+
+def _detail_facts(plan: RunPlan) -> dict[str, str]:
+    names = [Path(each.path).name for each in plan.inputs if each.is_detail]
+    return {"detail data": ", ".join(names)} if names else {}
+
+
+def _identity(each: TapeInput) -> str:
+    """What the frames that were read are known by: the seal's hash, else the chain's last value."""
+    if each.hash:
+        return f"{each.hash[:16]} to frame {each.last_sequence:,}"
+    return f"chain {each.crc:08x} at frame {each.last_sequence:,}"
+
+
+def _markets(
+    session: Session,
+    ts: Ints,
+    prices: Any,
+    positions: Any,
+    fills: Fills,
+) -> list[Market]:
+    instruments = session.host.instruments
+    count = len(instruments)
+    price_grid = np.asarray(prices).reshape(-1, count) if count else np.empty((0, 0))
+    position_grid = np.asarray(positions).reshape(-1, count) if count else np.empty((0, 0))
+    markets = []
+    for i, (symbol, facts) in enumerate(instruments.items()):
+        known = price_grid[:, i] != 0
+        steps, held = _positions(ts, position_grid[:, i], fills, i)
+        markets.append(
+            Market(
+                symbol=symbol,
+                price_decimals=facts.price_decimals,
+                size_decimals=facts.size_decimals,
+                price_ts=ts[known],
+                price=np.ascontiguousarray(price_grid[known, i]),
+                position_ts=steps,
+                position=held,
+                kind=str(facts.kind),
+                multiplier=float(facts.multiplier),
+                tick=float(facts.tick),
+                fees=float(session.sim.fees_text(i)),
+                funding=float(session.sim.funding_text(i)),
+                settles_here=session.plan.counts(facts.settle),
+                fee_table=_fee_table(facts),
+            )
+        )
+    return markets
+
+
+def _fee_table(facts: Instrument) -> list[tuple[float, float]]:
+    """Maker and taker rates by tier, the instrument's own first; empty without a schedule."""
+    tiers = getattr(facts, "fee_tiers", ())
+    if not tiers:
+        return []
+    rows = [(facts.maker_fee, facts.taker_fee), *((t.maker_fee, t.taker_fee) for t in tiers)]
+    return [(float(maker), float(taker)) for maker, taker in rows]
+
+
+def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[Ints, Floats]:
+    """The position after each fill, exact in time, where the fills explain the last sample; else
+    the samples: a spot account may have been funded with coins."""
+    mine = fills.market == market
+    if not len(ts):
+        return ts, sampled
+    held = np.cumsum(fills.signed[mine])
+    end = held[-1] if len(held) else 0.0
+    if abs(end - sampled[-1]) > 1e-9 * max(abs(end), abs(sampled[-1]), 1e-9) or sampled[0] != 0:
+        return ts, np.ascontiguousarray(sampled)
+    places = np.round(held, 12)  # sums of tenths are flat when they should be
+    return np.append(ts[:1], fills.ts[mine]), np.append(0.0, places)
+
+
+def _when(session: Session) -> str:
+    assert session.started_at is not None
+    first, last = session.started_at, session.sim.now
+    return f"{format_time(first - first % SECOND)} to {format_time(last - last % SECOND)}"

@@ -1,0 +1,246 @@
+"""From the options of a run to its plan: all is checked and parsed before any work begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.accounts import SHARED, parse_accounts
+from onetape.engine.latency import parse_latencies
+from onetape.engine.loader import load_strategy
+from onetape.engine.parameters import parameters_of
+from onetape.engine.plan import (
+    BAR_VOLUME_SHARE,
+    DETAIL,
+    RunPlan,
+    TapeInput,
+    parse_bar_volume,
+    parse_fees,
+    parse_volumes,
+)
+from onetape.engine.queue_model import AUTO, parse_queue
+from onetape.engine.strategy import Strategy
+from onetape.engine.tape_facts import tape_instruments, tape_span
+from onetape.engine.trading_hours import TradingHours, parse_hours
+from onetape.engine.venue_options import (
+    VenueOptions,
+    parse_borrow,
+    parse_closed_all,
+    parse_delay,
+    parse_order_rates,
+)
+from onetape.model.errors import BadConfig, BadInput
+from onetape.model.money import parse_cash
+from onetape.model.near import did_you_mean
+from onetape.model.time import SECOND, parse_time
+from onetape.runs.input_tapes import as_tapes
+from onetape.runs.options import CHOICES, RunOptions
+
+__all__ = ["parse_plan", "prepare_plan", "strategy_class"]
+
+SAMPLES_WANTED = 4000
+SAMPLE_STEPS_S = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400,
+)  # fmt: skip
+
+
+def strategy_class(options: RunOptions) -> type[Strategy]:
+    """Itself, or loaded from where the text says. Raises BadConfig for what is neither."""
+    chosen: object = options.strategy
+    if isinstance(chosen, str):
+        return load_strategy(chosen)
+    if isinstance(chosen, type) and issubclass(chosen, Strategy):
+        return chosen
+    made_of = type(chosen)
+    raise BadConfig(
+        f"{made_of.__name__}() is an instance of a strategy, not its class"
+        if isinstance(chosen, Strategy)
+        else f"{chosen!r} is no strategy",
+        where="strategy",
+        todo=f"give {made_of.__name__} itself, and its parameters as keywords"
+        if isinstance(chosen, Strategy)
+        else "give a class derived from onetape.Strategy, or 'file.py:Class'",
+    )
+
+
+def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
+    """All but the data, which may not be there yet. Raises BadConfig for what cannot be meant."""
+    known = parameters_of(strategy)
+    for name in options.params:
+        if name not in known:
+            near = did_you_mean(name, [*known, *CHOICES])
+            raise BadConfig(
+                f"unknown parameter {name!r}",
+                where=strategy.__name__,
+                todo=f"{near} It has: {', '.join(known) or 'none'}".strip(),
+            )
+    start, end = (
+        _moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to"))
+    )
+    if start is not None and end is not None and start >= end:
+        raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
+    _one_of(options.margin, ("cross", "isolated"), "--margin")
+    _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
+    if options.leverage is not None and options.leverage < 1:
+        raise BadConfig(f"leverage {options.leverage}", where="--leverage", todo="give 1 or more")
+    # A number alone is in the currency of the data, which prepare_plan reads.
+    accounts = parse_accounts(options.cash) if options.cash and not _bare(options.cash) else {}
+    fee, fees = parse_fees(options.fee or ())
+    fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
+    plan = RunPlan(
+        strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
+        params=dict(options.params),
+        symbol=options.symbol,
+        start=start,
+        end=end,
+        cash=accounts.pop(SHARED, {}),
+        accounts=accounts,
+        fee=fee,
+        fees=fees,
+        fee_volume=fee_volume,
+        fee_volumes=fee_volumes,
+        leverage=options.leverage or 1,
+        margin=options.margin,
+        queue=str(parse_queue(options.queue or AUTO)),
+        fuse=options.fuse,
+        bar_volume_share=(
+            parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE
+        ),
+        interpret=options.interpret,
+        hedge=options.hedge,
+        venue=_venue_options(options),
+        hours=_hours(options),
+        seed=options.seed,
+        on_error=options.on_error,
+    )
+    if options.latency:
+        plan.latency, plan.latencies = parse_latencies(options.latency)
+    return plan
+
+
+def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
+    """The whole plan: everything is checked before data that is no tape is imported."""
+    plan = parse_plan(options, strategy)
+    if not options.data:
+        raise BadConfig("no data", where="--data", todo="give a tape, or make one: onetape sample")
+    symbol = options.symbol or _default_symbol(strategy, options.params)
+    tapes = as_tapes(options, symbol, options.data)
+    plan.inputs = [TapeInput(str(path)) for path in tapes]
+    plan.sample_every = _sample_step(tapes, plan.start, plan.end)
+    if options.cash and (amount := _bare(options.cash)):
+        plan.cash = parse_cash(f"{amount} {_settles_in(tapes, options.symbol, amount)}")
+    if options.detail_data:
+        _add_detail(plan, options, symbol, tapes)
+    return plan
+
+
+def _add_detail(
+    plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]
+) -> None:
+    if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
+        known = {name for path in tapes for name in tape_instruments(path)}
+        symbol = known.pop() if len(known) == 1 else None
+    details = as_tapes(options, symbol, options.detail_data, flag="--detail-data")
+    plan.inputs += [TapeInput(str(path), role=DETAIL) for path in details]
+    # The run ends with the data that the robot sees, however far the detail goes on.
+    last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
+    if last is not None:
+        plan.end = last + 1 if plan.end is None else min(plan.end, last + 1)
+
+
+def _bare(cash: str) -> str:
+    """The number, of an amount without its currency; "" for any other text."""
+    text = cash.strip().replace("_", "")
+    return text if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) else ""
+
+
+def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
+    """The one currency that the data's instruments settle in."""
+    found = {
+        each.settle
+        for path in tapes
+        for name, each in tape_instruments(path).items()
+        if symbol in (None, name)
+    }
+    if len(found) != 1:
+        named = " and ".join(sorted(found)) or "nothing"
+        raise BadConfig(
+            f"cash {amount} of which currency? The data settle in {named}",
+            where="--cash",
+            todo=f"write '{amount} {min(found, default='USDT')}'",
+        )
+    return found.pop()
+
+
+def _one_of(given: str, known: Sequence[str], flag: str) -> None:
+    if given not in known:
+        raise BadConfig(f"{given!r}", where=flag, todo=f"choose {' or '.join(known)}")
+
+
+def _venue_options(options: RunOptions) -> VenueOptions:
+    from onetape.data.instruments import given_rules
+
+    rules = given_rules(options.instruments)
+    rate, rates = parse_order_rates(options.order_rate or ())
+    return VenueOptions(
+        order_rate=rate,
+        order_rates=rates,
+        trigger_delay=parse_delay(options.trigger_delay) if options.trigger_delay else 0,
+        closed=parse_closed_all(options.closed),
+        borrow=parse_borrow(options.borrow) if options.borrow else {},
+        loans=rules.loans,
+        # With --symbol the data have no other.
+        adl=[each for each in rules.adl if options.symbol in (None, each.symbol)],
+    )
+
+
+def _hours(options: RunOptions) -> TradingHours | None:
+    if options.trade is not None:
+        return parse_hours(options.trade, options.tz or "UTC")
+    if options.tz is not None:
+        raise BadConfig(
+            "a zone and no hours", where="--tz", todo="give --trade, whose times are of this zone"
+        )
+    return None
+
+
+def _moment(value: str | int | datetime | None, flag: str) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, datetime):  # without a zone it is UTC, as text is
+        value = value.isoformat()
+    if not isinstance(value, str):
+        raise BadConfig(f"{value!r} is no time", where=flag, todo="write 2024-08-08T12:00:00Z")
+    try:
+        return parse_time(value)
+    except (ValueError, BadInput) as problem:
+        raise BadConfig(str(problem), where=flag, todo="write 2024-08-08T12:00:00Z") from None
+
+
+def _default_symbol(strategy: type[Strategy], params: Mapping[str, Any]) -> str | None:
+    given = params.get("symbol")
+    if isinstance(given, str):
+        return given
+    known = parameters_of(strategy).get("symbol")
+    return known.default if known is not None and isinstance(known.default, str) else None
+
+
+def _sample_step(tapes: Sequence[Path], start: int | None, end: int | None) -> int:
+    """Time between equity samples: a round step that gives a few thousand over the range."""
+    first, last = None, None
+    for path in tapes:
+        span = tape_span(path)
+        if span is None:
+            continue
+        first = span[0] if first is None else min(first, span[0])
+        last = span[1] if last is None else max(last, span[1])
+    if first is None or last is None:
+        return SECOND
+    length = (end or last) - (start or first)
+    for step in SAMPLE_STEPS_S:
+        if length // (step * SECOND) <= SAMPLES_WANTED:
+            return step * SECOND
+    return SAMPLE_STEPS_S[-1] * SECOND

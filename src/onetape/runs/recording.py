@@ -1,0 +1,193 @@
+"""A run's folder: where it is, and what is put into it when the session has finished."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.engine.loader import keep_source
+from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan, write_plan
+from onetape.engine.session import Session
+from onetape.model.errors import BadConfig
+from onetape.replay.replay import GIVEN_FILE
+from onetape.report.report_data import StressLine
+from onetape.runs.assumptions import assumptions_of
+from onetape.runs.depth_lines import measured_depth
+from onetape.runs.earlier_lives import add_earlier_lives
+from onetape.runs.options import RunOptions
+from onetape.runs.outcome import RunResult, plan_facts, run_facts, why_no_orders
+from onetape.runs.page import write_run_report
+from onetape.security.private import make_private, private_folder
+from onetape.tape.prune import pin
+
+__all__ = ["begin_run", "new_folders_removed", "new_run", "record_run", "run_folder", "run_uuid"]
+
+RUNNING: Final = "running"
+STOPPED: Final = "stopped"
+
+
+@contextmanager
+def new_run(
+    out: str | Path | None, home: Path, name: str, *, replace: bool = False
+) -> Iterator[Path]:
+    """A new folder for a run, which is gone again if the block fails. replace: a run of that name
+    is set aside before and removed after; if the block fails it is back."""
+    aside: Path | None = None
+    if replace and out is not None and ((path := _named(out, home)) / "run.toml").is_file():
+        path = path.resolve()
+        aside = path.with_name(f".{path.name}.replaced-{os.getpid()}")
+        path.rename(aside)
+    folder: Path | None = None
+    try:
+        folder = run_folder(out, home, name, todo="choose another name, or --force replaces a run")
+        yield folder
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if aside is not None:
+            aside.rename(path)
+        raise
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _named(out: str | Path, home: Path) -> Path:
+    path = Path(out)
+    is_bare = "/" not in str(out) and str(out) not in (".", "..")
+    return home / "runs" / path if is_bare else path
+
+
+def run_folder(
+    out: str | Path | None, home: Path, name: str, *, todo: str = "choose another name or remove it"
+) -> Path:
+    """A new folder for a run. `out`: a path, or a bare name, which goes under <home>/runs."""
+    if out is not None:
+        path = _named(out, home)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            what = "the run exists" if (path / "run.toml").is_file() else "is there and is no run"
+            raise BadConfig(f"{path}: {what}", where="--out", todo=todo)
+    else:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        path = home / "runs" / f"{stamp}-{name.lower()}"
+        private_folder(path.parent)
+        number = 2
+        while True:  # robots that begin in one second each have a folder of their own
+            try:
+                path.mkdir(mode=0o700)
+                break
+            except FileExistsError:
+                path = home / "runs" / f"{stamp}-{name.lower()}-{number}"
+                number += 1
+    private_folder(path)
+    return path.resolve()
+
+
+@contextmanager
+def new_folders_removed(*folders: Path) -> Iterator[None]:
+    """On failure the empty ones of `folders` and their parents that were not there before go."""
+    absent = {each for folder in folders for each in (folder, *folder.parents) if not each.exists()}
+    try:
+        yield
+    except BaseException:
+        for each in sorted(absent, key=lambda path: len(path.parts), reverse=True):
+            with suppress(OSError):  # not there, or not empty
+                each.rmdir()
+        raise
+
+
+def run_uuid(name: str, plan: RunPlan) -> bytes:
+    """The identity of a run's journal: of its name and plan, so that equal runs are equal."""
+    text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{[each.path for each in plan.inputs]}"
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def _whole(plan: RunPlan, folder: Path) -> RunPlan:
+    """The run's plan, as its first life began; how far it has read is the last one's to say."""
+    if plan.live is None or plan.live.life == 1:
+        return plan
+    first, _ = read_plan(folder)
+    first.inputs = plan.inputs
+    first.bar_sources = {**first.bar_sources, **plan.bar_sources}
+    return first
+
+
+def begin_run(
+    session: Session, folder: Path, options: RunOptions, *, named: str, robot: str, after: str = ""
+) -> None:
+    """Before on_start: what a replay needs, also of a run that will be killed. named: the strategy
+    as the configuration has it. after: the run that it takes over from. A run that goes on has all
+    of it."""
+    plan = session.plan
+    if (folder / "run.toml").is_file():
+        return
+    if options.instruments is not None:
+        shutil.copyfile(options.instruments, folder / GIVEN_FILE)
+    plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
+    for each, source in zip(plan.inputs, session.sources, strict=True):
+        each.uuid = bytes(source.reader.core.uuid).hex()
+        each.epoch, each.first_sequence = source.reader.core.epoch, 1
+        pin(Path(each.path), folder.name, each.first_sequence, SEQUENCE_NEVER)
+    state = {"now": RUNNING, "robot": robot, "strategy": named, "after": after}
+    write_plan(plan, folder / "run.toml", {"state": state, **plan_facts(session)})
+    make_private(folder)
+
+
+def record_run(
+    session: Session,
+    folder: Path,
+    seconds: float,
+    *,
+    report: bool = True,
+    target: Path | None = None,
+    instruments: Path | None = None,
+    stress: Callable[[RunResult], Sequence[StressLine]] | None = None,
+    stress_hint: str = "",
+) -> RunResult:
+    """After finish(): the source, the page and run.toml, which makes the folder a run.
+
+    instruments: the file of --instruments, kept for a replay.
+    stress: asked for the stress lines that need more than this run, once its source is kept.
+    """
+    plan = session.plan
+    began: dict[str, Any] = {}
+    if (folder / "run.toml").is_file():
+        began = read_plan(folder)[1]
+    else:
+        if instruments is not None:
+            shutil.copyfile(instruments, folder / GIVEN_FILE)
+        plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
+    plan.bar_sources = session.host.bars.sources
+    result = RunResult.of(session, run=folder, seconds=seconds)
+    result.depth = measured_depth(session)
+    result.assumptions = assumptions_of(session, result.depth)
+    result.why_no_orders = why_no_orders(session)
+    if plan.live is not None and plan.live.life > 1:
+        add_earlier_lives(result, folder / "journal")
+    if report:
+        result.report = write_run_report(
+            session,
+            folder,
+            result.assumptions,
+            result,
+            target=target,
+            reruns=stress(result) if stress is not None else (),
+            hint=stress_hint,
+        )
+    if began:
+        began["state"]["now"] = STOPPED
+    write_plan(
+        _whole(plan, folder) if began else plan,
+        folder / "run.toml",
+        {**({"state": began["state"]} if began else {}), **run_facts(session, result)},
+    )
+    make_private(folder)
+    if plan.kind != "backtest":
+        for each in plan.inputs:  # a live journal is pruned one day, but not under a run
+            pin(Path(each.path), folder.name, each.first_sequence, each.last_sequence)
+    return result

@@ -1,0 +1,102 @@
+"""How much each simplification may weigh: put beside its sign in the assumptions box."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from onetape.report.grouped import amount_text
+from onetape.report.report_data import Assumption, Market, ReportData
+from onetape.report.worse_fills import fee_cost, tick_cost
+
+__all__ = ["sized"]
+
+
+def sized(data: ReportData) -> list[Assumption]:
+    """The assumptions of `data` with their sizes, where one can be computed. Needs its stats and
+    stress lines; amounts are of this run, in its currency."""
+    if not len(data.fills.ts):
+        return list(data.assumptions)
+    return [each if each.size else _with_size(each, data) for each in data.assumptions]
+
+
+def _with_size(each: Assumption, data: ReportData) -> Assumption:
+    words, amount = _size(each.key, data)
+    if amount is None:
+        return each._replace(size=words)
+    return each._replace(size=f"{words}: {amount_text(amount, data.currency)}", amount=amount)
+
+
+def _size(key: str, data: ReportData) -> tuple[str, float | None]:
+    """In words, empty where nothing is known, and as money, where it is. A key may name the
+    instrument that it is about."""
+    kind, _, symbol = key.partition(" ")
+    match kind:
+        case "fees":
+            return _dearer(data), -fee_cost(data.fills, _only(data, symbol))
+        case "spread":
+            return "one tick on each taker fill", -tick_cost(data.fills, _only(data, symbol))
+        case "latency":
+            return _rerun(data, "latency")
+        case "queue":
+            words, amount = _rerun(data, "queue")
+            waited = f"{_share(data, 'maker_share')} of the fills had waited"
+            return words or waited, amount
+        case "impact":
+            return _volume_share(data), None
+        case "liquidation":
+            return _leverage(data), None
+        case "bars":
+            return f"{_share(data, 'maker_share')} of the fills were limits", None
+        case _:
+            return "", None
+
+
+def _only(data: ReportData, symbol: str) -> list[Market]:
+    """All instruments, of which only this one's money counts."""
+    return [
+        replace(each, settles_here=each.settles_here and each.symbol == symbol)
+        for each in data.markets
+    ]
+
+
+def _dearer(data: ReportData) -> str:
+    return (
+        "one fee tier up"
+        if any(len(each.fee_table) for each in data.markets)
+        else "a quarter more in fees"
+    )
+
+
+def _rerun(data: ReportData, word: str) -> tuple[str, float | None]:
+    """What the re-run about it changed."""
+    pnl = data.stats.get("pnl")
+    if isinstance(pnl, float):
+        for line in data.stress:
+            if line.how == "re-run" and word in line.name and line.pnl is not None:
+                return line.name, line.pnl - pnl
+    return "", None
+
+
+def _share(data: ReportData, key: str) -> str:
+    value = data.stats.get(key)
+    return f"{value:.1%}" if isinstance(value, float) else "an unknown part"
+
+
+def _leverage(data: ReportData) -> str:
+    peak = data.stats.get("leverage_peak")
+    return f"peak leverage {peak:.3g}" if isinstance(peak, float) else ""
+
+
+def _volume_share(data: ReportData) -> str:
+    """Own quantity over what the data's trades, or else its bars, moved: the highest of the
+    instruments."""
+    own = np.bincount(data.fills.market, data.fills.qty, minlength=len(data.markets))
+    moved = np.array([each.traded for each in data.markets])
+    known = moved > 0
+    if not known.any():
+        return ""
+    share = float((own[known] / moved[known]).max())
+    words = f"{share:.2%}" if share >= 1e-4 else "less than 0.01%"
+    return f"own fills are {words} of the volume in the data"

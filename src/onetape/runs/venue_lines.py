@@ -1,0 +1,262 @@
+"""What a run's venues did and by which rules, in the words of the report's assumptions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from onetape.engine.plan import RunPlan
+from onetape.engine.session import Session
+from onetape.model import venue_facts
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import AmendRule, MetTrigger
+from onetape.model.instrument import Instrument, Kind
+from onetape.model.time import format_duration, format_time
+from onetape.report.report_data import Assumption
+
+__all__ = ["fee_changes", "fee_lines", "liquidation_lines", "percent", "venue_lines"]
+
+_AMEND_WORDS = {
+    AmendRule.DECREASE_KEEPS: "a smaller size keeps the place in the queue, any other change loses "
+    "it",
+    AmendRule.REQUEUES: "every change loses the place in the queue",
+    AmendRule.DECREASE_ONLY: "a smaller size keeps the place in the queue, any other change is "
+    "refused",
+    AmendRule.NONE: "no change is taken",
+}
+_MET_WORDS = {MetTrigger.FIRES: "fires at once", MetTrigger.REFUSED: "is refused"}
+
+
+def venue_lines(session: Session) -> list[Assumption]:
+    plan, counters = session.plan, session.sim.counters()
+    options = plan.venue
+    lines = []
+    if plan.hedge:
+        lines.append(Assumption("hedge mode: long and short of one contract side by side"))
+    if options.order_rate is not None or options.order_rates:
+        limits = dict(options.order_rates)
+        if options.order_rate is not None:
+            limits["each other venue" if limits else "each venue"] = options.order_rate
+        text = "; ".join(
+            f"{venue} takes {orders} orders in {format_duration(window)}"
+            for venue, (orders, window) in limits.items()
+        )
+        lines.append(Assumption(f"{text}; {counters['rate_limited']} were refused for it"))
+    if options.trigger_delay:
+        lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
+    lines += [Assumption(f"closed {each}") for each in options.closed]
+    if plan.hours is not None:
+        text = f"the robot trades {plan.hours} ({plan.hours.tz}) only"
+        lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
+    if options.borrow:
+        rates = ", ".join(f"{name} {percent(rate)}" for name, rate in options.borrow.items())
+        lines.append(Assumption(f"spot may be bought and sold on loan, at an hour's {rates}"))
+        lines += _loan_lines(session)
+    lines += _adl_lines(session)
+    if counters["settlements"]:
+        text = f"{counters['settlements']} positions were settled at the expiry of their contract"
+        if counters["settlements_without_mark"]:
+            text += f", {counters['settlements_without_mark']} at the last price or the mid"
+        lines.append(Assumption(text))
+    return [*lines, *amend_lines(session), *trigger_lines(session)]
+
+
+def _loan_lines(session: Session) -> list[Assumption]:
+    levels, counters = session.plan.venue.loans, session.sim.counters()
+    if levels is None or not levels.call:
+        text = "loans are not called in when the account can no longer carry them"
+        return [Assumption(text, 1, key="loans")]
+    text = (
+        f"loans are called at {levels.call:g} of assets over debts, and repaid by the venue at the "
+        f"mark at {levels.liquidation:g}, for a fee of {percent(levels.fee)}: "
+        f"{counters['loan_calls']} calls, {counters['loan_liquidations']} forced trades"
+    )
+    lines = [Assumption(text, 1 if counters["loan_liquidations"] else 0, key="loans")]
+    leverage = (
+        max(
+            (each.leverage or session.plan.leverage)
+            for each in session.host.instruments.values()
+            if each.kind is Kind.SPOT
+        )
+        if any(each.kind is Kind.SPOT for each in session.host.instruments.values())
+        else 1
+    )
+    if leverage > 1 and Decimal(leverage) / (leverage - 1) <= levels.liquidation:
+        text = f"at {leverage}x a loan taken to the full is repaid by the venue at the next event"
+        lines.append(Assumption(text, 0, key="loans"))
+    return lines
+
+
+def _adl_lines(session: Session) -> list[Assumption]:
+    facts, counters = session.plan.venue.adl, session.sim.counters()
+    if not facts:
+        return []
+    text = f"{counters['deleveragings']} positions were taken over by the venue, as stated in the "
+    text += f"file of rules ({len(facts)} facts"
+    if counters["deleveragings_missed"]:
+        text += f", {counters['deleveragings_missed']} of them found nothing to take"
+    never = len(facts) - counters["deleveragings"] - counters["deleveragings_missed"]
+    if never:
+        text += f", {never} outside the time of the run"
+    return [Assumption(f"{text}): a stress that no data contain", -1, key="adl")]
+
+
+def amend_lines(session: Session) -> list[Assumption]:
+    """One for each rule in force."""
+    ruled: dict[tuple[AmendRule, bool, bool], list[str]] = {}
+    for each in session.host.instruments.values():
+        fact = venue_facts.amend_fact(each.venue, each.kind)
+        known = fact is not None and (fact.rule, fact.triggers) == (each.amend, each.amend_triggers)
+        ruled.setdefault((each.amend, each.amend_triggers, known), []).append(each.symbol)
+    lines = []
+    for (rule, triggers, known), symbols in ruled.items():
+        text = f"amending an order of {', '.join(symbols)}: {_AMEND_WORDS[rule]}"
+        if not triggers and rule is not AmendRule.NONE:
+            text += "; orders whose trigger waits cannot be amended"
+        if known:
+            text += " (the venue's rule)"
+        elif rule is AmendRule.DECREASE_KEEPS and triggers:
+            text += " (the common rule)"
+        lines.append(Assumption(text, None if known else 0, key="amend"))
+    return lines
+
+
+def trigger_lines(session: Session) -> list[Assumption]:
+    """One for each rule of triggers that are met on arrival."""
+    ruled: dict[tuple[MetTrigger, bool], list[str]] = {}
+    for each in session.host.instruments.values():
+        fact = venue_facts.trigger_fact(each.venue, each.kind)
+        known = fact is not None and fact.met is each.met_triggers
+        ruled.setdefault((each.met_triggers, known), []).append(each.symbol)
+    return [
+        Assumption(
+            f"an order of {', '.join(symbols)} whose trigger is met when it arrives "
+            f"{_MET_WORDS[met]}{' (the venue is known to do so)' if known else ''}",
+            None if known else 0,
+            key="triggers",
+        )
+        for (met, known), symbols in ruled.items()
+    ]
+
+
+def _volumes(plan: RunPlan) -> str:
+    named = [f"{venue} {value}" for venue, value in plan.fee_volumes.items()]
+    return ", ".join([str(plan.fee_volume), *named])
+
+
+def fee_changes(session: Session) -> list[dict[str, Any]]:
+    """The first hundred changes of tier: `time` (ns), `symbol`, `tier`, its rates, and the volume
+    of thirty days that reached it."""
+    symbols = list(session.host.instruments)
+    return [
+        {
+            "time": time,
+            "symbol": symbols[index],
+            "tier": tier,
+            "maker_fee": decimal_text(Decimal(maker).scaleb(-12)),
+            "taker_fee": decimal_text(Decimal(taker).scaleb(-12)),
+            "volume_30d": volume,
+        }
+        for time, index, tier, maker, taker, volume in session.sim.fee_changes()
+    ]
+
+
+def fee_lines(session: Session) -> list[Assumption]:
+    """Schedules by volume, where they come from, and where the run stays at a base tier."""
+    lines = []
+    instruments = list(session.host.instruments.values())
+    tiered = [(i, each) for i, each in enumerate(instruments) if each.fee_tiers]
+    if tiered:
+        ends = ", ".join(
+            f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}"
+            for i, each in tiered
+        )
+        changes = session.sim.counters()["fee_tier_changes"]
+        shown = "; ".join(
+            f"{each['symbol']} tier {each['tier']} at {format_time(each['time'])}"
+            for each in fee_changes(session)[:3]
+        )
+        more = "; the others in run.toml" if changes > 3 else ""
+        lines.append(
+            Assumption(
+                f"fees by the run's own volume of 30 days, {_volumes(session.plan)} at the start: "
+                f"{changes} changes of tier, {ends}" + (f" ({shown}{more})" if shown else "")
+            )
+        )
+    lines += _schedule_lines([each for _, each in tiered])
+    flat = sorted(
+        {
+            each.venue
+            for each in instruments
+            if session.plan.fee_of(each.venue) is None
+            and not each.fee_tiers
+            and {"maker_fee", "taker_fee"} & set(each.defaulted)
+        }
+    )
+    if flat:
+        lines.append(
+            Assumption(
+                f"fees stay at the base tier of {', '.join(flat)} whatever was traded: no dated "
+                "schedule of theirs is shipped for these instruments",
+                -1,
+                key="base tier",
+            )
+        )
+    return lines
+
+
+def _schedule_lines(tiered: list[Instrument]) -> list[Assumption]:
+    lines = {}
+    for each in tiered:
+        found = venue_facts.fee_source(
+            each.venue, each.kind, (each.maker_fee, each.taker_fee), each.fee_tiers
+        )
+        if found is None:
+            continue
+        text = f"fee schedule of {each.venue}: {found.about}, {found.as_of}"
+        if found.needs:
+            text += f"; the venue also asks for {found.needs}, which is taken as given"
+        lines[text] = Assumption(text, 1 if found.needs else 0, key="fee schedule")
+    return list(lines.values())
+
+
+def liquidation_lines(session: Session) -> list[Assumption]:
+    counters = session.sim.counters()
+    contracts = [i for i in session.host.instruments.values() if i.kind is not Kind.SPOT]
+    lines: list[Assumption] = []
+    if not contracts:
+        return lines
+    bare = [each.symbol for each in contracts if not each.maintenance_rate]
+    if bare:
+        lines.append(
+            Assumption(
+                f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1
+            )
+        )
+    thin = [
+        each.symbol
+        for each in contracts
+        if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1
+    ]
+    if thin:
+        lines.append(
+            Assumption(
+                "at this leverage a position starts with less margin than its maintenance, and "
+                f"without more behind it is liquidated at the next event: {', '.join(thin)}"
+            )
+        )
+    if counters["liquidations"]:
+        text = f"{counters['liquidations']} forced closings at the mark"
+        if counters["liquidations_without_mark"]:
+            text += (
+                f", {counters['liquidations_without_mark']} of them by the last price or the mid"
+            )
+        if counters["insurance_payments"]:
+            text += f"; {counters['insurance_payments']} losses beyond the margin were not charged"
+        lines.append(Assumption(text, 1 if counters["insurance_payments"] else 0))
+    return lines
+
+
+def percent(rate: Decimal) -> str:
+    """A share as percent, with all its digits."""
+    return f"{decimal_text((rate * 100).normalize())} %"

@@ -1,0 +1,148 @@
+"""What came of a run at each venue, and what its accounts and ways to them take for granted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from onetape.engine.accounts import accounts_text
+from onetape.engine.latency import RECEIPT, Latency
+from onetape.engine.plan import RunPlan
+from onetape.engine.session import Session
+from onetape.model.decimals import decimal_text
+from onetape.report.report_data import Assumption, VenueLine
+
+__all__ = ["VenueResult", "account_lines", "latency_lines", "latency_text", "venue_results"]
+
+_MONEY = ("cash", "final_equity", "pnl", "fees", "funding", "volume")
+
+
+@dataclass(slots=True)
+class VenueResult:
+    """One venue and one currency that its instruments settle in; amounts in that currency.
+
+    cash and final_equity are None where one account serves several venues: nobody can say which
+    part of it is whose. volume is what own fills were worth, fees those of fills.
+    """
+
+    venue: str
+    currency: str
+    cash: Decimal | None
+    final_equity: Decimal | None
+    pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    volume: Decimal
+
+    def as_json(self) -> dict[str, Any]:
+        """Money as decimal strings."""
+        amounts = {name: getattr(self, name) for name in _MONEY}
+        return {
+            "venue": self.venue,
+            "currency": self.currency,
+            **{k: None if v is None else decimal_text(v) for k, v in amounts.items()},
+        }
+
+    def line(self) -> VenueLine:
+        """For the report."""
+        amounts = (getattr(self, name) for name in _MONEY)
+        return VenueLine(
+            self.venue, self.currency, *(None if each is None else float(each) for each in amounts)
+        )
+
+
+def venue_results(session: Session) -> list[VenueResult]:
+    """By venue and currency, in the order of the instruments. A venue with an account of its own
+    gained what its equity did; with one account for several, its instruments' profits are summed
+    and interest belongs to nobody."""
+    sim, host, plan = session.sim, session.host, session.plan
+    rows: dict[tuple[str, str], list[int]] = {}
+    for index, each in enumerate(host.instruments.values()):
+        rows.setdefault((each.venue, each.settle), []).append(index)
+    is_alone = bool(plan.accounts) or len({venue for venue, _ in rows}) == 1
+    found = []
+    for (venue, currency), indices in rows.items():
+        fees, funding, volume, pnl = (
+            sum((Decimal(read(i)) for i in indices), Decimal(0))
+            for read in (sim.fees_text, sim.funding_text, sim.traded_text, sim.gained_text)
+        )
+        cash = equity = None
+        if is_alone:
+            account = host.account_of(venue)
+            cash = plan.money.get(account, {}).get(currency, Decimal(0))
+            number = host.money_index(account, currency)
+            equity = Decimal(sim.equity_of_text(number))
+            # A contract's currency that came with the tape began at nothing.
+            pnl = equity - session.start_money.get((account, currency), Decimal(0))
+            pnl -= Decimal(sim.moved_in_of_text(number))
+        found.append(VenueResult(venue, currency, cash, equity, pnl, fees, funding, volume))
+    return found
+
+
+def account_lines(session: Session) -> list[Assumption]:
+    """The cash, and what of it could serve where."""
+    plan = session.plan
+    lines = [
+        Assumption(
+            f"cash {accounts_text(plan.money)}, leverage {plan.leverage}x, {plan.margin} margin",
+            None,
+        )
+    ]
+    venues = sorted({each.venue for each in session.host.instruments.values()})
+    if not plan.accounts:
+        if len(venues) > 1:
+            split = ",".join(f"{venue}=.." for venue in venues)
+            text = (
+                f"one account serves {', '.join(venues)}: money moves between them at once and "
+                f"margin at one covers positions at the other; --cash '{split}' keeps them apart"
+            )
+            lines.append(Assumption(text, 1, key="one account"))
+        return lines
+    if len(venues) > 1:
+        text = f"{', '.join(venues)} have an account each: nothing is moved between them"
+        lines.append(Assumption(text, None))
+    names = {name for cash in plan.accounts.values() for name in cash} | {
+        each.settle for each in session.host.instruments.values()
+    }
+    if par := sorted(name for name in names if name != plan.currency and plan.counts(name)):
+        text = f"equity is in {plan.currency}, and one {' or '.join(par)} counts as one of it"
+        lines.append(Assumption(text, 0, key="par"))
+    settled = {each.settle for each in session.host.instruments.values()}
+    if left := sorted(name for name in settled if not plan.counts(name)):
+        text = (
+            f"money in {', '.join(left)} is not part of the equity and profit, which are in "
+            f"{plan.currency}: see the table by venue"
+        )
+        lines.append(Assumption(text, 0, key="not counted"))
+    return lines
+
+
+def latency_text(plan: RunPlan) -> str:
+    """`10ms,10ms`, or with what is another's: `10ms,10ms; kraken 20ms,80ms`."""
+    named = [f"{venue} {latency}" for venue, latency in plan.latencies.items()]
+    return "; ".join([str(plan.latency), *named])
+
+
+def latency_lines(plan: RunPlan, venues: Iterable[str]) -> list[Assumption]:
+    """How long the ways are: one line for all venues, or one for each where some are named."""
+    if not plan.latencies:
+        return _latency_lines(plan.latency, "", "")
+    lines: list[Assumption] = []
+    for venue in sorted(venues):
+        lines += _latency_lines(plan.latency_of(venue), f"{venue}: ", f" {venue}")
+    return lines
+
+
+def _latency_lines(latency: Latency, prefix: str, suffix: str) -> list[Assumption]:
+    if latency.curve or latency.request or latency.reply:
+        text = f"{prefix}latency to the exchange and back: {latency}"
+        lines = [Assumption(text, key=f"latency{suffix}")]
+    else:
+        text = f"{prefix}orders reach the exchange at once: no latency"
+        lines = [Assumption(text, 1, key=f"latency{suffix}")]
+    if latency.clock == RECEIPT:
+        said = f"{prefix}the market that an order meets is as old as the feed: news came at once"
+        lines.append(Assumption(said, 1, key=f"feed{suffix}"))
+    return lines

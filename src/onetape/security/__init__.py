@@ -1,0 +1,1 @@
+"""Secrets, tokens, private files, and what a process gives up before it reads them."""

@@ -1,0 +1,94 @@
+"""What a strategy shows to be itself: `<home>/run/tokens/<name>`, 32 random bytes in hex, its
+owner's alone to read. `up` makes one for each sub-account and each robot, once; who sends a command
+reads the one of its own name, and the gateway that of the name which a command gives.
+
+A robot also shows a grant: which sub-account of which account is its own. `up` hands it over with
+the robot's options; it is on no disk.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from onetape.model.config import OPERATOR
+from onetape.model.errors import BadConfig, NotOwner, PermissionDenied
+from onetape.security.private import private_folder
+
+__all__ = ["TOKEN_BYTES", "grant_of", "make_token", "read_token", "token_file"]
+
+TOKEN_BYTES: Final = 32
+NAME_BYTES_MAX: Final = 255  # of a file's name, on every file system that a home lies on
+_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+
+
+def token_file(home: Path, name: str) -> Path:
+    """Where the token of `name` is: two names never share a file, and none leaves the folder.
+
+    Letters, digits, `_`, `-` and `.` stand for themselves, every other byte (and a leading point)
+    as %XX. Raises BadConfig for an empty name, and for one whose file name would be too long."""
+    data = name.encode("utf-8", "surrogateescape")
+    plain = "".join(
+        chr(byte) if byte in _PLAIN and not (at == 0 and byte == ord(".")) else f"%{byte:02X}"
+        for at, byte in enumerate(data)
+    )
+    if not 0 < len(plain) <= NAME_BYTES_MAX:
+        raise BadConfig(
+            f"a name of {len(data)} bytes has no token", where="run/tokens", todo="choose another"
+        )
+    return home / "run" / "tokens" / plain
+
+
+def make_token(home: Path, name: str) -> str:
+    """The token of `name`: the one that is there, else a new one. Whoever comes at the same time
+    gets the same. Raises BadConfig, OSError, and as `read_token` for a file that is none."""
+    path = token_file(home, name)
+    private_folder(path.parent)
+    if not path.exists():
+        # Written beside it and linked: a token is there whole or not at all, and none is replaced.
+        beside = path.with_name(f"%.{os.getpid()}.{secrets.token_hex(8)}")
+        made = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(made, "w") as file:
+                file.write(secrets.token_hex(TOKEN_BYTES))
+            with suppress(FileExistsError):
+                os.link(beside, path)
+        finally:
+            beside.unlink()
+    return read_token(home, name)
+
+
+def read_token(home: Path, name: str) -> str:
+    """64 hex digits. Raises NotOwner where there is none for this name, PermissionDenied for one
+    that others may read, BadConfig for a file that is no token."""
+    path = token_file(home, name)
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise NotOwner(
+            f"no token for {name!r}: no sub-account or robot of this home has the name",
+            where=str(path),
+            todo="`onetape up` makes one for each in the configuration",
+        ) from None
+    try:
+        if os.fstat(file).st_mode & 0o077:
+            raise PermissionDenied(
+                "others may read this token", where=str(path), todo=f"chmod 600 {path}"
+            )
+        text = os.read(file, 2 * TOKEN_BYTES + 2).decode("ascii", "replace").strip()
+    finally:
+        os.close(file)
+    if len(text) != 2 * TOKEN_BYTES or not set(text) <= set("0123456789abcdef"):
+        raise BadConfig("not a token", where=str(path), todo="remove it and run `onetape up` again")
+    return text
+
+
+def grant_of(home: Path, account: str, robot: str, subaccount: str) -> str:
+    """What a robot shows to trade with a sub-account: only who has the operator's token makes one.
+    Raises as `make_token`."""
+    words = "\0".join((account, robot, subaccount)).encode("utf-8", "surrogateescape")
+    return hmac.digest(make_token(home, OPERATOR).encode(), words, "sha256").hex()

@@ -1,1 +1,0 @@
-"""The processes around the engine: shells that own files, clocks and sockets."""

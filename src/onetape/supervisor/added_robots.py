@@ -1,0 +1,212 @@
+"""Robots that the operator adds while everything runs, and takes away again.
+
+They stand on the supervisor's journal and are there after every start, beside those of the
+configuration; a robot of the configuration that has the same name takes the place of an added one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from onetape.engine.asked import PARAMS
+from onetape.ipc.command_tape import CommandTape, told_in
+from onetape.ipc.door import Command, Do, Door, Handler
+from onetape.ipc.once import Once
+from onetape.model.config import Config, RobotConfig, with_robot
+from onetape.model.errors import BadConfig, NotAvailable, OnetapeError, UsageError
+from onetape.security.tokens import make_token
+from onetape.supervisor.child import ChildFiles
+from onetape.supervisor.options import supervisor_journal
+from onetape.supervisor.restart_rules import Child, State
+from onetape.supervisor.start import robot_child
+
+if TYPE_CHECKING:
+    from onetape.supervisor.supervisor import Supervisor
+
+__all__ = ["AddedRobots"]
+
+ADD, REMOVE = "add_robot", "remove_robot"
+_KEYS: Final = frozenset(RobotConfig.__struct_fields__) - {PARAMS}
+
+
+class AddedRobots:
+    """Of one supervisor, whose journal is open. door: what it may be asked as a command."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._said: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        once = Once()
+        self.added: dict[str, dict[str, Any]] = {}  # name -> its section
+        for told in told_in(supervisor_journal(supervisor.home), once):
+            if told.status != "applied":
+                continue
+            if told.command == ADD:
+                self.added[told.result["name"]] = told.result["section"]
+            elif told.command == REMOVE:
+                self.added.pop(told.fields["name"], None)
+        table = {
+            ADD: Handler(self._add, fields=None, reaches_out=True),
+            REMOVE: Handler(self._remove, fields=("name",), reaches_out=True),
+            "status": Handler(lambda _: supervisor.status, asks=True, anyone=True),
+        }
+        self.door = Door(
+            ("supervisor",), supervisor.home, table, CommandTape(supervisor.tape.writer),
+            level="disk", now=time.time_ns, done=supervisor.wake.set, once=once,
+        )  # fmt: skip
+
+    def configured(self, config: Config) -> Config:
+        """The configuration and what was added to it; what does not fit any more is said."""
+        for name, section in self.added.items():
+            try:
+                config = with_robot(config, name, section, where=ADD)
+            except BadConfig as error:
+                self._said.append(f"robot {name}, which was added, is left out: {error}")
+        return config
+
+    def said(self) -> list[str]:
+        """What is to be logged."""
+        said, self._said = self._said, []
+        return said
+
+    def reread(self, name: str) -> dict[str, tuple[Any, Any]]:
+        """From its next start on a robot of the configuration is as the file says now: by key, what
+        was and what is. Raises OnetapeError for a file that cannot be read, or does not fit."""
+        supervisor, robot = self._supervisor, name.partition(":")[2]
+        read = supervisor.read()
+        if not name.startswith("robot:") or robot not in read.robots:
+            return {}
+        before, now = supervisor.config.robots[robot], read.robots[robot]
+        was, is_now = _flat(before), _flat(now)
+        changed = {
+            key: (was.get(key), is_now.get(key))
+            for key in {**was, **is_now}
+            if was.get(key) != is_now.get(key)
+        }
+        if not changed:
+            return {}
+        if bool(before.variants) != bool(now.variants):
+            raise NotAvailable("variants come and go with the whole", todo="onetape down, up")
+        others = {key: each for key, each in supervisor.config.robots.items() if key != robot}
+        rest = msgspec.structs.replace(supervisor.config, robots=others)
+        supervisor.use(
+            with_robot(rest, robot, msgspec.to_builtins(now), where=read.where("robots"))
+        )
+        if not supervisor.is_single:
+            life = supervisor.law.lives[name]
+            life.child, life.held = (
+                robot_child(supervisor.config, robot),
+                "its symbols are looked up",
+            )
+            self._spawn(self._begin(life.child, now.account))
+        return changed
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def _add(self, command: Command) -> Do:
+        fields = {key: value for key, value in command.fields.items() if key != "name"}
+        name = str(command.fields.get("name", ""))
+        if self._supervisor.is_single:
+            raise NotAvailable(
+                "robots are added to processes of their own",
+                todo="write it into onetape.toml, or leave --single out",
+            )
+        section = self._section(fields)
+        supervisor = self._supervisor
+        config = with_robot(supervisor.config, name, section, where=ADD)
+        self._check_file(config.robots[name])
+        life = supervisor.law.lives.get(f"robot:{name}")
+        if life is not None and life.state not in (State.STOPPED, State.FAILED):
+            raise UsageError(f"the last robot {name} is {life.state}", todo="ask again later")
+
+        def do() -> dict[str, Any]:
+            self.added[name] = section
+            supervisor.use(config)
+            make_token(supervisor.home, name)
+            child = robot_child(config, name)
+            supervisor.files[child.name] = ChildFiles(supervisor.home, child.name)
+            supervisor.law.add(child, "its symbols are looked up")
+            self._spawn(self._begin(child, config.robots[name].account))
+            return {"name": name, "process": child.name, "section": section}
+
+        return do
+
+    def _section(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """[robots.NAME]: what are no keys of it are parameters; `params` is a table of them."""
+        params = fields.pop(PARAMS, {})
+        if isinstance(params, str):
+            try:
+                params = msgspec.json.decode(params)
+            except msgspec.DecodeError:
+                params = None
+        if not isinstance(params, dict):
+            raise BadConfig(
+                "params is a table", where=ADD, todo="write name=value, or params={...}"
+            )
+        section = {key: value for key, value in fields.items() if key in _KEYS}
+        section["params"] = {
+            **params, **{key: value for key, value in fields.items() if key not in _KEYS},
+        }  # fmt: skip
+        accounts = self._supervisor.config.accounts
+        if "account" not in section and len(accounts) == 1:
+            section["account"] = next(iter(accounts))
+        # As the journal has it, so that the next start sees the same.
+        packed = msgspec.msgpack.encode(section, enc_hook=str)
+        made: dict[str, Any] = msgspec.msgpack.decode(packed)
+        return made
+
+    def _check_file(self, robot: RobotConfig) -> None:
+        path = robot.strategy.partition(":")[0]
+        if path.endswith(".py") and not (self._supervisor.starter.folder / path).is_file():
+            raise BadConfig(f"no strategy file {path}", where=ADD, todo="name an existing one")
+
+    async def _begin(self, child: Child, account: str) -> None:
+        """Once its gateway follows what it trades. A gateway that has to follow more is started
+        again: the robots that it has stay."""
+        supervisor = self._supervisor
+        is_more = False
+        try:
+            is_more = await asyncio.get_running_loop().run_in_executor(
+                None, supervisor.starter.follows_more, account
+            )
+        except OnetapeError as error:
+            supervisor.say("error", child.name, str(error))
+        life = supervisor.law.lives[child.name]
+        if is_more:
+            supervisor.say("info", f"gateway:{account}", "started again: it follows more symbols")
+            supervisor.restart(f"gateway:{account}")
+        life.held = ""
+        supervisor.wake.set()
+
+    def _remove(self, command: Command) -> Do:
+        name = str(command.fields.get("name", ""))
+        if name not in self.added:
+            there = ", ".join(self.added) or "none"
+            raise UsageError(f"no robot {name!r} was added", todo=f"those that were: {there}")
+        supervisor = self._supervisor
+
+        def do() -> dict[str, Any]:
+            del self.added[name]
+            robots = {key: each for key, each in supervisor.config.robots.items() if key != name}
+            supervisor.use(msgspec.structs.replace(supervisor.config, robots=robots))
+            supervisor.law.stop(f"robot:{name}")
+            return {"name": name, "process": f"robot:{name}"}
+
+        return do
+
+
+def _flat(section: RobotConfig) -> dict[str, Any]:
+    """By key, each parameter by its own."""
+    plain: dict[str, Any] = msgspec.to_builtins(section)
+    params = plain.pop(PARAMS)
+    return {**plain, **{f"{PARAMS}.{name}": value for name, value in params.items()}}

@@ -1,0 +1,212 @@
+"""Watches what runs under a supervisor, and tells alerts: on the supervisor's journal, and to the
+sinks of [notify].
+
+In a thread of its own: neither trading nor the supervisor waits for a tape, a disk or a sink.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.enums import EventType
+from onetape.model.errors import OnetapeError
+from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
+from onetape.notify.rules import alert_of, disk_alert, ended_by
+from onetape.notify.sink import Sink, Sinks
+from onetape.security.secrets import read_secret
+from onetape.supervisor.options import supervisor_journal
+from onetape.supervisor.parts import SINGLE
+from onetape.supervisor.restart_rules import State
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["AlertWatch", "sinks_of", "told_alerts"]
+
+LOOK_S: Final = 0.5
+STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
+_ALERT: Final = EventType.ALERT.id
+_ENDS: Final = {State.RUNNING: "runs again", State.STOPPED: "stopped"}
+
+
+def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks:
+    """Of the configuration. Raises BadConfig, NotAvailable."""
+    read = [
+        read_secret(url, environ, folder=folder).reveal()
+        if url.startswith(("env:", "file:"))
+        else url
+        for url in urls
+    ]
+    return Sinks(read)
+
+
+def told_alerts(home: Path, last: int) -> list[dict[str, Any]]:
+    """The newest of this home, oldest first. cleared: when its end was told, ns; null: it goes
+    on."""
+    found: deque[dict[str, Any]] = deque(maxlen=last)
+    going: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    path = supervisor_journal(home)
+    if is_tape(path):
+        with JournalReader(path) as reader:
+            for frame in reader.frames(("alert",)):
+                told = msgspec.msgpack.decode(frame.payload)
+                key = told["type"], told["subject"]
+                begins = told.get("state") == "begin"
+                for each in () if begins else going.pop(key, ()):
+                    each["cleared"] = told["time"]
+                told["cleared"] = None if begins else told["time"]
+                if begins:
+                    going.setdefault(key, []).append(told)
+                found.append(told)
+    return list(found)
+
+
+class AlertWatch:
+    """journals: by process, where they are now; asked in the watch's thread. tell: an alert that is
+    told, for the journal; said: what is to be logged; both are called in that thread."""
+
+    def __init__(
+        self,
+        home: Path,
+        journals: Callable[[], Mapping[str, Path]],
+        *,
+        tell: Callable[[dict[str, Any]], None],
+        said: Callable[[str], None],
+        sinks: Callable[[], Sinks] | None,
+    ) -> None:
+        self._home, self._journals, self._tell = home, journals, tell
+        self._desk = Desk()
+        self._sink = Sink(sinks, said) if sinks is not None else None
+        self._said, self._fault = said, ""  # the last that was said of a look that raised
+        self._readers: dict[str, JournalReader] = {}
+        self._events: deque[tuple[str, State, str]] = deque()
+        self._desk.restore(each for each in told_alerts(home, KEYS_MAX) if each["cleared"] is None)
+        self._started: dict[str, int] = {}  # of each process, ns UTC
+        self._closed = threading.Event()
+        self._is_first = True
+        self._offset = time.time_ns() - time.monotonic_ns()
+        self._thread = threading.Thread(target=self._work, name="alert watch", daemon=True)
+        self._thread.start()
+
+    def process(self, name: str, state: State, reason: str) -> None:
+        """What became of a process; from any thread."""
+        self._events.append((name, state, reason))
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+        if self._sink is not None:
+            self._sink.close()
+        for reader in self._readers.values():
+            reader.close()
+
+    # --- the watch's thread -----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            is_last = self._closed.is_set()
+            now = time.time_ns()
+            for look in (self._processes(now), self._machine(now), self._tapes()):
+                self._take_all(look)
+            self._is_first = False
+            if is_last:
+                return
+            self._closed.wait(LOOK_S)
+
+    def _take_all(self, look: Iterator[Alert]) -> None:
+        """One by one, each when it is found: what ends in the same look ends after it began.
+        Whatever a look raises, the next one comes: nobody would tell that nothing is told."""
+        try:
+            for alert in look:
+                self._take(alert)
+        except Exception as error:
+            words = f"a look raised {type(error).__name__}: {error}"
+            if words != self._fault:
+                self._fault = words
+                self._said(words)
+
+    def _take(self, alert: Alert) -> None:
+        if (told := self._desk.take(alert)) is not None:
+            self._tell(told.as_json())
+            if self._sink is not None:
+                self._sink.put(told)
+
+    def _processes(self, now: int) -> Iterator[Alert]:
+        while self._events:
+            name, state, reason = self._events.popleft()
+            if state is State.FAILED:
+                yield Alert(Type.PROCESS, Severity.CRITICAL, name, f"failed: {reason}", now)
+            elif state is State.BACKOFF:
+                yield Alert(Type.PROCESS, Severity.WARN, name, f"ended: {reason}", now)
+            elif state is State.STARTING:
+                self._started[name] = now
+            elif state in _ENDS:
+                # What it has said since it was started, it says of this life.
+                before = self._started.get(name, now) if state is State.RUNNING else 0
+                inside = list(self._journals()) if name == SINGLE else []
+                for each in (name, *inside):
+                    self._over(each, now, _ENDS[state], before=before)
+
+    def _over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> None:
+        for told in self._desk.over(subject, now, message, before=before):
+            self._tell(told.as_json())
+            if self._sink is not None:
+                self._sink.put(told)
+
+    def _machine(self, now: int) -> Iterator[Alert]:
+        offset = time.time_ns() - time.monotonic_ns()
+        if abs(moved := offset - self._offset) > STEP_NS:
+            words = f"the clock was set by {moved / 1e9:+.1f} s"
+            yield Alert(Type.CLOCK, Severity.WARN, "machine", words, now, is_note=True)
+        self._offset = offset
+        usage = shutil.disk_usage(self._home)
+        alert = disk_alert(str(self._home), usage.free, usage.total, now)
+        if alert is not None:
+            yield alert
+        else:
+            self._over(str(self._home), now, "there is room again")
+
+    def _tapes(self) -> Iterator[Alert]:
+        for process, path in self._journals().items():
+            try:
+                yield from self._of(process, path)
+            except OnetapeError:  # it is being made, or was put aside: it is opened again
+                if (reader := self._readers.pop(process, None)) is not None:
+                    reader.close()
+
+    def _of(self, process: str, path: Path) -> Iterator[Alert]:
+        reader = self._readers.get(process)
+        if reader is not None and reader.path != path:  # what that life said last is told, too
+            yield from self._said_in(process, reader)
+            self._over(process, time.time_ns(), _ENDS[State.RUNNING])
+            reader.close()
+            del self._readers[process]
+            reader = None
+        if reader is None:
+            if not is_tape(path):
+                return
+            reader = self._readers[process] = JournalReader(path)
+            if self._is_first:  # what was before this supervisor has been told
+                reader.seek_sequence(reader.last_sequence + 1)
+        yield from self._said_in(process, reader)
+
+    def _said_in(self, process: str, reader: JournalReader) -> Iterator[Alert]:
+        for frame in reader.frames(("alert", "health")):
+            record = msgspec.msgpack.decode(frame.payload)
+            event = "alert" if frame.type == _ALERT else "health"
+            if isinstance(record, dict):
+                alert = alert_of(process, event, record, frame.time)
+                ended = ended_by(process, event, record)
+                if alert is not None and alert.is_note:
+                    ended.append(alert.subject)
+                for subject in ended:
+                    self._over(subject, frame.time)
+                if alert is not None:
+                    yield alert

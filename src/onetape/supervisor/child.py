@@ -1,0 +1,155 @@
+"""A process of the supervisor's: made, found again, waited for.
+
+What it says when it is ready and what it complains of goes into files, not pipes: it must not
+notice that its supervisor died, and the next one must find what was said. Its options come over
+standard input once its number is written down, so that none runs of which nobody knows.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from onetape.robot.options import WAITS
+from onetape.supervisor.fork_server import ForkServer
+from onetape.supervisor.options import MODULES
+
+__all__ = ["ChildFiles", "Process", "start_time"]
+
+PIPE_BYTES: Final = 60_000  # what a pipe takes at once; options are far smaller
+
+
+class ChildFiles:
+    """Where a process says that it is ready (`out`) and what is wrong (`err`)."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        plain = name.replace(":", "-")
+        self.out = home / "run" / f"{plain}.out"
+        self.err = home / "run" / f"{plain}.err"
+
+    def line(self) -> bytes:
+        """The line with which it became ready, b"" before."""
+        return next((line for line in self._lines() if not _waits(line)), b"")
+
+    def said(self) -> str:
+        """What it has said of itself last: since it is ready, or what it waits for before; "": it
+        has said nothing."""
+        waits: list[bytes] = []
+        lines = iter(self._lines())
+        for line in lines:
+            if not _waits(line):  # it is ready
+                waits = list(lines)
+                break
+            waits.append(line)
+        return waits[-1].decode("utf-8", "replace").strip() if waits else ""
+
+    def _lines(self) -> list[bytes]:
+        """The whole ones, with their ends."""
+        try:
+            return [e for e in self.out.read_bytes().splitlines(keepends=True) if e[-1:] == b"\n"]
+        except FileNotFoundError:
+            return []
+
+
+def _waits(line: bytes) -> bool:
+    return line.startswith(WAITS.encode())
+
+
+class Process:
+    """One that runs. `file` can be read from once it has ended."""
+
+    def __init__(
+        self, pid: int, started: int, code: Callable[[], int | None], options: int = -1
+    ) -> None:
+        """code: what it ended with, asked after its end. options: where they are written."""
+        self.pid, self.started = pid, started
+        self._code, self._options = code, options
+        self.file = os.pidfd_open(pid)
+
+    @classmethod
+    def make(
+        cls, kind: str, name: str, files: ChildFiles, environ: Mapping[str, str],
+        forks: ForkServer | None = None,
+    ) -> Process:  # fmt: skip
+        """It waits for `go`, and ends by itself if that does not come. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        options, written = os.pipe()
+        fds = [options]
+        try:
+            fds += [os.open(each, flags | os.O_APPEND, 0o600) for each in (files.out, files.err)]
+            pid = forks.make(kind, name, (fds[0], fds[1], fds[2])) if forks is not None else None
+            if pid is not None and forks is not None:
+                return cls(pid, start_time(pid), partial(forks.code_of, pid), written)
+            popen = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", MODULES[kind]], stdin=fds[0], stdout=fds[1], stderr=fds[2],
+                start_new_session=True, env=dict(environ),
+            )  # fmt: skip
+            return cls(popen.pid, start_time(popen.pid), popen.wait, written)
+        except OSError:
+            os.close(written)
+            raise
+        finally:
+            for each in fds:
+                os.close(each)
+
+    @classmethod
+    def find(cls, pid: int, started: int) -> Process | None:
+        """One that an earlier supervisor has started, None: it is no more."""
+        if start_time(pid) != started:
+            return None
+        try:
+            found = cls(pid, started, lambda: None)  # another was its parent
+        except ProcessLookupError:
+            return None
+        if start_time(pid) != started or found.has_ended:  # it went while we looked
+            found.close()
+            return None
+        return found
+
+    def go(self, options: bytes) -> None:
+        """Hands the options over."""
+        assert len(options) < PIPE_BYTES
+        with suppress(BrokenPipeError):  # it died: that is heard of in another way
+            os.write(self._options, options)
+        self._forget_options()
+
+    def signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.file, number)
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(select.select([self.file], [], [], 0)[0])
+
+    def end(self) -> int | None:
+        """After its end: its exit code, None where another was its parent."""
+        code = self._code()
+        self.close()
+        return code
+
+    def close(self) -> None:
+        self._forget_options()
+        os.close(self.file)
+
+    def _forget_options(self) -> None:
+        if self._options >= 0:
+            os.close(self._options)
+            self._options = -1
+
+
+def start_time(pid: int) -> int:
+    """In the system's own unit since its boot: with the number it names one process. 0: no such."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    after = text.rpartition(")")[2].split()
+    return 0 if after[0] == "Z" else int(after[19])

@@ -1,0 +1,415 @@
+"""What the command line asks of a supervisor: up, down, status, restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.collector.options import streams_of
+from onetape.ipc.local_socket import connect
+from onetape.model.config import OPERATOR, Config
+from onetape.model.errors import (
+    BY_CODE,
+    BY_NAME,
+    BadConfig,
+    JournalLocked,
+    OnetapeError,
+    ProcessDown,
+    UsageError,
+    rebuilt,
+)
+from onetape.security.private import private_folder
+from onetape.security.tokens import make_token
+from onetape.store.config import load_config
+from onetape.supervisor.child import Process, start_time
+from onetape.supervisor.options import SupervisorOptions, supervisor_socket
+from onetape.supervisor.parts import SINGLE
+from onetape.supervisor.process_figures import Figures
+from onetape.supervisor.process_journal import left_in
+from onetape.supervisor.restart_rules import STOP_WITHIN_S, refusal_in
+from onetape.supervisor.start import not_wanted
+
+__all__ = ["bring_down", "bring_up", "restart", "run_in_front", "status_of"]
+
+LOOK_S: Final = 0.02
+ASK_EVERY_S: Final = 0.5  # who is left, of a supervisor that stops all
+ASK_WITHIN_S: Final = 10.0
+BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
+UP_WITHIN_S: Final = 75.0
+DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
+STARTS: Final = (SINGLE, "venue", "collector", "gateway", "robot", "variants")  # in this order
+REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
+
+
+def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
+    """One answer of the supervisor, None: none runs. Raises ProcessDown for one that is stuck, and
+    what it refuses with."""
+    request = {"do": do, **fields}
+    if do != "status":  # whoever may read the home may read that
+        request |= {"actor": OPERATOR, "token": make_token(home, OPERATOR)}
+    path = supervisor_socket(home)
+    try:
+        made = connect(path, timeout_s=ASK_WITHIN_S)
+    except OSError:
+        return None
+    with made, made.makefile("rwb") as file:
+        try:
+            file.write(json.dumps(request).encode() + b"\n")
+            file.flush()
+            line = file.readline()
+        except TimeoutError as error:
+            raise ProcessDown("the supervisor does not answer", where=str(path)) from error
+        except OSError:
+            return None
+    if not line.endswith(b"\n"):
+        return None
+    answer: dict[str, Any] = json.loads(line)
+    if answer.get("status") == "refused":
+        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], where=str(path))
+    if do == "status" and "error" in answer:
+        raise ProcessDown(f"the supervisor cannot say how it stands: {answer['error']}")
+    return answer
+
+
+def status_of(home: Path) -> dict[str, Any]:
+    """The processes; `running` False where there is no supervisor, and then what one that was
+    killed has left."""
+    told = ask(home, "status")
+    if told is not None:
+        return told
+    shown = []
+    for name, process in _orphans(home):
+        shown.append(
+            {
+                "name": name, "kind": name.partition(":")[0], "pid": process.pid,
+                "state": "running", "heartbeat_age_ms": None, "progress_age_ms": None, "lag": None,
+                **Figures().of(process.pid), "restarts": 0,
+                "reason": "its supervisor is gone: `up` takes it over",
+            }
+        )  # fmt: skip
+        process.close()
+    return {"running": False, "processes": shown, "notes": []}
+
+
+def _orphans(home: Path) -> list[tuple[str, Process]]:
+    """What runs of a supervisor that is gone, in the order of its start."""
+    found = []
+    for name, record in left_in(home).processes.items():
+        process = Process.find(record["pid"], record["started"]) if record["pid"] else None
+        if process is not None:
+            found.append((name, process))
+    return sorted(found, key=lambda each: STARTS.index(each[0].partition(":")[0]))
+
+
+def _tell(line: str) -> None:
+    """A terminal that was closed takes no more lines."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def bring_up(
+    config: Config,
+    path: Path | None,
+    home: Path,
+    *,
+    single: bool = False,
+    doing: Callable[[str], None] = lambda words: None,
+    say: Callable[[str], None] = _tell,
+) -> dict[str, Any]:
+    """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
+    nothing was changed. single: all in one process. doing: hears what it waits for; say: what is
+    to stay. Raises ProcessDown with what did not start, or what refused it for good; the rest
+    runs."""
+    already = ask(home, "status")
+    if already is not None:
+        return {**already, "already": True}
+    doing("looks at the configuration")
+    _check(config, path, home, single=single)
+    with _interruptions():
+        began = _begin(config, path, home, single=single)
+        try:
+            told = _settled(began, home, doing)
+        except KeyboardInterrupt as interrupt:
+            _interrupted(began, home, interrupt, doing, say)
+            raise
+    if any(p["state"] != "running" for p in told["processes"]):
+        raise _not_ready(told)
+    return {**told, "already": False}
+
+
+def _settled(
+    began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]
+) -> dict[str, Any]:
+    """The supervisor's status once all run or will not. Raises ProcessDown."""
+    doing("the supervisor starts")
+    deadline = time.monotonic() + UP_WITHIN_S
+    answering = time.monotonic() + BEGIN_WITHIN_S
+    while True:
+        told = ask(home, "status")
+        if told is None:
+            is_other = JournalLocked.name in _said(home)  # one that begins just now
+            if time.monotonic() > answering or (began.poll() is not None and not is_other):
+                raise _not_begun(began, home)
+        elif told["settled"]:
+            return told
+        elif time.monotonic() > deadline:
+            raise _not_ready(told)
+        else:
+            doing(_waited_for(told))
+        time.sleep(LOOK_S)
+
+
+def _waited_for(told: dict[str, Any]) -> str:
+    """How many run, and what the others say."""
+    processes = told["processes"]
+    others = [p for p in processes if p["state"] != "running"]
+    runs = f"{len(processes) - len(others)} of {len(processes)} run"
+    # What waits for another says less than that one.
+    causes = [p for p in others if p["state"] != "waiting"] or others
+    return "; ".join([runs, *map(_state, causes)])
+
+
+def _state(process: dict[str, Any]) -> str:
+    why = f": {process['reason']}" if process["reason"] else ""
+    return f"{process['name']} {process['state']}{why}"
+
+
+@contextmanager
+def _interruptions() -> Iterator[None]:
+    """Each signal that ends a command interrupts the block, also when its terminal is closed."""
+
+    def interrupt(number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _interrupted(
+    began: subprocess.Popen[bytes],
+    home: Path,
+    interrupt: KeyboardInterrupt,
+    doing: Callable[[str], None],
+    say: Callable[[str], None],
+) -> None:
+    """Brings down what was begun; interrupted again, it leaves at once. Either way it says so."""
+    try:
+        say(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
+        stopped = bring_down(home, doing)["stopped"]
+        if began.poll() is None:  # it has not listened yet
+            began.terminate()
+            began.wait()
+            stopped += _stop_orphans(home, doing)
+        say(f"stopped {', '.join(stopped)}" if stopped else "nothing runs")
+    except KeyboardInterrupt:
+        say(
+            f"left at once: supervisor {began.pid} and what it has started may run on; "
+            f"onetape --home {home} status, onetape --home {home} down"
+        )
+
+
+def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> None:
+    if not config.venues and not config.accounts and not streams_of(config):
+        raise BadConfig(
+            "there is nothing to run", where="onetape.toml",
+            todo="write [venues.NAME] and [accounts.NAME]; onetape init writes an example",
+        )  # fmt: skip
+    from onetape.supervisor.start_check import check_start, refuse
+
+    folder = (path.parent if path else Path()).absolute()
+    running = [name for name, _ in _orphans(home)]
+    if SINGLE in running:
+        running = [f"robot:{name}" for name in config.robots]
+    refuse(check_start(config, folder, home.absolute(), single=single, running=running))
+
+
+def _begin(
+    config: Config, path: Path | None, home: Path, *, single: bool
+) -> subprocess.Popen[bytes]:
+    """A process of its own, that keeps nothing of ours open but secrets given as descriptors."""
+    private_folder(home / "run")
+    options = SupervisorOptions(
+        home=str(home), config=str(path.absolute()) if path else "", single=single
+    )
+    descriptors = {
+        int(place.removeprefix("fd:"))
+        for account in config.accounts.values()
+        for place in (account.key, account.secret, account.password)
+        if place.startswith("fd:")
+    }
+    errors = os.open(
+        _err(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600
+    )
+    try:
+        begun = subprocess.Popen(
+            [sys.executable, "-m", "onetape.supervisor.main"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
+            start_new_session=True, pass_fds=tuple(descriptors),
+        )  # fmt: skip
+    finally:
+        os.close(errors)
+    assert begun.stdin is not None
+    with suppress(BrokenPipeError):
+        begun.stdin.write(msgspec.json.encode(options))
+        begun.stdin.close()
+    return begun
+
+
+def _err(home: Path) -> Path:
+    return home / "run" / "supervisor.err"
+
+
+def _said(home: Path) -> str:
+    return _err(home).read_text(encoding="utf-8", errors="replace").strip()
+
+
+def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
+    said = _said(home).splitlines()
+    if begun.poll() is None:
+        begun.kill()
+        begun.wait()
+    return ProcessDown(
+        f"the supervisor did not start: {said[-1] if said else 'it said nothing'}",
+        where=str(home), todo="see logs/system.log there",
+    )  # fmt: skip
+
+
+def _not_ready(told: dict[str, Any]) -> OnetapeError:
+    """By its own name, where one thing alone is wrong and will not pass."""
+    bad = [p for p in told["processes"] if p["state"] != "running"]
+    # What waits for another is not the reason.
+    causes = [p for p in bad if p["state"] != "waiting"] or bad
+    said = "; ".join(f"{p['name']} {p['state']}: {p['reason'] or 'no reason'}" for p in causes)
+    names = {refusal_in(p["reason"]) if p["state"] == "failed" else "" for p in causes}
+    kind = BY_NAME[names.pop()] if len(names) == 1 and "" not in names else ProcessDown
+    return rebuilt(kind, said, "up", "the others run: onetape status, onetape down")
+
+
+def run_in_front(
+    config: Config, path: Path | None, home: Path, ready: Any, *, single: bool = False
+) -> None:
+    """The supervisor in this process, until Ctrl-C or `onetape down`. ready: given the status."""
+    from onetape.supervisor.main import supervise
+
+    _check(config, path, home, single=single)
+    try:
+        supervise(
+            config, home, (path.parent if path else Path()).absolute(),
+            lambda supervisor: ready(supervisor.status()), single=single,
+            read=lambda: load_config(path, os.environ),
+        )  # fmt: skip
+    except JournalLocked as error:
+        raise ProcessDown(
+            "a supervisor of this home runs already", where=str(home), todo="onetape status"
+        ) from error
+
+
+def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
+    """Stops all, in reverse order: what was stopped. doing: hears what it waits for. Raises
+    ProcessDown for what goes on."""
+    told = ask(home, "status")
+    if told is None:
+        stopped = _stop_orphans(home, doing)
+        return {"stopped": stopped, "already": not stopped}
+    names = [p["name"] for p in told["processes"] if p["pid"]]
+    pid = next(p["pid"] for p in told["processes"] if p["kind"] == "supervisor")
+    started = start_time(pid)
+    ask(home, "down")
+    asked = time.monotonic()
+    deadline = asked + DOWN_WITHIN_S
+    while start_time(pid) == started:
+        if time.monotonic() > deadline:
+            raise ProcessDown(
+                f"not all has stopped within {DOWN_WITHIN_S:.0f} s", where=str(home),
+                todo="onetape status says what runs",
+            )  # fmt: skip
+        if time.monotonic() > asked + ASK_EVERY_S:
+            asked = time.monotonic()
+            with suppress(ProcessDown):  # it ends, and answers no more
+                alive = [p for p in status_of(home)["processes"] if p["kind"] != "supervisor"]
+                left = [p["name"] for p in alive if p["pid"]]
+                doing(f"waits for {', '.join(left) or 'the supervisor'}")
+        time.sleep(LOOK_S)
+    reaped = time.monotonic() + REAP_S
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < reaped:
+        time.sleep(LOOK_S)
+    return {"stopped": names, "already": False}
+
+
+def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
+    """In reverse order, each within its time."""
+    names = []
+    for name, process in reversed(_orphans(home)):
+        doing(f"waits for {name}, {STOP_WITHIN_S:.0f} s at most")
+        process.signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while not process.has_ended:
+            if time.monotonic() > deadline:
+                process.signal(signal.SIGKILL)
+            time.sleep(LOOK_S)
+        process.close()
+        if name.startswith("robot:"):
+            not_wanted(home, name.partition(":")[2])
+        names.append(name)
+    return names
+
+
+def restart(
+    home: Path,
+    name: str,
+    config: Config,
+    path: Path | None,
+    *,
+    doing: Callable[[str], None] = lambda words: None,
+) -> dict[str, Any]:
+    """One process: stopped, and started again; a robot as its file says now, `changed` is what is
+    different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
+    one that does not come back, and as `up` for a robot that cannot start: that one runs on.
+    doing: hears what it waits for."""
+    kind, _, robot = name.partition(":")
+    if kind == "robot" and robot in config.robots and ask(home, "status") is not None:
+        from onetape.supervisor.start_check import check_robot, refuse
+
+        doing(f"looks at {name} before it is stopped")
+        folder = (path.parent if path else Path()).absolute()
+        refuse(check_robot(config, robot, folder, home.absolute()), "restart")
+    answer = ask(home, "restart", name=name)
+    if answer is None:
+        raise ProcessDown("nothing runs", where=str(home), todo="onetape up")
+    if "error" in answer:
+        raise UsageError(str(answer["error"]), where="onetape restart")
+    deadline = time.monotonic() + UP_WITHIN_S
+    while True:
+        told = ask(home, "status")
+        if told is None:
+            raise ProcessDown("the supervisor ended meanwhile", where=str(home))
+        process = next(p for p in told["processes"] if p["name"] == name)
+        if process["starts"] > answer["starts"] and process["state"] == "running":
+            return {**process, "changed": answer["changed"]}
+        if process["state"] == "failed" or time.monotonic() > deadline:
+            raise ProcessDown(
+                f"{name} {process['state']}: {process['reason']}", where="restart",
+                todo="see logs/error.log of the home",
+            )  # fmt: skip
+        doing(_state(process))
+        time.sleep(LOOK_S)

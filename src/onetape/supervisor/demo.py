@@ -1,0 +1,167 @@
+"""`onetape demo`: a simulated exchange, gateways, two robots, a report, and the proof.
+
+Every part is a process of its own but the robots, which are here: requests and news go through
+sockets and journals, as they do live.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from onetape.gateway.options import gateway_journal
+from onetape.replay.parity import compare
+from onetape.replay.replay import replay_run
+from onetape.robot.live import (
+    LiveOptions,
+    addressed,
+    drain,
+    gateway_process,
+    open_live,
+    simulated_exchange,
+)
+from onetape.robot.paper import PaperRobot
+from onetape.security.private import private_folder
+
+__all__ = ["run_demo"]
+
+SYMBOL = "binance:BTC/USDT:USDT"
+# Every few seconds each of them has a reason to trade: the market ticks many times a second.
+ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
+    (
+        "onetape.strategies.market_maker:MarketMaker",
+        {"symbol": SYMBOL, "shift": 3, "buy_by": 0.01, "sell_by": 0.01, "buy_limit": 0.05,
+         "sell_limit": -0.05, "keep_within": 1},
+    ),
+    (
+        "onetape.strategies.breakout:Breakout",
+        {"symbol": SYMBOL, "period": "1s@mid", "window": 10, "size": 0.02},
+    ),
+)  # fmt: skip
+STEP_S = 0.001  # between looks at the tapes
+
+
+def run_demo(
+    *,
+    seconds: float = 30.0,
+    seed: int = 1,
+    headless: bool = False,
+    home: Path,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[float, float | None], None] | None = None,
+    doing: Callable[[str], None] = lambda words: None,
+    every_s: float = 1.0,
+) -> dict[str, Any]:
+    """CONTRACT's keys: seconds, events, orders, fills, pnl, replay_divergences, parity_equal,
+    report, dashboard (null: not built yet). say: hears what is to be read; doing: how the robots
+    stand, all `every_s` seconds, then what is proved, with progress."""
+    began = time.monotonic()
+    private_folder(home / "run")  # before a process that would fail at it
+    line = _Line(doing, every_s)
+    say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
+    with ExitStack() as stack:
+        exchange = stack.enter_context(simulated_exchange("binance-usdm", seed))
+        robots: list[PaperRobot] = []
+        for (reference, params), keys in zip(ROBOTS, exchange["accounts"], strict=False):
+            name = f"demo-{keys['name']}"
+            client = stack.enter_context(
+                gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True))
+            )
+            options = LiveOptions(
+                strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5
+            )
+            robots.append(open_live(options, name, client))
+        try:
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                for robot in robots:
+                    robot.step()
+                line.show(robots, began, seconds)
+                time.sleep(STEP_S)
+            drain(robots)
+        except BaseException:
+            for robot in robots:
+                robot.close(keep=False)
+            raise
+        doing("reports")
+        results = [robot.close(keep=True) for robot in robots]
+    say("proof: every run again from its tape, and once more from what it was told")
+    runs = [result for result in results if result is not None]
+    divergences, actions, equal = 0, 0, True
+    first: str | None = None
+    for result in runs:
+        doing(f"proves {result.run.name}")
+        again = replay_run(result.run, verify=True, progress=progress)
+        divergences += again["divergences"]
+        actions += again["actions"]
+        first = first or again["first_divergence"]
+        parity = compare(result.run, result.run, mode="decisions", progress=progress)
+        equal = equal and parity["differing"] == 0
+        first = first or parity["first_difference"]
+    events = sum(result.events for result in runs)
+    same = "equal" if equal else "DIFFERENT"
+    say(
+        f"replayed {events:,} events, {actions:,} actions, {divergences} divergences; "
+        f"decisions on the same news: {same}"
+    )
+    report = runs[0].report
+    if report is not None and not headless:
+        _open(report)
+    return {
+        "seconds": round(time.monotonic() - began, 3),
+        "events": events,
+        "orders": sum(result.orders for result in runs),
+        "fills": sum(result.fills for result in runs),
+        "pnl": str(sum(result.pnl for result in runs)),
+        "actions": actions,
+        "replay_divergences": divergences,
+        "parity_equal": equal,
+        "first_difference": first,
+        "report": str(report) if report else None,
+        "reports": [str(result.report) for result in runs],
+        "runs": [str(result.run) for result in runs],
+        "tape": str(gateway_journal(home, f"demo-{exchange['accounts'][0]['name']}")),
+        "dashboard": None,
+    }
+
+
+def _open(page: Path) -> None:
+    """In a browser, where there is a screen to show it on."""
+    import os
+    import webbrowser
+
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
+        webbrowser.open(page.as_uri())
+
+
+class _Line:
+    """How the robots stand, now and then."""
+
+    def __init__(self, show: Callable[[str], None], every_s: float) -> None:
+        self._show = show
+        self._every_s = every_s
+        self._next = 0.0
+        self._last: tuple[float, int] = (time.monotonic(), 0)
+
+    def show(self, robots: Sequence[PaperRobot], began: float, seconds: float) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + self._every_s
+        counts = [robot.session.sim.counters() for robot in robots]
+        events = sum(count["events"] for count in counts)
+        rate = (events - self._last[1]) / max(now - self._last[0], 1e-9)
+        self._last = (now, events)
+        parts = [f"{min(now - began, seconds):4.0f}s"]
+        for robot, count in zip(robots, counts, strict=True):
+            sim = robot.session.sim
+            parts.append(
+                f"{robot.session.strategy_class.__name__} equity {sim.equity:,.2f} "
+                f"position {sim.position(SYMBOL, None).qty:+.3f} fills {count['fills']}"
+            )
+        parts.append(f"{rate:,.0f} events/s")
+        self._show(" | ".join(parts))

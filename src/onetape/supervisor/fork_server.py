@@ -1,0 +1,127 @@
+"""The supervisor's end of `fork_server_main`: asks for processes, hears of their ends.
+
+Where it is not there, or not yet, a process is made the slow way: nothing depends on it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+__all__ = ["MESSAGE_BYTES", "Ended", "ForkServer", "Made", "Ready", "Wanted"]
+
+MESSAGE_BYTES: Final = 4096
+ANSWER_S: Final = 10.0  # a copy takes milliseconds; a kind that came later, its imports
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A process of a kind. Its standard input, output and error come beside it."""
+
+    kind: str
+    name: str
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """All is imported."""
+
+
+class Made(msgspec.Struct, frozen=True, tag=True):
+    name: str
+    pid: int
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """code: as subprocess has it, negative for a signal."""
+
+    pid: int
+    code: int
+
+
+class ForkServer:
+    """One that runs. `file` can be read from when it says something, or has ended."""
+
+    def __init__(self, kinds: Iterable[str], environ: Mapping[str, str], err: Path) -> None:
+        """err: where it complains. Raises OSError."""
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, err.open("wb") as complaints:
+            self._popen = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "onetape.supervisor.fork_server_main", str(theirs.fileno()),
+                 *dict.fromkeys(kinds)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
+                start_new_session=True, pass_fds=(theirs.fileno(),), env=dict(environ),
+            )  # fmt: skip
+        self.file = self._line.fileno()
+        self.is_ready = False
+        self.has_ended = False
+        self._made: dict[str, int] = {}
+        self._codes: dict[int, int] = {}
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def make(self, kind: str, name: str, fds: tuple[int, int, int]) -> int | None:
+        """A new process's number; it has its own copies of fds. None: there is no server."""
+        if self.has_ended:
+            return None
+        wanted = msgspec.json.encode(Wanted(kind, name))
+        self._made.pop(name, None)
+        try:
+            socket.send_fds(self._line, [wanted], fds)
+        except OSError:
+            self.close()
+            return None
+        self._read_until(lambda: name in self._made)
+        return self._made.pop(name, None)
+
+    def code_of(self, pid: int) -> int | None:
+        """Of a process that has ended, None: nobody has heard."""
+        self._read_until(lambda: pid in self._codes)
+        return self._codes.pop(pid, None)
+
+    def read(self) -> None:
+        """What it has said by now."""
+        while not self.has_ended and select.select([self._line], [], [], 0)[0]:
+            self._take()
+
+    def close(self) -> None:
+        """It ends; what it has made runs on."""
+        self.has_ended, self.is_ready = True, False
+        self._line.close()
+        with suppress(ProcessLookupError):
+            self._popen.kill()
+        self._popen.wait()
+
+    def _read_until(self, is_there: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + ANSWER_S
+        while not is_there() and not self.has_ended:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._line], [], [], left)[0]:
+                self.close()  # it hangs: a request that it still does would be of nobody
+                return
+            self._take()
+
+    def _take(self) -> None:
+        try:
+            message = self._line.recv(MESSAGE_BYTES)
+        except OSError:
+            message = b""
+        if not message:
+            self.close()
+            return
+        match msgspec.json.decode(message, type=Ready | Made | Ended):
+            case Made(name, pid):
+                self._made[name] = pid
+            case Ended(pid, code):
+                self._codes[pid] = code
+            case _:
+                self.is_ready = True

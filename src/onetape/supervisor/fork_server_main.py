@@ -1,0 +1,117 @@
+"""Makes the supervisor's processes: `python -m onetape.supervisor.fork_server_main SOCKET KIND...`.
+
+It imports what processes of these kinds are made of, once, and is copied for each of them: a robot
+begins in milliseconds, and none has other code than the rest. It does nothing else: it has no event
+loop, no threads of ours and no secrets, which reach a process over its own standard input. It ends
+with the supervisor's end of the socket; the processes it has made run on.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.supervisor.fork_server import MESSAGE_BYTES, Ended, Made, Ready, Wanted
+from onetape.supervisor.options import MODULES
+
+__all__ = ["main"]
+
+HELD_FDS: Final = 3  # standard input, output and error; what is above is the server's own
+
+
+class _Server:
+    """One end of the socket. Single-threaded, as whoever forks must be."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self.line = line
+        self._woken, woken_by = os.pipe()
+        for end in (self._woken, woken_by):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(woken_by)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's; the supervisor decides
+
+    def serve(self) -> Callable[[], Any] | None:
+        """In a process that was made: what it is to do. In the server, after its end: None."""
+        self._tell(Ready())
+        poll = select.poll()
+        for readable in (self.line.fileno(), self._woken):
+            poll.register(readable, select.POLLIN)
+        while True:
+            asked = {number for number, _ in poll.poll()}
+            if self._woken in asked:
+                os.read(self._woken, 4096)
+                self._reap()
+            if self.line.fileno() in asked:
+                message, fds, _, _ = socket.recv_fds(self.line, MESSAGE_BYTES, HELD_FDS)
+                if not message:
+                    return None
+                work = self._make(msgspec.json.decode(message, type=Wanted), fds)
+                if work is not None:
+                    return work
+
+    def _make(self, wanted: Wanted, fds: list[int]) -> Callable[[], Any] | None:
+        module = importlib.import_module(MODULES[wanted.kind])  # of a kind that came later
+        pid = os.fork()
+        if not pid:
+            self._become(wanted.name, fds)
+            work: Callable[[], Any] = module.main
+            return work
+        for descriptor in fds:
+            os.close(descriptor)
+        self._tell(Made(wanted.name, pid))
+        return None
+
+    def _become(self, name: str, fds: list[int]) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setsid()
+        for target, descriptor in enumerate(fds):
+            os.dup2(descriptor, target)
+        self.line.close()
+        os.closerange(HELD_FDS, os.sysconf("SC_OPEN_MAX"))
+        Path("/proc/self/comm").write_bytes(name.encode()[:15])  # what `top` and `ps` show
+        if (numpy_random := sys.modules.get("numpy.random")) is not None:
+            numpy_random.seed()  # Python's own generator sees to that itself
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            self._tell(Ended(pid, os.waitstatus_to_exitcode(status)))
+
+    def _tell(self, what: Ready | Made | Ended) -> None:
+        try:
+            self.line.send(msgspec.json.encode(what))
+        except OSError:  # the supervisor is gone: reading says so, too
+            return
+
+
+def main() -> int:
+    line = socket.socket(fileno=int(sys.argv[1]))
+    os.umask(0o077)
+    for kind in sys.argv[2:]:
+        importlib.import_module(MODULES[kind])
+    gc.collect()
+    gc.freeze()  # what is shared stays so: a collection would write to each of it
+    work = _Server(line).serve()
+    return 0 if work is None else work()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

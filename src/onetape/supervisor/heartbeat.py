@@ -1,0 +1,116 @@
+"""How each process is: its journal's heartbeat, and how far it has come. A frame is read nowhere:
+both stand in the journal's control page, which the process's own thread keeps."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onetape.collector.options import collector_journal
+from onetape.gateway.options import gateway_journal
+from onetape.model.errors import OnetapeError
+from onetape.robot.options import run_journal
+from onetape.supervisor.options import supervisor_journal
+from onetape.supervisor.start import process_journal
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["Pulses", "journal_of"]
+
+
+class Pulses:
+    """Of the processes of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._readers: dict[str, JournalReader] = {}
+
+    def silent_s(self, name: str, kind: str) -> float:
+        """Seconds since its last heartbeat, 0: it cannot be told."""
+        age = self._ages(name, kind)["heartbeat_age_ms"]
+        return 0.0 if age is None else age / 1000
+
+    def stuck_s(self, name: str, kind: str, needs: Sequence[str]) -> float:
+        """Seconds for which it has not come on, though there is something to be read; 0: it has, or
+        that cannot be told."""
+        found = self.ages(name, kind, needs)
+        return found["progress_age_ms"] / 1000 if found["lag"] and found["progress_age_ms"] else 0.0
+
+    def ages(self, name: str, kind: str, needs: Sequence[str]) -> dict[str, Any]:
+        """heartbeat_age_ms, progress_age_ms and lag, None where there is nothing to tell. lag: in
+        frames, of a robot behind the gateway that it needs."""
+        found = self._ages(name, kind)
+        if kind == "robot" and found["heartbeat_age_ms"] is not None:
+            mine, its = self._reader(name, kind), self._reader(needs[0], "gateway")
+            ours, theirs = (each.control if each is not None else {} for each in (mine, its))
+            if ours and theirs:  # a page that is being made says nothing yet
+                found["lag"] = max(0, theirs["published"] - ours["progress"])
+        return found
+
+    def own(self) -> dict[str, Any]:
+        """The supervisor itself."""
+        return {
+            "name": "supervisor", "kind": "supervisor", "pid": os.getpid(), "state": "running",
+            **self._ages("supervisor", "supervisor"), "restarts": 0, "reason": "", "starts": 1,
+        }  # fmt: skip
+
+    def forget(self, name: str) -> None:
+        """Its journal may be another one next time."""
+        reader = self._readers.pop(name, None)
+        if reader is not None:
+            reader.close()
+
+    def close(self) -> None:
+        for name in list(self._readers):
+            self.forget(name)
+
+    def _ages(self, name: str, kind: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"heartbeat_age_ms": None, "progress_age_ms": None, "lag": None}
+        reader = self._reader(name, kind)
+        if reader is None:
+            return found
+        control, now = reader.control, time.time_ns()
+        if not control or control["closed"]:
+            return found
+        if control["heartbeat"]:
+            found["heartbeat_age_ms"] = max(0, now - control["heartbeat"]) // 10**6
+        if control["progress_time"]:
+            found["progress_age_ms"] = max(0, now - control["progress_time"]) // 10**6
+        return found
+
+    def _reader(self, name: str, kind: str) -> JournalReader | None:
+        path = journal_of(self.home, name, kind)
+        known = self._readers.get(name)
+        if known is not None:
+            if known.path == path:
+                return known
+            self.forget(name)  # a robot that began again has another one
+        if path is None or not is_tape(path):
+            return None
+        try:
+            reader = JournalReader(path)
+        except OnetapeError:  # it is being made just now
+            return None
+        self._readers[name] = reader
+        return reader
+
+
+def journal_of(home: Path, name: str, kind: str) -> Path | None:
+    """Where a process writes, as far as that is known."""
+    plain = name.partition(":")[2]
+    match kind:
+        case "supervisor":
+            return supervisor_journal(home)
+        case "gateway":
+            return gateway_journal(home, plain)
+        case "collector":
+            return collector_journal(home, plain)
+        case "venue":
+            return process_journal(home, name)
+        case "robot":
+            return run_journal(home, name)
+        case _:
+            return None

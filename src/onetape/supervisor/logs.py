@@ -1,0 +1,197 @@
+"""What processes have said: the supervisor's log, in which each one's standard error is, and what
+strategies have logged, from the tapes of their runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time as clock
+import tomllib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.config import Config
+from onetape.model.errors import OnetapeError, UsageError
+from onetape.model.time import format_time, parse_time
+from onetape.supervisor.log import SYSTEM_LOG
+from onetape.tape.inspect import look_back
+from onetape.tape.journal import JournalReader
+
+__all__ = ["log_lines"]
+
+FOLLOW_S: Final = 0.25
+# A strategy's warning goes to standard error, too; the tape has it with its fields.
+_ON_TAPE: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (warning|error): ")
+
+Row = tuple[int, dict[str, Any]]  # ns UTC, what is shown
+
+
+def log_lines(
+    home: Path, config: Config, process: str = "", *, count: int = 100, follow: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Rows of time (UTC, text), level, process and text, of a strategy's also `fields`: the newest
+    `count` in the order of their time, then, with `follow`, what comes, without end.
+
+    process: one alone, a robot's also by its bare name. Raises UsageError for one that nobody
+    knows.
+    """
+    names = _names(config)
+    wanted = f"robot:{process}" if process in config.robots else process
+    robots = [name for name in config.robots if wanted in ("", f"robot:{name}")]
+    runs = _Runs(home)
+    log, tapes = _Log(home, wanted), [_Tapes(runs, name) for name in robots]
+    sources: tuple[_Log | _Tapes, ...] = (log, *tapes)
+    found: list[Row] = [*log.new(), *(row for each in tapes for row in each.last(count))]
+    if wanted and wanted not in names and not found:
+        raise UsageError(f"no process {process!r}", todo=f"one of {', '.join(sorted(names))}")
+    found.sort(key=_time)
+    yield from (row for _, row in found[len(found) - min(count, len(found)) :])
+    while follow:
+        found = [row for each in sources for row in each.new()]
+        yield from (row for _, row in sorted(found, key=_time))
+        if not found:
+            clock.sleep(FOLLOW_S)
+
+
+def _names(config: Config) -> set[str]:
+    parts: dict[str, Iterable[str]] = {
+        "venue": config.venues, "gateway": config.accounts, "robot": config.robots,
+        "collector": config.collectors,
+    }  # fmt: skip
+    named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
+    return {"supervisor", *named}
+
+
+def _time(row: Row) -> int:
+    return row[0]
+
+
+class _Log:
+    """The supervisor's log with the one that was put aside, and what is added to it."""
+
+    def __init__(self, home: Path, process: str) -> None:
+        self._process = process
+        self._path = home / "logs" / SYSTEM_LOG
+        self._before = self._path.with_name(f"{SYSTEM_LOG}.1")
+        self._file = 0  # its number, by which another one is known
+        self._at = 0  # bytes
+
+    def new(self) -> Iterator[Row]:
+        number = _number(self._path)
+        if number != self._file:
+            if not self._file or _number(self._before) == self._file:
+                yield from self._rows(self._before)
+            self._file, self._at = number, 0
+        yield from self._rows(self._path)
+
+    def _rows(self, path: Path) -> Iterator[Row]:
+        try:
+            with path.open("rb") as source:
+                source.seek(self._at)
+                for line in source:
+                    if not line.endswith(b"\n"):
+                        return  # it is being written
+                    self._at += len(line)
+                    yield from self._row(line)
+        except FileNotFoundError:
+            return
+
+    def _row(self, line: bytes) -> Iterator[Row]:
+        try:
+            row = json.loads(line)
+            time, process, text = parse_time(row["time"]), row["process"], row["text"]
+        except (ValueError, KeyError, TypeError, OnetapeError):
+            return  # a full disk has cut it
+        is_on_tape = process.startswith("robot:") and _ON_TAPE.match(text)
+        if self._process in ("", process) and not is_on_tape:
+            yield time, row
+
+
+def _number(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+class _Runs:
+    """Which robot's each run is. What a run has said is not read again."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "runs"
+        self._robots: dict[str, str | None] = {}  # by the run's name
+
+    def of(self, robot: str) -> list[Path]:
+        """A robot's, which are called by the moment of their beginning."""
+        with contextlib.suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                if path.name not in self._robots:
+                    self._look(path.name)
+        return [self._folder / name for name in sorted(self._robots) if self._robots[name] == robot]
+
+    def _look(self, name: str) -> None:
+        try:
+            document = tomllib.loads((self._folder / name / "run.toml").read_text())
+        except (OSError, ValueError):
+            return  # it is being written
+        self._robots[name] = document.get("state", {}).get("robot")
+
+
+class _Tapes:
+    """What a robot's strategy has logged, from run to run."""
+
+    def __init__(self, runs: _Runs, robot: str) -> None:
+        self._runs, self._robot = runs, robot
+        self._reader: JournalReader | None = None  # of the newest run
+        self._open: Path | None = None
+
+    def last(self, count: int) -> list[Row]:
+        """The newest ones, of as many runs as it takes; then `new` gives what comes."""
+        folders = self._runs.of(self._robot)
+        found: deque[Row] = deque()
+        if folders and self._opened(folders[-1]) and self._reader is not None:
+            found.extend(self._last_of(self._reader, count))
+        for folder in reversed(folders[:-1]):
+            if len(found) >= count:
+                break
+            with JournalReader(folder / "journal") as reader:
+                found.extendleft(reversed(self._last_of(reader, count - len(found))))
+        return list(found)
+
+    def new(self) -> Iterator[Row]:
+        newest = next(reversed(self._runs.of(self._robot)), None)
+        if self._reader is not None:
+            yield from self._rows(self._reader)
+        if newest is not None and newest != self._open and self._opened(newest):
+            assert self._reader is not None
+            yield from self._rows(self._reader)
+
+    def _opened(self, folder: Path) -> bool:
+        try:
+            reader = JournalReader(folder / "journal")
+        except OnetapeError:
+            return False  # it is being made
+        if self._reader is not None:
+            self._reader.close()
+        self._reader, self._open = reader, folder
+        return True
+
+    def _last_of(self, reader: JournalReader, count: int) -> list[Row]:
+        return look_back(reader, lambda: self._rows(reader), count)
+
+    def _rows(self, reader: JournalReader) -> Iterator[Row]:
+        for frame in reader.frames(("log",)):
+            said = msgspec.msgpack.decode(frame.payload)
+            yield (
+                frame.time,
+                {
+                    "time": format_time(frame.time), "level": said["level"],
+                    "process": f"robot:{self._robot}", "text": said["text"],
+                    "fields": said.get("fields") or {},
+                },
+            )  # fmt: skip

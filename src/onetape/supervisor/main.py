@@ -1,0 +1,98 @@
+"""The supervisor's process: `python -m onetape.supervisor.main`, what it needs as JSON on
+standard input. It belongs to no terminal; what it has to say is in `<home>/logs`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from onetape.model.config import Config
+from onetape.model.errors import OnetapeError
+from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.security.confine import confine
+from onetape.security.private import private_folder
+from onetape.store.config import load_config
+from onetape.supervisor.fork_server import ForkServer
+from onetape.supervisor.options import SupervisorOptions
+
+if TYPE_CHECKING:
+    from onetape.supervisor.supervisor import Supervisor
+
+__all__ = ["supervise"]
+
+
+def supervise(
+    config: Config,
+    home: Path,
+    folder: Path,
+    settled: Callable[[Supervisor], None] | None = None,
+    *,
+    single: bool = False,
+    read: Callable[[], Config] | None = None,
+) -> None:
+    """Until all is stopped. settled: called once, when all run or will not. single: all in one
+    process. read: the configuration as its file is now. Raises JournalLocked where a supervisor of
+    this home runs already, BadConfig."""
+    confine()
+    forks = None if single else _fork_server(config, home)  # it imports while we do
+    from onetape.supervisor.start import Starter, with_secrets_kept
+    from onetape.supervisor.supervisor import Supervisor
+
+    try:
+        given, environ = with_secrets_kept(config, os.environ, folder)
+        starter = Starter(given, home=home, folder=folder, environ=environ)
+
+        async def work() -> None:
+            supervisor = Supervisor(given, starter, home, single=single, forks=forks)
+            if read is not None:
+                supervisor.read = lambda: with_secrets_kept(read(), environ, folder)[0]
+            await supervisor.run(lambda: settled(supervisor) if settled is not None else None)
+
+        asyncio.run(work())
+    finally:
+        if forks is not None:
+            forks.close()
+
+
+def _fork_server(config: Config, home: Path) -> ForkServer | None:
+    """For the kinds of process that the configuration has. None: it cannot be; processes are made
+    one by one, then."""
+    wanted = {
+        "venue": any(map(is_simulated, config.venues.values())),
+        "gateway": config.accounts,
+        "robot": config.robots,
+        "collector": config.collectors,
+        "variants": any(robot.variants for robot in config.robots.values()),
+    }
+    err = private_folder(home / "run") / "fork-server.err"
+    try:
+        return ForkServer([kind for kind, is_wanted in wanted.items() if is_wanted],
+                          clean_environ(config), err)  # fmt: skip
+    except OSError:
+        return None
+
+
+def main() -> int:
+    options = msgspec.json.decode(sys.stdin.buffer.read(), type=SupervisorOptions)
+    path = Path(options.config) if options.config else None
+    try:
+        config = load_config(path, os.environ)
+        folder = path.parent if path else Path.cwd()
+        supervise(
+            config, Path(options.home), folder, single=options.single,
+            read=lambda: load_config(path, os.environ),
+        )  # fmt: skip
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

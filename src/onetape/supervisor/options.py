@@ -1,0 +1,60 @@
+"""What a supervisor is started with, and where it is found. Light: every look at it begins here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.model.config import Config
+from onetape.supervisor.parts import SINGLE
+
+__all__ = [
+    "MODULES",
+    "SingleOptions",
+    "SupervisorOptions",
+    "supervisor_journal",
+    "supervisor_socket",
+]
+
+MODULES: Final = {
+    "venue": "onetape.exchange.main",
+    "collector": "onetape.collector.main",
+    "gateway": "onetape.gateway.main",
+    "robot": "onetape.robot.main",
+    "variants": "onetape.robot.variants_main",
+    SINGLE: "onetape.supervisor.single_main",
+}  # of kinds of process
+
+
+class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """config: the file, "": the environment alone."""
+
+    home: str
+    config: str
+    single: bool = False  # all in one process
+
+
+def supervisor_journal(home: Path) -> Path:
+    return home / "journal" / "supervisor"
+
+
+def supervisor_socket(home: Path) -> Path:
+    return home / "run" / "supervisor.sock"
+
+
+class SingleOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process that runs all is started with. Its text shows no secret. secrets: what `env:`
+    of the configuration names; exchanges: by account, the simulated exchange that its gateway's
+    journal speaks of; is_first: of this supervisor."""
+
+    config: Config
+    home: str
+    folder: str
+    secrets: dict[str, str]
+    exchanges: dict[str, str]
+    is_first: bool
+
+    def __repr__(self) -> str:
+        return f"SingleOptions(home={self.home!r})"

@@ -1,0 +1,271 @@
+"""All of a configuration in one process: `python -m onetape.supervisor.single_main`, its options as
+JSON on standard input.
+
+Exchanges, gateways and robots share one event loop and go on writing the journals that they would
+write as processes, so that whatever reads those sees no difference. A strategy that takes long
+keeps all the others waiting, and its end is everybody's: that is why processes are the default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvloop
+
+from onetape.exchange.chain import Chain
+from onetape.exchange.kept_state import VenueState
+from onetape.exchange.options import VenueOptions
+from onetape.exchange.server import LOOPBACK, VenueServer, let_withdraw, opened, ready_line
+from onetape.gateway.bridge_process import bridged
+from onetape.gateway.gateway import Gateway
+from onetape.gateway.options import GatewayOptions
+from onetape.model.errors import OnetapeError, VenueUnavailable
+from onetape.robot.control import RobotControl
+from onetape.robot.control_tape import RobotTape
+from onetape.robot.live_single import Here, Single, drained
+from onetape.robot.main import begun, halted_words, live_options, section_of
+from onetape.robot.options import RobotOptions
+from onetape.robot.paper import PaperRobot
+from onetape.security.confine import confine
+from onetape.supervisor.child import ChildFiles
+from onetape.supervisor.options import SingleOptions
+from onetape.supervisor.parts import FAILED, RUNNING, STARTING, STOPPED, Parts
+from onetape.supervisor.restart_rules import Child
+from onetape.supervisor.start import Starter, children_of
+
+LOOK_EVERY_S: Final = 0.1  # also when nothing comes
+
+
+class _Robot:
+    """One that trades, what it was told, and who may tell it."""
+
+    def __init__(self, robot: PaperRobot, tape: RobotTape, control: RobotControl) -> None:
+        self.robot, self.tape, self.control = robot, tape, control
+        self.is_halted = False
+
+    def close(self) -> None:
+        self.control.close()
+        self.robot.close(keep=True)
+        self.tape.close()
+
+
+class House:
+    """What runs here. `run` returns when it was asked to stop; it raises what ended a gateway."""
+
+    def __init__(self, options: SingleOptions) -> None:
+        self.options = options
+        self.home = Path(options.home)
+        self.starter = Starter(
+            options.config, home=self.home, folder=Path(options.folder), environ=options.secrets
+        )
+        self.parts = Parts(self.home)
+        self.stopping = asyncio.Event()
+        self._venues: list[tuple[str, VenueServer, VenueState | None]] = []
+        self._gateways: dict[str, tuple[Gateway, Single, asyncio.Task[None]]] = {}
+        self._robots: dict[str, _Robot] = {}
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stopping.set)
+        children = children_of(self.starter.config)
+        self.parts.begin([child.name for child in children])
+        try:
+            for child in children:
+                if self.stopping.is_set():
+                    break
+                await self._begin(child)
+            gc.freeze()  # what is there now stays: it need not be looked through again and again
+            ready()
+            while not self.stopping.is_set():
+                self._look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.stopping.wait(), LOOK_EVERY_S)
+        finally:
+            await self._end()
+
+    async def _begin(self, child: Child) -> None:
+        """What cannot run is named; what does not need it runs."""
+        away = [need for need in child.needs if self.parts.state(need) != RUNNING]
+        if away:
+            self.parts.tell(child.name, FAILED, f"{', '.join(away)} does not run")
+            return
+        kinds = {"venue": self._venue, "gateway": self._gateway, "robot": self._robot}
+        begin = kinds.get(child.kind)
+        if begin is None:
+            self.parts.tell(child.name, FAILED, "a process of its own, which `up --single` has not")
+            return
+        self.parts.tell(child.name, STARTING)
+        try:
+            await begin(child)
+        except OnetapeError as error:
+            sys.stderr.write(f"{child.name}: {error}\n")
+            self.parts.tell(child.name, FAILED, str(error))
+        else:
+            self.parts.tell(child.name, RUNNING)
+
+    async def _options(self, child: Child) -> bytes:
+        exchange = self.options.exchanges.get(child.name.partition(":")[2], "")
+        return await asyncio.get_running_loop().run_in_executor(
+            None,
+            lambda: self.starter.options(child, is_first=self.options.is_first, exchange=exchange),
+        )
+
+    async def _venue(self, child: Child) -> None:
+        options = msgspec.json.decode(await self._options(child), type=VenueOptions)
+        for note in self.starter.notes:
+            sys.stderr.write(f"{note}\n")
+        self.starter.notes.clear()
+        dialect, kept = await asyncio.get_running_loop().run_in_executor(
+            None, lambda: opened(options.kind, seed=options.seed, state=Path(options.state))
+        )
+        if options.withdraw:
+            let_withdraw(dialect)
+        server = VenueServer(dialect, chain=Chain(Path(options.chain), dialect.exchange))
+        try:
+            port = await server.start(LOOPBACK, options.port)
+        except OSError:  # somebody else has taken it meanwhile
+            port = await server.start(LOOPBACK, 0)
+        self._venues.append((child.name, server, kept))
+        line = ready_line(dialect, options.kind, LOOPBACK, port)
+        self.starter.tells(child.name, line.encode() + b"\n")
+
+    async def _gateway(self, child: Child) -> None:
+        started = msgspec.json.decode(await self._options(child), type=GatewayOptions)
+        ready = asyncio.Event()
+        made: list[Gateway] = []
+
+        async def work() -> None:
+            async with bridged(started) as reached:
+                made.append(Gateway(reached, is_single=True))
+                asyncio.get_running_loop().set_exception_handler(made[0].tasks.callback_failed)
+                made[0].listening.tell = partial(self.parts.tell, child.name, RUNNING)
+                await made[0].run(ready.set)
+
+        running = asyncio.ensure_future(work())
+        waiting = asyncio.ensure_future(ready.wait())
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not ready.is_set():
+            await running  # says why
+            raise VenueUnavailable("the gateway did not start", where=started.rest)
+        single = Single(made[0])
+        single.ended = self._robot_ended
+        made[0].listener = single.turn
+        self._gateways[child.name] = (made[0], single, running)
+
+    async def _robot(self, child: Child) -> None:
+        options = msgspec.json.decode(await self._options(child), type=RobotOptions)
+        gateway, single, _ = self._gateways[child.needs[0]]
+        loop = asyncio.get_running_loop()
+        tape = RobotTape(self.home, options.name, options.params)
+        try:
+            here = Here(gateway, loop)
+            # It waits for the market, which comes over this loop.
+            robot = await loop.run_in_executor(
+                None, begun, options, live_options(options), tape, here
+            )
+        except BaseException:
+            tape.close()
+            raise
+        control = RobotControl(
+            options.name, self.home, robot, tape, section=section_of(options),
+            rang=lambda: _soon(loop, self._look),
+        )  # fmt: skip
+        self._robots[child.name] = _Robot(robot, tape, control)
+        ChildFiles(self.home, child.name).out.write_text(f"ready {robot.folder / 'journal'}\n")
+        single.robots.append(robot)
+        single.turn()
+
+    # --- while it runs ----------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        for name, (gateway, single, running) in self._gateways.items():
+            if running.done() and not self.stopping.is_set():
+                self.parts.tell(name, FAILED, "it has ended")
+                self.stopping.set()  # `_end` says why; the supervisor starts all again
+            single.turn()
+            gateway.robots.look()
+        for name, each in list(self._robots.items()):
+            each.control.turn()
+            session = each.robot.session
+            if session.writer is not None:
+                session.writer.progress(session.sim.source_position(0)[0])
+            if session.sim.halted and not each.is_halted and session.host.failures:
+                each.is_halted = True
+                self.parts.tell(name, RUNNING, halted_words(each.robot))
+
+    def _robot_ended(self, robot: PaperRobot, why: BaseException | None) -> None:
+        for name, each in list(self._robots.items()):
+            if each.robot is robot:
+                sys.stderr.write(f"{name}: {why or 'it has stopped itself'}\n")
+                self.parts.tell(name, FAILED if why else STOPPED, str(why or "ended by itself"))
+                del self._robots[name]
+                each.close()
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    async def _end(self) -> None:
+        """In reverse order: robots cancel and wait for the answers."""
+        for _, single, running in self._gateways.values():
+            if not running.done():
+                await drained(single.robots, single.turn)
+        for name, each in self._robots.items():
+            each.close()
+            self.parts.tell(name, STOPPED)
+        faults: list[BaseException] = []
+        for name, (gateway, _, running) in self._gateways.items():
+            gateway.listener = None
+            gateway.stopping.set()
+            await asyncio.wait({running})
+            if (fault := running.exception()) is not None:
+                faults.append(fault)
+            self.parts.tell(name, STOPPED)
+        for name, server, kept in self._venues:
+            await server.stop()
+            if kept is not None:
+                kept.close()
+            self.parts.tell(name, STOPPED)
+        if faults:
+            raise faults[0]
+
+
+def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # it has ended
+        loop.call_soon_threadsafe(do)
+
+
+def main() -> int:
+    text = sys.stdin.buffer.read()
+    if not text:  # who started us died before it had written us down
+        return 0
+    options = msgspec.json.decode(text, type=SingleOptions)
+    confine()
+    out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
+
+    def say_ready() -> None:
+        out.write("ready\n")
+        out.flush()
+
+    async def work() -> None:
+        await House(options).run(say_ready)
+
+    try:
+        uvloop.run(work())
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

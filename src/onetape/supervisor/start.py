@@ -1,0 +1,380 @@
+"""What each process of the configuration is started with.
+
+Blocking: a venue that is not ours is looked at first. Called from a thread of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.collector.options import collector_options, streams_of
+from onetape.exchange.options import VenueOptions
+from onetape.gateway.options import gateway_journal
+from onetape.model.byte_size import parse_bytes
+from onetape.model.config import SECRET_KEYS, Config
+from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.time import HOUR, SECOND, parse_duration
+from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.robot.options import RobotOptions, VariantsOptions, robot_options
+from onetape.security.secrets import read_secret
+from onetape.security.tokens import grant_of
+from onetape.supervisor.child import ChildFiles
+from onetape.supervisor.options import MODULES, SingleOptions
+from onetape.supervisor.restart_rules import START_WITHIN_S, Bounds, Child
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = [
+    "ASK_WITHIN_S",
+    "Starter",
+    "children_of",
+    "not_wanted",
+    "process_journal",
+    "robot_child",
+    "wanted_since",
+    "with_secrets_kept",
+]
+
+ASK_WITHIN_S: Final = 20.0  # a robot for its symbols
+# Making an hour of the market again takes about six seconds of a core (measured 2026-11).
+AGE_MAX_NS: Final = 4 * 3600 * 10**9
+HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
+KEPT_FDS: Final = "fd:"
+
+
+def children_of(config: Config) -> list[Child]:
+    """All processes, each behind those that it needs."""
+    venues = [
+        Child(f"venue:{name}", "venue")
+        for name, venue in config.venues.items()
+        if is_simulated(venue)
+    ]
+    there = {child.name for child in venues}
+    gateways = [
+        Child(
+            f"gateway:{name}",
+            "gateway",
+            tuple(need for need in (f"venue:{account.venue}",) if need in there),
+        )
+        for name, account in config.accounts.items()
+    ]
+    collectors = [Child(f"collector:{name}", "collector") for name in streams_of(config)]
+    robots = [robot_child(config, name) for name in config.robots]
+    variants = [
+        Child(f"variants:{name}", "variants", (f"robot:{name}",))
+        for name, robot in config.robots.items()
+        if robot.variants
+    ]
+    return [*venues, *collectors, *gateways, *robots, *variants]
+
+
+def robot_child(config: Config, name: str) -> Child:
+    """The first that it needs is its gateway."""
+    robot = config.robots[name]
+    bounds = Bounds(
+        stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
+        stuck_is_final=robot.on_stuck == "fail",
+        memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
+    )
+    streams = (f"collector:{stream}" for stream in robot.streams)
+    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *streams), bounds)
+
+
+def process_journal(home: Path, name: str) -> Path:
+    """Of a simulated exchange."""
+    return home / "journal" / name.replace(":", "-")
+
+
+def with_secrets_kept(
+    config: Config, environ: Mapping[str, str], folder: Path
+) -> tuple[Config, dict[str, str]]:
+    """The configuration with secrets of `fd:N`, which can be read only once, under a name of the
+    environment that is given back. Raises BadConfig."""
+    kept = dict(environ)
+    accounts = {}
+    for name, account in config.accounts.items():
+        changed = {}
+        for what in ("key", "secret", "password"):
+            place = getattr(account, what)
+            if place.startswith(KEPT_FDS):
+                if place not in kept:
+                    kept[place] = read_secret(place, environ, folder=folder).reveal()
+                changed[what] = f"env:{place}"
+        accounts[name] = msgspec.structs.replace(account, **changed)
+    return msgspec.structs.replace(config, accounts=accounts), kept
+
+
+class Starter:
+    """environ: where secrets are."""
+
+    def __init__(
+        self, config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]
+    ) -> None:
+        self.ask_robot: Callable[[bytes], str] = self._ask_robot
+        self.config, self.home, self.folder = config, home, folder
+        self.environ = environ
+        self.clean = clean_environ(config)  # for processes
+        self._symbols: dict[str, list[str]] = {}  # by account
+        self.notes: list[str] = []  # what the start did that its caller should know
+        self.exchanges: dict[str, str] = {}  # by account, as the supervisor's journal has them
+
+    def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
+        """A process's options as JSON. is_first: of this supervisor. exchange: the simulated
+        exchange that the gateway's journal speaks of, "": none yet. Raises OnetapeError for what
+        cannot be started."""
+        name = child.name.partition(":")[2]
+        match child.kind:
+            case "venue":
+                return msgspec.json.encode(self._venue(name, is_first=is_first))
+            case "gateway":
+                return self._gateway(name, exchange)
+            case "collector":
+                config = self.config.collectors[name]
+                return msgspec.json.encode(
+                    collector_options(name, config, home=self.home, folder=self.folder)
+                )
+            case "robot":
+                robot = self._robot(name)
+                grant = grant_of(self.home, robot.account, name, robot.subaccount)
+                return msgspec.json.encode(msgspec.structs.replace(robot, grant=grant))
+            case "variants":
+                return msgspec.json.encode(self._variants(name))
+            case "single":
+                return msgspec.json.encode(self._single(is_first=is_first))
+            case other:
+                raise BadInput(f"no process of kind {other}", where=child.name)
+
+    def prepare(self) -> None:
+        """While exchanges begin: what gateways will need."""
+        for account in self.config.accounts:
+            self.symbols(account)
+        import onetape.robot.live  # noqa: F401
+
+    def _single(self, *, is_first: bool) -> SingleOptions:
+        places = [
+            getattr(account, key)
+            for account in self.config.accounts.values()
+            for key in SECRET_KEYS
+        ]
+        names = [place.removeprefix("env:") for place in places if place.startswith("env:")]
+        return SingleOptions(
+            config=self.config, home=str(self.home), folder=str(self.folder),
+            secrets={name: self.environ[name] for name in names if name in self.environ},
+            exchanges=dict(self.exchanges), is_first=is_first,
+        )  # fmt: skip
+
+    # --- venues -----------------------------------------------------------------------------------
+
+    def _venue(self, name: str, *, is_first: bool) -> VenueOptions:
+        from onetape.gateway.bridge_options import simulated_kind
+
+        venue = self.config.venues[name]
+        state = process_journal(self.home, f"venue:{name}")
+        kind = simulated_kind(venue.kind)
+        if is_first and (why := _put_aside(state, kind, venue.seed)):
+            self.notes.append(
+                f"venue:{name} begins anew, with new money and no orders: its last state {why}"
+            )
+        told = self.told(f"venue:{name}")
+        port = 0 if told is None else int(told["rest"].rpartition(":")[2])
+        return VenueOptions(
+            kind=kind, seed=venue.seed, port=port, state=str(state),
+            chain=str(self.home / "chain"),
+            withdraw=any(
+                account.allow_withdraw
+                for account in self.config.accounts.values()
+                if account.venue == name
+            ),
+        )  # fmt: skip
+
+    def starts_within(self, child: Child) -> float:
+        """Seconds that it may take to become ready. A simulated exchange makes its market again
+        from the beginning: one that is killed after a day comes back late, but it comes back."""
+        opened = _opened(process_journal(self.home, child.name)) if child.kind == "venue" else {}
+        if not opened.get("start"):
+            return START_WITHIN_S
+        hours = max(0, time.time_ns() - int(opened["start"])) / HOUR
+        return START_WITHIN_S + hours * HOUR_WITHIN_S
+
+    def told(self, name: str) -> dict[str, Any] | None:
+        """What a simulated exchange has said of itself when it became ready last."""
+        kept = ChildFiles(self.home, name).out.with_suffix(".ready")
+        try:
+            found: dict[str, Any] = msgspec.json.decode(kept.read_bytes())
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return found
+
+    def tells(self, venue: str, line: bytes) -> None:
+        """Keeps what a simulated exchange says of itself."""
+        kept = ChildFiles(self.home, venue).out.with_suffix(".ready")
+        beside = kept.with_suffix(".new")
+        beside.touch(0o600)
+        beside.write_bytes(line)
+        beside.replace(kept)
+
+    def exchange_of(self, account: str) -> str:
+        """Which exchange it is that the account's venue simulates now, "": it is another's."""
+        name = self.config.accounts[account].venue
+        if not is_simulated(self.config.venues[name]):
+            return ""
+        with JournalReader(process_journal(self.home, f"venue:{name}")) as reader:
+            return str(reader.uuid)
+
+    # --- gateways ---------------------------------------------------------------------------------
+
+    def _gateway(self, name: str, exchange: str) -> bytes:
+        from onetape.robot.live import LiveOptions, options_at
+
+        venue = self.config.accounts[name].venue
+        told = None
+        if is_simulated(self.config.venues[venue]):
+            told = self.told(f"venue:{venue}")
+        options = options_at(
+            LiveOptions(
+                strategy="",
+                data=(),
+                home=self.home,
+                config=self.config,
+                folder=self.folder,
+                account=name,
+                environ=self.environ,
+            ),
+            told,
+            self.symbols(name),
+            is_new=told is not None
+            and gateway_journal(self.home, name).exists()
+            and self.exchange_of(name) != exchange,
+        )
+        return msgspec.json.encode(options)
+
+    def follows_more(self, account: str) -> bool:
+        """Its symbols are those of the robots that there are now; whether there are new ones.
+        Nothing goes that was followed."""
+        before = self.symbols(account)
+        self._symbols.pop(account, None)
+        self._symbols[account] = list(dict.fromkeys([*before, *self.symbols(account)]))
+        return len(self._symbols[account]) > len(before)
+
+    def symbols(self, account: str) -> list[str]:
+        """What its robots trade; without any, what a simulated exchange lists."""
+        if account not in self._symbols:
+            wanted: dict[str, None] = {}
+            for name, robot in self.config.robots.items():
+                if robot.account == account:
+                    wanted |= dict.fromkeys(self._wanted(name))
+            venue = self.config.venues[self.config.accounts[account].venue]
+            if not wanted and is_simulated(venue):
+                from onetape.exchange.venues import VENUES
+                from onetape.gateway.bridge_options import simulated_kind
+
+                wanted = dict.fromkeys(VENUES[simulated_kind(venue.kind)].symbols)
+            self._symbols[account] = list(wanted)
+        return self._symbols[account]
+
+    def _wanted(self, robot: str) -> list[str]:
+        """By its parameters, else by its strategy, which is asked in a process of its own: what it
+        does when it is loaded is not done to us. One that cannot say fails when it starts."""
+        named = self.config.robots[robot].symbols
+        if named:
+            return named
+        options = msgspec.structs.replace(self._robot(robot), symbols_only=True)
+        return self.ask_robot(msgspec.json.encode(options)).split()
+
+    # --- robots -----------------------------------------------------------------------------------
+
+    def _ask_robot(self, options: bytes) -> str:
+        """What a robot's process of these options says before its end."""
+        with suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(  # noqa: S603
+                [sys.executable, "-m", MODULES["robot"]], input=options, env=self.clean,
+                capture_output=True, timeout=ASK_WITHIN_S, check=False,
+            )  # fmt: skip
+            return done.stdout.decode()
+        return ""
+
+    def is_renewed(self, name: str) -> bool:
+        """The strategy's source is not what the robot's run has kept, or it has no run."""
+        path = self.config.robots[name.partition(":")[2]].strategy.partition(":")[0]
+        line = ChildFiles(self.home, name).line().decode().strip()
+        if not line:
+            return True
+        kept = Path(line.removeprefix("ready ")).parent / "source"
+        here = (self.folder / path).resolve().parent
+        return path.endswith(".py") and any(
+            not (here / each.relative_to(kept)).is_file()
+            or (here / each.relative_to(kept)).read_bytes() != each.read_bytes()
+            for each in kept.rglob("*.py")
+        )
+
+    def _robot(self, name: str) -> RobotOptions:
+        made = robot_options(self.config, name, home=self.home, folder=self.folder)
+        return msgspec.structs.replace(made, since=wanted_since(self.home, name))
+
+    def _variants(self, robot: str) -> VariantsOptions:
+        params = {name: each.params for name, each in self.config.robots[robot].variants.items()}
+        return VariantsOptions(home=str(self.home), robot=robot, variants=params)
+
+
+def _put_aside(state: Path, kind: str, seed: int) -> str:
+    """A state that is another exchange's, or so old that making its market again takes long: the
+    exchange begins anew beside it. Why, and where the old one is now; "": it goes on."""
+    opened = _opened(state)
+    if not opened:
+        return ""
+    age = time.time_ns() - int(opened.get("start", 0))
+    if (opened["kind"], opened.get("seed")) != (kind, seed):
+        why = "is of another kind or seed"
+    elif age > AGE_MAX_NS:
+        why = f"is {age / 3600e9:.1f} hours old, too long to make its market again"
+    else:
+        return ""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    aside = state.with_name(f"{state.name}.until-{stamp}")
+    state.rename(aside)
+    return f"{why}; it is kept as journal/{aside.name}"
+
+
+def _opened(state: Path) -> dict[str, Any]:
+    """How a simulated exchange was opened; nothing where there is none yet."""
+    if not is_tape(state):
+        return {}
+    try:
+        with JournalReader(state) as reader:
+            first = next(reader.frames(("command",)), None)
+            opened: dict[str, Any] = {} if first is None else msgspec.msgpack.decode(first.payload)
+    except (OnetapeError, msgspec.DecodeError):
+        return {"kind": ""}
+    return opened
+
+
+def _since_file(home: Path, robot: str) -> Path:
+    return ChildFiles(home, f"robot:{robot}").out.with_suffix(".since")
+
+
+def wanted_since(home: Path, robot: str) -> int:
+    """Since when the robot is to run, ns: runs that began later go on when it comes back. On disk,
+    for the supervisor may be another one by then."""
+    file = _since_file(home, robot)
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        now = time.time_ns()
+        beside = file.with_suffix(".new")
+        beside.touch(0o600)
+        beside.write_text(str(now), encoding="ascii")
+        beside.replace(file)
+        return now
+
+
+def not_wanted(home: Path, robot: str) -> None:
+    """It was stopped for good: its next start begins a new run."""
+    _since_file(home, robot).unlink(missing_ok=True)

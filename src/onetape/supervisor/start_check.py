@@ -1,0 +1,302 @@
+"""What can be known before anything starts: `up` refuses with it in its first second, `doctor`
+lists it. Nothing here trades, and no strategy is imported into this process.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.collector.options import collector_options, streams_of
+from onetape.model.config import OPERATOR, Config
+from onetape.model.errors import (
+    BY_CODE,
+    BadConfig,
+    NotAvailable,
+    OnetapeError,
+    PermissionDenied,
+    StrategyError,
+    UnknownSymbol,
+)
+from onetape.model.unbuilt import unbuilt
+from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.preflight.findings import ERROR, OK, WARNING, Finding
+from onetape.preflight.preflight import (
+    CHECKED,
+    check_open,
+    look,
+    secret_of,
+    target_of,
+)
+from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
+from onetape.security.tokens import read_token, token_file
+
+__all__ = ["check_clock", "check_home", "check_robot", "check_start", "refuse"]
+
+FREE_BYTES_MIN: Final = 1 << 30  # a day of one busy symbol's tape
+FILES_MIN: Final = 1024  # sockets of a crowd at the door, and journals
+NETWORK_FILE_SYSTEMS: Final = (
+    "nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs",
+)  # fmt: skip
+SHOWN_MAX: Final = 8  # of what is wrong, in one line
+WAIT_S: Final = 0.01
+WAIT_MAX_S: Final = 5.0
+
+
+def check_start(
+    config: Config, folder: Path, home: Path, *, single: bool = False,
+    running: Collection[str] = (), is_examined: bool = False,
+) -> Iterator[Finding]:  # fmt: skip
+    """folder: what paths of the configuration are relative to. running: processes that run already
+    and go on, whatever their files have become. is_examined: venues and keys are looked at more
+    closely by others."""
+    yield from check_home(home)
+    yield from check_clock()
+    for missing in unbuilt(config):
+        yield Finding.of("configuration", missing)
+    yield from _places(config, folder, home, single=single)
+    if not is_examined:
+        yield from _venues_and_keys(config, folder)
+    robots = [name for name in config.robots if f"robot:{name}" not in running]
+    yield from _robots(config, robots, folder, home)
+
+
+def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
+    """Raises what is wrong as one error, the first one's."""
+    bad = [each for each in findings if each.state == ERROR]
+    if not bad:
+        return
+    told = [f"{each.subject}: {each.text}" for each in bad[:SHOWN_MAX]]
+    if len(bad) > SHOWN_MAX:
+        told.append(f"{len(bad) - SHOWN_MAX} more")
+    todo = bad[0].todo if len(bad) == 1 else "onetape doctor says what to do about each"
+    raise BY_CODE.get(bad[0].code, BadConfig)("; ".join(told), where=verb, todo=todo)
+
+
+def _at(subject: str, error: OnetapeError, place: str) -> Finding:
+    """The finding, with the place in the configuration."""
+    places = [each for each in (error.where, place) if each and each != "STRATEGY"]
+    return Finding.of(subject, type(error)(error.what, where=", ".join(places), todo=error.todo))
+
+
+# --- this machine ---------------------------------------------------------------------------------
+
+
+def check_home(home: Path) -> Iterator[Finding]:
+    """Whether it can be written, has room, and is its owner's alone."""
+    place = home
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        yield Finding.of(
+            "home", BadConfig(f"{place} is not a folder", todo="choose another --home")
+        )
+        return
+    if not os.access(place, os.W_OK | os.X_OK):
+        denied = PermissionDenied(f"{place} cannot be written", todo="choose another --home")
+        yield Finding.of("home", denied)
+        return
+    free = shutil.disk_usage(place).free
+    kind = _file_system(place)
+    text = f"{home}, {free / 2**30:,.1f} GiB free" + (f" on {kind}" if kind else "")
+    if free < FREE_BYTES_MIN:
+        yield Finding(WARNING, "home", text, "a day of one busy market takes about 1 GiB")
+    elif kind in NETWORK_FILE_SYSTEMS:
+        yield Finding(WARNING, "home", text, "a journal needs a local disk")
+    else:
+        yield Finding(OK, "home", text)
+    if home.exists() and home.stat().st_mode & 0o077:
+        yield Finding(WARNING, "home", "others may look into it", f"chmod 700 {home}")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files < FILES_MIN:
+        yield Finding(WARNING, "limits", f"{files} open files a process", f"ulimit -n {FILES_MIN}")
+
+
+def _file_system(place: Path) -> str:
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    path, best, kind = f"{place.resolve()}/", "", ""
+    for line in mounts:
+        fields = line.split()
+        point = fields[1].encode().decode("unicode_escape").rstrip("/") + "/"
+        if path.startswith(point) and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind
+
+
+def check_clock() -> Iterator[Finding]:
+    """Whether a wait of a moment takes a moment. Under libfaketime some do not end: it shifts the
+    monotonic clock, and not the waits of glibc that go by it; or it fails a sleep (errno 22)."""
+    whose = os.environ.get("LD_PRELOAD", "")
+    todo = f"run without LD_PRELOAD={whose}" if whose else "look at the machine's clock"
+    try:
+        time.sleep(WAIT_S)
+    except OSError as error:
+        failed = NotAvailable(
+            f"a sleep of {WAIT_S * 1000:.0f} ms fails ({(error.strerror or '').lower()}): the "
+            "clock of this process is not the system's",
+            todo=todo,
+        )  # fmt: skip
+        yield Finding.of("clock", failed)
+        return
+    done, ending = os.pipe()
+
+    def wait() -> None:
+        threading.Event().wait(WAIT_S)
+        os.write(ending, b".")
+
+    threading.Thread(target=wait, daemon=True).start()
+    if not select.select([done], [], [], WAIT_MAX_S)[0]:
+        hung = NotAvailable(
+            f"a wait of {WAIT_S * 1000:.0f} ms has not ended after {WAIT_MAX_S:.0f} s: the clock "
+            "of this process is not the system's",
+            todo=todo,
+        )  # fmt: skip
+        yield Finding.of("clock", hung)
+        return  # the pipe stays: the thread may still write to it
+    os.close(done)
+    os.close(ending)
+
+
+# --- the configuration ----------------------------------------------------------------------------
+
+
+def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterator[Finding]:
+    """What every section of its own says."""
+    for name, stream in streams_of(config).items():
+        place = config.where("collectors", name)
+        try:
+            collector_options(name, stream, home=home, folder=folder)
+            if single:
+                raise NotAvailable("a collector is a process of its own", todo="without --single")
+        except OnetapeError as error:
+            yield _at(f"collector {name}", error, place)
+    for name, robot in config.robots.items():
+        if single and robot.variants:
+            alone = NotAvailable("variants are processes of their own", todo="without --single")
+            yield _at(f"robot {name}", alone, config.where("robots", name, "variants"))
+    names = [OPERATOR, *config.robots]
+    names += [name for account in config.accounts.values() for name in account.subaccounts]
+    for name in dict.fromkeys(names):
+        try:
+            if token_file(home, name).exists():
+                read_token(home, name)
+        except OnetapeError as error:
+            yield Finding.of(f"token {name}", error)
+
+
+def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
+    used = {account.venue for account in config.accounts.values()}
+    for name, venue in config.venues.items():
+        place = config.where("venues", name)
+        try:
+            if name in used:
+                check_open(name, venue)
+            if not is_simulated(venue):
+                target_of(name, venue)
+        except OnetapeError as error:
+            yield _at(f"venue {name}", error, place)
+    for name, account in config.accounts.items():
+        for what in ("key", "secret"):
+            place = getattr(account, what)
+            if place.startswith("fd:") or is_simulated(config.venues[account.venue]):
+                continue
+            try:
+                secret_of(name, account, what, os.environ, folder)
+            except OnetapeError as error:
+                yield _at(f"account {name}", error, config.where("accounts", name, what))
+
+
+# --- robots ---------------------------------------------------------------------------------------
+
+
+def check_robot(config: Config, name: str, folder: Path, home: Path) -> Iterator[Finding]:
+    """One robot, by its strategy, its parameters and what it trades."""
+    yield from _robots(config, [name], folder, home)
+
+
+def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Iterator[Finding]:
+    checked = _load(config, folder, home, names) if names else {}
+    for name, each in checked.items():
+        if each.code:
+            failed = BY_CODE[each.code](each.what, where=each.where, todo=each.todo)
+            yield _at(f"robot {name}", failed, config.where("robots", name, "strategy"))
+    yield from _symbols(config, checked)
+
+
+def _load(
+    config: Config, folder: Path, home: Path, robots: list[str]
+) -> dict[str, Checked]:  # fmt: skip
+    """What a process that imports each strategy says of it."""
+    asked = [
+        RobotCheck(
+            options=robot_options(config, name, home=home, folder=folder),
+            variants=[each.params for each in config.robots[name].variants.values()],
+        )
+        for name in robots
+    ]
+    try:
+        said = subprocess.run(
+            [sys.executable, "-m", "onetape.robot.check_main"],
+            input=msgspec.json.encode(asked), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=2 * LOAD_WITHIN_S, check=False, env=clean_environ(config),
+        ).stdout  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        said = error.stdout or b""
+    found = {}
+    for line in said.splitlines():
+        each = msgspec.json.decode(line, type=Checked)
+        found[each.name] = each
+    silent = f"its process ended while it was loaded, or took more than {LOAD_WITHIN_S} s"
+    lost = {name: Checked(name=name, code=StrategyError.code, what=silent) for name in robots}
+    return lost | found
+
+
+def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
+    """Whether each venue lists what robots trade there."""
+    for account, section in config.accounts.items():
+        venue = config.venues[section.venue]
+        wanted = {
+            symbol: name
+            for name, each in checked.items()
+            if config.robots[name].account == account
+            for symbol in each.symbols
+        }
+        try:
+            missing = _unlisted(config, section.venue, list(wanted)) if wanted else ()
+        except UnknownSymbol as error:
+            yield _at(f"account {account}", error, config.where("accounts", account))
+            continue
+        except OnetapeError:
+            continue  # a venue that does not answer is no reason: its gateway goes on trying
+        for symbol in missing:
+            name = wanted[symbol]
+            unlisted = UnknownSymbol(f"{symbol} does not trade at {venue.kind}")
+            yield _at(f"robot {name}", unlisted, config.where("robots", name, "params"))
+
+
+def _unlisted(config: Config, name: str, symbols: list[str]) -> Collection[str]:
+    """Raises what a venue raises that is asked, UnknownSymbol among them."""
+    venue = config.venues[name]
+    if is_simulated(venue):
+        from onetape.exchange.venues import VENUES
+        from onetape.gateway.bridge_options import simulated_kind
+
+        facts = VENUES.get(simulated_kind(venue.kind))
+        return set(symbols) - set(facts.symbols) if facts is not None else ()
+    if venue.kind in CHECKED:
+        look(target_of(name, venue), symbols)
+    return ()

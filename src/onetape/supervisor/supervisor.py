@@ -1,0 +1,599 @@
+"""The supervisor: starts what the configuration names, watches it, and stops it.
+
+A shell around `restart_rules`, which decides. Its own end, however sudden, ends nobody else: the
+next supervisor of this home finds in the journal what runs, and looks after it from there on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.ipc.server import listen
+from onetape.model.config import OPERATOR, Config
+from onetape.model.errors import OnetapeError
+from onetape.notify.rules import ROOM_MIN
+from onetape.security.private import private_folder
+from onetape.security.tokens import make_token
+from onetape.supervisor.added_robots import AddedRobots
+from onetape.supervisor.alert_watch import AlertWatch, sinks_of
+from onetape.supervisor.child import ChildFiles, Process
+from onetape.supervisor.fork_server import ForkServer
+from onetape.supervisor.heartbeat import Pulses, journal_of
+from onetape.supervisor.log import SystemLog
+from onetape.supervisor.options import supervisor_socket
+from onetape.supervisor.parts import RUNNING, SINGLE, parts_of
+from onetape.supervisor.process_figures import Figures
+from onetape.supervisor.process_journal import SupervisorTape
+from onetape.supervisor.restart_rules import SILENT_S, Child, Do, Law, Life, State, Step
+from onetape.supervisor.retention import keep_to
+from onetape.supervisor.start import (
+    ASK_WITHIN_S,
+    Starter,
+    children_of,
+    not_wanted,
+)
+
+__all__ = ["Supervisor"]
+
+BUSY_S: Final = 0.02  # between two looks while something starts or stops
+QUIET_S: Final = 0.25
+FIGURES_EVERY_S: Final = 1.0
+FAULT_S: Final = 1.0  # before work of its own that failed goes on
+SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
+PAUSE_MS: Final = 1000  # without a sign of life, before `status` says so
+
+
+class Supervisor:
+    """Of one home. `run` returns when all has been stopped."""
+
+    def __init__(
+        self,
+        config: Config,
+        starter: Starter,
+        home: Path,
+        *,
+        single: bool = False,
+        forks: ForkServer | None = None,
+    ) -> None:
+        """single: all in one process, unless another supervisor has left them in several. forks:
+        what makes processes quickly. Raises JournalLocked where one runs already."""
+        self.config, self.starter, self.home = config, starter, home
+        private_folder(home / "journal")
+        private_folder(home / "run")
+        self.wake = asyncio.Event()
+        self._forks_heard = asyncio.Event()
+        self._asked = count(1)
+        self.figures = Figures()
+        self._figures_at = 0.0
+        self.tape = SupervisorTape(home)
+        self.log = SystemLog(home)
+        self.robots = AddedRobots(self)
+        self.use(self.robots.configured(config))
+        self.read: Callable[[], Config] = lambda: self.config
+        found = self._left()
+        self.is_single = SINGLE in found if found else single
+        self.law = Law([Child(SINGLE, SINGLE)] if self.is_single else children_of(self.config))
+        self.starter.exchanges = self.tape.left.exchanges
+        self.pulses = Pulses(home)
+        self.alerts: AlertWatch | None = None
+        self.files = {name: ChildFiles(home, name) for name in self.law.lives}
+        self.processes: dict[str, Process] = {}
+        self.forks = forks
+        self._shown: dict[str, tuple[State, str]] = {}
+        self._silent_looks: dict[str, int] = {}
+        self._stuck_looks: dict[str, int] = {}
+        self._said: dict[str, str] = {}  # the last complaint of each
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def use(self, config: Config) -> None:
+        """From here on this is the configuration."""
+        self.config = self.starter.config = config
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def run(self, settled: Callable[[], None] = lambda: None) -> None:
+        """settled: called once, when all run or will not."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        listening = await self._listen()
+        lasting = [
+            asyncio.ensure_future(self._lasting("a request", listening, self._serve)),
+            asyncio.ensure_future(self._lasting("retention", self._keep(), self._keep)),
+        ]
+        try:
+            self.say("info", "supervisor", f"began, process {os.getpid()}")
+            for text in self.robots.said():
+                self.say("warning", "supervisor", text)
+            self._make_tokens()
+            self._adopt()
+            self._watch_for_alerts(loop)
+            self._hear_forks(loop)
+            if not self.is_single:
+                self.starter.ask_robot = lambda options: asyncio.run_coroutine_threadsafe(
+                    self._ask_robot(options), loop
+                ).result(2 * ASK_WITHIN_S)
+                loop.run_in_executor(None, self.starter.prepare)
+            is_settled = False
+            while not self.law.is_down:
+                self._look()
+                for step in self.law.step(time.monotonic()):
+                    self._do(step)
+                self._show()
+                if not is_settled and self.law.is_settled:
+                    is_settled = True
+                    settled()
+                self.wake.clear()
+                pause = BUSY_S if self._is_busy else QUIET_S
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), pause)
+            self._show()
+            self.say("info", "supervisor", "all stopped")
+        finally:
+            if self.alerts is not None:
+                await loop.run_in_executor(None, self.alerts.close)
+                await asyncio.sleep(0)  # what it told last
+            for each in lasting:
+                each.cancel()
+            await asyncio.gather(*lasting, *self._tasks, return_exceptions=True)
+            with suppress(FileNotFoundError):
+                supervisor_socket(self.home).unlink()
+            self.pulses.close()
+            self.tape.close()
+
+    async def _listen(self) -> Coroutine[Any, Any, None]:
+        door = self.robots.door
+        return await listen(
+            supervisor_socket(self.home), self.answer, door.settle, is_operator=door.is_operator
+        )
+
+    async def _serve(self) -> None:
+        await (await self._listen())
+
+    def _keep(self) -> Coroutine[Any, Any, None]:
+        say = partial(self.say, "info", "retention")
+        return keep_to(self.home, lambda: self.config.retention, say)
+
+    async def _lasting(
+        self, what: str, work: Awaitable[None], again: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Work of its own, until cancelled. Nobody starts a supervisor again: what the work raises
+        is said, and it goes on; requests have to be answered, the disk must not fill up."""
+        while True:
+            try:
+                await work
+            except Exception as error:
+                said = f"{what} raised {type(error).__name__}: {error}"
+                self.say("error", "supervisor", said)
+            await asyncio.sleep(FAULT_S)
+            work = again()
+
+    def stop(self) -> None:
+        """All of it, in reverse order."""
+        self.law.stop_all()
+        self.wake.set()
+
+    @property
+    def _is_busy(self) -> bool:
+        lives = self.law.lives.values()
+        return any(life.state not in (State.RUNNING, State.FAILED, State.STOPPED) for life in lives)
+
+    def _watch_for_alerts(self, loop: asyncio.AbstractEventLoop) -> None:
+        starter, urls = self.starter, self.config.notify.urls
+        self.alerts = AlertWatch(
+            self.home, self._journals,
+            tell=lambda told: _soon(loop, self.tape.alert, told),
+            said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
+            sinks=(lambda: sinks_of(urls, starter.environ, starter.folder)) if urls else None,
+        )  # fmt: skip
+
+    def _journals(self) -> dict[str, Path]:
+        """Where what went wrong is said."""
+        told = (each for each in self.children if each.kind in ("robot", "gateway", "collector"))
+        found = {each.name: journal_of(self.home, each.name, each.kind) for each in told}
+        return {name: path for name, path in found.items() if path is not None}
+
+    @property
+    def children(self) -> list[Child]:
+        """All that is to run, in whichever process."""
+        if self.is_single:
+            return children_of(self.config)
+        return [life.child for life in list(self.law.lives.values())]
+
+    def _left(self) -> set[str]:
+        """What an earlier supervisor has left running."""
+        found = set()
+        for name, record in self.tape.left.processes.items():
+            process = Process.find(record["pid"], record["started"]) if record["pid"] else None
+            if process is not None:
+                process.close()
+                found.add(name)
+        return found
+
+    def _make_tokens(self) -> None:
+        make_token(self.home, OPERATOR)
+        for account in self.config.accounts.values():
+            for name in account.subaccounts:
+                make_token(self.home, name)
+        for name in self.config.robots:
+            make_token(self.home, name)
+
+    def _adopt(self) -> None:
+        now = time.monotonic()
+        for name, record in self.tape.left.processes.items():
+            found = Process.find(record["pid"], record["started"]) if record["pid"] else None
+            if found is None:
+                continue
+            if name not in self.law.lives:  # the configuration has it no more
+                found.signal(signal.SIGTERM)
+                found.close()
+                self.say("warning", name, "is not in the configuration any more: asked to stop")
+                continue
+            ready = record["state"] == State.RUNNING
+            self.law.adopted(name, now, ready=ready, restarts=record["restarts"])
+            self._watch(name, found)
+            self.say("info", name, f"taken over, process {found.pid}")
+
+    # --- what is done -----------------------------------------------------------------------------
+
+    def _do(self, step: Step) -> None:
+        process = self.processes.get(step.name)
+        match step.do:
+            case Do.START:
+                self._show()
+                task = asyncio.ensure_future(self._start(self.law.lives[step.name]))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case Do.STOP if process is not None:
+                process.signal(signal.SIGTERM)
+            case Do.KILL if process is not None:
+                process.signal(signal.SIGKILL)
+            case _:
+                pass  # it is being made: `_start` sees to it
+
+    async def _start(self, life: Life) -> None:
+        name = life.child.name
+        exchange = self.tape.left.exchanges.get(name.partition(":")[2], "")
+        try:
+            options = await asyncio.get_running_loop().run_in_executor(
+                None, lambda: self._options(life, exchange)
+            )
+            await self._forks_heard.wait()
+            if life.state is not State.STARTING:  # meanwhile it is not wanted any more
+                self.law.ended(name, time.monotonic(), 0)
+                return
+            process = self._make(life)
+        except OnetapeError as error:
+            self.say("error", name, str(error))
+            self.law.ended(name, time.monotonic(), error.exit_code, str(error))
+            self.wake.set()
+            return
+        except OSError as error:
+            self.say("error", name, f"cannot start: {error}")
+            self.law.ended(name, time.monotonic(), 1, f"cannot start: {error.strerror}")
+            self.wake.set()
+            return
+        self.tape.process(life, process.pid, process.started)
+        process.go(options)
+        self._watch(name, process)
+
+    def _options(self, life: Life, exchange: str) -> bytes:
+        before = len(self.starter.notes)
+        made = self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
+        inside = self.children if self.is_single else (life.child,)  # one after the other
+        life.within = sum(map(self.starter.starts_within, inside))
+        for note in self.starter.notes[before:]:
+            self.say("warning", life.child.name, note)
+        return made
+
+    def _make(self, life: Life) -> Process:
+        self.log.begin(self.files[life.child.name].err)
+        self._said.pop(life.child.name, None)
+        kind, name = life.child.kind, life.child.name
+        made = Process.make(kind, name, self.files[name], self.starter.clean, self.forks)
+        self._forks_said()
+        return made
+
+    async def _ask_robot(self, options: bytes) -> str:
+        """What a robot's process of these options says before its end."""
+        loop, name = asyncio.get_running_loop(), f"asked {next(self._asked)}"
+        await self._forks_heard.wait()
+        files, ended = ChildFiles(self.home, name), asyncio.Event()
+        process = Process.make("robot", name, files, self.starter.clean, self.forks)
+        process.go(options)
+        loop.add_reader(process.file, ended.set)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), ASK_WITHIN_S)
+        finally:
+            loop.remove_reader(process.file)
+            process.signal(signal.SIGKILL)
+            process.end()
+            self._forks_said()
+        said = files.out.read_text(errors="replace")
+        for file in (files.out, files.err):
+            file.unlink()
+        return said
+
+    def _hear_forks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nothing is made before it has imported what it copies, or is found missing."""
+        if self.forks is None:
+            self._forks_heard.set()
+            return
+        loop.add_reader(self.forks.file, self._forks_said)
+
+    def _forks_said(self) -> None:
+        if self.forks is None:
+            return
+        self.forks.read()
+        if self.forks.has_ended:
+            asyncio.get_running_loop().remove_reader(self.forks.file)
+            self.forks = None
+            self.say("warning", "supervisor", "the fork server ended: processes start slowly")
+        if self.forks is None or self.forks.is_ready:
+            self._forks_heard.set()
+
+    def _watch(self, name: str, process: Process) -> None:
+        self.processes[name] = process
+        asyncio.get_running_loop().add_reader(process.file, self._gone, name)
+        self.wake.set()
+
+    def _gone(self, name: str) -> None:
+        process = self.processes.pop(name)
+        asyncio.get_running_loop().remove_reader(process.file)
+        code = process.end()
+        self._forks_said()
+        self._complaints(name)
+        life = self.law.lives[name]
+        wanted = life.state is not State.STOPPING
+        self.law.ended(name, time.monotonic(), code, self._said.get(name, "") if code else "")
+        self.pulses.forget(name)
+        if wanted:
+            level = "error" if life.state is State.FAILED else "warning"
+            self.say(level, name, f"process {process.pid} ended: {life.reason}")
+            if self.alerts is not None:  # it may be started again before anybody looks
+                self.alerts.process(name, life.state, life.reason)
+        self.wake.set()
+
+    # --- what is looked at ------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if time.monotonic() > self._figures_at + FIGURES_EVERY_S:
+            self._figures_at = time.monotonic()
+            pids = {os.getpid(), *(process.pid for process in self.processes.values())}
+            self.figures.keep(pids)
+            for pid in pids:
+                self.figures.look(pid)
+        self._look_at_disk()
+        for name, life in self.law.lives.items():
+            if name not in self.processes:
+                continue
+            self._complaints(name)
+            if life.state is State.STARTING and (line := self.files[name].line()):
+                self._became_ready(life, line)
+            elif life.state is State.STARTING:
+                self.law.tells(name, self.files[name].said() or life.reason)
+            elif life.state is State.RUNNING:
+                self._listen_to(life)
+                self._judge(life)
+
+    def _look_at_disk(self) -> None:
+        """A process begins with a segment of its journal: without room for it none is started, and
+        what ends meanwhile has not failed."""
+        free = shutil.disk_usage(self.home).free
+        if free < ROOM_MIN:
+            self.law.lacks_room = f"waits for room on the disk, {free / 2**20:.1f} MB are free"
+        else:
+            self.law.lacks_room = ""
+            self.tape.flush()
+
+    def _listen_to(self, life: Life) -> None:
+        """A machine that was asleep, or a clock that was set, makes every heartbeat look old, but
+        not twice: they come ten times a second."""
+        name = life.child.name
+        if self.is_single:  # as long as one of its journals has a heartbeat
+            ages = [self.pulses.silent_s(each.name, each.kind) for each in self.children]
+            silent = min(filter(None, ages), default=0.0)
+        else:
+            silent = self.pulses.silent_s(name, life.child.kind)
+        if silent <= SILENT_S:
+            self._silent_looks.pop(name, None)
+            return
+        looks = self._silent_looks[name] = self._silent_looks.get(name, 0) + 1
+        if looks < SILENT_LOOKS:
+            return
+        for step in self.law.silent(name, silent):
+            self.say("error", name, life.reason)
+            self._do(step)
+
+    def _judge(self, life: Life) -> None:
+        """By what it says of itself, and a robot by what it does to others."""
+        name, now = life.child.name, time.monotonic()
+        if life.child.kind in ("gateway", "robot"):
+            self.law.tells(name, self.files[name].said())
+        if life.child.kind != "robot":
+            return
+        steps = self.law.heavy(name, now, self.figures.memory(self.processes[name].pid))
+        # A machine that was asleep: not twice in a row.
+        stuck = self.pulses.stuck_s(name, "robot", life.child.needs)
+        if not stuck or stuck <= life.child.bounds.stuck_after:
+            self._stuck_looks.pop(name, None)
+        else:
+            looks = self._stuck_looks[name] = self._stuck_looks.get(name, 0) + 1
+            if looks >= SILENT_LOOKS:
+                steps += self.law.stuck(name, now, stuck)
+        for step in steps:
+            self.say("error", name, life.reason)
+            self._do(step)
+
+    def _complaints(self, name: str) -> None:
+        if said := self.log.take(time.time_ns(), name, self.files[name].err):
+            self._said[name] = said
+
+    def _became_ready(self, life: Life, line: bytes) -> None:
+        name = life.child.name
+        account = name.partition(":")[2]
+        if life.child.kind == "venue":
+            self._moved(name, line)
+        elif life.child.kind == "gateway":
+            self._stands_by(account)
+        elif life.child.kind == SINGLE:
+            parts = parts_of(self.home, self.processes[SINGLE].pid)
+            for account in self.config.accounts:
+                if parts[f"gateway:{account}"].state == RUNNING:
+                    self._stands_by(account)
+        self.law.ready(name, time.monotonic())
+
+    def _stands_by(self, account: str) -> None:
+        """Which exchange the journal of its gateway speaks of from now on."""
+        uuid = self.starter.exchange_of(account)
+        if uuid and self.tape.left.exchanges.get(account) != uuid:
+            self.tape.exchange(account, uuid)
+
+    def _moved(self, venue: str, line: bytes) -> None:
+        """A simulated exchange says where it is. Elsewhere than before, its gateways have to be
+        told."""
+        before = self.starter.told(venue)
+        self.starter.tells(venue, line)
+        if before is None or before["rest"] == msgspec.json.decode(line)["rest"]:
+            return
+        for name, life in self.law.lives.items():
+            if venue in life.child.needs and life.is_alive:
+                for step in self.law.restart(name, time.monotonic()):
+                    self._do(step)
+
+    def _show(self) -> None:
+        """Every change goes to the journal and the log."""
+        for name, life in self.law.lives.items():
+            if self._shown.get(name) == (life.state, life.reason):
+                continue
+            before = self._shown.get(name)
+            self._shown[name] = (life.state, life.reason)
+            if life.state is State.STOPPED:
+                for child in self.children if self.is_single else (life.child,):
+                    if child.kind == "robot":
+                        not_wanted(self.home, child.name.partition(":")[2])
+            process = self.processes.get(name)
+            if self.alerts is not None:
+                self.alerts.process(name, life.state, life.reason)
+            if process is not None or not life.is_alive:
+                self.tape.process(
+                    life, process.pid if process else 0, process.started if process else 0
+                )
+            if before is None or before[0] is not life.state:
+                level = "error" if life.state is State.FAILED else "info"
+                why = f": {life.reason}" if life.reason else ""
+                self.say(level, name, f"{life.state}{why}")
+
+    def say(self, level: str, process: str, text: str) -> None:
+        self.log.write(time.time_ns(), level, process, text)
+
+    # --- who asks ---------------------------------------------------------------------------------
+
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Whoever is of our user may read; what changes anything is the operator's."""
+        door = self.robots.door
+        match asked["do"]:
+            case "status":
+                return self.status()
+            case "command":
+                return door.answer(asked)
+            case "who":
+                return {"process": "supervisor", "names": door.names}
+            case _ if (refused := door.refusal(asked)) is not None:
+                return refused
+            case "down":
+                self.tape.command("down", {})
+                self.say("info", "supervisor", "asked to stop everything")
+                self.stop()
+                return {}
+            case "restart":
+                return self._restart(str(asked["name"]))
+            case other:
+                return {"error": f"unknown request {other!r}"}
+
+    def _restart(self, name: str) -> dict[str, Any]:
+        there = [child.name for child in self.children]
+        if name not in there:
+            return {"error": f"no process {name!r}; there is: {', '.join(there)}"}
+        if not any(life.is_wanted for life in self.law.lives.values()):
+            return {"error": "everything is being stopped"}
+        try:
+            changed = self.robots.reread(name)
+        except OnetapeError as error:
+            return {"status": "refused", **error.as_json()}
+        self.tape.command("restart", {"process": name})
+        self.say("info", name, "asked to restart")
+        for key, (was, now) in changed.items():
+            self.say("info", name, f"{key} was {was}, is {now}")
+        if name.startswith("robot:") and (changed or self.starter.is_renewed(name)):
+            self.say("info", name, "it is another one: a new run takes over")
+            not_wanted(self.home, name.partition(":")[2])
+        process = SINGLE if self.is_single else name
+        self.restart(process)
+        return {"starts": self.law.lives[process].starts, "changed": changed}
+
+    def restart(self, name: str) -> None:
+        """One process: stopped, and started again."""
+        for step in self.law.restart(name, time.monotonic()):
+            self._do(step)
+        self.wake.set()
+
+    def status(self) -> dict[str, Any]:
+        """As CONTRACT.md has it, with a reason beside each state."""
+        processes = [{**self.pulses.own(), **self.figures.of(os.getpid())}]
+        alone = self.processes.get(SINGLE)
+        parts = parts_of(self.home, alone.pid) if alone is not None else {}
+        for child in self.children:
+            name = SINGLE if self.is_single else child.name
+            life, process = self.law.lives[name], self.processes.get(name)
+            state, reason = str(life.state), life.reason
+            if life.state in (State.STARTING, State.RUNNING) and child.name in parts:
+                state, reason = parts[child.name]
+            processes.append(
+                {
+                    "name": child.name,
+                    "kind": child.kind,
+                    "pid": process.pid if process else None,
+                    "state": state,
+                    **self.pulses.ages(child.name, child.kind, child.needs),
+                    **self.figures.of(process.pid if process else None),
+                    "restarts": life.restarts,
+                    "reason": reason,
+                    "starts": life.starts,
+                }
+            )
+            if state == RUNNING and not reason:
+                processes[-1]["reason"] = _pause(processes[-1])
+        return {
+            "running": True, "settled": self.law.is_settled, "processes": processes,
+            "notes": list(self.starter.notes),
+        }  # fmt: skip
+
+
+def _pause(shown: dict[str, Any]) -> str:
+    """What is not well with one that runs, and may be over by itself."""
+    heard, came = shown["heartbeat_age_ms"], shown["progress_age_ms"]
+    if heard is not None and heard > PAUSE_MS:
+        return f"no heartbeat for {heard / 1000:.1f} s"
+    if shown["lag"] and came is not None and came > PAUSE_MS:
+        return f"no progress for {came / 1000:.1f} s, {shown['lag']} frames behind"
+    return ""
+
+
+def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *given: Any) -> None:
+    """In the loop's thread, from another one; nothing where the loop has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(do, *given)

@@ -1,0 +1,160 @@
+"""Where an account's books begin, and what a late word changes: a gateway's money on a journal."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
+from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.reductions import Reductions
+from onetape.accounts.slots import Refused
+from onetape.accounts.table import AccountReader, AccountTable
+from onetape.gateway.account_money import TOLD_NS, AccountMoney
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.options import GatewayOptions
+from onetape.model.enums import PositionSide, Side
+from onetape.model.errors import InsufficientFunds
+from onetape.model.order import OrderSpec
+from onetape.orders.managed import FillOut, HealthOut
+from onetape.orders.manager import OrderManager
+from onetape.orders.told import BalanceTold, MoveKind, MoveTold
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+BEGAN = 1_000
+
+
+class Life(AbstractContextManager):
+    """Of a gateway's money, on a journal that lives on. Robots are numbered as their slots."""
+
+    def __init__(self, home: Path, credit: str = "0") -> None:
+        options = GatewayOptions(
+            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
+            symbols=[LINEAR], subaccounts={"a": 2}, credit={"USDT": credit},
+        )  # fmt: skip
+        kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
+        if (home / "tape").exists():
+            with JournalReader(home / "tape") as reader:
+                for frame in reader.frames(("entry",)):
+                    kept.entry(frame.payload)
+        self.said: list[HealthOut] = []
+        self.stopped: list[tuple[int, ...]] = []
+        self.writer = JournalWriter(home / "tape", durable=False)
+        table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
+        reductions = Reductions(
+            OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
+            own=lambda *of: self.money.own(*of), slot_of=lambda robot: robot,
+            bounds={}, is_shared=True,
+        )  # fmt: skip
+        self.money = AccountMoney(
+            kept, self.writer, table, reductions, slot_of=lambda robot: robot,
+            say=self.said.append, stop=self.stopped.append, wall=lambda: BEGAN,
+        )  # fmt: skip
+        self.money.recover()
+
+    def told(self, total: int, at: int) -> None:
+        """The venue's balance, at a start and later."""
+        balances = {"USDT": BalanceTold("USDT", total * UNIT, at)}
+        self.money.begin(balances, {}, is_other=False)
+        self.money.check(balances, at)
+
+    def send(self, name: str, **fields) -> Entry | Refused:
+        fields = {"currency": "usdt", "index": 2, **fields}
+        return self.money.command("operator", name, fields, "", BEGAN + 5)
+
+    def rows(self) -> list[int]:
+        return [amount // UNIT for amount in self.money.ledger.slots("USDT", 3)]
+
+    def refusal(self) -> str:
+        spec = OrderSpec(symbol=LINEAR, side=Side.BUY, size_int=1, price_int=10)
+        refusal = self.money.refusal(2, spec, 1)
+        return refusal.reason if refusal is not None else ""
+
+    def __exit__(self, *told: object) -> None:
+        self.money.close()
+        self.writer.close()
+
+
+@pytest.fixture
+def money(tmp_path: Path):
+    with Life(tmp_path) as life:
+        life.told(1000, BEGAN)
+        yield life.money
+
+
+@pytest.mark.parametrize(("credit", "rows", "is_reset"), [
+    ("500", [1000, -400, 1400], False),
+    ("400", [1000, -400, 1400], False),
+    ("399.999999999999999999", [1000, 1000, 0], True),
+    ("0", [1000, 1000, 0], True),
+])  # fmt: skip
+def test_another_credit_after_a_restart_is_held_against_what_was_allocated(
+    tmp_path: Path, credit: str, rows: list[int], is_reset: bool
+):
+    with Life(tmp_path, credit="500") as life:
+        life.told(1000, BEGAN)
+        assert isinstance(life.send("allocate", amount="1400"), Entry)
+    with Life(tmp_path, credit=credit) as life:
+        life.told(1000, BEGAN + 10)
+        assert life.rows() == rows
+        alerts = {(each.kind, each.subject) for each in life.said if each.severity == "critical"}
+        assert alerts == ({("balance", "USDT"), ("sub-account", "a")} if is_reset else set())
+        assert life.stopped == ([(2,)] if is_reset else [])
+        assert ("allocate again" in life.refusal()) is is_reset
+
+
+def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
+    """What a position brings in meanwhile is no allocation; a restart does not let it pass."""
+    with Life(tmp_path) as life:
+        life.told(1000, BEGAN)
+        assert isinstance(life.send("allocate", amount="100"), Entry)
+        assert not life.refusal()
+        assert isinstance(life.send("reset", amount="1000", index=None), Entry)
+        assert life.stopped == [(2,)]
+        legs = (Leg(2, "USDT", 7 * UNIT), Leg(Outside.FUNDING, "USDT", -7 * UNIT))
+        life.money.book(Entry(BEGAN + 6, Cause.FUNDING, legs, "f"))
+        assert life.rows() == [1007, 1000, 7]
+        assert "allocate again" in life.refusal()
+    with Life(tmp_path) as life:
+        life.told(1007, BEGAN + 10)
+        assert "allocate again" in life.refusal()
+        assert isinstance(life.send("allocate", amount="1"), Entry)
+        assert not life.refusal()
+
+
+@pytest.mark.parametrize(
+    ("time", "total"), [(BEGAN, 1000), (BEGAN + TOLD_NS, 1000), (BEGAN + TOLD_NS + 1, 1007)]
+)
+def test_a_move_until_the_books_began_is_in_what_they_began_with(money, time, total):
+    money.heard([MoveTold("d1", "USDT", 7 * UNIT, time, MoveKind.TRANSFER)], BEGAN + 2)
+    assert money.ledger.total("USDT") == total * UNIT
+
+
+def test_a_sub_account_without_money_gets_out_of_its_position(money):
+    money.locks.position(2, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)
+    assert money.accounts.available("USDT", 2) < 0
+    way_out = OrderSpec(symbol=LINEAR, side=Side.SELL, size_int=1000, price_int=1000)
+    assert money.refusal(2, way_out, 1000) is None
+    further = OrderSpec(symbol=LINEAR, side=Side.BUY, size_int=1, price_int=1000)
+    assert money.refusal(2, further, 1).code == InsufficientFunds.code
+
+
+def test_a_late_fill_gives_the_account_what_the_venue_has(money, tmp_path):
+    """Bought at 100 and at 110, one sold at 120 between the two: 20, whoever is heard first."""
+    told = [fill_of(LINEAR, text, trade=trade, time=BEGAN + trade) for trade, text in (
+        (1, "+1@100"), (2, "+1@110"), (3, "-1@120"), (4, "+2@90"),
+    )]  # fmt: skip
+    for at in (0, 3, 2, 1):
+        money.fill(FillOut(None, told[at]), at + 1)
+        if at == 2:  # as far as anybody knows
+            assert money.ledger.total("USDT") == (1000 + 20) * UNIT
+    assert money.ledger.total("USDT") == (1000 + 15) * UNIT
+    money.ready()
+    reader = AccountReader(tmp_path, "gateway:main")
+    group = reader.slots("USDT", max_age=2**62)
+    totals, held, *_ = group.all()
+    assert totals[0] == 1015 * UNIT
+    assert held[1] == money.locks.held("USDT", 1) == (105 + 2 * 90) * UNIT

@@ -1,0 +1,191 @@
+"""What `accounts`, `orders`, `positions` and `fills` show, from a gateway's journal and table."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from onetape.accounts.table import AccountTable
+from onetape.gateway.account_balances import balances
+from onetape.gateway.account_views import fills, orders, positions, summary
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import FILL, NEWS, QUOTE, REQUEST
+from onetape.model import catalogue
+from onetape.model.config import parse_config
+from onetape.model.enums import (
+    Liquidity,
+    OrderNews,
+    OrderState,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
+from onetape.tape.journal import JournalWriter
+
+SYMBOL = "binance:BTC/USDT:USDT"
+UNIT = 10**18
+LIFE = 1 << 32  # order ids of a robot's first life begin there
+CONFIG = parse_config(
+    '[venues.x]\nkind = "binance-usdm"\n[accounts.main]\nvenue = "x"\nsubaccounts = { a = 2 }\n'
+)
+
+
+class Tape:
+    """Writes what a gateway would."""
+
+    def __init__(self, home: Path) -> None:
+        self.instrument = catalogue.find(SYMBOL)
+        self.writer = JournalWriter(gateway_journal(home, "main"), process="gateway:main")
+        self.writer.append_instrument(1, 1, self.instrument.to_msgpack())
+        self.cold("params", robot=1, name="mm", epoch=1, journal="nowhere", slot=2)
+
+    def cold(self, event: str, **record: object) -> None:
+        self.writer.append(event, msgspec.msgpack.encode(record), time=1)
+
+    def place(self, order: int, side: Side, price: str, qty: str) -> None:
+        payload = REQUEST.pack(
+            LIFE + order, self.instrument.price_int(price, side),
+            self.instrument.size_int(qty), 0, 0,
+            RequestKind.PLACE.id, side.id, OrderType.LIMIT.id, TimeInForce.GTC.id, 0,
+            TriggerBy.LAST.id, PositionSide.BOTH.id, 1, b"t",
+        )  # fmt: skip
+        self.writer.append("order_request", payload, stream=1, time=order)
+
+    def news(self, order: int, state: OrderState, price: str, qty: str) -> None:
+        payload = NEWS.pack(
+            LIFE + order, 7, 1, self.instrument.price_int(price, Side.BUY),
+            self.instrument.size_int(qty), 0, 0, OrderNews.ACCEPTED.id, state.id, 1, 0,
+        )  # fmt: skip
+        self.writer.append("order_event", payload, stream=1, time=1)
+
+    def fill(
+        self, order: int, trade: int, side: Side, price: str, qty: str, currency: int = 0
+    ) -> None:
+        payload = FILL.pack(
+            LIFE + order, 7, trade, trade, self.instrument.price_int(price, side),
+            self.instrument.size_int(qty), UNIT // 10, 0, side.id, Liquidity.MAKER.id,
+            PositionSide.BOTH.id, 1, currency, 0,
+        )  # fmt: skip
+        self.writer.append("fill", payload, stream=1, time=1)
+
+    def quote(self, bid: str, ask: str) -> None:
+        side = Side.BUY
+        prices = [self.instrument.price_int(each, side) for each in (bid, ask)]
+        self.writer.append("quote", QUOTE.pack(1, 1, *prices, 1, 1, 0, 0), stream=1, time=1)
+
+
+@pytest.fixture
+def tape(tmp_path: Path):
+    made = Tape(tmp_path)
+    yield made
+    made.writer.close()
+
+
+def test_an_order_is_shown_while_it_works(tmp_path: Path, tape: Tape) -> None:
+    tape.place(1, Side.BUY, "60000", "0.03")
+    tape.place(2, Side.SELL, "61000", "0.01")
+    (first, second) = orders(tmp_path, CONFIG)
+    assert (first["state"], first["qty"], first["filled"]) == ("SUBMITTED", "0.030", "0.000")
+    assert (second["side"], Decimal(second["price"]), second["tag"]) == ("sell", 61000, "t")
+    tape.news(1, OrderState.ACCEPTED, "60000", "0.03")
+    tape.fill(1, 100, Side.BUY, "59990", "0.01")
+    tape.fill(1, 101, Side.BUY, "60000", "0.01")
+    tape.news(2, OrderState.CANCELED, "61000", "0.01")
+    (row,) = orders(tmp_path, CONFIG)
+    assert row["state"] == "PARTIALLY_FILLED"
+    assert (row["filled"], row["remaining"], row["average_price"]) == ("0.020", "0.010", "59995")
+    assert (row["venue_id"], row["account"], row["robot"]) == ("7", "main", "mm")
+    assert summary(tmp_path, CONFIG)["orders"] == 1
+    tape.fill(1, 102, Side.BUY, "60000", "0.01")
+    assert orders(tmp_path, CONFIG) == []
+
+
+def test_a_position_is_at_average_cost_and_turns_around(tmp_path: Path, tape: Tape) -> None:
+    tape.fill(1, 100, Side.BUY, "60000", "0.01")
+    tape.fill(2, 101, Side.BUY, "60200", "0.03")
+    tape.quote("60299.9", "60300.1")
+    (row,) = positions(tmp_path, CONFIG)
+    assert (Decimal(row["qty"]), row["entry_price"]) == (Decimal("0.04"), "60150")
+    assert (row["unrealized"], row["realized"], row["side"]) == ("6", "0", "both")
+    tape.fill(3, 102, Side.SELL, "60350", "0.06")
+    (row,) = positions(tmp_path, CONFIG)
+    assert (Decimal(row["qty"]), row["entry_price"]) == (Decimal("-0.02"), "60350")
+    assert (row["realized"], row["unrealized"]) == ("8", "1")
+
+
+def test_a_position_that_nobody_here_bought_has_no_price(tmp_path: Path, tape: Tape) -> None:
+    tape.cold("position", symbol=SYMBOL, side="both", qty=20, source="opening", ts_event=1)
+    (row,) = positions(tmp_path, CONFIG)
+    assert Decimal(row["qty"]) == tape.instrument.size(20)
+    assert row["entry_price"] is None
+
+
+def test_what_trades_into_a_position_of_unknown_price_leaves_it_unknown(
+    tmp_path: Path, tape: Tape
+) -> None:
+    tape.cold("position", symbol=SYMBOL, side="both", qty=20, source="opening", ts_event=1)
+    tape.fill(1, 100, Side.BUY, "60000", "0.01")
+    tape.fill(2, 101, Side.SELL, "61000", "0.005")
+    tape.quote("60299.9", "60300.1")
+    (row,) = positions(tmp_path, CONFIG)
+    assert Decimal(row["qty"]) == tape.instrument.size(20) + Decimal("0.005")
+    assert (row["entry_price"], row["unrealized"], row["realized"]) == (None, None, "0")
+    tape.fill(3, 102, Side.SELL, "60350", "0.035")  # through zero: from here on it is known
+    (row,) = positions(tmp_path, CONFIG)
+    assert (Decimal(row["qty"]), row["entry_price"]) == (Decimal("-0.01"), "60350")
+    assert (row["unrealized"], row["realized"]) == ("0.5", "0")
+
+
+def test_fills_are_in_order_and_exact(tmp_path: Path, tape: Tape) -> None:
+    for trade in range(1, 4):
+        tape.fill(1, trade, Side.BUY, "60000.5", "0.001")
+    rows = fills(tmp_path, CONFIG)
+    assert [row["id"] for row in rows] == ["1", "2", "3"]
+    assert [row["id"] for row in fills(tmp_path, CONFIG, last=1)] == ["3"]
+    assert (Decimal(rows[0]["price"]), rows[0]["fee"], rows[0]["fee_currency"]) == (
+        Decimal("60000.5"), "0.1", "USDT",
+    )  # fmt: skip
+    assert rows[0]["liquidity"] == "maker"
+    tape.cold("params", currency=1, name="BNB")
+    tape.fill(1, 4, Side.BUY, "60000.5", "0.001", currency=1)
+    assert fills(tmp_path, CONFIG)[-1]["fee_currency"] == "BNB"
+
+
+def test_a_new_exchange_knows_nothing_of_the_old_one(tmp_path: Path, tape: Tape) -> None:
+    tape.place(1, Side.BUY, "60000", "0.03")
+    tape.fill(2, 100, Side.BUY, "60000", "0.01")
+    tape.cold("health", kind="exchange", subject="main", state="new")
+    assert orders(tmp_path, CONFIG) == []
+    assert positions(tmp_path, CONFIG) == []
+    assert len(fills(tmp_path, CONFIG)) == 1
+
+
+def test_balances_are_the_tables_where_there_is_one(tmp_path: Path, tape: Tape) -> None:
+    total = 100 * UNIT
+    tape.cold("balance", currency="USDT", total=str(total), source="rest", ts_event=1)
+    (row,) = balances(tmp_path, CONFIG)
+    assert (row["total"], row["available"], row["alive"]) == ("100", "100", False)
+    assert row["subaccounts"]["main"]["total"] == "100"
+    assert row["subaccounts"]["a"]["total"] == "0"
+    table = AccountTable(tmp_path, venue="x", account="main", kind="binance-usdm", names={"a": 2})
+    held = [0, 0, 5 * UNIT]
+    now = time.time_ns()
+    table.put("USDT", [total, 70 * UNIT, 30 * UNIT], [sum(held), *held[1:]], ts=now, sequence=1)
+    table.alive(now)
+    table.ready()
+    (row,) = balances(tmp_path, CONFIG)
+    assert (row["total"], row["available"], row["locked"]) == ("100", "95", "5")
+    assert row["subaccounts"] == {
+        "main": {"index": 1, "total": "70", "available": "70", "locked": "0"},
+        "a": {"index": 2, "total": "30", "available": "25", "locked": "5"},
+    }
+    assert row["alive"] is True
+    assert row["data_age_ms"] < 60_000
+    table.close()

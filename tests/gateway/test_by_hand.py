@@ -1,0 +1,335 @@
+"""The operator trades by hand: through the checks of a robot's orders, on a life of his own on the
+tape, with real processes and the simulated exchange."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+import copied_process
+from exchange.venue_client import served
+from onetape.gateway.options import gateway_journal, gateway_socket
+from onetape.gateway.order_frames import REQUEST
+from onetape.ipc.operator import send_command
+from onetape.model.enums import RequestKind, Side
+from onetape.model.errors import InsufficientFunds, Killed, NotOwner, OrderInvalid, OrderUnknown
+from onetape.model.ids import parse_client_id
+from onetape.tape.journal import JournalReader
+from worlds.command_lines import begin
+from worlds.gateway_process import SYMBOL, configure, cut_journal, news_of, wait_for
+from worlds.netting_world import NettingWorld
+
+PRICE = 2000  # so far from the market, in units, an order rests
+
+
+class Desk(NettingWorld):
+    """A gateway with two robots, and the command line beside it."""
+
+    def run(self, *words: object, code: int = 0) -> dict:
+        done = copied_process.run(
+            *words, "--json", "--home", self.home, "--config", self.folder / "onetape.toml"
+        )
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    def send(self, command: str, id_: str, **fields) -> dict:
+        (told,) = send_command(self.home, "gateway:main", command, fields, id_)
+        return told
+
+    def far(self, units: int = -PRICE) -> str:
+        """A price, as text."""
+        return f"{(self.bid + units) / 10:.1f}"
+
+    def frames(self, kind: str) -> int:
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            return sum(1 for _ in reader.frames((kind,)))
+
+    def intents(self) -> list[tuple[int, int]]:
+        """(robot, order) of what was to be placed."""
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            told = [REQUEST.unpack_from(f.payload) for f in reader.frames(("order_request",))]
+        return [(each[12], each[0]) for each in told if each[5] == RequestKind.PLACE.id]
+
+
+@pytest.fixture
+def world(tmp_path):
+    with served("binance-usdm", seed=11, limits=False) as (dialect, port):
+        made = Desk(tmp_path, dialect, port, "a", commands="process")
+        made.folder = tmp_path
+        configure(tmp_path, port, made.account)
+        toml = tmp_path / "onetape.toml"
+        toml.write_text(toml.read_text() + "subaccounts = { a = 2, b = 3 }\n")
+        made.home = made.gateway.home
+        yield made
+        made.close()
+
+
+def rules(told: dict) -> dict[str, dict]:
+    return {each["rule"]: each for each in told["checks"]}
+
+
+def test_an_order_by_hand_is_the_operators_on_tape_and_no_robots(world):
+    told = world.run("buy", SYMBOL, "0.010", "--price", world.far(), "--id", "b1")
+    (order,) = told["orders"]
+    assert (told["id"], told["status"], order["state"]) == ("b1", "applied", "ACCEPTED")
+    assert all(each["passed"] for each in told["checks"])
+    assert (order["robot"], order["qty"]) == ("operator", "0.010")
+    assert parse_client_id(order["client_id"]).tag == "operator"
+    assert [row["robot"] for row in world.run("orders")] == ["operator"]
+    assert [o.client_id for o in world.account.open_orders.values()] == [order["client_id"]]
+    again = world.run("buy", SYMBOL, "0.010", "--price", order["price"], "--id", "b1")
+    assert (again["status"], len(world.account.open_orders)) == ("duplicate", 1)
+    other = world.run("buy", SYMBOL, "0.020", "--price", order["price"], "--id", "b1", code=5)
+    assert other["error"]["name"] == "DUPLICATE_COMMAND"
+    gone = world.run("cancel", order["client_id"])
+    assert [row["state"] for row in gone["orders"]] == ["CANCELED"]
+    assert not world.account.open_orders
+    told = world.run("buy", SYMBOL, "0.010")
+    assert [row["state"] for row in told["orders"]] == ["FILLED"]
+    assert [row["robot"] for row in world.run("fills")] == ["operator"]
+    assert world.run("positions")[0]["subaccounts"]["main"]["qty"] == "0.010"
+    assert world.gateway.ask("status")["differences"] == []
+
+
+def test_what_a_rule_forbids_is_denied_and_a_dry_run_had_said_so(world):
+    order = ("buy", SYMBOL, "0.010", "--price", world.far())
+    before = world.frames("order_request"), world.frames("params")
+    dry = world.run(*order, "--dry-run")
+    assert (dry["status"], dry["orders"]) == ("passed", [])
+    assert {"rule", "passed", "figure", "limit"} <= dry["checks"][0].keys()
+    assert (rules(dry)["kill switch"]["figure"], rules(dry)["position"]["figure"]) == (
+        "off",
+        "0.010",
+    )
+    assert world.send("kill", "k1", reason="lunch")["status"] == "applied"
+    dry = world.run(*order, "--dry-run", code=5)
+    assert (dry["status"], dry["error"]["code"]) == ("refused", Killed.code)
+    assert [name for name, each in rules(dry).items() if not each["passed"]] == ["kill switch"]
+    assert rules(dry)["kill switch"]["figure"] == "on: lunch"
+    assert (world.frames("order_request"), world.frames("params")) == before
+    told = world.run(*order, code=5)
+    assert (told["status"], told["error"]["code"]) == ("refused", Killed.code)
+    assert [row["state"] for row in told["orders"]] == ["DENIED"]
+    assert not world.account.open_orders
+
+
+def test_a_dry_run_names_what_a_sub_account_lacks(world):
+    (a,) = world.robots
+    a.place(Side.BUY, 0)
+    wait_for(lambda: world.account.qty(0) == 10)
+    # The account holds it, and the operator does not.
+    order = ("sell", SYMBOL, "0.004", "--reduce-only")
+    dry = world.run(*order, "--dry-run", code=5)
+    row = rules(dry)["sub-account reduction"]
+    assert (row["passed"], row["figure"], row["limit"]) == (False, "0.004", "0.000")
+    assert world.run(*order, code=5)["error"]["code"] == dry["error"]["code"] == row["code"]
+    order = ("buy", SYMBOL, "900", "--price", world.far())
+    dry = world.run(*order, "--dry-run", code=5)
+    broken = {name: each for name, each in rules(dry).items() if not each["passed"]}
+    assert set(broken) == {"sub-account money"}
+    assert broken["sub-account money"]["code"] == InsufficientFunds.code
+    wanted, free = (Decimal(broken["sub-account money"][key].split()[0])
+                    for key in ("figure", "limit"))  # fmt: skip
+    assert wanted > free > 0
+    told = world.run(*order, code=5)
+    assert told["error"]["code"] == InsufficientFunds.code
+
+
+def test_a_kill_lets_pass_what_only_reduces(world):
+    world.run("buy", SYMBOL, "0.010")
+    world.send("kill", "k1")
+    denied = world.run("sell", SYMBOL, "0.010", "--price", world.far(PRICE), code=5)
+    assert denied["error"]["code"] == Killed.code
+    world.run("sell", SYMBOL, "0.010", "--price", world.far(PRICE), "--reduce-only")
+    wait_for(lambda: len(world.account.open_orders) == 1)
+    done = world.run("close", SYMBOL)  # what works to take it off goes first
+    assert done["left"] == []
+    wait_for(lambda: world.account.qty(0) == 0 and not world.account.open_orders)
+
+
+def test_a_command_that_comes_again_after_a_kill_finds_its_order(world):
+    """The gateway is killed once the intent is on the tape and before anybody was answered: its
+    reply is cut off the tape's end."""
+    fields = {"symbol": SYMBOL, "side": "buy", "qty": "0.010", "price": world.far()}
+    told = world.send("place", "p1", **fields)
+    (order,) = told["result"]["orders"]
+    wait_for(lambda: len(world.account.open_orders) == 1)
+    world.gateway.kill()
+    with JournalReader(gateway_journal(world.home, "main")) as reader:
+        replies = [bytes(f.payload) for f in reader.frames(("reply",))]
+    (reply,) = [each for each in replies if msgspec.msgpack.decode(each).get("id") == "p1"]
+    cut_journal(gateway_journal(world.home, "main"), reply)
+    world.gateway.start()
+    wait_for(lambda: world.gateway.ask("status")["ready"], 30)
+    assert len(world.intents()) == 1
+    again = world.send("place", "p1", **fields)
+    assert (again["status"], again["error"]) == ("duplicate", None)
+    assert [row["client_id"] for row in again["result"]["orders"]] == [order["client_id"]]
+    assert len(world.intents()) == len(world.account.open_orders) == 1
+    # The next one has another name than all before.
+    other = world.send("place", "p2", **fields)["result"]["orders"][0]
+    assert other["client_id"] != order["client_id"]
+
+
+def test_close_takes_the_pools_part_and_leaves_the_robots(world):
+    (a,) = world.robots
+    a.place(Side.BUY, 0)
+    wait_for(lambda: world.account.qty(0) == 10)
+    world.run("buy", SYMBOL, "0.020")
+    dry = world.run("close", SYMBOL, "--dry-run")
+    assert (dry["status"], dry["left"][0]["qty"]) == ("passed", "0.020")
+    done = world.run("close", SYMBOL)
+    assert ([row["robot"] for row in done["orders"]], done["left"]) == (["operator"], [])
+    assert world.account.qty(0) == 10
+    refused = world.run("close", SYMBOL, "--subaccount", "a", code=5)
+    assert refused["error"]["code"] == NotOwner.code
+    a.writer.close()
+    world.again()
+    done = world.run("close", SYMBOL, "--subaccount", "a")
+    assert ([row["robot"] for row in done["orders"]], done["left"]) == (["a"], [])
+    assert world.account.qty(0) == 0
+    # Under the robot's own number: what its orders have brought it is nothing now.
+    assert sum(qty for robot, qty, _ in world.fills() if robot == a.number) == 0
+    world.again()
+    assert world.run("close", SYMBOL, "--subaccount", "a")["orders"] == []
+    assert world.gateway.ask("status")["differences"] == []
+
+
+def test_flatten_ends_all_of_an_account_and_stays_so_after_a_crash(world):
+    (a,) = world.robots
+    a.place(Side.BUY, 0)
+    world.run("sell", SYMBOL, "0.030")
+    wait_for(lambda: world.account.qty(0) == -20)
+    a.place(Side.SELL, world.bid + PRICE, reduce_only=True)
+    a.place(Side.BUY, world.bid - PRICE)
+    wait_for(lambda: len(world.account.open_orders) == 2)
+    done = world.run("flatten", "--id", "f1")
+    assert done["left"] == []
+    # The account is flat; what offsets within it could only be closed with new risk.
+    assert {row["robot"] for row in done["orders"]} == {"operator"}
+    parts = {row["owner"]: row["qty"] for row in done["offsetting"]}
+    assert parts == {"a": "0.010", "operator": "-0.010"}
+    wait_for(lambda: world.account.qty(0) == 0 and not world.account.open_orders)
+    assert world.gateway.ask("status")["killed"] == "flatten"
+    world.again()
+    assert world.gateway.ask("status")["killed"] == "flatten"
+    late = a.place(Side.BUY, world.bid - PRICE)
+    wait_for(lambda: news_of(world.home, late) == [("denied", Killed.code)])
+    world.send("unkill", "u1")
+    assert world.run("close", SYMBOL)["left"] == []
+    assert world.account.qty(0) == 10
+    done = world.run("flatten", "--symbol", SYMBOL)  # also of a robot that runs
+    assert ([row["robot"] for row in done["orders"]], done["left"]) == (["a"], [])
+    assert (world.account.qty(0), world.gateway.ask("status")["killed"]) == (0, "")
+
+
+def test_cancel_finds_an_order_by_either_name_a_symbol_or_all(world):
+    (a,) = world.robots
+    for step in range(3):
+        a.place(Side.BUY, world.bid - PRICE - 10 * step)
+    wait_for(lambda: len(world.account.open_orders) == 3)
+    wait_for(lambda: all(row["venue_id"] for row in world.run("orders")))
+    first = world.run("orders")[0]
+    world.run("cancel", first["venue_id"])
+    wait_for(lambda: len(world.account.open_orders) == 2)
+    assert world.run("cancel", "nobody", code=5)["error"]["code"] == OrderUnknown.code
+    assert len(world.run("cancel", "--symbol", SYMBOL)["orders"]) == 2
+    wait_for(lambda: not world.account.open_orders)
+    world.run("buy", SYMBOL, "0.010", "--price", world.far())
+    assert [row["state"] for row in world.run("cancel", "--all")["orders"]] == ["CANCELED"]
+    assert "takes one of" in world.run("cancel", code=2)["error"]["message"]
+
+
+def test_what_is_typed_wrong_is_one_line(world):
+    assert world.run("buy", SYMBOL, "0.0101", code=5)["error"]["code"] == OrderInvalid.code
+    assert "number" in world.run("buy", SYMBOL, "much", code=2)["error"]["message"]
+    near = world.run("buy", SYMBOL.replace("BTC", "BTX"), "1", code=3)["error"]
+    assert (near["name"], "BTX" in near["message"]) == ("UNKNOWN_SYMBOL", True)
+    told = world.run("buy", "kraken:BTC/USD", "1", code=2)
+    assert "0 accounts trade" in told["error"]["message"]
+    told = world.send("place", "w1", symbol=SYMBOL, side="hold", qty="1")
+    assert "side is buy, sell" in told["error"]["message"]
+    told = world.gateway.ask("attach", name="operator", journal="/nowhere")
+    assert "no robot is called" in told["error"]
+    world.gateway.kill()
+    gateway_socket(world.home, "main").unlink()
+    for words in (("buy", SYMBOL, "0.010"), ("close", SYMBOL), ("flatten",), ("cancel", "--all")):
+        assert world.run(*words, code=6)["error"]["name"] == "PROCESS_DOWN"
+
+
+HOLDER = """
+from onetape import Strategy
+
+
+class Holder(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="200ms")
+
+    def on_timer(self, name):
+        if "asked" not in self.memory:
+            self.memory["asked"] = True
+            self.buy(self.symbol, 0.01)
+        held = self.position(self.symbol).qty
+        if held:
+            self.memory["had"] = True
+        elif "had" in self.memory and "gone" not in self.memory:
+            self.memory["gone"] = True
+            self.sell(self.symbol, 0.02, price=1_000_000)
+"""
+
+
+def test_a_robot_that_runs_sees_its_position_go_and_its_run_repeats(tmp_path):
+    """It says so with an order, which the kill switch denies."""
+    made = begin(tmp_path, "init", "my")
+    assert made.wait(timeout=60) == 0
+    folder = tmp_path / "my"
+    (folder / "strategies/holder.py").write_text(HOLDER)
+    robot = begin(
+        folder, "run", "strategies/holder.py", "--live", "--account", "futures", "--seconds", 15
+    )
+
+    def told(*words: str):
+        done = copied_process.run(
+            *words, "--json", "--home", folder / ".onetape", "--config", folder / "onetape.toml"
+        )
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    wait_for(lambda: robot.poll() is not None or told("fills"), 60)
+    done = told("flatten", "--account", "futures")
+    assert ([row["qty"] for row in done["orders"]], done["left"]) == (["0.010"], [])
+    out, errors = robot.communicate(timeout=60)
+    assert robot.returncode == 0, errors
+    run = json.loads(out)
+    assert (run["fills"], run["orders"]) == (2, 2)
+    again = told("replay", run["run"], "--verify")
+    assert again["divergences"] == 0
+
+
+def test_on_spot_a_close_sells_what_was_bought_and_no_coin_that_was_there(tmp_path):
+    with served("kraken", seed=11, limits=False) as (dialect, port):
+        world = Desk(tmp_path, dialect, port, "", kind="kraken", commands="process")
+        try:
+            coins = world.slots("BTC")[1]
+            assert coins > 0
+            order = {"symbol": "kraken:BTC/USD", "side": "buy", "qty": "0.01"}
+            told = world.send("place", "b1", **order)
+            (row,) = told["result"]["orders"]
+            assert len(row["client_id"]) <= 18  # as Kraken takes them
+            state = {"order": row["client_id"]}
+            wait_for(lambda: world.send("order", "q", **state)["result"]["state"] == "FILLED")
+            wait_for(lambda: world.slots("BTC")[1] > coins)
+            world.send("kill", "k1")  # it only takes off
+            done = world.send("close", "c1", symbol=order["symbol"])["result"]
+            assert [each["state"] for each in done["orders"]] != ["DENIED"], done
+            wait_for(lambda: world.slots("BTC")[1] == coins)
+            again = world.send("close", "c2", symbol=order["symbol"])["result"]
+            assert (again["orders"], again["left"]) == ([], [])
+        finally:
+            world.close()

@@ -1,0 +1,108 @@
+"""What the venue closes by itself is borne by those who held, and so it stays after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
+from onetape.accounts.entries import MAIN, TOTAL
+from onetape.accounts.reductions import Reductions
+from onetape.accounts.table import AccountTable
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.options import GatewayOptions
+from onetape.model.enums import PositionSide
+from onetape.model.order import OrderSpec
+from onetape.orders.machine import OrderLife
+from onetape.orders.managed import FillOut, Managed
+from onetape.orders.manager import OrderManager
+from onetape.orders.told import BalanceTold, FillTold
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+A, B = 2, 3
+BOTH = PositionSide.BOTH
+
+
+class Gateway:
+    """An account's money on a journal, without a venue. Robots are numbered as their slots."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        options = GatewayOptions(
+            kind="binance-usdm", account=name, rest="", ws="", key="", secret="", home=str(home),
+            symbols=[LINEAR], subaccounts={"a": A, "b": B},
+        )  # fmt: skip
+        self.tape = home / name
+        self.writer = JournalWriter(self.tape)
+        table = AccountTable(home, venue="binance", account=name, kind="binance-usdm")
+        reductions = Reductions(
+            OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
+            own=lambda *of: self.money.own(*of), slot_of=lambda robot: robot,
+            bounds={}, is_shared=True,
+        )  # fmt: skip
+        self.kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
+        self.money = AccountMoney(
+            self.kept, self.writer, table, reductions,
+            slot_of=lambda robot: robot, say=lambda out: None,
+            stop=lambda slots: None, forced=BinanceUsdmProtocol.traits.forced,
+        )  # fmt: skip
+        self.table = table
+
+    def close(self) -> None:
+        self.money.close()
+        self.writer.close()
+
+    def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
+        """Of a robot's order, or of another hand's."""
+        spec = OrderSpec(
+            symbol=fill.symbol, side=fill.side, size_int=fill.size, price_int=fill.price
+        )
+        order = Managed("", slot, 1, spec, OrderLife(fill.size), 0, fill.price)
+        self.money.fill(FillOut(order if slot > MAIN else None, fill), sequence)
+
+    def state(self) -> dict[int, tuple[int, int, int]]:
+        """Of each slot: position, balance, what is held."""
+        money = self.money
+        return {
+            slot: (held.qty, money.ledger.balance("USDT", slot), money.locks.held("USDT", slot))
+            for (slot, _, _), held in sorted(money.booking.positions.items())
+        }
+
+
+@pytest.mark.parametrize("client_id", ["autoclose-17", "adl_autoclose", "settlement_autoclose-9"])
+def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id: str):
+    gateway = Gateway(tmp_path, "one")
+    money = gateway.money
+    money.begin({"USDT": BalanceTold("USDT", 1000 * UNIT, 1)}, {}, is_other=False)
+    heard: list[tuple[FillTold, int, int]] = []
+    for trade, (slot, text) in enumerate([(A, "+3@100"), (B, "+1@100"), (MAIN, "-1@100")], 1):
+        fill = fill_of(LINEAR, text, trade=trade)
+        gateway.fill(fill, slot, 100 + trade)
+        heard.append((fill, slot, 100 + trade))
+    closed = fill_of(LINEAR, "-2@90", trade=9, client_id=client_id)
+    gateway.fill(closed, MAIN, 109)
+    heard.append((closed._replace(client_id="foreign"), MAIN, 109))  # as the tape has it
+    other = fill_of(LINEAR, "+1@90", trade=10, client_id="web_1")
+    gateway.fill(other, MAIN, 110)
+    heard.append((other, MAIN, 110))
+    state = gateway.state()
+    assert {slot: row[0] for slot, row in state.items()} == {MAIN: 0, A: 1500, B: 500}
+    assert (state[A][1], state[B][1]) == (-15 * UNIT, -5 * UNIT)
+    assert (state[A][2], state[B][2]) == (150 * UNIT, 50 * UNIT)
+    assert money.ledger.balance("USDT", TOTAL) == money.ledger.total("USDT")
+    gateway.close()
+
+    with JournalReader(gateway.tape) as reader:
+        payloads = [frame.payload for frame in reader.frames(["entry"])]
+    assert len(payloads) == 6
+    again = Gateway(tmp_path, "two")
+    kept = again.kept
+    kept.entry(payloads[0])
+    for row, payload in zip(heard, payloads[1:], strict=True):
+        kept.fill(*row)
+        kept.entry(payload)
+    again.money.recover()
+    assert again.state() == state
+    again.close()

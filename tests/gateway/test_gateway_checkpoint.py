@@ -1,0 +1,245 @@
+"""A start from a checkpoint knows what a start from the journal's beginning knows, and what does
+not fit the journal is not used."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from onetape.gateway import checkpoint
+from onetape.gateway.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    checkpoint_file,
+    hold_all,
+    previous_of,
+    recover,
+    write_checkpoint,
+)
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.options import gateway_journal
+from onetape.model.errors import TornTape
+from onetape.orders.manager import OrderManager
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.prune import pins, prune
+from onetape.tape.segments import list_segments
+from orders.gateway_world import World
+
+
+class Reading:
+    """Of the journal that a simulated gateway has left."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.journal = gateway_journal(world.home.path, "main")
+        self.file = checkpoint_file(world.home.path, "main")
+        with JournalReader(self.journal) as reader:
+            self.last = reader.last_sequence
+
+    def forget(self) -> None:
+        for each in (self.file, previous_of(self.file)):
+            each.unlink(missing_ok=True)
+
+    def state(self, file: Path, *, until: int = 0, write: bool = False):
+        """(what is known by that frame, the checkpoint's, why one was refused)."""
+        self.world.open_venue()
+        manager = OrderManager(self.world.protocol)
+        kept = KeptMoney(
+            self.world.life.options, {i.symbol: i for i in self.world.instruments}, {},
+            self.world.protocol.slack, known=self.world.protocol.known_move,
+        )  # fmt: skip
+        found = recover(self.journal, file, manager, kept, until=until)
+        if write:
+            write_checkpoint(self.journal, self.file, found, kept, sequence=until - 1)
+        record = (found.recovery.to_record(), found.tape.to_record(), kept.to_record())
+        return msgspec.json.encode(record, order="deterministic"), found
+
+    def whole(self):
+        return self.state(self.file.with_name("none"))[0]
+
+
+@pytest.fixture(scope="module", params=[("binance-usdm", 7), ("kraken", 6), ("binance-usdm", 4)])
+def left(request) -> Reading:
+    """Killed now and then, with transfers, commands and orders of unknown outcome; 4: hedged."""
+    kind, seed = request.param
+    world = World(seed, kind=kind)
+    world.run(240)
+    world.life.end()
+    return Reading(world)
+
+
+def test_a_checkpoint_at_any_frame_changes_nothing_that_is_known(left):
+    whole = left.whole()
+    chance = random.Random(1)
+    for sequence in (1, left.last, *(chance.randrange(1, left.last) for _ in range(8))):
+        left.forget()
+        left.state(left.file, until=sequence + 1, write=True)
+        known, found = left.state(left.file)
+        assert (found.sequence, found.refused) == (sequence, "")
+        assert known == whole
+
+
+def test_a_checkpoint_goes_on_from_the_one_before(left):
+    left.forget()
+    whole = left.whole()
+    for part in (3, 2, 1):
+        sequence = left.last // part
+        left.state(left.file, until=sequence + 1, write=True)
+    known, found = left.state(left.file)
+    assert found.sequence == left.last
+    assert known == whole
+
+
+def test_a_checkpoint_of_a_journals_end_fits_once_it_goes_on(left, tmp_path):
+    """The next life begins a segment, and the end of the one before is a frame of its own."""
+    left.forget()
+    left.state(left.file, until=left.last + 1, write=True)
+    journal = tmp_path / "journal"
+    shutil.copytree(left.journal, journal)
+    with JournalWriter(journal, process="gateway:main", account="main") as writer:
+        writer.append("log", msgspec.msgpack.encode({"text": "again"}), time=left.world.now)
+    before, left.journal = left.journal, journal
+    try:
+        _, found = left.state(left.file)
+    finally:
+        left.journal = before
+    assert (found.sequence, found.refused) == (left.last, "")
+
+
+def edited(content: bytes, change) -> bytes:
+    """With a digest that is right."""
+    record = msgspec.json.decode(content[65:])
+    change(record)
+    body = msgspec.json.encode(record)
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+REFUSED = {
+    "empty": (lambda content: b"", "is damaged"),
+    "cut": (lambda content: content[:-1], "is damaged"),
+    "one bit": (lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+                "is damaged"),
+    "no checkpoint": (lambda content: edited(content, lambda r: r.pop("orders")), "is damaged"),
+    "another version": (
+        lambda content: edited(content, lambda r: r.update(made_by="0 0.0.0 x")),
+        "another version",
+    ),
+    "another journal": (
+        lambda content: edited(content, lambda r: r.update(journal="A" * 22 + "==")),
+        "of another journal",
+    ),
+    "ahead": (lambda content: edited(content, lambda r: r.update(sequence=10**9)), "ahead"),
+    "another history": (
+        lambda content: edited(content, lambda r: r.update(chain=r["chain"] ^ 1)),
+        "another history",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_passed_over_with_its_reason(left, name):
+    damage, reason = REFUSED[name]
+    whole = left.whole()
+    left.forget()
+    left.state(left.file, until=left.last, write=True)
+    left.file.write_bytes(damage(left.file.read_bytes()))
+    known, found = left.state(left.file)
+    assert found.sequence == 0
+    assert reason in found.refused
+    assert known == whole
+
+
+def test_other_instruments_make_other_amounts_of_the_same_frames(left):
+    left.forget()
+    left.state(left.file, until=left.last, write=True)
+    instruments = left.world.instruments
+    changed = [msgspec.structs.replace(i, size_decimals=i.size_decimals + 1) for i in instruments]
+    assert checkpoint._made_by(changed) != checkpoint._made_by(instruments)
+    fees = [msgspec.structs.replace(i, tick=i.tick * 2) for i in instruments]
+    assert checkpoint._made_by(fees) == checkpoint._made_by(instruments)
+
+
+def without_beginning(left: Reading) -> None:
+    """Its first segments go, as far as they may."""
+    report = prune(left.journal, size=1)
+    assert report.removed
+    assert report.first_seq > 1
+
+
+@pytest.fixture
+def long_tape() -> Iterator[Reading]:
+    world = World(8)
+    world.run(400)
+    world.life.end()
+    reading = Reading(world)
+    reading.forget()
+    yield reading
+
+
+def test_what_only_the_journal_knows_is_not_pruned(long_tape):
+    hold_all(long_tape.journal)
+    kept = prune(long_tape.journal, size=1)
+    assert (kept.removed, kept.kept_by_runs) == ([], ["books"])
+    whole = long_tape.whole()
+    middle = list_segments(long_tape.journal)[1].first_seq + 5
+    long_tape.state(long_tape.file, until=middle, write=True)
+    assert prune(long_tape.journal, size=1).removed == []  # it may turn out to be damaged
+    long_tape.state(long_tape.file, until=long_tape.last, write=True)
+    without_beginning(long_tape)
+    for damaged in (None, long_tape.file):
+        if damaged is not None:
+            damaged.write_bytes(b"")
+        assert long_tape.state(long_tape.file)[0] == whole
+    previous_of(long_tape.file).unlink()
+    with pytest.raises(TornTape, match="its beginning has been pruned"):
+        long_tape.state(long_tape.file)
+
+
+def test_another_version_goes_on_from_the_checkpoint_of_a_pruned_journal(long_tape):
+    whole = long_tape.whole()
+    for sequence in (long_tape.last // 2, long_tape.last):
+        long_tape.state(long_tape.file, until=sequence, write=True)
+    without_beginning(long_tape)
+    content = long_tape.file.read_bytes()
+    long_tape.file.write_bytes(edited(content, lambda r: r.update(made_by="0 0.0.0 x")))
+    known, found = long_tape.state(long_tape.file)
+    assert (found.sequence, found.refused) == (long_tape.last - 1, "")
+    assert known == whole
+
+
+def test_what_comes_after_a_checkpoint_of_another_format_is_not_all_that_is_kept(long_tape):
+    """The newest may turn out to be damaged, and that one cannot be read here."""
+    for sequence in (long_tape.last // 2, long_tape.last - 1):
+        long_tape.state(long_tape.file, until=sequence, write=True)
+    assert pins(long_tape.journal)[0].first_sequence == long_tape.last // 2 - 1
+    content = long_tape.file.read_bytes()
+    long_tape.file.write_bytes(edited(content, lambda r: r.update(made_by=f"{FORMAT - 1} 1 x")))
+    long_tape.state(long_tape.file, until=long_tape.last, write=True)
+    assert pins(long_tape.journal)[0].first_sequence == 1
+
+
+def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch):
+    long_tape.state(long_tape.file, until=long_tape.last // 2, write=True)
+    read = []
+    decode = msgspec.json.decode
+    monkeypatch.setattr(msgspec.json, "decode", lambda *a, **k: read.append(k) or decode(*a, **k))
+    long_tape.state(long_tape.file, until=long_tape.last, write=True)
+    assert [each["type"] for each in read].count(Checkpoint) == 1  # that it goes on from
+
+
+SHAPES = {
+    1: "01363de664d8af11", 2: "225c867d5c77ab43", 3: "c815ebfb3d6dba2b", 4: "da42f18f22fa444a",
+    5: "9a08ac20db1c4c85",
+}  # fmt: skip
+
+
+def test_another_shape_of_the_records_is_another_format():
+    """Whoever changes what is kept gives it a new number: an old file must not be half read."""
+    shape = msgspec.json.encode(msgspec.json.schema(Checkpoint), order="sorted")
+    assert hashlib.sha256(shape).hexdigest()[:16] == SHAPES[FORMAT]

@@ -1,0 +1,212 @@
+"""A gateway's shell without its sockets: what makes it ready, and in which order things leave."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onetape.gateway.gateway import Gateway
+from onetape.gateway.gateway_tape import RobotLife, is_risk
+from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.model import catalogue
+from onetape.model.enums import Liquidity, OrderState, PositionSide, RequestKind, Side
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.managed import FillOut, HealthOut, IntentOut, Managed, Request
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.told import INTERNAL_TRADES, FillTold
+from onetape.tape.journal import JournalReader
+
+SYMBOL = "binance:BTC/USDT:USDT"
+BTC = catalogue.find(SYMBOL)
+SECOND = 1_000_000_000
+
+
+class Shell:
+    """A gateway with its tape, and what it would put on the wire."""
+
+    def __init__(self, home: Path, **options: Any) -> None:
+        self.home = home
+        self.gateway = Gateway(
+            GatewayOptions(
+                kind="binance-usdm", account="main", rest="http://127.0.0.1:9", ws="", key="k",
+                secret="s", home=str(home), symbols=[SYMBOL], **options,
+            )
+        )  # fmt: skip
+        self.gateway.instruments = [BTC]
+        self.gateway.protocol.set_instruments([BTC])
+        self.gateway._open_tape()
+        self.calls: list[tuple[Purpose, int, int]] = []  # and how much was written, and on disk
+        self.make_calls = self.gateway._make_calls
+        self.gateway._make_calls = self._note  # type: ignore[method-assign]
+        self.gateway.tape.attach(RobotLife(1, "mm", 1, "", slot=2), time.time_ns())
+
+    def _note(self, calls: list[Call]) -> None:
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            said = [frame.sequence for frame in reader.frames(("order_request",))]
+            durable = reader.control["durable"]
+        self.calls += [(call.purpose, len(said), durable >= max(said, default=0)) for call in calls]
+
+    def place(self, number: int = 1, robot: int = 1) -> Managed:
+        manager = self.gateway.manager
+        spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
+        name = self.gateway.tape.robots[1].client_id((1 << 32) + number)
+        return manager.submit(
+            name, Request(robot, RequestKind.PLACE, (1 << 32) + number, spec), time.time_ns()
+        )
+
+    def close(self) -> None:
+        self.gateway.robots.close()
+        self.gateway.money.close()
+        self.gateway.tape.writer.close()
+        self.gateway.budget.close()
+
+
+Play = Callable[..., Any]
+
+
+@pytest.fixture
+def play(tmp_path) -> Play:
+    """Runs a scene with a shell, in a loop of its own."""
+
+    def run(scene: Callable[[Shell], Coroutine[Any, Any, None]], **options: Any) -> None:
+        async def main() -> None:
+            shell = Shell(tmp_path, **options)
+            try:
+                await scene(shell)
+            finally:
+                shell.close()
+
+        asyncio.run(main())
+
+    return run
+
+
+def test_without_the_account_s_stream_nothing_new_leaves_and_it_is_said(play):
+    async def scene(shell: Shell) -> None:
+        gateway = shell.gateway
+        gateway.gate.ready = True
+        gateway._stream_went()
+        assert not gateway.gate.ready
+        assert HealthOut("account stream", "main", "lost", "warning") in gateway.manager.outs
+
+    play(scene)
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_round_that_ends_makes_ready_what_has_a_stream(play, is_up):
+    async def scene(shell: Shell) -> None:
+        gateway = shell.gateway
+        gateway._stream_came()
+        assert gateway.reconciler.is_running
+        gateway.account.is_up = is_up
+        gateway._round_ended(time.time_ns())
+        assert gateway.gate.ready is is_up
+        assert gateway.reconciled.is_set()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("intents", ["process", "disk"])
+def test_what_is_said_stands_on_the_journal_when_its_call_leaves(play, intents):
+    async def scene(shell: Shell) -> None:
+        shell.place()
+        shell.gateway.carry_out()
+        ((purpose, said, is_durable),) = shell.calls
+        assert (purpose, said) == (Purpose.PLACE, 1)
+        if intents == "disk":
+            assert is_durable
+
+    play(scene, intents=intents)
+
+
+def test_a_round_s_answers_are_the_round_s(play):
+    async def scene(shell: Shell) -> None:
+        gateway = shell.gateway
+        gateway.reconciler.start(time.time_ns(), "test")
+        calls, gateway.manager.calls = gateway.manager.calls, []
+        for call in calls:
+            gateway._answered(call, Answer(Outcome.DONE))
+        gateway.reconciler.tick(time.time_ns())
+        assert not gateway.reconciler.is_running
+
+    play(scene)
+
+
+def test_an_order_for_which_the_account_has_no_room_is_refused_and_not_sent(play):
+    async def scene(shell: Shell) -> None:
+        gateway = shell.gateway
+        order = shell.place()
+        limit = gateway.venue.order_limit_code
+        call = gateway.manager.calls[0]
+        gateway._answered(call._replace(subject=None), Answer(
+            Outcome.SAFE, venue_code=limit, retry_after=30 * SECOND,
+        ))  # fmt: skip
+        assert gateway.orders.status()["held_s"] > 20
+        calls, gateway.manager.calls = gateway.manager.calls or [call], []
+        shell.make_calls(calls)
+        await asyncio.sleep(0)
+        assert order.state is OrderState.REJECTED
+
+    play(scene)
+
+
+def test_orders_of_stopped_sub_accounts_are_canceled_and_no_others(play):
+    async def scene(shell: Shell) -> None:
+        gateway = shell.gateway
+        order = shell.place()
+        gateway._stop_slots((3,))
+        assert not order.cancel_wanted
+        gateway._stop_slots((2,))
+        assert order.cancel_wanted
+
+    play(scene, subaccounts={"a": 2, "b": 3})
+
+
+def test_the_dead_man_is_armed_for_the_configured_time(play):
+    async def scene(shell: Shell) -> None:
+        gateway = shell.gateway
+        shell.place()
+        gateway.manager.calls.clear()
+        gateway.dead_man.arm(time.time_ns())
+        (call,) = gateway.manager.calls
+        assert call.purpose is Purpose.DEAD_MAN
+        assert "countdownTime=60000" in call.target
+
+    play(scene, dead_man_ns=60 * SECOND)
+
+
+def test_the_limits_are_the_configured_ones(play):
+    async def scene(shell: Shell) -> None:
+        limits = shell.gateway.gate.limits
+        assert (limits.position_max, limits.order_max) == ({SYMBOL: 2000}, {SYMBOL: 500})
+        assert (str(limits.price_band), limits.orders_a_second) == ("0.05", 7)
+
+    play(
+        scene, position_max={SYMBOL: 2.0}, order_max={SYMBOL: 0.5}, price_band=0.05,
+        orders_per_second=7,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_kept"),
+    [(RequestKind.PLACE, True), (RequestKind.AMEND, True), (RequestKind.CANCEL, False)],
+)
+def test_an_intent_must_not_be_forgotten_and_a_cancel_is_asked_for_again(play, kind, is_kept):
+    async def scene(shell: Shell) -> None:
+        assert is_risk(IntentOut(shell.place(), kind, 1, 1)) is is_kept
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("trade", "is_kept"), [(INTERNAL_TRADES, True), (7, False)])
+def test_an_internal_fill_must_not_be_forgotten_and_the_venue_tells_its_own(trade, is_kept):
+    fill = FillTold(
+        SYMBOL, "a", "b", trade, Side.BUY, PositionSide.BOTH, 1, 1, 1, 0, "", Liquidity.MAKER
+    )
+    assert is_risk(FillOut(None, fill)) is is_kept

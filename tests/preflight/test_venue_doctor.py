@@ -1,0 +1,152 @@
+"""`onetape doctor` at venues that answer: what it finds, and what a gateway says that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import copied_process
+from exchange.venue_client import served
+from onetape.gateway.options import gateway_journal
+from onetape.model.enums import Side
+from onetape.tape.journal import JournalReader
+from waiting import wait_for
+from worlds.gateway_process import GatewayProcess, Robot
+
+
+def doctor(folder: Path, *more: str, code: int = 0) -> list[dict]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+    done = copied_process.run("doctor", "--json", *more, cwd=folder, env=clean)
+    assert done.returncode == code, done.stdout + done.stderr
+    value = json.loads(done.stdout)
+    return [f for f in value["findings"] if f["subject"].startswith(("venue ", "account "))]
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "onetape.toml").write_text(text)
+
+
+@pytest.mark.parametrize("kind", ["binance-usdm", "kraken"])
+def test_an_exchange_that_is_as_known_shows_no_drift(kind, tmp_path):
+    with served(kind, limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        for name in ("key", "secret"):
+            (tmp_path / name).write_text(getattr(account, name))
+            (tmp_path / name).chmod(0o600)
+        write(
+            tmp_path,
+            f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
+            '[accounts.a]\nvenue = "v"\nkey = "file:key"\nsecret = "file:secret"\n',
+        )
+        found = doctor(tmp_path, "--venue", "v", "--listen", "50")
+        assert not account.by_id  # no order was sent
+    assert [f["state"] for f in found] == ["ok", "ok", "ok"]
+    assert found[0]["text"].startswith(f"http://127.0.0.1:{port} answers, clock ")
+    assert found[1]["text"].startswith("facts of 2026-11-20 against 2 answers, ")
+    assert found[1]["text"].endswith(" 2 refusals: no drift")
+    assert found[2]["text"] == "the key may trade, may not withdraw; one-way"
+
+
+def test_what_an_exchange_has_changed_is_said_by_name(tmp_path):
+    with served("binance-usdm", limits=False) as (dialect, port):
+        as_it_was = dialect.public.exchange_info
+
+        def changed(now: int) -> dict:
+            answer = as_it_was(now)
+            answer["symbols"][0]["mood"] = "calm"
+            for row in answer["symbols"]:
+                row["timeInForce"].append("GTW")
+                del row["marginAsset"]
+            return answer
+
+        dialect.public.exchange_info = changed
+        write(tmp_path, f'[venues.v]\nkind = "binance-usdm"\nrest = "http://127.0.0.1:{port}"\n')
+        found = doctor(tmp_path, "--listen", "0", code=2)
+    (told,) = [f for f in found if f["state"] == "error"]
+    assert told["text"].endswith(
+        "missing field instruments.symbols.marginAsset (3 times); "
+        "unknown field instruments.symbols.mood; "
+        "unknown value instruments.symbols.timeInForce = GTW (3 times)"
+    )
+    assert "newer onetape" in told["todo"]
+
+
+def test_a_name_that_no_venue_has_is_wrong_usage(tmp_path):
+    write(tmp_path, '[venues.v]\nkind = "kraken"\n')
+    done = copied_process.run("doctor", "--venue", "w", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error BAD_CONFIG(4602): no venue 'w', --venue, there is: v"
+
+
+def test_an_account_on_which_a_gateway_trades_is_left_alone(tmp_path):
+    """Two programs on one key disturb each other: what the gateway says is shown."""
+    home = tmp_path / ".onetape"
+    with served("kraken", limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        gateway = GatewayProcess("kraken", home, port, account)
+        gateway.start()
+        try:
+            write(
+                tmp_path,
+                f'[venues.v]\nkind = "kraken"\nrest = "http://127.0.0.1:{port}"\n'
+                '[accounts.main]\nvenue = "v"\nkey = "env:ANY"\nsecret = "env:ANY"\n',
+            )
+            os.environ["ANY"] = "bm8="
+            found = doctor(tmp_path, "--listen", "0")
+        finally:
+            del os.environ["ANY"]
+            gateway.kill()
+    assert found[-1]["text"].startswith("a gateway trades on it, 0 differences")
+
+
+def test_a_gateway_counts_by_name_what_its_adapter_does_not_know(tmp_path):
+    """A field that the venue adds: once on the journal, each time in the status, and in doctor."""
+    home = tmp_path / ".onetape"
+    with served("binance-usdm", limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        tell, stream = dialect.streams.user._tell, dialect.streams._stream
+
+        def telling(of, event: dict) -> None:
+            if event["e"] == "ORDER_TRADE_UPDATE":
+                event["o"]["zz"] = 1
+            tell(of, event)
+
+        def streaming(name: str, event: dict | list) -> None:
+            stream(name, {**event, "mood": "calm"} if isinstance(event, dict) else event)
+
+        dialect.streams.user._tell, dialect.streams._stream = telling, streaming
+        gateway = GatewayProcess("binance-usdm", home, port, account)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 1)
+        try:
+            bid = dialect.exchange.listings[0].bid
+            for step in range(3):
+                robot.place(Side.BUY, bid - 2000 - 10 * step)
+            field = "unknown field ORDER_TRADE_UPDATE.o.zz"
+            wait_for(lambda: gateway.ask("status")["counts"].get(field, 0) >= 3)
+            wait_for(lambda: "unknown field bookTicker.mood" in gateway.ask("status")["counts"])
+            counts = gateway.ask("status")["counts"]
+            wait_for(lambda: field in said(home))
+            assert said(home).count(field) == 1
+            write(
+                tmp_path,
+                f'[venues.v]\nkind = "binance-usdm"\nrest = "http://127.0.0.1:{port}"\n'
+                '[accounts.main]\nvenue = "v"\nkey = "file:any"\nsecret = "file:any"\n',
+            )
+            (tmp_path / "any").write_text("of no use here")
+            (tmp_path / "any").chmod(0o600)
+            found = doctor(tmp_path, "--listen", "0")
+            assert f"{field} {counts[field]}" in found[-1]["text"]
+        finally:
+            gateway.kill()
+            robot.writer.close()
+
+
+def said(home: Path) -> list[str]:
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        told = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("health",))]
+    return [each["state"] for each in told if each["kind"] == "drift"]

@@ -1,0 +1,78 @@
+"""Live trading is on the account that was typed: what the venue says of the key decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.venue_client import served
+from onetape.model.errors import PermissionDenied, VenueUnavailable
+from onetape.preflight.preflight import Target, preflight
+from onetape.venues.gateways import HOSTS, Addresses
+from onetape.venues.hosts import OWN_HOSTS, unfit_address
+from onetape.venues.key_check import Wanted, other_account
+
+
+@pytest.fixture(scope="module", params=["binance-usdm", "kraken"])
+def exchange(request):
+    with served(request.param) as (dialect, port):
+        yield request.param, dialect.exchange.accounts[0], f"http://127.0.0.1:{port}"
+
+
+NAMES = {
+    "binance-usdm": ["sim0001", "1000001"],  # the alias of its futures, the number of its user
+    "kraken": ["AA00 N84G SIMX 0001", "aa00n84gsimx0001"],
+}
+
+
+def checked(exchange, live_account: str) -> None:
+    kind, account, rest = exchange
+    target = Target(kind, "live", Addresses(rest, "", "", "", rest), live_account)
+    preflight(target, "main", account.key, account.secret, [], Wanted())
+
+
+def test_each_name_that_the_venue_has_for_the_account_is_taken(exchange):
+    kind, account, _ = exchange
+    assert account.number == 1
+    for name in NAMES[kind]:
+        checked(exchange, name)
+
+
+@pytest.mark.parametrize("typed", ["x", "sim0002", "1000002", "AA00 N84G SIMX 0002"])
+def test_a_key_of_another_account_is_refused(exchange, typed):
+    with pytest.raises(PermissionDenied, match=f"another account: live_account says {typed}"):
+        checked(exchange, typed)
+
+
+def test_a_venue_that_does_not_say_whose_key_it_is_trades_nothing():
+    assert isinstance(other_account("x", [], ""), VenueUnavailable)
+
+
+def test_our_own_addresses_are_on_the_list_and_no_host_is_on_two():
+    for (kind, mode), addresses in HOSTS.items():
+        for address in filter(None, addresses):
+            assert unfit_address(kind, mode, address) is None, address
+            assert unfit_address(kind, "sim", address) is not None
+    hosts = [host for each in OWN_HOSTS.values() for host in each]
+    assert len(hosts) == len(set(hosts))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:1", "http://localhost:1", "ws://[::1]:9/x", "https://127.9.9.9",
+    ],
+)  # fmt: skip
+def test_sim_is_any_port_of_this_machine(address):
+    assert unfit_address("kraken", "sim", address) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1.example:1", "http://localhost.example", "http://0.0.0.0:1",
+        "http://192.168.1.2:1", "https://api.kraken.com", "http://2130706433x/", "ftp://localhost",
+        "http://[::ffff:8.8.8.8]/", "127.0.0.1:1", "",
+    ],
+)  # fmt: skip
+def test_sim_is_nothing_else(address):
+    assert unfit_address("kraken", "sim", address) is not None

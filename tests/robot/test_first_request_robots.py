@@ -1,0 +1,107 @@
+"""Robots in processes of their own that see the same opportunities: each is taken once, whoever
+of them is alive, and who lost is told by whom."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from exchange.venue_client import served
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import FILL, request_of
+from onetape.model.enums import RequestKind
+from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S, wait_for
+from worlds.command_lines import begin
+from worlds.gateway_process import GatewayProcess
+
+ROBOTS = 3
+SEER = """
+from onetape import Strategy
+
+
+class Seer(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("see", every="500ms")
+
+    def on_timer(self, name):
+        self.buy(self.symbol, 0.01, once=f"beat {self.now // 500_000_000}", tag="seen")
+
+    def on_order(self, order):
+        if order.state == "DENIED":
+            self.log(order.reason, code=order.code)
+"""
+
+
+def orders(home: Path) -> list[tuple[int, str]]:
+    """(robot, key) of each order that the gateway took in; not of the cancels of one that ends."""
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        asked = [request_of(f.payload, "") for f in reader.frames(("order_request",))]
+    return [
+        (robot, spec.once.key)
+        for robot, kind, _, spec, _ in asked
+        if kind is RequestKind.PLACE and spec.once is not None
+    ]
+
+
+def logged(journal: Path) -> list[dict]:
+    with JournalReader(journal) as reader:
+        return [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
+
+
+def test_robots_that_see_the_same_take_it_once_and_the_last_one_goes_on(tmp_path):
+    (tmp_path / "seer.py").write_text(SEER)
+    home = tmp_path / ".onetape"
+    robots: list[subprocess.Popen] = []
+    with served("binance-usdm", seed=4, limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        (tmp_path / "onetape.toml").write_text(
+            f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
+            '[accounts.main]\nvenue = "b"\n'
+        )
+        gateway = GatewayProcess("binance-usdm", home, port, account)
+        gateway.start()
+        try:
+            robots = [begin(tmp_path, "run", "seer.py", "--live") for _ in range(ROBOTS)]
+            wait_for(lambda: gateway.ask("status")["robots"] == ROBOTS)
+            seen = len(orders(home))
+            wait_for(lambda: len(orders(home)) >= seen + 6)
+            for robot in robots[:-1]:
+                robot.kill()
+                robot.communicate()
+            wait_for(lambda: gateway.ask("status")["robots"] == 1)
+            seen = len(orders(home))
+            wait_for(lambda: len(orders(home)) >= seen + 3)
+            robots[-1].send_signal(signal.SIGINT)
+            out, err = robots[-1].communicate(timeout=PATIENCE_S)
+            assert robots[-1].returncode == 0, err
+        finally:
+            for robot in robots:
+                robot.kill()
+                robot.wait()
+            gateway.kill()
+        taken = orders(home)
+        assert max(Counter(key for _, key in taken).values()) == 1
+        assert len({robot for robot, _ in taken[seen:]}) == 1
+        with JournalReader(gateway_journal(home, "main")) as reader:
+            filled = [FILL.unpack(f.payload)[0] for f in reader.frames(("fill",))]
+        assert len(set(filled)) <= len(taken)  # one order may be filled in pieces
+        run = Path(json.loads(out)["run"])
+        runs = [path.parent for path in run.parent.glob("*/journal")]
+        assert len(runs) == ROBOTS  # who of them is quickest, and never loses, is chance
+        said = [record for each in runs for record in logged(each / "journal")]
+        said = [record for record in said if "reason" not in record]
+        lost = [r for r in said if r["fields"].get("code") == 4605]
+        assert len(lost) >= 6, "of three one takes it, two lose it"
+        assert all(" has order " in r["text"] for r in lost)
+        again = begin(tmp_path, "replay", run, "--verify")
+        told = json.loads(again.communicate(timeout=PATIENCE_S)[0])
+        assert told["divergences"] == 0, told

@@ -1,0 +1,63 @@
+"""A target that is wanted again and again, live, while answers are lost and fills come late: the
+position at the exchange never goes beyond it."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import copied_process
+from exchange.venue_client import served
+from worlds.gateway_process import configure
+
+SIZE = 30  # units of 0.001
+STRATEGY = """
+from onetape import Strategy
+
+
+class Swing(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="20ms")
+        self.n = 0
+
+    def on_timer(self, name):
+        self.n += 1
+        self.set_target(self.symbol, 0.03 if self.n // 50 % 2 == 0 else -0.03)
+"""
+FAULTS = """
+[[fault]]
+action = "drop_answer"
+purpose = "place"
+probability = 0.2
+wait = "300ms"
+
+[[fault]]
+action = "delay"
+event = "ORDER_TRADE_UPDATE"
+probability = 0.5
+wait = "10ms"
+spread = "300ms"
+"""
+
+
+def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
+    (tmp_path / "swing.py").write_text(STRATEGY)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+    with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        configure(tmp_path, port, account)
+        done = copied_process.run(
+            "run", "swing.py", "--live", "--seconds", "7", "--json", cwd=tmp_path, env=clean
+        )
+        assert done.returncode == 0, done.stderr
+        held, path = 0, []
+        for trade in account.trades:
+            held += trade.fill.size * trade.order.side.sign
+            path.append(held)
+        assert path, done.stderr
+        assert max(map(abs, path)) <= SIZE
+        assert SIZE in map(abs, path)
+        assert json.loads(done.stdout)["fills"] == len(account.trades)

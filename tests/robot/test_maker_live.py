@@ -1,0 +1,77 @@
+"""The sample market maker at a simulated exchange that shows its quotes to it: in a market where
+nobody else moves, it does not run after itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import copied_process
+from exchange.venue_client import served
+from onetape.exchange.played_tape import VenueTape
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import REQUEST
+from onetape.model import catalogue
+from onetape.model.enums import RequestKind
+from onetape.tape.journal import JournalReader, JournalWriter
+
+MAKER = Path(__file__).resolve().parents[2] / "strategies" / "market_maker.py"
+SECONDS = (3, 20)  # the second where a machine is too busy for the first
+SECOND = 1_000_000_000
+
+
+def asked(home: Path) -> list[RequestKind]:
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        payloads = [frame.payload for frame in reader.frames(("order_request",))]
+    return [RequestKind.from_id(REQUEST.unpack_from(each)[5]) for each in payloads]
+
+
+def still_market(path: Path):
+    """A book whose prices never change, 20 ticks wide; sizes do, so that it is told of."""
+    instrument = catalogue.find("binance:BTC/USDT:USDT")
+    now = time.time_ns()
+    with JournalWriter(path, process="test") as writer:
+        writer.append_instrument(1, now, instrument.to_msgpack())
+        for step in range(200):
+            at = now + step * SECOND // 5
+            sizes = (5000 + step % 2, 5000 + step % 3)
+            writer.append_quote(1, at, at, 600_000, 600_020, *sizes)
+    return VenueTape(path, "binance-usdm", speed=1.0, loop=False).market(time.time_ns())
+
+
+def test_it_does_not_requote_on_its_own_quotes(tmp_path: Path):
+    market = still_market(tmp_path / "tape")
+    with served("binance-usdm", limits=False, market=market) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        (tmp_path / "onetape.toml").write_text(
+            f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
+            '[accounts.main]\nvenue = "b"\nkey = "env:MAKER_KEY"\nsecret = "env:MAKER_SECRET"\n'
+        )
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+        for seconds in SECONDS:
+            home = tmp_path / f"home{seconds}"
+            done = copied_process.run(
+                "run",
+                MAKER,
+                "--live",
+                "--account",
+                "main",
+                "--seconds",
+                seconds,
+                "--home",
+                home,
+                "--param",
+                "shift=2",
+                "--param",
+                "buy_by=0.01",
+                "--param",
+                "sell_limit=0",
+                cwd=tmp_path,
+                env={**clean, "MAKER_KEY": account.key, "MAKER_SECRET": account.secret},
+            )
+            assert done.returncode == 0, done.stderr
+            if account.by_id:
+                break
+        assert {order.price for order in account.by_id.values()} == {600_008}
+    assert asked(home) == [RequestKind.PLACE, RequestKind.CANCEL]  # its end is the run's

@@ -1,0 +1,218 @@
+"""A robot that is killed goes on in its run: what it knows of itself, what its run has on record,
+and that all of it is repeated to the last action. Real processes; kills come at fixed points, from
+inside the strategy."""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from long_form import long_form
+from onetape.engine.lives import lives_of
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import FILL
+from onetape.tape.journal import JournalReader
+from worlds.supervised import CONFIG, Home
+
+ALLOCATE = (
+    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
+)  # fmt: skip
+
+# Buys once in each life, then says what it finds; `die` says at which point it kills itself.
+KEEPER = """
+import os
+import signal
+from pathlib import Path
+
+from onetape import Strategy
+
+SYMBOL = "binance:BTC/USDT:USDT"
+
+
+class Keeper(Strategy):
+    symbol: str = SYMBOL
+    die: str = "on_fill"
+    lives: int = 2
+    marks: str = ""
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="100ms")
+        self.memory["starts"] = self.memory.get("starts", 0) + 1
+        self.done = False
+        self.seen = getattr(self, "seen", 0) + 1
+        self.log(
+            "started", starts=self.memory["starts"], resumed=self.resumed, seen=self.seen,
+            qty=self.position(self.symbol).qty, working=len(self.orders(self.symbol)),
+            draw=self.random.random(),
+        )
+
+    def at(self, point):
+        starts = self.memory["starts"]
+        mark = Path(self.marks) / str(starts)
+        if self.die == point and starts < self.lives and not mark.exists():
+            mark.touch()  # once only: when it is repeated it lives on
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_timer(self, name):
+        quote = self.quote(self.symbol)
+        if quote is None or self.done:
+            return
+        self.done = True
+        self.buy(self.symbol, 0.01, tag="own")
+        self.buy(self.symbol, 0.02, quote.bid - 2000, post_only=True, tag="rests")
+        self.at("before its orders leave")
+
+    def on_order(self, order):
+        if str(order.state) == "DENIED":  # its sub-account has nothing yet
+            self.done = False
+        if order.tag == "rests" and str(order.state) == "ACCEPTED":
+            self.at("on_order")
+
+    def on_fill(self, fill):
+        self.memory["bought"] = self.memory.get("bought", 0) + 1
+        self.at("on_fill")
+
+    def on_quote(self, quote):
+        if self.done and self.position(self.symbol).qty > 0:
+            self.at("on_quote")
+"""
+
+
+def config(folder: Path, die: str, lives: int = 2, restart: str = "memory") -> str:
+    params = f'die = "{die}", lives = {lives}, marks = "{folder}"'
+    return CONFIG + f'restart = "{restart}"\nparams = {{ {params} }}\n'
+
+
+def started(run: Path) -> list[dict]:
+    """What each life said of itself."""
+    with JournalReader(run / "journal") as reader:
+        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
+    return [each["fields"] for each in told if each["text"] == "started"]
+
+
+def fills_of(path: Path, robot: int) -> list[tuple]:
+    """(order, trade, price, size) on a tape."""
+    with JournalReader(path) as reader:
+        rows = [FILL.unpack_from(f.payload) for f in reader.frames(("fill",))]
+    return [(r[0], r[2], r[4], r[5]) for r in rows if r[11] == robot]
+
+
+def the_run(home: Home) -> Path:
+    (run,) = (home.home / "runs").iterdir()
+    return run
+
+
+def through_lives(home: Home, lives: int) -> Path:
+    home.run("up")
+    assert home.run(*ALLOCATE)["status"] == "applied"
+
+    def is_there() -> bool:
+        runs = list((home.home / "runs").glob("*/run.toml"))
+        return bool(runs) and len(started(runs[0].parent)) >= lives
+
+    home.wait_for(is_there)
+    home.wait_for(lambda: home.process("robot:mm")["state"] == "running")
+    return the_run(home)
+
+
+POINTS = [
+    ("on_fill", 3),
+    ("before its orders leave", 2),
+    *long_form(("on_order", 2), ("on_quote", 2)),
+]
+
+
+@pytest.mark.parametrize(("die", "count"), POINTS)
+def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int) -> None:
+    with Home(tmp_path, config(tmp_path, die, count), KEEPER) as home:
+        run = through_lives(home, count)
+        # While it runs: what it has done by now is repeated.
+        assert tomllib.loads((run / "run.toml").read_text())["state"]["now"] == "running"
+        assert home.run("replay", str(run), "--verify")["divergences"] == 0
+        home.run("down")
+        assert the_run(home) == run
+        facts = tomllib.loads((run / "run.toml").read_text())
+        assert facts["state"]["now"] == "stopped"
+        again = home.run("replay", str(run), "--verify")
+        assert again["divergences"] == 0, again
+        told = started(run)
+        assert [each["starts"] for each in told] == list(range(1, count + 1))
+        assert [each["resumed"] for each in told] == [False] + [True] * (count - 1)
+        assert {each["seen"] for each in told} == {1}  # attributes are fresh
+        assert len({each["draw"] for each in told}) == count
+        assert {each["working"] for each in told} == {0}  # canceled before it began again
+        # All fills of the account are the robot's, and on its run's tape once each.
+        tape = gateway_journal(home.home, "main")
+        fills = fills_of(tape, 1)
+        assert sorted(fills_of(run / "journal", 1)) == sorted(fills)
+        lives = lives_of(run / "journal")
+        assert [life.number for life in lives] == list(range(1, count + 1))
+        assert [life.has_ended for life in lives] == [False] * (count - 1) + [True]
+        if die in ("on_fill", "on_quote"):  # its position is what it bought
+            assert 0 < told[1]["qty"] <= told[-1]["qty"]
+        assert facts["result"]["fills"] == len(fills)
+        assert facts["result"]["action_hash"] == again["action_hash"]
+        held = sum(Decimal(fill["qty"]) for fill in home.fills())
+        found = home.run("positions")
+        assert sum(Decimal(each["qty"]) for each in found) == held
+
+
+@pytest.mark.parametrize(
+    ("restart", "starts", "seen"), [("replay", 2, 2), *long_form(("fresh", 1, 1))]
+)
+def test_what_a_robot_begins_again_with_is_its_restart_policy(
+    tmp_path: Path, restart: str, starts: int, seen: int
+) -> None:
+    with Home(tmp_path, config(tmp_path, "on_fill", restart=restart), KEEPER) as home:
+        run = through_lives(home, 2)
+        home.run("down")
+        first, second = started(run)[:2]
+        assert (first["starts"], first["seen"], first["resumed"]) == (1, 1, False)
+        assert (second["starts"], second["seen"], second["resumed"]) == (starts, seen, True)
+        assert second["qty"] > 0
+        assert home.run("replay", str(run), "--verify")["divergences"] == 0
+
+
+NEW = KEEPER.replace('"started"', '"started", version=2')
+
+
+def test_new_code_takes_over_what_the_old_holds_and_gives_it_back(tmp_path: Path) -> None:
+    with Home(tmp_path, config(tmp_path, "never"), KEEPER) as home:
+        home.run("up")
+        assert home.run(*ALLOCATE)["status"] == "applied"
+        home.wait_for(home.fills)
+        # Asked to restart with the same code: the run goes on.
+        home.run("restart", "robot:mm")
+        first = the_run(home)
+        assert len(lives_of(first / "journal")) == 2
+        held = sum(Decimal(fill["qty"]) for fill in home.fills())
+        # New code: a new run, with the position and the memory of the old one.
+        (tmp_path / "maker.py").write_text(NEW)
+        home.run("restart", "robot:mm")
+        second = next(run for run in (home.home / "runs").iterdir() if run != first)
+        (told,) = started(second)
+        assert (told["version"], told["resumed"], told["starts"]) == (2, True, 3)
+        assert Decimal(str(told["qty"])) >= held > 0
+        assert tomllib.loads((second / "run.toml").read_text())["state"]["after"] == first.name
+        # Code that does not start: the robot stays away, what it holds stays, and the old code,
+        # which its run has kept, takes over again.
+        (tmp_path / "maker.py").write_text(KEEPER.replace("self.set_timer(", "self.no_timer("))
+        error = home.run("restart", "robot:mm", code=6)["error"]
+        assert "no_timer" in error["message"]
+        (tmp_path / "maker.py").write_text((first / "source" / "maker.py").read_text())
+        assert home.run("restart", "robot:mm")["state"] == "running"
+        home.run("down")
+        runs = sorted(
+            (home.home / "runs").iterdir(), key=lambda run: lives_of(run / "journal")[0].start
+        )
+        last = started(runs[-1])[0]
+        assert "version" not in last
+        assert (last["resumed"], last["starts"]) == (True, 4)
+        assert Decimal(str(last["qty"])) >= held
+        for run in runs:
+            assert home.run("replay", str(run), "--verify")["divergences"] == 0, run

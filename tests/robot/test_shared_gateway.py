@@ -1,0 +1,112 @@
+"""Two robots, each a process, on one gateway: each is told of its own fills, and the gateway lives
+until the second has left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import FILL, INPUT, NEWS, REQUEST
+from onetape.model.enums import EventType
+from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S
+from worlds.command_lines import begin
+
+TAKER = """
+from onetape import Strategy
+
+
+class Taker(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    size: float = 0.01
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="500ms")
+        self.n = 0
+
+    def on_timer(self, name):
+        self.n += 1
+        (self.buy if self.n % 2 else self.sell)(self.symbol, self.size)
+"""
+
+
+def ended(process: subprocess.Popen, code: int = 0) -> tuple[dict, str]:
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code, err
+    return json.loads(out), err
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    ended(begin(tmp_path, "init", "my"))
+    (tmp_path / "my/strategies/taker.py").write_text(TAKER)
+    return tmp_path / "my"
+
+
+def taken_too_early(home: Path, runs: list[str]) -> list[int]:
+    """Orders whose requests the gateway's tape calls taken before it says what becomes of them: a
+    gateway that dies in between would never answer them."""
+    asked = {}
+    for run in runs:
+        with JournalReader(Path(run) / "journal") as reader:
+            asked[reader.uuid.bytes] = [
+                (frame.sequence, REQUEST.unpack_from(frame.payload)[0])
+                for frame in reader.frames(("order_request",))
+            ]
+    known, early = set(), []
+    with JournalReader(gateway_journal(home, "futures")) as reader:
+        for frame in reader.frames(("order_request", "order_event", "input")):
+            if frame.type == EventType.INPUT.id:
+                uuid, _, first, count, _, robot = INPUT.unpack(frame.payload)
+                last = first + count - 1
+                wanted = {(robot, order) for seq, order in asked[uuid] if seq <= last}
+                early += sorted(wanted - known)
+            elif frame.type == EventType.ORDER_REQUEST.id:
+                values = REQUEST.unpack_from(frame.payload)
+                known.add((values[12], values[0]))
+            else:
+                values = NEWS.unpack(frame.payload)
+                known.add((values[9], values[0]))
+    return early
+
+
+def test_two_robots_share_a_gateway_and_each_has_its_fills(folder):
+    run = ("run", "strategies/taker.py", "--live", "--account", "futures")
+    both = [begin(folder, *run, "--seconds", 7), begin(folder, *run, "--seconds", 10)]
+    (first, _), (second, _) = (ended(each) for each in both)
+    assert first["run"] != second["run"]
+    home = Path(first["run"]).parents[1]
+    filled: Counter = Counter()
+    with JournalReader(gateway_journal(home, "futures")) as reader:
+        for frame in reader.frames(("fill",)):
+            filled[FILL.unpack(frame.payload)[11]] += 1
+    assert sorted(filled.values()) == sorted([first["fills"], second["fills"]])
+    assert min(filled.values()) > 0
+    assert set(filled) == {1, 2}
+    assert not taken_too_early(home, [first["run"], second["run"]])
+    for told in (first, second):
+        again, _ = ended(begin(folder, "replay", told["run"], "--verify"))
+        assert again["divergences"] == 0
+
+
+def test_a_symbol_that_the_running_gateway_does_not_follow_is_one_line(folder):
+    run = ("run", "strategies/taker.py", "--live", "--account", "futures")
+    first = begin(folder, *run, "--seconds", 60)
+    try:
+        home = folder / ".onetape/run"
+        while not list(home.glob("*.sock")):
+            assert first.poll() is None
+            time.sleep(0.05)
+        other = begin(folder, *run, "--seconds", 2, "--param", "symbol=binance:ETH/USDT:USDT")
+        said, _ = ended(other, code=2)
+        assert "does not follow binance:ETH/USDT:USDT" in said["error"]["message"]
+    finally:
+        first.terminate()
+        first.communicate(timeout=PATIENCE_S)

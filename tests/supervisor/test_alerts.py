@@ -1,0 +1,201 @@
+"""Alerts as somebody gets them: a real sink over HTTP, a supervised home that breaks, and sinks
+that hang or refuse and hold up nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import copied_process
+from onetape.model.config import parse_config
+from onetape.model.errors import BadConfig
+from onetape.notify.alert import Alert, Severity, Type
+from onetape.notify.sink import WAITING_MAX, Sink, Sinks
+from onetape.supervisor.alert_watch import AlertWatch, told_alerts
+from onetape.supervisor.restart_rules import State
+from onetape.tape.journal import JournalWriter
+from waiting import PATIENCE_S, wait_for
+from worlds.command_lines import CLEAN
+from worlds.supervised import CONFIG, Home
+
+pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
+
+FAILS = """
+from onetape import Strategy
+
+
+class Fails(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        raise KeyError("gone")
+"""
+
+
+@contextmanager
+def http_sink(status: int = 200) -> Iterator[tuple[str, list[dict]]]:
+    got: list[dict] = []
+
+    class Takes(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Takes)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"json://127.0.0.1:{server.server_port}/", got
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_breaks_reaches_the_sink_and_the_journal(tmp_path: Path):
+    with http_sink() as (url, got):
+        config = f'{CONFIG}\n[notify]\nurls = ["{url}"]\n'
+        with Home(tmp_path, config, FAILS) as home:
+            assert home.run("alerts", "test")["sent"] is True
+            assert got[-1]["message"] == "this is a test"
+            # Its robot fails: that is what is wanted.
+            copied_process.run("up", cwd=tmp_path, env=CLEAN)
+
+            def has(*words: str) -> bool:
+                return any(all(w in each["title"] + each["message"] for w in words) for each in got)
+
+            home.wait_for(lambda: has("critical: risk robot:mm", "KeyError: 'gone'"))
+            home.run("send", "supervisor", "add_robot", "name=bad", "strategy=maker.py", "x=1")
+            home.wait_for(lambda: has("critical: process robot:bad", "unknown parameter 'x'"))
+            home.kill("venue:x")
+            home.wait_for(lambda: has("warn: process venue:x", "signal 9"))
+            home.wait_for(lambda: has("info: process venue:x", "runs again"))
+            home.run("down")
+            told = home.run("alerts")
+            assert {each["type"] for each in told} >= {"risk", "process"}
+            assert told == told_alerts(home.home, 50)
+            # One thing is told once.
+            keys = [(e["type"], e["subject"], e["severity"]) for e in told]
+            assert keys.count(("process", "robot:bad", "critical")) == 1
+
+
+def test_what_ends_in_the_look_that_finds_it_ends_after_it_began(tmp_path: Path):
+    told: list[dict] = []
+    watch = AlertWatch(tmp_path, dict, tell=told.append, said=print, sinks=None)
+    for state in (State.BACKOFF, State.STARTING, State.RUNNING):
+        watch.process("venue:x", state, "signal 9")
+    watch.close()
+    assert [e["state"] for e in told if e["subject"] == "venue:x"] == ["begin", "end"]
+
+
+def test_what_a_life_said_at_its_end_is_told_although_the_next_one_runs(tmp_path: Path):
+    """A robot's next life has a journal of its own, which may come within one look."""
+    told: list[dict] = []
+    one, two = (JournalWriter(tmp_path / name) for name in ("one", "two"))
+    watched, is_next = threading.Event(), threading.Event()
+
+    def journals() -> dict[str, Path]:
+        """The first look opens one; by the second it has said something, and two is there."""
+        if not watched.is_set():
+            watched.set()
+            return {"robot:mm": tmp_path / "one"}
+        if not is_next.is_set():
+            record = {"kind": "strategy_error", "severity": "critical", "error": "gone"}
+            one.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+            is_next.set()
+        return {"robot:mm": tmp_path / "two"}
+
+    watch = AlertWatch(tmp_path, journals, tell=told.append, said=print, sinks=None)
+    assert is_next.wait(PATIENCE_S)
+    watch.close()
+    one.close()
+    two.close()
+    about = [(e["subject"], e["state"]) for e in told if e["type"] == "risk"]
+    assert about == [("robot:mm strategy_error", each) for each in ("begin", "end")]
+
+
+def test_a_look_that_raises_is_said_once_and_the_next_one_tells(tmp_path: Path):
+    told: list[dict] = []
+    said: list[str] = []
+    asked: list[None] = []
+
+    def journals() -> dict[str, Path]:
+        asked.append(None)
+        raise RuntimeError("planted")
+
+    watch = AlertWatch(tmp_path, journals, tell=told.append, said=said.append, sinks=None)
+    wait_for(lambda: len(asked) >= 3)
+    watch.process("venue:x", State.FAILED, "signal 9")
+    watch.close()
+    assert [e["subject"] for e in told if e["subject"] == "venue:x"] == ["venue:x"]
+    assert said == ["a look raised RuntimeError: planted"]
+
+
+def test_a_sink_that_hangs_or_refuses_holds_up_nobody():
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes the connection, says nothing
+        url = f"json://127.0.0.1:{deaf.getsockname()[1]}/"
+        said: list[str] = []
+        sink = Sink(lambda: Sinks([url]), said.append)
+        for n in range(3 * WAITING_MAX):
+            severity = Severity.CRITICAL if n % 10 == 0 else Severity.WARN
+            sink.put(Alert(Type.RISK, severity, str(n), "x", n))
+        waiting = list(sink._waiting)
+        assert len(waiting) <= WAITING_MAX
+        critical = {int(a.subject) for a in waiting if a.severity is Severity.CRITICAL}
+        assert len(critical) >= 3 * WAITING_MAX // 10 - 1  # one is on its way
+        assert sink.dropped >= 2 * WAITING_MAX - 1
+        sink.close(within_s=0.1)
+
+
+def test_a_sink_that_does_not_take_it_is_said_without_its_address():
+    with http_sink(status=500) as (url, got):
+        said: list[str] = []
+        sink = Sink(lambda: Sinks([url + "sesame"]), said.append)
+        sink.put(Alert(Type.RISK, Severity.CRITICAL, "robot:mm", "x", 1))
+        wait_for(lambda: sink.failed)
+        sink.close()
+        assert len(got) == 3
+        assert len(said) == 1 and "sesame" not in said[0] and "robot:mm" in said[0]
+
+
+def test_the_command_says_what_is_missing(tmp_path: Path):
+    home = Home(tmp_path, CONFIG)
+    assert "no sink is configured" in home.run("alerts", "test", code=2)["error"]["message"]
+    assert home.run("alerts") == []
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    (tmp_path / "onetape.toml").write_text(f'{CONFIG}\n[notify]\nurls = ["env:ALERTS"]\n')
+    done = copied_process.run(
+        "alerts",
+        "test",
+        "--json",
+        cwd=tmp_path,
+        env={**os.environ, "ALERTS": f"json://u:sesame@127.0.0.1:{port}/"},
+    )
+    assert done.returncode == 6
+    assert "did not take" in done.stdout and "sesame" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["tgram://123:abc/456", "json://u:p@host/", "mailto://u:p@gmail.com", "slack://a/b/c"]
+)
+def test_an_address_with_a_secret_does_not_stand_in_the_configuration(url):
+    with pytest.raises(BadConfig, match="a secret in the open") as told:
+        parse_config(f'[notify]\nurls = ["{url}"]\n')
+    assert url not in str(told.value)
+    parse_config('[notify]\nurls = ["env:ALERTS", "json://127.0.0.1:9/"]\n')

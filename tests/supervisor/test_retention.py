@@ -1,0 +1,111 @@
+"""Journals are packed and cut by the rules of [retention], and never what is needed for a start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from onetape.model.config import RetentionConfig, parse_config
+from onetape.model.errors import BadConfig
+from onetape.supervisor.retention import PLAIN_KEPT, keep_to, retain
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.prune import pin
+from onetape.tape.segments import list_segments
+from waiting import PATIENCE_S
+
+FRAMES = 400
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Of eight or more closed segments."""
+    path = tmp_path / "journal" / "gateway-main"
+    with JournalWriter(
+        path, durable=False, segment_bytes_first=1 << 16, segment_bytes_max=1 << 16
+    ) as writer:
+        for time in range(1, FRAMES + 1):
+            writer.append("log", os.urandom(2048), time=time)
+    assert len(list_segments(path)) > PLAIN_KEPT + 4
+    return path
+
+
+def frames_of(journal: Path) -> list[int]:
+    with JournalReader(journal) as reader:
+        return [frame.sequence for frame in reader.frames(("log",))]
+
+
+def test_without_rules_nothing_goes_and_closed_segments_are_packed(tmp_path, journal):
+    before = frames_of(journal)
+    (said,) = retain(tmp_path, RetentionConfig())
+    assert "are packed" in said
+    segments = list_segments(journal)
+    assert [s.compressed for s in segments[-PLAIN_KEPT:]] == [False] * PLAIN_KEPT
+    assert segments[0].compressed
+    assert frames_of(journal) == before
+    assert retain(tmp_path, RetentionConfig()) == []
+
+
+def test_the_oldest_go_beyond_the_size_but_not_what_is_needed(tmp_path, journal):
+    rules = RetentionConfig(size="1kB", compress=False)
+    needed = list_segments(journal)[3].first_seq
+    pin(journal, "books", needed, 2**63 - 1)
+    gone, stays = retain(tmp_path, rules)
+    assert "3 segments" in gone
+    assert "old segments stay for books" in stays
+    assert list_segments(journal)[0].first_seq == needed
+
+
+def test_runs_go_only_where_that_is_said_and_are_named(tmp_path, journal):
+    pin(journal, "first-run", 1, FRAMES)
+    keeps, drops = (
+        RetentionConfig(size="1kB", compress=False, runs=runs) for runs in ("keep", "drop")
+    )
+    (said,) = retain(tmp_path, keeps)
+    assert "old segments stay for first-run" in said
+    said = retain(tmp_path, drops)
+    assert any("no longer replayed whole: first-run" in line for line in said)
+
+
+def test_a_journal_that_cannot_be_kept_to_is_said_and_the_others_are_kept_to(tmp_path, journal):
+    pins = tmp_path / "journal" / "gateway-main" / "pins"
+    other = tmp_path / "journal" / "a"
+    with JournalWriter(other, durable=False) as writer:
+        writer.append("log", b"x", time=1)
+    pins.mkdir()
+    (pins / "run.json").write_text("{")
+    (said,) = retain(tmp_path, RetentionConfig(size="1kB", compress=False))
+    assert said.startswith("gateway-main: ")
+
+
+def test_the_rules_are_applied_again_and_again_and_said_once(tmp_path, journal):
+    said: list[str] = []
+
+    async def work() -> None:
+        rules = RetentionConfig(every="10ms")
+        keeping = asyncio.ensure_future(keep_to(tmp_path, lambda: rules, said.append))
+        while len(said) < 1:
+            await asyncio.sleep(0.01)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('older = "soon"', "soon"),
+        ('size = "much"', "much"),
+        ('every = ""', "no time"),
+        ('runs = "all"', "runs"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_names_its_line(line, words):
+    with pytest.raises(BadConfig) as refused:
+        parse_config(f"[retention]\n{line}\n")
+    assert words in str(refused.value)
+    assert "onetape.toml:2" in str(refused.value)

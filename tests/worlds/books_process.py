@@ -1,0 +1,149 @@
+"""The books of a gateway in this process, which dies after so many steps."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from onetape.accounts.reductions import Reductions
+from onetape.accounts.table import AccountTable
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.command_handlers import Commands
+from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.latency_spans import Spans
+from onetape.gateway.options import Elsewhere, GatewayOptions, gateway_journal
+from onetape.gateway.transfer_desk import TransferDesk
+from onetape.ipc.once import Once
+from onetape.orders.calls import OrderProtocol
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.recover import Recovery
+from onetape.orders.told import BalanceTold
+from onetape.security.tokens import make_token
+from onetape.tape.journal import JournalWriter
+from onetape.venues.gateways import Addresses, open_trading_venue
+from waiting import PATIENCE_S
+
+UNIT = 10**18
+
+
+class Wire:
+    """One request after the other; before each and after its answer is a step."""
+
+    def __init__(self, port: int, protocol: OrderProtocol, step) -> None:
+        self.port, self.protocol, self.step = port, protocol, step
+
+    async def answer(self, call) -> Answer:
+        self.step()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        try:
+            connection.request(call.method, call.target, call.body, dict(call.headers))
+            response = connection.getresponse()
+            status, body = response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            self.step()
+            return Answer(Outcome.AMBIGUOUS)
+        finally:
+            connection.close()
+        self.step()
+        return self.protocol.answer(call, status, {}, body, time.time_ns())
+
+
+class Books:
+    """What of a gateway moves money: its commands, its ledger and its tape. wire: to the venue,
+    made of its protocol; None: without it."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        key: str = "key",
+        secret: str = "secret",
+        wire: Callable[[Any], Any] | None = None,
+        siblings: dict[str, str] | None = None,
+        kind: str = "binance-usdm",
+        currency: str = "USDT",
+        account: str = "main",
+        withdraw: dict[str, Elsewhere] | None = None,
+        tell: Callable[[Any], Any] | None = None,
+    ) -> None:
+        venue = kind.partition("-")[0]
+        options = GatewayOptions(
+            kind=kind, account=account, rest="", ws="", key=key, secret=secret,
+            home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
+            transfer_settled_ns=20_000_000, siblings=siblings or {}, withdraw=withdraw or {},
+        )  # fmt: skip
+        make_token(home, "a")
+        self.token = make_token(home, "operator")
+        path = gateway_journal(home, account)
+        protocol = open_trading_venue(kind, key, secret, Addresses("", "", "")).protocol
+        kept, once = KeptMoney(options, {}, {}, lambda _: 0), Once()
+        if path.exists():
+            old = GatewayTape(None, ())
+            old.recover(path, Recovery(OrderManager(protocol)), kept)
+            once = old.once
+        self.writer = JournalWriter(path, process=f"gateway:{account}")
+        tape = GatewayTape(self.writer, ())
+        table = AccountTable(home, venue=venue, account=account, kind=kind)
+        reductions = Reductions(
+            OrderManager(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={},
+            is_shared=True,
+        )  # fmt: skip
+        self.money = AccountMoney(
+            kept, self.writer, table, reductions, slot_of=lambda _: 1, say=lambda _: None,
+            stop=lambda _: None,
+        )  # fmt: skip
+        self.steps_left = -1  # never
+        self.money.recover()
+        told = BalanceTold(currency, 1000 * UNIT, 1)
+        self.money.begin({currency: told}, {}, is_other=False)
+        self.money.ready()
+        self.desk = TransferDesk(
+            options, [venue], self.money, tape, protocol, wire(protocol) if wire else None,
+            now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None, tell=tell,
+        )  # fmt: skip
+        self.desk.recover(list(kept.transfers.values()), kept.arrivals)
+        self.door = Commands(
+            options, None, None, None, tape, now=time.time_ns, carry_out=lambda: None,
+            spans=Spans(), once=once, money=self.money,
+            transfers=self.desk,
+        ).door  # fmt: skip
+
+    def send(self, command: str, id_: str = "one", **fields: Any) -> dict[str, Any]:
+        request = {"id": id_, "actor": "operator", "token": self.token, "target": "gateway"}
+        told = self.door.answer({**request, "command": command, "fields": fields})
+        self.door.settle()
+        return told
+
+    def slots(self) -> list[int]:
+        return [amount // UNIT for amount in self.money.ledger.slots("USDT", 3)]
+
+    def kill_after(self, steps: int) -> None:
+        """So many more are made by this process: frames written, and what calls `step`."""
+        self.steps_left = steps
+
+        def counted(append):
+            def write(*args, **kwargs):
+                self.step()
+                return append(*args, **kwargs)
+
+            return write
+
+        # `append` writes by it as well.
+        self.writer.append_raw = counted(self.writer.append_raw)
+
+    def step(self) -> None:
+        if self.steps_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.steps_left -= 1
+
+    def close(self) -> None:
+        self.money.close()
+        self.writer.close()

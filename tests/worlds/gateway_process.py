@@ -1,0 +1,193 @@
+"""A gateway process for tests, and a robot that writes requests as a robot's journal has them."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from copied_process import Copied
+from onetape.gateway.options import gateway_journal, gateway_socket
+from onetape.gateway.order_frames import FILL, NEWS, REQUEST
+from onetape.ipc.local_socket import connect
+from onetape.model import catalogue
+from onetape.model.config import OPERATOR
+from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce, TriggerBy
+from onetape.model.order import REDUCE_ONLY
+from onetape.model.request_key import RequestKey
+from onetape.security.tokens import read_token
+from onetape.tape.journal import JournalReader, JournalWriter
+from waiting import wait_for
+
+SYMBOL = "binance:BTC/USDT:USDT"
+# What is traded, and 0.01 of it in units.
+TRADED = {"binance-usdm": (SYMBOL, 10), "kraken": ("kraken:BTC/USD", 1_000_000)}
+# The same through the bridge to ccxt.
+BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
+HEADER_BYTES = 32  # of a frame
+BOOT_ID = slice(48, 64)  # of the control page
+WS_PATH = {"binance-usdm": "", "kraken": "/v2"}
+
+
+class GatewayProcess:
+    def __init__(self, kind: str, home: Path, port: int, account, **options) -> None:
+        self.kind, self.home, self.port, self.account = kind, home, port, account
+        self.options = options
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        log = self.home.with_name(f"{self.home.name}.log")
+        with log.open("ab") as errors:  # a pipe that nobody reads would stop it once it is full
+            self.process = Copied(
+                "onetape.gateway.main",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        options = {
+            "kind": self.kind,
+            "account": "main",
+            "rest": f"http://127.0.0.1:{self.port}",
+            "ws": f"ws://127.0.0.1:{self.port}{WS_PATH.get(self.kind, '')}",
+            "rest_wallet": f"http://127.0.0.1:{self.port}",
+            "key": self.account.key,
+            "secret": self.account.secret,
+            "home": str(self.home),
+            "symbols": [(TRADED | BRIDGED)[self.kind][0]],
+            **self.options,
+        }
+        self.process.stdin.write(json.dumps(options).encode())
+        self.process.stdin.close()
+        line = self.process.stdout.readline()
+        assert line == b"ready\n", log.read_text()
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def ask(self, do: str, **fields):
+        """As the operator."""
+        fields = {"actor": OPERATOR, "token": read_token(self.home, OPERATOR), **fields}
+        with connect(gateway_socket(self.home, "main"), timeout_s=60) as client:
+            client.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
+            return json.loads(client.makefile().readline())
+
+
+def configure(folder: Path, port: int, account) -> None:
+    """A configuration for robots of the command line, on a simulated Binance."""
+    for name in ("key", "secret"):
+        file = folder / name
+        file.write_text(getattr(account, name))
+        file.chmod(0o600)
+    (folder / "onetape.toml").write_text(
+        f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
+        f'[accounts.main]\nvenue = "b"\nkey = "file:{folder}/key"\n'
+        f'secret = "file:{folder}/secret"\n'
+    )
+
+
+class Robot:
+    """Writes requests as a robot's journal has them; wants at random."""
+
+    def __init__(
+        self, journal: Path, gateway: GatewayProcess, seed: int, *, subaccount: str = "main",
+        name: str = "test",
+    ) -> None:  # fmt: skip
+        self.random, self.name, self.gateway = random.Random(seed), name, gateway
+        self.writer = JournalWriter(journal, process="robot:test")
+        symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
+        instrument = catalogue.find(symbol)
+        self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
+        told = gateway.ask("attach", name=name, journal=str(journal), subaccount=subaccount)
+        self.number, self.base = told["robot"], told["base"]
+        self.placed: list[tuple[int, Side, int]] = []
+        gateway.ask("follow", robot=self.number)
+
+    def act(self, bid: int) -> None:
+        if self.placed and self.random.random() < 0.4:
+            order_id, side, price = self.random.choice(self.placed)
+            self.request(RequestKind.CANCEL, order_id, side, price)
+            return
+        side = self.random.choice((Side.BUY, Side.SELL))
+        is_market = self.random.random() < 0.3
+        price = 0 if is_market else bid + self.random.randint(-30, 30) - 10 * side.sign
+        order_id = self.base + len(self.placed) + 1
+        self.placed.append((order_id, side, price))
+        self.request(RequestKind.PLACE, order_id, side, price)
+
+    def place(
+        self, side: Side, price: int, *, reduce_only: bool = False, once: RequestKey | None = None
+    ) -> int:
+        order_id = self.base + len(self.placed) + 1
+        self.placed.append((order_id, side, price))
+        self.request(
+            RequestKind.PLACE, order_id, side, price, REDUCE_ONLY * reduce_only,
+            msgspec.msgpack.encode(once.as_record()) if once is not None else b"",
+        )  # fmt: skip
+        return order_id
+
+    def cancel_all(self) -> None:
+        """Of what it has placed. Returns once the gateway has come to the last of its orders: what
+        is open at either side can only end from here on."""
+        for order_id, side, price in self.placed:
+            self.request(RequestKind.CANCEL, order_id, side, price)
+        wait_for(lambda: self.placed[-1][0] in self.answered())
+
+    def answered(self) -> set[int]:
+        """Its orders of which the gateway's journal says something."""
+        with JournalReader(gateway_journal(self.gateway.home, "main")) as reader:
+            told = [NEWS.unpack(frame.payload) for frame in reader.frames(("order_event",))]
+        return {each[0] for each in told if each[9] == self.number}
+
+    def end_cycle(self, key: RequestKey) -> None:
+        record = {"end": key.key, "within": key.within}
+        self.writer.append("cycle", msgspec.msgpack.encode(record), time=time.time_ns())
+
+    def request(
+        self, kind: RequestKind, order_id: int, side: Side, price: int, flags: int = 0,
+        more: bytes = b"", trigger: int = 0,
+    ) -> None:  # fmt: skip
+        is_market = price == 0
+        payload = REQUEST.pack(
+            order_id, price, self.size, trigger, 0, kind.id, side.id,
+            (OrderType.MARKET if is_market else OrderType.LIMIT).id, TimeInForce.GTC.id, flags,
+            (TriggerBy.LAST if trigger else TriggerBy.NONE).id, 0, self.number, b"",
+        )  # fmt: skip
+        self.writer.append("order_request", payload + more, stream=1, time=time.time_ns())
+
+
+def news_of(home: Path, order_id: int) -> list[tuple[str, int]]:
+    """What the gateway's journal says of an order: words and codes."""
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
+    return [(OrderNews.from_id(n[7]).value, n[6]) for n in told if n[0] == order_id]
+
+
+def cut_journal(journal: Path, lost: bytes) -> None:
+    """As the disk has it after a loss of power: nothing from the frame of that payload on, and
+    another start of the machine."""
+    (segment,) = [p for p in sorted(journal.glob("*.tape*")) if lost in p.read_bytes()]
+    image = bytearray(segment.read_bytes())
+    cut = image.index(lost) - HEADER_BYTES
+    image[cut:] = bytes(len(image) - cut)
+    segment.write_bytes(image)
+    control = journal / "control"
+    page = bytearray(control.read_bytes())
+    page[BOOT_ID] = bytes(16)
+    control.write_bytes(page)
+
+
+def booked(home: Path) -> Counter:
+    """Trades in the gateway's journal."""
+    found: Counter = Counter()
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        for frame in reader.frames(("fill",)):
+            found[FILL.unpack(frame.payload)[2]] += 1
+    return found

@@ -1,0 +1,120 @@
+"""A home with processes under a real supervisor, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from onetape.gateway.account_views import fills
+from onetape.store.config import load_config
+from onetape.supervisor.client import status_of
+from waiting import wait_for
+from worlds.command_lines import command_line
+
+MAKER = """
+from onetape import Strategy
+
+
+class Maker(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="100ms")
+
+    def on_timer(self, name):
+        quote = self.quote(self.symbol)
+        # After a pause its timers come at once: it must not do with money what it has not heard of.
+        if quote is None or self.orders(self.symbol):
+            return
+        if self.position(self.symbol).qty < 0.05:
+            self.buy(self.symbol, 0.01)
+        else:
+            self.sell(self.symbol, 0.01)
+"""
+# It loads and is what it should be: that it fails is seen when it begins.
+FAILS_AT_START = MAKER.replace(
+    "    def on_start(self):", '    def on_start(self):\n        raise RuntimeError("not today")'
+)
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+mode = "sim"
+[accounts.main]
+venue = "x"
+subaccounts = { a = 2 }
+[robots.mm]
+strategy = "maker.py"
+account = "main"
+subaccount = "a"
+"""
+# The robot's sub-account has money only once it is given some.
+ALLOCATE = (
+    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
+)  # fmt: skip
+
+
+class Home:
+    """A folder with onetape.toml. Whatever a test does, nothing of it runs on afterwards."""
+
+    def __init__(self, folder: Path, config: str = CONFIG, maker: str = MAKER) -> None:
+        self.folder = folder
+        self.home = folder / ".onetape"
+        (folder / "onetape.toml").write_text(config)
+        (folder / "maker.py").write_text(maker)
+
+    def __enter__(self) -> Home:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pids = [p["pid"] for p in self.status()["processes"] if p["pid"]]
+        for pid in pids:  # the supervisor first, so that it starts nothing again
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def run(self, *arguments: str, code: int = 0):
+        got, told, said = command_line([*arguments, "--json"], self.folder)
+        assert got == code, (told, said, self.log())
+        return json.loads(told)
+
+    def status(self):
+        return self.run("status")
+
+    def log(self) -> str:
+        path = self.home / "logs" / "system.log"
+        return path.read_text() if path.exists() else ""
+
+    def process(self, name: str) -> dict:
+        return next(p for p in self.asked()["processes"] if p["name"] == name)
+
+    def asked(self) -> dict:
+        """The status, without a process for each look."""
+        return status_of(self.home)
+
+    def wait_for(self, what) -> None:
+        wait_for(what, lambda: (self.asked(), self.log()))
+
+    def fills(self) -> list[dict]:
+        return fills(self.home, load_config(self.folder / "onetape.toml", {}))
+
+    def kill(self, name: str) -> dict:
+        """kill -9; returns when another one runs in its place."""
+        before = self.process(name)
+        os.kill(before["pid"], signal.SIGKILL)
+
+        def is_back() -> bool:
+            now = self.process(name)
+            return now["state"] == "running" and now["pid"] != before["pid"]
+
+        self.wait_for(is_back)
+        return self.process(name)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
