@@ -187,3 +187,14 @@ def test_text_stands_out_from_its_ground(browser, dark):
         for ink in inks:
             light, deep = sorted((luminance(ink), luminance(ground)), reverse=True)
             assert (light + 0.05) / (deep + 0.05) >= 4.5, (ink, ground)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(1_000_000, 1_000_040), (2_400_000, 2_600_000), (-3e6, 9e6), (5, 5.004)]
+)
+def test_no_two_labels_of_an_axis_are_equal(browser, low, high):
+    chart = "kit.board.drawn.find((each) => each.isTime).chart"
+    browser.js(f"{chart}.setScale('y', {{min: {low}, max: {high}}})")  # drawn behind this call
+    labels = browser.js(f"{chart}.axes[1]._values")
+    assert len(labels) > 2
+    assert len(set(labels)) == len(labels)

@@ -172,7 +172,6 @@ const kit = (() => {
   // Charts. All with a time axis share one range and one cursor.
   const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-  const compact = (value) => Math.abs(value) >= 1e6 ? number(value / 1e6, 2) + "M" : null;
   // One line a tick: the time of day, and the date where a day begins.
   const moments = (u, splits, axis, space, step) => splits.map((s) => {
     const d = new Date(Math.round(s * 1000)), day = `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]}`;
@@ -199,7 +198,12 @@ const kit = (() => {
     return [low - room, high + room];
   };
   const axis = (more) => ({stroke: colour("quiet"), grid: {stroke: colour("grid"), width: 1}, ticks: {show: false}, font: "11px system-ui, sans-serif", ...more});
-  const valueAxis = (value) => axis({size: 78, values: (chart, splits) => splits.map((each) => compact(each) ?? value(each, splits))});
+  // Millions as such, where two neighbours still differ then.
+  const compact = (value, splits) => {
+    const digits = places(splits.map((each) => each / 1e6));
+    return Math.abs(value) >= 1e6 && digits <= 3 ? number(value / 1e6, Math.max(digits, 2)) + "M" : null;
+  };
+  const valueAxis = (value) => axis({size: 78, values: (chart, splits) => splits.map((each) => compact(each, splits) ?? value(each, splits))});
   const board = {
     whole: {min: 0, max: 1}, range: {min: 0, max: 1}, drawn: [], draw: () => {},
     // `lines`: every curve on the page, for the range of all.
