@@ -18,6 +18,8 @@ MODULES ?=
 ONLY ?=
 SECONDS ?= 600
 MINUTES ?= 60
+TIMES ?= 5
+TESTS ?= tests
 
 comma := ,
 core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
@@ -33,7 +35,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -86,6 +88,9 @@ test-alone: setup ## what needs recorded market data, as it is without any: skip
 
 test-long: setup ## all tests in their long form
 	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2
+
+test-stress: setup ## tests TIMES over beside two busy processes: which fail how often (TESTS="tests/robot")
+	$(BIN)/python tools/stress.py --times $(TIMES) $(TESTS)
 
 golden: setup ## keep what the golden runs give now; the reason goes into the commit
 	$(BIN)/python -m pytest tests/research/test_golden_runs.py --golden-update

@@ -1,0 +1,69 @@
+"""Tests again and again beside processes that take all the processor they can get, and which of them failed how often.
+
+    python tools/stress.py [--times 5] [--busy 2] [--workers 2] [TEST...]
+
+A test that fails by chance, or because the machine is busy, is a wrong test. What failed is written with its last error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as xml
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Processes that never sleep, until the block ends or this process does."""
+    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(10**6))"
+    loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def failed_in(report: Path) -> Iterator[tuple[str, str]]:
+    """(test, first line of its error) of a run's JUnit file. Raises FileNotFoundError where the run wrote none."""
+    for case in xml.parse(report).iter("testcase"):  # our own file
+        for problem in (*case.findall("failure"), *case.findall("error")):
+            yield f"{case.get('classname')}::{case.get('name')}", (problem.get("message") or "").partition("\n")[0]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--busy", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("tests", nargs="*", default=["tests"])
+    options = parser.parse_args()
+    failures: Counter[str] = Counter()
+    errors: dict[str, str] = {}
+    with busy(options.busy), tempfile.TemporaryDirectory(prefix="stress-") as folder:
+        for number in range(1, options.times + 1):
+            report, began = Path(folder) / f"{number}.xml", time.monotonic()
+            call = [sys.executable, "-m", "pytest", "-q", "-n", str(options.workers), f"--junitxml={report}"]
+            subprocess.run([*call, *options.tests], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+            found = dict(failed_in(report))
+            failures.update(found.keys())
+            errors |= found
+            took = time.monotonic() - began
+            print(f"run {number} of {options.times}: {len(found)} failed, {took:.0f} s", flush=True)
+    for name, count in failures.most_common():
+        print(f"{count:4} of {options.times}  {name}\n      {errors[name]}")
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
