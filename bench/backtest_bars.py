@@ -23,10 +23,17 @@ class BarsOnly(Strategy):
 
 def main() -> None:
     timed = best_of(PASSES, BarsOnly, walk_tape(COUNT))
-    print(json.dumps({
-        "name": "backtest, bars alone", "value": COUNT / timed.seconds, "unit": "quotes/s",
-        "better": "more", "reach": 25e6,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "name": "backtest, bars alone",
+                "value": COUNT / timed.seconds,
+                "unit": "quotes/s",
+                "better": "more",
+                "reach": 25e6,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

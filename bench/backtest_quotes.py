@@ -72,8 +72,18 @@ def by_command(tape: Path, body: str) -> float:
     with tempfile.TemporaryDirectory(prefix="onetape-bench-") as folder:
         source = Path(folder) / "empty.py"
         source.write_text(BY_COMMAND.format(body=body))
-        call = [sys.executable, "-m", "onetape", "backtest", str(source), "--data", str(tape),
-                "--home", str(Path(folder) / "home"), "--json"]  # fmt: skip
+        call = [
+            sys.executable,
+            "-m",
+            "onetape",
+            "backtest",
+            str(source),
+            "--data",
+            str(tape),
+            "--home",
+            str(Path(folder) / "home"),
+            "--json",
+        ]
         for _ in range(PASSES):
             said = subprocess.run(call, stdout=subprocess.PIPE, check=True).stdout
             told = json.loads(said)
@@ -87,11 +97,21 @@ def of_command() -> list[dict[str, object]]:
     if tape is None:
         print("NOT AVAILABLE: the recorded quotes are not there", file=sys.stderr)
         return []
-    rows = (("empty on_quote", "pass", 10e6, {"peer": "nautilus no-op", "headline": True}),
-            ("on_quote that counts", "self.n += 1", 6e6, {}))  # fmt: skip
-    return [{"name": f"onetape backtest, {name}, recorded quotes", "unit": "quotes/s",
-             "value": by_command(tape, body), "better": "more", "reach": reach, **more}
-            for name, body, reach, more in rows]  # fmt: skip
+    rows = (
+        ("empty on_quote", "pass", 10e6, {"peer": "nautilus no-op", "headline": True}),
+        ("on_quote that counts", "self.n += 1", 6e6, {}),
+    )
+    return [
+        {
+            "name": f"onetape backtest, {name}, recorded quotes",
+            "unit": "quotes/s",
+            "value": by_command(tape, body),
+            "better": "more",
+            "reach": reach,
+            **more,
+        }
+        for name, body, reach, more in rows
+    ]
 
 
 def main() -> None:
@@ -99,16 +119,15 @@ def main() -> None:
     floor = {"name": "bare method calls of this interpreter", "value": python_calls()}
     figures = of_command()
     for name, strategy, reach, more in (
-        ("backtest, empty on_quote", Empty, 10e6,
-         {"peer": "nautilus no-op"}),
+        ("backtest, empty on_quote", Empty, 10e6, {"peer": "nautilus no-op"}),
         ("backtest, on_quote reading bid and ask", TwoFields, 8e6, {"against": floor}),
-        ("backtest, on_quote with four fields and arithmetic", Arithmetic, 5e6,
-         {"against": floor}),
-    ):  # fmt: skip
+        ("backtest, on_quote with four fields and arithmetic", Arithmetic, 5e6, {"against": floor}),
+    ):
         timed = best_of(PASSES, strategy, tape)
         assert timed.counters["events"] == COUNT
-        figures.append({"name": name, "value": COUNT / timed.seconds, "unit": "quotes/s",
-                        "better": "more", "reach": reach, **more})  # fmt: skip
+        figures.append(
+            {"name": name, "value": COUNT / timed.seconds, "unit": "quotes/s", "better": "more", "reach": reach, **more}
+        )
     print(json.dumps({"figures": figures}))
 
 

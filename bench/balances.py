@@ -62,11 +62,7 @@ def calls(home: Path) -> list[tuple[str, float, float | None]]:
         ("read of a slot as an integer", best(lambda: manager.get_units("USD", 2)), 300.0),
         ("read of a slot as a Decimal", best(lambda: manager.get_balance("USD", 2)), 700.0),
         ("read of all eight as Decimals", best(lambda: manager.get_all("USD")), None),
-        (
-            "write of eight slots",
-            best(lambda: table.put("USD", totals, held, ts=1, sequence=1)),
-            None,
-        ),
+        ("write of eight slots", best(lambda: table.put("USD", totals, held, ts=1, sequence=1)), None),
     ]
     table.close()
     return told
@@ -148,9 +144,7 @@ def way(home: Path, count: int, *, is_spinning: bool) -> dict[str, float]:
     return {"p50": round(statistics.median(samples) / 1000, 1), "p99": at(0.99)}
 
 
-def figure(
-    name: str, value: float, unit: str, reach: float | None = None, note: str = ""
-) -> dict[str, object]:
+def figure(name: str, value: float, unit: str, reach: float | None = None, note: str = "") -> dict[str, object]:
     return {
         "name": f"balances: {name}",
         "value": value,
@@ -173,9 +167,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=base) as folder:
         program = compiled("slots_bench", ("base", "state"))
         done = subprocess.run(
-            [str(program), folder, str(given.reads), str(given.seconds)],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            [str(program), folder, str(given.reads), str(given.seconds)], check=True, capture_output=True, text=True
+        )
         core = json.loads(done.stdout)
         beside = f"of {core['reads']:,}; {core['changes']:,} writes seen in {core['seconds']} s"
         figures += [

@@ -105,9 +105,8 @@ class BareVenue:
     def __init__(self, count: int, every_ns: int) -> None:
         # Hardly a market, and no past: nobody trades there.
         self.dialect = venues.open_venue(
-            "binance-usdm", seed=7, now=time.time_ns(), limits=False, rate=0.01,
-            history=10_000_000_000,
-        )  # fmt: skip
+            "binance-usdm", seed=7, now=time.time_ns(), limits=False, rate=0.01, history=10_000_000_000
+        )
         self.count, self.every_ns = count + WARM, every_ns
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
@@ -308,9 +307,7 @@ def main() -> None:
     os.sched_setaffinity(0, {cores[-1]})
     venue = BareVenue(given.ticks, given.every_us * 1000)
     account: Any = venue.dialect.exchange.accounts[0]
-    print(
-        json.dumps({"port": venue.port, "key": account.key, "secret": account.secret}), flush=True
-    )
+    print(json.dumps({"port": venue.port, "key": account.key, "secret": account.secret}), flush=True)
     samples = venue.run()
     print(json.dumps({"samples": samples, "lost": venue.lost}), flush=True)
     while venue.lines:  # answers until all have gone

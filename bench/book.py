@@ -20,27 +20,19 @@ import numpy as np
 from onetape._core import FLAG_SNAPSHOT, Book
 
 HEAD = struct.Struct("<qqQQQII")
-CAPTURE = (
-    Path(__file__).resolve().parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
-)
+CAPTURE = Path(__file__).resolve().parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
 ROUNDS = 5
 
 
 def payload(bids: np.ndarray, asks: np.ndarray, first: int, last: int, previous: int) -> bytes:
-    return (
-        HEAD.pack(0, 0, first, last, previous, len(bids), len(asks))
-        + bids.tobytes()
-        + asks.tobytes()
-    )
+    return HEAD.pack(0, 0, first, last, previous, len(bids), len(asks)) + bids.tobytes() + asks.tobytes()
 
 
 def near_touch(messages: int = 20_000, per_side: int = 10) -> tuple[bytes, bytes, int]:
     rng = np.random.default_rng(1)
     depth = np.arange(5000)
     full = np.ones_like(depth)
-    start = payload(
-        np.column_stack([100_000 - depth, full]), np.column_stack([100_001 + depth, full]), 0, 1, 0
-    )
+    start = payload(np.column_stack([100_000 - depth, full]), np.column_stack([100_001 + depth, full]), 0, 1, 0)
     out = []
     for _ in range(messages):
         far = rng.random((2, per_side)) < 0.1
@@ -65,9 +57,7 @@ def capture() -> tuple[bytes, bytes, int] | None:
         for line in lines:
             body = json.loads(line.split(" ", 1)[1])
             if "lastUpdateId" in body:
-                start = payload(
-                    exact(body["bids"]), exact(body["asks"]), 0, body["lastUpdateId"], 0
-                )
+                start = payload(exact(body["bids"]), exact(body["asks"]), 0, body["lastUpdateId"], 0)
             elif "depth" in body["stream"]:
                 d = body["data"]
                 bids, asks = exact(d["b"]), exact(d["a"])

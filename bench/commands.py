@@ -53,10 +53,7 @@ async def trips(home: Path, name: str, count: int) -> list[int]:
 
 def floor(count: int) -> list[int]:
     """ns to another process and back."""
-    code = (
-        "import socket, sys\ns = socket.socket(fileno=int(sys.argv[1]))\n"
-        "while line := s.recv(4096): s.sendall(line)"
-    )
+    code = "import socket, sys\ns = socket.socket(fileno=int(sys.argv[1]))\nwhile line := s.recv(4096): s.sendall(line)"
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-c", code, str(theirs.fileno())]
     samples = []
@@ -84,8 +81,7 @@ def at_once(home: Path, count: int) -> tuple[list[int], float]:
     began = time.monotonic()
     asking = [
         subprocess.Popen(
-            [sys.executable, __file__, "--as", name, "--home", str(home), "--count", str(count)],
-            stdout=subprocess.PIPE,
+            [sys.executable, __file__, "--as", name, "--home", str(home), "--count", str(count)], stdout=subprocess.PIPE
         )
         for name in STRATEGIES
     ]
@@ -112,9 +108,7 @@ def figures(
             "better": "less",
             "reach": most,
             "value": percentile(samples, share),
-            "against": {"name": "bytes to a process and back", "value": percentile(bare, share)}
-            if bare
-            else None,
+            "against": {"name": "bytes to a process and back", "value": percentile(bare, share)} if bare else None,
         }
         for word, share, most in (("p50", 0.5, wanted[0]), ("p99", 0.99, wanted[1]))
     ]
@@ -144,8 +138,14 @@ def main() -> None:
             shown += figures(f"allocate, journaled ({level})", samples, reach, bare)
             together, rate = at_once(home, given.count // 4)
             shown += figures(f"allocate, 8 strategies at once ({level})", together, None)
-            shown.append({"name": f"allocate, 8 strategies together ({level})", "unit": "/s",
-                          "value": round(rate), "better": "more"})  # fmt: skip
+            shown.append(
+                {
+                    "name": f"allocate, 8 strategies together ({level})",
+                    "unit": "/s",
+                    "value": round(rate),
+                    "better": "more",
+                }
+            )
     print(json.dumps({"figures": shown}, indent=1))
 
 

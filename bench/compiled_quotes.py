@@ -45,9 +45,14 @@ def main() -> None:
     for name, strategy, reach in (("empty", Empty, 50e6), ("moving averages", Cross, 40e6)):
         timed = best_of(PASSES, strategy, tape)
         figures.append(
-            {"name": f"backtest, compiled on_quote, {name}", "value": COUNT / timed.seconds,
-             "unit": "quotes/s", "reach": reach, "headline": name == "empty"}
-        )  # fmt: skip
+            {
+                "name": f"backtest, compiled on_quote, {name}",
+                "value": COUNT / timed.seconds,
+                "unit": "quotes/s",
+                "reach": reach,
+                "headline": name == "empty",
+            }
+        )
     print(json.dumps({"figures": figures}))
 
 

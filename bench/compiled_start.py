@@ -51,8 +51,14 @@ def main() -> None:
     figures = []
     for how, done in every.items():
         for what, value in (("processor", done.processor), ("clock", done.seconds)):
-            figures.append({"name": f"whole backtest, six minutes of depth, {how}, {what}",
-                            "value": value, "unit": "s", "better": "less"})  # fmt: skip
+            figures.append(
+                {
+                    "name": f"whole backtest, six minutes of depth, {how}, {what}",
+                    "value": value,
+                    "unit": "s",
+                    "better": "less",
+                }
+            )
     print(json.dumps({"figures": figures}))
 
 

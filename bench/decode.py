@@ -93,9 +93,8 @@ def by_table(lines: list[bytes]) -> Callable[[Path], int]:
         sink = _core.TapeSink(str(out), "bench", bytes([1] * 16), schema_preamble())
         streams = [(i.raw_symbol, 1, i.price_decimals, i.size_decimals, False)]
         decoder = _core.CaptureImport(
-            sink, MARKET.event_path, MARKET.channel_path, list(MARKET.wrappers), MARKET.rows(),
-            streams, False,
-        )  # fmt: skip
+            sink, MARKET.event_path, MARKET.channel_path, list(MARKET.wrappers), MARKET.rows(), streams, False
+        )
         decoder.begin_source(0)
         decoder.feed(whole)
         decoder.end_source()
@@ -113,9 +112,7 @@ def by_shape(messages: list[bytes]) -> Callable[[Path], int]:
 
     def run(out: Path) -> int:
         with JournalWriter(out, durable=False) as writer:
-            feed = ShapedFeed(
-                BinanceUsdmMarket([instrument()], _Nobody()), [instrument()], writer.core
-            )
+            feed = ShapedFeed(BinanceUsdmMarket([instrument()], _Nobody()), [instrument()], writer.core)
             take = feed.take
             for message in messages:
                 take(message, RECEIVED)
@@ -165,9 +162,9 @@ def main() -> None:
     # Where it came in the capture: what was before it is joined to it.
     snapshot = next(line for line in lines if b"lastUpdateId" in line[:80])
     depth = [*depth[:4], snapshot, *depth[4:]]
-    ticker_messages, depth_messages = [[bare(line) for line in found] for found in (
-        tickers, (line for line in depth if line is not snapshot)
-    )]  # fmt: skip
+    ticker_messages, depth_messages = [
+        [bare(line) for line in found] for found in (tickers, (line for line in depth if line is not snapshot))
+    ]
     alone = {
         "bookTicker": best(by_msgspec(ticker_messages, _Ticker)),
         "depth": best(by_msgspec(depth_messages, _Depth)),
@@ -181,11 +178,15 @@ def main() -> None:
     ):
         figures.append(
             {
-                "name": name, "value": best(run), "unit": "messages/s", "better": "more",
-                "reach": reach, "against": {"name": "msgspec alone", "value": alone[kind]},
+                "name": name,
+                "value": best(run),
+                "unit": "messages/s",
+                "better": "more",
+                "reach": reach,
+                "against": {"name": "msgspec alone", "value": alone[kind]},
                 "beside": [f"cryptofeed {kind}", f"ccxt.pro {kind}"],
             }
-        )  # fmt: skip
+        )
     json.dump({"figures": figures}, sys.stdout)
     print()
 

@@ -41,9 +41,7 @@ class Desk:
         now = time.time_ns()
         for number in range(count):
             side = (Side.BUY, Side.SELL)[number % 2]
-            spec = OrderSpec(
-                symbol=SYMBOL, side=side, size_int=10, price_int=MIDDLE - side.sign * (10 + number)
-            )
+            spec = OrderSpec(symbol=SYMBOL, side=side, size_int=10, price_int=MIDDLE - side.sign * (10 + number))
             request = Request(1, RequestKind.PLACE, number + 1, spec)
             self.manager.submit(f"o{number}", request, now)
             self.manager.answered(self.manager.calls.pop(), Answer(Outcome.DONE), now)
@@ -78,11 +76,22 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--asked", type=int, default=5000)
     found = measure(options.parse_args().asked)
-    print(json.dumps({"figures": [
-        {"name": f"the gate, {count:,} orders open", "unit": "us", "better": "less", "value": value,
-         "against": {"name": "with one order open", "value": found[1]} if count > 1 else None}
-        for count, value in found.items()
-    ]}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "figures": [
+                    {
+                        "name": f"the gate, {count:,} orders open",
+                        "unit": "us",
+                        "better": "less",
+                        "value": value,
+                        "against": {"name": "with one order open", "value": found[1]} if count > 1 else None,
+                    }
+                    for count, value in found.items()
+                ]
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

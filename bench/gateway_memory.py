@@ -51,10 +51,21 @@ class Robot:
     def place(self) -> None:
         self.placed += 1
         payload = REQUEST.pack(
-            self.base + self.placed, PRICE, SIZE, 0, 0, RequestKind.PLACE.id,
-            (Side.BUY if self.placed % 2 else Side.SELL).id, OrderType.LIMIT.id,
-            TimeInForce.IOC.id, 0, 0, 0, self.number, b"",
-        )  # fmt: skip
+            self.base + self.placed,
+            PRICE,
+            SIZE,
+            0,
+            0,
+            RequestKind.PLACE.id,
+            (Side.BUY if self.placed % 2 else Side.SELL).id,
+            OrderType.LIMIT.id,
+            TimeInForce.IOC.id,
+            0,
+            0,
+            0,
+            self.number,
+            b"",
+        )
         self.writer.append("order_request", payload, stream=1, time=time.time_ns())
 
 
@@ -64,10 +75,21 @@ def settle(inside: Inside, number: int) -> None:
     assert call.subject is not None
     now = time.time_ns()
     name = call.subject.client_id
-    row = {"orderId": number, "symbol": RAW, "clientOrderId": name, "status": "NEW",
-           "price": "60000", "origQty": "0.010", "executedQty": "0",
-           "side": "BUY" if number % 2 else "SELL", "type": "LIMIT", "timeInForce": "IOC",
-           "positionSide": "BOTH", "reduceOnly": False, "updateTime": now // 1_000_000}  # fmt: skip
+    row = {
+        "orderId": number,
+        "symbol": RAW,
+        "clientOrderId": name,
+        "status": "NEW",
+        "price": "60000",
+        "origQty": "0.010",
+        "executedQty": "0",
+        "side": "BUY" if number % 2 else "SELL",
+        "type": "LIMIT",
+        "timeInForce": "IOC",
+        "positionSide": "BOTH",
+        "reduceOnly": False,
+        "updateTime": now // 1_000_000,
+    }
     answer = inside.protocol.answer(call, 200, {}, msgspec.json.encode(row), now)
     inside.manager.answered(call, answer, now)
     is_filled = number % 4 < 2

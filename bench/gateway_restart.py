@@ -61,9 +61,8 @@ def measure(orders: int, quotes: int) -> list[dict[str, Any]]:
         if start:
             raise SystemExit(f"it started from frame {start}")
         options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=place,
-            symbols=[SYMBOL],
-        )  # fmt: skip
+            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=place, symbols=[SYMBOL]
+        )
         instrument = find(SYMBOL)
         assert instrument is not None
         began = time.perf_counter()
@@ -79,16 +78,18 @@ def measure(orders: int, quotes: int) -> list[dict[str, Any]]:
     exchange.close()
     what = f"{orders:,} orders, {orders * quotes:,} quotes, {size >> 20} MiB"
     return [
-        {"name": f"killed gateway ready again after a day's tape: {what}", "value": ready,
-         "unit": "s", "better": "less", "reach": 2,
-         "against": {"name": "a gateway on an empty home", "value": bare}},
-        {"name": "the same from the tape's beginning", "value": whole, "unit": "s",
-         "better": "less"},
-        {"name": "its checkpoint, made from the tape's beginning", "value": first, "unit": "s",
-         "better": "less"},
-        {"name": "its checkpoint, made from the one before", "value": next_one, "unit": "s",
-         "better": "less"},
-    ]  # fmt: skip
+        {
+            "name": f"killed gateway ready again after a day's tape: {what}",
+            "value": ready,
+            "unit": "s",
+            "better": "less",
+            "reach": 2,
+            "against": {"name": "a gateway on an empty home", "value": bare},
+        },
+        {"name": "the same from the tape's beginning", "value": whole, "unit": "s", "better": "less"},
+        {"name": "its checkpoint, made from the tape's beginning", "value": first, "unit": "s", "better": "less"},
+        {"name": "its checkpoint, made from the one before", "value": next_one, "unit": "s", "better": "less"},
+    ]
 
 
 def main() -> None:

@@ -19,9 +19,7 @@ from pathlib import Path
 from onetape import _core
 from onetape.data.importing import import_files
 
-CAPTURE = (
-    Path(__file__).resolve().parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
-)
+CAPTURE = Path(__file__).resolve().parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
 ROUNDS = 5
 ROWS = 1_000_000
 
@@ -82,13 +80,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if CAPTURE.exists():
-            rate = best(
-                lambda out: load("binance-raw", CAPTURE, "binance:BTC/USDT:USDT", out), folder
-            )
+            rate = best(lambda out: load("binance-raw", CAPTURE, "binance:BTC/USDT:USDT", out), folder)
             floor = {"name": "gunzip alone", "value": best(gunzip, folder)}
-            figures.append(
-                figure("import, real capture", rate, "messages/s", 500_000, against=floor)
-            )
+            figures.append(figure("import, real capture", rate, "messages/s", 500_000, against=floor))
         write_tables(folder)
         ordered, shuffled = folder / "trades.csv", folder / "shuffled.csv"
         rate = best(lambda out: read_once(ordered), folder)
@@ -97,9 +91,7 @@ def main() -> None:
             rate = best(lambda out, path=path: load("csv", path, "x:A/USD", out), folder)  # type: ignore[misc]
             figures.append(figure(f"import, csv {name}", rate, "rows/s", None))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    figures.append(
-        {"name": "import, memory at most", "value": memory, "unit": "MiB", "better": "less"}
-    )
+    figures.append({"name": "import, memory at most", "value": memory, "unit": "MiB", "better": "less"})
     json.dump({"figures": figures}, sys.stdout)
     print()
 

@@ -49,10 +49,7 @@ def agg_trades(path: Path) -> None:
     write(
         path,
         "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n",
-        (
-            f"{i},{42000 + i % 997 / 10:.1f},0.{i % 999 + 1:03d},{i},{i + 1},{MS + i},true\n"
-            for i in range(ROWS)
-        ),
+        (f"{i},{42000 + i % 997 / 10:.1f},0.{i % 999 + 1:03d},{i},{i + 1},{MS + i},true\n" for i in range(ROWS)),
     )
 
 
@@ -95,8 +92,7 @@ def stats(path: Path) -> None:
 
 def candles(path: Path) -> None:
     rows = (
-        f"[{MS + i * 60_000},{42000 + i % 997}.1,{42005 + i % 997}.2,{41990 + i % 997},"
-        f"{42001 + i % 997}.5,12.345]"
+        f"[{MS + i * 60_000},{42000 + i % 997}.1,{42005 + i % 997}.2,{41990 + i % 997},{42001 + i % 997}.5,12.345]"
         for i in range(ROWS)
     )
     path.write_text("[" + ",".join(rows) + "]")
@@ -162,9 +158,7 @@ def main() -> None:
                 }
             )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    figures.append(
-        {"name": "import tables, memory at most", "value": memory, "unit": "MiB", "better": "less"}
-    )
+    figures.append({"name": "import tables, memory at most", "value": memory, "unit": "MiB", "better": "less"})
     json.dump({"figures": figures}, sys.stdout)
     print()
 

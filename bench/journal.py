@@ -38,14 +38,7 @@ def best(work: Callable[[], int]) -> float:
 
 def figure(name: str, value: float, reach: float, floor: float | None = None) -> dict[str, object]:
     against = None if floor is None else {"name": "measured floor", "value": floor}
-    return {
-        "name": name,
-        "value": value,
-        "unit": "ns",
-        "better": "less",
-        "reach": reach,
-        "against": against,
-    }
+    return {"name": name, "value": value, "unit": "ns", "better": "less", "reach": reach, "against": against}
 
 
 def main() -> None:

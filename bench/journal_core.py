@@ -29,8 +29,7 @@ def compiled(name: str = "journal_bench", rooms: tuple[str, ...] = ("base", "jou
         return program
     program.parent.mkdir(parents=True, exist_ok=True)
     flags = [*FLAGS, "-msse4.2"] if platform.machine() in ("x86_64", "AMD64") else FLAGS
-    call = [os.environ.get("CXX", "c++"), *flags, f"-I{CORE}", *map(str, sources),
-            "-o", str(program)]  # fmt: skip
+    call = [os.environ.get("CXX", "c++"), *flags, f"-I{CORE}", *map(str, sources), "-o", str(program)]
     subprocess.run(call, check=True, stdout=sys.stderr)
     return program
 
@@ -39,9 +38,8 @@ def main() -> None:
     program = compiled()
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [str(program), folder, str(EVENTS), str(ROUNDS)],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            [str(program), folder, str(EVENTS), str(ROUNDS)], check=True, capture_output=True, text=True
+        )
     told = json.loads(done.stdout)
     store = told["bare_store_ns"]
     print(json.dumps({"figures": [

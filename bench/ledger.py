@@ -75,14 +75,20 @@ def main() -> None:
     shutil.rmtree(folder)
     figures = [
         {
-            "name": "ledger postings with journal", "value": round(max(rates)), "unit": "1/s",
-            "better": "more", "reach": 200_000,
+            "name": "ledger postings with journal",
+            "value": round(max(rates)),
+            "unit": "1/s",
+            "better": "more",
+            "reach": 200_000,
         },
         {
-            "name": "ledger rebuilt, a million postings", "value": round(seconds, 2), "unit": "s",
-            "better": "less", "reach": 5,
+            "name": "ledger rebuilt, a million postings",
+            "value": round(seconds, 2),
+            "unit": "s",
+            "better": "less",
+            "reach": 5,
         },
-    ]  # fmt: skip
+    ]
     print(json.dumps({"figures": figures}))
 
 

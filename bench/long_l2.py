@@ -35,8 +35,7 @@ TIMES = 100
 SPAN_NS = 345_000_000_000  # of a repetition, as in peers/hftbacktest_long.py
 INSTRUMENT = 1
 STEPS, ONE_ORDER, GRID = "10 ms steps", "cancel and submit", "20 x 20 grid"
-TASKS = {STEPS: ("Elapse", "noop", "1ms"), ONE_ORDER: ("CancelSubmit", "one", "1ms"),
-         GRID: ("Grid", "grid", "10ms")}  # fmt: skip
+TASKS = {STEPS: ("Elapse", "noop", "1ms"), ONE_ORDER: ("CancelSubmit", "one", "1ms"), GRID: ("Grid", "grid", "10ms")}
 
 
 def repeated(out: Path, times: int) -> Path:
@@ -84,10 +83,18 @@ def ours(place: Path, tape: Path, task: str, how: str) -> Whole:
         command.append("--interpret")
     if how == "compiled, no report":
         options = {
-            "strategy": command[4], "data": [str(tape)], "latency": latency, "queue": "power:2",
-            "fee": "-0.00005,0.0007", "leverage": 10, "cash": "10000000 USDT", "stress": False,
-            "out": str(place / "run"), "home": str(place / "home"), "write_report": False,
-        }  # fmt: skip
+            "strategy": command[4],
+            "data": [str(tape)],
+            "latency": latency,
+            "queue": "power:2",
+            "fee": "-0.00005,0.0007",
+            "leverage": 10,
+            "cash": "10000000 USDT",
+            "stress": False,
+            "out": str(place / "run"),
+            "home": str(place / "home"),
+            "write_report": False,
+        }
         command = [sys.executable, "-c", _WITHOUT_REPORT, json.dumps(options)]
     keeps = "off" if how == "compiled anew" else str(place / "code")
     done = whole(command, ONETAPE_HOME=str(place / "home"), ONETAPE_COMPILE_CACHE=keeps)
@@ -113,8 +120,7 @@ def main() -> None:
         python = RIVAL / "hftbacktest" / "bin" / "python"
         if python.exists():
             program = str(HERE / "peers" / "hftbacktest_long.py")
-            subprocess.run([python, program, place, "make", str(times), RIVAL], check=True,
-                           stdout=subprocess.DEVNULL)  # fmt: skip
+            subprocess.run([python, program, place, "make", str(times), RIVAL], check=True, stdout=subprocess.DEVNULL)
         for task in TASKS:
             print(task, file=sys.stderr)
             found = rival(place, task)
@@ -134,8 +140,11 @@ def main() -> None:
                 hashes.add(done.answer["action_hash"])
                 every = (done.seconds, done.processor)
                 lines.append(row(task, f"onetape, {how}", times, *every, done.memory_mib))
-                figure = {"name": f"depth x {times}, whole process, {task}, {how}",
-                          "value": times * ROWS / done.seconds, "unit": "rows/s"}  # fmt: skip
+                figure = {
+                    "name": f"depth x {times}, whole process, {task}, {how}",
+                    "value": times * ROWS / done.seconds,
+                    "unit": "rows/s",
+                }
                 figures.append({**figure, "against": against})
             if len(hashes) != 1:
                 raise SystemExit(f"{task}: the ways order differently")
@@ -151,13 +160,9 @@ Whole processes over {ROWS:,} rows repeated (memory: resident at most, mapped ta
 |---|---|---|---|---|---|"""
 
 
-def row(
-    task: str, name: str, times: int, seconds: float, processor: float, memory_mib: float
-) -> str:
+def row(task: str, name: str, times: int, seconds: float, processor: float, memory_mib: float) -> str:
     speed = times * ROWS / seconds / 1e6
-    return (
-        f"| {task} | {name} | {seconds:.2f} | {processor:.2f} | {memory_mib:.0f} | {speed:.1f} M |"
-    )
+    return f"| {task} | {name} | {seconds:.2f} | {processor:.2f} | {memory_mib:.0f} | {speed:.1f} M |"
 
 
 if __name__ == "__main__":

@@ -28,19 +28,15 @@ class Timed(NamedTuple):
 
 
 def run_once(
-    strategy: type[Strategy], tape: Path, *, journal: bool = True, clock: str = "process",
-    **options: Any,
-) -> Timed:  # fmt: skip
+    strategy: type[Strategy], tape: Path, *, journal: bool = True, clock: str = "process", **options: Any
+) -> Timed:
     """clock: `process` adds up all threads, `wall` is what a user waits for."""
     read = time.process_time if clock == "process" else time.perf_counter
     folder = Path(tempfile.mkdtemp(prefix="onetape-bench-"))
     options.setdefault("latency", Latency(0, 0))
     options.setdefault("sample_every", 60 * 10**9)
     plan = RunPlan(
-        strategy=strategy.__name__,
-        inputs=[TapeInput(path=str(tape))],
-        cash={"USDT": Decimal(10_000_000)},
-        **options,
+        strategy=strategy.__name__, inputs=[TapeInput(path=str(tape))], cash={"USDT": Decimal(10_000_000)}, **options
     )
     session = Session(plan, strategy, journal=folder / "journal" if journal else None)
     try:
@@ -53,9 +49,12 @@ def run_once(
         if session.host.failures:
             raise SystemExit(str(session.host.failures[0]))
         return Timed(
-            seconds, session.sim.counters(), session.sim.action_hash().hex(), session.state_hash,
+            seconds,
+            session.sim.counters(),
+            session.sim.action_hash().hex(),
+            session.state_hash,
             Decimal(session.sim.equity_text) - session.start_equity,
-        )  # fmt: skip
+        )
     finally:
         session.close()
         shutil.rmtree(folder, ignore_errors=True)

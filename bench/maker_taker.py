@@ -45,13 +45,23 @@ def main() -> None:
     data = "real quotes" if tape else "a random walk"
     timed = best_of(PASSES, MakerTaker, tape or walk_tape(COUNT))
     counters = timed.counters
-    print(f"{counters['orders']} orders, {counters['fills']} fills, {data}, actions "
-          f"{timed.action_hash[:16]}", file=sys.stderr)  # fmt: skip
-    print(json.dumps({
-        "name": f"backtest, maker and taker orders over {data}", "value": COUNT / timed.seconds,
-        "unit": "quotes/s", "better": "more", "reach": 2e6, "headline": True,
-        "peer": "nautilus maker",
-    }))  # fmt: skip
+    print(
+        f"{counters['orders']} orders, {counters['fills']} fills, {data}, actions {timed.action_hash[:16]}",
+        file=sys.stderr,
+    )
+    print(
+        json.dumps(
+            {
+                "name": f"backtest, maker and taker orders over {data}",
+                "value": COUNT / timed.seconds,
+                "unit": "quotes/s",
+                "better": "more",
+                "reach": 2e6,
+                "headline": True,
+                "peer": "nautilus maker",
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -46,8 +46,7 @@ def real_quotes() -> np.ndarray | None:
                 continue
             ts, body = line.split(" ", 1)
             data = json.loads(body)["data"]
-            cells = [int(Decimal(data[key]) * unit)
-                     for key, unit in (("b", 10), ("B", 1000), ("a", 10), ("A", 1000))]  # fmt: skip
+            cells = [int(Decimal(data[key]) * unit) for key, unit in (("b", 10), ("B", 1000), ("a", 10), ("A", 1000))]
             rows.append([int(ts), *cells])
     return np.array(rows, dtype=np.int64)
 

@@ -22,14 +22,7 @@ SOURCES = [
     CORE / "bench" / "matching_bench.cpp",
     *(
         CORE / "exchange" / f"{name}.cpp"
-        for name in (
-            "matching",
-            "matching_book",
-            "order_rules",
-            "account",
-            "account_margin",
-            "margin",
-        )
+        for name in ("matching", "matching_book", "order_rules", "account", "account_margin", "margin")
     ),
 ]
 FLAGS = ["-std=c++20", "-O3", "-DNDEBUG", "-ffp-contract=off"]
@@ -49,9 +42,7 @@ def compiled() -> Path:
 
 
 def main() -> None:
-    run = subprocess.run(
-        [str(compiled()), str(OPERATIONS)], check=True, capture_output=True, text=True
-    )
+    run = subprocess.run([str(compiled()), str(OPERATIONS)], check=True, capture_output=True, text=True)
     matching = json.loads(run.stdout)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()

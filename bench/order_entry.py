@@ -40,9 +40,7 @@ ROW = (
     b'"timeInForce":"GTC","positionSide":"BOTH","reduceOnly":false,"updateTime":1795000000000,'
     b'"stopPrice":"0","closePosition":false,"priceProtect":false}'
 )
-HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
-    len(ROW), ROW,
-)  # fmt: skip
+HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(ROW), ROW)
 
 
 class Web(asyncio.Protocol):
@@ -87,9 +85,7 @@ class Bench:
         self.venue.protocol.set_instruments([found])
         self.venue.protocol.signs_late = late
         self.line = VenueLine(self.venue, rest, VenueClock())
-        self.spec = OrderSpec(
-            symbol=SYMBOL, side=Side.BUY, size_int=found.size_int("0.01"), price_int=600_000
-        )
+        self.spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=found.size_int("0.01"), price_int=600_000)
         self.count = count
 
     def call(self) -> Call:
@@ -177,10 +173,16 @@ def main() -> None:
     ):
         p50, p99 = percentiles(samples)
         figures.append(
-            {"name": name, "value": p50, "unit": "us", "better": "less", "reach": None,
-             "against": {"name": "aiohttp's pool", "value": pooled[0]},
-             "note": f"p99 {p99}, aiohttp's {pooled[1]}"}
-        )  # fmt: skip
+            {
+                "name": name,
+                "value": p50,
+                "unit": "us",
+                "better": "less",
+                "reach": None,
+                "against": {"name": "aiohttp's pool", "value": pooled[0]},
+                "note": f"p99 {p99}, aiohttp's {pooled[1]}",
+            }
+        )
     for name, samples in (
         ("order to loop, kept-open HTTP", kept_ours),
         ("order to kernel, WebSocket, HMAC", hmac_ours),
@@ -188,9 +190,16 @@ def main() -> None:
     ):
         p50, p99 = percentiles(samples)
         figures.append(
-            {"name": name, "value": p50, "unit": "us", "better": "less", "reach": None,
-             "against": None, "note": f"p99 {p99}; the call made, signed, written"}
-        )  # fmt: skip
+            {
+                "name": name,
+                "value": p50,
+                "unit": "us",
+                "better": "less",
+                "reach": None,
+                "against": None,
+                "note": f"p99 {p99}; the call made, signed, written",
+            }
+        )
     print(json.dumps({"figures": figures}))
 
 

@@ -44,9 +44,7 @@ PERCENTS = (50, 99)
 
 def request(number: int) -> bytes:
     """With the time of now in it."""
-    return REQUEST.pack(
-        number, time.monotonic_ns(), 10, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1, b"order"
-    )  # fmt: skip
+    return REQUEST.pack(number, time.monotonic_ns(), 10, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1, b"order")
 
 
 def stamp_of(payload: bytes) -> int:
@@ -126,9 +124,7 @@ def from_sqlite(folder: Path, count: int) -> list[int]:
     last = 0
     ready()
     while len(samples) < count:
-        for row, payload in base.execute(
-            "SELECT id, payload FROM orders WHERE id > ? ORDER BY id", (last,)
-        ):
+        for row, payload in base.execute("SELECT id, payload FROM orders WHERE id > ? ORDER BY id", (last,)):
             samples.append(time.monotonic_ns() - stamp_of(payload))
             last = row
         time.sleep(POLL_S)
@@ -182,9 +178,7 @@ def writer(kind: str, folder: Path) -> Iterator[Callable[[int, Any], None]]:
         case "process" | "disk":
             with JournalWriter(folder / "robot") as journal:
                 order_request = type_id("order_request")
-                yield lambda number, _: journal.append_raw(
-                    order_request, request(number), 0, 0, time.time_ns()
-                )
+                yield lambda number, _: journal.append_raw(order_request, request(number), 0, 0, time.time_ns())
         case "pipe":
             yield lambda number, child: os.write(child.stdin.fileno(), request(number))
         case "redis":
@@ -200,9 +194,7 @@ def writer(kind: str, folder: Path) -> Iterator[Callable[[int, Any], None]]:
             base.execute("PRAGMA journal_mode = WAL")
             base.execute(f"PRAGMA synchronous = {'FULL' if 'synced' in kind else 'NORMAL'}")
             base.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, payload BLOB)")
-            yield lambda number, _: base.execute(
-                "INSERT INTO orders (payload) VALUES (?)", (request(number),)
-            )
+            yield lambda number, _: base.execute("INSERT INTO orders (payload) VALUES (?)", (request(number),))
             base.close()
 
 
@@ -212,7 +204,7 @@ def redis_server(folder: Path) -> Iterator[tuple[socket.socket, Any]]:
     server = subprocess.Popen(
         ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", folder],
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         while not path.exists():
             time.sleep(0.01)
@@ -230,8 +222,9 @@ def measured(kind: str, count: int, every_us: int) -> list[int]:
     with tempfile.TemporaryDirectory() as name, writer(kind, Path(name)) as write:
         child = subprocess.Popen(
             [sys.executable, __file__, "--reader", kind, "--folder", name, "--count", str(total)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         assert child.stdout is not None and child.stdin is not None
         assert child.stdout.readline() == b"ready\n"
         for number in range(1, total + 1):

@@ -77,9 +77,7 @@ class Inside:
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
         instrument = find(SYMBOL)
         assert instrument is not None
-        self.venue = open_trading_venue(
-            "binance-usdm", "k" * 64, "s" * 64, Addresses("http://x", "ws://x", "ws://x")
-        )
+        self.venue = open_trading_venue("binance-usdm", "k" * 64, "s" * 64, Addresses("http://x", "ws://x", "ws://x"))
         self.protocol = self.venue.protocol
         self.protocol.set_instruments([instrument])
         path = gateway_journal(home, "main")
@@ -100,37 +98,69 @@ class Inside:
             Rejects("binance-usdm", lambda out: None),
         )
         options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
-            symbols=[SYMBOL], subaccounts={"a": 2},
-        )  # fmt: skip
+            kind="binance-usdm",
+            account="main",
+            rest="",
+            ws="",
+            key="",
+            secret="",
+            home=str(home),
+            symbols=[SYMBOL],
+            subaccounts={"a": 2},
+        )
         table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
         instruments = {SYMBOL: instrument}
         reductions = Reductions(
-            self.manager, instruments, own=lambda *of: self.money.own(*of),
-            slot_of=self.tape.slot_of, bounds={}, is_shared=True,
-        )  # fmt: skip
+            self.manager,
+            instruments,
+            own=lambda *of: self.money.own(*of),
+            slot_of=self.tape.slot_of,
+            bounds={},
+            is_shared=True,
+        )
         kept = KeptMoney(options, instruments, self.manager.references, self.protocol.slack)
         self.money = AccountMoney(
-            kept, self.writer, table, reductions, slot_of=self.tape.slot_of,
-            say=self.manager.outs.append, stop=lambda slots: None,
-        )  # fmt: skip
+            kept,
+            self.writer,
+            table,
+            reductions,
+            slot_of=self.tape.slot_of,
+            say=self.manager.outs.append,
+            stop=lambda slots: None,
+        )
         balances = {"USDT": BalanceTold("USDT", 10**23, time.time_ns())}
         self.money.begin(balances, {}, is_other=False)
         self.money.ready()
         crossing = None
         if crosses:
             crossing = Crossing(
-                self.manager, instruments, slot_of=lambda robot: robot, quote=self.market.best,
-                judge=self.gate.left, newest=INTERNAL_TRADES,
-            )  # fmt: skip
+                self.manager,
+                instruments,
+                slot_of=lambda robot: robot,
+                quote=self.market.best,
+                judge=self.gate.left,
+                newest=INTERNAL_TRADES,
+            )
         proceeds = open_proceeds(
-            self.manager, [instrument], self.money, slot_of=self.tape.slot_of,
-            quote=self.market.best, gate=self.gate, crossing=crossing,
-        )  # fmt: skip
+            self.manager,
+            [instrument],
+            self.money,
+            slot_of=self.tape.slot_of,
+            quote=self.market.best,
+            gate=self.gate,
+            crossing=crossing,
+        )
         self.robots = Robots(
-            self.manager, self.gate, self.tape, self.money, crossing, proceeds=proceeds,
-            loop=asyncio.get_running_loop(), now=time.time_ns, carry_out=self.carry_out,
-        )  # fmt: skip
+            self.manager,
+            self.gate,
+            self.tape,
+            self.money,
+            crossing,
+            proceeds=proceeds,
+            loop=asyncio.get_running_loop(),
+            now=time.time_ns,
+            carry_out=self.carry_out,
+        )
         self.sent: list[tuple[Call, bytes]] = []
         self.at = 0  # when the newest request was there
         self.home = home
@@ -167,9 +197,17 @@ class Inside:
         if do == "attach":
             life = self.robots.attach(fields["name"], fields["journal"], time.time_ns(), slot=MAIN)
             assert life is not None
-            return {"robot": life.number, "base": life.base, "balances": {"USDT": "100000"},
-                    "others": {}, "slot": life.slot, "entries_after": self.writer.published,
-                    "leverage": 20, "currencies": {}, "hedge": False}  # fmt: skip
+            return {
+                "robot": life.number,
+                "base": life.base,
+                "balances": {"USDT": "100000"},
+                "others": {},
+                "slot": life.slot,
+                "entries_after": self.writer.published,
+                "leverage": 20,
+                "currencies": {},
+                "hedge": False,
+            }
         if do == "status":
             return {"market": {"hears": True}}
         self.robots.follow(fields["robot"], is_here=True)
@@ -206,10 +244,21 @@ class Inside:
         assert call.subject is not None and request.endswith(b"\r\n\r\n")
         now = time.time_ns()
         name = call.subject.client_id
-        row = {"orderId": 1, "symbol": RAW, "clientOrderId": name, "status": "EXPIRED",
-               "price": "30000", "origQty": "0.010", "executedQty": "0", "side": "BUY",
-               "type": "LIMIT", "timeInForce": "IOC", "positionSide": "BOTH",
-               "reduceOnly": False, "updateTime": now // 1_000_000}  # fmt: skip
+        row = {
+            "orderId": 1,
+            "symbol": RAW,
+            "clientOrderId": name,
+            "status": "EXPIRED",
+            "price": "30000",
+            "origQty": "0.010",
+            "executedQty": "0",
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "IOC",
+            "positionSide": "BOTH",
+            "reduceOnly": False,
+            "updateTime": now // 1_000_000,
+        }
         answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(row), now)
         self.manager.answered(call, answer, now)
         order = self.manager.orders[name]
@@ -229,10 +278,19 @@ class Inside:
 
 def tick(number: int) -> bytes:
     bid = 300_000 + number
-    return msgspec.json.encode({
-        "e": "bookTicker", "u": number, "s": RAW, "b": f"{bid / 10:.1f}", "B": "1.000",
-        "a": f"{bid / 10 + 0.1:.1f}", "A": "1.000", "T": time.time_ns() // 1_000_000, "E": 1,
-    })  # fmt: skip
+    return msgspec.json.encode(
+        {
+            "e": "bookTicker",
+            "u": number,
+            "s": RAW,
+            "b": f"{bid / 10:.1f}",
+            "B": "1.000",
+            "a": f"{bid / 10 + 0.1:.1f}",
+            "A": "1.000",
+            "T": time.time_ns() // 1_000_000,
+            "E": 1,
+        }
+    )
 
 
 def floor(home: Path, count: int) -> list[int]:
@@ -267,9 +325,7 @@ def floor(home: Path, count: int) -> list[int]:
     return samples
 
 
-async def measure(
-    count: int, profile: bool, *, crosses: bool = False
-) -> tuple[list[int], list[int], list[int]]:
+async def measure(count: int, profile: bool, *, crosses: bool = False) -> tuple[list[int], list[int], list[int]]:
     """ns until the request is there, of the whole turn, of the floor."""
     with tempfile.TemporaryDirectory() as place:
         inside = Inside(Path(place), crosses=crosses)

@@ -64,18 +64,15 @@ async def serve(pieces: int) -> None:
     limits: Any = inner.limits  # type: ignore[attr-defined]
     while line := (await loop.run_in_executor(None, sys.stdin.readline)).split():
         if line[0] == "fill":
-            above = sum(size for price, size in exchange.levels(0, Side.BUY, 10_000)
-                        if price > int(line[1]))  # fmt: skip
+            above = sum(size for price, size in exchange.levels(0, Side.BUY, 10_000) if price > int(line[1]))
             if above:  # what others bid comes first
                 exchange.place(
-                    other, 0, exchange.now, side="sell", type="limit", tif="IOC",
-                    price=int(line[1]) + 1, size=above,
-                )  # fmt: skip
+                    other, 0, exchange.now, side="sell", type="limit", tif="IOC", price=int(line[1]) + 1, size=above
+                )
             for number in range(int(line[2])):
                 exchange.place(
-                    other, 0, exchange.now, side="sell", type="limit", tif="IOC",
-                    price=int(line[1]), size=LOT,
-                )  # fmt: skip
+                    other, 0, exchange.now, side="sell", type="limit", tif="IOC", price=int(line[1]), size=LOT
+                )
                 if number % 500 == 0:
                     await asyncio.sleep(0)
             answer({"fills": len(account.trades), "open": len(account.open_orders)})
@@ -100,8 +97,10 @@ class Exchange:
     def __init__(self, pieces: int) -> None:
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--serve", "--pieces", str(pieces)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert self.process.stdin is not None and self.process.stdout is not None
         self.told: dict[str, Any] = json.loads(self.process.stdout.readline())
 
@@ -127,15 +126,20 @@ def gateway(exchange: Exchange, home: Path) -> Iterator[tuple[float, GatewayClie
     """(seconds until it was ready, a client); killed when the block ends."""
     told = exchange.told
     options = GatewayOptions(
-        kind="binance-usdm", account="main", rest=f"http://127.0.0.1:{told['port']}",
-        ws=f"ws://127.0.0.1:{told['port']}", key=told["key"], secret=told["secret"],
-        home=str(home), symbols=[SYMBOL], orphans="keep",
-    )  # fmt: skip
+        kind="binance-usdm",
+        account="main",
+        rest=f"http://127.0.0.1:{told['port']}",
+        ws=f"ws://127.0.0.1:{told['port']}",
+        key=told["key"],
+        secret=told["secret"],
+        home=str(home),
+        symbols=[SYMBOL],
+        orphans="keep",
+    )
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "onetape.gateway.main"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-m", "onetape.gateway.main"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(msgspec.json.encode(options))
     process.stdin.close()
@@ -161,9 +165,7 @@ def settled(client: GatewayClient, **wanted: int) -> dict[str, Any]:
     raise SystemExit(f"not {wanted}: {client.ask('status')}")
 
 
-def place(
-    exchange: Exchange, client: GatewayClient, journal: Path, prices: list[int], size: int
-) -> JournalWriter:
+def place(exchange: Exchange, client: GatewayClient, journal: Path, prices: list[int], size: int) -> JournalWriter:
     writer = JournalWriter(journal, process="robot:bench", heartbeat=True)
     instrument = find(SYMBOL)
     assert instrument is not None
@@ -217,12 +219,21 @@ def measure(orders: int, pieces: int) -> list[dict[str, Any]]:
     exchange.close()
     what = f"{orders:,} open orders, {orders * pieces:,} missed fills"
     return [
-        {"name": f"reconciled after a kill: {what}", "value": took, "unit": "s", "better": "less",
-         "against": {"name": "a start after which nothing has happened", "value": again}},
+        {
+            "name": f"reconciled after a kill: {what}",
+            "value": took,
+            "unit": "s",
+            "better": "less",
+            "against": {"name": "a start after which nothing has happened", "value": again},
+        },
         {"name": "its requests", "value": used["requests"], "better": "less"},
-        {"name": "their weight", "value": used["weight"], "better": "less",
-         "against": {"name": "the venue's budget of a minute", "value": BUDGET}},
-    ]  # fmt: skip
+        {
+            "name": "their weight",
+            "value": used["weight"],
+            "better": "less",
+            "against": {"name": "the venue's budget of a minute", "value": BUDGET},
+        },
+    ]
 
 
 def main() -> None:

@@ -38,9 +38,7 @@ def main() -> None:
     if not PLACE.is_dir():
         import_files("binance-raw", [CAPTURE], symbol=SYMBOL, out=PLACE)
     figures = []
-    for (name, strategy, latency_ms, wanted, rival), wanted_compiled in zip(
-        TASKS, WANTED_COMPILED, strict=True
-    ):
+    for (name, strategy, latency_ms, wanted, rival), wanted_compiled in zip(TASKS, WANTED_COMPILED, strict=True):
         options = {
             "latency": Latency(latency_ms * MS, latency_ms * MS),
             "fee": (Decimal("-0.00005"), Decimal("0.0007")),
@@ -56,10 +54,15 @@ def main() -> None:
             )
             hashes.add(best.action_hash)
             figures.append(
-                {"name": f"recorded depth, {name}, {word}", "value": ROWS / best.seconds,
-                 "unit": "rows/s", "reach": reach, "peer": rival,
-                 "headline": word == "plain"}
-            )  # fmt: skip
+                {
+                    "name": f"recorded depth, {name}, {word}",
+                    "value": ROWS / best.seconds,
+                    "unit": "rows/s",
+                    "reach": reach,
+                    "peer": rival,
+                    "headline": word == "plain",
+                }
+            )
         if len(hashes) != 1:
             raise SystemExit(f"{name}: compiled and plain order differently")
     print(json.dumps({"figures": figures}))

@@ -38,26 +38,19 @@ def main() -> None:
         seconds = time.perf_counter() - began
         less = {"better": "less"}
         figures = [
-            {
-                "name": "report of 100,000 fills",
-                "value": seconds,
-                "unit": "s",
-                "reach": 3.0,
-                **less,
-            },
-            {
-                "name": "its size",
-                "value": page.stat().st_size / 1e6,
-                "unit": "MB",
-                "reach": 5,
-                **less,
-            },
+            {"name": "report of 100,000 fills", "value": seconds, "unit": "s", "reach": 3.0, **less},
+            {"name": "its size", "value": page.stat().st_size / 1e6, "unit": "MB", "reach": 5, **less},
         ]
         if BROWSER is not None:
             figures.append(
-                {"name": "drawn in a browser after", "value": drawn(page, Path(folder)),
-                 "unit": "s", "reach": 1.0, **less}
-            )  # fmt: skip
+                {
+                    "name": "drawn in a browser after",
+                    "value": drawn(page, Path(folder)),
+                    "unit": "s",
+                    "reach": 1.0,
+                    **less,
+                }
+            )
     print(json.dumps({"figures": figures}))
 
 
@@ -65,9 +58,7 @@ def drawn(page: Path, folder: Path) -> float:
     """Seconds from the start of navigation until the page's script has drawn everything, as the
     page itself notes it; without the browser's own start."""
     call = [str(BROWSER), *FLAGS.split(), f"--user-data-dir={folder}/profile", "--dump-dom"]
-    done = subprocess.run(
-        [*call, page.as_uri()], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([*call, page.as_uri()], capture_output=True, text=True, timeout=60, check=True)
     found = re.search(r'data-ready-ms="(\d+)"', done.stdout)
     if found is None:
         sys.exit("the page did not come up")

@@ -91,8 +91,11 @@ def main() -> None:
     more = [text for each in tables.values() for text in each]
     table = "\n\n".join([render(figures, options.runs, failed), *more])
     if options.json:
-        print(json.dumps({"machine": machine(), "figures": [*map(plain, figures.values())],
-                          "failed": failed, "table": table}))  # fmt: skip
+        print(
+            json.dumps(
+                {"machine": machine(), "figures": [*map(plain, figures.values())], "failed": failed, "table": table}
+            )
+        )
     else:
         print(table)
     if options.write:
@@ -120,19 +123,13 @@ def arguments() -> argparse.Namespace:
 
 
 def find(names: list[str]) -> list[Path]:
-    every = {
-        path.stem: path
-        for path in sorted(Path(__file__).parent.glob("*.py"))
-        if path.name not in NOT_FIGURES
-    }
+    every = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name not in NOT_FIGURES}
     if unknown := [name for name in names if name not in every]:
         sys.exit(f"no such figure: {', '.join(unknown)}; there are {', '.join(every)}")
     return [every[name] for name in names] if names else [*every.values()]
 
 
-def run(
-    program: Path, figures: dict[str, Figure], tables: dict[str, list[str]] | None = None
-) -> bool:
+def run(program: Path, figures: dict[str, Figure], tables: dict[str, list[str]] | None = None) -> bool:
     """Run once and add what it measured. False if it failed; it says why on standard error.
 
     tables: by program, of its last run.
@@ -140,9 +137,8 @@ def run(
     limit = TIMEOUTS_S.get(program.stem, TIMEOUT_S)
     try:
         done = subprocess.run(
-            [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, check=False,
-            timeout=limit, cwd=ROOT,
-        )  # fmt: skip
+            [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, check=False, timeout=limit, cwd=ROOT
+        )
     except subprocess.TimeoutExpired:
         print(f"{program.name}: over {limit} s", file=sys.stderr)
         return False
@@ -157,10 +153,15 @@ def run(
     for found in described(answer, program.stem):
         figure = figures.setdefault(
             found["name"],
-            Figure(found["name"], found.get("unit", ""), found.get("better", "more"),
-                   found.get("reach"), headline=bool(found.get("headline")),
-                   beside=found.get("beside", [])),
-        )  # fmt: skip
+            Figure(
+                found["name"],
+                found.get("unit", ""),
+                found.get("better", "more"),
+                found.get("reach"),
+                headline=bool(found.get("headline")),
+                beside=found.get("beside", []),
+            ),
+        )
         figure.values.append(float(found["value"]))
         if against := found.get("against"):
             figure.against = against["name"]
@@ -184,9 +185,7 @@ def flattened(value: Any, path: str) -> Iterator[dict[str, Any]]:
         for key, inner in value.items():
             yield from flattened(inner, f"{path} {key.replace('_', ' ')}")
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        less = any(
-            word in path.split() for word in ("ns", "us", "ms", "seconds", "mb", "p50", "p99")
-        )
+        less = any(word in path.split() for word in ("ns", "us", "ms", "seconds", "mb", "p50", "p99"))
         yield {"name": path, "value": value, "better": "less" if less else "more"}
 
 
@@ -216,21 +215,14 @@ def render(figures: dict[str, Figure], runs: int, failed: list[str]) -> str:
     lines = [
         f"{machine()}; {runs} runs, median (least to most).",
         "",
-        "| figure | | wanted | against | ratio (above 1: better) |"
-        + (" beside |" if has_beside else ""),
+        "| figure | | wanted | against | ratio (above 1: better) |" + (" beside |" if has_beside else ""),
         "|---|---|---|---|---|" + ("---|" if has_beside else ""),
     ]
     for figure in figures.values():
         spread = f"{show(min(figure.values))} to {show(max(figure.values))}"
         value = f"**{show(figure.median)}** {figure.unit} ({spread})"
-        reach = (
-            ""
-            if figure.reach is None
-            else f"{show(figure.reach)} {'✓' if figure.is_reached else '✗'}"
-        )
-        rival = (
-            f"{figure.against}: {show(statistics.median(figure.rivals))}" if figure.rivals else ""
-        )
+        reach = "" if figure.reach is None else f"{show(figure.reach)} {'✓' if figure.is_reached else '✗'}"
+        rival = f"{figure.against}: {show(statistics.median(figure.rivals))}" if figure.rivals else ""
         ratio = "" if figure.ratio is None else show(float(f"{figure.ratio:.2g}"))
         cells = [figure.name, value, reach, rival, ratio]
         cells += ["<br>".join(figure.beside)] if has_beside else []
@@ -251,27 +243,28 @@ def show(value: float) -> str:
 
 def plain(figure: Figure) -> dict[str, Any]:
     return {
-        "name": figure.name, "unit": figure.unit, "median": figure.median,
-        "min": min(figure.values), "max": max(figure.values), "reach": figure.reach,
-        "reached": figure.is_reached, "against": figure.against or None, "ratio": figure.ratio,
-    }  # fmt: skip
+        "name": figure.name,
+        "unit": figure.unit,
+        "median": figure.median,
+        "min": min(figure.values),
+        "max": max(figure.values),
+        "reach": figure.reach,
+        "reached": figure.is_reached,
+        "against": figure.against or None,
+        "ratio": figure.ratio,
+    }
 
 
 def machine() -> str:
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
     day = time.strftime("%Y-%m-%d", time.gmtime())
     load = os.getloadavg()[0]
-    return (
-        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {day}, "
-        f"load {load:.1f} at the end"
-    )
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {day}, load {load:.1f} at the end"
 
 
 def write(page: Path, table: str) -> None:

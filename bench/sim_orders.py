@@ -36,8 +36,7 @@ from onetape.exchange.venues import open_venue
 
 ACCOUNTS = 18
 RESTING = 190  # of each account and symbol; the venue allows 200
-SYMBOLS = (("BTCUSDT", "30000.0", "0.010"), ("ETHUSDT", "1500.00", "0.100"),
-           ("SOLUSDT", "70.0000", "1"))  # fmt: skip
+SYMBOLS = (("BTCUSDT", "30000.0", "0.010"), ("ETHUSDT", "1500.00", "0.100"), ("SOLUSDT", "70.0000", "1"))
 CONNECTIONS = 18
 STREAMING = 200
 STREAMS = ("btcusdt@depth@100ms", "ethusdt@depth@100ms", "solusdt@bookTicker")
@@ -94,9 +93,7 @@ async def until_told(port: int, keys: list[tuple[str, str]]) -> None:
 @contextlib.contextmanager
 def server(what: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """(pid, what it said) of a server that runs until the block ends."""
-    child = subprocess.Popen(
-        [sys.executable, __file__, "--serve", what], stdout=subprocess.PIPE, text=True
-    )
+    child = subprocess.Popen([sys.executable, __file__, "--serve", what], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:
         yield child.pid, json.loads(child.stdout.readline())
@@ -170,10 +167,10 @@ def request(method: str, key: tuple[str, str], params: str) -> bytes:
 def place(key: tuple[str, str], symbol: tuple[str, str, str], name: str) -> bytes:
     raw, price, size = symbol
     return request(
-        "POST", key,
-        f"symbol={raw}&side=BUY&type=LIMIT&timeInForce=GTC&quantity={size}&price={price}"
-        f"&newClientOrderId={name}",
-    )  # fmt: skip
+        "POST",
+        key,
+        f"symbol={raw}&side=BUY&type=LIMIT&timeInForce=GTC&quantity={size}&price={price}&newClientOrderId={name}",
+    )
 
 
 def in_turn(key: tuple[str, str], count: int, at: int, stage: str) -> list[bytes]:
@@ -188,11 +185,7 @@ def in_turn(key: tuple[str, str], count: int, at: int, stage: str) -> list[bytes
 
 
 def to_rest(key: tuple[str, str], at: int) -> list[bytes]:
-    return [
-        place(key, symbol, f"rest-{at}-{symbol[0]}-{number}")
-        for symbol in SYMBOLS
-        for number in range(RESTING)
-    ]
+    return [place(key, symbol, f"rest-{at}-{symbol[0]}-{number}") for symbol in SYMBOLS for number in range(RESTING)]
 
 
 async def load(port: int, pid: int, work: list[list[bytes]]) -> tuple[float, float]:
@@ -256,16 +249,23 @@ async def measure(requests: int) -> dict[str, Any]:
 
 def figures(measured: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
-    stages = (("exchange", "orders alone"), ("resting", "10 k orders open"),
-              ("streaming", "10 k open, 200 clients stream"))  # fmt: skip
+    stages = (
+        ("exchange", "orders alone"),
+        ("resting", "10 k orders open"),
+        ("streaming", "10 k open, 200 clients stream"),
+    )
     for by, name in enumerate(("by the clock", "of the server's processor")):
         for stage, title in stages:
-            rows.append({
-                "name": f"simulated exchange, {title}, {name}", "value": measured[stage][by],
-                "unit": "requests/s", "reach": 20_000 if by == 0 else None,
-                "headline": stage == "resting" and by == 0,
-                "against": {"name": "aiohttp that only answers", "value": measured["aiohttp"][by]},
-            })  # fmt: skip
+            rows.append(
+                {
+                    "name": f"simulated exchange, {title}, {name}",
+                    "value": measured[stage][by],
+                    "unit": "requests/s",
+                    "reach": 20_000 if by == 0 else None,
+                    "headline": stage == "resting" and by == 0,
+                    "against": {"name": "aiohttp that only answers", "value": measured["aiohttp"][by]},
+                }
+            )
     return rows
 
 

@@ -46,8 +46,7 @@ WORK = {
     "doctor": "doctor --listen 0",
     "sample": f"sample --out again.tape --events {EVENTS} --force",
     "import": f"import csv rows.csv --symbol {SYMBOL} --out rows.tape --force",
-    "fetch": f"fetch binance-vision --symbol {SYMBOL} --from 2024-02-01 --to 2024-02-02 "
-    "--base-url URL --keep kept",
+    "fetch": f"fetch binance-vision --symbol {SYMBOL} --from 2024-02-01 --to 2024-02-02 --base-url URL --keep kept",
     "export": "export small.tape --format jsonl --out OUT",
     "journal": "journal verify small.tape",
     "backtest": f"backtest {CROSS} --out third --force --no-stress",
@@ -200,10 +199,7 @@ def main() -> None:
     medians = {name: statistics.median(times) for name, times in bench.found.items()}
     bare = medians.pop(BARE)
     shared = {"unit": "ms", "better": "less", "against": {"name": BARE, "value": bare}}
-    figures = [
-        {"name": IMPORT, "value": medians.pop(IMPORT) - bare, "unit": "ms", "better": "less",
-         "reach": 60}
-    ]  # fmt: skip
+    figures = [{"name": IMPORT, "value": medians.pop(IMPORT) - bare, "unit": "ms", "better": "less", "reach": 60}]
     for name, value in medians.items():
         figure = {"name": name, "value": value, **shared}
         if name == "onetape --help":

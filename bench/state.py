@@ -36,14 +36,9 @@ def main() -> None:
 
         figures = [
             figure("read from the core", best(lambda: reader.core.read(1, key)), 250),
-            figure(
-                "write from the core", best(lambda: writer.core.put(1, key, cells, present, 1, 1))
-            ),
+            figure("write from the core", best(lambda: writer.core.put(1, key, cells, present, 1, 1))),
             figure("get, fields by name", best(lambda: reader.get("quote", key))),
-            figure(
-                "put, fields by name",
-                best(lambda: writer.put("quote", key, values, ts=1, sequence=1)),
-            ),
+            figure("put, fields by name", best(lambda: writer.put("quote", key, values, ts=1, sequence=1))),
         ]
     json.dump({"figures": figures}, sys.stdout, indent=1)
     sys.stdout.write("\n")

@@ -54,9 +54,7 @@ def timed(code: Path, tape: Path, home: Path, jobs: int) -> tuple[float, float, 
     """Seconds by the clock, seconds of processor time along the longest path, the table."""
     own, workers = used(resource.RUSAGE_SELF), used(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    found = onetape.sweep(
-        str(code), tape, params=GRID, jobs=jobs, metric="pnl", home=home, cash="10000000 USDT"
-    )
+    found = onetape.sweep(str(code), tape, params=GRID, jobs=jobs, metric="pnl", home=home, cash="10000000 USDT")
     seconds = time.perf_counter() - began
     own = used(resource.RUSAGE_SELF) - own
     workers = used(resource.RUSAGE_CHILDREN) - workers

@@ -56,10 +56,7 @@ STAGES = {
     "apart": ("three processes, socket", "socket", "process", ()),
     "apart-rest": ("three processes, REST", "rest", "process", ()),
 }
-FLOORS = {
-    "sleeping": "bare client, asleep between ticks",
-    "spinning": "bare client that spins",
-}
+FLOORS = {"sleeping": "bare client, asleep between ticks", "spinning": "bare client that spins"}
 GAPS = ("received to decided", "decided to intent", "intent to ack")
 STRATEGY = '''
 from onetape import Strategy
@@ -192,9 +189,7 @@ def spinning(child: subprocess.Popen[str], port: int) -> list[int]:
 # --- what is measured -----------------------------------------------------------------------------
 
 
-def live(
-    child: subprocess.Popen[str], told: dict[str, Any], stage: str, profile: str = ""
-) -> dict[str, list[int]]:
+def live(child: subprocess.Popen[str], told: dict[str, Any], stage: str, profile: str = "") -> dict[str, list[int]]:
     """The samples, and what lies between the stamps on the tape."""
     _, entry, intents, more = STAGES[stage]
     with tempfile.TemporaryDirectory() as place:
@@ -205,9 +200,7 @@ def live(
         command = [sys.executable, *(("-m", "cProfile", "-o", profile) if profile else ())]
         command += ["-m", "onetape", "run", "echo.py", "--live", "--out", "r", *more]
         keys = {"BENCH_KEY": told["key"], "BENCH_SECRET": told["secret"]}
-        runner = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **keys}, stdout=subprocess.DEVNULL
-        )
+        runner = subprocess.Popen(command, cwd=folder, env={**os.environ, **keys}, stdout=subprocess.DEVNULL)
         try:
             seen = samples_of(child)
         finally:
@@ -276,11 +269,10 @@ def middle(rounds: list[dict[str, list[int]]], what: str, which: int) -> float:
 
 def figures(measured: dict[str, list[dict[str, list[int]]]]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [
-        {"name": f"{title}, {name}", "unit": "us", "better": "less",
-         "value": middle(measured[stage], "seen", which)}
+        {"name": f"{title}, {name}", "unit": "us", "better": "less", "value": middle(measured[stage], "seen", which)}
         for stage, title in FLOORS.items()
         for which, name in PERCENTS
-    ]  # fmt: skip
+    ]
     for stage, (title, *_) in STAGES.items():
         if stage not in measured:
             continue
@@ -290,18 +282,27 @@ def figures(measured: dict[str, list[dict[str, list[int]]]]) -> list[dict[str, A
             reach = {50: 50.0, 99: 100.0}[which] if stage in ("socket", "rest", "spin") else None
             if stage == "apart" and which == 50:
                 reach = round(1.5 * base, 1)
-            rows.append({
-                "name": f"tick to order, {title}, {name}", "unit": "us", "better": "less",
-                "value": middle(measured[stage], "seen", which), "reach": reach,
-                "headline": which == 50 and stage == "socket",
-                "against": {"name": FLOORS[floor], "value": base},
-            })  # fmt: skip
+            rows.append(
+                {
+                    "name": f"tick to order, {title}, {name}",
+                    "unit": "us",
+                    "better": "less",
+                    "value": middle(measured[stage], "seen", which),
+                    "reach": reach,
+                    "headline": which == 50 and stage == "socket",
+                    "against": {"name": FLOORS[floor], "value": base},
+                }
+            )
         rows.extend(
-            {"name": f"{gap}, {title}, {name}", "unit": "us", "better": "less",
-             "value": middle(measured[stage], gap, which)}
+            {
+                "name": f"{gap}, {title}, {name}",
+                "unit": "us",
+                "better": "less",
+                "value": middle(measured[stage], gap, which),
+            }
             for gap in GAPS
             for which, name in PERCENTS
-        )  # fmt: skip
+        )
     return rows
 
 

@@ -49,9 +49,7 @@ class Robot(Strategy):
             self.set_target(self.symbol, 0.01 if self.fast > self.slow else -0.01)
 '''
 # Looks at the market once a second and listens to nothing.
-TIMER = ROBOT.replace(
-    "self.subscribe(self.symbol, quotes=True)", 'self.set_timer("look", every="1s")'
-)
+TIMER = ROBOT.replace("self.subscribe(self.symbol, quotes=True)", 'self.set_timer("look", every="1s")')
 TIMER = TIMER.replace(
     "def on_quote(self, quote):\n        mid = quote.mid",
     "def on_timer(self, name):\n        quote = self.quote(self.symbol)\n"
@@ -110,16 +108,11 @@ def measure(events: int, places: int) -> dict[str, Any]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _one(
-    home: Path, name: str, code: Path, tape: Path, events: int, places: int
-) -> dict[str, float]:
+def _one(home: Path, name: str, code: Path, tape: Path, events: int, places: int) -> dict[str, float]:
     began = time.process_time()
     done = run_backtest(
-        BacktestOptions(
-            strategy=str(code), data=[tape], home=home, out=name, write_report=False,
-            cash="10000000 USDT",
-        )
-    )  # fmt: skip
+        BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, write_report=False, cash="10000000 USDT")
+    )
     tested = time.process_time() - began
     run = done.run
     # Processor time of the whole call, both ways; then what a user waits for, by the clock.
@@ -137,18 +130,18 @@ def _one(
     times = [plan.inputs[0].last_sequence * share for share in PLACES[:places]]
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "onetape", "replay", str(run), "--until", str(int(max(times))),
-         "--json"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "onetape", "replay", str(run), "--until", str(int(max(times))), "--json"],
+        check=True,
+        capture_output=True,
+    )
     found["command_to_the_end_s"] = time.perf_counter() - began
     kept = run / "checkpoints"
     found["checkpoints_bytes"] = float(sum(each.stat().st_size for each in kept.glob("*")))
     if kept.exists():  # the same by running all callbacks
         kept.rename(run / "put aside")
         with Traveller(run) as traveller:
-            _, found["first_jump_from_beginning_s"], found["first_jump_from_beginning_cpu_s"] = (
-                jump(traveller, run, times[0])
+            _, found["first_jump_from_beginning_s"], found["first_jump_from_beginning_cpu_s"] = jump(
+                traveller, run, times[0]
             )
         (run / "put aside").rename(kept)
     began = time.perf_counter()

@@ -34,10 +34,7 @@ class Echo(Strategy):
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
 """
-VENUES = {
-    "binance": ("binance-usdm", "binance:BTC/USDT:USDT"),
-    "kraken": ("kraken", "kraken:BTC/USD"),
-}
+VENUES = {"binance": ("binance-usdm", "binance:BTC/USDT:USDT"), "kraken": ("kraken", "kraken:BTC/USD")}
 ACCOUNTS = {"one": "binance", "two": "binance", "three": "kraken"}
 ROBOTS = {"a": "one", "b": "one", "c": "two", "d": "three", "e": "three"}
 SMALL = ({"binance": VENUES["binance"]}, {"one": "binance"}, {"a": "one"})
@@ -54,9 +51,11 @@ def config(venues: dict[str, Any], accounts: dict[str, str], robots: dict[str, s
     for name, account in robots.items():
         symbol = venues[accounts[account]][1]
         lines += [
-            f"[robots.{name}]", 'strategy = "echo.py"', f'account = "{account}"',
+            f"[robots.{name}]",
+            'strategy = "echo.py"',
+            f'account = "{account}"',
             f'params = {{ symbol = "{symbol}" }}',
-        ]  # fmt: skip
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -64,8 +63,11 @@ def onetape(folder: Path, *arguments: str) -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
     subprocess.run(
         [sys.executable, "-m", "onetape", *arguments, "--json"],
-        cwd=folder, env=clean, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=folder,
+        env=clean,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def ready_at(home: Path) -> dict[str, float]:
@@ -119,9 +121,7 @@ def measured(shape: tuple[dict[str, Any], dict[str, str], dict[str, str]]) -> di
 def imports(count: int) -> float:
     """s that as many interpreters take to import what a robot does, at once."""
     began = time.perf_counter()
-    children = [
-        subprocess.Popen([sys.executable, "-c", "import onetape.robot.main"]) for _ in range(count)
-    ]
+    children = [subprocess.Popen([sys.executable, "-c", "import onetape.robot.main"]) for _ in range(count)]
     for child in children:
         child.wait()
     return time.perf_counter() - began
@@ -145,10 +145,9 @@ def main() -> None:
         "robot": ("killed robot ready again", 2, None),
     }
     figures = [
-        {"name": name, "value": found[key], "unit": "s", "better": "less", "reach": reach,
-         "against": against}
+        {"name": name, "value": found[key], "unit": "s", "better": "less", "reach": reach, "against": against}
         for key, (name, reach, against) in what.items()
-    ]  # fmt: skip
+    ]
     print(json.dumps({"figures": figures}))
 
 

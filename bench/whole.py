@@ -36,8 +36,11 @@ def whole(command: list[str], **environment: str) -> Whole:
     """Ends this program where the command fails."""
     done = subprocess.run(
         [sys.executable, "-S", "-c", _STARTER, json.dumps(command)],
-        stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True, check=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environment},
+        text=True,
+        check=True,
+    )
     *said, measured = done.stdout.strip().splitlines()
     seconds, processor, memory, code = json.loads(measured)
     if code:

@@ -29,8 +29,7 @@ from bars import MINUTES, START_S, SYMBOLS, TAKER, cross, prices
 
 PLACE = Path(__file__).resolve().parents[1] / "build" / "bench" / "year-of-bars"
 PEERS = PLACE.parents[1] / "peers" / "results.json"
-RIVALS = ("vectorbt bars", "nautilus bars", "backtrader bars", "backtesting.py bars",
-          "freqtrade bars")  # fmt: skip
+RIVALS = ("vectorbt bars", "nautilus bars", "backtrader bars", "backtesting.py bars", "freqtrade bars")
 NAMES = tuple(f"binance:C{i:02}/USDT:USDT" for i in range(SYMBOLS))
 MINUTE = 60 * 10**9
 START = START_S * 10**9
@@ -64,8 +63,9 @@ def tape() -> Path:
             opened, closed = START + minute * MINUTE, START + (minute + 1) * MINUTE
             for stream in range(SYMBOLS):
                 first, last = int(walk[minute, stream]), int(walk[minute + 1, stream])
-                row = BAR.pack(opened, closed, MINUTE, first, max(first, last) + 3,
-                               min(first, last) - 3, last, 5_000, 0, 0, -1, 0)  # fmt: skip
+                row = BAR.pack(
+                    opened, closed, MINUTE, first, max(first, last) + 3, min(first, last) - 3, last, 5_000, 0, 0, -1, 0
+                )
                 writer.append("bar", row, stream=stream + 1, time=closed)
     return PLACE
 
@@ -80,23 +80,37 @@ def main() -> None:
     for word, strategy, reach in (("compiled", marked, 3.0), ("plain", Cross, None)):
         timed = runs[word] = over(strategy, path)
         figures.append(
-            {"name": f"year of minute bars, 20 symbols, cross, {word}", "value": timed.seconds,
-             "unit": "s", "better": "less", "reach": reach, "headline": word == "compiled"}
-        )  # fmt: skip
+            {
+                "name": f"year of minute bars, 20 symbols, cross, {word}",
+                "value": timed.seconds,
+                "unit": "s",
+                "better": "less",
+                "reach": reach,
+                "headline": word == "compiled",
+            }
+        )
         figures.append(
-            {"name": f"minute bars, cross, {word}", "value": SYMBOLS * MINUTES / timed.seconds,
-             "unit": "bars/s", "beside": RIVALS}
-        )  # fmt: skip
+            {
+                "name": f"minute bars, cross, {word}",
+                "value": SYMBOLS * MINUTES / timed.seconds,
+                "unit": "bars/s",
+                "beside": RIVALS,
+            }
+        )
     print(json.dumps({"figures": figures, "made": made, "tables": [table(runs, marked, path)]}))
 
 
 def over(strategy: type[Strategy], path: Path, days: int = 0) -> Timed:
     """The first `days` days, all without."""
     return run_once(
-        strategy, path, latency=Latency(0, 0), fee=(Decimal(0), Decimal(str(TAKER))),
+        strategy,
+        path,
+        latency=Latency(0, 0),
+        fee=(Decimal(0), Decimal(str(TAKER))),
         # The samples of equity that `onetape backtest` would take of a year.
-        sample_every=4 * 60 * MINUTE, end=START + days * DAY + 1 if days else None,
-    )  # fmt: skip
+        sample_every=4 * 60 * MINUTE,
+        end=START + days * DAY + 1 if days else None,
+    )
 
 
 def table(runs: dict[str, Timed], strategy: type[Strategy], path: Path) -> str:
@@ -112,8 +126,15 @@ def table(runs: dict[str, Timed], strategy: type[Strategy], path: Path) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for word, timed in runs.items():
-        cells = [f"onetape, {word}", f"{SYMBOLS * MINUTES:,}", f"{timed.seconds:.2f}",
-                 *done(timed), "", " / ".join(told(*shares[0][1])), ""]  # fmt: skip
+        cells = [
+            f"onetape, {word}",
+            f"{SYMBOLS * MINUTES:,}",
+            f"{timed.seconds:.2f}",
+            *done(timed),
+            "",
+            " / ".join(told(*shares[0][1])),
+            "",
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     results: dict[str, Any] = {}
     if PEERS.is_file():
@@ -128,10 +149,15 @@ def table(runs: dict[str, Timed], strategy: type[Strategy], path: Path) -> str:
         if days not in shares:
             shares[days] = over(strategy, path, days), cross(walk[: days * 1_440 + 1])
         mine, expected = shares[days]
-        cells = [name, f"{found['events']:,}", f"{found['seconds']:.2f}",
-                 *told(found["fills"], found["gain"]),
-                 f"{mine.seconds:.2f} s / " + " / ".join(done(mine)),
-                 " / ".join(told(*expected)), found["left_out"]]  # fmt: skip
+        cells = [
+            name,
+            f"{found['events']:,}",
+            f"{found['seconds']:.2f}",
+            *told(found["fills"], found["gain"]),
+            f"{mine.seconds:.2f} s / " + " / ".join(done(mine)),
+            " / ".join(told(*expected)),
+            found["left_out"],
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -33,9 +33,13 @@ class CrossVenue(Strategy):
             if room < self.lot / 2 or bid - ask <= ask * self.cost:
                 continue
             qty = min(
-                self.size, room, quotes[cheap].ask_size, quotes[dear].bid_size,
-                self.money_for(cheap, 1, ask), self.money_for(dear, -1, bid),
-            )  # fmt: skip
+                self.size,
+                room,
+                quotes[cheap].ask_size,
+                quotes[dear].bid_size,
+                self.money_for(cheap, 1, ask),
+                self.money_for(dear, -1, bid),
+            )
             if (qty := int(qty / self.lot + 1e-9) * self.lot) > 0:
                 self.buy(cheap, qty, tag="cheap")
                 self.sell(dear, qty, tag="dear")

@@ -29,9 +29,7 @@ settings.load_profile("any machine")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--golden-update",
-        action="store_true",
-        help="keep what the golden runs give now, in tests/research/golden.toml",
+        "--golden-update", action="store_true", help="keep what the golden runs give now, in tests/research/golden.toml"
     )
 
 
@@ -50,9 +48,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter,
-) -> Generator[None, None, None]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
     """Below the reasons, which are many."""
     yield
     reports = terminalreporter.stats.get("skipped", [])

@@ -34,10 +34,18 @@ ONETAPE: Final = "onetape.cli.main"
 IMPORTED: Final = tuple(
     f"onetape.{room}"
     for room in (
-        "cli", "collector", "exchange", "gateway", "preflight", "replay", "research", "robot",
-        "runs", "supervisor",
+        "cli",
+        "collector",
+        "exchange",
+        "gateway",
+        "preflight",
+        "replay",
+        "research",
+        "robot",
+        "runs",
+        "supervisor",
     )
-)  # fmt: skip
+)
 MESSAGE_BYTES: Final = 1 << 17
 NUMBER: Final = struct.Struct("i")
 STANDARD: Final = 3  # files: input, output, errors
@@ -61,10 +69,19 @@ class Copied(subprocess.Popen):
         super().__init__([module, *map(str, words)], **options)
 
     def _execute_child(
-        self, args: Sequence[str], executable: object, preexec_fn: object, close_fds: bool,
-        pass_fds: object, cwd: object, env: dict[str, str] | None, startupinfo: object,
-        creationflags: object, shell: bool, *pipes_and_more: Any,
-    ) -> None:  # fmt: skip
+        self,
+        args: Sequence[str],
+        executable: object,
+        preexec_fn: object,
+        close_fds: bool,
+        pass_fds: object,
+        cwd: object,
+        env: dict[str, str] | None,
+        startupinfo: object,
+        creationflags: object,
+        shell: bool,
+        *pipes_and_more: Any,
+    ) -> None:
         pipes = pipes_and_more[:6]  # of each standard file the reading end, then the writing one
         given = (pipes[0], pipes[3], pipes[5])
         fds = [own if own >= 0 else number for number, own in enumerate(given)]
@@ -82,9 +99,7 @@ class Copied(subprocess.Popen):
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         try:
-            told = self._end.recv(
-                NUMBER.size, socket.MSG_DONTWAIT if wait_flags & os.WNOHANG else 0
-            )
+            told = self._end.recv(NUMBER.size, socket.MSG_DONTWAIT if wait_flags & os.WNOHANG else 0)
         except BlockingIOError:
             return 0, 0
         (status,) = NUMBER.unpack(told)
@@ -118,9 +133,11 @@ def _server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
-        )  # fmt: skip
+            [sys.executable, __file__, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
     return ours
 
 

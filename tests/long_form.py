@@ -17,10 +17,7 @@ def long_form(*cases: Any) -> list[Any]:
     """Parameters of a test: another kind or another moment of what a case that always runs shows,
     too slow for every change."""
     skipped = pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
-    return [
-        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=skipped)
-        for case in cases
-    ]
+    return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=skipped) for case in cases]
 
 
 def first_of(cases: Collection[str], *named: str) -> list[Any]:

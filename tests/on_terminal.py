@@ -26,9 +26,14 @@ class Terminal:
         self.said = ""
         clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
         self.process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)], cwd=cwd, env=clean,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs, text=True,
-        )  # fmt: skip
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env=clean,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+        )
         os.close(theirs)
 
     def __enter__(self) -> Terminal:

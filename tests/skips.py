@@ -36,9 +36,7 @@ def summed_up(reasons: Iterable[str]) -> list[str]:
     rows = [("tests", "need", "which brings")]
     rows += [(str(count), *need) for need, count in counts.most_common()]
     wide = [max(len(row[at]) for row in rows) for at in (0, 1)]
-    return [
-        f"{count:>{wide[0]}}  {what:{wide[1]}}  {brings}".rstrip() for count, what, brings in rows
-    ]
+    return [f"{count:>{wide[0]}}  {what:{wide[1]}}  {brings}".rstrip() for count, what, brings in rows]
 
 
 def _need(reason: str) -> tuple[str, str]:

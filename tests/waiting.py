@@ -14,9 +14,7 @@ PATIENCE_S: Final = 180.0
 LOOK_S: Final = 0.02
 
 
-def wait_for(
-    what: Callable[[], Any], said: Callable[[], object] = lambda: "it did not come"
-) -> Any:
+def wait_for(what: Callable[[], Any], said: Callable[[], object] = lambda: "it did not come") -> Any:
     """Until `what` gives something true; gives that. said: what a test that fails shows."""
     deadline = time.monotonic() + PATIENCE_S
     while not (found := what()):

@@ -32,9 +32,7 @@ def main() -> int:
         if subprocess.run([*pip, "pip-audit>=2.7"], check=False).returncode != 0:
             return unknown("pip-audit could not be installed")
     options = ["--disable-pip", "--require-hashes", "--progress-spinner=off", "-f", "json"]
-    done = subprocess.run(
-        [str(program), "-r", str(LOCK), *options], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([str(program), "-r", str(LOCK), *options], capture_output=True, text=True, check=False)
     try:
         found = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):

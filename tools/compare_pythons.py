@@ -34,10 +34,7 @@ print(json.dumps({"version": sys.version.split()[0], "hashes": hashes}))
 
 def answer(python: Path, strategies: list[str]) -> dict:
     done = subprocess.run(
-        [python, "-c", PROGRAM, ROOT / "strategies", *strategies],
-        capture_output=True,
-        text=True,
-        check=False,
+        [python, "-c", PROGRAM, ROOT / "strategies", *strategies], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(f"{python} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
@@ -89,10 +86,7 @@ def main() -> int:
         got = answer(installed(python, version), strategies)
         wrong = [n for n in strategies if got["hashes"][n] != expected["hashes"][n]]
         failed += bool(wrong)
-        print(
-            f"{got['version']:<8} {'DIFFERS in ' + ', '.join(wrong) if wrong else 'equal'}",
-            flush=True,
-        )
+        print(f"{got['version']:<8} {'DIFFERS in ' + ', '.join(wrong) if wrong else 'equal'}", flush=True)
     return 1 if failed else 0
 
 

@@ -94,8 +94,7 @@ def run(desk: Desk, wanted: list[str], *, with_bans: bool) -> dict[str, dict]:
             results[case.id] = {"held": False, "note": " ".join(str(error).split())[:300]}
             tidy(desk)
         row = results[case.id]
-        print(f"{case.id} {'held' if row['held'] else 'FAILED'} {case.name}"
-              f"{': ' + row['note'] if row['note'] else ''}")  # fmt: skip
+        print(f"{case.id} {'held' if row['held'] else 'FAILED'} {case.name}{': ' + row['note'] if row['note'] else ''}")
     return results
 
 
@@ -136,21 +135,28 @@ def page(results: dict[str, dict]) -> str:
     known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
-        "# Conformance of orders", "",
+        "# Conformance of orders",
+        "",
         "What an order lives through at a venue, as cases with numbers. The same cases run against",
         "the [simulated exchange](../concepts/simulated-exchanges.md), in virtual time and behind",
-        "a socket, with every run of the tests; and, by hand, against a venue's demo account:", "",
+        "a socket, with every run of the tests; and, by hand, against a venue's demo account:",
+        "",
         "```sh",
         "export ONETAPE_CONFORM_KEY=... ONETAPE_CONFORM_SECRET=...",
         "python tools/conform.py --rest https://demo-fapi.binance.com --keep",
         "python tools/conform.py --simulated --page docs/reference/conformance.md",
-        "```", "",
+        "```",
+        "",
         "**Demo and live have not been run.** They need keys, which nobody has used here; where a",
         "column says *not run*, how the venue behaves in that case is known from its documentation",
         "only. Kraken and BitMEX have no column: their order protocols are not part of this list",
-        "yet.", "", "## Binance USD-M", "",
-        "| case | what holds | simulated | demo | live |", "| --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+        "yet.",
+        "",
+        "## Binance USD-M",
+        "",
+        "| case | what holds | simulated | demo | live |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for case in CASES:
         here = results.get(case.id)
         cells = ["not run" if here is None else said({**here, "date": day})]

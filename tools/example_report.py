@@ -11,16 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from onetape.report.report import write_report
-from onetape.report.report_data import (
-    NEVER,
-    Assumption,
-    Fills,
-    Market,
-    Orders,
-    ReportData,
-    Resting,
-    StressLine,
-)
+from onetape.report.report_data import NEVER, Assumption, Fills, Market, Orders, ReportData, Resting, StressLine
 from onetape.report.summary import summarize
 from onetape.report.worse_fills import exact_lines
 
@@ -98,9 +89,7 @@ def example(fill_count: int = 420, seed: int = 7, points: int = 20_000) -> Repor
             Assumption("cash 10000 USDT, leverage 1x, cross margin", None),
             Assumption("A resting order waits behind all that was displayed at its price.", -1),
             Assumption(
-                "Own orders do not move the recorded market.",
-                1,
-                "own fills are 0.31% of the volume in the data",
+                "Own orders do not move the recorded market.", 1, "own fills are 0.31% of the volume in the data"
             ),
             Assumption(
                 "Fees are the public base tier: maker 0.02 %, taker 0.05 %.",

@@ -42,10 +42,11 @@ def hashed(pins: dict[str, str]) -> dict[str, str]:
         subprocess.run([*pip, *how, "-r", str(wanted)], check=True)
         rows = json.loads(report.read_text())["install"]
     return {
-        row["metadata"]["name"].lower().replace("_", "-").replace(".", "-"):
-            row["download_info"]["archive_info"]["hashes"]["sha256"]
+        row["metadata"]["name"].lower().replace("_", "-").replace(".", "-"): row["download_info"]["archive_info"][
+            "hashes"
+        ]["sha256"]
         for row in rows
-    }  # fmt: skip
+    }
 
 
 def locked() -> dict[str, str]:

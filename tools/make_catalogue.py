@@ -176,12 +176,7 @@ SETS: dict[str, tuple[str, str, Any, dict[str, Any]]] = {
         bitmex,
         {"maker_fee": "0.0002", "taker_fee": "0.00075", "funding_hours": 8},
     ),
-    "kraken": (
-        "kraken",
-        "spot, GET /0/public/AssetPairs",
-        kraken,
-        {"maker_fee": "0.0025", "taker_fee": "0.004"},
-    ),
+    "kraken": ("kraken", "spot, GET /0/public/AssetPairs", kraken, {"maker_fee": "0.0025", "taker_fee": "0.004"}),
     "krakenfutures": (
         "krakenfutures",
         "GET /derivatives/api/v3/instruments",
@@ -247,9 +242,7 @@ HAND: list[dict[str, Any]] = [
         "taker_fee": "0.0005",
         "funding_hours": 8,
         "rows": hand(
-            USDM_LATER,
-            "name raw tick lot size_min size_max notional_min band_up band_down maintenance_rate"
-            " valid_from",
+            USDM_LATER, "name raw tick lot size_min size_max notional_min band_up band_down maintenance_rate valid_from"
         ),
     },
     {
@@ -258,9 +251,7 @@ HAND: list[dict[str, Any]] = [
         "as_of": "2024-01-01",
         "maker_fee": "0.001",
         "taker_fee": "0.001",
-        "rows": hand(
-            SPOT_LATER, "name raw tick lot size_min size_max notional_min band_up band_down"
-        ),
+        "rows": hand(SPOT_LATER, "name raw tick lot size_min size_max notional_min band_up band_down"),
     },
     {
         "venue": "bitmex",
@@ -281,10 +272,7 @@ HAND: list[dict[str, Any]] = [
         "maker_fee": "0.0002",
         "taker_fee": "0.00075",
         "funding_hours": 8,
-        "rows": hand(
-            "BTC/USD:BTC XBTUSD 0.1 100 10000000 0.005",
-            "name raw tick lot size_max maintenance_rate",
-        ),
+        "rows": hand("BTC/USD:BTC XBTUSD 0.1 100 10000000 0.005", "name raw tick lot size_max maintenance_rate"),
     },
     {
         "venue": "kraken",
@@ -293,8 +281,7 @@ HAND: list[dict[str, Any]] = [
         "maker_fee": "0.0025",
         "taker_fee": "0.004",
         "rows": hand(
-            "BTC/USD  XBTUSD  0.1 0.00000001 0.00005 0.5\n"
-            "BTC/USDT XBTUSDT 0.1 0.00000001 0.00005 0.5\n",
+            "BTC/USD  XBTUSD  0.1 0.00000001 0.00005 0.5\nBTC/USDT XBTUSDT 0.1 0.00000001 0.00005 0.5\n",
             "name raw tick lot size_min notional_min",
         ),
     },

@@ -33,8 +33,7 @@ def main(arguments: list[str]) -> int:
         symbol = f"{base}/USDT:USDT"
         rows = sorted(document[symbol], key=lambda row: row["maxNotional"])
         tables[f"{venue}:{symbol}"] = [
-            [text(r["maxNotional"]), text(r["maintenanceMarginRate"]), int(r["maxLeverage"])]
-            for r in rows
+            [text(r["maxNotional"]), text(r["maintenanceMarginRate"]), int(r["maxLeverage"])] for r in rows
         ]
     lines = [f"{json.dumps(symbol)}: {json.dumps(rows)}" for symbol, rows in tables.items()]
     head = json.dumps({"about": about, "as_of": as_of})[:-1]

@@ -113,10 +113,9 @@ LOANS = [
         "call": "1.3",
         "liquidation": "1.1",
         "fee": "0",
-        "about": "binance.com, Margin Level and Margin Call: cross margin at 3x; the fee is not "
-        "stated there",
+        "about": "binance.com, Margin Level and Margin Call: cross margin at 3x; the fee is not stated there",
         "as_of": "2019-07-05",
-    },
+    }
 ]
 
 FEES: list[dict[str, Any]] = [
@@ -193,8 +192,7 @@ FEES: list[dict[str, Any]] = [
     {
         "venue": "bitmex",
         "markets": CONTRACTS,
-        "about": "blog.bitmex.com, Revamp of BitMEX Fee Structures, with its announcement of "
-        "2021-08-12",
+        "about": "blog.bitmex.com, Revamp of BitMEX Fee Structures, with its announcement of 2021-08-12",
         "as_of": "2021-08-18",
         "valid_from": "2021-08-18",
         "quotes": DOLLARS,
@@ -266,14 +264,10 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     fees = sorted(
-        kraken(body(Path(arguments[0]))) + FEES,
-        key=lambda each: (each["venue"], each["valid_from"], "names" in each),
+        kraken(body(Path(arguments[0]))) + FEES, key=lambda each: (each["venue"], each["valid_from"], "names" in each)
     )
     parts = {"amend": AMEND, "triggers": TRIGGERS, "loans": LOANS, "fees": fees}
-    lines = [
-        f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]"
-        for name, rows in parts.items()
-    ]
+    lines = [f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]" for name, rows in parts.items()]
     OUT.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     return 0
 

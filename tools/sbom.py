@@ -58,9 +58,7 @@ def main() -> int:
     ]
     (OUT / "licences.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     unsaid = [line for line in lines if line.endswith("NOT SAID")]
-    print(
-        f"dist/sbom.json, dist/licences.txt: {len(lines)} components, {len(unsaid)} say no licence"
-    )
+    print(f"dist/sbom.json, dist/licences.txt: {len(lines)} components, {len(unsaid)} say no licence")
     return 0
 
 

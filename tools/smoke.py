@@ -27,11 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for verb in ("init", "doctor"):
             done = subprocess.run(
-                [str(command), verb, "--json"],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
+                [str(command), verb, "--json"], cwd=folder, capture_output=True, text=True, check=False
             )
             if done.returncode:
                 sys.exit(f"onetape {verb}: {done.stdout}{done.stderr}")

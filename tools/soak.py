@@ -102,9 +102,11 @@ def slope(looks: list[Look]) -> float:
 def soak(folder: Path, minutes: float, every: float, robots: int) -> None:
     names = range(1, robots + 2)  # the taker is the last
     slots = ", ".join(f"s{n} = {n + 1}" for n in names)
-    text = CONFIG.format(slots=slots) + TAKES.format(n=names[-1]) + "".join(
-        ROBOT.format(n=n, strategy=STRATEGY, busy=BUSY) for n in names[:-1]
-    )  # fmt: skip
+    text = (
+        CONFIG.format(slots=slots)
+        + TAKES.format(n=names[-1])
+        + "".join(ROBOT.format(n=n, strategy=STRATEGY, busy=BUSY) for n in names[:-1])
+    )
     (folder / "onetape.toml").write_text(text)
     (folder / "taker.py").write_text(TAKER)
     command = [sys.executable, "-m", "onetape"]
@@ -112,8 +114,12 @@ def soak(folder: Path, minutes: float, every: float, robots: int) -> None:
     try:
         for n in names:
             fields = ("strategy=" + f"s{n}", "currency=USDT", "amount=20000", f"index={n + 1}")
-            subprocess.run([*command, "send", "gateway:main", "allocate", *fields], cwd=folder,
-                           check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+            subprocess.run(
+                [*command, "send", "gateway:main", "allocate", *fields],
+                cwd=folder,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
         watch(folder / ".onetape", minutes, every)
     finally:
         subprocess.run([*command, "down"], cwd=folder, check=False)
@@ -130,13 +136,13 @@ def watch(home: Path, minutes: float, every: float) -> None:
     for (name, pid), looks in seen.items():
         spent = looks[-1].processor - looks[0].processor
         share = 100 * spent / max(looks[-1].at - looks[0].at, 1e-9)
-        print(f"{name:14} {looks[0].memory:7.1f} {looks[-1].memory:7.1f} {slope(looks):+9.1f}"
-              f"  {looks[0].files} -> {looks[-1].files}  {share:.1f} %  ({pid})")  # fmt: skip
+        print(
+            f"{name:14} {looks[0].memory:7.1f} {looks[-1].memory:7.1f} {slope(looks):+9.1f}"
+            f"  {looks[0].files} -> {looks[-1].files}  {share:.1f} %  ({pid})"
+        )
 
 
-def look_at_all(
-    home: Path, at: float, seen: dict[tuple[str, int], list[Look]], every: float
-) -> None:
+def look_at_all(home: Path, at: float, seen: dict[tuple[str, int], list[Look]], every: float) -> None:
     for process in status_of(home)["processes"]:
         pid = process["pid"]
         found = look(pid, at) if pid else None
@@ -145,9 +151,12 @@ def look_at_all(
         looks = seen.setdefault((process["name"], pid), [])
         looks.append(found)
         share = found.processor - looks[-2].processor if len(looks) > 1 else 0.0
-        print(f"{at:7.0f} s {process['name']:14} {process['state']:8} "
-              f"{found.memory:7.1f} MB {found.mapped:7.1f} mapped {found.files:4} files "
-              f"{100 * share / every:5.1f} %", flush=True)  # fmt: skip
+        print(
+            f"{at:7.0f} s {process['name']:14} {process['state']:8} "
+            f"{found.memory:7.1f} MB {found.mapped:7.1f} mapped {found.files:4} files "
+            f"{100 * share / every:5.1f} %",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -43,9 +43,8 @@ def main(path: str, days: str) -> None:
     for number in range(SYMBOLS):
         bars = frame(rows[:, number])
         table = pd.DataFrame(
-            {name.capitalize(): each * (1 if name == "volume" else QTY)
-             for name, each in bars.items()}, index=index,
-        )  # fmt: skip
+            {name.capitalize(): each * (1 if name == "volume" else QTY) for name, each in bars.items()}, index=index
+        )
         test = Backtest(table, Cross, cash=10_000_000, commission=TAKER, trade_on_close=True)
         began = time.process_time()
         done = test.run()
@@ -54,8 +53,7 @@ def main(path: str, days: str) -> None:
         left = len(done["_strategy"].trades)
         fills += 2 * len(trades) + left
         gain += done["Equity Final [$]"] - 10_000_000
-    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": fills,
-                      "gain": float(gain)}))  # fmt: skip
+    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": fills, "gain": float(gain)}))
 
 
 if __name__ == "__main__":

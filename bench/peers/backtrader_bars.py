@@ -21,8 +21,7 @@ class Feed(bt.feed.DataBase):
     def start(self):
         super().start()
         self.at = 0
-        self.columns = [self.p.bars[name].tolist() for name in
-                        ("open", "high", "low", "close", "volume")]  # fmt: skip
+        self.columns = [self.p.bars[name].tolist() for name in ("open", "high", "low", "close", "volume")]
 
     def _load(self):
         at = self.at
@@ -41,8 +40,7 @@ class Cross(bt.Strategy):
     def __init__(self):
         self.fills = 0
         self.rows = [
-            (data, bt.ind.SMA(data.close, period=FAST), bt.ind.SMA(data.close, period=SLOW))
-            for data in self.datas
+            (data, bt.ind.SMA(data.close, period=FAST), bt.ind.SMA(data.close, period=SLOW)) for data in self.datas
         ]
         self.held = [False] * len(self.datas)
 
@@ -68,8 +66,16 @@ def main(path: str, days: str) -> None:
     began = time.process_time()
     done = machine.run()[0]
     seconds = time.process_time() - began
-    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": done.fills,
-                      "gain": machine.broker.getvalue() - 10_000_000}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "events": minutes * SYMBOLS,
+                "seconds": seconds,
+                "fills": done.fills,
+                "gain": machine.broker.getvalue() - 10_000_000,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

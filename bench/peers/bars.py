@@ -36,10 +36,12 @@ def frame(column: np.ndarray) -> dict[str, np.ndarray]:
     """Bars of one symbol, in units of the quote currency."""
     first, last = column[:-1] / 100, column[1:] / 100
     return {
-        "open": first, "high": np.maximum(first, last) + 0.03,
-        "low": np.minimum(first, last) - 0.03, "close": last,
+        "open": first,
+        "high": np.maximum(first, last) + 0.03,
+        "low": np.minimum(first, last) - 0.03,
+        "close": last,
         "volume": np.full(len(last), 5.0),
-    }  # fmt: skip
+    }
 
 
 def cross(rows: np.ndarray) -> tuple[int, float]:

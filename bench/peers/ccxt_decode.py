@@ -46,11 +46,20 @@ async def main() -> None:
     exchange = ccxt.pro.binanceusdm()
     market = exchange.safe_market_structure(
         {
-            "id": RAW, "symbol": SYMBOL, "base": "BTC", "quote": "USDT", "settle": "USDT",
-            "type": "swap", "spot": False, "swap": True, "contract": True, "linear": True,
-            "inverse": False, "active": True,
+            "id": RAW,
+            "symbol": SYMBOL,
+            "base": "BTC",
+            "quote": "USDT",
+            "settle": "USDT",
+            "type": "swap",
+            "spot": False,
+            "swap": True,
+            "contract": True,
+            "linear": True,
+            "inverse": False,
+            "active": True,
         }
-    )  # fmt: skip
+    )
     exchange.set_markets([market])
     client = Client()
     wanted = b"@bookTicker" if kind == "bookTicker" else b"@depth"

@@ -51,11 +51,18 @@ def ours(tape: Path, home: Path, sent: dict[int, int], latency: str) -> tuple[di
     """(price of each order by number, its fills as (time, price, size))"""
     run = run_backtest(
         BacktestOptions(
-            strategy=strategy(sent), data=[tape], home=home, cash="1000000 USDT", leverage=10,
-            latency=latency, queue="power:2", fee="-0.00005,0.0007", write_report=False,
+            strategy=strategy(sent),
+            data=[tape],
+            home=home,
+            cash="1000000 USDT",
+            leverage=10,
+            latency=latency,
+            queue="power:2",
+            fee="-0.00005,0.0007",
+            write_report=False,
             stress=False,
         )
-    )  # fmt: skip
+    )
     numbers, prices, fills = {}, {}, {}
     with JournalReader(run.run / "journal") as reader:
         for record in reader:

@@ -29,9 +29,8 @@ class Offline(BinanceFutures):
     def __init__(self) -> None:
         self.count = 0
         super().__init__(
-            symbols=[SYMBOL], channels=[TICKER, L2_BOOK],
-            callbacks={TICKER: self.seen, L2_BOOK: self.seen},
-        )  # fmt: skip
+            symbols=[SYMBOL], channels=[TICKER, L2_BOOK], callbacks={TICKER: self.seen, L2_BOOK: self.seen}
+        )
 
     async def seen(self, event: object, receipt: float) -> None:
         self.count += 1

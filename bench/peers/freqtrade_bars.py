@@ -97,8 +97,7 @@ def main(path: str, days: str) -> None:
             "exportfilename": place / "result.json", "timerange": "",
         }  # fmt: skip
         (place / "config.json").write_text(json.dumps(config, default=str))
-        options = {"config": [str(place / "config.json")], "user_data_dir": str(place),
-                   "datadir": str(data)}  # fmt: skip
+        options = {"config": [str(place / "config.json")], "user_data_dir": str(place), "datadir": str(data)}
         made = Configuration(options, RunMode.BACKTEST).get_config()
         testing = Backtesting(made)
         candles, timerange = testing.load_bt_data()
@@ -107,8 +106,11 @@ def main(path: str, days: str) -> None:
         seconds = time.process_time() - began
         trades = testing.all_bt_content["Cross"]["results"]
     fills = int(2 * len(trades) - (trades["exit_reason"] == "force_exit").sum())
-    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": fills,
-                      "gain": float(trades["profit_abs"].sum())}))  # fmt: skip
+    print(
+        json.dumps(
+            {"events": minutes * SYMBOLS, "seconds": seconds, "fills": fills, "gain": float(trades["profit_abs"].sum())}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -17,12 +17,21 @@ MS = 1_000_000
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    hbt = ROIVectorMarketDepthBacktest([
-        BacktestAsset().data([str(folder / "btcusdt-l2.npz")]).linear_asset(1.0)
-        .constant_order_latency(MS, MS).power_prob_queue_model(2.0).no_partial_fill_exchange()
-        .trading_value_fee_model(-0.00005, 0.0007).tick_size(0.1).lot_size(0.001)
-        .roi_lb(0.0).roi_ub(200_000.0)
-    ])  # fmt: skip
+    hbt = ROIVectorMarketDepthBacktest(
+        [
+            BacktestAsset()
+            .data([str(folder / "btcusdt-l2.npz")])
+            .linear_asset(1.0)
+            .constant_order_latency(MS, MS)
+            .power_prob_queue_model(2.0)
+            .no_partial_fill_exchange()
+            .trading_value_fee_model(-0.00005, 0.0007)
+            .tick_size(0.1)
+            .lot_size(0.001)
+            .roi_lb(0.0)
+            .roi_ub(200_000.0)
+        ]
+    )
     sent, filled, number = [], {}, 0
     while hbt.elapse(10 * MS) == 0:
         orders = hbt.orders(0)

@@ -16,14 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from hftbacktest import (
-    BUY,
-    GTX,
-    LIMIT,
-    SELL,
-    BacktestAsset,
-    ROIVectorMarketDepthBacktest,
-)
+from hftbacktest import BUY, GTX, LIMIT, SELL, BacktestAsset, ROIVectorMarketDepthBacktest
 from hftbacktest.data.utils import binancefutures
 from numba import njit, uint64
 from numba.typed import Dict
@@ -109,19 +102,27 @@ def capture(folder: Path) -> Path:
     """The capture in its own format, made by its own converter where it is missing."""
     data = folder / "btcusdt-l2.npz"
     if not data.exists():
-        binancefutures.convert(str(CAPTURE), output_filename=str(data), combined_stream=True,
-                               buffer_size=5_000_000)  # fmt: skip
+        binancefutures.convert(str(CAPTURE), output_filename=str(data), combined_stream=True, buffer_size=5_000_000)
     return data
 
 
 def engine(files: list[str], mode: str) -> ROIVectorMarketDepthBacktest:
     latency = 10_000_000 if mode == "grid" else 1_000_000
-    return ROIVectorMarketDepthBacktest([
-        BacktestAsset().data(files).linear_asset(1.0)
-        .constant_order_latency(latency, latency).power_prob_queue_model(2.0)
-        .no_partial_fill_exchange().trading_value_fee_model(-0.00005, 0.0007)
-        .tick_size(0.1).lot_size(0.001).roi_lb(0.0).roi_ub(200_000.0)
-    ])  # fmt: skip
+    return ROIVectorMarketDepthBacktest(
+        [
+            BacktestAsset()
+            .data(files)
+            .linear_asset(1.0)
+            .constant_order_latency(latency, latency)
+            .power_prob_queue_model(2.0)
+            .no_partial_fill_exchange()
+            .trading_value_fee_model(-0.00005, 0.0007)
+            .tick_size(0.1)
+            .lot_size(0.001)
+            .roi_lb(0.0)
+            .roi_ub(200_000.0)
+        ]
+    )
 
 
 def main() -> None:
@@ -140,8 +141,7 @@ def main() -> None:
         hbt.close()
         if number or mode == "plain":
             best = min(best, seconds)
-    print(json.dumps({"events": rows, "seconds": best, "steps": steps, "orders": orders,
-                      "trades": trades}))  # fmt: skip
+    print(json.dumps({"events": rows, "seconds": best, "steps": steps, "orders": orders, "trades": trades}))
 
 
 if __name__ == "__main__":

@@ -59,9 +59,20 @@ def run(folder: Path, mode: str) -> None:
     trades = int(hbt.state_values(0).num_trades)
     hbt.close()
     hits = sum(loop.stats.cache_hits.values())
-    print(json.dumps({"seconds": seconds, "steps": steps, "orders": orders, "trades": trades,
-                      "compiling": compiling, "compiling_processor": compiling_used,
-                      "cached": hits > 0, "said": said}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "steps": steps,
+                "orders": orders,
+                "trades": trades,
+                "compiling": compiling,
+                "compiling_processor": compiling_used,
+                "cached": hits > 0,
+                "said": said,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -31,13 +31,23 @@ from nautilus_trader.trading.strategy import Strategy
 def instrument(number: int) -> CryptoPerpetual:
     name = f"C{number:02}USDT-PERP"
     return CryptoPerpetual(
-        instrument_id=InstrumentId(Symbol(name), Venue("BINANCE")), raw_symbol=Symbol(name),
-        base_currency=BTC, quote_currency=USDT, settlement_currency=USDT, is_inverse=False,
-        price_precision=2, size_precision=3, price_increment=Price.from_str("0.01"),
-        size_increment=Quantity.from_str("0.001"), margin_init=Decimal("0.01"),
-        margin_maint=Decimal("0.005"), maker_fee=Decimal("0.0002"), taker_fee=Decimal(str(TAKER)),
-        ts_event=0, ts_init=0,
-    )  # fmt: skip
+        instrument_id=InstrumentId(Symbol(name), Venue("BINANCE")),
+        raw_symbol=Symbol(name),
+        base_currency=BTC,
+        quote_currency=USDT,
+        settlement_currency=USDT,
+        is_inverse=False,
+        price_precision=2,
+        size_precision=3,
+        price_increment=Price.from_str("0.01"),
+        size_increment=Quantity.from_str("0.001"),
+        margin_init=Decimal("0.01"),
+        margin_maint=Decimal("0.005"),
+        maker_fee=Decimal("0.0002"),
+        taker_fee=Decimal(str(TAKER)),
+        ts_event=0,
+        ts_init=0,
+    )
 
 
 INSTRUMENTS = [instrument(number) for number in range(SYMBOLS)]
@@ -74,9 +84,12 @@ def main(path: str, days: str) -> None:
     rows, minutes = load(path, days)
     engine = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True)))
     engine.add_venue(
-        venue=Venue("BINANCE"), oms_type=OmsType.NETTING, account_type=AccountType.MARGIN,
-        base_currency=USDT, starting_balances=[Money(10_000_000, USDT)],
-    )  # fmt: skip
+        venue=Venue("BINANCE"),
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.MARGIN,
+        base_currency=USDT,
+        starting_balances=[Money(10_000_000, USDT)],
+    )
     index = pd.to_datetime((START_S + 60 * pd.RangeIndex(1, minutes + 1)), unit="s", utc=True)
     for number, each in enumerate(INSTRUMENTS):
         engine.add_instrument(each)
@@ -93,10 +106,8 @@ def main(path: str, days: str) -> None:
         sys.exit(f"saw {strategy.seen} of {minutes * SYMBOLS} bars")
     account = engine.portfolio.account(Venue("BINANCE"))
     gain = account.balance_total(USDT).as_double() - 10_000_000
-    gain += sum(float(each.as_decimal()) for each in
-                engine.portfolio.unrealized_pnls(Venue("BINANCE")).values())  # fmt: skip
-    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": strategy.fills,
-                      "gain": gain}))  # fmt: skip
+    gain += sum(float(each.as_decimal()) for each in engine.portfolio.unrealized_pnls(Venue("BINANCE")).values())
+    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": strategy.fills, "gain": gain}))
 
 
 if __name__ == "__main__":

@@ -97,8 +97,7 @@ def main(path: str, mode: str) -> None:
     seconds = time.process_time() - began
     if strategy.seen != len(rows):
         sys.exit(f"saw {strategy.seen} of {len(rows)} quotes")
-    print(json.dumps({"events": len(rows), "seconds": seconds, "orders": strategy.orders,
-                      "fills": strategy.fills}))  # fmt: skip
+    print(json.dumps({"events": len(rows), "seconds": seconds, "orders": strategy.orders, "fills": strategy.fills}))
 
 
 if __name__ == "__main__":

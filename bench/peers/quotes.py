@@ -34,9 +34,7 @@ def main() -> None:
     with (folder / "quotes.csv").open("w") as out:
         out.write("ts,bid,bid_size,ask,ask_size\n")
         for ts, bid, bid_size, ask, ask_size in rows.tolist():
-            out.write(
-                f"{ts},{bid / 10:.1f},{bid_size / 1000:.3f},{ask / 10:.1f},{ask_size / 1000:.3f}\n"
-            )
+            out.write(f"{ts},{bid / 10:.1f},{bid_size / 1000:.3f},{ask / 10:.1f},{ask_size / 1000:.3f}\n")
 
 
 if __name__ == "__main__":

@@ -69,8 +69,7 @@ LEFT_OUT = {
     "vectorbt bars": "latency, partial fills, volume caps, order book, order states, liquidation,"
     " funding; sees the whole year as arrays at once",
     "nautilus bars": "latency and volume caps (not set), funding, liquidation",
-    "backtrader bars": "latency, partial fills, volume caps, order book, lots and ticks,"
-    " liquidation, funding",
+    "backtrader bars": "latency, partial fills, volume caps, order book, lots and ticks, liquidation, funding",
     "backtesting.py bars": "latency, partial fills, volume caps, order book, lots and ticks,"
     " funding; one symbol a run, each with all the cash",
     "freqtrade bars": "latency, partial fills, volume caps, order book; signals as arrays",
@@ -111,9 +110,7 @@ def main() -> None:
             call = [str(python), str(HERE / program), str(data), arguments[0]]
             began = time.perf_counter()
             try:
-                done = subprocess.run(
-                    call, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S
-                )
+                done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S)
             except subprocess.SubprocessError as problem:
                 not_available(results, task, said(problem))
                 break
@@ -126,10 +123,15 @@ def main() -> None:
         if len(values) < options.runs:
             continue
         results[task] = {
-            "value": statistics.median(values), "min": min(values), "max": max(values),
-            "unit": "events/s", "runs": options.runs, "day": time.strftime("%Y-%m-%d"),
-            "process_seconds": statistics.median(wholes), **details,
-        }  # fmt: skip
+            "value": statistics.median(values),
+            "min": min(values),
+            "max": max(values),
+            "unit": "events/s",
+            "runs": options.runs,
+            "day": time.strftime("%Y-%m-%d"),
+            "process_seconds": statistics.median(wholes),
+            **details,
+        }
         if "bars" in arguments:
             results[task]["share"] = SHARES.get(arguments[0], "")
             results[task]["left_out"] = LEFT_OUT[task]
@@ -168,11 +170,7 @@ def previous() -> dict[str, dict[str, object]]:
 def set_up(name: str) -> Path:
     """The environment's interpreter; made once, and again if what it holds changed."""
     folder = PLACE / name
-    python, mark, wanted = (
-        folder / "bin" / "python",
-        folder / "ready",
-        "\n".join(ENVIRONMENTS[name]),
-    )
+    python, mark, wanted = (folder / "bin" / "python", folder / "ready", "\n".join(ENVIRONMENTS[name]))
     if not mark.exists() or mark.read_text() != wanted:
         print(f"setting {name} up", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)

@@ -22,9 +22,7 @@ def simulate(closes: pd.DataFrame) -> vbt.Portfolio:
     slow = vbt.MA.run(closes, SLOW).ma
     slow.columns = fast.columns = closes.columns
     above = fast > slow
-    return vbt.Portfolio.from_signals(
-        closes, above, ~above, size=QTY, fees=TAKER, init_cash=10_000_000, freq="1min"
-    )
+    return vbt.Portfolio.from_signals(closes, above, ~above, size=QTY, fees=TAKER, init_cash=10_000_000, freq="1min")
 
 
 def main(path: str, days: str) -> None:
@@ -36,8 +34,7 @@ def main(path: str, days: str) -> None:
     fills = int(done.orders.count().sum())
     gain = float(done.total_profit().sum())
     seconds = time.process_time() - began
-    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": fills,
-                      "gain": gain}))  # fmt: skip
+    print(json.dumps({"events": minutes * SYMBOLS, "seconds": seconds, "fills": fills, "gain": gain}))
 
 
 if __name__ == "__main__":

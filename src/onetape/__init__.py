@@ -8,17 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = [
-    "Param",
-    "RequestKey",
-    "Strategy",
-    "__version__",
-    "backtest",
-    "compare",
-    "compiled",
-    "open",
-    "sweep",
-]
+__all__ = ["Param", "RequestKey", "Strategy", "__version__", "backtest", "compare", "compiled", "open", "sweep"]
 
 if TYPE_CHECKING:
     from onetape.engine.compiled import compiled

@@ -72,7 +72,5 @@ class World:
 
     @property
     def open(self) -> float:
-        assert self.statements.unexplained.open("USD") == -self.ledger.balance(
-            "USD", Outside.UNEXPLAINED
-        )
+        assert self.statements.unexplained.open("USD") == -self.ledger.balance("USD", Outside.UNEXPLAINED)
         return self.statements.unexplained.open("USD") / U

@@ -14,9 +14,7 @@ SPOT, LINEAR, INVERSE = "binance:BTC/USDT", "binance:BTC/USDT:USDT", "binance:BT
 
 INSTRUMENTS: dict[str, Instrument] = {
     SPOT: from_symbol(SPOT, tick=Decimal("0.01"), lot=Decimal("0.0001"), taker_fee="0.001"),
-    LINEAR: from_symbol(
-        LINEAR, tick=Decimal("0.1"), lot=Decimal("0.001"), maker_fee="-0.0001", taker_fee="0.0005"
-    ),
+    LINEAR: from_symbol(LINEAR, tick=Decimal("0.1"), lot=Decimal("0.001"), maker_fee="-0.0001", taker_fee="0.0005"),
     INVERSE: from_symbol(INVERSE, tick=Decimal("0.1"), lot=1, multiplier=100),
 }
 
@@ -36,10 +34,19 @@ def fill_of(
     size, price = text[1:].split("@")
     i = INSTRUMENTS[symbol]
     return FillTold(
-        symbol, client_id, "v", trade, Side.BUY if text[0] == "+" else Side.SELL, side,
-        int(Decimal(price).scaleb(i.price_decimals)), int(Decimal(size).scaleb(i.size_decimals)),
-        time, fee, currency, Liquidity.TAKER,
-    )  # fmt: skip
+        symbol,
+        client_id,
+        "v",
+        trade,
+        Side.BUY if text[0] == "+" else Side.SELL,
+        side,
+        int(Decimal(price).scaleb(i.price_decimals)),
+        int(Decimal(size).scaleb(i.size_decimals)),
+        time,
+        fee,
+        currency,
+        Liquidity.TAKER,
+    )
 
 
 def moved(entry: Entry) -> dict[tuple[int, str], int]:

@@ -47,9 +47,7 @@ class CommandModel:
     done: dict[str, tuple[str, Said]] = field(default_factory=dict)  # by id: the words, the answer
     transfers: set[str] = field(default_factory=set)
 
-    def answer(
-        self, actor: str, name: str, fields: dict[str, Any], id_: str, *, is_proven: bool = True
-    ) -> Said:
+    def answer(self, actor: str, name: str, fields: dict[str, Any], id_: str, *, is_proven: bool = True) -> Said:
         """The books are moved where it is applied."""
         if not is_proven:
             return Said("refused", "PERMISSION_DENIED")
@@ -78,9 +76,7 @@ class CommandModel:
         slot = self._slot(actor, name, fields)
         if isinstance(slot, str):
             return slot
-        given = [
-            amount_of(fields[key]) for key in ("amount", "delta") if fields.get(key) is not None
-        ]
+        given = [amount_of(fields[key]) for key in ("amount", "delta") if fields.get(key) is not None]
         if not given or None in given or given[0] != given[-1]:
             return "INVALID_AMOUNT"
         amount = given[0]

@@ -79,9 +79,19 @@ class Venue:
         there.state = OrderState.PARTIALLY_FILLED if there.left else OrderState.FILLED
         self.trades += 1
         told = FillTold(
-            PERP, name, "", self.trades, there.side, PositionSide.BOTH, price, size,
-            self.account.now, 0, "", Liquidity.MAKER,
-        )  # fmt: skip
+            PERP,
+            name,
+            "",
+            self.trades,
+            there.side,
+            PositionSide.BOTH,
+            price,
+            size,
+            self.account.now,
+            0,
+            "",
+            Liquidity.MAKER,
+        )
         there.fills.append(told)
         if is_told:
             self.account.manager.hear([told], self.account.now)
@@ -91,9 +101,16 @@ class Venue:
     def told(self, name: str) -> OrderTold:
         there = self.orders[name]
         return OrderTold(
-            PERP, name, "", there.state, self.account.now, side=there.side, size=there.size,
-            filled=there.filled, price=0,
-        )  # fmt: skip
+            PERP,
+            name,
+            "",
+            there.state,
+            self.account.now,
+            side=there.side,
+            size=there.size,
+            filled=there.filled,
+            price=0,
+        )
 
     # --- what it is asked -------------------------------------------------------------------------
 
@@ -158,9 +175,10 @@ class Venue:
             names = [n for n in self.orders if manager.orders.get(n) is order]
             there = sum(self.orders[n].filled for n in names)
             inside = sum(
-                words[0].size for what, words in self.account.tape
+                words[0].size
+                for what, words in self.account.tape
                 if what == "fill" and words[0].is_internal and words[0].client_id == order.client_id
-            )  # fmt: skip
+            )
             left = sum(self.orders[n].left for n in names)
             assert there + inside + left <= order.spec.size_int, order
             assert sum(bool(self.orders[n].left) for n in names) <= 1, order

@@ -48,9 +48,7 @@ STATES = {OrderNews.CANCELED: OrderState.CANCELED, OrderNews.REJECTED: OrderStat
 class Funded(AbstractContextManager):
     """kind: spot or contracts. Nobody has anything but the pool."""
 
-    def __init__(
-        self, home: Path, kind: str, *, subaccounts: bool = True, crosses: bool = False
-    ) -> None:
+    def __init__(self, home: Path, kind: str, *, subaccounts: bool = True, crosses: bool = False) -> None:
         self.kind, self.is_spot = kind, kind == "spot"
         self.quote = "USD" if self.is_spot else "USDT"
         self.symbols = SYMBOLS[kind]
@@ -60,9 +58,7 @@ class Funded(AbstractContextManager):
         self.sent: list[tuple[Purpose, str]] = []
         self.said: list[tuple[str, OrderNews, int, str]] = []
         venue = "kraken" if self.is_spot else "binance-usdm"
-        protocol = (
-            KrakenSpotProtocol("k", "c2VjcmV0") if self.is_spot else BinanceUsdmProtocol("k", "s")
-        )
+        protocol = KrakenSpotProtocol("k", "c2VjcmV0") if self.is_spot else BinanceUsdmProtocol("k", "s")
         protocol.set_instruments(list(self.instruments.values()))
         if self.is_spot:
             protocol.set_pairs(Pairs(PAIRS))
@@ -72,35 +68,59 @@ class Funded(AbstractContextManager):
             self.manager.references[self.symbols[coin]] = self.price(coin)
         names = {"a": A, "b": B} if subaccounts else {}
         options = GatewayOptions(
-            kind=venue, account="main", rest="", ws="", key="", secret="", home=str(home),
-            symbols=list(self.instruments), subaccounts=names, leverage=10.0,
-        )  # fmt: skip
-        kept = KeptMoney(
-            options, self.instruments, self.manager.references, lambda currency: 0
-        )  # fmt: skip
+            kind=venue,
+            account="main",
+            rest="",
+            ws="",
+            key="",
+            secret="",
+            home=str(home),
+            symbols=list(self.instruments),
+            subaccounts=names,
+            leverage=10.0,
+        )
+        kept = KeptMoney(options, self.instruments, self.manager.references, lambda currency: 0)
         self.writer = JournalWriter(home / "tape", durable=False)
         slot_of = (lambda robot: robot) if subaccounts else (lambda robot: 1)
         self.reductions = Reductions(
-            self.manager, self.instruments, own=lambda *of: self.money.own(*of), slot_of=slot_of,
-            bounds={}, is_shared=subaccounts,
-        )  # fmt: skip
+            self.manager,
+            self.instruments,
+            own=lambda *of: self.money.own(*of),
+            slot_of=slot_of,
+            bounds={},
+            is_shared=subaccounts,
+        )
         self.money = AccountMoney(
-            kept, self.writer, AccountTable(home, venue="v", account="main", kind=venue),
-            self.reductions, slot_of=slot_of, say=lambda out: None, stop=self.stop,
+            kept,
+            self.writer,
+            AccountTable(home, venue="v", account="main", kind=venue),
+            self.reductions,
+            slot_of=slot_of,
+            say=lambda out: None,
+            stop=self.stop,
             wall=lambda: self.now,
-        )  # fmt: skip
+        )
         self.money.recover()
         self.gate = Gate(self.manager, self.instruments, ready=True)
         self.crossing: Crossing | None = None
         if crosses:
             self.crossing = Crossing(
-                self.manager, self.instruments, slot_of=slot_of, quote=self.touch,
-                judge=self.gate.left, newest=INTERNAL_TRADES,
-            )  # fmt: skip
+                self.manager,
+                self.instruments,
+                slot_of=slot_of,
+                quote=self.touch,
+                judge=self.gate.left,
+                newest=INTERNAL_TRADES,
+            )
         self.proceeds: Proceeds = open_proceeds(
-            self.manager, self.instruments.values(), self.money, slot_of=slot_of,
-            quote=self.touch, gate=self.gate, crossing=self.crossing,
-        )  # fmt: skip
+            self.manager,
+            self.instruments.values(),
+            self.money,
+            slot_of=slot_of,
+            quote=self.touch,
+            gate=self.gate,
+            crossing=self.crossing,
+        )
 
     def __exit__(self, *told: object) -> None:
         self.money.close()
@@ -145,14 +165,10 @@ class Funded(AbstractContextManager):
 
     # --- what robots ask for ----------------------------------------------------------------------
 
-    def ask(
-        self, robot: int, side: Side, coin: str, size: float, *, cause: int = 0, **terms
-    ) -> Managed:
+    def ask(self, robot: int, side: Side, coin: str, size: float, *, cause: int = 0, **terms) -> Managed:
         """As a gateway takes a request."""
         terms.setdefault("type", OrderType.LIMIT if "price_int" in terms else OrderType.MARKET)
-        spec = OrderSpec(
-            symbol=self.symbols[coin], side=side, size_int=self.size(coin, size), **terms
-        )
+        spec = OrderSpec(symbol=self.symbols[coin], side=side, size_int=self.size(coin, size), **terms)
         number = next(self.ids)
         name = client_id(f"r{robot}", epoch=1, ordinal=number)
         if self.proceeds.waiting:
@@ -215,18 +231,34 @@ class Funded(AbstractContextManager):
         coin = next(c for c, symbol in self.symbols.items() if symbol == spec.symbol)
         self.now += MS
         told = FillTold(
-            spec.symbol, order.client_id, "", next(self.ids), spec.side, spec.position_side,
-            self.price(coin, ticks), self.size(coin, size), self.now, 0, "", Liquidity.TAKER,
-        )  # fmt: skip
+            spec.symbol,
+            order.client_id,
+            "",
+            next(self.ids),
+            spec.side,
+            spec.position_side,
+            self.price(coin, ticks),
+            self.size(coin, size),
+            self.now,
+            0,
+            "",
+            Liquidity.TAKER,
+        )
         self.manager.hear([told], self.now)
         self.write()
 
     def ended(self, order: Managed, news: OrderNews = OrderNews.CANCELED) -> None:
         """By the venue's word, with what is filled until then."""
         told = OrderTold(
-            order.spec.symbol, order.client_id, "", STATES[news], self.now, news=news,
-            filled=order.life.filled, size=order.life.size,
-        )  # fmt: skip
+            order.spec.symbol,
+            order.client_id,
+            "",
+            STATES[news],
+            self.now,
+            news=news,
+            filled=order.life.filled,
+            size=order.life.size,
+        )
         self.manager.hear([told], self.now)
         self.write()
 

@@ -47,17 +47,24 @@ class Account:
         self.manager = OrderManager(protocol)
         self.booking = Booking({PERP: self.instrument})
         self.reductions = Reductions(
-            self.manager, {PERP: self.instrument}, own=self.own_of_slot,
-            slot_of=lambda robot: robot + 1, bounds={PERP: self.bound} if self.bound else {},
+            self.manager,
+            {PERP: self.instrument},
+            own=self.own_of_slot,
+            slot_of=lambda robot: robot + 1,
+            bounds={PERP: self.bound} if self.bound else {},
             is_shared=self.is_shared,
-        )  # fmt: skip
+        )
         self.crossing = self.cross(INTERNAL_TRADES) if self.crosses else None
 
     def cross(self, newest: int) -> Crossing:
         return Crossing(
-            self.manager, {PERP: self.instrument}, slot_of=lambda robot: robot + 1,
-            quote=lambda symbol: self.quote, judge=self.judge, newest=newest,
-        )  # fmt: skip
+            self.manager,
+            {PERP: self.instrument},
+            slot_of=lambda robot: robot + 1,
+            quote=lambda symbol: self.quote,
+            judge=self.judge,
+            newest=newest,
+        )
 
     def judge(self, order, now: int) -> Refusal | None:
         """As the gate says."""
@@ -150,11 +157,21 @@ class Account:
         """Through the bytes of the tape."""
         o, spec = out.order, out.order.spec
         payload = REQUEST.pack(
-            o.order_id, out.price, out.size, spec.trigger_int, 0, out.kind.id, spec.side.id,
-            spec.type.id, spec.tif.id,
+            o.order_id,
+            out.price,
+            out.size,
+            spec.trigger_int,
+            0,
+            out.kind.id,
+            spec.side.id,
+            spec.type.id,
+            spec.tif.id,
             spec.flags | HELD_FLAG * o.is_held | AGAIN_FLAG * out.again,
-            spec.trigger_by.id, spec.position_side.id, o.robot, b"",
-        )  # fmt: skip
+            spec.trigger_by.id,
+            spec.position_side.id,
+            o.robot,
+            b"",
+        )
         robot, kind, order_id, read, _ = request_of(payload, PERP)
         marks = [bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG)]
         words = (o.client_id, robot, order_id, kind, read, self.now, *marks)
@@ -176,21 +193,26 @@ class Account:
     def canceled(self, call) -> OrderTold:
         order = self.manager.orders[call.subject.client_id]
         return OrderTold(
-            PERP,
-            call.subject.client_id,
-            "",
-            OrderState.CANCELED,
-            self.now,
-            filled=order.life.filled - order.elsewhere,
+            PERP, call.subject.client_id, "", OrderState.CANCELED, self.now, filled=order.life.filled - order.elsewhere
         )
 
     def fill(self, order, size: int, price: int = 600_000) -> None:
         self.count += 1
         self.now += 1
         told = FillTold(
-            PERP, order.client_id, "", self.count, order.spec.side, order.spec.position_side, price,
-            size, self.now, 0, "", Liquidity.TAKER,
-        )  # fmt: skip
+            PERP,
+            order.client_id,
+            "",
+            self.count,
+            order.spec.side,
+            order.spec.position_side,
+            price,
+            size,
+            self.now,
+            0,
+            "",
+            Liquidity.TAKER,
+        )
         self.manager.hear([told], self.now)
         self.write()
 

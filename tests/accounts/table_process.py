@@ -56,9 +56,7 @@ class TableProcess:
 def put(table: AccountTable, currency: str, sequence: int, amounts: list[int]) -> None:
     totals = [amount * UNIT for amount in amounts]
     held = [total // 10 for total in totals]
-    table.put(
-        currency, [sum(totals), *totals], [sum(held), *held], ts=sequence * 1000, sequence=sequence
-    )
+    table.put(currency, [sum(totals), *totals], [sum(held), *held], ts=sequence * 1000, sequence=sequence)
 
 
 def spin_amounts(sequence: int) -> list[int]:

@@ -112,12 +112,7 @@ class World:
 def test_margins_are_those_of_the_exchange_after_every_event(seed: int) -> None:
     rng = random.Random(seed)
     kind = rng.choice([Kind.LINEAR, Kind.INVERSE])
-    world = World(
-        kind,
-        hedge=rng.random() < 0.5,
-        isolated=rng.random() < 0.4,
-        leverage=rng.choice([1, 3, 7, 20]),
-    )
+    world = World(kind, hedge=rng.random() < 0.5, isolated=rng.random() < 0.4, leverage=rng.choice([1, 3, 7, 20]))
     price, liquidations = 1000, 0
     for _ in range(120):
         price = max(price + rng.randint(-60, 60), 50)
@@ -178,13 +173,7 @@ def at_liquidation(world: World) -> int:
     isolated=st.booleans(),
 )
 def test_one_position_s_price_is_the_exact_one(
-    kind: Kind,
-    way: int,
-    price: int,
-    size: int,
-    margin: int,
-    brackets: tuple[MarginBracket, ...],
-    isolated: bool,
+    kind: Kind, way: int, price: int, size: int, margin: int, brackets: tuple[MarginBracket, ...], isolated: bool
 ) -> None:
     i = instrument_of(kind, brackets)
     contract = Contract(i, 5, price, is_isolated=isolated)
@@ -254,17 +243,9 @@ def test_joint_margin_is_that_of_the_exchange(rows: list[tuple[int, int, int, in
             return rows[at][1] // 3
 
     cuts = [Decimal(row[3]) / 100 for row in rows]
-    rates = [
-        Rates.of(row[2], Collateral(cut, cut, Decimal(0)))
-        for row, cut in zip(rows, cuts, strict=True)
-    ]
+    rates = [Rates.of(row[2], Collateral(cut, cut, Decimal(0))) for row, cut in zip(rows, cuts, strict=True)]
     theirs = JointFunds(Own(), [], len(rows), lambda at: rates[at])
-    ours = JointMargin(
-        {
-            str(at): Asset(row[0], row[1], row[1] // 3, row[2], cuts[at])
-            for at, row in enumerate(rows)
-        }
-    )
+    ours = JointMargin({str(at): Asset(row[0], row[1], row[1] // 3, row[2], cuts[at]) for at, row in enumerate(rows)})
     assert ours.equity == theirs.equity_usd()
     assert ours.maintenance == theirs.maintenance_usd()
     assert ours.free == theirs.free_usd()

@@ -97,9 +97,7 @@ class Accounts(RuleBasedStateMachine):
         return sum((Fraction(leg.amount, U) for leg in legs if leg.holder == slot), Fraction(0))
 
     def free(self, slot: int) -> Fraction:
-        return (
-            self.of_tape(MAIN) + self.credit if slot == MAIN else sum(self.subs[slot], Fraction(0))
-        )
+        return self.of_tape(MAIN) + self.credit if slot == MAIN else sum(self.subs[slot], Fraction(0))
 
     def answer(self, source: int, amount: Fraction) -> str:
         if amount > self.free(source):
@@ -121,9 +119,7 @@ class Accounts(RuleBasedStateMachine):
         if is_heard:
             self.hear(len(self.untold) - 1)
 
-    @rule(
-        amount=signed, by=st.sampled_from(["stream", "command", "both", "both, one name", "none"])
-    )
+    @rule(amount=signed, by=st.sampled_from(["stream", "command", "both", "both, one name", "none"]))
     def money_comes_or_goes(self, amount: int, by: str) -> None:
         amount = self.unlike_others(amount)
         name = f"move {self.count}"
@@ -172,9 +168,7 @@ class Accounts(RuleBasedStateMachine):
                 before = self.of_tape(TOTAL)
                 fields = {"currency": "usd", "delta": _text(amount), "transfer_id": name}
                 done = self.command("adjust", fields)
-                known = any(
-                    entry.reference in (name, f"transfer {name}") for entry in self.desk.tape
-                )
+                known = any(entry.reference in (name, f"transfer {name}") for entry in self.desk.tape)
                 if done != "ok":
                     assert done == "INSUFFICIENT_FUNDS"
                     assert self.free(MAIN) + Fraction(amount, U) < 0
@@ -247,9 +241,7 @@ class Accounts(RuleBasedStateMachine):
         is_told=st.booleans(),
         slot=st.sampled_from(OURS),
     )
-    def transfer(
-        self, amount: int, script: tuple[str, str], dies_at: int, is_told: bool, slot: int
-    ) -> None:
+    def transfer(self, amount: int, script: tuple[str, str], dies_at: int, is_told: bool, slot: int) -> None:
         amount = self.unlike_others(amount)
         desk, name = self.desk, f"transfer-{self.count}"
         spot = desk.ledger.total("USD", "spot")
@@ -297,9 +289,7 @@ class Accounts(RuleBasedStateMachine):
             return
         rows = self.desk.ledger.slots("USD", 4)
         assert rows[TOTAL] == sum(rows[1:]) == self.desk.ledger.total("USD")
-        assert [Fraction(each, U) for each in rows] == [
-            self.of_tape(slot) for slot in (TOTAL, *OURS)
-        ]
+        assert [Fraction(each, U) for each in rows] == [self.of_tape(slot) for slot in (TOTAL, *OURS)]
         for slot, moves in self.subs.items():
             assert Fraction(rows[slot], U) == sum(moves, Fraction(0))
         legs = [leg for entry in self.desk.tape for leg in entry.legs]

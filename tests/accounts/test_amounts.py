@@ -27,9 +27,23 @@ def test_each_way_to_write_an_amount_gives_its_units(units):
 
 @pytest.mark.parametrize(
     "value",
-    [True, None, "", "--1", "1_0", "٣", "1.0000000000000000001", 10**21, "nan",
-     "9" * 21, Decimal("Infinity"), Decimal("1e30"), [1], "1\n2"],
-)  # fmt: skip
+    [
+        True,
+        None,
+        "",
+        "--1",
+        "1_0",
+        "٣",
+        "1.0000000000000000001",
+        10**21,
+        "nan",
+        "9" * 21,
+        Decimal("Infinity"),
+        Decimal("1e30"),
+        [1],
+        "1\n2",
+    ],
+)
 def test_what_is_no_amount_is_refused(value):
     with pytest.raises(InvalidAmount):
         given_units(value)

@@ -42,9 +42,7 @@ def refused_within(manager: StrategyBalanceManager, error: type[Exception]) -> N
     pytest.fail(f"a balance was still told after {PATIENCE_S} s")
 
 
-def test_a_quiet_market_with_a_live_gateway_is_never_stale(
-    tmp_path: Path, gateway: TableProcess
-) -> None:
+def test_a_quiet_market_with_a_live_gateway_is_never_stale(tmp_path: Path, gateway: TableProcess) -> None:
     gateway.say("put USD 1 100,20")  # as of 1970
     gateway.say("ready")
     manager = StrategyBalanceManager("kraken", home=tmp_path, max_age=PATIENCE_S)
@@ -57,9 +55,7 @@ def test_a_quiet_market_with_a_live_gateway_is_never_stale(
     assert len(seen) == 10
 
 
-def test_a_frozen_gateway_is_stale_and_one_that_goes_on_is_not(
-    tmp_path: Path, gateway: TableProcess
-) -> None:
+def test_a_frozen_gateway_is_stale_and_one_that_goes_on_is_not(tmp_path: Path, gateway: TableProcess) -> None:
     gateway.say("put USD 1 100")
     gateway.say("ready")
     max_age = 0.3
@@ -82,9 +78,7 @@ def test_a_frozen_gateway_is_stale_and_one_that_goes_on_is_not(
     assert patient.get_balance("USD") == 101
 
 
-def test_a_killed_gateway_is_down_and_the_next_one_is_followed(
-    tmp_path: Path, gateway: TableProcess
-) -> None:
+def test_a_killed_gateway_is_down_and_the_next_one_is_followed(tmp_path: Path, gateway: TableProcess) -> None:
     gateway.say("put USD 1 100")
     gateway.say("ready")
     manager = StrategyBalanceManager("kraken", home=tmp_path, max_age=0.3)
@@ -104,9 +98,7 @@ def test_a_killed_gateway_is_down_and_the_next_one_is_followed(
         late.get_balance("USD")
 
 
-def test_a_second_gateway_of_the_account_does_not_start(
-    tmp_path: Path, gateway: TableProcess
-) -> None:
+def test_a_second_gateway_of_the_account_does_not_start(tmp_path: Path, gateway: TableProcess) -> None:
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("table_process.py")), tmp_path, "main", "x"],
         capture_output=True,
@@ -148,9 +140,7 @@ def test_gateways_killed_at_full_speed_never_show_slots_that_do_not_add_up(tmp_p
         assert reads > 1
 
 
-def test_a_reader_killed_at_any_moment_disturbs_nobody(
-    tmp_path: Path, gateway: TableProcess
-) -> None:
+def test_a_reader_killed_at_any_moment_disturbs_nobody(tmp_path: Path, gateway: TableProcess) -> None:
     gateway.say("spin USD")
     code = (
         "import sys; from onetape.accounts import StrategyBalanceManager\n"
@@ -159,9 +149,7 @@ def test_a_reader_killed_at_any_moment_disturbs_nobody(
         "while True: manager.get_all('USD')\n"
     )
     for _ in range(2):
-        reader = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE
-        )
+        reader = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
         assert reader.stdout is not None
         assert reader.stdout.readline()
         reader.kill()
@@ -189,16 +177,11 @@ print("stored", flush=True)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/maps tells where it is mapped")
 @pytest.mark.parametrize("which", [0, 1], ids=["first", "second"])
-def test_a_store_through_a_readers_mapping_ends_the_reader(
-    tmp_path: Path, gateway: TableProcess, which: int
-) -> None:
+def test_a_store_through_a_readers_mapping_ends_the_reader(tmp_path: Path, gateway: TableProcess, which: int) -> None:
     gateway.say("put USD 1 100")
     gateway.say("ready")
     done = subprocess.run(
-        [sys.executable, "-c", STORE, str(tmp_path), str(which)],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", STORE, str(tmp_path), str(which)], capture_output=True, text=True, check=False
     )
     assert done.stdout == "['r--s']\n", done.stderr
     assert done.returncode == -signal.SIGSEGV

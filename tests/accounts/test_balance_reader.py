@@ -109,9 +109,7 @@ def test_a_code_that_is_not_all_capitals_is_found(tmp_path: Path, table: Account
     assert manager_in(tmp_path).get_balance("KBONK") == 4
 
 
-def test_a_slot_below_the_count_that_nobody_uses_is_zero(
-    tmp_path: Path, table: AccountTable
-) -> None:
+def test_a_slot_below_the_count_that_nobody_uses_is_zero(tmp_path: Path, table: AccountTable) -> None:
     manager = manager_in(tmp_path, count=20)
     assert manager.get_balance("USD", 4) == 0
     assert manager.get_balance("USD", 19) == 0
@@ -140,9 +138,7 @@ def test_an_unknown_currency_is_refused_and_not_zero(tmp_path: Path, table: Acco
         manager.get_balance("EUR")
 
 
-def test_money_beyond_the_count_is_refused_and_not_hidden(
-    tmp_path: Path, table: AccountTable
-) -> None:
+def test_money_beyond_the_count_is_refused_and_not_hidden(tmp_path: Path, table: AccountTable) -> None:
     put(table, "USD", [1, 1, 1, 0, 0, 0, 0, 0, 4])
     with pytest.raises(UnknownSubaccount, match="slot 9 has USD and strategy_count is 8"):
         manager_in(tmp_path).get_all("USD")
@@ -294,11 +290,7 @@ steps_of_a_gateway = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.sampled_from(CODES), st.lists(part, min_size=1, max_size=20)),
         st.tuples(st.just("remove"), st.sampled_from(CODES), st.none()),
-        st.tuples(
-            st.sampled_from(["ready", "not ready", "alive", "crash", "stop", "start"]),
-            st.none(),
-            st.none(),
-        ),
+        st.tuples(st.sampled_from(["ready", "not ready", "alive", "crash", "stop", "start"]), st.none(), st.none()),
     ),
     max_size=30,
 )

@@ -96,9 +96,7 @@ def test_what_nets_at_the_venue_is_each_one_s_own():
     closed = booking.fill(fill_of(LINEAR, "-1@120"), A)
     assert moved(closed) == {(A, "USDT"): 20 * UNIT, (NETTING, "USDT"): -20 * UNIT}
     last = booking.fill(fill_of(LINEAR, "+1@120"), B)
-    assert moved(last) == {
-        (B, "USDT"): -10 * UNIT, (NETTING, "USDT"): 10 * UNIT,
-    }  # fmt: skip
+    assert moved(last) == {(B, "USDT"): -10 * UNIT, (NETTING, "USDT"): 10 * UNIT}
 
 
 def test_legs_of_hedge_mode_are_kept_apart():
@@ -139,9 +137,7 @@ def test_holdings_are_the_exact_positions(symbol, fills):
         booking.fill(made(symbol, side, price, size, number), slot)
         for each in (slot, 0):
             position = exact.setdefault(each, Position(i.kind, F(i.multiplier)))
-            position.apply_fill(
-                side, scaled(price, i.price_decimals), scaled(size, i.size_decimals)
-            )
+            position.apply_fill(side, scaled(price, i.price_decimals), scaled(size, i.size_decimals))
         own = booking.positions[slot, symbol, BOTH]
         for held, slow in ((own, exact[slot]), (booking.account[symbol, BOTH], exact[0])):
             assert held.qty == slow.qty * 10**i.size_decimals
@@ -274,10 +270,7 @@ def test_funding_is_shared_by_signed_positions(fills, amount, paid):
 def test_where_the_account_is_flat_sub_accounts_pay_each_other():
     booking = booked(LINEAR, (A, "+1@100"), (B, "-1@100"))
     entry = booking.funding(LINEAR, BOTH, 0, "USDT", 4, "f1", rate=10**8, mark=1100)
-    assert moved(checked(entry)) == {
-        (A, "USDT"): -UNIT * 11 // 1000,
-        (B, "USDT"): UNIT * 11 // 1000,
-    }
+    assert moved(checked(entry)) == {(A, "USDT"): -UNIT * 11 // 1000, (B, "USDT"): UNIT * 11 // 1000}
 
 
 def test_a_position_of_before_the_tape_is_the_pool_s():

@@ -162,8 +162,7 @@ def test_a_gateway_that_ends_between_both_fills_books_the_other(account, size):
     taking = account.ask(B, SELL, size, 0)
     account.answer()
     whole = inside(account)
-    at = next(n for n, (what, words) in enumerate(account.tape)
-              if what == "fill" and words[0].is_internal)  # fmt: skip
+    at = next(n for n, (what, words) in enumerate(account.tape) if what == "fill" and words[0].is_internal)
     del account.tape[at + 1 :]
     account.again()
     assert inside(account) == whole
@@ -228,8 +227,9 @@ def session(seed: int) -> tuple[int, int]:
         assert sum(account.own(each) for each in (A, B, C)) == account.net
         by_fills = sum(
             words[0].size * words[0].side.sign
-            for what, words in account.tape if what == "fill" and not words[0].is_internal
-        )  # fmt: skip
+            for what, words in account.tape
+            if what == "fill" and not words[0].is_internal
+        )
         assert account.net == by_fills
         sums: dict[int, int] = {}
         for kind, words in account.tape:

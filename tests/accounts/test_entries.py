@@ -16,9 +16,12 @@ def entry(*legs: Leg) -> Entry:
 
 def test_each_currency_adds_up_to_zero_by_itself():
     bought = (
-        Leg(2, "BTC", 5), Leg(Outside.MARKET, "BTC", -5),
-        Leg(2, "USD", -3 * USD), Leg(Outside.MARKET, "USD", 2 * USD), Leg(Outside.FEES, "USD", USD),
-    )  # fmt: skip
+        Leg(2, "BTC", 5),
+        Leg(Outside.MARKET, "BTC", -5),
+        Leg(2, "USD", -3 * USD),
+        Leg(Outside.MARKET, "USD", 2 * USD),
+        Leg(Outside.FEES, "USD", USD),
+    )
     assert checked(entry(*bought)).legs == bought
     with pytest.raises(BadInput, match="1 USD too much"):
         checked(entry(Leg(2, "USD", USD), Leg(2, "BTC", 5), Leg(Outside.MARKET, "BTC", -5)))

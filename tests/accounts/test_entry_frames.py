@@ -16,32 +16,19 @@ from onetape.model.money import INT128_MAX
 LEAST, MOST = -(2**63), 2**63 - 1
 words = st.text(max_size=300)
 int64s = st.integers(LEAST, MOST)
-edges = st.sampled_from(
-    [2**n + d for n in (0, 5, 7, 8, 15, 16, 31, 32, 63, 64, 127) for d in (-1, 0)]
-)
+edges = st.sampled_from([2**n + d for n in (0, 5, 7, 8, 15, 16, 31, 32, 63, 64, 127) for d in (-1, 0)])
 amounts = st.one_of(st.integers(), edges, edges.map(lambda n: -n), st.integers(-(10**40), 10**40))
-legs = st.builds(
-    Leg, st.sampled_from([*range(1, SLOTS_MAX), *Outside]), words, amounts, st.just("") | words
-)
-entries = st.builds(
-    Entry,
-    int64s,
-    st.sampled_from(Cause),
-    st.lists(legs, max_size=20).map(tuple),
-    words,
-    int64s,
-    words,
-)
+legs = st.builds(Leg, st.sampled_from([*range(1, SLOTS_MAX), *Outside]), words, amounts, st.just("") | words)
+entries = st.builds(Entry, int64s, st.sampled_from(Cause), st.lists(legs, max_size=20).map(tuple), words, int64s, words)
 
 
 def by_the_format(entry: Entry) -> bytes:
     """As the first version of this wrote it."""
     record = entry._asdict()
     record["legs"] = [
-        (leg.holder, leg.currency, leg.amount if LEAST <= leg.amount <= MOST else str(leg.amount),
-         leg.wallet)
+        (leg.holder, leg.currency, leg.amount if LEAST <= leg.amount <= MOST else str(leg.amount), leg.wallet)
         for leg in entry.legs
-    ]  # fmt: skip
+    ]
     return msgspec.msgpack.encode(record)
 
 
@@ -84,12 +71,7 @@ def test_a_tape_of_another_version_says_the_same_in_another_form(record):
 def damaged() -> list[bytes]:
     whole = pack(ENTRY)
     cut = [whole[:end] for end in range(len(whole))]
-    return [
-        *cut,
-        whole + b"\0",
-        whole.replace(b"fill", b"fell"),
-        whole.replace(b"USD", b"\xff\xff\xff"),
-    ]
+    return [*cut, whole + b"\0", whole.replace(b"fill", b"fell"), whole.replace(b"USD", b"\xff\xff\xff")]
 
 
 def test_a_damaged_frame_is_no_entry():

@@ -56,12 +56,7 @@ class Tape:
         self, since: int, until: int, before: dict[str, int], after: dict[str, int]
     ) -> dict[tuple[str, int], Explained]:
         found = explain(
-            self.events,
-            since=since,
-            until=until,
-            instruments=INSTRUMENTS,
-            opening_marks=before,
-            closing_marks=after,
+            self.events, since=since, until=until, instruments=INSTRUMENTS, opening_marks=before, closing_marks=after
         )
         return {(each.currency, each.slot): each for each in found}
 
@@ -82,20 +77,17 @@ def test_a_day_of_a_sub_account_by_hand():
     found = tape.explain(since, until, {LINEAR: 1050}, {LINEAR: 1200})
     a = found["USDT", A]
     assert (a.opening, a.opening_profit) == (99 * UNIT, 10 * UNIT)
-    assert a.parts == {
-        Part.TRADES: 10 * UNIT, Part.FEES: -UNIT, Part.FUNDING: -2 * UNIT,
-        Part.COMMANDS: -30 * UNIT,
-    }  # fmt: skip
+    assert a.parts == {Part.TRADES: 10 * UNIT, Part.FEES: -UNIT, Part.FUNDING: -2 * UNIT, Part.COMMANDS: -30 * UNIT}
     assert a.revaluation == {LINEAR: 10 * UNIT}  # one at 20 instead of two at 5
     assert (a.closing, a.closing_profit) == (76 * UNIT, 20 * UNIT)
     assert a.frames == {
-        Part.TRADES: [since + 1], Part.FEES: [since + 1], Part.FUNDING: [since + 2],
+        Part.TRADES: [since + 1],
+        Part.FEES: [since + 1],
+        Part.FUNDING: [since + 2],
         Part.COMMANDS: [since + 3],
-    }  # fmt: skip
+    }
     main, total = found["USDT", MAIN], found["USDT", TOTAL]
-    assert main.parts == {
-        Part.COMMANDS: 30 * UNIT, Part.TRANSFERS: 50 * UNIT, Part.CORRECTIONS: -UNIT,
-    }  # fmt: skip
+    assert main.parts == {Part.COMMANDS: 30 * UNIT, Part.TRANSFERS: 50 * UNIT, Part.CORRECTIONS: -UNIT}
     assert total.parts[Part.TRADES] == 10 * UNIT
     assert total.closing + total.closing_profit == 1075 * UNIT
     assert Part.COMMANDS not in total.parts  # between the pool and a sub-account
@@ -105,9 +97,11 @@ def test_a_late_fill_that_a_correction_had_is_a_trade_and_gives_it_back():
     tape = Tape()
     tape.post(moved(Cause.OPENING, 1000 * UNIT, MAIN, Outside.OPENING))
     legs = (
-        Leg(A, "USDT", UNIT), Leg(Outside.MARKET, "USDT", -UNIT),
-        Leg(MAIN, "USDT", -UNIT), Leg(Outside.UNEXPLAINED, "USDT", UNIT),
-    )  # fmt: skip
+        Leg(A, "USDT", UNIT),
+        Leg(Outside.MARKET, "USDT", -UNIT),
+        Leg(MAIN, "USDT", -UNIT),
+        Leg(Outside.UNEXPLAINED, "USDT", UNIT),
+    )
     tape.post(Entry(1, Cause.FILL, legs))
     found = tape.explain(1, 9, {}, {})
     assert found["USDT", A].parts == {Part.TRADES: UNIT}
@@ -158,11 +152,7 @@ def test_random_days_add_up_and_sub_accounts_are_the_account(seed: int):
         for rows in (found, whole):
             # An inverse contract's value is rounded, once for each position.
             slack = 4 if currency == "BTC" else 0
-            ends = {
-                slot: row.closing + row.closing_profit
-                for (name, slot), row in rows.items()
-                if name == currency
-            }
+            ends = {slot: row.closing + row.closing_profit for (name, slot), row in rows.items() if name == currency}
             assert abs(2 * ends[TOTAL] - sum(ends.values())) <= slack
 
 

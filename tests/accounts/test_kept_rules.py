@@ -139,9 +139,7 @@ def test_an_order_whose_placing_is_unanswered_is_not_taken_off():
 
 
 def test_what_is_set_apart_for_one_position_does_not_stand_behind_the_others():
-    contract = Contract(
-        INSTRUMENTS[LINEAR], is_isolated=True, sides={PositionSide.BOTH: Held(qty=1, margin=30)}
-    )
+    contract = Contract(INSTRUMENTS[LINEAR], is_isolated=True, sides={PositionSide.BOTH: Held(qty=1, margin=30)})
     assert Wallet(balance=100, contracts={LINEAR: contract}).covered == 70
 
 

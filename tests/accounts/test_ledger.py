@@ -23,10 +23,12 @@ def moved(amount: int, *, to: int = MAIN, time: int = 1, reference: str = "") ->
 def bought(reference: str = "t1", time: int = 5) -> Entry:
     """0.5 BTC for 30 USD by slot 2, with a fee of 1 USD."""
     legs = (
-        Leg(2, "BTC", USD // 2), Leg(Outside.MARKET, "BTC", -USD // 2),
-        Leg(2, "USD", -31 * USD), Leg(Outside.MARKET, "USD", 30 * USD),
+        Leg(2, "BTC", USD // 2),
+        Leg(Outside.MARKET, "BTC", -USD // 2),
+        Leg(2, "USD", -31 * USD),
+        Leg(Outside.MARKET, "USD", 30 * USD),
         Leg(Outside.FEES, "USD", USD),
-    )  # fmt: skip
+    )
     return Entry(time, Cause.FILL, legs, reference)
 
 
@@ -80,10 +82,7 @@ def test_what_is_no_entry_changes_nothing(legs):
 
 def test_legs_of_a_currency_need_not_stand_together():
     ledger = Ledger()
-    legs = (
-        Leg(MAIN, "USD", -7), Leg(MAIN, "BTC", 2), Leg(Outside.MARKET, "USD", 7),
-        Leg(Outside.MARKET, "BTC", -2),
-    )  # fmt: skip
+    legs = (Leg(MAIN, "USD", -7), Leg(MAIN, "BTC", 2), Leg(Outside.MARKET, "USD", 7), Leg(Outside.MARKET, "BTC", -2))
     assert ledger.post(Entry(1, Cause.FILL, legs))
     assert (ledger.total("USD"), ledger.total("BTC")) == (-7, 2)
 
@@ -126,14 +125,7 @@ def test_the_total_of_a_time_leaves_later_entries_out_in_whatever_order_they_cam
     for time, amount in ((10, 100), (30, 7), (20, 5)):
         ledger.post(moved(amount, time=time))
     ledger.post(Entry(40, Cause.COMMAND, (Leg(MAIN, "USD", -9), Leg(2, "USD", 9))))
-    assert [ledger.as_of("USD", at) for at in (9, 10, 20, 29, 30, 99)] == [
-        0,
-        100,
-        105,
-        105,
-        112,
-        112,
-    ]
+    assert [ledger.as_of("USD", at) for at in (9, 10, 20, 29, 30, 99)] == [0, 100, 105, 105, 112, 112]
     assert ledger.as_of("BTC", 9) == 0
 
 
@@ -167,9 +159,7 @@ def test_what_is_forgotten_of_one_cause_is_known_of_another():
     assert not ledger.has(Cause.COMMAND, "other", 1)
 
 
-@pytest.mark.parametrize(
-    "amount", [0, 1, -1, 2**63 - 1, -(2**63), 2**63, -(2**63) - 1, INT128_MAX, -INT128_MAX]
-)
+@pytest.mark.parametrize("amount", [0, 1, -1, 2**63 - 1, -(2**63), 2**63, -(2**63) - 1, INT128_MAX, -INT128_MAX])
 def test_an_amount_of_any_size_goes_through_a_frame_unchanged(amount):
     legs = (Leg(2, "USD", amount), Leg(Outside.TRANSIT, "USD", -amount, "spot"))
     entry = Entry(2**62, Cause.CORRECTION, legs, "ü/7", 2**40, "why")
@@ -180,8 +170,7 @@ def test_an_amount_of_any_size_goes_through_a_frame_unchanged(amount):
 
 
 @pytest.mark.parametrize(
-    "payload",
-    [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"time": 1, "cause": "x", "legs": []})],
+    "payload", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"time": 1, "cause": "x", "legs": []})]
 )
 def test_a_frame_that_is_no_entry_is_named(payload):
     with pytest.raises(BadInput, match="no entry of a ledger"):

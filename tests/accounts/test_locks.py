@@ -21,9 +21,7 @@ A = 2
 BUY, SELL = Side.BUY, Side.SELL
 
 
-def order_of(
-    symbol: str, side: Side, size: int, price: int, name: str = "o", **more: Any
-) -> Managed:
+def order_of(symbol: str, side: Side, size: int, price: int, name: str = "o", **more: Any) -> Managed:
     spec = OrderSpec(symbol=symbol, side=side, size_int=size, price_int=price, **more)
     return Managed(name, 1, 1, spec, OrderLife(size, OrderState.ACCEPTED), 0, price)
 
@@ -95,10 +93,7 @@ def test_a_position_holds_margin_and_what_closes_it_holds_none():
 
 @pytest.mark.parametrize(
     ("symbol", "price", "currency", "more"),
-    [
-        (LINEAR, 1000, "USDT", 5 * UNIT + UNIT // 40),
-        (SPOT, 600_000, "USDT", 300 * UNIT + 3 * UNIT // 10),
-    ],
+    [(LINEAR, 1000, "USDT", 5 * UNIT + UNIT // 40), (SPOT, 600_000, "USDT", 300 * UNIT + 3 * UNIT // 10)],
 )
 def test_what_replaces_an_order_needs_the_difference(symbol, price, currency, more):
     found = locks(10)

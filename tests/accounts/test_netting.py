@@ -10,23 +10,8 @@ from accounts.booking_world import INSTRUMENTS, LINEAR, SPOT, UNIT, fill_of, mov
 from onetape.accounts.booking import Booking
 from onetape.accounts.entries import Entry, Outside, checked
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.netting import (
-    Match,
-    Reduction,
-    Resting,
-    cross,
-    fair_price,
-    plain_reduction,
-    traded,
-)
-from onetape.model.enums import (
-    Liquidity,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-)
+from onetape.accounts.netting import Match, Reduction, Resting, cross, fair_price, plain_reduction, traded
+from onetape.model.enums import Liquidity, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.order import OrderSpec
 from onetape.orders.told import INTERNAL_TRADES
 
@@ -104,9 +89,7 @@ def test_what_is_no_reduction_of_a_one_way_account_goes_out_as_it_is():
         (102, 101, SELL, 0, 0, 0),
     ],
 )
-def test_the_fair_price_is_as_near_to_the_middle_as_both_allow(
-    bid, ask, side, limit, waiting, price
-):
+def test_the_fair_price_is_as_near_to_the_middle_as_both_allow(bid, ask, side, limit, waiting, price):
     assert fair_price(bid, ask, spec_of(side, 5, price=limit), waiting) == price
 
 
@@ -154,9 +137,7 @@ def test_each_side_of_a_trade_tells_the_other():
     assert mine.is_internal and mine.fee == 0 and mine.size == other.size == 3
 
 
-def both(
-    booking: Booking, symbol: str, text: str, slot: int, other: int, at: int = 0
-) -> list[Entry]:
+def both(booking: Booking, symbol: str, text: str, slot: int, other: int, at: int = 0) -> list[Entry]:
     """An internal trade: what `slot` does, and `other` does the opposite."""
     opposite = ("-" if text[0] == "+" else "+") + text[1:]
     trade = INTERNAL_TRADES + at

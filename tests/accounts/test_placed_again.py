@@ -48,9 +48,7 @@ def test_what_is_left_of_the_one_that_waited_goes_back_to_the_venue(venue):
     taking = venue.account.ask(B, SELL, 4, 0)
     assert venue.take() == [Purpose.CANCEL, Purpose.PLACE]
     again = str(parse_client_id(waiting.client_id)._replace(again=1))
-    assert there(venue, waiting) == [
-        (waiting.client_id, 10, OrderState.CANCELED), (again, 6, OrderState.ACCEPTED),
-    ]  # fmt: skip
+    assert there(venue, waiting) == [(waiting.client_id, 10, OrderState.CANCELED), (again, 6, OrderState.ACCEPTED)]
     assert there(venue, taking) == []
     assert (waiting.state, waiting.life.remaining) == (OrderState.PARTIALLY_FILLED, 6)
     assert told(venue, waiting) == ["accepted", "updated"]  # and never cancelled
@@ -206,9 +204,8 @@ def test_late_words_about_the_order_before_mean_nothing(venue):
     venue.account.ask(B, SELL, 4, 0)
     venue.take()
     gone = OrderTold(
-        PERP, waiting.client_id, "", OrderState.CANCELED, venue.account.now + 1,
-        OrderNews.CANCELED, size=10, filled=0,
-    )  # fmt: skip
+        PERP, waiting.client_id, "", OrderState.CANCELED, venue.account.now + 1, OrderNews.CANCELED, size=10, filled=0
+    )
     venue.account.manager.hear([gone, gone._replace(news=None)], venue.account.now)
     assert (waiting.state, waiting.life.remaining) == (OrderState.PARTIALLY_FILLED, 6)
     venue.check()
@@ -308,9 +305,7 @@ def session(seed: int) -> tuple[int, int]:
     venue.settle(15)
     venue.check()
     assert not [o for o in account.manager.open.values() if o.is_held or o.is_unknown]
-    return sum(
-        o.again for o in {id(o): o for o in account.manager.orders.values()}.values()
-    ), deaths
+    return sum(o.again for o in {id(o): o for o in account.manager.orders.values()}.values()), deaths
 
 
 def move(rng: random.Random, venue: Venue) -> None:

@@ -57,15 +57,9 @@ def played(kind: Kind, fills: str, multiplier: str = "1") -> Position:
         ("inverse", "1", "+100@10000 -300@12500", "-200", "12500", "0.002"),
     ],
 )
-def test_profit(
-    kind: str, multiplier: str, fills: str, qty: str, entry: str, realized: str
-) -> None:
+def test_profit(kind: str, multiplier: str, fills: str, qty: str, entry: str, realized: str) -> None:
     position = played(Kind(kind), fills, multiplier)
-    assert (position.qty, position.entry_price, position.realized) == (
-        F(qty),
-        F(entry),
-        F(realized),
-    )
+    assert (position.qty, position.entry_price, position.realized) == (F(qty), F(entry), F(realized))
 
 
 @pytest.mark.parametrize(
@@ -99,9 +93,7 @@ def test_a_rebate_is_a_negative_fee_and_not_profit() -> None:
         ("inverse", "-100@10000", "0.0001", "12500", "0.0000008"),
     ],
 )
-def test_a_long_pays_a_positive_funding_rate(
-    kind: str, fills: str, rate: str, mark: str, paid: str
-) -> None:
+def test_a_long_pays_a_positive_funding_rate(kind: str, fills: str, rate: str, mark: str, paid: str) -> None:
     assert played(Kind(kind), fills).apply_funding(Decimal(rate), Decimal(mark)) == F(paid)
 
 
@@ -122,9 +114,7 @@ def test_a_long_pays_a_positive_funding_rate(
         ("linear", "+1@100 -1@100", "10", "0.01", None),
     ],
 )
-def test_liquidation_price(
-    kind: str, fills: str, leverage: str, rate: str, price: str | None
-) -> None:
+def test_liquidation_price(kind: str, fills: str, leverage: str, rate: str, price: str | None) -> None:
     position = played(Kind(kind), fills)
     margin = initial_margin(position, Decimal(leverage))
     found = liquidation_price(position, margin, maintenance_rate=Decimal(rate))
@@ -176,16 +166,12 @@ def test_positions_are_kept_apart_by_key() -> None:
 
 
 FILLS = st.lists(
-    st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 10**6), st.integers(1, 10**6)),
-    min_size=1,
-    max_size=30,
+    st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 10**6), st.integers(1, 10**6)), min_size=1, max_size=30
 )
 
 
 @given(kind=st.sampled_from([Kind.LINEAR, Kind.INVERSE]), fills=FILLS, mark=st.integers(1, 10**6))
-def test_profit_is_the_cash_that_moved(
-    kind: Kind, fills: list[tuple[Side, int, int]], mark: int
-) -> None:
+def test_profit_is_the_cash_that_moved(kind: Kind, fills: list[tuple[Side, int, int]], mark: int) -> None:
     """However fills open, close and flip, profit is what was paid and got, plus what is left."""
     position = Position(kind, F(1, 10))
     cash = F(0)
@@ -198,9 +184,7 @@ def test_profit_is_the_cash_that_moved(
 
 
 @given(kind=st.sampled_from([Kind.LINEAR, Kind.INVERSE]), fills=FILLS)
-def test_the_entry_lies_between_the_prices_paid(
-    kind: Kind, fills: list[tuple[Side, int, int]]
-) -> None:
+def test_the_entry_lies_between_the_prices_paid(kind: Kind, fills: list[tuple[Side, int, int]]) -> None:
     position = Position(kind)
     for side, price, qty in fills:
         position.apply_fill(side, price, qty)

@@ -29,11 +29,7 @@ MULTIPLIERS = st.sampled_from([(1, 0), (100, 0), (1, 3), (25, 1)])
 @settings(max_examples=examples(200), deadline=None)
 @given(KINDS, FILLS, DECIMALS, MULTIPLIERS, st.integers(1, 10**9))
 def test_the_core_s_position_is_the_exact_one(
-    kind: Kind,
-    fills: list[tuple[Side, int, int]],
-    decimals: tuple[int, int],
-    multiplier: tuple[int, int],
-    mark: int,
+    kind: Kind, fills: list[tuple[Side, int, int]], decimals: tuple[int, int], multiplier: tuple[int, int], mark: int
 ) -> None:
     price_decimals, size_decimals = decimals
     core = _core.ModelPosition(
@@ -63,13 +59,7 @@ def test_the_core_s_position_is_the_exact_one(
 
 
 @settings(max_examples=examples(300), deadline=None)
-@given(
-    KINDS,
-    st.integers(-(10**12), 10**12),
-    st.integers(-(10**12), 10**12),
-    DECIMALS,
-    MULTIPLIERS,
-)
+@given(KINDS, st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12), DECIMALS, MULTIPLIERS)
 def test_notionals_are_equal_to_the_last_unit(
     kind: Kind, price: int, size: int, decimals: tuple[int, int], multiplier: tuple[int, int]
 ) -> None:
@@ -106,9 +96,7 @@ def exactly(value: float, tick: tuple[int, int], rounding: Rounding) -> int:
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.floats(-1e7, 1e7), st.sampled_from(TICKS), st.sampled_from(range(4)))
-def test_any_float_snaps_as_the_exact_rule_says(
-    value: float, tick: tuple[int, int], rounding: int
-) -> None:
+def test_any_float_snaps_as_the_exact_rule_says(value: float, tick: tuple[int, int], rounding: int) -> None:
     step, decimals = tick
     ratio = F(value) * 10**decimals / step
     distance = abs(ratio - round(ratio))
@@ -122,15 +110,8 @@ def test_any_float_snaps_as_the_exact_rule_says(
 
 
 @settings(max_examples=examples(300), deadline=None)
-@given(
-    st.integers(-(10**9), 10**9),
-    st.sampled_from(TICKS),
-    st.sampled_from(range(4)),
-    st.integers(-3, 3),
-)
-def test_a_step_within_float_noise_is_that_step(
-    steps: int, tick: tuple[int, int], rounding: int, noise: int
-) -> None:
+@given(st.integers(-(10**9), 10**9), st.sampled_from(TICKS), st.sampled_from(range(4)), st.integers(-3, 3))
+def test_a_step_within_float_noise_is_that_step(steps: int, tick: tuple[int, int], rounding: int, noise: int) -> None:
     step, decimals = tick
     value = float(F(steps * step, 10**decimals)) * (1 + noise * 2.0**-52)
     assert _core.model_snap(value, decimals, step, rounding) == steps * step

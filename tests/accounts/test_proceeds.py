@@ -10,15 +10,7 @@ import pytest
 
 from accounts.funded_account import BUY, SELL, A, B, Funded
 from onetape.accounts.proceeds import WAITING_MAX
-from onetape.model.enums import (
-    OrderNews,
-    OrderState,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-    TriggerKind,
-)
+from onetape.model.enums import OrderNews, OrderState, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import InsufficientFunds, Killed
 from onetape.orders.calls import Purpose
 
@@ -188,10 +180,9 @@ def test_what_rests_in_the_book_brings_nothing_yet(account, row):
         ({"price_int": -2, "post_only": True}, False),
         ({"price_int": 5, "tif": TimeInForce.IOC}, True),
         ({"price_int": 5, "tif": TimeInForce.FOK}, True),
-        ({"trigger_int": -50, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP},
-         False),
+        ({"trigger_int": -50, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}, False),
     ],
-)  # fmt: skip
+)
 def test_what_takes_from_the_market_brings_money(account, row, terms, waits):
     """Prices: ticks on the far side of the market."""
     sign = row.opened.sign
@@ -323,9 +314,8 @@ def test_a_stop_that_waited_is_the_venues_as_any_other(tmp_path):
     with funded(tmp_path, row) as account:
         sale = sell(account, row)
         stop = buy(
-            account, row, trigger_int=account.price("ETH", 50), trigger_by=TriggerBy.LAST,
-            trigger_kind=TriggerKind.STOP,
-        )  # fmt: skip
+            account, row, trigger_int=account.price("ETH", 50), trigger_by=TriggerBy.LAST, trigger_kind=TriggerKind.STOP
+        )
         assert stop.is_held
         account.fill(sale, SIZE)
         assert stop.conditional  # it is asked for among those

@@ -62,18 +62,14 @@ def test_without_sub_accounts_nothing_changes():
         assert flags(account.reduce(*words)) == REDUCE_ONLY
 
 
-@pytest.mark.parametrize(
-    ("leg", "opens", "closes"), [(PositionSide.LONG, BUY, SELL), (PositionSide.SHORT, SELL, BUY)]
-)
+@pytest.mark.parametrize(("leg", "opens", "closes"), [(PositionSide.LONG, BUY, SELL), (PositionSide.SHORT, SELL, BUY)])
 def test_in_hedge_mode_none_closes_what_another_holds(leg, opens, closes):
     """The venue would: it knows one position of that side. Who has no part of it would trade
     without the money for it, and the other would have more in its books than there is."""
     account = Account()
     account.hold(B, 10 * opens.sign, leg)
     refused = account.ask(A, closes, 5, position_side=leg)
-    assert (refused.code, "0.000 of its sub-account" in refused.reason) == (
-        ReduceOnlyViolated.code, True
-    )  # fmt: skip
+    assert (refused.code, "0.000 of its sub-account" in refused.reason) == (ReduceOnlyViolated.code, True)
     assert account.ask(A, opens, 5, position_side=leg).spec.size_int == 5
     account.hold(A, 4 * opens.sign, leg)
     first = account.ask(A, closes, 3, position_side=leg)
@@ -254,9 +250,8 @@ class Venue:
                 works = sum(
                     o.worst_left
                     for o in account.manager.open.values()
-                    if o.robot == robot and o.spec.side is side
-                    and (o.spec.own_reducing or o.spec.reduce_only)
-                )  # fmt: skip
+                    if o.robot == robot and o.spec.side is side and (o.spec.own_reducing or o.spec.reduce_only)
+                )
                 assert works <= max(-account.own(robot) * side.sign, 0)
 
     def fill(self, order) -> None:

@@ -101,9 +101,7 @@ def test_what_is_no_amount_is_refused(name, amount):
     assert world.rows == [1000, 500, 500, 0]
 
 
-@pytest.mark.parametrize(
-    "amount", [a for a in BAD_AMOUNTS if str(a) != "-1"], ids=lambda each: repr(each)[:24]
-)
+@pytest.mark.parametrize("amount", [a for a in BAD_AMOUNTS if str(a) != "-1"], ids=lambda each: repr(each)[:24])
 def test_what_is_no_amount_adjusts_nothing(amount):
     world = World()
     assert world.ask("adjust", index=0, amount=amount) == "INVALID_AMOUNT"
@@ -113,11 +111,18 @@ def test_what_is_no_amount_adjusts_nothing(amount):
 @pytest.mark.parametrize(
     ("given", "units"),
     [
-        (0.1, 10**17), ("0.1", 10**17), (Decimal("0.10"), 10**17), ("1e-18", 1), (7, 7 * U),
-        ("+7", 7 * U), (" 7 ", 7 * U), ("7.", 7 * U), (1e2, 100 * U),
+        (0.1, 10**17),
+        ("0.1", 10**17),
+        (Decimal("0.10"), 10**17),
+        ("1e-18", 1),
+        (7, 7 * U),
+        ("+7", 7 * U),
+        (" 7 ", 7 * U),
+        ("7.", 7 * U),
+        (1e2, 100 * U),
         ("123.456789012345678901", 123456789012345678901),
     ],
-)  # fmt: skip
+)
 def test_an_amount_is_taken_exactly(given, units):
     world = World()
     assert world.ask("allocate", amount=given) == "ok"
@@ -247,9 +252,7 @@ def test_a_reset_leaves_all_in_the_pool():
     assert world.ledger.balance("USD", Outside.UNEXPLAINED) == 200 * U
 
 
-@pytest.mark.parametrize(
-    ("balance", "credit", "usable"), [(100, 50, 150), (-30, 50, 20), (100, 0, 100), (-30, 0, -30)]
-)
+@pytest.mark.parametrize(("balance", "credit", "usable"), [(100, 50, 150), (-30, 50, 20), (100, 0, 100), (-30, 0, -30)])
 def test_credit_is_added_to_what_may_be_used_and_never_booked(balance, credit, usable):
     world = World(balance, credit)
     assert world.accounts.available("USD", MAIN) == usable * U
@@ -280,10 +283,21 @@ def test_what_netting_has_gained_is_not_allocated_and_what_it_has_lost_is_gone()
 @pytest.mark.parametrize(
     "names",
     [
-        {"a": 1}, {"a": 0}, {"a": 64}, {"a": -2}, {"a": True}, {"a": 2, "b": 2}, {"main": 2},
-        {"total": 3}, {"": 2}, {"7": 7}, {" a": 2}, {"operator": 2}, {"-7": 7},
+        {"a": 1},
+        {"a": 0},
+        {"a": 64},
+        {"a": -2},
+        {"a": True},
+        {"a": 2, "b": 2},
+        {"main": 2},
+        {"total": 3},
+        {"": 2},
+        {"7": 7},
+        {" a": 2},
+        {"operator": 2},
+        {"-7": 7},
     ],
-)  # fmt: skip
+)
 def test_names_and_numbers_of_sub_accounts_are_each_used_once(names):
     with pytest.raises(BadConfig):
         Slots(names)

@@ -21,11 +21,13 @@ RESET = ["correction", "reset", "OwnersStopped", "critical"]
 
 def kinds(effects: list) -> list[str]:
     return [
-        f"{each.severity}" if isinstance(each, HealthOut)
-        else str(each.cause) if isinstance(each, Entry)
+        f"{each.severity}"
+        if isinstance(each, HealthOut)
+        else str(each.cause)
+        if isinstance(each, Entry)
         else type(each).__name__
         for each in effects
-    ]  # fmt: skip
+    ]
 
 
 def allocated(**options) -> World:
@@ -324,9 +326,7 @@ def test_a_word_as_of_before_a_command_may_have_what_the_command_tells_of():
 def test_a_checkpoint_holds_what_is_open():
     world = corrected(-7)
     world.command("adjust", 1000, at=150)
-    record = msgspec.msgpack.decode(
-        msgspec.msgpack.encode([world.ledger.to_record(), world.statements.to_record()])
-    )
+    record = msgspec.msgpack.decode(msgspec.msgpack.encode([world.ledger.to_record(), world.statements.to_record()]))
     again = World()
     again.ledger = Ledger.from_record(record[0])
     again.accounts.ledger = again.ledger

@@ -23,10 +23,7 @@ VENUES_NAME = "T1"
 
 def commands(at: tuple[int, ...], amount: int, name: str) -> list[tuple[int, Callable]]:
     fields = {"transfer_id": name} if name else {}
-    return [
-        (when, lambda w, when=when: w.command("adjust", amount, at=when * SECOND, **fields))
-        for when in at
-    ]
+    return [(when, lambda w, when=when: w.command("adjust", amount, at=when * SECOND, **fields)) for when in at]
 
 
 def told_by_stream(at: tuple[int, ...], amount: int) -> list[tuple[int, Callable]]:
@@ -46,10 +43,16 @@ def checks(amount: int) -> list[tuple[int, Callable]]:
 
 # Each a way of being told, by name: when the commands come, when the stream does.
 COMMANDS = {
-    "no command": (), "before": (70,), "just before": (95,), "after": (130,), "late": (170,),
-    "very late": (400,), "before and after": (70, 130), "after a check, again": (130, 170),
+    "no command": (),
+    "before": (70,),
+    "just before": (95,),
+    "after": (130,),
+    "late": (170,),
+    "very late": (400,),
+    "before and after": (70, 130),
+    "after a check, again": (130, 170),
     "long before and long after": (50, 400),
-}  # fmt: skip
+}
 STREAM = {"no stream": (), "at once": (101,), "behind": (150,), "twice": (105, 230), "late": (290,)}
 MATRIX = [
     (told, name, stream)
@@ -63,11 +66,7 @@ MATRIX = [
 @pytest.mark.parametrize(("told", "name", "stream"), MATRIX)
 def test_a_transfer_counts_once_whoever_tells_of_it_and_when(told, name, stream, amount):
     for is_restarted in (False, True):
-        steps = [
-            *commands(COMMANDS[told], amount, name),
-            *told_by_stream(STREAM[stream], amount),
-            *checks(amount),
-        ]
+        steps = [*commands(COMMANDS[told], amount, name), *told_by_stream(STREAM[stream], amount), *checks(amount)]
         world = World()
         for when, step in sorted(steps, key=lambda each: each[0]):
             step(world)

@@ -11,14 +11,7 @@ from transfer_world import ATTEMPTS, HERE, SPOT, THERE, Desk
 from onetape.accounts import transfers as transfers_module
 from onetape.accounts.entries import MAIN, Entry, Outside
 from onetape.accounts.slots import Refused
-from onetape.accounts.transfers import (
-    Found,
-    Outcome,
-    Place,
-    Record,
-    Send,
-    State,
-)
+from onetape.accounts.transfers import Found, Outcome, Place, Record, Send, State
 from onetape.accounts.unexplained import moved
 from onetape.model.errors import UsageError
 from onetape.model.time import SECOND
@@ -144,9 +137,8 @@ def test_rows_that_are_another_transfers_are_passed_over():
 
 @pytest.mark.parametrize(
     ("state", "becomes"),
-    [(TransferState.DONE, "done"), (TransferState.FAILED, "failed"),
-     (TransferState.UNDERWAY, "unknown")],
-)  # fmt: skip
+    [(TransferState.DONE, "done"), (TransferState.FAILED, "failed"), (TransferState.UNDERWAY, "unknown")],
+)
 def test_what_the_history_says_of_a_row_is_what_it_is(state, becomes):
     desk = Lost("a")
     assert desk.looked("a", desk.row("1", state=state), after=100 * SECOND) == becomes
@@ -334,9 +326,7 @@ def test_a_half_that_the_venues_stream_tells_too_counts_once():
             "transfer",
             tuple(
                 leg._replace(holder=holder, amount=amount)
-                for leg, holder, amount in zip(
-                    effects[1].legs, (MAIN, Outside.WORLD), (-40 * U, 40 * U), strict=True
-                )
+                for leg, holder, amount in zip(effects[1].legs, (MAIN, Outside.WORLD), (-40 * U, 40 * U), strict=True)
             ),
             "venue 77",
         )

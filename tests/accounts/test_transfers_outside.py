@@ -40,12 +40,10 @@ class Withdrawing(Desk):
     def answered(self, outcome: Outcome, name: str = "t", venue_id: str = "") -> list:
         return self.do(self.transfers.answered(name, outcome, self.now, venue_id=venue_id))
 
-    def row(self, state: str, *, amount: int = 40, name: str = "", venue_id: str = "v1",
-            fee: int = FEE, txid: str = "abc") -> TransferTold:  # fmt: skip
-        return TransferTold(
-            venue_id, "", OUTSIDE, "USD", amount * U, self.sent, TransferState(state), name, fee,
-            txid,
-        )  # fmt: skip
+    def row(
+        self, state: str, *, amount: int = 40, name: str = "", venue_id: str = "v1", fee: int = FEE, txid: str = "abc"
+    ) -> TransferTold:
+        return TransferTold(venue_id, "", OUTSIDE, "USD", amount * U, self.sent, TransferState(state), name, fee, txid)
 
     def looked(self, *rows: TransferTold, name: str = "t", after: int = 0) -> list:
         self.now += after
@@ -228,9 +226,7 @@ def test_its_fee_is_an_entry_of_its_own():
     desk.answered(Outcome.ACCEPTED, venue_id="v1")
     desk.looked(desk.row("done"))
     (entry,) = [e for e in desk.tape if e.cause is Cause.FEE]
-    assert [(leg.holder, leg.amount) for leg in entry.legs] == [
-        (Outside.TRANSIT, -FEE), (Outside.FEES, FEE),
-    ]  # fmt: skip
+    assert [(leg.holder, leg.amount) for leg in entry.legs] == [(Outside.TRANSIT, -FEE), (Outside.FEES, FEE)]
     assert entry.reference == "t/fee"
 
 
@@ -277,26 +273,21 @@ class Between(Desk):
         word = self.venue.script.pop(0) if self.venue.script else "taken"
         self.taken += word.startswith("taken")
         if word == "taken":
-            return self.transfers.answered(
-                send.name, Outcome.ACCEPTED, self.now, venue_id=f"v{self.taken}"
-            )
+            return self.transfers.answered(send.name, Outcome.ACCEPTED, self.now, venue_id=f"v{self.taken}")
         outcome = {"refused": Outcome.REFUSED, "busy": Outcome.BUSY}.get(word, Outcome.LOST)
         return self.transfers.answered(send.name, outcome, self.now)
 
     def row(self, number: int) -> TransferTold:
         state = TransferState.UNDERWAY if self.looks < 3 else TransferState(self.ends)
         sent = self.transfers.get("t").first_sent
-        return TransferTold(
-            f"v{number}", "", OUTSIDE, "USD", 40 * U, sent, state, "", FEE, f"txid{number}"
-        )
+        return TransferTold(f"v{number}", "", OUTSIDE, "USD", 40 * U, sent, state, "", FEE, f"txid{number}")
 
     @property
     def sum(self) -> int:
         """Here, on its way, in fees, there; what has come is on its way no longer."""
         come = sum(
-            amount for name, amount in self.arrived.items()
-            if not self.ledger.has(Cause.TRANSFER, f"{name}/out")
-        )  # fmt: skip
+            amount for name, amount in self.arrived.items() if not self.ledger.has(Cause.TRANSFER, f"{name}/out")
+        )
         fees = self.ledger.balance("USD", int(Outside.FEES))
         ours = self.ledger.total("USD") + self.ledger.transit("USD") + fees
         return ours - come + sum(self.arrived.values())
@@ -305,10 +296,17 @@ class Between(Desk):
 @pytest.mark.parametrize("ends", ["done", "failed"])
 @pytest.mark.parametrize(
     "answers",
-    [("taken",), ("taken, no answer",), ("lost", "taken"), ("busy", "taken"), ("refused",),
-     ("busy", "taken, no answer"), ("lost", "lost", "taken")],
+    [
+        ("taken",),
+        ("taken, no answer",),
+        ("lost", "taken"),
+        ("busy", "taken"),
+        ("refused",),
+        ("busy", "taken, no answer"),
+        ("lost", "lost", "taken"),
+    ],
     ids="-".join,
-)  # fmt: skip
+)
 def test_at_no_step_of_any_life_is_money_lost_or_made(answers, ends):
     for dies_at in range(60):
         desk = Between(answers, ends, dies_at)

@@ -7,16 +7,7 @@ from account_world import U, World
 
 from onetape.accounts.entries import MAIN, Entry
 from onetape.accounts.slots import Refused
-from onetape.accounts.transfers import (
-    AskHistory,
-    Found,
-    Outcome,
-    Place,
-    Record,
-    Send,
-    Tell,
-    Transfers,
-)
+from onetape.accounts.transfers import AskHistory, Found, Outcome, Place, Record, Send, Tell, Transfers
 from onetape.model.errors import InsufficientFunds
 from onetape.model.time import SECOND
 
@@ -74,9 +65,7 @@ class Desk(World):
 
     def start(self) -> None:
         super().start()
-        self.transfers = Transfers(
-            self.ledger, "kraken", "main", self.refusal, is_stopped=lambda: self.is_stopped
-        )
+        self.transfers = Transfers(self.ledger, "kraken", "main", self.refusal, is_stopped=lambda: self.is_stopped)
         for record in self.records:
             self.transfers.replay(msgspec.msgpack.decode(msgspec.msgpack.encode(record)))
 
@@ -120,24 +109,13 @@ class Desk(World):
                 return self.transfers.told(effect.name, self.now)
         return []
 
-    def ask(
-        self,
-        target: Place = SPOT,
-        amount: int = 40,
-        name: str = "t",
-        source: Place = HERE,
-        slot: int = MAIN,
-    ):
+    def ask(self, target: Place = SPOT, amount: int = 40, name: str = "t", source: Place = HERE, slot: int = MAIN):
         return self.transfers.ask(source, target, "USD", amount * U, self.now, name=name, slot=slot)
 
     @property
     def money(self) -> tuple[float, float, float]:
         """Here, on its way, in the other wallet."""
-        return (
-            self.ledger.total("USD") / U,
-            self.ledger.transit("USD") / U,
-            self.ledger.total("USD", "spot") / U,
-        )
+        return (self.ledger.total("USD") / U, self.ledger.transit("USD") / U, self.ledger.total("USD", "spot") / U)
 
 
 # What a venue may do with a request.

@@ -83,9 +83,7 @@ def test_a_repeated_tape_is_the_same_frames_later(module, tmp_path, monkeypatch)
         origin, later = first[number % 5], number // 5 * long_l2.SPAN_NS
         assert (frame.time, frame.flags, frame.stream) == (origin.time + later, origin.flags, 1)
         assert frame.payload[16:] == origin.payload[16:]
-        stamps = np.frombuffer(frame.payload[:16], "<i8") - np.frombuffer(
-            origin.payload[:16], "<i8"
-        )
+        stamps = np.frombuffer(frame.payload[:16], "<i8") - np.frombuffer(origin.payload[:16], "<i8")
         assert stamps.tolist() == [later, later]
 
 

@@ -31,10 +31,7 @@ def measured(bench, tmp_path, *outputs: object) -> dict:
 
 
 def test_a_figure_keeps_every_run_and_shows_the_median(bench, tmp_path):
-    runs = [
-        {"name": "append", "value": v, "unit": "ns", "better": "less", "reach": 16}
-        for v in (9, 30, 12)
-    ]
+    runs = [{"name": "append", "value": v, "unit": "ns", "better": "less", "reach": 16} for v in (9, 30, 12)]
     figures = measured(bench, tmp_path, *runs)
     assert figures["append"].median == 12
     assert figures["append"].is_reached is True
@@ -43,8 +40,7 @@ def test_a_figure_keeps_every_run_and_shows_the_median(bench, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("better", "value", "rival", "ratio"),
-    [("more", 30, 10, 3), ("less", 10, 30, 3), ("less", 30, 10, 1 / 3)],
+    ("better", "value", "rival", "ratio"), [("more", 30, 10, 3), ("less", 10, 30, 3), ("less", 30, 10, 1 / 3)]
 )
 def test_the_ratio_is_above_one_when_better(bench, tmp_path, better, value, rival, ratio):
     against = {"name": "r", "value": rival}
@@ -54,9 +50,7 @@ def test_the_ratio_is_above_one_when_better(bench, tmp_path, better, value, riva
 
 
 def test_any_nesting_of_numbers_is_shown_by_its_path(bench, tmp_path):
-    figures = measured(
-        bench, tmp_path, {"real": {"per_second": 5, "ns_per_level": 2.5}, "none": None, "ok": True}
-    )
+    figures = measured(bench, tmp_path, {"real": {"per_second": 5, "ns_per_level": 2.5}, "none": None, "ok": True})
     assert {name: f.better for name, f in figures.items()} == {
         "made real per second": "more",
         "made real ns per level": "less",
@@ -89,17 +83,13 @@ def test_a_rivals_result_stands_beside_the_figure_that_names_it(bench, tmp_path,
     results = tmp_path / "results.json"
     results.write_text(json.dumps({"results": {"nautilus no-op": {"value": 250_000}}}))
     monkeypatch.setattr(bench, "PEERS", results)
-    figures = measured(
-        bench, tmp_path, {"name": "no-op", "value": 5_000_000, "peer": "nautilus no-op"}
-    )
+    figures = measured(bench, tmp_path, {"name": "no-op", "value": 5_000_000, "peer": "nautilus no-op"})
     bench.beside_peers(figures)
     assert figures["no-op"].ratio == 20
     assert "nautilus no-op: 250 k" in bench.render(figures, 1, [])
 
 
-def test_rivals_of_the_same_work_have_a_column_with_their_share_or_why_not(
-    bench, tmp_path, monkeypatch
-):
+def test_rivals_of_the_same_work_have_a_column_with_their_share_or_why_not(bench, tmp_path, monkeypatch):
     results = tmp_path / "results.json"
     found = {
         "a bars": {"value": 250_000, "share": "10 days of 365"},
@@ -116,8 +106,7 @@ def test_rivals_of_the_same_work_have_a_column_with_their_share_or_why_not(
     lines = bench.render(figures, 1, []).splitlines()
     assert lines[2].endswith("| beside |")
     assert (
-        "a bars: 250 k (10 days of 365)<br>b bars: 3 M<br>"
-        "c bars: NOT_AVAILABLE (c does not install: over 600 s)"
+        "a bars: 250 k (10 days of 365)<br>b bars: 3 M<br>c bars: NOT_AVAILABLE (c does not install: over 600 s)"
     ) in lines[-1]
     assert "never run" not in lines[-1]
     assert len({line.count("|") for line in lines[2:]}) == 1
@@ -135,14 +124,7 @@ def test_tables_of_a_programs_last_run_are_kept(bench, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [
-        (0.0123, "0.0123"),
-        (12, "12"),
-        (1234, "1,234"),
-        (45_600, "45.6 k"),
-        (3_210_000, "3.21 M"),
-        (float("nan"), "-"),
-    ],
+    [(0.0123, "0.0123"), (12, "12"), (1234, "1,234"), (45_600, "45.6 k"), (3_210_000, "3.21 M"), (float("nan"), "-")],
 )
 def test_numbers_are_short(bench, value, text):
     assert bench.show(value) == text

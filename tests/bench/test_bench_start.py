@@ -16,8 +16,11 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 def test_a_verb_is_measured_at_its_help_and_at_work():
     done = subprocess.run(
         [sys.executable, str(BENCH / "start.py"), "--rounds", "1", "--only", "journal"],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     told = {each["name"]: each for each in json.loads(done.stdout)["figures"]}
     names = ["onetape journal --help", "onetape journal: least work"]

@@ -14,9 +14,8 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 def figures(program: str, *arguments: str) -> dict[str, dict]:
     done = subprocess.run(
-        [sys.executable, str(BENCH / program), *arguments],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, str(BENCH / program), *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])["figures"]
     for figure in told:

@@ -30,19 +30,23 @@ needs_ccxt = pytest.mark.skipif(
 )
 HERE = metadata.version("ccxt") if importlib.util.find_spec("ccxt") else "none"
 # What is known of one version says nothing of the next: another one is no failure of ours.
-as_read = pytest.mark.skipif(
-    HERE != CCXT_VERSION, reason=f"ccxt {HERE} is here, and {CCXT_VERSION} was read"
-)
+as_read = pytest.mark.skipif(HERE != CCXT_VERSION, reason=f"ccxt {HERE} is here, and {CCXT_VERSION} was read")
 
 
 @contextmanager
 def bridge_to(kind: str, port: int, account, symbol: str) -> Iterator[GatewayOptions]:
     """A bridge to a simulated exchange until the block ends: its address and its token (`key`)."""
     options = GatewayOptions(
-        kind=kind, account="main", rest=f"http://127.0.0.1:{port}", ws=f"ws://127.0.0.1:{port}",
-        key=account.key, secret=account.secret, home="", symbols=[symbol],
+        kind=kind,
+        account="main",
+        rest=f"http://127.0.0.1:{port}",
+        ws=f"ws://127.0.0.1:{port}",
+        key=account.key,
+        secret=account.secret,
+        home="",
+        symbols=[symbol],
         bridge=BridgeOptions(python=PYTHON),
-    )  # fmt: skip
+    )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

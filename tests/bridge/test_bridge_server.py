@@ -51,9 +51,12 @@ def test_the_bridge_answers_who_knows_its_token_and_lets_nothing_late_leave():
             assert http.send("POST", "/exchange", b"{}", known)[0] == 404
 
             spec = OrderSpec(
-                symbol=KRAKEN, side=Side.BUY, size_int=i.size_int("0.001"), type=OrderType.LIMIT,
+                symbol=KRAKEN,
+                side=Side.BUY,
+                size_int=i.size_int("0.001"),
+                type=OrderType.LIMIT,
                 price_int=i.price_int(50000, Side.BUY),
-            )  # fmt: skip
+            )
             given_up = time.time_ns() - 4 * 10**9
             late = ask(protocol.place("Tr1X1X1c", spec, given_up))
             assert (late.outcome, late.code) == (Outcome.SAFE, VenueRateLimit.code)
@@ -81,9 +84,13 @@ def test_the_bridge_answers_who_knows_its_token_and_lets_nothing_late_leave():
 def test_an_exchange_that_ccxt_does_not_have_is_said_in_one_line():
     said = {"exchange": "nosuch", "key": "k", "secret": "hush", "symbols": []}
     done = subprocess.run(
-        [PYTHON, "-I", "-B", str(FOLDER)], input=json.dumps(said) + "\n", capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [PYTHON, "-I", "-B", str(FOLDER)],
+        input=json.dumps(said) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     (line,) = done.stdout.splitlines()
     error = json.loads(line)["error"]
     assert done.returncode == 1

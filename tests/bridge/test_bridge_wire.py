@@ -29,9 +29,7 @@ VENUES = ("okx", "bybit", "hyperliquid", "aster", "pacifica")
 ADDRESS, KEY = "0x" + "22" * 20, "0x" + "11" * 32
 # Of a seed of ones, as Solana writes it.
 SOLANA = "2AXDGYSE4f2sz7tvMMzyHvUfcoJmxudvdhBcmiUSo6iuCXagjUCKEQF21awZnUGxmwD4m9vGXuC3qieHXJQHAcT"
-KEYS = {
-    "hyperliquid": (ADDRESS, KEY), "aster": (ADDRESS, KEY), "pacifica": ("1" * 32, SOLANA),
-}  # fmt: skip
+KEYS = {"hyperliquid": (ADDRESS, KEY), "aster": (ADDRESS, KEY), "pacifica": ("1" * 32, SOLANA)}
 OURS = "Tr1X1X1c"
 FAR = 2**62
 NOW = FAR - 10**10
@@ -45,10 +43,15 @@ class World:
         quote = "USDC" if exchange in ("hyperliquid", "pacifica") else "USDT"
         self.facts, self.name = FACTS[exchange], f"BTC/{quote}:{quote}"
         said = {
-            "exchange": exchange, "key": key, "secret": secret, "password": "word",
-            "symbols": [self.name], "amends": self.facts.amends,
-            "by_client_id": self.facts.by_client_id, "options": dict(self.facts.options),
-        }  # fmt: skip
+            "exchange": exchange,
+            "key": key,
+            "secret": secret,
+            "password": "word",
+            "symbols": [self.name],
+            "amends": self.facts.amends,
+            "by_client_id": self.facts.by_client_id,
+            "options": dict(self.facts.options),
+        }
         self.exchange = x = open_exchange(ccxt_pro, said)
         market = {
             "id": "BTC", "baseId": "0", "symbol": self.name, "base": "BTC", "quote": quote,
@@ -120,26 +123,34 @@ def test_an_order_leaves_under_our_id_with_its_price_and_size(world):
 
 
 POST_ONLY = {
-    "okx": '"ordtype": "post_only"', "bybit": '"timeinforce": "postonly"',
-    "hyperliquid": '"tif": "alo"', "aster": '"timeinforce": "gtx"', "pacifica": '"tif": "alo"',
-}  # fmt: skip
+    "okx": '"ordtype": "post_only"',
+    "bybit": '"timeinforce": "postonly"',
+    "hyperliquid": '"tif": "alo"',
+    "aster": '"timeinforce": "gtx"',
+    "pacifica": '"tif": "alo"',
+}
 IOC = {
-    "okx": '"ordtype": "ioc"', "bybit": '"timeinforce": "ioc"', "hyperliquid": '"tif": "ioc"',
-    "aster": '"timeinforce": "ioc"', "pacifica": '"tif": "ioc"',
-}  # fmt: skip
+    "okx": '"ordtype": "ioc"',
+    "bybit": '"timeinforce": "ioc"',
+    "hyperliquid": '"tif": "ioc"',
+    "aster": '"timeinforce": "ioc"',
+    "pacifica": '"tif": "ioc"',
+}
 FOK = {
-    "okx": '"ordtype": "fok"', "bybit": '"timeinforce": "fok"', "hyperliquid": "",
-    "aster": '"timeinforce": "fok"', "pacifica": "",
-}  # fmt: skip
+    "okx": '"ordtype": "fok"',
+    "bybit": '"timeinforce": "fok"',
+    "hyperliquid": "",
+    "aster": '"timeinforce": "fok"',
+    "pacifica": "",
+}
 
 
 @pytest.mark.parametrize("venue", VENUES)
 @pytest.mark.parametrize(
     ("terms", "words"),
-    [({"post_only": True}, POST_ONLY), ({"tif": TimeInForce.IOC}, IOC),
-     ({"tif": TimeInForce.FOK}, FOK)],
+    [({"post_only": True}, POST_ONLY), ({"tif": TimeInForce.IOC}, IOC), ({"tif": TimeInForce.FOK}, FOK)],
     ids=["post-only", "ioc", "fok"],
-)  # fmt: skip
+)
 def test_terms_of_an_order_leave_in_the_venues_words_or_not_at_all(venue, terms, words):
     sent = World(venue).place(**terms)
     if words[venue]:
@@ -149,10 +160,7 @@ def test_terms_of_an_order_leave_in_the_venues_words_or_not_at_all(venue, terms,
 
 
 def test_reduce_only_leaves_as_that(world):
-    plain, reducing = (
-        text_of(world.place()),
-        text_of(World(world.exchange.id).place(reduce_only=True)),
-    )
+    plain, reducing = (text_of(world.place()), text_of(World(world.exchange.id).place(reduce_only=True)))
     word = '"r": true' if world.exchange.id == "hyperliquid" else "reduce"
     assert word in reducing
     assert '"r": true' not in plain and '"reduceonly": true' not in plain
@@ -165,9 +173,7 @@ def test_an_order_is_canceled_by_the_venues_id(world):
 
 
 def test_only_what_keeps_its_ids_is_amended(world):
-    spec = OrderSpec(
-        symbol=world.symbol, side=Side.BUY, size_int=10, type=OrderType.LIMIT, price_int=500000
-    )
+    spec = OrderSpec(symbol=world.symbol, side=Side.BUY, size_int=10, type=OrderType.LIMIT, price_int=500000)
     call = world.protocol.amend(world.noted(), spec, NOW, price=500010, size=20)
     sent = world.ask(call)
     if world.facts.amends:

@@ -16,14 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from onetape.model.enums import OrderState, OrderType, Side, TimeInForce, TriggerBy, TriggerKind
-from onetape.model.errors import (
-    BadSignature,
-    ClockSkew,
-    OrderRate,
-    OrderWouldTrigger,
-    PermissionDenied,
-    VenueRateLimit,
-)
+from onetape.model.errors import BadSignature, ClockSkew, OrderRate, OrderWouldTrigger, PermissionDenied, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, OrderProtocol
@@ -109,8 +102,9 @@ class Desk:
 
     def spec(self, side: Side, price: int = 0, size: int = 0, **terms: Any) -> OrderSpec:
         kind = OrderType.LIMIT if price else OrderType.MARKET
-        return OrderSpec(symbol=self.instrument.symbol, side=side, size_int=size or self.size,
-                         type=kind, price_int=price, **terms)  # fmt: skip
+        return OrderSpec(
+            symbol=self.instrument.symbol, side=side, size_int=size or self.size, type=kind, price_int=price, **terms
+        )
 
     def key(self, client_id: str, *, conditional: bool = False) -> OrderKey:
         return OrderKey(self.instrument.symbol, client_id, conditional)
@@ -169,9 +163,7 @@ class Desk:
     def _fills(self, since: int, cursor: str) -> list[FillTold]:
         found: list[FillTold] = []
         for _ in range(100):
-            call = self.protocol.fills(
-                self.instrument.symbol, self.now(), since=since, cursor=cursor
-            )
+            call = self.protocol.fills(self.instrument.symbol, self.now(), since=since, cursor=cursor)
             answer = self.ask(call)
             assert answer.outcome is Outcome.DONE, answer
             found += [t for t in answer.told if isinstance(t, FillTold)]
@@ -358,9 +350,7 @@ def a_trigger_waits_apart_and_is_canceled(desk: Desk) -> str:
     assert desk.cancel(name, conditional=True).outcome is Outcome.DONE
     assert desk.standing(name, conditional=True).state is OrderState.CANCELED
     assert name not in desk.open_ids()
-    return (
-        "no order under its id before it fires" if as_order.not_found else "an order from the start"
-    )
+    return "no order under its id before it fires" if as_order.not_found else "an order from the start"
 
 
 def a_trigger_on_the_wrong_side_is_refused(desk: Desk) -> str:
@@ -434,9 +424,7 @@ def balances_follow_from_fills(desk: Desk) -> str:
     found = desk.fills(since)
     if any(f.fee_currency != i.settle for f in found):
         return "fees are of another currency"
-    gained = sum(
-        i.notional_units(f.price, f.size) * (-1 if f.side is Side.BUY else 1) for f in found
-    )
+    gained = sum(i.notional_units(f.price, f.size) * (-1 if f.side is Side.BUY else 1) for f in found)
     paid = sum(f.fee for f in found)
     desk.until(lambda: desk.balance() != before, "a changed balance")
     off = desk.balance() - before - gained + paid
@@ -553,6 +541,5 @@ _CASES = (
 )  # fmt: skip
 # Asking for a ban is no test of somebody else's server.
 CASES = tuple(
-    Case(f"C-{number:02d}", run, run is who_asks_too_much_is_told_to_wait)
-    for number, run in enumerate(_CASES, 1)
+    Case(f"C-{number:02d}", run, run is who_asks_too_much_is_told_to_wait) for number, run in enumerate(_CASES, 1)
 )

@@ -27,9 +27,7 @@ class Http:
 
     def __init__(self, rest: str) -> None:
         where = urlsplit(rest)
-        kind = (
-            http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
-        )
+        kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
         self.connection = kind(where.hostname or "", where.port, timeout=TIMEOUT_S)
 
     def carry(self, call: Call) -> tuple[int, Mapping[str, str], bytes]:
@@ -54,14 +52,7 @@ class Http:
 
 
 def binance_desk(
-    carry: Carry,
-    get: Get,
-    key: str,
-    secret: str,
-    *,
-    now: Callable[[], int],
-    wait: Callable[[float], None],
-    prefix: str,
+    carry: Carry, get: Get, key: str, secret: str, *, now: Callable[[], int], wait: Callable[[float], None], prefix: str
 ) -> Desk:
     """Of BTC/USDT, with filters as the venue says them. Orders are of three smallest notionals."""
     info = get("/fapi/v1/exchangeInfo")
@@ -76,17 +67,29 @@ def binance_desk(
         row = get(f"/fapi/v1/ticker/bookTicker?symbol={instrument.raw_symbol}")
         assert isinstance(row, dict)
         p, q = instrument.price_decimals, instrument.size_decimals
-        return Top(units_of(row["bidPrice"], p), units_of(row["bidQty"], q),
-                   units_of(row["askPrice"], p), units_of(row["askQty"], q))  # fmt: skip
+        return Top(
+            units_of(row["bidPrice"], p),
+            units_of(row["bidQty"], q),
+            units_of(row["askPrice"], p),
+            units_of(row["askQty"], q),
+        )
 
     size = _size(instrument, top().ask)
     assert isinstance(info, dict)
     limits = [r["limit"] for r in info["rateLimits"] if r["rateLimitType"] == "REQUEST_WEIGHT"]
     return Desk(
-        protocol=made(key, secret), instrument=instrument, carry=carry, now=now, wait=wait, top=top,
-        other=lambda k, s: made(k or key, s or secret), size=size, size_max=400 * size,
-        prefix=prefix, weight_a_minute=min(limits, default=0),
-    )  # fmt: skip
+        protocol=made(key, secret),
+        instrument=instrument,
+        carry=carry,
+        now=now,
+        wait=wait,
+        top=top,
+        other=lambda k, s: made(k or key, s or secret),
+        size=size,
+        size_max=400 * size,
+        prefix=prefix,
+        weight_a_minute=min(limits, default=0),
+    )
 
 
 def _size(instrument: Instrument, price: int) -> int:
@@ -105,6 +108,11 @@ def http_desk(rest: str, key: str, secret: str) -> Desk:
     assert isinstance(told, dict)
     ahead = told["serverTime"] * 1_000_000 - (before + time.time_ns()) // 2
     return binance_desk(
-        http.carry, http.get, key, secret, now=lambda: time.time_ns() + ahead, wait=time.sleep,
+        http.carry,
+        http.get,
+        key,
+        secret,
+        now=lambda: time.time_ns() + ahead,
+        wait=time.sleep,
         prefix=f"conf{time.time_ns() // 1_000_000:x}",
-    )  # fmt: skip
+    )

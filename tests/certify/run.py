@@ -60,12 +60,21 @@ def set_up(name: str) -> Path:
 @contextmanager
 def exchange(venue: str, options: list[str]):
     """`onetape sim` as a process; gives the line that it printed, read."""
-    command = [str(Path(sys.executable).parent / "onetape"), "sim", venue, "--port", "0",
-               "--seed", str(SEED), "--control", "0", *options, "--json"]  # fmt: skip
+    command = [
+        str(Path(sys.executable).parent / "onetape"),
+        "sim",
+        venue,
+        "--port",
+        "0",
+        "--seed",
+        str(SEED),
+        "--control",
+        "0",
+        *options,
+        "--json",
+    ]
     with tempfile.TemporaryDirectory() as home:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ONETAPE_HOME": home}
-        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ONETAPE_HOME": home})
         try:
             ready, _, _ = select.select([process.stdout], [], [], READY_TIMEOUT_S)
             line = process.stdout.readline() if ready else ""
@@ -91,8 +100,11 @@ def play(name: str, python: Path) -> list[dict]:
         try:
             done = subprocess.run(
                 [str(python), str(script), json.dumps(told)],
-                capture_output=True, text=True, timeout=SESSION_TIMEOUT_S, check=False,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                timeout=SESSION_TIMEOUT_S,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             return [{"call": "session", "passed": False, "seen": f"over {SESSION_TIMEOUT_S} s"}]
     try:
@@ -109,26 +121,27 @@ def page(results: dict[str, list[dict]]) -> str:
     """Markdown: what was run, then each client's calls."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
-        "# Certification by outside clients", "",
+        "# Certification by outside clients",
+        "",
         "Clients that others wrote, in the versions below, played a whole session against the",
         "[simulated exchanges](../concepts/simulated-exchanges.md): markets, books, orders,",
         "amendments, conditional orders, fills, balances, settings, refusals, streams. `make",
         "certify` sets each up in an environment of its own, plays all sessions again and writes",
         "this page. Where a call says `as the ledger's`, the client has traded for two minutes and",
-        "then has what the exchange's own ledger has.", "",
+        "then has what the exchange's own ledger has.",
+        "",
         "A call passes when the client itself understood the answer and what the session states",
         "about it held. What is proved is that these clients can be used here; how near the",
         "simulation is to the venue is another question, and [Conformance](conformance.md) is",
-        "the place for it.", "",
-        "| client | version | exchange | passed | date |", "| --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+        "the place for it.",
+        "",
+        "| client | version | exchange | passed | date |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for name, calls in results.items():
         row = CLIENTS[name]
         passed = sum(call["passed"] for call in calls)
-        lines.append(
-            f"| {row['client']} | {row['version']} | {row['venue']} | {passed} of {len(calls)} "
-            f"| {day} |"
-        )
+        lines.append(f"| {row['client']} | {row['version']} | {row['venue']} | {passed} of {len(calls)} | {day} |")
     missing = [name for name in CLIENTS if name not in results]
     if missing:
         lines += ["", "Not run: " + ", ".join(missing) + "."]

@@ -28,8 +28,7 @@ def test_every_case_stands_on_the_page_of_conformance():
 
 
 def test_a_call_that_failed_stands_on_the_page_with_what_was_seen():
-    calls = [{"call": "ping", "passed": True, "seen": ""},
-             {"call": "book", "passed": False, "seen": "a|b"}]  # fmt: skip
+    calls = [{"call": "ping", "passed": True, "seen": ""}, {"call": "book", "passed": False, "seen": "a|b"}]
     text = page({"bitmex-ws": calls})
     assert "| bitmex-ws | 1.5.0 | bitmex | 1 of 2 |" in text
     assert "| book | **no**: a\\|b |" in text
@@ -51,7 +50,11 @@ def test_nothing_is_sent_where_the_wish_is_not_clear(arguments, keys, says):
         held |= {"ONETAPE_CONFORM_KEY": "k", "ONETAPE_CONFORM_SECRET": "s"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "conform.py"), *arguments],
-        capture_output=True, text=True, env=held, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=held,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     assert says in done.stderr

@@ -21,8 +21,6 @@ TAKES_S = 1800
 @pytest.mark.parametrize("name", long_form("tape", "accounts", "runtime", "outside-clients"))
 def test_a_check_from_outside_holds(shared, name):
     script = shared.parent / "checks" / name
-    done = subprocess.run(
-        [sys.executable, script], cwd=ROOT, capture_output=True, text=True, timeout=TAKES_S
-    )
+    done = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True, timeout=TAKES_S)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " held, 0 fell short" in done.stdout

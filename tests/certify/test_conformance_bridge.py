@@ -31,14 +31,25 @@ def bridge_desk(port: int, options) -> Desk:
     def top() -> Top:
         row = there.get(f"/fapi/v1/ticker/bookTicker?symbol={instrument.raw_symbol}")
         p, q = instrument.price_decimals, instrument.size_decimals
-        return Top(units_of(row["bidPrice"], p), units_of(row["bidQty"], q),
-                   units_of(row["askPrice"], p), units_of(row["askQty"], q))  # fmt: skip
+        return Top(
+            units_of(row["bidPrice"], p),
+            units_of(row["bidQty"], q),
+            units_of(row["askPrice"], p),
+            units_of(row["askQty"], q),
+        )
 
     return Desk(
-        protocol=venue.protocol, instrument=instrument, carry=http.carry, now=time.time_ns,
-        wait=time.sleep, top=top, other=lambda k, s: venue.protocol, size=6, size_max=2400,
+        protocol=venue.protocol,
+        instrument=instrument,
+        carry=http.carry,
+        now=time.time_ns,
+        wait=time.sleep,
+        top=top,
+        other=lambda k, s: venue.protocol,
+        size=6,
+        size_max=2400,
         prefix="Tc1X1X",
-    )  # fmt: skip
+    )
 
 
 @needs_ccxt

@@ -57,8 +57,7 @@ def place(tmp_path) -> Path:
 
 def tree(home: Path) -> dict[str, bytes]:
     return {
-        str(path.relative_to(home)): path.read_bytes() if path.is_file() else b""
-        for path in sorted(home.rglob("*"))
+        str(path.relative_to(home)): path.read_bytes() if path.is_file() else b"" for path in sorted(home.rglob("*"))
     }
 
 
@@ -95,15 +94,13 @@ CASES = [
     ("a queue model", "good.py", ["--queue", "magic"], 2, "BAD_CONFIG", "magic"),
     ("a leverage", "good.py", ["--leverage", "0"], 2, "", "leverage"),
     ("an instruments file", "good.py", ["--instruments", "gone.toml"], 2, "", "gone.toml"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
     ("strategy", "more", "code", "name", "words"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
-def test_a_backtest_that_cannot_begin_leaves_nothing(
-    onetape, place, tape, strategy, more, code, name, words
-):
+def test_a_backtest_that_cannot_begin_leaves_nothing(onetape, place, tape, strategy, more, code, name, words):
     home = place / "home"
     done = onetape("backtest", strategy, "--data", tape, "--home", home, "--json", *more, cwd=place)
     assert done.code == code, done.err
@@ -123,9 +120,7 @@ def test_without_json_it_is_one_line_on_standard_error(onetape, place, tape):
 
 
 def test_debug_shows_the_traceback(onetape, place, tape):
-    done = onetape(
-        "backtest", "at_import.py", "--data", tape, "--home", place / "home", "--debug", cwd=place
-    )
+    done = onetape("backtest", "at_import.py", "--data", tape, "--home", place / "home", "--debug", cwd=place)
     assert done.code == 1 and "Traceback" in done.err
 
 
@@ -133,9 +128,7 @@ def test_what_a_strategy_prints_goes_to_standard_error(onetape, place, tape):
     (place / "talks.py").write_text(
         GOOD.replace("    def on_quote", "        print('hello there')\n\n    def on_quote")
     )
-    done = onetape(
-        "backtest", "talks.py", "--data", tape, "--home", place / "home", "--json", cwd=place
-    )
+    done = onetape("backtest", "talks.py", "--data", tape, "--home", place / "home", "--json", cwd=place)
     assert done.code == 0 and done.value["strategy"] == "Good"
     assert "hello there" in done.err
 
@@ -144,14 +137,11 @@ def test_a_strategy_that_fails_in_the_middle_keeps_its_run_and_says_where(onetap
     (place / "later.py").write_text(
         GOOD.replace(
             "        if self.position",
-            "        if self.now > 1767225602000000000:\n            1 / 0\n"
-            "        if self.position",
+            "        if self.now > 1767225602000000000:\n            1 / 0\n        if self.position",
         )
     )
     home = place / "home"
-    done = onetape(
-        "backtest", "later.py", "--data", tape, "--home", home, "--out", "r", "--json", cwd=place
-    )
+    done = onetape("backtest", "later.py", "--data", tape, "--home", home, "--out", "r", "--json", cwd=place)
     assert done.code == 1
     message = done.value["error"]["message"]
     assert "ZeroDivisionError" in message and "later.py:" in message and "on_quote" in message
@@ -163,9 +153,7 @@ def test_a_strategy_that_fails_in_the_middle_keeps_its_run_and_says_where(onetap
 
 
 def backtest(onetape, place, data):
-    done = onetape(
-        "backtest", "good.py", "--data", data, "--home", place / "home", "--json", cwd=place
-    )
+    done = onetape("backtest", "good.py", "--data", data, "--home", place / "home", "--json", cwd=place)
     return done, done.value["error"]
 
 
@@ -181,9 +169,7 @@ def test_a_folder_that_is_no_tape(onetape, place):
     assert (done.code, error["name"]) == (3, "BAD_INPUT")
 
 
-@pytest.mark.parametrize(
-    "content", ["", "timestamp,bid,ask\n", "what,is,this\n1,2,3\n", "\x00\x01\x02"]
-)
+@pytest.mark.parametrize("content", ["", "timestamp,bid,ask\n", "what,is,this\n1,2,3\n", "\x00\x01\x02"])
 def test_a_file_that_cannot_be_read_as_data(onetape, place, content):
     (place / "data.csv").write_text(content)
     done, error = backtest(onetape, place, "data.csv")
@@ -253,9 +239,8 @@ def test_a_folder_that_is_no_run_is_not_written_into(onetape, place, tape):
     folder.mkdir()
     (folder / "letter.txt").write_text("dear")
     done = onetape(
-        "backtest", "good.py", "--data", tape, "--home", place / "home", "--out", folder, "--json",
-        cwd=place,
-    )  # fmt: skip
+        "backtest", "good.py", "--data", tape, "--home", place / "home", "--out", folder, "--json", cwd=place
+    )
     assert done.code == 2 and [path.name for path in folder.iterdir()] == ["letter.txt"]
 
 

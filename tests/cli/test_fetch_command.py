@@ -18,9 +18,7 @@ from history_server import Fault, Server, klines, serving
 from copied_process import ONETAPE, Copied
 from waiting import wait_for
 
-CERTIFICATE = (
-    "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem -days 1"
-)
+CERTIFICATE = "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem -days 1"
 FOLDER = "/data/futures/um/daily/klines/BTCUSDT/1m"
 
 
@@ -44,8 +42,7 @@ def test_the_command_answers_in_json(server: Server, onetape: Any, tmp_path: Pat
     assert done.value["folder"] == str(tmp_path / "home" / "downloads" / "binance-vision")
     kept = list((tmp_path / "home" / "downloads").rglob("*.zip"))
     assert sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in kept) == sorted(
-        server.files[f"{FOLDER}/BTCUSDT-1m-2024-02-0{day}.zip.CHECKSUM"].split()[0].decode()
-        for day in (1, 2)
+        server.files[f"{FOLDER}/BTCUSDT-1m-2024-02-0{day}.zip.CHECKSUM"].split()[0].decode() for day in (1, 2)
     )
     assert done.value["missing"] == []
     server.faults = [Fault(".CHECKSUM", "status", (403, {}), times=9)]
@@ -54,9 +51,7 @@ def test_the_command_answers_in_json(server: Server, onetape: Any, tmp_path: Pat
     assert done.value["error"]["name"] == "VENUE_UNAVAILABLE"
 
 
-def test_a_fetch_that_was_killed_goes_on_in_the_middle(
-    server: Server, onetape: Any, tmp_path: Path
-) -> None:
+def test_a_fetch_that_was_killed_goes_on_in_the_middle(server: Server, onetape: Any, tmp_path: Path) -> None:
     name = "BTCUSDT-1m-2024-02-01.zip"
     size = 3 << 20
     body = server.add_zip(f"{FOLDER}/{name}", "x.csv", "1" * size)
@@ -69,11 +64,7 @@ def test_a_fetch_that_was_killed_goes_on_in_the_middle(
     process = Copied(ONETAPE, *arguments)
     part = tmp_path / "kept" / FOLDER.lstrip("/") / f"{name}.part"
     try:
-        wait_for(
-            lambda: (
-                process.poll() is not None or (part.exists() and part.stat().st_size > size // 4)
-            )
-        )
+        wait_for(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > size // 4))
     finally:
         process.kill()
         process.wait()
@@ -107,12 +98,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(onetape: Any, tmp_path
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed: no certificate can be made")
-    subprocess.run(
-        [openssl, *CERTIFICATE.split()],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
+    subprocess.run([openssl, *CERTIFICATE.split()], cwd=tmp_path, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with serving(Server(), tls=context) as made:

@@ -17,11 +17,7 @@ from onetape.cli.frame import behind_verb
 
 def tab(onetape, words: str, shell: str = "bash", **options):
     """What a press of Tab after `words` offers."""
-    env = {
-        "_ONETAPE_COMPLETE": f"{shell}_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split(" ")) - 1),
-    }
+    env = {"_ONETAPE_COMPLETE": f"{shell}_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     done = onetape(env=env, **options)
     assert (done.code, done.err) == (0, "")
     return [line.partition(",")[2] for line in done.out.splitlines() if line]

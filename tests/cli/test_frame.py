@@ -29,9 +29,7 @@ def test_verbs_are_those_of_the_contract():
     assert {entry.name for entry in VERBS} == set(CONTRACT_VERBS.split())
 
 
-@pytest.mark.parametrize(
-    "words", [[n] for n in BUILT + LATER] + [["journal", n] for n in JOURNAL_VERBS]
-)
+@pytest.mark.parametrize("words", [[n] for n in BUILT + LATER] + [["journal", n] for n in JOURNAL_VERBS])
 def test_every_verb_has_an_example_and_the_four_options_in_its_help(words):
     import click
 
@@ -124,11 +122,7 @@ PRINTING = """
 
 def script(text: str, **kw) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(text)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        **kw,
+        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, timeout=PATIENCE_S, **kw
     )
 
 
@@ -222,16 +216,12 @@ def test_a_second_ctrl_c_stops_at_once():
 def test_a_closed_pipe_is_no_error():
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(
-        [sys.executable, "-m", "onetape", "--help"], stdout=write, stderr=subprocess.PIPE, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "onetape", "--help"], stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_home_is_the_option_else_the_environment_else_beside_the_configuration(
-    tmp_path, monkeypatch
-):
+def test_home_is_the_option_else_the_environment_else_beside_the_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ONETAPE_HOME", raising=False)
     (tmp_path / "conf").mkdir()
@@ -249,13 +239,7 @@ def test_json_has_no_nan_and_money_stays_text():
 
     import numpy as np
 
-    value = {
-        "a": float("nan"),
-        "b": Decimal("1.10"),
-        "c": np.int64(3),
-        "d": np.array([1.5]),
-        1: (2,),
-    }
+    value = {"a": float("nan"), "b": Decimal("1.10"), "c": np.int64(3), "d": np.array([1.5]), 1: (2,)}
     assert to_json(value) == '{"a": null, "b": "1.10", "c": 3, "d": [1.5], "1": [2]}'
 
 

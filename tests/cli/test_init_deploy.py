@@ -20,10 +20,7 @@ venue = "binance"
 key = "env:KEY"
 secret = "env:SECRET"
 """
-WRITTEN = [
-    "deploy/onetape.service", "deploy/onetape.sysusers", "deploy/Containerfile",
-    ".containerignore",
-]  # fmt: skip
+WRITTEN = ["deploy/onetape.service", "deploy/onetape.sysusers", "deploy/Containerfile", ".containerignore"]
 # Of 10: what systemd's own examples of a confined service come to.
 EXPOSURE_MAX = 2.5
 
@@ -122,9 +119,7 @@ def unit(onetape, tmp_path) -> Path:
 
 
 def analyzed(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_systemd_takes_the_unit(unit):

@@ -18,8 +18,14 @@ def test_init_writes_a_folder_that_doctor_finds_healthy(onetape, tmp_path):
     assert healthy.code == 0
     assert healthy.value["ok"] is True
     assert {f["subject"] for f in healthy.value["findings"]} >= {
-        "python", "core", "processor", "home", "clock", "configuration", "robot mm",
-    }  # fmt: skip
+        "python",
+        "core",
+        "processor",
+        "home",
+        "clock",
+        "configuration",
+        "robot mm",
+    }
 
 
 def test_init_overwrites_nothing_and_then_writes_nothing(onetape, tmp_path):
@@ -43,9 +49,7 @@ def test_doctor_names_what_breaks_replay_with_line_and_advice(onetape, tmp_path)
     lines = len(strategy.read_text().splitlines())
     done = onetape("doctor")
     assert done.code == 0
-    assert (
-        f"market_maker.py:{lines}: time.time (wall clock) breaks replay: use self.now" in done.out
-    )
+    assert f"market_maker.py:{lines}: time.time (wall clock) breaks replay: use self.now" in done.out
 
 
 def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):

@@ -131,9 +131,7 @@ def test_quotes_and_trades_come_by_time_whatever_the_order_of_their_rows(onetape
     ]
 
 
-def test_a_reply_is_visible_after_both_ways_and_in_the_order_of_the_requests(
-    onetape, tmp_path, files
-):
+def test_a_reply_is_visible_after_both_ways_and_in_the_order_of_the_requests(onetape, tmp_path, files):
     heard = run(onetape, tmp_path, files, "10ms,10ms")
     assert of(heard, "CANCEL", "ACCEPTED", "REJECTED", "DENIED") == [
         ["first PENDING_CANCEL", 120],  # accepted, and its cancel is on its way behind it
@@ -157,8 +155,7 @@ def test_fills_come_through_the_channel_of_trades(onetape, tmp_path, files, late
     was at the venue that much before we received it, and our fill is as old as the print."""
     heard = run(onetape, tmp_path, files, latency)
     assert of(heard, "filled at") == [
-        [f"{tag} filled at {price}, {START + (at - age) * MS}", at - age + 10]
-        for tag, price, at in FILLS
+        [f"{tag} filled at {price}, {START + (at - age) * MS}", at - age + 10] for tag, price, at in FILLS
     ]
 
 
@@ -196,9 +193,7 @@ def test_a_day_with_the_stops_and_starts_of_the_exchange(onetape, tmp_path):
     )  # fmt: skip
     assert done.code == 0, done.err
     run = tmp_path / ".onetape" / "runs" / "run"
-    assert (
-        'hours = "10:06-13:59,14:06-18:30"\ntz = "Europe/Moscow"' in (run / "run.toml").read_text()
-    )
+    assert 'hours = "10:06-13:59,14:06-18:30"\ntz = "Europe/Moscow"' in (run / "run.toml").read_text()
     working: set[int] = set()
     told, at_stop, trades = [], [], False
     with JournalReader(run / "journal") as reader:
@@ -209,14 +204,15 @@ def test_a_day_with_the_stops_and_starts_of_the_exchange(onetape, tmp_path):
                 told.append((record.data["state"], f"{10 + at // 3600}:{at // 60 % 60:02d}"))
                 at_stop.append(len(working))
             elif record.type == "order_event":
-                (working.add if record.data["news"] == "accepted" else working.discard)(
-                    record.data["order_id"]
-                )
+                (working.add if record.data["news"] == "accepted" else working.discard)(record.data["order_id"])
                 assert trades or record.data["news"] in ("canceled", "denied")
     assert told == [
-        ("stopped", "10:00"), ("started", "10:06"), ("stopped", "13:59"), ("started", "14:06"),
+        ("stopped", "10:00"),
+        ("started", "10:06"),
+        ("stopped", "13:59"),
+        ("started", "14:06"),
         ("stopped", "18:30"),
-    ]  # fmt: skip
+    ]
     assert [bool(count) for count in at_stop] == [False, False, True, False, True]
     assert working == set()
     again = onetape("replay", "run", "--verify", "--json")
@@ -240,9 +236,7 @@ def test_hours_that_cannot_be_meant_leave_nothing(onetape, tmp_path, files, give
 
 
 def test_what_was_cut_off_is_named_and_nothing_else_is_lost(onetape, tmp_path, files):
-    made = onetape(
-        "import", "moex", *files, "--symbol", "moex:USD/RUB", "--out", "both.tape", "--json"
-    )
+    made = onetape("import", "moex", *files, "--symbol", "moex:USD/RUB", "--out", "both.tape", "--json")
     assert (made.code, made.value["by_type"]) == (0, {"quote": 6, "trade": 4}), made.err
     rejects = [json.loads(line) for line in (tmp_path / "both.tape/rejects.jsonl").open()]
     assert made.value["rejected"] == len(rejects) == 2

@@ -82,9 +82,7 @@ def test_a_wrong_one_is_named_and_leaves_nothing(onetape, files, tmp_path, optio
         '[[instrument]]\nsymbol = "binance:BTC/USDT:USDT"\n'
         "brackets = [{ notional_max = 50000, maintenance_rate = 0.004, leverage_max = 125 }]\n"
     )
-    done = onetape(
-        "backtest", code, "--data", tape, "--json", "--instruments", facts, option, text
-    )  # fmt: skip
+    done = onetape("backtest", code, "--data", tape, "--json", "--instruments", facts, option, text)
     assert done.code == 2
     assert done.value["error"]["name"] == "BAD_CONFIG"
     assert option in done.value["error"]["message"]
@@ -107,9 +105,8 @@ def test_money_and_ways_by_venue_from_the_command(onetape, two_venues) -> None:
     code, tape = two_venues
     call = ("backtest", code, "--data", tape, "--cash", "binance=70000 USDT,kraken=90000 USD")
     done = onetape(
-        *call, "--json", "--out", "run", "--latency", "0", "--latency", "kraken=20ms,80ms",
-        "--fee-volume", "kraken=5,7",
-    )  # fmt: skip
+        *call, "--json", "--out", "run", "--latency", "0", "--latency", "kraken=20ms,80ms", "--fee-volume", "kraken=5,7"
+    )
     assert done.code == 0, done.err
     rows = {each["venue"]: each for each in done.value["venues"]}
     assert (rows["binance"]["cash"], rows["kraken"]["cash"]) == ("70000", "90000")

@@ -46,37 +46,19 @@ EXPORTS = {
         + rows("{s}000,{o},{h},{l},{c},7,{s}999,70,3,1,10,0", MINUTE),
         "1m",
     ),
-    "Binance without a header": (
-        rows("{s}000,{o},{h},{l},{c},7,{s}999,70,3,1,10,0", MINUTE),
-        "1m",
-    ),
-    "Kraken": (
-        "time,open,high,low,close,vwap,volume,count\n"
-        + rows("{s},{o},{h},{l},{c},{c},7,3", MINUTE),
-        "1m",
-    ),
+    "Binance without a header": (rows("{s}000,{o},{h},{l},{c},7,{s}999,70,3,1,10,0", MINUTE), "1m"),
+    "Kraken": ("time,open,high,low,close,vwap,volume,count\n" + rows("{s},{o},{h},{l},{c},{c},7,3", MINUTE), "1m"),
     "Kraken's archive": (rows("{s},{o},{h},{l},{c},7.5,3", MINUTE), "1m"),
-    "Yahoo": (
-        "Date,Open,High,Low,Close,Adj Close,Volume\n"
-        + rows("{t:%Y-%m-%d},{o},{h},{l},{c},{c},700", DAY),
-        "1d",
-    ),
-    "Stooq": (
-        "Date,Open,High,Low,Close,Volume\n" + rows("{t:%Y-%m-%d},{o},{h},{l},{c},700", DAY),
-        "1d",
-    ),
+    "Yahoo": ("Date,Open,High,Low,Close,Adj Close,Volume\n" + rows("{t:%Y-%m-%d},{o},{h},{l},{c},{c},700", DAY), "1d"),
+    "Stooq": ("Date,Open,High,Low,Close,Volume\n" + rows("{t:%Y-%m-%d},{o},{h},{l},{c},700", DAY), "1d"),
     "Stooq's archive": (
         "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
         + rows("MINE,1,{t:%Y%m%d},{t:%H%M%S},{o},{h},{l},{c},700,0", MINUTE),
         "1m",
     ),
-    "TradingView": (
-        "time,open,high,low,close,EMA,Volume\n" + rows("{s},{o},{h},{l},{c},NaN,7", MINUTE),
-        "1m",
-    ),
+    "TradingView": ("time,open,high,low,close,EMA,Volume\n" + rows("{s},{o},{h},{l},{c},NaN,7", MINUTE), "1m"),
     "TradingView in ISO": (
-        "time,open,high,low,close,Volume\n"
-        + rows("{t:%Y-%m-%dT%H:%M:%S}+00:00,{o},{h},{l},{c},7", MINUTE),
+        "time,open,high,low,close,Volume\n" + rows("{t:%Y-%m-%dT%H:%M:%S}+00:00,{o},{h},{l},{c},7", MINUTE),
         "1m",
     ),
     "MetaTrader 5": (
@@ -91,11 +73,10 @@ EXPORTS = {
     ),
     "MetaTrader 4": (rows("{t:%Y.%m.%d},{t:%H:%M},{o},{h},{l},{c},7", MINUTE), "1m"),
     "with decimal commas": (
-        "Date;Open;High;Low;Close\n"
-        + rows("{t:%d/%m/%Y %H:%M};{o};{h};{l};{c}", MINUTE).replace(".", ","),
+        "Date;Open;High;Low;Close\n" + rows("{t:%d/%m/%Y %H:%M};{o};{h};{l};{c}", MINUTE).replace(".", ","),
         "1m",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -139,15 +120,12 @@ def test_import_says_what_it_understood_and_backtest_agrees(onetape, place):
 
 def test_many_symbols_of_one_file_are_backtested_by_name(onetape, place):
     lines = rows("{s},NAME,{o},{h},{l},{c}", MINUTE)
-    text = "time,ticker,open,high,low,close\n" + "".join(
-        lines.replace("NAME", name) for name in ("AAA", "BBB")
-    )
+    text = "time,ticker,open,high,low,close\n" + "".join(lines.replace("NAME", name) for name in ("AAA", "BBB"))
     (place / "panel.csv").write_text(text)
     for name in ("AAA", "BBB"):
         done = onetape(
-            "backtest", "own.py", "--data", "panel.csv", "--param", f"symbol=data:{name}",
-            "--cash", "1000000", "--json",
-        )  # fmt: skip
+            "backtest", "own.py", "--data", "panel.csv", "--param", f"symbol=data:{name}", "--cash", "1000000", "--json"
+        )
         assert done.code == 0, done.err
         assert json.loads(done.out)["fills"] >= 2
     done = onetape("backtest", "own.py", "--data", "panel.csv", "--json")
@@ -159,9 +137,7 @@ def test_many_symbols_of_one_file_are_backtested_by_name(onetape, place):
 def test_what_cannot_be_told_is_said_by_options(onetape, place):
     text = "When;Last;Lots\n" + "".join(f"0{at}/02/2024;1,{at}25;1\n" for at in range(1, 7))
     (place / "odd.csv").write_text(text)
-    (place / "own.py").write_text(
-        STRATEGY.replace("bars=self.period", "trades=True").replace("on_bar", "on_trade")
-    )
+    (place / "own.py").write_text(STRATEGY.replace("bars=self.period", "trades=True").replace("on_bar", "on_trade"))
     run = ("backtest", "own.py", "--data", "odd.csv", "--cash", "1000000", "--json")
     named = ("--columns", "time=When", "--columns", "price=Last", "--columns", "size=Lots")
     done = onetape(*run)

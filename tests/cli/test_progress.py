@@ -52,7 +52,7 @@ main.main()
         ("events", 0, 4, 5, "0%  0:15"),
         ("", 0, None, 5, "work  0:15"),
     ],
-)  # fmt: skip
+)
 def test_it_says_how_far_how_fast_and_how_long_still(unit, done, total, after_s, says):
     progress = Progress("work", shown=False).of(unit)
     progress._from = 1010.0, 0
@@ -117,10 +117,20 @@ def test_a_fetch_says_whom_it_asks_for_what_and_how_long_it_waits(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with Terminal(
-            "-m", "onetape", "fetch", "binance-vision", "--symbol", "binance:BTC/USDT:USDT",
-            "--from", "2024-02-01", "--to", "2024-02-03", "--base-url", f"http://127.0.0.1:{port}",
+            "-m",
+            "onetape",
+            "fetch",
+            "binance-vision",
+            "--symbol",
+            "binance:BTC/USDT:USDT",
+            "--from",
+            "2024-02-01",
+            "--to",
+            "2024-02-03",
+            "--base-url",
+            f"http://127.0.0.1:{port}",
             cwd=tmp_path,
-        ) as terminal:  # fmt: skip
+        ) as terminal:
             asking, _ = server.accept()
             words = r"fetch: 1 of 2, asks 127\.0\.0\.1, 30 s at most, for BTCUSDT-1m-2024-0"
             terminal.until(words + r"[^ ]*…  0:\d\d\r")

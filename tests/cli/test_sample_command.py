@@ -16,9 +16,16 @@ def test_a_market_maker_trades_on_a_random_walk(onetape, tmp_path: Path) -> None
     assert made.value["events"] == 20_000
     assert set(made.value["by_type"]) == {"quote", "trade", "book", "bar", "mark"}
     done = onetape(
-        "backtest", STRATEGIES / "market_maker.py", "--data", "walk.tape", "--param", "shift=1",
-        "--out", "run", "--json",
-    )  # fmt: skip
+        "backtest",
+        STRATEGIES / "market_maker.py",
+        "--data",
+        "walk.tape",
+        "--param",
+        "shift=1",
+        "--out",
+        "run",
+        "--json",
+    )
     assert done.code == 0, done.err
     assert done.value["fills"] > 10
     again = onetape("replay", "run", "--verify", "--json")

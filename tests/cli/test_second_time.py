@@ -31,9 +31,7 @@ def test_a_sample_that_found_no_room_leaves_nothing_that_blocks_the_next(onetape
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     command = [sys.executable, "-m", "onetape", "sample", "--out", "m.tape", "--events", "100000"]
-    done = subprocess.run(
-        command, cwd=tmp_path, preexec_fn=small, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=tmp_path, preexec_fn=small, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert done.stderr.count("\n") == 1, done.stderr
     assert [each.name for each in tmp_path.iterdir()] == []

@@ -22,9 +22,7 @@ def test_control_characters_are_written_out():
     assert json.loads(json_shown(json.dumps(EVIL, ensure_ascii=False))) == EVIL
 
 
-@pytest.mark.parametrize(
-    "value", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"]
-)
+@pytest.mark.parametrize("value", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
 def test_a_formula_in_a_sheet_is_text(value):
     assert sheet_text(value) == "'" + value
 
@@ -46,9 +44,7 @@ def tape(tmp_path):
 
 
 def run(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "onetape", *map(str, words)], capture_output=True, timeout=300
-    )
+    return subprocess.run([sys.executable, "-m", "onetape", *map(str, words)], capture_output=True, timeout=300)
 
 
 @pytest.mark.parametrize("form", [[], ["--jsonl"], ["--json"]])

@@ -29,7 +29,6 @@ LOADED = "import sys, {module}; print(*sorted(set({heavy!r}) & set(sys.modules))
 )
 def test_it_imports_nothing_heavy_that_it_can_do_without(module: str, heavy: tuple[str, ...]):
     done = subprocess.run(
-        [sys.executable, "-c", LOADED.format(module=module, heavy=heavy)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", LOADED.format(module=module, heavy=heavy)], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == []

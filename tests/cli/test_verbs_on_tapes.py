@@ -65,12 +65,8 @@ def test_sample_counts_what_it_wrote_and_equal_seeds_are_equal(folder):
     one = value(shell(folder, "sample", "--out", "a.tape", "--events", 500, "--seed", 9, "--json"))
     two = value(shell(folder, "sample", "--out", "b.tape", "--events", 500, "--seed", 9, "--json"))
     assert one["events"] == sum(one["by_type"].values()) == 500
-    assert {k: v for k, v in one.items() if k != "tape"} == {
-        k: v for k, v in two.items() if k != "tape"
-    }
-    assert (folder / "a.tape" / "0000000001.tape").read_bytes() == (
-        folder / "b.tape" / "0000000001.tape"
-    ).read_bytes()
+    assert {k: v for k, v in one.items() if k != "tape"} == {k: v for k, v in two.items() if k != "tape"}
+    assert (folder / "a.tape" / "0000000001.tape").read_bytes() == (folder / "b.tape" / "0000000001.tape").read_bytes()
 
 
 def test_verify_says_ok_and_a_flipped_bit_is_exit_3_with_its_name(folder):
@@ -98,9 +94,7 @@ def test_cat_filters_and_jsonl_is_one_object_a_line(folder):
     lines = shell(folder, *call).stdout.splitlines()
     records = [json.loads(line) for line in lines]
     assert records
-    assert {r["type"] for r in records} == {"trade"} and all(
-        float(r["size"]) > 0.05 for r in records
-    )
+    assert {r["type"] for r in records} == {"trade"} and all(float(r["size"]) > 0.05 for r in records)
     whole = value(shell(folder, "journal", "cat", "market.tape", "--json"))
     assert len(whole) == EVENTS + 1  # and the instrument
 
@@ -152,9 +146,7 @@ def test_prune_packs_closed_segments_and_every_frame_stays(folder):
 def test_export_writes_a_table_for_each_type(folder, form):
     if form == "parquet":
         pytest.importorskip("pyarrow", reason="pip install 'onetape[research]'")
-    done = shell(
-        folder, "export", "market.tape", "--format", form, "--out", f"tables-{form}", "--json"
-    )
+    done = shell(folder, "export", "market.tape", "--format", form, "--out", f"tables-{form}", "--json")
     assert done.returncode == 0, done.stderr
     assert value(done)["tables"]["trade"] > 0
     assert (folder / f"tables-{form}" / f"trade.{form}").stat().st_size > 0
@@ -169,15 +161,11 @@ def test_import_refuses_what_is_there_and_counts(folder):
     assert shell(folder, *call, "--force").returncode == 0
     missing = shell(folder, "import", "csv", "no.csv", "--symbol", "a:B/C", "--out", "x", "--json")
     assert missing.returncode in (2, 3) and "no.csv" in value(missing)["error"]["message"]
-    assert (
-        shell(folder, "import", "wat", "q.csv", "--symbol", "a:B/C", "--out", "x").returncode == 2
-    )
+    assert shell(folder, "import", "wat", "q.csv", "--symbol", "a:B/C", "--out", "x").returncode == 2
 
 
 def test_backtest_has_the_contracts_keys_and_the_strategys_print_is_kept_apart(folder):
-    done = shell(
-        folder, "backtest", "taker.py", "--data", "market.tape", "--param", "every=20", "--json"
-    )
+    done = shell(folder, "backtest", "taker.py", "--data", "market.tape", "--param", "every=20", "--json")
     assert done.returncode == 0, done.stderr
     assert set(value(done)) >= set(BACKTEST_KEYS.split())
     assert "hello from the strategy" in done.stderr

@@ -27,9 +27,7 @@ streams = ["{}"]
 
 def options(text: str):
     config = parse_config(f"[collectors.feed]\n{text}")
-    return collector_options(
-        "feed", streams_of(config)["feed"], home=Path("home"), folder=Path("folder")
-    )
+    return collector_options("feed", streams_of(config)["feed"], home=Path("home"), folder=Path("folder"))
 
 
 @pytest.mark.parametrize(
@@ -42,12 +40,11 @@ def options(text: str):
         ('kind = "zeromq"\naddress = "tcp://10.0.0.1:1"', "10.0.0.1 is not this machine"),
         ('kind = "websocket"\naddress = "wss://feed.example"', "set remote = true"),
         ('kind = "nats"\naddress = "nats://127.0.0.1:4222"', "no subjects"),
-        ('kind = "nats"\naddress = "nats://127.0.0.1:1"\ntopics = ["a"]\nsubscribe = "x"',
-         "nats subscribes by itself"),
+        ('kind = "nats"\naddress = "nats://127.0.0.1:1"\ntopics = ["a"]\nsubscribe = "x"', "nats subscribes by itself"),
         ('kind = "zeromq"\naddress = "tcp://[::1]:1"\nmessage_bytes_max = 0', "below 1"),
         ('kind = "zeromq"\naddress = "tcp://[::1]:1"\nstale_after = "soon"', "soon"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_followed_is_refused_in_one_line(text, words):
     with pytest.raises(BadConfig) as refused:
         options(text)

@@ -134,10 +134,19 @@ def test_a_collector_follows_no_redirect():
     async def work() -> None:
         async with sent_elsewhere(302) as (first, port, other):
             options = CollectorOptions(
-                name="c", home="", kind="websocket", address=f"ws://127.0.0.1:{port}", topics=["t"],
-                symbols=[], names={}, subscribe="{topic}", message_bytes_max=1000, stale_ns=0,
-                published=False, instruments="",
-            )  # fmt: skip
+                name="c",
+                home="",
+                kind="websocket",
+                address=f"ws://127.0.0.1:{port}",
+                topics=["t"],
+                symbols=[],
+                names={},
+                subscribe="{topic}",
+                message_bytes_max=1000,
+                stale_ns=0,
+                published=False,
+                instruments="",
+            )
             running = asyncio.ensure_future(line_of(options, Takes(), ["t"]).run())
             while first.asked < 2:
                 first.seen.clear()
@@ -232,9 +241,7 @@ def test_a_stream_that_packs_its_messages_unasked_is_not_unpacked():
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             assert "permessage-deflate" not in head
             (key,) = [
-                line.partition(": ")[2]
-                for line in head.split("\r\n")
-                if line.lower().startswith("sec-websocket-key")
+                line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key")
             ]
             accept = accepted(key)
             writer.write(

@@ -32,9 +32,7 @@ def send(home: Path, command: str, **fields: str) -> dict:
         system = IPCCommandSystem(OPERATOR, home=home)
         system.start()
         try:
-            return dict(
-                await system.send_command("collector:feed", command, fields, timeout=PATIENCE_S)
-            )
+            return dict(await system.send_command("collector:feed", command, fields, timeout=PATIENCE_S))
         finally:
             system.stop()
 

@@ -85,14 +85,10 @@ def naive_book(new_book: Callable[[], NaiveBook]) -> Callable[[], NaiveBook]:
 def import_text(tmp_path: Path) -> Callable[..., ImportResult]:
     """Text as a file, imported; a second call replaces the tape."""
 
-    def run(
-        text: str | bytes, *, kind: str = "csv", symbol: str = "x:A/USD", **options: Any
-    ) -> ImportResult:
+    def run(text: str | bytes, *, kind: str = "csv", symbol: str = "x:A/USD", **options: Any) -> ImportResult:
         source = tmp_path / f"source.{kind}"
         source.write_bytes(text.encode() if isinstance(text, str) else text)
-        return import_files(
-            kind, [source], symbol=symbol, out=tmp_path / "tape", force=True, **options
-        )
+        return import_files(kind, [source], symbol=symbol, out=tmp_path / "tape", force=True, **options)
 
     return run
 

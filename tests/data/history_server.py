@@ -25,8 +25,7 @@ def klines(day: date, days: int) -> str:
     """Rows as the archive has them, from the beginning of a day on."""
     first = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
     return "".join(
-        f"{first + i * MINUTE},100.1,101.{i % 9},99.0,100.0,{i}.5,{first + (i + 1) * MINUTE - 1},"
-        "0,1,0,0,0\n"
+        f"{first + i * MINUTE},100.1,101.{i % 9},99.0,100.0,{i}.5,{first + (i + 1) * MINUTE - 1},0,1,0,0,0\n"
         for i in range(days * 60)  # an hour a day keeps files small
     )
 

@@ -26,12 +26,19 @@ TARDIS_L2 = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,am
 CCXT_OHLCV = f"[[{MS}, 1, 2, 0.5, 1.5, 10], [{MS + 60_000}, 1.5, 2, 1, 1e0, 0.1]]"
 CCXT_TRADES = json.dumps(
     [
-        {"info": {"a": [1]}, "timestamp": MS, "symbol": "BTC/USDT:USDT", "id": "7", "side": "sell",
-         "price": 42000.5, "amount": 0.25, "fee": None},
-        {"timestamp": MS + 1, "symbol": "BTC/USDT:USDT", "id": "8", "side": "buy",
-         "price": 42001, "amount": 1},
+        {
+            "info": {"a": [1]},
+            "timestamp": MS,
+            "symbol": "BTC/USDT:USDT",
+            "id": "7",
+            "side": "sell",
+            "price": 42000.5,
+            "amount": 0.25,
+            "fee": None,
+        },
+        {"timestamp": MS + 1, "symbol": "BTC/USDT:USDT", "id": "8", "side": "buy", "price": 42001, "amount": 1},
     ]
-)  # fmt: skip
+)
 FREQ_TRADES = f'[[{MS},"13","limit","sell",0.00141342,23.0,0.03],[{MS + 5},"14",null,"buy",1,2,2]]'
 MOEX_TRADES = (
     "SecurityID,MDUpdateAction,MDEntryType,SettleType,MDEntryTime,SendingTime,PacketTime,price,"

@@ -56,14 +56,11 @@ def test_klines_of_both_units_and_spellings(unit: int, header: bool, load: Any) 
 def test_months_are_merged_whatever_their_order(load: Any) -> None:
     def month(first: int) -> str:
         return "".join(
-            f"{MS + i * 60_000},1,2,0.5,1.5,1,{MS + i * 60_000 + 59_999},1,1,0,0,0\n"
-            for i in range(first, first + 5)
+            f"{MS + i * 60_000},1,2,0.5,1.5,1,{MS + i * 60_000 + 59_999},1,1,0,0,0\n" for i in range(first, first + 5)
         )
 
     later, earlier = month(5), month(0)
-    result, tape = load(
-        "binance-vision", {"BTCUSDT-1m-2024-02.csv": later, "BTCUSDT-1m-2024-01.csv": earlier}
-    )
+    result, tape = load("binance-vision", {"BTCUSDT-1m-2024-02.csv": later, "BTCUSDT-1m-2024-01.csv": earlier})
     times = [r.time for r in tape.of("bar")]
     assert times == sorted(times) and len(times) == 10 and result.late == 0
 

@@ -25,8 +25,7 @@ def line(offset: int, message: dict[str, Any] | str) -> str:
 
 
 def trade(number: int, price: str = "100.5", size: str = "2", **more: Any) -> dict[str, Any]:
-    return {"e": "trade", "E": MS0, "s": "AUSD", "t": number, "p": price, "q": size, "m": True,
-            "T": MS0 + 5} | more  # fmt: skip
+    return {"e": "trade", "E": MS0, "s": "AUSD", "t": number, "p": price, "q": size, "m": True, "T": MS0 + 5} | more
 
 
 def depth(first: int, last: int, previous: int | None, **more: Any) -> dict[str, Any]:
@@ -46,8 +45,15 @@ def test_each_kind_of_message_becomes_its_event(import_text: Any, tmp_path: Any,
     quote = {"u": 9, "s": "AUSD", "b": "100.5", "B": "1", "a": "100.6", "A": "2"}
     order = {"s": "AUSD", "S": "SELL", "q": "9", "p": "99.5", "ap": "99", "z": "4", "T": MS0}
     forced = {"e": "forceOrder", "E": MS0, "o": order}
-    mark = {"e": "markPriceUpdate", "E": MS0, "s": "AUSD", "p": "100.12345678", "i": "100.2",
-            "r": "0.0001", "T": MS0 + 1000}  # fmt: skip
+    mark = {
+        "e": "markPriceUpdate",
+        "E": MS0,
+        "s": "AUSD",
+        "p": "100.12345678",
+        "i": "100.2",
+        "r": "0.0001",
+        "T": MS0 + 1000,
+    }
     result = raw(
         import_text,
         line(1, {"stream": "ausd@trade", "data": trade(1)}),
@@ -60,9 +66,7 @@ def test_each_kind_of_message_becomes_its_event(import_text: Any, tmp_path: Any,
         line(8, {"result": None, "id": 1}),
         line(9, {"e": "24hrTicker", "s": "AUSD"}),
     )
-    assert result.by_type == {
-        "quote": 1, "trade": 1, "bar": 1, "mark": 2, "funding": 1, "liquidation": 1,
-    }  # fmt: skip
+    assert result.by_type == {"quote": 1, "trade": 1, "bar": 1, "mark": 2, "funding": 1, "liquidation": 1}
     assert result.ignored == {"kline still open": 1, "unnamed": 1, "24hrTicker": 1}
     assert result.rejected == 0
     tape = read(tmp_path / "tape")
@@ -93,9 +97,7 @@ def test_a_bar_is_not_seen_before_its_close(import_text: Any, tmp_path: Any, rea
         line(at_close + 6, kline | {"k": kline["k"] | {"t": MS0 + 60_000, "T": MS0 + 119_999}}),
     )
     order = [(record.type, record.time - T0) for record in read(tmp_path / "tape").records[1:]]
-    assert order == [
-        ("trade", early + 1), ("bar", at_close), ("trade", at_close + 5), ("bar", 2 * at_close),
-    ]  # fmt: skip
+    assert order == [("trade", early + 1), ("bar", at_close), ("trade", at_close + 5), ("bar", 2 * at_close)]
     assert result.late == 0
 
 
@@ -178,19 +180,14 @@ def test_trades_that_met_no_book_are_passed_over(import_text: Any) -> None:
         (f"{T0} " + json.dumps(trade(1, "1", "-2")), "size is negative"),
         (f"{T0} " + json.dumps(trade(1, "1", "0")), "size is zero"),
         (f"{T0} " + json.dumps(trade(1, "1e308")), "price is too large"),
-        (
-            f"{T0} " + json.dumps(trade(1, "990000000000000000.5", "1")),
-            "price does not fit 64 bits",
-        ),
+        (f"{T0} " + json.dumps(trade(1, "990000000000000000.5", "1")), "price does not fit 64 bits"),
         (f"{T0} " + json.dumps({"e": "trade", "s": "AUSD", "t": 1, "q": "1"}), "has no price"),
         (f"{T0} " + json.dumps(depth(9, 8, 7)), "first id is above the last"),
         (f"{T0} " + json.dumps(depth(1, 2, 0, b="x")), "bids is not a list of levels"),
         (f"{T0} " + json.dumps(depth(1, 2, 0, b=[["1", "-1"]])), "size is negative"),
     ],
 )
-def test_what_cannot_be_read_is_listed_with_its_reason(
-    bad: str, reason: str, import_text: Any, rejects: Any
-) -> None:
+def test_what_cannot_be_read_is_listed_with_its_reason(bad: str, reason: str, import_text: Any, rejects: Any) -> None:
     result = raw(import_text, line(0, trade(1)), line(0, trade(2)), bad + "\n", line(1, trade(3)))
     assert (result.rejected, result.by_type) == (1, {"trade": 3})
     (listed,) = rejects()
@@ -199,9 +196,7 @@ def test_what_cannot_be_read_is_listed_with_its_reason(
     assert bad.startswith(listed["text"])
 
 
-def test_control_characters_are_escaped_in_the_list(
-    import_text: Any, rejects: Any, tmp_path: Any
-) -> None:
+def test_control_characters_are_escaped_in_the_list(import_text: Any, rejects: Any, tmp_path: Any) -> None:
     raw(import_text, line(0, trade(1)), "\x1b[2J\x07\xff bad\n")
     written = (tmp_path / "tape" / "rejects.jsonl").read_bytes()
     assert not any((byte < 0x20 and byte != 0x0A) or byte > 0x7E for byte in written)
@@ -214,9 +209,7 @@ def test_the_list_is_bounded_and_the_count_is_not(import_text: Any, rejects: Any
     assert len(rejects()) == 10_000
 
 
-def test_a_truncated_last_line_is_a_reject_and_a_whole_one_is_not(
-    import_text: Any, rejects: Any
-) -> None:
+def test_a_truncated_last_line_is_a_reject_and_a_whole_one_is_not(import_text: Any, rejects: Any) -> None:
     whole = line(0, trade(1)) + line(1, trade(2))
     assert raw(import_text, whole.rstrip("\n")).by_type == {"trade": 2}
     result = raw(import_text, whole[:-10])
@@ -231,9 +224,7 @@ def test_a_line_beyond_one_mebibyte_is_a_reject(import_text: Any, rejects: Any) 
     assert len(rejects()[0]["text"]) == 200
 
 
-def test_receipts_that_go_back_are_late_and_frame_time_does_not(
-    import_text: Any, tmp_path: Any, read: Any
-) -> None:
+def test_receipts_that_go_back_are_late_and_frame_time_does_not(import_text: Any, tmp_path: Any, read: Any) -> None:
     result = raw(import_text, line(10, trade(1)), line(4, trade(2)), line(11, trade(3)))
     records = read(tmp_path / "tape").of("trade")
     assert [record.time - T0 for record in records] == [10, 10, 11]
@@ -270,29 +261,25 @@ def test_a_catalogued_symbol_must_be_that_of_the_file(import_text: Any) -> None:
     assert mapped.events == 1
 
 
-@pytest.mark.parametrize(
-    "symbol", [None, "", "A=", "=x:A/USD", "x:A/USD,x:B/USD", "A=x:A/USD,A=x:B/USD", "nonsense"]
-)
+@pytest.mark.parametrize("symbol", [None, "", "A=", "=x:A/USD", "x:A/USD,x:B/USD", "A=x:A/USD,A=x:B/USD", "nonsense"])
 def test_a_symbol_that_says_nothing_is_wrong_usage(symbol: str | None, import_text: Any) -> None:
     with pytest.raises(UsageError):
         raw(import_text, line(1, trade(1)), symbol=symbol)
 
 
-def test_decimals_grow_with_the_data_and_no_digit_is_lost(
-    import_text: Any, tmp_path: Any, read: Any
-) -> None:
+def test_decimals_grow_with_the_data_and_no_digit_is_lost(import_text: Any, tmp_path: Any, read: Any) -> None:
     """The catalogue says 0.1 and 0.001; the data are finer: written again, exactly."""
-    lines = [line(i, trade(i, p, q, s="BTCUSDT")) for i, (p, q) in enumerate(
-        [("61800.20", "0.0010000"), ("61800.25", "0.001"), ("61800.3", "0.0015")])]  # fmt: skip
+    lines = [
+        line(i, trade(i, p, q, s="BTCUSDT"))
+        for i, (p, q) in enumerate([("61800.20", "0.0010000"), ("61800.25", "0.001"), ("61800.3", "0.0015")])
+    ]
     raw(import_text, *lines, symbol="binance:BTC/USDT:USDT")
     tape = read(tmp_path / "tape")
     assert tape.instrument["tick"] == "0.01"
     assert "tick" in tape.instrument["inferred"]
     prices = [str(tape.price(record.data["price"])) for record in tape.of("trade")]
     assert prices == ["61800.20", "61800.25", "61800.30"]
-    assert [str(tape.size(r.data["size"])) for r in tape.of("trade")] == [
-        "0.0010", "0.0010", "0.0015",
-    ]  # fmt: skip
+    assert [str(tape.size(r.data["size"])) for r in tape.of("trade")] == ["0.0010", "0.0010", "0.0015"]
 
 
 def test_padding_zeros_need_no_decimals(import_text: Any, tmp_path: Any, read: Any) -> None:
@@ -305,9 +292,7 @@ def test_padding_zeros_need_no_decimals(import_text: Any, tmp_path: Any, read: A
 @given(st.data())
 def test_chunks_do_not_matter(data: st.DataObject) -> None:
     """The same lines in any pieces give the same events."""
-    text = "".join(
-        [line(1, trade(1)), line(2, depth(1, 5, 0)), "bad\n", "\n", line(3, trade(2))]
-    ).encode()
+    text = "".join([line(1, trade(1)), line(2, depth(1, 5, 0)), "bad\n", "\n", line(3, trade(2))]).encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     whole = _decode([text])
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
@@ -325,9 +310,8 @@ def test_no_bytes_break_the_decoder(noise: bytes, at: int) -> None:
 
 def _decode(pieces: list[bytes]) -> tuple[Any, ...]:
     decoder = _core.CaptureImport(
-        None, MARKET.event_path, MARKET.channel_path, list(MARKET.wrappers), MARKET.rows(),
-        [("", 1, 1, 0, True)],
-    )  # fmt: skip
+        None, MARKET.event_path, MARKET.channel_path, list(MARKET.wrappers), MARKET.rows(), [("", 1, 1, 0, True)]
+    )
     decoder.begin_source(0)
     for piece in pieces:
         assert decoder.feed(piece) == 0

@@ -19,9 +19,7 @@ from onetape.model.time import parse_time
 
 
 @pytest.mark.parametrize("kind", ["ccxt", "freqtrade"])
-def test_real_candles_of_json(
-    kind: str, shared: Path, facts: Any, tmp_path: Path, read: Any
-) -> None:
+def test_real_candles_of_json(kind: str, shared: Path, facts: Any, tmp_path: Path, read: Any) -> None:
     file = "bars/unittest_btc-1m-first-half.json.gz"
     fact = facts[file]
     out = tmp_path / "tape"
@@ -31,9 +29,7 @@ def test_real_candles_of_json(
     bars = [record.data for record in tape.of("bar")]
     for bar, row in ((bars[0], fact["first"]), (bars[-1], fact["last"])):
         assert bar["ts_open"] == parse_time(row[0])
-        assert [tape.price(bar[k]) for k in ("open", "high", "low", "close")] == list(
-            map(Decimal, row[1:])
-        )
+        assert [tape.price(bar[k]) for k in ("open", "high", "low", "close")] == list(map(Decimal, row[1:]))
     assert sum(tape.price(bar["close"]) for bar in bars) == Decimal(fact["sum_close"])
     assert sum(tape.size(bar["volume"]) for bar in bars) == Decimal(fact["sum_volume"])
 
@@ -65,9 +61,7 @@ def test_trades_of_ccxt(load: Any) -> None:
         load("ccxt", {"trades.json": eth})
     both = f"BTC/USDT:USDT={BTC},ETH/USDT:USDT=binance:ETH/USDT:USDT"
     result, _ = load("ccxt", {"trades.json": eth}, both)
-    assert {symbol: sum(n.values()) for symbol, n in result.by_symbol.items()} == {
-        BTC: 1, "binance:ETH/USDT:USDT": 1
-    }  # fmt: skip
+    assert {symbol: sum(n.values()) for symbol, n in result.by_symbol.items()} == {BTC: 1, "binance:ETH/USDT:USDT": 1}
 
 
 def test_bad_rows_at_the_front_are_rejected(load: Any, tmp_path: Path) -> None:
@@ -94,9 +88,7 @@ def test_rows_that_are_no_rows_are_rejected(load: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["bars/eth_btc-5m.feather", "bars/xrp_usdt-perp-5m.feather"])
-def test_real_candles_of_feather(
-    file: str, shared: Path, facts: Any, tmp_path: Path, read: Any
-) -> None:
+def test_real_candles_of_feather(file: str, shared: Path, facts: Any, tmp_path: Path, read: Any) -> None:
     pytest.importorskip("pyarrow")
     fact = facts[file]
     out = tmp_path / "tape"
@@ -106,9 +98,7 @@ def test_real_candles_of_feather(
     bars = [record.data for record in tape.of("bar")]
     assert bars[0]["ts_open"] == parse_time(fact["first_date"])
     assert bars[-1]["ts_open"] == parse_time(fact["last_date"])
-    for name, quantity in [(n, tape.price) for n in ("open", "high", "low", "close")] + [
-        ("volume", tape.size)
-    ]:
+    for name, quantity in [(n, tape.price) for n in ("open", "high", "low", "close")] + [("volume", tape.size)]:
         values = [quantity(bar[name]) for bar in bars]
         assert float(sum(values)) == pytest.approx(fact[name]["sum_float64"], rel=1e-12)
         assert float(min(values)) == pytest.approx(fact[name]["min"], rel=1e-14)
@@ -117,9 +107,7 @@ def test_real_candles_of_feather(
     assert tape.instrument["price_decimals"] <= 8
 
 
-def test_real_funding_and_candles_of_feather_together(
-    shared: Path, facts: Any, tmp_path: Path, read: Any
-) -> None:
+def test_real_funding_and_candles_of_feather_together(shared: Path, facts: Any, tmp_path: Path, read: Any) -> None:
     pytest.importorskip("pyarrow")
     files = ["funding/xrp_usdt-perp-8h-funding.feather", "bars/xrp_usdt-perp-5m.feather"]
     names = ["XRP_USDT_USDT-8h-funding_rate.feather", "XRP_USDT_USDT-5m-futures.feather"]
@@ -137,9 +125,7 @@ def test_real_funding_and_candles_of_feather_together(
     total = Decimal(sum(record.data["rate"] for record in fundings)).scaleb(-12)
     assert float(total) == pytest.approx(fact["open"]["sum_float64"], rel=1e-12)
     # By a map, the names of the files say which is which.
-    both = import_files(
-        "freqtrade", paths, symbol=f"XRP/USDT:USDT={symbol}", out=tmp_path / "mapped"
-    )
+    both = import_files("freqtrade", paths, symbol=f"XRP/USDT:USDT={symbol}", out=tmp_path / "mapped")
     assert both.by_symbol == result.by_symbol
 
 
@@ -177,9 +163,7 @@ def feather(path: Path, columns: dict[str, Any], times: str = "date", **options:
 
 
 @pytest.mark.parametrize("compression", ["uncompressed", "lz4", "zstd"])
-def test_feather_of_any_compression_with_senseless_numbers(
-    compression: str, tmp_path: Path, read: Any
-) -> None:
+def test_feather_of_any_compression_with_senseless_numbers(compression: str, tmp_path: Path, read: Any) -> None:
     pytest.importorskip("pyarrow")
     times: list[Any] = [MS + 60_000 * i for i in range(6)]
     columns = {
@@ -194,8 +178,11 @@ def test_feather_of_any_compression_with_senseless_numbers(
     result = import_files("freqtrade", [path], symbol="x:A/B", out=tmp_path / "tape")
     assert (result.by_type, result.rejected) == ({"bar": 2}, 4)
     assert [reason for _, reason in reasons(tmp_path / "tape")] == [
-        "open is not finite", "open is not finite", "open is not finite", "time is empty"
-    ]  # fmt: skip
+        "open is not finite",
+        "open is not finite",
+        "open is not finite",
+        "time is empty",
+    ]
     tape = read(tmp_path / "tape")
     assert tape.price(tape.of("bar")[1].data["open"]) == Decimal("0.3")
 
@@ -203,9 +190,14 @@ def test_feather_of_any_compression_with_senseless_numbers(
 def test_trades_and_marks_of_feather(tmp_path: Path, read: Any) -> None:
     pytest.importorskip("pyarrow")
     trades = {
-        "timestamp": [MS, MS + 1], "id": ["1", "abc"], "type": [None, None],
-        "side": ["buy", "sell"], "price": [1.1, 1.2], "amount": [5.0, 0.1], "cost": [1.0, 1.0],
-    }  # fmt: skip
+        "timestamp": [MS, MS + 1],
+        "id": ["1", "abc"],
+        "type": [None, None],
+        "side": ["buy", "sell"],
+        "price": [1.1, 1.2],
+        "amount": [5.0, 0.1],
+        "cost": [1.0, 1.0],
+    }
     path = feather(tmp_path / "A_B-trades.feather", trades, "")
     out = tmp_path / "tape"
     result = import_files("freqtrade", [path], symbol="x:A/B", out=out)
@@ -235,32 +227,24 @@ def test_damaged_feather_is_refused(shared: Path, tmp_path: Path) -> None:
     with gzip.open(tmp_path / "B_C-5m.feather.gz", "wb") as file:
         file.write(raw)
     with pytest.raises(BadInput, match="unpack it"):
-        import_files(
-            "freqtrade", [tmp_path / "B_C-5m.feather.gz"], symbol="x:A", out=tmp_path / "u"
-        )
+        import_files("freqtrade", [tmp_path / "B_C-5m.feather.gz"], symbol="x:A", out=tmp_path / "u")
 
 
 def test_a_bomb_of_feather_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     times = np.full(500_000, MS)
-    columns = {"date": times} | {
-        name: np.ones(500_000) for name in ("open", "high", "low", "close", "volume")
-    }
+    columns = {"date": times} | {name: np.ones(500_000) for name in ("open", "high", "low", "close", "volume")}
     path = feather(tmp_path / "A_B-1m.feather", columns, compression="zstd")
     assert path.stat().st_size < 100_000
     with pytest.raises(BadInput, match="200-fold"):
         import_files("freqtrade", [path], symbol="x:A/B", out=tmp_path / "tape")
 
 
-def test_feather_without_the_extra_says_which(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_feather_without_the_extra_says_which(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     from onetape.model.errors import NotAvailable
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(NotAvailable, match=r"onetape\[research\]"):
-        import_files(
-            "freqtrade", [shared / "bars/eth_btc-5m.feather"], symbol="x:A", out=tmp_path / "t"
-        )
+        import_files("freqtrade", [shared / "bars/eth_btc-5m.feather"], symbol="x:A", out=tmp_path / "t")

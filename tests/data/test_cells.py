@@ -127,10 +127,7 @@ def test_unit_and_zone_are_said(brought, header, cell, time, zone):
 
 def test_a_form_is_found_where_it_can_be_one_only(brought):
     result, rows = brought(trades("12/31/2023 09:30", "01/02/2024 09:30"))
-    assert [at for at, _ in rows] == [
-        parse_time("2023-12-31T09:30:00"),
-        parse_time("2024-01-02T09:30:00"),
-    ]
+    assert [at for at, _ in rows] == [parse_time("2023-12-31T09:30:00"), parse_time("2024-01-02T09:30:00")]
     assert result.understood[0]["time"] == "%m/%d/%Y %H:%M"
     with pytest.raises(BadInput, match=r"may mean %d/%m/%Y or %m/%d/%Y.*--time-format"):
         brought(trades("01/02/2024", "03/04/2024"))
@@ -175,8 +172,7 @@ def bars(*closes: str, separator: str = ";") -> str:
         return f'"{cell}"' if separator in cell else cell
 
     rows = [
-        separator.join([f"{1_700_000_040 + 60 * at}", *[quoted(close)] * 4, "1"])
-        for at, close in enumerate(closes)
+        separator.join([f"{1_700_000_040 + 60 * at}", *[quoted(close)] * 4, "1"]) for at, close in enumerate(closes)
     ]
     return "\n".join([separator.join(f"time;{BARS}".split(";")), *rows]) + "\n"
 
@@ -266,8 +262,10 @@ def test_a_header_is_picked_for_a_column(brought):
     assert [price for _, price in rows] == [11] * 3
 
 
-@pytest.mark.parametrize("columns", [["close=Last price", "time=When"], {"close": "Last price",
-                                     "time": "When"}, "close=Last price,time=When"])  # fmt: skip
+@pytest.mark.parametrize(
+    "columns",
+    [["close=Last price", "time=When"], {"close": "Last price", "time": "When"}, "close=Last price,time=When"],
+)
 def test_columns_are_named_in_several_ways(brought, columns):
     text = "When,Open,High,Low,Close,Last price,Date\n" + "".join(
         f"{1_700_000_040 + 60 * at},10,12,9,3,11,x\n" for at in range(2)
@@ -296,12 +294,7 @@ def test_wrong_names_say_what_the_file_has(brought, columns, words):
 
 
 @pytest.mark.parametrize(
-    ("row", "count"),
-    [
-        ("{t},10,12,9,11,3.5,7", 2),
-        ("{t},10,12,9,11,3.5", 2),
-        ("2023.11.14,22:1{m},10,12,9,11,3", 2),
-    ],
+    ("row", "count"), [("{t},10,12,9,11,3.5,7", 2), ("{t},10,12,9,11,3.5", 2), ("2023.11.14,22:1{m},10,12,9,11,3", 2)]
 )
 def test_bars_without_a_header_are_recognised(brought, row, count):
     rows = [row.format(t=1_700_000_040 + 60 * at, m=4 + at) for at in range(2)]
@@ -340,15 +333,10 @@ def test_what_was_understood_is_heard_before_it_is_written(tmp_path):
 @pytest.mark.parametrize("library", ["polars", "pandas"])
 def test_frames_are_read_by_the_same_rules(tmp_path, library, read):
     frames = pytest.importorskip(library)
-    frame = frames.DataFrame(
-        {"Datum": ["14.11.2023", "15.11.2023"], "Price": ["1,25", "0,5"], "Qty": [1, 2]}
-    )
+    frame = frames.DataFrame({"Datum": ["14.11.2023", "15.11.2023"], "Price": ["1,25", "0,5"], "Qty": [1, 2]})
     result = import_frame(frame, symbol="x:A/USD", columns={"time": "Datum"}, out=tmp_path / "t")
     tape = read(tmp_path / "t")
-    assert [tape.price(r.data["price"]) for r in tape.of("trade")] == [
-        Decimal("1.25"),
-        Decimal("0.5"),
-    ]
+    assert [tape.price(r.data["price"]) for r in tape.of("trade")] == [Decimal("1.25"), Decimal("0.5")]
     assert (result.understood[0]["time"], result.understood[0]["decimal"]) == ("%d.%m.%Y", "comma")
 
 
@@ -380,14 +368,7 @@ def test_receipts_are_of_the_same_form(tmp_path, import_text, read):
 
 
 @pytest.mark.parametrize(
-    "row",
-    [
-        '"14.11.2023\0",5,1',
-        '"14.11.2023,5,1',
-        "14.11.2023,5",
-        "14.11.2023,5,1,1",
-        '"' + "5" * 200_000,
-    ],
+    "row", ['"14.11.2023\0",5,1', '"14.11.2023,5,1', "14.11.2023,5", "14.11.2023,5,1,1", '"' + "5" * 200_000]
 )
 def test_rows_that_cannot_be_taken_apart_are_rejected(brought, rejects, row):
     days = [f"{day}.11.2023" for day in range(1, 15)]

@@ -40,9 +40,8 @@ def kraken() -> Recording:
     def sum_of(bids: Levels, asks: Levels) -> str:
         """Ten of each side, asks first, without points and zeros before the first figure."""
         text = "".join(
-            (price.replace(".", "") + f"{size}00000000") for side in (asks, bids)
-            for price, size in side.items()
-        )  # fmt: skip
+            (price.replace(".", "") + f"{size}00000000") for side in (asks, bids) for price, size in side.items()
+        )
         return str(crc32(text.encode()))
 
     def told(step: int, **body: Any) -> str:
@@ -67,9 +66,16 @@ def kraken_futures() -> Recording:
 
     def told(seq: int, side: str, price: str, qty: str) -> str:
         return json.dumps(
-            {"feed": "book", "product_id": "PI_XBTUSD", "side": side, "seq": seq,
-             "price": float(price), "qty": float(qty), "timestamp": MS}
-        )  # fmt: skip
+            {
+                "feed": "book",
+                "product_id": "PI_XBTUSD",
+                "side": side,
+                "seq": seq,
+                "price": float(price),
+                "qty": float(qty),
+                "timestamp": MS,
+            }
+        )
 
     return Recording(
         "wss://futures.kraken.com/ws/v1",
@@ -113,13 +119,21 @@ def bitmex() -> Recording:
         ],
         told(
             "insert",
-            {"timestamp": "2023-11-14T22:13:20.001Z", "symbol": "XBTUSD", "side": "Sell",
-             "size": 2, "price": 100.5, "tickDirection": "MinusTick",
-             "trdMatchID": "11111111-2222-4333-8444-555555555555", "grossValue": 1,
-             "homeNotional": 0.02, "foreignNotional": 2},
+            {
+                "timestamp": "2023-11-14T22:13:20.001Z",
+                "symbol": "XBTUSD",
+                "side": "Sell",
+                "size": 2,
+                "price": 100.5,
+                "tickDirection": "MinusTick",
+                "trdMatchID": "11111111-2222-4333-8444-555555555555",
+                "grossValue": 1,
+                "homeNotional": 0.02,
+                "foreignNotional": 2,
+            },
             table="trade",
         ),
-    )  # fmt: skip
+    )
 
 
 def okx() -> Recording:
@@ -135,27 +149,23 @@ def okx() -> Recording:
         return found - (1 << 32 if found >> 31 else 0)
 
     def told(step: int, bids: Levels, asks: Levels) -> str:
-        data = {
-            "bids": rows(bids), "asks": rows(asks), "ts": str(MS), "checksum": sum_of(*STEPS[step]),
-        }  # fmt: skip
+        data = {"bids": rows(bids), "asks": rows(asks), "ts": str(MS), "checksum": sum_of(*STEPS[step])}
         arg = {"channel": "books", "instId": "BTC-USDT"}
         action = "update" if step else "snapshot"
         return json.dumps({"arg": arg, "action": action, "data": [data]})
 
     return Recording(
         "wss://ws.okx.com:8443/ws/v5/public",
-        [
-            told(0, BIDS, ASKS),
-            told(1, {"100.5": "2"}, {}),
-            told(2, {}, {"101.0": "9"}),
-            told(3, {"100.0": "0"}, {}),
-        ],
+        [told(0, BIDS, ASKS), told(1, {"100.5": "2"}, {}), told(2, {}, {"101.0": "9"}), told(3, {"100.0": "0"}, {})],
         json.dumps(
-            {"arg": {"channel": "trades", "instId": "BTC-USDT"},
-             "data": [{"instId": "BTC-USDT", "tradeId": "5", "px": "100.5", "sz": "2",
-                       "side": "sell", "ts": str(MS + 1)}]}
+            {
+                "arg": {"channel": "trades", "instId": "BTC-USDT"},
+                "data": [
+                    {"instId": "BTC-USDT", "tradeId": "5", "px": "100.5", "sz": "2", "side": "sell", "ts": str(MS + 1)}
+                ],
+            }
         ),
-    )  # fmt: skip
+    )
 
 
 def bybit() -> Recording:
@@ -167,9 +177,14 @@ def bybit() -> Recording:
         kinds = {"delete": [], "update": [], "insert": []}
         body = data if "order_book" in data else {**kinds, **data}
         return json.dumps(
-            {"topic": "orderBookL2_25.BTCUSDT", "type": "delta" if body != data else "snapshot",
-             "data": body, "cross_seq": "7", "timestamp_e6": str(MS * 1000)}
-        )  # fmt: skip
+            {
+                "topic": "orderBookL2_25.BTCUSDT",
+                "type": "delta" if body != data else "snapshot",
+                "data": body,
+                "cross_seq": "7",
+                "timestamp_e6": str(MS * 1000),
+            }
+        )
 
     return Recording(
         "wss://stream.bybit.com/realtime_public",
@@ -185,22 +200,30 @@ def bybit() -> Recording:
             told(delete=[row("Buy", "100.0")]),
         ],
         json.dumps(
-            {"topic": "trade.BTCUSDT",
-             "data": [{"symbol": "BTCUSDT", "tick_direction": "MinusTick", "price": "100.5",
-                       "size": 2, "timestamp": "2023-11-14T22:13:20.000Z",
-                       "trade_time_ms": str(MS + 1), "side": "Sell",
-                       "trade_id": "11111111-2222-4333-8444-555555555555"}]}
+            {
+                "topic": "trade.BTCUSDT",
+                "data": [
+                    {
+                        "symbol": "BTCUSDT",
+                        "tick_direction": "MinusTick",
+                        "price": "100.5",
+                        "size": 2,
+                        "timestamp": "2023-11-14T22:13:20.000Z",
+                        "trade_time_ms": str(MS + 1),
+                        "side": "Sell",
+                        "trade_id": "11111111-2222-4333-8444-555555555555",
+                    }
+                ],
+            }
         ),
-    )  # fmt: skip
+    )
 
 
 DIALECTS = {make.__name__: make() for make in (kraken, kraken_futures, bitmex, okx, bybit)}
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_messages_of_a_book_make_that_book(
-    name: str, tmp_path: Path, read_tape: Any, naive_book: Any
-) -> None:
+def test_messages_of_a_book_make_that_book(name: str, tmp_path: Path, read_tape: Any, naive_book: Any) -> None:
     dialect = DIALECTS[name]
     result, tape = recorded(tmp_path, dialect.url, dialect.book, read_tape)
     assert (result.gaps, result.unsynced, result.rejected) == (0, 0, 0)
@@ -216,9 +239,7 @@ def test_messages_of_a_book_make_that_book(
 
 
 # Bybit's numbers are of all its markets, so that nothing tells of one that is missing.
-@pytest.mark.parametrize(
-    ("name", "lost"), [("kraken", 1), ("kraken_futures", 1), ("okx", 1), ("bitmex", 0)]
-)
+@pytest.mark.parametrize(("name", "lost"), [("kraken", 1), ("kraken_futures", 1), ("okx", 1), ("bitmex", 0)])
 def test_a_message_that_is_missing_is_a_gap_until_the_next_snapshot(
     name: str, lost: int, tmp_path: Path, read_tape: Any
 ) -> None:
@@ -237,16 +258,12 @@ def test_a_message_that_is_missing_is_a_gap_until_the_next_snapshot(
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_trade_has_its_price_size_side_and_time(
-    name: str, tmp_path: Path, read_tape: Any
-) -> None:
+def test_a_trade_has_its_price_size_side_and_time(name: str, tmp_path: Path, read_tape: Any) -> None:
     dialect = DIALECTS[name]
     messages = [dialect.book[0], dialect.trade]
     result, tape = recorded(tmp_path, dialect.url, messages, read_tape)
     assert result.rejected == 0
     (trade,) = tape.of("trade")
-    assert (tape.price(trade.data["price"]), tape.size(trade.data["size"])) == (
-        Decimal("100.5"), 2,
-    )  # fmt: skip
+    assert (tape.price(trade.data["price"]), tape.size(trade.data["size"])) == (Decimal("100.5"), 2)
     assert trade.data["side"] == "sell"
     assert trade.data["ts_event"] == (MS + 1) * 1_000_000

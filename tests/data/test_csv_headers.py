@@ -35,12 +35,7 @@ def brought(tmp_path: Path, header: str, *rows: str):
             "{t},2023-11-14 22:13:20,BTC/USDT,1,4,1,3,7,21,5",
             7,
         ),
-        (
-            "the money first",
-            "Unix,Open,High,Low,Close,Volume USDT,Volume BTC",
-            "{t},1,4,1,3,21,7",
-            7,
-        ),
+        ("the money first", "Unix,Open,High,Low,Close,Volume USDT,Volume BTC", "{t},1,4,1,3,21,7", 7),
         ("Binance", "Open time,Open,High,Low,Close,Volume,Close time", "{t}000,1,4,1,3,7,9", 7),
         ("Kraken", "time,open,high,low,close,vwap,volume,count", "{t},1,4,1,3,2,7,9", 7),
         ("Dukascopy", "Gmt time,Open,High,Low,Close,Volume", "{t},1,4,1,3,7", 7),
@@ -79,9 +74,7 @@ def test_trades_and_quotes(tmp_path, header, row, kind):
 
 
 def test_what_was_read_under_another_name_is_said(tmp_path):
-    result, _ = brought(
-        tmp_path, "Open time,Price,Qty,Quote qty", f"{T0},9,2,18", f"{T0 + 1},9,2,18"
-    )
+    result, _ = brought(tmp_path, "Open time,Price,Qty,Quote qty", f"{T0},9,2,18", f"{T0 + 1},9,2,18")
     assert "columns read as: Open time as time, Qty as size" in result.assumptions
     assert "column Quote qty" in result.ignored
 

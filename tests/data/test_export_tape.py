@@ -92,9 +92,7 @@ def test_a_table_is_there_whole_or_not_at_all(tape: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "damaged").exists()
 
 
-def test_what_is_no_tape_or_format_is_refused(
-    tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_tape_or_format_is_refused(tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no format"):
         export_tape(tape, format="xlsx", out=tmp_path / "out")
     with pytest.raises(BadInput, match="is no tape"):

@@ -130,9 +130,7 @@ def asked(server: Server, name: str) -> int:
     return sum(f"/{name}?" in path for path, _ in server.log)
 
 
-def test_1001_candles_are_three_pages_without_gap_or_overlap(
-    server: Server, tmp_path: Path
-) -> None:
+def test_1001_candles_are_three_pages_without_gap_or_overlap(server: Server, tmp_path: Path) -> None:
     found = pages(server, tmp_path / "p")
     assert [len(json.loads(p.read_text())) for p in found.files] == [500, 500, 1]
     times = [row[0] for row in rows_of(found)]
@@ -179,9 +177,7 @@ def test_where_patience_ends_the_next_call_goes_on_from_the_last_page(
 
 
 @pytest.mark.parametrize("harm", ["page", "journal", "half line", "page gone", "stray"])
-def test_what_is_damaged_on_disk_is_asked_for_again(
-    server: Server, tmp_path: Path, harm: str
-) -> None:
+def test_what_is_damaged_on_disk_is_asked_for_again(server: Server, tmp_path: Path, harm: str) -> None:
     folder = tmp_path / "p"
     expected = rows_of(pages(server, folder))
     second, journal = folder / "000002.json", folder / ccxt_pages.JOURNAL
@@ -234,9 +230,7 @@ def test_trades_of_one_moment_are_neither_lost_nor_doubled(server: Server, tmp_p
     assert "info" not in rows[0]
 
 
-def test_more_trades_of_one_moment_than_a_page_holds_are_said(
-    server: Server, tmp_path: Path
-) -> None:
+def test_more_trades_of_one_moment_than_a_page_holds_are_said(server: Server, tmp_path: Path) -> None:
     server.api.trades = [(FIRST + 5, i + 1) for i in range(150)] + [(FIRST + 1900, 500)]
     found = pages(server, tmp_path / "p", "trades", limit=100)
     assert [int(row["id"]) for row in rows_of(found)] == [*range(1, 101), 500]
@@ -253,9 +247,7 @@ def test_what_the_venue_does_not_have(server: Server, tmp_path: Path) -> None:
     symbol = parse_symbol("kraken:NO/SUCH")
     exchange = make_exchange(symbol, base_url=server.url)
     with pytest.raises(UnknownSymbol, match="NO/SUCH"):
-        PageFetcher(
-            exchange, symbol, "ohlcv", folder=tmp_path, first_ms=FIRST, end_ms=FIRST + MINUTE
-        ).run()
+        PageFetcher(exchange, symbol, "ohlcv", folder=tmp_path, first_ms=FIRST, end_ms=FIRST + MINUTE).run()
     with pytest.raises(UsageError, match="knows no exchange"):
         make_exchange(parse_symbol("nowhere:BTC/USD"))
     server.api = lambda path, query: (200, {"error": ["EGeneral:Invalid arguments"]})
@@ -302,9 +294,7 @@ def test_fetching_as_one_call(server: Server, tmp_path: Path) -> None:
     found = fetch("ccxt", **options)
     assert (found.rows, found.cached) == (1001, 3)
     text = "".join(
-        ",".join(str(cell) for cell in row) + "\n"
-        for path in found.files
-        for row in json.loads(path.read_text())
+        ",".join(str(cell) for cell in row) + "\n" for path in found.files for row in json.loads(path.read_text())
     )
     table = tmp_path / "rows.csv"
     table.write_text("time,open,high,low,close,volume\n" + text)

@@ -157,9 +157,7 @@ def test_a_file_replaced_between_two_attempts_is_not_glued(get: Any, server: Ser
 
 
 @pytest.mark.parametrize("what", ["other-range", "less", "more", "slow"])
-def test_a_server_that_lies_about_lengths_and_places_is_asked_again(
-    get: Any, server: Server, what: str
-) -> None:
+def test_a_server_that_lies_about_lengths_and_places_is_asked_again(get: Any, server: Server, what: str) -> None:
     body = server.files[f"{STEM}/monthly/klines/BTCUSDT/1m/{MONTH}"]
     cut = Fault(MONTH, "cut", 5000) if what == "other-range" else None
     server.faults = [f for f in (cut, Fault(MONTH, what, 1.5)) if f]
@@ -260,9 +258,7 @@ def test_a_full_disk_is_said(get: Any, monkeypatch: Any) -> None:
         ({"base_url": "http://user:word@127.0.0.1"}, "--base-url"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_named(
-    get: Any, server: Server, options: dict[str, Any], where: str
-) -> None:
+def test_a_request_that_makes_no_sense_is_named(get: Any, server: Server, options: dict[str, Any], where: str) -> None:
     with pytest.raises(UsageError) as caught:
         get(**options)
     assert caught.value.where == where
@@ -272,20 +268,8 @@ def test_a_request_that_makes_no_sense_is_named(
 @pytest.mark.parametrize(
     ("symbol", "type_", "period", "first", "expected"),
     [
-        (
-            LINEAR,
-            "klines",
-            "1m",
-            "data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-01.zip",
-            3,
-        ),
-        (
-            "binance:BTC/USDT",
-            "aggTrades",
-            "",
-            "data/spot/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-01.zip",
-            3,
-        ),
+        (LINEAR, "klines", "1m", "data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-01.zip", 3),
+        ("binance:BTC/USDT", "aggTrades", "", "data/spot/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-01.zip", 3),
         (
             "binance:BTC/USD:BTC",
             "trades",
@@ -293,20 +277,8 @@ def test_a_request_that_makes_no_sense_is_named(
             "data/futures/cm/monthly/trades/BTCUSD_PERP/BTCUSD_PERP-trades-2024-01.zip",
             3,
         ),
-        (
-            LINEAR,
-            "fundingRate",
-            "",
-            "data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2024-01.zip",
-            2,
-        ),
-        (
-            LINEAR,
-            "metrics",
-            "",
-            "data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2024-01-01.zip",
-            33,
-        ),
+        (LINEAR, "fundingRate", "", "data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2024-01.zip", 2),
+        (LINEAR, "metrics", "", "data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2024-01-01.zip", 33),
         (
             "binance:NEW/USDT:USDT-240329",
             "trades",
@@ -324,9 +296,7 @@ def test_files_are_named_as_the_archive_names_them(
 
 
 def test_a_range_inside_a_month_is_taken_by_days() -> None:
-    parts = plan(
-        parse_symbol(LINEAR), DATASETS["trades"], "", date(2023, 12, 30), date(2024, 1, 31)
-    )
+    parts = plan(parse_symbol(LINEAR), DATASETS["trades"], "", date(2023, 12, 30), date(2024, 1, 31))
     assert len(parts) == 2 + 30
     assert all("/daily/" in part.path for part in parts)
 

@@ -34,14 +34,10 @@ def events_of_capture(path: Path) -> list[tuple[Any, ...]]:
                 rows.append((both | side | 2, exch, local_ts, float(data["p"]), float(data["q"])))
             elif kind == "depthUpdate" or "lastUpdateId" in data:
                 of = 1 if kind else 4
-                for side, levels in ((BUY, data.get("b", data.get("bids"))),
-                                     (SELL, data.get("a", data.get("asks")))):  # fmt: skip
+                for side, levels in ((BUY, data.get("b", data.get("bids"))), (SELL, data.get("a", data.get("asks")))):
                     if of == 4:
                         rows.append((both | side | 3, exch, local_ts, float(levels[-1][0]), 0.0))
-                    rows += [
-                        (both | side | of, exch, local_ts, float(price), float(size))
-                        for price, size in levels
-                    ]
+                    rows += [(both | side | of, exch, local_ts, float(price), float(size)) for price, size in levels]
     return rows
 
 

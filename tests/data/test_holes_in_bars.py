@@ -29,10 +29,7 @@ def brought(tmp_path: Path, minutes, **options):
 def test_a_hole_of_two_hours_is_a_gap_with_its_place(tmp_path):
     result = brought(tmp_path, [*range(60), *range(180, 240)])
     assert result.gaps == 1
-    assert (
-        "kraken:BTC/USD: bars of 1m have 1 hole of 2h from 2023-11-15T01:00:00Z"
-        in result.assumptions
-    )
+    assert "kraken:BTC/USD: bars of 1m have 1 hole of 2h from 2023-11-15T01:00:00Z" in result.assumptions
     assert result.as_json()["gaps"] == 1
 
 
@@ -82,7 +79,4 @@ def test_periods_and_symbols_are_counted_apart(tmp_path):
         (each.symbol, each.period): (each.count, each.longest)
         for each in holes_in_bars(tmp_path / "t", ["kraken:BTC/USD", "kraken:ETH/USD"])
     }
-    assert found == {
-        ("kraken:BTC/USD", HOUR): (2, DAY - HOUR),
-        ("kraken:ETH/USD", MINUTE): (2, DAY - MINUTE),
-    }
+    assert found == {("kraken:BTC/USD", HOUR): (2, DAY - HOUR), ("kraken:ETH/USD", MINUTE): (2, DAY - MINUTE)}

@@ -16,11 +16,7 @@ from onetape.tape.verify import verify
 
 CAPTURES = {
     "usdm": ("binance-usdm/btcusdt-2024-08-08.raw.gz", "BTCUSDT", "binance:BTC/USDT:USDT"),
-    "coinm": (
-        "binance-coinm/btcusd_perp-2024-08-08.raw.gz",
-        "BTCUSD_PERP",
-        "binance:BTC/USD:BTC",
-    ),
+    "coinm": ("binance-coinm/btcusd_perp-2024-08-08.raw.gz", "BTCUSD_PERP", "binance:BTC/USD:BTC"),
     "spot": ("binance-spot/btcusdt-2024-08-08.raw.gz", "BTCUSDT", "binance:BTC/USDT"),
     "spot-cut": ("binance-spot/btcusdt-2024-08-09.raw.gz", "BTCUSDT", "binance:BTC/USDT"),
 }
@@ -30,9 +26,7 @@ SEED = "binance-spot/btcusdt-2024-08-09.seed-book.json.gz"
 def import_capture(shared: Path, name: str, out: Path, **options: Any) -> Any:
     file, _, symbol = CAPTURES[name]
     seed = shared / SEED if name == "spot-cut" else None
-    return import_files(
-        "binance-raw", [shared / file], symbol=symbol, out=out, seed_book=seed, **options
-    )
+    return import_files("binance-raw", [shared / file], symbol=symbol, out=out, seed_book=seed, **options)
 
 
 @pytest.mark.parametrize("name", CAPTURES)
@@ -100,9 +94,7 @@ def test_importing_twice_gives_equal_bytes(shared: Path, tmp_path: Path) -> None
     names = sorted(entry.name for entry in (tmp_path / "a").iterdir())
     assert names == sorted(entry.name for entry in (tmp_path / "b").iterdir())
     for name in names:
-        hashes = [
-            hashlib.sha256((tmp_path / tape / name).read_bytes()).digest() for tape in ("a", "b")
-        ]
+        hashes = [hashlib.sha256((tmp_path / tape / name).read_bytes()).digest() for tape in ("a", "b")]
         assert hashes[0] == hashes[1], name
 
 
@@ -138,13 +130,10 @@ def test_removed_lines_are_a_gap_and_a_later_snapshot_heals(
         book.apply(record)
     receipt = int(lines[at].split()[0])
     levels = [
-        ",".join(f'["{known.price(p)}","{known.size(s)}"]' for p, s in side.items())
-        for side in (book.bids, book.asks)
+        ",".join(f'["{known.price(p)}","{known.size(s)}"]' for p, s in side.items()) for side in (book.bids, book.asks)
     ]
     last_id = known.of("book")[-1].data["last_id"]
-    snapshot = (
-        f'{receipt + 1} {{"lastUpdateId":{last_id},"bids":[{levels[0]}],"asks":[{levels[1]}]}}\n'
-    )
+    snapshot = f'{receipt + 1} {{"lastUpdateId":{last_id},"bids":[{levels[0]}],"asks":[{levels[1]}]}}\n'
     healed = tmp_path / "healed.raw"
     kept = [line for i, line in enumerate(lines) if i not in removed]
     kept.insert(at + 1 - len(removed), snapshot.encode())
@@ -165,16 +154,11 @@ def test_removed_lines_are_a_gap_and_a_later_snapshot_heals(
     assert ends[0] == ends[1]
 
 
-def test_two_days_join_across_midnight(
-    shared: Path, facts: Any, tmp_path: Path, read: Any, naive_book: Any
-) -> None:
+def test_two_days_join_across_midnight(shared: Path, facts: Any, tmp_path: Path, read: Any, naive_book: Any) -> None:
     """Given in the wrong order, files are taken in the order of their receipts."""
     files = [CAPTURES["spot-cut"][0], CAPTURES["spot"][0]]
     result = import_files(
-        "binance-raw",
-        [shared / file for file in files],
-        symbol="binance:BTC/USDT",
-        out=tmp_path / "tape",
+        "binance-raw", [shared / file for file in files], symbol="binance:BTC/USDT", out=tmp_path / "tape"
     )
     assert (result.gaps, result.late, result.unsynced) == (0, 0, 3)
     book = naive_book()
@@ -187,10 +171,5 @@ def test_two_days_join_across_midnight(
 
 def test_what_is_no_capture_is_named(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is no capture"):
-        import_files(
-            "binance-raw",
-            [shared / "README.md"],
-            symbol="binance:BTC/USDT:USDT",
-            out=tmp_path / "x",
-        )
+        import_files("binance-raw", [shared / "README.md"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "x")
     assert not list(tmp_path.iterdir())

@@ -29,16 +29,7 @@ SNAPSHOTS = {
     BINANCE_USDM: "binance-usdm/4-symbols-2021-07-22.depth-snapshots.http.txt",
     BINANCE_SPOT: "binance-spot/4-symbols-2021-10-12.depth-snapshots.http.txt",
 }
-ALL = (
-    BINANCE_USDM,
-    BINANCE_SPOT,
-    BITMEX,
-    KRAKEN_TICKER,
-    KRAKEN_BOOK,
-    KRAKEN_FUTURES,
-    BYBIT,
-    OKX,
-)
+ALL = (BINANCE_USDM, BINANCE_SPOT, BITMEX, KRAKEN_TICKER, KRAKEN_BOOK, KRAKEN_FUTURES, BYBIT, OKX)
 
 
 class Imported:
@@ -96,10 +87,7 @@ SYMBOLS = {
     "BTC-USD-220527": "BTC/USD:BTC-220527",
     "BTC-USDT": "BTC/USDT",
     "UNI-USD-SWAP": "UNI/USD:UNI",
-} | {
-    f"{base}USDT": f"{base}/USDT:USDT"
-    for base in ("BCH", "XTZ", "LTC", "DOT", "LINK", "ADA", "ETH", "UNI")
-}
+} | {f"{base}USDT": f"{base}/USDT:USDT" for base in ("BCH", "XTZ", "LTC", "DOT", "LINK", "ADA", "ETH", "UNI")}
 FREE = {"ADAUSDT", "EOSUSDT", "TRXUSDT", "SOLUSDT", "UNIUSDT", "MATICUSDT", "BCHUSD"}
 
 
@@ -118,9 +106,7 @@ def imported(
             paths = [shared / name]
             if name in SNAPSHOTS:
                 paths.append(shared / SNAPSHOTS[name])
-            kept[name] = Imported(
-                import_files("cryptofeed", paths, out=out), read_tape(out), new_book
-            )
+            kept[name] = Imported(import_files("cryptofeed", paths, out=out), read_tape(out), new_book)
         return kept[name]
 
     return get
@@ -161,9 +147,7 @@ def test_every_data_line_is_an_event_or_counted(name: str, imported: Any, facts:
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != KRAKEN_TICKER])
-def test_final_books_are_those_of_an_independent_replay(
-    name: str, imported: Any, facts: Any
-) -> None:
+def test_final_books_are_those_of_an_independent_replay(name: str, imported: Any, facts: Any) -> None:
     found = imported(name)
     checked = 0
     for raw, told in raws(facts, name).items():
@@ -208,9 +192,7 @@ TRADE_KEYS = ("agg_trades(ids are the f..l trade ids)", "trades_inserted", "trad
 
 
 @pytest.mark.parametrize("name", [BINANCE_USDM, BINANCE_SPOT, BITMEX, KRAKEN_FUTURES, BYBIT, OKX])
-def test_trades_are_all_there_with_their_sums_and_sides(
-    name: str, imported: Any, facts: Any
-) -> None:
+def test_trades_are_all_there_with_their_sums_and_sides(name: str, imported: Any, facts: Any) -> None:
     found = imported(name)
     seen = 0
     for raw, told in raws(facts, name).items():
@@ -223,9 +205,7 @@ def test_trades_are_all_there_with_their_sums_and_sides(
         sizes = [found.number(stream, t.data["size"], "size") for t in trades]
         prices = [found.number(stream, t.data["price"], "price") for t in trades]
         assert sum(sizes) == Decimal(sums["sum_qty"])
-        assert sum(p * s for p, s in zip(prices, sizes, strict=True)) == Decimal(
-            sums["sum_price_x_qty"]
-        )
+        assert sum(p * s for p, s in zip(prices, sizes, strict=True)) == Decimal(sums["sum_price_x_qty"])
         assert sum(t.data["side"] == "buy" for t in trades) == sums["taker_buy_n"]
         assert sum(t.data["side"] == "sell" for t in trades) == sums["taker_sell_n"]
         assert prices[-1] == Decimal(sums["last"][1])
@@ -236,10 +216,7 @@ def test_trades_are_all_there_with_their_sums_and_sides(
 
 
 def test_quotes_are_the_venues_own(imported: Any, facts: Any) -> None:
-    for name, keys in (
-        (BINANCE_USDM, ("b", "B", "a", "A")),
-        (BITMEX, ("bidPrice", "bidSize", "askPrice", "askSize")),
-    ):
+    for name, keys in ((BINANCE_USDM, ("b", "B", "a", "A")), (BITMEX, ("bidPrice", "bidSize", "askPrice", "askSize"))):
         found = imported(name)
         for raw, told in raws(facts, name).items():
             sums = told.get("bookTicker") or told.get("quote")
@@ -262,9 +239,7 @@ def test_quotes_are_the_venues_own(imported: Any, facts: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [BINANCE_USDM, BINANCE_SPOT])
-def test_a_depth_answer_joins_the_stream_where_it_came(
-    name: str, imported: Any, facts: Any
-) -> None:
+def test_a_depth_answer_joins_the_stream_where_it_came(name: str, imported: Any, facts: Any) -> None:
     found = imported(name)
     dropped = 0
     for raw, told in raws(facts, name).items():
@@ -352,10 +327,7 @@ def test_a_new_connection_needs_a_new_snapshot(shared: Path, tmp_path: Path) -> 
     found = lines(shared, KRAKEN_FUTURES)
     half = len(found) // 2
     stamp = found[half].split(": ")[0]
-    result = recorded(
-        tmp_path,
-        [*found[:half], f"wss://futures.kraken.com/ws/v1 <-> {stamp}\n", *found[half:]],
-    )
+    result = recorded(tmp_path, [*found[:half], f"wss://futures.kraken.com/ws/v1 <-> {stamp}\n", *found[half:]])
     assert result.gaps == 0
     after = sum(is_change(KRAKEN_FUTURES, line) for line in found[half:])
     assert result.unsynced == after > 0

@@ -47,9 +47,7 @@ def test_the_headers_names_decide(header: str, row: str, kind: str, import_text:
         assert result.rejected == 0
 
 
-@pytest.mark.parametrize(
-    "header", ["a,b,c", "ts,bid", "price,size", "bid,ask", "ts,open,high,low", "1700000000,1,2"]
-)
+@pytest.mark.parametrize("header", ["a,b,c", "ts,bid", "price,size", "bid,ask", "ts,open,high,low", "1700000000,1,2"])
 def test_a_refusal_shows_the_header_and_the_names_accepted(header: str, import_text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         import_text(f"{header}\n{T0},1,2\n")
@@ -78,9 +76,7 @@ def test_columns_name_a_table_without_header(import_text: Any) -> None:
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
-def test_units_are_told_by_magnitude(
-    unit: int, import_text: Any, tmp_path: Path, read: Any
-) -> None:
+def test_units_are_told_by_magnitude(unit: int, import_text: Any, tmp_path: Path, read: Any) -> None:
     import_text(f"ts,price,size\n{T0 * unit},1,1\n{(T0 + 1) * unit},1,1\n")
     assert times(read(tmp_path / "tape").of("trade")) == [0, 1]
 
@@ -95,9 +91,7 @@ def test_text_without_zone_is_utc_unless_told(import_text: Any, tmp_path: Path, 
         import_text(text, tz="Mars/Olympus")
 
 
-def test_frame_time_is_the_receipt_else_the_venues(
-    import_text: Any, tmp_path: Path, read: Any
-) -> None:
+def test_frame_time_is_the_receipt_else_the_venues(import_text: Any, tmp_path: Path, read: Any) -> None:
     import_text(f"ts_recv,ts_event,price,size\n{T0 + 5},{T0},1,1\n")
     record = read(tmp_path / "tape").of("trade")[0]
     assert (record.time, record.data["ts_event"]) == ((T0 + 5) * NS, T0 * NS)
@@ -107,9 +101,7 @@ def test_frame_time_is_the_receipt_else_the_venues(
 
 
 @pytest.mark.parametrize("step", [1, -1])
-def test_rows_are_put_in_order_of_time(
-    step: int, import_text: Any, tmp_path: Path, read: Any
-) -> None:
+def test_rows_are_put_in_order_of_time(step: int, import_text: Any, tmp_path: Path, read: Any) -> None:
     rows = [f"{T0 + i // 2},1,1,buy,{i}\n" for i in range(1000)][::step]
     result = import_text("ts,price,size,side,id\n" + "".join(rows))
     ids = [record.data["id_low"] for record in read(tmp_path / "tape").of("trade")]
@@ -150,12 +142,8 @@ def test_sorting_is_exact_when_it_spills(tmp_path: Path) -> None:
     rng = random.Random(7)
     rows = [(rng.randrange(300), i) for i in range(5000)]
     sink = _core.TapeSink(str(tmp_path / "t"), "import", bytes(range(16)), schema_preamble())
-    table = _core.TableImport(
-        sink, streams=[("", 1, 0, 0)], sort_directory=str(tmp_path), sort_rows=64
-    )
-    table.begin_source(
-        kind="trades", columns={"ts_event": 0, "price": 1, "size": 2, "id": 3}, fields=4
-    )
+    table = _core.TableImport(sink, streams=[("", 1, 0, 0)], sort_directory=str(tmp_path), sort_rows=64)
+    table.begin_source(kind="trades", columns={"ts_event": 0, "price": 1, "size": 2, "id": 3}, fields=4)
     for offset, number in rows:
         assert table.feed(f"{T0 + offset},1,1,{number}\n".encode()) == "ok"
     assert table.end_source() == "ok"
@@ -189,9 +177,7 @@ def test_numbers_are_exact(import_text: Any, tmp_path: Path, read: Any) -> None:
     assert [tape.size(r.data["size"]) for r in tape.of("trade")] == list(map(Decimal, written))
 
 
-def test_one_senseless_number_does_not_crowd_out_the_others(
-    import_text: Any, tmp_path: Path, read: Any
-) -> None:
+def test_one_senseless_number_does_not_crowd_out_the_others(import_text: Any, tmp_path: Path, read: Any) -> None:
     rows = [f"{T0 + i},{61800 + i / 4},1\n" for i in range(20)]
     rows.insert(7, f"{T0 + 7},990000000000000000,1\n")
     rows.insert(9, f"{T0 + 8},0.00000000000000000000001,1\n")
@@ -200,9 +186,7 @@ def test_one_senseless_number_does_not_crowd_out_the_others(
     assert read(tmp_path / "tape").instrument["tick"] == "0.01"
 
 
-def test_noise_of_printed_floats_is_kept_and_is_no_tick(
-    import_text: Any, tmp_path: Path, read: Any
-) -> None:
+def test_noise_of_printed_floats_is_kept_and_is_no_tick(import_text: Any, tmp_path: Path, read: Any) -> None:
     written = ["61800.3", "61800.299999999996", "61800.25", "61800.100000000006"]
     rows = "".join(f"{T0},{text},1\n" for text in written)
     for symbol, tick in (("x:A/USD", "0.01"), ("binance:BTC/USDT", "0.01")):
@@ -210,9 +194,7 @@ def test_noise_of_printed_floats_is_kept_and_is_no_tick(
         assert (result.rejected, result.snapped) == (0, 0)
         tape = read(tmp_path / "tape")
         assert tape.instrument["tick"] == tick
-        assert [tape.price(r.data["price"]) for r in tape.of("trade")] == list(
-            map(Decimal, written)
-        )
+        assert [tape.price(r.data["price"]) for r in tape.of("trade")] == list(map(Decimal, written))
 
 
 @pytest.mark.parametrize(
@@ -302,9 +284,7 @@ def test_a_period_that_cannot_be_told_must_be_given(import_text: Any) -> None:
         (f"{T0 + 240},3,4,nan,4", "low is not finite"),
     ],
 )
-def test_bars_that_contradict_are_rejected(
-    row: str, reason: str, import_text: Any, rejects: Any
-) -> None:
+def test_bars_that_contradict_are_rejected(row: str, reason: str, import_text: Any, rejects: Any) -> None:
     good = "".join(f"{T0 + 60 * i},1,2,1,2\n" for i in range(4))
     result = import_text(f"ts,open,high,low,close\n{good}{row}\n", period="1m")
     assert (result.by_type, result.rejected) == ({"bar": 4}, 1)

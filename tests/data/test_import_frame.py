@@ -79,9 +79,7 @@ def test_nanoseconds_survive_every_kind_of_column(tmp_path: Path, read: Any) -> 
 
 
 def test_rows_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
-    frame = pl.DataFrame(
-        {"ts": [1, 2, 3, 4], "price": [1.0, None, float("nan"), 2.0], "size": [1] * 4}
-    )
+    frame = pl.DataFrame({"ts": [1, 2, 3, 4], "price": [1.0, None, float("nan"), 2.0], "size": [1] * 4})
     for number, kind in enumerate((frame, frame.to_pandas())):
         result = import_frame(kind, symbol="x:A/USD", out=tmp_path / str(number))
         assert (result.by_type, result.rejected) == ({"trade": 2}, 2)

@@ -35,10 +35,7 @@ def test_a_larger_table_takes_no_more_memory(order: str, tmp_path: Path) -> None
             file.write("ts,price,size\n")
             for first in range(0, rows, 10_000):
                 file.write(
-                    "".join(
-                        f"{1_700_000_000_000 + i * step % rows},1.5,2\n"
-                        for i in range(first, first + 10_000)
-                    )
+                    "".join(f"{1_700_000_000_000 + i * step % rows},1.5,2\n" for i in range(first, first + 10_000))
                 )
         done = subprocess.run(
             [sys.executable, "-c", IMPORT, source, tmp_path / f"{rows}.tape"],

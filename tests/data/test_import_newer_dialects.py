@@ -73,9 +73,7 @@ def rows(flat: list[str], *, strip: bool = False) -> str:
     return f"[{','.join(levels)}]"
 
 
-def kraken_book(
-    kind: str, bids: list[str], asks: list[str], checksum: int, *, strip: bool = False
-) -> str:
+def kraken_book(kind: str, bids: list[str], asks: list[str], checksum: int, *, strip: bool = False) -> str:
     return (
         f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"BTC/USD",'
         f'"bids":{rows(bids, strip=strip)},"asks":{rows(asks, strip=strip)},"checksum":{checksum},'
@@ -101,9 +99,7 @@ def recorded(folder: Path, url: str, messages: list[str], read_tape: Any) -> Any
 
 
 @pytest.mark.parametrize("strip", [False, True])
-def test_krakens_own_example_of_a_checksum_agrees(
-    strip: bool, tmp_path: Path, read_tape: Any
-) -> None:
+def test_krakens_own_example_of_a_checksum_agrees(strip: bool, tmp_path: Path, read_tape: Any) -> None:
     assert crc(BIDS, ASKS) == CHECKSUM
     bids = ["45283.5", "0.20000000", *BIDS[2:]]
     messages = [
@@ -115,15 +111,11 @@ def test_krakens_own_example_of_a_checksum_agrees(
     books = tape.of("book")
     assert [record.flags for record in books] == [1, 0]
     assert tape.instrument["symbol"] == "kraken:BTC/USD"
-    assert [tape.price(p) for p, _ in books[0].data["bids"]][:2] == [
-        tape.price(452835), tape.price(452834),
-    ]  # fmt: skip
+    assert [tape.price(p) for p, _ in books[0].data["bids"]][:2] == [tape.price(452835), tape.price(452834)]
     assert books[0].data["ts_event"] == 1_700_000_000_440_295_000
 
 
-def test_a_wrong_checksum_is_a_gap_and_what_follows_is_unsynced(
-    tmp_path: Path, read_tape: Any
-) -> None:
+def test_a_wrong_checksum_is_a_gap_and_what_follows_is_unsynced(tmp_path: Path, read_tape: Any) -> None:
     bids = ["45283.5", "0.20000000", *BIDS[2:]]
     messages = [
         kraken_book("snapshot", BIDS, ASKS, CHECKSUM),
@@ -134,9 +126,7 @@ def test_a_wrong_checksum_is_a_gap_and_what_follows_is_unsynced(
     ]
     result, tape = recorded(tmp_path, KRAKEN, messages, read_tape)
     assert (result.gaps, result.unsynced) == (1, 2)
-    assert [bool(record.flags & 2) for record in tape.of("book")] == [
-        False, True, True, False, False,
-    ]  # fmt: skip
+    assert [bool(record.flags & 2) for record in tape.of("book")] == [False, True, True, False, False]
 
 
 def test_what_falls_out_of_krakens_depth_is_a_removed_level(tmp_path: Path, read_tape: Any) -> None:
@@ -158,9 +148,7 @@ def test_what_falls_out_of_krakens_depth_is_a_removed_level(tmp_path: Path, read
     assert tape.price(change[-1][0]) == tape.price(452766)
 
 
-def test_krakens_quotes_and_trades_are_events_and_the_rest_is_counted(
-    tmp_path: Path, read_tape: Any
-) -> None:
+def test_krakens_quotes_and_trades_are_events_and_the_rest_is_counted(tmp_path: Path, read_tape: Any) -> None:
     messages = [
         '{"channel":"status","type":"update","data":[{"system":"online"}]}',
         '{"channel":"heartbeat"}',
@@ -191,11 +179,13 @@ def test_krakens_quotes_and_trades_are_events_and_the_rest_is_counted(
 def bybit_book(kind: str, number: int, bids: list[list[str]], asks: list[list[str]]) -> str:
     return json.dumps(
         {
-            "topic": "orderbook.50.BTCUSDT", "type": kind, "ts": 1_700_000_000_000 + number,
+            "topic": "orderbook.50.BTCUSDT",
+            "type": kind,
+            "ts": 1_700_000_000_000 + number,
             "data": {"s": "BTCUSDT", "b": bids, "a": asks, "u": number, "seq": 7 * number},
             "cts": 1_700_000_000_000,
         }
-    )  # fmt: skip
+    )
 
 
 def test_bybits_books_go_on_by_one(tmp_path: Path, read_tape: Any) -> None:
@@ -220,19 +210,27 @@ def test_bybits_books_go_on_by_one(tmp_path: Path, read_tape: Any) -> None:
 
 def test_bybits_trades_and_tickers(tmp_path: Path, read_tape: Any) -> None:
     trade = {
-        "T": 1_700_000_000_001, "s": "BTCUSDT", "S": "Sell", "v": "0.001", "p": "27450.5",
-        "L": "ZeroMinusTick", "i": "20f43950-d8dd-5b31-9112-a178eb6023af", "BT": False,
-    }  # fmt: skip
+        "T": 1_700_000_000_001,
+        "s": "BTCUSDT",
+        "S": "Sell",
+        "v": "0.001",
+        "p": "27450.5",
+        "L": "ZeroMinusTick",
+        "i": "20f43950-d8dd-5b31-9112-a178eb6023af",
+        "BT": False,
+    }
     ticker = {
-        "symbol": "BTCUSDT", "lastPrice": "1", "bid1Price": "27450.00", "bid1Size": "1.5",
-        "ask1Price": "27450.50", "ask1Size": "2",
-    }  # fmt: skip
+        "symbol": "BTCUSDT",
+        "lastPrice": "1",
+        "bid1Price": "27450.00",
+        "bid1Size": "1.5",
+        "ask1Price": "27450.50",
+        "ask1Size": "2",
+    }
 
     def ticked(kind: str, **body: str) -> str:
         data = {"symbol": "BTCUSDT", **body}
-        return json.dumps(
-            {"topic": "tickers.BTCUSDT", "type": kind, "data": data, "ts": 1_700_000_000_002}
-        )
+        return json.dumps({"topic": "tickers.BTCUSDT", "type": kind, "data": data, "ts": 1_700_000_000_002})
 
     messages = [
         '{"success":true,"ret_msg":"subscribe","op":"subscribe"}',
@@ -240,10 +238,14 @@ def test_bybits_trades_and_tickers(tmp_path: Path, read_tape: Any) -> None:
         ticked("snapshot", **ticker),
         ticked("delta", lastPrice="2"),
         ticked("delta", bid1Size="0.25"),
-        json.dumps({"topic": "publicTrade.BTCUSDT", "type": "snapshot", "data": [
-            trade, {**trade, "i": "2290000000123", "S": "Buy"}, {**trade, "BT": True},
-        ]}),
-    ]  # fmt: skip
+        json.dumps(
+            {
+                "topic": "publicTrade.BTCUSDT",
+                "type": "snapshot",
+                "data": [trade, {**trade, "i": "2290000000123", "S": "Buy"}, {**trade, "BT": True}],
+            }
+        ),
+    ]
     result, tape = recorded(tmp_path, BYBIT + "linear", messages, read_tape)
     assert result.by_type == {"quote": 2, "trade": 2}
     assert result.ignored["tickers without a quote"] == 2

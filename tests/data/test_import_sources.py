@@ -83,9 +83,7 @@ def test_every_wrapping_gives_the_same_events(tmp_path: Path) -> None:
         lambda raw: b"\xfd7zXZ\x00\x00",
     ],
 )
-def test_damaged_and_foreign_files_are_named(
-    damage: Callable[[bytes], bytes], tmp_path: Path
-) -> None:
+def test_damaged_and_foreign_files_are_named(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = tmp_path / "file.csv.gz"
     path.write_bytes(damage(CSV.encode() * 50))
     with pytest.raises(BadInput, match=r"file\.csv\.gz"):
@@ -202,13 +200,8 @@ def test_what_is_no_file_is_wrong_usage(tmp_path: Path) -> None:
         import_files("csv", [], symbol="x:A", out=tmp_path / "tape")
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "exit_code"),
-    [("wat", OnetapeError, 2)],
-)
-def test_kinds_that_are_not_there_say_so(
-    kind: str, error: type[OnetapeError], exit_code: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("kind", "error", "exit_code"), [("wat", OnetapeError, 2)])
+def test_kinds_that_are_not_there_say_so(kind: str, error: type[OnetapeError], exit_code: int, tmp_path: Path) -> None:
     with pytest.raises(error) as caught:
         import_files(kind, [tmp_path / "x"], symbol="x:A", out=tmp_path / "tape")
     assert caught.value.exit_code == exit_code
@@ -253,12 +246,18 @@ def test_force_deletes_nothing_but_tapes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "beside",
-    ["pruned.json", "lock", "rejects.jsonl", "torn-1-4096.bin", "damaged-2.zst.bin",
-     "0000000002.tape.new", "0000000002.tape.zst", "pins/run-1.json"],
-)  # fmt: skip
-def test_force_replaces_a_tape_with_what_journals_leave_beside_it(
-    tmp_path: Path, beside: str
-) -> None:
+    [
+        "pruned.json",
+        "lock",
+        "rejects.jsonl",
+        "torn-1-4096.bin",
+        "damaged-2.zst.bin",
+        "0000000002.tape.new",
+        "0000000002.tape.zst",
+        "pins/run-1.json",
+    ],
+)
+def test_force_replaces_a_tape_with_what_journals_leave_beside_it(tmp_path: Path, beside: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(CSV)
     load(path, tmp_path / "tape")
@@ -297,8 +296,11 @@ def test_an_interrupted_import_leaves_no_tape(signal_: signal.Signals, tmp_path:
     out = tmp_path / "tape"
     process = subprocess.Popen(
         [sys.executable, "-c", IMPORTING, path, out],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "reading\n"
     process.send_signal(signal_)

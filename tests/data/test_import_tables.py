@@ -48,9 +48,7 @@ def test_bars(file: str, shared: Path, facts: Any, tmp_path: Path, read: Any) ->
     assert {bar["period_ns"] for bar in bars} == {period}
     for bar, row in ((bars[0], fact["first"]), (bars[-1], fact["last"])):
         assert bar["ts_open"] == parse_time(row[0])
-        assert [tape.price(bar[k]) for k in ("open", "high", "low", "close")] == list(
-            map(Decimal, row[1:])
-        )
+        assert [tape.price(bar[k]) for k in ("open", "high", "low", "close")] == list(map(Decimal, row[1:]))
     assert sum(tape.price(bar["close"]) for bar in bars) == Decimal(fact["sum_close"])
     assert max(tape.price(bar["high"]) for bar in bars) == Decimal(fact["max_high"])
     assert min(tape.price(bar["low"]) for bar in bars) == Decimal(fact["min_low"])
@@ -70,9 +68,7 @@ def test_quotes(file: str, shared: Path, facts: Any, tmp_path: Path, read: Any) 
     assert (result.rejected, result.crossed, result.late) == (0, fact["bid_above_ask"], 0)
     tape = read(tmp_path / "tape")
     quotes = tape.of("quote")
-    assert [quotes[0].time, quotes[-1].time] == [
-        parse_time(fact["first"][0]), parse_time(fact["last"][0])
-    ]  # fmt: skip
+    assert [quotes[0].time, quotes[-1].time] == [parse_time(fact["first"][0]), parse_time(fact["last"][0])]
     for side in ("bid", "ask"):
         total = sum(tape.price(quote.data[side]) for quote in quotes)
         assert total == Decimal(fact[f"sum_{side}"])
@@ -94,9 +90,7 @@ def test_trades(file: str, shared: Path, facts: Any, tmp_path: Path, read: Any) 
     assert trades[0]["ts_event"] == parse_time(fact["first"][0])
 
 
-def test_a_layout_with_receipt_times_by_columns(
-    shared: Path, facts: Any, tmp_path: Path, read: Any
-) -> None:
+def test_a_layout_with_receipt_times_by_columns(shared: Path, facts: Any, tmp_path: Path, read: Any) -> None:
     file = "ticks/tardis-bitmex-xbtusd-trades.csv"
     columns = "-,-,ts_event,ts_recv,id,side,price,size"
     result = load(shared, file, tmp_path / "tape", columns=columns)
@@ -108,9 +102,7 @@ def test_a_layout_with_receipt_times_by_columns(
 
 
 @pytest.mark.parametrize("library", ["polars", "pandas"])
-def test_frames_of_candles(
-    library: str, shared: Path, facts: Any, tmp_path: Path, read: Any
-) -> None:
+def test_frames_of_candles(library: str, shared: Path, facts: Any, tmp_path: Path, read: Any) -> None:
     pl = pytest.importorskip("polars")
     file = "bars/eth_btc-5m.feather"
     frame = pl.read_ipc(shared / file)

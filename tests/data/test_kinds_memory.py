@@ -80,22 +80,13 @@ def orders(path: Path, rows: int) -> None:
     array = np.zeros(rows, dtype=ROW)
     array["ev"] = 1 << 30 | 1 << 29 | 10
     array["exch_ts"] = array["local_ts"] = MS * 10**6 + np.arange(rows) // 3
-    array["px"], array["qty"], array["order_id"] = (
-        np.arange(rows) % 997 / 10 + 1,
-        0.5,
-        np.arange(rows),
-    )
+    array["px"], array["qty"], array["order_id"] = (np.arange(rows) % 997 / 10 + 1, 0.5, np.arange(rows))
     np.savez_compressed(path, data=array)
 
 
 def quotes(path: Path, rows: int) -> None:
     lines(
-        path,
-        rows,
-        "",
-        lambda i: (
-            f"{i},U,{'bid' if i % 2 else 'ask'},1,{MS * 10**6 + i},,,{65_000_000 + i},1000000\n"
-        ),
+        path, rows, "", lambda i: f"{i},U,{'bid' if i % 2 else 'ask'},1,{MS * 10**6 + i},,,{65_000_000 + i},1000000\n"
     )
 
 
@@ -112,9 +103,7 @@ CASES = [
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(
-    ("kind", "name", "write"),
-    [*CASES[:3], *long_form(*CASES[3:])],
-    ids=[case[1] for case in CASES],
+    ("kind", "name", "write"), [*CASES[:3], *long_form(*CASES[3:])], ids=[case[1] for case in CASES]
 )
 def test_ten_times_the_rows_take_no_more_memory(
     kind: str, name: str, write: Callable[[Path, int], None], tmp_path: Path

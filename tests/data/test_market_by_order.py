@@ -29,9 +29,7 @@ SYMBOL = "x:A/USD"
 def orders(rows: Iterable[tuple[Any, ...]]) -> bytes:
     """(ev, time, px, qty, order_id) as the bytes of a .npy file; received a ns later."""
     file = io.BytesIO()
-    made = [
-        (LOCAL | EXCH | ev, NS + t, NS + t + 1, px, qty, n, 0, 0.0) for ev, t, px, qty, n in rows
-    ]
+    made = [(LOCAL | EXCH | ev, NS + t, NS + t + 1, px, qty, n, 0, 0.0) for ev, t, px, qty, n in rows]
     np.save(file, np.array(made, dtype=ROW))
     return file.getvalue()
 
@@ -60,12 +58,17 @@ def test_rows_of_orders_become_events(load: Any) -> None:
     assert (result.rejected, result.ignored) == (0, {})
     got = [
         (
-            each.data["action"], each.data["side"], each.data["order_id"],
-            float(tape.price(each.data["price"])), float(tape.size(each.data["size"])),
-            each.flags, each.data["last"], each.data["reported"],
+            each.data["action"],
+            each.data["side"],
+            each.data["order_id"],
+            float(tape.price(each.data["price"])),
+            float(tape.size(each.data["size"])),
+            each.flags,
+            each.data["last"],
+            each.data["reported"],
         )
         for each in tape.of("mbo")
-    ]  # fmt: skip
+    ]
     assert got == [
         ("clear", "none", 0, 0, 0, 1, 0, 0),
         ("add", "buy", 11, 99.5, 3, 1, 0, 0),
@@ -129,14 +132,17 @@ def test_csv_by_letters(load: Any, tmp_path: Path) -> None:
     result, tape = load("csv", {"a.csv": text}, SYMBOL)
     assert result.by_type == {"trade": 1, "mbo": 8} and result.rejected == 0
     assert [each.data["side"] for each in tape.of("trade")] == ["sell"]
-    events = [
-        (each.data["action"], each.flags, each.data["last"], each.data["reported"])
-        for each in tape.of("mbo")
-    ]
+    events = [(each.data["action"], each.flags, each.data["last"], each.data["reported"]) for each in tape.of("mbo")]
     assert events == [
-        ("clear", 1, 0, 0), ("add", 1, 0, 0), ("add", 1, 1, 0), ("add", 0, 1, 0),
-        ("fill", 0, 0, 1), ("cancel", 0, 1, 0), ("modify", 0, 1, 0), ("cancel", 0, 1, 0),
-    ]  # fmt: skip
+        ("clear", 1, 0, 0),
+        ("add", 1, 0, 0),
+        ("add", 1, 1, 0),
+        ("add", 0, 1, 0),
+        ("fill", 0, 0, 1),
+        ("cancel", 0, 1, 0),
+        ("modify", 0, 1, 0),
+        ("cancel", 0, 1, 0),
+    ]
     bids, asks, count, counts = final_book(tmp_path / "tape")
     assert (bids, asks, count) == ([(995, 2)], [(1000, 2)], 2)
     assert not any(counts[name] for name in ("unknown", "overfills", "duplicates", "refused"))
@@ -144,10 +150,18 @@ def test_csv_by_letters(load: Any, tmp_path: Path) -> None:
 
 def test_csv_by_words(load: Any, tmp_path: Path) -> None:
     rows = [
-        "add,buy,1,5,18446744073709551615", "fill,buy,1,2,18446744073709551615",
-        "cancel,,,,18446744073709551615", "add,,1,5,2", "add,sell,1,0,2", "add,sell,1,-1,2",
-        "add,sell,1,1,x", "jump,sell,1,1,2", "add,up,1,1,2", "cancel,buy,1,1,", "trade,buy,2,3,",
-    ]  # fmt: skip
+        "add,buy,1,5,18446744073709551615",
+        "fill,buy,1,2,18446744073709551615",
+        "cancel,,,,18446744073709551615",
+        "add,,1,5,2",
+        "add,sell,1,0,2",
+        "add,sell,1,-1,2",
+        "add,sell,1,1,x",
+        "jump,sell,1,1,2",
+        "add,up,1,1,2",
+        "cancel,buy,1,1,",
+        "trade,buy,2,3,",
+    ]
     text = "time,action,side,price,size,order_id\n"
     text += "".join(f"{NS + at},{row}\n" for at, row in enumerate(rows))
     result, tape = load("csv", {"a.csv": text}, SYMBOL)
@@ -167,9 +181,7 @@ def test_csv_by_words(load: Any, tmp_path: Path) -> None:
 def test_an_export_comes_back_as_it_was(tmp_path: Path) -> None:
     write_sample(tmp_path / "a", events=5_000, seed=9, by_order=True)
     export_tape(tmp_path / "a", out=tmp_path / "out", format="csv")
-    import_files(
-        "csv", [tmp_path / "out" / "mbo.csv"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "b"
-    )
+    import_files("csv", [tmp_path / "out" / "mbo.csv"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "b")
     assert final_book(tmp_path / "b") == final_book(tmp_path / "a")
 
 
@@ -225,9 +237,7 @@ def final_book(tape: Path) -> tuple[Any, Any, int, dict[str, int]]:
 def test_a_tape_out_and_in_again_has_the_same_book(tmp_path: Path) -> None:
     write_sample(tmp_path / "a", events=20_000, seed=5, by_order=True)
     as_event_array(tmp_path / "a", tmp_path / "a.npz")
-    result = import_files(
-        "hftbacktest", [tmp_path / "a.npz"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "b"
-    )
+    result = import_files("hftbacktest", [tmp_path / "a.npz"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "b")
     assert result.rejected == 0
     bids, asks, count, _ = final_book(tmp_path / "a")
     again = final_book(tmp_path / "b")
@@ -253,8 +263,7 @@ def test_orders_and_levels_of_one_market_are_one_book(tmp_path: Path) -> None:
                     levels.apply_payload(frame.payload, frame.flags)
                     book = levels
                 else:
-                    orders.apply_rows(bytes(6) + frame.flags.to_bytes(2, "little") + bytes(24)
-                                      + frame.payload)  # fmt: skip
+                    orders.apply_rows(bytes(6) + frame.flags.to_bytes(2, "little") + bytes(24) + frame.payload)
                     book = orders.levels
         return seen
 
@@ -275,15 +284,19 @@ def write_orders(path: Path, steps: list[tuple[Any, ...]]) -> None:
         writer.append_instrument(1, NS, msgspec.msgpack.encode(facts))
         for at, (action, number, side, price, size, *flags) in enumerate(steps):
             values = {
-                "ts_event": NS + at, "ts_recv": NS + at, "order_id": number, "price": price,
-                "size": size, "action": actions.index(action), "side": side, "last": 1,
-            }  # fmt: skip
+                "ts_event": NS + at,
+                "ts_recv": NS + at,
+                "order_id": number,
+                "price": price,
+                "size": size,
+                "action": actions.index(action),
+                "side": side,
+                "last": 1,
+            }
             payload = np.zeros((), schema.payload_dtype)
             for name, value in values.items():
                 payload[name] = value
-            writer.append(
-                type_id("mbo"), payload.tobytes(), stream=1, time=NS + at, flags=sum(flags)
-            )
+            writer.append(type_id("mbo"), payload.tobytes(), stream=1, time=NS + at, flags=sum(flags))
 
 
 FAULTS = [
@@ -304,9 +317,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "check"), FAULTS)
-def test_what_the_orders_before_do_not_bear_out_is_counted(
-    tmp_path: Path, fault: tuple[Any, ...], check: str
-) -> None:
+def test_what_the_orders_before_do_not_bear_out_is_counted(tmp_path: Path, fault: tuple[Any, ...], check: str) -> None:
     sound = [("clear", 0, 0, 0, 0, 1), ("add", 1, 1, 1000, 5, 1), ("add", 2, 2, 1010, 5, 1)]
     write_orders(tmp_path / "a", [*sound, ("add", 3, 1, 980, 1), ("cancel", 3, 1, 980, 1)])
     result = verify_market(tmp_path / "a").by_symbol[SYMBOL]["mbo"]
@@ -321,9 +332,13 @@ def test_what_the_orders_before_do_not_bear_out_is_counted(
 
 def test_a_recording_that_begins_in_the_middle(tmp_path: Path) -> None:
     steps = [
-        ("cancel", 1, 1, 0, 0), ("cancel", 2, 1, 0, 0), ("add", 3, 1, 100, 1),
-        ("clear", 0, 0, 0, 0, 1), ("add", 4, 1, 100, 1, 1), ("cancel", 9, 1, 0, 0),
-    ]  # fmt: skip
+        ("cancel", 1, 1, 0, 0),
+        ("cancel", 2, 1, 0, 0),
+        ("add", 3, 1, 100, 1),
+        ("clear", 0, 0, 0, 0, 1),
+        ("add", 4, 1, 100, 1, 1),
+        ("cancel", 9, 1, 0, 0),
+    ]
     write_orders(tmp_path / "a", steps)
     result = verify_market(tmp_path / "a").by_symbol[SYMBOL]["mbo"]
     assert (result["unknown_at_start"], result["checks"]["unknown_order"]) == (2, 1)

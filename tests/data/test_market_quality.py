@@ -65,9 +65,7 @@ def test_whole_captures_have_no_gaps_and_quotes_agree_with_books(
     assert types["quote"]["compared_with_book"] == same["compared"]
     # The book was known from the snapshot on, and no frame after it broke that.
     book = types["book"]
-    assert (
-        book["replayed"] == book["count"] - book["unsynced_at_start"] - book["checks"]["unsynced"]
-    )
+    assert book["replayed"] == book["count"] - book["unsynced_at_start"] - book["checks"]["unsynced"]
     assert (book["snapshots"], book["checks"]["unsynced"]) == (1, 0)
     assert set(checks(report)) <= {(RAW[name], "quote", "event_time_backwards")}
 
@@ -192,10 +190,7 @@ def test_quotes_that_cross_and_lock_are_named(copy: Copy) -> None:
     copy.lines[first] = change(copy.lines[first], b=f"{float(ask) + 1:.2f}", u=1)
     copy.lines[second] = change(copy.lines[second], b=message(copy.lines[second])["data"]["a"], u=1)
     report = copy.report()
-    assert {key[1:]: n for key, n in checks(report).items()} == {
-        ("quote", "crossed"): 1,
-        ("quote", "locked"): 1,
-    }
+    assert {key[1:]: n for key, n in checks(report).items()} == {("quote", "crossed"): 1, ("quote", "locked"): 1}
 
 
 def test_a_quote_that_disagrees_with_the_book_is_named(copy: Copy, capture: list[str]) -> None:
@@ -268,10 +263,7 @@ TRADES = {"price": [10_000, 10_005, 10_010, 10_005], "size": [10, 20, 30, 40]}
         ({"id_kind": [1] * 4, "id_low": [8, 7, 9, 8]}, {"duplicate_ids": 1}),
         # Two in ten steps jump: such a venue counts for all its instruments together.
         ({"id_kind": [1] * 4, "id_low": [7, 9, 14, 15]}, {}),
-        (
-            {"id_kind": [3] * 4, "id_low": [1, 2, 1, 2], "id_high": [1, 1, 1, 2]},
-            {"duplicate_ids": 1},
-        ),
+        ({"id_kind": [3] * 4, "id_low": [1, 2, 1, 2], "id_high": [1, 1, 1, 2]}, {"duplicate_ids": 1}),
     ],
 )
 def test_trades(made: Any, changed: dict[str, Any], expected: dict[str, int]) -> None:
@@ -326,9 +318,7 @@ def bars(opens: list[int]) -> dict[str, Any]:
         ([0, 2, 1, 3], {}, {"event_time_backwards": 1, "overlaps": 1, "holes": 2}),
     ],
 )
-def test_bars(
-    made: Any, opens: list[int], changed: dict[str, Any], expected: dict[str, int]
-) -> None:
+def test_bars(made: Any, opens: list[int], changed: dict[str, Any], expected: dict[str, int]) -> None:
     report = made("bar", **{**bars(opens), **changed})
     assert found_in(report) == expected
     if opens == [0, 1, 5, 6]:

@@ -20,9 +20,7 @@ def test_moex_quotes_and_trades_are_merged_by_time(load: Any, tmp_path: Path) ->
         + f"7,USD000UTSTOM,ask,1,{NS + 50},1704"
     )
     usd = "moex:USD/RUB"
-    result, tape = load(
-        "moex", {"fx_stat.stats": stats, "fx.trades": MOEX_TRADES}, f"USD000UTSTOM={usd}"
-    )
+    result, tape = load("moex", {"fx_stat.stats": stats, "fx.trades": MOEX_TRADES}, f"USD000UTSTOM={usd}")
     assert result.by_symbol == {usd: {"quote": 5, "trade": 1}}
     assert (result.rejected, result.late) == (1, 0)
     assert result.ignored["symbol EUR_RUB__TOM"] == 1

@@ -69,10 +69,7 @@ def test_the_column_has_other_names_too(tmp_path, header):
 def test_trades_and_quotes_have_symbols_too(tmp_path):
     header = "time,symbol,price,size"
     path = write(tmp_path, f"{T0},A,5,1", f"{T0},B,7,1", header=header)
-    assert import_files("csv", [path], out=tmp_path / "t").by_symbol == {
-        "data:A": {"trade": 1},
-        "data:B": {"trade": 1},
-    }
+    assert import_files("csv", [path], out=tmp_path / "t").by_symbol == {"data:A": {"trade": 1}, "data:B": {"trade": 1}}
 
 
 def test_more_symbols_than_are_counted_by_name(tmp_path):
@@ -118,9 +115,7 @@ def test_a_symbol_that_none_of_them_is_asks_which_is_which(tmp_path):
 def test_a_map_takes_some_and_knows_the_bars_period(tmp_path, read):
     named = "BTC/USDT=x:BTC/USD,ETH/USDT=x:ETH/USD"
     others = [bar(at, "XRP", "1") for at in range(3)]
-    result = import_files(
-        "csv", [write(tmp_path, *BY_NAME, *others)], symbol=named, out=tmp_path / "t"
-    )
+    result = import_files("csv", [write(tmp_path, *BY_NAME, *others)], symbol=named, out=tmp_path / "t")
     assert result.symbols == ["x:BTC/USD", "x:ETH/USD"]
     assert result.ignored == {"symbol XRP": 3}
     bars = read(tmp_path / "t").of("bar")

@@ -26,7 +26,7 @@ ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia
     | st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, places=6).map(str)
     | st.floats(allow_nan=True, allow_infinity=True).map(repr)
     | st.text(max_size=12)
-)  # fmt: skip
+)
 def test_a_decimal_is_read_as_python_reads_it_or_not_at_all(text: str) -> None:
     got = _core.parse_decimal_text(text)
     if isinstance(got, str):
@@ -60,11 +60,21 @@ def test_a_decimal_is_read_as_python_reads_it_or_not_at_all(text: str) -> None:
     st.datetimes(FIRST, LAST),
     st.sampled_from(ZONES),
     st.sampled_from(
-        ["%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M", "%Y%m%d %H%M%S%f",
-         "%Y-%m-%d", "%Y%m%d", "%Y%m%d%H%M%S", "%Y.%m.%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
-         "%Y-%m-%d %H:%M:%S+05:30", "%Y-%m-%d %H:%M -0800"]
+        [
+            "%Y-%m-%d %H:%M:%S.%f",
+            "%Y-%m-%dT%H:%M:%S",
+            "%Y/%m/%d %H:%M",
+            "%Y%m%d %H%M%S%f",
+            "%Y-%m-%d",
+            "%Y%m%d",
+            "%Y%m%d%H%M%S",
+            "%Y.%m.%d %H:%M:%S",
+            "%Y-%m-%dT%H:%M:%SZ",
+            "%Y-%m-%d %H:%M:%S+05:30",
+            "%Y-%m-%d %H:%M -0800",
+        ]
     ),
-)  # fmt: skip
+)
 def test_times_are_those_of_the_model(moment: datetime, name: str, form: str) -> None:
     text = moment.strftime(form)
     same_as_model(text, name)

@@ -79,15 +79,8 @@ def test_links_between_files_lead_somewhere(page):
 
 
 def test_the_readme_begins_with_the_two_commands():
-    blocks = [
-        body
-        for language, body in FENCE.findall((ROOT / "README.md").read_text())
-        if language == "sh"
-    ]
-    assert [line.split("#")[0].strip() for line in blocks[0].splitlines()] == [
-        "make demo",
-        "make test",
-    ]
+    blocks = [body for language, body in FENCE.findall((ROOT / "README.md").read_text()) if language == "sh"]
+    assert [line.split("#")[0].strip() for line in blocks[0].splitlines()] == ["make demo", "make test"]
 
 
 def test_readme_and_pages_show_the_same_strategy():

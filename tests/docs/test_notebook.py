@@ -28,9 +28,7 @@ def test_the_research_tutorial_runs_in_under_a_minute(tmp_path, monkeypatch):
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert len(notebook.cells) >= 25 and not any(cell.outputs for cell in cells)
     began = time.process_time(), time.monotonic()
-    NotebookClient(
-        notebook, timeout=SECONDS_MAX, resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
+    NotebookClient(notebook, timeout=SECONDS_MAX, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert time.monotonic() - began[1] < SECONDS_MAX
     text = "\n".join(
         str(output.get("text") or output.get("data", {}).get("text/plain", ""))

@@ -62,11 +62,7 @@ def test_money_at_one_venue_backs_nothing_at_another(tmp_path, symbol, size, out
 
 
 @pytest.mark.parametrize(
-    ("accounts", "outcome"),
-    [
-        (TWO, ("REJECTED", 4201)),
-        (said(binance="10000 USDT", kraken="2000 USD"), ("FILLED", 0)),
-    ],
+    ("accounts", "outcome"), [(TWO, ("REJECTED", 4201)), (said(binance="10000 USDT", kraken="2000 USD"), ("FILLED", 0))]
 )
 def test_the_exchange_asks_its_own_account(tmp_path, accounts, outcome) -> None:
     """8 at 100 are 800 when the robot decides, and 1,200 when the order is there: too much for
@@ -103,9 +99,8 @@ def test_a_spot_sale_needs_the_coins_of_that_venue(tmp_path) -> None:
         for symbol in (binance, SPOT):
             market.quote(at, 99.9, 100, symbol=symbol)
     played = play(
-        Sells, market.done(), accounts=said(kraken="0 USD 2 BTC", binance="500 USD 0.5 BTC"),
-        params={"symbol": SPOT},
-    )  # fmt: skip
+        Sells, market.done(), accounts=said(kraken="0 USD 2 BTC", binance="500 USD 0.5 BTC"), params={"symbol": SPOT}
+    )
     assert played.robot.heard[:2] == [0, 4201]
     assert played.host.balance("BTC", "kraken").total == 1.0
     assert played.host.balance("BTC", "binance").total == 0.5
@@ -173,9 +168,13 @@ def test_interest_is_charged_to_the_account_that_owes(tmp_path) -> None:
     options = {"venue": VenueOptions(borrow=parse_borrow("USD=0.01")), "leverage": 3}
     journal = tmp_path / "j"
     played = play(
-        Buys, market.done(), accounts=said(binance="1000 USD", kraken="1000 USD"),
-        params={"symbol": SPOT, "size": 20}, journal=journal, **options,
-    )  # fmt: skip
+        Buys,
+        market.done(),
+        accounts=said(binance="1000 USD", kraken="1000 USD"),
+        params={"symbol": SPOT, "size": 20},
+        journal=journal,
+        **options,
+    )
     assert played.host.balance("USD", "binance").total == 1_000
     assert played.host.balance("USD", "kraken").total == -1_010
     played.session.close()
@@ -228,9 +227,7 @@ def test_with_one_account_a_venue_s_balance_is_that_account(tmp_path) -> None:
 def test_balances_on_the_tape_name_their_account(tmp_path) -> None:
     tape = two(tmp_path / "t", FLAT).done()
     journal = tmp_path / "j"
-    played = play(
-        Buys, tape, accounts=TWO, params={"size": 4.0}, journal=journal, sample_every=5 * 10**9
-    )
+    played = play(Buys, tape, accounts=TWO, params={"size": 4.0}, journal=journal, sample_every=5 * 10**9)
     played.session.close()
     found = defaultdict(list)
     for each in records(journal, "balance"):
@@ -245,8 +242,7 @@ def test_balances_on_the_tape_name_their_account(tmp_path) -> None:
 def test_money_that_does_not_convert_is_not_counted(tmp_path) -> None:
     euro = "kraken:BTC/EUR:EUR"
     tape = two(tmp_path / "t", FLAT, kraken=euro).done()
-    played = play(Buys, tape, accounts=said(binance="10000 USDT", kraken="500 EUR"),
-                  params={"symbol": euro})  # fmt: skip
+    played = play(Buys, tape, accounts=said(binance="10000 USDT", kraken="500 EUR"), params={"symbol": euro})
     assert played.robot.heard[-1] == ("FILLED", 0)
     assert played.equity == 10_000
 
@@ -258,8 +254,12 @@ def test_a_dollar_token_that_the_data_prices_is_not_counted_twice(tmp_path) -> N
     for at in range(5):
         market.quote(at, 99.9, 100)
         market.quote(at, 0.9979, 0.9981, symbol=token)
-    played = play(Buys, market.done(), accounts=said(binance="1 USDT", kraken="100 USD 1000 USDT"),
-                  params={"symbol": BTC, "size": 0.001})  # fmt: skip
+    played = play(
+        Buys,
+        market.done(),
+        accounts=said(binance="1 USDT", kraken="100 USD 1000 USDT"),
+        params={"symbol": BTC, "size": 0.001},
+    )
     assert played.equity == pytest.approx(Decimal("1") + 100 + 998, abs=Decimal("0.001"))
 
 
@@ -286,9 +286,7 @@ def test_one_venue_is_what_it_was(tmp_path, named) -> None:
     assert played.equity == played_again.equity
 
 
-def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_nothing(
-    tmp_path,
-) -> None:
+def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_nothing(tmp_path) -> None:
     """Coins sold for another dollar token at kraken stay part of the equity; okx, which nobody
     could give cash, takes no order."""
     late, stranger = "kraken:BTC/USDC", "okx:BTC/USDT:USDT"
@@ -308,14 +306,14 @@ def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_not
                 self.heard = [self.sell(late, 1).code, self.buy(stranger, 1).code]
 
     journal = tmp_path / "j"
-    played = play(Later, market.done(), accounts=said(kraken="10 USD 1 BTC"), journal=journal,
-                  params={"symbol": SPOT})  # fmt: skip
+    played = play(Later, market.done(), accounts=said(kraken="10 USD 1 BTC"), journal=journal, params={"symbol": SPOT})
     assert played.robot.heard[:2] == [0, 4201]
     assert played.host.balance("USDC", "kraken").total == 99.9
     assert played.equity == Decimal("109.9")
     played.session.close()
-    last = {(each["account"], each["currency"]): each["equity"]
-            for each in records(journal, "balance") if "account" in each}  # fmt: skip
+    last = {
+        (each["account"], each["currency"]): each["equity"] for each in records(journal, "balance") if "account" in each
+    }
     assert last["kraken", "USDC"] == "99.9"
     assert last["okx", "USDT"] == "0"
 
@@ -339,13 +337,10 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
     for at, price in ((1, 100), (2, 110), (3, 110)):
         market.quote(at, price - 0.1, price, symbol=SPOT)
     cash = {"USD": Decimal(50), "BTC": Decimal(1)}
-    money = {"accounts": {"kraken": cash, "binance": {"USDT": Decimal(7)}}} if apart else {
-        "cash": cash}  # fmt: skip
+    money = {"accounts": {"kraken": cash, "binance": {"USDT": Decimal(7)}}} if apart else {"cash": cash}
     played = play(Looks, market.done(), params={"symbol": SPOT}, sample_every=10**9, **money)
     here = 57 if apart else 50
-    assert played.robot.worth == pytest.approx(
-        [here, here, *(here + x for x in (99.95, 109.95, 109.95))]
-    )
+    assert played.robot.worth == pytest.approx([here, here, *(here + x for x in (99.95, 109.95, 109.95))])
     assert played.session.start_equity == here + Decimal("99.95")
     assert played.equity - played.session.start_equity == 10
     curve = [equity for _, equity, _ in played.sim.equity_samples_text()]
@@ -356,10 +351,7 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
 def test_the_state_hash_covers_every_account(tmp_path) -> None:
     tape = two(tmp_path / "t", FLAT).done()
     texts = ("1000 USD", "1000 USD", "1000.000000000000000001 USD")
-    hashes = [
-        play(Buys, tape, accounts=said(binance="9 USDT", kraken=text)).session.state_hash
-        for text in texts
-    ]
+    hashes = [play(Buys, tape, accounts=said(binance="9 USDT", kraken=text)).session.state_hash for text in texts]
     assert hashes[0] == hashes[1] != hashes[2]
 
 
@@ -369,20 +361,22 @@ def test_the_state_hash_covers_every_account(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        ({"accounts": said(binance="1 USDT", okx="1 USDT", kraken="1 USD")},
-         ["no instrument of venue 'okx'", "--cash", "binance, kraken"]),
-        ({"accounts": said(binance="1 USDT")},
-         ["no cash at kraken", "kraken=50000 USD", "kraken=0 USD"]),
-        ({"accounts": said(binance="1 USDT", kraken="1 USDT")},
-         ["cash in USDT at kraken", "settle in USD", "'kraken=1 USD'"]),
+        (
+            {"accounts": said(binance="1 USDT", okx="1 USDT", kraken="1 USD")},
+            ["no instrument of venue 'okx'", "--cash", "binance, kraken"],
+        ),
+        ({"accounts": said(binance="1 USDT")}, ["no cash at kraken", "kraken=50000 USD", "kraken=0 USD"]),
+        (
+            {"accounts": said(binance="1 USDT", kraken="1 USDT")},
+            ["cash in USDT at kraken", "settle in USD", "'kraken=1 USD'"],
+        ),
         ({"accounts": said(binance="1 USDT", kraken="1 BTC")}, ["cash in BTC at kraken"]),
         ({"latencies": {"okx": Latency()}}, ["no instrument of venue 'okx'", "--latency"]),
         ({"fees": {"okx": (Decimal(0), Decimal(0))}}, ["no instrument of venue 'okx'", "--fee"]),
-        ({"venue": VenueOptions(order_rates={"okx": (1, 1)})},
-         ["no instrument of venue 'okx'", "--order-rate"]),
+        ({"venue": VenueOptions(order_rates={"okx": (1, 1)})}, ["no instrument of venue 'okx'", "--order-rate"]),
         ({"fee_volumes": {"okx": Decimal(1)}}, ["no instrument of venue 'okx'", "--fee-volume"]),
     ],
-)  # fmt: skip
+)
 def test_an_option_about_another_venue_is_refused(tmp_path, plan, words) -> None:
     tape = two(tmp_path / "t", FLAT).done()
     session = session_of(Buys, tape, **plan)
@@ -405,15 +399,13 @@ def test_fee_tiers_count_each_venue_s_own_volume(tmp_path) -> None:
                 self.buy(KRAKEN, 1)
 
         def on_fill(self, fill):
-            self.heard.append((fill.symbol if hasattr(fill, "symbol") else fill.order.symbol,
-                               round(fill.fee, 6)))  # fmt: skip
+            self.heard.append((fill.symbol if hasattr(fill, "symbol") else fill.order.symbol, round(fill.fee, 6)))
 
         def on_order(self, order):
             pass
 
     tape = two(tmp_path / "t", FLAT, **facts).done()
-    played = play(Both, tape, accounts=TWO, fee=None, fee_volume=Decimal(0),
-                  fee_volumes={"kraken": Decimal(1000)})  # fmt: skip
+    played = play(Both, tape, accounts=TWO, fee=None, fee_volume=Decimal(0), fee_volumes={"kraken": Decimal(1000)})
     # binance stays on its own fee: 100 was traded there; kraken begins in its first tier.
     assert played.robot.heard == [(BTC, 1.0), (KRAKEN, 0.01), (BTC, 1.0), (KRAKEN, 0.01)]
 
@@ -426,9 +418,7 @@ def test_fee_tiers_count_each_venue_s_own_volume(tmp_path) -> None:
         ({"fee_volumes": {"binance": Decimal(1000)}}, [1.0, 1.0]),
     ],
 )
-def test_volume_before_the_run_counts_for_a_schedule_that_comes_in_it(
-    tmp_path, volumes, fees
-) -> None:
+def test_volume_before_the_run_counts_for_a_schedule_that_comes_in_it(tmp_path, volumes, fees) -> None:
     class Twice(Buys):
         def on_quote(self, q):
             self.n += 1
@@ -473,8 +463,7 @@ def test_each_venue_takes_so_many_orders(tmp_path, text, passed) -> None:
 
     tape = two(tmp_path / "t", FLAT).done()
     rate, rates = parse_order_rates(text)
-    played = play(Sprays, tape, accounts=TWO,
-                  venue=VenueOptions(order_rate=rate, order_rates=rates))  # fmt: skip
+    played = play(Sprays, tape, accounts=TWO, venue=VenueOptions(order_rate=rate, order_rates=rates))
     for symbol, count in passed.items():
         filled = [each for each in played.robot.heard if each[:2] == (symbol, "FILLED")]
         refused = [each for each in played.robot.heard if each == (symbol, "REJECTED", 4403)]
@@ -550,18 +539,24 @@ def test_each_account_has_what_its_own_fills_left(tmp_path, seed) -> None:
     accounts = said(binance="10000 USDT", kraken="4000 USD 3 BTC")
     latencies = parse_latencies("kraken=300ms,500ms")[1] if seed % 2 else {}
     played = play(
-        Random, market.done(), accounts=accounts, seed=seed, journal=journal, leverage=3,
-        margin=("cross", "isolated")[seed // 2 % 2], latency=(0.1, 0.1), latencies=latencies,
+        Random,
+        market.done(),
+        accounts=accounts,
+        seed=seed,
+        journal=journal,
+        leverage=3,
+        margin=("cross", "isolated")[seed // 2 % 2],
+        latency=(0.1, 0.1),
+        latencies=latencies,
         fee=(Decimal("-0.0001"), Decimal("0.0007")),
-    )  # fmt: skip
+    )
     sim, host = played.sim, played.host
     counters = sim.counters()
     assert counters["fills"] > 50
     assert counters["denied"] + counters["rejected"] > 20
     worth = {money: Fraction(sim.equity_of_text(n)) for n, money in enumerate(host.money)}
     last = {s: Fraction(played.robot.position(s).qty).limit_denominator(1000) for s in symbols}
-    paid = {s: Fraction(sim.funding_text(i)) + Fraction(sim.insurance_text(i))
-            for i, s in enumerate(symbols)}  # fmt: skip
+    paid = {s: Fraction(sim.funding_text(i)) + Fraction(sim.insurance_text(i)) for i, s in enumerate(symbols)}
     quotes = {s: played.robot.quote(s) for s in symbols}
     played.session.close()
     with JournalReader(journal) as reader:
@@ -569,8 +564,7 @@ def test_each_account_has_what_its_own_fills_left(tmp_path, seed) -> None:
     expected = {money: Fraction(deposits.get(money, 0)) for money in host.money}
     held = dict.fromkeys(symbols, Fraction(0))
     for stream, side, price, size, low, high in zip(
-        *(rows[n].tolist() for n in ("stream", "side", "price", "size", "fee_low", "fee_high")),
-        strict=True,
+        *(rows[n].tolist() for n in ("stream", "side", "price", "size", "fee_low", "fee_high")), strict=True
     ):
         symbol = symbols[stream - 1]
         facts = host.instruments[symbol]

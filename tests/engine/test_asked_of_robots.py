@@ -30,9 +30,7 @@ class Maker(Strategy):
 
     def on_quote(self, quote):
         ticks = self.spread * 0.1
-        self.set_quotes(
-            self.symbol, [(quote.bid - ticks, self.size)], [(quote.ask + ticks, self.size)]
-        )
+        self.set_quotes(self.symbol, [(quote.bid - ticks, self.size)], [(quote.ask + ticks, self.size)])
 
     def on_params(self, changed):
         self.heard.append(dict(changed))
@@ -92,14 +90,20 @@ ASKED = [
 def test_the_next_quote_follows_and_a_replay_does_the_same(tmp_path):
     session, robot = played(tmp_path, ASKED)
     assert robot.heard == [
-        {"spread": 8}, ("operator", "stopped"), {"spread": 3, "size": 2.0},
-        ("operator", "started"), {"size": 0.5},
-    ]  # fmt: skip
+        {"spread": 8},
+        ("operator", "stopped"),
+        {"spread": 3, "size": 2.0},
+        ("operator", "started"),
+        {"size": 0.5},
+    ]
     asked = asked_in(tmp_path / "journal")
     assert [(each.command, each.fields, each.after) for each in asked] == [
-        (PARAMS, {"spread": 8}, [6]), (STOP, {}, [10]), (PARAMS, {"spread": 3, "size": 2.0}, [13]),
-        (START, {}, [16]), (PARAMS, {"size": 0.5}, [16]),
-    ]  # fmt: skip
+        (PARAMS, {"spread": 8}, [6]),
+        (STOP, {}, [10]),
+        (PARAMS, {"spread": 3, "size": 2.0}, [13]),
+        (START, {}, [16]),
+        (PARAMS, {"size": 0.5}, [16]),
+    ]
     again = repeat(session.plan, Maker, asked=asked)
     assert again.action_hash == session.sim.action_hash().hex()
     assert again.states == read_states(tmp_path / "journal")

@@ -64,9 +64,7 @@ def tape(path):
         (Late, (10, 20), 2 * FIVE, 2 * FIVE + 20),
     ],
 )
-def test_a_fill_inside_a_bar_is_heard_of_after_it_and_after_the_way_back(
-    tmp_path, strategy, latency, happened, heard
-):
+def test_a_fill_inside_a_bar_is_heard_of_after_it_and_after_the_way_back(tmp_path, strategy, latency, happened, heard):
     played = play(strategy, tape(tmp_path / "t"), latency=latency)
     ((now, at, _),) = played.robot.news
     assert (now, at) == (at_ns(heard), at_ns(happened))

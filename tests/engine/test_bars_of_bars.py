@@ -31,9 +31,7 @@ class Seen(Strategy):
         if bar.period == self.bars_of.partition("@")[0]:
             minutes = self.bars(BTC, "1m", 1)
             self.closes = list(self.bars(BTC, self.bars_of, 99).close)
-            self.seen.append(
-                (self.now, bar.ts_open, bar.open, bar.high, bar.low, bar.close, bar.volume)
-            )
+            self.seen.append((self.now, bar.ts_open, bar.open, bar.high, bar.low, bar.close, bar.volume))
             assert minutes.ts_close[-1] == bar.ts_close or bar.ts_close < self.now
 
 
@@ -62,10 +60,7 @@ def test_a_missing_minute_in_the_middle_is_left_out(tmp_path):
 
 def test_without_its_last_minute_it_is_seen_when_no_other_can_come(tmp_path):
     robot = play(Seen, minutes(tmp_path, of=range(12), without=(4,))).robot
-    assert [(now, opened) for now, opened, *_ in robot.seen] == [
-        (at_ns(360), at_ns(0)),
-        (at_ns(600), at_ns(300)),
-    ]
+    assert [(now, opened) for now, opened, *_ in robot.seen] == [(at_ns(360), at_ns(0)), (at_ns(600), at_ns(300))]
 
 
 def test_a_period_without_any_minute_has_no_bar(tmp_path):
@@ -97,9 +92,7 @@ def test_which_ones_can_be_written_down(tmp_path):
     assert [row[6] for row in session.robot.seen] == [55]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"), [("5m@2m", "does not divide"), ("5m@5m", "divide"), ("5m@x", "after @")]
-)
+@pytest.mark.parametrize(("text", "words"), [("5m@2m", "does not divide"), ("5m@5m", "divide"), ("5m@x", "after @")])
 def test_what_cannot_be_made_is_said(tmp_path, text, words):
     with pytest.raises(StrategyError, match=words):
         play(Seen, minutes(tmp_path, of=range(2)), params={"bars_of": text})
@@ -128,15 +121,11 @@ def test_compiled_strategies_have_them(tmp_path):
     assert session.robot.total == 1004.5 + 1009.5
 
 
-bars_of_a_minute = st.tuples(
-    st.integers(1, 4), *[st.integers(1, 50)] * 4, st.integers(0, 9), st.booleans()
-)
+bars_of_a_minute = st.tuples(st.integers(1, 4), *[st.integers(1, 50)] * 4, st.integers(0, 9), st.booleans())
 
 
 @settings(max_examples=examples(100), deadline=None)
-@given(
-    rows=st.lists(bars_of_a_minute, max_size=40), times=st.integers(2, 9), start=st.integers(0, 99)
-)
+@given(rows=st.lists(bars_of_a_minute, max_size=40), times=st.integers(2, 9), start=st.integers(0, 99))
 def test_they_equal_a_slow_sum(rows, times, start):
     """Any minutes, with holes: each period's bar is what its minutes come to, and is closed not
     before its end."""

@@ -35,9 +35,7 @@ class Rotates(Strategy):
         self.seen = 0
         self.heard = []
         for symbol in (self.a, self.b):
-            self.subscribe(
-                symbol, quotes=not self.by_bars, bars="1m@venue" if self.by_bars else None
-            )
+            self.subscribe(symbol, quotes=not self.by_bars, bars="1m@venue" if self.by_bars else None)
 
     def on_quote(self, quote):
         self.step(quote.symbol)
@@ -98,14 +96,12 @@ MODES = [
 @pytest.mark.parametrize("b_first", [False, True])
 @pytest.mark.parametrize("buys_first", [False, True])
 @pytest.mark.parametrize(("world", "mode"), MODES)
-def test_a_sale_pays_for_the_purchase_beside_it(
-    tmp_path, world, mode, buys_first, b_first, latency
-):
+def test_a_sale_pays_for_the_purchase_beside_it(tmp_path, world, mode, buys_first, b_first, latency):
     a, b, _, qty, _ = world
     tape = bars(tmp_path / "t", a, b, b_first=b_first)
-    made = type("R", (Rotates,), {
-        "a": a, "b": b, "qty": qty, "buys_first": buys_first, "hedge": bool(mode.get("hedge")),
-    })  # fmt: skip
+    made = type(
+        "R", (Rotates,), {"a": a, "b": b, "qty": qty, "buys_first": buys_first, "hedge": bool(mode.get("hedge"))}
+    )
     played = play(made, tape, cash=cash(world), latency=latency, **mode)
     robot = played.robot
     assert not played.host.failures
@@ -124,10 +120,11 @@ def test_the_same_with_quotes_at_a_distance(tmp_path, world, mode, buys_first):
     for second in range(8):
         for symbol in (a, b):
             market.quote(second, 100, 100, 10**5, 10**5, symbol=symbol)
-    made = type("R", (Rotates,), {
-        "a": a, "b": b, "qty": qty, "buys_first": buys_first, "hedge": bool(mode.get("hedge")),
-        "by_bars": False,
-    })  # fmt: skip
+    made = type(
+        "R",
+        (Rotates,),
+        {"a": a, "b": b, "qty": qty, "buys_first": buys_first, "hedge": bool(mode.get("hedge")), "by_bars": False},
+    )
     played = play(made, market.done(), cash=cash(world), latency=(0.01, 0.3), **mode)
     assert len(played.robot.fills("in")) == 1, played.robot.heard
     assert played.sim.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
@@ -144,9 +141,7 @@ def test_a_purchase_that_no_sale_beside_it_pays_is_denied_at_the_callbacks_end(t
     played = play(made, bars(tmp_path / "t", a, b), cash=cash(SPOT), journal=journal)
     robot = played.robot
     bought = robot.orders_sent[0]
-    assert (bought.state, bought.code, bought.reason) == (
-        "DENIED", 4201, SHORT,
-    )  # fmt: skip
+    assert (bought.state, bought.code, bought.reason) == ("DENIED", 4201, SHORT)
     assert ("in", "DENIED", 4201) in robot.heard
     assert len(robot.fills("out")) == 1
     assert robot.fills("in") == []

@@ -25,10 +25,9 @@ from worlds.two_venues import TWO, said
         (" binance = 1usdt , kraken=2 usd ", said(binance="1 USDT", kraken="2 USD")),
         ("kraken=1 USD,okx=2 USDT,kraken=3 BTC", said(kraken="1 USD 3 BTC", okx="2 USDT")),
         ("kraken=0 USD,okx=2 USDT", said(kraken="0 USD", okx="2 USDT")),
-        ({"binance": "1 USDT, 2 BTC", "kraken": "3 USD"}, said(binance="1 USDT 2 BTC",
-                                                               kraken="3 USD")),
+        ({"binance": "1 USDT, 2 BTC", "kraken": "3 USD"}, said(binance="1 USDT 2 BTC", kraken="3 USD")),
     ],
-)  # fmt: skip
+)
 def test_cash_is_read(given, accounts) -> None:
     assert parse_accounts(given) == accounts
     assert list(parse_accounts(given)) == list(accounts)  # the first is the report's
@@ -63,9 +62,7 @@ def test_cash_that_cannot_be_meant_is_refused(given, problem, words) -> None:
 
 def test_what_is_told_of_the_cash() -> None:
     assert accounts_text(said(_="100000 USDT 1 BTC")) == "100000 USDT, 1 BTC"
-    assert accounts_text(said(binance="1 USDT", kraken="0.50 USD")) == (
-        "binance 1 USDT, kraken 0.5 USD"
-    )
+    assert accounts_text(said(binance="1 USDT", kraken="0.50 USD")) == ("binance 1 USDT, kraken 0.5 USD")
     assert at_par("USD", "USDT")
     assert at_par("EUR", "EUR")
     assert not at_par("USD", "EUR")
@@ -79,12 +76,11 @@ def test_what_is_told_of_the_cash() -> None:
         (["10ms", "kraken=20ms,80ms"], "10ms", {"kraken": "20ms,80ms"}),
         ("binance=1ms; kraken=20ms,80ms ;5ms", "5ms", {"binance": "1ms", "kraken": "20ms,80ms"}),
         ("feed=2ms;kraken=feed=3ms", "feed=2ms", {"kraken": "feed=3ms"}),
-        ("kraken=1ms,burst=2us@5ms,feed=recorded", None,
-         {"kraken": "1ms,burst=2us@5ms,feed=recorded"}),
+        ("kraken=1ms,burst=2us@5ms,feed=recorded", None, {"kraken": "1ms,burst=2us@5ms,feed=recorded"}),
         ({"": "10ms", "kraken": "20ms"}, "10ms", {"kraken": "20ms"}),
         ([], None, {}),
     ],
-)  # fmt: skip
+)
 def test_latency_by_venue_is_read(given, common, named) -> None:
     plain = parse_latencies("5ms")[0] if common is None else parse_latencies(common)[0]
     venues = {name: parse_latencies(text)[0] for name, text in named.items()}
@@ -114,10 +110,7 @@ def test_latency_by_venue_that_cannot_be_meant_is_refused(given, words) -> None:
 def test_volumes_by_venue_are_read() -> None:
     assert parse_volumes("") == (Decimal(0), {})
     assert parse_volumes("5_000") == (Decimal(5000), {})
-    assert parse_volumes("binance=7, 3,kraken=0") == (
-        Decimal(3),
-        {"binance": Decimal(7), "kraken": Decimal(0)},
-    )
+    assert parse_volumes("binance=7, 3,kraken=0") == (Decimal(3), {"binance": Decimal(7), "kraken": Decimal(0)})
     for text in ("1,2", "kraken=1,kraken=2", "kraken=-1", "kraken=nan", "x"):
         with pytest.raises(BadConfig, match="volume"):
             parse_volumes(text)
@@ -129,10 +122,7 @@ def test_fees_and_order_rates_by_venue_are_read() -> None:
     assert parse_fees("0.0002,0.0005") == ((low, high), {})
     assert parse_fees(["kraken=0.0005", "0.0002"]) == ((low, low), {"kraken": (high, high)})
     assert parse_fees({"kraken": "0.0002,0.0005"}) == (None, {"kraken": (low, high)})
-    assert parse_order_rates("300/10s;kraken=60/1s") == (
-        (300, 10 * 10**9),
-        {"kraken": (60, 10**9)},
-    )
+    assert parse_order_rates("300/10s;kraken=60/1s") == ((300, 10 * 10**9), {"kraken": (60, 10**9)})
     for given, words in (("kraken=x", "fee 'x'"), (["1,2", "0"], "given twice")):
         with pytest.raises(BadConfig, match=words):
             parse_fees(given)

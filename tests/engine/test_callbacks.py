@@ -18,9 +18,7 @@ class Listener(Strategy):
     def on_start(self):
         self.heard = []
         self.depth = 0
-        self.subscribe(
-            self.symbol, quotes=True, trades=True, book=True, bars=["1m", "2m"], mark=True
-        )
+        self.subscribe(self.symbol, quotes=True, trades=True, book=True, bars=["1m", "2m"], mark=True)
 
     def hear(self, *words):
         assert self.depth == 0, "a callback inside a callback"
@@ -239,8 +237,11 @@ def test_bars_of_one_moment_are_all_there_before_the_first_of_them_shorter_first
 
     seen = play(Bars, minutes(tmp_path / "t", 10).done()).robot.seen
     assert [(period, close) for period, close, _ in seen if close % 5 == 0] == [
-        ("1m", 5), ("5m", 5), ("1m", 10), ("5m", 10),
-    ]  # fmt: skip
+        ("1m", 5),
+        ("5m", 5),
+        ("1m", 10),
+        ("5m", 10),
+    ]
     for _period, close, (short, long) in seen:
         assert short == [START + close * 60 * 10**9]
         if close % 5 == 0:

@@ -77,12 +77,8 @@ def test_each_has_its_place_and_hears_its_own(tmp_path):
     assert leaf.heard == [ETH, f"fill {ETH}", ETH, "beat", ETH, ETH, "stop"]
     assert [name for name in root.timers if ":" not in name] == ["beat"]
     assert (root.one.size, leaf.size, leaf.symbol) == (0.02, 0.01, ETH)
-    assert placed(tmp_path / "j") == [
-        {"location": "/tree/one"}, {"location": "/tree/branch/leaf"},
-    ]  # fmt: skip
-    assert played.host.memory == {
-        "/tree/one": {"seen": 100.0}, "/tree/branch/leaf": {"seen": 50.0},
-    }  # fmt: skip
+    assert placed(tmp_path / "j") == [{"location": "/tree/one"}, {"location": "/tree/branch/leaf"}]
+    assert played.host.memory == {"/tree/one": {"seen": 100.0}, "/tree/branch/leaf": {"seen": 50.0}}
 
 
 def test_a_repetition_has_the_same_places(tmp_path):

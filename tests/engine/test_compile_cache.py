@@ -116,10 +116,12 @@ def run(place: Path, tape: Path) -> tuple[int, str]:
 def process(place: Path, tape: Path, *names: str, **env: str) -> subprocess.Popen[str]:
     here = str(Path(__file__).parent)
     return subprocess.Popen(
-        [sys.executable, "-c", RUNNER, here, str(place), str(tape),
-         *(str(place / name) for name in names)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **env},
-    )  # fmt: skip
+        [sys.executable, "-c", RUNNER, here, str(place), str(tape), *(str(place / name) for name in names)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **env},
+    )
 
 
 def answer(started: subprocess.Popen[str]) -> tuple[int, list[str]]:
@@ -150,9 +152,7 @@ def test_two_processes_at_once_both_succeed(place, tape):
     both = [process(place, tape, "kept.py") for _ in range(2)]
     answers = [answer(each) for each in both]
     third = answer(process(place, tape, "kept.py"))
-    assert third[0] == 0 and {tuple(actions) for _, actions in [*answers, third]} == {
-        tuple(third[1])
-    }
+    assert third[0] == 0 and {tuple(actions) for _, actions in [*answers, third]} == {tuple(third[1])}
     assert [path.suffix for path in (place / "code").iterdir()] == [".code"]
 
 
@@ -164,8 +164,7 @@ def test_kept_and_new_code_in_one_process_do_not_mix(place, tape):
     compiled, mixed = answer(process(place, tape, "kept.py", "other.py"))
     assert compiled > 0 and mixed[0] != mixed[1]
     alone = [
-        play(load_strategy(str(place / name)), tape, interpret=True).action_hash
-        for name in ("kept.py", "other.py")
+        play(load_strategy(str(place / name)), tape, interpret=True).action_hash for name in ("kept.py", "other.py")
     ]
     assert mixed == alone
     assert next(numba.core.bytecode.FunctionIdentity._unique_ids) > 2**48
@@ -184,9 +183,7 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize(
-    "what", first_of(EDITS, "a callback", "a function of a neighbour", "an attribute's type")
-)
+@pytest.mark.parametrize("what", first_of(EDITS, "a callback", "a function of a neighbour", "an attribute's type"))
 def test_an_edit_is_compiled(place, tape, what):
     before = run(place, tape)
     assert run(place, tape) == (0, before[1])
@@ -206,9 +203,7 @@ def test_a_neighbour_with_a_name_of_pythons_is_followed(place, tape, monkeypatch
     (place / "kept.py").write_text(text.replace("WEIGHTS[1]", "WEIGHTS[1] * more(1.0)"))
     actions = []
     for factor in (2, 2, 3):
-        (place / "tabnanny.py").write_text(
-            f"from numba import njit\n\n@njit\ndef more(x):\n    return x * {factor}\n"
-        )
+        (place / "tabnanny.py").write_text(f"from numba import njit\n\n@njit\ndef more(x):\n    return x * {factor}\n")
         monkeypatch.delitem(sys.modules, "tabnanny", raising=False)
         actions.append(run(place, tape))
     assert actions[0][0] > 0 and actions[1] == (0, actions[0][1]) and actions[2][0] > 0
@@ -246,12 +241,8 @@ DAMAGE = {
     "empty": lambda path: path.write_bytes(b""),
     "another format": lambda path: path.write_bytes(b"\x80\x04K\x01." * 50),
     "another key's": of_another_key,
-    "no pickle inside": lambda path: CodeFolder(path.parent).put(
-        bytes.fromhex(path.stem), b"\x80\x04nonsense"
-    ),
-    "another shape inside": lambda path: CodeFolder(path.parent).put(
-        bytes.fromhex(path.stem), b"\x80\x04]\x94K\x01a."
-    ),
+    "no pickle inside": lambda path: CodeFolder(path.parent).put(bytes.fromhex(path.stem), b"\x80\x04nonsense"),
+    "another shape inside": lambda path: CodeFolder(path.parent).put(bytes.fromhex(path.stem), b"\x80\x04]\x94K\x01a."),
     "readable by others": lambda path: path.chmod(0o644),
     "a link": linked,
     "a folder": lambda path: (path.unlink(), path.mkdir()),
@@ -259,9 +250,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize(
-    "what", first_of(DAMAGE, "a bit", "another key's", "readable by others", "a pipe")
-)
+@pytest.mark.parametrize("what", first_of(DAMAGE, "a bit", "another key's", "readable by others", "a pipe"))
 def test_a_damaged_entry_means_to_compile_again(place, tape, what):
     before = run(place, tape)
     (entry,) = entries(place)
@@ -292,9 +281,7 @@ def a_file(folder: Path) -> None:
     folder.write_text("")
 
 
-@pytest.mark.parametrize(
-    "spoil", [open_to_others, of_another_user, *long_form(behind_a_link, a_file)]
-)
+@pytest.mark.parametrize("spoil", [open_to_others, of_another_user, *long_form(behind_a_link, a_file)])
 def test_a_folder_that_is_not_the_users_own_is_not_used_and_said_once(place, tape, capfd, spoil):
     before = run(place, tape)
     spoil(place / "code")

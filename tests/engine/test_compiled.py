@@ -277,18 +277,11 @@ def test_compiled_and_interpreted_order_the_same(tmp_path, strategy, latency):
         cls = type(strategy.__name__, (strategy,), {"__module__": __name__})
         if marked:
             cls = compiled(cls)
-        played = play(
-            cls, tape, journal=tmp_path / f"run-{marked}", latency=(latency, latency), leverage=20
-        )
+        played = play(cls, tape, journal=tmp_path / f"run-{marked}", latency=(latency, latency), leverage=20)
         assert not played.host.failures
         assert (played.session.compiled is not None) == marked
-        state = {
-            name: value for name, value in vars(played.robot).items()
-            if isinstance(value, (int, float, bool))
-        }  # fmt: skip
-        results.append(
-            (played.action_hash, played.session.state_hash, state, played.sim.counters())
-        )
+        state = {name: value for name, value in vars(played.robot).items() if isinstance(value, (int, float, bool))}
+        results.append((played.action_hash, played.session.state_hash, state, played.sim.counters()))
     assert results[0][3]["orders"] > 3
     assert results[0] == results[1]
 
@@ -342,10 +335,13 @@ def test_a_run_of_the_command_replays_compiled_and_interpreted(tmp_path):
     for interpret in (False, True):
         result = run_backtest(
             BacktestOptions(
-                strategy=str(tmp_path / "cross.py"), data=[tape], home=tmp_path / "home",
-                symbol=BTC, interpret=interpret,
+                strategy=str(tmp_path / "cross.py"),
+                data=[tape],
+                home=tmp_path / "home",
+                symbol=BTC,
+                interpret=interpret,
             )
-        )  # fmt: skip
+        )
         assert result.orders > 10
         hashes.add((result.action_hash, result.state_hash))
         replayed = replay_run(result.run)
@@ -453,9 +449,12 @@ def test_a_helper_may_not_store_whole_numbers(tmp_path):
 
 def test_attributes_that_machine_code_cannot_hold_are_refused(tmp_path):
     for value, said in (
-        ([1], "self.kept is a list"), ({}, "a dict"), (np.zeros(3, "f4"), "float32"),
-        (2**70, "beyond 64 bits"), (object(), "a object"),
-    ):  # fmt: skip
+        ([1], "self.kept is a list"),
+        ({}, "a dict"),
+        (np.zeros(3, "f4"), "float32"),
+        (2**70, "beyond 64 bits"),
+        (object(), "a object"),
+    ):
 
         def on_start(self, value=value):
             self.subscribe(BTC, quotes=True)
@@ -483,9 +482,7 @@ def test_two_runs_at_once_do_not_meet(tmp_path):
     alone = [play(compiled(type("E", (Ema,), {})), tape).action_hash for tape in tapes]
     from worlds.tapes import session_of
 
-    sessions = [
-        session_of(compiled(type("E", (Ema,), {})), tape, latency=Latency(0, 0)) for tape in tapes
-    ]
+    sessions = [session_of(compiled(type("E", (Ema,), {})), tape, latency=Latency(0, 0)) for tape in tapes]
     for session in sessions:
         session.open()
         session.start()

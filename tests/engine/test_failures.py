@@ -91,9 +91,7 @@ def test_the_failure_stands_on_the_tape_with_place_and_traceback(tmp_path):
     assert "Traceback" in alert["traceback"]
 
 
-@pytest.mark.parametrize(
-    "problem", [SystemExit(0), SystemExit("x"), GeneratorExit(), AssertionError]
-)
+@pytest.mark.parametrize("problem", [SystemExit(0), SystemExit("x"), GeneratorExit(), AssertionError])
 def test_nothing_but_ctrl_c_ends_a_run_from_inside_a_callback(tmp_path, problem):
     class Leaves(Faulty):
         def fail(self):
@@ -112,9 +110,7 @@ def test_ctrl_c_in_a_callback_is_ctrl_c(tmp_path):
         play(Interrupted, quiet(tmp_path / "t"))
 
 
-@pytest.mark.parametrize(
-    "callback", ["on_fill", "on_order", "on_position", "on_timer", "on_stop", "on_quote"]
-)
+@pytest.mark.parametrize("callback", ["on_fill", "on_order", "on_position", "on_timer", "on_stop", "on_quote"])
 def test_every_callback_is_guarded(tmp_path, callback):
     def broken(self, *_):
         raise ValueError(callback)
@@ -195,9 +191,7 @@ def test_a_change_inside_a_remembered_list_is_seen(tmp_path):
     assert records(tmp_path / "run", "memory")[-1][1] == {"seen": [1, 2, 3]}
 
 
-@pytest.mark.parametrize(
-    ("value", "words"), [(object(), "plain values only"), ("x" * 70_000, "at most 65536")]
-)
+@pytest.mark.parametrize(("value", "words"), [(object(), "plain values only"), ("x" * 70_000, "at most 65536")])
 def test_memory_of_the_wrong_kind_or_size_is_the_strategys_failure(tmp_path, value, words):
     class Wrong(Remembers):
         def act(self):

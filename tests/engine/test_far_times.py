@@ -48,9 +48,12 @@ def run(tape: Path, *more: str, **options) -> subprocess.Popen:
     strategy.write_text(STRATEGY)
     words = ["backtest", f"{strategy}:Wait", "--data", str(tape), "--json", "--home"]
     return subprocess.Popen(
-        [str(ONETAPE), *words, str(tape.with_name("home")), *more], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
-    )  # fmt: skip
+        [str(ONETAPE), *words, str(tape.with_name("home")), *more],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 def ended(process: subprocess.Popen) -> tuple[int, dict]:
@@ -72,10 +75,7 @@ def test_a_frame_from_beyond_time_is_damage_though_its_sum_is_right(tmp_path, ti
     with JournalReader(path) as reader:
         count = reader.last_sequence
     at = count if place == "last" else count // 2
-    rechain(
-        path / "0000000001.tape",
-        lambda sequence, kind, then, body: (kind, time if sequence == at else then, body),
-    )
+    rechain(path / "0000000001.tape", lambda sequence, kind, then, body: (kind, time if sequence == at else then, body))
     code, told = ended(run(path))
     assert (code, told["error"]["name"]) == (3, "TORN_TAPE")
     assert verify(path).frames == at - 1

@@ -77,8 +77,7 @@ def test_quotes_that_repeat_the_depth_change_nothing(tmp_path, seed):
     for i in range(200):
         middle = 100 + source.randint(-5, 5)
         sizes = [source.randint(1, 9) for _ in range(4)]
-        market.book(i, [(middle, sizes[0]), (middle - 1, sizes[1])],
-                    [(middle + 1, sizes[2]), (middle + 2, sizes[3])])  # fmt: skip
+        market.book(i, [(middle, sizes[0]), (middle - 1, sizes[1])], [(middle + 1, sizes[2]), (middle + 2, sizes[3])])
         market.quote(i + 0.1, middle, middle + 1, sizes[0], sizes[2])
     tape = market.done()
     plan = tuple((i + source.choice([0.05, 0.5]), source.choice([-6, 3, 12])) for i in range(150))

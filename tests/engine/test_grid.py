@@ -61,9 +61,11 @@ def test_the_last_parameter_turns_fastest_and_every_variant_has_its_place():
     grid = make_grid(Mine, {"fast": ["1", "2"], "step": [0.5, 1, 2]})
     found = list(grid)
     assert found[:4] == [
-        {"fast": 1, "step": 0.5}, {"fast": 1, "step": 1.0}, {"fast": 1, "step": 2.0},
+        {"fast": 1, "step": 0.5},
+        {"fast": 1, "step": 1.0},
+        {"fast": 1, "step": 2.0},
         {"fast": 2, "step": 0.5},
-    ]  # fmt: skip
+    ]
     assert len(grid) == len(found) == 6 and [grid[at] for at in range(6)] == found
     with pytest.raises(IndexError):
         grid[6]
@@ -74,13 +76,7 @@ def test_without_parameters_there_is_one_variant():
 
 
 @pytest.mark.parametrize(
-    ("given", "values"),
-    [
-        (range(1, 4), (1, 2, 3)),
-        (np.array([1, 2]), (1, 2)),
-        (7, (7,)),
-        ((3.0, 4), (3, 4)),
-    ],
+    ("given", "values"), [(range(1, 4), (1, 2, 3)), (np.array([1, 2]), (1, 2)), (7, (7,)), ((3.0, 4), (3, 4))]
 )
 def test_python_gives_any_values_of_the_parameters_type(given, values):
     assert make_grid(Mine, {"fast": given}).axes["fast"] == values

@@ -47,9 +47,15 @@ def test_the_callback_first_then_in_order_then_general_ones(tmp_path):
             self.note("own", quote.bid)
 
     assert heard(Mine, tmp_path, 2) == [
-        ("own", 100.0), ("one",), ("two",), ("general", "quote", 100.0),
-        ("own", 101.0), ("one",), ("two",), ("general", "quote", 101.0),
-    ]  # fmt: skip
+        ("own", 100.0),
+        ("one",),
+        ("two",),
+        ("general", "quote", 100.0),
+        ("own", 101.0),
+        ("one",),
+        ("two",),
+        ("general", "quote", 101.0),
+    ]
 
 
 def test_a_strategy_without_a_callback_hears_through_handlers_alone(tmp_path):
@@ -78,9 +84,13 @@ def test_registered_while_an_event_is_shown_it_hears_from_the_next(tmp_path):
             self.note("later", quote.bid)
 
     assert heard(Mine, tmp_path) == [
-        ("own", 100.0), ("own", 101.0), ("late", 101.0),
-        ("own", 102.0), ("late", 102.0), ("later", 102.0),
-    ]  # fmt: skip
+        ("own", 100.0),
+        ("own", 101.0),
+        ("late", 101.0),
+        ("own", 102.0),
+        ("late", 102.0),
+        ("later", 102.0),
+    ]
 
 
 def test_taken_off_it_hears_nothing_more_not_even_this_event(tmp_path):
@@ -106,9 +116,12 @@ def test_taken_off_it_hears_nothing_more_not_even_this_event(tmp_path):
             self.note("general", quote.bid)
 
     assert heard(Mine, tmp_path, 4) == [
-        ("first", 100.0), ("second", 100.0), ("general", 100.0), ("first", 101.0),
+        ("first", 100.0),
+        ("second", 100.0),
+        ("general", 100.0),
+        ("first", 101.0),
         ("first", 102.0),
-    ]  # fmt: skip
+    ]
 
 
 def test_twice_registered_it_is_called_twice_and_taken_off_one_by_one(tmp_path):
@@ -149,9 +162,15 @@ def test_what_an_event_causes_is_heard_of_after_it(tmp_path):
 
     found = heard(Mine, tmp_path, 1)
     assert found[: found.index(("*", "target")) + 1] == [
-        ("said",), ("quote",), ("*", "quote"), ("signal", "buy"), ("wanted",), ("*", "signal"),
-        ("target", 0.01), ("*", "target"),
-    ]  # fmt: skip
+        ("said",),
+        ("quote",),
+        ("*", "quote"),
+        ("signal", "buy"),
+        ("wanted",),
+        ("*", "signal"),
+        ("target", 0.01),
+        ("*", "target"),
+    ]
     assert [words for words in found if words[0] == "fill"] == [("fill", 0.01)]
     kinds = [words[1] for words in found if words[0] == "*"]
     assert kinds == ["quote", "signal", "target", "order", "fill", "order", "position"]
@@ -159,9 +178,8 @@ def test_what_an_event_causes_is_heard_of_after_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("on_error", "expected"),
-    [("halt", [("bad", 100.0)]), ("continue", [("bad", 100.0), ("next", 100.0), ("bad", 101.0),
-                                               ("next", 101.0)])],
-)  # fmt: skip
+    [("halt", [("bad", 100.0)]), ("continue", [("bad", 100.0), ("next", 100.0), ("bad", 101.0), ("next", 101.0)])],
+)
 def test_what_a_handler_raises_follows_on_error(tmp_path, on_error, expected):
     class Mine(Base):
         def begin(self):
@@ -214,10 +232,7 @@ def test_orders_of_all_handlers_leave_together_after_memory(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "handler", "error", "words"),
-    [
-        ("quotes", print, ValueError, "no event 'quotes'"),
-        ("quote", 7, TypeError, "cannot be"),
-    ],
+    [("quotes", print, ValueError, "no event 'quotes'"), ("quote", 7, TypeError, "cannot be")],
 )
 def test_a_wrong_registration_is_a_wrong_program(tmp_path, kind, handler, error, words):
     class Mine(Base):

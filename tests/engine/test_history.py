@@ -82,10 +82,7 @@ def test_history_is_there_when_on_start_returns(tmp_path):
 
 
 def test_history_reaches_back_over_several_tapes_of_one_symbol(tmp_path):
-    days = [
-        walk(Market(tmp_path / "a"), range(25)).done(),
-        walk(Market(tmp_path / "b"), range(25, 50)).done(),
-    ]
+    days = [walk(Market(tmp_path / "a"), range(25)).done(), walk(Market(tmp_path / "b"), range(25, 50)).done()]
     whole = play(Bars, *days).robot.shown
     later = play(Bars, *days, start=at_ns(30 * 60 + 5)).robot
     assert later.shown == [bar for bar in whole if bar[2] > at_ns(30 * 60 + 5)]
@@ -148,13 +145,17 @@ def ten(path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("start", "end", "seen"),
-    [(None, None, list(range(10))), (3, None, [3, 4, 5, 6, 7, 8, 9]), (None, 3, [0, 1, 2]),
-     (2.5, 5, [3, 4]), (-100, 1, [0]), (9, 1000, [9])],
-)  # fmt: skip
+    [
+        (None, None, list(range(10))),
+        (3, None, [3, 4, 5, 6, 7, 8, 9]),
+        (None, 3, [0, 1, 2]),
+        (2.5, 5, [3, 4]),
+        (-100, 1, [0]),
+        (9, 1000, [9]),
+    ],
+)
 def test_from_is_inclusive_and_to_is_exclusive(tmp_path, start, end, seen):
-    limits = {
-        name: at_ns(value) for name, value in (("start", start), ("end", end)) if value is not None
-    }
+    limits = {name: at_ns(value) for name, value in (("start", start), ("end", end)) if value is not None}
     assert play(Counts, ten(tmp_path / "t"), **limits).robot.seen == seen
 
 

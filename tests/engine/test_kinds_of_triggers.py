@@ -75,8 +75,7 @@ def test_what_moves_on_the_way_changes_no_kind(tmp_path, side, kind, move, rule,
     quotes(market, (0, 100), (1, arrival), (2, arrival), (3, 100 - 20 * up), (4, trigger))
     params = {"side": side, "trigger": trigger} | ({"kind": kind} if explicit else {})
     # Sent at 0, it arrives at 1.5, and is heard of at once.
-    found = play(Asks, market.done(), latency=(1.5, 0), journal=tmp_path / "run", params=params,
-                 cash={"USDT": 100_000})  # fmt: skip
+    found = play(Asks, market.done(), latency=(1.5, 0), journal=tmp_path / "run", params=params, cash={"USDT": 100_000})
     order, heard = found.robot.order, found.robot.heard
     assert order.kind == kind
     if move in ("away", "not"):
@@ -141,16 +140,21 @@ def calls(tmp_path, *actions, market: Market | None = None):
 
 @pytest.mark.parametrize(
     ("side", "trigger", "kind"),
-    [("buy", 101, "stop"), ("buy", 100, "stop"), ("buy", 99, "take_profit"),
-     ("sell", 99, "stop"), ("sell", 100, "stop"), ("sell", 101, "take_profit")],
-)  # fmt: skip
+    [
+        ("buy", 101, "stop"),
+        ("buy", 100, "stop"),
+        ("buy", 99, "take_profit"),
+        ("sell", 99, "stop"),
+        ("sell", 100, "stop"),
+        ("sell", 101, "take_profit"),
+    ],
+)
 def test_without_a_kind_the_price_at_the_call_decides(tmp_path, side, trigger, kind):
     (order,) = calls(tmp_path, lambda s: getattr(s, side)(BTC, 1, trigger=trigger))
     assert order.kind == kind
 
 
-@pytest.mark.parametrize(("by", "kind"), [("last", "stop"), ("mark", "take_profit"),
-                                          ("index", "stop")])  # fmt: skip
+@pytest.mark.parametrize(("by", "kind"), [("last", "stop"), ("mark", "take_profit"), ("index", "stop")])
 def test_it_is_the_price_that_the_trigger_goes_by(tmp_path, by, kind):
     """A mark of 90, and no index: that goes by the last price."""
     market = Market(tmp_path / "t").mark(0, 90)
@@ -160,9 +164,7 @@ def test_it_is_the_price_that_the_trigger_goes_by(tmp_path, by, kind):
 
 
 @pytest.mark.parametrize("by", ["last", "mark", "index"])
-def test_a_price_that_the_venue_does_not_watch_is_refused_and_nothing_put_in_its_place(
-    tmp_path, by
-):
+def test_a_price_that_the_venue_does_not_watch_is_refused_and_nothing_put_in_its_place(tmp_path, by):
     market = quotes(Market(tmp_path / "t", trigger_by=("last", "index")), (1, 100), (2, 100))
     (order,) = calls(tmp_path, lambda s: s.sell(BTC, 1, trigger=95, trigger_by=by), market=market)
     if by == "mark":
@@ -179,26 +181,28 @@ class Early(Strategy):
 
 
 def test_a_kind_that_no_price_decides_is_refused(tmp_path):
-    guessed, said = play(Early, quotes(Market(tmp_path / "t"), (0, 100), (1, 100)).done(),
-                         cash={"USDT": 100_000}).robot.made  # fmt: skip
+    guessed, said = play(
+        Early, quotes(Market(tmp_path / "t"), (0, 100), (1, 100)).done(), cash={"USDT": 100_000}
+    ).robot.made
     assert (guessed.state, guessed.code, guessed.kind) == ("DENIED", 4101, None)
     assert "give kind" in guessed.reason
     assert (said.kind, said.code) == ("stop", 0)
 
 
 def test_specs_of_a_batch_carry_their_kind(tmp_path):
-    specs = [{"side": "sell", "symbol": BTC, "qty": 1, "trigger": 110, "kind": kind}
-             for kind in KINDS]  # fmt: skip
+    specs = [{"side": "sell", "symbol": BTC, "qty": 1, "trigger": 110, "kind": kind} for kind in KINDS]
     (orders,) = calls(tmp_path, lambda s: s.submit(specs))
     assert [order.kind for order in orders] == KINDS
 
 
 @pytest.mark.parametrize(
     ("terms", "error", "text"),
-    [({"trigger": 99, "kind": "limit"}, ValueError, "kind must be stop or take_profit"),
-     ({"kind": "stop"}, ValueError, "kind needs a trigger"),
-     ({"trigger": 99, "kind": "trailing"}, NotAvailable, "trailing stops")],
-)  # fmt: skip
+    [
+        ({"trigger": 99, "kind": "limit"}, ValueError, "kind must be stop or take_profit"),
+        ({"kind": "stop"}, ValueError, "kind needs a trigger"),
+        ({"trigger": 99, "kind": "trailing"}, NotAvailable, "trailing stops"),
+    ],
+)
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_a_kind_that_is_none_raises(tmp_path, side, terms, error, text):
     raised = []

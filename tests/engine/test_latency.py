@@ -34,9 +34,23 @@ def test_the_option_says(text, latency):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "1", "-1ms", "1ms,2ms,3ms", "feed=1ms,1ms", "burst=x", "1ms,burst=1us,burst=2us",
-     "2h", "1ms,feed=", "1ms,feed=recorded+x", "1ms,,2ms", "nan", "1e400s"],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        "1",
+        "-1ms",
+        "1ms,2ms,3ms",
+        "feed=1ms,1ms",
+        "burst=x",
+        "1ms,burst=1us,burst=2us",
+        "2h",
+        "1ms,feed=",
+        "1ms,feed=recorded+x",
+        "1ms,,2ms",
+        "nan",
+        "1e400s",
+    ],
+)
 def test_what_cannot_be_meant_is_refused(text):
     with pytest.raises(BadConfig, match="latency"):
         parse_latency(text)
@@ -51,9 +65,7 @@ def curve(tmp_path, *rows: str, header: str = "time,request,reply") -> str:
 def test_a_daily_curve_is_read(tmp_path):
     found = parse_latency(curve(tmp_path, "00:00,1ms,2ms", "09:30:30,3ms,4000000"))
     assert found.daily
-    assert found.curve == (
-        (0, MS, 2 * MS), (9 * HOUR + 30 * MINUTE + 30 * SECOND, 3 * MS, 4 * MS)
-    )  # fmt: skip
+    assert found.curve == ((0, MS, 2 * MS), (9 * HOUR + 30 * MINUTE + 30 * SECOND, 3 * MS, 4 * MS))
 
 
 @pytest.mark.parametrize(
@@ -112,9 +124,7 @@ class Once(Strategy):
 
 def filled(tmp_path, market: Market, latency: Latency, *seconds: float, name="run"):
     wanted = type("Wanted", (Once,), {"wanted": seconds})
-    played = play(
-        wanted, market.done(), journal=tmp_path / name, latency=latency, cash={"USDT": 10**9}
-    )
+    played = play(wanted, market.done(), journal=tmp_path / name, latency=latency, cash={"USDT": 10**9})
     return played.robot.filled
 
 
@@ -164,9 +174,7 @@ def test_a_burst_of_events_delays(tmp_path):
     burst = Latency(10 * MS, 0, burst=2 * MS, burst_window=500 * MS)
     got = filled(tmp_path, market, burst, 50.2, 100.1, 115)
     # one event in the last half second, then ten, then none
-    assert [event for _, event, _ in got] == [
-        50 * SECOND + 212 * MS, 100 * SECOND + 130 * MS, 115 * SECOND + 10 * MS
-    ]  # fmt: skip
+    assert [event for _, event, _ in got] == [50 * SECOND + 212 * MS, 100 * SECOND + 130 * MS, 115 * SECOND + 10 * MS]
 
 
 # --- the venue's clock ----------------------------------------------------------------------------

@@ -140,9 +140,7 @@ def test_events_that_were_kept_do_not_change(tape: Path) -> None:
     assert [quote.bid for quote in kept["quotes"]] == wanted
     assert kept["bids"] == wanted
     assert [quote.bid for quote in kept["asked quotes"]] == wanted
-    assert [quote.bid_size_int for quote in kept["quotes"]] == [
-        1000 + number for number in range(QUOTES)
-    ]
+    assert [quote.bid_size_int for quote in kept["quotes"]] == [1000 + number for number in range(QUOTES)]
     assert [trade.id for trade in kept["trades"]] == list(range(QUOTES))
     assert [trade.price for trade in kept["trades"]] == wanted
     assert {trade.side for trade in kept["trades"]} == {"buy"}
@@ -235,11 +233,7 @@ def test_the_loop_is_not_entered_from_a_callback(tape: Path) -> None:
             self.subscribe(SYMBOL, quotes=True)
 
         def on_quote(self, quote: Any) -> None:
-            for call in (
-                lambda: self._sim.run(1, 2**62),
-                self._sim.finish_input,
-                self._sim.release,
-            ):
+            for call in (lambda: self._sim.run(1, 2**62), self._sim.finish_input, self._sim.release):
                 try:
                     call()
                 except RuntimeError as problem:
@@ -253,10 +247,7 @@ def test_the_loop_is_not_entered_from_a_callback(tape: Path) -> None:
     finally:
         session.close()
     assert len(problems) >= 3
-    assert set(problems) == {
-        "the loop is already running",
-        "a session cannot be closed from within a callback",
-    }
+    assert set(problems) == {"the loop is already running", "a session cannot be closed from within a callback"}
 
 
 def test_a_closed_session_gives_its_strategy_back_to_the_collector(tape: Path) -> None:

@@ -30,7 +30,10 @@ def test_a_strategy_called_like_a_library_of_ours_hides_it_not(tmp_path: Path) -
     ):
         done = subprocess.run(
             [Path(sys.executable).with_name("onetape"), *line, "--home", str(tmp_path / "home")],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
     assert "report" in done.stdout

@@ -43,9 +43,13 @@ class Trap(Strategy):
     def window(self, period):
         bars = self.bars(BTC, period, LAST)
         return zip(
-            bars.ts_close.tolist(), bars.open.tolist(), bars.high.tolist(), bars.low.tolist(),
-            bars.close.tolist(), strict=True,
-        )  # fmt: skip
+            bars.ts_close.tolist(),
+            bars.open.tolist(),
+            bars.high.tolist(),
+            bars.low.tolist(),
+            bars.close.tolist(),
+            strict=True,
+        )
 
     def on_quote(self, q):
         assert q.ts_recv <= self.now

@@ -30,15 +30,11 @@ class Seer(Strategy):
         if self.ends_at and count == self.ends_at:
             self.end_cycle("op 0")
         key = RequestKey(f"op {count // self.per}", expires=self.expires)
-        self.asked.append(
-            self.buy(self.symbol, 0.01, self.price or None, once=key, post_only=self.post_only)
-        )
+        self.asked.append(self.buy(self.symbol, 0.01, self.price or None, once=key, post_only=self.post_only))
 
     @property
     def left(self):
-        return [
-            n for n, order in enumerate(self.asked) if order.state not in ("DENIED", "REJECTED")
-        ]
+        return [n for n, order in enumerate(self.asked) if order.state not in ("DENIED", "REJECTED")]
 
 
 def tape(tmp_path, quotes=6, name="a"):
@@ -59,9 +55,7 @@ def test_one_order_for_each_opportunity(tmp_path):
     second = robot.asked[1]
     assert (second.state, second.code) == ("DENIED", 4605)
     winner = robot.asked[0]
-    assert second.reason == (
-        f"the key 'op 0' has order {winner.client_id}: FILLED, 0.01 of 0.01 filled"
-    )
+    assert second.reason == (f"the key 'op 0' has order {winner.client_id}: FILLED, 0.01 of 0.01 filled")
 
 
 def test_the_end_of_the_cycle_frees_it(tmp_path):
@@ -75,9 +69,7 @@ def test_time_frees_it(tmp_path):
 
 def test_an_order_that_never_came_to_be_frees_it(tmp_path):
     """Post-only at the ask: the exchange rejects it, after a moment."""
-    played = play(
-        Seer, tape(tmp_path, 8), params={"price": 100.1, "post_only": True}, latency=(0.6, 0.6)
-    )
+    played = play(Seer, tape(tmp_path, 8), params={"price": 100.1, "post_only": True}, latency=(0.6, 0.6))
     # Rejected 1.2 s after it was asked for: until then it may be, and has the key.
     assert [order.code for order in played.robot.asked[:6]] == [4103, 4605, 4103, 4605, 4103, 4605]
 
@@ -149,8 +141,10 @@ def test_the_last_of_a_callbacks_actions_may_be_an_end(tmp_path):
             for f in reader.frames(("order_request", "cycle"))
         ]
     assert [(kind, record.get("once", record.get("end"))) for kind, record in frames] == [
-        (9, "k"), (29, "k"), (29, "alone"),
-    ]  # fmt: skip
+        (9, "k"),
+        (29, "k"),
+        (29, "alone"),
+    ]
 
 
 def test_a_wrong_key_is_a_wrong_program(tmp_path):

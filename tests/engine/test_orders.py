@@ -45,17 +45,14 @@ def quiet(market: Market, seconds: int) -> Market:
 
 
 @pytest.mark.parametrize(
-    "qty",
-    [0.2, 0.3 - 0.1, "0.2", Decimal("0.2"), np.float64(0.2), Fraction(1, 5), 0.2009, "0.2001"],
+    "qty", [0.2, 0.3 - 0.1, "0.2", Decimal("0.2"), np.float64(0.2), Fraction(1, 5), 0.2009, "0.2001"]
 )
 def test_a_quantity_is_snapped_and_then_cut_down_to_the_lot(tmp_path, qty):
     order = steps(tmp_path, lambda s: s.buy(BTC, qty, 90)).robot.results[0]
     assert (order.qty_int, order.qty, order.remaining) == (200, 0.2, 0.2)
 
 
-@pytest.mark.parametrize(
-    "qty", [2, np.int64(2), np.int32(2), np.float32(2), "2", Decimal(2), "2e0"]
-)
+@pytest.mark.parametrize("qty", [2, np.int64(2), np.int32(2), np.float32(2), "2", Decimal(2), "2e0"])
 def test_whole_quantities_of_any_kind_are_exact(tmp_path, qty):
     assert steps(tmp_path, lambda s: s.sell(BTC, qty, 110)).robot.results[0].qty_int == 2000
 
@@ -103,12 +100,10 @@ REFUSED = [
     ("expires in the past", lambda s: s.buy(BTC, 1, 90, expire=1), 4101, "expire"),
     ("long tag", lambda s: s.buy(BTC, 1, 90, tag="x" * 33), 4101, "tag"),
     ("hedge side", lambda s: s.buy(BTC, 1, 90, position_side="long"), 4308, "one-way"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(
-    ("act", "code", "words"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED]
-)
+@pytest.mark.parametrize(("act", "code", "words"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
 def test_a_refused_order_comes_back_denied_with_code_and_reason(tmp_path, act, code, words):
     market = Market(tmp_path / "t", size_min="0.005", size_max="100", notional_min="5")
     played = steps(tmp_path, act, market=quiet(market, 3), cash={"USDT": Decimal(1000)})
@@ -161,9 +156,7 @@ def test_a_halted_robot_is_denied_all_but_what_reduces(tmp_path):
 
     robot = play(Stubborn, quiet(Market(tmp_path / "t"), 3).done()).robot
     assert robot.first.state == "CANCELED"
-    assert (robot.late.state, robot.late.code, robot.late.reason) == (
-        "DENIED", 4303, "the robot is halted",
-    )  # fmt: skip
+    assert (robot.late.state, robot.late.code, robot.late.reason) == ("DENIED", 4303, "the robot is halted")
 
 
 def test_orders_of_on_stop_are_denied_because_the_run_is_over(tmp_path):
@@ -251,9 +244,7 @@ def test_amend_moves_price_and_whole_quantity(tmp_path):
         assert s.amend(s.order, price=91.05, qty=2) is True
         assert s.order.state == "PENDING_UPDATE"
 
-    robot = steps(
-        tmp_path, lambda s: setattr(s, "order", s.buy(BTC, 1, 90)), change, latency=(0.1, 0.1)
-    ).robot
+    robot = steps(tmp_path, lambda s: setattr(s, "order", s.buy(BTC, 1, 90)), change, latency=(0.1, 0.1)).robot
     assert (robot.order.state, robot.order.price, robot.order.qty) == ("ACCEPTED", 91.0, 2.0)
 
 
@@ -276,9 +267,7 @@ def test_a_quantity_amended_to_what_is_filled_already_is_not_asked_for(tmp_path)
 @pytest.mark.parametrize("change", [{"price": float("nan")}, {"qty": 0}, {"qty": -1}, {"qty": "x"}])
 def test_an_amendment_that_cannot_be_is_not_asked_for(tmp_path, change):
     robot = steps(
-        tmp_path,
-        lambda s: setattr(s, "order", s.buy(BTC, 1, 90)),
-        lambda s: s.amend(s.order, **change),
+        tmp_path, lambda s: setattr(s, "order", s.buy(BTC, 1, 90)), lambda s: s.amend(s.order, **change)
     ).robot
     assert robot.results[1] is False
     assert (robot.order.state, robot.order.price, robot.order.qty) == ("ACCEPTED", 90.0, 1.0)
@@ -326,18 +315,18 @@ def test_cancel_all_counts_what_it_asked_for(tmp_path):
 
 def test_good_till_date_expires_at_its_moment(tmp_path):
     robot = steps(
-        tmp_path, lambda s: setattr(s, "order", s.buy(BTC, 1, 90, expire=at_ns(1.5))),
-        lambda s: None, lambda s: s.order.state,
-    ).robot  # fmt: skip
+        tmp_path,
+        lambda s: setattr(s, "order", s.buy(BTC, 1, 90, expire=at_ns(1.5))),
+        lambda s: None,
+        lambda s: s.order.state,
+    ).robot
     assert robot.heard[-1] == "EXPIRED" and robot.results[2] == "EXPIRED"
 
 
 def test_an_order_object_tells_all_the_contract_lists(tmp_path):
     order = steps(tmp_path, lambda s: s.buy(BTC, 1, 99, tag="mine")).robot.results[0]
     assert (order.id, order.client_id, order.symbol, order.side) == (1, "TstepsX1X1q", BTC, "buy")
-    assert (order.position_side, order.type, order.price, order.trigger) == (
-        "both", "limit", 99.0, None,
-    )  # fmt: skip
+    assert (order.position_side, order.type, order.price, order.trigger) == ("both", "limit", 99.0, None)
     assert (order.qty, order.filled, order.remaining, order.average_price) == (1.0, 0.0, 1.0, None)
     assert (order.state, order.code, order.reason, order.tag) == ("ACCEPTED", 0, "", "mine")
     assert order.ts_created == at_ns(0) and order.venue_id
@@ -345,10 +334,7 @@ def test_an_order_object_tells_all_the_contract_lists(tmp_path):
 
 @pytest.mark.parametrize(
     ("qty", "words"),
-    [
-        (50, "it needs 4500 USDT, and 1000 are available"),
-        (11.112, "it needs 1000.08 USDT, and 1000 are available"),
-    ],
+    [(50, "it needs 4500 USDT, and 1000 are available"), (11.112, "it needs 1000.08 USDT, and 1000 are available")],
 )
 def test_what_the_account_cannot_carry_says_what_it_needs_and_has(tmp_path, qty, words):
     class Buys(Strategy):

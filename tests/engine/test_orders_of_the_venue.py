@@ -93,14 +93,10 @@ def test_the_messages_themselves_reach_on_mbo(tapes: Any, tmp_path: Path) -> Non
         records = [each for each in reader if each.type == "mbo"]
         facts = next(iter(reader.instruments.values()))
     scale = 10 ** facts["price_decimals"], 10 ** facts["size_decimals"]
-    assert [
-        (e.action, e.side or "none", e.order_id, e.price_int, e.size_int, e.ts_event, e.is_last)
-        for e in seen
-    ] == [
-        (*(r.data[name] for name in ("action", "side", "order_id", "price", "size", "ts_event")),
-         bool(r.data["last"]))
+    assert [(e.action, e.side or "none", e.order_id, e.price_int, e.size_int, e.ts_event, e.is_last) for e in seen] == [
+        (*(r.data[name] for name in ("action", "side", "order_id", "price", "size", "ts_event")), bool(r.data["last"]))
         for r in records
-    ]  # fmt: skip
+    ]
     assert all(e.price == e.price_int / scale[0] and e.size == e.size_int / scale[1] for e in seen)
     assert books == sum(each.is_last for each in seen)
     assert "MarketByOrder(symbol='binance:BTC/USDT:USDT'" in repr(seen[0])
@@ -155,18 +151,18 @@ def test_which_queue_a_run_has(
 def test_other_models_fill_on_orders_as_on_levels(tapes: Any, tmp_path: Path) -> None:
     """The book that they see is the same at each moment, and so are the prints."""
     runs = [
-        onetape.backtest(Joins, data=tape, out=tmp_path / tape.name, queue="conservative",
-                         end=1_767_225_600 * 10**9 + 200 * 10**9)
+        onetape.backtest(
+            Joins, data=tape, out=tmp_path / tape.name, queue="conservative", end=1_767_225_600 * 10**9 + 200 * 10**9
+        )
         for tape in tapes
-    ]  # fmt: skip
+    ]
     fills = [run.fills.drop("order", "trade_id").to_dicts() for run in runs]
     assert fills[0] == fills[1] and len(fills[0]) > 3
 
 
 def test_orders_of_a_later_tape_are_met_by_what_rested_before(tapes: Any, tmp_path: Path) -> None:
     """Levels alone at first, then orders: the run goes on, on the orders."""
-    write_sample(tmp_path / "later", events=3_000, seed=4, by_order=True,
-                 start=1_767_225_600 * 10**9 + 3600 * 10**9)  # fmt: skip
+    write_sample(tmp_path / "later", events=3_000, seed=4, by_order=True, start=1_767_225_600 * 10**9 + 3600 * 10**9)
     run = onetape.backtest(Joins, data=[tapes[1], tmp_path / "later"], out=tmp_path / "run")
     assert queue_of(run) == "fifo" and len(run.fills) > 3
     assert run.fills["time"].max() > run.fills["time"].min() + timedelta(minutes=50)
@@ -187,12 +183,8 @@ class EachMinute(Strategy):
 
 def test_orders_as_detail_data_of_bars(tapes: Any, tmp_path: Path) -> None:
     export_tape(tapes[1], out=tmp_path / "out", format="csv")
-    import_files(
-        "csv", [tmp_path / "out" / "bar.csv"], symbol=DEFAULT_SYMBOL, out=tmp_path / "bars"
-    )
-    run = onetape.backtest(
-        EachMinute, data=tmp_path / "bars", detail_data=tapes[0], out=tmp_path / "run"
-    )
+    import_files("csv", [tmp_path / "out" / "bar.csv"], symbol=DEFAULT_SYMBOL, out=tmp_path / "bars")
+    run = onetape.backtest(EachMinute, data=tmp_path / "bars", detail_data=tapes[0], out=tmp_path / "run")
     assert queue_of(run) == "fifo" and len(run.fills) > 0
     assert set(run.fills["liquidity"]) == {"maker"}
 
@@ -200,8 +192,10 @@ def test_orders_as_detail_data_of_bars(tapes: Any, tmp_path: Path) -> None:
 def command(*words: str) -> tuple[int, Any]:
     done = subprocess.run(
         [sys.executable, "-c", "from onetape.cli.main import main; main()", *words, "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, json.loads(done.stdout)
 
 

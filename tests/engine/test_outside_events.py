@@ -66,9 +66,16 @@ def tape(tmp_path: Path) -> Path:
 def test_external_events_keep_their_publish_time_and_come_at_their_receipt(tape):
     robot = play(Hears, tape).robot
     assert robot.seen == [
-        "start", "quote", (at_ns(0.2), "mood", 7), ("feed", "collector:x", "lost"), "quote",
-        (at_ns(2), "mood", at_ns(1.25)), ("feed", "collector:x", "gap"), "quote", "quote",
-    ]  # fmt: skip
+        "start",
+        "quote",
+        (at_ns(0.2), "mood", 7),
+        ("feed", "collector:x", "lost"),
+        "quote",
+        (at_ns(2), "mood", at_ns(1.25)),
+        ("feed", "collector:x", "gap"),
+        "quote",
+        "quote",
+    ]
 
 
 def test_what_came_before_the_start_is_not_shown(tape):

@@ -43,9 +43,19 @@ def value(name, given):
 
 def test_parameters_are_the_annotated_public_attributes():
     assert list(parameters_of(Mine)) == [
-        "whole", "real", "exact", "flag", "text", "many", "maybe", "needed", "table", "mode",
-        "level", "mood",
-    ]  # fmt: skip
+        "whole",
+        "real",
+        "exact",
+        "flag",
+        "text",
+        "many",
+        "maybe",
+        "needed",
+        "table",
+        "mode",
+        "level",
+        "mood",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,11 +92,23 @@ def test_text_and_numbers_become_the_annotated_type(name, given, expected):
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("whole", "1.5"), ("whole", 1.5), ("whole", "many"), ("whole", True), ("real", "x"),
-        ("real", True), ("flag", "perhaps"), ("flag", 2), ("text", 5), ("many", "1,x"),
-        ("exact", "1,5"), ("mode", "medium"), ("mood", "sad"), ("table", "[1]"), ("table", "x"),
+        ("whole", "1.5"),
+        ("whole", 1.5),
+        ("whole", "many"),
+        ("whole", True),
+        ("real", "x"),
+        ("real", True),
+        ("flag", "perhaps"),
+        ("flag", 2),
+        ("text", 5),
+        ("many", "1,x"),
+        ("exact", "1,5"),
+        ("mode", "medium"),
+        ("mood", "sad"),
+        ("table", "[1]"),
+        ("table", "x"),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_does_not_fit_is_named_with_its_parameter(name, given):
     with pytest.raises(BadConfig) as caught:
         value(name, given)
@@ -181,14 +203,19 @@ def test_a_default_out_of_bounds_is_said_when_it_is_taken():
 def test_parameters_describe_themselves():
     told = described(Bounded, {"spread": 8})
     assert told["spread"] == {
-        "value": 8, "default": 5, "type": "int", "optional": False, "min": 1, "max": 50, "step": 1,
-        "choices": None, "help": "ticks from the mid",
-    }  # fmt: skip
+        "value": 8,
+        "default": 5,
+        "type": "int",
+        "optional": False,
+        "min": 1,
+        "max": 50,
+        "step": 1,
+        "choices": None,
+        "help": "ticks from the mid",
+    }
     assert told["edge"]["optional"] is True
     assert (told["edge"]["type"], told["edge"]["help"]) == ("float", "share of the price")
-    assert (told["exact"]["max"], told["exact"]["step"], told["exact"]["value"]) == (
-        "0.5", "0.1", "0.1",
-    )  # fmt: skip
+    assert (told["exact"]["max"], told["exact"]["step"], told["exact"]["value"]) == ("0.5", "0.1", "0.1")
     assert told["mode"]["choices"] == ["fast", "slow"]
     assert (told["needed"]["default"], told["needed"]["help"]) == (None, "which")
     json.dumps(told)

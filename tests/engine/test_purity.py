@@ -48,15 +48,21 @@ from onetape.engine.purity import ADVICE, impurities
         ("import pandas as pd\npd.read_csv('x')", "files", "pandas.read_csv"),
         ("import subprocess", "threads and processes", "import subprocess"),
         ("import multiprocessing as m", "threads and processes", "import multiprocessing"),
-        ("from concurrent.futures import ThreadPoolExecutor", "threads and processes",
-         "import concurrent.futures.ThreadPoolExecutor"),
+        (
+            "from concurrent.futures import ThreadPoolExecutor",
+            "threads and processes",
+            "import concurrent.futures.ThreadPoolExecutor",
+        ),
         ("import os\nos.system('ls')", "threads and processes", "os.system"),
         ("import os\nos.getpid()", "environment", "os.getpid"),
         ("import platform\nplatform.node()", "environment", "platform.node"),
         ("import sys\nsys.argv", "environment", "sys.argv"),
         ("s = {'a'}\nfor x in s: pass", "memory order", "iteration over a set"),
-        ("class A:\n def f(self):\n  self.s = set()\n def g(self):\n  for x in self.s: pass",
-         "memory order", "iteration over a set"),
+        (
+            "class A:\n def f(self):\n  self.s = set()\n def g(self):\n  for x in self.s: pass",
+            "memory order",
+            "iteration over a set",
+        ),
         ("list({'a', 'b'})", "memory order", "iteration over a set"),
         ("','.join(set(y))", "memory order", "iteration over a set"),
         ("dict.fromkeys(set(y))", "memory order", "iteration over a set"),
@@ -65,15 +71,16 @@ from onetape.engine.purity import ADVICE, impurities
         ("for x in set(y).union(z): pass", "memory order", "iteration over a set"),
         ("import gc\ngc.get_objects()", "memory order", "gc.get_objects"),
         ("n = 0\ndef f():\n global n\n n += 1", "state outside the robot", "global n"),
-        ("seen = []\ndef f(x):\n seen.append(x)", "state outside the robot",
-         "the module's seen is changed"),
-        ("cache = {}\nclass A:\n def f(self):\n  cache[1] = 2", "state outside the robot",
-         "the module's cache is changed"),
+        ("seen = []\ndef f(x):\n seen.append(x)", "state outside the robot", "the module's seen is changed"),
+        (
+            "cache = {}\nclass A:\n def f(self):\n  cache[1] = 2",
+            "state outside the robot",
+            "the module's cache is changed",
+        ),
         ("class A:\n def f(self):\n  A.n = 1", "state outside the robot", "A.n is set"),
-        ("class A:\n seen = []\n def f(self):\n  self.seen.append(1)",
-         "state outside the robot", "A.seen is changed"),
+        ("class A:\n seen = []\n def f(self):\n  self.seen.append(1)", "state outside the robot", "A.seen is changed"),
     ],
-)  # fmt: skip
+)
 def test_what_breaks_replay_is_found(source, kind, what):
     found = impurities(source)
     assert (kind, what) in [(f.kind, f.what) for f in found]
@@ -112,9 +119,7 @@ def test_what_does_not_is_left_alone(source):
 def test_findings_come_by_line_once_each():
     found = impurities("import time\nx = time.time() + time.time()\ny = open('a')\n")
     assert [(f.line, f.what) for f in found] == [(2, "time.time"), (3, "open")]
-    assert (
-        str(found[0]) == "line 2: time.time (wall clock): use self.now, self.time or self.set_timer"
-    )
+    assert str(found[0]) == "line 2: time.time (wall clock): use self.now, self.time or self.set_timer"
 
 
 def test_a_source_that_is_not_python_says_so():

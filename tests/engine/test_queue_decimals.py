@@ -44,8 +44,7 @@ def capture(path, decimals, seed=5):
         for side in (bids, asks):
             price = chance.choice(list(side))
             side[price] = max(side[price] + chance.randint(-900, 900), 1)
-        shown = [[(p, n / 1000) for p, n in sorted(s.items(), reverse=s is bids)]
-                 for s in (bids, asks)]  # fmt: skip
+        shown = [[(p, n / 1000) for p, n in sorted(s.items(), reverse=s is bids)] for s in (bids, asks)]
         market.book(second, *shown)
         if chance.random() < 0.5:
             taker = chance.choice(["buy", "sell"])
@@ -73,8 +72,5 @@ def test_decimals_of_a_quantity_change_no_fill(tmp_path, model):
 def test_the_models_differ(tmp_path):
     """Else the test above would prove nothing."""
     tape = capture(tmp_path / "t", 3)
-    found = {
-        str(play(Joins, tape, queue=model, cash={"USDT": Decimal(10**6)}).robot.news)
-        for model in MODELS
-    }
+    found = {str(play(Joins, tape, queue=model, cash={"USDT": Decimal(10**6)}).robot.news) for model in MODELS}
     assert len(found) == len(MODELS)

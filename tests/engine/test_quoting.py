@@ -48,16 +48,12 @@ def quoted(tmp_path: Path, ladders: list[tuple[list, list]], *, keep_within=0, m
 def test_an_equal_ladder_sends_nothing(tmp_path):
     ladder = ([(99, 1), (98, 2)], [(101, 1)])
     batches, robot = quoted(tmp_path, [ladder, ladder, ladder])
-    assert batches == [
-        [("place", "buy", 99, 1), ("place", "buy", 98, 2), ("place", "sell", 101, 1)]
-    ]
+    assert batches == [[("place", "buy", 99, 1), ("place", "buy", 98, 2), ("place", "sell", 101, 1)]]
     assert len(robot.orders(BTC)) == 3
 
 
 def test_one_moved_level_is_one_cancel_and_one_order_cancel_first(tmp_path):
-    batches, _ = quoted(
-        tmp_path, [([(99, 1), (98, 1)], [(101, 1)]), ([(99, 1), (97, 1)], [(101, 1)])]
-    )
+    batches, _ = quoted(tmp_path, [([(99, 1), (98, 1)], [(101, 1)]), ([(99, 1), (97, 1)], [(101, 1)])])
     assert batches[1] == [("cancel", "buy", 98, 1), ("place", "buy", 97, 1)]
 
 
@@ -108,7 +104,4 @@ def test_keep_within_leaves_near_orders_where_they_are(tmp_path, ticks, requests
     ],
 )
 def test_should_requote(working, wanted, size_changed, expected):
-    assert (
-        should_requote(working, wanted, tick=1, keep_within=2, size_changed=size_changed)
-        is expected
-    )
+    assert should_requote(working, wanted, tick=1, keep_within=2, size_changed=size_changed) is expected

@@ -41,10 +41,7 @@ class Stubborn(Strategy):
 
 @pytest.mark.parametrize("latency", [0.0, 0.001])
 def test_an_answer_to_each_refusal_ends_in_a_halt_with_the_reason(tmp_path, latency):
-    played = play(
-        Stubborn, quotes(tmp_path / "t", 30, 0.1), journal=tmp_path / "j",
-        latency=(latency, latency),
-    )  # fmt: skip
+    played = play(Stubborn, quotes(tmp_path / "t", 30, 0.1), journal=tmp_path / "j", latency=(latency, latency))
     # And not once more; but what was under way is still told of.
     assert MOST <= played.robot.told <= MOST + 10 * bool(latency)
     (failure,) = played.host.failures

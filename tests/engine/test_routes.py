@@ -26,8 +26,7 @@ class Sends(Strategy):
                 self.buy(symbol, 1, tag=tag)
 
     def on_fill(self, fill):
-        self.heard.append((fill.order.tag, (self.now - at_ns(0)) // MS, (fill.ts_event - at_ns(0))
-                           // MS))  # fmt: skip
+        self.heard.append((fill.order.tag, (self.now - at_ns(0)) // MS, (fill.ts_event - at_ns(0)) // MS))
 
 
 @pytest.mark.parametrize(
@@ -66,8 +65,11 @@ def test_a_curve_at_one_venue_holds_back_nothing_at_another(tmp_path) -> None:
         market.quote(at, 99.9, 100, symbol=KRAKEN)
     played = play(Twice, market.done(), accounts=TWO, latencies={"kraken": slow}, start=at_ns(0))
     assert [(tag, heard) for tag, heard, _ in played.robot.heard] == [
-        ("binance 1", 0), ("binance 3", 2000), ("kraken 1", 5000), ("kraken 3", 5000),
-    ]  # fmt: skip
+        ("binance 1", 0),
+        ("binance 3", 2000),
+        ("kraken 1", 5000),
+        ("kraken 3", 5000),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,6 @@ def test_a_quiet_venue_s_order_does_not_wait_for_its_next_event(tmp_path) -> Non
     market.quote(60, 99.9, 100, symbol=KRAKEN)
     _, latencies = parse_latencies("kraken=20ms,30ms,feed=50ms")
     played = play(Early, market.done(), accounts=TWO, latencies=latencies)
-    (tag, heard, matched), = played.robot.heard  # fmt: skip
+    ((tag, heard, matched),) = played.robot.heard
     # Known with the event of 0.1 s, which says that kraken's market up to 0.05 s is here.
     assert (tag, heard, matched) == ("quiet", 50, 20)

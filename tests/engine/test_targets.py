@@ -164,9 +164,7 @@ def test_close_cancels_what_works_and_flattens(tmp_path):
     latency=st.sampled_from([(0.0, 0.0), (0.01, 0.01), (0.15, 0.05), (0.5, 0.5)]),
     size=st.sampled_from([0.5, 1000.0]),
 )
-def test_the_position_stays_between_the_wishes_and_ends_at_the_last(
-    tmp_path_factory, plan, latency, size
-):
+def test_the_position_stays_between_the_wishes_and_ends_at_the_last(tmp_path_factory, plan, latency, size):
     """Never above the highest wish so far, nor below the lowest (flat counts as a wish)."""
     tmp_path = tmp_path_factory.mktemp("wishes")
     plan = sorted((second / 10, qty) for second, qty in plan)

@@ -51,10 +51,24 @@ def test_the_option_says(text, spans):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "10:00", "10:00-", "-10:00", "10:00-10:00", "24:00-02:00", "25:00-26:00", "10:60-11:00",
-     "10:00-11:00,", "10:00-11:00,10:30-12:00", "22:00-02:00,01:00-03:00", "10-11", "a-b",
-     "10:00-12:00,10:00-12:00", "١٠:00-11:00"],
-)  # fmt: skip
+    [
+        "",
+        "10:00",
+        "10:00-",
+        "-10:00",
+        "10:00-10:00",
+        "24:00-02:00",
+        "25:00-26:00",
+        "10:60-11:00",
+        "10:00-11:00,",
+        "10:00-11:00,10:30-12:00",
+        "22:00-02:00,01:00-03:00",
+        "10-11",
+        "a-b",
+        "10:00-12:00,10:00-12:00",
+        "١٠:00-11:00",
+    ],
+)
 def test_what_cannot_be_meant_is_refused(text):
     with pytest.raises(BadConfig, match="trading hours"):
         parse_hours(text)
@@ -120,9 +134,7 @@ def test_a_span_of_which_nothing_exists_is_left_out():
 
 def test_a_span_over_midnight_and_spans_that_touch():
     got = moments("23:00-01:00,01:00-02:00", "UTC", "2024-05-05T12:00:00Z", "2024-05-06T12:00:00Z")
-    assert got == [
-        "stop 2024-05-05T02:00:00Z", "start 2024-05-05T23:00:00Z", "stop 2024-05-06T02:00:00Z"
-    ]  # fmt: skip
+    assert got == ["stop 2024-05-05T02:00:00Z", "start 2024-05-05T23:00:00Z", "stop 2024-05-06T02:00:00Z"]
     assert len(parse_hours("00:00-24:00").switches(START, START + 9 * DAY)) == 1
 
 
@@ -203,9 +215,14 @@ def busy_market(tmp_path, *, seed: int = 0) -> Market:
 def watched(tmp_path, latency, hours=HOURS, strategy=Busy, **plan):
     """Plays it step by step; gives (time, works for the robot, works at the exchange)."""
     session = session_of(
-        strategy, busy_market(tmp_path).done(), journal=tmp_path / "run",
-        latency=(latency, latency), hours=hours, cash={"USDT": 10**9}, **plan,
-    )  # fmt: skip
+        strategy,
+        busy_market(tmp_path).done(),
+        journal=tmp_path / "run",
+        latency=(latency, latency),
+        hours=hours,
+        cash={"USDT": 10**9},
+        **plan,
+    )
     session.open()
     session.start()
     seen = []
@@ -248,9 +265,7 @@ def test_new_orders_are_denied_with_a_number_and_a_reason(tmp_path):
     session, _ = watched(tmp_path, 0.004)
     inside = [o for at, o in session.robot.sent if STOP * SECOND <= at < AGAIN * SECOND]
     assert len(inside) > 500
-    assert {(o.state, o.code, o.reason) for o in inside} == {
-        ("DENIED", STOPPED, "trading is stopped at this hour")
-    }
+    assert {(o.state, o.code, o.reason) for o in inside} == {("DENIED", STOPPED, "trading is stopped at this hour")}
     outside = [o for at, o in session.robot.sent if AGAIN * SECOND <= at < LAST * SECOND]
     assert STOPPED not in {o.code for o in outside}
     assert len(outside) > 300
@@ -266,9 +281,7 @@ def test_the_robot_is_told_and_its_position_is_kept(tmp_path):
     assert session.robot.position(BTC).qty > 0
     with JournalReader(tmp_path / "run") as reader:
         notes = [
-            (r.time - START, r.data["state"])
-            for r in reader
-            if r.type == "health" and r.data["kind"] == "trading"
+            (r.time - START, r.data["state"]) for r in reader if r.type == "health" and r.data["kind"] == "trading"
         ]
     assert notes == [(at, state) for _, state, at in session.robot.heard]
 
@@ -340,7 +353,5 @@ def test_two_runs_do_the_same(tmp_path):
         (tmp_path / name).mkdir()
         session, _ = watched(tmp_path / name, 0.03)
         hashes.append(session.sim.action_hash().hex())
-    whole = play(
-        Busy, tmp_path / "a" / "t", latency=(0.03, 0.03), hours=HOURS, cash={"USDT": 10**9}
-    )
+    whole = play(Busy, tmp_path / "a" / "t", latency=(0.03, 0.03), hours=HOURS, cash={"USDT": 10**9})
     assert hashes[0] == hashes[1] == whole.action_hash

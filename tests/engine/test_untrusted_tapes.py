@@ -24,9 +24,7 @@ class Watch(Strategy):
         self.seen += 1
 
 
-@pytest.mark.parametrize(
-    "kind", ["quote", "trade", "book", "bar", "mark", "funding", "liquidation"]
-)
+@pytest.mark.parametrize("kind", ["quote", "trade", "book", "bar", "mark", "funding", "liquidation"])
 @pytest.mark.parametrize("position", ["first", "later"])
 def test_a_frame_shorter_than_its_type_is_named(tmp_path, kind, position):
     market = Market(tmp_path / "tape")

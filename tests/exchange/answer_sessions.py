@@ -55,9 +55,7 @@ class Session:
         assert found is not None
         method, path, query, headers, body, end = found
         assert end == len(raw)
-        reply = self.dialect.http(
-            Request(method, path, query, body, headers, "127.0.0.1"), self.time
-        )
+        reply = self.dialect.http(Request(method, path, query, body, headers, "127.0.0.1"), self.time)
         self.dialect.publish(self.exchange.take(), self.time)
         self.dialect.tick(self.time)
         assert isinstance(reply, Reply)
@@ -79,21 +77,7 @@ class Session:
         i = listing.instrument
         if draw < 0.08:
             return self.random.choice(
-                [
-                    "0",
-                    "-1",
-                    "1e5",
-                    "",
-                    "12.3456789123",
-                    "99999999",
-                    "1",
-                    "007",
-                    " 5",
-                    "+5",
-                    "60000.05",
-                    "0.15",
-                    "3.",
-                ]
+                ["0", "-1", "1e5", "", "12.3456789123", "99999999", "1", "007", " 5", "+5", "60000.05", "0.15", "3."]
             )
         tick = int(i.tick.scaleb(i.price_decimals))
         away = self.random.randrange(-2, 60) * 10 * tick
@@ -108,19 +92,7 @@ class Session:
         i, draw = self.exchange.instruments[index], self.random.random()
         if draw < 0.08:
             return self.random.choice(
-                [
-                    "0",
-                    "-1",
-                    "abc",
-                    "",
-                    "0.00000001",
-                    "1000000",
-                    "1.5",
-                    "00.5",
-                    "0.001",
-                    "0.0015",
-                    ".5",
-                ]
+                ["0", "-1", "abc", "", "0.00000001", "1000000", "1.5", "00.5", "0.001", "0.0015", ".5"]
             )
         least = max(i.lot, i.size_min)
         return str(least * self.random.randrange(8, 40) + (i.lot if draw > 0.5 else 0))
@@ -136,16 +108,11 @@ def _binance_raw(s: Session, verb: str, path: str, at: int, params: dict[str, st
         query += f"&recvWindow={s.random.choice(['5000', '60000', '60001', '1', 'x', '4999.5'])}"
     key = account.key.encode() if s.random.random() > 0.02 else b"nobody"
     if s.random.random() < 0.2:  # the account's other key
-        other = next(
-            k for k in s.exchange.keys.values() if k.account is account and k.secret[:1] == "-"
-        )
+        other = next(k for k in s.exchange.keys.values() if k.account is account and k.secret[:1] == "-")
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         signer = load_pem_private_key(other.secret.encode(), password=None)
-        sign, key = (
-            quote(base64.b64encode(signer.sign(query.encode())).decode(), safe=""),
-            other.key.encode(),
-        )
+        sign, key = (quote(base64.b64encode(signer.sign(query.encode())).decode(), safe=""), other.key.encode())
     else:
         sign = hmac.new(account.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
     if s.random.random() < 0.02:
@@ -156,8 +123,12 @@ def _binance_raw(s: Session, verb: str, path: str, at: int, params: dict[str, st
     if verb == "POST" and s.random.random() < 0.2:
         body = query.encode()
         return b"%b %b HTTP/1.1\r\nHost: x\r\nX-MBX-APIKEY: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-            verb.encode(), path.encode(), key, len(body), body,
-        )  # fmt: skip
+            verb.encode(),
+            path.encode(),
+            key,
+            len(body),
+            body,
+        )
     head = f"{verb} {path}?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
     return head + b"x-mbx-apikey:  %b \r\nAccept: */*\r\n\r\n" % key
 
@@ -183,10 +154,7 @@ def binance(s: Session) -> Said:
         open_ = list(account.open_orders.values())
         if draw < 0.55:
             side = r.choice(["BUY", "SELL"] * 20 + ["buy"])
-            terms = client | {
-                "side": side,
-                "type": r.choice(["LIMIT"] * 8 + ["MARKET", "STOP", "X"]),
-            }
+            terms = client | {"side": side, "type": r.choice(["LIMIT"] * 8 + ["MARKET", "STOP", "X"])}
             terms["quantity"] = s.size(index)
             if terms["type"] != "MARKET":
                 tif = ["GTC"] * 12 + ["IOC", "FOK", "GTX", "GTX", "GTD", "RPI", "ALL"]
@@ -194,16 +162,16 @@ def binance(s: Session) -> Said:
                 terms["price"] = s.price(index, side)
             if r.random() < 0.7:
                 terms["newClientOrderId"] = (
-                    s.name()
-                    if r.random() > 0.05
-                    else r.choice(["x" * 37, "a b", "k1", "ü", 'q"u', "web_1:/."])
+                    s.name() if r.random() > 0.05 else r.choice(["x" * 37, "a b", "k1", "ü", 'q"u', "web_1:/."])
                 )
             for name, values in (
-                ("newOrderRespType", ["RESULT", "ACK"]), ("reduceOnly", ["true", "false", "x"]),
+                ("newOrderRespType", ["RESULT", "ACK"]),
+                ("reduceOnly", ["true", "false", "x"]),
                 ("selfTradePreventionMode", ["EXPIRE_TAKER", "NONE", "BAD"]),
                 ("goodTillDate", [str(s.time // 10**6 + 700_000), "1", "x"]),
-                ("positionSide", ["BOTH", "LONG", "Q"]), ("priceMatch", ["QUEUE", "OPPONENT", "Z"]),
-            ):  # fmt: skip
+                ("positionSide", ["BOTH", "LONG", "Q"]),
+                ("priceMatch", ["QUEUE", "OPPONENT", "Z"]),
+            ):
                 if r.random() < 0.08:
                     terms[name] = r.choice(values)
             yield "place", s.ask(_binance_raw(s, "POST", order, at, terms))
@@ -211,36 +179,44 @@ def binance(s: Session) -> Said:
             if open_ and r.random() < 0.9:
                 found = r.choice(open_)
                 client = {"symbol": names[found.index]}
-                named = (
-                    {"orderId": str(found.id)}
-                    if r.random() < 0.5
-                    else {"origClientOrderId": found.client_id}
-                )
+                named = {"orderId": str(found.id)} if r.random() < 0.5 else {"origClientOrderId": found.client_id}
             else:
-                named = r.choice(
-                    [{"orderId": "1"}, {"orderId": "x"}, {}, {"origClientOrderId": "k1"}]
-                )
+                named = r.choice([{"orderId": "1"}, {"orderId": "x"}, {}, {"origClientOrderId": "k1"}])
             verb = "DELETE" if r.random() < 0.7 else "GET"
             yield verb, s.ask(_binance_raw(s, verb, order, at, client | named))
         elif draw < 0.85 and open_:
             found = r.choice(open_)
             terms = {
-                "symbol": names[found.index], "orderId": str(found.id),
-                "side": found.side.value.upper(), "quantity": s.size(found.index),
+                "symbol": names[found.index],
+                "orderId": str(found.id),
+                "side": found.side.value.upper(),
+                "quantity": s.size(found.index),
                 "price": s.price(found.index, found.side.value),
-            }  # fmt: skip
+            }
             yield "PUT", s.ask(_binance_raw(s, "PUT", order, at, terms))
         else:
-            verb, path = r.choice([
-                ("GET", "/fapi/v1/openOrders"), ("GET", "/fapi/v1/allOrders"),
-                ("GET", "/fapi/v1/userTrades"), ("GET", "/fapi/v3/account"),
-                ("GET", "/fapi/v3/positionRisk"), ("DELETE", "/fapi/v1/allOpenOrders"),
-                ("GET", "/fapi/v1/depth"), ("GET", "/fapi/v1/nothing"),
-                ("POST", "/fapi/v1/batchOrders"),
-            ])  # fmt: skip
+            verb, path = r.choice(
+                [
+                    ("GET", "/fapi/v1/openOrders"),
+                    ("GET", "/fapi/v1/allOrders"),
+                    ("GET", "/fapi/v1/userTrades"),
+                    ("GET", "/fapi/v3/account"),
+                    ("GET", "/fapi/v3/positionRisk"),
+                    ("DELETE", "/fapi/v1/allOpenOrders"),
+                    ("GET", "/fapi/v1/depth"),
+                    ("GET", "/fapi/v1/nothing"),
+                    ("POST", "/fapi/v1/batchOrders"),
+                ]
+            )
             if path.endswith("batchOrders"):
-                each = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
-                        "quantity": s.size(index), "price": s.price(index, "buy")}  # fmt: skip
+                each = {
+                    "symbol": symbol,
+                    "side": "BUY",
+                    "type": "LIMIT",
+                    "timeInForce": "GTC",
+                    "quantity": s.size(index),
+                    "price": s.price(index, "buy"),
+                }
                 client = {"batchOrders": json.dumps([each, each | {"side": "SELL"}])}
             yield path.rpartition("/")[2], s.ask(_binance_raw(s, verb, path, at, client))
         yield from s.heard()
@@ -289,9 +265,12 @@ def kraken(s: Session) -> Said:
             if terms["ordertype"] != "market":
                 terms["price"] = s.price(index, side)
             for name, values in (
-                ("oflags", ["post", "fciq", "fcib", "bad"]), ("timeinforce", ["IOC", "GTC", "Q"]),
-                ("userref", ["7", "x"]), ("cl_ord_id", [s.name(), "a b"]), ("validate", ["true"]),
-            ):  # fmt: skip
+                ("oflags", ["post", "fciq", "fcib", "bad"]),
+                ("timeinforce", ["IOC", "GTC", "Q"]),
+                ("userref", ["7", "x"]),
+                ("cl_ord_id", [s.name(), "a b"]),
+                ("validate", ["true"]),
+            ):
                 if r.random() < 0.1:
                     terms[name] = r.choice(values)
             yield "AddOrder", s.ask(_kraken_raw(s, "AddOrder", at, terms))
@@ -347,8 +326,9 @@ def bitmex(s: Session) -> Said:
                 terms["price"] = float(price) if price[1:].replace(".", "", 1).isdigit() else price
             for name, values in (
                 ("execInst", ["ParticipateDoNotInitiate", "ReduceOnly", "Bad"]),
-                ("timeInForce", ["ImmediateOrCancel", "FillOrKill", "X"]), ("clOrdID", [s.name()]),
-            ):  # fmt: skip
+                ("timeInForce", ["ImmediateOrCancel", "FillOrKill", "X"]),
+                ("clOrdID", [s.name()]),
+            ):
                 if r.random() < 0.1:
                     terms[name] = r.choice(values)
             yield "place", s.ask(_bitmex_raw(s, "POST", "/order", at, terms))
@@ -368,11 +348,7 @@ def bitmex(s: Session) -> Said:
         yield from s.heard()
 
 
-SESSIONS: dict[str, Callable[[Session], Said]] = {
-    "binance-usdm": binance,
-    "bitmex": bitmex,
-    "kraken": kraken,
-}
+SESSIONS: dict[str, Callable[[Session], Said]] = {"binance-usdm": binance, "bitmex": bitmex, "kraken": kraken}
 
 
 def play(kind: str) -> tuple[dict[str, str], dict[str, int]]:

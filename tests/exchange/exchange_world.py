@@ -89,12 +89,7 @@ class Recorded:
     """A recorded exchange driven by a table; time is the line's number unless the line says."""
 
     def __init__(
-        self,
-        spec: _core.InstrumentSpec | None = None,
-        *,
-        cash: int = 10**9,
-        holdings: int = 0,
-        **options: Any,
+        self, spec: _core.InstrumentSpec | None = None, *, cash: int = 10**9, holdings: int = 0, **options: Any
     ) -> None:
         self.core = _core.RecordedExchange(**({"leverage": 10} | options))
         self.core.add_instrument(0, spec or linear(), USDT, BTC)
@@ -120,9 +115,7 @@ class Recorded:
             return said(core.trade(self.now, int(price), int(size[1:]), *side, **stamp))
         if word in ("book", "change"):  # book 100:5 99:7 | 101:3
             bids, _, asks = rest.partition("|")
-            sides = [
-                [tuple(map(int, level.split(":"))) for level in s.split()] for s in (bids, asks)
-            ]
+            sides = [[tuple(map(int, level.split(":"))) for level in s.split()] for s in (bids, asks)]
             return said(core.book(self.now, sides[0], sides[1], word == "book", **stamp))
         if word in ("add", "modify", "gone", "hit", "clear"):
             return said(self._order(word, rest.split()))
@@ -166,9 +159,7 @@ class Recorded:
         if word != "clear" and len(rest) > 1:
             fields |= {"side": rest[1], "price": int(rest[2]), "size": int(rest[3][1:])}
         flags = ("snapshot" in given) * _core.FLAG_SNAPSHOT | ("gap" in given) * _core.FLAG_GAP
-        return self.core.mbo(
-            self.now, **fields, flags=flags, reported="reported" in given, last="more" not in given
-        )
+        return self.core.mbo(self.now, **fields, flags=flags, reported="reported" in given, last="more" not in given)
 
     def run(self, table: str) -> None:
         """Every line of the table; what it causes must be what stands after the arrow."""

@@ -22,9 +22,7 @@ class KrakenClient:
 
     def public(self, name: str, **params):
         query = urlencode(params)
-        status, body, _ = self.transport.request(
-            "GET", f"/0/public/{name}" + (f"?{query}" if query else ""), b"", {}
-        )
+        status, body, _ = self.transport.request("GET", f"/0/public/{name}" + (f"?{query}" if query else ""), b"", {})
         assert status == 200
         return body.get("result"), body["error"]
 
@@ -41,11 +39,7 @@ class KrakenClient:
             "POST",
             path,
             body.encode(),
-            {
-                "API-Key": self.key,
-                "API-Sign": base64.b64encode(sign).decode(),
-                "Content-Type": kind,
-            },
+            {"API-Key": self.key, "API-Sign": base64.b64encode(sign).decode(), "Content-Type": kind},
         )
         assert status == 200
         return answer.get("result"), answer["error"]

@@ -23,10 +23,7 @@ class SlowLoans:
     said: list[str] = field(default_factory=list)
 
     def values(self) -> list[Fraction]:
-        return [
-            self.money,
-            *(coin * price for coin, price in zip(self.coins, self.prices, strict=True)),
-        ]
+        return [self.money, *(coin * price for coin, price in zip(self.coins, self.prices, strict=True))]
 
     @property
     def assets(self) -> Fraction:
@@ -75,10 +72,7 @@ class SlowLoans:
                 size = -(-size // self.lots[at]) * self.lots[at]
                 left = self.trade(at, "buy", size, left)
         while self.money < 0:
-            worth = [
-                int(coin) * price if coin >= 1 else 0
-                for coin, price in zip(self.coins, self.prices, strict=True)
-            ]
+            worth = [int(coin) * price if coin >= 1 else 0 for coin, price in zip(self.coins, self.prices, strict=True)]
             at = worth.index(max(worth))
             if not worth[at]:
                 break

@@ -57,6 +57,5 @@ class Tape:
     def venue(self, **options) -> Virtual:
         """The exchange, in virtual time."""
         self.writer.close()
-        played = VenueTape(self.path, KIND, speed=options.get("speed", 1.0),
-                           loop=options.get("loop", False))  # fmt: skip
+        played = VenueTape(self.path, KIND, speed=options.get("speed", 1.0), loop=options.get("loop", False))
         return Virtual(KIND, market=played.market(1_795_000_000_000_000_000))

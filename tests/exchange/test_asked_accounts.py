@@ -31,9 +31,12 @@ def readings(one: _core.CoreAccount) -> list[Any]:
     found: list[Any] = []
     for currency in (USDT, BTC):
         found += [
-            one.equity(currency), one.available(currency), one.initial_margin(currency),
-            one.maintenance_margin(currency), one.below_maintenance(currency),
-        ]  # fmt: skip
+            one.equity(currency),
+            one.available(currency),
+            one.initial_margin(currency),
+            one.maintenance_margin(currency),
+            one.below_maintenance(currency),
+        ]
     for index in range(len(KINDS)):
         found += [one.unrealized(index), one.check_funds(index, "buy", 100, 50)]
     return found
@@ -66,10 +69,7 @@ def change(r: random.Random, hedge: bool, working: list[tuple[Any, ...]]) -> tup
 def test_being_asked_changes_no_answer(hedge: bool, isolated: bool) -> None:
     for seed in range(COUNT):
         r = random.Random(seed)
-        asked, quiet = (
-            account(hedge=hedge, isolated=isolated),
-            account(hedge=hedge, isolated=isolated),
-        )
+        asked, quiet = (account(hedge=hedge, isolated=isolated), account(hedge=hedge, isolated=isolated))
         working: list[tuple[Any, ...]] = []
         for _ in range(r.randint(1, CHANGES)):
             name, *cells = change(r, hedge, working)

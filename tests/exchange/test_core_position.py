@@ -61,28 +61,14 @@ class SlowPosition:
 
 
 SPECS = [
-    (
-        "linear",
-        {"price_decimals": 1, "size_decimals": 3, "multiplier": 1, "multiplier_decimals": 0},
-    ),
-    (
-        "linear",
-        {"price_decimals": 8, "size_decimals": 0, "multiplier": 5, "multiplier_decimals": 2},
-    ),
+    ("linear", {"price_decimals": 1, "size_decimals": 3, "multiplier": 1, "multiplier_decimals": 0}),
+    ("linear", {"price_decimals": 8, "size_decimals": 0, "multiplier": 5, "multiplier_decimals": 2}),
     ("spot", {"price_decimals": 8, "size_decimals": 8, "multiplier": 1, "multiplier_decimals": 0}),
-    (
-        "inverse",
-        {"price_decimals": 1, "size_decimals": 0, "multiplier": 100, "multiplier_decimals": 0},
-    ),
-    (
-        "inverse",
-        {"price_decimals": 2, "size_decimals": 2, "multiplier": 1, "multiplier_decimals": 0},
-    ),
+    ("inverse", {"price_decimals": 1, "size_decimals": 0, "multiplier": 100, "multiplier_decimals": 0}),
+    ("inverse", {"price_decimals": 2, "size_decimals": 2, "multiplier": 1, "multiplier_decimals": 0}),
 ]
 FILLS = st.lists(
-    st.tuples(st.sampled_from(["buy", "sell"]), st.integers(1, 10**7), st.integers(1, 10**9)),
-    min_size=1,
-    max_size=30,
+    st.tuples(st.sampled_from(["buy", "sell"]), st.integers(1, 10**7), st.integers(1, 10**9)), min_size=1, max_size=30
 )
 
 
@@ -147,9 +133,7 @@ VECTORS: list[tuple[str, dict[str, int], list[tuple[str, int, int]], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "numbers", "fills", "realized"), VECTORS)
-def test_known_profits(
-    kind: str, numbers: dict[str, int], fills: list[tuple[str, int, int]], realized: str
-) -> None:
+def test_known_profits(kind: str, numbers: dict[str, int], fills: list[tuple[str, int, int]], realized: str) -> None:
     spec = _core.InstrumentSpec(**({"kind": kind, "size_decimals": 0} | numbers))
     position = _core.CorePosition()
     for side, price, size in fills:
@@ -178,9 +162,7 @@ def test_entry_price() -> None:
     rate=st.integers(-(10**9), 10**10),
     which=st.sampled_from(range(len(SPECS))),
 )
-def test_fees_round_half_even_at_the_last_place(
-    price: int, size: int, rate: int, which: int
-) -> None:
+def test_fees_round_half_even_at_the_last_place(price: int, size: int, rate: int, which: int) -> None:
     kind, numbers = SPECS[which]
     spec = _core.InstrumentSpec(kind=kind, **numbers, maker_fee=rate)
     value = abs(spec.notional(price, size))
@@ -195,9 +177,7 @@ def _apply(account: Any, fills: list[tuple[str, int, int]], spec: Any) -> None:
 @pytest.mark.parametrize(("kind", "numbers"), SPECS)
 @settings(max_examples=examples(60), deadline=None)
 @given(fills=FILLS, mark=st.integers(1, 10**7))
-def test_account_identity(
-    kind: str, numbers: dict[str, int], fills: list[tuple[str, int, int]], mark: int
-) -> None:
+def test_account_identity(kind: str, numbers: dict[str, int], fills: list[tuple[str, int, int]], mark: int) -> None:
     """Equity = deposits + realized + unrealized - fees, whatever was traded."""
     spec = _core.InstrumentSpec(kind=kind, **numbers, taker_fee=750_000_000)
     account = _core.CoreAccount(leverage=5)
@@ -215,9 +195,7 @@ def test_account_identity(
 
 
 def test_margin_by_hand() -> None:
-    spec = _core.InstrumentSpec(
-        kind="linear", price_decimals=0, size_decimals=0, maintenance_rate=4 * 10**9
-    )
+    spec = _core.InstrumentSpec(kind="linear", price_decimals=0, size_decimals=0, maintenance_rate=4 * 10**9)
     account = _core.CoreAccount(leverage=20)
     account.set_instrument(0, spec, 1, 2)
     account.deposit(1, 1000 * ONE)
@@ -239,9 +217,7 @@ def test_margin_by_hand() -> None:
 
 
 def test_working_orders_leave_no_trace_when_they_are_gone() -> None:
-    spec = _core.InstrumentSpec(
-        kind="inverse", price_decimals=1, size_decimals=0, taker_fee=500_000_000
-    )
+    spec = _core.InstrumentSpec(kind="inverse", price_decimals=1, size_decimals=0, taker_fee=500_000_000)
     account = _core.CoreAccount(leverage=3)
     account.set_instrument(0, spec, 1, 2)
     account.deposit(1, ONE)

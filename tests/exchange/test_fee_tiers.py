@@ -20,8 +20,7 @@ WINDOW = 30 * DAY
 def tiers(*rows: tuple[int, int, int]) -> _core.InstrumentTerms:
     """(volume in whole units, maker, taker in 1e-6)."""
     return _core.InstrumentTerms(
-        fee_tiers=[(v * ONE, maker * 10**6, taker * 10**6) for v, maker, taker in rows],
-        volume_group=1,
+        fee_tiers=[(v * ONE, maker * 10**6, taker * 10**6) for v, maker, taker in rows], volume_group=1
     )
 
 

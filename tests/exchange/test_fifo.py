@@ -354,8 +354,7 @@ class Pair:
         source, lists = self.source, self.lists
         live = list(lists.where)
         match source.choices(
-            ["add", "cancel", "modify", "hit", "own", "own_cancel", "snapshot"],
-            [10, 6, 6, 5, 2, 1, 0.2],
+            ["add", "cancel", "modify", "hit", "own", "own_cancel", "snapshot"], [10, 6, 6, 5, 2, 1, 0.2]
         )[0]:
             case "add":
                 self.last_id += 1
@@ -405,9 +404,7 @@ class Pair:
                 self.tell_snapshot("clear", flag, last=not told)
                 for at, (number, price, size) in enumerate(told):
                     last = at == len(told) - 1
-                    self.tell_snapshot(
-                        "add", flag, order_id=number, price=price, size=size, last=last
-                    )
+                    self.tell_snapshot("add", flag, order_id=number, price=price, size=size, last=last)
 
     def tell_snapshot(self, action: str, flags: int, **fields: Any) -> None:
         side = "none" if action == "clear" else "buy"

@@ -54,14 +54,10 @@ def crowd(seed: int, count: int) -> list[dict[str, Any]]:
             if drawn < 0.03:  # aggressive: crosses, and rests with what is left
                 price = round(middle) + (3 if side == "buy" else -3)
             requests.append(
-                {"order_id": number, "side": side, "type": "limit", "price": price,
-                 "size": source.randint(1, 9)}
-            )  # fmt: skip
+                {"order_id": number, "side": side, "type": "limit", "price": price, "size": source.randint(1, 9)}
+            )
         elif drawn < 0.6:
-            requests.append(
-                {"order_id": number, "side": side, "type": "market",
-                 "size": source.randint(1, 14)}
-            )  # fmt: skip
+            requests.append({"order_id": number, "side": side, "type": "market", "size": source.randint(1, 14)})
         elif drawn < 0.85:
             requests.append({"kind": "cancel", "order_id": source.randint(1, number)})
         else:
@@ -82,10 +78,7 @@ def own_requests(seed: int, count: int) -> dict[int, dict[str, Any]]:
     price = 1000 - away if side == "buy" else 1000 + away
     at = count // 8
     size = source.choice([1, 1, 3, 10])
-    found = {
-        at: {"order_id": 1, "side": side, "type": "limit", "price": price, "size": size,
-             "post_only": True}
-    }  # fmt: skip
+    found = {at: {"order_id": 1, "side": side, "type": "limit", "price": price, "size": size, "post_only": True}}
     if size > 1 and source.random() < 0.5:
         found[at + source.randint(20, 200)] = {"kind": "amend", "order_id": 1, "size": size - 1}
     if source.random() < 0.3:
@@ -109,9 +102,7 @@ def truth(requests: list[dict[str, Any]], own: dict[int, dict[str, Any]]) -> lis
     return fills
 
 
-def simulated(
-    requests: list[dict[str, Any]], own: dict[int, dict[str, Any]]
-) -> tuple[list[Fill], int]:
+def simulated(requests: list[dict[str, Any]], own: dict[int, dict[str, Any]]) -> tuple[list[Fill], int]:
     """Our order over the recording of a run without it; and until when both are comparable: until
     an order of the other side has come to rest at our price or beyond."""
     engine = _core.MatchingEngine(linear(), "allow", True, by_order=True)
@@ -222,9 +213,7 @@ class OnePassive(Strategy):
         if self.side == "buy":
             self.buy(DEFAULT_SYMBOL, self.size, book.best_bid[0] - self.away * tick, post_only=True)
         else:
-            self.sell(
-                DEFAULT_SYMBOL, self.size, book.best_ask[0] + self.away * tick, post_only=True
-            )
+            self.sell(DEFAULT_SYMBOL, self.size, book.best_ask[0] + self.away * tick, post_only=True)
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
@@ -238,9 +227,15 @@ def test_a_backtest_on_a_generated_tape_fills_when_the_engine_does(tmp_path, see
         at = first + (last - first) * (part + 1) // 10 + 1
         side, away = ("buy", "sell")[part % 2], part // 2
         run = onetape.backtest(
-            OnePassive, data=tape, latency="0ms", cash="1000000 USDT", at=at, side=side,
-            away=away, out=tmp_path / f"{seed}-{part}",
-        )  # fmt: skip
+            OnePassive,
+            data=tape,
+            latency="0ms",
+            cash="1000000 USDT",
+            at=at,
+            side=side,
+            away=away,
+            out=tmp_path / f"{seed}-{part}",
+        )
         order = run.orders.to_dicts()[0]
         assert order["state"] != "DENIED"
         price = round(float(order["price"]) * 10)
@@ -258,10 +253,7 @@ def test_a_backtest_on_a_generated_tape_fills_when_the_engine_does(tmp_path, see
                 if each["event"] == "fill" and each["owner"] == OWN
             ]
         fills = run.fills.to_dicts()
-        ours = [
-            (int(f["ts_event"]), round(float(f["price"]) * 10), round(float(f["qty"]) * 1000))
-            for f in fills
-        ]
+        ours = [(int(f["ts_event"]), round(float(f["price"]) * 10), round(float(f["qty"]) * 1000)) for f in fills]
         assert by_moment(ours) == by_moment(real), (seed, part)
         filled += len(real)
     assert filled >= 2

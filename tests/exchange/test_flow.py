@@ -175,9 +175,7 @@ def test_symbols_share_a_factor_and_keep_their_order_in_time() -> None:
     for event in events:
         if event.type == MARK and event.time % (5 * SECOND) == 0:
             closes[event.symbol].append(fields(event)[2])
-    returns = [
-        [math.log(b / a) for a, b in itertools.pairwise(closes[symbol])] for symbol in (0, 1)
-    ]
+    returns = [[math.log(b / a) for a, b in itertools.pairwise(closes[symbol])] for symbol in (0, 1)]
     length = min(map(len, returns))
     assert statistics.correlation(returns[0][:length], returns[1][:length]) > 0.3
 
@@ -257,8 +255,7 @@ def test_sample_is_a_tape_and_the_same_call_gives_the_same_bytes(tmp_path: Path)
     assert first.by_type == second.by_type
     assert {"quote", "trade", "book", "bar", "mark"} == set(first.by_type)
     contents = [
-        [path.read_bytes() for path in sorted(Path(summary.tape).glob("*.tape"))]
-        for summary in (first, second, other)
+        [path.read_bytes() for path in sorted(Path(summary.tape).glob("*.tape"))] for summary in (first, second, other)
     ]
     assert contents[0] == contents[1]
     assert contents[0] != contents[2]
@@ -281,11 +278,7 @@ def test_a_sample_says_how_far_it_is_and_is_the_same_in_pieces(tmp_path: Path, m
     seen: list[tuple[float, float | None]] = []
     whole = write_sample(tmp_path / "whole.tape", events=2500)
     monkeypatch.setattr(flow, "CHUNK", 1000)
-    pieces = write_sample(
-        tmp_path / "pieces.tape", events=2500, progress=lambda *each: seen.append(each)
-    )
+    pieces = write_sample(tmp_path / "pieces.tape", events=2500, progress=lambda *each: seen.append(each))
     assert seen == [(1000, 2500), (2000, 2500), (2500, 2500)]
     assert content_hash(tmp_path / "whole.tape") == content_hash(tmp_path / "pieces.tape")
-    assert (pieces.by_symbol, pieces.first_ts, pieces.last_ts) == (
-        whole.by_symbol, whole.first_ts, whole.last_ts,
-    )  # fmt: skip
+    assert (pieces.by_symbol, pieces.first_ts, pieces.last_ts) == (whole.by_symbol, whole.first_ts, whole.last_ts)

@@ -34,9 +34,7 @@ class Desk:
 
     def _place(self, **terms):
         self.number += 1
-        return self.exchange.place(
-            self.account, 0, self.now, size=10, client_id=f"n{self.number}", **terms
-        )
+        return self.exchange.place(self.account, 0, self.now, size=10, client_id=f"n{self.number}", **terms)
 
     def quote(self) -> SimOrder:
         """Placed and cancelled."""
@@ -55,10 +53,19 @@ class Desk:
     def stop(self, client_id: str = "") -> Conditional:
         """Placed and cancelled."""
         order = self.exchange.place_conditional(
-            self.account, self.now, client_id=client_id, index=0, type="STOP_MARKET",
-            side=Side.SELL, position_side=PositionSide.BOTH, size=10, price=0,
-            trigger=self.last // 2, by=TriggerBy.MARK, tif=TimeInForce.GTC,
-        )  # fmt: skip
+            self.account,
+            self.now,
+            client_id=client_id,
+            index=0,
+            type="STOP_MARKET",
+            side=Side.SELL,
+            position_side=PositionSide.BOTH,
+            size=10,
+            price=0,
+            trigger=self.last // 2,
+            by=TriggerBy.MARK,
+            tif=TimeInForce.GTC,
+        )
         self.exchange.cancel_conditional(order, self.now)
         self.exchange.take()
         return order
@@ -73,9 +80,10 @@ def objects(desk: Desk) -> Counter[str]:
     """That live on because of this exchange."""
     gc.collect()
     return Counter(
-        type(each).__name__ for each in gc.get_objects()
+        type(each).__name__
+        for each in gc.get_objects()
         if isinstance(each, SimOrder | Conditional) and each.account is desk.account
-    )  # fmt: skip
+    )
 
 
 def test_orders_that_ended_are_forgotten_beyond_their_bound(desk):

@@ -138,9 +138,7 @@ COIN = rows((5, "0.004", 125), (10, "0.005", 100))
         (Side.BUY, 2400, 10, F(241_200) / F(5285, 1000)),
     ],
 )
-def test_inverse_liquidation_prices_by_hand(
-    side: Side, contracts: int, leverage: int, ends: F
-) -> None:
+def test_inverse_liquidation_prices_by_hand(side: Side, contracts: int, leverage: int, ends: F) -> None:
     position = Position(Kind.INVERSE, F(100))
     position.apply_fill(side, 50_000, contracts)
     margin = initial_margin(position, leverage)

@@ -146,9 +146,7 @@ def test_isolated_loses_its_own_margin_and_no_more() -> None:
 
 
 def test_one_side_of_an_isolated_hedge_goes_alone() -> None:
-    world = Recorded(
-        linear(maintenance_rate=HALF), cash=1000, leverage=10, isolated=True, hedge=True
-    )
+    world = Recorded(linear(maintenance_rate=HALF), cash=1000, leverage=10, isolated=True, hedge=True)
     world.run("""
         mark 100
         quote 100 100 500 500

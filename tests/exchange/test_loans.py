@@ -17,14 +17,19 @@ ETH = 3
 
 
 def loans(
-    cash: int, leverage: int = 3, holdings: int = 0, *, fee: int = 0, spec: Any = None,
-    call: int = CALL, liquidation: int = LIQUIDATION, **rates: int,
-) -> Recorded:  # fmt: skip
+    cash: int,
+    leverage: int = 3,
+    holdings: int = 0,
+    *,
+    fee: int = 0,
+    spec: Any = None,
+    call: int = CALL,
+    liquidation: int = LIQUIDATION,
+    **rates: int,
+) -> Recorded:
     world = Recorded(spec or spot(), cash=cash, holdings=holdings, leverage=leverage)
     borrow = [(USDT, rates.get("USDT", 0)), (BTC, rates.get("BTC", 0)), (ETH, 0)]
-    world.core.set_rules(
-        _core.VenueRules(borrow=borrow, loans=(call, liquidation, fee), currencies=["", "USDT"])
-    )
+    world.core.set_rules(_core.VenueRules(borrow=borrow, loans=(call, liquidation, fee), currencies=["", "USDT"]))
     world.core.begin(0)
     return world
 
@@ -95,9 +100,7 @@ def test_what_all_of_it_does_not_pay_the_insurance_does() -> None:
     world = loans(1000, fee=10**10)
     world.run(LONG)
     # 1,800 against 2,000: nothing is left for a fee.
-    assert world.step("quote 60 60 50 50") == (
-        "loan called, #V1 fill 30@60 taker, insurance 200, loan covered"
-    )
+    assert world.step("quote 60 60 50 50") == ("loan called, #V1 fill 30@60 taker, insurance 200, loan covered")
     account = world.core.account
     assert (account.balance(USDT), account.balance(BTC)) == (0, 0)
     assert account.insurance(0) == 200 * ONE
@@ -218,15 +221,19 @@ def play(seed: int) -> int:
     fee = r.choice([0, 10**10, 25 * 10**9])
     call, liquidation = r.choice([(CALL, LIQUIDATION), (1_500_000, 1_250_000)])
     specs = [spot(lot=r.choice([1, 1, 3])) for _ in range(2)]
-    world = loans(2000, r.randint(4, 9), r.randint(0, 4), fee=fee, spec=specs[0], call=call,
-                  liquidation=liquidation)  # fmt: skip
+    world = loans(2000, r.randint(4, 9), r.randint(0, 4), fee=fee, spec=specs[0], call=call, liquidation=liquidation)
     core = world.core
     core.add_instrument(1, specs[1], USDT, ETH)
     lots = [spec.lot for spec in specs]
     slow = SlowLoans(
-        F(call, 10**6), F(liquidation, 10**6), F(fee, 10**12), F(2000),
-        [F(core.account.balance(BTC), ONE), F(0)], lots, [100, 100],
-    )  # fmt: skip
+        F(call, 10**6),
+        F(liquidation, 10**6),
+        F(fee, 10**12),
+        F(2000),
+        [F(core.account.balance(BTC), ONE), F(0)],
+        lots,
+        [100, 100],
+    )
     for index in range(2):
         core.quote(1, 100, 100, 10**6, 10**6, index)
     forced = 0
@@ -266,11 +273,17 @@ def play(seed: int) -> int:
             before = slow.assets - slow.debts
             follow(
                 core.request(
-                    now, index, order_id=number, side=r.choice(["buy", "sell"]), type="limit",
-                    tif="IOC", price=price, size=r.randint(1, 90) // lot * lot or lot,
+                    now,
+                    index,
+                    order_id=number,
+                    side=r.choice(["buy", "sell"]),
+                    type="limit",
+                    tif="IOC",
+                    price=price,
+                    size=r.randint(1, 90) // lot * lot or lot,
                 ),
                 number,
-            )  # fmt: skip
+            )
             assert slow.assets - slow.debts == before
             continue
         slow.prices[index] = max(20, slow.prices[index] + r.randint(-16, 16))

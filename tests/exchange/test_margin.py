@@ -14,13 +14,7 @@ from onetape import _core
 from onetape.model import catalogue
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.given import parse_instruments
-from onetape.model.margin import (
-    MarginBracket,
-    completed,
-    core_rows,
-    maintenance,
-    notional_limit,
-)
+from onetape.model.margin import MarginBracket, completed, core_rows, maintenance, notional_limit
 from reference.account import SlowAccount
 from reference.facts import Facts
 
@@ -28,9 +22,7 @@ from reference.facts import Facts
 def rows(*cells: tuple[int | str, str, int]) -> tuple[MarginBracket, ...]:
     return completed(
         [
-            MarginBracket(
-                notional_max=Decimal(most), maintenance_rate=Decimal(rate), leverage_max=leverage
-            )
+            MarginBracket(notional_max=Decimal(most), maintenance_rate=Decimal(rate), leverage_max=leverage)
             for most, rate, leverage in cells
         ]
     )
@@ -75,11 +67,7 @@ def test_a_venue_without_amounts_takes_the_highest_rate_for_all() -> None:
     steps = completed(
         [
             MarginBracket(notional_max=Decimal(1000), maintenance_rate=Decimal("0.01")),
-            MarginBracket(
-                notional_max=Decimal(5000),
-                maintenance_rate=Decimal("0.02"),
-                maintenance_amount=Decimal(0),
-            ),
+            MarginBracket(notional_max=Decimal(5000), maintenance_rate=Decimal("0.02"), maintenance_amount=Decimal(0)),
         ]
     )
     assert maintenance(steps, Fraction(2000)) == 40
@@ -153,9 +141,9 @@ def test_brackets_are_given_in_a_file() -> None:
     assert given.brackets == SMALL[:2]
     assert (given.leverage, given.maintenance_rate) == (7, Decimal("0.01"))
     assert given.from_msgpack(given.to_msgpack()) == given
-    rate = parse_instruments(
-        '[[instrument]]\nsymbol = "binance:BTC/USDT:USDT"\nmaintenance_rate = "0.03"'
-    )["binance:BTC/USDT:USDT"]
+    rate = parse_instruments('[[instrument]]\nsymbol = "binance:BTC/USDT:USDT"\nmaintenance_rate = "0.03"')[
+        "binance:BTC/USDT:USDT"
+    ]
     assert rate.brackets == ()
     assert rate.maintenance_rate == Decimal("0.03")
 
@@ -178,10 +166,7 @@ def test_bad_brackets_name_the_row(before: str, after: str, words: str) -> None:
         parse_instruments(TABLE.replace(before, after))
 
 
-KINDS = {
-    "linear": {"price_decimals": 1, "size_decimals": 3},
-    "inverse": {"price_decimals": 1, "size_decimals": 0},
-}
+KINDS = {"linear": {"price_decimals": 1, "size_decimals": 3}, "inverse": {"price_decimals": 1, "size_decimals": 0}}
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -193,9 +178,7 @@ def test_margins_are_those_of_the_slow_account(seed: int) -> None:
     for index in range(r.randint(1, 3)):
         kind = r.choice(list(KINDS))
         unit = 10**4 if kind == "linear" else 1
-        brackets = rows(
-            (unit, "0.01", 20), (5 * unit, "0.0123456789", 10), (10**6 * unit, "0.05", 1)
-        )
+        brackets = rows((unit, "0.01", 20), (5 * unit, "0.0123456789", 10), (10**6 * unit, "0.05", 1))
         each = Facts(
             kind,
             **KINDS[kind],
@@ -206,10 +189,7 @@ def test_margins_are_those_of_the_slow_account(seed: int) -> None:
         )
         facts.append(each)
         spec = _core.InstrumentSpec(
-            kind=kind,
-            **KINDS[kind],
-            multiplier=int(each.multiplier),
-            maintenance_rate=each.maintenance_rate,
+            kind=kind, **KINDS[kind], multiplier=int(each.multiplier), maintenance_rate=each.maintenance_rate
         )
         core.set_instrument(index, spec, USDT, 2)
         core.set_terms(index, terms(each.brackets, leverage=each.leverage))

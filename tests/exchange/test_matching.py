@@ -73,11 +73,7 @@ OPERATIONS = st.one_of(
         }
     ),
     st.fixed_dictionaries(
-        {
-            "op": st.just("all"),
-            "participant": PARTICIPANTS,
-            "side": st.sampled_from(["none", "buy"]),
-        }
+        {"op": st.just("all"), "participant": PARTICIPANTS, "side": st.sampled_from(["none", "buy"])}
     ),
     st.fixed_dictionaries({"op": st.just("mark"), "mark": PRICES, "index": PRICES}),
     st.fixed_dictionaries({"op": st.just("expire")}),
@@ -133,11 +129,7 @@ def compare(operations: list[dict[str, Any]], self_trade: str, **rules: Any) -> 
 
 
 @pytest.mark.parametrize("self_trade", POLICIES)
-@settings(
-    max_examples=2000 if LONG else 60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@settings(max_examples=2000 if LONG else 60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(operations=st.lists(OPERATIONS, min_size=1, max_size=60))
 def test_equals_the_reference_engine(self_trade: str, operations: list[dict[str, Any]]) -> None:
     compare(operations, self_trade)
@@ -198,9 +190,7 @@ def test_equals_the_reference_engine_over_a_busy_session(seed: int, self_trade: 
 @pytest.mark.parametrize("triggers", [True, False])
 @pytest.mark.parametrize("rule", ["decrease_keeps", "requeues", "decrease_only", "none"])
 @pytest.mark.parametrize("seed", range(20 if LONG else 3))
-def test_equals_the_reference_engine_under_each_amend_rule(
-    seed: int, rule: str, triggers: bool
-) -> None:
+def test_equals_the_reference_engine_under_each_amend_rule(seed: int, rule: str, triggers: bool) -> None:
     compare(session(seed, 400), "cancel_incoming", amend=rule, amend_triggers=triggers)
 
 
@@ -256,19 +246,8 @@ def test_a_stop_sets_off_the_next() -> None:
     engine.request(1, 1, order_id=1, side="buy", price=100, size=1)
     engine.request(1, 2, order_id=2, side="buy", price=95, size=1)
     engine.request(1, 3, order_id=3, side="buy", price=90, size=1)
-    engine.request(
-        2,
-        4,
-        order_id=1,
-        side="sell",
-        type="market",
-        size=1,
-        trigger=100,
-        trigger_kind="take_profit",
-    )
-    engine.request(
-        2, 5, order_id=2, side="sell", type="market", size=1, trigger=95, trigger_kind="stop"
-    )
+    engine.request(2, 4, order_id=1, side="sell", type="market", size=1, trigger=100, trigger_kind="take_profit")
+    engine.request(2, 5, order_id=2, side="sell", type="market", size=1, trigger=95, trigger_kind="stop")
     got = engine.request(3, 6, order_id=1, side="sell", type="market", tif="IOC", size=1)
     assert [e["price"] for e in got if e.get("liquidity") == "taker"] == [100, 95, 90]
 
@@ -321,9 +300,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("request_", "code"), REFUSED)
 def test_refusals(request_: dict[str, Any], code: int) -> None:
-    spec = linear(
-        tick=2, lot=3, size_max=150, notional_min=50 * 10**18, band_up=100_000, band_down=100_000
-    )
+    spec = linear(tick=2, lot=3, size_max=150, notional_min=50 * 10**18, band_up=100_000, band_down=100_000)
     engine = _core.MatchingEngine(spec)
     if "price" in request_ and request_["price"] > 150:
         engine.set_mark(1, 200)

@@ -87,9 +87,7 @@ def test_places(model):
     world.run(PLACES[model])
 
 
-@pytest.mark.parametrize(
-    "model", ["conservative", "power:1", "power:2", "power2", "power3", "log", "log2"]
-)
+@pytest.mark.parametrize("model", ["conservative", "power:1", "power:2", "power2", "power3", "log", "log2"])
 @pytest.mark.parametrize("seed", range(12))
 def test_the_core_fills_when_the_slow_model_does(model, seed):
     queue = parse_queue(model)
@@ -131,17 +129,14 @@ def test_a_used_up_print_moves_the_queues_of_all_own_orders_at_its_price():
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["lifo", "power:", "fifo:2", "power:0", "power:nan", "power:x", "log:2", "power:1e9", ""],
+    "text", ["lifo", "power:", "fifo:2", "power:0", "power:nan", "power:x", "log:2", "power:1e9", ""]
 )
 def test_what_is_no_model_is_refused(text):
     with pytest.raises(BadConfig, match="queue model"):
         parse_queue(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "kept"), [("power", "power:2"), ("power3:1.5", "power3:1.5"), ("log", "log")]
-)
+@pytest.mark.parametrize(("text", "kept"), [("power", "power:2"), ("power3:1.5", "power3:1.5"), ("log", "log")])
 def test_a_model_reads_back_as_it_is_written(text, kept):
     assert str(parse_queue(text)) == kept
     assert parse_queue(kept) == parse_queue(text)

@@ -126,11 +126,7 @@ class Desk:
 
 
 def fills(said: list[Any], owner: int = MINE) -> list[tuple[int, int, str]]:
-    return [
-        (s["price"], s["size"], s["liquidity"])
-        for s in said
-        if s["event"] == "fill" and s["owner"] == owner
-    ]
+    return [(s["price"], s["size"], s["liquidity"]) for s in said if s["event"] == "fill" and s["owner"] == owner]
 
 
 def news(said: list[Any]) -> list[tuple[str, int]]:

@@ -42,9 +42,7 @@ class Day:
             self.low, self.high = min(path), max(path)
             volume = r.choice([0, 10, 100])
             opened = (now - 1) // 10 * 10
-            return self.core.bar(
-                opened, opened + 10, path[0], self.high, self.low, path[-1], volume
-            )
+            return self.core.bar(opened, opened + 10, path[0], self.high, self.low, path[-1], volume)
         if self.data == "depth":
             bids = [(self.mid - 1 - i, r.randint(1, 9)) for i in range(5)]
             asks = [(self.mid + 1 + i, r.randint(1, 9)) for i in range(5)]
@@ -66,9 +64,7 @@ class Day:
                 return self.core.request(now, 0, kind="cancel", order_id=target)
             price, size = self.mid + r.randint(-8, 8), r.randint(1, 30)
             if self.orders[target]["type"] == "limit":
-                got = self.core.request(
-                    now, 0, kind="amend", order_id=target, price=price, size=size
-                )
+                got = self.core.request(now, 0, kind="amend", order_id=target, price=price, size=size)
                 if any(e.get("news") == "updated" for e in got):
                     # The news comes before what follows from it.
                     self.orders[target] |= {"price": price, "size": size}
@@ -148,9 +144,7 @@ def test_a_random_day(seed: int, data: str) -> None:
         paid = day.fees - account.insurance(0)
         assert account.balance(USDT) == 5000 * ONE + held.realized - paid
     whole = [n for n, r in day.orders.items() if r.get("tif") == "FOK" and n in day.filled]
-    assert all(
-        day.filled[n] == day.orders[n]["size"] or day.orders[n]["reduce_only"] for n in whole
-    )
+    assert all(day.filled[n] == day.orders[n]["size"] or day.orders[n]["reduce_only"] for n in whole)
     assert day.fills > 50
     day.check(day.core.finish(8000))
     assert not day.core.working()

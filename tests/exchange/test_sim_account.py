@@ -89,9 +89,8 @@ def test_a_new_table_lowers_leverage_and_holds_for_what_is_held(chosen, left):
     if chosen:
         made.set_leverage(0, chosen)
     row = structs.replace(
-        made.instruments[0].brackets[0], notional_max=Decimal(10**6), leverage_max=10,
-        maintenance_rate=Decimal("0.05"),
-    )  # fmt: skip
+        made.instruments[0].brackets[0], notional_max=Decimal(10**6), leverage_max=10, maintenance_rate=Decimal("0.05")
+    )
     made.set_brackets(0, (row,))
     assert made.instruments[0].brackets == (row,)
     assert made.leverage_of(0) == left

@@ -100,9 +100,7 @@ def test_what_was_paid_and_for_which_position_is_told(field, held):
     desk.exchange.take()
     desk.exchange.fund(0, desk.now, 100_000_000)
     paid = (1 if held is SHORT else -1) * 59_000 * ONE // 10_000  # a coin, 0.01 %
-    assert told(desk, CashReport) == [
-        CashReport(desk.now, desk.account, "funding", (0,), ((0, held),), paid, 0)
-    ]
+    assert told(desk, CashReport) == [CashReport(desk.now, desk.account, "funding", (0,), ((0, held),), paid, 0)]
     (noted,) = [each for each in desk.account.income if each.kind == "funding"]
     assert (noted.time, noted.currency, noted.amount, noted.at) == (desk.now, 0, paid, 0)
     assert list(listing.fundings) == [(desk.now, 100_000_000, 590_000)]
@@ -196,9 +194,7 @@ def test_what_a_position_cost_beyond_its_own_margin_is_the_venue_s_loss(desk):
     cost = -sum(each.amount for each in noted)
     assert cost > money_units(Decimal(10))
     assert told(desk, CashReport, "insurance") == [
-        CashReport(
-            desk.now, desk.account, "insurance", (0,), (), cost - money_units(Decimal(10)), 0
-        )
+        CashReport(desk.now, desk.account, "insurance", (0,), (), cost - money_units(Decimal(10)), 0)
     ]
     assert desk.amounts()[0] == before - money_units(Decimal(10))
 
@@ -221,9 +217,8 @@ def test_with_a_side_that_ends_go_its_own_orders_alone():
     stays = desk.place(BUY, 100, -5, position_side=SHORT)
     desk.index = 1
     elsewhere = desk.exchange.place(
-        desk.account, 1, desk.now, side=BUY, size=10, type="limit", price=200_000,
-        position_side=LONG,
-    )  # fmt: skip
+        desk.account, 1, desk.now, side=BUY, size=10, type="limit", price=200_000, position_side=LONG
+    )
     back(desk, money_units(Decimal(1)), LONG)
     mark(desk, desk.exchange.listings[0].mark)
     assert (gone.state, gone.code) == (OrderState.CANCELED, InsufficientFunds.code)
@@ -260,10 +255,7 @@ def cross_left(desk: Desk, left: int) -> None:
 
 def join(desk: Desk, **terms: Collateral) -> None:
     """All currencies are one margin; those without terms do not count."""
-    desk.exchange.collateral = {
-        "USDT": Collateral(Decimal(0), Decimal(0), Decimal(10_000)),
-        **terms,
-    }
+    desk.exchange.collateral = {"USDT": Collateral(Decimal(0), Decimal(0), Decimal(10_000)), **terms}
     desk.exchange.set_joint(desk.account, True, desk.now)
 
 
@@ -315,9 +307,7 @@ def test_what_settles_in_another_currency_is_not_touched():
     desk.place(BUY, 10_000)
     resting = desk.place(BUY, 100, -5)
     desk.index = 2
-    elsewhere = desk.exchange.place(
-        desk.account, 2, desk.now, side=BUY, size=1000, type="limit", price=6000
-    )
+    elsewhere = desk.exchange.place(desk.account, 2, desk.now, side=BUY, size=1000, type="limit", price=6000)
     desk.account.money.deposit(0, 1 - desk.account.cross_equity(0))
     mark(desk, desk.exchange.listings[0].mark)
     assert (resting.state, elsewhere.is_open) == (OrderState.CANCELED, True)
@@ -394,8 +384,16 @@ def test_while_a_part_is_held_no_loss_is_the_venue_s(desk, mode):
     desk.place(BUY, 1000)
     (back if mode == "isolated" else cross_left)(desk, 1)
     there = desk.exchange.levels
-    desk.exchange.flow.request(0, 99, desk.now, order_id=1, side=SELL, type="market", tif="IOC",
-                               size=sum(size for _, size in there(0, BUY, 1000)) - 100)  # fmt: skip
+    desk.exchange.flow.request(
+        0,
+        99,
+        desk.now,
+        order_id=1,
+        side=SELL,
+        type="market",
+        tif="IOC",
+        size=sum(size for _, size in there(0, BUY, 1000)) - 100,
+    )
     mark(desk, desk.exchange.listings[0].mark)
     assert desk.account.qty(0) == 900
     assert desk.income("insurance") == []
@@ -425,9 +423,10 @@ def test_where_nothing_is_held_nothing_is_closed(desk):
 
 def test_closing_by_force_names_why(desk):
     for origin, name in (
-        ("liquidation", "autoclose-"), ("adl", "adl_autoclose-"),
+        ("liquidation", "autoclose-"),
+        ("adl", "adl_autoclose-"),
         ("settlement", "settlement_autoclose-"),
-    ):  # fmt: skip
+    ):
         desk.place(BUY, 10)
         desk.exchange.force_close(desk.account, 0, desk.account.sides[0], desk.now, origin)
         (order,) = [o for o in desk.account.by_id.values() if o.origin == origin]
@@ -446,9 +445,7 @@ def test_maintenance_is_of_the_bracket_that_the_value_lies_in(desk, row):
 
 
 @pytest.mark.parametrize(("row", "more"), [(0, "0.01"), (1, "0.01"), (-1, "1")])
-def test_beyond_a_bracket_the_next_one_holds_and_beyond_the_last_the_instrument_s_rate(
-    desk, row, more
-):
+def test_beyond_a_bracket_the_next_one_holds_and_beyond_the_last_the_instrument_s_rate(desk, row, more):
     rows = desk.i.brackets
     value = rows[row].notional_max + Decimal(more)
     rate, amount = desk.i.maintenance_rate, Decimal(0)
@@ -459,22 +456,17 @@ def test_beyond_a_bracket_the_next_one_holds_and_beyond_the_last_the_instrument_
 
 def test_a_bracket_holds_to_its_very_edge_where_the_next_one_jumps(desk):
     first, second = desk.i.brackets[:2]
-    jumps = structs.replace(
-        desk.i, brackets=(first, structs.replace(second, maintenance_amount=Decimal(0)))
-    )
+    jumps = structs.replace(desk.i, brackets=(first, structs.replace(second, maintenance_amount=Decimal(0))))
     edge = first.notional_max
     assert maintenance(jumps, money_units(edge)) == money_units(edge * first.maintenance_rate)
-    assert maintenance(jumps, money_units(edge) + ONE) == money_units(
-        (edge + 1) * second.maintenance_rate
-    )
+    assert maintenance(jumps, money_units(edge) + ONE) == money_units((edge + 1) * second.maintenance_rate)
 
 
 # --- one margin of all currencies -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("index", "mark", "last", "price"),
-    [(2500, 2600, 2700, 2500), (0, 2600, 2700, 2600), (0, 0, 2700, 2700)],
+    ("index", "mark", "last", "price"), [(2500, 2600, 2700, 2500), (0, 2600, 2700, 2600), (0, 0, 2700, 2700)]
 )
 def test_a_coin_counts_at_the_index_of_its_own_market(desk, index, mark, last, price):
     desk.exchange.collateral = {"ETH": Collateral(Decimal("0.1"), Decimal("0.2"), Decimal(1))}
@@ -482,9 +474,12 @@ def test_a_coin_counts_at_the_index_of_its_own_market(desk, index, mark, last, p
     listing.index, listing.mark, listing.last = index * 100, mark * 100, last * 100
     rates = desk.exchange.rates(desk.exchange.currencies.index("ETH"))
     assert rates == (
-        price * ONE, price * ONE * 9 // 10, price * ONE * 11 // 10,
-        price * ONE * 8 // 10, price * ONE * 12 // 10,
-    )  # fmt: skip
+        price * ONE,
+        price * ONE * 9 // 10,
+        price * ONE * 11 // 10,
+        price * ONE * 8 // 10,
+        price * ONE * 12 // 10,
+    )
 
 
 def test_a_dollar_is_worth_one_less_its_haircut(desk):
@@ -519,11 +514,13 @@ def test_a_debt_is_paid_with_what_there_is_of_other_currencies(desk, coins, give
     assert money.balance(0) == money_units(Decimal(left))
     got = money_units(Decimal(left + 10_900))
     assert [(r.reason, r.currencies, r.amount) for r in told(desk, CashReport)] == [
-        ("auto_exchange", (1,), -paid), ("auto_exchange", (0,), got),
-    ]  # fmt: skip
+        ("auto_exchange", (1,), -paid),
+        ("auto_exchange", (0,), got),
+    ]
     assert [(r.kind, r.currency, r.amount, r.at) for r in list(desk.account.income)[-2:]] == [
-        ("auto_exchange", 1, -paid, -1), ("auto_exchange", 0, got, -1),
-    ]  # fmt: skip
+        ("auto_exchange", 1, -paid, -1),
+        ("auto_exchange", 0, got, -1),
+    ]
 
 
 def test_a_debt_up_to_its_limit_is_left(desk):

@@ -56,11 +56,16 @@ class Desk:
     def place(self, side: Side, size: int, percent: float | None = None, **more: Any):
         is_limit = percent is not None
         return self.exchange.place(
-            self.account, self.index, self.now, side=side, size=size,
+            self.account,
+            self.index,
+            self.now,
+            side=side,
+            size=size,
             type=OrderType.LIMIT if is_limit else OrderType.MARKET,
             tif=TimeInForce.GTC if is_limit else TimeInForce.IOC,
-            price=self.at(percent) if percent is not None else 0, **more,
-        )  # fmt: skip
+            price=self.at(percent) if percent is not None else 0,
+            **more,
+        )
 
     def amounts(self) -> list[int]:
         return [int(self.account.money.balance(n)) for n in range(len(self.account.currencies))]
@@ -105,24 +110,28 @@ def test_in_hedge_mode_no_more_is_closed_than_is_held_and_not_closed_already():
 
 @pytest.mark.parametrize(
     ("rule", "old", "new"),
-    [
-        ("cancel_resting", False, True),
-        ("cancel_incoming", True, False),
-        ("cancel_both", False, False),
-    ],
+    [("cancel_resting", False, True), ("cancel_incoming", True, False), ("cancel_both", False, False)],
 )
 def test_an_order_that_would_trade_with_an_own_one_goes_by_the_rule(desk, rule, old, new):
     resting = desk.place(SELL, 10, -0.0)
     best = desk.exchange.levels(0, SELL, 1)[0][0]
-    resting = desk.exchange.place(
-        desk.account, 0, desk.now, side=SELL, size=10, type=OrderType.LIMIT, price=best - 1,
-    ) if best > resting.price else resting  # fmt: skip
+    resting = (
+        desk.exchange.place(desk.account, 0, desk.now, side=SELL, size=10, type=OrderType.LIMIT, price=best - 1)
+        if best > resting.price
+        else resting
+    )
     if not resting.is_open:  # it traded: the market was there
         pytest.skip("no room between the best prices")
     order = desk.exchange.place(
-        desk.account, 0, desk.now, side=BUY, size=10, type=OrderType.LIMIT, price=resting.price,
+        desk.account,
+        0,
+        desk.now,
+        side=BUY,
+        size=10,
+        type=OrderType.LIMIT,
+        price=resting.price,
         extra={"self_trade": rule},
-    )  # fmt: skip
+    )
     assert (resting.is_open, order.state is not OrderState.REJECTED) == (old, new)
     if not new:
         assert order.code == SelfTrade.code
@@ -239,9 +248,8 @@ def test_leverage_comes_down_to_what_a_new_table_allows(desk):
 
 def limit(desk: Desk, side: Side, size: int, price: int, index: int = 0, **more: Any):
     return desk.exchange.place(
-        desk.account, index, desk.now, side=side, size=size, type=OrderType.LIMIT, price=price,
-        **more,
-    )  # fmt: skip
+        desk.account, index, desk.now, side=side, size=size, type=OrderType.LIMIT, price=price, **more
+    )
 
 
 def test_what_closes_another_position_or_waits_does_not_close_this_one():
@@ -447,14 +455,10 @@ def test_a_refusal_is_told_with_its_reason(desk):
     desk.exchange.take()
     order = desk.place(BUY, 10, -3, position_side=LONG)
     assert desk.exchange.take() == [
-        OrderReport(
-            desk.now, order, OrderNews.REJECTED, OrderState.REJECTED, 0, 0, None, AccountMode.code
-        )
+        OrderReport(desk.now, order, OrderNews.REJECTED, OrderState.REJECTED, 0, 0, None, AccountMode.code)
     ]
     desk.place(BUY, 1, -3)  # less than the instrument's least value: the engine's own word
-    assert reports(desk) == [
-        (desk.now, OrderNews.REJECTED, OrderState.REJECTED, 0, OrderBelowMinNotional.code)
-    ]
+    assert reports(desk) == [(desk.now, OrderNews.REJECTED, OrderState.REJECTED, 0, OrderBelowMinNotional.code)]
     assert desk.account.open_orders == {}
 
 
@@ -526,8 +530,13 @@ def test_a_fill_is_told_with_its_money_and_is_in_the_history(desk):
     fee = price * 10 * 10**14 * 5 // 10_000
     fill = next(each.fill for each in said if isinstance(each, OrderReport) and each.fill)
     assert (fill.time, fill.price, fill.size, fill.fee, fill.is_maker, fill.realized) == (
-        desk.now, price, 10, fee, False, 0
-    )  # fmt: skip
+        desk.now,
+        price,
+        10,
+        fee,
+        False,
+        0,
+    )
     assert desk.account.trades[-1] == Trade(order, fill)
     assert [each for each in said if isinstance(each, CashReport)] == [
         CashReport(desk.now, desk.account, "order", (0,), ((0, PositionSide.BOTH),), 0, 0)
@@ -535,15 +544,16 @@ def test_a_fill_is_told_with_its_money_and_is_in_the_history(desk):
     assert (order.fee, order.value, order.updated) == (fee, price * 10 * 10**14, desk.now)
     assert desk.account.touched == {(0, PositionSide.BOTH): desk.now}
     noted = desk.account.income[-1]
-    assert (noted.kind, noted.currency, noted.amount, noted.at, noted.trade_id) == (
-        "fee", 0, -fee, 0, fill.trade_id
-    )  # fmt: skip
+    assert (noted.kind, noted.currency, noted.amount, noted.at, noted.trade_id) == ("fee", 0, -fee, 0, fill.trade_id)
     desk.place(SELL, 10)
     realized = next(each for each in desk.account.income if each.kind == "realized")
     closed = desk.account.trades[-1].fill
     assert (realized.amount, realized.currency, realized.at, realized.trade_id) == (
-        closed.realized, 0, 0, closed.trade_id
-    )  # fmt: skip
+        closed.realized,
+        0,
+        0,
+        closed.trade_id,
+    )
 
 
 def test_money_of_a_forced_fill_is_told_as_what_forced_it(desk):

@@ -45,9 +45,7 @@ def test_a_stop_on_spot_holds_its_money_back_at_the_worst_price(spot):
         (SELL, 570_050, 541_500),  # 541,547.5, down to it
     ],
 )
-def test_a_stop_at_the_market_trades_up_to_a_twentieth_behind_its_trigger(
-    spot, side, trigger, worst
-):
+def test_a_stop_at_the_market_trades_up_to_a_twentieth_behind_its_trigger(spot, side, trigger, worst):
     spot.exchange.change_instrument(0, {"tick": "10"})
     terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
     order = spot.place(side, 10_000_000, trigger=trigger, **terms)

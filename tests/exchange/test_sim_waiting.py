@@ -17,9 +17,18 @@ def desk() -> Desk:
 
 def waiting(desk: Desk, kind: str, side: Side, percent: float, **more: Any):
     terms = {
-        "client_id": "w", "index": 0, "type": kind, "side": side, "position_side": "both",
-        "size": 10, "price": 0, "trigger": desk.at(percent), "by": "last", "tif": "GTC", **more,
-    }  # fmt: skip
+        "client_id": "w",
+        "index": 0,
+        "type": kind,
+        "side": side,
+        "position_side": "both",
+        "size": 10,
+        "price": 0,
+        "trigger": desk.at(percent),
+        "by": "last",
+        "tif": "GTC",
+        **more,
+    }
     return desk.exchange.place_conditional(desk.account, desk.now, **terms)
 
 
@@ -45,9 +54,7 @@ def price(desk: Desk, value: int, by: TriggerBy = TriggerBy.LAST) -> None:
         ("TAKE_PROFIT_MARKET", SELL, 3, 1),
     ],
 )
-def test_a_trigger_waits_in_its_direction_and_may_be_met_to_the_unit(
-    desk, kind, side, percent, fires
-):
+def test_a_trigger_waits_in_its_direction_and_may_be_met_to_the_unit(desk, kind, side, percent, fires):
     order = waiting(desk, kind, side, percent)
     price(desk, order.trigger - fires)
     assert order.state == "NEW"

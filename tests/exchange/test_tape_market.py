@@ -96,8 +96,10 @@ def test_a_resting_order_waits_behind_what_stood_and_is_met_by_trades(tape):
     assert filled(who, order) == ("0.500", "60000.00")
     _, trades = who.ask("GET", "/fapi/v1/trades", signed=False, symbol="BTCUSDT")
     assert [(t["price"], t["qty"], t["isBuyerMaker"]) for t in trades] == [
-        ("60000.00", "1.500", True), ("60000.00", "0.700", True), ("59999.00", "9.000", True),
-    ]  # fmt: skip
+        ("60000.00", "1.500", True),
+        ("60000.00", "0.700", True),
+        ("59999.00", "9.000", True),
+    ]
     fills = who.ask("GET", "/fapi/v1/userTrades", symbol="BTCUSDT")[1]
     assert {f["maker"] for f in fills} == {True}
 

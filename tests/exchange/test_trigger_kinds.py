@@ -17,8 +17,7 @@ RULES = {"fires": False, "refused": True}
 # sell and a take-profit to buy are met from above.
 PLACES = {"before": -3, "at": 0, "beyond": 3}
 CASES = [
-    pytest.param(*each, id="-".join(each))
-    for each in product(["buy", "sell"], ["stop", "take_profit"], PLACES, RULES)
+    pytest.param(*each, id="-".join(each)) for each in product(["buy", "sell"], ["stop", "take_profit"], PLACES, RULES)
 ]
 
 
@@ -80,8 +79,7 @@ def test_in_bars(side: str, kind: str, place: str, rule: str) -> None:
 @pytest.mark.parametrize(("side", "kind", "place", "rule"), CASES)
 def test_in_the_matching_engine(side: str, kind: str, place: str, rule: str) -> None:
     engine = _core.MatchingEngine(
-        _core.InstrumentSpec(kind="linear", price_decimals=0, size_decimals=0),
-        refuses_met_triggers=RULES[rule],
+        _core.InstrumentSpec(kind="linear", price_decimals=0, size_decimals=0), refuses_met_triggers=RULES[rule]
     )
     numbers = iter(range(1, 100))
 
@@ -110,8 +108,7 @@ def test_a_stop_that_comes_late_never_waits_for_the_price_to_come_back(rule: str
     world.step("buy#2 market x5")
     market(world, 97)  # while it was on its way
     told = world.step("sell#1 market x5 stop=99 reduce")
-    assert told == {"fires": "#1 accepted, #1 triggered 4109, #1 fill 5@96 taker",
-                    "refused": "#1 rejected 4109"}[rule]  # fmt: skip
+    assert told == {"fires": "#1 accepted, #1 triggered 4109, #1 fill 5@96 taker", "refused": "#1 rejected 4109"}[rule]
     assert world.step("trade 50 x1") == ""
     assert world.step("trade 99 x1") == ""
 

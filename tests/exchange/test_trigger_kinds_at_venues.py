@@ -12,10 +12,7 @@ from exchange.kraken_client import KrakenClient
 from exchange.venue_client import BinanceClient, Virtual
 
 PLACES = {"before": 40, "at": 0, "beyond": -40}  # ticks that the price has still to go
-CASES = [
-    pytest.param(*each, id="-".join(each))
-    for each in product(["buy", "sell"], ["stop", "take_profit"], PLACES)
-]
+CASES = [pytest.param(*each, id="-".join(each)) for each in product(["buy", "sell"], ["stop", "take_profit"], PLACES)]
 BITMEX = {"stop": "Stop", "take_profit": "MarketIfTouched"}
 KRAKEN = {"stop": "stop-loss", "take_profit": "take-profit"}
 
@@ -42,10 +39,15 @@ class Venue:
 def test_binance_refuses_what_is_met(side, kind, place):
     venue = Venue("binance-usdm", BinanceClient)
     status, answer = venue.client.ask(
-        "POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", symbol=venue.instrument.raw_symbol,
-        side=side.upper(), type=f"{kind.upper()}_MARKET", quantity="0.010",
+        "POST",
+        "/fapi/v1/algoOrder",
+        algoType="CONDITIONAL",
+        symbol=venue.instrument.raw_symbol,
+        side=side.upper(),
+        type=f"{kind.upper()}_MARKET",
+        quantity="0.010",
         triggerPrice=venue.trigger(side, kind, place),
-    )  # fmt: skip
+    )
     if place == "before":
         assert (status, answer["algoStatus"]) == (200, "NEW"), answer
     else:
@@ -58,9 +60,12 @@ def test_binance_refuses_what_is_met(side, kind, place):
 def test_bitmex_refuses_what_is_met(side, kind, place):
     venue = Venue("bitmex", BitmexClient)
     status, answer = venue.client.order(
-        side.capitalize(), 100, ordType=BITMEX[kind], execInst="LastPrice",
+        side.capitalize(),
+        100,
+        ordType=BITMEX[kind],
+        execInst="LastPrice",
         stopPx=float(venue.trigger(side, kind, place)),
-    )  # fmt: skip
+    )
     if place == "before":
         assert (status, answer["ordStatus"], answer["triggered"]) == (200, "New", ""), answer
     else:
@@ -71,9 +76,7 @@ def test_bitmex_refuses_what_is_met(side, kind, place):
 @pytest.mark.parametrize(("side", "kind", "place"), CASES)
 def test_kraken_fires_what_is_met(side, kind, place):
     venue = Venue("kraken", KrakenClient)
-    placed, error = venue.client.place(
-        side, ordertype=KRAKEN[kind], price=venue.trigger(side, kind, place)
-    )
+    placed, error = venue.client.place(side, ordertype=KRAKEN[kind], price=venue.trigger(side, kind, place))
     assert error == []
     (txid,) = placed["txid"]
     row = venue.client.ask("QueryOrders", txid=txid)[0][txid]
@@ -88,9 +91,7 @@ def test_kraken_fires_what_is_met(side, kind, place):
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_kraken_keeps_the_kind_of_a_trigger_that_is_moved(side, kind):
     venue = Venue("kraken", KrakenClient)
-    (txid,) = venue.client.place(
-        side, ordertype=KRAKEN[kind], price=venue.trigger(side, kind, "before")
-    )[0]["txid"]
+    (txid,) = venue.client.place(side, ordertype=KRAKEN[kind], price=venue.trigger(side, kind, "before"))[0]["txid"]
     moved = venue.trigger(side, kind, "beyond")
     assert venue.client.ask("AmendOrder", txid=txid, trigger_price=moved)[1] == []
     row = venue.client.ask("QueryOrders", txid=txid)[0][txid]

@@ -13,22 +13,14 @@ from exchange_world import BTC, ONE, USDT, Recorded, linear, spot
 
 from onetape import _core
 from onetape.engine.plan import to_toml
-from onetape.engine.venue_options import (
-    Closed,
-    VenueOptions,
-    parse_borrow,
-    parse_closed,
-    parse_delay,
-    parse_order_rate,
-)
+from onetape.engine.venue_options import Closed, VenueOptions, parse_borrow, parse_closed, parse_delay, parse_order_rate
 from onetape.model.errors import BadConfig
 from onetape.model.given_rules import NEVER_CALLED, Adl, LoanLevels
 
 HOUR = 3600 * 10**9
 
 
-def ruled(spec: Any = None, *, cash: int = 10**9, options: dict[str, Any] | None = None,
-          **rules: Any) -> Recorded:  # fmt: skip
+def ruled(spec: Any = None, *, cash: int = 10**9, options: dict[str, Any] | None = None, **rules: Any) -> Recorded:
     world = Recorded(spec, cash=cash, **(options or {}))
     world.core.set_rules(_core.VenueRules(**rules))
     world.core.begin(0)
@@ -64,8 +56,7 @@ def test_closed_hours_may_cancel_what_rests() -> None:
 
 
 def test_nobody_is_liquidated_while_it_is_closed() -> None:
-    world = ruled(linear(maintenance_rate=5 * 10**9), cash=100, closed=[(100, 200, 0, False)],
-                  options={"leverage": 10})  # fmt: skip
+    world = ruled(linear(maintenance_rate=5 * 10**9), cash=100, closed=[(100, 200, 0, False)], options={"leverage": 10})
     world.run("""
         mark 100
         quote 100 100 50 50
@@ -315,9 +306,14 @@ def test_random_loans_add_up(seed: int) -> None:
         now = number * HOUR + 1
         events = world.core.quote(now, price, price + 1, 30, 30)
         events += world.core.request(
-            now, 0, order_id=number, side=r.choice(["buy", "sell"]), type="limit",
-            price=price + r.randint(-2, 3), size=r.randint(1, 60),
-        )  # fmt: skip
+            now,
+            0,
+            order_id=number,
+            side=r.choice(["buy", "sell"]),
+            type="limit",
+            price=price + r.randint(-2, 3),
+            size=r.randint(1, 60),
+        )
         for event in events:
             if event["event"] == "fill":
                 fills += 1
@@ -363,10 +359,7 @@ def test_options_are_kept_in_a_table_and_read_back() -> None:
 
 @pytest.mark.parametrize(
     ("parse", "text"),
-    [
-        (parse_order_rate, text)
-        for text in ("300", "0/10s", "-1/10s", "3/0s", "x/1s", "1/2d", "9" * 20 + "/1s")
-    ]
+    [(parse_order_rate, text) for text in ("300", "0/10s", "-1/10s", "3/0s", "x/1s", "1/2d", "9" * 20 + "/1s")]
     + [(parse_delay, text) for text in ("-1ms", "2d", "fast")]
     + [
         (parse_closed, text)
@@ -378,10 +371,7 @@ def test_options_are_kept_in_a_table_and_read_back() -> None:
             "2024-08-08..",
         )
     ]
-    + [
-        (parse_borrow, text)
-        for text in ("USDT", "USDT=x", "USDT=-1", "USDT=nan", "USDT=1", "A=0.1,a=0.2", "=0.1")
-    ],
+    + [(parse_borrow, text) for text in ("USDT", "USDT=x", "USDT=-1", "USDT=nan", "USDT=1", "A=0.1,a=0.2", "=0.1")],
 )
 def test_bad_options_say_what_to_write(parse: Any, text: str) -> None:
     with pytest.raises(BadConfig, match="--"):

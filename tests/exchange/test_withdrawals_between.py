@@ -88,8 +88,11 @@ def test_money_goes_from_binance_to_kraken(world):
     (there,) = world.came()
     assert there["status"] == "Success"
     assert world.coins() == before + Decimal("0.1") - FEE
-    (entry,) = [e for e in world.k.ask("Ledgers", type="deposit")[0]["ledger"].values()
-                if Decimal(e["amount"]) == Decimal("0.0999")]  # fmt: skip
+    (entry,) = [
+        e
+        for e in world.k.ask("Ledgers", type="deposit")[0]["ledger"].values()
+        if Decimal(e["amount"]) == Decimal("0.0999")
+    ]
     assert entry["asset"] == "XXBT"
 
 
@@ -100,13 +103,9 @@ def test_money_goes_from_kraken_to_binance(world):
     assert errors == []
     assert world.coins() == before - Decimal("0.2")
     (row,) = world.k.ask("WithdrawStatus", asset="XXBT")[0]
-    assert (row["refid"], row["status"], row["amount"]) == (
-        told["refid"], "Pending", "0.1999000000",
-    )  # fmt: skip
+    assert (row["refid"], row["status"], row["amount"]) == (told["refid"], "Pending", "0.1999000000")
     (entry,) = world.k.ask("Ledgers", type="withdrawal")[0]["ledger"].values()
-    assert (entry["refid"], entry["amount"], entry["fee"]) == (
-        told["refid"], "-0.1999000000", "0.0001000000",
-    )  # fmt: skip
+    assert (entry["refid"], entry["amount"], entry["fee"]) == (told["refid"], "-0.1999000000", "0.0001000000")
     world.wait(DELAY)
     world.wait(DELAY)
     (came,) = world.asked("GET", "/sapi/v1/capital/deposit/hisrec", coin="BTC")

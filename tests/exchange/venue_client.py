@@ -41,9 +41,7 @@ def served(kind: str, seed: int = 7, *, faults: str = "", wrap=None, **options):
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(
-            PATIENCE_S
-        )
+        port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(PATIENCE_S)
         yield dialect, port
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(PATIENCE_S)
@@ -120,11 +118,7 @@ class Virtual:
             if reply.reply is None:
                 raise ConnectionResetError
             reply = reply.reply
-        return (
-            reply.status,
-            json.loads(reply.body),
-            {k.lower(): v for k, v in reply.headers.items()},
-        )
+        return (reply.status, json.loads(reply.body), {k.lower(): v for k, v in reply.headers.items()})
 
     def connect(self, path: str) -> Connection:
         where, _, query = path.partition("?")
@@ -162,7 +156,5 @@ class BinanceClient:
             digest = hmac.new(self.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
             query += f"&signature={digest}"
         target = f"{path}?{query}" if query else path
-        status, body, self.headers = self.transport.request(
-            method, target, b"", {"X-MBX-APIKEY": self.key}
-        )
+        status, body, self.headers = self.transport.request(method, target, b"", {"X-MBX-APIKEY": self.key})
         return status, body

@@ -22,9 +22,8 @@ class VenueProcess:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
             self.process = Copied(
-                ONETAPE, "sim", kind, "--state", state, "--home", home, *words,
-                stdout=PIPE, stderr=errors,
-            )  # fmt: skip
+                ONETAPE, "sim", kind, "--state", state, "--home", home, *words, stdout=PIPE, stderr=errors
+            )
         line = self.process.stdout.readline()
         assert line, log.read_text()
         self.told = json.loads(line)

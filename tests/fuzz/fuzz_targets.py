@@ -266,8 +266,7 @@ class Freqtrade(Import):
             | {name: [1.5] * 40 for name in ("open", "high", "low", "close", "volume")}
         )
         trades = pl.DataFrame(
-            {"timestamp": times, "id": ["7"] * 40, "side": ["buy"] * 40}
-            | {"price": [1.5] * 40, "amount": [0.25] * 40}
+            {"timestamp": times, "id": ["7"] * 40, "side": ["buy"] * 40} | {"price": [1.5] * 40, "amount": [0.25] * 40}
         )
         for table in (frame, trades):
             for compression in ("lz4", "zstd", "uncompressed"):
@@ -327,10 +326,7 @@ class Shapes(Target):
         assert found is not None
         instrument = msgspec.structs.replace(found, price_decimals=2, size_decimals=3)
         self.told: list[tuple[int, bytes]] = []
-        self.markets = [
-            BinanceUsdmMarket([instrument], self),
-            KrakenMarket([instrument], self, "ws://x"),
-        ]
+        self.markets = [BinanceUsdmMarket([instrument], self), KrakenMarket([instrument], self, "ws://x")]
         self.readers = [shape_reader(m.shape_table(), [instrument]) for m in self.markets]
 
     # As a sink: frames as the core writes them.

@@ -26,9 +26,7 @@ def test_damaged_inputs_are_answered(name: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(CORPUS.glob("found/*/*")), ids=lambda p: f"{p.parent.name}/{p.name}"
-)
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("found/*/*")), ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_an_input_that_failed_once_is_answered(path: Path) -> None:
     target = make(path.parent.name)
     try:

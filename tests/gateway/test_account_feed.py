@@ -67,21 +67,24 @@ async def follow(
         return left.pop(0) if left else Answer(Outcome.DONE, value="key")
 
     venue = SimpleNamespace(
-        stream_key=lambda now, keep=False: None, keep_key_s=0,
+        stream_key=lambda now, keep=False: None,
+        keep_key_s=0,
         account_stream=lambda key: Stream(f"ws://127.0.0.1:{port}/"),
-    )  # fmt: skip
-    line = SimpleNamespace(
-        venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r"
     )
+    line = SimpleNamespace(venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r")
     feed = AccountFeed(
-        line, hear=lambda told: [say(each.what) for each in told], came=lambda: say("came"),
-        went=lambda: say("went"), watch=SimpleNamespace(account=lambda message: None),
+        line,
+        hear=lambda told: [say(each.what) for each in told],
+        came=lambda: say("came"),
+        went=lambda: say("went"),
+        watch=SimpleNamespace(account=lambda message: None),
         rejects=Rejects("v", lambda out: say(out.kind)),
-    )  # fmt: skip
+    )
     task = asyncio.ensure_future(feed.follow())
     try:
-        await asyncio.wait({asyncio.ensure_future(done.wait()), task},
-                           timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+        await asyncio.wait(
+            {asyncio.ensure_future(done.wait()), task}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
+        )
         if task.done():
             task.result()
         return said

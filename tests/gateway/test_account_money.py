@@ -32,9 +32,17 @@ class Life(AbstractContextManager):
 
     def __init__(self, home: Path, credit: str = "0") -> None:
         options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
-            symbols=[LINEAR], subaccounts={"a": 2}, credit={"USDT": credit},
-        )  # fmt: skip
+            kind="binance-usdm",
+            account="main",
+            rest="",
+            ws="",
+            key="",
+            secret="",
+            home=str(home),
+            symbols=[LINEAR],
+            subaccounts={"a": 2},
+            credit={"USDT": credit},
+        )
         kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
         if (home / "tape").exists():
             with JournalReader(home / "tape") as reader:
@@ -45,14 +53,23 @@ class Life(AbstractContextManager):
         self.writer = JournalWriter(home / "tape", durable=False)
         table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
         reductions = Reductions(
-            OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
-            own=lambda *of: self.money.own(*of), slot_of=lambda robot: robot,
-            bounds={}, is_shared=True,
-        )  # fmt: skip
+            OrderManager(BinanceUsdmProtocol("k", "s")),
+            INSTRUMENTS,
+            own=lambda *of: self.money.own(*of),
+            slot_of=lambda robot: robot,
+            bounds={},
+            is_shared=True,
+        )
         self.money = AccountMoney(
-            kept, self.writer, table, reductions, slot_of=lambda robot: robot,
-            say=self.said.append, stop=self.stopped.append, wall=lambda: BEGAN,
-        )  # fmt: skip
+            kept,
+            self.writer,
+            table,
+            reductions,
+            slot_of=lambda robot: robot,
+            say=self.said.append,
+            stop=self.stopped.append,
+            wall=lambda: BEGAN,
+        )
         self.money.recover()
 
     def told(self, total: int, at: int) -> None:
@@ -85,12 +102,15 @@ def money(tmp_path: Path):
         yield life.money
 
 
-@pytest.mark.parametrize(("credit", "rows", "is_reset"), [
-    ("500", [1000, -400, 1400], False),
-    ("400", [1000, -400, 1400], False),
-    ("399.999999999999999999", [1000, 1000, 0], True),
-    ("0", [1000, 1000, 0], True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("credit", "rows", "is_reset"),
+    [
+        ("500", [1000, -400, 1400], False),
+        ("400", [1000, -400, 1400], False),
+        ("399.999999999999999999", [1000, 1000, 0], True),
+        ("0", [1000, 1000, 0], True),
+    ],
+)
 def test_another_credit_after_a_restart_is_held_against_what_was_allocated(
     tmp_path: Path, credit: str, rows: list[int], is_reset: bool
 ):
@@ -125,9 +145,7 @@ def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
         assert not life.refusal()
 
 
-@pytest.mark.parametrize(
-    ("time", "total"), [(BEGAN, 1000), (BEGAN + TOLD_NS, 1000), (BEGAN + TOLD_NS + 1, 1007)]
-)
+@pytest.mark.parametrize(("time", "total"), [(BEGAN, 1000), (BEGAN + TOLD_NS, 1000), (BEGAN + TOLD_NS + 1, 1007)])
 def test_a_move_until_the_books_began_is_in_what_they_began_with(money, time, total):
     money.heard([MoveTold("d1", "USDT", 7 * UNIT, time, MoveKind.TRANSFER)], BEGAN + 2)
     assert money.ledger.total("USDT") == total * UNIT
@@ -144,9 +162,10 @@ def test_a_sub_account_without_money_gets_out_of_its_position(money):
 
 def test_a_late_fill_gives_the_account_what_the_venue_has(money, tmp_path):
     """Bought at 100 and at 110, one sold at 120 between the two: 20, whoever is heard first."""
-    told = [fill_of(LINEAR, text, trade=trade, time=BEGAN + trade) for trade, text in (
-        (1, "+1@100"), (2, "+1@110"), (3, "-1@120"), (4, "+2@90"),
-    )]  # fmt: skip
+    told = [
+        fill_of(LINEAR, text, trade=trade, time=BEGAN + trade)
+        for trade, text in ((1, "+1@100"), (2, "+1@110"), (3, "-1@120"), (4, "+2@90"))
+    ]
     for at in (0, 3, 2, 1):
         money.fill(FillOut(None, told[at]), at + 1)
         if at == 2:  # as far as anybody knows

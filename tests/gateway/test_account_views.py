@@ -32,9 +32,7 @@ from onetape.tape.journal import JournalWriter
 SYMBOL = "binance:BTC/USDT:USDT"
 UNIT = 10**18
 LIFE = 1 << 32  # order ids of a robot's first life begin there
-CONFIG = parse_config(
-    '[venues.x]\nkind = "binance-usdm"\n[accounts.main]\nvenue = "x"\nsubaccounts = { a = 2 }\n'
-)
+CONFIG = parse_config('[venues.x]\nkind = "binance-usdm"\n[accounts.main]\nvenue = "x"\nsubaccounts = { a = 2 }\n')
 
 
 class Tape:
@@ -51,28 +49,56 @@ class Tape:
 
     def place(self, order: int, side: Side, price: str, qty: str) -> None:
         payload = REQUEST.pack(
-            LIFE + order, self.instrument.price_int(price, side),
-            self.instrument.size_int(qty), 0, 0,
-            RequestKind.PLACE.id, side.id, OrderType.LIMIT.id, TimeInForce.GTC.id, 0,
-            TriggerBy.LAST.id, PositionSide.BOTH.id, 1, b"t",
-        )  # fmt: skip
+            LIFE + order,
+            self.instrument.price_int(price, side),
+            self.instrument.size_int(qty),
+            0,
+            0,
+            RequestKind.PLACE.id,
+            side.id,
+            OrderType.LIMIT.id,
+            TimeInForce.GTC.id,
+            0,
+            TriggerBy.LAST.id,
+            PositionSide.BOTH.id,
+            1,
+            b"t",
+        )
         self.writer.append("order_request", payload, stream=1, time=order)
 
     def news(self, order: int, state: OrderState, price: str, qty: str) -> None:
         payload = NEWS.pack(
-            LIFE + order, 7, 1, self.instrument.price_int(price, Side.BUY),
-            self.instrument.size_int(qty), 0, 0, OrderNews.ACCEPTED.id, state.id, 1, 0,
-        )  # fmt: skip
+            LIFE + order,
+            7,
+            1,
+            self.instrument.price_int(price, Side.BUY),
+            self.instrument.size_int(qty),
+            0,
+            0,
+            OrderNews.ACCEPTED.id,
+            state.id,
+            1,
+            0,
+        )
         self.writer.append("order_event", payload, stream=1, time=1)
 
-    def fill(
-        self, order: int, trade: int, side: Side, price: str, qty: str, currency: int = 0
-    ) -> None:
+    def fill(self, order: int, trade: int, side: Side, price: str, qty: str, currency: int = 0) -> None:
         payload = FILL.pack(
-            LIFE + order, 7, trade, trade, self.instrument.price_int(price, side),
-            self.instrument.size_int(qty), UNIT // 10, 0, side.id, Liquidity.MAKER.id,
-            PositionSide.BOTH.id, 1, currency, 0,
-        )  # fmt: skip
+            LIFE + order,
+            7,
+            trade,
+            trade,
+            self.instrument.price_int(price, side),
+            self.instrument.size_int(qty),
+            UNIT // 10,
+            0,
+            side.id,
+            Liquidity.MAKER.id,
+            PositionSide.BOTH.id,
+            1,
+            currency,
+            0,
+        )
         self.writer.append("fill", payload, stream=1, time=1)
 
     def quote(self, bid: str, ask: str) -> None:
@@ -127,9 +153,7 @@ def test_a_position_that_nobody_here_bought_has_no_price(tmp_path: Path, tape: T
     assert row["entry_price"] is None
 
 
-def test_what_trades_into_a_position_of_unknown_price_leaves_it_unknown(
-    tmp_path: Path, tape: Tape
-) -> None:
+def test_what_trades_into_a_position_of_unknown_price_leaves_it_unknown(tmp_path: Path, tape: Tape) -> None:
     tape.cold("position", symbol=SYMBOL, side="both", qty=20, source="opening", ts_event=1)
     tape.fill(1, 100, Side.BUY, "60000", "0.01")
     tape.fill(2, 101, Side.SELL, "61000", "0.005")
@@ -149,9 +173,7 @@ def test_fills_are_in_order_and_exact(tmp_path: Path, tape: Tape) -> None:
     rows = fills(tmp_path, CONFIG)
     assert [row["id"] for row in rows] == ["1", "2", "3"]
     assert [row["id"] for row in fills(tmp_path, CONFIG, last=1)] == ["3"]
-    assert (Decimal(rows[0]["price"]), rows[0]["fee"], rows[0]["fee_currency"]) == (
-        Decimal("60000.5"), "0.1", "USDT",
-    )  # fmt: skip
+    assert (Decimal(rows[0]["price"]), rows[0]["fee"], rows[0]["fee_currency"]) == (Decimal("60000.5"), "0.1", "USDT")
     assert rows[0]["liquidity"] == "maker"
     tape.cold("params", currency=1, name="BNB")
     tape.fill(1, 4, Side.BUY, "60000.5", "0.001", currency=1)

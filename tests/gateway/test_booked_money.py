@@ -187,10 +187,7 @@ def test_of_two_currencies_that_differ_what_moved_is_read_since_the_earlier(life
     life.money._open("BNB", 5 * UNIT, BEGAN + 50)
     life.money.check({"BNB": BalanceTold("BNB", 6 * UNIT, BEGAN + 60)}, BEGAN + 60)
     assert life.money.moves_wanted == BEGAN + 50
-    told = {
-        name: BalanceTold(name, total * UNIT, BEGAN + 70)
-        for name, total in (("USDT", 1001), ("BNB", 7))
-    }
+    told = {name: BalanceTold(name, total * UNIT, BEGAN + 70) for name, total in (("USDT", 1001), ("BNB", 7))}
     life.money.check(told, BEGAN + 70)
     assert life.money.moves_wanted == BEGAN
 

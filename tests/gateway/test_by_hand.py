@@ -29,9 +29,7 @@ class Desk(NettingWorld):
     """A gateway with two robots, and the command line beside it."""
 
     def run(self, *words: object, code: int = 0) -> dict:
-        done = copied_process.run(
-            *words, "--json", "--home", self.home, "--config", self.folder / "onetape.toml"
-        )
+        done = copied_process.run(*words, "--json", "--home", self.home, "--config", self.folder / "onetape.toml")
         assert done.returncode == code, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 
@@ -100,10 +98,7 @@ def test_what_a_rule_forbids_is_denied_and_a_dry_run_had_said_so(world):
     dry = world.run(*order, "--dry-run")
     assert (dry["status"], dry["orders"]) == ("passed", [])
     assert {"rule", "passed", "figure", "limit"} <= dry["checks"][0].keys()
-    assert (rules(dry)["kill switch"]["figure"], rules(dry)["position"]["figure"]) == (
-        "off",
-        "0.010",
-    )
+    assert (rules(dry)["kill switch"]["figure"], rules(dry)["position"]["figure"]) == ("off", "0.010")
     assert world.send("kill", "k1", reason="lunch")["status"] == "applied"
     dry = world.run(*order, "--dry-run", code=5)
     assert (dry["status"], dry["error"]["code"]) == ("refused", Killed.code)
@@ -131,8 +126,7 @@ def test_a_dry_run_names_what_a_sub_account_lacks(world):
     broken = {name: each for name, each in rules(dry).items() if not each["passed"]}
     assert set(broken) == {"sub-account money"}
     assert broken["sub-account money"]["code"] == InsufficientFunds.code
-    wanted, free = (Decimal(broken["sub-account money"][key].split()[0])
-                    for key in ("figure", "limit"))  # fmt: skip
+    wanted, free = (Decimal(broken["sub-account money"][key].split()[0]) for key in ("figure", "limit"))
     assert wanted > free > 0
     told = world.run(*order, code=5)
     assert told["error"]["code"] == InsufficientFunds.code
@@ -290,14 +284,10 @@ def test_a_robot_that_runs_sees_its_position_go_and_its_run_repeats(tmp_path):
     assert made.wait(timeout=60) == 0
     folder = tmp_path / "my"
     (folder / "strategies/holder.py").write_text(HOLDER)
-    robot = begin(
-        folder, "run", "strategies/holder.py", "--live", "--account", "futures", "--seconds", 15
-    )
+    robot = begin(folder, "run", "strategies/holder.py", "--live", "--account", "futures", "--seconds", 15)
 
     def told(*words: str):
-        done = copied_process.run(
-            *words, "--json", "--home", folder / ".onetape", "--config", folder / "onetape.toml"
-        )
+        done = copied_process.run(*words, "--json", "--home", folder / ".onetape", "--config", folder / "onetape.toml")
         assert done.returncode == 0, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 

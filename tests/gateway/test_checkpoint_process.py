@@ -11,11 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from onetape.gateway import checkpoint_process
-from onetape.gateway.checkpoint_process import (
-    SECONDS_LEAST,
-    SECONDS_MOST,
-    CheckpointProcess,
-)
+from onetape.gateway.checkpoint_process import SECONDS_LEAST, SECONDS_MOST, CheckpointProcess
 from onetape.gateway.options import GatewayOptions
 
 FULL = "import os, sys; sys.exit(f'No space left on device: .checkpoint.{os.getpid()}')"
@@ -28,13 +24,25 @@ class Desk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, home: Path, *, refused: str = "") -> None:
         self.program, self.said, self.now, self.tries = MADE, [], 1000.0, []
         options = GatewayOptions(
-            kind="binance-usdm", account="main", home=str(home), rest="", ws="", key="", secret="",
-            symbols=[], checkpoint_records=10,
-        )  # fmt: skip
+            kind="binance-usdm",
+            account="main",
+            home=str(home),
+            rest="",
+            ws="",
+            key="",
+            secret="",
+            symbols=[],
+            checkpoint_records=10,
+        )
         self.process = CheckpointProcess(
-            options, [], SimpleNamespace(published=1), at=0, slack=lambda _: 0,
-            say=lambda out: self.said.append((out.state, out.severity)), refused=refused,
-        )  # fmt: skip
+            options,
+            [],
+            SimpleNamespace(published=1),
+            at=0,
+            slack=lambda _: 0,
+            say=lambda out: self.said.append((out.state, out.severity)),
+            refused=refused,
+        )
         start = asyncio.create_subprocess_exec
 
         def planted(*_, **options):

@@ -29,9 +29,7 @@ class Buyer(Strategy):
         elif "bought" not in self.memory and not self.orders():  # denied until it has money
             self.buy(self.symbol, 0.01)
 """
-BROKEN = BUYER.replace(
-    "def on_start(self):", "def on_start(self):\n        raise RuntimeError('no')"
-)
+BROKEN = BUYER.replace("def on_start(self):", "def on_start(self):\n        raise RuntimeError('no')")
 
 
 def started(home: Home) -> list[tuple[float, int]]:
@@ -40,8 +38,7 @@ def started(home: Home) -> list[tuple[float, int]]:
     for run in sorted((home.home / "runs").iterdir(), key=lambda each: each.stat().st_mtime):
         with JournalReader(run / "journal") as reader:
             told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
-        found += [(each["fields"]["qty"], each["fields"]["works"]) for each in told
-                  if each["text"] == "started"]  # fmt: skip
+        found += [(each["fields"]["qty"], each["fields"]["works"]) for each in told if each["text"] == "started"]
     return found
 
 

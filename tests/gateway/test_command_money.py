@@ -42,9 +42,8 @@ def gateway(tmp_path):
     with served("binance-usdm", seed=3, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
         gateway = GatewayProcess(
-            "binance-usdm", tmp_path, port, account, commands="process",
-            subaccounts=SUBACCOUNTS, venue="binance",
-        )  # fmt: skip
+            "binance-usdm", tmp_path, port, account, commands="process", subaccounts=SUBACCOUNTS, venue="binance"
+        )
         gateway.start()
         yield gateway
         gateway.kill()
@@ -78,14 +77,18 @@ def test_a_strategy_takes_and_gives_back_what_is_its_own(gateway, tmp_path):
     too_much = binance_strategy_balance("a", "release", "usdt", 1000, index="a")
     applied, again, written, *refused = sent(
         tmp_path,
-        (allocate, "one"), (allocate, "one"), (as_written, None), (foreign, None), (posing, None),
-        (too_much, None), (binance_strategy_balance("a", "set", "usdt", 5, index=2), None),
+        (allocate, "one"),
+        (allocate, "one"),
+        (as_written, None),
+        (foreign, None),
+        (posing, None),
+        (too_much, None),
+        (binance_strategy_balance("a", "set", "usdt", 5, index=2), None),
         (binance_strategy_balance("a", "allocate", "usdt", float("nan"), index=2), None),
         (binance_strategy_balance("a", "allocate", "usdt", "1e999999999", index=2), None),
-    )  # fmt: skip
+    )
     assert (applied.status, again.status, written.status) == ("applied", "duplicate", "applied")
-    moved = [{"slot": 1, "currency": "USDT", "amount": "-100.1"},
-             {"slot": 2, "currency": "USDT", "amount": "100.1"}]  # fmt: skip
+    moved = [{"slot": 1, "currency": "USDT", "amount": "-100.1"}, {"slot": 2, "currency": "USDT", "amount": "100.1"}]
     assert applied.result == again.result == {"moved": moved}
     assert {each.status for each in refused} == {"refused"}
     codes = [4206, 4206, 4201, 3001, 4203, 4203]
@@ -93,9 +96,7 @@ def test_a_strategy_takes_and_gives_back_what_is_its_own(gateway, tmp_path):
     assert sent(tmp_path, (release, None))[0].status == "applied"
     assert manager.get_balance("USDT", 2) == 150
     wrong_venue = kraken_strategy_balance("a", "allocate", "usdt", 1, index=2)
-    (refused,) = sent(
-        tmp_path, (wrong_venue, None), command=KRAKEN_STRATEGY_BALANCE_CMD, target="gateway:main"
-    )
+    (refused,) = sent(tmp_path, (wrong_venue, None), command=KRAKEN_STRATEGY_BALANCE_CMD, target="gateway:main")
     assert refused.status == "refused" and "knows no command" in refused.error["message"]
     gateway.kill()
     gateway.start()
@@ -121,9 +122,7 @@ def test_the_operator_moves_money_from_the_command_line(gateway, tmp_path):
     assert manager.get_balance("USDT", 3) == 60
 
 
-def test_strategies_at_once_while_the_gateway_is_killed_end_where_their_answers_say(
-    gateway, tmp_path
-):
+def test_strategies_at_once_while_the_gateway_is_killed_end_where_their_answers_say(gateway, tmp_path):
     """Each command is applied once or refused; the slots are what the applied ones add up to, and
     at every look the slots add up to the total."""
     manager = StrategyBalanceManager("binance", strategy_count=16, home=tmp_path)

@@ -144,9 +144,7 @@ def test_a_cut_line_tells_every_pending_request_at_once():
 
 
 def test_a_venue_that_wants_silence_over_the_line_is_left_alone_over_rest_too(tmp_path):
-    faults = (
-        '[[fault]]\naction = "error"\nerror = "-1003"\nmethod = "WS"\npurpose = "place"\nnth = 1\n'
-    )
+    faults = '[[fault]]\naction = "error"\nerror = "-1003"\nmethod = "WS"\npurpose = "place"\nnth = 1\n'
 
     async def work(port: int, exchange) -> None:
         async with Lines("binance-usdm", port, exchange.accounts[0], tmp_path) as lines:

@@ -24,10 +24,7 @@ def test_a_journal_is_explained_between_two_times(tmp_path: Path):
     """As a gateway writes it: instruments, robots, marks, fills and their entries."""
     tape, booking = tmp_path / "tape", Booking(INSTRUMENTS)
     instrument = INSTRUMENTS[LINEAR]
-    opening = (
-        Leg(MAIN, "USDT", 1000 * UNIT),
-        Leg(Outside.OPENING, "USDT", -1000 * UNIT),
-    )
+    opening = (Leg(MAIN, "USDT", 1000 * UNIT), Leg(Outside.OPENING, "USDT", -1000 * UNIT))
     with JournalWriter(tape) as writer:
 
         def cold(event: str, record: object, time: int) -> int:

@@ -85,9 +85,8 @@ class World:
 
     def reason(self, robot: Robot, order: int) -> str:
         (found,) = [
-            r["reason"] for r in self.records("reply")
-            if (r.get("robot"), r.get("order")) == (robot.number, order)
-        ]  # fmt: skip
+            r["reason"] for r in self.records("reply") if (r.get("robot"), r.get("order")) == (robot.number, order)
+        ]
         return found
 
     def intents(self) -> list[tuple[int, int, dict]]:

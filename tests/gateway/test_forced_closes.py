@@ -31,23 +31,38 @@ class Gateway:
 
     def __init__(self, home: Path, name: str) -> None:
         options = GatewayOptions(
-            kind="binance-usdm", account=name, rest="", ws="", key="", secret="", home=str(home),
-            symbols=[LINEAR], subaccounts={"a": A, "b": B},
-        )  # fmt: skip
+            kind="binance-usdm",
+            account=name,
+            rest="",
+            ws="",
+            key="",
+            secret="",
+            home=str(home),
+            symbols=[LINEAR],
+            subaccounts={"a": A, "b": B},
+        )
         self.tape = home / name
         self.writer = JournalWriter(self.tape)
         table = AccountTable(home, venue="binance", account=name, kind="binance-usdm")
         reductions = Reductions(
-            OrderManager(BinanceUsdmProtocol("k", "s")), INSTRUMENTS,
-            own=lambda *of: self.money.own(*of), slot_of=lambda robot: robot,
-            bounds={}, is_shared=True,
-        )  # fmt: skip
+            OrderManager(BinanceUsdmProtocol("k", "s")),
+            INSTRUMENTS,
+            own=lambda *of: self.money.own(*of),
+            slot_of=lambda robot: robot,
+            bounds={},
+            is_shared=True,
+        )
         self.kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
         self.money = AccountMoney(
-            self.kept, self.writer, table, reductions,
-            slot_of=lambda robot: robot, say=lambda out: None,
-            stop=lambda slots: None, forced=BinanceUsdmProtocol.traits.forced,
-        )  # fmt: skip
+            self.kept,
+            self.writer,
+            table,
+            reductions,
+            slot_of=lambda robot: robot,
+            say=lambda out: None,
+            stop=lambda slots: None,
+            forced=BinanceUsdmProtocol.traits.forced,
+        )
         self.table = table
 
     def close(self) -> None:
@@ -56,9 +71,7 @@ class Gateway:
 
     def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
         """Of a robot's order, or of another hand's."""
-        spec = OrderSpec(
-            symbol=fill.symbol, side=fill.side, size_int=fill.size, price_int=fill.price
-        )
+        spec = OrderSpec(symbol=fill.symbol, side=fill.side, size_int=fill.size, price_int=fill.price)
         order = Managed("", slot, 1, spec, OrderLife(fill.size), 0, fill.price)
         self.money.fill(FillOut(order if slot > MAIN else None, fill), sequence)
 

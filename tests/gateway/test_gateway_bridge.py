@@ -23,16 +23,11 @@ from worlds.gateway_process import BRIDGED, GatewayProcess, Robot, booked, news_
 KINDS = BRIDGED if OWN else ("ccxt:binanceusdm",)
 SECONDS = 20.0 if OWN else 1.5
 
-pytestmark = [
-    needs_ccxt,
-    pytest.mark.skipif(not Path("/proc").exists(), reason="looks a process up in /proc"),
-]
+pytestmark = [needs_ccxt, pytest.mark.skipif(not Path("/proc").exists(), reason="looks a process up in /proc")]
 
 
 def bridged_gateway(kind: str, home: Path, port: int, account) -> GatewayProcess:
-    return GatewayProcess(
-        kind, home, port, account, bridge={"python": PYTHON}, ws=f"ws://127.0.0.1:{port}"
-    )
+    return GatewayProcess(kind, home, port, account, bridge={"python": PYTHON}, ws=f"ws://127.0.0.1:{port}")
 
 
 def children_of(pid: int) -> list[int]:
@@ -52,9 +47,7 @@ def settled(gateway: GatewayProcess, account) -> dict:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridge_dies(
-    tmp_path, kind
-):
+def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridge_dies(tmp_path, kind):
     rng = random.Random(5)
     with served(SIM_OF[kind], seed=5, limits=False) as (dialect, port):
         exchange, account = dialect.exchange, dialect.exchange.accounts[0]
@@ -102,11 +95,7 @@ def test_what_was_traded_through_ccxt_is_what_the_exchange_says_though_the_bridg
 
 def _seen_of(pid: int) -> str:
     """What everybody on this machine may read of a process and its children."""
-    files = [
-        Path(f"/proc/{each}/{name}")
-        for each in (pid, *children_of(pid))
-        for name in ("cmdline", "environ")
-    ]
+    files = [Path(f"/proc/{each}/{name}") for each in (pid, *children_of(pid)) for name in ("cmdline", "environ")]
     return " ".join(each.read_bytes().decode(errors="replace") for each in files)
 
 

@@ -23,9 +23,7 @@ def world(tmp_path, request):
     """(dialect, gateway, robot, the address's counts as another process has them)."""
     with served("binance-usdm", seed=3, limits=True) as (dialect, port):
         exchange = dialect.exchange
-        gateway = GatewayProcess(
-            "binance-usdm", tmp_path, port, exchange.accounts[0], order_entry=request.param
-        )
+        gateway = GatewayProcess("binance-usdm", tmp_path, port, exchange.accounts[0], order_entry=request.param)
         gateway.start()
         robot = Robot(tmp_path / "robot", gateway, 1)
         counts = SharedCounters(budget_file(tmp_path, f"http://127.0.0.1:{port}"))

@@ -51,9 +51,12 @@ class Reading:
         self.world.open_venue()
         manager = OrderManager(self.world.protocol)
         kept = KeptMoney(
-            self.world.life.options, {i.symbol: i for i in self.world.instruments}, {},
-            self.world.protocol.slack, known=self.world.protocol.known_move,
-        )  # fmt: skip
+            self.world.life.options,
+            {i.symbol: i for i in self.world.instruments},
+            {},
+            self.world.protocol.slack,
+            known=self.world.protocol.known_move,
+        )
         found = recover(self.journal, file, manager, kept, until=until)
         if write:
             write_checkpoint(self.journal, self.file, found, kept, sequence=until - 1)
@@ -123,23 +126,16 @@ def edited(content: bytes, change) -> bytes:
 REFUSED = {
     "empty": (lambda content: b"", "is damaged"),
     "cut": (lambda content: content[:-1], "is damaged"),
-    "one bit": (lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
-                "is damaged"),
+    "one bit": (lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:], "is damaged"),
     "no checkpoint": (lambda content: edited(content, lambda r: r.pop("orders")), "is damaged"),
-    "another version": (
-        lambda content: edited(content, lambda r: r.update(made_by="0 0.0.0 x")),
-        "another version",
-    ),
+    "another version": (lambda content: edited(content, lambda r: r.update(made_by="0 0.0.0 x")), "another version"),
     "another journal": (
         lambda content: edited(content, lambda r: r.update(journal="A" * 22 + "==")),
         "of another journal",
     ),
     "ahead": (lambda content: edited(content, lambda r: r.update(sequence=10**9)), "ahead"),
-    "another history": (
-        lambda content: edited(content, lambda r: r.update(chain=r["chain"] ^ 1)),
-        "another history",
-    ),
-}  # fmt: skip
+    "another history": (lambda content: edited(content, lambda r: r.update(chain=r["chain"] ^ 1)), "another history"),
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -234,9 +230,12 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
 
 
 SHAPES = {
-    1: "01363de664d8af11", 2: "225c867d5c77ab43", 3: "c815ebfb3d6dba2b", 4: "da42f18f22fa444a",
+    1: "01363de664d8af11",
+    2: "225c867d5c77ab43",
+    3: "c815ebfb3d6dba2b",
+    4: "da42f18f22fa444a",
     5: "9a08ac20db1c4c85",
-}  # fmt: skip
+}
 
 
 def test_another_shape_of_the_records_is_another_format():

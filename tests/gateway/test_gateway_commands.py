@@ -11,13 +11,7 @@ import copied_process
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType, RequestKind, Side
-from onetape.model.errors import (
-    Killed,
-    OrderInvalid,
-    OrderOutcomeUnknown,
-    PositionLimit,
-    PriceBand,
-)
+from onetape.model.errors import Killed, OrderInvalid, OrderOutcomeUnknown, PositionLimit, PriceBand
 from onetape.model.ids import client_id
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
@@ -71,9 +65,7 @@ def test_a_gateway_tells_what_its_orders_took(world, tmp_path, entry):
         wait_for(lambda order=order: ("accepted", 0) in news_of(tmp_path, order))
     spans = send(tmp_path, "gateway", "latency")["result"]
     assert gateway.ask("status")["spans"] == spans
-    decided, out, acknowledged = (
-        spans[n] for n in ("received_to_decided", "decided_to_out", "out_to_acknowledged")
-    )
+    decided, out, acknowledged = (spans[n] for n in ("received_to_decided", "decided_to_out", "out_to_acknowledged"))
     assert [span["count"] for span in (decided, out, acknowledged)] == [ORDERS] * 3
     for span in (decided, out, acknowledged):
         assert 0 < span["p50_us"] <= span["p99_us"] <= span["max_us"]
@@ -185,10 +177,7 @@ def test_orders_of_a_robot_that_died_are_canceled(world):
 
 
 def test_a_cancel_that_is_refused_is_asked_again_while_the_next_life_waits_for_it(tmp_path):
-    faults = (
-        '[[fault]]\npurpose = "cancel"\ncount = 1\naction = "error"\n'
-        'error = "-1020"\ndone = false\n'
-    )
+    faults = '[[fault]]\npurpose = "cancel"\ncount = 1\naction = "error"\nerror = "-1020"\ndone = false\n'
     with served("binance-usdm", seed=3, limits=False, faults=faults) as (dialect, port):
         account, listing = dialect.exchange.accounts[0], dialect.exchange.listings[0]
         gateway = GatewayProcess("binance-usdm", tmp_path, port, account)

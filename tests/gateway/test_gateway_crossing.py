@@ -27,9 +27,7 @@ from worlds.netting_world import EACH, QUOTE, NettingWorld
 @pytest.fixture
 def world(request, tmp_path):
     with served("binance-usdm", seed=11, limits=False) as (dialect, port):
-        made = NettingWorld(
-            tmp_path, dialect, port, cross_internally=getattr(request, "param", True)
-        )
+        made = NettingWorld(tmp_path, dialect, port, cross_internally=getattr(request, "param", True))
         yield made
         made.close()
 
@@ -40,8 +38,9 @@ def inside(world) -> list[tuple[int, int, int, int, int]]:
         told = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
     return [
         (f[2] - INTERNAL_TRADES, f[11], f[5] * Side.from_id(f[8]).sign, f[4], f[6])
-        for f in told if f[2] >= INTERNAL_TRADES
-    ]  # fmt: skip
+        for f in told
+        if f[2] >= INTERNAL_TRADES
+    ]
 
 
 def entries(world) -> list:

@@ -26,11 +26,7 @@ def rule(action: str, **keys) -> str:
 def ed25519(dialect) -> dict:
     """The key of the first account that is one of Ed25519, as a gateway's options."""
     exchange = dialect.exchange
-    key = next(
-        k
-        for k in exchange.keys.values()
-        if k.kind == "ed25519" and k.account is exchange.accounts[0]
-    )
+    key = next(k for k in exchange.keys.values() if k.kind == "ed25519" and k.account is exchange.accounts[0])
     return {"key": key.key, "secret": key.secret}
 
 
@@ -41,9 +37,7 @@ class Session:
         self.kind, self.home, self.dialect = kind, home, dialect
         self.account = dialect.exchange.accounts[0]
         self.listing = dialect.exchange.listings[0]
-        self.gateway = GatewayProcess(
-            kind, home, port, self.account, **{"order_entry": "socket", **options}
-        )
+        self.gateway = GatewayProcess(kind, home, port, self.account, **{"order_entry": "socket", **options})
         self.gateway.start()
         self.robot = Robot(home / "robot", self.gateway, 1)
         if "ws_entry" not in options and self.gateway.options["order_entry"] == "socket":
@@ -90,10 +84,7 @@ class Session:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_orders_are_placed_amended_and_cancelled_over_the_socket(kind, tmp_path):
-    with (
-        served(kind, limits=False, faults="") as (dialect, port),
-        Session(kind, tmp_path, dialect, port) as world,
-    ):
+    with served(kind, limits=False, faults="") as (dialect, port), Session(kind, tmp_path, dialect, port) as world:
         robot, account = world.robot, world.account
         low = world.listing.bid - 2000
         order_id = robot.place(Side.BUY, low)
@@ -119,10 +110,7 @@ def test_a_cut_with_requests_pending_loses_and_doubles_nothing(kind, tmp_path):
     it. (That what never arrived is found out, takes its time: it is in the simulation.)"""
     place = PLACES[kind]
     faults = rule("drop_answer", path=place, nth=1) + rule("disconnect", path=place, nth=1)
-    with (
-        served(kind, limits=False, faults=faults) as (dialect, port),
-        Session(kind, tmp_path, dialect, port) as world,
-    ):
+    with served(kind, limits=False, faults=faults) as (dialect, port), Session(kind, tmp_path, dialect, port) as world:
         low = world.listing.bid - 2000
         ids = [world.robot.place(Side.BUY, low - 10 * n) for n in range(2)]
         for each in ids:
@@ -173,14 +161,10 @@ def test_random_trading_over_a_line_that_fails_ends_in_agreement(kind, tmp_path)
 def test_an_ed25519_key_opens_the_session_or_signs_each_request(order_entry, tmp_path):
     with (
         served("binance-usdm", limits=False) as (dialect, port),
-        Session(
-            "binance-usdm", tmp_path, dialect, port, order_entry=order_entry, **ed25519(dialect)
-        ) as world,
+        Session("binance-usdm", tmp_path, dialect, port, order_entry=order_entry, **ed25519(dialect)) as world,
     ):
         low = world.listing.bid - 2000
         order_id = world.robot.place(Side.BUY, low)
         wait_for(lambda: "accepted" in world.news(order_id))
         status = world.check()
-        assert (status["order_entry"] or {"sent": 0})["sent"] == (
-            2 if order_entry == "socket" else 0
-        )
+        assert (status["order_entry"] or {"sent": 0})["sent"] == (2 if order_entry == "socket" else 0)

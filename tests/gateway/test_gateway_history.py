@@ -47,9 +47,8 @@ def told(tmp_path, line: Line, wanted: Wanted, *, full: bool = False, monkeypatc
     async def ask(writer: JournalWriter) -> None:
         tasks = []
         desk = HistoryDesk(
-            line, [I], writer, spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
-            written=lambda: None,
-        )  # fmt: skip
+            line, [I], writer, spawn=lambda work: tasks.append(asyncio.ensure_future(work)), written=lambda: None
+        )
         desk.is_paused = full
         assert desk.ask(3, [wanted], NOW) == {"after": writer.published}
         await asyncio.gather(*tasks)
@@ -89,9 +88,19 @@ def test_bars_and_what_runs_stand_on_the_tape(tmp_path):
     first, _, running = (HISTORY.unpack(row.payload) for row in rows)
     p, q = 10**I.price_decimals, 10**I.size_decimals
     assert first == (
-        opened - 2 * MINUTE, opened - MINUTE, MINUTE, 100 * p, 110 * p, 90 * p, 105 * p, q,
-        1015 * p * q // 10, 0, 7, 0,
-    )  # fmt: skip
+        opened - 2 * MINUTE,
+        opened - MINUTE,
+        MINUTE,
+        100 * p,
+        110 * p,
+        90 * p,
+        105 * p,
+        q,
+        1015 * p * q // 10,
+        0,
+        7,
+        0,
+    )
     assert running[0] == opened
     assert (running[7], running[10], running[11]) == (q // 2, 1, 41)
     assert "limit=2" in line.asked[0]
@@ -165,8 +174,7 @@ def test_a_symbol_that_is_not_traded_here(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("period", "bars", "now"),
-    [(0, 1, NOW), (-1, 1, NOW), (2**62, 1, NOW), (MINUTE, -1, NOW), (MINUTE, 1, 2**63)],
+    ("period", "bars", "now"), [(0, 1, NOW), (-1, 1, NOW), (2**62, 1, NOW), (MINUTE, -1, NOW), (MINUTE, 1, 2**63)]
 )
 def test_what_is_no_period_reaches_nothing(tmp_path, period, bars, now):
     with JournalWriter(tmp_path / "j", process="gateway:main") as writer:

@@ -35,9 +35,8 @@ class World:
         self.exchange, self.account = dialect.exchange, dialect.exchange.accounts[0]
         self.quote = QUOTE[kind]
         self.gateway = GatewayProcess(
-            kind, self.home, port, self.account, venue="here", subaccounts={"a": 2, "b": 3},
-            leverage=10, **options,
-        )  # fmt: skip
+            kind, self.home, port, self.account, venue="here", subaccounts={"a": 2, "b": 3}, leverage=10, **options
+        )
         make_token(self.home, "operator")
         self.gateway.start()
         self.robots: list[Robot] = []
@@ -82,9 +81,7 @@ def settled(world: World) -> bool:
 
 def test_a_robot_trades_with_its_own_money_and_a_kill_loses_none_of_it(world, tmp_path):
     total = world.slots()[0]
-    assert world.send("allocate", currency=world.quote.lower(), index=2, amount=2000)["status"] == (
-        "applied"
-    )
+    assert world.send("allocate", currency=world.quote.lower(), index=2, amount=2000)["status"] == ("applied")
     assert world.slots() == [total, total - 2000, 2000, 0]
     robot = world.robot(tmp_path / "robot", "a")
     bid = world.exchange.listings[0].bid

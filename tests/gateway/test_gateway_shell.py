@@ -34,10 +34,17 @@ class Shell:
         self.home = home
         self.gateway = Gateway(
             GatewayOptions(
-                kind="binance-usdm", account="main", rest="http://127.0.0.1:9", ws="", key="k",
-                secret="s", home=str(home), symbols=[SYMBOL], **options,
+                kind="binance-usdm",
+                account="main",
+                rest="http://127.0.0.1:9",
+                ws="",
+                key="k",
+                secret="s",
+                home=str(home),
+                symbols=[SYMBOL],
+                **options,
             )
-        )  # fmt: skip
+        )
         self.gateway.instruments = [BTC]
         self.gateway.protocol.set_instruments([BTC])
         self.gateway._open_tape()
@@ -56,9 +63,7 @@ class Shell:
         manager = self.gateway.manager
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
         name = self.gateway.tape.robots[1].client_id((1 << 32) + number)
-        return manager.submit(
-            name, Request(robot, RequestKind.PLACE, (1 << 32) + number, spec), time.time_ns()
-        )
+        return manager.submit(name, Request(robot, RequestKind.PLACE, (1 << 32) + number, spec), time.time_ns())
 
     def close(self) -> None:
         self.gateway.robots.close()
@@ -144,9 +149,7 @@ def test_an_order_for_which_the_account_has_no_room_is_refused_and_not_sent(play
         order = shell.place()
         limit = gateway.venue.order_limit_code
         call = gateway.manager.calls[0]
-        gateway._answered(call._replace(subject=None), Answer(
-            Outcome.SAFE, venue_code=limit, retry_after=30 * SECOND,
-        ))  # fmt: skip
+        gateway._answered(call._replace(subject=None), Answer(Outcome.SAFE, venue_code=limit, retry_after=30 * SECOND))
         assert gateway.orders.status()["held_s"] > 20
         calls, gateway.manager.calls = gateway.manager.calls or [call], []
         shell.make_calls(calls)
@@ -187,15 +190,11 @@ def test_the_limits_are_the_configured_ones(play):
         assert (limits.position_max, limits.order_max) == ({SYMBOL: 2000}, {SYMBOL: 500})
         assert (str(limits.price_band), limits.orders_a_second) == ("0.05", 7)
 
-    play(
-        scene, position_max={SYMBOL: 2.0}, order_max={SYMBOL: 0.5}, price_band=0.05,
-        orders_per_second=7,
-    )  # fmt: skip
+    play(scene, position_max={SYMBOL: 2.0}, order_max={SYMBOL: 0.5}, price_band=0.05, orders_per_second=7)
 
 
 @pytest.mark.parametrize(
-    ("kind", "is_kept"),
-    [(RequestKind.PLACE, True), (RequestKind.AMEND, True), (RequestKind.CANCEL, False)],
+    ("kind", "is_kept"), [(RequestKind.PLACE, True), (RequestKind.AMEND, True), (RequestKind.CANCEL, False)]
 )
 def test_an_intent_must_not_be_forgotten_and_a_cancel_is_asked_for_again(play, kind, is_kept):
     async def scene(shell: Shell) -> None:
@@ -206,7 +205,5 @@ def test_an_intent_must_not_be_forgotten_and_a_cancel_is_asked_for_again(play, k
 
 @pytest.mark.parametrize(("trade", "is_kept"), [(INTERNAL_TRADES, True), (7, False)])
 def test_an_internal_fill_must_not_be_forgotten_and_the_venue_tells_its_own(trade, is_kept):
-    fill = FillTold(
-        SYMBOL, "a", "b", trade, Side.BUY, PositionSide.BOTH, 1, 1, 1, 0, "", Liquidity.MAKER
-    )
+    fill = FillTold(SYMBOL, "a", "b", trade, Side.BUY, PositionSide.BOTH, 1, 1, 1, 0, "", Liquidity.MAKER)
     assert is_risk(FillOut(None, fill)) is is_kept

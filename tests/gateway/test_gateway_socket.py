@@ -114,9 +114,7 @@ def test_a_gateway_that_is_stopped_amid_a_talk_prints_nothing(tmp_path: Path):
         gateway.start()
         with contextlib.ExitStack() as stack:
             for _ in range(3):
-                client = stack.enter_context(
-                    connect(gateway_socket(tmp_path, "main"), timeout_s=PATIENCE_S)
-                )
+                client = stack.enter_context(connect(gateway_socket(tmp_path, "main"), timeout_s=PATIENCE_S))
                 client.sendall(ASKED * 100 + b'{"do":')
                 client.recv(10)
             gateway.process.send_signal(signal.SIGTERM)

@@ -35,9 +35,7 @@ def test_one_value_is_told_as_it_is(ns):
 
 
 def test_nothing_measured_is_told_as_nothing():
-    assert Histogram().summary() == {
-        "count": 0, "p50_us": 0, "p99_us": 0, "p999_us": 0, "max_us": 0,
-    }  # fmt: skip
+    assert Histogram().summary() == {"count": 0, "p50_us": 0, "p99_us": 0, "p999_us": 0, "max_us": 0}
 
 
 def call(purpose: Purpose = Purpose.PLACE, name: str = "a") -> Call:

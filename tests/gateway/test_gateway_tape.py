@@ -13,14 +13,7 @@ from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.model import catalogue
-from onetape.model.enums import (
-    Liquidity,
-    OrderNews,
-    OrderState,
-    PositionSide,
-    RequestKind,
-    Side,
-)
+from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.orders.books import OPENING
@@ -87,9 +80,8 @@ class Desk:
         protocol.set_instruments([BTC])
         self.recovery = Recovery(OrderManager(protocol))
         options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="", secret="",
-            home=str(self.home), symbols=[],
-        )  # fmt: skip
+            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(self.home), symbols=[]
+        )
         self.kept = KeptMoney(options, {**INSTRUMENTS, SYMBOL: BTC}, {}, lambda currency: 0)
         made = GatewayTape(None, ())  # type: ignore[arg-type]
         made.recover(self.home / "tape", self.recovery, self.kept)
@@ -100,9 +92,8 @@ class Desk:
 
     def fill(self, order, *, trade: int = 7, venue_id: str = "77", currency: str = "USDT"):
         return FillTold(
-            SYMBOL, order.client_id, venue_id, trade, Side.BUY, BOTH, 600_000, 4, NOW, 3, currency,
-            Liquidity.MAKER,
-        )  # fmt: skip
+            SYMBOL, order.client_id, venue_id, trade, Side.BUY, BOTH, 600_000, 4, NOW, 3, currency, Liquidity.MAKER
+        )
 
 
 @pytest.fixture
@@ -113,9 +104,7 @@ def desk(tmp_path) -> Desk:
 def test_robots_are_known_with_their_sub_accounts_and_how_far_they_were_taken(desk):
     desk.say(TakenOut(1, 6, 8, NOW))
     robots = desk.again().robots
-    assert [(r.name, r.epoch, r.slot, r.rate) for r in robots.values()] == [
-        ("robot-1", 3, 2, 9), ("robot-2", 3, 3, 9),
-    ]  # fmt: skip
+    assert [(r.name, r.epoch, r.slot, r.rate) for r in robots.values()] == [("robot-1", 3, 2, 9), ("robot-2", 3, 3, 9)]
     assert [r.taken for r in robots.values()] == [8, 5]
 
 
@@ -230,12 +219,7 @@ def test_a_round_that_ended_and_what_the_books_began_with_are_known(desk):
 
 
 @pytest.mark.parametrize(
-    ("commands", "killed"),
-    [
-        (["kill"], "lunch"),
-        (["kill", "unkill"], ""),
-        (["unkill", "kill"], "lunch"),
-    ],
+    ("commands", "killed"), [(["kill"], "lunch"), (["kill", "unkill"], ""), (["unkill", "kill"], "lunch")]
 )
 def test_the_kill_switch_holds_over_a_restart(desk, commands, killed):
     for number, name in enumerate(commands):
@@ -246,10 +230,7 @@ def test_the_kill_switch_holds_over_a_restart(desk, commands, killed):
 
 
 def test_a_refused_kill_is_none(desk):
-    record = {
-        "id": "c", "actor": "operator", "command": "kill", "fields": {"reason": "x"},
-        "refused": {"name": "NO"},
-    }  # fmt: skip
+    record = {"id": "c", "actor": "operator", "command": "kill", "fields": {"reason": "x"}, "refused": {"name": "NO"}}
     desk.tape.command(record, NOW)
     made = desk.again()
     assert made.killed == ""
@@ -263,9 +244,7 @@ def test_what_a_command_was_answered_is_known(desk):
     assert b"applied" in desk.again().once.find("c1").answer
 
 
-@pytest.mark.parametrize(
-    ("said", "settled"), [("closed", {"x"}), ("filled", {"x"}), ("open", set())]
-)
+@pytest.mark.parametrize(("said", "settled"), [("closed", {"x"}), ("filled", {"x"}), ("open", set())])
 def test_an_operator_s_word_on_an_order_is_known(desk, said, settled):
     fields = {"order": "x", "as": said}
     record = {"id": "c1", "actor": "operator", "command": "settle", "fields": fields}

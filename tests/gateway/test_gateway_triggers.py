@@ -52,9 +52,8 @@ def test_the_kind_of_a_robots_frame_reaches_the_wire(tmp_path, venue):
                 tick = 10 ** (exchange.instruments[0].price_decimals)
                 trigger = int(exchange.listings[0].last * (1 + away)) // tick * tick
                 robot.request(
-                    RequestKind.PLACE, robot.base + number, side, 0,
-                    kind.id << TRIGGER_KIND_SHIFT, trigger=trigger,
-                )  # fmt: skip
+                    RequestKind.PLACE, robot.base + number, side, 0, kind.id << TRIGGER_KIND_SHIFT, trigger=trigger
+                )
 
                 wanted = ["accepted"] if is_before else beyond
                 told = said_of(gateway.home, robot.base + number, len(wanted))

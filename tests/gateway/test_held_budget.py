@@ -23,9 +23,11 @@ class Desk:
         self.now = NOW
         self.said: list[str] = []
         self.budget = AddressBudget(
-            home / "budget-x", (BudgetRule(60 * SECOND, 10, "x-used"),), now=lambda: self.now,
+            home / "budget-x",
+            (BudgetRule(60 * SECOND, 10, "x-used"),),
+            now=lambda: self.now,
             say=lambda out: self.said.append(out.state),
-        )  # fmt: skip
+        )
 
     def take(self, purpose: Purpose, weight: int = 1) -> Answer | None:
         try:
@@ -50,9 +52,7 @@ def desk(tmp_path):
         (Purpose.BALANCES, Outcome.SAFE),
     ],
 )
-def test_an_order_without_room_is_refused_at_once_and_a_question_may_come_later(
-    desk, purpose, outcome
-):
+def test_an_order_without_room_is_refused_at_once_and_a_question_may_come_later(desk, purpose, outcome):
     assert desk.take(Purpose.MARKET, 8) is None
     found = desk.take(purpose)
     assert (found.outcome, found.retry_after) == (outcome, 60 * SECOND)

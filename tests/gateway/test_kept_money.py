@@ -26,16 +26,21 @@ from onetape.orders.told import FillTold
 
 A, B = 2, 3
 BOTH = PositionSide.BOTH
-OPENING = Entry(
-    1, Cause.OPENING, (Leg(MAIN, "USDT", 10**24), Leg(Outside.OPENING, "USDT", -(10**24))), "USDT"
-)
+OPENING = Entry(1, Cause.OPENING, (Leg(MAIN, "USDT", 10**24), Leg(Outside.OPENING, "USDT", -(10**24))), "USDT")
 
 
 def kept_of(tmp_path, **known) -> KeptMoney:
     options = GatewayOptions(
-        kind="binance-usdm", account="main", rest="", ws="", key="", secret="",
-        home=str(tmp_path), symbols=[], subaccounts={"a": A, "b": B},
-    )  # fmt: skip
+        kind="binance-usdm",
+        account="main",
+        rest="",
+        ws="",
+        key="",
+        secret="",
+        home=str(tmp_path),
+        symbols=[],
+        subaccounts={"a": A, "b": B},
+    )
     return KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0, **known)
 
 
@@ -84,9 +89,7 @@ def test_what_is_taken_in_is_what_was_booked(tmp_path):
     assert kept.slots_used() == B + 1
 
 
-def test_a_fill_counts_when_its_entry_comes_and_the_last_without_one_is_still_to_be_booked(
-    tmp_path,
-):
+def test_a_fill_counts_when_its_entry_comes_and_the_last_without_one_is_still_to_be_booked(tmp_path):
     kept, rows = kept_of(tmp_path), list(traded(4))
     before = rows[0]
     kept.fill(*before[:3])  # of before the ledger began

@@ -33,9 +33,7 @@ def world(tmp_path):
 
 def by_hand(venue: VenueProcess, path: str, **body: object) -> None:
     content = msgspec.json.encode(body)
-    status, told, _ = venue.control.request(
-        "POST", path, content, {"Content-Type": "application/json"}
-    )
+    status, told, _ = venue.control.request("POST", path, content, {"Content-Type": "application/json"})
     assert status == 200, told
 
 

@@ -36,9 +36,7 @@ def differences(gateway: GatewayProcess) -> list[str]:
 
 def by_hand(venue: VenueProcess, path: str, **body: object) -> None:
     content = msgspec.json.encode({"account": "main", **body})
-    status, told, _ = venue.control.request(
-        "POST", path, content, {"Content-Type": "application/json"}
-    )
+    status, told, _ = venue.control.request("POST", path, content, {"Content-Type": "application/json"})
     assert status == 200, told
 
 

@@ -28,9 +28,7 @@ def lose_power(journal: Path, order_id: int, *, first_lost: str) -> None:
     cut_journal(journal, lost)
 
 
-@pytest.mark.parametrize(
-    ("first_lost", "told"), [("order_request", ["lost", "found"]), ("input", ["found"])]
-)
+@pytest.mark.parametrize(("first_lost", "told"), [("order_request", ["lost", "found"]), ("input", ["found"])])
 def test_an_order_whose_intent_was_lost_is_adopted_and_not_denied(tmp_path, first_lost, told):
     with served("binance-usdm", seed=3, limits=False) as (dialect, port):
         exchange, account = dialect.exchange, dialect.exchange.accounts[0]

@@ -46,14 +46,14 @@ class World:
         self.dialect = open_venue("kraken", seed=3, now=START, rate=0.1, history=SECOND)
         self.dialect.limits.key = tier
         self.account = self.dialect.exchange.accounts[0]
-        self.venue = open_trading_venue(
-            "kraken", self.account.key, self.account.secret, Addresses("", "", "")
-        )
+        self.venue = open_trading_venue("kraken", self.account.key, self.account.secret, Addresses("", "", ""))
         listed = self.venue.instruments_of(self.http(self.venue.instruments()).body, frozenset())
         self.spec = OrderSpec(
-            symbol=listed[0].symbol, side=Side.BUY, size_int=100_000,
+            symbol=listed[0].symbol,
+            side=Side.BUY,
+            size_int=100_000,
             price_int=self.dialect.exchange.listings[0].bid * 9 // 10,
-        )  # fmt: skip
+        )
         self.manager = OrderManager(self.venue.protocol)
         self.reconciler = Reconciler(self.manager, [listed[0].symbol], is_new=True)
         self.budget = AddressBudget(
@@ -197,9 +197,7 @@ def test_a_gateways_line_asks_no_more_once_it_was_refused(tmp_path):
         venue = open_trading_venue("kraken", account.key, account.secret, Addresses(rest, "", ""))
         dialect.limits.key = (0, 0)  # whatever is asked
         clock = VenueClock()
-        budget = AddressBudget(
-            tmp_path / "run" / "budget-kraken", (), now=clock.now, say=lambda _: None
-        )
+        budget = AddressBudget(tmp_path / "run" / "budget-kraken", (), now=clock.now, say=lambda _: None)
 
         async def ask() -> list[Answer]:
             line = VenueLine(venue, rest, clock, budget=budget)

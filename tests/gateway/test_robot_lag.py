@@ -54,12 +54,9 @@ class Late(Strategy):
 
 
 def test_a_robot_that_is_behind_opens_nothing_and_is_told(tmp_path: Path):
-    with Home(
-        tmp_path, CONFIG.replace('venue = "x"', 'venue = "x"\nstale_after = "2s"'), LATE
-    ) as h:
+    with Home(tmp_path, CONFIG.replace('venue = "x"', 'venue = "x"\nstale_after = "2s"'), LATE) as h:
         h.run("up")
-        h.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000",
-              "index=2")  # fmt: skip
+        h.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
         run = Path((h.home / "run" / "robot-mm.out").read_text().split()[1]).parent
 
         def logged(text: str) -> list[dict]:
@@ -87,9 +84,7 @@ def test_a_quiet_market_makes_nobody_late(tmp_path: Path):
             writer.append_quote(1, second * SECOND, second * SECOND, 1, 2, 0, 0)
             writer.append("health", msgspec.msgpack.encode({}), time=(second + 1) * SECOND)
         lag = RobotLag(tmp_path / "tape", 5 * SECOND)
-        assert (
-            lag.of_decision(2 * SECOND, 29 * SECOND) == 0
-        )  # nothing came since but a word of ours
+        assert lag.of_decision(2 * SECOND, 29 * SECOND) == 0  # nothing came since but a word of ours
         assert lag.of_decision(1 * SECOND, 29 * SECOND) == 27 * SECOND
         assert lag.of_decision(1 * SECOND, 6 * SECOND) == 0  # in time
         assert lag.of_decision(3 * SECOND, 33 * SECOND) == 0

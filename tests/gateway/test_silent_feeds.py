@@ -61,13 +61,9 @@ class World:
 
     def health(self, *kinds: str) -> list[tuple[str, str, str | None, int]]:
         with JournalReader(gateway_journal(self.home, "main")) as reader:
-            found = [
-                (msgspec.msgpack.decode(f.payload), f.time) for f in reader.frames(("health",))
-            ]
+            found = [(msgspec.msgpack.decode(f.payload), f.time) for f in reader.frames(("health",))]
         return [
-            (each["subject"], each["state"], each.get("severity"), at)
-            for each, at in found
-            if each["kind"] in kinds
+            (each["subject"], each["state"], each.get("severity"), at) for each, at in found if each["kind"] in kinds
         ]
 
     def far(self) -> int:

@@ -34,9 +34,15 @@ def test_two_robots_positions_and_the_accounts_margin_are_in_the_table(tmp_path)
     with served("binance-usdm", seed=11, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
         gateway = GatewayProcess(
-            "binance-usdm", home, port, account, venue="here", subaccounts={"a": 2, "b": 3},
-            leverage=10, check_every_ns=10**9,
-        )  # fmt: skip
+            "binance-usdm",
+            home,
+            port,
+            account,
+            venue="here",
+            subaccounts={"a": 2, "b": 3},
+            leverage=10,
+            check_every_ns=10**9,
+        )
         gateway.start()
         robots = []
         try:
@@ -64,8 +70,7 @@ def test_two_robots_positions_and_the_accounts_margin_are_in_the_table(tmp_path)
             at = dialect.exchange.currencies.index("USDT")
             margin = manager.margin("USDT")
             ours = [margin.equity, margin.maintenance, margin.initial, margin.available]
-            theirs = [own.equity(at), own.maintenance_margin(at), own.initial_margin(at),
-                      own.available(at)]  # fmt: skip
+            theirs = [own.equity(at), own.maintenance_margin(at), own.initial_margin(at), own.available(at)]
             for mine, venue in zip(ours, theirs, strict=True):  # the market has gone on meanwhile
                 assert float(mine) == pytest.approx(int(venue) / 1e18, rel=0.02)
             # The command line's rows are the same.
@@ -94,9 +99,7 @@ def is_down(manager: StrategyBalanceManager) -> bool:
 
 
 def fill(trade: int, side: Side, price: int, size: int) -> FillTold:
-    return FillTold(
-        SYMBOL, "c", "1", trade, side, BOTH, price, size, trade, 0, "USDT", Liquidity.TAKER
-    )
+    return FillTold(SYMBOL, "c", "1", trade, side, BOTH, price, size, trade, 0, "USDT", Liquidity.TAKER)
 
 
 def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):

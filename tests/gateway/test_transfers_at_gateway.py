@@ -27,14 +27,10 @@ def test_a_command_moves_money_to_another_wallet_and_back(world):
     assert told.status == "applied", told.error
     assert told.result["transfer"]["state"] == "sent"
     row = world.ends("out-1")
-    assert (row["amount"], row["from"], row["to"]) == (
-        "12.5", "binance.main.trading", "binance.main.spot",
-    )  # fmt: skip
+    assert (row["amount"], row["from"], row["to"]) == ("12.5", "binance.main.trading", "binance.main.spot")
     assert row["venue_id"]
     wait_for(lambda: world.slots[0] == total - Decimal("12.5"))
-    told = world.transfer(
-        "back-1", 12.5, **{"from": "binance.main.spot", "to": "binance-usdm.main"}
-    )
+    told = world.transfer("back-1", 12.5, **{"from": "binance.main.spot", "to": "binance-usdm.main"})
     assert told.status == "applied", told.error
     world.ends("back-1")
     assert world.records("back-1") == ["pending", "sent", "done"]
@@ -69,10 +65,7 @@ def test_the_payload_of_a_strategys_balance_command_may_be_a_transfer(world):
 def test_from_the_command_line(world):
     command = ("send", "gateway:main", "transfer")
     words = ["id=cli", "currency=usdt", "amount=2", "from=trading", "to=spot"]
-    done = [
-        copied_process.run(*command, *more, "--json", "--home", world.home)
-        for more in (words, words, words[:-1])
-    ]  # fmt: skip
+    done = [copied_process.run(*command, *more, "--json", "--home", world.home) for more in (words, words, words[:-1])]
     told = [json.loads(each.stdout) for each in done]
     assert [each["status"] for each in told] == ["applied", "duplicate", "refused"]
     assert [each.returncode for each in done][:2] == [0, 0]
@@ -212,16 +205,16 @@ def test_while_killed_none_begins_and_one_that_was_sent_is_followed_to_its_end(w
     wait_for(lambda: world.slots[0] == total - 1)
 
 
-@pytest.mark.parametrize("order", [("adjust",), ("adjust", "adjust"), ("look", "adjust"),
-                                   ("adjust", "look", "adjust", "look")], ids="-".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "order", [("adjust",), ("adjust", "adjust"), ("look", "adjust"), ("adjust", "look", "adjust", "look")], ids="-".join
+)
 @pytest.mark.parametrize("way", [("trading", "spot"), ("spot", "trading")], ids="-".join)
 def test_an_adjust_that_tells_of_a_transfer_changes_nothing(world, order, way):
     id_ = f"{way[0]}-{'-'.join(order)}"
     before = world.slots
     sign = 1 if way[1] == "trading" else -1
     assert world.transfer(id_, 9, **{"from": way[0], "to": way[1]}).status == "applied"
-    adjust = binance_strategy_balance("operator", "adjust", "usdt", delta=9 * sign,
-                                      transfer_id=id_)  # fmt: skip
+    adjust = binance_strategy_balance("operator", "adjust", "usdt", delta=9 * sign, transfer_id=id_)
     for number, word in enumerate(order):
         if word == "look":
             world.looked()

@@ -55,8 +55,7 @@ def test_another_account_gets_it_and_its_gateway_books_it_once(world):
     assert (row["from"], row["to"]) == ("binance.main.spot", "binance.second.trading")
     wait_for(lambda: world.slots_of("second")[0] == before[0] + Decimal("60.5"))
     wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
-    adjust = binance_strategy_balance("operator", "adjust", "usdt", "60.5",
-                                      transfer_id="to-second")  # fmt: skip
+    adjust = binance_strategy_balance("operator", "adjust", "usdt", "60.5", transfer_id="to-second")
     told = world.send(("binance_strategy_balance", adjust), to="second")
     assert told.status == "applied", told.error
     world.send(("reconcile", {}), to="second")

@@ -122,8 +122,13 @@ def test_a_withdrawal_that_fails_later_comes_back_once(world, end):
 def test_a_robot_never_sends_money_out_of_its_venue(world, end):
     make_token(world.home, "a")
     before = world.books(end)
-    words = {"id": "of-a-robot", "currency": "btc", "amount": "0.01", "to": other(end).place,
-             "from": end.wallet or "trading"}  # fmt: skip
+    words = {
+        "id": "of-a-robot",
+        "currency": "btc",
+        "amount": "0.01",
+        "to": other(end).place,
+        "from": end.wallet or "trading",
+    }
     tries = {"transfer": words, "strategy_balance": {"cmd": "transfer", **words}, "arrival": {}}
     for command, fields in tries.items():
         told = world.send(end, command, "a", **fields)

@@ -48,10 +48,7 @@ def test_a_venue_that_moves_nothing_that_way_says_so(tmp_path):
         payload = transfer("t", "usd", 1, "futures", "trading")
         told = [
             await system.send_command("kraken_gateway", *command, timeout=PATIENCE_S)
-            for command in (
-                ("transfer", payload),
-                ("kraken_strategy_balance", {"cmd": "transfer", **payload}),
-            )
+            for command in (("transfer", payload), ("kraken_strategy_balance", {"cmd": "transfer", **payload}))
         ]
         system.stop()
         return told

@@ -49,21 +49,25 @@ class Way(NamedTuple):
 
 
 OUT = Way("/sapi/v1/asset/transfer", 0, "", "spot", "", (-1, 1))
-TO_MASTER = Way(
-    "/sapi/v1/sub-account/transfer/subToMaster", 1, "spot", "binance.boss.spot", MASTER, (0, -1)
-)
+TO_MASTER = Way("/sapi/v1/sub-account/transfer/subToMaster", 1, "spot", "binance.boss.spot", MASTER, (0, -1))
 TO_FUTURES = Way(
-    "/0/private/WalletTransfer", 0, "", "futures", "", (-1, 1), "kraken", "USD",
-    "EAPI:Invalid nonce", "EFunding:Insufficient funds",
-)  # fmt: skip
+    "/0/private/WalletTransfer",
+    0,
+    "",
+    "futures",
+    "",
+    (-1, 1),
+    "kraken",
+    "USD",
+    "EAPI:Invalid nonce",
+    "EFunding:Insufficient funds",
+)
 BUSY, NO = "busy", "no"  # a venue has its own words
 
 
 class World:
     def __init__(self, folder: Path) -> None:
-        self.venues = {
-            kind: VenueProcess(folder / kind, kind) for kind in ("binance-usdm", "kraken")
-        }
+        self.venues = {kind: VenueProcess(folder / kind, kind) for kind in ("binance-usdm", "kraken")}
         self.began = time.time_ns() - 10**9
         _, protocol = self.keyed(TO_MASTER)
         self.ask(TO_MASTER, protocol.transfer("", "spot", "USDT", TOTAL, time.time_ns()))
@@ -71,9 +75,7 @@ class World:
     def keyed(self, way: Way) -> tuple[dict, OrderProtocol]:
         account = self.venues[way.kind].told["accounts"][way.account]
         nowhere = Addresses("", "", "")
-        return account, open_trading_venue(
-            way.kind, account["key"], account["secret"], nowhere
-        ).protocol
+        return account, open_trading_venue(way.kind, account["key"], account["secret"], nowhere).protocol
 
     def ask(self, way: Way, call) -> Answer:
         _, protocol = self.keyed(way)
@@ -89,8 +91,17 @@ class World:
 
         account, _ = self.keyed(way)
         siblings = {"boss": way.to} if way.to else {}
-        found.append(Books(home, key=account["key"], secret=account["secret"], wire=wire,
-                           siblings=siblings, kind=way.kind, currency=way.currency))  # fmt: skip
+        found.append(
+            Books(
+                home,
+                key=account["key"],
+                secret=account["secret"],
+                wire=wire,
+                siblings=siblings,
+                kind=way.kind,
+                currency=way.currency,
+            )
+        )
         return found[0]
 
     def faults(self, way: Way, *rules: dict) -> None:
@@ -179,9 +190,13 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, wa
     for steps in range(40):
         amount = money_units(f"1.{next(amounts):06d}")
         fields = {
-            "id": "t", "currency": way.currency.lower(), "amount": str(money(amount)),
-            "from": way.source or "trading", "to": way.target, "deadline": "900ms",
-        }  # fmt: skip
+            "id": "t",
+            "currency": way.currency.lower(),
+            "amount": str(money(amount)),
+            "from": way.source or "trading",
+            "to": way.target,
+            "deadline": "900ms",
+        }
         home = tmp_path / str(steps)
         world.books(way, home).close()
         world.faults(way, *rules)

@@ -41,11 +41,12 @@ class Both:
         account = world.venues[end].told["accounts"][0]
         withdraw = {
             name: Elsewhere(
-                venue=each["venue"], wallet=each["wallet"],
+                venue=each["venue"],
+                wallet=each["wallet"],
                 to={currency: Destination(*to) for currency, to in each["to"].items()},
             )
             for name, each in destinations(world.venues, end).items()
-        }  # fmt: skip
+        }
 
         def wire(protocol):
             return Wire(world.venues[end].port, protocol, self.step)
@@ -53,19 +54,29 @@ class Both:
         async def tell(told) -> Heard:
             """As the other gateway's door does."""
             fields = {
-                "transfer_id": told.name, "currency": told.currency, "txid": told.txid,
-                "amount": str(money(told.amount)), "wallet": told.target.wallet,
+                "transfer_id": told.name,
+                "currency": told.currency,
+                "txid": told.txid,
+                "amount": str(money(told.amount)),
+                "wallet": told.target.wallet,
                 "since": told.since,
-            }  # fmt: skip
+            }
             answer = self.books[other(end)].desk.arrival(fields)
             if not answer["arrived"]:
                 return Heard()
             return Heard(True, money_units(answer["amount"]))
 
         made = Books(
-            home, key=account["key"], secret=account["secret"], wire=wire, kind=end.kind,
-            currency=CURRENCY, account=end.account, withdraw=withdraw, tell=tell,
-        )  # fmt: skip
+            home,
+            key=account["key"],
+            secret=account["secret"],
+            wire=wire,
+            kind=end.kind,
+            currency=CURRENCY,
+            account=end.account,
+            withdraw=withdraw,
+            tell=tell,
+        )
         made.writer.append = self._counted(made.writer.append)
         made.writer.append_raw = self._counted(made.writer.append_raw)
         return made
@@ -200,9 +211,13 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, en
     for steps in range(60):
         amount = money_units("0.001") + next(amounts) * 10**10
         fields = {
-            "id": f"t{next(amounts)}", "currency": CURRENCY, "amount": str(money(amount)),
-            "from": end.wallet or "trading", "to": other(end).place, "deadline": "900ms",
-        }  # fmt: skip
+            "id": f"t{next(amounts)}",
+            "currency": CURRENCY,
+            "amount": str(money(amount)),
+            "from": end.wallet or "trading",
+            "to": other(end).place,
+            "deadline": "900ms",
+        }
         home = tmp_path / str(steps)
         both = Both(world, home)
         total = both.sum()

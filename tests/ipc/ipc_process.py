@@ -42,19 +42,16 @@ def told_by(path: Path) -> list[tuple[str, dict[str, Any]]]:
         return []
     with JournalReader(path) as reader:
         return [
-            ("command" if f.type == EventType.COMMAND.id else "reply",
-             msgspec.msgpack.decode(f.payload))
+            ("command" if f.type == EventType.COMMAND.id else "reply", msgspec.msgpack.decode(f.payload))
             for f in reader.frames(("command", "reply"))
-        ]  # fmt: skip
+        ]
 
 
 class Adder:
     """Its journal is its ledger: a command frame with a reply `applied` counts. die: called with
     where it is, to end the process there."""
 
-    def __init__(
-        self, home: Path, process: str, level: str, die: Callable[[str], None] = lambda at: None
-    ) -> None:
+    def __init__(self, home: Path, process: str, level: str, die: Callable[[str], None] = lambda at: None) -> None:
         path = journal_of(home, process)
         self.once, self.sum, self.die = Once(), 0, die
         added: dict[str, int] = {}

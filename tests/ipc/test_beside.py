@@ -28,9 +28,7 @@ class Owner:
         self.rang = threading.Event()
         self.threads: set[int] = set()
         self.settled = 0
-        self.beside = Beside(
-            self.path, self.answer, settle=self.settle, rang=self.rang.set, stream=Stream()
-        )
+        self.beside = Beside(self.path, self.answer, settle=self.settle, rang=self.rang.set, stream=Stream())
 
     def answer(self, asked: dict) -> dict:
         self.threads.add(threading.get_ident())
@@ -52,8 +50,12 @@ def ask(path: Path, *lines: object) -> list[dict]:
 def test_the_owner_answers_in_its_own_thread_and_bad_words_do_not_reach_it(tmp_path: Path):
     owner = Owner(tmp_path)
     told: list[dict] = []
-    asked = [{"do": "x", "id": "1", "number": 4}, {"do": "x"}, {"do": "x", "id": "2", "number": []},
-             {"do": "x", "id": "3", "number": None}]  # fmt: skip
+    asked = [
+        {"do": "x", "id": "1", "number": 4},
+        {"do": "x"},
+        {"do": "x", "id": "2", "number": []},
+        {"do": "x", "id": "3", "number": None},
+    ]
     asking = threading.Thread(target=lambda: told.extend(ask(owner.path, *asked)))
     asking.start()
     assert owner.rang.wait(PATIENCE_S)
@@ -63,9 +65,7 @@ def test_the_owner_answers_in_its_own_thread_and_bad_words_do_not_reach_it(tmp_p
         time.sleep(0.001)
     assert told[0] == {"id": "1", "twice": 8}
     assert told[2] == {"id": "2", "twice": []}
-    assert [each["error"] for each in (told[1], told[3])] == [
-        "not a request: KeyError", "not a request: TypeError",
-    ]  # fmt: skip
+    assert [each["error"] for each in (told[1], told[3])] == ["not a request: KeyError", "not a request: TypeError"]
     assert owner.threads == {threading.get_ident()}
     assert owner.settled >= 1
     assert owner.beside.take() is False
@@ -76,9 +76,7 @@ def test_the_owner_answers_in_its_own_thread_and_bad_words_do_not_reach_it(tmp_p
 def test_what_waits_when_it_ends_is_told_so(tmp_path: Path):
     owner = Owner(tmp_path)
     told: list[dict] = []
-    asking = threading.Thread(
-        target=lambda: told.extend(ask(owner.path, {"do": "x", "id": "1", "number": 4}))
-    )
+    asking = threading.Thread(target=lambda: told.extend(ask(owner.path, {"do": "x", "id": "1", "number": 4})))
     asking.start()
     assert owner.rang.wait(PATIENCE_S)
     closing = threading.Thread(target=owner.beside.close)

@@ -102,9 +102,7 @@ class Strategy:
             command, sent = name, fields
             if self.random.random() < 0.5:
                 command, sent = "binance_strategy_balance", {"cmd": name, **fields}
-            told = await self.system.send_command(
-                "binance_gateway", command, sent, timeout=120, command_id=id_
-            )
+            told = await self.system.send_command("binance_gateway", command, sent, timeout=120, command_id=id_)
             self.answers.append((id_, command, sent, told))
         self.system.stop()
 
@@ -147,13 +145,17 @@ def said(answer: Any) -> Said:
 def test_what_eight_strategies_are_told_is_what_a_model_makes_of_the_journal(tmp_path):
     with served("binance-usdm", seed=9, limits=False) as (dialect, port):
         gateway = GatewayProcess(
-            "binance-usdm", tmp_path, port, dialect.exchange.accounts[0], commands="process",
-            subaccounts=NAMES, venue="binance", credit={"USDT": str(CREDIT)},
-        )  # fmt: skip
-        gateway.start()
-        reader = subprocess.Popen(
-            [sys.executable, "-c", READER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+            "binance-usdm",
+            tmp_path,
+            port,
+            dialect.exchange.accounts[0],
+            commands="process",
+            subaccounts=NAMES,
+            venue="binance",
+            credit={"USDT": str(CREDIT)},
         )
+        gateway.start()
+        reader = subprocess.Popen([sys.executable, "-c", READER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         try:
             assert reader.stdout is not None and reader.stdout.readline() == "reading\n"
             strategies = [Strategy(name, tmp_path) for name in SLOTS]
@@ -171,9 +173,7 @@ def test_what_eight_strategies_are_told_is_what_a_model_makes_of_the_journal(tmp
             seen = reader.communicate(timeout=PATIENCE_S)[0].split()
             assert len(seen) == 2, seen
             assert int(seen[1]) > 10
-            slots = StrategyBalanceManager("binance", strategy_count=64, home=tmp_path).get_all(
-                "USDT"
-            )
+            slots = StrategyBalanceManager("binance", strategy_count=64, home=tmp_path).get_all("USDT")
         finally:
             reader.kill()
             reader.wait()
@@ -181,9 +181,7 @@ def test_what_eight_strategies_are_told_is_what_a_model_makes_of_the_journal(tmp
     model, wanted, told = replayed(tmp_path)
     assert {id_: said(each) for id_, each in told.items()} == wanted
     held = model.books["USDT"].slots
-    assert [money_units(str(each)) for each in slots[1:]] == [
-        held.get(at, 0) for at in range(1, 64)
-    ]
+    assert [money_units(str(each)) for each in slots[1:]] == [held.get(at, 0) for at in range(1, 64)]
     count: dict[str, int] = {}
     for strategy in strategies:
         first: dict[str, Any] = {}

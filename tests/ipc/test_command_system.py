@@ -24,9 +24,7 @@ def sent(home: Path, *commands, actor: str = "a", timeout: float = 20.0):
         answers = []
         for target, name, fields, *id_ in commands:
             answers.append(
-                await system.send_command(
-                    target, name, fields, timeout=timeout, command_id=id_[0] if id_ else None
-                )
+                await system.send_command(target, name, fields, timeout=timeout, command_id=id_[0] if id_ else None)
             )
         system.stop()
         return answers if len(answers) > 1 else answers[0]
@@ -69,9 +67,7 @@ def test_a_process_killed_in_the_middle_of_a_command_does_it_once(tmp_path: Path
         system.start()
         dying = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one", die_at=at)
         waiting = asyncio.ensure_future(
-            system.send_command(
-                "adder:one", "add", {"amount": 5}, timeout=PATIENCE_S, command_id="x"
-            )
+            system.send_command("adder:one", "add", {"amount": 5}, timeout=PATIENCE_S, command_id="x")
         )
         await asyncio.to_thread(dying.ended)
         system.stop()
@@ -80,9 +76,7 @@ def test_a_process_killed_in_the_middle_of_a_command_does_it_once(tmp_path: Path
     lost = asyncio.run(work())
     assert (lost.status, lost.error["code"]) == ("timeout", 2001)
     with AdderProcess(tmp_path, "adder:one"):
-        answer, total = sent(
-            tmp_path, ("adder:one", "add", {"amount": 5}, "x"), ("adder:one", "sum", {})
-        )
+        answer, total = sent(tmp_path, ("adder:one", "add", {"amount": 5}, "x"), ("adder:one", "sum", {}))
     assert answer.status == ("duplicate" if at == "replied" else "applied")
     assert total.result == 5
     told = told_by(journal_of(tmp_path, "adder:one"))
@@ -93,9 +87,7 @@ def test_a_sender_waits_for_who_starts_later_and_finds_who_starts_again(tmp_path
     async def work():
         system = IPCCommandSystem("a", home=tmp_path)
         system.start()
-        early = asyncio.ensure_future(
-            system.send_command("adder", "add", {"amount": 1}, timeout=PATIENCE_S)
-        )
+        early = asyncio.ensure_future(system.send_command("adder", "add", {"amount": 1}, timeout=PATIENCE_S))
         await asyncio.sleep(0.05)
         dying = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one", "process", "heard")
         await asyncio.to_thread(dying.ended)  # it heard, and did nothing
@@ -116,9 +108,7 @@ def test_a_lost_answer_is_asked_for_again_and_the_first_one_is_given(tmp_path: P
         system = IPCCommandSystem("a", home=tmp_path)
         system.start()
         dying = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one", "process", "replied")
-        waiting = asyncio.ensure_future(
-            system.send_command("adder:one", "add", {"amount": 7}, timeout=PATIENCE_S)
-        )
+        waiting = asyncio.ensure_future(system.send_command("adder:one", "add", {"amount": 7}, timeout=PATIENCE_S))
         await asyncio.to_thread(dying.ended)
         with await asyncio.to_thread(AdderProcess, tmp_path, "adder:one"):
             answer = await waiting
@@ -191,9 +181,7 @@ def test_a_command_is_not_done_after_its_deadline(tmp_path: Path):
         late = sent(tmp_path, ("adder:one", "add", {"amount": 1}, "x"), timeout=0.2)
         process.process.send_signal(18)
         assert late.status == "timeout"
-        total, again = sent(
-            tmp_path, ("adder:one", "sum", {}), ("adder:one", "add", {"amount": 1}, "x")
-        )
+        total, again = sent(tmp_path, ("adder:one", "sum", {}), ("adder:one", "add", {"amount": 1}, "x"))
         assert (total.result, again.status, again.result) == (0, "applied", 1)
 
 
@@ -201,11 +189,7 @@ def test_one_that_hangs_is_told_of_and_keeps_nobody_else_waiting(tmp_path: Path)
     with AdderProcess(tmp_path, "adder:one"), AdderProcess(tmp_path, "adder:two") as hanging:
         hanging.process.send_signal(19)  # SIGSTOP
         own, one_of_two, pings = sent(
-            tmp_path,
-            ("adder:one", "add", {"amount": 1}),
-            ("adder", "add", {"amount": 1}),
-            ("*", "ping", {}),
-            timeout=5,
+            tmp_path, ("adder:one", "add", {"amount": 1}), ("adder", "add", {"amount": 1}), ("*", "ping", {}), timeout=5
         )
         hanging.process.send_signal(18)
     assert own.status == "applied"
@@ -235,9 +219,8 @@ def test_commands_at_the_same_time_each_get_their_own_answer(tmp_path: Path):
         system = IPCCommandSystem("a", home=tmp_path)
         system.start()
         answers = await asyncio.gather(
-            *(system.send_command("adder:one", "add", {"amount": 1}, timeout=PATIENCE_S)
-              for _ in range(300))
-        )  # fmt: skip
+            *(system.send_command("adder:one", "add", {"amount": 1}, timeout=PATIENCE_S) for _ in range(300))
+        )
         system.stop()
         return answers
 

@@ -27,17 +27,17 @@ class Currency(Enum):
 
 
 def test_a_payload_is_as_it_is_written_down():
-    built = kraken_strategy_balance(
-        strategy="a", cmd="allocate", currency="usd", index=2, amount=100
-    )
-    assert built == {
-        "strategy": "a", "cmd": "allocate", "currency": "usd", "amount": "100", "index": 2,
-    }  # fmt: skip
+    built = kraken_strategy_balance(strategy="a", cmd="allocate", currency="usd", index=2, amount=100)
+    assert built == {"strategy": "a", "cmd": "allocate", "currency": "usd", "amount": "100", "index": 2}
     adjusted = kraken_strategy_balance("a", "adjust", Currency.USD, delta=-1000, transfer_id="t")
     assert adjusted == {
-        "strategy": "a", "cmd": "adjust", "currency": "USD", "delta": "-1000", "index": 0,
+        "strategy": "a",
+        "cmd": "adjust",
+        "currency": "USD",
+        "delta": "-1000",
+        "index": 0,
         "transfer_id": "t",
-    }  # fmt: skip
+    }
     for amount in (0.1, "0.1", Decimal("0.1")):
         assert kraken_strategy_balance("a", "release", "usd", amount)["amount"] == "0.1"
     with pytest.raises(UsageError, match="an amount"):
@@ -73,9 +73,14 @@ def test_the_same_words_have_one_digest_however_they_were_written():
 
 def asked(home: Path, **other) -> dict:
     return {
-        "id": "x", "actor": "operator", "target": "adder:one", "command": "add",
-        "fields": {"amount": 2}, "token": read_token(home, other.get("actor", "operator")), **other,
-    }  # fmt: skip
+        "id": "x",
+        "actor": "operator",
+        "target": "adder:one",
+        "command": "add",
+        "fields": {"amount": 2},
+        "token": read_token(home, other.get("actor", "operator")),
+        **other,
+    }
 
 
 def test_a_refusal_is_remembered_and_a_stranger_leaves_nothing(tmp_path: Path):
@@ -86,10 +91,19 @@ def test_a_refusal_is_remembered_and_a_stranger_leaves_nothing(tmp_path: Path):
     assert (first["status"], again["status"]) == ("refused", "duplicate")
     assert first["error"] == again["error"]
     wrong = (
-        {"token": "0" * 64}, {"token": None}, {"token": 7}, {"target": "adder:two"}, {"id": ""},
-        {"command": "dance"}, {"fields": {"sum": 1}}, {"fields": []}, {"deadline_ns": "soon"},
-        {"deadline_ns": 1}, {"target": "*"}, {"actor": "a", "command": "halt", "fields": {}},
-    )  # fmt: skip
+        {"token": "0" * 64},
+        {"token": None},
+        {"token": 7},
+        {"target": "adder:two"},
+        {"id": ""},
+        {"command": "dance"},
+        {"fields": {"sum": 1}},
+        {"fields": []},
+        {"deadline_ns": "soon"},
+        {"deadline_ns": 1},
+        {"target": "*"},
+        {"actor": "a", "command": "halt", "fields": {}},
+    )
     for number, each in enumerate(wrong):
         told = answer(asked(tmp_path, **{"id": f"w{number}", **each}))
         assert told["status"] in ("refused", "timeout"), each

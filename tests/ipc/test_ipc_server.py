@@ -20,15 +20,7 @@ import uvloop
 from ipc_process import Adder
 
 import onetape.ipc.server
-from onetape.ipc.server import (
-    FOLLOW,
-    LINE_BYTES_MAX,
-    RESERVED,
-    SENDERS_MAX,
-    WAITING_MAX,
-    Stream,
-    listen,
-)
+from onetape.ipc.server import FOLLOW, LINE_BYTES_MAX, RESERVED, SENDERS_MAX, WAITING_MAX, Stream, listen
 from onetape.security.tokens import read_token
 
 
@@ -304,9 +296,14 @@ def test_another_users_process_is_not_heard(monkeypatch):
                 "s.connect(sys.argv[1]); s.sendall(b'{}\\n'); print(s.makefile().readline())"
             )
             done = await asyncio.to_thread(
-                subprocess.run, ["/usr/bin/env", "python3", "-c", code, str(path)], user=65534,
-                capture_output=True, text=True, cwd="/", env={"PATH": os.defpath},
-            )  # fmt: skip
+                subprocess.run,
+                ["/usr/bin/env", "python3", "-c", code, str(path)],
+                user=65534,
+                capture_output=True,
+                text=True,
+                cwd="/",
+                env={"PATH": os.defpath},
+            )
             assert json.loads(done.stdout)["error"]["name"] == "PERMISSION_DENIED", done.stderr
             assert heard == []
 
@@ -336,16 +333,19 @@ def test_nonsense_is_answered_and_does_nothing(tmp_path: Path):
     adder = Adder(tmp_path, "adder:one", "process")
     path = tmp_path / "run" / "adder-one.sock"
     good = {
-        "do": "command", "id": "x", "actor": "operator", "target": "adder:one", "command": "halt",
-        "fields": {}, "token": read_token(tmp_path, "operator"),
-    }  # fmt: skip
+        "do": "command",
+        "id": "x",
+        "actor": "operator",
+        "target": "adder:one",
+        "command": "halt",
+        "fields": {},
+        "token": read_token(tmp_path, "operator"),
+    }
 
     async def work() -> None:
         async with served(path, adder.answer, adder.door.settle):
             reader, writer = await asyncio.open_unix_connection(str(path))
-            for number, line in enumerate(
-                nonsense(random.Random(5), msgspec.json.encode({**good, "command": "sum"}))
-            ):
+            for number, line in enumerate(nonsense(random.Random(5), msgspec.json.encode({**good, "command": "sum"}))):
                 writer.write(line + b"\n")
                 answer = await told(reader)
                 assert "status" in answer or "error" in answer or "names" in answer, line

@@ -20,9 +20,17 @@ from worlds.supervised import CONFIG, Home
 jsonschema = pytest.importorskip("jsonschema", reason="NOT_AVAILABLE: jsonschema is not installed")
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 CHAPTER = {
-    "data", "new_order", "cancel_order", "new_reply", "cancel_reply", "trade_reply", "timer",
-    "control", "session_status", "system",
-}  # fmt: skip
+    "data",
+    "new_order",
+    "cancel_order",
+    "new_reply",
+    "cancel_reply",
+    "trade_reply",
+    "timer",
+    "control",
+    "session_status",
+    "system",
+}
 STREAMS = """
 streams = ["feed"]
 [collectors.feed]
@@ -96,9 +104,7 @@ def test_a_line_that_lacks_something_or_says_it_wrong_is_refused(sample):
 
 
 def test_a_generated_market_keeps_its_schemas(sample):
-    assert {"instrument", "quote", "trade", "book", "bar", "mark"} <= set(
-        check(sample, validators())
-    )
+    assert {"instrument", "quote", "trade", "book", "bar", "mark"} <= set(check(sample, validators()))
 
 
 def test_all_that_a_system_writes_and_answers_is_as_published(tmp_path: Path):
@@ -107,8 +113,7 @@ def test_all_that_a_system_writes_and_answers_is_as_published(tmp_path: Path):
     try:
         with Home(tmp_path, CONFIG + STREAMS.format(feed.address), RESTLESS) as home:
             home.run("up")
-            home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT",
-                     "amount=20000", "index=2")  # fmt: skip
+            home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
             wait_for(lambda: feed.followed(""))
             feed.publish("x", {"type": "mood", "seq": 1, "score": 0.5})
             feed.publish("x", {"type": "mood", "seq": 3, "score": 0.5})
@@ -136,8 +141,12 @@ def test_all_that_a_system_writes_and_answers_is_as_published(tmp_path: Path):
 def _ask_what_there_is(home: Home) -> list[dict]:
     """A process names its commands to who asks for another, and a command its fields."""
     answers = []
-    processes = {"robot": "robot:mm", "gateway": "gateway:main", "supervisor": "supervisor",
-                 "collector": "collector:feed"}  # fmt: skip
+    processes = {
+        "robot": "robot:mm",
+        "gateway": "gateway:main",
+        "supervisor": "supervisor",
+        "collector": "collector:feed",
+    }
     for kind, commands in COMMANDS.items():
         told = home.run("send", processes[kind], "frobnicate", code=2)
         answers.append(told)

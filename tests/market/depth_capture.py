@@ -31,14 +31,7 @@ def levels(rows: list[list[str]], decimals: tuple[int, int]) -> NDArray[np.int64
 
 
 def snapshot(body: dict[str, Any], decimals: tuple[int, int]) -> Change:
-    return Change(
-        True,
-        levels(body["bids"], decimals),
-        levels(body["asks"], decimals),
-        0,
-        body["lastUpdateId"],
-        0,
-    )
+    return Change(True, levels(body["bids"], decimals), levels(body["asks"], decimals), 0, body["lastUpdateId"], 0)
 
 
 def depth(
@@ -54,14 +47,7 @@ def depth(
                 yield snapshot(body, decimals)
             elif "depth" in body.get("stream", ""):
                 d = body["data"]
-                yield Change(
-                    False,
-                    levels(d["b"], decimals),
-                    levels(d["a"], decimals),
-                    d["U"],
-                    d["u"],
-                    d.get("pu", 0),
-                )
+                yield Change(False, levels(d["b"], decimals), levels(d["a"], decimals), d["U"], d["u"], d.get("pu", 0))
             elif "bookTicker" in body.get("stream", ""):
                 d = body["data"]
                 yield d["u"], d["b"], d["B"], d["a"], d["A"]

@@ -29,12 +29,7 @@ def ns(text: str) -> int:
 def same(closed: Closed, slow: SlowBar, scale: int, *, traded: bool) -> None:
     _, ts_open, ts_close, open_, high, low, close, volume, turnover, trades, empty = closed
     assert (ts_open, ts_close) == (slow.ts_open, slow.ts_close)
-    assert [Fraction(x, scale) for x in (open_, high, low, close)] == [
-        slow.open,
-        slow.high,
-        slow.low,
-        slow.close,
-    ]
+    assert [Fraction(x, scale) for x in (open_, high, low, close)] == [slow.open, slow.high, slow.low, slow.close]
     assert volume == slow.volume
     assert turnover == slow.turnover
     assert trades == (slow.ticks if traded else -1)
@@ -93,14 +88,10 @@ def test_trade_bars_equal_the_slow_aggregation(
 
 @settings(max_examples=examples(100), deadline=None)
 @given(
-    flow=st.lists(
-        st.tuples(st.integers(0, 90 * SECOND), st.integers(1, 99), st.integers(0, 5)), max_size=30
-    ),
+    flow=st.lists(st.tuples(st.integers(0, 90 * SECOND), st.integers(1, 99), st.integers(0, 5)), max_size=30),
     period=st.sampled_from(PERIODS[:4]),
 )
-def test_mid_bars_are_exact_at_one_more_decimal(
-    flow: list[tuple[int, int, int]], period: int
-) -> None:
+def test_mid_bars_are_exact_at_one_more_decimal(flow: list[tuple[int, int, int]], period: int) -> None:
     stream = BarStream()
     stream.add(period, MID)
     got: list[Closed] = []

@@ -19,13 +19,7 @@ def rows(levels: Rows) -> NDArray[np.int64]:
 
 
 def put(
-    book: Book,
-    bids: Rows,
-    asks: Rows,
-    f: int = 0,
-    u: int = 0,
-    pu: int = 0,
-    flags: int = 0,
+    book: Book, bids: Rows, asks: Rows, f: int = 0, u: int = 0, pu: int = 0, flags: int = 0
 ) -> tuple[str, bool, bool]:
     result: tuple[str, bool, bool] = book.apply(
         rows(bids), rows(asks), first_id=f, last_id=u, previous_id=pu, flags=flags
@@ -82,9 +76,7 @@ CHAIN = [
 
 
 @pytest.mark.parametrize(("ids", "outcome"), CHAIN)
-def test_each_later_change_continues_the_one_before(
-    ids: tuple[int, int, int], outcome: str
-) -> None:
+def test_each_later_change_continues_the_one_before(ids: tuple[int, int, int], outcome: str) -> None:
     book = seeded()
     put(book, [], [], 101, 110, 100)
     assert put(book, [], [], *ids)[0] == outcome
@@ -99,9 +91,7 @@ def test_changes_before_the_snapshot_are_replayed_on_it() -> None:
     assert outcome == "snapshot"
     assert book.last_id == 120
     assert book.bids(9) == [(90, 120), (80, 2)]
-    assert book.counts == {
-        "applied": 2, "snapshots": 1, "stale": 2, "waiting": 4, "gaps": 0, "refused": 0,
-    }  # fmt: skip
+    assert book.counts == {"applied": 2, "snapshots": 1, "stale": 2, "waiting": 4, "gaps": 0, "refused": 0}
 
 
 def test_a_snapshot_before_a_hole_in_the_kept_changes_does_not_heal_it() -> None:
@@ -141,9 +131,7 @@ def test_a_change_that_came_late_to_a_newer_snapshot_takes_nothing_away() -> Non
         (FLAG_SNAPSHOT | FLAG_UNSYNCED | FLAG_GAP, "gap", False),  # its checksum is wrong
     ],
 )
-def test_a_snapshot_that_is_flagged_is_none_to_stand_on(
-    flags: int, outcome: str, synced: bool
-) -> None:
+def test_a_snapshot_that_is_flagged_is_none_to_stand_on(flags: int, outcome: str, synced: bool) -> None:
     book = seeded()
     assert put(book, [(50, 1)], [(51, 1)], u=90, flags=flags)[0] == outcome
     assert book.synced is synced
@@ -211,9 +199,7 @@ side = st.lists(level, max_size=30)
 
 @settings(max_examples=examples(300), deadline=None)
 @given(start=st.tuples(side, side), changes=st.lists(st.tuples(side, side), max_size=12))
-def test_levels_equal_a_plain_dict(
-    start: tuple[Rows, Rows], changes: list[tuple[Rows, Rows]]
-) -> None:
+def test_levels_equal_a_plain_dict(start: tuple[Rows, Rows], changes: list[tuple[Rows, Rows]]) -> None:
     book = Book()
     model: tuple[dict[int, int], dict[int, int]] = ({}, {})
     for i, (bids, asks) in enumerate([start, *changes]):

@@ -19,12 +19,7 @@ CAPTURES = [
     ("binance-usdm/btcusdt-2024-08-08.raw.gz", "BTCUSDT", (2, 3), None),
     ("binance-coinm/btcusd_perp-2024-08-08.raw.gz", "BTCUSD_PERP", (1, 0), None),
     ("binance-spot/btcusdt-2024-08-08.raw.gz", "BTCUSDT", (8, 8), None),
-    (
-        "binance-spot/btcusdt-2024-08-09.raw.gz",
-        "BTCUSDT",
-        (8, 8),
-        "binance-spot/btcusdt-2024-08-09.seed-book.json.gz",
-    ),
+    ("binance-spot/btcusdt-2024-08-09.raw.gz", "BTCUSDT", (8, 8), "binance-spot/btcusdt-2024-08-09.seed-book.json.gz"),
 ]
 
 
@@ -43,14 +38,7 @@ def play(book: Book, change: Change) -> tuple[str, bool, bool]:
 def seed_change(path: Path, symbol: str, decimals: tuple[int, int]) -> Change:
     with gzip.open(path, "rt") as file:
         body = json.load(file)["books"][symbol]
-    return Change(
-        True,
-        levels(body["bids"], decimals),
-        levels(body["asks"], decimals),
-        0,
-        body["lastUpdateId"],
-        0,
-    )
+    return Change(True, levels(body["bids"], decimals), levels(body["asks"], decimals), 0, body["lastUpdateId"], 0)
 
 
 def check_final(book: Book, final: dict[str, Any], decimals: tuple[int, int]) -> None:
@@ -72,12 +60,7 @@ def check_final(book: Book, final: dict[str, Any], decimals: tuple[int, int]) ->
 
 @pytest.mark.parametrize(("name", "symbol", "decimals", "seed"), CAPTURES)
 def test_a_capture_ends_in_the_known_book(
-    shared: Path,
-    facts: dict[str, Any],
-    name: str,
-    symbol: str,
-    decimals: tuple[int, int],
-    seed: str | None,
+    shared: Path, facts: dict[str, Any], name: str, symbol: str, decimals: tuple[int, int], seed: str | None
 ) -> None:
     expected = facts[name]["symbols"][symbol]
     book = Book()

@@ -57,7 +57,7 @@ def until_silent(watch: SilenceWatch, now: int) -> int:
         (regular(30.0), 4 * 3600, (31, 90)),
         (at_random(30.0), 8 * 3600, (200, 900)),
     ],
-)  # fmt: skip
+)
 def test_a_stream_is_silent_after_what_is_unusual_for_it(gaps, seconds, silent_after):
     watch = SilenceWatch()
     now, silences = heard(watch, gaps, seconds)

@@ -7,14 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from onetape.market.stream_feed import (
-    BadOut,
-    ExternalOut,
-    HealthOut,
-    QuoteOut,
-    StreamFeed,
-    StreamRules,
-)
+from onetape.market.stream_feed import BadOut, ExternalOut, HealthOut, QuoteOut, StreamFeed, StreamRules
 
 S = 10**9
 
@@ -42,9 +35,8 @@ def numbered(of: StreamFeed, *numbers: int, topic: str = "t") -> list[str]:
 def test_a_quote_is_exact_and_has_both_times():
     (out,) = said(feed(), {"symbol": "XAU", "bid": 0.1, "ask": "0.30000000000000004", "ts": 5})
     assert out == QuoteOut(
-        S, "feed:XAU/USD", 5 * S, Decimal("0.1"), Decimal("0.30000000000000004"), Decimal(0),
-        Decimal(0),
-    )  # fmt: skip
+        S, "feed:XAU/USD", 5 * S, Decimal("0.1"), Decimal("0.30000000000000004"), Decimal(0), Decimal(0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,12 +95,7 @@ def test_bad_messages_of_one_reason_are_told_once_a_second():
     of = feed()
     told = [out for at in range(25) for out in of.message("t", b"?", S + at * S // 10)]
     told += of.tick(10 * S)
-    assert [(out.time, out.count) for out in told] == [
-        (S, 1),
-        (2 * S, 10),
-        (3 * S, 10),
-        (10 * S, 4),
-    ]
+    assert [(out.time, out.count) for out in told] == [(S, 1), (2 * S, 10), (3 * S, 10), (10 * S, 4)]
     assert all(isinstance(out, BadOut) and out.reason == "not JSON" for out in told)
     assert of.counts["bad"] == of.bad["not JSON"] == 25
 

@@ -74,12 +74,7 @@ def test_versions_are_dated(at: str | None, tick: str, notional_min: str) -> Non
 def test_known_facts(symbol: str, kind: str, tick: str, lot: str, multiplier: str) -> None:
     found = catalogue.find(symbol)
     assert found is not None
-    assert (found.kind, found.tick, found.lot, found.multiplier) == (
-        Kind(kind),
-        D(tick),
-        D(lot),
-        D(multiplier),
-    )
+    assert (found.kind, found.tick, found.lot, found.multiplier) == (Kind(kind), D(tick), D(lot), D(multiplier))
     assert catalogue.sources(symbol)[0].as_of
 
 

@@ -73,35 +73,15 @@ CAPTURES = [
     ("binance-usdm/btcusdt-2024-08-08.raw.gz", binance, "binance", Kind.LINEAR, "2024-08-08"),
     ("binance-coinm/btcusd_perp-2024-08-08.raw.gz", binance, "binance", None, "2024-08-08"),
     ("binance-spot/btcusdt-2024-08-08.raw.gz", binance, "binance", Kind.SPOT, "2024-08-08"),
-    (
-        "binance-usdm/4-symbols-2021-07-22-first-half.ws.txt",
-        binance,
-        "binance",
-        Kind.LINEAR,
-        "2021-07-22",
-    ),
+    ("binance-usdm/4-symbols-2021-07-22-first-half.ws.txt", binance, "binance", Kind.LINEAR, "2021-07-22"),
     ("binance-spot/4-symbols-2021-10-12.ws.txt", binance, "binance", Kind.SPOT, "2021-10-12"),
     ("bitmex/10-symbols-2021-07-22-first-half.ws.txt", bitmex, "bitmex", None, "2021-07-22"),
-    (
-        "kraken-futures/10-products-2021-07-22-first-half.ws.txt.gz",
-        krakenfutures,
-        "krakenfutures",
-        None,
-        "2021-07-22",
-    ),
-    (
-        "kraken-spot/10-pairs-2021-04-17-first-quarter.book.ws.txt.gz",
-        kraken,
-        "kraken",
-        None,
-        "2021-04-17",
-    ),
+    ("kraken-futures/10-products-2021-07-22-first-half.ws.txt.gz", krakenfutures, "krakenfutures", None, "2021-07-22"),
+    ("kraken-spot/10-pairs-2021-04-17-first-quarter.book.ws.txt.gz", kraken, "kraken", None, "2021-04-17"),
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "read", "venue", "kind", "at"), CAPTURES, ids=[row[0] for row in CAPTURES]
-)
+@pytest.mark.parametrize(("name", "read", "venue", "kind", "at"), CAPTURES, ids=[row[0] for row in CAPTURES])
 def test_recorded_prices_lie_on_the_tick(
     shared: Path, name: str, read: Any, venue: str, kind: Kind | None, at: str
 ) -> None:

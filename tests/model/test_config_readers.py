@@ -84,14 +84,8 @@ def test_what_is_switched_off_is_not_missed_and_a_variable_is_a_place():
     [
         ('[venues.v]\nkind="kraken"\nws="ws://127.0.0.1:1"\n', "venues.v.ws"),
         ('[venues.v]\nkind="kraken"\nrest_wallet="http://127.0.0.1:1"\n', "venues.v.rest_wallet"),
-        (
-            '[venues.v]\nkind="kraken"\n[accounts.a]\nvenue="v"\npassword="env:P"\n',
-            "accounts.a.password",
-        ),
-        (
-            '[venues.v]\nkind="kraken"\n[collectors.c]\nkind="nats"\nvenue="v"\n',
-            "collectors.c.venue",
-        ),
+        ('[venues.v]\nkind="kraken"\n[accounts.a]\nvenue="v"\npassword="env:P"\n', "accounts.a.password"),
+        ('[venues.v]\nkind="kraken"\n[collectors.c]\nkind="nats"\nvenue="v"\n', "collectors.c.venue"),
     ],
 )
 def test_a_key_that_would_be_ignored_beside_others_is_refused(text: str, path: str):

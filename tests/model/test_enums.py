@@ -20,9 +20,7 @@ from onetape.model.enums import (
 )
 
 FIELDS = {
-    (event, field): names
-    for _, event, _, _, fields, _ in _core.event_specs()
-    for field, _, _, _, names in fields
+    (event, field): names for _, event, _, _, fields, _ in _core.event_specs() for field, _, _, _, names in fields
 }
 
 
@@ -66,11 +64,5 @@ def test_sides_are_the_contracts_words() -> None:
 
 
 def test_final_states_are_the_five_that_end_an_order() -> None:
-    assert {str(s) for s in FINAL_STATES} == {
-        "FILLED",
-        "CANCELED",
-        "REJECTED",
-        "DENIED",
-        "EXPIRED",
-    }
+    assert {str(s) for s in FINAL_STATES} == {"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED"}
     assert [s for s in OrderState if s.is_final] == [s for s in OrderState if s in FINAL_STATES]

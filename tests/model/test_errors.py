@@ -55,10 +55,7 @@ def contract() -> dict[int, tuple[str, int]]:
 
 
 def test_the_tree_is_the_contract_and_four_additions() -> None:
-    assert {code: (kind.name, kind.exit_code) for code, kind in BY_CODE.items()} == {
-        **contract(),
-        **ADDED,
-    }
+    assert {code: (kind.name, kind.exit_code) for code, kind in BY_CODE.items()} == {**contract(), **ADDED}
     assert {kind.name for kind in BY_CODE.values()} == set(BY_NAME)
 
 
@@ -67,9 +64,7 @@ def test_the_core_calls_every_number_by_its_name() -> None:
     told = dict(re.findall(r"constexpr std::uint16_t (\w+) = (\d+);", text))
     assert told.pop("none") == "0"
     assert len(told) > 15
-    assert {n.upper(): int(c) for n, c in told.items()} == {
-        n.upper(): BY_NAME[n.upper()].code for n in told
-    }
+    assert {n.upper(): int(c) for n, c in told.items()} == {n.upper(): BY_NAME[n.upper()].code for n in told}
 
 
 @pytest.mark.parametrize("code", sorted(contract()))
@@ -121,12 +116,7 @@ def test_long_evidence_is_cut_in_the_line_and_kept_whole_beside_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        BadInput("a", where="b", todo="c"),
-        VenueProtocolError("kraken", "rule", "text"),
-        InvariantViolation("x"),
-    ],
+    "error", [BadInput("a", where="b", todo="c"), VenueProtocolError("kraken", "rule", "text"), InvariantViolation("x")]
 )
 def test_errors_cross_processes(error: OnetapeError) -> None:
     copy = pickle.loads(pickle.dumps(error))

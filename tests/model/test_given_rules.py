@@ -8,14 +8,7 @@ import pytest
 
 from onetape.model.errors import BadConfig
 from onetape.model.given import parse_instruments
-from onetape.model.given_rules import (
-    NEVER_CALLED,
-    Adl,
-    GivenRules,
-    LoanLevels,
-    default_loans,
-    parse_rules,
-)
+from onetape.model.given_rules import NEVER_CALLED, Adl, GivenRules, LoanLevels, default_loans, parse_rules
 from onetape.model.time import parse_time
 
 D = Decimal

@@ -9,15 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetape.model.errors import BadInput, OrderInvalid
-from onetape.model.ids import (
-    EPOCH_MAX,
-    ORDINAL_MAX,
-    ClientId,
-    client_id,
-    parse_client_id,
-    robot_tag,
-    run_name,
-)
+from onetape.model.ids import EPOCH_MAX, ORDINAL_MAX, ClientId, client_id, parse_client_id, robot_tag, run_name
 from onetape.model.time import parse_time
 
 TAGS = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
@@ -37,10 +29,7 @@ def test_ids_never_repeat(orders: list[tuple[str, int, int]]) -> None:
     assert len(ids) == len(orders)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "web_1234", "TmmX1X1", "TmmX1X1!", "x-Tmm", "TmmX01X1a", "TmmX0X1a", "TMMX1X1a"],
-)
+@pytest.mark.parametrize("text", ["", "web_1234", "TmmX1X1", "TmmX1X1!", "x-Tmm", "TmmX01X1a", "TmmX0X1a", "TMMX1X1a"])
 def test_other_people_s_ids_are_not_ours(text: str) -> None:
     assert parse_client_id(text) is None
 
@@ -59,8 +48,7 @@ def test_short_limits_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "epoch", "ordinal"),
-    [("", 1, 1), ("MM", 1, 1), ("a-b", 1, 1), ("a" * 9, 1, 1), ("a", 0, 1), ("a", 1, 0)],
+    ("tag", "epoch", "ordinal"), [("", 1, 1), ("MM", 1, 1), ("a-b", 1, 1), ("a" * 9, 1, 1), ("a", 0, 1), ("a", 1, 0)]
 )
 def test_what_cannot_be_in_an_id(tag: str, epoch: int, ordinal: int) -> None:
     with pytest.raises(BadInput):
@@ -78,7 +66,5 @@ def test_tags_of_robots_differ() -> None:
 def test_run_names_sort_by_time() -> None:
     now = parse_time("2026-11-20T07:15:00.5Z")
     assert run_name("Cross", now) == "cross-20261120-071500"
-    assert run_name("my strategy.py:Cross", now, attempt=2) == (
-        "my-strategy-py-cross-20261120-071500-2"
-    )
+    assert run_name("my strategy.py:Cross", now, attempt=2) == ("my-strategy-py-cross-20261120-071500-2")
     assert run_name("做市", now) == "run-20261120-071500"

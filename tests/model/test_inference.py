@@ -13,14 +13,7 @@ from onetape.model import catalogue
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.given import parse_instruments
-from onetape.model.inference import (
-    assumptions,
-    decimals_written,
-    fit,
-    for_data,
-    infer,
-    most_decimals,
-)
+from onetape.model.inference import assumptions, decimals_written, fit, for_data, infer, most_decimals
 
 D = Decimal
 
@@ -45,9 +38,7 @@ D = Decimal
         (7, 0),
     ],
 )
-def test_decimals_are_those_written_without_zeros_at_the_end(
-    value: str | float | D, decimals: int
-) -> None:
+def test_decimals_are_those_written_without_zeros_at_the_end(value: str | float | D, decimals: int) -> None:
     assert decimals_written(value) == decimals
 
 

@@ -23,17 +23,8 @@ def linear(**facts: Any) -> Instrument:
 
 def test_the_symbol_says_venue_currencies_and_kind() -> None:
     inverse = from_symbol("okx:BTC/USD:BTC-241227", tick=D("0.1"), lot=D(1), multiplier=D(100))
-    assert (inverse.venue, inverse.base, inverse.quote, inverse.settle) == (
-        "okx",
-        "BTC",
-        "USD",
-        "BTC",
-    )
-    assert (inverse.kind, inverse.perpetual, inverse.name) == (
-        Kind.INVERSE,
-        False,
-        "BTC/USD:BTC-241227",
-    )
+    assert (inverse.venue, inverse.base, inverse.quote, inverse.settle) == ("okx", "BTC", "USD", "BTC")
+    assert (inverse.kind, inverse.perpetual, inverse.name) == (Kind.INVERSE, False, "BTC/USD:BTC-241227")
     assert inverse.expiry == 1_735_286_400_000_000_000
 
 
@@ -52,10 +43,7 @@ def test_decimals_follow_the_steps_and_are_canonical() -> None:
         ({"lot": D(-1)}, "lot must be positive: -1"),
         ({"tick": D("NaN")}, "tick must be finite: NaN"),
         ({"tick": D("0.25"), "price_decimals": 1}, "tick 0.25 has more than 1 price decimals"),
-        (
-            {"size_min": D("0.0005"), "size_decimals": 3},
-            "size_min 0.0005 has more than 3 size decimals",
-        ),
+        ({"size_min": D("0.0005"), "size_decimals": 3}, "size_min 0.0005 has more than 3 size decimals"),
         ({"size_min": D(2), "size_max": D(1)}, "size_min 2 is above size_max 1"),
         ({"price_decimals": 19}, "price_decimals must lie in 0..18: 19"),
         ({"notional_min": D(-5)}, "notional_min must not be negative: -5"),
@@ -130,11 +118,7 @@ def test_the_record_is_a_map_of_the_fields_with_decimals_as_text() -> None:
     record = msgspec.msgpack.decode(instrument.to_msgpack())
     assert list(record) == [field.name for field in msgspec.structs.fields(Instrument)]
     assert (record["tick"], record["price_decimals"], record["kind"]) == ("0.1", 1, "linear")
-    assert (record["origin"], record["defaulted"], record["expiry"]) == (
-        "catalogue",
-        ["maker_fee"],
-        None,
-    )
+    assert (record["origin"], record["defaulted"], record["expiry"]) == ("catalogue", ["maker_fee"], None)
 
 
 def test_records_of_other_versions_are_read() -> None:
@@ -167,12 +151,8 @@ STEPS = st.sampled_from(["0.01", "0.5", "5", "0.0025", "10", "100", "0.05", "0.0
     limit=st.integers(0, 10**6),
     inferred=st.sets(st.sampled_from(["tick", "lot"])),
 )
-def test_records_come_back_equal(
-    tick: str, lot: str, fee: D, limit: int, inferred: set[str]
-) -> None:
-    instrument = linear(
-        tick=D(tick), lot=D(lot), maker_fee=fee, size_max=D(limit), inferred=tuple(inferred)
-    )
+def test_records_come_back_equal(tick: str, lot: str, fee: D, limit: int, inferred: set[str]) -> None:
+    instrument = linear(tick=D(tick), lot=D(lot), maker_fee=fee, size_max=D(limit), inferred=tuple(inferred))
     again = Instrument.from_msgpack(instrument.to_msgpack())
     assert again == instrument
     assert again.to_msgpack() == instrument.to_msgpack()

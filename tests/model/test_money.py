@@ -71,27 +71,16 @@ def test_units_and_decimals_are_the_same_amount(units: int) -> None:
         (Kind.INVERSE, 60000, 3, (0, 0), "100", D("0.005")),
     ],
 )
-def test_notional(
-    kind: Kind, price: int, size: int, decimals: tuple[int, int], multiplier: str, wanted: D
-) -> None:
+def test_notional(kind: Kind, price: int, size: int, decimals: tuple[int, int], multiplier: str, wanted: D) -> None:
     units = notional_units(
-        kind,
-        price=price,
-        size=size,
-        price_decimals=decimals[0],
-        size_decimals=decimals[1],
-        multiplier=D(multiplier),
+        kind, price=price, size=size, price_decimals=decimals[0], size_decimals=decimals[1], multiplier=D(multiplier)
     )
     assert money(units) == wanted
 
 
 @pytest.mark.parametrize(
     ("notional", "rate", "fee"),
-    [
-        ("90000.15", "0.0005", "45.000075"),
-        ("-100", "0.0005", "0.05"),
-        ("100", "-0.00025", "-0.025"),
-    ],
+    [("90000.15", "0.0005", "45.000075"), ("-100", "0.0005", "0.05"), ("100", "-0.00025", "-0.025")],
 )
 def test_both_sides_pay_and_a_rebate_is_negative(notional: str, rate: str, fee: str) -> None:
     assert money(fee_units(money_units(notional), rate_units(rate))) == D(fee)
@@ -120,9 +109,20 @@ def test_amounts(text: str, value: str | None, currency: str | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "USDT", "100", "-1 USDT", "1,000 USDT", "nan USDT", "inf USDT", "1e99 USD",
-     "0.0000000000000000001 USD", "١ USDT", "1 2 USD"],
-)  # fmt: skip
+    [
+        "",
+        "USDT",
+        "100",
+        "-1 USDT",
+        "1,000 USDT",
+        "nan USDT",
+        "inf USDT",
+        "1e99 USD",
+        "0.0000000000000000001 USD",
+        "١ USDT",
+        "1 2 USD",
+    ],
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(InvalidAmount):
         parse_amount(text)

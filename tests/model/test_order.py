@@ -27,14 +27,8 @@ def test_a_person_s_numbers_become_an_order() -> None:
     order = order_spec(BTC, Side.SELL, 0.1 + 0.2, "60000.11", post_only=True, tag="leg")
     assert (order.size_int, order.price_int, order.type) == (300, 600002, OrderType.LIMIT)
     assert (order.flags, order.trigger_by, order.broken_rule()) == (1, TriggerBy.NONE, "")
-    stop = order_spec(
-        BTC, Side.SELL, 1, trigger=59000, trigger_kind=TriggerKind.STOP, reduce_only=True
-    )
-    assert (stop.type, stop.trigger_int, stop.trigger_by) == (
-        OrderType.MARKET,
-        590000,
-        TriggerBy.LAST,
-    )
+    stop = order_spec(BTC, Side.SELL, 1, trigger=59000, trigger_kind=TriggerKind.STOP, reduce_only=True)
+    assert (stop.type, stop.trigger_int, stop.trigger_by) == (OrderType.MARKET, 590000, TriggerBy.LAST)
     assert (stop.flags, stop.broken_rule()) == (2 + 64, "")
 
 
@@ -54,10 +48,7 @@ def test_numbers_no_order_can_have(size: object) -> None:
         ({"type": OrderType.MARKET, "price_int": 0, "post_only": True}, "post-only"),
         ({"tif": TimeInForce.IOC, "post_only": True}, "IOC cannot be post-only"),
         ({"price_int": 0}, "a limit order has a price"),
-        (
-            {"type": OrderType.MARKET, "price_int": 0, "tif": TimeInForce.GTD, "expire": 5},
-            "until a time",
-        ),
+        ({"type": OrderType.MARKET, "price_int": 0, "tif": TimeInForce.GTD, "expire": 5}, "until a time"),
         ({"tif": TimeInForce.GTD}, "GTD and an expiry go together"),
         ({"expire": 5}, "GTD and an expiry go together"),
         ({"tif": TimeInForce.GTD, "expire": 5}, ""),
@@ -79,9 +70,7 @@ def test_the_rules_of_an_order_s_own_fields(changes: dict[str, Any], rule: str) 
 def test_how_an_order_stands() -> None:
     order = Order(order_id=1, client_id="T", spec=spec(size_int=3), ts_created=0)
     assert (order.average_price(BTC), order.remaining_int) == (0, 3)
-    filled = msgspec.structs.replace(
-        order, state=OrderState.PARTIALLY_FILLED, filled_int=3, cost=600001 + 600002 * 2
-    )
+    filled = msgspec.structs.replace(order, state=OrderState.PARTIALLY_FILLED, filled_int=3, cost=600001 + 600002 * 2)
     assert filled.average_price(BTC) == D("60000.166666666666666667")
     ended = msgspec.structs.replace(order, state=OrderState.CANCELED, filled_int=1)
     assert ended.remaining_int == 0

@@ -63,11 +63,7 @@ TICKS = ["0.01", "0.5", "5", "0.0025", "10", "100", "0.05", "0.00000001"]
     ],
 )
 def test_directions(value: str, tick: str, down: str, up: str, nearest: str) -> None:
-    for rounding, wanted in (
-        (Rounding.DOWN, down),
-        (Rounding.UP, up),
-        (Rounding.NEAREST, nearest),
-    ):
+    for rounding, wanted in ((Rounding.DOWN, down), (Rounding.UP, up), (Rounding.NEAREST, nearest)):
         assert to_steps(value, D(tick), rounding) * D(tick) == D(wanted)
         assert to_steps(D(value), D(tick), rounding) * D(tick) == D(wanted)
 
@@ -139,15 +135,12 @@ def test_the_tolerance_is_1e_9_of_the_number(value: str, is_step: bool) -> None:
         (7, "5", 3, Side.SELL, 10000),
     ],
 )
-def test_a_price_rounds_to_the_passive_side(
-    price: object, tick: str, decimals: int, side: Side, units: int
-) -> None:
+def test_a_price_rounds_to_the_passive_side(price: object, tick: str, decimals: int, side: Side, units: int) -> None:
     assert price_to_int(price, tick=D(tick), decimals=decimals, side=side) == units  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("size", "lot", "units"),
-    [(0.0019, "0.001", 1), ("0.3", "0.1", 300), (0.1 + 0.2, "0.1", 300), (0.0009, "0.001", 0)],
+    ("size", "lot", "units"), [(0.0019, "0.001", 1), ("0.3", "0.1", 300), (0.1 + 0.2, "0.1", 300), (0.0009, "0.001", 0)]
 )
 def test_a_quantity_rounds_down_to_the_lot(size: object, lot: str, units: int) -> None:
     assert size_to_int(size, lot=D(lot), decimals=3) == units  # type: ignore[arg-type]
@@ -180,9 +173,7 @@ def test_a_target_rounds_toward_zero() -> None:
         ("1e30", ValueError, "does not fit 64 bits"),
     ],
 )
-def test_what_is_no_quantity_is_refused_by_name(
-    value: object, kind: type[Exception], message: str
-) -> None:
+def test_what_is_no_quantity_is_refused_by_name(value: object, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message.replace("(", r"\(")):
         size_to_int(value, lot=D("0.001"), decimals=3)  # type: ignore[arg-type]
 
@@ -194,27 +185,18 @@ def test_numpy_scalars_are_numbers() -> None:
         size_to_int(np.bool_(True), lot=D("0.5"), decimals=1)  # type: ignore[arg-type]
 
 
-@given(
-    tick=st.sampled_from(TICKS),
-    steps=st.integers(-(10**6), 10**6),
-    noise=st.floats(-4e-10, 4e-10),
-)
+@given(tick=st.sampled_from(TICKS), steps=st.integers(-(10**6), 10**6), noise=st.floats(-4e-10, 4e-10))
 def test_every_step_survives_the_way_through_floats(tick: str, steps: int, noise: float) -> None:
     value = float(steps * Fraction(tick)) * (1 + noise)
     for rounding in Rounding:
         assert to_steps(value, D(tick), rounding) == steps
 
 
-@given(
-    tick=st.sampled_from(TICKS),
-    value=st.decimals(-(10**6), 10**6, places=10),
-)
+@given(tick=st.sampled_from(TICKS), value=st.decimals(-(10**6), 10**6, places=10))
 def test_the_rule_as_a_person_would_state_it(tick: str, value: D) -> None:
     ratio = value / D(tick)
     nearest = ratio.to_integral_value()
-    if abs(Fraction(value) - int(nearest) * Fraction(tick)) <= SNAP_TOLERANCE * abs(
-        Fraction(value)
-    ):
+    if abs(Fraction(value) - int(nearest) * Fraction(tick)) <= SNAP_TOLERANCE * abs(Fraction(value)):
         wanted_down = wanted_up = int(nearest)
     else:
         wanted_down = int(ratio.to_integral_value(ROUND_FLOOR))

@@ -62,8 +62,7 @@ def test_what_is_no_symbol(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
-    [("deribit:BTC/USD:BTC-241227-60000-C", "options"), ("bitmex:ETH/USD:BTC", "quanto")],
+    ("text", "why"), [("deribit:BTC/USD:BTC-241227-60000-C", "options"), ("bitmex:ETH/USD:BTC", "quanto")]
 )
 def test_what_is_not_modelled_says_so(text: str, why: str) -> None:
     with pytest.raises(NotAvailable, match=why):

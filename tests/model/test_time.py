@@ -171,11 +171,7 @@ def test_local_text_is_the_library_s_moment(local: datetime, name: str) -> None:
 
 @given(st.text(max_size=40) | st.from_regex(r"[-+0-9TZ:., /eE]{1,40}", fullmatch=True))
 def test_any_text_is_a_time_or_refused(text: str) -> None:
-    for read, refusal in (
-        (parse_time, BadInput),
-        (parse_duration, UsageError),
-        (parse_period, UsageError),
-    ):
+    for read, refusal in ((parse_time, BadInput), (parse_duration, UsageError), (parse_period, UsageError)):
         try:
             assert isinstance(read(text), int)
         except refusal as error:
@@ -214,17 +210,13 @@ def test_periods(text: str, ns: int) -> None:
     assert format_duration(ns) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["", "1", "m", "0m", "-1m", "1M", "1H", "1min", "1.5m", "53w", "1y", "1us", "٣m"]
-)
+@pytest.mark.parametrize("text", ["", "1", "m", "0m", "-1m", "1M", "1H", "1min", "1.5m", "53w", "1y", "1us", "٣m"])
 def test_what_is_no_period(text: str) -> None:
     with pytest.raises(UsageError):
         parse_period(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "ns"), [("10ms", 10 * MS), ("1.5s", 1500 * MS), ("250us", 250_000), ("0s", 0)]
-)
+@pytest.mark.parametrize(("text", "ns"), [("10ms", 10 * MS), ("1.5s", 1500 * MS), ("250us", 250_000), ("0s", 0)])
 def test_durations(text: str, ns: int) -> None:
     assert parse_duration(text) == ns
 

@@ -50,9 +50,7 @@ def test_every_schedule_has_its_source_its_date_and_falling_fees() -> None:
         assert each.tiers_in("JPY") == ()
 
 
-def test_the_tool_makes_the_file(
-    asset_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_tool_makes_the_file(asset_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     spec = importlib.util.spec_from_file_location("make_venues", ROOT / "tools/make_venues.py")
     assert spec is not None
@@ -99,9 +97,7 @@ def test_kraken_s_schedules_are_those_that_it_gave_for_each_pair(document: dict)
         ("okx:BTC/USDT", None, ("0.0008", "0.001"), 0),
     ],
 )
-def test_a_version_has_the_schedule_of_its_time(
-    symbol: str, at: str | None, fees: tuple[str, str], tiers: int
-) -> None:
+def test_a_version_has_the_schedule_of_its_time(symbol: str, at: str | None, fees: tuple[str, str], tiers: int) -> None:
     found = catalogue.find(symbol, None if at is None else parse_time(at))
     assert found is not None
     assert (found.maker_fee, found.taker_fee) == (D(fees[0]), D(fees[1]))

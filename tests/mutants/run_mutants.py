@@ -140,10 +140,7 @@ class Copy:
         where = "import onetape._core as core; print(core.__file__)"
         found = subprocess.run([sys.executable, "-c", where], capture_output=True, check=True)
         core = Path(found.stdout.decode().strip())
-        for source, target in (
-            (core, package / core.name),
-            (self.root / "strategies", package / "strategies"),
-        ):
+        for source, target in ((core, package / core.name), (self.root / "strategies", package / "strategies")):
             target.unlink(missing_ok=True)
             target.symlink_to(source)
         (self.root / "sitecustomize.py").write_text(REDIRECTED)
@@ -232,8 +229,17 @@ def _python_tests(module: Module) -> None:
 def _core_tests(module: Module) -> None:
     """Built in the copy: what was built before is built no more than the fault asks."""
     tools = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    build = ["cmake", "-GNinja", "-S", ".", "-B", "build", "-DONETAPE_PYTHON=OFF",
-             "-DONETAPE_TESTS=ON", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]  # fmt: skip
+    build = [
+        "cmake",
+        "-GNinja",
+        "-S",
+        ".",
+        "-B",
+        "build",
+        "-DONETAPE_PYTHON=OFF",
+        "-DONETAPE_TESTS=ON",
+        "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+    ]
     run = ["build/core_tests", f"--test-case={module.core}", "--abort-after=1"]
     code = 3
     try:
@@ -382,8 +388,7 @@ def main() -> int:
         workers.close()
     text, is_enough = table(found, results)
     print(text)
-    rows = [{"file": r.module, "breaks": r.fault.breaks, "by": r.by, "seconds": round(r.seconds, 1)}
-            for r in results]  # fmt: skip
+    rows = [{"file": r.module, "breaks": r.fault.breaks, "by": r.by, "seconds": round(r.seconds, 1)} for r in results]
     (COPIES / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
     return 0 if is_enough else 4
 

@@ -86,11 +86,7 @@ def test_what_is_not_plain_is_not_for_this_reader(data):
 
 def test_whatever_comes_is_read_as_the_slow_reader_reads_it():
     draw = random.Random(5)
-    whole = [
-        POST,
-        GET,
-        head(b"A:", b"B: \tx y\t", b"Connection: Keep-Alive", first=b"DELETE /a?b HTTP/1.1") + GET,
-    ]
+    whole = [POST, GET, head(b"A:", b"B: \tx y\t", b"Connection: Keep-Alive", first=b"DELETE /a?b HTTP/1.1") + GET]
     pieces = [
         b"\r\n", b"\r", b"\n", b":", b" ", b"\t", b"?", b"/", b"\x00", b"\xff", b"0", b"9",
         b"\r\n\r\n", b"Content-Length: 3\r\n", b"TE: x\r\n", b"connection: close\r\n",
@@ -146,10 +142,7 @@ def answers(port: int, *sent: bytes, count: int) -> list[bytes]:
     return [part[:3] for part in told.split(b"HTTP/1.1 ")[1:]]
 
 
-CHUNKED = (
-    b"POST /fapi/v1/order HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"3\r\na=1\r\n0\r\n\r\n"
-)
+CHUNKED = b"POST /fapi/v1/order HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize(

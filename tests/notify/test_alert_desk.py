@@ -100,25 +100,50 @@ def test_memory_is_bounded():
     ("process", "event", "record", "expected"),
     [
         ("gateway:main", "health", {"kind": "feed", "subject": "trades", "state": "synced"}, None),
-        ("gateway:main", "health",
-         {"kind": "feed", "subject": "trades", "state": "lost", "severity": "warning"},
-         (Type.GATEWAY, Severity.WARN, "gateway:main feed trades", "feed trades: lost")),
-        ("gateway:main", "alert",
-         {"kind": "difference", "subject": "order", "state": "1", "severity": "critical"},
-         (Type.GATEWAY, Severity.CRITICAL, "gateway:main difference order",
-          "difference order: 1")),
-        ("gateway:main", "health",
-         {"kind": "clock", "subject": "venue", "state": "off", "severity": "warning"},
-         (Type.CLOCK, Severity.WARN, "gateway:main clock venue", "clock venue: off")),
-        ("robot:mm", "alert",
-         {"kind": "strategy_error", "severity": "critical", "callback": "on_quote",
-          "error": "KeyError: 'x'", "where": "s.py:3", "traceback": "..."},
-         (Type.RISK, Severity.CRITICAL, "robot:mm strategy_error on_quote",
-          "strategy_error on_quote: KeyError: 'x', s.py:3")),
-        ("robot:mm", "alert", {"kind": "margin_call", "subject": "USDT", "state": "called"},
-         (Type.RISK, Severity.CRITICAL, "robot:mm margin_call USDT", "margin_call USDT: called")),
+        (
+            "gateway:main",
+            "health",
+            {"kind": "feed", "subject": "trades", "state": "lost", "severity": "warning"},
+            (Type.GATEWAY, Severity.WARN, "gateway:main feed trades", "feed trades: lost"),
+        ),
+        (
+            "gateway:main",
+            "alert",
+            {"kind": "difference", "subject": "order", "state": "1", "severity": "critical"},
+            (Type.GATEWAY, Severity.CRITICAL, "gateway:main difference order", "difference order: 1"),
+        ),
+        (
+            "gateway:main",
+            "health",
+            {"kind": "clock", "subject": "venue", "state": "off", "severity": "warning"},
+            (Type.CLOCK, Severity.WARN, "gateway:main clock venue", "clock venue: off"),
+        ),
+        (
+            "robot:mm",
+            "alert",
+            {
+                "kind": "strategy_error",
+                "severity": "critical",
+                "callback": "on_quote",
+                "error": "KeyError: 'x'",
+                "where": "s.py:3",
+                "traceback": "...",
+            },
+            (
+                Type.RISK,
+                Severity.CRITICAL,
+                "robot:mm strategy_error on_quote",
+                "strategy_error on_quote: KeyError: 'x', s.py:3",
+            ),
+        ),
+        (
+            "robot:mm",
+            "alert",
+            {"kind": "margin_call", "subject": "USDT", "state": "called"},
+            (Type.RISK, Severity.CRITICAL, "robot:mm margin_call USDT", "margin_call USDT: called"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_frames_that_are_alerts(process, event, record, expected):
     found = alert_of(process, event, record, 7)
     told = None if found is None else (found.type, found.severity, found.subject, found.message)
@@ -128,10 +153,14 @@ def test_frames_that_are_alerts(process, event, record, expected):
 @pytest.mark.parametrize(
     ("free_mb", "total_gb", "severity"),
     [
-        (3000, 100, None), (2000, 100, Severity.WARN), (400, 100, Severity.CRITICAL),
-        (400, 10, Severity.WARN), (90, 10, Severity.CRITICAL), (600, 10, None),
+        (3000, 100, None),
+        (2000, 100, Severity.WARN),
+        (400, 100, Severity.CRITICAL),
+        (400, 10, Severity.WARN),
+        (90, 10, Severity.CRITICAL),
+        (600, 10, None),
     ],
-)  # fmt: skip
+)
 def test_a_disk_is_full_by_share_and_by_size(free_mb, total_gb, severity):
     found = disk_alert("/home", free_mb << 20, total_gb << 30, 7)
     assert (found and found.severity) == severity

@@ -20,8 +20,7 @@ GATEWAY, ROBOT = "gateway:main", "robot:mm"
 # None: the next life of its process ends it. A kind that tells what has happened has no row here.
 ROWS = {
     "account stream": (GATEWAY, "health", "main", "stale", ("main", "live")),
-    "balance": (GATEWAY, "alert", "USDT", "the pool and its credit are below zero",
-                ("USDT", "agrees")),
+    "balance": (GATEWAY, "alert", "USDT", "the pool and its credit are below zero", ("USDT", "agrees")),
     "budget": (GATEWAY, "health", "x", "used up", ("x", "there again")),
     "checkpoint": (GATEWAY, "health", "main", "not made: x", ("main", "made")),
     "difference": (GATEWAY, "alert", "position X both", "1, 2", ("periodic", "0 differences")),
@@ -38,7 +37,7 @@ ROWS = {
     "unknown orders": (GATEWAY, "health", "main", "30 of unknown outcome", ("main", "30 settled")),
     "margin_call": (ROBOT, "alert", "USDT", "called", ("USDT", "covered")),
     "strategy_error": (ROBOT, "alert", "on_quote", "KeyError", None),
-}  # fmt: skip
+}
 ENDED_BY = dict.fromkeys(("difference", "reconciled", "recovered"), "reconciled")
 
 
@@ -56,8 +55,7 @@ def said_in_python() -> Iterator[str]:
                 assert isinstance(node.args[0], ast.Constant), f"{path}: {ast.unparse(node)}"
                 yield node.args[0].value
             if isinstance(node, ast.Dict):
-                keys = {k.value: v for k, v in zip(node.keys, node.values, strict=True)
-                        if isinstance(k, ast.Constant)}  # fmt: skip
+                keys = {k.value: v for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)}
                 kind = keys.get("kind")
                 if "severity" in keys and isinstance(kind, ast.Constant):
                     yield kind.value
@@ -65,9 +63,7 @@ def said_in_python() -> Iterator[str]:
 
 def said_in_core() -> Iterator[str]:
     news = (ROOT / "core/engine/simulation_news.cpp").read_text()
-    for note in re.findall(
-        r"note\(EventType::alert.*?\}\}\);|note\(loan\.called.*?\}\}\);", news, re.S
-    ):
+    for note in re.findall(r"note\(EventType::alert.*?\}\}\);|note\(loan\.called.*?\}\}\);", news, re.S):
         kind = re.search(r'\{"kind", ("\w+"|words\.tag)\}', note)
         assert kind, note
         if kind[1] != "words.tag":
@@ -88,8 +84,12 @@ def test_every_kind_that_goes_on_has_its_end():
 def test_what_begins_ends(kind):
     process, event, subject, state, end = ROWS[kind]
     desk = Desk()
-    record = {"kind": kind, "subject": subject, "state": state,
-              "severity": "critical" if event == "alert" else "warning"}  # fmt: skip
+    record = {
+        "kind": kind,
+        "subject": subject,
+        "state": state,
+        "severity": "critical" if event == "alert" else "warning",
+    }
     told = alert_of(process, event, record, SECOND)
     assert told is not None and not told.is_note
     assert desk.take(told) == told
@@ -117,9 +117,7 @@ def test_what_has_happened_is_a_note(kind):
     assert told is not None and told.is_note
 
 
-@pytest.mark.parametrize(
-    ("kind", "state"), [("transfer", "failed: x"), ("balance", "corrected by 1"), ("feed", "gap")]
-)
+@pytest.mark.parametrize(("kind", "state"), [("transfer", "failed: x"), ("balance", "corrected by 1"), ("feed", "gap")])
 def test_a_state_that_is_final_is_a_note(kind, state):
     record = {"kind": kind, "subject": "x", "state": state, "severity": "warning"}
     told = alert_of(GATEWAY, "health", record, SECOND)

@@ -29,9 +29,7 @@ NOW = 1_795_000_000 * SECOND
 BTC = catalogue.find(SYMBOL)
 assert BTC is not None
 SIZE, PRICE = 10, 600_000
-STOP: dict[str, Any] = {
-    "trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP,
-}  # fmt: skip
+STOP: dict[str, Any] = {"trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
 
 
 def binance_manager() -> OrderManager:
@@ -52,13 +50,9 @@ class Desk:
         self.manager = binance_manager()
         self.now = NOW
 
-    def place(
-        self, name: str = "id-1", *, accepted: bool = True, robot: int = 1, **terms: Any
-    ) -> Managed:
+    def place(self, name: str = "id-1", *, accepted: bool = True, robot: int = 1, **terms: Any) -> Managed:
         """accepted: the venue has taken it, under `venue_id` 77."""
-        spec = OrderSpec(
-            **{"symbol": SYMBOL, "side": Side.BUY, "size_int": SIZE, "price_int": PRICE, **terms}
-        )
+        spec = OrderSpec(**{"symbol": SYMBOL, "side": Side.BUY, "size_int": SIZE, "price_int": PRICE, **terms})
         number = len(self.manager.orders) + 1
         order = self.manager.submit(name, Request(robot, RequestKind.PLACE, number, spec), self.now)
         if accepted:
@@ -66,26 +60,31 @@ class Desk:
             self.manager.outs.clear()
         return order
 
-    def row(
-        self, order: Managed | str = "id-1", state: OrderState = OrderState.ACCEPTED, **more: Any
-    ) -> OrderTold:
+    def row(self, order: Managed | str = "id-1", state: OrderState = OrderState.ACCEPTED, **more: Any) -> OrderTold:
         name = order if isinstance(order, str) else order.name
         known = {"side": Side.BUY, "price": PRICE, "size": SIZE, "time": self.now}
         if not isinstance(order, str):
             known |= {"conditional": order.conditional, "reduce_only": order.spec.reduce_only}
         return OrderTold(SYMBOL, name, **{"venue_id": "77", "state": state, **known, **more})
 
-    def fill(
-        self, size: int, trade: int = 1, name: str = "id-1", venue_id: str = "77", **more: Any
-    ) -> FillTold:
+    def fill(self, size: int, trade: int = 1, name: str = "id-1", venue_id: str = "77", **more: Any) -> FillTold:
         return FillTold(
             **{
-                "symbol": SYMBOL, "client_id": name, "venue_id": venue_id, "trade_id": trade,
-                "side": Side.BUY, "position_side": PositionSide.BOTH, "price": PRICE, "size": size,
-                "time": self.now, "fee": 0, "fee_currency": "USDT", "liquidity": Liquidity.MAKER,
+                "symbol": SYMBOL,
+                "client_id": name,
+                "venue_id": venue_id,
+                "trade_id": trade,
+                "side": Side.BUY,
+                "position_side": PositionSide.BOTH,
+                "price": PRICE,
+                "size": size,
+                "time": self.now,
+                "fee": 0,
+                "fee_currency": "USDT",
+                "liquidity": Liquidity.MAKER,
                 **more,
             }
-        )  # fmt: skip
+        )
 
     def hear(self, *rows: Told) -> None:
         self.now += 1

@@ -6,15 +6,7 @@ from decimal import Decimal
 
 from onetape.market.in_front import in_front
 from onetape.model import catalogue
-from onetape.model.enums import (
-    Liquidity,
-    OrderType,
-    PositionSide,
-    RequestKind,
-    Side,
-    TriggerBy,
-    TriggerKind,
-)
+from onetape.model.enums import Liquidity, OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.order import OrderSpec
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import Request
@@ -29,9 +21,13 @@ PERP, SPOT = "binance:BTC/USDT:USDT", "kraken:BTC/USD"
 NOW = 1_795_000_000_000_000_000
 UNIT = 10**18
 PAIR = {
-    "altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD",
-    "pair_decimals": 1, "lot_decimals": 8,
-}  # fmt: skip
+    "altname": "XBTUSD",
+    "wsname": "XBT/USD",
+    "base": "XXBT",
+    "quote": "ZUSD",
+    "pair_decimals": 1,
+    "lot_decimals": 8,
+}
 
 
 class Desk:
@@ -59,9 +55,7 @@ class Desk:
             by = terms.pop("by", TriggerBy.LAST)
             terms |= {"trigger_int": self.price(terms.pop("trigger")), "trigger_by": by}
             terms["trigger_kind"] = TriggerKind.STOP
-        return OrderSpec(
-            symbol=self.symbol, side=Side(side), size_int=size, price_int=self.price(price), **terms
-        )
+        return OrderSpec(symbol=self.symbol, side=Side(side), size_int=size, price_int=self.price(price), **terms)
 
     def work(self, side: str, size: int, price=0, robot: int = 1, **terms):
         """An order that the venue has accepted."""

@@ -98,9 +98,7 @@ class Invariants:
         if out.kind is RequestKind.PLACE:
             check(order.client_id not in self.intents, f"{order.client_id} is intended twice")
             self.intents[order.client_id] = (order.robot, order.order_id, spec)
-        check(
-            order.client_id not in self.ended, f"{out.kind} of {order.client_id}, which has ended"
-        )
+        check(order.client_id not in self.ended, f"{out.kind} of {order.client_id}, which has ended")
         if out.kind is RequestKind.CANCEL or world.gate.reduces(spec, order):
             return
         check(not world.gate.killed, f"{out.kind} of {order.client_id} while killed")
@@ -165,12 +163,15 @@ class Invariants:
             if not manager.orders[name].is_unknown:
                 raise Broken(f"{name} is {manager.orders[name].state}, and its robot was not told")
         if self.checks % SUMS_EVERY == 0:
-            check_sums(manager, [
-                OrderSpec(symbol=symbol, side=side, size_int=1, position_side=position_side)
-                for symbol in world.limits
-                for side in (Side.BUY, Side.SELL)
-                for position_side in account.sides
-            ])  # fmt: skip
+            check_sums(
+                manager,
+                [
+                    OrderSpec(symbol=symbol, side=side, size_int=1, position_side=position_side)
+                    for symbol in world.limits
+                    for side in (Side.BUY, Side.SELL)
+                    for position_side in account.sides
+                ],
+            )
         if not world.hands:
             self._check_exposure()
 

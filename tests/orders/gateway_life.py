@@ -11,12 +11,7 @@ from pathlib import Path
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
-from onetape.gateway.checkpoint import (
-    Recovered,
-    checkpoint_file,
-    recover,
-    write_checkpoint,
-)
+from onetape.gateway.checkpoint import Recovered, checkpoint_file, recover, write_checkpoint
 from onetape.gateway.command_handlers import Commands
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.kept_money import KeptMoney
@@ -83,10 +78,19 @@ class Life:
         path = gateway_journal(home.path, "main")
         self.is_new = not path.exists()
         self.options = GatewayOptions(
-            kind=world.kind, account="main", rest="", ws="", key="", secret="",
-            home=str(home.path), symbols=[], subaccounts=SLOTS, credit=world.credit,
-            leverage=LEVERAGE, commands="process",
-        )  # fmt: skip
+            kind=world.kind,
+            account="main",
+            rest="",
+            ws="",
+            key="",
+            secret="",
+            home=str(home.path),
+            symbols=[],
+            subaccounts=SLOTS,
+            credit=world.credit,
+            leverage=LEVERAGE,
+            commands="process",
+        )
         self._kept = self._money(manager)
         recovered = Recovered.nothing(manager)
         if not self.is_new:
@@ -96,21 +100,19 @@ class Life:
             assert not recovered.refused
         self._old, self.recovery = recovered.tape, recovered.recovery
         self.writer = MortalWriter(
-            JournalWriter(
-                path, process="gateway:main", account="main", durable=False,
-                segment_bytes_first=1 << 18,
-            )
-        )  # fmt: skip
-        self.table = AccountTable(
-            home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS
+            JournalWriter(path, process="gateway:main", account="main", durable=False, segment_bytes_first=1 << 18)
         )
+        self.table = AccountTable(home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS)
 
     def _money(self, manager: OrderManager) -> KeptMoney:
         world = self.world
         return KeptMoney(
-            self.options, {i.symbol: i for i in world.instruments}, manager.references,
-            world.protocol.slack, known=world.protocol.known_move,
-        )  # fmt: skip
+            self.options,
+            {i.symbol: i for i in world.instruments},
+            manager.references,
+            world.protocol.slack,
+            known=world.protocol.known_move,
+        )
 
     def _check_point(self, path: Path, file: Path) -> None:
         """Before every other start, of some frame of the journal, from the one before on."""
@@ -129,20 +131,30 @@ class Life:
         world, manager, old = self.world, self.manager, self._old
         self.tape = GatewayTape(
             self.writer,  # type: ignore[arg-type]
-            world.instruments, robots=old.robots, currencies=old.currencies,
-        )  # fmt: skip
+            world.instruments,
+            robots=old.robots,
+            currencies=old.currencies,
+        )
         manager.owner_of = self.tape.owner_of
         reductions = Reductions(
-            manager, self._kept.instruments, own=lambda *of: self.money.own(*of),
-            slot_of=self.tape.slot_of, bounds=world.limits, is_shared=True,
-        )  # fmt: skip
+            manager,
+            self._kept.instruments,
+            own=lambda *of: self.money.own(*of),
+            slot_of=self.tape.slot_of,
+            bounds=world.limits,
+            is_shared=True,
+        )
         self.money = AccountMoney(
             self._kept,
             self.writer,  # type: ignore[arg-type]
-            self.table, reductions, slot_of=self.tape.slot_of,
-            say=lambda out: manager.outs.append(out), stop=self._stop,
-            forced=world.protocol.traits.forced, wall=lambda: world.now,
-        )  # fmt: skip
+            self.table,
+            reductions,
+            slot_of=self.tape.slot_of,
+            say=lambda out: manager.outs.append(out),
+            stop=self._stop,
+            forced=world.protocol.traits.forced,
+            wall=lambda: world.now,
+        )
         self.money.recover()
         self.tape.open(world.now)
         self.recovery.finish(world.now)
@@ -155,10 +167,18 @@ class Life:
     def open_door(self) -> None:
         world = self.world
         self.commands = Commands(
-            self.options, world.manager, world.gate, world.reconciler, self.tape,
-            now=lambda: world.now, carry_out=world.write, spans=Spans(), once=self._old.once,
-            money=self.money, wall=lambda: world.now,
-        )  # fmt: skip
+            self.options,
+            world.manager,
+            world.gate,
+            world.reconciler,
+            self.tape,
+            now=lambda: world.now,
+            carry_out=world.write,
+            spans=Spans(),
+            once=self._old.once,
+            money=self.money,
+            wall=lambda: world.now,
+        )
 
     def _stop(self, slots: tuple[int, ...]) -> None:
         manager = self.manager

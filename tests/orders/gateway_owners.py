@@ -59,9 +59,11 @@ class Owners:
         id_ = f"{rng.choice(('c', 'command ', 'Ä'))}{self.count}"
         seen = world.money_invariants.slots()
         poor = [
-            (name, currency) for currency, rows in seen.items() for name, slot in SLOTS.items()
+            (name, currency)
+            for currency, rows in seen.items()
+            for name, slot in SLOTS.items()
             if slot < 4 and rows[slot] * 8 < rows[1]
-        ]  # fmt: skip
+        ]
         if poor and rng.random() < 0.5:
             name, currency = rng.choice(poor)
             amount = seen[currency][1] // SHARE
@@ -70,9 +72,7 @@ class Owners:
             return actor, "allocate", fields, id_
         actor = rng.choice((*SLOTS, OPERATOR))
         rare = ("set", "reset") if world.is_open or actor != OPERATOR else ("set",)
-        name = rng.choice(
-            ("allocate", "release", "allocate", "release", "adjust", rng.choice(rare))
-        )
+        name = rng.choice(("allocate", "release", "allocate", "release", "adjust", rng.choice(rare)))
         if name == "reset" and rng.random() < 0.7:
             name = "release"
         currency = rng.choice((*seen, world.quote, world.quote.lower(), "DOGE"))
@@ -110,10 +110,7 @@ class Owners:
         world.write()
         before = self.books()
         model = CommandModel(SLOTS, self.books(), self.done, set(world.money_invariants.transfers))
-        asked = {
-            "id": id_, "target": "gateway:main", "command": name, "actor": actor,
-            "fields": fields, "token": token,
-        }  # fmt: skip
+        asked = {"id": id_, "target": "gateway:main", "command": name, "actor": actor, "fields": fields, "token": token}
         is_known = id_ in self.done
         want = model.answer(actor, name, fields, id_, is_proven=is_proven)
         try:
@@ -146,8 +143,7 @@ class Owners:
             moves = before if all(is_open) else moves
         for currency in after:
             got_, want_ = (
-                {slot: amount for slot, amount in books[currency].slots.items() if amount}
-                for books in (after, moves)
+                {slot: amount for slot, amount in books[currency].slots.items() if amount} for books in (after, moves)
             )
             check(got_ == want_, f"{what}: {currency} {got_}, not {want_}")
 

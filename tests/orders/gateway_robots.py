@@ -87,9 +87,7 @@ class SimRobot:
             world.money.order(order)
             world.seen["robot amends"] += 1
         else:
-            world.manager.refuse(
-                order, OrderNews.UPDATE_REJECTED, world.now, refusal.code, refusal.reason
-            )
+            world.manager.refuse(order, OrderNews.UPDATE_REJECTED, world.now, refusal.code, refusal.reason)
 
     def _place(self) -> None:
         world, rng = self.world, self.random
@@ -116,8 +114,12 @@ class SimRobot:
             spec |= {"price_int": price, "post_only": True}
         elif kind < 0.7:
             trigger = (listing.last + int(listing.last * 0.0008) * side.sign) // tick * tick
-            spec |= {"type": OrderType.MARKET, "trigger_int": trigger, "trigger_by": TriggerBy.LAST,
-                     "trigger_kind": TriggerKind.STOP}  # fmt: skip
+            spec |= {
+                "type": OrderType.MARKET,
+                "trigger_int": trigger,
+                "trigger_by": TriggerBy.LAST,
+                "trigger_kind": TriggerKind.STOP,
+            }
         else:
             spec |= {"price_int": price}
         self.ask(OrderSpec(**spec), listing.last)
@@ -156,9 +158,11 @@ class SimRobot:
     def _closing(self, listing) -> tuple[OrderSpec, int] | None:
         world, rng, i = self.world, self.changes, listing.instrument
         slot, at_once = world.tape.slot_of(self.number), rng.random() < 0.8
-        terms = {"symbol": i.symbol, "type": OrderType.MARKET} if at_once else {
-            "symbol": i.symbol, "price_int": listing.bid + rng.choice((-2, 0, 1)) * self._tick(i)
-        }  # fmt: skip
+        terms = (
+            {"symbol": i.symbol, "type": OrderType.MARKET}
+            if at_once
+            else {"symbol": i.symbol, "price_int": listing.bid + rng.choice((-2, 0, 1)) * self._tick(i)}
+        )
         for position_side in world.account.sides:
             qty = world.money.own(slot, i.symbol, position_side)
             if i.kind is Kind.SPOT:
@@ -188,9 +192,7 @@ class SimRobot:
         position_side = PositionSide.LONG if world.account.hedge else PositionSide.BOTH
         terms = {"type": OrderType.MARKET} if rng.random() < 0.7 else {"price_int": listing.ask}
         size = max(size // lot * lot, lot)
-        spec = OrderSpec(
-            symbol=i.symbol, side=Side.BUY, size_int=size, position_side=position_side, **terms
-        )
+        spec = OrderSpec(symbol=i.symbol, side=Side.BUY, size_int=size, position_side=position_side, **terms)
         return spec, listing.last
 
     def _tick(self, instrument) -> int:
@@ -203,10 +205,7 @@ class SimRobot:
             world.proceeds.came(self.number, world.now)
         self.ordinal += 1
         world.manager.references[spec.symbol] = reference
-        name = client_id(
-            NAMES[self.number], epoch=1, ordinal=self.ordinal,
-            chars_max=world.protocol.client_id_chars,
-        )  # fmt: skip
+        name = client_id(NAMES[self.number], epoch=1, ordinal=self.ordinal, chars_max=world.protocol.client_id_chars)
         found = world.money.reductions.outgoing(self.number, spec, knows=world.gate.ready)
         if isinstance(found, OrderSpec):
             spec, refusal = found, world.gate.refusal(found, world.now)

@@ -25,9 +25,7 @@ class SellToBuyWorld(World):
 
 
 KINDS = ("binance-usdm", "kraken")
-WORLDS: dict[str, type[World]] = {
-    "World": World, "EntryWorld": EntryWorld, "SellToBuyWorld": SellToBuyWorld
-}  # fmt: skip
+WORLDS: dict[str, type[World]] = {"World": World, "EntryWorld": EntryWorld, "SellToBuyWorld": SellToBuyWorld}
 
 
 SEED_MAX = 10**9

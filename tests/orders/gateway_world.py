@@ -61,9 +61,8 @@ class World:
         self.random = random.Random(self.seed)
         self.now = START
         self.dialect = open_venue(
-            self.kind, seed=self.seed, now=START, limits=False, rate=MARKET_RATE,
-            history=30 * SECOND,
-        )  # fmt: skip
+            self.kind, seed=self.seed, now=START, limits=False, rate=MARKET_RATE, history=30 * SECOND
+        )
         # Some worlds have other hands in them; then exposure is not the gateway's alone.
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
@@ -85,9 +84,7 @@ class World:
             ours = by_symbol[instrument.symbol]
             for fact in ("tick", "lot", "size_min", "price_decimals", "size_decimals"):
                 assert getattr(ours, fact) == getattr(instrument, fact)
-        self.held_first = {
-            i.symbol: self.account.qty(n) for n, i in enumerate(self.exchange.instruments)
-        }
+        self.held_first = {i.symbol: self.account.qty(n) for n, i in enumerate(self.exchange.instruments)}
         self.robots = [SimRobot(self, number) for number in (1, 2)]
         # Of each symbol some twelve usual orders.
         self.limits = {symbol: 12 * self.robots[0].usual(symbol) for symbol in self.symbols}
@@ -108,9 +105,7 @@ class World:
 
     def open_venue(self) -> None:
         """As a process begins to know it."""
-        self.venue = open_trading_venue(
-            self.kind, self.account.key, self.account.secret, Addresses("", "", "")
-        )
+        self.venue = open_trading_venue(self.kind, self.account.key, self.account.secret, Addresses("", "", ""))
         self.protocol = self.venue.protocol
         self.listed = self.listed or self.http(self.venue.instruments()).body
         self.instruments = self.venue.instruments_of(self.listed, frozenset())
@@ -126,17 +121,24 @@ class World:
         self.tape, self.money = self.life.tape, self.life.money
         recovery = self.life.recovery
         self.reconciler = Reconciler(
-            self.manager, self.symbols, is_new=not recovery.has_begun, since=recovery.newest_fill,
+            self.manager,
+            self.symbols,
+            is_new=not recovery.has_begun,
+            since=recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
-        )  # fmt: skip
+        )
         self.gate = Gate(
-            self.manager, {i.symbol: i for i in self.instruments},
-            Limits(position_max=self.limits), killed=self.killed,
-        )  # fmt: skip
+            self.manager, {i.symbol: i for i in self.instruments}, Limits(position_max=self.limits), killed=self.killed
+        )
         self.proceeds = open_proceeds(
-            self.manager, self.instruments, self.money, slot_of=self.tape.slot_of,
-            quote=self.quote_of, gate=self.gate, crossing=None,
-        )  # fmt: skip
+            self.manager,
+            self.instruments,
+            self.money,
+            slot_of=self.tape.slot_of,
+            quote=self.quote_of,
+            gate=self.gate,
+            crossing=None,
+        )
         self.probe = StreamProbe(self.manager, int(self.venue.probe_s * SECOND))
         for n, each in enumerate(self.exchange.instruments):
             self.manager.references[each.symbol] = self.exchange.listings[n].last
@@ -394,9 +396,7 @@ class World:
         silent = self.is_open and rng.random() < 0.4
         reason = "deposit" if amount > 0 else "withdraw"
         self.seen[f"{'silent ' if silent else ''}{reason}"] += 1
-        deposit(
-            self.exchange, self.account, currency, amount, self.now, reason=reason, silent=silent
-        )
+        deposit(self.exchange, self.account, currency, amount, self.now, reason=reason, silent=silent)
 
     def cut(self) -> None:
         """The stream's connection goes, and is made again."""
@@ -536,9 +536,7 @@ class World:
         if self.now < self.frozen_until:
             return
         for _ in range(2 if self.chance("duplicate") else 1):
-            wait = (
-                int(self.random.uniform(0.1, 3) * SECOND) if self.chance("delay_stream") else 5 * MS
-            )
+            wait = int(self.random.uniform(0.1, 3) * SECOND) if self.chance("delay_stream") else 5 * MS
             self.at(self.now + wait, self.hear, message, self.news, self.life)
 
     def hear(self, message: bytes, news: AccountStream, life: Life) -> None:
@@ -572,10 +570,7 @@ class World:
         for name in sorted(set(theirs) & set(ours)):
             a, b = ours[name], theirs[name]
             if (a.price, a.life.size, a.life.filled) != (b.price, b.size, b.filled):
-                found.append(
-                    f"order {name}: {(a.price, a.life.size, a.life.filled)} "
-                    f"{(b.price, b.size, b.filled)}"
-                )
+                found.append(f"order {name}: {(a.price, a.life.size, a.life.filled)} {(b.price, b.size, b.filled)}")
         for index, instrument in enumerate(self.exchange.instruments):
             for side in self.account.sides if instrument.symbol in self.symbols else ():
                 qty = self.account.qty(index, side)

@@ -243,9 +243,7 @@ class MoneyInvariants:
     def note_held(self) -> None:
         """What is held before the next orders leave: a fill may have changed it."""
         held = self.world.money.locks.held
-        self.held_before = {
-            (currency, slot): held(currency, slot) for currency in self.sums for slot in (2, 3)
-        }
+        self.held_before = {(currency, slot): held(currency, slot) for currency in self.sums for slot in (2, 3)}
 
     def _check_held(self) -> None:
         """What is held, made anew from all orders and positions."""
@@ -255,9 +253,10 @@ class MoneyInvariants:
         if (OrderType.MARKET, False) in kinds:
             return  # reckoned at a price of then
         anew = Locks(
-            {i.symbol: i for i in world.instruments}, leverage=world.life.options.leverage,
+            {i.symbol: i for i in world.instruments},
+            leverage=world.life.options.leverage,
             references=manager.references,
-        )  # fmt: skip
+        )
         for (slot, symbol, side), held in money_.booking.positions.items():
             anew.position(slot, symbol, side, held.qty, held.cost)
         for order in manager.open.values():

@@ -28,9 +28,10 @@ def beside(manager: OrderManager, spec: OrderSpec, without=None) -> list:
     """Open orders that move the same position the same way."""
     key = (spec.symbol, spec.side, spec.position_side)
     return [
-        o for o in manager.open.values()
+        o
+        for o in manager.open.values()
         if (o.spec.symbol, o.spec.side, o.spec.position_side) == key and o is not without
-    ]  # fmt: skip
+    ]
 
 
 def opening(manager: OrderManager, spec: OrderSpec, without=None) -> int:
@@ -107,8 +108,6 @@ def check_funds(manager: OrderManager, instruments, currencies, without=(None,))
         assert books.holding(currency) == (told.total if told else 0) + untold
         for order in without:
             free = free_funds(manager, instruments, currency, without=order)
-            exact = manager.books.holding(currency) - UNIT * taken(
-                manager, instruments, currency, order
-            )
+            exact = manager.books.holding(currency) - UNIT * taken(manager, instruments, currency, order)
             # A fee is cut off at 1e-18, once for each rate of a symbol.
             assert exact <= free < exact + 2 * len(instruments), (currency, free, exact)

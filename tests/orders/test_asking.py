@@ -68,7 +68,7 @@ def test_where_ended_orders_are_apart_it_counts_from_the_question_for_the_workin
         ({"pending": {PLACE: Pending(PLACE, NOW + 5, 1, NOW + 2)}}, NOW + 2),
         ({"ask_at": NOW + 9, "pending": {PLACE: Pending(PLACE, NOW + 5)}}, NOW + 5),
     ],
-)  # fmt: skip
+)
 def test_when_something_of_an_order_is_due(desk, state, due):
     order = desk.place()
     for name, value in state.items():
@@ -79,8 +79,13 @@ def test_when_something_of_an_order_is_due(desk, state, due):
 def test_questions_come_later_each_time_and_where_they_take_two_when_absence_can_be_believed(desk):
     order = desk.place()
     assert [next_ask(order, 0) for _ in range(6)] == [
-        SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND, 5 * SECOND,
-    ]  # fmt: skip
+        SECOND // 4,
+        SECOND // 2,
+        SECOND,
+        2 * SECOND,
+        5 * SECOND,
+        5 * SECOND,
+    ]
     assert next_ask(order, 0, ended_apart=True) == 10 * SECOND
 
 

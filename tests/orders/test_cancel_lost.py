@@ -19,9 +19,8 @@ SIZE, PRICE = 10, 600_000
 
 def row(order: Managed, now: int, state: OrderState = OrderState.ACCEPTED) -> OrderTold:
     return OrderTold(
-        symbol=SYMBOL, client_id=order.name, venue_id="77", state=state, time=now, side=Side.BUY,
-        price=PRICE, size=SIZE,
-    )  # fmt: skip
+        symbol=SYMBOL, client_id=order.name, venue_id="77", state=state, time=now, side=Side.BUY, price=PRICE, size=SIZE
+    )
 
 
 class World:

@@ -29,9 +29,7 @@ def doubted(manager: OrderManager):
 
 
 def working(*, price: int = 600_000, size: int = 10) -> Answer:
-    row = OrderTold(
-        SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, price=price, size=size
-    )
+    row = OrderTold(SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, price=price, size=size)
     return Answer(Outcome.DONE, (row,))
 
 
@@ -107,14 +105,9 @@ def test_an_amendment_of_what_has_ended_is_nothing(manager):
 
 @pytest.mark.parametrize(
     ("wanted", "terms", "worst"),
-    [
-        ({"price": 590_000, "size": 0}, (590_000, 10), 10),
-        ({"price": 0, "size": 12}, (600_000, 12), 12),
-    ],
+    [({"price": 590_000, "size": 0}, (590_000, 10), 10), ({"price": 0, "size": 12}, (600_000, 12), 12)],
 )
-def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(
-    manager, wanted, terms, worst
-):
+def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(manager, wanted, terms, worst):
     order = doubted(manager)
     manager.answered(asked(manager, NOW), working(), NOW)
     manager.outs.clear()
@@ -129,8 +122,13 @@ def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(
 
 def test_a_conditional_order_in_doubt_is_asked_for_where_these_are(manager):
     spec = OrderSpec(
-        symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000, trigger_int=610_000,
-        trigger_by=TriggerBy.LAST, trigger_kind=TriggerKind.STOP,
-    )  # fmt: skip
+        symbol=SYMBOL,
+        side=Side.BUY,
+        size_int=10,
+        price_int=600_000,
+        trigger_int=610_000,
+        trigger_by=TriggerBy.LAST,
+        trigger_kind=TriggerKind.STOP,
+    )
     place_in_doubt(manager, "id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
     assert "algoOrder" in asked(manager, NOW).target

@@ -25,7 +25,7 @@ def _ends(fills: FillsAsked, desk: Desk, *times: int) -> None:
         (lambda fills, desk: (_ends(fills, desk, NOW + 9), fills.begin(NOW), fills.done()), NOW),
         (lambda fills, desk: (_ends(fills, desk, NOW - 9), fills.done()), NOW),
     ],
-)  # fmt: skip
+)
 def test_the_mark_of_the_fills_moves_when_a_whole_round_was_answered(
     play: Callable[[FillsAsked, Desk], object], known: int
 ):

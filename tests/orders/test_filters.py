@@ -37,12 +37,7 @@ MARK = 600_000  # 60000.0
 
 
 def order(**changes: Any) -> OrderSpec:
-    base: dict[str, Any] = {
-        "symbol": BTC.symbol,
-        "side": Side.BUY,
-        "size_int": 10,
-        "price_int": 600_000,
-    }
+    base: dict[str, Any] = {"symbol": BTC.symbol, "side": Side.BUY, "size_int": 10, "price_int": 600_000}
     return OrderSpec(**{**base, **changes})
 
 
@@ -136,9 +131,7 @@ def test_each_rule_is_reached_by_orders_that_keep_the_others() -> None:
         changes = {
             "side": rng.choice((Side.BUY, Side.SELL)),
             "size_int": rng.choice((2, 4, 6, 7, 10, 10_000, 10_002, 99_998, 100_000, 100_002)),
-            "price_int": rng.choice(
-                (199_995, 250_000, 539_995, 540_000, 630_000, 630_005, 600_003)
-            ),
+            "price_int": rng.choice((199_995, 250_000, 539_995, 540_000, 630_000, 630_005, 600_003)),
             "reduce_only": rng.random() < 0.2,
             **rng.choice(({}, {}, {}, MARKET, WAITS, {**WAITS, "trigger_int": 600_003})),
         }
@@ -149,11 +142,16 @@ def test_each_rule_is_reached_by_orders_that_keep_the_others() -> None:
         words = found.reason.split() if found else ["kept"]
         reached[" ".join(w for w in (each.strip(",") for each in words) if w.isalpha())] += 1
     wanted = (
-        "kept", "price is not on the tick", "trigger is not on the tick",
-        "quantity is not a multiple of the lot", "quantity is below the least",
-        "quantity is above the most", "price is more than above", "price is more than below",
+        "kept",
+        "price is not on the tick",
+        "trigger is not on the tick",
+        "quantity is not a multiple of the lot",
+        "quantity is below the least",
+        "quantity is above the most",
+        "price is more than above",
+        "price is more than below",
         "value is below the least",
-    )  # fmt: skip
+    )
     assert {rule: reached[rule] >= 10 for rule in wanted} == dict.fromkeys(wanted, True), reached
 
 
@@ -227,9 +225,7 @@ def test_the_core_refuses_what_the_filters_refuse(
     assert Rules(instrument).are_kept(asked, reference) is (found is None)
 
 
-@given(
-    size=st.floats(0.1, 100), price=st.floats(50_000, 62_000), side=st.sampled_from(["buy", "sell"])
-)
+@given(size=st.floats(0.1, 100), price=st.floats(50_000, 62_000), side=st.sampled_from(["buy", "sell"]))
 def test_what_is_rounded_by_the_rule_passes_the_steps(size: float, price: float, side: str) -> None:
     rounded = order_spec(BTC, Side(side), size, price, reduce_only=True)
     found = refusal_of(rounded, BTC)
@@ -238,9 +234,7 @@ def test_what_is_rounded_by_the_rule_passes_the_steps(size: float, price: float,
 
 def test_a_limit_that_is_finer_than_the_lot_is_told_in_decimals() -> None:
     """Venues publish daily averages as limits."""
-    fine = from_symbol(
-        "binance:BTC/USDT:USDT", tick=D("0.5"), lot=D("0.002"), size_max=D("2.3456789")
-    )
+    fine = from_symbol("binance:BTC/USDT:USDT", tick=D("0.5"), lot=D("0.002"), size_max=D("2.3456789"))
     assert refusal_of(order(size_int=2344), fine) is None
     assert not Rules(fine).are_kept(order(size_int=2344), 0)
     found = refusal_of(order(size_int=2346), fine)

@@ -7,13 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec import structs
 
-from onetape.model.enums import (
-    OrderNews,
-    PositionSide,
-    RequestKind,
-    Side,
-    TriggerBy,
-)
+from onetape.model.enums import OrderNews, PositionSide, RequestKind, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
@@ -231,9 +225,7 @@ SPOT_ROWS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("by", "error"), [(TriggerBy.LAST, 0), (TriggerBy.INDEX, 0), (TriggerBy.MARK, OrderInvalid)]
-)
+@pytest.mark.parametrize(("by", "error"), [(TriggerBy.LAST, 0), (TriggerBy.INDEX, 0), (TriggerBy.MARK, OrderInvalid)])
 def test_a_venue_that_has_no_mark_refuses_triggers_by_it(by, error):
     desk = Desk(SPOT)
     desk.own("BTC", "1")
@@ -373,12 +365,14 @@ AMENDMENTS = {
     "larger than the limit": (None, {"price": 0, "size": 21}, PositionLimit),
     "as large as the limit": (None, {"price": 0, "size": 20}, 0),
     "a rule of the venue": (None, {"price": 5_000, "size": 0}, OrderBelowMinNotional),
-    "into an own order": (
-        lambda d: d.work("sell", 5, 59_500, robot=2), {"price": 59_500, "size": 0}, SelfTrade),
+    "into an own order": (lambda d: d.work("sell", 5, 59_500, robot=2), {"price": 59_500, "size": 0}, SelfTrade),
     "while another is unknown": (
-        lambda d: d.lose("sell", 5, 61_000), {"price": 58_000, "size": 0}, OrderOutcomeUnknown),
+        lambda d: d.lose("sell", 5, 61_000),
+        {"price": 58_000, "size": 0},
+        OrderOutcomeUnknown,
+    ),
     "not reconciled": (not_ready, {"price": 58_000, "size": 0}, VenueUnavailable),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", AMENDMENTS)
@@ -388,9 +382,7 @@ def test_an_amendment_is_judged_as_the_order_that_it_makes(name):
     order = desk.work("buy", 10, 59_000)
     if before:
         before(desk)
-    refusal = desk.gate.amendment(
-        order, NOW, price=desk.price(wanted["price"]), size=wanted["size"]
-    )
+    refusal = desk.gate.amendment(order, NOW, price=desk.price(wanted["price"]), size=wanted["size"])
     assert (refusal.code if refusal else 0) == (error.code if error else 0)
 
 
@@ -416,10 +408,21 @@ def test_a_refused_amendment_leaves_the_order_as_it_is():
 def test_money_that_others_hold_back_counts():
     desk = Desk(SPOT)
     desk.own("BTC", "1")
-    desk.manager.hear([OrderTold(
-        SPOT, "web", "7", desk.work("buy", 1000, 50_000).state, NOW, side=Side.SELL, size=BTC,
-        price=desk.price(70_000),
-    )], NOW)  # fmt: skip
+    desk.manager.hear(
+        [
+            OrderTold(
+                SPOT,
+                "web",
+                "7",
+                desk.work("buy", 1000, 50_000).state,
+                NOW,
+                side=Side.SELL,
+                size=BTC,
+                price=desk.price(70_000),
+            )
+        ],
+        NOW,
+    )
     assert desk.code("sell", BTC // 4, 60_000) == InsufficientFunds.code
 
 

@@ -22,19 +22,13 @@ FIRST = 10_000  # none of the seeds of the network alone
 
 def often(action: str, probability: float, **keys) -> str:
     lines = [f"{name} = {value!r}" for name, value in keys.items()]
-    return "\n".join(
-        ["[[fault]]", f'action = "{action}"', f"probability = {probability}", 'to = "1m"', *lines]
-    )
+    return "\n".join(["[[fault]]", f'action = "{action}"', f"probability = {probability}", 'to = "1m"', *lines])
 
 
-AMBIGUOUS = (
-    "-1000", "-1001", "-1006", "-1007",
-    "Unknown error, please check your request or try again later.",
-)  # fmt: skip
+AMBIGUOUS = ("-1000", "-1001", "-1006", "-1007", "Unknown error, please check your request or try again later.")
 RULES = "\n".join(
     [
-        *(often("error", 0.01, purpose=p, error=e) for e in AMBIGUOUS
-          for p in ("place", "cancel", "amend")),
+        *(often("error", 0.01, purpose=p, error=e) for e in AMBIGUOUS for p in ("place", "cancel", "amend")),
         often("error", 0.05, purpose="query", error="-2013"),
         often("error", 0.01, purpose="place", error="-1003"),
         often("drop_answer", 0.03, purpose="place", wait="500ms", spread="3s"),
@@ -52,8 +46,7 @@ RULES = "\n".join(
         often("gap", 0.01, event="ORDER_TRADE_UPDATE"),
         often("gap", 0.01, event="ALGO_UPDATE"),
         # Orders that it accepted long ago are not found, either.
-        '[[fault]]\naction = "invisible"\npurpose = "query"\nlasting = "1h"'
-        '\nfrom = "30s"\nto = "46s"',
+        '[[fault]]\naction = "invisible"\npurpose = "query"\nlasting = "1h"\nfrom = "30s"\nto = "46s"',
         '[[fault]]\naction = "stale"\nside = "stream"\nfrom = "12s"\nlasting = "4s"',
         '[[fault]]\naction = "stale"\nside = "rest"\nfrom = "20s"\nlasting = "3s"',
         '[[fault]]\naction = "disconnect"\nfrom = "28s"',
@@ -62,7 +55,7 @@ RULES = "\n".join(
         '[[fault]]\naction = "maintenance"\nfrom = "46s"\nlasting = "4s"\nallow = "cancel"',
         '[[fault]]\naction = "clock_skew"\nfrom = "54s"\nlasting = "2s"\noffset = "-3s"',
     ]
-)  # fmt: skip
+)
 
 
 class FaultyWorld(World):
@@ -76,9 +69,7 @@ class FaultyWorld(World):
     def arrive(self, call: Call) -> None:
         path, _, query = call.target.partition("?")
         told = {name.lower(): value for name, value in call.headers.items()}
-        reply = self.dialect.http(
-            Http(call.method, path, query, call.body, told, "127.0.0.1"), self.now
-        )
+        reply = self.dialect.http(Http(call.method, path, query, call.body, told, "127.0.0.1"), self.now)
         if isinstance(reply, Pending):
             reply.then = partial(self.answer_late, call, reply)
             if reply.is_done:

@@ -34,8 +34,7 @@ def test_without_faults_nothing_is_ever_unknown_and_every_order_goes_over_the_li
 
 
 @pytest.mark.parametrize(
-    ("kind", "seed"),
-    [(kind, seed) for kind, n in SEEDS.items() for seed in range(FIRST, FIRST + n)],
+    ("kind", "seed"), [(kind, seed) for kind, n in SEEDS.items() for seed in range(FIRST, FIRST + n)]
 )
 def test_after_any_faults_of_the_line_both_sides_agree(kind, seed):
     world = EntryWorld(seed, kind=kind).run(60)

@@ -11,9 +11,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import FillTold, OrderTold
 from orders.binance_manager import NOW, SYMBOL, binance_manager
 
-FILL = FillTold(
-    SYMBOL, "", "77", 5, Side.BUY, PositionSide.BOTH, 600_000, 10, NOW, 0, "USDT", Liquidity.TAKER
-)
+FILL = FillTold(SYMBOL, "", "77", 5, Side.BUY, PositionSide.BOTH, 600_000, 10, NOW, 0, "USDT", Liquidity.TAKER)
 
 
 def test_a_question_that_was_lost_is_asked_again() -> None:
@@ -28,9 +26,8 @@ def test_a_question_that_was_lost_is_asked_again() -> None:
     manager.hear([FILL], NOW, source="rest")
     question = manager.calls.pop()
     row = OrderTold(
-        SYMBOL, "web_1", "77", OrderState.FILLED, NOW, side=Side.BUY, type=OrderType.MARKET,
-        size=10, filled=10,
-    )  # fmt: skip
+        SYMBOL, "web_1", "77", OrderState.FILLED, NOW, side=Side.BUY, type=OrderType.MARKET, size=10, filled=10
+    )
     manager.answered(question, Answer(Outcome.DONE, (row,)), NOW)
     assert [out.fill for out in manager.outs if isinstance(out, FillOut)] == [FILL]
     assert manager.positions[SYMBOL, PositionSide.BOTH] == 10
@@ -40,9 +37,17 @@ def test_a_question_that_was_lost_is_asked_again() -> None:
 
 def word(state: OrderState, filled: int, news: OrderNews | None = None) -> OrderTold:
     return OrderTold(
-        SYMBOL, "settlement_autoclose-1", "77", state, NOW, news=news, side=Side.BUY,
-        type=OrderType.MARKET, size=10, filled=filled,
-    )  # fmt: skip
+        SYMBOL,
+        "settlement_autoclose-1",
+        "77",
+        state,
+        NOW,
+        news=news,
+        side=Side.BUY,
+        type=OrderType.MARKET,
+        size=10,
+        filled=filled,
+    )
 
 
 TAKEN = word(OrderState.ACCEPTED, 0, OrderNews.ACCEPTED)
@@ -52,9 +57,19 @@ OVER = word(OrderState.FILLED, 10)
 
 
 @pytest.mark.parametrize(
-    "said", [(TAKEN, OVER), (TAKEN, HALF, OVER), (HALF, OVER), (OVER,), (TAKEN, HALF, WHOLE),
-             (HALF, WHOLE), (WHOLE,), (TAKEN, OVER, OVER), (TAKEN, WHOLE, OVER)],
-)  # fmt: skip
+    "said",
+    [
+        (TAKEN, OVER),
+        (TAKEN, HALF, OVER),
+        (HALF, OVER),
+        (OVER,),
+        (TAKEN, HALF, WHOLE),
+        (HALF, WHOLE),
+        (WHOLE,),
+        (TAKEN, OVER, OVER),
+        (TAKEN, WHOLE, OVER),
+    ],
+)
 def test_an_order_that_the_venue_or_other_hands_made_ends_with_the_last_of_it(said) -> None:
     manager = binance_manager()
     for each in said:

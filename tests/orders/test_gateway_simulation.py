@@ -51,11 +51,9 @@ def test_purchases_wait_for_their_money_and_get_it(kind):
     assert seen["waits for money"] > seen["had its money"] > 3
 
 
-FIXED = [
-    Seed("World", kind, number, 300 if number < LONGER else 60)
-    for kind in KINDS
-    for number in range(SEEDS)
-] + [Seed("SellToBuyWorld", kind, number, 120) for kind in KINDS for number in (7, 10)]
+FIXED = [Seed("World", kind, number, 300 if number < LONGER else 60) for kind in KINDS for number in range(SEEDS)] + [
+    Seed("SellToBuyWorld", kind, number, 120) for kind in KINDS for number in (7, 10)
+]
 NEW = list(islice(drawn(random.Random(int(os.environ["SIMULATION_SEED"])), 300), DRAWN))
 ONCE_BROKEN = [
     # A word of an earlier amendment comes after a restart, and after the fills of a later one.
@@ -84,8 +82,7 @@ ONCE_BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("seed", [*FIXED, *ONCE_BROKEN, *NEW], ids=lambda seed: "-".join(
-    map(str, seed)))  # fmt: skip
+@pytest.mark.parametrize("seed", [*FIXED, *ONCE_BROKEN, *NEW], ids=lambda seed: "-".join(map(str, seed)))
 def test_what_must_hold_holds_after_every_event(seed):
     world = seed.begun()
     try:
@@ -173,9 +170,16 @@ def forgetting_fees(monkeypatch):
 
 
 MUTANTS = (
-    booking_twice, blind_limits, sending_again, touching_others, believing_in_absence,
-    forgetting_what_was_not_booked, letting_anyone, letting_the_pool_pay, forgetting_fees,
-)  # fmt: skip
+    booking_twice,
+    blind_limits,
+    sending_again,
+    touching_others,
+    believing_in_absence,
+    forgetting_what_was_not_booked,
+    letting_anyone,
+    letting_the_pool_pay,
+    forgetting_fees,
+)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.__name__)

@@ -155,10 +155,7 @@ def test_the_venue_s_quantities_are_of_what_is_left(desk):
 
 @pytest.mark.parametrize(
     ("outcome", "state", "news"),
-    [
-        (Outcome.DONE, OrderState.PARTIALLY_FILLED, "updated"),
-        (Outcome.DEFINITIVE, OrderState.CANCELED, "canceled"),
-    ],
+    [(Outcome.DONE, OrderState.PARTIALLY_FILLED, "updated"), (Outcome.DEFINITIVE, OrderState.CANCELED, "canceled")],
 )
 def test_to_its_robot_it_is_an_amendment_that_changes_nothing(desk, outcome, state, news):
     order = held(desk, filled=4)

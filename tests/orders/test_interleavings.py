@@ -38,19 +38,47 @@ PRICE, SIZE, NAME = 600_000, 10, "order"
 ENDS = {"canceled", "rejected", "expired", "absent"}
 
 
-def row(state: str, filled: int, time: int, *, size=SIZE, price=PRICE, conditional=False,
-        venue_id="7", news: OrderNews | None = None) -> OrderTold:  # fmt: skip
+def row(
+    state: str,
+    filled: int,
+    time: int,
+    *,
+    size=SIZE,
+    price=PRICE,
+    conditional=False,
+    venue_id="7",
+    news: OrderNews | None = None,
+) -> OrderTold:
     return OrderTold(
-        SYMBOL, NAME, venue_id, OrderState(state), NOW + time, news=news, side=Side.BUY,
-        price=price, size=size, filled=filled, conditional=conditional,
-    )  # fmt: skip
+        SYMBOL,
+        NAME,
+        venue_id,
+        OrderState(state),
+        NOW + time,
+        news=news,
+        side=Side.BUY,
+        price=price,
+        size=size,
+        filled=filled,
+        conditional=conditional,
+    )
 
 
 def fill(trade: int, size: int, time: int, *, listed=False) -> FillTold:
     return FillTold(
-        SYMBOL, "" if listed else NAME, "7", trade, Side.BUY, PositionSide.BOTH, PRICE, size,
-        NOW + time, 0, "USDT", Liquidity.MAKER,
-    )  # fmt: skip
+        SYMBOL,
+        "" if listed else NAME,
+        "7",
+        trade,
+        Side.BUY,
+        PositionSide.BOTH,
+        PRICE,
+        size,
+        NOW + time,
+        0,
+        "USDT",
+        Liquidity.MAKER,
+    )
 
 
 def done(*told) -> Answer:
@@ -180,14 +208,18 @@ class Player:
 
     def end(self) -> tuple:
         manager, order = self.manager, self.order
-        ended = [o.news.value for o in manager.outs
-                 if isinstance(o, NewsOut) and o.news.value in ENDS]  # fmt: skip
+        ended = [o.news.value for o in manager.outs if isinstance(o, NewsOut) and o.news.value in ENDS]
         booked = sorted(o.fill.trade_id for o in manager.outs if isinstance(o, FillOut))
         return (
-            order.state.value, order.life.filled, order.life.size, ended, booked,
-            manager.positions.get((SYMBOL, PositionSide.BOTH), 0), list(manager.open),
+            order.state.value,
+            order.life.filled,
+            order.life.size,
+            ended,
+            booked,
+            manager.positions.get((SYMBOL, PositionSide.BOTH), 0),
+            list(manager.open),
             manager.unmatched,
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -196,10 +228,7 @@ def test_every_order_of_answers_and_words_ends_alike(name):
     size = scenario.truth.size
     filled = sum(f.size for f in scenario.fills)
     ended = [] if scenario.ends == "FILLED" else [scenario.ends.lower()]
-    wanted = (
-        scenario.ends, filled, size, ended, sorted(f.trade_id for f in scenario.fills), filled, [],
-        {},
-    )  # fmt: skip
+    wanted = (scenario.ends, filled, size, ended, sorted(f.trade_id for f in scenario.fills), filled, [], {})
     for order in permutations(range(len(scenario.events))):
         found = Player(scenario).play([scenario.events[n] for n in order])
         assert found == wanted, f"the events in the order {order}"

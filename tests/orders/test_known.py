@@ -177,7 +177,7 @@ def test_what_has_ended_is_open_no_more_and_asked_for_no_more(desk):
         ({"reduce_only": True}, {"size": 6, "time": 5}, SIZE),
         ({"reduce_only": True}, {"size": 0}, SIZE),
     ],
-)  # fmt: skip
+)
 def test_only_a_newer_word_about_a_reduction_makes_it_smaller(desk, terms, row, size):
     order = desk.place(**terms)
     desk.hear(desk.row(order, news=OrderNews.ACCEPTED, **row))

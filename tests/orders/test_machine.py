@@ -322,10 +322,7 @@ def test_deliveries_in_any_order_and_twice_end_alike(history: History, data: st.
     for news in data.draw(st.permutations(copies)):
         # Between any two deliveries we may ask for things, run out of patience, or look.
         for ours in data.draw(
-            st.lists(
-                st.sampled_from([E.CANCEL_REQUEST, E.REPLY_LOST, E.MISSING, E.CANCEL_REJECT]),
-                max_size=2,
-            )
+            st.lists(st.sampled_from([E.CANCEL_REQUEST, E.REPLY_LOST, E.MISSING, E.CANCEL_REJECT]), max_size=2)
         ):
             order.on_event(ours)
         deliver(order, news)
@@ -335,14 +332,8 @@ def test_deliveries_in_any_order_and_twice_end_alike(history: History, data: st.
 
 
 @settings(max_examples=5_000 if LONG else 100, deadline=None)
-@given(
-    fills=st.lists(st.integers(1, 9), min_size=1, max_size=4),
-    size=st.integers(1, 60),
-    data=st.data(),
-)
-def test_an_amendment_to_what_gets_filled_ends_filled(
-    fills: list[int], size: int, data: st.DataObject
-) -> None:
+@given(fills=st.lists(st.integers(1, 9), min_size=1, max_size=4), size=st.integers(1, 60), data=st.data())
+def test_an_amendment_to_what_gets_filled_ends_filled(fills: list[int], size: int, data: st.DataObject) -> None:
     total = sum(fills)
     order = OrderLife(max(size, total))
     order.on_event(E.SUBMIT)

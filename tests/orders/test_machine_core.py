@@ -8,15 +8,7 @@ import pytest
 
 from onetape import _core
 from onetape.model.enums import OrderState
-from onetape.orders.machine import (
-    EFFECT_IDS,
-    FILLS,
-    TABLE,
-    Effect,
-    OrderEvent,
-    OrderLife,
-    as_matrix,
-)
+from onetape.orders.machine import EFFECT_IDS, FILLS, TABLE, Effect, OrderEvent, OrderLife, as_matrix
 
 
 @pytest.fixture(scope="module", autouse=True)

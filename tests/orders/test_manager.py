@@ -7,12 +7,7 @@ from typing import Any
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
-from onetape.model.errors import (
-    AccountMode,
-    OrderInvalid,
-    OrderUnknown,
-    VenueRejected,
-)
+from onetape.model.errors import AccountMode, OrderInvalid, OrderUnknown, VenueRejected
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import FillOut, NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
@@ -59,9 +54,7 @@ def test_what_is_held_or_denied_leaves_nothing(desk):
     desk.manager.amend(held, desk.now, price=PRICE + 10, size=0)
     desk.manager.cancel(held, desk.now)
     assert desk.sent() == []
-    assert desk.news() == [
-        (OrderNews.UPDATE_REJECTED, OrderState.SUBMITTED), (OrderNews.CANCELED, CANCELED),
-    ]  # fmt: skip
+    assert desk.news() == [(OrderNews.UPDATE_REJECTED, OrderState.SUBMITTED), (OrderNews.CANCELED, CANCELED)]
 
 
 def test_what_is_being_canceled_is_not_amended(desk):
@@ -90,9 +83,7 @@ def test_orders_of_other_hands_are_neither_canceled_nor_amended(desk):
     desk.manager.amend(order, desk.now, price=1, size=1)
     assert desk.manager.cancel_all(desk.now) == 0
     assert desk.sent() == []
-    assert [news for news, _ in desk.news()] == [
-        OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED,
-    ]  # fmt: skip
+    assert [news for news, _ in desk.news()] == [OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED]
 
 
 def test_a_robot_s_cancels_are_of_its_own_orders(desk):
@@ -192,9 +183,7 @@ def test_an_order_that_waits_for_its_trigger_is_not_amended(desk):
     assert desk.news() == [(OrderNews.UPDATE_REJECTED, ACCEPTED)]
 
 
-@pytest.mark.parametrize(
-    ("asked", "sent"), [((PRICE + 10, 0), (PRICE + 10, SIZE)), ((0, 12), (PRICE, 12))]
-)
+@pytest.mark.parametrize(("asked", "sent"), [((PRICE + 10, 0), (PRICE + 10, SIZE)), ((0, 12), (PRICE, 12))])
 def test_an_amendment_of_one_keeps_the_other(desk, asked, sent):
     order = desk.place()
     desk.manager.amend(order, desk.now, price=asked[0], size=asked[1])
@@ -326,12 +315,7 @@ def test_what_an_answer_to_a_placing_proves(desk, outcome, state):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "state"),
-    [
-        (Outcome.DEFINITIVE, ACCEPTED),
-        (Outcome.SETTLED, ACCEPTED),
-        (Outcome.AMBIGUOUS, UNKNOWN),
-    ],
+    ("outcome", "state"), [(Outcome.DEFINITIVE, ACCEPTED), (Outcome.SETTLED, ACCEPTED), (Outcome.AMBIGUOUS, UNKNOWN)]
 )
 def test_what_an_answer_to_an_amendment_proves(desk, outcome, state):
     order = desk.place()
@@ -417,9 +401,7 @@ def test_not_found_of_an_accepted_order_is_no_absence(desk):
     for _ in range(8):
         desk.wait(max(desk.manager.next_due - desk.now, 10 * SECOND))
         assert desk.sent() == [Purpose.QUERY]
-        desk.manager.answered(
-            _query(desk, order), Answer(Outcome.AMBIGUOUS, not_found=True), desk.now
-        )
+        desk.manager.answered(_query(desk, order), Answer(Outcome.AMBIGUOUS, not_found=True), desk.now)
     assert order.state is UNKNOWN
 
 
@@ -432,9 +414,7 @@ def test_not_found_by_another_name_proves_nothing(desk):
         key = OrderKey(SYMBOL, "id-1r1")
         desk.manager.directory.orders["id-1r1"] = order
         desk.manager.answered(
-            _query(desk, order)._replace(subject=key),
-            Answer(Outcome.AMBIGUOUS, not_found=True),
-            desk.now,
+            _query(desk, order)._replace(subject=key), Answer(Outcome.AMBIGUOUS, not_found=True), desk.now
         )
     assert (order.state, order.not_found) == (UNKNOWN, 0)
 

@@ -175,9 +175,7 @@ def test_that_an_order_works_is_no_answer_to_a_cancel_that_is_under_way(desk):
     assert (order.state, desk.news(), desk.manager.counts) == (PENDING_CANCEL, [], {})
     desk.answer()  # it goes, says the venue
     desk.hear(desk.row(order))
-    assert desk.manager.outs[-1] == NewsOut(
-        order, OrderNews.CANCEL_REJECTED, ACCEPTED, desk.now, VenueRejected.code
-    )
+    assert desk.manager.outs[-1] == NewsOut(order, OrderNews.CANCEL_REJECTED, ACCEPTED, desk.now, VenueRejected.code)
 
 
 def test_an_order_that_is_found_keeps_a_price_that_is_not_told_and_is_asked_for_no_more(desk):
@@ -275,14 +273,14 @@ def test_a_fill_with_an_id_that_is_not_ours_is_booked_and_nobody_is_asked(desk):
 
 
 def test_balances_and_positions_are_told_with_where_they_are_from(desk):
-    desk.hear(
-        BalanceTold("USDT", 5, desk.now), PositionTold(SYMBOL, PositionSide.BOTH, 7, desk.now)
-    )
+    desk.hear(BalanceTold("USDT", 5, desk.now), PositionTold(SYMBOL, PositionSide.BOTH, 7, desk.now))
     desk.manager.hear([BalanceTold("USDT", 6, desk.now + 9)], desk.now, source="rest")
     told = [out for out in desk.manager.outs if isinstance(out, AccountOut)]
     assert [(out.name, out.amount, out.source) for out in told] == [
-        ("USDT", 5, "stream"), (SYMBOL, 7, "stream"), ("USDT", 6, "rest"),
-    ]  # fmt: skip
+        ("USDT", 5, "stream"),
+        (SYMBOL, 7, "stream"),
+        ("USDT", 6, "rest"),
+    ]
 
 
 def test_what_is_odd_of_the_stream_is_counted(desk):

@@ -28,9 +28,7 @@ class Account:
     def __init__(self) -> None:
         self.now = NOW + SECOND
         self.said: list[str] = []
-        self.budget = OrderBudget(
-            "main", now=lambda: self.now, say=lambda out: self.said.append(out.state)
-        )
+        self.budget = OrderBudget("main", now=lambda: self.now, say=lambda out: self.said.append(out.state))
         self.budget.learn(order_rules_of(INFO))
 
     def refusal(self, purpose: Purpose = Purpose.PLACE, *, reduces: bool = False):

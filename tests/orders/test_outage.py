@@ -20,8 +20,9 @@ def said(looks: list[tuple[float, int, int]]) -> list[str]:
 def test_thirty_orders_are_one_alert_that_counts_them():
     looks = [(n / 100, 0, n + 1) for n in range(30)] + [(n, 0, 30) for n in range(1, 60)]
     assert said([*looks, (60, 10, 30), (61, 30, 30), (62, 30, 30)]) == [
-        "warning: 30 of unknown outcome, 30 now", "info: 30 settled",
-    ]  # fmt: skip
+        "warning: 30 of unknown outcome, 30 now",
+        "info: 30 settled",
+    ]
 
 
 def test_one_that_grows_is_said_again_at_most_each_second():
@@ -35,6 +36,8 @@ def test_what_is_settled_at_once_is_not_said():
 
 def test_the_next_outage_counts_its_own():
     assert said([(0, 0, 2), (2, 0, 2), (3, 2, 2), (4, 2, 3), (6, 2, 3), (7, 3, 3)]) == [
-        "warning: 2 of unknown outcome, 2 now", "info: 2 settled",
-        "warning: 1 of unknown outcome, 1 now", "info: 1 settled",
-    ]  # fmt: skip
+        "warning: 2 of unknown outcome, 2 now",
+        "info: 2 settled",
+        "warning: 1 of unknown outcome, 1 now",
+        "info: 1 settled",
+    ]

@@ -21,9 +21,13 @@ from orders.binance_manager import BTC, NOW, SECOND, STOP, SYMBOL, Desk
 ETH = catalogue.find("binance:ETH/USDT:USDT")
 BOTH = PositionSide.BOTH
 ROUND = [
-    Purpose.MODES, Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS, Purpose.POSITIONS,
-    Purpose.BALANCES, Purpose.FILLS,
-]  # fmt: skip
+    Purpose.MODES,
+    Purpose.OPEN_ORDERS,
+    Purpose.OPEN_CONDITIONALS,
+    Purpose.POSITIONS,
+    Purpose.BALANCES,
+    Purpose.FILLS,
+]
 FAILED = Answer(Outcome.AMBIGUOUS)
 
 
@@ -36,9 +40,7 @@ class Rounds(Desk):
         self.make(is_new=is_new, since=since, **more)
 
     def make(self, symbols: tuple[str, ...] = (SYMBOL,), **more: Any) -> None:
-        self.reconciler = Reconciler(
-            self.manager, symbols, **{"is_new": False, "since": NOW, **more}
-        )
+        self.reconciler = Reconciler(self.manager, symbols, **{"is_new": False, "since": NOW, **more})
 
     def done(self, call: Call, answer: Answer | None = None) -> bool:
         answer = answer or Answer(Outcome.DONE, self.rows.get(call.purpose, ()))
@@ -48,9 +50,7 @@ class Rounds(Desk):
         calls = self.take()
         for call in calls:
             if not self.done(call):
-                self.manager.answered(
-                    call, Answer(Outcome.DONE, self.rows.get(call.purpose, ())), self.now
-                )
+                self.manager.answered(call, Answer(Outcome.DONE, self.rows.get(call.purpose, ())), self.now)
         return [call.purpose for call in calls]
 
     def tick(self, ns: int = 0) -> None:
@@ -133,9 +133,7 @@ def test_whose_a_fill_is_may_never_be_known_and_a_round_about_money_ends(rounds)
     asked = rounds.play()
     assert not rounds.reconciler.is_running
     assert asked == [Purpose.BALANCES, Purpose.FILLS, *[Purpose.QUERY] * 9]
-    assert [str(d) for d in rounds.reconciler.differences] == [
-        f"fill {SYMBOL} 1: ours no order, the venue's a fill"
-    ]
+    assert [str(d) for d in rounds.reconciler.differences] == [f"fill {SYMBOL} 1: ours no order, the venue's a fill"]
     assert rounds.said() == []
 
 
@@ -212,9 +210,7 @@ def test_what_moved_money_is_asked_for_where_that_is_wanted(rounds, since, asked
 
 @pytest.mark.parametrize("purpose", ROUND)
 @pytest.mark.parametrize("wait", [0, 7 * SECOND])
-def test_a_call_that_failed_is_sent_again_after_its_wait_and_the_round_waits_for_it(
-    rounds, purpose, wait
-):
+def test_a_call_that_failed_is_sent_again_after_its_wait_and_the_round_waits_for_it(rounds, purpose, wait):
     rounds.reconciler.start(rounds.now, "start")
     calls = rounds.take()
     for call in calls:
@@ -407,9 +403,7 @@ def test_new_books_begin_with_what_the_account_holds():
     assert ("position", f"{SYMBOL} both", "opening 7", "info") in rounds.said()
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs", "outs"), [(7, 7, []), (7, 0, [0]), (0, 0, []), (7, -3, [-3])]
-)
+@pytest.mark.parametrize(("ours", "theirs", "outs"), [(7, 7, []), (7, 0, [0]), (0, 0, []), (7, -3, [-3])])
 def test_only_what_differs_is_an_opening(ours, theirs, outs):
     """Ours: what the fills of the overlap say."""
     rounds = Rounds(is_new=True)
@@ -432,9 +426,7 @@ def test_books_without_positions_begin_with_none():
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
     assert rounds.manager.positions == {(SYMBOL, BOTH): 7}
-    assert [
-        o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING
-    ] == []
+    assert [o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING] == []
 
 
 def test_later_the_books_are_not_made_to_agree():
@@ -459,9 +451,7 @@ def test_a_trade_between_fills_and_positions_at_the_opening_is_looked_at_once_mo
         rounds.done(call)
     rounds.hear(rounds.fill(2, name=order.client_id))
     rounds.tick()
-    assert [c.purpose for c in rounds.manager.calls] == [
-        Purpose.POSITIONS, Purpose.BALANCES, Purpose.FILLS,
-    ]  # fmt: skip
+    assert [c.purpose for c in rounds.manager.calls] == [Purpose.POSITIONS, Purpose.BALANCES, Purpose.FILLS]
     rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 9, rounds.now),)
     rounds.play()
     assert rounds.manager.positions == {(SYMBOL, BOTH): 9}
@@ -472,9 +462,7 @@ def test_a_position_that_the_venue_does_not_list_is_flat(rounds):
     rounds.manager.venue_positions[SYMBOL, BOTH] = (7, NOW)
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
-    assert [str(d) for d in rounds.reconciler.differences] == [
-        f"position {SYMBOL} both: ours 7, the venue's 0"
-    ]
+    assert [str(d) for d in rounds.reconciler.differences] == [f"position {SYMBOL} both: ours 7, the venue's 0"]
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(7, 0), (0, 7), (7, 8), (7, -7)])

@@ -32,9 +32,8 @@ class Tape(Desk):
         self.recovery.intent(name, 1, number, kind, OrderSpec(**terms), NOW, **marks)
 
     def news(
-        self, news: OrderNews, *, size: int = SIZE, price: int = PRICE, venue_id: str = "77",
-        is_local: bool = False,
-    ) -> None:  # fmt: skip
+        self, news: OrderNews, *, size: int = SIZE, price: int = PRICE, venue_id: str = "77", is_local: bool = False
+    ) -> None:
         self.recovery.news(NAME, news, size, price, venue_id, is_local=is_local)
 
     def working(self, **terms: Any):
@@ -119,9 +118,7 @@ def test_an_order_that_was_found_has_the_terms_it_has_there(tape):
 
 @pytest.mark.parametrize("is_lost", [False, True])
 @pytest.mark.parametrize("is_canceled", [False, True])
-def test_a_refused_amendment_that_never_left_is_no_answer_to_one_under_way(
-    tape, is_canceled, is_lost
-):
+def test_a_refused_amendment_that_never_left_is_no_answer_to_one_under_way(tape, is_canceled, is_lost):
     """Also where the order is being cancelled, and that is refused."""
     order = tape.working()
     tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)

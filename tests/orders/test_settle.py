@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model.enums import (
-    Liquidity,
-    OrderNews,
-    OrderState,
-    PositionSide,
-    RequestKind,
-    Side,
-)
+from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import BadInput
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
@@ -34,16 +27,23 @@ class World:
         self.order = place_in_doubt(self.manager, "id-1", request, NOW)
 
     def say(self, **said) -> None:
-        settle(
-            self.manager, *settled_as(self.manager, {SYMBOL: BTC}, {"order": "id-1"} | said), NOW
-        )
+        settle(self.manager, *settled_as(self.manager, {SYMBOL: BTC}, {"order": "id-1"} | said), NOW)
 
     def fill(self, size: int, trade: int = 5) -> None:
         fill = FillTold(
-            symbol=SYMBOL, client_id="", venue_id="77", trade_id=trade, side=Side.BUY,
-            position_side=PositionSide.BOTH, price=600_000, size=size, time=NOW, fee=0,
-            fee_currency="USDT", liquidity=Liquidity.MAKER,
-        )  # fmt: skip
+            symbol=SYMBOL,
+            client_id="",
+            venue_id="77",
+            trade_id=trade,
+            side=Side.BUY,
+            position_side=PositionSide.BOTH,
+            price=600_000,
+            size=size,
+            time=NOW,
+            fee=0,
+            fee_currency="USDT",
+            liquidity=Liquidity.MAKER,
+        )
         self.manager.hear([fill], NOW, source="rest")
 
     def words(self) -> list[OrderNews]:
@@ -142,9 +142,7 @@ def test_a_wrong_word_is_a_difference_at_the_next_reconciliation(world):
             reconciler.answered(call, Answer(Outcome.DONE, told), now)
         now += SECOND
         reconciler.tick(now)
-    assert [str(d) for d in reconciler.differences] == [
-        "order id-1: ours CANCELED, by an operator, the venue's works"
-    ]
+    assert [str(d) for d in reconciler.differences] == ["order id-1: ours CANCELED, by an operator, the venue's works"]
     assert [o.severity for o in manager.outs if isinstance(o, HealthOut)][-1] == "critical"
 
 

@@ -113,10 +113,7 @@ def test_a_list_that_lags_behind_the_stream_says_nothing():
     assert not desk.run(60)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "most"),
-    [(Outcome.AMBIGUOUS, 301), (Outcome.SAFE, 600 * SECOND // EVERY_MAX + 8)],
-)
+@pytest.mark.parametrize(("outcome", "most"), [(Outcome.AMBIGUOUS, 301), (Outcome.SAFE, 600 * SECOND // EVERY_MAX + 8)])
 def test_no_answer_proves_nothing_and_a_venue_asked_too_often_is_asked_less(outcome, most):
     desk = Desk()
     desk.held, desk.outcome = 5, outcome

@@ -16,9 +16,7 @@ LOTS = 10  # of BTC/USDT:USDT, some 600 USDT
 
 
 def market(side: Side, lots: int) -> OrderSpec:
-    return OrderSpec(
-        symbol="binance:BTC/USDT:USDT", side=side, size_int=lots, type=OrderType.MARKET
-    )
+    return OrderSpec(symbol="binance:BTC/USDT:USDT", side=side, size_int=lots, type=OrderType.MARKET)
 
 
 def impoverished() -> World:
@@ -38,10 +36,13 @@ def impoverished() -> World:
 
 def command(world: World, name: str, **fields) -> None:
     asked = {
-        "id": f"{name} {world.now}", "target": "gateway:main", "command": name,
-        "actor": "operator", "fields": {"currency": "USDT", **fields},
+        "id": f"{name} {world.now}",
+        "target": "gateway:main",
+        "command": name,
+        "actor": "operator",
+        "fields": {"currency": "USDT", **fields},
         "token": world.home.tokens["operator"],
-    }  # fmt: skip
+    }
     assert world.life.commands.door.answer(asked)["status"] == "applied"
 
 

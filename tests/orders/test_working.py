@@ -54,9 +54,7 @@ class Life:
         found = [catalogue.find(symbol) for symbol in symbols]
         self.instruments = {i.symbol: i for i in found if i is not None}
         assert len(self.instruments) == len(symbols)
-        protocol = (
-            KrakenSpotProtocol("k", "c2VjcmV0") if self.is_spot else BinanceUsdmProtocol("k", "s")
-        )
+        protocol = KrakenSpotProtocol("k", "c2VjcmV0") if self.is_spot else BinanceUsdmProtocol("k", "s")
         protocol.set_instruments(list(self.instruments.values()))
         if self.is_spot:
             protocol.set_pairs(Pairs(PAIRS))
@@ -123,17 +121,31 @@ class Life:
 
     def told(self, order, news: OrderNews | None = None) -> OrderTold:
         rng = self.rng
-        states = [OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.FILLED,
-                  OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED]  # fmt: skip
+        states = [
+            OrderState.ACCEPTED,
+            OrderState.PARTIALLY_FILLED,
+            OrderState.FILLED,
+            OrderState.CANCELED,
+            OrderState.EXPIRED,
+            OrderState.REJECTED,
+        ]
         size = rng.choice((order.life.size, max(order.life.size - 1, 1), 25))
         return OrderTold(
-            order.spec.symbol, order.client_id, rng.choice(("", f"7{order.client_id[1:]}", "99")),
-            rng.choice(states), self.now - rng.choice((0, SECOND)), news=news, side=order.spec.side,
-            type=order.spec.type, price=rng.choice((order.price, order.amend_to[0])), size=size,
+            order.spec.symbol,
+            order.client_id,
+            rng.choice(("", f"7{order.client_id[1:]}", "99")),
+            rng.choice(states),
+            self.now - rng.choice((0, SECOND)),
+            news=news,
+            side=order.spec.side,
+            type=order.spec.type,
+            price=rng.choice((order.price, order.amend_to[0])),
+            size=size,
             filled=rng.choice((order.life.filled, order.life.filled + 1)),
-            position_side=order.spec.position_side, reduce_only=order.spec.reduce_only,
+            position_side=order.spec.position_side,
+            reduce_only=order.spec.reduce_only,
             conditional=order.conditional and rng.random() < 0.5,
-        )  # fmt: skip
+        )
 
     def news(self) -> None:
         order = self.one()

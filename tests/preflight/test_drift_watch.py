@@ -30,9 +30,7 @@ def test_what_is_new_is_said_once_and_counted_each_time():
 def test_a_field_that_is_read_and_missing_is_a_warning():
     watch, said = watched()
     watch.account(json.dumps({k: v for k, v in TICKER.items() if k != "a"}).encode())
-    assert [(out.state, out.severity) for out in said] == [
-        ("missing field bookTicker.a", "warning")
-    ]
+    assert [(out.state, out.severity) for out in said] == [("missing field bookTicker.a", "warning")]
 
 
 def test_of_the_market_the_first_are_looked_at_and_then_one_in_many():

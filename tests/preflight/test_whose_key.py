@@ -56,12 +56,7 @@ def test_our_own_addresses_are_on_the_list_and_no_host_is_on_two():
     assert len(hosts) == len(set(hosts))
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://127.0.0.1:1", "http://localhost:1", "ws://[::1]:9/x", "https://127.9.9.9",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://localhost:1", "ws://[::1]:9/x", "https://127.9.9.9"])
 def test_sim_is_any_port_of_this_machine(address):
     assert unfit_address("kraken", "sim", address) is None
 
@@ -69,10 +64,17 @@ def test_sim_is_any_port_of_this_machine(address):
 @pytest.mark.parametrize(
     "address",
     [
-        "http://127.0.0.1.example:1", "http://localhost.example", "http://0.0.0.0:1",
-        "http://192.168.1.2:1", "https://api.kraken.com", "http://2130706433x/", "ftp://localhost",
-        "http://[::ffff:8.8.8.8]/", "127.0.0.1:1", "",
+        "http://127.0.0.1.example:1",
+        "http://localhost.example",
+        "http://0.0.0.0:1",
+        "http://192.168.1.2:1",
+        "https://api.kraken.com",
+        "http://2130706433x/",
+        "ftp://localhost",
+        "http://[::ffff:8.8.8.8]/",
+        "127.0.0.1:1",
+        "",
     ],
-)  # fmt: skip
+)
 def test_sim_is_nothing_else(address):
     assert unfit_address("kraken", "sim", address) is not None

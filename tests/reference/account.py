@@ -18,12 +18,7 @@ class SlowAccount(Margin):
     orders hold back."""
 
     def __init__(
-        self,
-        facts: Sequence[Facts],
-        leverage: int = 1,
-        hedge: bool = False,
-        isolated: bool = False,
-        balance: int = 0,
+        self, facts: Sequence[Facts], leverage: int = 1, hedge: bool = False, isolated: bool = False, balance: int = 0
     ) -> None:
         self.facts = facts
         self.leverage, self.hedge, self.isolated = leverage, hedge, isolated
@@ -50,9 +45,16 @@ class SlowAccount(Margin):
     # --- what changes it ---
 
     def fill(
-        self, index: int, side: str, price: int, size: int, *,
-        fee: int = 0, position_side: str = "both", forced: bool = False,
-    ) -> int:  # fmt: skip
+        self,
+        index: int,
+        side: str,
+        price: int,
+        size: int,
+        *,
+        fee: int = 0,
+        position_side: str = "both",
+        forced: bool = False,
+    ) -> int:
         """Returns the profit that it realized."""
         facts, held = self.facts[index], self.at(index, position_side)
         change = size if side == "buy" else -size

@@ -40,9 +40,7 @@ class Bars(Matching):
         code = 0
         if self.check_funds:
             self.mark_all()
-            code = self.account.refuses(
-                o.index, o.position_side, o.side, price, o.left, o.reduce_only
-            )
+            code = self.account.refuses(o.index, o.position_side, o.side, price, o.left, o.reduce_only)
         if code == FUNDS and o.on_credit and not self.funds_on_credit(o, price):
             o.offer = time, price
         elif code:

@@ -39,9 +39,7 @@ class Orders:
 
     market: Market
     theirs: dict[int, Theirs] = field(default_factory=dict)
-    forgotten: dict[int, Theirs] = field(
-        default_factory=dict
-    )  # by a clear, until the snapshot ends
+    forgotten: dict[int, Theirs] = field(default_factory=dict)  # by a clear, until the snapshot ends
     next_rank: int = 1
     is_known: bool = False
     says_fills: bool = False
@@ -52,9 +50,8 @@ class Orders:
         return made
 
     def apply(
-        self, action: str, number: int, side: str, price: int, size: int, *, last: bool,
-        reported: bool, snapshot: bool,
-    ) -> Change:  # fmt: skip
+        self, action: str, number: int, side: str, price: int, size: int, *, last: bool, reported: bool, snapshot: bool
+    ) -> Change:
         if not snapshot:
             self.forgotten = {}
         change = Change()
@@ -102,9 +99,7 @@ class Orders:
     def before(self, side: str, price: int, rank: int) -> int:
         """Units that stand before somebody of that rank."""
         return sum(
-            each.size
-            for each in self.theirs.values()
-            if (each.side, each.price) == (side, price) and each.rank < rank
+            each.size for each in self.theirs.values() if (each.side, each.price) == (side, price) and each.rank < rank
         )
 
 

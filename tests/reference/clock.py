@@ -63,11 +63,7 @@ class Clock(Forced):
 
     def closed_now(self, index: int, now: int) -> list[Closed]:
         venue = self.facts[index].venue
-        return [
-            span
-            for span in self.rules.closed
-            if span.venue in (0, venue) and span.begin <= now < span.end
-        ]
+        return [span for span in self.rules.closed if span.venue in (0, venue) and span.begin <= now < span.end]
 
     def is_closed(self, index: int, now: int) -> bool:
         return bool(self.closed_now(index, now))

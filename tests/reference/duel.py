@@ -22,8 +22,7 @@ SPEC = (
     "market_size_min", "market_size_max", "notional_min", "maker_fee", "taker_fee", "band_up",
     "band_down", "maintenance_rate",
 )  # fmt: skip
-TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry", "venue",
-         "refuses_met_triggers")  # fmt: skip
+TERMS = ("leverage", "liquidation_fee", "fee_tiers", "volume_group", "expiry", "venue", "refuses_met_triggers")
 
 
 class Fast:
@@ -64,9 +63,7 @@ class Fast:
         self.core.add_instrument(index, spec, facts.settle, facts.base)
         terms = {name: getattr(facts, name) for name in TERMS}
         terms["fee_tiers"] = list(facts.fee_tiers)
-        self.core.set_terms(
-            index, _core.InstrumentTerms(brackets=core_rows(facts.brackets), **terms)
-        )
+        self.core.set_terms(index, _core.InstrumentTerms(brackets=core_rows(facts.brackets), **terms))
 
     def clock(self, now: int) -> list[dict[str, Any]]:
         events = []
@@ -81,23 +78,28 @@ class Fast:
         result = {f"balance {c}": a.balance(c) for c in world.money}
         for i in range(len(world.facts)):
             result |= {
-                f"fees {i}": a.fees(i), f"funding {i}": a.funding(i),
-                f"liquidation fees {i}": a.liquidation_fees(i), f"insurance {i}": a.insurance(i),
-            }  # fmt: skip
+                f"fees {i}": a.fees(i),
+                f"funding {i}": a.funding(i),
+                f"liquidation fees {i}": a.liquidation_fees(i),
+                f"insurance {i}": a.insurance(i),
+            }
             for side in SIDES:
                 p = a.position(i, side)
-                result[f"position {i} {side}"] = (
-                    p.qty, p.cost, p.realized, a.allotted(i, side)
-                )  # fmt: skip
+                result[f"position {i} {side}"] = (p.qty, p.cost, p.realized, a.allotted(i, side))
         return result | {f"interest {c}": a.interest(c) for c in world.money}
 
 
 def slow_exchange(world: World) -> Exchange:
     return Exchange(
-        world.facts, rules=world.rules, leverage=world.leverage, hedge=world.hedge,
-        isolated=world.isolated, queue=world.queue, bar_volume_share=world.bar_volume_share,
+        world.facts,
+        rules=world.rules,
+        leverage=world.leverage,
+        hedge=world.hedge,
+        isolated=world.isolated,
+        queue=world.queue,
+        bar_volume_share=world.bar_volume_share,
         check_funds=world.check_funds,
-    )  # fmt: skip
+    )
 
 
 def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
@@ -105,14 +107,14 @@ def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
     result: dict[str, Any] = {f"balance {c}": a.balances[c] for c in world.money}
     for i in range(len(world.facts)):
         result |= {
-            f"fees {i}": a.fees[i], f"funding {i}": a.funding[i],
-            f"liquidation fees {i}": a.liquidation_fees[i], f"insurance {i}": a.insurance[i],
-        }  # fmt: skip
+            f"fees {i}": a.fees[i],
+            f"funding {i}": a.funding[i],
+            f"liquidation fees {i}": a.liquidation_fees[i],
+            f"insurance {i}": a.insurance[i],
+        }
         for side in SIDES:
             h = a.held.get((i, side))
-            result[f"position {i} {side}"] = (
-                (h.qty, h.cost, h.realized, h.margin) if h else (0, 0, 0, 0)
-            )
+            result[f"position {i} {side}"] = (h.qty, h.cost, h.realized, h.margin) if h else (0, 0, 0, 0)
     return result | {f"interest {c}": a.interest[c] for c in world.money}
 
 
@@ -136,16 +138,10 @@ def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
         fields = cells[-1] if isinstance(cells[-1], dict) else {}
         if name != "place":
             fields = {"order_id": cells[0], **fields}
-        asked = (
-            core.request(now, index, kind=name, **fields),
-            slow.ask(now, index, kind=name, **fields),
-        )
+        asked = (core.request(now, index, kind=name, **fields), slow.ask(now, index, kind=name, **fields))
     elif name == "bar":
         opened, *prices = cells
-        asked = (
-            core.bar(opened, now, *prices, index),
-            slow.bar(opened, now, *prices, index=index),
-        )
+        asked = (core.bar(opened, now, *prices, index), slow.bar(opened, now, *prices, index=index))
     elif name == "mbo":
         action, number, side, price, size, last, reported, snapshot = cells
         flags = SNAPSHOT if snapshot else 0
@@ -160,9 +156,7 @@ def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
     return before[0] + asked[0], before[1] + asked[1]
 
 
-def play_all(
-    world: World, core_facts: Sequence[Facts] | None = None
-) -> tuple[str | None, list[dict[str, Any]], Fast]:
+def play_all(world: World, core_facts: Sequence[Facts] | None = None) -> tuple[str | None, list[dict[str, Any]], Fast]:
     """Where the two part first, or None when they agree to the last unit; what the core said; the
     core. core_facts: other instruments for the core, to try the comparison itself."""
     fast = Fast(replace(world, facts=list(core_facts)) if core_facts else world)

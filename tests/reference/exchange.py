@@ -98,9 +98,18 @@ class Exchange(Clock):
         return self.met(index, now, lambda: self.after_book(index, now))
 
     def mbo(
-        self, now: int, action: str, number: int, side: str, price: int, size: int,
-        last: bool = True, reported: bool = False, snapshot: bool = False, index: int = 0,
-    ):  # fmt: skip
+        self,
+        now: int,
+        action: str,
+        number: int,
+        side: str,
+        price: int,
+        size: int,
+        last: bool = True,
+        reported: bool = False,
+        snapshot: bool = False,
+        index: int = 0,
+    ):
         market = self.seen(index)
         if index not in self.books:
             self.books[index] = Orders(market)
@@ -108,24 +117,17 @@ class Exchange(Clock):
                 o.queue_rank = LAST
         book = self.books[index]
         was_known = book.is_known
-        change = book.apply(
-            action, number, side, price, size, last=last, reported=reported, snapshot=snapshot
-        )
+        change = book.apply(action, number, side, price, size, last=last, reported=reported, snapshot=snapshot)
         if book.is_known and not was_known:
             for o in self.of(index, "resting"):
                 o.queue_rank = min(o.queue_rank, book.next_rank)
         return self.met(index, now, lambda: self.after_mbo(index, change, now, last=last))
 
-    def bar(
-        self, ts_open: int, ts_close: int, o: int, h: int, low: int, c: int, volume: int,
-        index: int = 0,
-    ):  # fmt: skip
+    def bar(self, ts_open: int, ts_close: int, o: int, h: int, low: int, c: int, volume: int, index: int = 0):
         market = self.seen(index)
         market.bar = Bar(ts_open, ts_close, o, h, low, c, volume)
         market.bars_say_volume = market.bars_say_volume or volume > 0
-        return self.met(
-            index, ts_close, lambda: self.after_bar(index, market, self.periods, ts_close)
-        )
+        return self.met(index, ts_close, lambda: self.after_bar(index, market, self.periods, ts_close))
 
     def mark(self, now: int, mark: int, index_price: int = 0, index: int = 0):
         market = self.seen(index)
@@ -198,10 +200,17 @@ class Exchange(Clock):
         if tier != self.tiers[index]:
             self.tiers[index] = tier
             self.apply_tier(index)
-            self.events.append({
-                "event": "fees", "owner": index, "tier": tier, "ts_event": now, "volume": volume,
-                "maker": self.facts[index].maker_fee, "taker": self.facts[index].taker_fee,
-            })  # fmt: skip
+            self.events.append(
+                {
+                    "event": "fees",
+                    "owner": index,
+                    "tier": tier,
+                    "ts_event": now,
+                    "volume": volume,
+                    "maker": self.facts[index].maker_fee,
+                    "taker": self.facts[index].taker_fee,
+                }
+            )
         return self.facts[index]
 
     def count_volume(self, index: int, now: int, price: int, size: int) -> None:

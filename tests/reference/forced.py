@@ -49,15 +49,14 @@ class Forced(Loans):
             where = [
                 key
                 for key, held in account.held.items()
-                if held.qty and self.facts[key[0]].settle == currency
-                and not self.facts[key[0]].is_spot and account.marks.get(key[0])
-            ]  # fmt: skip
+                if held.qty
+                and self.facts[key[0]].settle == currency
+                and not self.facts[key[0]].is_spot
+                and account.marks.get(key[0])
+            ]
             if not where:
                 return  # nothing that a price is known of
-            worst = max(
-                where,
-                key=lambda k: (account.needs(k[0], account.held[k]), -k[0], -SIDES.index(k[1])),
-            )
+            worst = max(where, key=lambda k: (account.needs(k[0], account.held[k]), -k[0], -SIDES.index(k[1])))
             self.close_by_force(*worst, now)
 
     def close_by_force(self, index: int, side: str, now: int) -> None:
@@ -69,11 +68,7 @@ class Forced(Loans):
         before = account.free_of_isolated(facts.settle)
         way = "sell" if held.qty > 0 else "buy"
         account.fill(index, way, price, size, position_side=side)
-        left = (
-            account.free_of_isolated(facts.settle) - before
-            if account.isolated
-            else account.covered(facts.settle)
-        )
+        left = account.free_of_isolated(facts.settle) - before if account.isolated else account.covered(facts.settle)
         wanted = half_even(Fraction(abs(facts.value(price, size)) * facts.liquidation_fee, RATE))
         fee = max(min(wanted, left), 0)
         account.balances[facts.settle] -= fee
@@ -103,10 +98,15 @@ class Forced(Loans):
         made.venue_id = self._tickets
         self.say_fill(made, now, price, size, fee, "taker")
 
-    def say_cash(
-        self, index: int, kind: str, side: str, amount: int, now: int, currency: int = 0
-    ) -> None:
-        self.events.append({
-            "event": "cash", "owner": index, "kind": kind, "side": side, "ts_event": now,
-            "currency": currency, "amount": amount,
-        })  # fmt: skip
+    def say_cash(self, index: int, kind: str, side: str, amount: int, now: int, currency: int = 0) -> None:
+        self.events.append(
+            {
+                "event": "cash",
+                "owner": index,
+                "kind": kind,
+                "side": side,
+                "ts_event": now,
+                "currency": currency,
+                "amount": amount,
+            }
+        )

@@ -38,18 +38,13 @@ class Loans(Bars):
 
     def owes(self, currency: int) -> bool:
         balances = self.account.balances
-        return balances[currency] < 0 or any(
-            balances[self.facts[i].base] < 0 for i in self.coins_in(currency)
-        )
+        return balances[currency] < 0 or any(balances[self.facts[i].base] < 0 for i in self.coins_in(currency))
 
     def worth(self, currency: int) -> tuple[int, int] | None:
         """Assets and debts; None where a coin has no price."""
         account = self.account
         money = account.balances[currency]
-        if account.isolated:
-            money = account.free_of_isolated(currency)
-        else:
-            money = account.covered(currency)
+        money = account.free_of_isolated(currency) if account.isolated else account.covered(currency)
         values = [money]
         for index in self.coins_in(currency):
             if not account.balances[self.facts[index].base]:
@@ -75,10 +70,17 @@ class Loans(Bars):
             return
         (self.called.add if called else self.called.discard)(currency)
         owner = next(i for i, facts in enumerate(self.facts) if facts.settle == currency)
-        self.events.append({
-            "event": "loan", "owner": owner, "ts_event": now, "currency": currency,
-            "called": called, "assets": worth[0], "debts": worth[1],
-        })  # fmt: skip
+        self.events.append(
+            {
+                "event": "loan",
+                "owner": owner,
+                "ts_event": now,
+                "currency": currency,
+                "called": called,
+                "assets": worth[0],
+                "debts": worth[1],
+            }
+        )
 
     def moves_loans(self, index: int) -> bool:
         """A contract does while it is held, also by what the venue then does with it."""

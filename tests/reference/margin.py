@@ -95,9 +95,7 @@ class Margin:
 
     def order_fees(self, index: int) -> int:
         facts = self.facts[index]
-        return sum(
-            max(facts.fee("taker", w.price, w.size), 0) for w in self.working() if w.index == index
-        )
+        return sum(max(facts.fee("taker", w.price, w.size), 0) for w in self.working() if w.index == index)
 
     def worst_case(self, index: int, side: str, buys: int = 0, sells: int = 0) -> int:
         """The greatest value that a position could reach if all orders of one side filled, with
@@ -138,18 +136,14 @@ class Margin:
             if not facts.is_spot:
                 continue
             if w.side == "buy" and facts.settle == currency:
-                free -= abs(facts.value(w.price, w.size)) + max(
-                    facts.fee("taker", w.price, w.size), 0
-                )
+                free -= abs(facts.value(w.price, w.size)) + max(facts.fee("taker", w.price, w.size), 0)
             if w.side == "sell" and facts.base == currency:
                 free -= facts.coins(w.size)
         return free
 
     # --- what it may do ---
 
-    def refuses(
-        self, index: int, position_side: str, side: str, price: int, size: int, reduce_only: bool
-    ) -> int:
+    def refuses(self, index: int, position_side: str, side: str, price: int, size: int, reduce_only: bool) -> int:
         """0, or the error number of an order whose own part is not among the working ones."""
         facts = self.facts[index]
         fee = max(facts.fee("taker", price, size), 0)

@@ -60,9 +60,7 @@ class Market:
 
     # --- events ---
 
-    def on_book(
-        self, bids: list[tuple[int, int]], asks: list[tuple[int, int]], snapshot: bool
-    ) -> None:
+    def on_book(self, bids: list[tuple[int, int]], asks: list[tuple[int, int]], snapshot: bool) -> None:
         self.taken.clear()
         if snapshot:
             self.depth = {"buy": {}, "sell": {}}
@@ -94,9 +92,7 @@ class Market:
             ("sell", self.quote.bid, self.quote.bid_size),
         ):
             if price and size:  # what the other side's touch ran into is gone
-                for level in [
-                    each for each in self.depth[side] if within(other(side), each, price)
-                ]:
+                for level in [each for each in self.depth[side] if within(other(side), each, price)]:
                     del self.depth[side][level]
         return True
 

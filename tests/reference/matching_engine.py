@@ -160,10 +160,7 @@ class ReferenceEngine:
         elif order.type == "market" and new_price:
             self._say(participant, order_id, "update_rejected", ORDER_INVALID)
         elif (
-            order.post_only
-            and not order.waiting
-            and new_price != order.price
-            and self._crosses(order.side, new_price)
+            order.post_only and not order.waiting and new_price != order.price and self._crosses(order.side, new_price)
         ):
             self._say(participant, order_id, "update_rejected", WOULD_CROSS)
         elif order.filled and new_size <= order.filled:
@@ -318,11 +315,7 @@ class ReferenceEngine:
             heads: list[Order] = []
             for by in self.prices:
                 for rises in (False, True):
-                    line = [
-                        o
-                        for o in self.orders
-                        if o.waiting and o.trigger_by == by and o.rises == rises
-                    ]
+                    line = [o for o in self.orders if o.waiting and o.trigger_by == by and o.rises == rises]
                     line.sort(key=lambda o: (o.trigger if o.rises else -o.trigger, o.venue_id))
                     if line and self._is_met(by, rises, line[0].trigger):
                         heads.append(line[0])

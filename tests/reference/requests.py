@@ -74,11 +74,21 @@ class Requests(ByOrder):
     # --- what is said ---
 
     def say(self, o: Order, now: int, news: str, state: str, code: int = 0) -> None:
-        self.events.append({
-            "event": "order", "owner": o.index, "order_id": o.order_id, "venue_id": o.venue_id,
-            "news": news, "state": state, "code": code, "price": o.price, "size": o.size,
-            "filled": o.filled, "ts_event": now,
-        })  # fmt: skip
+        self.events.append(
+            {
+                "event": "order",
+                "owner": o.index,
+                "order_id": o.order_id,
+                "venue_id": o.venue_id,
+                "news": news,
+                "state": state,
+                "code": code,
+                "price": o.price,
+                "size": o.size,
+                "filled": o.filled,
+                "ts_event": now,
+            }
+        )
 
     def close(self, o: Order, now: int, code: int = 0, news: str = "canceled") -> None:
         o.place = "gone"
@@ -141,9 +151,7 @@ class Requests(ByOrder):
         if (o.position_side, o.side) in (("long", "sell"), ("short", "buy")):
             o.reduce_only = True
         if o.trigger:  # the rest is asked when it fires
-            return (
-                WOULD_TRIGGER if self.facts[o.index].refuses_met_triggers and self.is_met(o) else 0
-            )
+            return WOULD_TRIGGER if self.facts[o.index].refuses_met_triggers and self.is_met(o) else 0
         if o.reduce_only:
             o.size = min(o.size, self.reducible(o))
             if o.size <= 0:
@@ -226,9 +234,8 @@ class Requests(ByOrder):
         shown = self.markets[o.index].displayed(o.side, o.price)
         facts = self.facts[o.index]
         o.queue = Place(
-            self.queue, None if shown is None else float(shown), max(facts.lot, 1),
-            1 / 10**facts.size_decimals,
-        )  # fmt: skip
+            self.queue, None if shown is None else float(shown), max(facts.lot, 1), 1 / 10**facts.size_decimals
+        )
         if o.index in self.books:
             o.queue_rank = self.our_rank(o.index)
 
@@ -305,11 +312,22 @@ class Requests(ByOrder):
         return size
 
     def say_fill(self, o: Order, now: int, price: int, size: int, fee: int, liquidity: str) -> None:
-        self.events.append({
-            "event": "fill", "owner": o.index, "order_id": o.order_id, "venue_id": o.venue_id,
-            "trade_id": self._trades, "side": o.side, "price": price, "size": size, "fee": fee,
-            "liquidity": liquidity, "position_side": o.position_side, "ts_event": now,
-        })  # fmt: skip
+        self.events.append(
+            {
+                "event": "fill",
+                "owner": o.index,
+                "order_id": o.order_id,
+                "venue_id": o.venue_id,
+                "trade_id": self._trades,
+                "side": o.side,
+                "price": price,
+                "size": size,
+                "fee": fee,
+                "liquidity": liquidity,
+                "position_side": o.position_side,
+                "ts_event": now,
+            }
+        )
 
     def sweep(self, index: int, now: int) -> None:
         """Reduce-only orders whose position is gone are gone with it. Untriggered ones stay: a

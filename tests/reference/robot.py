@@ -223,9 +223,14 @@ class Loop:
         index = event["owner"]
         if event["event"] == "fill":
             known.fill(
-                index, event["side"], event["price"], event["size"], fee=event["fee"],
-                position_side=event["position_side"], forced=event["order_id"] > 2**62,
-            )  # fmt: skip
+                index,
+                event["side"],
+                event["price"],
+                event["size"],
+                fee=event["fee"],
+                position_side=event["position_side"],
+                forced=event["order_id"] > 2**62,
+            )
         elif event["event"] == "cash" and event["kind"] == "funding":
             known.credit_funding(index, event["side"], event["amount"])
         elif event["event"] == "cash" and event["kind"] == "insurance":

@@ -140,26 +140,18 @@ class Chance:
                 known = [s for s in session.steps if s[1] <= close and s[0] in MARKET[:2]]
                 known = [s for s in known if s[2] == index]
                 opened, price = price, (known[-1][3] if known else price) + r.randint(-3, 3)
-                high, low = (
-                    max(opened, price) + r.randint(0, 4),
-                    min(opened, price) - r.randint(0, 4),
-                )
+                high, low = (max(opened, price) + r.randint(0, 4), min(opened, price) - r.randint(0, 4))
                 if r.random() < 0.85:
                     volume = r.choice([0, 40, 1000])
-                    bars.append(("bar", close, index, close - session.period, opened, high, low,
-                                 price, volume))  # fmt: skip
+                    bars.append(("bar", close, index, close - session.period, opened, high, low, price, volume))
         # A hole: nothing of the detail data for a while.
         begin = r.randrange(self.last)
         gap = range(begin, begin + r.choice([0, 4, 8]) * session.period)
-        steps = [
-            s for s in session.steps
-            if not (s[0] in MARKET and s[2] in chosen and s[1] in gap)
-        ]  # fmt: skip
+        steps = [s for s in session.steps if not (s[0] in MARKET and s[2] in chosen and s[1] in gap)]
         # What happened inside a bar comes before it, also at one moment.
         rank = dict.fromkeys(MARKET, 0)
         session.steps = sorted(
-            [*steps, *bars],
-            key=lambda s: (s[1], rank.get(s[0], 1) if len(s) > 2 and s[2] in chosen else 1),
+            [*steps, *bars], key=lambda s: (s[1], rank.get(s[0], 1) if len(s) > 2 and s[2] in chosen else 1)
         )
 
 

@@ -58,16 +58,11 @@ def script(world: World) -> str:
     lines = [
         f"{field.name} = {getattr(world, field.name)}"
         for field in fields(world)
-        if field.name not in ("facts", "data", "steps")
-        and getattr(world, field.name) != getattr(plain, field.name)
+        if field.name not in ("facts", "data", "steps") and getattr(world, field.name) != getattr(plain, field.name)
     ]
     for index, facts in enumerate(world.facts):
         default = Facts()
-        said = {
-            k: getattr(facts, k)
-            for k in asdict(default)
-            if getattr(facts, k) != getattr(default, k)
-        }
+        said = {k: getattr(facts, k) for k in asdict(default) if getattr(facts, k) != getattr(default, k)}
         lines.append(f"instrument {index}: {facts.kind} {said}")
     lines += [" ".join(map(str, step)) for step in world.steps]
     return "\n".join(lines)

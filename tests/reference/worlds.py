@@ -20,15 +20,15 @@ from reference.places import QueueModel
 Step = tuple[Any, ...]
 USDT, BTC, ETH = 1, 2, 3
 LEVELS = (
-    Levels(), Levels(1_300_000, 1_100_000), Levels(1_300_000, 1_100_000, 25 * 10**9),
-    Levels(1_600_000, 1_350_000, 10**10), Levels(3_000_000, 1_500_000, 3 * 10**10),
+    Levels(),
+    Levels(1_300_000, 1_100_000),
+    Levels(1_300_000, 1_100_000, 25 * 10**9),
+    Levels(1_600_000, 1_350_000, 10**10),
+    Levels(3_000_000, 1_500_000, 3 * 10**10),
     Levels(1_200_000, 1_040_000, 8 * 10**10),
-)  # fmt: skip
+)
 NAMES = 3  # of them; at a venue with an account of its own each has another number
-DATA = (
-    "quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars", "orders",
-    "orders+trades",
-)  # fmt: skip
+DATA = ("quotes", "trades", "quotes+trades", "depth", "depth+trades", "all", "bars", "orders", "orders+trades")
 
 
 @dataclass
@@ -64,9 +64,7 @@ def brackets(unit: int) -> tuple[MarginBracket, ...]:
     rows = ((unit, "0.01", 100), (4 * unit, "0.03", 50), (10**6 * unit, "0.1", 25))
     return completed(
         [
-            MarginBracket(
-                notional_max=Decimal(most), maintenance_rate=Decimal(rate), leverage_max=leverage
-            )
+            MarginBracket(notional_max=Decimal(most), maintenance_rate=Decimal(rate), leverage_max=leverage)
             for most, rate, leverage in rows
         ]
     )
@@ -93,13 +91,13 @@ class Maker:
             hedge=not spot and r.random() < 0.25,
             isolated=r.random() < 0.35,
             check_funds=r.random() < 0.9,
-            queue=r.choice([QueueModel()] * 3 + [
-                QueueModel(name, r.choice([1.0, 2.0, 3.0]))
-                for name in ("power", "power2", "power3", "log", "log2")
-            ]),
+            queue=r.choice(
+                [QueueModel()] * 3
+                + [QueueModel(name, r.choice([1.0, 2.0, 3.0])) for name in ("power", "power2", "power3", "log", "log2")]
+            ),
             bar_volume_share=r.choice([500_000, 50_000]),
             apart=self.apart,
-        )  # fmt: skip
+        )
         for venue in sorted({f.venue for f in facts}) if self.apart else [0]:
             cash = [1000, 10**4] if self.lends else [100, 1000, 10**4, 10**6]
             given = {USDT: r.choice(cash) * ONE}
@@ -125,9 +123,7 @@ class Maker:
 
     def instrument(self) -> Facts:
         r = self.r
-        kinds = (
-            ["spot", "spot", "linear"] if self.lends else ["linear", "linear", "inverse", "spot"]
-        )
+        kinds = ["spot", "spot", "linear"] if self.lends else ["linear", "linear", "inverse", "spot"]
         kind = r.choice(kinds)
         unit = 1000 if kind == "linear" else 3
         fees = r.choice([(0, 0), (-100_000_000, 500_000_000), (200_000_123, 499_999_877)])
@@ -170,9 +166,7 @@ class Maker:
         found = []
         for each in facts:
             venue = r.randint(1, 3) if several else 0
-            settle, base = (
-                at_venue(c, venue) if self.apart else c for c in (each.settle, each.base)
-            )
+            settle, base = (at_venue(c, venue) if self.apart else c for c in (each.settle, each.base))
             found.append(replace(each, venue=venue, settle=settle, base=base))
         return found
 
@@ -185,9 +179,7 @@ class Maker:
             closed.append(Closed(begin, until, r.random() < 0.5, r.choice([0, *venues])))
         rate = r.random() < 0.2
         own_rates = {
-            venue: (r.randint(1, 6), r.randint(1, 30) * self.pace)
-            for venue in venues
-            if venue and r.random() < 0.2
+            venue: (r.randint(1, 6), r.randint(1, 30) * self.pace) for venue in venues if venue and r.random() < 0.2
         }
         may_borrow = self.lends or r.random() < 0.3
         borrow = {USDT: 10**7, BTC: 2 * 10**7, ETH: 10**7} if may_borrow else {}
@@ -227,10 +219,17 @@ class Maker:
             self.add("funding", index, rate, r.choice([0, 0, self.price[index]]))
         elif what < 0.54:
             facts = self.world.facts[index]
-            changed: dict[str, Any] = r.choice([
-                {"tick": 5}, {"lot": 3}, {"taker_fee": 7 * 10**8}, {"maintenance_rate": 3 * 10**10},
-                {"fee_tiers": ((1000 * ONE, 0, 10**8),)}, {"brackets": ()}, {"band_up": 10_000},
-            ])  # fmt: skip
+            changed: dict[str, Any] = r.choice(
+                [
+                    {"tick": 5},
+                    {"lot": 3},
+                    {"taker_fee": 7 * 10**8},
+                    {"maintenance_rate": 3 * 10**10},
+                    {"fee_tiers": ((1000 * ONE, 0, 10**8),)},
+                    {"brackets": ()},
+                    {"band_up": 10_000},
+                ]
+            )
             self.add("version", index, replace(facts, **changed))
         elif what < 0.55:
             cash = [c for c in self.world.deposits if c % NAMES == USDT]
@@ -288,8 +287,7 @@ class Maker:
     def market(self, index: int) -> None:
         r, data = self.r, self.world.data[index]
         if r.random() < 0.12:
-            self.add("mark", index, self.price[index] + r.randint(-4, 4),
-                     r.choice([0, self.price[index]]))  # fmt: skip
+            self.add("mark", index, self.price[index] + r.randint(-4, 4), r.choice([0, self.price[index]]))
             return
         jump = r.choice([3, 30, 60] if self.lends else [1, 1, 3, 3, 30])
         price = self.price[index] = max(200, self.price[index] + r.randint(-jump, jump))
@@ -299,8 +297,13 @@ class Maker:
         kinds = {"all": ["quotes", "trades", "depth"]}.get(data) or data.split("+")
         kind = r.choice(kinds)
         if kind == "trades":
-            self.add("trade", index, price + r.randint(-1, 1), r.randint(1, 15),
-                     r.choice(["buy", "sell", "buy", "sell", "none"]))  # fmt: skip
+            self.add(
+                "trade",
+                index,
+                price + r.randint(-1, 1),
+                r.randint(1, 15),
+                r.choice(["buy", "sell", "buy", "sell", "none"]),
+            )
         elif kind == "orders":
             self.mbo(index, price)
         elif kind == "quotes":
@@ -329,9 +332,7 @@ class Maker:
                 self.numbers += 1
                 away = r.choice([0, 1, 1, 2, 3]) * (-1 if side == "buy" else 1)
                 known[self.numbers] = [side, price + away, r.randint(1, 30)]
-                self.add(
-                    "mbo", index, "add", self.numbers, *known[self.numbers], last, False, False
-                )
+                self.add("mbo", index, "add", self.numbers, *known[self.numbers], last, False, False)
                 continue
             number = r.choice(mine[:4] + mine)
             order = known[number]
@@ -370,8 +371,7 @@ class Maker:
         r, known = self.r, self.depth[index]
         if known is None or r.random() < 0.1:
             known = self.depth[index] = tuple(
-                {price + way * (1 + i): r.randint(1, 30) for i in range(r.randint(0, 5))}
-                for way in (-1, 1)
+                {price + way * (1 + i): r.randint(1, 30) for i in range(r.randint(0, 5))} for way in (-1, 1)
             )
             self.add("book", index, *[list(side.items()) for side in known], True)
             return

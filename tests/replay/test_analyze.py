@@ -121,16 +121,11 @@ def check(database: Database, run: Path, told: dict) -> None:
     seen = {}
 
     def keep(session) -> None:
-        seen[session.sim.counters()["frames"]] = json.loads(
-            json.dumps(state_of(session), default=str)
-        )
+        seen[session.sim.counters()["frames"]] = json.loads(json.dumps(state_of(session), default=str))
 
     repeat(plan, strategy_of(run, plan), each=keep)
     for k in (10, 500, 1999, max(seen)):
-        ((body,),) = ask(
-            "SELECT body FROM states WHERE run = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
-            ("run", k),
-        )
+        ((body,),) = ask("SELECT body FROM states WHERE run = ? AND seq <= ? ORDER BY seq DESC LIMIT 1", ("run", k))
         assert json.loads(body) == seen[k]
     assert json.loads(body)["own"]["seen"] > 1000
     assert ask("SELECT count(*) FROM analyzer") == [(told["events"] + told["states"],)]
@@ -221,9 +216,7 @@ def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
     growing.mkdir(parents=True)
     with JournalReader(run / "journal") as reader:
         frames = [f for f in reader.frames() if f.type != 1]
-        stream, facts = next(
-            (f.stream, f.payload) for f in JournalReader(run / "journal").frames(("instrument",))
-        )
+        stream, facts = next((f.stream, f.payload) for f in JournalReader(run / "journal").frames(("instrument",)))
     writer = JournalWriter(growing / "journal", durable=False, heartbeat=True)
     writer.append_instrument(stream, frames[0].time, facts)
     half = len(frames) // 2
@@ -235,9 +228,7 @@ def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
     write(frames[:half])
     url = f"sqlite:///{tmp_path / 'x.db'}"
     told: list[dict] = []
-    following = threading.Thread(
-        target=lambda: told.append(analyze_run(growing, db=url, follow=True))
-    )
+    following = threading.Thread(target=lambda: told.append(analyze_run(growing, db=url, follow=True)))
     following.start()
     database = Database(url)
 
@@ -252,20 +243,14 @@ def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
     writer.close()
     following.join(PATIENCE_S)
     assert told[0]["events"] == len(frames) + 1
-    assert (told[0]["states"], told[0]["no_states"]) == (
-        None, "the run is still going, or ended without its record",
-    )  # fmt: skip
+    assert (told[0]["states"], told[0]["no_states"]) == (None, "the run is still going, or ended without its record")
     assert told[0]["fills"] == len(onetape.open(run).fills)
 
 
 def test_the_command(run: Path, tmp_path: Path):
     def onetape_(*arguments: str, code: int = 0):
         done = copied_process.run(
-            "analyze",
-            *arguments,
-            "--json",
-            cwd=tmp_path,
-            env={**os.environ, "WHERE": f"sqlite:///{tmp_path}/y.db"},
+            "analyze", *arguments, "--json", cwd=tmp_path, env={**os.environ, "WHERE": f"sqlite:///{tmp_path}/y.db"}
         )
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout)
@@ -273,6 +258,4 @@ def test_the_command(run: Path, tmp_path: Path):
     assert onetape_(str(run), "--db", "env:WHERE", "--no-states")["states"] is None
     assert (tmp_path / "y.db").exists()
     assert "nowhere to" in onetape_(str(run), code=2)["error"]["message"]
-    assert (
-        "is no run" in onetape_(str(tmp_path), "--db", "sqlite:///z.db", code=3)["error"]["message"]
-    )
+    assert "is no run" in onetape_(str(tmp_path), "--db", "sqlite:///z.db", code=3)["error"]["message"]

@@ -33,17 +33,28 @@ def runs(tmp_path_factory) -> tuple[Path, Path]:
     made = []
     for name, text, latency in (
         ("monday", STRATEGY, "10ms"),
-        ("tuesday", STRATEGY.replace(
-            "self.seen += 1", "self.seen += 1\n        self.size = 0.01 + 0.01 * (self.seen > 600)"
-        ), "30ms"),
-    ):  # fmt: skip
+        (
+            "tuesday",
+            STRATEGY.replace("self.seen += 1", "self.seen += 1\n        self.size = 0.01 + 0.01 * (self.seen > 600)"),
+            "30ms",
+        ),
+    ):
         code = folder / name / "taker.py"
         code.parent.mkdir()
         code.write_text(text)
-        made.append(run_backtest(BacktestOptions(
-            strategy=str(code), data=[folder / "m.tape"], home=folder, out=name, latency=latency,
-            write_report=False, cash="100000 USDT",
-        )).run)  # fmt: skip
+        made.append(
+            run_backtest(
+                BacktestOptions(
+                    strategy=str(code),
+                    data=[folder / "m.tape"],
+                    home=folder,
+                    out=name,
+                    latency=latency,
+                    write_report=False,
+                    cash="100000 USDT",
+                )
+            ).run
+        )
     return made[0], made[1]
 
 
@@ -69,10 +80,7 @@ def check(database: Database, runs: tuple[Path, Path], told: dict) -> None:
     ]
     found = asked(database, around)
     wanted = [
-        (d.sequence, f.sequence, f.time - d.time)
-        for d in decisions
-        for f in fills
-        if abs(f.time - d.time) <= NEAR_NS
+        (d.sequence, f.sequence, f.time - d.time) for d in decisions for f in fills if abs(f.time - d.time) <= NEAR_NS
     ]
     assert [(row[0], row[-2], row[-1]) for row in found] == wanted
     assert 0 < len({each[0] for each in wanted}) < len(decisions)
@@ -90,8 +98,7 @@ def check(database: Database, runs: tuple[Path, Path], told: dict) -> None:
     assert decided["differing"] == len(differs)
     assert decided["compared"] == max(map(len, both)) == decided["equal"] + decided["differing"]
     assert decided["first"]["n"] == found[0][2] == differs[0]
-    waits = [b.time - a.time for n, (a, b) in enumerate(zip(*both, strict=False), 1)
-             if n not in differs]  # fmt: skip
+    waits = [b.time - a.time for n, (a, b) in enumerate(zip(*both, strict=False), 1) if n not in differs]
     (row,) = [row for row in asked(database, later) if row[0] == "decision"]
     assert (int(row[1]), int(row[2]), int(row[4])) == (len(waits), min(waits), max(waits))
     assert float(row[3]) == pytest.approx(sum(waits) / len(waits))

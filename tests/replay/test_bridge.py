@@ -83,23 +83,18 @@ class Noise(Strategy):
 @pytest.fixture(scope="module")
 def code(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("code")
-    return {name: write(folder, name, text)
-            for name, text in (("takes", TAKES), ("rests", RESTS), ("noise", NOISE))}  # fmt: skip
+    return {name: write(folder, name, text) for name, text in (("takes", TAKES), ("rests", RESTS), ("noise", NOISE))}
 
 
 def run(strategy: Path, tape: Path, home: Path, name: str, **options) -> Path:
     options = {"fee": "0", "latency": "0", **options}
-    return run_backtest(
-        BacktestOptions(str(strategy), [tape], home, out=name, write_report=False, **options)
-    ).run
+    return run_backtest(BacktestOptions(str(strategy), [tape], home, out=name, write_report=False, **options)).run
 
 
 def bridged(a: Path, b: Path) -> dict[str, Decimal]:
     answer = compare(a, b, mode="money")
     assert answer["equal"] + answer["differing"] == answer["compared"]
-    found = {
-        n: Decimal(v) for n, v in answer["bridge"].items() if isinstance(v, str) and n != "currency"
-    }
+    found = {n: Decimal(v) for n, v in answer["bridge"].items() if isinstance(v, str) and n != "currency"}
     assert sum(found[part] for part in PARTS) == found["gap"] == found["pnl_b"] - found["pnl_a"]
     detail = answer["bridge"]["residual_detail"]
     assert sum(map(Decimal, detail.values())) == found["residual"]
@@ -209,9 +204,7 @@ def test_what_the_other_never_heard_is_all_missed_data(tmp_path, code):
     full = compare(a, a, mode="money")["compared"] - 3
     missed = {}
     for first, last in ((20, 40), (55, 58)):
-        b = run(
-            code["takes"], walk(tmp_path / f"b{first}", drop=(first, last)), tmp_path, f"r{first}"
-        )
+        b = run(code["takes"], walk(tmp_path / f"b{first}", drop=(first, last)), tmp_path, f"r{first}")
         found = bridged(a, b)
         missed[first] = found["missed_data"]
         # Sides alternate, so an order too few turns those after it round: they are not A's orders.
@@ -270,8 +263,12 @@ def noisy(path: Path, seed: int, drop: float) -> Path:
             market.quote(second, mid, round(mid + 0.1, 1), *sizes)
             if chance.random() < 0.4:
                 buys = chance.random() < 0.5
-                market.trade(second + 0.5, round(mid + 0.1, 1) if buys else mid,
-                             chance.uniform(0.1, 2), "buy" if buys else "sell")  # fmt: skip
+                market.trade(
+                    second + 0.5,
+                    round(mid + 0.1, 1) if buys else mid,
+                    chance.uniform(0.1, 2),
+                    "buy" if buys else "sell",
+                )
     return market.done()
 
 
@@ -283,18 +280,20 @@ def noisy(path: Path, seed: int, drop: float) -> Path:
     fee=some.sampled_from(["0", "0.0001,0.0004"]),
     run_seed=some.sampled_from([1, 2]),
 )
-@settings(
-    max_examples=examples(25),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_parts_always_add_up(tmp_path_factory, code, seed, drop, often, latency, fee, run_seed):
     home = tmp_path_factory.mktemp("pair")
     a = run(code["noise"], noisy(home / "a.tape", seed, 0.0), home, "a")
     b = run(
-        code["noise"], noisy(home / "b.tape", seed, drop), home, "b",
-        params={"often": often}, latency=latency, fee=fee, seed=run_seed,
-    )  # fmt: skip
+        code["noise"],
+        noisy(home / "b.tape", seed, drop),
+        home,
+        "b",
+        params={"often": often},
+        latency=latency,
+        fee=fee,
+        seed=run_seed,
+    )
     there, back = bridged(a, b), bridged(b, a)
     assert there["gap"] == -back["gap"]
     # One currency, contracts, no funding: everything is explained by name.
@@ -340,9 +339,7 @@ def test_orders_of_time_that_the_other_run_does_not_cover_are_outside(tmp_path, 
     a = run(code["takes"], tape, tmp_path, "a", start=at_ns(21))
     b = run(code["takes"], tape, tmp_path, "b")
     found = bridged(a, b)
-    detail = {
-        n: Decimal(v) for n, v in compare(a, b, mode="money")["bridge"]["residual_detail"].items()
-    }
+    detail = {n: Decimal(v) for n, v in compare(a, b, mode="money")["bridge"]["residual_detail"].items()}
     assert detail["outside"] != 0 and detail["rest"] == detail["marks"] == 0
     assert {name for name in PARTS if found[name]} == {"residual"}
 

@@ -151,10 +151,16 @@ def often(monkeypatch) -> None:
 def recorded(home: Path, code: Path | str, data: list[Path], **more) -> Path:
     return run_backtest(
         BacktestOptions(
-            strategy=str(code), data=data, home=home, out="run", write_report=False,
-            latency="20ms", on_error="continue", **more,
+            strategy=str(code),
+            data=data,
+            home=home,
+            out="run",
+            write_report=False,
+            latency="20ms",
+            on_error="continue",
+            **more,
         )
-    ).run  # fmt: skip
+    ).run
 
 
 def opened(run: Path, place: int | None = None):
@@ -371,9 +377,7 @@ def simple(home: Path, sample: Path, start: str = "pass", quote: str = "pass") -
         ("pass", "self.big = bytearray(70 << 20) if self.n == 1 else self.big", "70 MiB"),
     ],
 )
-def test_what_no_file_can_hold_is_named_and_all_works_as_before(
-    tmp_path, sample, often, start, quote, words
-):
+def test_what_no_file_can_hold_is_named_and_all_works_as_before(tmp_path, sample, often, start, quote, words):
     run = simple(tmp_path, sample, start, quote)
     found = Checkpoints(run)
     assert not found.places
@@ -411,9 +415,7 @@ DAMAGE = {
     "a cut index": (lambda at: cut(at / "1.index"), "another user or machine"),
     "a flipped bit in the index": (lambda at: flip(at / "1.index"), "another user or machine"),
     "an empty index": (lambda at: (at / "1.index").write_bytes(b""), "another user or machine"),
-    "states that others may write": (
-        lambda at: (at / "1.states").chmod(0o666), "not this user's alone",
-    ),
+    "states that others may write": (lambda at: (at / "1.states").chmod(0o666), "not this user's alone"),
     "a folder that others may write": (lambda at: at.chmod(0o777), "not this user's alone"),
     "an edited strategy": (
         lambda at: (at.parent / "source" / "simple.py").write_text(
@@ -421,16 +423,20 @@ DAMAGE = {
         ),
         "source has changed",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
     "name",
     first_of(
-        DAMAGE, "a flipped bit in the log", "no states", "a cut index",
-        "states that others may write", "an edited strategy",
+        DAMAGE,
+        "a flipped bit in the log",
+        "no states",
+        "a cut index",
+        "states that others may write",
+        "an edited strategy",
     ),
-)  # fmt: skip
+)
 def test_what_is_damaged_or_foreign_is_passed_over_with_one_line(pristine, mine, name):
     damage, words = DAMAGE[name]
     damage(mine / "checkpoints")

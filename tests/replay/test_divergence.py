@@ -18,8 +18,7 @@ from onetape.research.backtest import BacktestOptions, run_backtest
 from worlds.strategy_files import TAKER, write
 
 REMEMBERS = TAKER.replace(
-    "        self.n += 1\n",
-    "        self.n += 1\n        if self.n == 3000:\n            self.memory['odd'] = 1\n",
+    "        self.n += 1\n", "        self.n += 1\n        if self.n == 3000:\n            self.memory['odd'] = 1\n"
 )
 
 
@@ -30,9 +29,7 @@ def home(tmp_path_factory) -> Path:
 
 def make(home: Path, tape: Path, name: str, text: str) -> Path:
     code = write(home / "code" / name, "taker", text)
-    return run_backtest(
-        BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, write_report=False)
-    ).run
+    return run_backtest(BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, write_report=False)).run
 
 
 def test_both_sides_and_the_frames_around_the_first_that_differs(home, sample):
@@ -103,12 +100,12 @@ HERE = [
 
 
 @pytest.mark.parametrize(("module", "value"), HERE, ids=[module for module, _ in HERE])
-def test_what_breaks_a_replay_is_found_by_running_it(
-    home, sample, tmp_path, monkeypatch, module, value
-):
+def test_what_breaks_a_replay_is_found_by_running_it(home, sample, tmp_path, monkeypatch, module, value):
     if module == "threading":  # what one repetition leaves for the next
-        text = IMPURE.replace("class Impure", "import builtins\nRUNS = builtins.__dict__.setdefault"
-                              "('onetape_test_runs', [])\n\n\nclass Impure")  # fmt: skip
+        text = IMPURE.replace(
+            "class Impure",
+            "import builtins\nRUNS = builtins.__dict__.setdefault('onetape_test_runs', [])\n\n\nclass Impure",
+        )
         value = "RUNS.append(1) or len(RUNS)"
     else:
         text = IMPURE
@@ -140,8 +137,11 @@ def test_what_is_another_in_each_process_is_found_there(tmp_path, sample, value)
     def onetape(seed: str, *arguments: str) -> tuple[int, dict]:
         done = subprocess.run(
             [sys.executable, "-m", "onetape", *arguments, "--json", "--home", str(tmp_path)],
-            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return done.returncode, json.loads(done.stdout)
 
     _, made = onetape("1", "backtest", str(code), "--data", str(sample), "--out", "run")

@@ -49,10 +49,9 @@ def check(tmp_path, tape, text, *, name):
     path = write(tmp_path / "code", name, text)
     return run_backtest(
         BacktestOptions(
-            strategy=str(path), data=[tape], home=tmp_path / "home", check_lookahead=True,
-            write_report=False,
+            strategy=str(path), data=[tape], home=tmp_path / "home", check_lookahead=True, write_report=False
         )
-    )  # fmt: skip
+    )
 
 
 def test_an_honest_strategy_passes(tmp_path, sample):

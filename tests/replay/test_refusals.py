@@ -80,9 +80,20 @@ def folder(tmp_path_factory) -> Path:
 
 def backtest(folder: Path, name: str, *options: str, out: str = "") -> str:
     return copied_process.run(
-        "backtest", f"refused.py:{name}", "--data", "m.tape", "--latency", "10ms", "--cash",
-        "100000 USDT", "--out", out or name, *options, cwd=folder, check=True,
-    ).stdout  # fmt: skip
+        "backtest",
+        f"refused.py:{name}",
+        "--data",
+        "m.tape",
+        "--latency",
+        "10ms",
+        "--cash",
+        "100000 USDT",
+        "--out",
+        out or name,
+        *options,
+        cwd=folder,
+        check=True,
+    ).stdout
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +118,7 @@ def test_the_frames_of_orders_say_why(run):
     orders = recorded.orders.sort("order").select("state", "code", "reason").rows()
     assert orders[:6] == [("DENIED", 4201, FUNDS)] * 6
     assert orders[6:8] == [("REJECTED", 4103, CROSS)] * 2
-    assert orders[8:] == [
-        ("FILLED", 0, None), ("ACCEPTED", 0, None), ("DENIED", 4101, "the run is over"),
-    ]  # fmt: skip
+    assert orders[8:] == [("FILLED", 0, None), ("ACCEPTED", 0, None), ("DENIED", 4101, "the run is over")]
     assert recorded.stats["refusals"]["denied"] == {"INSUFFICIENT_FUNDS": 6, "ORDER_INVALID": 1}
     page = json.loads((run / "report.json").read_text())
     assert page["orders"]["refusals"] == [
@@ -127,9 +136,7 @@ def test_the_journal_has_a_refusal_beside_its_request(run):
     request, denied = frames[:2]
     assert (request.type, denied.type) == ("order_request", "order_event")
     assert denied.data["order_id"] == request.data["order_id"]
-    assert (denied.data["news"], denied.data["state"], denied.data["code"]) == (
-        "denied", "DENIED", 4201,
-    )  # fmt: skip
+    assert (denied.data["news"], denied.data["state"], denied.data["code"]) == ("denied", "DENIED", 4201)
     assert denied.data["more"] == {"reason": FUNDS}
 
 
@@ -152,9 +159,7 @@ def test_exports_have_reasons_and_the_currency_of_fees(run, tmp_path):
 
 def orders_in(path: Path) -> list:
     with sqlite3.connect(path) as database:
-        return database.execute(
-            "SELECT state, code, reason FROM orders ORDER BY order_id"
-        ).fetchall()
+        return database.execute("SELECT state, code, reason FROM orders ORDER BY order_id").fetchall()
 
 
 def test_the_tables_of_analyze_have_them(run, tmp_path):

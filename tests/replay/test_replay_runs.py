@@ -26,9 +26,7 @@ def home(tmp_path_factory) -> Path:
 def make(home: Path, tape: Path, name: str, text: str = TAKER, **options) -> Path:
     code = write(home / "code" / name, "taker", text)
     result = run_backtest(
-        BacktestOptions(
-            strategy=str(code), data=[tape], home=home, out=name, write_report=False, **options
-        )
+        BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, write_report=False, **options)
     )
     return result.run
 
@@ -65,9 +63,7 @@ def test_edited_source_is_answered_by_its_first_differing_action(home, run):
 
 
 def test_a_late_difference_is_named_and_not_an_earlier_one(home, run):
-    text = TAKER.replace(
-        "self.n += 1", "self.n += 1\n        if self.n == 2000: self.random.random()"
-    )
+    text = TAKER.replace("self.n += 1", "self.n += 1\n        if self.n == 2000: self.random.random()")
     answer = replay_run(run, source=write(home / "late", "taker", text))
     count = int(answer["first_divergence"].split("action ")[1].split(":")[0])
     first = read_actions(run / "journal")
@@ -134,13 +130,7 @@ def test_a_rewritten_tape_of_the_same_identity_is_named(tmp_path):
             else:
                 payload = bytearray(frame.payload)
                 payload[16] ^= frame.sequence == 30  # one bit of one bid
-                writer.append(
-                    frame.type,
-                    bytes(payload),
-                    flags=frame.flags,
-                    stream=frame.stream,
-                    time=frame.time,
-                )
+                writer.append(frame.type, bytes(payload), flags=frame.flags, stream=frame.stream, time=frame.time)
     with pytest.raises(Divergence, match="was rewritten: frame 61"):
         replay_run(run)
 
@@ -155,9 +145,7 @@ def test_a_tape_that_has_grown_since_replays_as_it_was(tmp_path):
         last = list(reader.frames())[-1]
     with JournalWriter(tape, durable=False) as writer:
         for more in range(1, 50):
-            writer.append(
-                last.type, last.payload, stream=last.stream, time=last.time + more * 10**9
-            )
+            writer.append(last.type, last.payload, stream=last.stream, time=last.time + more * 10**9)
     assert replay_run(run, verify=True)["divergences"] == 0
 
 

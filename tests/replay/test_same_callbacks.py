@@ -69,11 +69,8 @@ def heard(folder: Path, *how: str) -> list[str]:
     """What its callbacks were, in their order."""
     for seconds in SECONDS:
         told = json.loads(
-            onetape(
-                folder, "run", "hears.py", "--live", *how, "--account", "main", "--seconds",
-                seconds, "--json",
-            )
-        )  # fmt: skip
+            onetape(folder, "run", "hears.py", "--live", *how, "--account", "main", "--seconds", seconds, "--json")
+        )
         with JournalReader(Path(told["run"]) / "journal") as reader:
             texts = [msgspec.msgpack.decode(f.payload)["text"] for f in reader.frames(("log",))]
         if told["fills"] and "trade" in texts:

@@ -65,8 +65,9 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_each_fill_is_joined_to_the_market_event_that_caused_it(folder: Path):
-    made = run(folder, "backtest", "seer.py", "--data", "m.tape", "--out", "run",
-               "--latency", "10ms", "--cash", "100000 USDT")  # fmt: skip
+    made = run(
+        folder, "backtest", "seer.py", "--data", "m.tape", "--out", "run", "--latency", "10ms", "--cash", "100000 USDT"
+    )
     told = run(folder, "analyze", made["run"], "--db", "sqlite:///x.db")
     with sqlite3.connect(folder / "x.db") as database:
         rows = database.execute(CHAIN).fetchall()
@@ -81,8 +82,19 @@ def test_each_fill_is_joined_to_the_market_event_that_caused_it(folder: Path):
 
 
 def test_it_is_repeated_and_a_change_of_what_is_said_is_a_divergence(folder: Path):
-    made = run(folder, "backtest", "seer.py", "--data", "m.tape", "--out", "again",
-               "--param", "by_hand=true", "--cash", "100000 USDT")  # fmt: skip
+    made = run(
+        folder,
+        "backtest",
+        "seer.py",
+        "--data",
+        "m.tape",
+        "--out",
+        "again",
+        "--param",
+        "by_hand=true",
+        "--cash",
+        "100000 USDT",
+    )
     assert run(folder, "replay", made["run"], "--verify")["divergences"] == 0
     kept = Path(made["run"]) / "source" / "seer.py"
     kept.write_text(STRATEGY.replace("seen=self.seen, ", "seen=self.seen + 1, "))
@@ -91,8 +103,19 @@ def test_it_is_repeated_and_a_change_of_what_is_said_is_a_divergence(folder: Pat
 
 
 def test_an_order_by_hand_has_its_signal_and_its_key(folder: Path):
-    made = run(folder, "backtest", "seer.py", "--data", "m.tape", "--out", "hand",
-               "--param", "by_hand=true", "--cash", "100000 USDT")  # fmt: skip
+    made = run(
+        folder,
+        "backtest",
+        "seer.py",
+        "--data",
+        "m.tape",
+        "--out",
+        "hand",
+        "--param",
+        "by_hand=true",
+        "--cash",
+        "100000 USDT",
+    )
     run(folder, "analyze", made["run"], "--db", "sqlite:///y.db")
     with sqlite3.connect(folder / "y.db") as database:
         rows = database.execute(

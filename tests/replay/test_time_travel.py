@@ -48,11 +48,8 @@ def run(tmp_path_factory, sample) -> Path:
     home = tmp_path_factory.mktemp("travelled")
     code = write(home / "code", "taker", KEEPING)
     return run_backtest(
-        BacktestOptions(
-            strategy=str(code), data=[sample], home=home, out="run", write_report=False,
-            latency="20ms",
-        )
-    ).run  # fmt: skip
+        BacktestOptions(strategy=str(code), data=[sample], home=home, out="run", write_report=False, latency="20ms")
+    ).run
 
 
 @pytest.fixture(scope="module")
@@ -212,9 +209,12 @@ class Both(Strategy):
     done = run_backtest(
         BacktestOptions(
             strategy=str(write(tmp_path / "code", "both", text)),
-            data=[quick.done(), slow.done()], home=tmp_path, out="both", write_report=False,
+            data=[quick.done(), slow.done()],
+            home=tmp_path,
+            out="both",
+            write_report=False,
         )
-    ).run  # fmt: skip
+    ).run
     state = replay_run(done, until="40")["state"]
     seen = state["own"]["seen"]
     assert sum(seen.values()) + 2 == 40 == state["frames"]  # and an instrument of each tape
@@ -331,8 +331,10 @@ def test_a_terminal_steps_by_hand(run):
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "onetape", "replay", str(run), "--until", "2000"],
-        stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+    ) as process:
         os.close(theirs)
         try:
             said = until_prompt(ours)
@@ -393,9 +395,7 @@ def test_what_is_wrong_with_a_run_is_said_as_ever(tmp_path, run):
         market.quote(second, 99.9, 100.1)
     code = write(tmp_path / "code", "taker", TAKER)
     made = run_backtest(
-        BacktestOptions(
-            strategy=str(code), data=[market.done()], home=tmp_path, out="r", write_report=False
-        )
+        BacktestOptions(strategy=str(code), data=[market.done()], home=tmp_path, out="r", write_report=False)
     ).run
     kept = made / "source" / "taker.py"
     kept.write_text(TAKER.replace("self.order = None", "self.order = 1 / 0", 1))
@@ -433,10 +433,14 @@ def test_attributes_of_machine_code_are_those_of_the_moment(tmp_path, sample):
     for interpret in (False, True):
         done = run_backtest(
             BacktestOptions(
-                strategy=str(write(tmp_path / "code", "counts", COMPILED)), data=[sample],
-                home=tmp_path, out=f"run-{interpret}", write_report=False, interpret=interpret,
+                strategy=str(write(tmp_path / "code", "counts", COMPILED)),
+                data=[sample],
+                home=tmp_path,
+                out=f"run-{interpret}",
+                write_report=False,
+                interpret=interpret,
             )
-        ).run  # fmt: skip
+        ).run
         with Traveller(done) as traveller:
             traveller.go("9000")
             traveller.step(-700)

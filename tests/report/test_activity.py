@@ -10,15 +10,7 @@ import pytest
 from onetape.model.time import DAY, HOUR, MS, SECOND, parse_time
 from onetape.report import activity, order_flow, trips
 from onetape.report.benchmark import buy_and_hold
-from onetape.report.report_data import (
-    NEVER,
-    ORDER_STATES,
-    Fills,
-    Market,
-    Orders,
-    ReportData,
-    Resting,
-)
+from onetape.report.report_data import NEVER, ORDER_STATES, Fills, Market, Orders, ReportData, Resting
 from onetape.report.summary import analyze
 from onetape.report.worse_fills import exact_lines, fee_cost, tick_cost
 
@@ -36,11 +28,17 @@ def fills_of(*rows, position_side=()):
     columns = list(zip(*rows, strict=True))
     qty = floats(*columns[2])
     return Fills(
-        ts=ints(*columns[0]), market=ints(*columns[1]), side=np.sign(qty).astype(np.int64),
-        price=floats(*columns[3]), qty=np.abs(qty), fee=floats(*columns[4]),
-        realized=np.zeros(len(qty)), is_maker=np.array(columns[5], dtype=np.bool_),
-        order=np.arange(len(qty), dtype=np.int64), position_side=ints(*position_side),
-    )  # fmt: skip
+        ts=ints(*columns[0]),
+        market=ints(*columns[1]),
+        side=np.sign(qty).astype(np.int64),
+        price=floats(*columns[3]),
+        qty=np.abs(qty),
+        fee=floats(*columns[4]),
+        realized=np.zeros(len(qty)),
+        is_maker=np.array(columns[5], dtype=np.bool_),
+        order=np.arange(len(qty), dtype=np.int64),
+        position_side=ints(*position_side),
+    )
 
 
 # --- round trips ----------------------------------------------------------------------------------
@@ -65,9 +63,12 @@ def test_a_trip_of_zero_ends_both_streaks():
 def test_holding_time_is_the_mean_and_long_and_short_sides_do_not_mix():
     # Hedge mode: long opened at 0 and closed at 10, short opened at 2 and closed at 4.
     fills = fills_of(
-        (0, 0, 1, 100, 0, 0), (2, 0, -1, 100, 0, 0), (4, 0, 1, 100, 0, 0), (10, 0, -1, 100, 0, 0),
+        (0, 0, 1, 100, 0, 0),
+        (2, 0, -1, 100, 0, 0),
+        (4, 0, 1, 100, 0, 0),
+        (10, 0, -1, 100, 0, 0),
         position_side=(1, 2, 2, 1),
-    )  # fmt: skip
+    )
     found = trips.round_trips(fills.ts, fills.book, fills.signed, fills.realized, fills.fee)
     assert (found.ts_open.tolist(), found.ts_close.tolist()) == ([2, 0], [4, 10])
     assert trips.holding_time(found) == 6
@@ -105,17 +106,16 @@ def test_leverage_adds_long_and_short_and_values_inverse_contracts_in_coins():
     ts = ints(0, 10, 20)
     equity = floats(1000, 1000, 500)
     # 0.01 * 2 * 50,000 (multiplier 2) = 1000 from 10 on; the short of 5 at 100 is 500 from 20 on.
-    one = Market("a:A/B", price_ts=ints(0), price=floats(50_000), position_ts=ints(10),
-                 position=floats(0.01), multiplier=2.0)  # fmt: skip
-    two = Market("a:C/D", price_ts=ints(0), price=floats(100), position_ts=ints(20),
-                 position=floats(-5))  # fmt: skip
+    one = Market(
+        "a:A/B", price_ts=ints(0), price=floats(50_000), position_ts=ints(10), position=floats(0.01), multiplier=2.0
+    )
+    two = Market("a:C/D", price_ts=ints(0), price=floats(100), position_ts=ints(20), position=floats(-5))
     assert activity.leverage([one, two], ts, equity).tolist() == [0, 1, 3]
     # 100,000 contracts of 1 USD at 50,000 are 2 coins; on 1 coin of equity that is 2.
-    coin = Market("a:X/Y:X", price_ts=ints(0), price=floats(50_000), position_ts=ints(0),
-                  position=floats(100_000), kind="inverse")  # fmt: skip
-    assert activity.leverage([coin], ints(0, 1), floats(1, 0)).tolist() == pytest.approx(
-        [2, float("nan")], nan_ok=True
+    coin = Market(
+        "a:X/Y:X", price_ts=ints(0), price=floats(50_000), position_ts=ints(0), position=floats(100_000), kind="inverse"
     )
+    assert activity.leverage([coin], ints(0, 1), floats(1, 0)).tolist() == pytest.approx([2, float("nan")], nan_ok=True)
     elsewhere = replace(two, settles_here=False)
     assert activity.leverage([elsewhere], ts, equity).tolist() == [0, 0, 0]
 
@@ -138,15 +138,11 @@ def test_days_follow_each_other_and_add_up():
     assert [each.pnl for each in days] == [-10, 9, 0, 11]
     assert [each.result for each in days] == pytest.approx([-0.1, 0.1, 0, 110 / 99 - 1])
     assert [each.drawdown for each in days] == pytest.approx([0.1, 0, 0, 0])
-    assert [(each.fills, each.notional, each.fees) for each in days] == [
-        (1, 50, 2), (0, 0, 0), (0, 0, 0), (1, 60, 3),
-    ]  # fmt: skip
+    assert [(each.fills, each.notional, each.fees) for each in days] == [(1, 50, 2), (0, 0, 0), (0, 0, 0), (1, 60, 3)]
     months = activity.by_month(ts, equity, fills, notional)
     # June: 100 -> 90. July: 90 -> 110.
     assert [each.pnl for each in months] == [-10, 20]
-    assert [str(np.datetime64(each.start, "ns"))[:10] for each in months] == [
-        "2026-06-01", "2026-07-01",
-    ]  # fmt: skip
+    assert [str(np.datetime64(each.start, "ns"))[:10] for each in months] == ["2026-06-01", "2026-07-01"]
     assert activity.by_day(ints(), floats(), Fills(), floats()) == []
 
 
@@ -238,11 +234,14 @@ def orders_of(*rows):
     """Rows of (qty, filled, state, asked, answered, first fill)."""
     columns = list(zip(*rows, strict=True))
     return Orders(
-        id=np.arange(1, len(rows) + 1, dtype=np.int64), qty=floats(*columns[0]),
+        id=np.arange(1, len(rows) + 1, dtype=np.int64),
+        qty=floats(*columns[0]),
         filled=floats(*columns[1]),
         state=ints(*(ORDER_STATES.index(name) for name in columns[2])),
-        ts_request=ints(*columns[3]), ts_answer=ints(*columns[4]), ts_fill=ints(*columns[5]),
-    )  # fmt: skip
+        ts_request=ints(*columns[3]),
+        ts_answer=ints(*columns[4]),
+        ts_fill=ints(*columns[5]),
+    )
 
 
 def test_orders_are_counted_by_how_they_ended_and_ratios_leave_out_the_refused():
@@ -255,9 +254,14 @@ def test_orders_are_counted_by_how_they_ended_and_ratios_leave_out_the_refused()
         (1, 0, "working", 9, 19, NEVER),
     )
     assert order_flow.outcomes(orders) == {
-        "filled": 1, "partly filled": 1, "canceled": 1, "expired": 0, "rejected": 1, "denied": 1,
+        "filled": 1,
+        "partly filled": 1,
+        "canceled": 1,
+        "expired": 0,
+        "rejected": 1,
+        "denied": 1,
         "working": 1,
-    }  # fmt: skip
+    }
     assert order_flow.fill_ratio(orders) == 2 / 4
     assert order_flow.quantity_ratio(orders) == pytest.approx((1 + 0.25 + 0 + 0) / 4)
     assert order_flow.answer_times(orders).tolist() == [10, 10, 10, 10, 10]

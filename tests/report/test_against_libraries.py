@@ -32,17 +32,13 @@ def test_our_returns_are_those_that_the_others_are_given(curve):
 
 
 EMPYRICAL = {
-    "annual_volatility": lambda e, r: (
-        e.annual_volatility(r, annualization=365), s.volatility(r, DAY),
-    ),
+    "annual_volatility": lambda e, r: (e.annual_volatility(r, annualization=365), s.volatility(r, DAY)),
     "sharpe_ratio": lambda e, r: (e.sharpe_ratio(r, annualization=365), s.sharpe(r, DAY)),
     "sortino_ratio": lambda e, r: (e.sortino_ratio(r, annualization=365), s.sortino(r, DAY)),
     # Theirs is the quantile itself, a negative return; ours is the loss, a positive number.
     "value_at_risk": lambda e, r: (-e.value_at_risk(r), s.value_at_risk(r)),
-    "conditional_value_at_risk": lambda e, r: (
-        -e.conditional_value_at_risk(r), s.expected_shortfall(r),
-    ),
-}  # fmt: skip
+    "conditional_value_at_risk": lambda e, r: (-e.conditional_value_at_risk(r), s.expected_shortfall(r)),
+}
 
 
 @pytest.mark.parametrize("name", EMPYRICAL)
@@ -119,9 +115,7 @@ def test_drawdown_tables_agree_with_quantstats(curve):
     series = pandas.Series(drawdowns.drawdown_series(equity), index=index)
     theirs = quantstats.stats.drawdown_details(series).sort_values("max drawdown")
     ours = drawdowns.worst_drawdowns(ts, equity, 10)
-    assert [-100 * each.fraction for each in ours] == pytest.approx(
-        theirs["max drawdown"].head(10).tolist(), rel=1e-9
-    )
+    assert [-100 * each.fraction for each in ours] == pytest.approx(theirs["max drawdown"].head(10).tolist(), rel=1e-9)
     first = pandas.Timestamp("2024-01-01")
     # Their start is the first day below the peak, ours the last moment at it: a day before.
     starts = [(first + pandas.Timedelta(each.ts_peak + DAY)).date() for each in ours]

@@ -29,10 +29,15 @@ def runs(tmp_path_factory):
     for number in range(1, 4):
         run_backtest(
             BacktestOptions(
-                strategy=str(STRATEGY), data=[tape], home=home, out=f"r{number}", seed=number,
-                latency=f"{number}ms", stress=number == 1,
+                strategy=str(STRATEGY),
+                data=[tape],
+                home=home,
+                out=f"r{number}",
+                seed=number,
+                latency=f"{number}ms",
+                stress=number == 1,
             )
-        )  # fmt: skip
+        )
     return [onetape.open(home / "runs" / f"r{number}") for number in range(1, 4)]
 
 
@@ -80,9 +85,7 @@ def test_a_browser_shows_runs_of_strangers_as_text(runs, tmp_path):
     strange = onetape.open(runs[1].path)
     strange.facts["parameters"] = {HOSTILE: HOSTILE}
     strange.facts["result"] = {**strange.facts["result"], "strategy": HOSTILE}
-    dom, console, asked = browse(
-        write_comparison([runs[0], strange, *runs * 3][:12], tmp_path / "c.html"), tmp_path
-    )
+    dom, console, asked = browse(write_comparison([runs[0], strange, *runs * 3][:12], tmp_path / "c.html"), tmp_path)
     assert (console, asked) == ("", [])
     assert 'data-ready="yes"' in dom and dom.count("<canvas") == 2
     assert "<img" not in dom and dom.count("<script") == 3

@@ -25,21 +25,15 @@ def test_the_deflated_ratio_of_the_papers_example():
     """The 2014 paper, the numerical example: 100 tries, skewness -3, kurtosis 10."""
     luck = expected_maximum(VARIANCE, 100)
     assert luck == pytest.approx(0.1132, abs=5e-5)
-    found = deflated_sharpe(
-        SHARPE, count=COUNT, skewness=-3, kurtosis=10, variance=VARIANCE, tries=100
-    )
+    found = deflated_sharpe(SHARPE, count=COUNT, skewness=-3, kurtosis=10, variance=VARIANCE, tries=100)
     assert found == pytest.approx(0.9004, abs=5e-5)
 
 
 def test_the_papers_example_with_46_tries_and_with_normal_returns():
     """The same place: 46 tries would have given 0.9505; normal returns allow 88 at 95 %."""
-    found = deflated_sharpe(
-        SHARPE, count=COUNT, skewness=-3, kurtosis=10, variance=VARIANCE, tries=46
-    )
+    found = deflated_sharpe(SHARPE, count=COUNT, skewness=-3, kurtosis=10, variance=VARIANCE, tries=46)
     assert found == pytest.approx(0.9505, abs=5e-4)
-    normal = deflated_sharpe(
-        SHARPE, count=COUNT, skewness=0, kurtosis=3, variance=VARIANCE, tries=88
-    )
+    normal = deflated_sharpe(SHARPE, count=COUNT, skewness=0, kurtosis=3, variance=VARIANCE, tries=88)
     assert normal == pytest.approx(0.9505, abs=5e-4)
 
 
@@ -64,9 +58,7 @@ def test_luck_alone_gives_what_the_formula_says(tries):
     rng = np.random.default_rng(5)
     best = rng.normal(0, 0.3, (40_000 if tries < 500 else 4_000, tries)).max(axis=1)
     # The formula is of an extreme value limit: within 6 % from ten tries on, rougher at two.
-    assert expected_maximum(0.09, tries) == pytest.approx(
-        best.mean(), rel=0.1 if tries == 2 else 0.06
-    )
+    assert expected_maximum(0.09, tries) == pytest.approx(best.mean(), rel=0.1 if tries == 2 else 0.06)
 
 
 def test_over_many_tries_without_skill_few_pass():

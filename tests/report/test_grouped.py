@@ -47,10 +47,13 @@ def test_words_before_a_colon_are_not_always_an_instrument():
 
 def test_the_order_is_by_weight_then_by_what_flatters():
     lines = [
-        Assumption("fact", None), Assumption("hurts", -1), Assumption("unknown", 0),
-        Assumption("small", 0, amount=-1.0), Assumption("flatters", 1),
+        Assumption("fact", None),
+        Assumption("hurts", -1),
+        Assumption("unknown", 0),
+        Assumption("small", 0, amount=-1.0),
+        Assumption("flatters", 1),
         Assumption("large", -1, amount=50.0),
-    ]  # fmt: skip
+    ]
     order = [each.text for each in in_order(lines)]
     assert order == ["large", "small", "flatters", "unknown", "hurts", "fact"]
 
@@ -68,8 +71,7 @@ def test_a_page_folds_what_weighs_least_and_loses_no_line(count):
 
 
 @pytest.mark.parametrize(
-    ("count", "text"),
-    [(1, "a"), (2, "a and b"), (3, "a, b and c"), (4, "a, b, c and d"), (5, "a, b, c and 2 more")],
+    ("count", "text"), [(1, "a"), (2, "a and b"), (3, "a, b and c"), (4, "a, b, c and d"), (5, "a, b, c and 2 more")]
 )
 def test_names_in_a_sentence(count, text):
     assert enumerated(list("abcdefgh")[:count]) == text

@@ -19,15 +19,11 @@ from onetape.report.report_data import Assumption, Fills, Market, ReportData, St
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-HOSTILE = (
-    "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>{{data}}\u2028&'\""
-)
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>{{data}}\u2028&'\""
 
 
 def load_example():
-    spec = importlib.util.spec_from_file_location(
-        "example_report", ROOT / "tools" / "example_report.py"
-    )
+    spec = importlib.util.spec_from_file_location("example_report", ROOT / "tools" / "example_report.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -168,15 +164,9 @@ needs_chromium = pytest.mark.skipif(
 
 
 @needs_chromium
-@pytest.mark.parametrize(
-    ("name", "dark"), [("example", False), ("hostile", True), ("empty", False)]
-)
+@pytest.mark.parametrize(("name", "dark"), [("example", False), ("hostile", True), ("empty", False)])
 def test_a_browser_shows_it_without_errors_or_requests(tmp_path, name, dark):
-    data = {
-        "example": load_example(),
-        "hostile": hostile,
-        "empty": lambda: ReportData(title="Empty"),
-    }[name]()
+    data = {"example": load_example(), "hostile": hostile, "empty": lambda: ReportData(title="Empty")}[name]()
     dom, console, asked = browse(write_report(data, tmp_path / "report.html"), tmp_path, dark=dark)
     assert console == ""
     assert asked == []

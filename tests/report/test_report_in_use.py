@@ -11,9 +11,7 @@ from test_report import load_example
 from onetape.report.report import write_report
 from worlds.chromium_pipe import CHROMIUM, Chromium
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)"
-)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
 TIME_CHARTS = ("equity", "underwater", "price", "position", "leverage", "costs", "rolling")
 RANGES = (
     "JSON.stringify(kit.board.drawn.filter((each) => each.isTime)"
@@ -72,10 +70,7 @@ def test_dragging_over_one_chart_zooms_all_and_a_double_click_shows_everything(b
 
 def test_the_pointer_reads_all_charts_at_once(browser):
     browser.mouse("mouseMoved", *place(browser, "#price .u-over", 0.5))
-    texts = {
-        name: browser.js(f"document.querySelector('.live[data-for={name}]').textContent")
-        for name in TIME_CHARTS
-    }
+    texts = {name: browser.js(f"document.querySelector('.live[data-for={name}]').textContent") for name in TIME_CHARTS}
     assert all(text.startswith("2026-0") for text in texts.values()), texts
     assert "buy and hold" in texts["equity"] and "%" in texts["underwater"]
     days = {text[:10] for text in texts.values()}
@@ -113,9 +108,7 @@ def test_fills_are_paged_filtered_and_lead_to_their_place(browser):
         " f.dispatchEvent(new Event('input')); })()"
     )
     browser.wait("document.querySelector('#shown').textContent.includes('match')")
-    texts = browser.js(
-        "[...document.querySelectorAll('#trades tbody tr')].map((row) => row.textContent)"
-    )
+    texts = browser.js("[...document.querySelectorAll('#trades tbody tr')].map((row) => row.textContent)")
     assert texts and all("sell" in each and "taker" in each for each in texts)
     before = ranges(browser)
     browser.js("document.querySelector('#trades tbody tr').focus()")
@@ -150,9 +143,7 @@ def test_buy_and_hold_goes_and_comes_back(browser):
 def test_no_screen_scrolls_sideways(page, tmp_path, width):
     with Chromium(page, tmp_path, width=width) as browser:
         assert browser.js("document.documentElement.scrollWidth") <= width
-        narrow = browser.js(
-            "document.querySelector('#equity canvas').getBoundingClientRect().right"
-        )
+        narrow = browser.js("document.querySelector('#equity canvas').getBoundingClientRect().right")
         assert narrow <= width
 
 
@@ -189,9 +180,7 @@ def test_text_stands_out_from_its_ground(browser, dark):
             assert (light + 0.05) / (deep + 0.05) >= 4.5, (ink, ground)
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(1_000_000, 1_000_040), (2_400_000, 2_600_000), (-3e6, 9e6), (5, 5.004)]
-)
+@pytest.mark.parametrize(("low", "high"), [(1_000_000, 1_000_040), (2_400_000, 2_600_000), (-3e6, 9e6), (5, 5.004)])
 def test_no_two_labels_of_an_axis_are_equal(browser, low, high):
     chart = "kit.board.drawn.find((each) => each.isTime).chart"
     browser.js(f"{chart}.setScale('y', {{min: {low}, max: {high}}})")  # drawn behind this call

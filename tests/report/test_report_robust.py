@@ -15,14 +15,7 @@ from test_report import embedded
 from long_form import examples
 from onetape.report.metrics import METRICS
 from onetape.report.report import render_report
-from onetape.report.report_data import (
-    ORDER_STATES,
-    Fills,
-    Market,
-    Orders,
-    ReportData,
-    Resting,
-)
+from onetape.report.report_data import ORDER_STATES, Fills, Market, Orders, ReportData, Resting
 from onetape.report.report_json import finite, report_value, write_json
 from onetape.report.summary import analyze, summarize
 
@@ -34,9 +27,7 @@ SPAN = 400 * 86_400 * 10**9  # over a year
 @st.composite
 def runs(draw):
     def column(elements, count, kind=np.float64):
-        return np.array(
-            draw(st.lists(elements, min_size=count, max_size=count)), dtype=kind
-        ).reshape(count)
+        return np.array(draw(st.lists(elements, min_size=count, max_size=count)), dtype=kind).reshape(count)
 
     samples, many, asked = (draw(st.integers(0, 12)) for _ in range(3))
     markets = []
@@ -87,7 +78,7 @@ def runs(draw):
         fills=fills,
         orders=orders,
         resting=Resting(np.abs(column(TIMES, many, np.int64))),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # sums of 1e300 overflow, and show as dashes

@@ -84,9 +84,7 @@ def test_moments_of_equal_returns_are_none(function):
 def test_rolling_sharpe_is_the_sharpe_of_each_window():
     returns = floats(0.02, -0.01, 0.03, 0.0, 0.01)
     rolled = s.rolling_sharpe(returns, DAY, 3)
-    assert rolled.tolist() == pytest.approx(
-        [s.sharpe(returns[i : i + 3], DAY) for i in range(3)], rel=1e-12
-    )
+    assert rolled.tolist() == pytest.approx([s.sharpe(returns[i : i + 3], DAY) for i in range(3)], rel=1e-12)
     assert s.rolling_sharpe(returns, DAY, 6).tolist() == []
     assert np.isnan(s.rolling_sharpe(floats(0.01, 0.01, 0.01), DAY, 2)).all()
 

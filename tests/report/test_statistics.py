@@ -53,9 +53,7 @@ def test_returns_are_per_whole_period_from_the_last_value_before_its_end():
     ts = ints(0, DAY // 2, DAY + 1, 3 * DAY - 1, 3 * DAY + 5)
     equity = floats(100, 110, 120, 99, 500)
     # at 1 d: 110; at 2 d: 120; at 3 d: 99
-    assert s.period_returns(ts, equity, DAY).tolist() == pytest.approx(
-        [0.1, 120 / 110 - 1, 99 / 120 - 1]
-    )
+    assert s.period_returns(ts, equity, DAY).tolist() == pytest.approx([0.1, 120 / 110 - 1, 99 / 120 - 1])
     assert s.period_returns(ints(5), floats(1), DAY).tolist() == []
 
 
@@ -68,14 +66,7 @@ def test_no_period_is_lost_to_rounding(days):
 
 @pytest.mark.parametrize(
     ("span", "period"),
-    [
-        (31 * DAY, DAY),
-        (30 * DAY, DAY),
-        (30 * DAY - 1, HOUR),
-        (30 * HOUR, HOUR),
-        (HOUR, MINUTE),
-        (60 * SECOND, SECOND),
-    ],
+    [(31 * DAY, DAY), (30 * DAY, DAY), (30 * DAY - 1, HOUR), (30 * HOUR, HOUR), (HOUR, MINUTE), (60 * SECOND, SECOND)],
 )
 def test_the_period_is_the_longest_with_thirty_returns(span, period):
     assert s.choose_period(ints(0, span)) == period
@@ -112,20 +103,12 @@ def test_round_trips_end_flat_and_are_net_of_fees():
         fee=floats(1, 1, 1, 1),
     )
     # Opened at 1, closed at 3: 30 realized, 3 fees. The last position stays open.
-    assert (found.ts_open.tolist(), found.ts_close.tolist(), found.pnl.tolist()) == (
-        [1],
-        [3],
-        [27.0],
-    )
+    assert (found.ts_open.tolist(), found.ts_close.tolist(), found.pnl.tolist()) == ([1], [3], [27.0])
 
 
 def test_a_turn_closes_one_trip_and_opens_the_next_and_divides_its_fee():
     found = trips.round_trips(
-        ts=ints(1, 2, 3),
-        instrument=ints(0, 0, 0),
-        qty=floats(1, -3, 2),
-        realized=floats(0, 9, -4),
-        fee=floats(1, 3, 1),
+        ts=ints(1, 2, 3), instrument=ints(0, 0, 0), qty=floats(1, -3, 2), realized=floats(0, 9, -4), fee=floats(1, 3, 1)
     )
     # First: 9 - 1 - 3/3 = 7. Second: -4 - 3*2/3 - 1 = -7.
     assert found.pnl.tolist() == pytest.approx([7, -7])
@@ -134,17 +117,23 @@ def test_a_turn_closes_one_trip_and_opens_the_next_and_divides_its_fee():
 
 def test_instruments_do_not_mix():
     found = trips.round_trips(
-        ts=ints(1, 2, 3, 4), instrument=ints(0, 1, 0, 1), qty=floats(1, -1, -1, 1),
-        realized=floats(0, 0, 5, -3), fee=floats(0, 0, 0, 0),
-    )  # fmt: skip
+        ts=ints(1, 2, 3, 4),
+        instrument=ints(0, 1, 0, 1),
+        qty=floats(1, -1, -1, 1),
+        realized=floats(0, 0, 5, -3),
+        fee=floats(0, 0, 0, 0),
+    )
     assert found.pnl.tolist() == [5, -3]
 
 
 def test_tenths_that_do_not_add_up_in_binary_still_end_flat():
     found = trips.round_trips(
-        ts=ints(1, 2, 3, 4), instrument=ints(0, 0, 0, 0), qty=floats(0.1, 0.2, -0.3, 0.1),
-        realized=floats(0, 0, 1, 0), fee=floats(0, 0, 0, 0),
-    )  # fmt: skip
+        ts=ints(1, 2, 3, 4),
+        instrument=ints(0, 0, 0, 0),
+        qty=floats(0.1, 0.2, -0.3, 0.1),
+        realized=floats(0, 0, 1, 0),
+        fee=floats(0, 0, 0, 0),
+    )
     assert found.pnl.tolist() == [1]
 
 
@@ -156,9 +145,7 @@ def test_win_rate_and_profit_factor():
 
 def test_exposure_is_by_time():
     # Held 10..30 and 40..50 of 0..100.
-    assert (
-        activity.exposure(ints(10, 30, 40, 50), floats(1, 0, -2, 0), ts_first=0, ts_last=100) == 0.3
-    )
+    assert activity.exposure(ints(10, 30, 40, 50), floats(1, 0, -2, 0), ts_first=0, ts_last=100) == 0.3
     # A position taken before the window counts inside it.
     assert activity.exposure(ints(-50), floats(1), ts_first=0, ts_last=100) == 1.0
 
@@ -180,19 +167,17 @@ def test_the_drawdown_is_the_worst_of_all_pairs(values):
 
 
 @settings(max_examples=examples(80), deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(-3, 3).filter(bool), st.integers(-9, 9), st.integers(0, 5)),
-        max_size=30,
-    )
-)
+@given(st.lists(st.tuples(st.integers(-3, 3).filter(bool), st.integers(-9, 9), st.integers(0, 5)), max_size=30))
 def test_trips_and_the_open_rest_add_up_to_everything(fills):
     count = len(fills)
     qty, realized, fee = (np.array([f[k] for f in fills], dtype=np.float64) for k in range(3))
     both = np.concatenate((qty, [-qty.sum()] if qty.sum() else []))  # close what is left
     extra = len(both) - count
     found = trips.round_trips(
-        np.arange(len(both), dtype=np.int64), np.zeros(len(both), dtype=np.int64), both,
-        np.append(realized, [0.0] * extra), np.append(fee, [0.0] * extra),
-    )  # fmt: skip
+        np.arange(len(both), dtype=np.int64),
+        np.zeros(len(both), dtype=np.int64),
+        both,
+        np.append(realized, [0.0] * extra),
+        np.append(fee, [0.0] * extra),
+    )
     assert found.pnl.sum() == pytest.approx(realized.sum() - fee.sum(), abs=1e-9)

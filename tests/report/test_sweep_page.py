@@ -15,26 +15,29 @@ from onetape.model.errors import BadConfig
 from onetape.report.sweep_results import Sweep, best_of, metric_of
 
 FACTS = {
-    "version": 1, "class": "Mine", "reference": "mine.py:Mine", "source_hash": "",
-    "options": {"seed": 1}, "instruments": None, "start": None, "end": None,
-    "tapes": [{"path": "/t/</script><b>.tape", "last_sequence": 1, "crc": 1}], "sources": [],
-    "walk_forward": None, "metric": "pnl",
-}  # fmt: skip
+    "version": 1,
+    "class": "Mine",
+    "reference": "mine.py:Mine",
+    "source_hash": "",
+    "options": {"seed": 1},
+    "instruments": None,
+    "start": None,
+    "end": None,
+    "tapes": [{"path": "/t/</script><b>.tape", "last_sequence": 1, "crc": 1}],
+    "sources": [],
+    "walk_forward": None,
+    "metric": "pnl",
+}
 
 
 def made(folder: Path, *, grid=None, rows=None, **facts) -> Sweep:
     folder.mkdir(exist_ok=True)
-    grid = (
-        grid
-        if grid is not None
-        else {"fast": [1, 2], "mode": ["<img src=x>", "b"], "z": [True, False]}
-    )
+    grid = grid if grid is not None else {"fast": [1, 2], "mode": ["<img src=x>", "b"], "z": [True, False]}
     (folder / "sweep.json").write_text(json.dumps({**FACTS, "grid": grid, **facts}))
     if rows is None:
-        rows = [
-            {"key": str(n), "error": None, "pnl": float(n - 3), "stats": {"sharpe": None}}
-            for n in range(7)
-        ] + [{"key": "7", "error": "</script><script>alert(1)</script>"}]  # fmt: skip
+        rows = [{"key": str(n), "error": None, "pnl": float(n - 3), "stats": {"sharpe": None}} for n in range(7)] + [
+            {"key": "7", "error": "</script><script>alert(1)</script>"}
+        ]
     (folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return Sweep(folder)
 
@@ -74,8 +77,7 @@ def test_the_map_begins_with_pnl_where_no_variant_has_the_metric(tmp_path):
     data = data_of(made(tmp_path / "s", metric="sharpe").report().read_text())
     assert data["metric"] == "pnl"
     assert "no variant has a sharpe: the map begins with pnl" in data["notes"]
-    rows = [{"key": str(n), "error": None, "pnl": 1.0, "stats": {"sharpe": n or None}}
-            for n in range(8)]  # fmt: skip
+    rows = [{"key": str(n), "error": None, "pnl": 1.0, "stats": {"sharpe": n or None}} for n in range(8)]
     data = data_of(made(tmp_path / "one", metric="sharpe", rows=rows).report().read_text())
     assert data["metric"] == "sharpe"
     assert not any("begins with" in note for note in data["notes"])
@@ -118,9 +120,7 @@ def test_parameters_named_like_statistics_keep_both(tmp_path):
 
 
 def test_values_of_several_kinds_fit_one_column(tmp_path):
-    rows = [
-        {"key": str(n), "error": None, "pnl": 1.0, "stats": {"period": "1 d"}} for n in range(3)
-    ]
+    rows = [{"key": str(n), "error": None, "pnl": 1.0, "stats": {"period": "1 d"}} for n in range(3)]
     frame = made(tmp_path / "s", grid={"stop": [None, 1, 0.5]}, rows=rows).frame
     assert frame["stop"].to_list() == [None, 1.0, 0.5]
 
@@ -163,8 +163,12 @@ WALK = {
 def test_a_browser_shows_it_without_errors_or_requests(tmp_path, kind):
     one_row = [{"key": "0", "error": None, "pnl": 1.0, "stats": {"period": "1 d"}}]
     if kind == "walk":
-        sweep = made(tmp_path / "s", grid={"fast": ["<img src=x>"]}, rows=[],
-                     walk_forward={"train": 1, "test": 1, "anchored": False})  # fmt: skip
+        sweep = made(
+            tmp_path / "s",
+            grid={"fast": ["<img src=x>"]},
+            rows=[],
+            walk_forward={"train": 1, "test": 1, "anchored": False},
+        )
         (sweep.path / "walk.json").write_text(json.dumps(WALK))
     else:
         grid = {"grid": None, "one": {"fast": [1]}, "none": {}}[kind]

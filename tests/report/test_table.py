@@ -52,8 +52,6 @@ def test_the_profit_in_a_worse_world_stands_below_the_table():
 
 
 def test_a_size_stands_beside_its_assumption():
-    text = shown(
-        SUMMARY, [Assumption("no impact", 1, "own fills are 1%"), Assumption("cash", None)]
-    )
+    text = shown(SUMMARY, [Assumption("no impact", 1, "own fills are 1%"), Assumption("cash", None)])
     assert "no impact (own fills are 1%)" in text
     assert "given" in text

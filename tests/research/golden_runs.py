@@ -60,11 +60,7 @@ def sample(path: Path, symbol: str = BTC, flow: str = "crowd") -> None:
 def hours(path: Path, symbol: str = BTC) -> None:
     """Two days of quotes and trades with a few leaps; contracts have marks, and funding whose
     interval changes from 8 to 4 hours."""
-    market, r, price = (
-        Market(path, symbol, maintenance_rate="0.01"),
-        random.Random("hours"),
-        60_000.0,
-    )
+    market, r, price = (Market(path, symbol, maintenance_rate="0.01"), random.Random("hours"), 60_000.0)
     paid = 0
     for minute in range(0, 48 * 60, 3):
         jump = r.choice([-1500, 1500]) if r.random() < 0.02 else 0
@@ -181,18 +177,16 @@ RUNS: dict[str, Run] = {
     "plain": run("sample", latency="5ms"),
     "hedge": run("sample", hedge=True, leverage=20, params={"hedge": True}),
     "isolated-liquidated": run(
-        "funded", margin="isolated", leverage=50, cash="20000 USDT",
-        params={"size": 0.4, "every": 4, "spread": 500},
+        "funded", margin="isolated", leverage=50, cash="20000 USDT", params={"size": 0.4, "every": 4, "spread": 500}
     ),
-    "cross-liquidated": run(
-        "funded", leverage=50, cash="1500 USDT", params={"size": 0.2, "every": 3, "spread": 500}
-    ),
+    "cross-liquidated": run("funded", leverage=50, cash="1500 USDT", params={"size": 0.2, "every": 3, "spread": 500}),
     "funding": run("funded", latency="20ms", leverage=5, params={"every": 9, "spread": 200}),
-    "inverse": run(
-        "sample-inverse", cash="1 BTC", leverage=3, params={"size": 2, "symbol": INVERSE}
-    ),
+    "inverse": run("sample-inverse", cash="1 BTC", leverage=3, params={"size": 2, "symbol": INVERSE}),
     "spot-borrow": run(
-        "hours-spot", cash="3000 USDT", leverage=3, borrow="USDT=0.00001,BTC=0.000002",
+        "hours-spot",
+        cash="3000 USDT",
+        leverage=3,
+        borrow="USDT=0.00001,BTC=0.000002",
         params={"symbol": SPOT, "every": 9, "spread": 300},
     ),
     "fee-tiers": run("sample", facts=FACTS, fee_volume="15000", leverage=10),
@@ -212,26 +206,18 @@ RUNS: dict[str, Run] = {
     "compiled-as-python": run("wavy", strategy="Fast", latency="2ms", interpret=True),
     "breakout": run("sample", strategy="Breakout", params={"period": "5s", "window": 3}),
     "real-usdm-maker": run("usdm", strategy="MarketMaker", latency="10ms", params=MAKER),
-    "real-usdm-busy-power3": run(
-        "usdm", queue="power3:2", latency="4ms,6ms,feed=recorded", params={"every": 200}
-    ),
+    "real-usdm-busy-power3": run("usdm", queue="power3:2", latency="4ms,6ms,feed=recorded", params={"every": 200}),
     "real-usdm-fused": run("usdm", strategy="MarketMaker", fuse=True, latency="2ms", params=MAKER),
     "real-coinm-isolated": run(
-        "coinm", cash="0.1 BTC", margin="isolated", leverage=20,
-        params={"symbol": INVERSE, "size": 3, "every": 150},
+        "coinm", cash="0.1 BTC", margin="isolated", leverage=20, params={"symbol": INVERSE, "size": 3, "every": 150}
     ),
     "real-spot-busy": run("spot", cash="5000 USDT", params={"symbol": SPOT, "every": 100}),
-    "real-usdm-unfused": run(
-        "usdm", strategy="MarketMaker", latency="2ms", params=MAKER
-    ),
-    "real-bars-brackets": run(
-        "btc-1m", strategy="Bracket", leverage=5, params={"size": 0.2, "reach": 0.001}
-    ),
+    "real-usdm-unfused": run("usdm", strategy="MarketMaker", latency="2ms", params=MAKER),
+    "real-bars-brackets": run("btc-1m", strategy="Bracket", leverage=5, params={"size": 0.2, "reach": 0.001}),
     "real-bars-breakout": run(
-        "if-5m", strategy="Breakout", cash="10000000 XXX",
-        params={"symbol": "cffex:IF", "period": "5m", "size": 1},
+        "if-5m", strategy="Breakout", cash="10000000 XXX", params={"symbol": "cffex:IF", "period": "5m", "size": 1}
     ),
-}  # fmt: skip
+}
 
 
 def source_of(strategy: str, strategies: Path, shipped: Path) -> str:
@@ -260,12 +246,7 @@ def _fills(journal: Path) -> Iterator[str]:
 
 
 def play(
-    name: str,
-    tape: Callable[[str], Path],
-    home: Path,
-    *,
-    strategies: Path = STRATEGIES,
-    shipped: Path = SHIPPED,
+    name: str, tape: Callable[[str], Path], home: Path, *, strategies: Path = STRATEGIES, shipped: Path = SHIPPED
 ) -> dict[str, Any]:
     """Runs it in `home`; the kept values, in the order in which a difference is told."""
     row = RUNS[name]
@@ -282,24 +263,40 @@ def play(
             strategy=source_of(row.strategy, strategies, shipped),
             data=[tape(each) for each in row.data],
             detail_data=[tape(each) for each in row.detail],
-            home=home, out=name, params=row.params, write_report=False, stress=False, seed=7,
+            home=home,
+            out=name,
+            params=row.params,
+            write_report=False,
+            stress=False,
+            seed=7,
             **options,
         )
-    )  # fmt: skip
+    )
     money = {
         each: decimal_text(getattr(done, each))
-        for each in ("final_equity", "pnl", "fees", "funding", "liquidation_fees", "insurance",
-                     "interest", "max_drawdown")
-    }  # fmt: skip
+        for each in (
+            "final_equity",
+            "pnl",
+            "fees",
+            "funding",
+            "liquidation_fees",
+            "insurance",
+            "interest",
+            "max_drawdown",
+        )
+    }
     return {
         "actions": done.action_hash[:32],
         "fills": _digest(_fills(done.run / "journal")),
         "money": _digest(f"{key} {value}" for key, value in money.items()),
         "state": done.state_hash[:32],
         "counts": {
-            "actions": done.actions, "orders": done.orders, "rejected": done.rejected,
-            "fills": done.fills, "liquidations": done.liquidations,
+            "actions": done.actions,
+            "orders": done.orders,
+            "rejected": done.rejected,
+            "fills": done.fills,
+            "liquidations": done.liquidations,
             "ambiguous_bars": done.ambiguous_bars,
         },
         "amounts": money,
-    }  # fmt: skip
+    }

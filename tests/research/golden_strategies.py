@@ -81,10 +81,8 @@ class Bracket(Strategy):
             held = self.position(self.symbol).qty
             if held:
                 out, way = (self.sell, 1) if held > 0 else (self.buy, -1)
-                out(self.symbol, abs(held), trigger=bar.close * (1 - way * self.reach),
-                    reduce_only=True, tag="stop")  # fmt: skip
-                out(self.symbol, abs(held), bar.close * (1 + way * self.reach), reduce_only=True,
-                    tag="target")  # fmt: skip
+                out(self.symbol, abs(held), trigger=bar.close * (1 - way * self.reach), reduce_only=True, tag="stop")
+                out(self.symbol, abs(held), bar.close * (1 + way * self.reach), reduce_only=True, tag="target")
 
 
 class Joiner(Strategy):

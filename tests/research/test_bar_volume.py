@@ -89,16 +89,13 @@ def test_trades_have_no_such_lines(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "millionths"),
-    [("5%", 50_000), ("0.05", 50_000), ("100%", 1_000_000), ("0.0001%", 1), (" 50 % ", 500_000)],
+    ("text", "millionths"), [("5%", 50_000), ("0.05", 50_000), ("100%", 1_000_000), ("0.0001%", 1), (" 50 % ", 500_000)]
 )
 def test_shares_are_read(text, millionths) -> None:
     assert parse_bar_volume(text) == millionths
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "0%", "-1%", "101%", "5", "nan", "inf%", "x", "0.00001%"]
-)
+@pytest.mark.parametrize("text", ["", "0", "0%", "-1%", "101%", "5", "nan", "inf%", "x", "0.00001%"])
 def test_other_shares_are_refused(text) -> None:
     with pytest.raises(BadConfig, match="--bar-volume"):
         parse_bar_volume(text)

@@ -64,9 +64,14 @@ def swept(tmp_path_factory, sample):
     folder = tmp_path_factory.mktemp("compare")
     code = write(folder, "taker", TAKER)
     return onetape.sweep(
-        str(code), sample, params={"every": [20, 40, 80, 160], "size": [0.01, 0.05]}, metric="pnl",
-        home=folder, keep_runs=True, jobs=1,
-    )  # fmt: skip
+        str(code),
+        sample,
+        params={"every": [20, 40, 80, 160], "size": [0.01, 0.05]},
+        metric="pnl",
+        home=folder,
+        keep_runs=True,
+        jobs=1,
+    )
 
 
 def test_a_sweep_brings_the_number_of_its_tries(swept):
@@ -107,9 +112,7 @@ def test_more_tries_make_less_of_the_same_run(swept):
     assert low < high
 
 
-@pytest.mark.parametrize(
-    ("tries", "says"), [(1, "1 tries and 2 variants"), (0, "0 tries and 2 variants")]
-)
+@pytest.mark.parametrize(("tries", "says"), [(1, "1 tries and 2 variants"), (0, "0 tries and 2 variants")])
 def test_fewer_tries_than_runs_are_refused(swept, tries, says):
     with pytest.raises(BadConfig, match=says):
         compare_runs([swept.path / "runs" / "0", swept.path / "runs" / "1"], tries)
@@ -135,9 +138,7 @@ def test_the_command_says_it_in_words_and_in_json(swept, capfd):
 
     assert cli(["compare", str(swept.path), "--json"]) == 0
     value = json.loads(capfd.readouterr().out)
-    assert (
-        value["tries"] == 8 and len(value["runs"]) == 8 and value["verdict"].startswith("out of 8")
-    )
+    assert value["tries"] == 8 and len(value["runs"]) == 8 and value["verdict"].startswith("out of 8")
     assert cli(["compare", str(swept.path), "--tries", "50"]) == 0
     text = capfd.readouterr().out
     assert "deflated" in text and "out of 50 tries" in text and "every" in text

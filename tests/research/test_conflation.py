@@ -30,9 +30,7 @@ def made(path: Path, *, stamped: bool = True) -> Path:
     market.book(0.0, [(100, 10)], [(102, 10)], snapshot=True, **stamp(0))
     market.trade(0.03, 100, 2, "sell", **stamp(30))
     market.trade(0.06, 102, 1, "buy", **stamp(60))
-    market.book(
-        0.1, [(100, 8)], [(102, 10)], snapshot=False, **stamp(100)
-    )  # the first one's 2, not the other's
+    market.book(0.1, [(100, 8)], [(102, 10)], snapshot=False, **stamp(100))  # the first one's 2, not the other's
     market.trade(0.15, 100, 3, "sell", **stamp(90))
     market.book(0.2, [(100, 8)], [], snapshot=False, **stamp(200))
     market.book(0.5, [(100, 8)], [], snapshot=False, **stamp(500))

@@ -108,9 +108,7 @@ def test_without_detail_the_losing_order_counts_and_the_bar_is_ambiguous(tmp_pat
     assert "detail_holes" not in done.as_json()
 
 
-@pytest.mark.parametrize(
-    ("third", "expected"), [(UP_FIRST, "target 110"), (DOWN_FIRST, "stop 90")], ids=["up", "down"]
-)
+@pytest.mark.parametrize(("third", "expected"), [(UP_FIRST, "target 110"), (DOWN_FIRST, "stop 90")], ids=["up", "down"])
 def test_minutes_say_which_came_first(tmp_path, third, expected) -> None:
     done = play(tmp_path, [minutes(tmp_path / "detail.tape", third)])
     assert heard(done.run) == [*SEEN, expected, *END]
@@ -124,9 +122,7 @@ def test_minutes_say_which_came_first(tmp_path, third, expected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "then", "expected"),
-    [(119, 81, "target 110"), (81, 119, "stop 80.9")],
-    ids=["up", "down"],
+    ("first", "then", "expected"), [(119, 81, "target 110"), (81, 119, "stop 80.9")], ids=["up", "down"]
 )
 def test_trades_say_which_came_first(tmp_path, first, then, expected) -> None:
     detail = Market(tmp_path / "trades.tape")

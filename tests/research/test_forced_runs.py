@@ -36,10 +36,7 @@ def adl(second: int, **cells: object) -> str:
 def test_a_position_that_is_taken_over(tmp_path) -> None:
     """1 BTC at 60,000: half of it goes at 58,000, the rest at the mark; then nothing is there."""
     tape = flat(tmp_path / "flat.tape", taker_fee="0").done()
-    given = rules(
-        tmp_path,
-        adl(20, price="58000", share="0.5") + adl(30) + adl(40) + adl(10**6),
-    )
+    given = rules(tmp_path, adl(20, price="58000", share="0.5") + adl(30) + adl(40) + adl(10**6))
     done = backtest(tmp_path, tape, "run", HOLDER, instruments=given, latency="10ms")
     words = heard(done.run)
     assert "fill adl sell 0.5 58000.0 0.0" in words
@@ -88,10 +85,7 @@ def test_a_side_of_a_hedge_is_taken_over(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("cells", "words"),
-    [
-        ({"symbol": "binance:ETH/USDT:USDT"}, "ETH/USDT:USDT is not in the data"),
-        ({"price": "58000.00001"}, "at most"),
-    ],
+    [({"symbol": "binance:ETH/USDT:USDT"}, "ETH/USDT:USDT is not in the data"), ({"price": "58000.00001"}, "at most")],
 )
 def test_a_fact_that_cannot_be_is_refused_at_the_start(tmp_path, cells, words) -> None:
     tape = flat(tmp_path / "flat.tape", seconds=5).done()
@@ -174,8 +168,6 @@ def test_loans_have_a_default_and_can_be_left_alone(tmp_path) -> None:
 
 def test_a_leverage_that_is_called_in_at_once_is_said(tmp_path) -> None:
     tape = falling(tmp_path / "spot.tape")
-    done = backtest(
-        tmp_path, tape, "run", LOAN, cash="9000 USDT", leverage=12, borrow="USDT=0", latency="0"
-    )
+    done = backtest(tmp_path, tape, "run", LOAN, cash="9000 USDT", leverage=12, borrow="USDT=0", latency="0")
     assert done.loan_liquidations == 1
     assert any("at 12x a loan taken to the full" in each.text for each in done.assumptions)

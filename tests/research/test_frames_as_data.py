@@ -52,10 +52,7 @@ def test_a_frame_is_backtested_and_what_was_understood_is_heard(tmp_path, librar
     assert heard[0].startswith(f"{library} frame: 6 rows of bars of 1d as data:MINE")
     assert "close from Adj Close" in heard[1]
     with pytest.raises(BadConfig, match="no column 'Adjusted'"):
-        onetape.backtest(
-            Daily, frames.DataFrame(columns()), home=tmp_path,
-            options={"columns": {"close": "Adjusted"}},
-        )  # fmt: skip
+        onetape.backtest(Daily, frames.DataFrame(columns()), home=tmp_path, options={"columns": {"close": "Adjusted"}})
 
 
 def test_a_frame_of_several_tickers_is_backtested_by_name(tmp_path):

@@ -40,9 +40,7 @@ def write(table: dict[str, Any]) -> None:
         lines.append(f"[{name}]")
         for key, value in table[name].items():
             if isinstance(value, dict):
-                cells = ", ".join(
-                    f"{k} = {v}" if isinstance(v, int) else f'{k} = "{v}"' for k, v in value.items()
-                )
+                cells = ", ".join(f"{k} = {v}" if isinstance(v, int) else f'{k} = "{v}"' for k, v in value.items())
                 lines.append(f"{key} = {{ {cells} }}")
             else:
                 lines.append(f'{key} = "{value}"')
@@ -59,9 +57,7 @@ def told(name: str, was: dict[str, Any], now: dict[str, Any]) -> str | None:
     for part in ("counts", "amounts"):
         before = was.get(part, {})
         words += [
-            f"  {key}: {before.get(key)} -> {value}"
-            for key, value in now[part].items()
-            if before.get(key) != value
+            f"  {key}: {before.get(key)} -> {value}" for key, value in now[part].items() if before.get(key) != value
         ]
     words.append("  wanted? `make golden` keeps it; say in the commit why it changed")
     return "\n".join(words)
@@ -123,10 +119,7 @@ def test_every_kept_run_is_still_run_and_does_something() -> None:
 
 
 def test_a_difference_says_what_came_first_and_how_to_keep_it() -> None:
-    was = {
-        "actions": "a", "fills": "b", "money": "c", "state": "d",
-        "counts": {"fills": 3}, "amounts": {"pnl": "1"},
-    }  # fmt: skip
+    was = {"actions": "a", "fills": "b", "money": "c", "state": "d", "counts": {"fills": 3}, "amounts": {"pnl": "1"}}
     now = was | {"fills": "x", "money": "y", "counts": {"fills": 4}}
     text = told("plain", was, now)
     assert text is not None
@@ -153,9 +146,7 @@ print(json.dumps({"from": onetape.__file__, "rows": rows}))
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
-def test_hashes_do_not_know_where_the_code_lies_nor_how_it_hashes(
-    seed: str, tmp_path: Path
-) -> None:
+def test_hashes_do_not_know_where_the_code_lies_nor_how_it_hashes(seed: str, tmp_path: Path) -> None:
     """The package, its core, the strategies and the tapes in another folder, as of another
     checkout, under another PYTHONHASHSEED."""
     import json
@@ -176,11 +167,13 @@ def test_hashes_do_not_know_where_the_code_lies_nor_how_it_hashes(
     paths = [str(there), str(there / "tests" / "research"), sysconfig.get_path("purelib")]
     places = [there / "tapes", there / "home", there / "tests" / "research" / STRATEGIES.name]
     done = subprocess.run(
-        [sys.executable, "-S", "-c", CHILD, json.dumps(paths), *map(str, places),
-         str(there / "strategies"), *names],
+        [sys.executable, "-S", "-c", CHILD, json.dumps(paths), *map(str, places), str(there / "strategies"), *names],
         env={"PYTHONHASHSEED": seed, "PATH": os.environ.get("PATH", "")},
-        cwd=there, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=there,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert Path(found["from"]).is_relative_to(there)

@@ -69,9 +69,7 @@ def test_cash_as_a_number_where_there_are_several_currencies_says_which(run_of, 
     assert run.facts["money"]["cash"] == ["5000 USDT"]
 
 
-@pytest.mark.parametrize(
-    "cash", ["100,000 USDT", "binance=1,000,000 USDT", {"binance": "1,000 BTC"}]
-)
+@pytest.mark.parametrize("cash", ["100,000 USDT", "binance=1,000,000 USDT", {"binance": "1,000 BTC"}])
 def test_a_comma_inside_a_number_is_said(run_of, cash):
     with pytest.raises(InvalidAmount, match="a comma inside a number") as raised:
         run_of(cash=cash)

@@ -53,17 +53,12 @@ class Holder(Strategy):
 
 def backtest(home: Path, tape: Path, name: str, text: str = HOLDER, **options) -> RunResult:
     code = write(home / "code" / name, "holder", text)
-    return run_backtest(
-        BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, **options)
-    )
+    return run_backtest(BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, **options))
 
 
 def records(run: Path, kind: str) -> list[dict]:
     with JournalReader(run / "journal") as reader:
-        return [
-            reader.schemas.of(frame.type).decode(frame.payload)
-            for frame in reader.frames(types=[kind])
-        ]
+        return [reader.schemas.of(frame.type).decode(frame.payload) for frame in reader.frames(types=[kind])]
 
 
 def heard(run: Path) -> list[str]:
@@ -178,9 +173,7 @@ def test_fee_tiers_of_a_run_are_recorded_and_replayed(tmp_path) -> None:
     for second in range(40):
         market.quote(second, 59_999.9, 60_000)
     tape = market.done()
-    done = backtest(
-        tmp_path, tape, "run", TRADER, instruments=facts, fee_volume="40000", latency="0"
-    )
+    done = backtest(tmp_path, tape, "run", TRADER, instruments=facts, fee_volume="40000", latency="0")
     # 30,000 and 60,000 on top of 40,000 reach the tier.
     assert heard(done.run)[:4] == ["0.00050", "0.00050", "fee_tier 1", "0.00040"]
     [news] = [each for each in records(done.run, "health") if each["kind"] == "fee_tier"]

@@ -35,9 +35,7 @@ class Seen(Strategy):
         self.log(str([[kind.get(symbol, 0) for symbol in SYMBOLS] for kind in kinds]))
 
 
-def test_all_symbols_are_there_from_the_start(
-    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_symbols_are_there_from_the_start(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONETAPE_HOME", str(tmp_path / "home"))
     run = onetape.backtest(Seen, data=shared / "okx" / "3-instruments-2022-05-13.ws.txt.gz")
     with run.reader as reader:

@@ -57,9 +57,7 @@ def recorded(sample, tmp_path_factory):
         path = home / f"{name}.py"
         path.write_text(text)
         result = run_backtest(
-            BacktestOptions(
-                strategy=str(path), data=[sample], home=home, out=name, latency="3ms,7ms"
-            )
+            BacktestOptions(strategy=str(path), data=[sample], home=home, out=name, latency="3ms,7ms")
         )
         found[name] = (result, json.loads((result.run / "report.json").read_text()))
     return found
@@ -73,9 +71,15 @@ def slow_orders(run):
             data = record.data
             if record.type == "order_request" and data["kind"] == "place":
                 orders[data["order_id"]] = {
-                    "asked": record.time, "size": data["size"], "filled": 0, "end": None,
-                    "answer": None, "fill": None, "since": None, "rests": [],
-                }  # fmt: skip
+                    "asked": record.time,
+                    "size": data["size"],
+                    "filled": 0,
+                    "end": None,
+                    "answer": None,
+                    "fill": None,
+                    "since": None,
+                    "rests": [],
+                }
             elif record.type == "order_event" and data["order_id"] in orders:
                 order = orders[data["order_id"]]
                 order["answer"] = order["answer"] or record.time
@@ -192,10 +196,13 @@ def test_the_re_run_is_the_backtest_that_one_would_run(recorded, sample, tmp_pat
     assert line["how"] == "re-run"
     other = run_backtest(
         BacktestOptions(
-            strategy=str(result.run / "source" / "taker.py"), data=[sample], home=tmp_path,
-            latency="6ms,14ms", write_report=False,
+            strategy=str(result.run / "source" / "taker.py"),
+            data=[sample],
+            home=tmp_path,
+            latency="6ms,14ms",
+            write_report=False,
         )
-    )  # fmt: skip
+    )
     assert Decimal(str(line["pnl"])) == pytest.approx(other.pnl)
     assert line["pnl"] != pytest.approx(float(result.pnl)), "the latency changes this run"
 
@@ -207,9 +214,7 @@ def test_the_back_of_the_queue_is_said_to_be_the_run_itself(recorded):
 
 
 def test_without_re_runs_the_report_says_how_to_get_them(sample, tmp_path):
-    options = BacktestOptions(
-        strategy=str(write(tmp_path, "taker", TAKER)), data=[sample], home=tmp_path, stress=False
-    )
+    options = BacktestOptions(strategy=str(write(tmp_path, "taker", TAKER)), data=[sample], home=tmp_path, stress=False)
     result = run_backtest(options)
     report = json.loads((result.run / "report.json").read_text())
     assert {each["how"] for each in report["stress"]} == {"exact"}
@@ -224,13 +229,10 @@ def test_without_re_runs_the_report_says_how_to_get_them(sample, tmp_path):
 def test_a_re_run_sees_nothing_that_the_run_left_in_its_module(sample, tmp_path):
     text = TAKER.replace("class Taker", "SEEN = []\n\n\nclass Taker").replace(
         "        self.n = 0\n",
-        "        self.n = 0\n        SEEN.append(1)\n        assert len(SEEN) == 1\n"
-        "        print('started')\n",
+        "        self.n = 0\n        SEEN.append(1)\n        assert len(SEEN) == 1\n        print('started')\n",
     )
     result = run_backtest(
-        BacktestOptions(
-            strategy=str(write(tmp_path, "once", text)), data=[sample], home=tmp_path, stress=True
-        )
+        BacktestOptions(strategy=str(write(tmp_path, "once", text)), data=[sample], home=tmp_path, stress=True)
     )
     assert [each.how for each in result.stress if each.name == "latency x2"] == ["re-run"]
 
@@ -245,9 +247,7 @@ def test_a_re_run_that_fails_says_so_and_the_run_stands(sample, tmp_path):
         "            raise ValueError('only once')\n",
     )
     result = run_backtest(
-        BacktestOptions(
-            strategy=str(write(tmp_path, "once", text)), data=[sample], home=tmp_path, stress=True
-        )
+        BacktestOptions(strategy=str(write(tmp_path, "once", text)), data=[sample], home=tmp_path, stress=True)
     )
     line = next(each for each in result.stress if each.name == "latency x2")
     assert (line.how, line.pnl) == ("not run", None)
@@ -296,10 +296,13 @@ def test_the_page_and_the_json_say_the_same_and_equal_runs_are_equal(recorded, s
         assert key in stats
     again = run_backtest(
         BacktestOptions(
-            strategy=str(result.run / "source" / "taker.py"), data=[sample], home=tmp_path,
-            out="taker", latency="3ms,7ms",
+            strategy=str(result.run / "source" / "taker.py"),
+            data=[sample],
+            home=tmp_path,
+            out="taker",
+            latency="3ms,7ms",
         )
-    )  # fmt: skip
+    )
     other = json.loads((again.run / "report.json").read_text())
     for value in (report, other):
         value["facts"].pop("loop")  # wall time
@@ -307,27 +310,19 @@ def test_the_page_and_the_json_say_the_same_and_equal_runs_are_equal(recorded, s
 
 
 def test_the_report_shows_what_the_strategy_raised(sample, tmp_path):
-    text = TAKER.replace(
-        "        self.n += 1\n", "        self.n += 1\n        1 / (self.n - 99)\n"
-    )
+    text = TAKER.replace("        self.n += 1\n", "        self.n += 1\n        1 / (self.n - 99)\n")
     with pytest.raises(StrategyError):
         run_backtest(
-            BacktestOptions(
-                strategy=str(write(tmp_path, "broken", text)), data=[sample], home=tmp_path, out="b"
-            )
+            BacktestOptions(strategy=str(write(tmp_path, "broken", text)), data=[sample], home=tmp_path, out="b")
         )
     report = json.loads((tmp_path / "runs" / "b" / "report.json").read_text())
     assert "ZeroDivisionError" in report["failures"][0]
 
 
-@pytest.mark.parametrize(
-    ("flag", "hows"), [("--stress", {"exact", "re-run", "not run"}), ("--no-stress", {"exact"})]
-)
+@pytest.mark.parametrize(("flag", "hows"), [("--stress", {"exact", "re-run", "not run"}), ("--no-stress", {"exact"})])
 def test_the_command_line_turns_re_runs_on_and_off(flag, hows, sample, tmp_path):
     strategy = write(tmp_path, "taker", TAKER)
-    done = copied_process.run(
-        "backtest", strategy, "--data", sample, flag, "--home", tmp_path, "--json", check=True
-    )
+    done = copied_process.run("backtest", strategy, "--data", sample, flag, "--home", tmp_path, "--json", check=True)
     assert {each["how"] for each in json.loads(done.stdout)["stress"]} == hows
 
 
@@ -340,13 +335,9 @@ def test_the_ledgers_drawdown_is_never_less_than_that_of_its_samples(recorded):
 def test_ctrl_c_in_a_re_run_keeps_the_run(sample, tmp_path):
     text = TAKER.replace(
         "    def on_bar(self, bar):\n",
-        "    def on_bar(self, bar):\n"
-        "        if '/source/' in __file__:\n"
-        "            raise KeyboardInterrupt\n",
+        "    def on_bar(self, bar):\n        if '/source/' in __file__:\n            raise KeyboardInterrupt\n",
     )
-    options = BacktestOptions(
-        strategy=str(write(tmp_path, "taker", text)), data=[sample], home=tmp_path, stress=True
-    )
+    options = BacktestOptions(strategy=str(write(tmp_path, "taker", text)), data=[sample], home=tmp_path, stress=True)
     result = run_backtest(options)
     assert [each.note for each in result.stress if each.how == "not run"] == ["stopped by Ctrl-C"]
     assert result.fills
@@ -366,16 +357,12 @@ def test_sizes_of_two_instruments_are_their_own(tmp_path):
     tape = tmp_path / "two.tape"
     symbols = ["binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"]
     write_sample(tape, events=20_000, seed=3, symbols=symbols)
-    result = run_backtest(
-        BacktestOptions(strategy="onetape.strategies.pair:Pair", data=[tape], home=tmp_path)
-    )
+    result = run_backtest(BacktestOptions(strategy="onetape.strategies.pair:Pair", data=[tape], home=tmp_path))
     report = json.loads((result.run / "report.json").read_text())
     fees = {each["symbol"]: each["fees"] for each in report["symbols"]}
     assert min(fees.values()) > 0
     for symbol, paid in fees.items():
-        size = next(
-            each["size"] for each in report["assumptions"] if each["text"].startswith(symbol)
-        )
+        size = next(each["size"] for each in report["assumptions"] if each["text"].startswith(symbol))
         amount = float(re.search(r"(-[\d.,]+) USDT", size)[1].replace(",", ""))
         assert amount == pytest.approx(-paid / 4, abs=0.006)
 
@@ -383,9 +370,8 @@ def test_sizes_of_two_instruments_are_their_own(tmp_path):
 def test_rarer_options_of_the_command_are_given_by_name(sample, tmp_path):
     strategy = str(write(tmp_path, "taker", TAKER))
     run = onetape.backtest(
-        strategy, sample, home=tmp_path, report=False,
-        options={"order_rate": "1/1h", "margin": "isolated"},
-    )  # fmt: skip
+        strategy, sample, home=tmp_path, report=False, options={"order_rate": "1/1h", "margin": "isolated"}
+    )
     assert run.facts["money"]["margin"] == "isolated"
     assert run.stats["orders"] > run.stats["rejected"] == run.stats["orders"] - 1
     with pytest.raises(BadConfig, match="no option is called 'magic'"):

@@ -139,9 +139,7 @@ class Row:
         if self.body is STOP_AND_TARGET:
             return STOP_AND_TARGET.replace("class Bracket", "class Play")
         feed, event = self.feed
-        return PLAY.format(
-            decorator=self.decorator, symbol=self.symbol, feed=feed, event=event, body=self.body
-        )
+        return PLAY.format(decorator=self.decorator, symbol=self.symbol, feed=feed, event=event, body=self.body)
 
 
 def luck(seed: int) -> int:
@@ -201,17 +199,26 @@ ROWS = [
 ]  # fmt: skip
 OPTIONS = {row.option[0][2:]: row for row in ROWS}
 OFTEN = (  # one of each kind of choice: the market, money, orders, its times, its code
-    "symbol", "from", "cash", "fee", "leverage", "hedge", "latency", "queue", "detail-data",
-    "order-rate", "trade", "on-error",
-)  # fmt: skip
-NUMBERS = (
-    "orders", "fills", "events", "denied", "rejected", "pnl", "fees", "final_equity", "action_hash",
-)  # fmt: skip
+    "symbol",
+    "from",
+    "cash",
+    "fee",
+    "leverage",
+    "hedge",
+    "latency",
+    "queue",
+    "detail-data",
+    "order-rate",
+    "trade",
+    "on-error",
+)
+NUMBERS = ("orders", "fills", "events", "denied", "rejected", "pnl", "fees", "final_equity", "action_hash")
 
 
 def backtest(line: list[str], tape: Path, home: Path, capfd) -> dict:
-    code = run(["backtest", *line, "--data", str(tape), "--home", str(home), "--json", "--out",
-                "backtest", "--no-stress"])  # fmt: skip
+    code = run(
+        ["backtest", *line, "--data", str(tape), "--home", str(home), "--json", "--out", "backtest", "--no-stress"]
+    )
     return outcome(code, json.loads(capfd.readouterr().out))
 
 
@@ -268,9 +275,8 @@ def test_an_option_does_the_same_in_every_verb(tmp_path, files, capfd, option) -
     if "--latency" not in row.option:
         line += ["--latency", "0"]
     without = backtest(
-        [*line, *(["--latency", "0"] if "--latency" in row.option else [])],
-        tape, tmp_path / "without", capfd,
-    )  # fmt: skip
+        [*line, *(["--latency", "0"] if "--latency" in row.option else [])], tape, tmp_path / "without", capfd
+    )
     assert same(without.get(row.what), row.without), without
     line += [files.get(word, word) for word in row.option]
     tested = backtest(line, tape, tmp_path, capfd)
@@ -309,16 +315,17 @@ def test_every_choice_is_taken_by_name_in_python(tmp_path, files) -> None:
     tape = rising(tmp_path / "a.tape")
     record = RunOptions(str(code), tape, tmp_path)
     chosen = {name: getattr(record, name) for name in CHOICES}
-    found = onetape.sweep(
-        str(code), tape, params={}, home=tmp_path, metric="pnl", jobs=1, **chosen | {"fee": (0, 0)}
-    )
+    found = onetape.sweep(str(code), tape, params={}, home=tmp_path, metric="pnl", jobs=1, **chosen | {"fee": (0, 0)})
     assert found.frame["fees"].to_list() == [0]
     named = {"cash", "fee", "symbol", "latency", "queue", "fuse", "leverage", "seed", "bar_volume"}
     same_run = onetape.backtest(
-        str(code), tape, home=tmp_path, report=False,
+        str(code),
+        tape,
+        home=tmp_path,
+        report=False,
         **{name: chosen[name] for name in named} | {"fee": (0, 0)},
         options={name: value for name, value in chosen.items() if name not in named},
-    )  # fmt: skip
+    )
     assert same_run.stats["action_hash"] == found.frame["action_hash"][0]
     with pytest.raises(BadConfig, match="no option is called 'cash'"):
         onetape.backtest(str(code), tape, home=tmp_path, options={"cash": "1 USDT"})
@@ -391,23 +398,32 @@ def test_a_market_that_is_being_made_refuses_what_needs_all_of_it(tmp_path, opti
 def test_a_growing_tape_takes_the_rules_of_a_venue_and_ends_at_to(tmp_path) -> None:
     code = tmp_path / "play.py"
     code.write_text(
-        PLAY.format(decorator="", symbol=BTC, feed="quotes=True", event="quote",
-                    body="self.buy(self.symbol, 0.01)")
-    )  # fmt: skip
-    with generated_market(
-        tmp_path, [BTC], seed=4, seconds=20, rate=8.0, history_seconds=30
-    ) as market:
+        PLAY.format(decorator="", symbol=BTC, feed="quotes=True", event="quote", body="self.buy(self.symbol, 0.01)")
+    )
+    with generated_market(tmp_path, [BTC], seed=4, seconds=20, rate=8.0, history_seconds=30) as market:
         end = market.ready_at + 2 * 10**9
         paper = run_paper(
-            PaperOptions(str(code), market.path, tmp_path, start=market.ready_at, end=end,
-                         order_rate="2/10s", report=tmp_path / "page.html")
-        )  # fmt: skip
+            PaperOptions(
+                str(code),
+                market.path,
+                tmp_path,
+                start=market.ready_at,
+                end=end,
+                order_rate="2/10s",
+                report=tmp_path / "page.html",
+            )
+        )
     assert paper.rejected > 0 and paper.orders > paper.rejected
     assert (tmp_path / "page.html").is_file()
     again = onetape.backtest(
-        str(code), market.path, home=tmp_path, start=market.ready_at, end=end, report=False,
+        str(code),
+        market.path,
+        home=tmp_path,
+        start=market.ready_at,
+        end=end,
+        report=False,
         options={"order_rate": "2/10s"},
-    )  # fmt: skip
+    )
     assert again.stats["action_hash"] == paper.action_hash
     assert replay_run(paper.run, verify=True)["divergences"] == 0
 
@@ -428,10 +444,19 @@ def swept(tmp_path: Path, row: Row, files: dict[str, str], **options) -> Path:
 def test_the_printed_command_repeats_a_variant_with_all_its_options(tmp_path, files, capfd) -> None:
     row = next(row for row in ROWS if row.what == "pnl" and row.option[0] == "--detail-data")
     path = swept(
-        tmp_path, row, files, detail_data=files[DETAIL], fee="0", latency="0", cash="20000 USDT",
+        tmp_path,
+        row,
+        files,
+        detail_data=files[DETAIL],
+        fee="0",
+        latency="0",
+        cash="20000 USDT",
         closed=["2027-01-01T00:00:00Z..2027-01-02T00:00:00Z,cancel", "2028-01-01..2028-01-02"],
-        hedge=False, order_rate="300/10s", on_error="continue", bar_volume="40%",
-    )  # fmt: skip
+        hedge=False,
+        order_rate="300/10s",
+        on_error="continue",
+        bar_volume="40%",
+    )
     kept = open_sweep(path)
     words = shlex.split(kept.command(0))
     assert words.count("--closed") == 2 and "--hedge" not in words
@@ -444,10 +469,7 @@ def test_the_printed_command_repeats_a_variant_with_all_its_options(tmp_path, fi
 
 def test_a_walk_forward_trades_its_windows_with_detail(tmp_path, files) -> None:
     row = next(row for row in ROWS if row.option[0] == "--detail-data")
-    path = swept(
-        tmp_path, row, files, detail_data=files[DETAIL], fee="0", latency="0",
-        walk_forward=("15m", "5m"),
-    )  # fmt: skip
+    path = swept(tmp_path, row, files, detail_data=files[DETAIL], fee="0", latency="0", walk_forward=("15m", "5m"))
     rows = {row["key"]: row for row in map(json.loads, (path / "results.jsonl").open())}
     # The training window holds the bar that detail decides; its data end with the window.
     assert (rows["train/1/0"]["pnl"], rows["train/1/0"]["fills"]) == (10.0, 2)
@@ -467,9 +489,12 @@ def test_a_resumed_sweep_with_other_options_is_refused(tmp_path, files, change) 
     curve = tmp_path / "curve.csv"
     curve.write_text("time,request,reply\n00:00,1ms,1ms\n")
     options = {
-        "detail_data": files[DETAIL], "fee": "0", "latency": str(curve), "borrow": "USDT=0.0001",
+        "detail_data": files[DETAIL],
+        "fee": "0",
+        "latency": str(curve),
+        "borrow": "USDT=0.0001",
         "instruments": files[FACTS],
-    }  # fmt: skip
+    }
     swept(tmp_path, row, files, **options)
     swept(tmp_path, row, files, **options, resume=True)  # as it was: it goes on
     if change == "detail":

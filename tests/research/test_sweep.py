@@ -130,8 +130,7 @@ def test_best_takes_the_first_of_equals_and_less_where_less_is_better(whole):
     assert whole.best()["variant"] == frame["pnl"].arg_max()
     least = whole.best("max_drawdown")
     assert least["variant"] == frame["max_drawdown"].arg_min()
-    assert least["params"] == {"fast": frame["fast"][least["variant"]],
-                               "slow": frame["slow"][least["variant"]]}  # fmt: skip
+    assert least["params"] == {"fast": frame["fast"][least["variant"]], "slow": frame["slow"][least["variant"]]}
     assert whole.best("orders")["value"] == frame["orders"].max()
     with pytest.raises(BadConfig, match="unknown metric 'luck'"):
         whole.best("luck")
@@ -143,28 +142,17 @@ def test_best_takes_the_first_of_equals_and_less_where_less_is_better(whole):
 def test_a_failing_variant_is_a_row_and_the_others_go_on(tmp_path, code, sample, whole):
     found = run(code, sample, tmp_path, params={**GRID, "fail": [2]})
     frame = found.frame
-    assert [error is not None for error in frame["error"]] == [
-        False,
-        False,
-        True,
-        True,
-        False,
-        False,
-    ]
+    assert [error is not None for error in frame["error"]] == [False, False, True, True, False, False]
     assert "as told" in frame["error"][2] and frame["pnl"][2] is None
     rest = frame.filter(pl.col("error").is_null())
     assert rest["pnl"].to_list() == [whole.frame["pnl"][n] for n in (0, 1, 4, 5)]
     assert found.best("pnl")["variant"] not in (2, 3)
 
 
-def test_a_worker_that_dies_costs_its_variant_alone_which_is_tried_again(
-    tmp_path, code, sample, whole
-):
+def test_a_worker_that_dies_costs_its_variant_alone_which_is_tried_again(tmp_path, code, sample, whole):
     params = {**GRID, "die": [2]}
     found = run(code, sample, tmp_path, params=params, out="dies")
-    assert [error for error in found.frame["error"] if error] == [
-        "its worker process ended with signal 9"
-    ] * 2
+    assert [error for error in found.frame["error"] if error] == ["its worker process ended with signal 9"] * 2
     assert found.frame["pnl"][5] == whole.frame["pnl"][5]
     again = run(code, sample, tmp_path, params=params, out="dies", resume=True)
     lines = (again.path / RESULTS).read_text().splitlines()
@@ -267,8 +255,7 @@ def test_the_workers_of_a_killed_sweep_end_by_themselves(tmp_path, code, sample)
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_for(
-        lambda: not any(Path(f"/proc/{child}").exists() for child in children),
-        lambda: "a worker outlived its sweep",
+        lambda: not any(Path(f"/proc/{child}").exists() for child in children), lambda: "a worker outlived its sweep"
     )
 
 
@@ -277,10 +264,7 @@ def test_the_workers_of_a_killed_sweep_end_by_themselves(tmp_path, code, sample)
     [
         ({"params": {"fast": [1, 2]}}, "another grid"),
         ({"seed": 4}, "other options: seed 1, now 4"),
-        (
-            {"order_rate": "2/10s", "hedge": True},
-            "other options: hedge False, now True, order rate None, now 2/10s",
-        ),
+        ({"order_rate": "2/10s", "hedge": True}, "other options: hedge False, now True, order rate None, now 2/10s"),
         ({"end": "2026-01-01T00:03:00Z"}, "another end"),
         ({"walk_forward": "2m,1m"}, "another (start|end|walk forward)"),
     ],
@@ -288,12 +272,7 @@ def test_the_workers_of_a_killed_sweep_end_by_themselves(tmp_path, code, sample)
 def test_resume_mixes_no_two_sweeps(tmp_path, code, sample, changed, says):
     run(code, sample, tmp_path, params={"fast": [1]}, out="s")
     with pytest.raises(BadConfig, match=says):
-        run(
-            code,
-            sample,
-            tmp_path,
-            **{"params": {"fast": [1]}, "out": "s", "resume": True, **changed},
-        )
+        run(code, sample, tmp_path, **{"params": {"fast": [1]}, "out": "s", "resume": True, **changed})
 
 
 def test_resume_refuses_edited_code_and_other_data(tmp_path, code, sample):
@@ -416,9 +395,15 @@ def test_a_frame_is_data_too_and_is_imported_once(tmp_path, code):
     times = [start_ns + n * 10 * 10**9 for n in range(200)]
     prices = [100 + (n * 7 % 13) / 10 for n in range(200)]
     frame = pl.DataFrame(
-        {"time": times, "open": prices, "high": [p + 1 for p in prices],
-         "low": [p - 1 for p in prices], "close": prices, "volume": [50.0] * 200}
-    )  # fmt: skip
+        {
+            "time": times,
+            "open": prices,
+            "high": [p + 1 for p in prices],
+            "low": [p - 1 for p in prices],
+            "close": prices,
+            "volume": [50.0] * 200,
+        }
+    )
     found = run(code, frame, tmp_path, params={"fast": [1, 2]}, symbol="data:X")
     assert found.frame["events"].to_list() == [200, 200]
     assert len([*(tmp_path / "tapes").iterdir()]) == 1
@@ -430,11 +415,7 @@ def test_a_frame_is_data_too_and_is_imported_once(tmp_path, code):
 def test_an_honest_strategy_passes_and_the_answer_says_which_were_checked(tmp_path, code, sample):
     from onetape.research.sweep import SweepOptions, run_sweep
 
-    result = run_sweep(
-        SweepOptions(
-            str(code), [sample], tmp_path, GRID, metric="pnl", check_lookahead=True, jobs=2
-        )
-    )
+    result = run_sweep(SweepOptions(str(code), [sample], tmp_path, GRID, metric="pnl", check_lookahead=True, jobs=2))
     checked = result.lookahead
     best = result.sweep.best()["variant"]
     assert checked["how"] == "sample" and checked["of"] == 6
@@ -448,9 +429,7 @@ def test_a_strategy_that_reads_its_own_tape_is_found_in_a_sweep(tmp_path, sample
     monkeypatch.setenv("CHEAT_TAPE", str(sample))
     cheat = write(tmp_path, "cheat", CHEAT)
     with pytest.raises(Divergence, match=r"1 of 1 checked variants .*reads the data"):
-        onetape.sweep(
-            str(cheat), sample, params={}, home=tmp_path, metric="pnl", check_lookahead="all"
-        )
+        onetape.sweep(str(cheat), sample, params={}, home=tmp_path, metric="pnl", check_lookahead="all")
 
 
 def test_kept_runs_are_runs(tmp_path, code, sample, whole):
@@ -474,9 +453,7 @@ def test_the_command_answers_in_json(tmp_path, code, sample, capfd):
     assert cli(line) == 0
     value = json.loads(capfd.readouterr().out)
     assert value["variants"] == value["done"] == value["ran"] == 2 and value["failed"] == 0
-    assert value["best"]["metric"] == "pnl" and value["best"]["command"].startswith(
-        "onetape backtest"
-    )
+    assert value["best"]["metric"] == "pnl" and value["best"]["command"].startswith("onetape backtest")
     assert Path(value["results"]).is_file() and Path(value["report"]).is_file()
     assert cli([*line, "--out", "x", "--param", "fast=1"]) == 2  # given twice
     capfd.readouterr()
@@ -514,9 +491,7 @@ def test_a_module_of_a_package_with_relative_imports_works(tmp_path, sample, mon
     from importlib import import_module
 
     for given in ("mine.trend:Trend", import_module("mine.trend").Trend):
-        found = onetape.sweep(
-            given, sample, params={"fast": [2, 3]}, home=tmp_path, metric="pnl", jobs=1
-        )
+        found = onetape.sweep(given, sample, params={"fast": [2, 3]}, home=tmp_path, metric="pnl", jobs=1)
         assert found.frame["error"].null_count() == 2 and found.frame["fills"].min() > 0
         assert found.facts["reference"] == "mine.trend:Trend" and found.facts["source_hash"]
 
@@ -548,8 +523,7 @@ def test_a_tape_that_grew_in_between_is_read_as_far_as_before(tmp_path, code, sa
                 if frame.type == 1:
                     writer.append_instrument(frame.stream, frame.time, frame.payload)
                 else:
-                    writer.append(frame.type, frame.payload, flags=frame.flags,
-                                  stream=frame.stream, time=frame.time)  # fmt: skip
+                    writer.append(frame.type, frame.payload, flags=frame.flags, stream=frame.stream, time=frame.time)
 
     live = tmp_path / "live.tape"
     grow(live, 0, 8_000)
@@ -568,9 +542,7 @@ def test_a_tape_that_grew_in_between_is_read_as_far_as_before(tmp_path, code, sa
 def test_what_one_variant_leaves_in_a_global_is_not_there_for_the_next(tmp_path, sample):
     """Else a row would depend on which others its worker had run before."""
     (tmp_path / "beside.py").write_text("SEEN = []\n")
-    text = TREND.replace(
-        "import os\n", "import os\nfrom beside import SEEN\nHERE = []\n", 1
-    ).replace(
+    text = TREND.replace("import os\n", "import os\nfrom beside import SEEN\nHERE = []\n", 1).replace(
         "    def on_start(self):\n",
         "    def on_start(self):\n        SEEN.append(1); HERE.append(1)\n"
         "        assert len(SEEN) == len(HERE) == 1, (SEEN, HERE)\n",

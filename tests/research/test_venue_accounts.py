@@ -86,8 +86,7 @@ def test_the_result_has_a_row_for_each_venue(tmp_path, tape) -> None:
 
 
 def test_the_run_keeps_and_shows_it(tmp_path, tape) -> None:
-    done = backtest(tmp_path, tape, "run", BOTH, cash=CASH, latency=["1ms", "kraken=20ms,80ms"],
-                    params={"size": 1.5})  # fmt: skip
+    done = backtest(tmp_path, tape, "run", BOTH, cash=CASH, latency=["1ms", "kraken=20ms,80ms"], params={"size": 1.5})
     run = onetape.open(done.run)
     assert run.facts["money"]["cash"] == ["binance=10000 USDT", "kraken=5000 USD"]
     assert run.facts["model"]["latencies"]["kraken"]["reply"] == 80_000_000
@@ -131,8 +130,7 @@ def test_with_one_account_no_venue_has_cash_of_its_own(tmp_path) -> None:
     for second in range(60):
         market.quote(second, 99.9, 100)
         market.quote(second + 0.5, 99.9, 100, symbol=okx)
-    done = backtest(tmp_path, market.done(), "run", BOTH, cash="10000 USDT", latency="0",
-                    params={"symbol_b": okx})  # fmt: skip
+    done = backtest(tmp_path, market.done(), "run", BOTH, cash="10000 USDT", latency="0", params={"symbol_b": okx})
     (said,) = (each for each in done.assumptions if each.text.startswith("one account serves"))
     assert said.bias == 1
     assert "--cash 'binance=..,okx=..' keeps them apart" in said.text
@@ -147,8 +145,7 @@ def test_a_replay_is_equal_and_edited_cash_is_another_run(tmp_path, tape) -> Non
     done = backtest(tmp_path, tape, "run", BOTH, cash=CASH, **options)
     again = replay_run(done.run, verify=True)
     assert (again["divergences"], again["action_hash"]) == (0, done.action_hash)
-    poor = backtest(tmp_path, tape, "poor", BOTH, cash="binance=10000 USDT,kraken=100 USD",
-                    **options)  # fmt: skip
+    poor = backtest(tmp_path, tape, "poor", BOTH, cash="binance=10000 USDT,kraken=100 USD", **options)
     assert poor.denied > 0
     assert done.denied == 0
     assert replay_run(poor.run, verify=True)["divergences"] == 0
@@ -159,8 +156,7 @@ def test_parity_of_decisions_and_of_money(tmp_path, tape) -> None:
     slow = backtest(tmp_path, tape, "slow", BOTH, cash=CASH, latency="0;kraken=450ms,0")
     assert compare(quick.run, slow.run, mode="decisions")["differing"] == 0
     money = compare(quick.run, slow.run, mode="money")
-    bridge = {k: Decimal(v) for k, v in money["bridge"].items() if isinstance(v, str)
-              and k != "currency"}  # fmt: skip
+    bridge = {k: Decimal(v) for k, v in money["bridge"].items() if isinstance(v, str) and k != "currency"}
     assert bridge["gap"] == slow.pnl - quick.pnl
     parts = ("latency", "queue", "price", "fee", "funding", "missed_data", "residual")
     assert sum(bridge[part] for part in parts) == bridge["gap"]
@@ -189,14 +185,20 @@ def test_paper_trading_keeps_the_accounts_apart(tmp_path, tape) -> None:
 
     code = write(tmp_path / "code", "both", BOTH)
     paper = run_paper(
-        PaperOptions(str(code), [tape], tmp_path, params={"size": 1.5}, speed=1e6, out="paper",
-                     cash="binance=10000 USDT,kraken=100 USD")
-    )  # fmt: skip
+        PaperOptions(
+            str(code),
+            [tape],
+            tmp_path,
+            params={"size": 1.5},
+            speed=1e6,
+            out="paper",
+            cash="binance=10000 USDT,kraken=100 USD",
+        )
+    )
     assert paper.denied > 0
     assert {each.venue: each.cash for each in paper.venues} == {"binance": 10000, "kraken": 100}
     assert replay_run(paper.run, verify=True)["divergences"] == 0
-    same = backtest(tmp_path, tape, "same", BOTH, params={"size": 1.5},
-                    cash="binance=10000 USDT,kraken=100 USD")  # fmt: skip
+    same = backtest(tmp_path, tape, "same", BOTH, params={"size": 1.5}, cash="binance=10000 USDT,kraken=100 USD")
     assert paper.action_hash == same.action_hash
 
 
@@ -252,13 +254,18 @@ def test_a_margin_call_says_of_which_account(tmp_path) -> None:
         market.quote(second + 0.5, price - 0.1, price, symbol="kraken:BTC/USDT")
     given = tmp_path / "rules.toml"
     given.write_text('[loans]\ncall = "1.3"\nliquidation = "1.1"\n')
-    done = backtest(tmp_path, market.done(), "run", LENT, latency="0", leverage=3,
-                    borrow="USDT=0.0001", cash="binance=60000 USDT,kraken=60000 USDT",
-                    instruments=given)  # fmt: skip
-    assert heard(done.run) == [
-        "margin_call USDT at kraken called",
-        "margin_call USDT at kraken covered",
-    ]
+    done = backtest(
+        tmp_path,
+        market.done(),
+        "run",
+        LENT,
+        latency="0",
+        leverage=3,
+        borrow="USDT=0.0001",
+        cash="binance=60000 USDT,kraken=60000 USDT",
+        instruments=given,
+    )
+    assert heard(done.run) == ["margin_call USDT at kraken called", "margin_call USDT at kraken covered"]
     [alert] = records(done.run, "alert")
     assert (alert["kind"], alert["currency"]) == ("margin_call", "USDT at kraken")
     assert replay_run(done.run, verify=True)["divergences"] == 0

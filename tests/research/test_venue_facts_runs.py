@@ -22,10 +22,19 @@ def shipped(path: Path, symbol: str, seconds: int = 40) -> Path:
     facts = {
         name: getattr(found, name)
         for name in (
-            "tick", "lot", "maker_fee", "taker_fee", "fee_tiers", "amend", "amend_triggers",
-            "defaulted", "price_decimals", "size_decimals", "maintenance_rate",
+            "tick",
+            "lot",
+            "maker_fee",
+            "taker_fee",
+            "fee_tiers",
+            "amend",
+            "amend_triggers",
+            "defaulted",
+            "price_decimals",
+            "size_decimals",
+            "maintenance_rate",
         )
-    }  # fmt: skip
+    }
     market = Market(path, symbol, **facts)
     for second in range(seconds):
         market.quote(second, 59_999.9, 60_000)

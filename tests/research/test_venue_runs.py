@@ -64,12 +64,7 @@ class Sides(Strategy):
 def test_hedge_mode_from_the_command_to_the_position(tmp_path) -> None:
     tape = flat(tmp_path / "flat.tape").done()
     done = backtest(tmp_path, tape, "run", SIDES, hedge=True, cash="1000000 USDT", latency="0")
-    assert heard(done.run) == [
-        "target DENIED 4308",
-        "no side 4308",
-        "held [1.0, -2.0, 0.0]",
-        "left 0",
-    ]
+    assert heard(done.run) == ["target DENIED 4308", "no side 4308", "held [1.0, -2.0, 0.0]", "left 0"]
     assert done.fills == 4
     assert replay_run(done.run, verify=True)["divergences"] == 0
 
@@ -179,9 +174,7 @@ def test_a_dated_future_settles_at_its_expiry(tmp_path) -> None:
         "late REJECTED 4407",
     ]
     assert done.pnl == 390
-    assert "1 positions were settled at the expiry of their contract" in [
-        each.text for each in done.assumptions
-    ]
+    assert "1 positions were settled at the expiry of their contract" in [each.text for each in done.assumptions]
     assert replay_run(done.run, verify=True)["divergences"] == 0
 
 
@@ -211,14 +204,7 @@ def test_spot_on_loan_pays_interest(tmp_path) -> None:
     for second in (0, 1, 3600 * 3 + 60):
         market.quote(second, 49_999.99, 50_000)
     done = backtest(
-        tmp_path,
-        market.done(),
-        "run",
-        LOAN,
-        cash="40000 USDT",
-        leverage=3,
-        borrow="USDT=0.0001",
-        latency="0",
+        tmp_path, market.done(), "run", LOAN, cash="40000 USDT", leverage=3, borrow="USDT=0.0001", latency="0"
     )
     assert done.interest == -Decimal("18.00180006")
     paid = [each for each in records(done.run, "transfer") if each["kind"] == "interest"]
@@ -258,9 +244,7 @@ def test_a_trigger_s_delay_in_a_run(tmp_path) -> None:
     market = Market(tmp_path / "stop.tape")
     for second, price in enumerate((60_000, 60_000, 58_900, 58_800, 58_700, 58_600)):
         market.quote(second, price - 0.1, price)
-    done = backtest(
-        tmp_path, market.done(), "run", STOP, trigger_delay="1500ms", latency="0", fee="0"
-    )
+    done = backtest(tmp_path, market.done(), "run", STOP, trigger_delay="1500ms", latency="0", fee="0")
     assert heard(done.run) == ["0 ACCEPTED", "2000 TRIGGERED", "3500 FILLED"]
     assert replay_run(done.run, verify=True)["divergences"] == 0
 
@@ -272,8 +256,7 @@ def test_two_venues_share_one_account_and_the_report_says_so(tmp_path) -> None:
         market.quote(second, 59_999.9, 60_000)
         market.quote(second, 2999, 3000, symbol="kraken:ETH/USDT")
     done = backtest(tmp_path, market.done(), "run", ORDERS)
-    assert any(each.text.startswith("one account serves binance, kraken") for each in
-               done.assumptions)  # fmt: skip
+    assert any(each.text.startswith("one account serves binance, kraken") for each in done.assumptions)
 
 
 INDEX = "cffex:IF2603"
@@ -297,9 +280,7 @@ class Turn(Strategy):
 """
 
 
-def test_an_index_future_counts_its_multiplier_and_a_commission_of_its_notional(
-    tmp_path,
-) -> None:
+def test_an_index_future_counts_its_multiplier_and_a_commission_of_its_notional(tmp_path) -> None:
     """As the CFFEX's: 300 yuan a point, tick 0.2, margin of an eighth, 0.0023 % commission."""
     facts = tmp_path / "facts.toml"
     facts.write_text(
@@ -307,8 +288,7 @@ def test_an_index_future_counts_its_multiplier_and_a_commission_of_its_notional(
         'multiplier = 300\ntick = "0.2"\nlot = 1\nmaker_fee = "0.000023"\n'
         'taker_fee = "0.000023"\nmaintenance_rate = "0.12"\nleverage = 8\n'
     )
-    market = Market(tmp_path / "index.tape", INDEX, tick="0.2", lot="1", quote="CNY",
-                    base="IF", settle="CNY")  # fmt: skip
+    market = Market(tmp_path / "index.tape", INDEX, tick="0.2", lot="1", quote="CNY", base="IF", settle="CNY")
     for second in range(6):
         market.quote(second, 3999.8, 4000)
     for second in range(6, 12):
@@ -320,9 +300,7 @@ def test_an_index_future_counts_its_multiplier_and_a_commission_of_its_notional(
     # Left: 1, worth at the mid 4,020.1: 20.1 * 300 = 6,030.
     assert done.fees == Decimal("138.276")
     assert done.pnl == Decimal(12_000 + 6_030) - Decimal("138.276")
-    short = backtest(
-        tmp_path, tape, "short", TURN, instruments=facts, cash="449000 CNY", latency="0"
-    )
+    short = backtest(tmp_path, tape, "short", TURN, instruments=facts, cash="449000 CNY", latency="0")
     # 450,000 and the commission are not there; a short of 2 is.
     assert (short.denied, short.fills) == (1, 1)
     assert replay_run(done.run, verify=True)["divergences"] == 0
@@ -357,9 +335,7 @@ def test_a_recorded_index_future_to_the_last_cent(tmp_path, shared) -> None:
         'multiplier = 300\ntick = "0.2"\nlot = 1\nmaker_fee = "0.000023"\n'
         'taker_fee = "0.000023"\nmaintenance_rate = "0.12"\n'
     )
-    done = backtest(
-        tmp_path, table, "run", FIRST, instruments=facts, cash="5000000 CNY", symbol="cffex:IF"
-    )
+    done = backtest(tmp_path, table, "run", FIRST, instruments=facts, cash="5000000 CNY", symbol="cffex:IF")
     with table.open() as file:
         rows = [row for row in csv.DictReader(file) if Decimal(row["open"])]
     assert done.fills == 2

@@ -97,9 +97,7 @@ def test_each_test_window_follows_its_train_window(end, anchored, expected):
     assert [w.number for w in found] == [*range(1, len(found) + 1)]
 
 
-@pytest.mark.parametrize(
-    ("end", "says"), [(30, "the first train window alone"), (10**9, "windows, at")]
-)
+@pytest.mark.parametrize(("end", "says"), [(30, "the first train window alone"), (10**9, "windows, at")])
 def test_windows_that_cannot_be_are_refused(end, says):
     with pytest.raises(BadConfig, match=says):
         windows_of(0, end, train=30, test=10)
@@ -177,13 +175,9 @@ def test_what_comes_after_a_train_window_never_changes_its_choice(tmp_path, code
         changed = market(tmp_path / f"t{seed}", hours=12, after=hour, other=seed)
         found = walk(code, changed, tmp_path / f"h{seed}")
         same = later = 0
-        for ours, theirs in zip(
-            done.walk_forward["windows"], found.walk_forward["windows"], strict=True
-        ):
+        for ours, theirs in zip(done.walk_forward["windows"], found.walk_forward["windows"], strict=True):
             if ours["train_end"] <= START + hour * HOUR:
-                assert (ours["variant"], ours["in_sample"]) == (
-                    theirs["variant"], theirs["in_sample"],
-                )  # fmt: skip
+                assert (ours["variant"], ours["in_sample"]) == (theirs["variant"], theirs["in_sample"])
                 same += 1
             else:
                 later += ours["in_sample"] != theirs["in_sample"]
@@ -197,9 +191,16 @@ def test_choices_of_train_windows_are_those_of_a_tape_that_ends_there(tmp_path, 
     cut = tmp_path / "cut"
     cut_tape(tape, cut, window["train_end"] - 1)
     plain = onetape.sweep(
-        str(code), cut, params=GRID, metric="pnl", jobs=1, home=tmp_path, fee=(0, 0), latency="0",
+        str(code),
+        cut,
+        params=GRID,
+        metric="pnl",
+        jobs=1,
+        home=tmp_path,
+        fee=(0, 0),
+        latency="0",
         start=window["train_start"],
-    )  # fmt: skip
+    )
     assert plain.best()["variant"] == window["variant"]
 
 
@@ -217,9 +218,7 @@ def test_a_walk_resumed_is_the_same(tmp_path, code, tape, done):
     (full.path / "results.jsonl").write_text("".join(lines[:17]))
     again = walk(code, tape, tmp_path, out="w", resume=True)
     assert again.walk_forward == done.walk_forward
-    assert (again.path / "results.parquet").read_bytes() == (
-        done.path / "results.parquet"
-    ).read_bytes()
+    assert (again.path / "results.parquet").read_bytes() == (done.path / "results.parquet").read_bytes()
 
 
 def test_without_any_value_of_the_metric_the_reason_is_said(tmp_path, code, tape):
@@ -232,9 +231,17 @@ def test_without_any_value_of_the_metric_the_reason_is_said(tmp_path, code, tape
 
 def row(key: str, pnl: float, ts=(), equity=()) -> dict:
     return {
-        "key": key, "error": None, "stats": {}, "pnl": pnl, "final_equity": 100 + pnl,
-        "orders": 1, "fills": 1, "fees": 0.5, "funding": 0.0, "equity": [[*ts], [*equity]],
-    }  # fmt: skip
+        "key": key,
+        "error": None,
+        "stats": {},
+        "pnl": pnl,
+        "final_equity": 100 + pnl,
+        "orders": 1,
+        "fills": 1,
+        "fees": 0.5,
+        "funding": 0.0,
+        "equity": [[*ts], [*equity]],
+    }
 
 
 def test_windows_without_a_choice_or_with_a_failure_are_flat_and_said():

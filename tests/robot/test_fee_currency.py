@@ -36,10 +36,19 @@ assert SPOT is not None
 
 def fill_of(symbol: str, trade: int, fee: int, currency: str, client_id: str = "x") -> FillTold:
     return FillTold(
-        symbol=symbol, client_id=client_id, venue_id="77", trade_id=trade, side=Side.BUY,
-        position_side=PositionSide.BOTH, price=600_000, size=10, time=1_000 + trade, fee=fee,
-        fee_currency=currency, liquidity=Liquidity.MAKER,
-    )  # fmt: skip
+        symbol=symbol,
+        client_id=client_id,
+        venue_id="77",
+        trade_id=trade,
+        side=Side.BUY,
+        position_side=PositionSide.BOTH,
+        price=600_000,
+        size=10,
+        time=1_000 + trade,
+        fee=fee,
+        fee_currency=currency,
+        liquidity=Liquidity.MAKER,
+    )
 
 
 def opened(path: Path, **known) -> GatewayTape:
@@ -51,9 +60,8 @@ def opened(path: Path, **known) -> GatewayTape:
 
 def kept(home: Path) -> KeptMoney:
     options = GatewayOptions(
-        kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home),
-        symbols=[],
-    )  # fmt: skip
+        kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home), symbols=[]
+    )
     return KeptMoney(options, {}, {}, lambda currency: 0)
 
 
@@ -132,10 +140,16 @@ class Gateway:
         self.life = RobotLife(1, fields["name"], 1, fields["journal"])
         self.tape.attach(self.life, time.time_ns())
         return {
-            "robot": 1, "base": 1 << EPOCH_BITS, "balances": {"USDT": "10000"}, "hedge": False,
-            "currencies": dict(self.tape.currencies), "slot": 2, "leverage": 1.0,
-            "entries_after": self.tape.writer.published, "others": {"BNB": "2"},
-        }  # fmt: skip
+            "robot": 1,
+            "base": 1 << EPOCH_BITS,
+            "balances": {"USDT": "10000"},
+            "hedge": False,
+            "currencies": dict(self.tape.currencies),
+            "slot": 2,
+            "leverage": 1.0,
+            "entries_after": self.tape.writer.published,
+            "others": {"BNB": "2"},
+        }
 
 
 def test_a_robot_is_told_what_its_fees_are_in_and_its_money_is_its_own(tmp_path):
@@ -157,9 +171,7 @@ def test_a_robot_is_told_what_its_fees_are_in_and_its_money_is_its_own(tmp_path)
             fill = fill_of(PERPETUAL.symbol, trade, fee, currency, "c")
             sequence = tape.write(FillOut(order, fill), later)
         robot.step()  # all that is there
-        assert robot.session.robot.fees == [
-            (1.0, "USDT"), (0.002, "BNB"), (-0.001, "BNB"), (5.0, "KFEE"),
-        ]  # fmt: skip
+        assert robot.session.robot.fees == [(1.0, "USDT"), (0.002, "BNB"), (-0.001, "BNB"), (5.0, "KFEE")]
         # What was paid in money that it knows of is taken off that at once.
         balance = robot.session.host.balance
         assert balance("USDT").total == 9999
@@ -167,12 +179,19 @@ def test_a_robot_is_told_what_its_fees_are_in_and_its_money_is_its_own(tmp_path)
         assert [name for _, name in robot.session.host.money] == ["USDT", "BTC", "BNB"]
         # The rest when the ledger tells of it: what it says of a fill takes the reckoning's place.
         entry = Entry(
-            later, Cause.FILL,
-            (Leg(2, "KFEE", -5 * UNIT), Leg(Outside.FEES, "KFEE", 5 * UNIT),
-             Leg(2, "USDT", -UNIT // 4), Leg(Outside.MARKET, "USDT", UNIT // 4),
-             Leg(3, "USDT", -UNIT), Leg(Outside.MARKET, "USDT", UNIT)),
-            "the last fill", sequence,
-        )  # fmt: skip
+            later,
+            Cause.FILL,
+            (
+                Leg(2, "KFEE", -5 * UNIT),
+                Leg(Outside.FEES, "KFEE", 5 * UNIT),
+                Leg(2, "USDT", -UNIT // 4),
+                Leg(Outside.MARKET, "USDT", UNIT // 4),
+                Leg(3, "USDT", -UNIT),
+                Leg(Outside.MARKET, "USDT", UNIT),
+            ),
+            "the last fill",
+            sequence,
+        )
         tape.writer.append("entry", pack(entry), stream=0, time=later)
         robot.step()
         assert balance("KFEE").total == -5

@@ -105,18 +105,22 @@ class World:
         self.venue = VenueProcess(folder / "state", kind)
         account = SimpleNamespace(**self.venue.told["accounts"][0])
         self.gateway = GatewayProcess(
-            kind, self.home, self.venue.port, account, venue="here",
-            subaccounts={"a": 2, "b": 3}, leverage=10, check_every_ns=10**9,
-        )  # fmt: skip
+            kind,
+            self.home,
+            self.venue.port,
+            account,
+            venue="here",
+            subaccounts={"a": 2, "b": 3},
+            leverage=10,
+            check_every_ns=10**9,
+        )
         make_token(self.home, "operator")
         self.gateway.start()
         for name in ("key", "secret"):
             file = folder / name
             file.write_text(getattr(account, name))
             file.chmod(0o600)
-        (folder / "watcher.py").write_text(
-            ROBOT.replace("SYMBOL", SYMBOL[kind]).replace("QUOTE", self.quote)
-        )
+        (folder / "watcher.py").write_text(ROBOT.replace("SYMBOL", SYMBOL[kind]).replace("QUOTE", self.quote))
         (folder / "onetape.toml").write_text(
             f'[venues.here]\nkind = "{kind}"\nmode = "sim"\n'
             f'rest = "http://127.0.0.1:{self.venue.port}"\n'
@@ -129,9 +133,8 @@ class World:
         """The robot's run, once it has one."""
         words = [word for param in params for word in ("--param", param)]
         self.process = command_lines.begin(
-            self.folder, "run", "watcher.py", "--live", "--subaccount", subaccount,
-            "--home", self.home, *words,
-        )  # fmt: skip
+            self.folder, "run", "watcher.py", "--live", "--subaccount", subaccount, "--home", self.home, *words
+        )
         runs = self.home / "runs"
         before = set(runs.iterdir()) if runs.is_dir() else set()
 
@@ -199,11 +202,7 @@ class World:
                         of[frame.sequence] = fields[2]
                     continue
                 entry = unpack(frame.payload)
-                total += sum(
-                    leg.amount
-                    for leg in entry.legs
-                    if (leg.holder, leg.currency) == (slot, currency)
-                )
+                total += sum(leg.amount for leg in entry.legs if (leg.holder, leg.currency) == (slot, currency))
                 if entry.cause is Cause.FILL and entry.of in of:
                     found.append((of[entry.of], money(total)))
         return found
@@ -245,9 +244,7 @@ def test_a_live_robot_sees_its_sub_account_and_nothing_else(world):
         assert said[-1]["base"] == float(world.slots("BTC")[2])
     fills = [each for each in said if each["when"] == "fill"]
     ledger = world.after_each_fill(2, world.quote)
-    assert [(int(each["trade"]), each["total"]) for each in fills] == [
-        (trade, float(total)) for trade, total in ledger
-    ]
+    assert [(int(each["trade"]), each["total"]) for each in fills] == [(trade, float(total)) for trade, total in ledger]
     # Profit is what trading made of it: not what was allocated, not what was taken away.
     moved = Decimal(625)
     pnl = Decimal(told["pnl"])

@@ -28,9 +28,7 @@ class Bars(Strategy):
         self.seen.append((bar.close, bar.volume))
 
 
-@pytest.mark.parametrize(
-    ("period", "source"), [("5s", "trade"), ("5s@trade", "trade"), ("5s@mid", "mid")]
-)
+@pytest.mark.parametrize(("period", "source"), [("5s", "trade"), ("5s@trade", "trade"), ("5s@mid", "mid")])
 @pytest.mark.parametrize("held", [("quote",), ("quote", "trade")])
 def test_the_source_is_the_strategys_and_not_the_moments(tmp_path, period, source, held):
     tape = opened(gateway_journal(tmp_path, "main"))
@@ -48,9 +46,7 @@ def test_the_source_is_the_strategys_and_not_the_moments(tmp_path, period, sourc
     quote(start, 600_000)
     if "trade" in held:
         trade(start, 600_000)
-    options = LiveOptions(
-        strategy=Bars, data=[], home=tmp_path, symbol=PERPETUAL.symbol, params={"period": period}
-    )
+    options = LiveOptions(strategy=Bars, data=[], home=tmp_path, symbol=PERPETUAL.symbol, params={"period": period})
     robot = open_live(options, "main", Gateway(tape))
     try:
         quote(start + SECOND, 600_100)

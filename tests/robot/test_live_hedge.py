@@ -51,16 +51,7 @@ def test_each_side_is_traded_by_itself(tmp_path):
         )
         keys = {"HEDGE_KEY": account.key, "HEDGE_SECRET": account.secret}
         done = copied_process.run(
-            "run",
-            "sides.py",
-            "--live",
-            "--seconds",
-            "12",
-            "--json",
-            "--out",
-            "r",
-            cwd=tmp_path,
-            env={**clean, **keys},
+            "run", "sides.py", "--live", "--seconds", "12", "--json", "--out", "r", cwd=tmp_path, env={**clean, **keys}
         )
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)

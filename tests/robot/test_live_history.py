@@ -141,9 +141,16 @@ def test_longer_bars_are_the_venues_own(tmp_path, kind):
         configured(tmp_path, kind, port)
         at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
         seen, _, said = looked(
-            tmp_path, dialect.exchange.accounts[0], symbol,
-            "--param", "period=1m", "--param", "history=3", "--param", "wanted=1",
-        )  # fmt: skip
+            tmp_path,
+            dialect.exchange.accounts[0],
+            symbol,
+            "--param",
+            "period=1m",
+            "--param",
+            "history=3",
+            "--param",
+            "wanted=1",
+        )
         listing = dialect.exchange.listings[at]
         bars, trades = {bar.open_time: bar for bar in listing.bars}, list(listing.trades)
     assert "from before the start" not in said
@@ -156,9 +163,7 @@ def test_longer_bars_are_the_venues_own(tmp_path, kind):
         assert round(volume * 10**scale.size_decimals) == bar.volume
     # The first one that closed had begun before the robot: it is whole.
     ts_open, *_, volume = seen["all"][-1]
-    assert round(volume * 10**scale.size_decimals) == traded_in(
-        tmp_path, trades, ts_open, ts_open + 60 * SECOND
-    )
+    assert round(volume * 10**scale.size_decimals) == traded_in(tmp_path, trades, ts_open, ts_open + 60 * SECOND)
 
 
 def test_less_than_was_wanted_is_said(tmp_path):
@@ -166,8 +171,7 @@ def test_less_than_was_wanted_is_said(tmp_path):
     with served("binance-usdm", limits=False) as (dialect, port):
         configured(tmp_path, "binance-usdm", port)
         seen, _, said = looked(
-            tmp_path, dialect.exchange.accounts[0], symbol,
-            "--param", "history=500", "--param", "wanted=1",
-        )  # fmt: skip
+            tmp_path, dialect.exchange.accounts[0], symbol, "--param", "history=500", "--param", "wanted=1"
+        )
     assert 20 < len(seen["first"]) < 500
     assert "from before the start" in said

@@ -69,17 +69,14 @@ def test_a_leg_that_is_refused_leaves_the_other_where_both_could_go(tmp_path):
         account = dialect.exchange.accounts[0]
         configure(tmp_path, port, account)
         # Two coins of unlike prices: the gap always pays, so it goes in as far as it may.
-        robot = begin(
-            tmp_path, "run", f"{EXAMPLE}:PairArbitrage", "--live",
-            "--param", f"a={A}", "--param", f"b={B}",
-        )  # fmt: skip
+        robot = begin(tmp_path, "run", f"{EXAMPLE}:PairArbitrage", "--live", "--param", f"a={A}", "--param", f"b={B}")
         both = [-TAKEN * SLICE, TAKEN * SLICE]
         try:
             wait_for(
                 lambda: (
                     robot.poll() is not None
                     or (rejections(tmp_path / ".onetape") == 3 and positions(account)[0] == both)
-                ),
+                )
             )
             robot.send_signal(signal.SIGINT)
             told = ended(robot)

@@ -142,24 +142,23 @@ def test_it_fills_as_in_the_backtest(tmp_path, kind, first, form):
         if form != "in one process":
             venue = VENUES[kind]
             gateway = GatewayProcess(
-                kind, home, port, account, venue="here", subaccounts={"a": 2}, leverage=LEVERAGE,
+                kind,
+                home,
+                port,
+                account,
+                venue="here",
+                subaccounts={"a": 2},
+                leverage=LEVERAGE,
                 symbols=[venue.one, venue.other],
-            )  # fmt: skip
+            )
             make_token(home, "operator")
             gateway.start()
             allocate(home, kind)
-        robot = begin(
-            tmp_path, "run", "rotate.py", "--live", "--subaccount", "a", "--param", f"first={first}"
-        )
+        robot = begin(tmp_path, "run", "rotate.py", "--live", "--subaccount", "a", "--param", f"first={first}")
         try:
             if gateway is None:
                 allocate(home, kind)
-            wait_for(
-                lambda: (
-                    len({t.order.id for t in list(account.trades)}) == ORDERS
-                    or robot.poll() is not None
-                )
-            )
+            wait_for(lambda: len({t.order.id for t in list(account.trades)}) == ORDERS or robot.poll() is not None)
             # The backtest's orders arrive later than these: the tape has to go on.
             until = dialect.exchange.now + 2 * SECOND
             wait_for(lambda: dialect.exchange.now > until)
@@ -176,10 +175,14 @@ def test_it_fills_as_in_the_backtest(tmp_path, kind, first, form):
     assert waited(home) == 2 if first == "buy" else waited(home) <= 2
     tested = run_backtest(
         BacktestOptions(
-            strategy=str(tmp_path / "rotate.py"), data=[gateway_journal(home, "main")],
-            home=tmp_path / "tested", out=str(tmp_path / "tested" / "run"),
-            cash=f"{VENUES[kind].cash} {VENUES[kind].money}", leverage=LEVERAGE,
-            params={"first": first}, write_report=False,
+            strategy=str(tmp_path / "rotate.py"),
+            data=[gateway_journal(home, "main")],
+            home=tmp_path / "tested",
+            out=str(tmp_path / "tested" / "run"),
+            cash=f"{VENUES[kind].cash} {VENUES[kind].money}",
+            leverage=LEVERAGE,
+            params={"first": first},
+            write_report=False,
         )
-    )  # fmt: skip
+    )
     assert orders(tested.run) == live

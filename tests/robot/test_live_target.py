@@ -49,9 +49,7 @@ def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
     with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):
         account = dialect.exchange.accounts[0]
         configure(tmp_path, port, account)
-        done = copied_process.run(
-            "run", "swing.py", "--live", "--seconds", "7", "--json", cwd=tmp_path, env=clean
-        )
+        done = copied_process.run("run", "swing.py", "--live", "--seconds", "7", "--json", cwd=tmp_path, env=clean)
         assert done.returncode == 0, done.stderr
         held, path = 0, []
         for trade in account.trades:

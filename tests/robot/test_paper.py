@@ -64,11 +64,7 @@ def test_a_growing_tape_gives_the_decisions_of_the_finished_one(tmp_path):
     with generated_market(
         tmp_path, ["binance:BTC/USDT:USDT"], seed=4, seconds=2.5, rate=8.0, history_seconds=30
     ) as market:
-        robot = open_robot(
-            PaperOptions(
-                reference, [market.path], tmp_path, start=market.ready_at, cash="100000 USDT"
-            )
-        )
+        robot = open_robot(PaperOptions(reference, [market.path], tmp_path, start=market.ready_at, cash="100000 USDT"))
         follow([robot])
         paper = robot.close(keep=True)
     assert paper is not None and paper.orders > 3 and paper.events > 50
@@ -102,9 +98,7 @@ def test_a_tape_played_at_speed_decides_like_its_backtest(tmp_path):
     paper = run_paper(PaperOptions(reference, [tape], tmp_path, speed=60.0, out="paper"))
     assert time.monotonic() - began >= 0.9  # 59.9 s of tape at 60 times its speed
     again = run_backtest(
-        BacktestOptions(
-            strategy=reference, data=[tape], home=tmp_path, out="again", write_report=False
-        )
+        BacktestOptions(strategy=reference, data=[tape], home=tmp_path, out="again", write_report=False)
     )
     assert paper.orders > 50 and paper.action_hash == again.action_hash
 
@@ -114,9 +108,7 @@ def test_stopping_early_leaves_a_run_that_replays(tmp_path):
     for i in range(6000):  # ten minutes
         market.quote(i * 0.1, 100 + i % 7, 101 + i % 7)
     code = quick(tmp_path / "code", BTC)
-    paper = run_paper(
-        PaperOptions(code, [market.done()], tmp_path, speed=5.0, seconds=1.0, out="paper")
-    )
+    paper = run_paper(PaperOptions(code, [market.done()], tmp_path, speed=5.0, seconds=1.0, out="paper"))
     assert 0 < paper.events < 6000
     assert replay_run(paper.run, verify=True)["divergences"] == 0
 
@@ -160,11 +152,7 @@ def test_paper_wants_a_tape(tmp_path):
 
 
 def test_a_robot_that_fails_at_its_start_leaves_nothing(tmp_path):
-    code = write(
-        tmp_path / "code",
-        "bad",
-        TAKER.replace("def on_start(self):", "def on_start(self):\n        1 / 0"),
-    )
+    code = write(tmp_path / "code", "bad", TAKER.replace("def on_start(self):", "def on_start(self):\n        1 / 0"))
     market = Market(tmp_path / "tape")
     market.quote(1, 100, 101)
     with pytest.raises(Exception, match="ZeroDivisionError"):

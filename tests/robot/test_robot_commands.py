@@ -76,22 +76,31 @@ def away(home: Home, told: dict) -> float:
 def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tmp_path: Path):
     with Home(tmp_path, CONFIG + PARAMS, QUOTER) as home:
         home.run("up")
-        home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT",
-                 "amount=20000", "index=2")  # fmt: skip
+        home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
         home.wait_for(lambda: shown(home)["orders"] > 0)
         first = shown(home)
         assert first["params"]["spread_ticks"] == {
-            "value": 200, "default": 300, "type": "int", "optional": False, "min": 1, "max": 500,
-            "step": 1, "choices": None, "help": "from the mid",
-        }  # fmt: skip
+            "value": 200,
+            "default": 300,
+            "type": "int",
+            "optional": False,
+            "min": 1,
+            "max": 500,
+            "step": 1,
+            "choices": None,
+            "help": "from the mid",
+        }
         assert first["params"]["size"]["help"] == "of a quote"
         assert (first["status"], first["type"], first["position"]) == ("started", "Quoter", 0)
 
         [seen] = [p["robot"] for p in home.status()["processes"] if p["kind"] == "robot"]
         assert seen == {
-            "status": "started", "profit": seen["profit"], "positions": seen["positions"],
-            "orders": seen["orders"], "fills": seen["fills"],
-        }  # fmt: skip
+            "status": "started",
+            "profit": seen["profit"],
+            "positions": seen["positions"],
+            "orders": seen["orders"],
+            "fills": seen["fills"],
+        }
         assert Decimal(seen["profit"]).is_finite()
         assert "robot:mm  started, has made" in table(home.status())
         # One robot, by its process's name or its own.
@@ -114,8 +123,10 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         home.wait_for(lambda: home.status()["orders"] == 0)
         run = journal(home).parent
         assert [(each.command, each.fields) for each in asked_in(run / "journal")] == [
-            ("params", {"spread_ticks": 8}), ("params", {"size": 0.003}), ("stop", {}),
-        ]  # fmt: skip
+            ("params", {"spread_ticks": 8}),
+            ("params", {"size": 0.003}),
+            ("stop", {}),
+        ]
         home.kill("robot:mm")
         now = shown(home)
         assert (now["status"], now["orders"]) == ("stopped", 0)

@@ -16,12 +16,15 @@ from onetape.model.errors import BadConfig, NotAvailable
 STRATEGY = Path(__file__).resolve().parents[2] / "strategies" / "market_maker.py"
 
 
-def run(folder: Path, *arguments: object, mode: str = "sim", kind: str = "ccxt:binanceusdm",
-        python: str = "", password: str = ""):  # fmt: skip
-    lines = [
-        "[venues.there]", f'kind = "{kind}"', f'mode = "{mode}"', "[accounts.main]",
-        'venue = "there"',
-    ]  # fmt: skip
+def run(
+    folder: Path,
+    *arguments: object,
+    mode: str = "sim",
+    kind: str = "ccxt:binanceusdm",
+    python: str = "",
+    password: str = "",
+):
+    lines = ["[venues.there]", f'kind = "{kind}"', f'mode = "{mode}"', "[accounts.main]", 'venue = "there"']
     lines += [f'password = "{password}"'] if password else []
     lines += ["[bridge]", f'python = "{python}"'] if python else []
     (folder / "onetape.toml").write_text("\n".join(lines) + "\n")
@@ -54,14 +57,10 @@ def test_a_third_secret_in_the_open_is_refused_and_not_shown(tmp_path):
 
 @pytest.mark.skipif(not OWN, reason="`make bridge` plays it, in an environment of its own")
 @pytest.mark.parametrize(
-    ("kind", "symbol"),
-    [("ccxt:binanceusdm", "binance:BTC/USDT:USDT"), ("ccxt:kraken", "kraken:BTC/USD")],
+    ("kind", "symbol"), [("ccxt:binanceusdm", "binance:BTC/USDT:USDT"), ("ccxt:kraken", "kraken:BTC/USD")]
 )
 def test_a_run_through_ccxt_is_repeated_from_its_tape(tmp_path, kind, symbol):
-    done = run(
-        tmp_path, "run", STRATEGY, "--live", "--symbol", symbol, "--seconds", 25, kind=kind,
-        python=PYTHON,
-    )  # fmt: skip
+    done = run(tmp_path, "run", STRATEGY, "--live", "--symbol", symbol, "--seconds", 25, kind=kind, python=PYTHON)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["orders"] > 2

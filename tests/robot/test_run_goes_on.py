@@ -18,9 +18,7 @@ from onetape.gateway.order_frames import FILL
 from onetape.tape.journal import JournalReader
 from worlds.supervised import CONFIG, Home
 
-ALLOCATE = (
-    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
-)  # fmt: skip
+ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
 
 # Buys once in each life, then says what it finds; `die` says at which point it kills itself.
 KEEPER = """
@@ -120,11 +118,7 @@ def through_lives(home: Home, lives: int) -> Path:
     return the_run(home)
 
 
-POINTS = [
-    ("on_fill", 3),
-    ("before its orders leave", 2),
-    *long_form(("on_order", 2), ("on_quote", 2)),
-]
+POINTS = [("on_fill", 3), ("before its orders leave", 2), *long_form(("on_order", 2), ("on_quote", 2))]
 
 
 @pytest.mark.parametrize(("die", "count"), POINTS)
@@ -162,9 +156,7 @@ def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int)
         assert sum(Decimal(each["qty"]) for each in found) == held
 
 
-@pytest.mark.parametrize(
-    ("restart", "starts", "seen"), [("replay", 2, 2), *long_form(("fresh", 1, 1))]
-)
+@pytest.mark.parametrize(("restart", "starts", "seen"), [("replay", 2, 2), *long_form(("fresh", 1, 1))])
 def test_what_a_robot_begins_again_with_is_its_restart_policy(
     tmp_path: Path, restart: str, starts: int, seen: int
 ) -> None:
@@ -207,9 +199,7 @@ def test_new_code_takes_over_what_the_old_holds_and_gives_it_back(tmp_path: Path
         (tmp_path / "maker.py").write_text((first / "source" / "maker.py").read_text())
         assert home.run("restart", "robot:mm")["state"] == "running"
         home.run("down")
-        runs = sorted(
-            (home.home / "runs").iterdir(), key=lambda run: lives_of(run / "journal")[0].start
-        )
+        runs = sorted((home.home / "runs").iterdir(), key=lambda run: lives_of(run / "journal")[0].start)
         last = started(runs[-1])[0]
         assert "version" not in last
         assert (last["resumed"], last["starts"]) == (True, 4)

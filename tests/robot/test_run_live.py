@@ -30,9 +30,8 @@ def traded(folder: Path, *arguments: object) -> dict:
     """A live run with orders of its own."""
     for seconds in SECONDS:
         told = onetape(
-            folder, "run", *arguments, "--live", "--account", "main", "--seconds", seconds,
-            "--home", f"home{seconds}",
-        )  # fmt: skip
+            folder, "run", *arguments, "--live", "--account", "main", "--seconds", seconds, "--home", f"home{seconds}"
+        )
         if told["orders"]:
             break
     assert told["orders"] > 0
@@ -62,18 +61,18 @@ def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
     (home,) = (each for each in run.parents if (each / "journal").is_dir() and each != run)
     tape = gateway_journal(home, "main")
     words = records(tape, "health", "alert")
-    assert ("health", {"kind": "reconciled", "subject": "connected", "state": "0 differences"}) in (
-        words
-    )
+    assert ("health", {"kind": "reconciled", "subject": "connected", "state": "0 differences"}) in (words)
     assert not [word for word in words if word[0] == "alert"]
     # What the fills say is what the exchange's balances became, to the last digit.
     last = {r["currency"]: int(r["total"]) for _, r in records(tape, "balance")}
     entries = [r for _, r in records(tape, "entry")]
     opening = {
         currency: int(amount)
-        for entry in entries if entry["cause"] == "opening"
-        for holder, currency, amount, _ in entry["legs"] if holder > 0
-    }  # fmt: skip
+        for entry in entries
+        if entry["cause"] == "opening"
+        for holder, currency, amount, _ in entry["legs"]
+        if holder > 0
+    }
     assert not [entry for entry in entries if entry["cause"] == "correction"]
     usd = btc = 0
     with JournalReader(tape) as reader:
@@ -91,10 +90,7 @@ def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
 def test_a_second_run_begins_with_a_second_exchange(folder):
     """The simulated exchange of a run ends with it: nothing of the first is held against it."""
     for _ in range(2):
-        told = onetape(
-            folder, "run", "strategies/market_maker.py", "--live", "--account", "main",
-            "--seconds", 3,
-        )  # fmt: skip
+        told = onetape(folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds", 3)
         assert onetape(folder, "replay", told["run"], "--verify")["divergences"] == 0
     home = Path(told["run"]).parents[1]
     words = records(gateway_journal(home, "main"), "health", "alert")
@@ -105,18 +101,36 @@ def test_a_second_run_begins_with_a_second_exchange(folder):
 
 def test_what_the_venue_does_not_list_is_one_line(folder):
     said = onetape(
-        folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds",
-        3, "--param", "symbol=kraken:NIX/USD", code=3,
-    )  # fmt: skip
+        folder,
+        "run",
+        "strategies/market_maker.py",
+        "--live",
+        "--account",
+        "main",
+        "--seconds",
+        3,
+        "--param",
+        "symbol=kraken:NIX/USD",
+        code=3,
+    )
     assert said["error"]["name"] == "UNKNOWN_SYMBOL"
     assert said["error"]["message"].startswith("kraken:NIX/USD does not trade there")
 
 
 def test_a_sub_account_that_is_not_there_is_one_line(folder):
     said = onetape(
-        folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds",
-        3, "--subaccount", "nix", code=2,
-    )  # fmt: skip
+        folder,
+        "run",
+        "strategies/market_maker.py",
+        "--live",
+        "--account",
+        "main",
+        "--seconds",
+        3,
+        "--subaccount",
+        "nix",
+        code=2,
+    )
     assert said["error"]["name"] == "UNKNOWN_SUBACCOUNT"
     assert said["error"]["message"].startswith("account main has no sub-account 'nix'")
 

@@ -64,9 +64,20 @@ class Sim:
         self.home, self.log = home, home.with_name(f"{home.name}.log")
         with self.log.open("ab") as errors:
             self.process = Copied(
-                ONETAPE, "sim", kind, "--home", home, "--port", port, "--control", 0, *words,
-                stdout=PIPE, stderr=errors, env=environ(),
-            )  # fmt: skip
+                ONETAPE,
+                "sim",
+                kind,
+                "--home",
+                home,
+                "--port",
+                port,
+                "--control",
+                0,
+                *words,
+                stdout=PIPE,
+                stderr=errors,
+                env=environ(),
+            )
         line = self.process.stdout.readline()
         assert line, self.log.read_text()
         self.told = json.loads(line)
@@ -107,9 +118,8 @@ def environ() -> dict[str, str]:
 def run(folder: Path, home: Path, address: str, *words: object):
     (folder / "takes.py").write_text(TAKES)
     return copied_process.run(
-        "run", "takes.py", "--live", "--exchange", address, "--home", home, "--json", *words,
-        cwd=folder, env=environ(),
-    )  # fmt: skip
+        "run", "takes.py", "--live", "--exchange", address, "--home", home, "--json", *words, cwd=folder, env=environ()
+    )
 
 
 def traded(folder: Path, sim: Sim, *words: object, robots: int = 1, account: str = "main") -> list:
@@ -194,9 +204,10 @@ def test_runs_trade_on_an_exchange_beside_them_and_the_books_agree(tmp_path, sim
         assert abs(amount - Decimal(between["balances"][currency])) <= step_of(after), currency
     corrected = [
         abs(money(amount))
-        for entry in words_of(sim.home, account, "entry") if entry["cause"] == "correction"
+        for entry in words_of(sim.home, account, "entry")
+        if entry["cause"] == "correction"
         for _, _, amount, _ in entry["legs"]
-    ]  # fmt: skip
+    ]
     assert sum(corrected) <= step_of(after)  # what was summed more finely than it is told
     for told in (first, second):
         done = copied_process.run("replay", told["run"], "--verify", "--json", env=environ())
@@ -359,14 +370,7 @@ ROWS = [
     (open_to_others, (), 5, "PERMISSION_DENIED(3001)", "others may read", "chmod 600"),
     (closed_venue, (), 6, "VENUE_CLOSED(4407)", "BitMEX closed", "binance-usdm or kraken"),
     (another_venue, (), 3, "UNKNOWN_SYMBOL(4503)", "kraken:BTC/USD does not trade there", ""),
-    (
-        right,
-        ("--account", "nobody"),
-        2,
-        "BAD_CONFIG(4602)",
-        "no account 'nobody' at",
-        "it has main",
-    ),
+    (right, ("--account", "nobody"), 2, "BAD_CONFIG(4602)", "no account 'nobody' at", "it has main"),
     (right, ("--hedge",), 5, "ACCOUNT_MODE(4308)", "", ""),
     (address("https://fapi.binance.com"), (), 2, "BAD_CONFIG(4602)", "is not this machine", "toml"),
     (address("http://192.0.2.7:9001"), (), 2, "BAD_CONFIG(4602)", "192.0.2.7 is not this", "toml"),
@@ -383,15 +387,13 @@ ROWS = [
 
 
 @pytest.mark.parametrize(
-    ("where", "words", "code", "name", "what", "todo"), ROWS,
+    ("where", "words", "code", "name", "what", "todo"),
+    ROWS,
     ids=[f"{n}-{row[0].__name__.strip('<>')}" for n, row in enumerate(ROWS)],
-)  # fmt: skip
+)
 def test_what_cannot_be_traded_on_is_one_line(tmp_path, sims, where, words, code, name, what, todo):
     place = where(sims, tmp_path)
-    done = run(
-        tmp_path, tmp_path / "home", place, "--param", "symbol=kraken:BTC/USD", "--seconds", 5,
-        *words,
-    )  # fmt: skip
+    done = run(tmp_path, tmp_path / "home", place, "--param", "symbol=kraken:BTC/USD", "--seconds", 5, *words)
     error = json.loads(done.stdout)["error"]
     assert f"{error['name']}({error['code']})" == name
     assert done.returncode == code
@@ -403,8 +405,7 @@ def test_what_cannot_be_traded_on_is_one_line(tmp_path, sims, where, words, code
 def test_a_paper_run_has_no_exchange(tmp_path):
     (tmp_path / "takes.py").write_text(TAKES)
     done = copied_process.run(
-        "run", "takes.py", "--paper", "--exchange", "http://127.0.0.1:9001", cwd=tmp_path,
-        env=environ(),
-    )  # fmt: skip
+        "run", "takes.py", "--paper", "--exchange", "http://127.0.0.1:9001", cwd=tmp_path, env=environ()
+    )
     assert done.returncode == 2
     assert "--exchange" in done.stderr and "--live" in done.stderr

@@ -54,11 +54,7 @@ def test_one_process_trades_cancels_what_works_and_is_repeated(tmp_path):
     home = run.parents[1]
     with JournalReader(gateway_journal(home, "main")) as reader:
         frames = list(reader.frames(("order_request", "fill")))
-    kinds = [
-        REQUEST.unpack(frame.payload)[5]
-        for frame in frames
-        if frame.type == EventType.ORDER_REQUEST.id
-    ]
+    kinds = [REQUEST.unpack(frame.payload)[5] for frame in frames if frame.type == EventType.ORDER_REQUEST.id]
     fills = [FILL.unpack(frame.payload) for frame in frames if frame.type == EventType.FILL.id]
     assert kinds == [1, 1, 2]  # place, place, cancel
     assert len(fills) == 1

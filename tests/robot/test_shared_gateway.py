@@ -57,8 +57,7 @@ def taken_too_early(home: Path, runs: list[str]) -> list[int]:
     for run in runs:
         with JournalReader(Path(run) / "journal") as reader:
             asked[reader.uuid.bytes] = [
-                (frame.sequence, REQUEST.unpack_from(frame.payload)[0])
-                for frame in reader.frames(("order_request",))
+                (frame.sequence, REQUEST.unpack_from(frame.payload)[0]) for frame in reader.frames(("order_request",))
             ]
     known, early = set(), []
     with JournalReader(gateway_journal(home, "futures")) as reader:

@@ -64,8 +64,7 @@ class Hears:
     def __enter__(self) -> Hears:
         self.home.__enter__()
         self.home.run("up")
-        self.home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT",
-                      "amount=20000", "index=2")  # fmt: skip
+        self.home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
         wait_for(lambda: self.feed.followed("gold"))
         return self
 
@@ -134,9 +133,7 @@ def test_a_robot_that_was_killed_hears_on_and_all_its_lives_are_repeated(tmp_pat
         wait_for(lambda: len(hears.logged("heard")) == 5)
         collector = hears.home.process("collector:feed")
         os.kill(collector["pid"], signal.SIGKILL)
-        hears.home.wait_for(
-            lambda: hears.home.process("collector:feed")["pid"] not in (None, collector["pid"])
-        )
+        hears.home.wait_for(lambda: hears.home.process("collector:feed")["pid"] not in (None, collector["pid"]))
         wait_for(lambda: hears.feed.followed("gold"))
         hears.order(-0.01)
         wait_for(lambda: len(hears.logged("heard")) == 6)

@@ -59,11 +59,15 @@ def quotes(count: int) -> list[dict]:
         bid = 60_000 + (number * 37 % 101) / 10
         found.append(
             {
-                "symbol": "BTCUSDT", "bid": round(bid, 1), "ask": round(bid + 0.1, 1),
-                "bid_size": 2.5, "ask_size": 1.5, "seq": number + 1,
+                "symbol": "BTCUSDT",
+                "bid": round(bid, 1),
+                "ask": round(bid + 0.1, 1),
+                "bid_size": 2.5,
+                "ask_size": 1.5,
+                "seq": number + 1,
                 "ts": START + number * SECOND // 10,
             }
-        )  # fmt: skip
+        )
     return found
 
 
@@ -72,26 +76,25 @@ def test_in_one_process_or_in_three_a_strategy_does_the_same(tmp_path: Path):
     (tmp_path / "facts.toml").write_text(FACTS)
     (tmp_path / "quotes.csv").write_text(
         "ts,bid,ask,bid_size,ask_size\n"
-        + "".join(
-            f"{q['ts']},{q['bid']},{q['ask']},{q['bid_size']},{q['ask_size']}\n"
-            for q in quotes(600)
-        )
+        + "".join(f"{q['ts']},{q['bid']},{q['ask']},{q['bid_size']},{q['ask_size']}\n" for q in quotes(600))
     )
     home, facts = tmp_path / "home", str(tmp_path / "facts.toml")
 
     def backtest(data: Path, **more: object):
         return run_backtest(
             BacktestOptions(
-                strategy=f"{tmp_path}/trader.py:Trader", data=[data], home=home, report=None,
-                instruments=Path(facts), **more,
+                strategy=f"{tmp_path}/trader.py:Trader",
+                data=[data],
+                home=home,
+                report=None,
+                instruments=Path(facts),
+                **more,
             )
-        )  # fmt: skip
+        )
 
     alone = backtest(tmp_path / "quotes.csv", symbol=BTC)
     feed = ZeroMqFeed(tmp_path)
-    options = options_for(
-        feed, home, topics=["BTC"], names={"BTCUSDT": BTC}, published=True, instruments=facts
-    )
+    options = options_for(feed, home, topics=["BTC"], names={"BTCUSDT": BTC}, published=True, instruments=facts)
     journal = home / "journal" / "collector:feed"  # as its process is called
     try:
         with collector(options) as process:

@@ -54,16 +54,15 @@ def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
             traveller.step(back - traveller.frames)
             assert traveller.state()["own"] == opened["own"]
         # The command, by a time in the first life, on the gateway's tape.
-        shown = home.run(
-            "replay", str(run), "--until", format_time((first.start + first.time) // 2)
-        )
+        shown = home.run("replay", str(run), "--until", format_time((first.start + first.time) // 2))
         assert shown["divergences"] == 0
         assert shown["state"]["life"] == 1 and shown["state"]["memory"]["starts"] == 1
         shown = home.run("replay", str(run), "--until", str(second.taken), "--step", "-2")
         assert shown["state"]["life"] == 2
         assert [each["frames"] for each in shown["steps"]] == [
-            shown["state"]["frames"] - 1, shown["state"]["frames"] - 2,
-        ]  # fmt: skip
+            shown["state"]["frames"] - 1,
+            shown["state"]["frames"] - 2,
+        ]
         assert "divergence" not in replay_run(run, verify=True)
         wanted = {}
         with Traveller(run) as traveller:

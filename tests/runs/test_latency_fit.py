@@ -25,10 +25,13 @@ def sample(tmp_path_factory):
 def run(tmp_path, sample, latency):
     return run_backtest(
         BacktestOptions(
-            strategy=str(write(tmp_path, "taker", TAKER)), data=[sample], home=tmp_path / "home",
-            latency=latency, write_report=False,
+            strategy=str(write(tmp_path, "taker", TAKER)),
+            data=[sample],
+            home=tmp_path / "home",
+            latency=latency,
+            write_report=False,
         )
-    )  # fmt: skip
+    )
 
 
 def test_a_constant_latency_comes_out_as_it_went_in(tmp_path, sample):
@@ -50,10 +53,7 @@ def test_a_backtest_with_the_fitted_curve_is_the_run_it_was_fitted_to(tmp_path, 
 
 def shifted(source, target, by):
     """A copy of a run's journal whose venue stamps are `by` ns later."""
-    with (
-        JournalReader(source / "journal") as reader,
-        JournalWriter(target, process="robot:x", durable=False) as writer,
-    ):
+    with JournalReader(source / "journal") as reader, JournalWriter(target, process="robot:x", durable=False) as writer:
         for frame in reader.frames(types=["order_request", "order_event"]):
             payload = bytearray(frame.payload)
             if frame.type == 10:

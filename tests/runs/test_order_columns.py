@@ -12,12 +12,7 @@ from golden_runs import DATA, RUNS, Missing, play
 from onetape.engine.tape_facts import streams_of
 from onetape.report.report_data import NEVER, ORDER_STATES
 from onetape.research.backtest import BacktestOptions, run_backtest
-from onetape.runs.order_columns import (
-    fill_columns,
-    order_columns,
-    read_run,
-    resting_columns,
-)
+from onetape.runs.order_columns import fill_columns, order_columns, read_run, resting_columns
 from onetape.tape.journal import JournalReader
 from worlds.strategy_files import TAKER, write
 
@@ -87,9 +82,16 @@ def by_walking(journal: Path) -> dict[int, dict[str, Any]]:
             "price": data["price"] / 10.0**prices if data["type"] == "limit" else 0.0,
             "trigger": data["trigger"] / 10.0**prices,
             "qty": data["size"] / 10.0**sizes,
-            "ts_request": time, "ts_answer": NEVER, "ts_fill": NEVER, "ts_done": NEVER,
-            "since": NEVER, "filled": 0.0, "ends": set(), "last_fill": NEVER, "tag": data["tag"],
-        }  # fmt: skip
+            "ts_request": time,
+            "ts_answer": NEVER,
+            "ts_fill": NEVER,
+            "ts_done": NEVER,
+            "since": NEVER,
+            "filled": 0.0,
+            "ends": set(),
+            "last_fill": NEVER,
+            "tag": data["tag"],
+        }
     for time, stream, data in records(journal, "order_event"):
         if (order := orders.get(data["order_id"])) is None:
             continue
@@ -135,8 +137,19 @@ def test_orders_and_fills_are_those_of_separate_readers(journal: Path) -> None:
     orders, since = order_columns(run, instruments, fills)
 
     assert len(slow) > 10 and orders.id.tolist() == list(slow)
-    for name in ("market", "side", "price", "trigger", "qty", "filled", "state", "ts_request",
-                 "ts_answer", "ts_fill", "ts_done"):  # fmt: skip
+    for name in (
+        "market",
+        "side",
+        "price",
+        "trigger",
+        "qty",
+        "filled",
+        "state",
+        "ts_request",
+        "ts_answer",
+        "ts_fill",
+        "ts_done",
+    ):
         assert getattr(orders, name).tolist() == [each[name] for each in slow.values()], name
     assert since.tolist() == [each["since"] for each in slow.values()]
 
@@ -169,12 +182,7 @@ def test_a_run_and_its_report_read_its_journal_once(sample, tmp_path, monkeypatc
 
     monkeypatch.setattr(JournalReader, "__init__", noted)
     result = run_backtest(
-        BacktestOptions(
-            strategy=str(write(tmp_path, "taker", TAKER)),
-            data=[sample],
-            home=tmp_path,
-            stress=False,
-        )
+        BacktestOptions(strategy=str(write(tmp_path, "taker", TAKER)), data=[sample], home=tmp_path, stress=False)
     )
     assert result.fills and result.report is not None and result.report.is_file()
     assert opened.count(result.run / "journal") == 1

@@ -52,8 +52,7 @@ def test_it_deals_when_the_gap_pays_both_fees(tmp_path, gap, deals) -> None:
     rows = [(0, 100, 100), (1, 100, 100 + gap), (2, 100, 100), (3, 100, 100)]
     tape = gaps(tmp_path / "t", rows)
     journal = tmp_path / "j"
-    played = play(strategy(), tape, accounts=CASH, journal=journal, fee=None,
-                  params={"limit": 0.01})  # fmt: skip
+    played = play(strategy(), tape, accounts=CASH, journal=journal, fee=None, params={"limit": 0.01})
     played.session.close()
     assert sorted(fills(journal)) == sorted(deals)
 
@@ -75,9 +74,8 @@ def test_a_leg_that_failed_is_taken_back(tmp_path) -> None:
     cash = {"binance": {"USDT": Decimal(1000)}, "kraken": {"USD": Decimal("150")}}
     _, latencies = parse_latencies("kraken=2500ms,0")
     played = play(
-        strategy(), tape, accounts=cash, latencies=latencies, fee=None,
-        params={"size": 1.0, "limit": 1.0, "edge": 0.0},
-    )  # fmt: skip
+        strategy(), tape, accounts=cash, latencies=latencies, fee=None, params={"size": 1.0, "limit": 1.0, "edge": 0.0}
+    )
     counters = played.sim.counters()
     assert counters["rejected"] == 1
     assert played.robot.position(BTC).qty == 0
@@ -95,10 +93,7 @@ def test_the_legs_are_even_when_nothing_works(tmp_path, seed) -> None:
         rows.append((at / 10, a, b))
     tape = gaps(tmp_path / "t", [*rows, *((61 + i, a, a) for i in range(5))])
     latency, latencies = parse_latencies("20ms;kraken=20ms,150ms")
-    played = play(
-        strategy(), tape, accounts=CASH, latency=latency, latencies=latencies, fee=None,
-        params={"edge": 0.0},
-    )  # fmt: skip
+    played = play(strategy(), tape, accounts=CASH, latency=latency, latencies=latencies, fee=None, params={"edge": 0.0})
     robot = played.robot
     assert played.sim.counters()["fills"] > 10
     assert robot.position(BTC).qty == -robot.position(KRAKEN).qty
@@ -118,10 +113,16 @@ def test_two_real_recordings_with_a_wallet_each(tmp_path, shared) -> None:
         raw = shared / f"binance-{kind}" / "btcusdt-2024-08-08.raw.gz"
         import_files("binance-raw", [raw], symbol=symbol, out=tape)
     run = onetape.backtest(
-        f"{FILE}:CrossVenue", data=tapes, home=tmp_path, fee="0,0.0001",
+        f"{FILE}:CrossVenue",
+        data=tapes,
+        home=tmp_path,
+        fee="0,0.0001",
         cash={"spot": "0 USDT, 1 BTC", "binance": "10000 USDT"},
-        latency={"": "5ms", "spot": "20ms,40ms"}, a=spot, b=perp, report=False,
-    )  # fmt: skip
+        latency={"": "5ms", "spot": "20ms,40ms"},
+        a=spot,
+        b=perp,
+        report=False,
+    )
     held, money = {spot: 0.0, perp: 0.0}, 0.0
     for symbol, side, price, qty in run.fills.select("symbol", "side", "price", "qty").iter_rows():
         held[symbol] += qty if side == "buy" else -qty
@@ -130,9 +131,11 @@ def test_two_real_recordings_with_a_wallet_each(tmp_path, shared) -> None:
     assert run.stats["denied"] == run.stats["rejected"] == 0
     rows = {each["venue"]: each for each in run.facts["venue_result"]}
     # Sold coins became money of the spot wallet, and none of it is at the futures'.
-    last = {name: each["balance"][-1] for (name, currency), each in
-            run.accounts.partition_by("account", "currency", as_dict=True).items()
-            if currency == "USDT"}  # fmt: skip
+    last = {
+        name: each["balance"][-1]
+        for (name, currency), each in run.accounts.partition_by("account", "currency", as_dict=True).items()
+        if currency == "USDT"
+    }
     assert last["spot"] == pytest.approx(money - float(rows["spot"]["fees"]), abs=1e-6)
     fees = float(rows["binance"]["fees"])
     assert last["binance"] == pytest.approx(10_000 - fees, abs=1e-6)

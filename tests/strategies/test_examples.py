@@ -64,15 +64,10 @@ def test_cross_holds_while_the_fast_mean_is_above_the_slow_one(tmp_path):
         if wish != held:
             wanted.append((end * 60, "buy" if wish else "sell"))
             held = wish
-    play(
-        example("cross"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run",
-        params={"symbol": BTC},
-    )  # fmt: skip
+    play(example("cross"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run", params={"symbol": BTC})
     with JournalReader(tmp_path / "run") as reader:
         sent = [
-            ((r.time - 1_767_225_600 * 10**9) // 10**9, r.data["side"])
-            for r in reader
-            if r.type == "order_request"
+            ((r.time - 1_767_225_600 * 10**9) // 10**9, r.data["side"]) for r in reader if r.type == "order_request"
         ]
     assert sent == wanted and len(sent) > 3
 
@@ -95,16 +90,10 @@ def test_breakout_goes_with_a_close_outside_the_range_of_the_bars_before(tmp_pat
         if wish != held:
             wanted.append((end * 60, wish - held))
             held = wish
-    play(
-        example("breakout"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run",
-        params={"symbol": BTC},
-    )  # fmt: skip
+    play(example("breakout"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run", params={"symbol": BTC})
     with JournalReader(tmp_path / "run") as reader:
         sent = [
-            (
-                (r.time - 1_767_225_600 * 10**9) // 10**9,
-                r.data["size"] if r.data["side"] == "buy" else -r.data["size"],
-            )
+            ((r.time - 1_767_225_600 * 10**9) // 10**9, r.data["size"] if r.data["side"] == "buy" else -r.data["size"])
             for r in reader
             if r.type == "order_request"
         ]
@@ -130,13 +119,8 @@ def test_random_trader_repeats_itself_with_its_seed_and_not_with_another(tmp_pat
 
 
 def test_random_trader_goes_long_and_short_and_never_beyond_its_size(tmp_path):
-    play(
-        example("random_walk"), wide_market(tmp_path / "t"), journal=tmp_path / "run",
-        latency=(0.4, 0.4),
-    )  # fmt: skip
-    positions = np.cumsum(
-        [f["size"] if f["side"] == "buy" else -f["size"] for f in fills(tmp_path / "run")]
-    )
+    play(example("random_walk"), wide_market(tmp_path / "t"), journal=tmp_path / "run", latency=(0.4, 0.4))
+    positions = np.cumsum([f["size"] if f["side"] == "buy" else -f["size"] for f in fills(tmp_path / "run")])
     assert positions.max() == 10 and positions.min() == -10
 
 
@@ -158,9 +142,8 @@ def test_grid_earns_one_step_for_each_round_trip(tmp_path):
             market.quote(at, bid, bid + 0.2).quote(at + 1, 99.4, 99.6)
             at += 2
     played = play(
-        example("grid"), market.done(), journal=tmp_path / "run",
-        params={"step": 0.01, "levels": 2, "size": 1.0},
-    )  # fmt: skip
+        example("grid"), market.done(), journal=tmp_path / "run", params={"step": 0.01, "levels": 2, "size": 1.0}
+    )
     assert played.robot.position(BTC).qty == 0
     assert played.equity - 100_000 == Decimal(3)
 
@@ -219,13 +202,15 @@ def pair_days(draw):
     steps = draw(
         st.lists(
             st.tuples(
-                st.integers(-8, 8), st.integers(-4, 4), st.sampled_from([0.1, 0.4, 2.0, 50.0]),
+                st.integers(-8, 8),
+                st.integers(-4, 4),
+                st.sampled_from([0.1, 0.4, 2.0, 50.0]),
                 st.sampled_from([0.3, 3.0, 50.0]),
             ),
             min_size=30,
             max_size=120,
         )
-    )  # fmt: skip
+    )
     return steps, draw(st.sampled_from([0.0, 0.05, 0.3, 1.7]))
 
 
@@ -243,9 +228,12 @@ def test_legs_of_a_pair_stay_within_a_slice_and_its_profit_is_theirs(tmp_path_fa
         market.quote(at, (a - 1) / 10, (a + 1) / 10, size_a, size_a)
         market.quote(at, (b - 1) / 10, (b + 1) / 10, size_b, size_b, symbol=ETH)
     played = play(
-        example("pair"), market.done(), journal=folder / "run", latency=(latency, latency),
+        example("pair"),
+        market.done(),
+        journal=folder / "run",
+        latency=(latency, latency),
         params={"window": 5, "enter": 0.5, "every": "1s", "leave": 0.2},
-    )  # fmt: skip
+    )
     legs = {1: 0, 2: 0}
     cash = {1: Decimal(0), 2: Decimal(0)}
     last = {1: 0, 2: 0}

@@ -32,23 +32,13 @@ def maker(tmp_path: Path, market: Market, **params):
     latency = params.pop("latency", (0, 0))
     cash = params.pop("cash", {"USDT": 10**9})
     params = {"symbol": market.symbol, **params}
-    return play(
-        MarketMaker,
-        market.done(),
-        journal=tmp_path / "run",
-        latency=latency,
-        params=params,
-        cash=cash,
-    )
+    return play(MarketMaker, market.done(), journal=tmp_path / "run", latency=latency, params=params, cash=cash)
 
 
 def test_quotes_stand_shift_ticks_from_the_mid_with_their_sizes(tmp_path):
     market = Market(tmp_path / "t").quote(0, 99.9, 100.1)
     maker(tmp_path, market, shift=7, buy_by=0.4, sell_by=0.3)
-    assert requests(tmp_path / "run") == [
-        ("place", "buy", 993, 400),
-        ("place", "sell", 1007, 300),
-    ]
+    assert requests(tmp_path / "run") == [("place", "buy", 993, 400), ("place", "sell", 1007, 300)]
 
 
 def test_a_mid_between_two_ticks_rounds_away_from_the_market(tmp_path):
@@ -71,10 +61,7 @@ def test_its_own_quotes_at_the_top_move_nothing(tmp_path):
     market.quote(1, 100.8, 102.0, bid_size=0.4).quote(2, 100.8, 101.2, 0.4, 0.3)
     market.quote(3, 100.0, 101.2, ask_size=0.3)
     maker(tmp_path, market, shift=2, buy_by=0.4, sell_by=0.3)
-    assert requests(tmp_path / "run") == [
-        ("place", "buy", 1008, 400),
-        ("place", "sell", 1012, 300),
-    ]
+    assert requests(tmp_path / "run") == [("place", "buy", 1008, 400), ("place", "sell", 1012, 300)]
 
 
 def test_others_are_followed_though_it_stands_at_the_top_itself(tmp_path):
@@ -151,13 +138,7 @@ def test_no_burst_of_fills_breaks_the_limits(tmp_path_factory, burst):
         else:
             market.trade(at, 100 + (centre + move) / 10, size, kind)
     maker(
-        tmp_path,
-        market,
-        latency=(latency, latency),
-        buy_limit=most,
-        sell_limit=least,
-        buy_by=buy_by,
-        sell_by=sell_by,
+        tmp_path, market, latency=(latency, latency), buy_limit=most, sell_limit=least, buy_by=buy_by, sell_by=sell_by
     )
     position = 0
     with JournalReader(tmp_path / "run") as reader:
@@ -212,9 +193,8 @@ def test_not_even_everything_that_works_filling_at_once_breaks_them(tmp_path_fac
         else:
             market.trade(at, 100 + (centre + move) / 10, size, kind)
     played = maker(
-        tmp_path, market, latency=(latency, latency), buy_limit=most, sell_limit=least,
-        buy_by=buy_by, sell_by=sell_by,
-    )  # fmt: skip
+        tmp_path, market, latency=(latency, latency), buy_limit=most, sell_limit=least, buy_by=buy_by, sell_by=sell_by
+    )
     assert played.sim.counters()["denied"] == 0
     for highest, lowest in worst_cases(tmp_path / "run"):
         assert highest <= most * 1000
@@ -240,20 +220,27 @@ def test_four_prints_in_one_message_fill_no_more_than_the_limit(tmp_path, side, 
 @pytest.mark.parametrize("latency", [0.0, 0.05, 3.0])
 def test_the_limits_hold_on_a_walk_that_never_stops_filling(tmp_path, latency):
     market = GeneratedMarket(
-        [flow_market(BTC)],
-        seed=11,
-        start=START,
-        walk=RandomWalk(drift=0, trade_probability=0.9, step=SECOND // 10),
+        [flow_market(BTC)], seed=11, start=START, walk=RandomWalk(drift=0, trade_probability=0.9, step=SECOND // 10)
     )
     with JournalWriter(tmp_path / "t", process="test", durable=False) as writer:
         market.open(writer)
         market.write(writer, 20_000)
     play(
-        MarketMaker, tmp_path / "t", journal=tmp_path / "run", latency=(latency, latency),
-        params={"symbol": BTC, "shift": 1, "buy_by": 0.3, "sell_by": 0.4, "buy_limit": 0.5,
-                "sell_limit": -0.5, "keep_within": 1},
+        MarketMaker,
+        tmp_path / "t",
+        journal=tmp_path / "run",
+        latency=(latency, latency),
+        params={
+            "symbol": BTC,
+            "shift": 1,
+            "buy_by": 0.3,
+            "sell_by": 0.4,
+            "buy_limit": 0.5,
+            "sell_limit": -0.5,
+            "keep_within": 1,
+        },
         cash={"USDT": 10**9},
-    )  # fmt: skip
+    )
     cases = worst_cases(tmp_path / "run")
     assert len(cases) > 50
     assert max(highest for highest, _ in cases) == 500

@@ -54,9 +54,14 @@ def legs(journal: Path) -> list[tuple[int, int]]:
 
 def played(tmp_path: Path, rows, *, latency=0.0, kraken=None, **params):
     return play(
-        example(), books(tmp_path / "t", rows, **(kraken or {})), journal=tmp_path / "run",
-        latency=(latency, latency), params={**PARAMS, **params}, accounts=CASH, fee=None,
-    )  # fmt: skip
+        example(),
+        books(tmp_path / "t", rows, **(kraken or {})),
+        journal=tmp_path / "run",
+        latency=(latency, latency),
+        params={**PARAMS, **params},
+        accounts=CASH,
+        fee=None,
+    )
 
 
 def test_it_enters_both_legs_in_slices_and_leaves_both(tmp_path):
@@ -109,9 +114,7 @@ def test_orders_of_each_leg_say_where_they_are_from(tmp_path):
     played(tmp_path, there_and_back())
     with JournalReader(tmp_path / "run") as reader:
         found = [
-            (record.stream, record.data["more"]["location"])
-            for record in reader
-            if record.type == "order_request"
+            (record.stream, record.data["more"]["location"]) for record in reader if record.type == "order_request"
         ]
     assert set(found) == {(1, "/pairarbitrage/a"), (2, "/pairarbitrage/b")}
 

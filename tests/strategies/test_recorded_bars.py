@@ -147,10 +147,15 @@ def test_the_random_strategy_is_seeded_and_sells_short_too(rows, tape, tmp_path)
     def run(name: str, seed: int):
         return run_backtest(
             BacktestOptions(
-                strategy=str(code), data=[tape], home=tmp_path, out=name, seed=seed,
-                params={"symbol": SYMBOL, "every": "5m", "size": "1"}, stress=False,
+                strategy=str(code),
+                data=[tape],
+                home=tmp_path,
+                out=name,
+                seed=seed,
+                params={"symbol": SYMBOL, "every": "5m", "size": "1"},
+                stress=False,
             )
-        )  # fmt: skip
+        )
 
     one, again, other = run("one", 7), run("again", 7), run("other", 8)
     assert one.action_hash == again.action_hash != other.action_hash

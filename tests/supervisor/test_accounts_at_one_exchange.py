@@ -31,9 +31,8 @@ def test_an_account_has_the_keys_of_the_one_that_is_called_so(tmp_path):
         found = {}
         for name in ("main", "second", "third"):
             asked = LiveOptions(
-                strategy="", data=(), home=tmp_path / "home", config=config, folder=Path(),
-                account=name, environ={},
-            )  # fmt: skip
+                strategy="", data=(), home=tmp_path / "home", config=config, folder=Path(), account=name, environ={}
+            )
             symbols = ["binance:BTC/USDT:USDT"]
             found[name] = options_at(asked, venue.told, symbols, is_new=True)
     finally:

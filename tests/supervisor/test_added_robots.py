@@ -35,12 +35,10 @@ def states(home: Home) -> dict[str, str]:
 def test_an_added_robot_is_there_until_it_is_taken_away(tmp_path: Path):
     with Home(tmp_path, TWO, IDLE) as home:
         home.run("up")
-        told = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5",
-                        "--id", "1")  # fmt: skip
+        told = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5", "--id", "1")
         assert told["result"]["process"] == "robot:two"
         home.wait_for(lambda: states(home).get("robot:two") == "running")
-        again = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5",
-                         "--id", "1")  # fmt: skip
+        again = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5", "--id", "1")
         assert again["status"] == "duplicate"
         assert home.run("params", "robot:two")["size"]["value"] == 0.5
         refuse(home)
@@ -105,14 +103,10 @@ def refuse(home: Home) -> None:
 
 def test_a_section_is_checked_as_the_configuration_is():
     config = parse_config(TWO)
-    made = with_robot(
-        config, "x", {"strategy": "s.py", "account": "main", "params": {"a": 1}}, where="add_robot"
-    )
+    made = with_robot(config, "x", {"strategy": "s.py", "account": "main", "params": {"a": 1}}, where="add_robot")
     assert made.robots["x"].params == {"a": 1}
     assert list(config.robots) == ["mm"]
     with pytest.raises(BadConfig, match="add_robot"):
         with_robot(made, "x", {"strategy": "s.py", "account": "main"}, where="add_robot")
     with pytest.raises(BadConfig, match="unknown key"):
-        with_robot(
-            config, "y", {"strategy": "s.py", "account": "main", "zoo": 1}, where="add_robot"
-        )
+        with_robot(config, "y", {"strategy": "s.py", "account": "main", "zoo": 1}, where="add_robot")

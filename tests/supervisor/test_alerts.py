@@ -181,19 +181,13 @@ def test_the_command_says_what_is_missing(tmp_path: Path):
         port = closed.getsockname()[1]
     (tmp_path / "onetape.toml").write_text(f'{CONFIG}\n[notify]\nurls = ["env:ALERTS"]\n')
     done = copied_process.run(
-        "alerts",
-        "test",
-        "--json",
-        cwd=tmp_path,
-        env={**os.environ, "ALERTS": f"json://u:sesame@127.0.0.1:{port}/"},
+        "alerts", "test", "--json", cwd=tmp_path, env={**os.environ, "ALERTS": f"json://u:sesame@127.0.0.1:{port}/"}
     )
     assert done.returncode == 6
     assert "did not take" in done.stdout and "sesame" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "url", ["tgram://123:abc/456", "json://u:p@host/", "mailto://u:p@gmail.com", "slack://a/b/c"]
-)
+@pytest.mark.parametrize("url", ["tgram://123:abc/456", "json://u:p@host/", "mailto://u:p@gmail.com", "slack://a/b/c"])
 def test_an_address_with_a_secret_does_not_stand_in_the_configuration(url):
     with pytest.raises(BadConfig, match="a secret in the open") as told:
         parse_config(f'[notify]\nurls = ["{url}"]\n')

@@ -154,9 +154,7 @@ def test_one_that_raises_follows_its_policy(tmp_path: Path, policy: str) -> None
             assert home.run("replay", str(run), "--verify")["divergences"] == 0, run
 
 
-@pytest.mark.parametrize(
-    ("on_stuck", "state"), [("restart", "running"), *long_form(("fail", "failed"))]
-)
+@pytest.mark.parametrize(("on_stuck", "state"), [("restart", "running"), *long_form(("fail", "failed"))])
 def test_one_that_never_comes_back_is_named_ended_and_loses_its_orders(
     tmp_path: Path, on_stuck: str, state: str
 ) -> None:

@@ -36,10 +36,7 @@ KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
 @pytest.fixture(scope="module")
 def exchanges():
     """By kind: (what it is behind its faults, port)."""
-    with (
-        served("binance-usdm", faults="# none yet") as binance,
-        served("kraken", faults="# none yet") as kraken,
-    ):
+    with served("binance-usdm", faults="# none yet") as binance, served("kraken", faults="# none yet") as kraken:
         yield {"binance-usdm": binance, "kraken": kraken}
 
 
@@ -181,29 +178,19 @@ def refuses(b: Bench, error: str):
 
 
 def locked_out(b: Bench):
-    b.fault(
-        '[[fault]]\npath="*/GetApiKeyInfo"\naction="error"\nerror="EGeneral:Temporary lockout"\n'
-    )
+    b.fault('[[fault]]\npath="*/GetApiKeyInfo"\naction="error"\nerror="EGeneral:Temporary lockout"\n')
     return lambda: b.dialect.clear(b.dialect.exchange.now)
 
 
 def not_permitted(b: Bench):
-    b.fault(
-        '[[fault]]\npath="*/GetApiKeyInfo"\naction="error"\nerror="EGeneral:Permission denied"\n'
-    )
+    b.fault('[[fault]]\npath="*/GetApiKeyInfo"\naction="error"\nerror="EGeneral:Permission denied"\n')
     return lambda: b.dialect.clear(b.dialect.exchange.now)
 
 
 def elsewhere(b: Bench):
     """The key is bound to other addresses: so says the venue, and adds ours."""
-    body = json.dumps({
-        "code": -2015,
-        "msg": "Invalid API-key, IP, or permissions for action, request ip: 203.0.113.9",
-    })  # fmt: skip
-    b.fault(
-        '[[fault]]\npath="/*api/v1/account*"\naction="error"\nstatus=401\ndone=false\n'
-        f"body={json.dumps(body)}\n"
-    )
+    body = json.dumps({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action, request ip: 203.0.113.9"})
+    b.fault(f'[[fault]]\npath="/*api/v1/account*"\naction="error"\nstatus=401\ndone=false\nbody={json.dumps(body)}\n')
     return lambda: b.dialect.clear(b.dialect.exchange.now)
 
 
@@ -214,22 +201,34 @@ def bound(b: Bench):
 
 
 def multi_assets(b: Bench):
-    body = json.dumps({
-        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": False,
-        "dualSidePosition": False, "updateTime": 0, "multiAssetsMargin": True, "tradeGroupId": -1,
-    })  # fmt: skip
+    body = json.dumps(
+        {
+            "feeTier": 0,
+            "canTrade": True,
+            "canDeposit": True,
+            "canWithdraw": False,
+            "dualSidePosition": False,
+            "updateTime": 0,
+            "multiAssetsMargin": True,
+            "tradeGroupId": -1,
+        }
+    )
     b.fault(
-        '[[fault]]\npath="/fapi/v1/accountConfig"\naction="error"\nstatus=200\ndone=false\n'
-        f"body={json.dumps(body)}\n"
+        f'[[fault]]\npath="/fapi/v1/accountConfig"\naction="error"\nstatus=200\ndone=false\nbody={json.dumps(body)}\n'
     )
     return lambda: b.dialect.clear(b.dialect.exchange.now)
 
 
 def portfolio(b: Bench):
-    body = json.dumps({
-        "ipRestrict": True, "enableReading": True, "enableFutures": True,
-        "enableWithdrawals": False, "enablePortfolioMarginTrading": True,
-    })  # fmt: skip
+    body = json.dumps(
+        {
+            "ipRestrict": True,
+            "enableReading": True,
+            "enableFutures": True,
+            "enableWithdrawals": False,
+            "enablePortfolioMarginTrading": True,
+        }
+    )
     b.fault(
         '[[fault]]\npath="/sapi/v1/account/apiRestrictions"\naction="error"\nstatus=200\n'
         f"done=false\nbody={json.dumps(body)}\n"
@@ -369,13 +368,7 @@ ROWS = [
     (KRAKEN, locked_out, 5, "VENUE_RATE_LIMIT(4403)", "lets this address wait"),
     (KRAKEN, clock_back, 1, "CLOCK_SKEW(4404)", "s ahead of the venue's"),
     (KRAKEN, unknown_symbol, 3, "UNKNOWN_SYMBOL(4503)", "kraken:NIX/USD does not trade there"),
-    (
-        KRAKEN,
-        other_exchange,
-        6,
-        "VENUE_UNAVAILABLE(4402)",
-        "no exchange of the kind kraken",
-    ),
+    (KRAKEN, other_exchange, 6, "VENUE_UNAVAILABLE(4402)", "no exchange of the kind kraken"),
     (KRAKEN, no_demo, 2, "BAD_CONFIG(4602)", "kraken has no demo mode"),
 ]
 
@@ -397,9 +390,7 @@ def started(bench: Bench, monkeypatch):
             signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(
-    ("kind", "spoil", "code", "name", "text"), ROWS, ids=[f"{r[0]}-{r[1].__name__}" for r in ROWS]
-)
+@pytest.mark.parametrize(("kind", "spoil", "code", "name", "text"), ROWS, ids=[f"{r[0]}-{r[1].__name__}" for r in ROWS])
 def test_what_is_wrong_is_one_line_before_anything_trades(
     kind, spoil, code, name, text, exchanges, stranger, plain, tmp_path, monkeypatch, capfd
 ):
@@ -431,9 +422,7 @@ def test_what_is_wrong_is_one_line_before_anything_trades(
     assert [each for each in hidden if len(each) > 20 and each in said] == []
 
 
-def test_what_is_allowed_by_the_configuration_is_no_longer_wrong(
-    exchanges, tmp_path, monkeypatch, capfd
-):
+def test_what_is_allowed_by_the_configuration_is_no_longer_wrong(exchanges, tmp_path, monkeypatch, capfd):
     bench = Bench(tmp_path, exchanges, BINANCE)
     mends = [withdraws(bench), hedge(bench)]
     bench.keys |= {"allow_withdraw": True, "position_mode": "hedge"}
@@ -469,9 +458,7 @@ def test_an_accounts_right_to_withdraw_is_not_its_keys(exchanges, tmp_path, monk
     assert found["account main"] == "the key may trade, may not withdraw; one-way"
 
 
-def test_a_simulated_venue_that_is_closed_is_not_traded_on_either(
-    exchanges, tmp_path, monkeypatch, capfd
-):
+def test_a_simulated_venue_that_is_closed_is_not_traded_on_either(exchanges, tmp_path, monkeypatch, capfd):
     bench = Bench(tmp_path, exchanges, BINANCE)
     bench.venue, bench.symbol = {"kind": "bitmex"}, "bitmex:BTC/USD:BTC"
     with started(bench, monkeypatch):

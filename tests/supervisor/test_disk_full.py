@@ -60,9 +60,8 @@ class Maker(Strategy):
 def small_disk(folder: Path) -> Iterator[Path]:
     folder.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0700", "tmpfs", folder],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0700", "tmpfs", folder], capture_output=True, text=True
+    )
     if done.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()[:80]}")
     try:
@@ -134,10 +133,7 @@ def codes(home: Home) -> set[int]:
 
 
 def _disk_alerts(home: Home, before: set[int]) -> list[dict]:
-    return [
-        a for a in told_alerts(home.home, 1000)
-        if a["time"] not in before and a["type"] == str(Type.DISK)
-    ]  # fmt: skip
+    return [a for a in told_alerts(home.home, 1000) if a["time"] not in before and a["type"] == str(Type.DISK)]
 
 
 def test_on_a_full_disk_new_orders_are_refused_and_kill_and_cancels_work(tmp_path: Path) -> None:

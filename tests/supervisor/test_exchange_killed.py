@@ -23,10 +23,7 @@ KILLS = 10 if os.environ.get("ONETAPE_LONG") else 3
 
 def bid(venue: VenueProcess, kind: str) -> int:
     """In tenths, which is the tick of both."""
-    path = {
-        "binance-usdm": "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT",
-        "kraken": "/0/public/Ticker?pair=XBTUSD",
-    }[kind]
+    path = {"binance-usdm": "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT", "kraken": "/0/public/Ticker?pair=XBTUSD"}[kind]
     _, told, _ = venue.wire.request("GET", path, b"", {})
     price = told["bidPrice"] if "bidPrice" in told else told["result"]["XXBTZUSD"]["b"][0]
     return int(Decimal(price) * 10)

@@ -43,9 +43,7 @@ def test_a_copy_is_a_process_of_its_own(forks, tmp_path):
         wait_for(lambda proc=proc, name=name: (proc / "comm").read_text().strip() == name)
         assert os.getsid(process.pid) == process.pid
         said = {os.readlink(proc / "fd" / str(n)) for n in (1, 2)}
-        assert said == {
-            str(tmp_path / "run" / f"{name.replace(':', '-')}.{e}") for e in ("out", "err")
-        }
+        assert said == {str(tmp_path / "run" / f"{name.replace(':', '-')}.{e}") for e in ("out", "err")}
         # Neither the server's socket nor another one's options.
         assert {each.name for each in (proc / "fd").iterdir()} == {"0", "1", "2"}
     # Without options it has nothing to do; with wrong ones it says so and fails.
@@ -101,8 +99,11 @@ def test_what_it_imports_is_named_when_it_cannot_be(tmp_path):
 def test_the_supervisor_goes_on_without_it(tmp_path):
     with Home(tmp_path) as home:
         home.run("up")
-        (forks,) = {int(Path(f"/proc/{p['pid']}/stat").read_text().rpartition(")")[2].split()[1])
-                    for p in home.asked()["processes"] if p["kind"] != "supervisor"}  # fmt: skip
+        (forks,) = {
+            int(Path(f"/proc/{p['pid']}/stat").read_text().rpartition(")")[2].split()[1])
+            for p in home.asked()["processes"]
+            if p["kind"] != "supervisor"
+        }
         os.kill(forks, signal.SIGKILL)
         home.wait_for(lambda: "the fork server ended" in home.log())
         home.kill("robot:mm")

@@ -64,17 +64,14 @@ def refusal(told: dict) -> str:
 def gateway(tmp_path: Path):
     with served("binance-usdm", limits=False) as (dialect, port):
         made = GatewayProcess(
-            "binance-usdm", tmp_path, port, dialect.exchange.accounts[0],
-            subaccounts={"a": 2, "b": 3},
-        )  # fmt: skip
+            "binance-usdm", tmp_path, port, dialect.exchange.accounts[0], subaccounts={"a": 2, "b": 3}
+        )
         made.start()
         yield made
         made.kill()
 
 
-def test_what_changes_anything_at_a_gateway_needs_the_token_of_who_may(
-    tmp_path: Path, gateway: GatewayProcess
-):
+def test_what_changes_anything_at_a_gateway_needs_the_token_of_who_may(tmp_path: Path, gateway: GatewayProcess):
     path = gateway_socket(tmp_path, "main")
     tokens = {name: make_token(tmp_path, name) for name in ("mm", "other", "operator")}
     attach = {"name": "mm", "journal": str(tmp_path / "mm"), "subaccount": "a"}
@@ -85,20 +82,22 @@ def test_what_changes_anything_at_a_gateway_needs_the_token_of_who_may(
     assert asked(path, do="who")["process"] == "gateway:main"
     for do in ("stop", "reconcile", "attach", "life", "nonsense"):
         for shown in (
-            {}, {"actor": "operator"}, {"actor": "operator", "token": tokens["mm"]},
-            {"actor": "other", "token": tokens["other"]}, {"actor": ["mm"], "token": 7},
-        ):  # fmt: skip
-            assert refusal(asked(path, do=do, **attach, **shown)) == "PERMISSION_DENIED", (
-                do,
-                shown,
-            )
+            {},
+            {"actor": "operator"},
+            {"actor": "operator", "token": tokens["mm"]},
+            {"actor": "other", "token": tokens["other"]},
+            {"actor": ["mm"], "token": 7},
+        ):
+            assert refusal(asked(path, do=do, **attach, **shown)) == "PERMISSION_DENIED", (do, shown)
     for do in ("stop", "reconcile"):
         assert refusal(asked(path, do=do, **mm)) == "PERMISSION_DENIED"
     # A robot has the sub-account that it was started on, and no other.
     for wrong in (
-        {"subaccount": "a"}, {"subaccount": "b", "grant": grant}, {"subaccount": "main"},
+        {"subaccount": "a"},
+        {"subaccount": "b", "grant": grant},
+        {"subaccount": "main"},
         {"subaccount": "a", "grant": grant_of(tmp_path, "futures", "mm", "a")},
-    ):  # fmt: skip
+    ):
         told = asked(path, do="attach", **{**attach, **wrong}, **mm)
         assert refusal(told) == "NOT_OWNER", wrong
     assert asked(path, do="status")["robots"] == 0
@@ -123,18 +122,14 @@ def test_a_crowd_at_the_door_does_not_keep_the_operator_from_killing(
     tmp_path: Path, gateway: GatewayProcess, kind: str
 ):
     path = gateway_socket(tmp_path, "main")
-    crowd = subprocess.Popen(
-        [sys.executable, "-c", CROWD, str(path), str(SENDERS_MAX), kind], stdout=subprocess.PIPE
-    )
+    crowd = subprocess.Popen([sys.executable, "-c", CROWD, str(path), str(SENDERS_MAX), kind], stdout=subprocess.PIPE)
     try:
         assert crowd.stdout is not None and crowd.stdout.readline() == b"there\n"
 
         async def kill() -> str:
             system = IPCCommandSystem("operator", home=tmp_path)
             system.start()
-            told = await system.send_command(
-                "gateway:main", "kill", {"reason": kind}, timeout=PATIENCE_S
-            )
+            told = await system.send_command("gateway:main", "kill", {"reason": kind}, timeout=PATIENCE_S)
             system.stop()
             return told.status
 

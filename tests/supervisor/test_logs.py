@@ -71,9 +71,8 @@ def test_what_all_have_said_comes_in_the_order_of_time(home):
     assert home.texts(count=0) == []
     rows = list(log_lines(home.folder, CONFIG, "a"))
     assert rows == [
-        {"time": "2026-11-18T11:06:43Z", "level": "warning", "process": "robot:a",
-         "text": "three", "fields": {"x": 1}},
-    ]  # fmt: skip
+        {"time": "2026-11-18T11:06:43Z", "level": "warning", "process": "robot:a", "text": "three", "fields": {"x": 1}}
+    ]
 
 
 def test_one_process_is_called_by_its_name_a_robot_by_its_bare_one_too(home):

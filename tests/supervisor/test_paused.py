@@ -56,9 +56,7 @@ def test_a_pause_shows_in_status_and_ends_without_a_second_process(tmp_path: Pat
             assert home.run("replay", str(run), "--verify")["divergences"] == 0, run
 
 
-def test_a_supervisor_that_is_paused_is_not_doubled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_supervisor_that_is_paused_is_not_doubled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "ASK_WITHIN_S", 1.0)
     with Home(tmp_path) as home:
         first = {p["name"]: p["pid"] for p in home.run("up")["processes"]}

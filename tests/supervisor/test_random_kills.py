@@ -92,9 +92,7 @@ account = "main"
 subaccount = "a"
 """
 ROBOTS = ("one", "two")
-ALLOCATE = (
-    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
-)  # fmt: skip
+ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
 
 
 class Killer:
@@ -201,9 +199,7 @@ def test_everything_is_killed_at_random_and_nothing_is_lost_or_doubled(tmp_path:
         home.wait_for(lambda: all_run(home))
         many = {name: sum(fills_of(tape, n).values()) for name, n in robots_on(tape).items()}
         home.wait_for(  # and all of them trade
-            lambda: all(
-                sum(fills_of(tape, n).values()) > many[name] for name, n in robots_on(tape).items()
-            )
+            lambda: all(sum(fills_of(tape, n).values()) > many[name] for name, n in robots_on(tape).items())
         )
         assert home.run("status")["running"]
         assert set(home.run("down")["stopped"]) == set(killer.killed)
@@ -248,10 +244,6 @@ def agree(home: Home, tape: Path) -> None:
     instrument = catalogue.find(SYMBOL)
     for trade in account.trades:
         held += instrument.size(trade.fill.size) * trade.order.side.sign
-    assert (
-        sum((instrument.size(account.qty(0, side)) for side in account.sides), Decimal(0)) == held
-    )
-    booked = sum(
-        (Decimal(f["qty"]) * (1 if f["side"] == "buy" else -1) for f in home.fills()), Decimal(0)
-    )
+    assert sum((instrument.size(account.qty(0, side)) for side in account.sides), Decimal(0)) == held
+    booked = sum((Decimal(f["qty"]) * (1 if f["side"] == "buy" else -1) for f in home.fills()), Decimal(0))
     assert booked == held

@@ -42,8 +42,7 @@ def test_an_account_on_a_closed_venue_is_refused_before_anything_starts(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("kind", "key", "name"),
-    [("binance-usdm", "x" * 64, "PERMISSION_DENIED"), ("kraken", "eA==", "BAD_SIGNATURE")],
+    ("kind", "key", "name"), [("binance-usdm", "x" * 64, "PERMISSION_DENIED"), ("kraken", "eA==", "BAD_SIGNATURE")]
 )
 def test_a_key_that_the_venue_does_not_know_ends_a_gateway_with_its_name(kind, key, name, tmp_path):
     with served(kind, limits=False) as (dialect, port):

@@ -23,9 +23,7 @@ FRAMES = 400
 def journal(tmp_path: Path) -> Path:
     """Of eight or more closed segments."""
     path = tmp_path / "journal" / "gateway-main"
-    with JournalWriter(
-        path, durable=False, segment_bytes_first=1 << 16, segment_bytes_max=1 << 16
-    ) as writer:
+    with JournalWriter(path, durable=False, segment_bytes_first=1 << 16, segment_bytes_max=1 << 16) as writer:
         for time in range(1, FRAMES + 1):
             writer.append("log", os.urandom(2048), time=time)
     assert len(list_segments(path)) > PLAIN_KEPT + 4
@@ -60,9 +58,7 @@ def test_the_oldest_go_beyond_the_size_but_not_what_is_needed(tmp_path, journal)
 
 def test_runs_go_only_where_that_is_said_and_are_named(tmp_path, journal):
     pin(journal, "first-run", 1, FRAMES)
-    keeps, drops = (
-        RetentionConfig(size="1kB", compress=False, runs=runs) for runs in ("keep", "drop")
-    )
+    keeps, drops = (RetentionConfig(size="1kB", compress=False, runs=runs) for runs in ("keep", "drop"))
     (said,) = retain(tmp_path, keeps)
     assert "old segments stay for first-run" in said
     said = retain(tmp_path, drops)
@@ -97,12 +93,7 @@ def test_the_rules_are_applied_again_and_again_and_said_once(tmp_path, journal):
 
 @pytest.mark.parametrize(
     ("line", "words"),
-    [
-        ('older = "soon"', "soon"),
-        ('size = "much"', "much"),
-        ('every = ""', "no time"),
-        ('runs = "all"', "runs"),
-    ],
+    [('older = "soon"', "soon"), ('size = "much"', "much"), ('every = ""', "no time"), ('runs = "all"', "runs")],
 )
 def test_a_rule_that_makes_no_sense_names_its_line(line, words):
     with pytest.raises(BadConfig) as refused:

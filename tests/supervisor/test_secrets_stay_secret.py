@@ -102,10 +102,7 @@ def echo(kind: str, *secrets: str) -> str:
         body, status = json.dumps({"error": [f"EOrder:Invalid price:{text}"]}), 200
     else:
         body, status = json.dumps({"code": -2010, "msg": text}), 400
-    return (
-        f'[[fault]]\npurpose="place"\naction="error"\nstatus={status}\ndone=false\n'
-        f"body={json.dumps(body)}\n"
-    )
+    return f'[[fault]]\npurpose="place"\naction="error"\nstatus={status}\ndone=false\nbody={json.dumps(body)}\n'
 
 
 def clean() -> dict[str, str]:
@@ -145,9 +142,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
     home = tmp_path / ".onetape"
     dialect, port = exchanges[kind]
     first = dialect.exchange.accounts[0]
-    account = next(
-        k for k in dialect.exchange.keys.values() if k.kind == form and k.account is first
-    )
+    account = next(k for k in dialect.exchange.keys.values() if k.kind == form and k.account is first)
     hidden = [account.key, account.secret]
     (tmp_path / "key").write_text(account.key)
     (tmp_path / "key").chmod(0o600)
@@ -161,16 +156,16 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
     with faulty(dialect, echo(kind, *hidden)):
         live = subprocess.Popen(
             [sys.executable, "-m", "onetape", "run", "busy.py", "--live", "--debug"],
-            cwd=tmp_path, env={**clean(), "PLANTED": account.secret},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env={**clean(), "PLANTED": account.secret},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         try:
             path = gateway_socket(home, "main")  # it is there once the journal is
             wait_for(lambda: path.exists() or live.poll() is not None)
             # Faults of requests are REST's: by a socket the orders are taken.
-            wait_for(
-                lambda: max(_refused(home), len(first.open_orders)) >= 3 or live.poll() is not None,
-            )
+            wait_for(lambda: max(_refused(home), len(first.open_orders)) >= 3 or live.poll() is not None)
             mine = processes(live.pid)
             assert len(mine) >= 2  # the gateway is one of its own
             for pid in mine:
@@ -212,9 +207,7 @@ def _refused(home: Path) -> int:
         ("kraken", "not base64 at all, and still a secret!", 2),
     ],
 )
-def test_a_secret_that_is_wrong_is_not_shown_either(
-    kind, secret, code, exchanges, tmp_path, monkeypatch, capfd
-):
+def test_a_secret_that_is_wrong_is_not_shown_either(kind, secret, code, exchanges, tmp_path, monkeypatch, capfd):
     dialect, port = exchanges[kind]
     key = dialect.exchange.accounts[0].key
     text = f"{key} {secret}"

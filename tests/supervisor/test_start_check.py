@@ -42,20 +42,21 @@ def findings(folder: Path, config: str, **more) -> list[str]:
         (ROBOT, 'strategy = "maker.py:Nobody"', "BAD_CONFIG", "no strategy class 'Nobody'"),
         (ROBOT, f"{ROBOT}\nparams = {{ much = 1 }}", "BAD_CONFIG", "unknown parameter 'much'"),
         (ROBOT, f"{ROBOT}\nparams = {{ symbol = 7 }}", "BAD_CONFIG", "must be str"),
+        (ROBOT, f"{ROBOT}\nvariants.v.params = {{ much = 1 }}", "BAD_CONFIG", "unknown parameter 'much'"),
         (
-            ROBOT, f"{ROBOT}\nvariants.v.params = {{ much = 1 }}", "BAD_CONFIG",
-            "unknown parameter 'much'",
-        ),
-        (
-            ROBOT, f'{ROBOT}\nparams = {{ symbol = "binance:NO/USDT:USDT" }}', "UNKNOWN_SYMBOL",
+            ROBOT,
+            f'{ROBOT}\nparams = {{ symbol = "binance:NO/USDT:USDT" }}',
+            "UNKNOWN_SYMBOL",
             "binance:NO/USDT:USDT does not trade",
         ),
         (
-            'mode = "sim"', 'mode = "sim"\n[collectors.c]\nkind = "nats"\naddress = "tcp://x"',
-            "BAD_CONFIG", "does not speak tcp",
+            'mode = "sim"',
+            'mode = "sim"\n[collectors.c]\nkind = "nats"\naddress = "tcp://x"',
+            "BAD_CONFIG",
+            "does not speak tcp",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_a_robot_cannot_be_is_known_before(tmp_path: Path, old, new, name, words):
     (found,) = findings(tmp_path, CONFIG.replace(old, new))
     assert found.startswith(f"{name}: ") and words in found and "onetape.toml:" in found
@@ -132,9 +133,7 @@ SLOW = MAKER.replace(
 
 
 def started(home: Home, **more) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "onetape", "up"], cwd=home.folder, stderr=subprocess.PIPE, **more
-    )
+    return subprocess.Popen([sys.executable, "-m", "onetape", "up"], cwd=home.folder, stderr=subprocess.PIPE, **more)
 
 
 def all_pids(home: Home) -> list[int]:

@@ -52,9 +52,7 @@ def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path:
         home.wait_for(lambda: not is_there(before["supervisor"]))
         left = home.asked()
         assert left["running"] is False
-        assert {p["name"]: p["pid"] for p in left["processes"]} == {
-            name: before[name] for name in ALL[1:]
-        }
+        assert {p["name"]: p["pid"] for p in left["processes"]} == {name: before[name] for name in ALL[1:]}
         again = {p["name"]: p for p in home.run("up")["processes"]}
         for name in ALL[1:]:
             assert (again[name]["pid"], again[name]["restarts"]) == (before[name], 1)

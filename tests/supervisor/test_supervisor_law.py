@@ -29,13 +29,7 @@ VENUE, GATEWAY, ROBOT = "venue:x", "gateway:main", "robot:mm"
 
 
 def law() -> Law:
-    return Law(
-        [
-            Child(VENUE, "venue"),
-            Child(GATEWAY, "gateway", (VENUE,)),
-            Child(ROBOT, "robot", (GATEWAY,)),
-        ]
-    )
+    return Law([Child(VENUE, "venue"), Child(GATEWAY, "gateway", (VENUE,)), Child(ROBOT, "robot", (GATEWAY,))])
 
 
 def running(now: float = 0.0) -> Law:

@@ -30,9 +30,8 @@ class Nameless(Strategy):
 def symbols(strategy, kind="binance-usdm", symbol=None, **params) -> list[str]:
     text = f'[venues.v]\nkind = "{kind}"\n[accounts.main]\nvenue = "v"\n'
     options = LiveOptions(
-        strategy=strategy, data=(), home=Path(), params=params, symbol=symbol,
-        config=parse_config(text),
-    )  # fmt: skip
+        strategy=strategy, data=(), home=Path(), params=params, symbol=symbol, config=parse_config(text)
+    )
     return symbols_of(options)
 
 

@@ -39,9 +39,7 @@ class Buyer(Strategy):
         if not self.orders(self.symbol) and self.position(self.symbol).qty == 0:
             self.buy(self.symbol, 0.01)
 """
-ALLOCATE = (
-    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
-)  # fmt: skip
+ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
 
 
 def age(state: Path, nanoseconds: int) -> None:
@@ -54,9 +52,7 @@ def age(state: Path, nanoseconds: int) -> None:
             if frame.sequence == 1:
                 opened = msgspec.msgpack.decode(payload)
                 payload = msgspec.msgpack.encode({**opened, "start": opened["start"] - nanoseconds})
-            writer.append(
-                frame.type, payload, flags=frame.flags, stream=frame.stream, time=frame.time
-            )
+            writer.append(frame.type, payload, flags=frame.flags, stream=frame.stream, time=frame.time)
     shutil.rmtree(old)
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 
 from worlds.supervised import CONFIG, FAILS_AT_START, MAKER, Home, is_there
 
-ALLOCATE = (
-    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
-)  # fmt: skip
+ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
 TWO = (
     CONFIG
     + """
@@ -48,9 +46,7 @@ def test_all_of_it_in_one_process(tmp_path: Path) -> None:
         assert shown["lag"] is not None
         # Robots are commanded one by one.
         assert home.run("send", "robot:mm", "stop")["status"] == "applied"
-        assert home.run("send", "robot:mm", "status")["result"]["strategies"][0]["status"] == (
-            "stopped"
-        )
+        assert home.run("send", "robot:mm", "status")["result"]["strategies"][0]["status"] == ("stopped")
         many = traded(home, "other")
         home.wait_for(lambda: traded(home, "other") > many)
         assert home.run("send", "robot:mm", "start")["status"] == "applied"
@@ -99,8 +95,6 @@ def test_what_cannot_start_is_named_and_the_rest_runs(tmp_path: Path) -> None:
         assert "robot:bad failed" in told["message"]
         assert "not today" in told["message"]
         states = {p["name"]: p["state"] for p in home.asked()["processes"]}
-        assert {name for name, state in states.items() if state == "running"} == {
-            "supervisor", *PARTS
-        }  # fmt: skip
+        assert {name for name, state in states.items() if state == "running"} == {"supervisor", *PARTS}
         home.wait_for(lambda: traded(home, "other"))
         home.run("down")

@@ -20,8 +20,7 @@ from onetape.tape.schema import built_in
 
 SMALL = {"segment_bytes_first": 1 << 16, "segment_bytes_max": 1 << 16}
 _SCHEMAS = {schema.name: schema for schema in built_in().values()}
-NEWS = ("accepted", "rejected", "canceled", "expired", "triggered", "updated", "cancel_rejected",
-        "update_rejected")  # fmt: skip
+NEWS = ("accepted", "rejected", "canceled", "expired", "triggered", "updated", "cancel_rejected", "update_rejected")
 TAGS = (b"", b"in", "größe".encode(), b"a\0b", b"x" * 32)
 
 
@@ -34,18 +33,23 @@ def row(event: str, **values: Any) -> bytes:
 
 def request(kind: int, order_id: int, number: int) -> bytes:
     return row(
-        "order_request", kind=kind, order_id=order_id, price=100 + number, size=5 + number,
-        trigger=number % 3, side=1 + number % 2, type=1 + number % 2,
+        "order_request",
+        kind=kind,
+        order_id=order_id,
+        price=100 + number,
+        size=5 + number,
+        trigger=number % 3,
+        side=1 + number % 2,
+        type=1 + number % 2,
         tag=TAGS[number % len(TAGS)].ljust(32, b"\0"),
-    )  # fmt: skip
+    )
 
 
 # (what, order, number): orders are placed with ids that rise by one or more.
 STEPS = st.lists(
-    st.tuples(st.sampled_from(("place", "cancel", "news", "fill", "quote")), st.integers(0, 12),
-              st.integers(0, 7)),
+    st.tuples(st.sampled_from(("place", "cancel", "news", "fill", "quote")), st.integers(0, 12), st.integers(0, 7)),
     max_size=120,
-)  # fmt: skip
+)
 
 
 def write(path: Path, steps: list[tuple[str, int, int]]) -> None:
@@ -61,9 +65,7 @@ def write(path: Path, steps: list[tuple[str, int, int]]) -> None:
                     payload, event = request(2, 40 + order, number), "order_request"
                 case "news":
                     event = "order_event"
-                    payload = row(
-                        event, order_id=40 + order, news=number + 1, ts_event=at * 10, size=50 + at
-                    )
+                    payload = row(event, order_id=40 + order, news=number + 1, ts_event=at * 10, size=50 + at)
                 case "fill":
                     event = "fill"
                     payload = row(event, order_id=40 + order, price=number, fee_low=at)
@@ -83,12 +85,16 @@ def by_walking(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
             order_id = int(data["order_id"])
             if schema.name == "order_request" and data["kind"] == 1:
                 orders[order_id] = {
-                    "id": order_id, "stream": frame.stream,
-                    **{name: int(data[name]) for name in ("side", "type", "price", "size",
-                                                          "trigger")},
-                    "asked": frame.time, "answer": NEVER, "done": NEVER, "placed": NEVER,
-                    "end": 0, "tag": bytes(data["tag"]).rstrip(b"\0"),
-                }  # fmt: skip
+                    "id": order_id,
+                    "stream": frame.stream,
+                    **{name: int(data[name]) for name in ("side", "type", "price", "size", "trigger")},
+                    "asked": frame.time,
+                    "answer": NEVER,
+                    "done": NEVER,
+                    "placed": NEVER,
+                    "end": 0,
+                    "tag": bytes(data["tag"]).rstrip(b"\0"),
+                }
             elif schema.name == "order_event" and order_id in orders:
                 order, news = orders[order_id], NEWS[data["news"] - 1]
                 if order["answer"] == NEVER:

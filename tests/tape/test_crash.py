@@ -151,9 +151,7 @@ def test_power_loss_leaves_a_prefix_that_holds_all_that_was_durable(tmp_path: Pa
     cases = []
     for case in range(5):
         shutil.rmtree(directory, ignore_errors=True)
-        writer = JournalWriter(
-            directory, uuid=UUID, segment_bytes_first=64 << 10, segment_bytes_max=64 << 10
-        )
+        writer = JournalWriter(directory, uuid=UUID, segment_bytes_first=64 << 10, segment_bytes_max=64 << 10)
         count = chance.choice((0, 5, 150, 380, 700))
         for sequence in range(1, count + 1):
             writer.core.append(23, payload(sequence), 0, 0, sequence)

@@ -50,8 +50,7 @@ def tape(tmp_path: Path, *, sealed: bool) -> Path:
     if sealed:
         return made(path, sealed=True)
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + (
-        "from pathlib import Path\nfrom test_cut_while_read import made\n"
-        "made(Path(sys.argv[1]), sealed=False)"
+        "from pathlib import Path\nfrom test_cut_while_read import made\nmade(Path(sys.argv[1]), sealed=False)"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
     return path
@@ -62,9 +61,12 @@ def tape(tmp_path: Path, *, sealed: bool) -> Path:
 def test_a_tape_that_is_cut_while_it_is_read_is_torn(tmp_path, sealed, left):
     path = tape(tmp_path, sealed=sealed)
     reader = subprocess.Popen(
-        [sys.executable, "-c", READ, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", READ, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert reader.stdout.readline() == "standing\n"
         os.truncate(path / "0000000001.tape", left)

@@ -93,9 +93,7 @@ def test_a_segment_of_another_journal_is_named(several: Path, tmp_path: Path) ->
         list(JournalReader(several))
 
 
-def test_a_segment_of_another_recording_of_the_same_journal_is_named(
-    several: Path, tmp_path: Path
-) -> None:
+def test_a_segment_of_another_recording_of_the_same_journal_is_named(several: Path, tmp_path: Path) -> None:
     make_tape(tmp_path / "other", 8000, created=5)
     shutil.copy(tmp_path / "other" / "0000000002.tape", several / "0000000002.tape")
     assert not verify(several).ok
@@ -123,9 +121,7 @@ def test_a_writer_refuses_a_damaged_journal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", [0, 4, 8, 16, 24, 28, 40])
-def test_a_bad_frame_before_the_last_is_damage_whichever_field_was_hit(
-    tmp_path: Path, field: int
-) -> None:
+def test_a_bad_frame_before_the_last_is_damage_whichever_field_was_hit(tmp_path: Path, field: int) -> None:
     make_tape(tmp_path / "t", 50, close=False)
     last_but_one = frame_places(tmp_path / "t" / FIRST)[-3]
     flip(tmp_path / "t" / FIRST, last_but_one + field, 4)
@@ -271,9 +267,7 @@ def test_a_read_only_directory_can_be_read_and_not_written(tmp_path: Path) -> No
     make_tape(tmp_path / "t", 4)
     command = f"mount --bind {tmp_path}/t {tmp_path}/t && mount -o remount,ro,bind {tmp_path}/t"
     run = f'{command} && exec {sys.executable} -c "$0" {tmp_path}/t'
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", run, READ_ONLY], capture_output=True, text=True
-    )
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", run, READ_ONLY], capture_output=True, text=True)
     if "mount" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no read-only mount here: {done.stderr.strip()[:80]}")
     assert done.stdout.split("\n")[0] == "5 True", done.stderr

@@ -108,9 +108,4 @@ def test_a_failed_sync_stops_the_journal_for_ever(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.split("\n")[:-1] == [
-        "told True 1",
-        "stopped 1",
-        "stopped 1",
-        "stopped 1",
-    ], done.stderr
+    assert done.stdout.split("\n")[:-1] == ["told True 1", "stopped 1", "stopped 1", "stopped 1"], done.stderr

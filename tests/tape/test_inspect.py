@@ -17,14 +17,7 @@ from onetape.tape.prune import compress, pin, pins, prune, unpin
 from onetape.tape.verify import content_hash, verify
 from onetape.tape.where import parse_where
 
-RECORD = {
-    "price": "100.50",
-    "size": "2",
-    "side": "buy",
-    "symbol": "sim:BTC/USDT",
-    "tag": "grid 3",
-    "flags": 4,
-}
+RECORD = {"price": "100.50", "size": "2", "side": "buy", "symbol": "sim:BTC/USDT", "tag": "grid 3", "flags": 4}
 
 
 @pytest.mark.parametrize(

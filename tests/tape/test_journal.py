@@ -17,13 +17,7 @@ from independent_reader import read_tape
 from made_tapes import SMALL, instrument, make_tape, write_quotes
 
 from long_form import examples
-from onetape.model.errors import (
-    BadInput,
-    JournalLocked,
-    NotAvailable,
-    SchemaMismatch,
-    UsageError,
-)
+from onetape.model.errors import BadInput, JournalLocked, NotAvailable, SchemaMismatch, UsageError
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.schema import EventSchema, Field, Schemas, built_in
 from onetape.tape.verify import content_hash, verify
@@ -109,11 +103,7 @@ def test_book_levels_and_enumerations_are_read_by_name(tmp_path: Path) -> None:
     first, second = JournalReader(tmp_path / "t")
     assert (first.data["bids"], first.data["asks"]) == ([(100, 7), (99, 8)], [(101, 9)])
     assert first.flags == 1
-    assert (second.data["side"], second.data["id_kind"], second.data["id_low"]) == (
-        "sell",
-        "integer",
-        77,
-    )
+    assert (second.data["side"], second.data["id_kind"], second.data["id_low"]) == ("sell", "integer", 77)
 
 
 def test_a_type_this_build_does_not_know_is_read_by_name(tmp_path: Path) -> None:
@@ -122,11 +112,7 @@ def test_a_type_this_build_does_not_know_is_read_by_name(tmp_path: Path) -> None
         "auction",
         True,
         24,
-        (
-            Field("price", "p", 8, 0),
-            Field("phase", "e", 1, 8, ("none", "open", "closed")),
-            Field("fee", "m", 8, 16),
-        ),
+        (Field("price", "p", 8, 0), Field("phase", "e", 1, 8, ("none", "open", "closed")), Field("fee", "m", 8, 16)),
     )
     extra = [(21, 900, future.to_preamble())]
     with JournalWriter(tmp_path / "t", **SMALL, extra_preamble=extra) as writer:
@@ -162,9 +148,7 @@ def test_a_batch_is_as_good_as_single_appends(tmp_path: Path) -> None:
     columns = JournalReader(tmp_path / "batch").columns("quote")
     assert (columns["bid"] == rows["bid"]).all()
     assert (columns["sequence"] == np.arange(2, 702)).all()
-    some = JournalReader(tmp_path / "batch").columns(
-        "quote", names=("ask",), where={"bid": 10_013, "stream": 1}
-    )
+    some = JournalReader(tmp_path / "batch").columns("quote", names=("ask",), where={"bid": 10_013, "stream": 1})
     assert list(some) == ["ask"] and some["ask"].tolist() == [10_014]
     none = JournalReader(tmp_path / "batch").columns("quote", where={"bid": -1})
     assert len(none["bid"]) == 0 and none["bid"].dtype == columns["bid"].dtype
@@ -182,9 +166,7 @@ def test_a_batch_of_the_wrong_width_is_refused(tmp_path: Path) -> None:
 
 def test_content_hash_depends_on_content_alone(tmp_path: Path) -> None:
     make_tape(tmp_path / "a", 500)
-    make_tape(
-        tmp_path / "b", 500, uuid=None, process="other", created=99, segment_bytes_max=1 << 20
-    )
+    make_tape(tmp_path / "b", 500, uuid=None, process="other", created=99, segment_bytes_max=1 << 20)
     make_tape(tmp_path / "c", 501)
     a, b, c = (content_hash(tmp_path / name) for name in "abc")
     assert a == b != c

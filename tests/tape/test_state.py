@@ -36,9 +36,7 @@ def test_a_missing_key_and_an_unknown_value_are_none_and_not_zero(tmp_path: Path
     assert reader.get("balance", "a/USDT") is None
     writer.put("balance", "a/USDT", {"total": 0, "frozen": False}, ts=5, sequence=7)
     group = reader.get("balance", "a/USDT")
-    assert group == Group(
-        "balance", "a/USDT", {"total": 0, "free": None, "frozen": False}, 5, 0, 7, 1
-    )
+    assert group == Group("balance", "a/USDT", {"total": 0, "free": None, "frozen": False}, 5, 0, 7, 1)
     assert writer.remove("balance", "a/USDT")
     assert not writer.remove("balance", "a/USDT")
     assert reader.get("balance", "a/USDT") is None
@@ -152,19 +150,14 @@ def test_removed_files_are_made_anew(tmp_path: Path) -> None:
         ("quote", "k" * 65, {}, "1 to 64 bytes"),
     ],
 )
-def test_what_does_not_fit_is_refused(
-    tmp_path: Path, kind: str, key: str, values: dict[str, int], part: str
-) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, kind: str, key: str, values: dict[str, int], part: str) -> None:
     writer, reader = pair(tmp_path)
     with pytest.raises(BadInput, match=part):
         writer.put(kind, key, values, ts=0, sequence=1)
     assert reader.keys() == []
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [(("a", "q"),), (("a", "i"), ("a", "i")), tuple((f"f{i}", "m") for i in range(33))],
-)
+@pytest.mark.parametrize("fields", [(("a", "q"),), (("a", "i"), ("a", "i")), tuple((f"f{i}", "m") for i in range(33))])
 def test_a_group_that_cannot_be_is_refused(fields: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(BadInput):
         GroupSpec(1, "wrong", fields)
@@ -181,9 +174,7 @@ VALUES = {
 EVERY = GroupSpec(9, "every", tuple((f"{code}{i}", code) for i in (1, 2) for code in VALUES))
 
 
-@given(
-    st.fixed_dictionaries({name: st.none() | VALUES[code] for name, code in EVERY.fields}),
-)
+@given(st.fixed_dictionaries({name: st.none() | VALUES[code] for name, code in EVERY.fields}))
 def test_values_survive_packing(values: dict[str, int]) -> None:
     assert EVERY.unpack(*EVERY.pack(values)) == values
 
@@ -240,9 +231,7 @@ while True:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_killed_writer_leaves_whole_groups(tmp_path: Path, seed: int) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", HAMMER, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": TESTS},
+        [sys.executable, "-c", HAMMER, str(tmp_path)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": TESTS}
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

@@ -53,9 +53,7 @@ def serve(home: Path, checkpoint_each: int) -> None:
 
 
 @pytest.mark.parametrize("checkpoint_each", [3, 10**9])
-def test_a_killed_process_comes_back_to_the_state_of_its_tape(
-    tmp_path: Path, checkpoint_each: int
-) -> None:
+def test_a_killed_process_comes_back_to_the_state_of_its_tape(tmp_path: Path, checkpoint_each: int) -> None:
     for _ in range(4):
         process = subprocess.Popen(
             [sys.executable, "-c", GATEWAY, str(tmp_path), str(checkpoint_each)],

@@ -56,9 +56,7 @@ def step(table: StateTable, fill: Fill) -> None:
     if qty + fill.qty == 0:
         table.remove("position", fill.symbol)  # closed keys leave
     else:
-        table.put(
-            "position", fill.symbol, {"qty": qty + fill.qty, "fills": fills + 1}, ts=fill.sequence
-        )
+        table.put("position", fill.symbol, {"qty": qty + fill.qty, "fills": fills + 1}, ts=fill.sequence)
 
 
 def fills(count: int, seed: int = 1) -> list[Fill]:

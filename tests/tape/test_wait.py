@@ -19,9 +19,7 @@ from onetape.tape.wait import JournalWatch, Waiter
 from waiting import PATIENCE_S, wait_for
 
 
-def test_a_wait_ends_at_once_when_something_is_there_and_at_its_time_when_not(
-    tmp_path: Path,
-) -> None:
+def test_a_wait_ends_at_once_when_something_is_there_and_at_its_time_when_not(tmp_path: Path) -> None:
     with JournalWriter(tmp_path / "j", **SMALL) as writer:
         reader = JournalReader(tmp_path / "j")
         waiter = Waiter(tmp_path / "bells")

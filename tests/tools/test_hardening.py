@@ -13,8 +13,7 @@ import pytest
 from onetape import _core
 
 pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or shutil.which("readelf") is None,
-    reason="an ELF file and readelf",
+    not sys.platform.startswith("linux") or shutil.which("readelf") is None, reason="an ELF file and readelf"
 )
 
 

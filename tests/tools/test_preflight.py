@@ -29,11 +29,7 @@ def machine(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
         path.write_text(text)
         path.chmod(0o755)
     return subprocess.run(
-        [str(SHELL), str(SCRIPT)],
-        env={"PATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
+        [str(SHELL), str(SCRIPT)], env={"PATH": str(folder)}, capture_output=True, text=True, check=False
     )
 
 

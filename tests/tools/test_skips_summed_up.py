@@ -34,9 +34,13 @@ def test_a_run_without_recorded_data_skips_by_name_and_says_so_at_its_end(worker
     file = "tests/research/test_recordings.py"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", workers, "-p", "no:cacheprovider", file],
-        cwd=ROOT, env={**os.environ, "ONETAPE_RECORDED": ""}, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "ONETAPE_RECORDED": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"SKIPPED [1] {file}" in done.stdout
     closing = done.stdout.partition("what skipped tests need")[2].splitlines()

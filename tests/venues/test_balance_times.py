@@ -48,9 +48,11 @@ def test_a_list_of_kraken_is_as_of_between_too_and_its_clock_is_coarser():
 def test_an_event_is_as_of_its_own_time(late):
     protocol, _ = binance()
     event = {
-        "e": "ACCOUNT_UPDATE", "E": ASKED // MS + late, "T": ASKED // MS,
+        "e": "ACCOUNT_UPDATE",
+        "E": ASKED // MS + late,
+        "T": ASKED // MS,
         "a": {"m": "ORDER", "B": [{"a": "USDT", "wb": "7", "cw": "7", "bc": "0"}], "P": []},
-    }  # fmt: skip
+    }
     (told,) = protocol.told(json.dumps(event).encode())
     assert isinstance(told, BalanceTold)
     assert (told.time, told.as_of_from, told.as_of_to) == (ASKED, ASKED, ASKED)

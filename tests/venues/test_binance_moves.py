@@ -35,9 +35,15 @@ def event(reason: str, change: str, time: int = T, symbol: str = "", asset: str 
 
 def row(kind: str, income: str, tran: int, time: int = T, symbol: str = "", asset: str = "USDT"):
     return {
-        "symbol": symbol, "incomeType": kind, "income": income, "asset": asset, "info": "",
-        "time": time, "tranId": tran, "tradeId": "",
-    }  # fmt: skip
+        "symbol": symbol,
+        "incomeType": kind,
+        "income": income,
+        "asset": asset,
+        "info": "",
+        "time": time,
+        "tranId": tran,
+        "tradeId": "",
+    }
 
 
 def heard(venue: BinanceUsdmProtocol, message: bytes) -> list[MoveTold]:
@@ -53,20 +59,22 @@ def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveTold]:
 @pytest.mark.parametrize(
     ("reason", "kind"),
     [
-        ("DEPOSIT", MoveKind.TRANSFER), ("WITHDRAW", MoveKind.TRANSFER),
-        ("ASSET_TRANSFER", MoveKind.TRANSFER), ("ADMIN_WITHDRAW", MoveKind.TRANSFER),
-        ("COIN_SWAP_DEPOSIT", MoveKind.TRANSFER), ("FUNDING_FEE", MoveKind.FUNDING),
-        ("INSURANCE_CLEAR", MoveKind.FEE), ("AUTO_EXCHANGE", MoveKind.OTHER),
+        ("DEPOSIT", MoveKind.TRANSFER),
+        ("WITHDRAW", MoveKind.TRANSFER),
+        ("ASSET_TRANSFER", MoveKind.TRANSFER),
+        ("ADMIN_WITHDRAW", MoveKind.TRANSFER),
+        ("COIN_SWAP_DEPOSIT", MoveKind.TRANSFER),
+        ("FUNDING_FEE", MoveKind.FUNDING),
+        ("INSURANCE_CLEAR", MoveKind.FEE),
+        ("AUTO_EXCHANGE", MoveKind.OTHER),
         ("WHAT_IS_NEW", MoveKind.OTHER),
     ],
-)  # fmt: skip
+)
 def test_a_change_of_the_stream_says_why(reason, kind):
     balance, told = protocol().told(event(reason, "-12.5"))
     assert isinstance(balance, BalanceTold)
     assert isinstance(told, MoveTold)
-    assert (told.kind, told.currency, told.amount, told.time) == (
-        kind, "USDT", money_units("-12.5"), NOW,
-    )  # fmt: skip
+    assert (told.kind, told.currency, told.amount, told.time) == (kind, "USDT", money_units("-12.5"), NOW)
 
 
 @pytest.mark.parametrize("reason", ["ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"])
@@ -113,9 +121,7 @@ def test_two_alike_are_two_moves_told_in_any_order(order):
     told = [each.reference for at in order for each in says[at]()]
     assert len(told) == 4
     assert len(set(told)) == 2
-    pages = [m.reference for m in listed(
-        venue, row("TRANSFER", "10", 1, T), row("TRANSFER", "10", 2, T + 5000)
-    )]  # fmt: skip
+    pages = [m.reference for m in listed(venue, row("TRANSFER", "10", 1, T), row("TRANSFER", "10", 2, T + 5000))]
     assert sorted(pages) == sorted(set(told))
 
 

@@ -34,9 +34,7 @@ NOW = 1_795_000_000 * SECOND
 AT = NOW // MS
 SYMBOL = "binance:BTC/USDT:USDT"
 KEY = OrderKey(SYMBOL, "id-1")
-STOP: dict[str, Any] = {
-    "trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP,
-}  # fmt: skip
+STOP: dict[str, Any] = {"trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
 MARKET: dict[str, Any] = {"type": OrderType.MARKET, "price_int": 0}
 
 
@@ -48,9 +46,7 @@ def protocol() -> BinanceUsdmProtocol:
 
 
 def spec(**more: Any) -> OrderSpec:
-    return OrderSpec(
-        **{"symbol": SYMBOL, "side": Side.BUY, "size_int": 10, "price_int": 600_000, **more}
-    )
+    return OrderSpec(**{"symbol": SYMBOL, "side": Side.BUY, "size_int": 10, "price_int": 600_000, **more})
 
 
 def terms(call: Call) -> dict[str, str]:
@@ -107,9 +103,7 @@ def test_an_order_in_the_venue_s_words(protocol, more, sent):
         (TriggerKind.TAKE_PROFIT, MARKET, "TAKE_PROFIT_MARKET"),
     ],
 )
-def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(
-    protocol, kind, as_market, word, side, reference
-):
+def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(protocol, kind, as_market, word, side, reference):
     more = {**STOP, **as_market, "trigger_kind": kind, "side": side}
     sent = terms(place(protocol, reference=reference, **more))
     assert (sent["type"], sent["side"]) == (word, side.upper())
@@ -178,7 +172,7 @@ UNKNOWN_503 = "Unknown error, please check your request or try again later."
         (200, {}, Outcome.AMBIGUOUS),
         (200, [], Outcome.AMBIGUOUS),
     ],
-)  # fmt: skip
+)
 def test_what_an_answer_to_a_placing_proves(protocol, status, value, outcome):
     found = answer(protocol, place(protocol), value, status)
     assert (found.outcome, found.not_found) == (outcome, False)
@@ -197,10 +191,10 @@ def test_an_order_that_is_not_there_is_not_found_unless_it_was_being_placed(prot
     assert not answer(protocol, place(protocol), said, 400).not_found
 
 
-@pytest.mark.parametrize(("value", "outcome"), [
-    ({"code": "200", "msg": "success"}, Outcome.DONE), ({"code": "201"}, Outcome.AMBIGUOUS),
-    ({}, Outcome.AMBIGUOUS),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [({"code": "200", "msg": "success"}, Outcome.DONE), ({"code": "201"}, Outcome.AMBIGUOUS), ({}, Outcome.AMBIGUOUS)],
+)
 def test_only_200_says_that_a_conditional_order_is_canceled(protocol, value, outcome):
     call = protocol.cancel(KEY._replace(conditional=True), NOW)
     assert answer(protocol, call, value).outcome is outcome
@@ -211,36 +205,59 @@ def test_only_200_says_that_a_conditional_order_is_canceled(protocol, value, out
 
 def order_row(**more: Any) -> dict[str, Any]:
     return {
-        "symbol": "BTCUSDT", "clientOrderId": "id-1", "orderId": 77, "status": "PARTIALLY_FILLED",
-        "updateTime": AT, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "60000.0",
-        "origQty": "0.010", "executedQty": "0.004", "positionSide": "BOTH", "reduceOnly": True,
+        "symbol": "BTCUSDT",
+        "clientOrderId": "id-1",
+        "orderId": 77,
+        "status": "PARTIALLY_FILLED",
+        "updateTime": AT,
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "price": "60000.0",
+        "origQty": "0.010",
+        "executedQty": "0.004",
+        "positionSide": "BOTH",
+        "reduceOnly": True,
         **more,
-    }  # fmt: skip
+    }
 
 
 def trade_row(number: int, **more: Any) -> dict[str, Any]:
     return {
-        "symbol": "BTCUSDT", "orderId": 77, "id": number, "side": "BUY", "positionSide": "BOTH",
-        "price": "60000.0", "qty": "0.001", "time": AT, "commission": "0.03",
-        "commissionAsset": "BNB", "maker": True, **more,
-    }  # fmt: skip
+        "symbol": "BTCUSDT",
+        "orderId": 77,
+        "id": number,
+        "side": "BUY",
+        "positionSide": "BOTH",
+        "price": "60000.0",
+        "qty": "0.001",
+        "time": AT,
+        "commission": "0.03",
+        "commissionAsset": "BNB",
+        "maker": True,
+        **more,
+    }
 
 
 def test_a_row_of_an_order_is_read_as_it_says(protocol):
     (found,) = answer(protocol, protocol.query(KEY, NOW), order_row()).told
     assert found == OrderTold(
-        SYMBOL, "id-1", "77", OrderState.PARTIALLY_FILLED, NOW, side=Side.BUY, price=600_000,
-        size=10, filled=4, reduce_only=True,
-    )  # fmt: skip
+        SYMBOL,
+        "id-1",
+        "77",
+        OrderState.PARTIALLY_FILLED,
+        NOW,
+        side=Side.BUY,
+        price=600_000,
+        size=10,
+        filled=4,
+        reduce_only=True,
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "state"),
-    [
-        ("NEW", OrderState.ACCEPTED),
-        ("EXPIRED_IN_MATCH", OrderState.CANCELED),
-        ("SOMETHING_NEW", OrderState.UNKNOWN),
-    ],
+    [("NEW", OrderState.ACCEPTED), ("EXPIRED_IN_MATCH", OrderState.CANCELED), ("SOMETHING_NEW", OrderState.UNKNOWN)],
 )
 def test_a_state_that_nobody_knows_is_unknown(protocol, status, state):
     (found,) = answer(protocol, protocol.query(KEY, NOW), order_row(status=status)).told
@@ -265,11 +282,20 @@ def test_orders_of_symbols_that_are_not_traded_are_not_read(protocol):
 def test_a_conditional_order_that_has_fired_is_what_it_sent(protocol, row, told):
     _, call = protocol.open_orders(NOW)
     full = {
-        "symbol": "BTCUSDT", "clientAlgoId": "id-1", "algoId": 1000000123, "algoStatus": "NEW",
-        "updateTime": AT, "side": "BUY", "orderType": "STOP_MARKET", "price": "",
-        "quantity": "0.010", "triggerPrice": "61000.0", "positionSide": "BOTH",
-        "reduceOnly": False, **row,
-    }  # fmt: skip
+        "symbol": "BTCUSDT",
+        "clientAlgoId": "id-1",
+        "algoId": 1000000123,
+        "algoStatus": "NEW",
+        "updateTime": AT,
+        "side": "BUY",
+        "orderType": "STOP_MARKET",
+        "price": "",
+        "quantity": "0.010",
+        "triggerPrice": "61000.0",
+        "positionSide": "BOTH",
+        "reduceOnly": False,
+        **row,
+    }
     (found,) = answer(protocol, call, [full]).told
     assert (found.venue_id, found.conditional, found.state) == told
     assert (found.trigger, found.type) == (610_000, OrderType.MARKET)
@@ -323,8 +349,7 @@ def event(**more: Any) -> bytes:
 
 
 def test_a_fill_is_told_before_its_order_with_its_fee(protocol):
-    text = event(x="TRADE", X="PARTIALLY_FILLED", l="0.004", z="0.006", L="59999.9", n="0.02",
-                 N="BNB", t=9, m=True)  # fmt: skip
+    text = event(x="TRADE", X="PARTIALLY_FILLED", l="0.004", z="0.006", L="59999.9", n="0.02", N="BNB", t=9, m=True)
     fill, order = protocol.told(text)
     assert isinstance(fill, FillTold)
     assert (fill.trade_id, fill.size, fill.price) == (9, 4, 599_999)
@@ -353,9 +378,19 @@ def test_a_liquidation_that_is_announced_is_not_done_yet(protocol):
 
 def algo(**more: Any) -> bytes:
     order = {
-        "s": "BTCUSDT", "caid": "id-1", "aid": 123, "X": "NEW", "S": "BUY", "p": "0", "q": "0.010",
-        "tp": "61000.0", "ps": "BOTH", "R": False, "ai": "", **more,
-    }  # fmt: skip
+        "s": "BTCUSDT",
+        "caid": "id-1",
+        "aid": 123,
+        "X": "NEW",
+        "S": "BUY",
+        "p": "0",
+        "q": "0.010",
+        "tp": "61000.0",
+        "ps": "BOTH",
+        "R": False,
+        "ai": "",
+        **more,
+    }
     return json.dumps({"e": "ALGO_UPDATE", "T": AT - 3, "E": AT, "o": order}).encode()
 
 
@@ -380,10 +415,14 @@ def test_a_trigger_that_is_firing_is_told_of_the_order_that_it_sends(protocol, w
 
 def test_a_balance_is_the_wallet_s_and_a_position_is_signed(protocol):
     value = {
-        "e": "ACCOUNT_UPDATE", "T": AT,
-        "a": {"m": "ORDER", "B": [{"a": "USDT", "wb": "100.5", "cw": "90.0", "bc": "0"}],
-              "P": [{"s": "BTCUSDT", "pa": "-0.010", "ps": "BOTH"}]},
-    }  # fmt: skip
+        "e": "ACCOUNT_UPDATE",
+        "T": AT,
+        "a": {
+            "m": "ORDER",
+            "B": [{"a": "USDT", "wb": "100.5", "cw": "90.0", "bc": "0"}],
+            "P": [{"s": "BTCUSDT", "pa": "-0.010", "ps": "BOTH"}],
+        },
+    }
     balance, position = protocol.told(json.dumps(value).encode())
     assert balance == BalanceTold("USDT", 1005 * 10**17, NOW)
     assert position == PositionTold(SYMBOL, PositionSide.BOTH, -10, NOW)

@@ -57,9 +57,7 @@ class World:
         return next(each.total for each in told if each.currency == "USDT")
 
     def fault(self, **rule: object) -> None:
-        content = msgspec.json.encode(
-            {"fault": [{"path": PATH, "method": "POST", "count": 1, **rule}]}
-        )
+        content = msgspec.json.encode({"fault": [{"path": PATH, "method": "POST", "count": 1, **rule}]})
         headers = {"Content-Type": "application/json"}
         status, told, _ = self.venue.control.request("POST", "/faults", content, headers)
         assert status == 200, told
@@ -85,9 +83,7 @@ def test_money_goes_to_the_spot_wallet_and_back_and_the_history_has_both(world):
     assert abs(told.time - time.time_ns()) < 60 * 10**9
     assert [t.venue_id for t in world.history("spot", "")][:1] == [back.value]
     moves = world.ask(world.protocol.account_moves(time.time_ns(), since=world.began)).told
-    assert [(m.kind, m.amount) for m in moves][-2:] == [
-        (MoveKind.TRANSFER, -AMOUNT), (MoveKind.TRANSFER, AMOUNT),
-    ]  # fmt: skip
+    assert [(m.kind, m.amount) for m in moves][-2:] == [(MoveKind.TRANSFER, -AMOUNT), (MoveKind.TRANSFER, AMOUNT)]
 
 
 @pytest.mark.parametrize(("source", "target"), [("", "spot"), ("spot", "")])
@@ -112,10 +108,12 @@ def test_an_answer_that_is_lost_says_nothing_and_the_history_says_it(world, acti
 @pytest.mark.parametrize(
     ("error", "status", "outcome"),
     [
-        ("-1021", 400, Outcome.SAFE), ("-1003", 429, Outcome.SAFE),
-        ("-1007", 408, Outcome.AMBIGUOUS), ("-1002", 401, Outcome.DEFINITIVE),
+        ("-1021", 400, Outcome.SAFE),
+        ("-1003", 429, Outcome.SAFE),
+        ("-1007", 408, Outcome.AMBIGUOUS),
+        ("-1002", 401, Outcome.DEFINITIVE),
     ],
-)  # fmt: skip
+)
 def test_errors_say_whether_it_may_have_happened(world, error, status, outcome):
     world.fault(action="error", error=error, status=status, done=False)
     assert world.transfer("", "spot").outcome is outcome
@@ -142,9 +140,7 @@ def test_an_address_without_wallets_has_carried_nothing_out(world):
         ("spot", "margin", None),
     ],
 )
-def test_another_account_is_named_by_its_email_and_the_transfer_by_our_id(
-    world, source, target, terms
-):
+def test_another_account_is_named_by_its_email_and_the_transfer_by_our_id(world, source, target, terms):
     call = world.protocol.transfer(source, target, "USDT", AMOUNT, 0, to="a@b.c", name="t-1")
     if terms is None:
         assert call is None
@@ -157,17 +153,22 @@ def test_another_account_is_named_by_its_email_and_the_transfer_by_our_id(
 def test_a_history_between_accounts_has_our_id(world):
     call = world.protocol.transfers("spot", "", 0, since=0, to="a@b.c", name="t-1")
     row = {
-        "tranId": 92275823339, "fromEmail": "m@b.c", "toEmail": "a@b.c", "asset": "USDT",
-        "amount": "12.5", "createTimeStamp": 1640317374000, "fromAccountType": "SPOT",
-        "toAccountType": "USDT_FUTURE", "status": "SUCCESS", "clientTranId": "t-1",
-    }  # fmt: skip
+        "tranId": 92275823339,
+        "fromEmail": "m@b.c",
+        "toEmail": "a@b.c",
+        "asset": "USDT",
+        "amount": "12.5",
+        "createTimeStamp": 1640317374000,
+        "fromAccountType": "SPOT",
+        "toAccountType": "USDT_FUTURE",
+        "status": "SUCCESS",
+        "clientTranId": "t-1",
+    }
     rows = [row, {**row, "toEmail": "other@b.c"}, {**row, "clientTranId": None}]
     body = msgspec.json.encode({"result": rows, "totalCount": 3})
     answer = world.protocol.answer(call, 200, {}, body, 0)
     time_ns = 1640317374000 * 10**6
-    assert answer.told == (
-        TransferTold("92275823339", "spot", "", "USDT", AMOUNT, time_ns, TransferState.DONE, "t-1"),
-    )
+    assert answer.told == (TransferTold("92275823339", "spot", "", "USDT", AMOUNT, time_ns, TransferState.DONE, "t-1"),)
 
 
 def test_to_the_master_goes_by_the_sub_accounts_own_key_and_says_no_more_than_what():
@@ -186,10 +187,17 @@ def test_a_sub_accounts_history_has_what_went_to_the_master():
     call = protocol.transfers("spot", "spot", 0, since=0, to=MASTER, name="t-1")
     assert call.target.startswith("/sapi/v1/sub-account/transfer/subUserHistory?type=2&")
     row = {
-        "counterParty": "master", "email": "m@b.c", "type": 2, "asset": "USDT", "qty": "12.5",
-        "fromAccountType": "SPOT", "toAccountType": "SPOT", "status": "SUCCESS",
-        "tranId": 11798835829, "time": 1544433325000,
-    }  # fmt: skip
+        "counterParty": "master",
+        "email": "m@b.c",
+        "type": 2,
+        "asset": "USDT",
+        "qty": "12.5",
+        "fromAccountType": "SPOT",
+        "toAccountType": "SPOT",
+        "status": "SUCCESS",
+        "tranId": 11798835829,
+        "time": 1544433325000,
+    }
     others = ({"type": 1}, {"counterParty": "subAccount"}, {"toAccountType": "COIN_FUTURE"})
     body = msgspec.json.encode([row, *({**row, **other} for other in others)])
     time_ns = 1544433325000 * 10**6

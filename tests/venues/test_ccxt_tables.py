@@ -26,21 +26,46 @@ from onetape.venues.ccxt.trading import CcxtProtocol
 
 NOW = 1_795_000_000 * 10**9
 MARKET = {
-    "symbol": "BTC/USDT:USDT", "id": "BTC-USDT-SWAP", "active": True, "tick": "0.1", "lot": "0.01",
-    "size": "0.01", "min": "0.005", "max": "10000", "cost": None, "maker": "0.0002",
-    "taker": "0.0005", "option": False,
-}  # fmt: skip
+    "symbol": "BTC/USDT:USDT",
+    "id": "BTC-USDT-SWAP",
+    "active": True,
+    "tick": "0.1",
+    "lot": "0.01",
+    "size": "0.01",
+    "min": "0.005",
+    "max": "10000",
+    "cost": None,
+    "maker": "0.0002",
+    "taker": "0.0005",
+    "option": False,
+}
 SYMBOL = "okx:BTC/USDT:USDT"
 ORDER = {
-    "symbol": "BTC/USDT:USDT", "id": "77", "client": "Tr1X1X1c", "status": "open", "side": "buy",
-    "type": "limit", "tif": "GTC", "price": "60000.1", "amount": "1.50", "filled": "0",
-    "trigger": None, "reduce": False,
-}  # fmt: skip
+    "symbol": "BTC/USDT:USDT",
+    "id": "77",
+    "client": "Tr1X1X1c",
+    "status": "open",
+    "side": "buy",
+    "type": "limit",
+    "tif": "GTC",
+    "price": "60000.1",
+    "amount": "1.50",
+    "filled": "0",
+    "trigger": None,
+    "reduce": False,
+}
 TRADE = {
-    "symbol": "BTC/USDT:USDT", "id": "9", "order": "77", "side": "sell", "price": "60000.1",
-    "amount": "0.5", "ms": 1_795_000_000_123, "fee": "-0.000000000000000001",
-    "fee_currency": "USDT", "maker": True,
-}  # fmt: skip
+    "symbol": "BTC/USDT:USDT",
+    "id": "9",
+    "order": "77",
+    "side": "sell",
+    "price": "60000.1",
+    "amount": "0.5",
+    "ms": 1_795_000_000_123,
+    "fee": "-0.000000000000000001",
+    "fee_currency": "USDT",
+    "maker": True,
+}
 
 
 def protocol(facts: Facts | None = None) -> CcxtProtocol:
@@ -123,11 +148,7 @@ def test_an_order_that_is_not_there_is_said_of_questions_and_never_of_a_placing(
     p = protocol()
     key = OrderKey(SYMBOL, "Tr1X1X1c")
     gone = failed(p, p.cancel(key, NOW), "OrderNotFound", "InvalidOrder")
-    assert (gone.outcome, gone.code, gone.not_found) == (
-        Outcome.DEFINITIVE,
-        OrderUnknown.code,
-        True,
-    )
+    assert (gone.outcome, gone.code, gone.not_found) == (Outcome.DEFINITIVE, OrderUnknown.code, True)
     assert not failed(p, p.place("Tr1X1X1c", spec(), NOW), "OrderNotFound").not_found
 
 
@@ -154,9 +175,14 @@ def test_an_id_of_ours_comes_back_as_it_was_in_every_form(form):
 
 @pytest.mark.parametrize(
     ("text", "form"),
-    [("", "hex"), ("0xffffffffffffffffffffffffffffffff", "hex"), ("web-1", "uuid"),
-     ("57a5efb1-bb96-49a5-8bfd-f25d5f22bc7e", "uuid"), ("anything", "text")],
-)  # fmt: skip
+    [
+        ("", "hex"),
+        ("0xffffffffffffffffffffffffffffffff", "hex"),
+        ("web-1", "uuid"),
+        ("57a5efb1-bb96-49a5-8bfd-f25d5f22bc7e", "uuid"),
+        ("anything", "text"),
+    ],
+)
 def test_an_id_that_others_wrote_stays_as_it_is(text, form):
     assert client_id_of(text, form) == text
 
@@ -175,9 +201,15 @@ def test_facts_keep_ids_within_their_form():
 
 @pytest.mark.parametrize(
     ("text", "decimals", "whole"),
-    [("60000.10", 1, 600001), ("0.00000001", 8, 1), ("-1.5", 2, -150), (None, 2, 0),
-     ("60000.15", 1, 600002), ("60000.25", 1, 600002)],
-)  # fmt: skip
+    [
+        ("60000.10", 1, 600001),
+        ("0.00000001", 8, 1),
+        ("-1.5", 2, -150),
+        (None, 2, 0),
+        ("60000.15", 1, 600002),
+        ("60000.25", 1, 600002),
+    ],
+)
 def test_numbers_become_whole_units(text, decimals, whole):
     assert units(text, decimals) == whole
 
@@ -225,10 +257,15 @@ def test_a_limit_order_is_said_exactly_with_the_moment_it_must_have_left():
     call = protocol().place("Tr1X1X1c", spec(tif=TimeInForce.IOC), NOW)
     assert (call.purpose, call.target) == (Purpose.PLACE, "/place")
     assert msgspec.json.decode(call.body) == {
-        "symbol": "BTC/USDT:USDT", "client": "Tr1X1X1c", "type": "limit", "side": "buy",
-        "amount": "1.50", "price": "60000.1", "params": {"timeInForce": "IOC"},
+        "symbol": "BTC/USDT:USDT",
+        "client": "Tr1X1X1c",
+        "type": "limit",
+        "side": "buy",
+        "amount": "1.50",
+        "price": "60000.1",
+        "params": {"timeInForce": "IOC"},
         "before": NOW + 2_500_000_000,
-    }  # fmt: skip
+    }
 
 
 def test_a_market_order_has_a_price_only_where_its_slippage_is_counted_from_one():

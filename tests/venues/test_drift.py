@@ -62,23 +62,34 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
     venue = open_trading_venue(kind, "", "", Addresses("", "", ""))
     protocol = venue.protocol
     protocol.set_instruments([catalogue.find(symbol)])
-    spec = OrderSpec(
-        symbol=symbol, side=Side.BUY, type=OrderType.LIMIT, price_int=500_000, size_int=10
-    )
+    spec = OrderSpec(symbol=symbol, side=Side.BUY, type=OrderType.LIMIT, price_int=500_000, size_int=10)
     stop = OrderSpec(
-        symbol=symbol, side=Side.SELL, type=OrderType.MARKET, size_int=10, trigger_int=400_000,
-        trigger_by=TriggerBy.LAST, trigger_kind=TriggerKind.STOP, tif=TimeInForce.GTC,
-    )  # fmt: skip
+        symbol=symbol,
+        side=Side.SELL,
+        type=OrderType.MARKET,
+        size_int=10,
+        trigger_int=400_000,
+        trigger_by=TriggerBy.LAST,
+        trigger_kind=TriggerKind.STOP,
+        tif=TimeInForce.GTC,
+    )
     keys = [OrderKey(symbol, "a"), OrderKey(symbol, "a", True), OrderKey(symbol, "a", ended=True)]
     calls = [
-        venue.time(), venue.instruments(), venue.stream_key(NOW), venue.stream_key(NOW, keep=True),
-        protocol.place("a", spec, NOW), protocol.place("a", stop, NOW),
+        venue.time(),
+        venue.instruments(),
+        venue.stream_key(NOW),
+        venue.stream_key(NOW, keep=True),
+        protocol.place("a", spec, NOW),
+        protocol.place("a", stop, NOW),
         protocol.amend(keys[0], spec, NOW, price=500_010, size=10),
-        protocol.query_venue_id(symbol, "1", NOW), *protocol.open_orders(NOW),
-        protocol.fills(symbol, NOW, since=0), protocol.balances(NOW), protocol.modes(NOW),
+        protocol.query_venue_id(symbol, "1", NOW),
+        *protocol.open_orders(NOW),
+        protocol.fills(symbol, NOW, since=0),
+        protocol.balances(NOW),
+        protocol.modes(NOW),
         protocol.account_moves(NOW, since=0),
         protocol.dead_man(symbol if kind == "binance-usdm" else "", NOW, after=60 * 10**9),
-    ]  # fmt: skip
+    ]
     calls += [each(key, NOW) for key in keys for each in (protocol.cancel, protocol.query)]
     for source, target, to in WAYS:
         calls.append(protocol.transfer(source, target, "USDT", 10**18, NOW, to=to))
@@ -89,9 +100,7 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
     known = set(facts_of(kind).endpoints)
     assert asked <= known
     # Asked before it trades, and for a book.
-    assert known - asked <= {
-        "GET /sapi/v1/account/apiRestrictions", "GET /api/v3/account", "GET /fapi/v1/depth",
-    }  # fmt: skip
+    assert known - asked <= {"GET /sapi/v1/account/apiRestrictions", "GET /api/v3/account", "GET /fapi/v1/depth"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,16 +130,16 @@ BINANCE_ROWS = [
     (lambda a: a.update(gravity=9.81), What.FIELD, "instruments.gravity"),
     (lambda a: a["symbols"][1].pop("baseAsset"), What.MISSING, f"{SYMBOL}.baseAsset"),
     (lambda a: a["symbols"][0].update(status="ASLEEP"), What.VALUE, f"{SYMBOL}.status = ASLEEP"),
-    (lambda a: a["symbols"][0]["timeInForce"].append("GTW"), What.VALUE,
-     f"{SYMBOL}.timeInForce = GTW"),
-    (lambda a: a["symbols"][0]["filters"][0].pop("tickSize"), What.MISSING,
-     f"{SYMBOL}.filters.PRICE_FILTER.tickSize"),
-    (lambda a: a["symbols"][0]["filters"].append({"filterType": "MAX_POSITION", "limit": 1}),
-     What.VALUE, f"{SYMBOL}.filters.filterType = MAX_POSITION"),
-    (lambda a: a["symbols"][0]["filters"][1].update(odd=1), What.FIELD,
-     f"{SYMBOL}.filters.LOT_SIZE.odd"),
+    (lambda a: a["symbols"][0]["timeInForce"].append("GTW"), What.VALUE, f"{SYMBOL}.timeInForce = GTW"),
+    (lambda a: a["symbols"][0]["filters"][0].pop("tickSize"), What.MISSING, f"{SYMBOL}.filters.PRICE_FILTER.tickSize"),
+    (
+        lambda a: a["symbols"][0]["filters"].append({"filterType": "MAX_POSITION", "limit": 1}),
+        What.VALUE,
+        f"{SYMBOL}.filters.filterType = MAX_POSITION",
+    ),
+    (lambda a: a["symbols"][0]["filters"][1].update(odd=1), What.FIELD, f"{SYMBOL}.filters.LOT_SIZE.odd"),
     (lambda a: a.update(symbols=["BTCUSDT"]), What.MISSING, f"{SYMBOL}: str and no object"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("change", "what", "name"), BINANCE_ROWS)
@@ -159,8 +168,19 @@ def test_each_change_of_asset_pairs_has_its_name(change, what, name, answers):
     assert [(d.what, d.name) for d in drifts.rows()] == [(what, name)]
 
 
-QUOTE = {"e": "bookTicker", "u": 1, "s": "BTCUSDT", "b": "1", "B": "1", "a": "2", "A": "1",
-         "T": 1, "E": 1, "ps": "BTCUSDT", "st": 1}  # fmt: skip
+QUOTE = {
+    "e": "bookTicker",
+    "u": 1,
+    "s": "BTCUSDT",
+    "b": "1",
+    "B": "1",
+    "a": "2",
+    "A": "1",
+    "T": 1,
+    "E": 1,
+    "ps": "BTCUSDT",
+    "st": 1,
+}
 
 
 @pytest.mark.parametrize(
@@ -174,12 +194,16 @@ QUOTE = {"e": "bookTicker", "u": 1, "s": "BTCUSDT", "b": "1", "B": "1", "a": "2"
         ({"e": "TRADE_LITE", "what": "ever"}, []),
         ([1, 2], [(What.MESSAGE, "list")]),
         (None, [(What.MESSAGE, "NoneType")]),
-        ({"e": "ORDER_TRADE_UPDATE", "o": 7, "E": 1, "T": 1},
-         [(What.MISSING, "ORDER_TRADE_UPDATE.o: int and no object")]),
-        ({"e": "ACCOUNT_UPDATE", "T": 1, "a": {"m": "GIFT", "B": [{"a": "X", "wb": "1", "q": 0}]}},
-         [(What.FIELD, "ACCOUNT_UPDATE.a.B.q"), (What.VALUE, "ACCOUNT_UPDATE.a.m = GIFT")]),
+        (
+            {"e": "ORDER_TRADE_UPDATE", "o": 7, "E": 1, "T": 1},
+            [(What.MISSING, "ORDER_TRADE_UPDATE.o: int and no object")],
+        ),
+        (
+            {"e": "ACCOUNT_UPDATE", "T": 1, "a": {"m": "GIFT", "B": [{"a": "X", "wb": "1", "q": 0}]}},
+            [(What.FIELD, "ACCOUNT_UPDATE.a.B.q"), (What.VALUE, "ACCOUNT_UPDATE.a.m = GIFT")],
+        ),
     ],
-)  # fmt: skip
+)
 def test_messages_are_compared_with_their_kind(message, found):
     drifts = Drifts(facts_of("binance-usdm"))
     drifts.message(message)
@@ -210,18 +234,26 @@ ASK = BadRequest("a symbol that there is not", "/x", 400, "-1121", "Invalid symb
     ("status", "body", "found"),
     [
         (400, b'{"code":-1121,"msg":"Invalid symbol."}', []),
-        (400, b'{"code":-1121,"msg":"No such thing."}',
-         [(What.REFUSAL, "a symbol that there is not: -1121 says 'No such thing.'")]),
-        (404, b'{"code":-1121,"msg":"Invalid symbol."}',
-         [(What.REFUSAL, "a symbol that there is not: HTTP 404 -1121")]),
-        (400, b'{"code":-1100,"msg":"x"}',
-         [(What.REFUSAL, "a symbol that there is not: HTTP 400 -1100")]),
-        (400, b'{"code":-9999,"msg":"x"}',
-         [(What.REFUSAL, "a symbol that there is not: HTTP 400 -9999"), (What.CODE, "-9999")]),
+        (
+            400,
+            b'{"code":-1121,"msg":"No such thing."}',
+            [(What.REFUSAL, "a symbol that there is not: -1121 says 'No such thing.'")],
+        ),
+        (
+            404,
+            b'{"code":-1121,"msg":"Invalid symbol."}',
+            [(What.REFUSAL, "a symbol that there is not: HTTP 404 -1121")],
+        ),
+        (400, b'{"code":-1100,"msg":"x"}', [(What.REFUSAL, "a symbol that there is not: HTTP 400 -1100")]),
+        (
+            400,
+            b'{"code":-9999,"msg":"x"}',
+            [(What.REFUSAL, "a symbol that there is not: HTTP 400 -9999"), (What.CODE, "-9999")],
+        ),
         (502, b"<html>", [(What.REFUSAL, "a symbol that there is not: HTTP 502 without a code")]),
         (200, b"[]", [(What.REFUSAL, "a symbol that there is not: HTTP 200 without a code")]),
     ],
-)  # fmt: skip
+)
 def test_another_refusal_is_named(status, body, found):
     drifts = Drifts(facts_of("binance-usdm"))
     drifts.refusal(ASK, status, body, errors_of("binance-usdm"))

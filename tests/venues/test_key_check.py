@@ -35,15 +35,20 @@ def answered(kind: str, status: int, body: object):
 BINANCE = [
     (401, -2014, "API-key format invalid.", BadSignature, "wrong key"),
     (401, -2015, "Invalid API-key, IP, or permissions for action.", PermissionDenied, "wrong key"),
-    (401, -2015, "Invalid API-key, IP, or permissions for action, request ip: 192.0.2.7",
-     PermissionDenied, "address not allowed (192.0.2.7)"),
+    (
+        401,
+        -2015,
+        "Invalid API-key, IP, or permissions for action, request ip: 192.0.2.7",
+        PermissionDenied,
+        "address not allowed (192.0.2.7)",
+    ),
     (401, -2017, "API Keys are locked on this account.", PermissionDenied, "locked"),
     (400, -1022, "Signature for this request is not valid.", BadSignature, "wrong secret"),
     (400, -1021, "Timestamp for this request is outside of the recvWindow.", ClockSkew, "clock"),
     (429, -1003, "Too many requests.", VenueRateLimit, "wait"),
     (503, -1001, "Internal error.", VenueUnavailable, "no answer about the account"),
     (400, -9876, "Something new.", VenueRejected, "refuses this account: -9876 Something new."),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("status", "code", "text", "error", "says"), BINANCE)

@@ -7,16 +7,7 @@ from typing import Any
 import pytest
 from test_kraken_trading import NOW, SECOND, SYMBOL, answer, form, message, spec, trade, venue
 
-from onetape.model.enums import (
-    Liquidity,
-    OrderNews,
-    OrderState,
-    OrderType,
-    Side,
-    TimeInForce,
-    TriggerBy,
-    TriggerKind,
-)
+from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import InvariantViolation
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
@@ -26,9 +17,12 @@ __all__ = ["venue"]  # a fixture
 
 KEY = OrderKey(SYMBOL, "Tx")
 STOP: dict[str, Any] = {
-    "type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000, "trigger_by": TriggerBy.LAST,
+    "type": OrderType.MARKET,
+    "price_int": 0,
+    "trigger_int": 610_000,
+    "trigger_by": TriggerBy.LAST,
     "trigger_kind": TriggerKind.STOP,
-}  # fmt: skip
+}
 LIMIT: dict[str, Any] = {"type": OrderType.LIMIT, "price_int": 611_000}
 
 
@@ -38,12 +32,14 @@ def read(venue, call, result, status: int = 200):
 
 def row(**more: Any) -> dict[str, Any]:
     return {
-        "cl_ord_id": "Tx", "status": "open", "vol": "0.01000000", "vol_exec": "0.00000000",
+        "cl_ord_id": "Tx",
+        "status": "open",
+        "vol": "0.01000000",
+        "vol_exec": "0.00000000",
         "opentm": 1795000000.5,
-        "descr": {"pair": "XBTUSD", "type": "buy", "ordertype": "limit",
-                  "price": "60000.0", "price2": "0"},
+        "descr": {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000.0", "price2": "0"},
         **more,
-    }  # fmt: skip
+    }
 
 
 def listed(venue, **more: Any) -> OrderTold:
@@ -65,9 +61,7 @@ def listed(venue, **more: Any) -> OrderTold:
         (TriggerKind.TAKE_PROFIT, LIMIT, "take-profit-limit"),
     ],
 )
-def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(
-    venue, kind, as_limit, word, side, reference
-):
+def test_a_trigger_is_of_the_kind_it_says_whatever_the_price(venue, kind, as_limit, word, side, reference):
     made = spec(**{**STOP, **as_limit, "trigger_kind": kind, "side": side})
     sent = form(venue.protocol.place("Tx", made, NOW, reference=reference))
     assert (sent["ordertype"], sent["type"]) == (word, side.value)
@@ -93,11 +87,7 @@ def test_an_order_that_is_to_end_at_a_time_says_when_in_seconds(venue):
 
 def test_an_amendment_has_its_terms_and_a_deadline(venue):
     sent = form(venue.protocol.amend(KEY, spec(), NOW, price=600_001, size=2_000_000))
-    assert (sent["cl_ord_id"], sent["order_qty"], sent["limit_price"]) == (
-        "Tx",
-        "0.02000000",
-        "60000.1",
-    )
+    assert (sent["cl_ord_id"], sent["order_qty"], sent["limit_price"]) == ("Tx", "0.02000000", "60000.1")
     assert sent["deadline"] == "2026-11-18T11:06:45.000Z"
     market = venue.protocol.amend(KEY, spec(**STOP), NOW, price=0, size=2_000_000)
     assert "limit_price" not in form(market)
@@ -117,9 +107,7 @@ def test_an_order_is_asked_for_where_it_is(venue, key, name, term):
     assert term in form(call).items()
 
 
-@pytest.mark.parametrize(
-    ("after", "seconds"), [(60 * SECOND, "60"), (SECOND // 2, "1"), (SECOND + 1, "2"), (0, "0")]
-)
+@pytest.mark.parametrize(("after", "seconds"), [(60 * SECOND, "60"), (SECOND // 2, "1"), (SECOND + 1, "2"), (0, "0")])
 def test_the_dead_man_s_time_is_rounded_up_and_0_alone_disarms(venue, after, seconds):
     assert form(venue.protocol.dead_man("", NOW, after=after))["timeout"] == seconds
 
@@ -179,18 +167,24 @@ def test_a_question_that_finds_no_row_has_found_nothing(venue, rows):
         ({"status": "closed", "vol_exec": "0.01"}, {"state": OrderState.FILLED}),
         ({"status": "mystery"}, {"state": OrderState.UNKNOWN}),
         (
-            {"descr": {"pair": "XBTUSD", "type": "sell", "ordertype": "stop-loss-limit",
-                       "price": "59000.0", "price2": "58990.0"}},
+            {
+                "descr": {
+                    "pair": "XBTUSD",
+                    "type": "sell",
+                    "ordertype": "stop-loss-limit",
+                    "price": "59000.0",
+                    "price2": "58990.0",
+                }
+            },
             {"price": 589_900, "trigger": 590_000, "type": OrderType.LIMIT, "side": Side.SELL},
         ),
         (
-            {"descr": {"pair": "XBTUSD", "type": "sell", "ordertype": "stop-loss",
-                       "price": "59000.0", "price2": "0"}},
+            {"descr": {"pair": "XBTUSD", "type": "sell", "ordertype": "stop-loss", "price": "59000.0", "price2": "0"}},
             {"price": 0, "trigger": 590_000, "type": OrderType.MARKET},
         ),
         ({"cl_ord_id": None}, {"client_id": "OA", "venue_id": "OA"}),
     ],
-)  # fmt: skip
+)
 def test_what_a_row_of_a_list_tells_of_an_order(venue, more, told):
     found = listed(venue, **more)
     assert {name: getattr(found, name) for name in told} == told
@@ -198,17 +192,23 @@ def test_what_a_row_of_a_list_tells_of_an_order(venue, more, told):
 
 def fill_row(number: int, **more: Any) -> dict[str, Any]:
     return {
-        "ordertxid": "OA", "pair": "XXBTZUSD", "time": 1795000000.0 + number, "type": "buy",
-        "price": "60000.0", "fee": "1.5", "vol": "0.01", "trade_id": number, "maker": False, **more,
-    }  # fmt: skip
+        "ordertxid": "OA",
+        "pair": "XXBTZUSD",
+        "time": 1795000000.0 + number,
+        "type": "buy",
+        "price": "60000.0",
+        "fee": "1.5",
+        "vol": "0.01",
+        "trade_id": number,
+        "maker": False,
+        **more,
+    }
 
 
 def test_a_page_of_fills_comes_oldest_first_and_says_who_made_the_price(venue):
     rows = {"T2": fill_row(2, maker=True), "T1": fill_row(1)}
     found = read(venue, venue.protocol.fills(SYMBOL, NOW, since=NOW), {"trades": rows, "count": 2})
-    assert [(f.trade_id, f.liquidity) for f in found.told] == [
-        (1, Liquidity.TAKER), (2, Liquidity.MAKER),
-    ]  # fmt: skip
+    assert [(f.trade_id, f.liquidity) for f in found.told] == [(1, Liquidity.TAKER), (2, Liquidity.MAKER)]
 
 
 def test_pages_follow_each_other_until_all_have_been_seen(venue):
@@ -229,12 +229,15 @@ def test_a_trade_of_a_pair_that_is_not_followed_is_known_when_money_moves(venue)
     found = read(venue, venue.protocol.fills(SYMBOL, NOW, since=NOW), {"trades": rows, "count": 1})
     assert found.told == ()
     moved = {
-        "refid": "T1", "time": 1795000000.0, "type": "trade", "asset": "ZUSD", "amount": "-5.0",
-        "fee": "0.0", "balance": "95.0",
-    }  # fmt: skip
-    moves = read(
-        venue, venue.protocol.account_moves(NOW, since=NOW), {"ledger": {"L1": moved}, "count": 1}
-    )
+        "refid": "T1",
+        "time": 1795000000.0,
+        "type": "trade",
+        "asset": "ZUSD",
+        "amount": "-5.0",
+        "fee": "0.0",
+        "balance": "95.0",
+    }
+    moves = read(venue, venue.protocol.account_moves(NOW, since=NOW), {"ledger": {"L1": moved}, "count": 1})
     assert [(m.reference, m.amount) for m in moves.told] == [("L1", -5 * 10**18)]
 
 
@@ -256,9 +259,7 @@ def test_what_a_fill_moves_with_its_fee(venue, side, sign):
 def test_what_a_key_may_do_is_what_it_says(venue, permissions):
     call = venue.protocol.modes(NOW)
     (found,) = read(venue, call, {"permissions": permissions}).told
-    assert found == ModeTold(
-        False, False, "modify-trades" in permissions, "withdraw-funds" in permissions
-    )
+    assert found == ModeTold(False, False, "modify-trades" in permissions, "withdraw-funds" in permissions)
     assert call.purpose is Purpose.MODES
 
 

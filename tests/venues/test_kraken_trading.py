@@ -8,15 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from onetape.model.enums import (
-    OrderNews,
-    OrderState,
-    OrderType,
-    RequestKind,
-    Side,
-    TriggerBy,
-    TriggerKind,
-)
+from onetape.model.enums import OrderNews, OrderState, OrderType, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.order import OrderSpec
 from onetape.model.time import clock_offset
@@ -61,9 +53,7 @@ def venue() -> KrakenSpotVenue:
 
 
 def spec(**more) -> OrderSpec:
-    return OrderSpec(
-        **{"symbol": SYMBOL, "side": Side.BUY, "size_int": 1_000_000, "price_int": 600_000, **more}
-    )
+    return OrderSpec(**{"symbol": SYMBOL, "side": Side.BUY, "size_int": 1_000_000, "price_int": 600_000, **more})
 
 
 def form(call) -> dict[str, str]:
@@ -97,19 +87,22 @@ def test_nonces_rise_whatever_the_clock_does_and_begin_with_it(venue):
         ({"post_only": True}, {"oflags": "post,fciq"}),
         ({"type": OrderType.MARKET, "price_int": 0}, {"ordertype": "market"}),
         (
-            {"type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000,
-             "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP},
+            {
+                "type": OrderType.MARKET,
+                "price_int": 0,
+                "trigger_int": 610_000,
+                "trigger_by": TriggerBy.LAST,
+                "trigger_kind": TriggerKind.STOP,
+            },
             {"ordertype": "stop-loss", "price": "61000.0", "trigger": "last"},
         ),
         (
-            {"trigger_int": 590_000, "trigger_by": TriggerBy.INDEX,
-             "trigger_kind": TriggerKind.TAKE_PROFIT},
-            {"ordertype": "take-profit-limit", "price": "59000.0", "price2": "60000.0",
-             "trigger": "index"},
+            {"trigger_int": 590_000, "trigger_by": TriggerBy.INDEX, "trigger_kind": TriggerKind.TAKE_PROFIT},
+            {"ordertype": "take-profit-limit", "price": "59000.0", "price2": "60000.0", "trigger": "index"},
         ),
         ({"reduce_only": True}, {"reduce_only": "true"}),
     ],
-)  # fmt: skip
+)
 def test_an_order_in_the_venues_words_ends_in_time(venue, more, wanted):
     sent = form(venue.protocol.place("Tx", spec(**more), NOW, reference=600_000))
     assert wanted.items() <= sent.items()
@@ -147,10 +140,16 @@ def test_a_cancel_that_finds_nothing_is_no_proof_of_anything_but_itself(venue):
 
 def test_fills_come_in_pages_until_there_are_no_more(venue):
     row = {
-        "ordertxid": "OA", "pair": "XXBTZUSD", "time": 1795000000.123456, "type": "sell",
-        "price": "60000.10000", "fee": "1.50000", "vol": "0.01000000", "trade_id": 7,
+        "ordertxid": "OA",
+        "pair": "XXBTZUSD",
+        "time": 1795000000.123456,
+        "type": "sell",
+        "price": "60000.10000",
+        "fee": "1.50000",
+        "vol": "0.01000000",
+        "trade_id": 7,
         "maker": True,
-    }  # fmt: skip
+    }
     call = venue.protocol.fills(SYMBOL, NOW, since=NOW)
     page = {"error": [], "result": {"trades": {"T1": row}, "count": 2}}
     found = answer(venue, call, page)
@@ -160,10 +159,7 @@ def test_fills_come_in_pages_until_there_are_no_more(venue):
     more = venue.protocol.fills(SYMBOL, NOW, since=0, cursor=found.cursor)
     assert (form(more)["ofs"], form(more)["start"]) == ("1", form(call)["start"])
     assert answer(venue, more, page).cursor == ""
-    assert dict(venue.protocol.moves(fill)) == {
-        "USD": 600_001 * 10**15 - 1_500_000_000_000_000_000,
-        "BTC": -(10**16),
-    }
+    assert dict(venue.protocol.moves(fill)) == {"USD": 600_001 * 10**15 - 1_500_000_000_000_000_000, "BTC": -(10**16)}
 
 
 def test_an_order_that_nobody_answered_for_is_asked_for_here_then_there(venue):
@@ -192,12 +188,23 @@ def test_an_order_that_nobody_answered_for_is_asked_for_here_then_there(venue):
 
 def trade(**more) -> dict:
     return {
-        "order_id": "OA", "cl_ord_id": "Tx", "symbol": "BTC/USD", "exec_type": "trade",
-        "trade_id": 7, "side": "buy", "order_type": "limit", "order_qty": 0.01,
-        "order_status": "partially_filled", "last_qty": 0.01, "last_price": 60000.0,
-        "cum_qty": 0.01, "liquidity_ind": "t", "fees": [{"asset": "USD", "qty": 2.4}],
-        "timestamp": "2026-11-18T11:06:40.123456Z", **more,
-    }  # fmt: skip
+        "order_id": "OA",
+        "cl_ord_id": "Tx",
+        "symbol": "BTC/USD",
+        "exec_type": "trade",
+        "trade_id": 7,
+        "side": "buy",
+        "order_type": "limit",
+        "order_qty": 0.01,
+        "order_status": "partially_filled",
+        "last_qty": 0.01,
+        "last_price": 60000.0,
+        "cum_qty": 0.01,
+        "liquidity_ind": "t",
+        "fees": [{"asset": "USD", "qty": 2.4}],
+        "timestamp": "2026-11-18T11:06:40.123456Z",
+        **more,
+    }
 
 
 def message(channel: str, *rows, sequence: int = 1, kind: str = "update") -> bytes:
@@ -211,44 +218,48 @@ def test_the_last_trade_is_not_the_end_and_the_end_is_told_apart(venue):
     assert isinstance(order, OrderTold)
     assert (fill.trade_id, fill.price, fill.size, fill.fee) == (7, 600_000, 1_000_000, 24 * 10**17)
     assert (order.state, order.news, order.filled) == (OrderState.PARTIALLY_FILLED, None, 1_000_000)
-    (end,) = venue.protocol.told(
-        message("executions", trade(exec_type="filled", order_status="filled"))
-    )
+    (end,) = venue.protocol.told(message("executions", trade(exec_type="filled", order_status="filled")))
     assert end.state is OrderState.FILLED
-    (gone,) = venue.protocol.told(
-        message("executions", trade(exec_type="canceled", order_status="canceled"))
-    )
+    (gone,) = venue.protocol.told(message("executions", trade(exec_type="canceled", order_status="canceled")))
     assert gone.news is OrderNews.CANCELED
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"{", b"null", b"[]", b"[" * 50_000, b'{"channel":"executions"}',
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"[" * 50_000,
+        b'{"channel":"executions"}',
         b'{"channel":"executions","type":"update","data":[{"exec_type":"trade"}]}',
         message("executions", trade(last_qty="nan")),
         message("executions", trade(last_price=1e300)),
         message("executions", trade(timestamp="yesterday")),
         message("balances", {"asset": "USD"}),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_said_and_raises_nothing(venue, text):
     told = venue.protocol.told(text)
     assert [type(each) for each in told] == [StreamTold]
 
 
 def test_small_numbers_are_read_exactly_however_they_are_written(venue):
-    text = message("executions", trade(last_qty=0.01)).replace(
-        b'"last_qty": 0.01', b'"last_qty": 1e-8'
-    )
+    text = message("executions", trade(last_qty=0.01)).replace(b'"last_qty": 0.01', b'"last_qty": 1e-8')
     assert venue.protocol.told(text)[0].size == 1
 
 
 def test_a_deposit_is_told_as_a_move_and_a_trade_is_not(venue):
     row = {
-        "asset": "USD", "amount": 100.0, "balance": 1100.0, "fee": 1.0, "ledger_id": "L1",
-        "timestamp": "2026-11-18T11:06:40Z", "type": "deposit",
-    }  # fmt: skip
+        "asset": "USD",
+        "amount": 100.0,
+        "balance": 1100.0,
+        "fee": 1.0,
+        "ledger_id": "L1",
+        "timestamp": "2026-11-18T11:06:40Z",
+        "type": "deposit",
+    }
     balance, move = venue.protocol.told(message("balances", row))
     assert balance == BalanceTold("USD", 1100 * 10**18, NOW)
     assert move == MoveTold("L1", "USD", 99 * 10**18, NOW)
@@ -298,8 +309,14 @@ def test_the_market_reaches_the_tape_and_what_is_not_market_is_counted(venue):
     assert [json.loads(each)["params"]["channel"] for each in stream.hello] == ["ticker", "trade"]
     ticker = {"symbol": "BTC/USD", "bid": 60000.0, "bid_qty": 1.5, "ask": 60000.1, "ask_qty": 2}
     market.take(message("ticker", ticker))
-    done = {"symbol": "BTC/USD", "side": "sell", "price": 60000.0, "qty": 0.5, "trade_id": 9,
-            "timestamp": "2026-11-18T11:06:40Z"}  # fmt: skip
+    done = {
+        "symbol": "BTC/USD",
+        "side": "sell",
+        "price": 60000.0,
+        "qty": 0.5,
+        "trade_id": 9,
+        "timestamp": "2026-11-18T11:06:40Z",
+    }
     market.take(message("trade", done, kind="snapshot"))  # history
     market.take(message("trade", done))
     assert sink.said == [

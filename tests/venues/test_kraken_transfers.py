@@ -18,14 +18,25 @@ from onetape.venues.kraken.trading import KrakenSpotProtocol
 SECOND = 1_000_000_000
 NOW = 1_795_000_000 * SECOND
 PAIR = {
-    "altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD", "pair_decimals": 1,
-    "lot_decimals": 8, "execution_venue": "international",
-}  # fmt: skip
+    "altname": "XBTUSD",
+    "wsname": "XBT/USD",
+    "base": "XXBT",
+    "quote": "ZUSD",
+    "pair_decimals": 1,
+    "lot_decimals": 8,
+    "execution_venue": "international",
+}
 ROW = {
-    "refid": "FTQcuak-V6Za8qrWnhzTx67yYHz8Tg", "time": 1_794_999_000.25, "type": "transfer",
-    "subtype": "spottofutures", "aclass": "currency", "asset": "ZUSD", "amount": "-500.0000",
-    "fee": "0.0000", "balance": "27.5000",
-}  # fmt: skip
+    "refid": "FTQcuak-V6Za8qrWnhzTx67yYHz8Tg",
+    "time": 1_794_999_000.25,
+    "type": "transfer",
+    "subtype": "spottofutures",
+    "aclass": "currency",
+    "asset": "ZUSD",
+    "amount": "-500.0000",
+    "fee": "0.0000",
+    "balance": "27.5000",
+}
 
 
 @pytest.fixture
@@ -45,15 +56,11 @@ def test_the_request_names_the_asset_and_both_wallets(protocol):
     assert call.target == "/0/private/WalletTransfer"
     terms = dict(parse_qsl(call.body.decode()))
     assert int(terms.pop("nonce")) == NOW // 1000
-    assert terms == {
-        "asset": "XXBT", "from": "Spot Wallet", "to": "Futures Wallet", "amount": "0.25",
-    }  # fmt: skip
+    assert terms == {"asset": "XXBT", "from": "Spot Wallet", "to": "Futures Wallet", "amount": "0.25"}
     assert answer(protocol, call, {"refid": ROW["refid"]}).value == ROW["refid"]
 
 
-@pytest.mark.parametrize(
-    "way", [("futures", ""), ("", "spot"), ("", "margin"), ("futures", "futures")]
-)
+@pytest.mark.parametrize("way", [("futures", ""), ("", "spot"), ("", "margin"), ("futures", "futures")])
 def test_there_is_one_way_only(protocol, way):
     assert protocol.transfer(*way, "USD", 1, NOW) is None
     assert protocol.transfers(*way, NOW, since=0) is None
@@ -68,11 +75,7 @@ def test_there_is_no_way_to_another_account(protocol, to):
 def test_the_ledger_tells_what_went_to_the_futures_wallet(protocol):
     call = protocol.transfers("", "futures", NOW, since=NOW)
     terms = dict(parse_qsl(call.body.decode()))
-    assert (terms["type"], terms["start"], terms["ofs"]) == (
-        "transfer",
-        str(NOW // SECOND - 1),
-        "0",
-    )
+    assert (terms["type"], terms["start"], terms["ofs"]) == ("transfer", str(NOW // SECOND - 1), "0")
     rows = {
         "L1": ROW,
         "L2": {**ROW, "amount": "500.0000"},  # the other wallet's half
@@ -81,11 +84,7 @@ def test_the_ledger_tells_what_went_to_the_futures_wallet(protocol):
     }
     told = answer(protocol, call, {"ledger": rows, "count": 70})
     time = 1_794_999_000 * SECOND + SECOND // 4
-    assert told.told == (
-        TransferTold(
-            ROW["refid"], "", "futures", "USD", money_units(500), time, TransferState.DONE
-        ),
-    )
+    assert told.told == (TransferTold(ROW["refid"], "", "futures", "USD", money_units(500), time, TransferState.DONE),)
     assert told.cursor == f"{NOW // SECOND - 1}:4"
     more = protocol.transfers("", "futures", NOW, since=0, cursor=told.cursor)
     assert dict(parse_qsl(more.body.decode()))["ofs"] == "4"

@@ -21,15 +21,7 @@ def binance() -> BinanceUsdmDepth:
 
 
 def change(first: int, last: int, previous: int, bids=(("100.1", "2"),)) -> bytes:
-    told = {
-        "e": "depthUpdate",
-        "E": 1,
-        "T": 1,
-        "s": "BTCUSDT",
-        "U": first,
-        "u": last,
-        "pu": previous,
-    }
+    told = {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": first, "u": last, "pu": previous}
     return json.dumps({**told, "b": bids, "a": []}).encode()
 
 
@@ -52,9 +44,7 @@ def test_a_snapshot_is_asked_for_once_there_are_changes_and_no_more_once_it_fits
     assert depth.take(change(13, 14, 12), 3)[0].flags == 0
 
 
-@pytest.mark.parametrize(
-    ("status", "body"), [(200, snapshot(9)), (503, b""), (0, b"")], ids=["too old", "503", "none"]
-)
+@pytest.mark.parametrize(("status", "body"), [(200, snapshot(9)), (503, b""), (0, b"")], ids=["too old", "503", "none"])
 def test_a_snapshot_that_does_not_fit_is_asked_for_again_after_a_second(status, body):
     depth = binance()
     depth.take(change(11, 12, 10), 0)
@@ -80,13 +70,7 @@ def test_a_missing_change_is_a_gap_and_the_book_is_asked_for_anew():
 
 
 @pytest.mark.parametrize(
-    "message",
-    [
-        b"{",
-        b'{"e":"depthUpdate"}',
-        change(1, 2, 0, [("1e400", "1")]),
-        change(1, 2, 0, [("1.23", "1")]),
-    ],
+    "message", [b"{", b'{"e":"depthUpdate"}', change(1, 2, 0, [("1e400", "1")]), change(1, 2, 0, [("1.23", "1")])]
 )
 def test_what_makes_no_sense_ends_the_connection(message):
     depth = binance()
@@ -112,10 +96,7 @@ def told(kind: str, bids: dict[float, float], asks: dict[float, float], checksum
 def summed(bids: dict[float, float], asks: dict[float, float]) -> int:
     """The venue's rule, from the text of the numbers."""
     best = [*sorted(asks.items())[:10], *sorted(bids.items(), reverse=True)[:10]]
-    text = "".join(
-        f"{p:.1f}".replace(".", "").lstrip("0") + f"{q:.8f}".replace(".", "").lstrip("0")
-        for p, q in best
-    )
+    text = "".join(f"{p:.1f}".replace(".", "").lstrip("0") + f"{q:.8f}".replace(".", "").lstrip("0") for p, q in best)
     return crc32(text.encode())
 
 

@@ -74,9 +74,13 @@ def done(kind: str, message: bytes, purpose: Purpose) -> dict:
     if kind == "kraken":
         result = {"order_id": "OABCDE-12345-FGHIJ", "cl_ord_id": "id-1"}
         return {
-            "method": asked["method"], "req_id": asked["req_id"], "success": True,
-            "result": result, "time_in": "", "time_out": "",
-        }  # fmt: skip
+            "method": asked["method"],
+            "req_id": asked["req_id"],
+            "success": True,
+            "result": result,
+            "time_in": "",
+            "time_out": "",
+        }
     status = "CANCELED" if purpose is Purpose.CANCEL else "NEW"
     row = {
         "orderId": 7, "symbol": "BTCUSDT", "status": status, "clientOrderId": "id-1",
@@ -150,8 +154,7 @@ def test_an_answer_that_does_not_come_is_ambiguous_and_one_that_comes_late_is_co
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"),
-    [("binance-usdm", code) for code in BINANCE] + [("kraken", text) for text in KRAKEN],
+    ("kind", "code"), [("binance-usdm", code) for code in BINANCE] + [("kraken", text) for text in KRAKEN]
 )
 def test_an_error_means_what_it_means_over_rest(kind, code):
     protocol, session = opened(kind)
@@ -169,27 +172,32 @@ def test_a_limit_says_how_long_to_wait():
     protocol, session = opened("binance-usdm")
     message = session.send(protocol.place("id-1", order("binance-usdm"), NOW), NOW)
     until = NOW // 1_000_000 + 2500
-    ((_, answer),) = session.take(
-        refused("binance-usdm", message, -1003, 429, retryAfter=until), NOW
-    )
+    ((_, answer),) = session.take(refused("binance-usdm", message, -1003, 429, retryAfter=until), NOW)
     assert (answer.outcome, answer.retry_after) == (Outcome.SAFE, 3 * SECOND)
 
 
 def test_limits_told_in_answers_are_noted():
     protocol, session = opened("binance-usdm")
     call = protocol.place("id-1", order("binance-usdm"), NOW)
-    session.take(
-        json.dumps(done("binance-usdm", session.send(call, NOW), call.purpose)).encode(), NOW
-    )
+    session.take(json.dumps(done("binance-usdm", session.send(call, NOW), call.purpose)).encode(), NOW)
     assert session.dialect.limits == {"ORDERS 10S": (2, 300)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "message",
-    [b"", b"{", b"[]", b"null", b'{"id":null,"error":{}}', b'{"id":"x","status":200}',
-     b'{"req_id":"a","success":true}', b'{"id":1}', b'{"req_id":1,"success":"yes"}'],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"id":null,"error":{}}',
+        b'{"id":"x","status":200}',
+        b'{"req_id":"a","success":true}',
+        b'{"id":1}',
+        b'{"req_id":1,"success":"yes"}',
+    ],
+)
 def test_what_makes_no_sense_breaks_the_line_or_is_counted(kind, message):
     protocol, session = opened(kind)
     call = protocol.place("id-1", order(kind), NOW)
@@ -242,10 +250,17 @@ def test_binance_signs_each_request_over_its_sorted_parameters():
     given = params.pop("signature")
     assert message["method"] == "order.place"
     assert params == {
-        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
-        "price": "60000.0", "quantity": "1000.000", "newClientOrderId": "id-1",
-        "apiKey": "key", "recvWindow": 5000, "timestamp": NOW // 1_000_000,
-    }  # fmt: skip
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "price": "60000.0",
+        "quantity": "1000.000",
+        "newClientOrderId": "id-1",
+        "apiKey": "key",
+        "recvWindow": 5000,
+        "timestamp": NOW // 1_000_000,
+    }
     text = "&".join(f"{name}={params[name]}" for name in sorted(params))
     assert given == hmac_hex("c2VjcmV0", text.encode())
 
@@ -254,12 +269,18 @@ def test_binance_signature_of_the_documentation():
     """The example of the WebSocket API's page on signatures, with the key and secret printed there,
     as of 2026-11."""
     params = {
-        "symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC",
-        "quantity": "0.01000000", "price": "52000.00", "newOrderRespType": "ACK",
-        "recvWindow": 100, "timestamp": 1645423376532,
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.01000000",
+        "price": "52000.00",
+        "newOrderRespType": "ACK",
+        "recvWindow": 100,
+        "timestamp": 1645423376532,
         "apiKey": "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A",
         "signature": "not part of it",
-    }  # fmt: skip
+    }
     secret = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
     assert signer_of(secret).sign(socket_payload(params)) == (
         "cc15477742bd704c29492d96c7ead9414dfd8e0ec4a00f947bb5bb454ddbd08a"
@@ -268,8 +289,14 @@ def test_binance_signature_of_the_documentation():
 
 def test_binance_sends_conditional_orders_to_the_algo_service():
     protocol, session = opened("binance-usdm")
-    stop = order("binance-usdm", type=OrderType.MARKET, price_int=0, trigger_int=590_000,
-                 trigger_by=TriggerBy.MARK, trigger_kind=TriggerKind.STOP)  # fmt: skip
+    stop = order(
+        "binance-usdm",
+        type=OrderType.MARKET,
+        price_int=0,
+        trigger_int=590_000,
+        trigger_by=TriggerBy.MARK,
+        trigger_kind=TriggerKind.STOP,
+    )
     placed = json.loads(session.send(protocol.place("id-1", stop, NOW), NOW))
     assert placed["method"] == "algoOrder.place"
     assert placed["params"]["clientAlgoId"] == "id-1"
@@ -296,22 +323,29 @@ def test_binance_writes_whole_numbers_as_numbers():
         ({"tif": TimeInForce.IOC}, {"time_in_force": "ioc"}),
         ({"type": OrderType.MARKET, "price_int": 0}, {"order_type": "market"}),
         (
-            {"type": OrderType.MARKET, "price_int": 0, "trigger_int": 610_000,
-             "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP},
+            {
+                "type": OrderType.MARKET,
+                "price_int": 0,
+                "trigger_int": 610_000,
+                "trigger_by": TriggerBy.LAST,
+                "trigger_kind": TriggerKind.STOP,
+            },
             {"order_type": "stop-loss", "triggers": {"reference": "last", "price": 61000.0}},
         ),
         (
-            {"trigger_int": 610_000, "trigger_by": TriggerBy.INDEX,
-             "trigger_kind": TriggerKind.STOP},
-            {"order_type": "stop-loss-limit", "limit_price": 60000.0,
-             "triggers": {"reference": "index", "price": 61000.0}},
+            {"trigger_int": 610_000, "trigger_by": TriggerBy.INDEX, "trigger_kind": TriggerKind.STOP},
+            {
+                "order_type": "stop-loss-limit",
+                "limit_price": 60000.0,
+                "triggers": {"reference": "index", "price": 61000.0},
+            },
         ),
         (
             {"tif": TimeInForce.GTD, "expire": NOW + 3600 * SECOND},
             {"time_in_force": "gtd", "expire_time": "2026-11-18T12:06:40.000Z"},
         ),
     ],
-)  # fmt: skip
+)
 def test_kraken_orders_in_the_socket_s_names(given, wanted):
     protocol, session = opened("kraken")
     message = json.loads(session.send(protocol.place("id-1", order("kraken", **given), NOW), NOW))
@@ -422,9 +456,11 @@ def test_an_ed25519_session_is_opened_once_and_then_signs_nothing():
     assert session.carries(call)
     params = json.loads(session.send(call, NOW))["params"]
     assert params == {
-        "symbol": "BTCUSDT", "origClientOrderId": "id-1", "recvWindow": 5000,
+        "symbol": "BTCUSDT",
+        "origClientOrderId": "id-1",
+        "recvWindow": 5000,
         "timestamp": NOW // 1_000_000,
-    }  # fmt: skip
+    }
 
 
 def test_an_ed25519_signature_is_percent_encoded_in_a_query():
@@ -444,9 +480,13 @@ def rsa_pem() -> str:
 
 @pytest.mark.parametrize(
     "secret",
-    ["-----BEGIN PRIVATE KEY-----", pem_of(bytes(32))[:80] + "\n-----END PRIVATE KEY-----",
-     "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", rsa_pem()],
-)  # fmt: skip
+    [
+        "-----BEGIN PRIVATE KEY-----",
+        pem_of(bytes(32))[:80] + "\n-----END PRIVATE KEY-----",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+        rsa_pem(),
+    ],
+)
 def test_a_pem_that_is_no_ed25519_key_is_one_line_without_the_key(secret):
     with pytest.raises(BadConfig) as caught:
         BinanceUsdmProtocol("key", secret)

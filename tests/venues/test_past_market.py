@@ -40,11 +40,16 @@ class Venue:
                 close = prices[-1]
                 found.append(
                     PastBar(
-                        at, prices[0], max(prices), min(prices), close,
+                        at,
+                        prices[0],
+                        max(prices),
+                        min(prices),
+                        close,
                         sum(each.size for each in inside),
-                        sum(each.price * each.size for each in inside), len(inside),
+                        sum(each.price * each.size for each in inside),
+                        len(inside),
                     )
-                )  # fmt: skip
+                )
             elif close and self.tells_quiet:
                 found.append(PastBar(at, close, close, close, close, 0, 0, 0))
         return found
@@ -83,19 +88,20 @@ def asked(venue: Venue, period: int, count: int, now: int):
         return end.value
 
 
-trades = st.lists(
-    st.tuples(st.integers(0, 400), st.integers(1, 90), st.integers(1, 50)), max_size=120
-).map(
+trades = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 90), st.integers(1, 50)), max_size=120).map(
     lambda rows: [
         PastTrade(n, time, price, size)
         for n, (time, price, size) in enumerate(
             zip(
                 [START + t for t in _running([r[0] for r in rows])],
-                [r[1] for r in rows], [r[2] for r in rows], strict=True,
-            ), 1,
+                [r[1] for r in rows],
+                [r[2] for r in rows],
+                strict=True,
+            ),
+            1,
         )
     ]
-)  # fmt: skip
+)
 
 
 def _running(gaps: list[int]) -> list[int]:
@@ -107,9 +113,13 @@ def _running(gaps: list[int]) -> list[int]:
 
 
 @given(
-    trades, st.sampled_from([5 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE]),
-    st.integers(0, 12), st.integers(1, 24_000), st.booleans(), st.sampled_from([3, 1000]),
-)  # fmt: skip
+    trades,
+    st.sampled_from([5 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE]),
+    st.integers(0, 12),
+    st.integers(1, 24_000),
+    st.booleans(),
+    st.sampled_from([3, 1000]),
+)
 def test_told_and_heard_make_the_bars_of_all_trades(rows, period, count, after, quiet, page):
     now = START + after * SECOND // 2 + 1
     venue = Venue(rows, tells_quiet=quiet, page=page)

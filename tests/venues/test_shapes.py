@@ -30,12 +30,19 @@ NAMES = {type_id(name): name for name in ("quote", "trade", "mark")}
 def instrument(symbol: str, raw: str, price: int, size: int) -> Instrument:
     base, _, quote = symbol.partition(":")[2].partition(":")[0].partition("/")
     return Instrument(
-        symbol=symbol, venue=symbol.partition(":")[0], base=base, quote=quote, settle=quote,
-        kind=Kind.LINEAR if symbol.count(":") == 2 else Kind.SPOT, raw_symbol=raw,
+        symbol=symbol,
+        venue=symbol.partition(":")[0],
+        base=base,
+        quote=quote,
+        settle=quote,
+        kind=Kind.LINEAR if symbol.count(":") == 2 else Kind.SPOT,
+        raw_symbol=raw,
         perpetual=symbol.count(":") == 2,
-        price_decimals=price, size_decimals=size, tick=Decimal(1).scaleb(-price),
+        price_decimals=price,
+        size_decimals=size,
+        tick=Decimal(1).scaleb(-price),
         lot=Decimal(1).scaleb(-size),
-    )  # fmt: skip
+    )
 
 
 class Told(list):
@@ -72,10 +79,7 @@ def frames_of(found):
 
 BTC = instrument("binance:BTC/USDT:USDT", "BTCUSDT", 2, 3)
 ETH = instrument("binance:ETH/USDT:USDT", "ETHUSDT", 2, 3)
-KRAKEN = [
-    instrument("kraken:BTC/USD", "XBTUSD", 1, 8),
-    instrument("kraken:ETH/USD", "ETHUSD", 2, 8),
-]
+KRAKEN = [instrument("kraken:BTC/USD", "XBTUSD", 1, 8), instrument("kraken:ETH/USD", "ETHUSD", 2, 8)]
 BINANCE_MESSAGES = (
     b'{"e":"bookTicker","u":5123107839020,"s":"BTCUSDT","b":"61800.20","B":"2.507",'
     b'"a":"61800.30","A":"2.510","T":1723161256313,"E":1723161256313}',
@@ -267,9 +271,7 @@ def test_damaged_messages_are_read_as_the_decoder_reads_them_or_not_at_all(name)
 
 def test_a_recorded_feed_is_read_by_the_core_all_but_its_first_message(shared):
     lines = gzip.decompress((shared / CAPTURE).read_bytes()).splitlines()[:20_000]
-    messages = [
-        line.partition(b'"data":')[2][:-1] for line in lines if b'@bookTicker"' in line[:80]
-    ]
+    messages = [line.partition(b'"data":')[2][:-1] for line in lines if b'@bookTicker"' in line[:80]]
     market, instruments, told = binance()
     reader = reader_of(market, instruments)
     assert reader.learn(messages[0])
@@ -304,8 +306,10 @@ def test_a_feed_writes_the_journal_and_knows_the_middle(tmp_path):
     with JournalReader(tmp_path / "tape") as reader:
         records = [r for r in reader if r.type in ("quote", "trade", "mark")]
     assert [(r.type, r.stream, r.time) for r in records] == [
-        ("quote", 1, RECEIVED + 3), ("trade", 2, RECEIVED + 4), ("mark", 1, RECEIVED + 5),
-    ]  # fmt: skip
+        ("quote", 1, RECEIVED + 3),
+        ("trade", 2, RECEIVED + 4),
+        ("mark", 1, RECEIVED + 5),
+    ]
     assert records[0].data["bid"] == told[0][3]
     assert records[1].data["side"] == "sell"
     assert records[2].data["mark"] == 6179998

@@ -22,25 +22,47 @@ THERE = Destination("BTC", "bc1qthere", "77", "to-there")
 AMOUNT = money_units("0.25")
 # As the documentation has them (read 2026-11).
 SENT = {
-    "id": "b6ae22b3aa844210a7041aee7589627c", "amount": "8.91000000", "transactionFee": "0.004",
-    "coin": "USDT", "status": 6, "address": "0x94df8b352de7f46f64b01d3666bf6e936e44ce60",
+    "id": "b6ae22b3aa844210a7041aee7589627c",
+    "amount": "8.91000000",
+    "transactionFee": "0.004",
+    "coin": "USDT",
+    "status": 6,
+    "address": "0x94df8b352de7f46f64b01d3666bf6e936e44ce60",
     "txId": "0xb5ef8c13b968a406cc62a93a8bd80f9e9a906ef1b3fcf20a2e48573c17659268",
-    "applyTime": "2019-10-12 11:12:02", "network": "ETH", "transferType": 0,
+    "applyTime": "2019-10-12 11:12:02",
+    "network": "ETH",
+    "transferType": 0,
     "withdrawOrderId": "WITHDRAWtest123",
-}  # fmt: skip
+}
 CAME = {
-    "id": "769800519366885376", "amount": "0.001", "coin": "BNB", "network": "BNB", "status": 1,
-    "address": "bnb136ns6lfw4zs5hg4n85vdthaad7hq5m4gtkgf23", "addressTag": "101764890",
+    "id": "769800519366885376",
+    "amount": "0.001",
+    "coin": "BNB",
+    "network": "BNB",
+    "status": 1,
+    "address": "bnb136ns6lfw4zs5hg4n85vdthaad7hq5m4gtkgf23",
+    "addressTag": "101764890",
     "txId": "98A3EA560C6B3336D348B6C83F0F95ECE4F1F5919E94BD006E5BF3BF264FACFC",
-    "insertTime": 1661493146000, "transferType": 0, "confirmTimes": "1/1", "unlockConfirm": 0,
+    "insertTime": 1661493146000,
+    "transferType": 0,
+    "confirmTimes": "1/1",
+    "unlockConfirm": 0,
     "walletType": 0,
-}  # fmt: skip
+}
 STATUS = {
-    "method": "Bitcoin", "network": "Bitcoin", "aclass": "currency", "asset": "XXBT",
-    "refid": "FTQcuak-V6Za8qrWnhzTx67yYHz8Tg", "txid": "THVRQM-33VKH-UCI7BS",
-    "info": "bc1qthere", "amount": "0.72485000", "fee": "0.00015000", "time": 1617014586,
-    "status": "Success", "key": "to-there",
-}  # fmt: skip
+    "method": "Bitcoin",
+    "network": "Bitcoin",
+    "aclass": "currency",
+    "asset": "XXBT",
+    "refid": "FTQcuak-V6Za8qrWnhzTx67yYHz8Tg",
+    "txid": "THVRQM-33VKH-UCI7BS",
+    "info": "bc1qthere",
+    "amount": "0.72485000",
+    "fee": "0.00015000",
+    "time": 1617014586,
+    "status": "Success",
+    "key": "to-there",
+}
 
 
 @pytest.fixture
@@ -52,9 +74,14 @@ def binance() -> BinanceUsdmProtocol:
 def kraken() -> KrakenSpotProtocol:
     made = KrakenSpotProtocol("key", "c2VjcmV0")
     pair = {
-        "altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD",
-        "pair_decimals": 1, "lot_decimals": 8, "execution_venue": "international",
-    }  # fmt: skip
+        "altname": "XBTUSD",
+        "wsname": "XBT/USD",
+        "base": "XXBT",
+        "quote": "ZUSD",
+        "pair_decimals": 1,
+        "lot_decimals": 8,
+        "execution_venue": "international",
+    }
     made.set_pairs(Pairs({"XXBTZUSD": pair}))
     return made
 
@@ -81,13 +108,16 @@ def read(protocol, call: Call, value: object) -> Answer:
 
 def test_binance_is_asked_with_our_id_and_all_of_the_address(binance):
     call = binance.transfer("spot", "", "BTC", AMOUNT, NOW, to=THERE, name="t-1")
-    assert (call.method, call.target.partition("?")[0]) == (
-        "POST", "/sapi/v1/capital/withdraw/apply",
-    )  # fmt: skip
+    assert (call.method, call.target.partition("?")[0]) == ("POST", "/sapi/v1/capital/withdraw/apply")
     assert query(call) == {
-        "coin": "BTC", "withdrawOrderId": "t-1", "network": "BTC", "address": "bc1qthere",
-        "addressTag": "77", "amount": "0.25", "walletType": "0",
-    }  # fmt: skip
+        "coin": "BTC",
+        "withdrawOrderId": "t-1",
+        "network": "BTC",
+        "address": "bc1qthere",
+        "addressTag": "77",
+        "amount": "0.25",
+        "walletType": "0",
+    }
     told = read(binance, call, {"id": SENT["id"]})
     assert (told.outcome, told.value) == (Outcome.DONE, SENT["id"])
 
@@ -97,8 +127,7 @@ def test_binance_sends_nothing_out_of_another_wallet(binance):
 
 
 @pytest.mark.parametrize(
-    ("name", "amount", "error"),
-    [("a.b", "1", UsageError), ("a" * 33, "1", UsageError), ("t", "1e-9", InvalidAmount)],
+    ("name", "amount", "error"), [("a.b", "1", UsageError), ("a" * 33, "1", UsageError), ("t", "1e-9", InvalidAmount)]
 )
 def test_what_binance_would_not_show_in_full_is_not_sent(binance, name, amount, error):
     with pytest.raises(error):
@@ -113,19 +142,32 @@ def test_binances_history_is_asked_by_our_id_for_less_than_a_week(binance):
     (row,) = read(binance, call, [SENT]).told
     time = 1_570_878_722 * SECOND
     assert row == TransferTold(
-        SENT["id"], "spot", OUTSIDE, "USDT", money_units("8.914"), time, TransferState.DONE,
-        "WITHDRAWtest123", money_units("0.004"), SENT["txId"],
-    )  # fmt: skip
+        SENT["id"],
+        "spot",
+        OUTSIDE,
+        "USDT",
+        money_units("8.914"),
+        time,
+        TransferState.DONE,
+        "WITHDRAWtest123",
+        money_units("0.004"),
+        SENT["txId"],
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
-        ({"status": 0}, "underway"), ({"status": 2}, "underway"), ({"status": 4}, "underway"),
-        ({"status": 1}, "failed"), ({"status": 3}, "failed"), ({"status": 5}, "failed"),
-        ({"status": 6, "txId": ""}, "underway"), ({"status": 99}, "underway"),
+        ({"status": 0}, "underway"),
+        ({"status": 2}, "underway"),
+        ({"status": 4}, "underway"),
+        ({"status": 1}, "failed"),
+        ({"status": 3}, "failed"),
+        ({"status": 5}, "failed"),
+        ({"status": 6, "txId": ""}, "underway"),
+        ({"status": 99}, "underway"),
     ],
-)  # fmt: skip
+)
 def test_states_of_a_withdrawal_at_binance(binance, changes, state):
     call = binance.transfers("spot", "", NOW, since=NOW, to=THERE, name="t")
     (row,) = read(binance, call, [{**SENT, **changes}]).told
@@ -133,21 +175,24 @@ def test_states_of_a_withdrawal_at_binance(binance, changes, state):
 
 
 @pytest.mark.parametrize(
-    ("status", "state"),
-    [(0, "underway"), (8, "underway"), (1, "done"), (6, "done"), (7, "failed"), (2, "failed")],
+    ("status", "state"), [(0, "underway"), (8, "underway"), (1, "done"), (6, "done"), (7, "failed"), (2, "failed")]
 )
 def test_deposits_at_binance(binance, status, state):
     call = binance.deposits("BNB", NOW, since=NOW - SECOND)
-    assert query(call) == {
-        "coin": "BNB", "startTime": str(NOW // 10**6 - 1000), "limit": "1000", "offset": "0",
-    }  # fmt: skip
+    assert query(call) == {"coin": "BNB", "startTime": str(NOW // 10**6 - 1000), "limit": "1000", "offset": "0"}
     told = read(binance, call, [{**CAME, "status": status}])
     assert told.told == (
         TransferTold(
-            CAME["id"], OUTSIDE, "spot", "BNB", money_units("0.001"), 1661493146 * SECOND,
-            TransferState(state), txid=CAME["txId"],
+            CAME["id"],
+            OUTSIDE,
+            "spot",
+            "BNB",
+            money_units("0.001"),
+            1661493146 * SECOND,
+            TransferState(state),
+            txid=CAME["txId"],
         ),
-    )  # fmt: skip
+    )
     assert told.cursor == ""
     assert read(binance, call, [CAME] * 1000).cursor == f"{NOW // 10**6 - 1000}:1000"
 
@@ -166,9 +211,7 @@ def test_an_answer_that_makes_no_sense_is_ambiguous(binance, rows):
 def test_kraken_is_asked_by_the_stored_name_and_the_address_that_we_mean(kraken):
     call = kraken.transfer("", "spot", "BTC", AMOUNT, NOW, to=THERE, name="t")
     assert call.target == "/0/private/Withdraw"
-    assert form(call) == {
-        "asset": "XXBT", "key": "to-there", "address": "bc1qthere", "amount": "0.25",
-    }  # fmt: skip
+    assert form(call) == {"asset": "XXBT", "key": "to-there", "address": "bc1qthere", "amount": "0.25"}
     assert read(kraken, call, {"refid": STATUS["refid"]}).value == STATUS["refid"]
     assert kraken.transfer("futures", "spot", "BTC", AMOUNT, NOW, to=THERE) is None
 
@@ -178,21 +221,30 @@ def test_krakens_list_of_withdrawals(kraken):
     assert form(call) == {"asset": "XXBT", "start": str(NOW // SECOND - 1), "limit": "500"}
     (row,) = read(kraken, call, [STATUS]).told
     assert row == TransferTold(
-        STATUS["refid"], "", OUTSIDE, "BTC", money_units("0.725"), 1617014586 * SECOND,
-        TransferState.DONE, fee=money_units("0.00015"), txid=STATUS["txid"],
-    )  # fmt: skip
+        STATUS["refid"],
+        "",
+        OUTSIDE,
+        "BTC",
+        money_units("0.725"),
+        1617014586 * SECOND,
+        TransferState.DONE,
+        fee=money_units("0.00015"),
+        txid=STATUS["txid"],
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
-        ({"status": "Initial"}, "underway"), ({"status": "Pending", "txid": None}, "underway"),
-        ({"status": "Settled"}, "underway"), ({"status": "Success", "txid": None}, "underway"),
+        ({"status": "Initial"}, "underway"),
+        ({"status": "Pending", "txid": None}, "underway"),
+        ({"status": "Settled"}, "underway"),
+        ({"status": "Success", "txid": None}, "underway"),
         ({"status": "Failure"}, "failed"),
         ({"status": "Pending", "status-prop": "canceled"}, "failed"),
         ({"status": "Pending", "status-prop": "onhold"}, "underway"),
     ],
-)  # fmt: skip
+)
 def test_states_of_a_withdrawal_at_kraken(kraken, changes, state):
     call = kraken.transfers("", "spot", NOW, since=NOW, to=THERE, currency="BTC")
     (row,) = read(kraken, call, [{**STATUS, **changes}]).told
@@ -202,18 +254,27 @@ def test_states_of_a_withdrawal_at_kraken(kraken, changes, state):
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
-        ({}, "done"), ({"status": "Settled"}, "underway"), ({"status": "Failure"}, "failed"),
-        ({"status-prop": "onhold"}, "underway"), ({"status-prop": "return"}, "failed"),
+        ({}, "done"),
+        ({"status": "Settled"}, "underway"),
+        ({"status": "Failure"}, "failed"),
+        ({"status-prop": "onhold"}, "underway"),
+        ({"status-prop": "return"}, "failed"),
     ],
-)  # fmt: skip
+)
 def test_deposits_at_kraken(kraken, changes, state):
     call = kraken.deposits("BTC", NOW, since=NOW)
     assert call.target == "/0/private/DepositStatus"
     (row,) = read(kraken, call, [{**STATUS, **changes}]).told
     assert row == TransferTold(
-        STATUS["refid"], OUTSIDE, "", "BTC", money_units("0.7247"), 1617014586 * SECOND,
-        TransferState(state), txid=STATUS["txid"],
-    )  # fmt: skip
+        STATUS["refid"],
+        OUTSIDE,
+        "",
+        "BTC",
+        money_units("0.7247"),
+        1617014586 * SECOND,
+        TransferState(state),
+        txid=STATUS["txid"],
+    )
 
 
 def test_a_list_of_kraken_that_is_full_proves_nothing(kraken):

@@ -92,14 +92,19 @@ class World:
         for end in ENDS:
             account = SimpleNamespace(**self.venues[end].told["accounts"][0])
             self.gateways[end] = GatewayProcess(
-                end.kind, self.home, self.venues[end].port, account, commands="process",
-                venue=end.venue, transfer_settled_ns=10**9, subaccounts={"a": 2},
+                end.kind,
+                self.home,
+                self.venues[end].port,
+                account,
+                commands="process",
+                venue=end.venue,
+                transfer_settled_ns=10**9,
+                subaccounts={"a": 2},
                 withdraw=destinations(self.venues, end),
-            )  # fmt: skip
+            )
             self.gateways[end].options["account"] = end.account
             self.gateways[end].start()
-        self.send(MAIN, "transfer", id="fund", currency=CURRENCY, amount="0.5",
-                  **{"from": "trading", "to": "spot"})  # fmt: skip
+        self.send(MAIN, "transfer", id="fund", currency=CURRENCY, amount="0.5", **{"from": "trading", "to": "spot"})
         self.ends(MAIN, "fund")
 
     def stop(self) -> None:
@@ -119,17 +124,21 @@ class World:
             system = IPCCommandSystem(actor, home=self.home)
             system.start()
             try:
-                return await system.send_command(
-                    f"gateway:{end.account}", command, fields, timeout=PATIENCE_S
-                )
+                return await system.send_command(f"gateway:{end.account}", command, fields, timeout=PATIENCE_S)
             finally:
                 system.stop()
 
         return asyncio.run(work())
 
     def transfer(self, end: End, id_: str, amount: str, **fields):
-        words = {"id": id_, "currency": CURRENCY.lower(), "amount": amount,
-                 "from": end.wallet or "trading", "to": other(end).place, **fields}  # fmt: skip
+        words = {
+            "id": id_,
+            "currency": CURRENCY.lower(),
+            "amount": amount,
+            "from": end.wallet or "trading",
+            "to": other(end).place,
+            **fields,
+        }
         actor = words.pop("actor", "operator")
         return self.send(end, "transfer", actor, **words)
 
@@ -148,9 +157,7 @@ class World:
         return row
 
     def fault(self, end: End, **rule: object) -> None:
-        steer(self.venues[end], "/faults", fault=[
-            {"path": end.path, "method": "POST", "count": 1, **rule}
-        ])  # fmt: skip
+        steer(self.venues[end], "/faults", fault=[{"path": end.path, "method": "POST", "count": 1, **rule}])
 
     def entries(self, end: End) -> list[tuple[int, Entry]]:
         """With when they were written."""

@@ -76,10 +76,20 @@ class Books:
     ) -> None:
         venue = kind.partition("-")[0]
         options = GatewayOptions(
-            kind=kind, account=account, rest="", ws="", key=key, secret=secret,
-            home=str(home), symbols=[], subaccounts={"a": 2}, commands="process",
-            transfer_settled_ns=20_000_000, siblings=siblings or {}, withdraw=withdraw or {},
-        )  # fmt: skip
+            kind=kind,
+            account=account,
+            rest="",
+            ws="",
+            key=key,
+            secret=secret,
+            home=str(home),
+            symbols=[],
+            subaccounts={"a": 2},
+            commands="process",
+            transfer_settled_ns=20_000_000,
+            siblings=siblings or {},
+            withdraw=withdraw or {},
+        )
         make_token(home, "a")
         self.token = make_token(home, "operator")
         path = gateway_journal(home, account)
@@ -93,28 +103,42 @@ class Books:
         tape = GatewayTape(self.writer, ())
         table = AccountTable(home, venue=venue, account=account, kind=kind)
         reductions = Reductions(
-            OrderManager(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={},
-            is_shared=True,
-        )  # fmt: skip
+            OrderManager(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={}, is_shared=True
+        )
         self.money = AccountMoney(
-            kept, self.writer, table, reductions, slot_of=lambda _: 1, say=lambda _: None,
-            stop=lambda _: None,
-        )  # fmt: skip
+            kept, self.writer, table, reductions, slot_of=lambda _: 1, say=lambda _: None, stop=lambda _: None
+        )
         self.steps_left = -1  # never
         self.money.recover()
         told = BalanceTold(currency, 1000 * UNIT, 1)
         self.money.begin({currency: told}, {}, is_other=False)
         self.money.ready()
         self.desk = TransferDesk(
-            options, [venue], self.money, tape, protocol, wire(protocol) if wire else None,
-            now=time.time_ns, spawn=asyncio.ensure_future, say=lambda _: None, tell=tell,
-        )  # fmt: skip
+            options,
+            [venue],
+            self.money,
+            tape,
+            protocol,
+            wire(protocol) if wire else None,
+            now=time.time_ns,
+            spawn=asyncio.ensure_future,
+            say=lambda _: None,
+            tell=tell,
+        )
         self.desk.recover(list(kept.transfers.values()), kept.arrivals)
         self.door = Commands(
-            options, None, None, None, tape, now=time.time_ns, carry_out=lambda: None,
-            spans=Spans(), once=once, money=self.money,
+            options,
+            None,
+            None,
+            None,
+            tape,
+            now=time.time_ns,
+            carry_out=lambda: None,
+            spans=Spans(),
+            once=once,
+            money=self.money,
             transfers=self.desk,
-        ).door  # fmt: skip
+        ).door
 
     def send(self, command: str, id_: str = "one", **fields: Any) -> dict[str, Any]:
         request = {"id": id_, "actor": "operator", "token": self.token, "target": "gateway"}

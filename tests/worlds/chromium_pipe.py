@@ -37,21 +37,20 @@ class Chromium:
         redirect = f'exec "$@" 3<&{source} 4>&{sink} {source}<&- {sink}>&-'
         self.process = subprocess.Popen(
             ["bash", "-c", redirect, "bash", *call, "about:blank"],
-            pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            pass_fds=ends,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for each in (to_read, to_write, *ends):
             os.close(each)
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
-            "sessionId"
-        ]
+        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Runtime", "Page", "Log"):
             self.call(f"{domain}.enable")
         width, height = self.size
         self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
-        )  # fmt: skip
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         self.open()
         return self
 
@@ -80,9 +79,8 @@ class Chromium:
     def mouse(self, kind: str, x: float, y: float, *, held: bool = False, count: int = 1) -> None:
         button = "left" if held or kind != "mouseMoved" else "none"
         self.call(
-            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button,
-            buttons=1 if held else 0, clickCount=count,
-        )  # fmt: skip
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=1 if held else 0, clickCount=count
+        )
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.mouse("mouseMoved", *start)

@@ -22,9 +22,8 @@ def command_line(line: list[str], folder: Path) -> tuple[int, str, str]:
 def begin(folder: Path, *words: object) -> subprocess.Popen:
     """`onetape … --json`, while the test goes on."""
     return Copied(
-        ONETAPE, *words, "--json",
-        cwd=folder, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        ONETAPE, *words, "--json", cwd=folder, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def ended(process: subprocess.Popen) -> dict:

@@ -79,8 +79,11 @@ def _postgresql(folder: Path, user: str | None, initdb: str, server: str) -> Ite
     data, port = folder / "data", free_port()
     subprocess.run(
         [initdb, "-D", str(data), "-U", "onetape", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        check=True, capture_output=True, user=user, cwd=folder,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        user=user,
+        cwd=folder,
+    )
     process = subprocess.Popen(
         [server, "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1",
          "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"],
@@ -112,15 +115,24 @@ def _mariadb(folder: Path, install: str, server: str) -> Iterator[str]:
     data, port = folder / "data", free_port()
     user = f"--user={getpass.getuser()}"
     subprocess.run(
-        [install, "--no-defaults", f"--datadir={data}", user,
-         "--auth-root-authentication-method=normal"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [install, "--no-defaults", f"--datadir={data}", user, "--auth-root-authentication-method=normal"],
+        check=True,
+        capture_output=True,
+    )
     process = subprocess.Popen(
-        [server, "--no-defaults", f"--datadir={data}", user, f"--port={port}",
-         "--bind-address=127.0.0.1", f"--socket={folder}/s", f"--pid-file={folder}/pid"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            server,
+            "--no-defaults",
+            f"--datadir={data}",
+            user,
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={folder}/s",
+            f"--pid-file={folder}/pid",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         wait_for_server(port, process)
         with pymysql.connect(host="127.0.0.1", port=port, user="root") as made:

@@ -44,12 +44,7 @@ class GatewayProcess:
     def start(self) -> None:
         log = self.home.with_name(f"{self.home.name}.log")
         with log.open("ab") as errors:  # a pipe that nobody reads would stop it once it is full
-            self.process = Copied(
-                "onetape.gateway.main",
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+            self.process = Copied("onetape.gateway.main", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         options = {
             "kind": self.kind,
             "account": "main",
@@ -97,9 +92,8 @@ class Robot:
     """Writes requests as a robot's journal has them; wants at random."""
 
     def __init__(
-        self, journal: Path, gateway: GatewayProcess, seed: int, *, subaccount: str = "main",
-        name: str = "test",
-    ) -> None:  # fmt: skip
+        self, journal: Path, gateway: GatewayProcess, seed: int, *, subaccount: str = "main", name: str = "test"
+    ) -> None:
         self.random, self.name, self.gateway = random.Random(seed), name, gateway
         self.writer = JournalWriter(journal, process="robot:test")
         symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
@@ -122,15 +116,17 @@ class Robot:
         self.placed.append((order_id, side, price))
         self.request(RequestKind.PLACE, order_id, side, price)
 
-    def place(
-        self, side: Side, price: int, *, reduce_only: bool = False, once: RequestKey | None = None
-    ) -> int:
+    def place(self, side: Side, price: int, *, reduce_only: bool = False, once: RequestKey | None = None) -> int:
         order_id = self.base + len(self.placed) + 1
         self.placed.append((order_id, side, price))
         self.request(
-            RequestKind.PLACE, order_id, side, price, REDUCE_ONLY * reduce_only,
+            RequestKind.PLACE,
+            order_id,
+            side,
+            price,
+            REDUCE_ONLY * reduce_only,
             msgspec.msgpack.encode(once.as_record()) if once is not None else b"",
-        )  # fmt: skip
+        )
         return order_id
 
     def cancel_all(self) -> None:
@@ -151,15 +147,32 @@ class Robot:
         self.writer.append("cycle", msgspec.msgpack.encode(record), time=time.time_ns())
 
     def request(
-        self, kind: RequestKind, order_id: int, side: Side, price: int, flags: int = 0,
-        more: bytes = b"", trigger: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        kind: RequestKind,
+        order_id: int,
+        side: Side,
+        price: int,
+        flags: int = 0,
+        more: bytes = b"",
+        trigger: int = 0,
+    ) -> None:
         is_market = price == 0
         payload = REQUEST.pack(
-            order_id, price, self.size, trigger, 0, kind.id, side.id,
-            (OrderType.MARKET if is_market else OrderType.LIMIT).id, TimeInForce.GTC.id, flags,
-            (TriggerBy.LAST if trigger else TriggerBy.NONE).id, 0, self.number, b"",
-        )  # fmt: skip
+            order_id,
+            price,
+            self.size,
+            trigger,
+            0,
+            kind.id,
+            side.id,
+            (OrderType.MARKET if is_market else OrderType.LIMIT).id,
+            TimeInForce.GTC.id,
+            flags,
+            (TriggerBy.LAST if trigger else TriggerBy.NONE).id,
+            0,
+            self.number,
+            b"",
+        )
         self.writer.append("order_request", payload + more, stream=1, time=time.time_ns())
 
 

@@ -29,23 +29,19 @@ class NettingWorld:
     """names: of robots that the test writes for."""
 
     def __init__(
-        self, tmp_path: Path, dialect, port: int, names: str = "ab", *, kind: str = "binance-usdm",
-        **options,
-    ) -> None:  # fmt: skip
+        self, tmp_path: Path, dialect, port: int, names: str = "ab", *, kind: str = "binance-usdm", **options
+    ) -> None:
         self.home, self.port = tmp_path / ".onetape", port
         self.exchange, self.account = dialect.exchange, dialect.exchange.accounts[0]
         self.random = random.Random(5)
         self.gateway = GatewayProcess(
-            kind, self.home, port, self.account, venue="here",
-            subaccounts={"a": 2, "b": 3}, leverage=10, **options,
-        )  # fmt: skip
+            kind, self.home, port, self.account, venue="here", subaccounts={"a": 2, "b": 3}, leverage=10, **options
+        )
         make_token(self.home, "operator")
         self.gateway.start()
         for slot in (2, 3):
             self.allocate(slot, QUOTE[kind], EACH)
-        self.robots = [
-            Robot(tmp_path / name, self.gateway, 1, subaccount=name, name=name) for name in names
-        ]
+        self.robots = [Robot(tmp_path / name, self.gateway, 1, subaccount=name, name=name) for name in names]
 
     def allocate(self, slot: int, currency: str, amount: float) -> None:
         fields = {"currency": currency, "index": slot, "amount": amount}
@@ -103,9 +99,10 @@ class NettingWorld:
         with JournalReader(gateway_journal(self.home, "main")) as reader:
             told = [REQUEST.unpack(f.payload) for f in reader.frames(("order_request",))]
         (found,) = {
-            t[FLAGS] for t in told
+            t[FLAGS]
+            for t in told
             if (t[0], t[12]) == (order, number) and RequestKind.from_id(t[5]) is RequestKind.PLACE
-        }  # fmt: skip
+        }
         return found
 
     def client_id(self, robot: Robot, order: int) -> str:
@@ -119,9 +116,13 @@ class NettingWorld:
         """Other hands move it to where the market is."""
         client = BinanceClient(Wire(self.port), self.account.key, self.account.secret)
         status, told = client.ask(
-            "PUT", "/fapi/v1/order", symbol="BTCUSDT", side="SELL", quantity="0.010",
+            "PUT",
+            "/fapi/v1/order",
+            symbol="BTCUSDT",
+            side="SELL",
+            quantity="0.010",
             price=str(self.exchange.instruments[0].price(self.bid - 500)),
             origClientOrderId=self.client_id(robot, order),
-        )  # fmt: skip
+        )
         assert status == 200, told
         wait_for(lambda: not self.at_venue(robot, order).is_open)

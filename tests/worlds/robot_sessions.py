@@ -55,8 +55,15 @@ class Plays(Strategy):
         barred = {frame.index for frame in world.frames if frame.event == "bar"}
         seconds = world.session.period * world.scale // tapes.SECOND
         for index, symbol in enumerate(self.symbols):
-            self.subscribe(symbol, quotes=True, trades=True, book=True, mark=True, funding=True,
-                           bars=f"{seconds}s@venue" if index in barred else None)  # fmt: skip
+            self.subscribe(
+                symbol,
+                quotes=True,
+                trades=True,
+                book=True,
+                mark=True,
+                funding=True,
+                bars=f"{seconds}s@venue" if index in barred else None,
+            )
         # Bars are shown after the other frames of their moment: each kind in its own order.
         self.due = defaultdict(deque)
         for number, frame in enumerate(world.frames):
@@ -92,8 +99,10 @@ class Plays(Strategy):
 
     def units(self, index, price, size):
         facts = self.plays.session.facts[index]
-        return (None if price is None else Decimal(price).scaleb(-facts.price_decimals),
-                None if size is None else Decimal(size).scaleb(-facts.size_decimals))  # fmt: skip
+        return (
+            None if price is None else Decimal(price).scaleb(-facts.price_decimals),
+            None if size is None else Decimal(size).scaleb(-facts.size_decimals),
+        )
 
     def spec(self, index, order):
         price, size = self.units(index, order.get("price"), order["size"])
@@ -150,8 +159,9 @@ def engine_latency(delay: Delay) -> Latency:
     recorded = delay.clock == "recorded"
     return Latency(
         **{name: fields[name] for name in ("request", "reply", "curve", "daily", "burst", "clock")},
-        burst_window=delay.window, feed=None if recorded else delay.feed,
-    )  # fmt: skip
+        burst_window=delay.window,
+        feed=None if recorded else delay.feed,
+    )
 
 
 class Duel:
@@ -171,9 +181,7 @@ class Duel:
             rules,
             order_window=rules.order_window * scale,
             order_rates={
-                n: (limit, window * scale)
-                for n, (limit, window) in rules.order_rates.items()
-                if n in self.named.venues
+                n: (limit, window * scale) for n, (limit, window) in rules.order_rates.items() if n in self.named.venues
             },
             trigger_delay=rules.trigger_delay * scale,
             closed=tuple(
@@ -221,27 +229,29 @@ class Duel:
             return Decimal(amount // ONE)
 
         return RunPlan(
-            strategy="Plays", inputs=inputs, seed=session.seed,
-            cash=cash.get(0, {}), accounts=named.named(cash) if session.apart else {},
+            strategy="Plays",
+            inputs=inputs,
+            seed=session.seed,
+            cash=cash.get(0, {}),
+            accounts=named.named(cash) if session.apart else {},
             fee=fee(session.fees[0]) if 0 in session.fees else None,
             fees={v: fee(pair) for v, pair in named.named(session.fees).items()},
             fee_volume=volume(session.volumes.get(0, 0)),
             fee_volumes={v: volume(a) for v, a in named.named(session.volumes).items()},
             latency=engine_latency(self.ways.get(0, Delay())),
-            latencies={
-                v: engine_latency(way) for v, way in named.named(self.ways).items()
-            },
-            leverage=session.leverage, hedge=session.hedge,
+            latencies={v: engine_latency(way) for v, way in named.named(self.ways).items()},
+            leverage=session.leverage,
+            hedge=session.hedge,
             margin="isolated" if session.isolated else "cross",
             queue=queue.name if plain else f"{queue.name}:{queue.exponent:g}",
-            bar_volume_share=session.bar_volume_share, fuse=session.fuse,
+            bar_volume_share=session.bar_volume_share,
+            fuse=session.fuse,
             venue=VenueOptions(
                 order_rate=(rules.order_limit, rules.order_window) if rules.order_limit else None,
                 order_rates=named.named(rules.order_rates),
                 trigger_delay=rules.trigger_delay,
                 closed=[
-                    Closed(c.begin, c.end, VENUES[c.venue - 1] if c.venue else "", c.cancels)
-                    for c in rules.closed
+                    Closed(c.begin, c.end, VENUES[c.venue - 1] if c.venue else "", c.cancels) for c in rules.closed
                 ],
                 borrow={NAMES[c]: Decimal(rate).scaleb(-12) for c, rate in self.lent.items()},
                 loans=LoanLevels(
@@ -251,15 +261,16 @@ class Duel:
                 ),
                 adl=[
                     Adl(
-                        named.symbols[fact.index], fact.time, fact.is_long,
-                        Decimal(fact.price).scaleb(-session.facts[fact.index].price_decimals)
-                        if fact.price else None,
+                        named.symbols[fact.index],
+                        fact.time,
+                        fact.is_long,
+                        Decimal(fact.price).scaleb(-session.facts[fact.index].price_decimals) if fact.price else None,
                         Decimal(fact.share).scaleb(-6),
                     )
                     for fact in rules.take_overs
                 ],
             ),
-        )  # fmt: skip
+        )
 
     def routes(self) -> dict[int, Way]:
         """As the core numbers them: the common one, those that are named, then the others'."""
@@ -286,16 +297,21 @@ class Duel:
         session, named = self.session, self.named
         facts = [named.charged(i, each) for i, each in enumerate(named.facts)]
         frames = [
-            frame._replace(cells=(named.charged(frame.index, frame.cells[0]),))
-            if frame.event == "version" else frame
+            frame._replace(cells=(named.charged(frame.index, frame.cells[0]),)) if frame.event == "version" else frame
             for frame in self.world.frames
-        ]  # fmt: skip
+        ]
         begin = self.world.main[0].time
         exchange = Exchange(
-            facts, rules=self.rules, leverage=session.leverage, hedge=session.hedge,
-            isolated=session.isolated, queue=session.queue,
-            bar_volume_share=session.bar_volume_share, fuse=session.fuse, begin=begin,
-        )  # fmt: skip
+            facts,
+            rules=self.rules,
+            leverage=session.leverage,
+            hedge=session.hedge,
+            isolated=session.isolated,
+            queue=session.queue,
+            bar_volume_share=session.bar_volume_share,
+            fuse=session.fuse,
+            begin=begin,
+        )
         for each in facts:
             before = session.volumes.get(each.venue, session.volumes.get(0, 0))
             entry = (begin, each.volume_group, before)
@@ -347,23 +363,25 @@ class Duel:
             more = "core" if len(journal.news) > len(wanted) else "reference"
             raise Part(f"the {more} alone says {rest}")
         self.compare_money(played, loop)
-        self.met.update({
-            "requests": len(journal.requests),
-            "follow-ups": sum(map(len, follow_ups.values())),
-            "fills": sum(kind == "fill" for _, kind, *_ in journal.news),
-            "loans": sum(kind == "loan" for _, kind, *_ in journal.news),
-            "taken over": played.sim.counters()["deleveragings"],
-            "versions": sum(frame.event == "version" for frame in self.world.frames),
-            "fused": loop.exchange.fused_quotes,
-            "holes": loop.holes,
-            "detail": sum(frame.is_detail for frame in self.world.frames),
-            "apart": self.session.apart,
-            "routes": len(loop.ways) > 1,
-            "recorded clocks": any(way.delay.clock == "recorded" for way in loop.ways.values()),
-            "constant clocks": any(way.delay.clock == "constant" for way in loop.ways.values()),
-            "curves": any(way.delay.curve for way in loop.ways.values()),
-            "bursts": any(way.delay.burst for way in loop.ways.values()),
-        })  # fmt: skip
+        self.met.update(
+            {
+                "requests": len(journal.requests),
+                "follow-ups": sum(map(len, follow_ups.values())),
+                "fills": sum(kind == "fill" for _, kind, *_ in journal.news),
+                "loans": sum(kind == "loan" for _, kind, *_ in journal.news),
+                "taken over": played.sim.counters()["deleveragings"],
+                "versions": sum(frame.event == "version" for frame in self.world.frames),
+                "fused": loop.exchange.fused_quotes,
+                "holes": loop.holes,
+                "detail": sum(frame.is_detail for frame in self.world.frames),
+                "apart": self.session.apart,
+                "routes": len(loop.ways) > 1,
+                "recorded clocks": any(way.delay.clock == "recorded" for way in loop.ways.values()),
+                "constant clocks": any(way.delay.clock == "constant" for way in loop.ways.values()),
+                "curves": any(way.delay.curve for way in loop.ways.values()),
+                "bursts": any(way.delay.burst for way in loop.ways.values()),
+            }
+        )
 
     def compare_news(self, got: Any, heard: int, event: dict[str, Any]) -> None:
         time, kind, index, data = got
@@ -441,10 +459,14 @@ def scaled(way: Delay, scale: int) -> Delay:
     start = 0 if way.daily else START
     unit = 1 if way.daily else scale
     return replace(
-        way, request=way.request * scale, reply=way.reply * scale, burst=way.burst * scale,
-        window=way.window * scale, feed=way.feed * scale,
+        way,
+        request=way.request * scale,
+        reply=way.reply * scale,
+        burst=way.burst * scale,
+        window=way.window * scale,
+        feed=way.feed * scale,
         curve=tuple((start + t * unit, r * scale, b * scale) for t, r, b in way.curve),
-    )  # fmt: skip
+    )
 
 
 def kept(account: Any, facts: list[Facts], currency: int, deposited: int) -> None:

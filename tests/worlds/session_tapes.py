@@ -50,11 +50,15 @@ class Named:
         venue = self.venues[index]
         account = venue if self.session.apart else 0
         return replace(
-            facts, venue=venue, expiry=0, size_max=0, market_size_max=0,
+            facts,
+            venue=venue,
+            expiry=0,
+            size_max=0,
+            market_size_max=0,
             settle=at_venue(BTC if facts.kind == "inverse" else USDT, account),
             base=at_venue(ETH if facts.kind == "linear" else BTC, account),
             volume_group=venue * 3 + KINDS.index(facts.kind),
-        )  # fmt: skip
+        )
 
     def charged(self, index: int, facts: Facts) -> Facts:
         """--fee replaces an instrument's own, and its schedule."""
@@ -82,20 +86,28 @@ def instrument(symbol: str, facts: Facts, version: int = 1) -> Any:
         return Decimal(value).scaleb(-12)
 
     return from_symbol(
-        symbol, version=version, tick=Decimal(facts.tick).scaleb(-facts.price_decimals),
-        lot=Decimal(facts.lot).scaleb(-facts.size_decimals), multiplier=int(facts.multiplier),
-        price_decimals=facts.price_decimals, size_decimals=facts.size_decimals,
-        notional_min=Decimal(facts.notional_min).scaleb(-18), maker_fee=rate(facts.maker_fee),
-        taker_fee=rate(facts.taker_fee), maintenance_rate=rate(facts.maintenance_rate),
-        band_up=Decimal(facts.band_up).scaleb(-6), band_down=Decimal(facts.band_down).scaleb(-6),
-        brackets=facts.brackets, leverage=facts.leverage,
+        symbol,
+        version=version,
+        tick=Decimal(facts.tick).scaleb(-facts.price_decimals),
+        lot=Decimal(facts.lot).scaleb(-facts.size_decimals),
+        multiplier=int(facts.multiplier),
+        price_decimals=facts.price_decimals,
+        size_decimals=facts.size_decimals,
+        notional_min=Decimal(facts.notional_min).scaleb(-18),
+        maker_fee=rate(facts.maker_fee),
+        taker_fee=rate(facts.taker_fee),
+        maintenance_rate=rate(facts.maintenance_rate),
+        band_up=Decimal(facts.band_up).scaleb(-6),
+        band_down=Decimal(facts.band_down).scaleb(-6),
+        brackets=facts.brackets,
+        leverage=facts.leverage,
         met_triggers=MetTrigger.REFUSED if facts.refuses_met_triggers else MetTrigger.FIRES,
         liquidation_fee=rate(facts.liquidation_fee),
         fee_tiers=tuple(
             FeeTier(volume_min=Decimal(v).scaleb(-18), maker_fee=rate(m), taker_fee=rate(t))
             for v, m, t in facts.fee_tiers
         ),
-    )  # fmt: skip
+    )
 
 
 # --- the world on tapes -------------------------------------------------------------------------
@@ -157,9 +169,7 @@ class Tapes:
                 writer.append_instrument(frame.index + 1, frame.time, made.to_msgpack())
             else:
                 row, flags = self.row(frame)
-                writer.append(
-                    frame.event, row, flags=flags, stream=frame.index + 1, time=frame.time
-                )
+                writer.append(frame.event, row, flags=flags, stream=frame.index + 1, time=frame.time)
         writer.close()
         return path
 
@@ -214,9 +224,7 @@ class Journal:
         """What left, by the frame that it followed, and by the answer."""
         by_frame: dict[int, list[Any]] = defaultdict(list)
         by_answer: dict[int, list[Any]] = defaultdict(list)
-        owner = {
-            ordinal: number for number, begin, end in robot.sent for ordinal in range(begin, end)
-        }
+        owner = {ordinal: number for number, begin, end in robot.sent for ordinal in range(begin, end)}
         for ordinal, (answers, index, data) in enumerate(self.requests):
             if data["order_id"] in self.denied:
                 continue
@@ -224,25 +232,23 @@ class Journal:
             which = by_frame[owner[ordinal]] if ordinal in owner else by_answer[answers - 1]
             which.append((ordinal in self.last, asked))
         return tuple(
-            {key: [asked for _, asked in sorted(found, key=lambda each: each[0])]
-             for key, found in each.items()}
+            {key: [asked for _, asked in sorted(found, key=lambda each: each[0])] for key, found in each.items()}
             for each in (by_frame, by_answer)
-        )  # fmt: skip
+        )
 
 
 def as_asked(data: dict[str, Any]) -> dict[str, Any]:
     kind = data["kind"]
-    asked = {"kind": kind, "order_id": data["order_id"], "price": data["price"],
-             "size": data["size"]}  # fmt: skip
+    asked = {"kind": kind, "order_id": data["order_id"], "price": data["price"], "size": data["size"]}
     if kind == "amend":
         asked["trigger"] = data["trigger"]
     if kind == "place":
-        asked |= {
-            key: data[key]
-            for key in ("side", "type", "tif", "trigger", "trigger_by", "position_side")
-        }
+        asked |= {key: data[key] for key in ("side", "type", "tif", "trigger", "trigger_by", "position_side")}
         asked["trigger_by"] = data["trigger_by"] or "none"
         asked["trigger_kind"] = TriggerKind.from_id(data["flags"] >> TRIGGER_KIND_SHIFT).value
-        asked |= {"expire": data["expire_ns"], "post_only": bool(data["flags"] & 1),
-                  "reduce_only": bool(data["flags"] & 2)}  # fmt: skip
+        asked |= {
+            "expire": data["expire_ns"],
+            "post_only": bool(data["flags"] & 1),
+            "reduce_only": bool(data["flags"] & 2),
+        }
     return asked

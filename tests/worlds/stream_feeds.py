@@ -177,8 +177,9 @@ class NatsFeed(_InThread):
         async def serve() -> Any:
             process = subprocess.Popen(
                 [self.server, "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self.monitor)],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
             wait_for_server(self.port, process)
             self.client = await self.nats.connect(self.address, allow_reconnect=False)
             try:
@@ -220,11 +221,19 @@ def feed_of(kind: str, folder: Path) -> Iterator[Any]:
 
 def options_for(feed: Any, home: Path, **more: Any) -> CollectorOptions:
     given: dict[str, Any] = {
-        "name": "feed", "home": str(home), "kind": feed.kind, "address": feed.address,
-        "topics": ["prices"], "symbols": [], "names": {}, "message_bytes_max": 1 << 16,
+        "name": "feed",
+        "home": str(home),
+        "kind": feed.kind,
+        "address": feed.address,
+        "topics": ["prices"],
+        "symbols": [],
+        "names": {},
+        "message_bytes_max": 1 << 16,
         "subscribe": '{"op": "subscribe", "topic": "{topic}"}' if feed.kind == "websocket" else "",
-        "stale_ns": 0, "published": False, "instruments": "",
-    }  # fmt: skip
+        "stale_ns": 0,
+        "published": False,
+        "instruments": "",
+    }
     return CollectorOptions(**{**given, **more})
 
 

@@ -52,9 +52,7 @@ account = "main"
 subaccount = "a"
 """
 # The robot's sub-account has money only once it is given some.
-ALLOCATE = (
-    "send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2",
-)  # fmt: skip
+ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
 
 
 class Home:

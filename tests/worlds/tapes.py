@@ -62,9 +62,7 @@ class Market:
         facts = {"tick": "0.1", "lot": "0.001", **facts}
         self._streams[symbol] = len(self._streams) + 1
         self._facts[symbol] = from_symbol(symbol, **facts)
-        self._writer.append_instrument(
-            self._streams[symbol], START, self._facts[symbol].to_msgpack()
-        )
+        self._writer.append_instrument(self._streams[symbol], START, self._facts[symbol].to_msgpack())
 
     def _units(self, symbol: str, price: float, size: float = 0) -> tuple[int, int]:
         facts = self._facts[symbol]
@@ -75,13 +73,7 @@ class Market:
         self._append(event, payload, at, None)
 
     def _append(self, event: str, payload: bytes, at: float, symbol: str | None, flags: int = 0):
-        self._writer.append(
-            event,
-            payload,
-            flags=flags,
-            stream=self._streams[symbol or self.symbol],
-            time=at_ns(at),
-        )
+        self._writer.append(event, payload, flags=flags, stream=self._streams[symbol or self.symbol], time=at_ns(at))
 
     def quote(
         self,
@@ -114,14 +106,7 @@ class Market:
     ) -> Market:
         price_int, units = self._units(symbol or self.symbol, price, size)
         row = _TRADE.pack(
-            at_ns(at) if ts_event is None else ts_event,
-            at_ns(at),
-            price_int,
-            units,
-            0,
-            0,
-            _SIDES[side],
-            0,
+            at_ns(at) if ts_event is None else ts_event, at_ns(at), price_int, units, 0, 0, _SIDES[side], 0
         )
         self._append("trade", row, at, symbol)
         return self
@@ -167,13 +152,7 @@ class Market:
         return self
 
     def funding(
-        self,
-        at: float,
-        rate: str,
-        mark: float = 0,
-        *,
-        interval_h: float = 0,
-        symbol: str | None = None,
+        self, at: float, rate: str, mark: float = 0, *, interval_h: float = 0, symbol: str | None = None
     ) -> Market:
         units = self._units(symbol or self.symbol, mark)[0]
         share = int(Decimal(rate) * 10**12)
@@ -188,9 +167,7 @@ class Market:
         facts = {k: v for k, v in known.items() if k not in ("symbol", "venue")} | changes
         facts["version"] = known["version"] + 1
         self._facts[name] = from_symbol(name, **facts)
-        self._writer.append_instrument(
-            self._streams[name], at_ns(at), self._facts[name].to_msgpack()
-        )
+        self._writer.append_instrument(self._streams[name], at_ns(at), self._facts[name].to_msgpack())
         return self
 
     def done(self) -> Path:
@@ -229,12 +206,7 @@ def session_of(
     if not isinstance(latency, Latency):
         latency = Latency(round(latency[0] * SECOND), round(latency[1] * SECOND))
     return Session(
-        RunPlan(
-            strategy=strategy.__name__,
-            inputs=[TapeInput(str(tape)) for tape in tapes],
-            latency=latency,
-            **plan,
-        ),
+        RunPlan(strategy=strategy.__name__, inputs=[TapeInput(str(tape)) for tape in tapes], latency=latency, **plan),
         strategy,
         journal=journal,
     )

@@ -76,18 +76,13 @@ class Proxy:
             return
         self._writers |= {writer, back}
         try:
-            await asyncio.gather(
-                self._carry(reader, back, is_answer=False),
-                self._carry(there, writer, is_answer=True),
-            )
+            await asyncio.gather(self._carry(reader, back, is_answer=False), self._carry(there, writer, is_answer=True))
         finally:
             for each in (writer, back):
                 self._writers.discard(each)
                 each.transport.abort()
 
-    async def _carry(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, is_answer: bool
-    ) -> None:
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
             while piece := await source.read(CHUNK):
                 self.pieces[self.mode] += 1

@@ -29,9 +29,7 @@ KRAKEN_WAY = {"currency": "usd", "from": "trading", "to": "futures"}
 class World:
     """One venue, and a gateway on its account `main`; `also` begins one on another account."""
 
-    def __init__(
-        self, folder, *, wallet_host: str = "127.0.0.1", kind: str = "binance-usdm", **options
-    ) -> None:
+    def __init__(self, folder, *, wallet_host: str = "127.0.0.1", kind: str = "binance-usdm", **options) -> None:
         is_kraken = kind == "kraken"
         self.path, self.way = (KRAKEN_PATH, KRAKEN_WAY) if is_kraken else (PATH, WAY)
         self.folder = folder
@@ -40,10 +38,16 @@ class World:
         account = SimpleNamespace(**self.venue.told["accounts"][0])
         options["rest_wallet"] = f"http://{wallet_host}:{self.venue.port}"
         self.gateway = GatewayProcess(
-            kind, self.home, self.venue.port, account, commands="process",
-            venue=kind.partition("-")[0], subaccounts={"a": 2, "b": 3},
-            transfer_settled_ns=10**9, **options,
-        )  # fmt: skip
+            kind,
+            self.home,
+            self.venue.port,
+            account,
+            commands="process",
+            venue=kind.partition("-")[0],
+            subaccounts={"a": 2, "b": 3},
+            transfer_settled_ns=10**9,
+            **options,
+        )
         self.gateway.start()
 
         self.others: list[GatewayProcess] = []
@@ -52,9 +56,15 @@ class World:
         told = next(each for each in self.venue.told["accounts"] if each["name"] == name)
         account = SimpleNamespace(**told)
         gateway = GatewayProcess(
-            "binance-usdm", self.home, self.venue.port, account, commands="process",
-            venue="binance", transfer_settled_ns=10**9, **options,
-        )  # fmt: skip
+            "binance-usdm",
+            self.home,
+            self.venue.port,
+            account,
+            commands="process",
+            venue="binance",
+            transfer_settled_ns=10**9,
+            **options,
+        )
         gateway.options["account"] = name
         gateway.start()
         self.others.append(gateway)

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onetape.accounts.reader import (
-        MarginState,
-        PositionState,
-        SingleQuote,
-        StrategyBalanceManager,
-        get_balance,
-    )
+    from onetape.accounts.reader import MarginState, PositionState, SingleQuote, StrategyBalanceManager, get_balance
 
 __all__ = ["MarginState", "PositionState", "SingleQuote", "StrategyBalanceManager", "get_balance"]
 

@@ -116,11 +116,7 @@ class Booking:
                 _made(Leg, (slot, settle, -value, "")),
                 _made(Leg, (outside, settle, value, "")),
             )
-        elif (
-            (recent := own.recent)
-            and time <= recent[-1][0]
-            and _is_before((time, trade_id), recent[-1])
-        ):
+        elif (recent := own.recent) and time <= recent[-1][0] and _is_before((time, trade_id), recent[-1]):
             legs = self._late(_Recent(time, trade_id, slot, change, value), own, symbol)
         else:
             account = own.account
@@ -132,17 +128,10 @@ class Booking:
             if profit != total:
                 legs = _profit_legs(((slot, profit),), total, settle)
             elif profit:
-                legs = (
-                    _made(Leg, (slot, settle, profit, "")),
-                    _made(Leg, (_MARKET, settle, -profit, "")),
-                )
+                legs = (_made(Leg, (slot, settle, profit, "")), _made(Leg, (_MARKET, settle, -profit, "")))
         if fee:
             name = fee_name or settle
-            legs = (
-                *legs,
-                _made(Leg, (slot, name, -fee, "")),
-                _made(Leg, (_FEES, name, fee, "")),
-            )
+            legs = (*legs, _made(Leg, (slot, name, -fee, "")), _made(Leg, (_FEES, name, fee, "")))
         reference = f"{symbol} {trade_id} {'sell' if sells else 'buy'}"
         return _made(Entry, (time, _BY_FILL, legs, reference, 0, ""))
 
@@ -167,17 +156,13 @@ class Booking:
             held = self.positions[each.slot, symbol, side]
             recent.append(
                 each._replace(
-                    own=(held.qty, held.cost, held.realized),
-                    account=(account.qty, account.cost, account.realized),
+                    own=(held.qty, held.cost, held.realized), account=(account.qty, account.cost, account.realized)
                 )
             )
             held.fill(each.change, each.value)
             if each.trade_id < INTERNAL_TRADES:
                 account.fill(each.change, each.value)
-        profits = [
-            (slot, self.positions[slot, symbol, side].realized - before)
-            for slot, before in realized.items()
-        ]
+        profits = [(slot, self.positions[slot, symbol, side].realized - before) for slot, before in realized.items()]
         return _profit_legs(profits, account.realized - total, own.terms.settle)
 
     def forced(self, fill: FillTold) -> Entry:
@@ -200,9 +185,7 @@ class Booking:
         value = terms.value(fill.price, -sign * fill.size)
         values = shares(value, sizes, rest_to=max(sizes, key=lambda slot: sizes[slot]))
         profits = [
-            (slot, self.positions[slot, *key].fill(-sign * size, values[slot]))
-            for slot, size in sizes.items()
-            if size
+            (slot, self.positions[slot, *key].fill(-sign * size, values[slot])) for slot, size in sizes.items() if size
         ]
         total = self.account[key].fill(-sign * fill.size, value)
         settle = terms.settle
@@ -215,9 +198,7 @@ class Booking:
         reference = f"{fill.symbol} {fill.trade_id} {fill.side}"
         return Entry(fill.time, Cause.FILL, legs, reference, 0, FORCED)
 
-    def adopt(
-        self, symbol: str, side: PositionSide, qty: int, price: int, *, slot: int = MAIN
-    ) -> None:
+    def adopt(self, symbol: str, side: PositionSide, qty: int, price: int, *, slot: int = MAIN) -> None:
         """A position that was there before the first fill that is known, at a price that it is
         reckoned from. No money moves."""
         terms = self.terms(symbol)
@@ -246,9 +227,7 @@ class Booking:
     def one_side(self, symbol: str) -> PositionSide:
         """Whose funding it is where the venue says the symbol only: the leg that is held. In hedge
         mode each leg has an event of its own, which does not say which; the larger one is taken."""
-        held = {
-            side: abs(each.qty) for (name, side), each in self.account.items() if name == symbol
-        }
+        held = {side: abs(each.qty) for (name, side), each in self.account.items() if name == symbol}
         return max(held, key=lambda side: held[side], default=PositionSide.BOTH)
 
     # --- funding ----------------------------------------------------------------------------------
@@ -273,9 +252,7 @@ class Booking:
         """
         key = (symbol, side)
         held = {
-            slot: self.positions[slot, *key].qty
-            for slot in self._slots.get(key, ())
-            if self.positions[slot, *key].qty
+            slot: self.positions[slot, *key].qty for slot in self._slots.get(key, ()) if self.positions[slot, *key].qty
         }
         net = sum(held.values())
         if net:

@@ -19,9 +19,7 @@ __all__ = ["Bookkeeper"]
 class Bookkeeper:
     """write: puts an entry on the journal."""
 
-    def __init__(
-        self, ledger: Ledger, statements: Statements, write: Callable[[Entry], None]
-    ) -> None:
+    def __init__(self, ledger: Ledger, statements: Statements, write: Callable[[Entry], None]) -> None:
         self._ledger = ledger
         self._statements = statements
         self._write = write

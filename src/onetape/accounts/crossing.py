@@ -23,14 +23,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
-from onetape.orders.inside import (
-    HELD_MAX,
-    end_held,
-    release,
-    take_in,
-    take_off,
-    trade_inside,
-)
+from onetape.orders.inside import HELD_MAX, end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.working import waits
@@ -150,10 +143,7 @@ class Crossing:
         size = min(match.size, order.life.remaining, other.life.remaining) // lot * lot
         if size > 0:
             self._newest += 1
-            mine, _ = traded(
-                order.spec, order.client_id, match._replace(size=size), time=now,
-                trade_id=self._newest,
-            )  # fmt: skip
+            mine, _ = traded(order.spec, order.client_id, match._replace(size=size), time=now, trade_id=self._newest)
             trade_inside(self._manager, mine, now)
 
     def tick(self, now: int) -> None:
@@ -199,9 +189,10 @@ class Crossing:
         """What waits here for its way back need not be taken off."""
         spec = structs.replace(order.spec, size_int=order.life.remaining)
         left = [
-            each for each in self._manager.directory.working.meeting(spec)
+            each
+            for each in self._manager.directory.working.meeting(spec)
             if each.client_id in self._left and each.is_held
-        ]  # fmt: skip
+        ]
         for match in self._matches(order.robot, spec, left):
             self._trade(order, self._manager.orders[match.client_id], match, now)
 

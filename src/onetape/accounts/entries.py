@@ -15,18 +15,7 @@ from onetape.model.config import SLOTS_MAX
 from onetape.model.errors import BadInput
 from onetape.model.money import money
 
-__all__ = [
-    "MAIN",
-    "SLOTS_MAX",
-    "TOTAL",
-    "TRANSFER_TOLD",
-    "Cause",
-    "Entry",
-    "Leg",
-    "Outside",
-    "checked",
-    "path_of",
-]
+__all__ = ["MAIN", "SLOTS_MAX", "TOTAL", "TRANSFER_TOLD", "Cause", "Entry", "Leg", "Outside", "checked", "path_of"]
 
 TOTAL: Final = 0  # not a holder: the sum of all others
 MAIN: Final = 1  # the pool that sub-accounts are filled from

@@ -31,12 +31,8 @@ _LEAST: Final = int(min(Outside))
 class Ledger:
     """Of one account of a venue. Amounts in units of 1e-18, times ns UTC."""
 
-    def __init__(
-        self, *, references_kept: int = REFERENCES_KEPT, recent_kept: int = RECENT_KEPT
-    ) -> None:
-        self._balances = Balances(
-            least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept
-        )
+    def __init__(self, *, references_kept: int = REFERENCES_KEPT, recent_kept: int = RECENT_KEPT) -> None:
+        self._balances = Balances(least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept)
         self._booked: dict[Cause, Booked] = {cause: Booked(references_kept) for cause in Cause}
         self.posted = 0  # entries
 
@@ -120,9 +116,7 @@ class Ledger:
         that entries since then are no longer known one by one."""
         return self._balances.as_of(currency, time, wallet)
 
-    def within(
-        self, currency: str, start: int, end: int, wallet: str = ""
-    ) -> list[tuple[int, int]]:
+    def within(self, currency: str, start: int, end: int, wallet: str = "") -> list[tuple[int, int]]:
         """(time, what the total moved by) of what happened after `start` and until `end`, by the
         venue's time; at most the entries that are kept."""
         if currency not in self.currencies(wallet):
@@ -141,49 +135,37 @@ class Ledger:
         return {
             "posted": self.posted,
             "wallets": {
-                wallet: {name: self._row(name, wallet) for name in self.currencies(wallet)}
-                for wallet in self.wallets()
+                wallet: {name: self._row(name, wallet) for name in self.currencies(wallet)} for wallet in self.wallets()
             },
             "booked": {
-                str(cause): [[name, time] for name, time in of.rows()]
-                for cause, of in self._booked.items()
-                if len(of)
+                str(cause): [[name, time] for name, time in of.rows()] for cause, of in self._booked.items() if len(of)
             },
-            "complete": {
-                str(cause): of.complete
-                for cause, of in self._booked.items()
-                if of.complete != Booked.NEVER
-            },
+            "complete": {str(cause): of.complete for cause, of in self._booked.items() if of.complete != Booked.NEVER},
         }
 
     def _row(self, currency: str, wallet: str) -> dict[str, Any]:
         recent, forgotten = self._balances.history(currency, wallet)
         return {
-            "holders": [
-                [holder, str(amount)] for holder, amount in self._balances.holders(currency, wallet)
-            ],
+            "holders": [[holder, str(amount)] for holder, amount in self._balances.holders(currency, wallet)],
             "recent": [[time, str(amount)] for time, amount in recent],
             "forgotten": forgotten,
         }
 
     @classmethod
     def from_record(
-        cls,
-        record: dict[str, Any],
-        *,
-        references_kept: int = REFERENCES_KEPT,
-        recent_kept: int = RECENT_KEPT,
+        cls, record: dict[str, Any], *, references_kept: int = REFERENCES_KEPT, recent_kept: int = RECENT_KEPT
     ) -> Ledger:
         ledger = cls(references_kept=references_kept, recent_kept=recent_kept)
         ledger.posted = record["posted"]
         for wallet, names in record["wallets"].items():
             for currency, of in names.items():
                 ledger._balances.restore(
-                    currency, wallet,
+                    currency,
+                    wallet,
                     [(holder, int(amount)) for holder, amount in of["holders"]],
                     [(time, int(amount)) for time, amount in of["recent"]],
                     of["forgotten"],
-                )  # fmt: skip
+                )
         for cause, rows in record["booked"].items():
             for name, time in rows:
                 ledger._booked[Cause(cause)].add(name, time)

@@ -34,9 +34,7 @@ class _Line(NamedTuple):
     until: Fraction | None
 
 
-def liquidation_price(
-    wallet: Wallet, symbol: str, side: PositionSide = PositionSide.BOTH
-) -> Fraction | None:
+def liquidation_price(wallet: Wallet, symbol: str, side: PositionSide = PositionSide.BOTH) -> Fraction | None:
     """Of a position: cross, where the whole wallet backs it, with the other side of its contract;
     isolated, its own margin. None where no price does it, and where it is flat.
 

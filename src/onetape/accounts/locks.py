@@ -76,9 +76,8 @@ class _Terms:
         self.ratio: tuple[int, int] | None = None  # see `notional_ratio`; None: not linear
         if instrument.kind is not Kind.INVERSE:
             self.ratio = notional_ratio(
-                instrument.kind, instrument.price_decimals, instrument.size_decimals,
-                instrument.multiplier,
-            )  # fmt: skip
+                instrument.kind, instrument.price_decimals, instrument.size_decimals, instrument.multiplier
+            )
         rates = instrument.taker_fee, instrument.maker_fee
         self.fees = tuple(rate.as_integer_ratio() for rate in rates)  # by post_only
 
@@ -93,11 +92,7 @@ class Locks:
     that market orders are reckoned at."""
 
     def __init__(
-        self,
-        instruments: Mapping[str, Instrument],
-        *,
-        leverage: float,
-        references: Mapping[str, int] = _NO_PRICES,
+        self, instruments: Mapping[str, Instrument], *, leverage: float, references: Mapping[str, int] = _NO_PRICES
     ) -> None:
         check(leverage > 0, f"leverage is positive: {leverage}")
         self._instruments = instruments
@@ -125,13 +120,7 @@ class Locks:
         return [sum(rows), *rows]
 
     def wanted(
-        self,
-        spec: OrderSpec,
-        left: int,
-        price: int,
-        *,
-        slot: int | None = None,
-        without: Managed | None = None,
+        self, spec: OrderSpec, left: int, price: int, *, slot: int | None = None, without: Managed | None = None
     ) -> Spending | None:
         """What a new order would hold. None: nothing, or that cannot be said (no price is known).
 
@@ -202,9 +191,7 @@ class Locks:
         left = 0 if order.is_unfunded else order.worst_left
         return self.hold(order.client_id, order.spec, left, price, slot)
 
-    def hold(
-        self, client_id: str, spec: OrderSpec, left: int, price: int, slot: int
-    ) -> Iterable[str]:
+    def hold(self, client_id: str, spec: OrderSpec, left: int, price: int, slot: int) -> Iterable[str]:
         """An order of which so much may be filled yet, at that price or a better one."""
         old = self._parts.get(client_id)
         part = self._part(spec, left, price, slot) if left else None
@@ -219,9 +206,7 @@ class Locks:
             self._apply(part, 1, changed)
         return changed
 
-    def position(
-        self, slot: int, symbol: str, side: PositionSide, qty: int, value: int
-    ) -> Iterable[str]:
+    def position(self, slot: int, symbol: str, side: PositionSide, qty: int, value: int) -> Iterable[str]:
         """A sub-account's position as it is now. value: what it was opened for, 1e-18 of the settle
         currency, of either sign."""
         instrument = self._instruments[symbol]

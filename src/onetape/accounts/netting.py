@@ -95,9 +95,7 @@ def fair_price(bid: int, ask: int, spec: OrderSpec, waiting: int) -> int:
     return 0 if most < least else min(max(middle, least), most)
 
 
-def cross(
-    spec: OrderSpec, others: Iterable[Resting], *, bid: int, ask: int, lot: int
-) -> list[Match]:
+def cross(spec: OrderSpec, others: Iterable[Resting], *, bid: int, ask: int, lot: int) -> list[Match]:
     """What a new order can trade with orders of other sub-accounts at a fair price, so that it is
     no trade of the account with itself at the venue. In the order of `others`, in whole lots.
 
@@ -116,17 +114,25 @@ def cross(
     return found
 
 
-def traded(
-    spec: OrderSpec, client_id: str, match: Match, *, time: int, trade_id: int
-) -> tuple[FillTold, FillTold]:
+def traded(spec: OrderSpec, client_id: str, match: Match, *, time: int, trade_id: int) -> tuple[FillTold, FillTold]:
     """Both fills of one trade, the new order's first, each booked as any other. Each names the
     other's order where a venue's fill has the venue's id: whoever reads one knows both."""
 
     def fill(name: str, other: str, side: Side, liquidity: Liquidity) -> FillTold:
         return FillTold(
-            spec.symbol, name, other, trade_id, side, spec.position_side, match.price, match.size,
-            time, 0, "", liquidity,
-        )  # fmt: skip
+            spec.symbol,
+            name,
+            other,
+            trade_id,
+            side,
+            spec.position_side,
+            match.price,
+            match.size,
+            time,
+            0,
+            "",
+            liquidity,
+        )
 
     mine = fill(client_id, match.client_id, spec.side, Liquidity.TAKER)
     return mine, mine.other_side

@@ -85,9 +85,7 @@ class Position:
         check(qty > 0 and side is not Side.NONE, f"a fill has a side and a quantity: {side} {qty}")
         signed = Fraction(qty) * side.sign
         after = self.qty + signed
-        if (self.side is PositionSide.LONG and after < 0) or (
-            self.side is PositionSide.SHORT and after > 0
-        ):
+        if (self.side is PositionSide.LONG and after < 0) or (self.side is PositionSide.SHORT and after > 0):
             raise ReduceOnlyViolated(f"a {self.side} position cannot become {after}")
         profit = Fraction(0)
         if self.qty * signed < 0:
@@ -183,10 +181,7 @@ def _covered_until(position: Position, backing: Fraction, rate: Fraction) -> Fra
     entry = abs(position.opened_value)
     is_long = position.qty > 0
     if position.kind is Kind.LINEAR:
-        if is_long:
-            price = (entry - backing) / (amount * (1 - rate))
-        else:
-            price = (entry + backing) / (amount * (1 + rate))
+        price = (entry - backing) / (amount * (1 - rate)) if is_long else (entry + backing) / (amount * (1 + rate))
         return price if price > 0 else None
     under = entry + backing if is_long else entry - backing
     if under <= 0:
@@ -210,24 +205,13 @@ class PositionBook:
         """The position of a key, flat if it has none yet."""
         position = self.positions.get(key)
         if position is None:
-            position = Position(
-                instrument.kind, Fraction(instrument.multiplier), PositionSide(key.side)
-            )
+            position = Position(instrument.kind, Fraction(instrument.multiplier), PositionSide(key.side))
             self.positions[key] = position
         return position
 
     def net(self, symbol: str) -> Fraction:
         """Signed quantity over all accounts and sides of an instrument."""
-        return sum(
-            (p.qty for key, p in self.positions.items() if key.symbol == symbol), Fraction(0)
-        )
+        return sum((p.qty for key, p in self.positions.items() if key.symbol == symbol), Fraction(0))
 
 
-__all__ = [
-    "Position",
-    "PositionBook",
-    "PositionKey",
-    "initial_margin",
-    "liquidation_price",
-    "money_units",
-]
+__all__ = ["Position", "PositionBook", "PositionKey", "initial_margin", "liquidation_price", "money_units"]

@@ -92,9 +92,7 @@ class Proceeds:
         self._crossing = crossing
         self.waiting: list[_Wait] = []
 
-    def hold(
-        self, client_id: str, request: Request, refusal: Refusal, now: int, *, cause: int
-    ) -> Managed | None:
+    def hold(self, client_id: str, request: Request, refusal: Refusal, now: int, *, cause: int) -> Managed | None:
         """Takes in a new order that was refused. None: it does not lack money, or nothing may bring
         that. cause: what its robot answers with it; requests of one callback have the same."""
         spec = request.spec
@@ -138,9 +136,7 @@ class Proceeds:
         if refusal.code == InsufficientFunds.code:
             in_batch = now < wait.batch_until
             left = order.life.remaining
-            if now < wait.until and self._may_come(
-                order.robot, order.spec, left, in_batch=in_batch, than=order
-            ):
+            if now < wait.until and self._may_come(order.robot, order.spec, left, in_batch=in_batch, than=order):
                 return False
             waited = f"{(now - order.created) / SECOND:.2f} s"
             reason += f", and no order of it brought more in {waited}"
@@ -149,9 +145,7 @@ class Proceeds:
 
     # --- what may bring money ---------------------------------------------------------------------
 
-    def _may_come(
-        self, robot: int, spec: OrderSpec, left: int, *, in_batch: bool, than: Managed | None = None
-    ) -> bool:
+    def _may_come(self, robot: int, spec: OrderSpec, left: int, *, in_batch: bool, than: Managed | None = None) -> bool:
         """in_batch: its robot may still ask for what sells. than: the order itself, where it waits
         already; who waits for money brings it to younger ones only, so that no two wait for each
         other."""

@@ -21,24 +21,11 @@ import msgspec
 from onetape._core import SlotGroup
 from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL
 from onetape.accounts.table import AccountReader, PositionShown, accounts_in
-from onetape.model.errors import (
-    BadInput,
-    ProcessDown,
-    StaleData,
-    UnknownCurrency,
-    UnknownSubaccount,
-)
+from onetape.model.errors import BadInput, ProcessDown, StaleData, UnknownCurrency, UnknownSubaccount
 from onetape.model.home import StrPath, home_of, state_of
 from onetape.model.money import money
 
-__all__ = [
-    "MAX_AGE_S",
-    "MarginState",
-    "PositionState",
-    "SingleQuote",
-    "StrategyBalanceManager",
-    "get_balance",
-]
+__all__ = ["MAX_AGE_S", "MarginState", "PositionState", "SingleQuote", "StrategyBalanceManager", "get_balance"]
 
 MAX_AGE_S: Final = 2.0  # a gateway shows life twice a second
 _NS: Final = 10**9
@@ -95,9 +82,16 @@ class PositionState(msgspec.Struct, frozen=True):
     def of(cls, shown: PositionShown) -> PositionState:
         price, unrealized = _maybe(shown.price), _maybe(shown.unrealized)
         return cls(
-            shown.slot, shown.symbol, str(shown.side), money(shown.qty), money(shown.entry),
-            price, unrealized, money(shown.realized), shown.ts,
-        )  # fmt: skip
+            shown.slot,
+            shown.symbol,
+            str(shown.side),
+            money(shown.qty),
+            money(shown.entry),
+            price,
+            unrealized,
+            money(shown.realized),
+            shown.ts,
+        )
 
 
 class StrategyBalanceManager:
@@ -195,21 +189,22 @@ class StrategyBalanceManager:
         if found is None:
             raise UnknownCurrency(f"there is no margin in {_code(currency)}", where=self._named())
         return MarginState(
-            found.currency, _maybe(found.equity), _maybe(found.unrealized),
-            _maybe(found.maintenance), _maybe(found.initial), _maybe(found.available),
-            found.told_at, found.ts,
-        )  # fmt: skip
+            found.currency,
+            _maybe(found.equity),
+            _maybe(found.unrealized),
+            _maybe(found.maintenance),
+            _maybe(found.initial),
+            _maybe(found.available),
+            found.told_at,
+            found.ts,
+        )
 
     def positions(self, index: int | None = None) -> list[PositionState]:
         """What is held, by slot, symbol and side; index: of one slot, 0 the account's. Raises
         StaleData, ProcessDown."""
         reader = self._attached()
         self._check_fresh(reader)
-        return [
-            PositionState.of(each)
-            for each in reader.positions()
-            if each.qty and index in (None, each.slot)
-        ]
+        return [PositionState.of(each) for each in reader.positions() if each.qty and index in (None, each.slot)]
 
     @property
     def currencies(self) -> list[str]:
@@ -223,12 +218,7 @@ class StrategyBalanceManager:
         """Sub-accounts by name, with their slots."""
         return self._attached().names
 
-    def _slot(
-        self,
-        currency: str | Enum,
-        index: int,
-        get: Callable[[SlotGroup, int], int | None],
-    ) -> int:
+    def _slot(self, currency: str | Enum, index: int, get: Callable[[SlotGroup, int], int | None]) -> int:
         self._check_index(index)
 
         def ask(group: SlotGroup) -> int | None:
@@ -285,14 +275,10 @@ class StrategyBalanceManager:
         if not reader.state.writer_alive:
             raise self._down()
         if why:
-            raise StaleData(
-                f"{reader.process} is not ready", where=why, todo="wait until it has its balances"
-            )
+            raise StaleData(f"{reader.process} is not ready", where=why, todo="wait until it has its balances")
         silent = "" if age == _NEVER else f" for {age / _NS:.1f} s"
         raise StaleData(
-            f"{reader.process} has shown no life{silent}",
-            where=self._named(),
-            todo="look at `onetape status`",
+            f"{reader.process} has shown no life{silent}", where=self._named(), todo="look at `onetape status`"
         )
 
     def _attached(self) -> AccountReader:
@@ -310,8 +296,7 @@ class StrategyBalanceManager:
         if len(meant) > 1:
             # One that does not run counts: else a gateway's end would turn its robots to another's.
             names = ", ".join(
-                f"{each.venue}/{each.account}" + ("" if each.state.writer_alive else " (stopped)")
-                for each in meant
+                f"{each.venue}/{each.account}" + ("" if each.state.writer_alive else " (stopped)") for each in meant
             )
             raise BadInput(
                 f"{self.exchange} has several accounts: {names}",
@@ -323,9 +308,7 @@ class StrategyBalanceManager:
     def _down(self) -> ProcessDown:
         unread = f"; {', '.join(self._unread)} cannot be read here" if self._unread else ""
         return ProcessDown(
-            f"no gateway of {self._named()} tells balances",
-            where=f"{state_of(self._home)}{unread}",
-            todo="start it",
+            f"no gateway of {self._named()} tells balances", where=f"{state_of(self._home)}{unread}", todo="start it"
         )
 
     def _named(self) -> str:
@@ -347,9 +330,7 @@ def get_balance(
 
 
 @lru_cache(maxsize=64)
-def _manager(
-    exchange: str, account: str | None, home: str, max_age: float
-) -> StrategyBalanceManager:
+def _manager(exchange: str, account: str | None, home: str, max_age: float) -> StrategyBalanceManager:
     return StrategyBalanceManager(exchange, account=account, home=home, max_age=max_age)
 
 

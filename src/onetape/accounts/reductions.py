@@ -20,14 +20,7 @@ from typing import Final
 from msgspec import structs
 
 from onetape.accounts.netting import Reduction, plain_reduction
-from onetape.model.enums import (
-    OrderState,
-    OrderType,
-    PositionSide,
-    RequestKind,
-    Side,
-    TriggerBy,
-)
+from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
@@ -41,9 +34,7 @@ __all__ = ["Reductions"]
 
 AGAIN: Final = SECOND  # after a change that the venue did not take
 _BOTH: Final = PositionSide.BOTH
-_AMENDABLE: Final = frozenset(
-    {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED}
-)
+_AMENDABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED})
 
 Key = tuple[int, str, PositionSide, Side]  # slot, symbol, and the order's
 

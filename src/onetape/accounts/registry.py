@@ -29,17 +29,10 @@ class Slots:
         """Saying the same again is fine."""
         if self._by_name.get(name) == slot:
             return
-        if (
-            not name
-            or name.lower() in (*_OWN, "operator")
-            or name.strip() != name
-            or name.lstrip("+-").isdigit()
-        ):
+        if not name or name.lower() in (*_OWN, "operator") or name.strip() != name or name.lstrip("+-").isdigit():
             raise BadConfig(f"a sub-account cannot be named {name!r}", todo="use another name")
         if isinstance(slot, bool) or not MAIN < slot < SLOTS_MAX:
-            raise BadConfig(
-                f"sub-account {name!r} has slot {slot}", todo=f"use {MAIN + 1} to {SLOTS_MAX - 1}"
-            )
+            raise BadConfig(f"sub-account {name!r} has slot {slot}", todo=f"use {MAIN + 1} to {SLOTS_MAX - 1}")
         if name in self._by_name:
             raise BadConfig(f"sub-account {name!r} has slot {self._by_name[name]} and {slot}")
         if slot in self._by_slot:

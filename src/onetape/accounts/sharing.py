@@ -14,10 +14,7 @@ def shares(amount: int, weights: Mapping[int, int], *, rest_to: int) -> dict[int
     have either sign; their sum is not zero."""
     of = sum(weights.values())
     sign = 1 if of > 0 else -1
-    found = {
-        slot: divide_half_even(amount * weight * sign, of * sign)
-        for slot, weight in weights.items()
-    }
+    found = {slot: divide_half_even(amount * weight * sign, of * sign) for slot, weight in weights.items()}
     rest = amount - sum(found.values())
     if rest:
         found[rest_to] = found.get(rest_to, 0) + rest

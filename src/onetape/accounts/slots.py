@@ -29,15 +29,7 @@ from onetape.model.errors import (
 )
 from onetape.model.money import money
 
-__all__ = [
-    "COMMANDS",
-    "MONEY",
-    "OPERATOR",
-    "Refused",
-    "Slots",
-    "SubAccounts",
-    "amount_of",
-]
+__all__ = ["COMMANDS", "MONEY", "OPERATOR", "Refused", "Slots", "SubAccounts", "amount_of"]
 
 COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
 MONEY: Final = (*COMMANDS, "transfer")  # all that move money
@@ -104,27 +96,13 @@ class SubAccounts:
     # --- what may be moved ------------------------------------------------------------------------
 
     def allocate(
-        self,
-        currency: str,
-        slot: int,
-        amount: int,
-        *,
-        now: int,
-        reference: str = "",
-        note: str = "",
+        self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
         """From the pool to a sub-account."""
         return self._move(currency, MAIN, slot, amount, now, reference, note)
 
     def release(
-        self,
-        currency: str,
-        slot: int,
-        amount: int,
-        *,
-        now: int,
-        reference: str = "",
-        note: str = "",
+        self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
         """Back to the pool."""
         return self._move(currency, slot, MAIN, amount, now, reference, note)
@@ -146,9 +124,7 @@ class SubAccounts:
         account, if it is not the one that is traded from.
         """
         told = f"{TRANSFER_TOLD}{transfer}" if transfer else reference
-        if transfer and (
-            self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(_COMMAND, told)
-        ):
+        if transfer and (self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(_COMMAND, told)):
             words = f"{note}: transfer {transfer} was booked already".strip(": ")
             return Entry(now, _COMMAND, (), reference, 0, words)
         if amount < 0 and self.free(currency, MAIN) + amount < 0:
@@ -157,14 +133,7 @@ class SubAccounts:
         return Entry(now, _COMMAND, legs, told, 0, note)
 
     def set(
-        self,
-        currency: str,
-        slot: int,
-        amount: int,
-        *,
-        now: int,
-        reference: str = "",
-        note: str = "",
+        self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
         """0: the total, sub-accounts stay, the pool is what is left. Else a sub-account, from the
         pool."""
@@ -173,34 +142,25 @@ class SubAccounts:
             legs = (Leg(MAIN, currency, change), Leg(Outside.UNEXPLAINED, currency, -change))
             return Entry(now, Cause.CORRECTION, legs, reference, 0, note)
         if slot == MAIN:
-            return Refused(
-                UnknownSubaccount, "the pool is what the sub-accounts leave of the total"
-            )
+            return Refused(UnknownSubaccount, "the pool is what the sub-accounts leave of the total")
         if change < 0:
             return self.release(currency, slot, -change, now=now, reference=reference, note=note)
         if change == 0:
             return Entry(now, _COMMAND, (), reference, 0, note)
         return self.allocate(currency, slot, change, now=now, reference=reference, note=note)
 
-    def reset(
-        self, currency: str, amount: int, *, now: int, reference: str = "", note: str = ""
-    ) -> Entry:
+    def reset(self, currency: str, amount: int, *, now: int, reference: str = "", note: str = "") -> Entry:
         """All sub-accounts zero, total and pool the amount."""
         rows = self.ledger.slots(currency)
-        legs = [
-            Leg(slot, currency, -balance)
-            for slot, balance in enumerate(rows)
-            if slot > MAIN and balance
-        ]
+        legs = [Leg(slot, currency, -balance) for slot, balance in enumerate(rows) if slot > MAIN and balance]
         change = amount - rows[TOTAL]
         legs.append(Leg(MAIN, currency, amount - rows[MAIN]))
         legs.append(Leg(Outside.UNEXPLAINED, currency, -change))
         return Entry(now, Cause.RESET, tuple(legs), reference, 0, note)
 
     def _move(
-        self, currency: str, source: int, target: int, amount: int, now: int, reference: str,
-        note: str,
-    ) -> Entry | Refused:  # fmt: skip
+        self, currency: str, source: int, target: int, amount: int, now: int, reference: str, note: str
+    ) -> Entry | Refused:
         if amount <= 0:
             return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
         if (refused := self.cannot_leave(currency, source, amount)) is not None:
@@ -221,9 +181,7 @@ class SubAccounts:
 
     # --- the door for commands --------------------------------------------------------------------
 
-    def command(
-        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
-    ) -> Entry | Refused:
+    def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
         """What a command would book. `fields`: currency, index, amount or delta, strategy, and for
         an adjust the transfer_id, where there is one."""
         if name not in COMMANDS:
@@ -256,9 +214,7 @@ class SubAccounts:
                 transfer = fields.get("transfer_id") or ""
                 if not isinstance(transfer, str):
                     return Refused(UsageError, f"transfer_id is not a text: {transfer!r}")
-                return self.adjust(
-                    currency, amount, now=now, reference=id_, transfer=transfer, note=note
-                )
+                return self.adjust(currency, amount, now=now, reference=id_, transfer=transfer, note=note)
             case "set":
                 return self.set(currency, slot, amount, now=now, reference=id_, note=note)
             case _:
@@ -324,6 +280,4 @@ def amount_of(name: str, fields: Mapping[str, Any]) -> int | Refused:
 
 def _too_little(currency: str, slot: int, amount: int, free: int) -> Refused:
     where = "the pool" if slot == MAIN else f"slot {slot}"
-    return Refused(
-        InsufficientFunds, f"{where} has {money(free)} {currency} to use, asked {money(amount)}"
-    )
+    return Refused(InsufficientFunds, f"{where} has {money(free)} {currency} to use, asked {money(amount)}")

@@ -144,9 +144,7 @@ class Statements:
         slack = self._slack(currency) * (changes + 1)
         if abs(total - ours) > slack:
             time, ours = self._moment(told, slack) or (time, ours)
-        compared = self.unexplained.compare(
-            currency, ours=ours, theirs=total, time=time, now=now, slack=slack
-        )
+        compared = self.unexplained.compare(currency, ours=ours, theirs=total, time=time, now=now, slack=slack)
         difference = compared.difference
         if compared.is_settled:
             self._settled(state, time)
@@ -199,9 +197,7 @@ class Statements:
         state.is_alarmed = False
         return [HealthOut("balance", currency, "agrees")]
 
-    def _correct(
-        self, currency: str, difference: int, time: int, now: int, of: int, slack: int
-    ) -> list[Effect]:
+    def _correct(self, currency: str, difference: int, time: int, now: int, of: int, slack: int) -> list[Effect]:
         """Where it takes back what was wrong before (an operator's `set`), the rest is what the
         venue has rounded meanwhile: nothing would ever explain that."""
         rounding = self.unexplained.rest_of(currency, difference, slack)
@@ -223,9 +219,7 @@ class Statements:
         entry = Entry(time, Cause.CORRECTION, legs, "", of, "the venue's balance")
         return [*rounded, entry, *effects, *short]
 
-    def _backing(
-        self, currency: str, difference: int, time: int, of: int, *, rounding: int = 0
-    ) -> list[Effect]:
+    def _backing(self, currency: str, difference: int, time: int, of: int, *, rounding: int = 0) -> list[Effect]:
         """With what is about to be corrected, which a reset takes up, and with what the venue has
         rounded, which is booked beside it."""
         state = self._of(currency)
@@ -245,9 +239,7 @@ class Statements:
         if state.is_unbacked:
             return []
         state.is_unbacked = state.is_alarmed = True
-        return [
-            HealthOut("balance", currency, "the pool and its credit are below zero", "critical")
-        ]
+        return [HealthOut("balance", currency, "the pool and its credit are below zero", "critical")]
 
     # --- checkpoints ------------------------------------------------------------------------------
 

@@ -25,22 +25,12 @@ from onetape.model.home import StrPath, state_of
 from onetape.tape.state import StateReader, StateWriter, tables_in
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
-__all__ = [
-    "ALIVE_EVERY_S",
-    "AccountReader",
-    "AccountTable",
-    "Margin",
-    "PositionShown",
-    "accounts_in",
-    "gateway_of",
-]
+__all__ = ["ALIVE_EVERY_S", "AccountReader", "AccountTable", "Margin", "PositionShown", "accounts_in", "gateway_of"]
 
 ALIVE_EVERY_S: Final = 0.5  # the longest time between two signs of life of a gateway
 SLOTS_SHOWN: Final = 8  # of each currency at least: an unused one is zero, not absent
 
-ACCOUNT: Final = GroupSpec(
-    1, "account", (("kind", "T"), ("slots", "u"), ("ready", "b"), ("why", "T"))
-)
+ACCOUNT: Final = GroupSpec(1, "account", (("kind", "T"), ("slots", "u"), ("ready", "b"), ("why", "T")))
 SLOT: Final = GroupSpec(2, "slot", (("index", "u"),))
 BALANCE: Final = GroupSpec(3, "balance", slots=SLOTS_MAX)
 # Money in 1e-18 of the currency; a price likewise. None: nobody knows.
@@ -147,9 +137,7 @@ class AccountTable:
             self._writer.put("slot", name, {"index": index}, ts=0, sequence=0)
         self._names = dict(names)
 
-    def put(
-        self, currency: str, totals: list[int], held: list[int], *, ts: int, sequence: int
-    ) -> None:
+    def put(self, currency: str, totals: list[int], held: list[int], *, ts: int, sequence: int) -> None:
         """One currency, from one state of the ledger. Both lists by slot, in units of 1e-18.
 
         ts: ns UTC when it was true; sequence: of the entry's frame. Raises InvariantViolation where
@@ -204,12 +192,7 @@ class AccountTable:
         self._writer.close(remove=True)
 
     def _describe(self, why: str) -> None:
-        values: dict[str, FieldValue] = {
-            "kind": self._kind,
-            "slots": SLOTS_MAX,
-            "ready": self._ready,
-            "why": why,
-        }
+        values: dict[str, FieldValue] = {"kind": self._kind, "slots": SLOTS_MAX, "ready": self._ready, "why": why}
         self._writer.put("account", self._key, values, ts=0, sequence=0)
 
 

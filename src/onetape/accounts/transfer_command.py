@@ -17,10 +17,7 @@ from onetape.model.time import SECOND, parse_duration
 
 __all__ = ["ARRIVAL_FIELDS", "FIELDS", "TRADING", "Asked", "Coming", "Here", "asked_for", "coming"]
 
-FIELDS: Final = (
-    "id", "strategy", "currency", "amount", "from", "to", "index", "deadline", "transfer_id",
-    "delta",
-)  # fmt: skip
+FIELDS: Final = ("id", "strategy", "currency", "amount", "from", "to", "index", "deadline", "transfer_id", "delta")
 # What another gateway says of money that it has sent here from another venue.
 ARRIVAL_FIELDS: Final = ("transfer_id", "currency", "amount", "wallet", "txid", "since")
 TRADING: Final = "trading"
@@ -53,9 +50,7 @@ class Asked(NamedTuple):
     deadline: int
 
 
-def asked_for(
-    accounts: SubAccounts, here: Here, actor: str, fields: Mapping[str, Any]
-) -> Asked | Refused:
+def asked_for(accounts: SubAccounts, here: Here, actor: str, fields: Mapping[str, Any]) -> Asked | Refused:
     """In the order in which a refusal says most: who, the id, where, what, how long."""
     strategy = fields.get("strategy", actor)
     if actor != OPERATOR and strategy != actor:
@@ -150,7 +145,5 @@ def _deadline(here: Here, given: object) -> int:
         raise UsageError(f"deadline is such as 60s, not {str(given)[:40]!r}") from None
     if not 0 < deadline <= here.deadline:
         most = here.deadline // SECOND
-        raise UsageError(
-            f"a deadline is more than nothing and at most {most} s (transfer_deadline)"
-        )
+        raise UsageError(f"a deadline is more than nothing and at most {most} s (transfer_deadline)")
     return deadline

@@ -11,18 +11,7 @@ from onetape.accounts.entries import MAIN, Entry
 from onetape.model.errors import UsageError
 from onetape.orders.managed import HealthOut
 
-__all__ = [
-    "AskHistory",
-    "Effect",
-    "Found",
-    "Outcome",
-    "Place",
-    "Record",
-    "Send",
-    "State",
-    "Tell",
-    "Transfer",
-]
+__all__ = ["AskHistory", "Effect", "Found", "Outcome", "Place", "Record", "Send", "State", "Tell", "Transfer"]
 
 
 class State(StrEnum):
@@ -154,6 +143,4 @@ class Transfer:
 
     @property
     def is_finished(self) -> bool:
-        return self.state.is_final and (
-            self.state is not State.DONE or self.is_inside or self.is_told
-        )
+        return self.state.is_final and (self.state is not State.DONE or self.is_inside or self.is_told)

@@ -120,14 +120,7 @@ class Transfers:
     # --- inputs -----------------------------------------------------------------------------------
 
     def known(
-        self,
-        source: Place,
-        target: Place,
-        currency: str,
-        amount: int,
-        *,
-        name: str = "",
-        slot: int = MAIN,
+        self, source: Place, target: Place, currency: str, amount: int, *, name: str = "", slot: int = MAIN
     ) -> Transfer | Refused | None:
         """The transfer that these words have asked for before; None: they may ask for one."""
         one = self._all.get(name) if name else self._alike(source, target, currency)
@@ -175,14 +168,7 @@ class Transfers:
         return [self._record(one), *self._send(one, now)]
 
     def answered(
-        self,
-        name: str,
-        outcome: Outcome,
-        now: int,
-        reason: str = "",
-        *,
-        venue_id: str = "",
-        wait: int = 0,
+        self, name: str, outcome: Outcome, now: int, reason: str = "", *, venue_id: str = "", wait: int = 0
     ) -> list[Effect]:
         """What the venue says to what was sent. wait: before which it wants no other try."""
         one = self._all.get(name)
@@ -204,9 +190,7 @@ class Transfers:
             case Outcome.LOST:
                 return self._unknown(one, now)
 
-    def looked(
-        self, name: str, rows: Iterable[TransferTold], now: int, *, as_of: int
-    ) -> list[Effect]:
+    def looked(self, name: str, rows: Iterable[TransferTold], now: int, *, as_of: int) -> list[Effect]:
         """The history since when it was asked for, all of it. as_of: when that was."""
         one = self._all.get(name)
         if one is None or one.state not in _ASKED:
@@ -251,8 +235,7 @@ class Transfers:
         return (
             other.state in (State.SENT, State.UNKNOWN)
             and (other.first_sent, other.name) < (one.first_sent, one.name)
-            and (other.source, other.currency, other.amount)
-            == (one.source, one.currency, one.amount)
+            and (other.source, other.currency, other.amount) == (one.source, one.currency, one.amount)
             and (other.target == one.target or (other.is_outside and one.is_outside))
             and row.time <= other.sent + self._settled_after + CLOCKS
         )
@@ -288,10 +271,7 @@ class Transfers:
         one.is_told = True
         left = one.amount - one.fee
         arrived = left if arrived is None else arrived
-        legs = [
-            Leg(Outside.TRANSIT, one.currency, -left),
-            Leg(Outside.WORLD, one.currency, arrived),
-        ]
+        legs = [Leg(Outside.TRANSIT, one.currency, -left), Leg(Outside.WORLD, one.currency, arrived)]
         if left != arrived:
             legs.append(Leg(Outside.FEES, one.currency, left - arrived))
         return [Entry(now, Cause.TRANSFER, tuple(legs), f"{one.name}/out"), self._record(one)]
@@ -430,10 +410,7 @@ class Transfers:
         if one.is_inside:
             effects.append(self._entry(one, now, "/in", one.amount))
         elif one.fee:
-            legs = (
-                Leg(Outside.TRANSIT, one.currency, -one.fee),
-                Leg(Outside.FEES, one.currency, one.fee),
-            )
+            legs = (Leg(Outside.TRANSIT, one.currency, -one.fee), Leg(Outside.FEES, one.currency, one.fee))
             effects.append(Entry(now, Cause.FEE, legs, f"{one.name}/fee"))
         if one.is_late:
             effects.append(HealthOut("transfer", one.name, "done"))
@@ -464,15 +441,10 @@ class Transfers:
         """The pool's first, then what is on its way. `/in` is the target's half. A sub-account's
         goes through the pool: by its first leg it is known when others tell of it too."""
         wallet = one.target.wallet if half == "/in" else one.source.wallet
-        legs: tuple[Leg, ...] = (
-            Leg(MAIN, one.currency, amount, wallet),
-            Leg(Outside.TRANSIT, one.currency, -amount),
-        )
+        legs: tuple[Leg, ...] = (Leg(MAIN, one.currency, amount, wallet), Leg(Outside.TRANSIT, one.currency, -amount))
         if one.slot != MAIN and not wallet:
             legs += (Leg(one.slot, one.currency, amount), Leg(MAIN, one.currency, -amount))
-        return Entry(
-            time, Cause.TRANSFER, legs, one.name + half, 0, f"{one.source} to {one.target}"
-        )
+        return Entry(time, Cause.TRANSFER, legs, one.name + half, 0, f"{one.source} to {one.target}")
 
     def _record(self, one: Transfer) -> Record:
         return Record(

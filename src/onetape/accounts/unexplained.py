@@ -82,10 +82,7 @@ class Compared(NamedTuple):
 
 def moved(told: MoveTold, *, of: int = 0) -> Entry:
     """What the venue tells of money that came to the account, or left it."""
-    legs = (
-        Leg(MAIN, told.currency, told.amount),
-        Leg(_WORLD, told.currency, -told.amount),
-    )
+    legs = (Leg(MAIN, told.currency, told.amount), Leg(_WORLD, told.currency, -told.amount))
     return Entry(told.time, _TRANSFER, legs, told.reference, of)
 
 
@@ -93,11 +90,7 @@ class Unexplained:
     """Of one account's trading wallet. slack: what the venue may round an amount by."""
 
     def __init__(
-        self,
-        slack: Callable[[str], int] = lambda currency: 0,
-        *,
-        deadline: int = DEADLINE,
-        window: int = WINDOW,
+        self, slack: Callable[[str], int] = lambda currency: 0, *, deadline: int = DEADLINE, window: int = WINDOW
     ) -> None:
         self._slack = slack
         self._deadline = deadline
@@ -287,9 +280,7 @@ class Unexplained:
 
     # --- the venue's balance ----------------------------------------------------------------------
 
-    def compare(
-        self, currency: str, *, ours: int, theirs: int, time: int, now: int, slack: int
-    ) -> Compared:
+    def compare(self, currency: str, *, ours: int, theirs: int, time: int, now: int, slack: int) -> Compared:
         """`ours` as of `time`. What we were told of and the venue has not shown yet may be missing
         in its balance until the deadline; what we were told of late may be in it already."""
         of = self._of(currency)
@@ -328,8 +319,7 @@ class Unexplained:
     def restore(self, record: dict[str, Any]) -> None:
         for name, of in record.items():
             rows = {
-                key: [{**each, "amount": int(each["amount"])} for each in of[key]]
-                for key in ("ours", "venues", "open")
+                key: [{**each, "amount": int(each["amount"])} for each in of[key]] for key in ("ours", "venues", "open")
             }
             self._currencies[name] = _Currency(
                 [_Told(**each) for each in rows["ours"]],
@@ -379,8 +369,4 @@ def _instead(entry: Entry, holder: Outside) -> Entry:
 
 
 def _unexplained(entry: Entry) -> list[tuple[str, int]]:
-    return [
-        (leg.currency, leg.amount)
-        for leg in entry.legs
-        if leg.holder == _UNEXPLAINED and not leg.wallet
-    ]
+    return [(leg.currency, leg.amount) for leg in entry.legs if leg.holder == _UNEXPLAINED and not leg.wallet]

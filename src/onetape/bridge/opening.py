@@ -17,9 +17,7 @@ ANSWER_MAX: Final = 64 << 20  # unpacked; markets of large venues have some tens
 TIMEOUT_MS: Final = 3500  # of one request: the gateway waits for four seconds
 # Requests with which an account pays others, or names them as who brought it (ccxt 4.5.90, read
 # 2026-11: Hyperliquid, Aster, Pacifica, Lighter and more).
-_PAYS_OTHERS: Final = re.compile(
-    r"approve_?builder|builder_?code|[\"']builder[\"']|setreferrer", re.I
-)
+_PAYS_OTHERS: Final = re.compile(r"approve_?builder|builder_?code|[\"']builder[\"']|setreferrer", re.I)
 # ns UTC by this machine's clock: when the present request may leave at the latest. 0: any time.
 BEFORE: contextvars.ContextVar[int] = contextvars.ContextVar("before", default=0)
 

@@ -10,16 +10,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-__all__ = [
-    "Late",
-    "Unwanted",
-    "error_row",
-    "market_row",
-    "number",
-    "order_row",
-    "position_row",
-    "trade_row",
-]
+__all__ = ["Late", "Unwanted", "error_row", "market_row", "number", "order_row", "position_row", "trade_row"]
 
 TEXT_MAX: Final = 300
 UNSENT: Final = "Unsent"  # there was no connection: not a byte of the request has left
@@ -130,6 +121,4 @@ def error_row(error: BaseException, secrets: tuple[str, ...]) -> dict[str, Any]:
 def _never_connected(error: BaseException) -> bool:
     """ccxt names what it was raised from."""
     cause = error.__cause__
-    return cause is not None and any(
-        each.__name__ == "ClientConnectorError" for each in type(cause).__mro__
-    )
+    return cause is not None and any(each.__name__ == "ClientConnectorError" for each in type(cause).__mro__)

@@ -31,9 +31,20 @@ __all__ = ["main"]
 
 OPEN_WITHIN_S: Final = 60.0  # markets of large venues take a while
 VERBS: Final = (
-    "place", "cancel", "amend", "order", "open_orders", "fills", "positions", "balances", "modes",
-    "markets", "account", "refused", "time",
-)  # fmt: skip
+    "place",
+    "cancel",
+    "amend",
+    "order",
+    "open_orders",
+    "fills",
+    "positions",
+    "balances",
+    "modes",
+    "markets",
+    "account",
+    "refused",
+    "time",
+)
 
 
 class Server:

@@ -15,13 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape.bridge.pages import FEW, PAGE_MAX, Page
-from onetape.bridge.rows import (
-    market_row,
-    number,
-    order_row,
-    position_row,
-    trade_row,
-)
+from onetape.bridge.rows import market_row, number, order_row, position_row, trade_row
 
 __all__ = ["Venue"]
 
@@ -52,11 +46,7 @@ class Venue:
 
     def choose_kind(self) -> None:
         """Spot or contracts: some venues have an account for each."""
-        kinds = {
-            self.exchange.markets[each]["type"]
-            for each in self.symbols
-            if each in self.exchange.markets
-        }
+        kinds = {self.exchange.markets[each]["type"] for each in self.symbols if each in self.exchange.markets}
         if kinds:
             self.exchange.options["defaultType"] = "spot" if kinds == {"spot"} else "swap"
 
@@ -80,10 +70,14 @@ class Venue:
         self._takes(symbol, params)
         self._on_steps(symbol, said["amount"], price if said["type"] == "limit" else None)
         order = await self.call(
-            "create_order", symbol, said["type"], said["side"], amount,
+            "create_order",
+            symbol,
+            said["type"],
+            said["side"],
+            amount,
             None if price is None else float(price),
             {**params, "clientOrderId": said["client"]},
-        )  # fmt: skip
+        )
         number_of_venue = str(order.get("id") or "")
         self.note(said["client"], number_of_venue, symbol)
         self._changed(symbol)
@@ -128,9 +122,14 @@ class Venue:
         found = await self._id_of(said)
         price = said.get("price")
         await self.call(
-            "edit_order", found, symbol, said["type"], said["side"], float(said["amount"]),
+            "edit_order",
+            found,
+            symbol,
+            said["type"],
+            said["side"],
+            float(said["amount"]),
             None if price is None else float(price),
-        )  # fmt: skip
+        )
         # Not what stands in the answer: at Kraken that is the amendment's own number.
         self._changed(symbol)
         return {"id": found}
@@ -191,9 +190,7 @@ class Venue:
         lists.append(("fetchCanceledOrders", "fetch_canceled_orders"))
         return [method for name, method in lists if self.has(name)]
 
-    async def _fetch(
-        self, name: str, symbol: str, params: dict[str, Any] | None = None
-    ) -> dict[str, Any] | None:
+    async def _fetch(self, name: str, symbol: str, params: dict[str, Any] | None = None) -> dict[str, Any] | None:
         """None: the venue says that there is no such order (Kraken: that it is invalid)."""
         if not self.has("fetchOrder"):
             return None
@@ -264,6 +261,4 @@ class Venue:
 
 
 def _is(row: dict[str, Any], number_of_venue: str, client: str) -> bool:
-    return bool(
-        (number_of_venue and row["id"] == number_of_venue) or (client and row["client"] == client)
-    )
+    return bool((number_of_venue and row["id"] == number_of_venue) or (client and row["client"] == client))

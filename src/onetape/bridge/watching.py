@@ -80,9 +80,7 @@ async def _hints(venue: Venue, name: str, hint: Callable[[], None], lookers: lis
 class _Look:
     """Of one symbol: which orders are gone, which trades are new."""
 
-    def __init__(
-        self, venue: Venue, symbol: str, send: Send, due: asyncio.Event, poll_s: float
-    ) -> None:
+    def __init__(self, venue: Venue, symbol: str, send: Send, due: asyncio.Event, poll_s: float) -> None:
         self.hinted: dict[str, bool] = {}
         self._venue = venue
         self._symbol = symbol
@@ -190,9 +188,12 @@ async def _quotes(venue: Venue, send: Send) -> None:
         told = await venue.exchange.watch_bids_asks(venue.symbols)
         for symbol, row in told.items():
             await _quote(
-                send, symbol, row.get("timestamp"),
-                (row.get("bid"), row.get("bidVolume")), (row.get("ask"), row.get("askVolume")),
-            )  # fmt: skip
+                send,
+                symbol,
+                row.get("timestamp"),
+                (row.get("bid"), row.get("bidVolume")),
+                (row.get("ask"), row.get("askVolume")),
+            )
 
 
 async def _depth(venue: Venue, send: Send, symbol: str) -> None:
@@ -207,9 +208,7 @@ async def _depth(venue: Venue, send: Send, symbol: str) -> None:
             await _quote(send, symbol, book.get("timestamp"), *top)
 
 
-async def _quote(
-    send: Send, symbol: str, ms: int | None, bid: tuple[Any, Any], ask: tuple[Any, Any]
-) -> None:
+async def _quote(send: Send, symbol: str, ms: int | None, bid: tuple[Any, Any], ask: tuple[Any, Any]) -> None:
     texts = [number(each) for each in (*bid, *ask)]
     if None not in texts:
         await send({"quote": [symbol, ms, *texts]})

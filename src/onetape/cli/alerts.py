@@ -11,9 +11,7 @@ from onetape.cli.frame import Answer, Shell, load, moment, rows, verb
 
 
 @verb("alerts", example="onetape alerts --last 20\nonetape alerts test")
-@click.argument(
-    "action", type=click.Choice(["list", "test"]), default="list", metavar="[list|test]"
-)
+@click.argument("action", type=click.Choice(["list", "test"]), default="list", metavar="[list|test]")
 @click.option("--last", type=click.IntRange(1), default=50, help="How many [default: 50].")
 def command(shell: Shell, action: str, last: int) -> Answer:
     """Show the newest alerts of this home; `test` sends one to the sinks of [notify] and waits.
@@ -28,8 +26,7 @@ def command(shell: Shell, action: str, last: int) -> Answer:
         return Answer(told, rows(told))
     found = load("onetape.supervisor.alerts", "told_alerts", what="alerts")(shell.home, last)
     lines = [
-        f"{moment(each['time'])}  {each['severity']:<8}  {each['type']:<7}  {each['subject']}  "
-        f"{each['message']}"
+        f"{moment(each['time'])}  {each['severity']:<8}  {each['type']:<7}  {each['subject']}  {each['message']}"
         for each in found
     ]
     return Answer(found, "\n".join(lines) or "none")

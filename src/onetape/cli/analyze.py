@@ -19,22 +19,21 @@ from onetape.model.errors import BadConfig
     """,
 )
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]", shell_complete=runs)
-@click.option("--db", default="", metavar="URL", help="sqlite:///FILE, postgresql://USER@HOST/NAME "
-              "or mariadb://USER@HOST/NAME; or env:NAME or file:PATH, which has it.")  # fmt: skip
-@click.option("--parquet", type=click.Path(path_type=Path), metavar="DIR",
-              help="The same tables as files in a new folder.")  # fmt: skip
+@click.option(
+    "--db",
+    default="",
+    metavar="URL",
+    help="sqlite:///FILE, postgresql://USER@HOST/NAME "
+    "or mariadb://USER@HOST/NAME; or env:NAME or file:PATH, which has it.",
+)
+@click.option(
+    "--parquet", type=click.Path(path_type=Path), metavar="DIR", help="The same tables as files in a new folder."
+)
 @click.option("--follow", is_flag=True, help="Keep the tables current until the run has ended.")
-@click.option("--states/--no-states", default=True, help="The robot's state after each step, by "
-              "running the run again.")  # fmt: skip
+@click.option("--states/--no-states", default=True, help="The robot's state after each step, by running the run again.")
 @click.option("--prefix", default="", help="Before the names of all tables.")
 def command(
-    shell: Shell,
-    runs: tuple[str, ...],
-    db: str,
-    parquet: Path | None,
-    follow: bool,
-    states: bool,
-    prefix: str,
+    shell: Shell, runs: tuple[str, ...], db: str, parquet: Path | None, follow: bool, states: bool, prefix: str
 ) -> Answer:
     """Project a run into SQL or Parquet: runs, events, decisions, orders, fills, states.
 
@@ -46,15 +45,18 @@ def command(
         return _pair(shell, runs, db, prefix, states=states, alone=follow or parquet is not None)
     analyze = load("onetape.replay.analyze", "analyze_run", what="analyze")
     found = analyze(
-        shell.run_path(runs[0]), db=db, prefix=prefix, parquet=parquet, states=states,
-        follow=follow, progress=shell.progress.of("rows"),
-    )  # fmt: skip
+        shell.run_path(runs[0]),
+        db=db,
+        prefix=prefix,
+        parquet=parquet,
+        states=states,
+        follow=follow,
+        progress=shell.progress.of("rows"),
+    )
     return Answer(found, rows(found))
 
 
-def _pair(
-    shell: Shell, runs: tuple[str, ...], db: str, prefix: str, *, states: bool, alone: bool
-) -> Answer:
+def _pair(shell: Shell, runs: tuple[str, ...], db: str, prefix: str, *, states: bool, alone: bool) -> Answer:
     if len(runs) > 2 or alone:
         raise BadConfig(
             "two runs are compared, in a database",
@@ -62,17 +64,13 @@ def _pair(
             todo="name two runs and --db, without --follow and --parquet",
         )
     analyze = load("onetape.replay.analyze", "analyze_pair", what="analyze")
-    found = analyze(
-        *map(shell.run_path, runs), db=db, prefix=prefix, states=states,
-        progress=shell.progress.of("rows"),
-    )  # fmt: skip
+    found = analyze(*map(shell.run_path, runs), db=db, prefix=prefix, states=states, progress=shell.progress.of("rows"))
     lines = [rows(each) for each in found["runs"]]
     for what, each in found["compared"].items():
         lines.append(f"{what}s: {each['equal']:,} of {each['compared']:,} equal")
         if first := each["first"]:
             sides = [_side(first, of) for of in ("a", "b")]
-            lines.append(f"  the first that is not: {first['symbol']} {first['n']}: "
-                         f"{sides[0]}, but {sides[1]}")  # fmt: skip
+            lines.append(f"  the first that is not: {first['symbol']} {first['n']}: {sides[0]}, but {sides[1]}")
     return Answer(found, "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:]))
 
 

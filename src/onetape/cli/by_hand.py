@@ -10,21 +10,16 @@ import click
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.listing import listing
 
-ORDERS = ("client_id", "robot", "symbol", "side", "type", "price", "qty", "filled", "state",
-          "reason")  # fmt: skip
+ORDERS = ("client_id", "robot", "symbol", "side", "type", "price", "qty", "filled", "state", "reason")
 CHECKS = ("rule", "passed", "figure", "limit", "reason")
 
-ACCOUNT = click.option(
-    "--account", default="", metavar="A", help="Which account, where several could be meant."
-)
+ACCOUNT = click.option("--account", default="", metavar="A", help="Which account, where several could be meant.")
 ID = click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show each check; send nothing.")
 
 
 def by_hand(shell: Shell, id_: str) -> Any:
-    return load("onetape.gateway.by_hand_client", "ByHand", what="trading by hand")(
-        shell.home, shell.config, id_
-    )
+    return load("onetape.gateway.by_hand_client", "ByHand", what="trading by hand")(shell.home, shell.config, id_)
 
 
 def answer(done: Any, *, dry_run: bool = False) -> Answer:
@@ -37,10 +32,7 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
     else:
         rows = [{name: each.get(name, "") for name in ORDERS} for each in value["orders"]]
         lines.append(listing(rows, ORDERS, nothing="no order"))
-    lines += [
-        f"still held: {each['qty']} {each['symbol']} of {each['owner']}"
-        for each in value.get("left", ())
-    ]
+    lines += [f"still held: {each['qty']} {each['symbol']} of {each['owner']}" for each in value.get("left", ())]
     lines += [
         f"even with others on the account: {each['qty']} {each['symbol']} of {each['owner']}"
         for each in value.get("offsetting", ())
@@ -52,13 +44,25 @@ def side_verb(side: str, help_: str) -> click.Command:
     """`buy` or `sell`."""
 
     def command(
-        shell: Shell, symbol: str, qty: str, price: str | None, tif: str, reduce_only: bool,
-        position_side: str, account: str, dry_run: bool, id_: str,
-    ) -> Answer:  # fmt: skip
+        shell: Shell,
+        symbol: str,
+        qty: str,
+        price: str | None,
+        tif: str,
+        reduce_only: bool,
+        position_side: str,
+        account: str,
+        dry_run: bool,
+        id_: str,
+    ) -> Answer:
         fields: dict[str, Any] = {
-            "side": side, "qty": qty, "tif": tif, "reduce_only": reduce_only,
-            "position_side": position_side, "dry_run": dry_run,
-        }  # fmt: skip
+            "side": side,
+            "qty": qty,
+            "tif": tif,
+            "reduce_only": reduce_only,
+            "position_side": position_side,
+            "dry_run": dry_run,
+        }
         if price is not None:
             fields["price"] = price
         done = by_hand(shell, id_)
@@ -70,13 +74,20 @@ def side_verb(side: str, help_: str) -> click.Command:
         click.argument("symbol"),
         click.argument("qty"),
         click.option("--price", metavar="P", help="The limit [default: at the market]."),
-        click.option("--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc",
-                     help="How long it stays [default: gtc]."),
+        click.option(
+            "--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc", help="How long it stays [default: gtc]."
+        ),
         click.option("--reduce-only", is_flag=True, help="It only takes off what is held."),
-        click.option("--position-side", type=click.Choice(["both", "long", "short"]),
-                     default="both", help="On an account in hedge mode: long or short."),
-        ACCOUNT, DRY_RUN, ID,
-    ]  # fmt: skip
+        click.option(
+            "--position-side",
+            type=click.Choice(["both", "long", "short"]),
+            default="both",
+            help="On an account in hedge mode: long or short.",
+        ),
+        ACCOUNT,
+        DRY_RUN,
+        ID,
+    ]
     example = f"onetape {side} binance:BTC/USDT:USDT 0.01 --price 60000 --dry-run"
     for option in reversed(options):
         command = option(command)

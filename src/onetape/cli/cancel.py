@@ -14,9 +14,7 @@ from onetape.cli.frame import Answer, Shell, verb
 @click.option("--all", "everything", is_flag=True, help="All that work.")
 @ACCOUNT
 @ID
-def command(
-    shell: Shell, order: str, symbol: str, everything: bool, account: str, id_: str
-) -> Answer:
+def command(shell: Shell, order: str, symbol: str, everything: bool, account: str, id_: str) -> Answer:
     """Cancel an order by its client id or the venue's, robots' orders too.
 
     What was placed by other hands than onetape's is not touched. Robots go on: to keep them from

@@ -11,15 +11,12 @@ from onetape.cli.frame import Answer, Shell, verb
 @verb("close", example="onetape close binance:BTC/USDT:USDT --subaccount a")
 @click.argument("symbol")
 @click.option(
-    "--subaccount", default="", metavar="NAME",
-    help="All of this sub-account's, also what robots hold that do not run.",
-)  # fmt: skip
+    "--subaccount", default="", metavar="NAME", help="All of this sub-account's, also what robots hold that do not run."
+)
 @ACCOUNT
 @DRY_RUN
 @ID
-def command(
-    shell: Shell, symbol: str, subaccount: str, account: str, dry_run: bool, id_: str
-) -> Answer:
+def command(shell: Shell, symbol: str, subaccount: str, account: str, dry_run: bool, id_: str) -> Answer:
     """Close a position at the market, with orders that only reduce.
 
     Without --subaccount what the operator has traded, or found on the account; what robots hold

@@ -23,9 +23,11 @@ SHOWN = 20
 )
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=runs)
 @click.option(
-    "--tries", type=click.IntRange(min=1), metavar="N",
+    "--tries",
+    type=click.IntRange(min=1),
+    metavar="N",
     help="How many variants were tried in all [default: those compared].",
-)  # fmt: skip
+)
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="A page of them.")
 def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path | None) -> Answer:
     """Show runs, or the variants of a sweep, side by side, and how much of the best is luck.
@@ -78,19 +80,23 @@ def _text(value: dict[str, Any]) -> str:
 
     names = list(dict.fromkeys(name for run in value["runs"] for name in run["params"]))
     # Parameters that all share say nothing here.
-    names = [
-        name for name in names if len({str(run["params"].get(name)) for run in value["runs"]}) > 1
-    ]
+    names = [name for name in names if len({str(run["params"].get(name)) for run in value["runs"]}) > 1]
     head = ["", *names, "pnl", "sharpe", "max drawdown", "fills", "above 0", "deflated"]
     table = [head]
     for run in value["runs"][:SHOWN]:
         stats, sharpe = run["stats"], run["annual_sharpe"]
         table.append(
-            [run["name"], *(str(run["params"].get(name, "-")) for name in names),
-             number_text(stats.get("pnl")), number_text(sharpe),
-             metric_text("max_drawdown", stats.get("max_drawdown")),
-             str(stats.get("fills", "-")), _part(run["above_zero"]), _part(run["deflated_sharpe"])]
-        )  # fmt: skip
+            [
+                run["name"],
+                *(str(run["params"].get(name, "-")) for name in names),
+                number_text(stats.get("pnl")),
+                number_text(sharpe),
+                metric_text("max_drawdown", stats.get("max_drawdown")),
+                str(stats.get("fills", "-")),
+                _part(run["above_zero"]),
+                _part(run["deflated_sharpe"]),
+            ]
+        )
     widths = [max(len(line[at]) for line in table) for at in range(len(head))]
     lines = [
         "  ".join(

@@ -49,9 +49,7 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 def words(*known: str) -> Completer:
     """One of these."""
 
-    def complete(
-        ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return _some(known, incomplete)
 
     return complete

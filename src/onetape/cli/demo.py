@@ -26,11 +26,16 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
     progress = shell.progress.of("events")
     value = plain(
         run_demo(
-            seconds=seconds, seed=seed, headless=headless, home=shell.home, say=progress.say,
-            progress=progress, doing=progress.doing if progress.shown else progress.say,
+            seconds=seconds,
+            seed=seed,
+            headless=headless,
+            home=shell.home,
+            say=progress.say,
+            progress=progress,
+            doing=progress.doing if progress.shown else progress.say,
             every_s=REDRAW_S if progress.shown else PIPE_LINE_S,
         )
-    )  # fmt: skip
+    )
     error = None
     if value.get("replay_divergences") or value.get("parity_equal") is False:
         error = Divergence(

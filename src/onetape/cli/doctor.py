@@ -58,9 +58,7 @@ def command(shell: Shell, venue: str, listen: float) -> Answer:
         found += check()
     bad = sum(finding.state == ERROR for finding in found)
     warned = sum(finding.state == WARNING for finding in found)
-    lines = [
-        f"{f.state:<8} {f.subject:<14} {f.text}" + (f": {f.todo}" if f.todo else "") for f in found
-    ]
+    lines = [f"{f.state:<8} {f.subject:<14} {f.text}" + (f": {f.todo}" if f.todo else "") for f in found]
     lines.append(f"{bad} errors, {warned} warnings")
     value = {"ok": bad == 0, "errors": bad, "warnings": warned, "findings": [*map(asdict, found)]}
     exits = [f.exit_code or 2 for f in found if f.state == ERROR]
@@ -118,9 +116,7 @@ def _clock() -> Iterator[Finding]:
     if time.gmtime(wall // 10**9).tm_year < YEAR_MIN:
         yield Finding(ERROR, "clock", f"it is {now}?", "set the clock")
     elif drift > CLOCK_STEP_NS_MAX:
-        yield Finding(
-            WARNING, "clock", f"being moved ({drift / 1e6:.1f} ms in a moment)", "let it settle"
-        )
+        yield Finding(WARNING, "clock", f"being moved ({drift / 1e6:.1f} ms in a moment)", "let it settle")
     else:
         yield Finding(OK, "clock", now)
 
@@ -143,9 +139,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
         yield Finding.of("configuration", error)
         return
     shell.progress.doing("looks at the configuration and its strategies")
-    known = list(
-        check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True)
-    )
+    known = list(check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True))
     yield from known
     yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
     from onetape.preflight.venue_doctor import examine
@@ -174,11 +168,6 @@ def _strategy(robot: str, strategy: str, folder: Path) -> Iterator[Finding]:
         yield Finding(ERROR, subject, f"{path}:{line}: not Python ({error})")
     else:
         for each in found:
-            yield Finding(
-                WARNING,
-                subject,
-                f"{path}:{each.line}: {each.what} ({each.kind}) breaks replay",
-                each.advice,
-            )
+            yield Finding(WARNING, subject, f"{path}:{each.line}: {each.what} ({each.kind}) breaks replay", each.advice)
         if not found:
             yield Finding(OK, subject, f"{path}: nothing that breaks replay")

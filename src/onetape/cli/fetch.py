@@ -38,13 +38,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     metavar="DIR",
     help="Where downloads are kept [default: downloads/KIND of the home].",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 5000),
-    default=500,
-    show_default=True,
-    help="ccxt: rows of a page.",
-)
+@click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True, help="ccxt: rows of a page.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(
     shell: Shell,

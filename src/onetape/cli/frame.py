@@ -19,13 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onetape.cli.progress import Progress
-from onetape.model.errors import (
-    NotAvailable,
-    OnetapeError,
-    PermissionDenied,
-    RuntimeFailure,
-    UsageError,
-)
+from onetape.model.errors import NotAvailable, OnetapeError, PermissionDenied, RuntimeFailure, UsageError
 from onetape.model.home import config_beside, home_of
 from onetape.model.near import did_you_mean
 
@@ -208,9 +202,7 @@ def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.
     """Make (shell, **options) -> Answer the command `name`; its docstring is the help."""
 
     def wrap(function: Callable[..., Answer]) -> click.Command:
-        def call(
-            json: bool, home: Path | None, config: Path | None, debug: bool, **options: Any
-        ) -> Answer:
+        def call(json: bool, home: Path | None, config: Path | None, debug: bool, **options: Any) -> Answer:
             path = click.get_current_context().command_path
             shell = Shell(json, debug, home, config, path.removeprefix("onetape "))
             try:
@@ -222,9 +214,7 @@ def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.
                     raise
                 raise refused from None
 
-        command = click.command(name, cls=Verb, context_settings=SETTINGS)(
-            update_wrapper(call, function)
-        )
+        command = click.command(name, cls=Verb, context_settings=SETTINGS)(update_wrapper(call, function))
         assert isinstance(command, Verb)
         command.example = example
         return common_options(command)
@@ -241,9 +231,7 @@ def load(module: str, name: str, *, what: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name == module or module.startswith(f"{error.name}."):
             raise NotAvailable(
-                f"{what} is not part of this build",
-                where=f"{module}.{name}",
-                todo="see the roadmap",
+                f"{what} is not part of this build", where=f"{module}.{name}", todo="see the roadmap"
             ) from error
         raise
 
@@ -270,9 +258,7 @@ def plain(value: object) -> dict[str, Any]:
 def rows(value: dict[str, Any]) -> str:
     """Key and value, one a line, for a reader."""
     width = max((len(key) for key in value), default=0)
-    return "\n".join(
-        f"{key.replace('_', ' '):<{width}}  {_shown(item, key)}" for key, item in value.items()
-    )
+    return "\n".join(f"{key.replace('_', ' '):<{width}}  {_shown(item, key)}" for key, item in value.items())
 
 
 TIME_KEYS = ("ts", "time")  # as a name, or as the end of one

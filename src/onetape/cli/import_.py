@@ -36,9 +36,7 @@ from onetape.cli.reading_options import columns_option, decimal_option, time_for
 @decimal_option
 @click.option("--period", metavar="P", help="The bars' period [default: the most frequent step].")
 @click.option("--bar-time", type=click.Choice(["open", "close"]), default="open", show_default=True)
-@click.option(
-    "--seed-book", metavar="FILE", help="The book at the start of a capture that was cut."
-)
+@click.option("--seed-book", metavar="FILE", help="The book at the start of a capture that was cut.")
 @click.option("--instruments", metavar="FILE", help="Instruments instead of the catalogue's.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(

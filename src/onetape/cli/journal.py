@@ -11,17 +11,7 @@ from typing import Any
 
 import click
 
-from onetape.cli.frame import (
-    SETTINGS,
-    Answer,
-    Shell,
-    Suggesting,
-    load,
-    moment,
-    plain,
-    rows,
-    verb,
-)
+from onetape.cli.frame import SETTINGS, Answer, Shell, Suggesting, load, moment, plain, rows, verb
 from onetape.model.errors import BadInput, TornTape, UsageError
 from onetape.model.shown import shown
 
@@ -119,13 +109,7 @@ def _line(fields: dict[str, Any]) -> str:
 @click.option("--to", "end", metavar="SEQ|TIME")
 @_filters
 def cat(
-    shell: Shell,
-    tape: Path,
-    start: str | None,
-    end: str | None,
-    types: tuple[str, ...],
-    where: str | None,
-    jsonl: bool,
+    shell: Shell, tape: Path, start: str | None, end: str | None, types: tuple[str, ...], where: str | None, jsonl: bool
 ) -> Answer:
     """Print the records of a tape."""
     read = load("onetape.tape.inspect", "cat", what="reading tapes")
@@ -139,20 +123,12 @@ def cat(
 @click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until Ctrl-C.")
 @_filters
 def tail(
-    shell: Shell,
-    tape: Path,
-    count: int,
-    follow: bool,
-    types: tuple[str, ...],
-    where: str | None,
-    jsonl: bool,
+    shell: Shell, tape: Path, count: int, follow: bool, types: tuple[str, ...], where: str | None, jsonl: bool
 ) -> Answer:
     """Print the last records of a tape."""
     if follow and shell.json:
         raise UsageError(
-            "--follow has no end and --json is one value",
-            where="onetape journal tail",
-            todo="use --jsonl",
+            "--follow has no end and --json is one value", where="onetape journal tail", todo="use --jsonl"
         )
     read = load("onetape.tape.inspect", "tail", what="reading tapes")
     records = read(tape, count=count, follow=follow, types=_types(types), where=where)
@@ -163,10 +139,7 @@ def _types(given: tuple[str, ...]) -> list[str]:
     return [name for each in given for name in each.split(",") if name]
 
 
-@_add(
-    "verify",
-    example="onetape journal verify market.tape\nonetape journal verify market.tape --market",
-)
+@_add("verify", example="onetape journal verify market.tape\nonetape journal verify market.tape --market")
 @click.argument("tape", type=TAPE)
 @click.option("--market", is_flag=True, help="Also check what is on it: gaps, crossed books, ...")
 @click.option("--strict", is_flag=True, help="With --market: exit 4 if anything was found.")
@@ -182,14 +155,7 @@ def _types(given: tuple[str, ...]) -> list[str]:
     metavar="K",
     help="With --market: a spike is K deviations off, and 0.5 % [default: 20].",
 )
-def verify(
-    shell: Shell,
-    tape: Path,
-    market: bool,
-    strict: bool,
-    silence: float | None,
-    spike: float | None,
-) -> Answer:
+def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float | None, spike: float | None) -> Answer:
     """Check every byte: exit 3 (TORN_TAPE) if a sealed tape is damaged."""
     if not market and (strict or silence is not None or spike is not None):
         raise UsageError("means nothing without --market", where="--strict, --silence, --spike")
@@ -221,9 +187,7 @@ def verify(
     value["market"] = report.as_json()
     found = None
     if strict and report.findings:
-        found = MarketFindings(
-            f"{report.findings:,} findings in the market", where=str(tape), todo="they are listed"
-        )
+        found = MarketFindings(f"{report.findings:,} findings in the market", where=str(tape), todo="they are listed")
     return Answer.of_check(value, found, text)
 
 
@@ -246,19 +210,11 @@ def repair(shell: Shell, tape: Path) -> Answer:
 @click.argument("tape", type=TAPE)
 @click.option("--older", metavar="AGE", help="Segments that ended longer ago than this, e.g. 30d.")
 @click.option("--size", metavar="BYTES", help="Keep at most this much, e.g. 10GiB.")
-@click.option(
-    "--compress", is_flag=True, help="Pack closed segments with zstd; all stays readable."
-)
+@click.option("--compress", is_flag=True, help="Pack closed segments with zstd; all stays readable.")
 @click.option("--force", is_flag=True, help="Also what runs are replayed from; they are named.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(
-    shell: Shell,
-    tape: Path,
-    older: str | None,
-    size: str | None,
-    compress: bool,
-    force: bool,
-    dry_run: bool,
+    shell: Shell, tape: Path, older: str | None, size: str | None, compress: bool, force: bool, dry_run: bool
 ) -> Answer:
     """Remove old closed segments, or pack them."""
     if older is None and size is None and not compress:
@@ -285,9 +241,7 @@ def schema(shell: Shell, event: str | None) -> Answer:
     found = load("onetape.ipc.message_page", "messages", what="schemas")()
     if event is not None:
         if event not in found["events"]:
-            raise BadInput(
-                f"unknown event type {event!r}", todo=f"one of: {', '.join(found['events'])}"
-            )
+            raise BadInput(f"unknown event type {event!r}", todo=f"one of: {', '.join(found['events'])}")
         found = {"$schema": found["$schema"], **found["events"][event]}
     from onetape.cli.output import to_json
 

@@ -10,19 +10,14 @@ from onetape.cli.frame import SETTINGS, Answer, Verb, common_options
 from onetape.cli.verbs import BY_NAME
 from onetape.model.errors import NotAvailable
 
-EXAMPLES = {
-    "chaos": "onetape chaos --seeds 100 --hours 1",
-}
+EXAMPLES = {"chaos": "onetape chaos --seeds 100 --hours 1"}
 
 
 def later_command(name: str) -> click.Command:
     """The command that says so, whatever it is given."""
 
     def call(**_options: Any) -> Answer:
-        raise NotAvailable(
-            f"`onetape {name}` is not part of this release",
-            todo="docs/roadmap.md says when",
-        )
+        raise NotAvailable(f"`onetape {name}` is not part of this release", todo="docs/roadmap.md says when")
 
     command = Verb(
         name,

@@ -69,9 +69,7 @@ class VerbGroup(Suggesting):
 
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
-        return [
-            CompletionItem(e.name, help=e.summary) for e in VERBS if e.name.startswith(incomplete)
-        ]
+        return [CompletionItem(e.name, help=e.summary) for e in VERBS if e.name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section in dict.fromkeys(entry.section for entry in VERBS):
@@ -204,9 +202,7 @@ def _named(error: BaseException) -> OnetapeError:
         case KeyboardInterrupt() | click.Abort():
             return Interrupted("stopped before it was done", where=str(error) or "Ctrl-C")
         case ModuleNotFoundError() if not (error.name or "").startswith("onetape"):
-            return NotAvailable(
-                f"{error.name} is not installed", todo="pip install 'onetape[research]' has it"
-            )
+            return NotAvailable(f"{error.name} is not installed", todo="pip install 'onetape[research]' has it")
         case OSError():
             return _system(error)
     frame = error.__traceback__

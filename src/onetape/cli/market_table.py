@@ -20,9 +20,7 @@ def market_text(report: MarketReport) -> str:
     for symbol, types in report.by_symbol.items():
         for name, kind in types.items():
             found = ", ".join(
-                f"{check.replace('_', ' ')} {count:,}"
-                for check, count in kind["checks"].items()
-                if count
+                f"{check.replace('_', ' ')} {count:,}" for check, count in kind["checks"].items() if count
             )
             first, last = moment(kind["first_ts"]), moment(kind["last_ts"])
             table.append((symbol, name, f"{kind['count']:,}", first, last, found or "-"))

@@ -31,8 +31,7 @@ def _table(found: dict[str, dict[str, Any]]) -> str:
     lines = [COLUMNS, *(_row(name, each) for name, each in found.items())]
     widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 

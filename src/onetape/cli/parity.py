@@ -18,12 +18,7 @@ BAR = 24  # characters of the widest part
 @verb("parity", example="onetape parity monday monday-backtest --mode orders --tolerance 5ms")
 @click.argument("run_a", shell_complete=runs)
 @click.argument("run_b", shell_complete=runs)
-@click.option(
-    "--mode",
-    type=click.Choice(["decisions", "orders", "money"]),
-    default="orders",
-    show_default=True,
-)
+@click.option("--mode", type=click.Choice(["decisions", "orders", "money"]), default="orders", show_default=True)
 @click.option("--tolerance", metavar="T", help="Times within this are equal [default: exact].")
 def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | None) -> Answer:
     """Compare two runs and name the first difference; exit 4 if there is one.
@@ -34,15 +29,17 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
     compare = load("onetape.replay.parity", "compare", what="parity")
     value = plain(
         compare(
-            shell.run_path(run_a), shell.run_path(run_b), mode=mode, tolerance=tolerance,
+            shell.run_path(run_a),
+            shell.run_path(run_b),
+            mode=mode,
+            tolerance=tolerance,
             progress=shell.progress.of("events"),
         )
-    )  # fmt: skip
+    )
     error = None
     if value["differing"]:
         error = Divergence(
-            f"{value['differing']} of {value['compared']} differ",
-            where=f"the first: {value.get('first_difference')}",
+            f"{value['differing']} of {value['compared']} differ", where=f"the first: {value.get('first_difference')}"
         )
     return Answer.of_check(value, error, _waterfall(value) if mode == "money" else "")
 
@@ -54,8 +51,7 @@ def _waterfall(value: dict[str, Any]) -> str:
     lines = [("A", bridge["pnl_a"], False)]
     lines += [(name.replace("_", " "), bridge[name], True) for name in PARTS]
     lines.append(("B", bridge["pnl_b"], False))
-    amounts = {name: f"{Decimal(text):+,.8f}" if part else f"{Decimal(text):,.8f}"
-               for name, text, part in lines}  # fmt: skip
+    amounts = {name: f"{Decimal(text):+,.8f}" if part else f"{Decimal(text):,.8f}" for name, text, part in lines}
     width = max(len(text) for text in amounts.values())
     most = max((abs(Decimal(text)) for _, text, part in lines if part), default=Decimal(0))
     shown = []

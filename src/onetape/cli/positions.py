@@ -11,7 +11,5 @@ COLUMNS = ("account", "symbol", "side", "qty", "entry_price", "unrealized", "rea
 @verb("positions", example="onetape positions --json")
 def command(shell: Shell) -> Answer:
     """Show the positions of all accounts, at average cost of their fills."""
-    found = load("onetape.gateway.account_views", "positions", what="accounts")(
-        shell.home, shell.config
-    )
+    found = load("onetape.gateway.account_views", "positions", what="accounts")(shell.home, shell.config)
     return Answer(found, listing(found, COLUMNS, nothing="no position"))

@@ -22,9 +22,7 @@ time_format_option = click.option(
     help="How times of a csv are written: '%d.%m.%Y %H:%M', or s, ms, us, ns. [default: as found]",
 )
 decimal_option = click.option(
-    "--decimal",
-    type=click.Choice(["point", "comma"]),
-    help="What stands before decimals of a csv. [default: as found]",
+    "--decimal", type=click.Choice(["point", "comma"]), help="What stands before decimals of a csv. [default: as found]"
 )
 
 

@@ -25,24 +25,18 @@ from onetape.model.shown import shown
 @click.argument("run", shell_complete=runs)
 @click.option("--verify", is_flag=True, help="Compare every action and state hash.")
 @click.option(
-    "--until", metavar="SEQ|TIME", help="Stop there and show the robot's state: after a frame, at "
-    "a time, or at a time of day (12:31:07.5, UTC).",
-)  # fmt: skip
-@click.option(
-    "--step", type=int, metavar="N", help="Also the states of the N next frames after --until, or "
-    "of the last ones before it (-N).",
-)  # fmt: skip
-@click.option(
-    "--source", type=click.Path(path_type=Path), metavar="PATH", help="Edited code to try instead."
+    "--until",
+    metavar="SEQ|TIME",
+    help="Stop there and show the robot's state: after a frame, at a time, or at a time of day (12:31:07.5, UTC).",
 )
-def command(
-    shell: Shell,
-    run: str,
-    verify: bool,
-    until: str | None,
-    step: int | None,
-    source: Path | None,
-) -> Answer:
+@click.option(
+    "--step",
+    type=int,
+    metavar="N",
+    help="Also the states of the N next frames after --until, or of the last ones before it (-N).",
+)
+@click.option("--source", type=click.Path(path_type=Path), metavar="PATH", help="Edited code to try instead.")
+def command(shell: Shell, run: str, verify: bool, until: str | None, step: int | None, source: Path | None) -> Answer:
     """Run a recorded run again from its tapes, with the source kept in the run.
 
     With --verify or --source the first differing action is named, and the exit code is 4. --until
@@ -51,19 +45,14 @@ def command(
     if step is not None and until is None:
         raise BadConfig("a step from where?", where="--step", todo="give --until, too")
     if step is not None and source is not None:
-        raise BadConfig(
-            "steps go through the run as it was", where="--step", todo="leave out --source"
-        )
+        raise BadConfig("steps go through the run as it was", where="--step", todo="leave out --source")
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not shell.json
     if until is not None and on_terminal and not (verify or source or step):
         return _by_hand(shell, run, until)
     replay_run = load("onetape.replay.replay", "replay_run", what="replay")
     value = plain(
-        replay_run(
-            shell.run_path(run), verify=verify, until=until, source=source,
-            progress=shell.progress.of("events"),
-        )
-    )  # fmt: skip
+        replay_run(shell.run_path(run), verify=verify, until=until, source=source, progress=shell.progress.of("events"))
+    )
     if step is not None:
         steps_of = load("onetape.replay.time_travel", "steps_of", what="replay --step")
         shell.progress.doing("the steps")
@@ -71,8 +60,7 @@ def command(
     error = None
     if value.get("divergences") and (verify or source is not None):
         error = Divergence(
-            f"{value['divergences']} actions differ",
-            where=f"the first: {value.get('first_divergence')}",
+            f"{value['divergences']} actions differ", where=f"the first: {value.get('first_divergence')}"
         )
     return Answer.of_check(value, error, _text(value))
 

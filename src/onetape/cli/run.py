@@ -25,9 +25,7 @@ from onetape.model.errors import UsageError
 @click.argument("strategy", shell_complete=files)
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
 @click.option("--live", is_flag=True, help="At the venue of the configuration.")
-@click.option(
-    "--exchange", metavar="URL", help="With --live: at an `onetape sim` that runs, by its address."
-)
+@click.option("--exchange", metavar="URL", help="With --live: at an `onetape sim` that runs, by its address.")
 @click.option("--account", default="", help="Which of the configuration or --exchange, for --live.")
 @click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
 @click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
@@ -41,11 +39,7 @@ from onetape.model.errors import UsageError
     "a feed has no future to look into",
     todo="`onetape backtest --check-lookahead` over the tape proves it",
 )
-@refused(
-    "--stress/--no-stress",
-    "a paper run is not run again",
-    todo="`onetape backtest --stress` over the tape does",
-)
+@refused("--stress/--no-stress", "a paper run is not run again", todo="`onetape backtest --stress` over the tape does")
 @click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this long.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
@@ -83,19 +77,11 @@ def command(
     build = load("onetape.robot.paper", "PaperOptions", what="paper trading")
     progress = shell.progress.of("events")
     doing = progress.doing
-    result = run_paper(
-        build(params=chosen, home=shell.home, progress=progress, doing=doing, **options)
-    )
+    result = run_paper(build(params=chosen, home=shell.home, progress=progress, doing=doing, **options))
     return answer_of_run(result)
 
 
-def _live(
-    shell: Shell,
-    exchange: str | None,
-    account: str,
-    chosen: dict[str, Any],
-    options: dict[str, Any],
-) -> Answer:
+def _live(shell: Shell, exchange: str | None, account: str, chosen: dict[str, Any], options: dict[str, Any]) -> Answer:
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", where="--live", todo="use --paper")
     run_live = load("onetape.robot.live", "run_live", what="trading live")
@@ -106,11 +92,7 @@ def _live(
         if exchange is not None:
             found = load("onetape.robot.local_exchange", "on_exchange", what="trading live")
             config, account, environ = found(
-                exchange,
-                account=account,
-                hedge=options["hedge"],
-                home=shell.home,
-                environ=environ,
+                exchange, account=account, hedge=options["hedge"], home=shell.home, environ=environ
             )
         result = run_live(
             build(

@@ -22,9 +22,7 @@ from onetape.model.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _by_venue(
-    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
-) -> str | None:
+def _by_venue(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
     return by_venue_text(given)
 
 
@@ -34,8 +32,7 @@ _OPTIONS = (
         cls=Several,
         multiple=True,
         metavar="PATH...",
-        help="Finer data of the same symbols, for what happens inside bars; the robot never sees "
-        "it.",
+        help="Finer data of the same symbols, for what happens inside bars; the robot never sees it.",
     ),
     click.option("--symbol", metavar="S", help="Only this instrument."),
     click.option("--from", "start", metavar="T", help="First moment."),
@@ -43,8 +40,7 @@ _OPTIONS = (
     click.option(
         "--cash",
         metavar="'N CUR'",
-        help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD': an account "
-        "each.",
+        help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD': an account each.",
     ),
     click.option(
         "--fee",
@@ -54,9 +50,7 @@ _OPTIONS = (
         help="For example 0.0002,0.0005; kraken=0.0016,0.0026 for one venue [default: catalogue].",
     ),
     click.option(
-        "--fee-volume",
-        metavar="N",
-        help="Traded in the 30 days before, for fee tiers; kraken=N at one venue.",
+        "--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers; kraken=N at one venue."
     ),
     click.option("--leverage", type=click.IntRange(min=1), metavar="N"),
     click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross"),
@@ -74,11 +68,7 @@ _OPTIONS = (
         "place, where the data has the venue's orders [default: fifo there, else conservative].",
     ),
     click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth."),
-    click.option(
-        "--bar-volume",
-        metavar="5%",
-        help="What own fills may take of a bar's volume. [default: 50%]",
-    ),
+    click.option("--bar-volume", metavar="5%", help="What own fills may take of a bar's volume. [default: 50%]"),
     click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python."),
     click.option("--hedge", is_flag=True, help="Long and short of one contract side by side."),
     click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour."),
@@ -90,17 +80,8 @@ _OPTIONS = (
         help="Orders a venue takes, as 300/10s; kraken=60/1s for one venue.",
     ),
     click.option("--trigger-delay", metavar="2ms", help="From trigger to live order."),
-    click.option(
-        "--closed",
-        multiple=True,
-        metavar="FROM..TO",
-        help="Hours a venue is closed; ,cancel at the end.",
-    ),
-    click.option(
-        "--trade",
-        metavar="A-B,..",
-        help="Hours of each day to trade in; nothing works outside them.",
-    ),
+    click.option("--closed", multiple=True, metavar="FROM..TO", help="Hours a venue is closed; ,cancel at the end."),
+    click.option("--trade", metavar="A-B,..", help="Hours of each day to trade in; nothing works outside them."),
     click.option("--tz", metavar="Z", help="Zone of --trade, as Europe/Moscow. [default: UTC]"),
     click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE"),
     click.option("--seed", type=int, default=1, show_default=True),
@@ -118,12 +99,7 @@ def strategy_over_data(function: F) -> F:
     """STRATEGY, `--data PATH...` and how its files of rows are read."""
     strategy = click.argument("strategy", shell_complete=files)
     data = click.option(
-        "--data",
-        multiple=True,
-        required=True,
-        metavar="PATH...",
-        help="Tapes or files.",
-        shell_complete=files,
+        "--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.", shell_complete=files
     )
     # What stands behind the first PATH.
     more = click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
@@ -144,9 +120,7 @@ def refused(flags: str, why: str, *, todo: str) -> Callable[[F], F]:
         if given:
             raise UsageError(why, where=f"onetape {context.info_name} {flags}", todo=todo)
 
-    return click.option(
-        flags, is_flag=True, default=None, hidden=True, expose_value=False, callback=refuse
-    )
+    return click.option(flags, is_flag=True, default=None, hidden=True, expose_value=False, callback=refuse)
 
 
 def answer_of_run(result: Any) -> Answer:

@@ -27,12 +27,9 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     "flow_params",
     multiple=True,
     metavar="k=v",
-    help="Of the walk: drift, deviation, trade_probability, offset_deviation, size, depth_size, "
-    "levels, step.",
+    help="Of the walk: drift, deviation, trade_probability, offset_deviation, size, depth_size, levels, step.",
 )
-@click.option(
-    "--l3", "by_order", is_flag=True, help="Depth order by order (market by order), not by levels."
-)
+@click.option("--l3", "by_order", is_flag=True, help="Depth order by order (market by order), not by levels.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(
     shell: Shell,

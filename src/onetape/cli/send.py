@@ -18,9 +18,7 @@ from onetape.model.errors import BY_CODE, OnetapeError, PermissionDenied
 @click.argument("command_name", metavar="COMMAND")
 @click.argument("fields", nargs=-1, metavar="[k=v]...")
 @click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
-def command(
-    shell: Shell, target: str, command_name: str, fields: tuple[str, ...], id_: str
-) -> Answer:
+def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...], id_: str) -> Answer:
     """Send a command as operator and wait for its answer.
 
     TARGET is a robot (`robot:NAME` or NAME alone, or `robot`: all that run), the `supervisor`, a
@@ -48,11 +46,7 @@ def command(
     """
     send = load("onetape.ipc.operator", "send_command", what="commands")
     answers = send(
-        shell.home,
-        shell.process(target),
-        command_name,
-        parameters(fields, where="send"),
-        id_ or uuid.uuid4().hex,
+        shell.home, shell.process(target), command_name, parameters(fields, where="send"), id_ or uuid.uuid4().hex
     )
     value = answers[0] if len(answers) == 1 else {"answers": answers}
     error = next((_error(a["error"]) for a in answers if a["error"]), None)

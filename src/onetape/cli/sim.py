@@ -46,11 +46,7 @@ def _for_people(shell: Shell, line: str) -> None:
 @click.option("--faults", type=click.Path(path_type=Path), metavar="FILE", help="What goes wrong.")
 @click.option("--tape", type=click.Path(path_type=Path), metavar="TAPE", help="A recorded market.")
 @click.option(
-    "--speed",
-    type=click.FloatRange(0.001, 1000),
-    default=1.0,
-    show_default=True,
-    help="Of the tape, times life.",
+    "--speed", type=click.FloatRange(0.001, 1000), default=1.0, show_default=True, help="Of the tape, times life."
 )
 @click.option("--loop/--no-loop", default=False, help="Begin the tape again when it is over.")
 @click.option(
@@ -72,14 +68,8 @@ def _for_people(shell: Shell, line: str) -> None:
     help="By it withdrawals go to other simulated exchanges with the same one.",
 )
 @click.option("--withdraw/--no-withdraw", default=False, help="The accounts' keys may withdraw.")
-@click.option(
-    "--unrouted/--routed",
-    default=False,
-    help="Binance: streams without a category, as until April 2026.",
-)
-@click.option(
-    "--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does."
-)
+@click.option("--unrouted/--routed", default=False, help="Binance: streams without a category, as until April 2026.")
+@click.option("--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does.")
 def command(
     shell: Shell,
     venue: str,

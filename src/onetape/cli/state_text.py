@@ -8,15 +8,7 @@ from typing import Any
 
 from onetape.cli.frame import moment
 
-__all__ = [
-    "book_lines",
-    "brief_lines",
-    "divergence_lines",
-    "frame_line",
-    "frame_lines",
-    "order_lines",
-    "state_text",
-]
+__all__ = ["book_lines", "brief_lines", "divergence_lines", "frame_line", "frame_lines", "order_lines", "state_text"]
 
 WIDTH = 100
 _BESIDE = {"flags", "ts_recv"}  # of little use to a reader
@@ -41,9 +33,7 @@ def brief_lines(state: dict[str, Any]) -> list[str]:
     """After a step: the frame, and what the robot has."""
     frame = state["frame"]
     lines = [frame_line(frame) if frame else "before the first frame"]
-    held = ", ".join(
-        f"{each['qty']} {each['symbol']} at {each['entry_price']}" for each in state["positions"]
-    )
+    held = ", ".join(f"{each['qty']} {each['symbol']} at {each['entry_price']}" for each in state["positions"])
     lines.append(
         f"  equity {state['equity']}  position {held or 'none'}  "
         f"working orders {len(state['orders'])}"
@@ -63,20 +53,19 @@ def frame_lines(state: dict[str, Any]) -> list[str]:
 
 def divergence_lines(found: dict[str, Any]) -> list[str]:
     """The first frame that differs: both sides, and what lies around."""
-    sides = [
-        f"  {side}: {frame_line(found[side]) if found[side] else 'nothing'}"
-        for side in ("recorded", "repeated")
-    ]
+    sides = [f"  {side}: {frame_line(found[side]) if found[side] else 'nothing'}" for side in ("recorded", "repeated")]
     return [
-        "equal before", *(f"  {frame_line(each)}" for each in found["before"]),
-        "they part", *sides, "the market there", *frame_lines(found["input"]),
-    ]  # fmt: skip
+        "equal before",
+        *(f"  {frame_line(each)}" for each in found["before"]),
+        "they part",
+        *sides,
+        "the market there",
+        *frame_lines(found["input"]),
+    ]
 
 
 def frame_line(frame: dict[str, Any]) -> str:
-    body = "  ".join(
-        f"{name} {_short(value)}" for name, value in frame["data"].items() if name not in _BESIDE
-    )
+    body = "  ".join(f"{name} {_short(value)}" for name, value in frame["data"].items() if name not in _BESIDE)
     text = (
         f"{frame.get('tape', 'run')}:{frame['seq']}  {moment(frame['time'])}  {frame['type']}  "
         f"{frame['symbol']}  {body}"
@@ -139,10 +128,7 @@ def _named(title: str, values: Mapping[str, Any]) -> list[str]:
 
 def _balance(each: dict[str, Any]) -> str:
     account = f"{each['account']} " if each["account"] else ""
-    return (
-        f"{account}{each['currency']}  total {each['total']}  available {each['available']}  "
-        f"locked {each['locked']}"
-    )
+    return f"{account}{each['currency']}  total {each['total']}  available {each['available']}  locked {each['locked']}"
 
 
 def _quote(quote: dict[str, Any] | None) -> str:

@@ -11,10 +11,7 @@ import click
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.model.errors import UsageError
 
-COLUMNS = (
-    "name", "pid", "state", "heartbeat", "progress", "lag", "cpu", "memory", "files", "restarts",
-    "reason",
-)  # fmt: skip
+COLUMNS = ("name", "pid", "state", "heartbeat", "progress", "lag", "cpu", "memory", "files", "restarts", "reason")
 
 
 WATCH_S = 2.0
@@ -34,9 +31,8 @@ def command(shell: Shell, watch: bool) -> Answer:
         return Answer(told, table(told))
     if shell.json:
         raise UsageError(
-            "--watch has no end and --json is one value", where="onetape status",
-            todo="leave one of them out",
-        )  # fmt: skip
+            "--watch has no end and --json is one value", where="onetape status", todo="leave one of them out"
+        )
 
     def show() -> None:
         while True:
@@ -53,8 +49,7 @@ def _told(shell: Shell) -> dict[str, Any]:
     told = status_of(shell.home)
     robots = robots_now(shell.home) if told["running"] else {}
     processes = [
-        {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each
-        for each in told["processes"]
+        {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in told["processes"]
     ]
     return {**told, "processes": processes, **views(shell.home, shell.config)}
 
@@ -65,10 +60,7 @@ def table(told: dict[str, Any]) -> str:
         return "nothing runs (onetape up)"
     lines = [COLUMNS, *map(_row, told["processes"])]
     widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
-    shown = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     robots = [each for each in told["processes"] if each.get("robot")]
     shown += map(_robot_line, robots)
     if "orders" in told:
@@ -96,8 +88,15 @@ def _row(process: dict[str, Any]) -> tuple[str, ...]:
         return "-" if value is None else f"{value / unit:.0f}{word}"
 
     return (
-        process["name"], str(process["pid"] or "-"), process["state"], age("heartbeat_age_ms"),
-        age("progress_age_ms"), "-" if process["lag"] is None else str(process["lag"]),
-        shown("cpu_percent", 1, " %"), shown("memory_bytes", 1 << 20, " MiB"),
-        shown("open_files", 1), str(process["restarts"]), process["reason"],
-    )  # fmt: skip
+        process["name"],
+        str(process["pid"] or "-"),
+        process["state"],
+        age("heartbeat_age_ms"),
+        age("progress_age_ms"),
+        "-" if process["lag"] is None else str(process["lag"]),
+        shown("cpu_percent", 1, " %"),
+        shown("memory_bytes", 1 << 20, " MiB"),
+        shown("open_files", 1),
+        str(process["restarts"]),
+        process["reason"],
+    )

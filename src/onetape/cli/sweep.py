@@ -23,12 +23,13 @@ SHOWN = 10
 )
 @strategy_over_data
 @click.option(
-    "--param", "params", multiple=True, metavar="k=1,2,3|k=0.1:0.5:0.1",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="k=1,2,3|k=0.1:0.5:0.1",
     help="Values, or from:to:step with the end included; repeat for several.",
-)  # fmt: skip
-@click.option(
-    "--metric", help="What ranks them [default: sharpe; of less than a day of data return]."
 )
+@click.option("--metric", help="What ranks them [default: sharpe; of less than a day of data return].")
 @click.option("--walk-forward", metavar="TRAIN,TEST", help="Choose on TRAIN, trade TEST, move on.")
 @click.option("--anchored", is_flag=True, help="Train windows all begin at the start.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores].")
@@ -80,9 +81,7 @@ def command(
         )
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            "stopped before it was done",
-            where=str(stop),
-            todo="the same command with --out and --resume goes on",
+            "stopped before it was done", where=str(stop), todo="the same command with --out and --resume goes on"
         ) from None
     if report is not None:
         shell.progress.doing("the page")
@@ -105,11 +104,14 @@ def _text(result: Any) -> str:
         walk = value["walk_forward"]
         head = ["window", *names, "in sample", "out of sample", "ratio", "pnl"]
         table = [
-            [str(w["window"]), *(str((w["params"] or {}).get(name, "-")) for name in names),
-             *(metric_text(sweep.metric, w[key]) for key in ("in_sample", "out_of_sample")),
-             *(number_text(w[key]) for key in ("ratio", "pnl"))]
+            [
+                str(w["window"]),
+                *(str((w["params"] or {}).get(name, "-")) for name in names),
+                *(metric_text(sweep.metric, w[key]) for key in ("in_sample", "out_of_sample")),
+                *(number_text(w[key]) for key in ("ratio", "pnl")),
+            ]
             for w in walk["windows"]
-        ]  # fmt: skip
+        ]
         stats = walk["stats"]
         tail = [
             f"out of sample: pnl {number_text(stats['pnl'])}, "
@@ -127,12 +129,15 @@ def _text(result: Any) -> str:
         others = [n for n in ("pnl", "sharpe", "max_drawdown", "fills") if n != metric]
         head = ["variant", *names, metric, *others]
         table = [
-            [str(row["variant"]), *(str(row["params"][name]) for name in names),
-             *(metric_text(name, metric_of(row, name)) for name in (metric, *others))]
+            [
+                str(row["variant"]),
+                *(str(row["params"][name]) for name in names),
+                *(metric_text(name, metric_of(row, name)) for name in (metric, *others)),
+            ]
             if row["error"] is None
             else [str(row["variant"]), *(str(row["params"][n]) for n in names), row["error"][:60]]
             for _, row in order
-        ]  # fmt: skip
+        ]
         tail = []
         if value["best"]:
             tail = [f"the best again: {value['best']['command']}"]
@@ -140,11 +145,9 @@ def _text(result: Any) -> str:
             from onetape.report.sweep_results import no_value
 
             tail = [no_value(metric, sweep.rows)]
-    widths = [max(len(line[at]) for line in (head, *table) if at < len(line))
-              for at in range(len(head))]  # fmt: skip
+    widths = [max(len(line[at]) for line in (head, *table) if at < len(line)) for at in range(len(head))]
     lines += [
-        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=False))
-        for line in (head, *table)
+        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=False)) for line in (head, *table)
     ]
     if (checked := value.get("lookahead")) is not None:
         tail.append(

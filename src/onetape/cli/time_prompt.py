@@ -6,13 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from onetape.cli.state_text import (
-    book_lines,
-    brief_lines,
-    frame_lines,
-    order_lines,
-    state_text,
-)
+from onetape.cli.state_text import book_lines, brief_lines, frame_lines, order_lines, state_text
 from onetape.model.errors import OnetapeError
 
 if TYPE_CHECKING:

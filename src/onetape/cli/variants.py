@@ -8,9 +8,7 @@ from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.listing import listing
 
-COLUMNS = (
-    "robot", "variant", "params", "orders", "fills", "pnl", "behind_live", "compared", "differing",
-)  # fmt: skip
+COLUMNS = ("robot", "variant", "params", "orders", "fills", "pnl", "behind_live", "compared", "differing")
 
 
 @verb("variants", example="onetape variants mm")

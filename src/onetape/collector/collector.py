@@ -36,10 +36,13 @@ class Collector:
         self._failed: OnetapeError | None = None
         self._feed = StreamFeed(
             StreamRules(
-                f"collector:{options.name}", options.names, options.message_bytes_max,
-                options.stale_ns, options.published,
+                f"collector:{options.name}",
+                options.names,
+                options.message_bytes_max,
+                options.stale_ns,
+                options.published,
             )
-        )  # fmt: skip
+        )
         self._raw = {symbol: raw for raw, symbol in options.names.items()}
         self._tape = StreamTape(options, self._feed)
         self._topics = self._wanted()
@@ -50,9 +53,14 @@ class Collector:
             "status": Handler(lambda _: self.snapshot, asks=True, anyone=True),
         }
         self.door = Door(
-            (f"collector:{options.name}", "collector"), Path(options.home), table, self._tape,
-            level="disk", now=time.time_ns, once=self._tape.once,
-        )  # fmt: skip
+            (f"collector:{options.name}", "collector"),
+            Path(options.home),
+            table,
+            self._tape,
+            level="disk",
+            now=time.time_ns,
+            once=self._tape.once,
+        )
         self._stream = Stream()
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -61,11 +69,8 @@ class Collector:
         try:
             self._line = line_of(self.options, self, self._topics)
             serving = asyncio.ensure_future(
-                await listen(
-                    path, self._answer, self.door.settle, self._stream,
-                    is_operator=self.door.is_operator,
-                )
-            )  # fmt: skip
+                await listen(path, self._answer, self.door.settle, self._stream, is_operator=self.door.is_operator)
+            )
             working = [serving, *map(asyncio.ensure_future, (self._line.run(), self._tick()))]
             ready()
             stopped = asyncio.ensure_future(self.stopping.wait())
@@ -181,11 +186,16 @@ class Collector:
         """What it follows and what came of it. last_message: ns UTC, 0: none yet."""
         feed = self._feed
         return {
-            "name": self.options.name, "kind": self.options.kind, "address": self.options.address,
-            "connected": feed.is_connected, "topics": list(self._topics),
-            "last_message": feed.last_message, "frames": self._tape.writer.published,
-            "counts": {name: feed.counts[name] for name in _COUNTS}, "bad": dict(feed.bad),
-        }  # fmt: skip
+            "name": self.options.name,
+            "kind": self.options.kind,
+            "address": self.options.address,
+            "connected": feed.is_connected,
+            "topics": list(self._topics),
+            "last_message": feed.last_message,
+            "frames": self._tape.writer.published,
+            "counts": {name: feed.counts[name] for name in _COUNTS},
+            "bad": dict(feed.bad),
+        }
 
 
 _COUNTS: Final = ("quotes", "external", "bad", "repeated", "gaps", "missing")

@@ -18,14 +18,7 @@ from onetape.collector.options import CollectorOptions, collector_journal
 from onetape.data.instruments import given_instruments, known_instrument
 from onetape.ipc.command_tape import CommandTape, Told, told_in
 from onetape.ipc.once import Once
-from onetape.market.stream_feed import (
-    BadOut,
-    ExternalOut,
-    FeedOut,
-    HealthOut,
-    QuoteOut,
-    StreamFeed,
-)
+from onetape.market.stream_feed import BadOut, ExternalOut, FeedOut, HealthOut, QuoteOut, StreamFeed
 from onetape.model import inference
 from onetape.model.decimals import decimals_of, to_units
 from onetape.model.errors import BadInput
@@ -51,9 +44,7 @@ class StreamTape(CommandTape):
             Path(options.instruments) if options.instruments else None
         )
         super().__init__(
-            JournalWriter(
-                path, process=f"collector:{options.name}", created=time.time_ns(), heartbeat=True
-            )
+            JournalWriter(path, process=f"collector:{options.name}", created=time.time_ns(), heartbeat=True)
         )
         self.once = Once()
         self.told: list[Told] = told_in(path, self.once)
@@ -67,9 +58,7 @@ class StreamTape(CommandTape):
         with JournalReader(path) as reader:
             reader.seek_sequence(reader.last_sequence)
             for stream, told in reader.instruments.items():
-                self._streams[told["symbol"]] = (
-                    stream, told["price_decimals"], told["size_decimals"],
-                )  # fmt: skip
+                self._streams[told["symbol"]] = (stream, told["price_decimals"], told["size_decimals"])
 
     def close(self) -> None:
         self.writer.close()
@@ -84,25 +73,22 @@ class StreamTape(CommandTape):
                 case HealthOut():
                     self._health(out.time, out.state, out.about, warned=out.state in _WARNED)
                 case BadOut():
-                    about = {
-                        "reason": out.reason, "count": out.count, "topic": out.topic,
-                        "head": out.head,
-                    }  # fmt: skip
+                    about = {"reason": out.reason, "count": out.count, "topic": out.topic, "head": out.head}
                     self._health(out.time, "bad message", about, warned=False)
         self.writer.progress(self.writer.published)
 
     def _quote(self, out: QuoteOut) -> None:
         try:
-            stream, price_decimals, size_decimals = self._streams.get(
-                out.symbol
-            ) or self._new_symbol(out)
+            stream, price_decimals, size_decimals = self._streams.get(out.symbol) or self._new_symbol(out)
             numbers = [
                 to_units(getattr(out, name), decimals, what=name)
                 for name, decimals in (
-                    ("bid", price_decimals), ("ask", price_decimals),
-                    ("bid_size", size_decimals), ("ask_size", size_decimals),
+                    ("bid", price_decimals),
+                    ("ask", price_decimals),
+                    ("bid_size", size_decimals),
+                    ("ask_size", size_decimals),
                 )
-            ]  # fmt: skip
+            ]
         except (BadInput, ValueError):
             self.write(self._feed.refuse(out, "more decimals than its instrument has"))
             return

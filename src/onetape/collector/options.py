@@ -16,9 +16,7 @@ from onetape.venues.hosts import is_loopback
 
 __all__ = ["CollectorOptions", "collector_journal", "collector_options", "streams_of"]
 
-SCHEMES: Final = {
-    "zeromq": ("tcp", "ipc"), "websocket": ("ws", "wss"), "nats": ("nats", "tls"),
-}  # fmt: skip
+SCHEMES: Final = {"zeromq": ("tcp", "ipc"), "websocket": ("ws", "wss"), "nats": ("nats", "tls")}
 
 
 class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +42,10 @@ def collector_journal(home: Path, name: str) -> Path:
 
 def streams_of(config: Config) -> dict[str, CollectorConfig]:
     """The collectors that are processes: of feeds from outside."""
-    return {
-        name: each
-        for name, each in config.collectors.items()
-        if each.enabled and each.kind in SCHEMES
-    }
+    return {name: each for name, each in config.collectors.items() if each.enabled and each.kind in SCHEMES}
 
 
-def collector_options(
-    name: str, config: CollectorConfig, *, home: Path, folder: Path
-) -> CollectorOptions:
+def collector_options(name: str, config: CollectorConfig, *, home: Path, folder: Path) -> CollectorOptions:
     """Raises BadConfig for what cannot be followed."""
     where = f"collectors.{name}"
     _check_address(config, where)
@@ -62,17 +54,21 @@ def collector_options(
     if config.message_bytes_max < 1:
         raise BadConfig("message_bytes_max is below 1", where=where, todo="give bytes")
     if config.subscribe and config.kind != "websocket":
-        raise BadConfig(
-            f"{config.kind} subscribes by itself", where=f"{where}.subscribe", todo="leave it out"
-        )
+        raise BadConfig(f"{config.kind} subscribes by itself", where=f"{where}.subscribe", todo="leave it out")
     return CollectorOptions(
-        name=name, home=str(home), kind=config.kind, address=config.address,
-        topics=config.topics, symbols=config.symbols, names=config.names,
-        subscribe=config.subscribe, message_bytes_max=config.message_bytes_max,
+        name=name,
+        home=str(home),
+        kind=config.kind,
+        address=config.address,
+        topics=config.topics,
+        symbols=config.symbols,
+        names=config.names,
+        subscribe=config.subscribe,
+        message_bytes_max=config.message_bytes_max,
         stale_ns=parse_duration(config.stale_after) if config.stale_after else 0,
         published=config.clock == "published",
         instruments=str(folder / config.instruments) if config.instruments else "",
-    )  # fmt: skip
+    )
 
 
 def _check_address(config: CollectorConfig, where: str) -> None:
@@ -81,9 +77,10 @@ def _check_address(config: CollectorConfig, where: str) -> None:
     schemes = SCHEMES[config.kind]
     if parts.scheme not in schemes:
         raise BadConfig(
-            f"{config.kind} does not speak {parts.scheme or 'nothing'}", where=where,
+            f"{config.kind} does not speak {parts.scheme or 'nothing'}",
+            where=where,
             todo=f"write {' or '.join(f'{each}://' for each in schemes)}...",
-        )  # fmt: skip
+        )
     if parts.username is not None or parts.password is not None:
         # The address itself stays out of the message: it holds a secret.
         raise BadConfig("a secret in the open", where=where, todo="leave user and password out")
@@ -97,6 +94,5 @@ def _check_address(config: CollectorConfig, where: str) -> None:
         raise BadConfig("no host and port", where=where, todo=f"write {schemes[0]}://HOST:PORT")
     if not config.remote and not is_loopback(host):
         raise BadConfig(
-            f"{host} is not this machine", where=where,
-            todo="set remote = true where its network is to be trusted",
-        )  # fmt: skip
+            f"{host} is not this machine", where=where, todo="set remote = true where its network is to be trusted"
+        )

@@ -67,9 +67,7 @@ def line_of(options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> L
 
 def _lacking(package: str, kind: str) -> NotAvailable:
     return NotAvailable(
-        f"a feed of kind {kind} needs {package}",
-        where="[collectors]",
-        todo="pip install 'onetape[streams]'",
+        f"a feed of kind {kind} needs {package}", where="[collectors]", todo="pip install 'onetape[streams]'"
     )
 
 
@@ -88,10 +86,15 @@ class _ZeroMq:
         self._socket = socket = self._context.socket(zmq.SUB)
         heartbeat = int(SILENCE_S * 1000)
         for option, value in (
-            (zmq.RCVHWM, WAITING_MAX), (zmq.MAXMSGSIZE, ROOM * options.message_bytes_max),
-            (zmq.RECONNECT_IVL, 200), (zmq.RECONNECT_IVL_MAX, 5000), (zmq.LINGER, 0),
-            (zmq.HEARTBEAT_IVL, heartbeat), (zmq.HEARTBEAT_TIMEOUT, heartbeat), (zmq.IPV6, 1),
-        ):  # fmt: skip
+            (zmq.RCVHWM, WAITING_MAX),
+            (zmq.MAXMSGSIZE, ROOM * options.message_bytes_max),
+            (zmq.RECONNECT_IVL, 200),
+            (zmq.RECONNECT_IVL_MAX, 5000),
+            (zmq.LINGER, 0),
+            (zmq.HEARTBEAT_IVL, heartbeat),
+            (zmq.HEARTBEAT_TIMEOUT, heartbeat),
+            (zmq.IPV6, 1),
+        ):
             socket.setsockopt(option, value)
         self._monitor = socket.get_monitor_socket(
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
@@ -217,10 +220,9 @@ class _WebSocket(_Reconnecting):
         async with (
             aiohttp.ClientSession(timeout=timeout, trace_configs=[no_redirects()]) as session,
             session.ws_connect(
-                self._options.address, heartbeat=2 * SILENCE_S,
-                max_msg_size=ROOM * self._options.message_bytes_max,
+                self._options.address, heartbeat=2 * SILENCE_S, max_msg_size=ROOM * self._options.message_bytes_max
             ) as socket,
-        ):  # fmt: skip
+        ):
             self._socket = socket
             self._takes.opened()
             try:
@@ -267,10 +269,16 @@ class _Nats(_Reconnecting):
 
         try:
             self._client = await self._nats.connect(
-                self._options.address, allow_reconnect=False, connect_timeout=CONNECT_S,
-                ping_interval=SILENCE_S, max_outstanding_pings=1, closed_cb=closed,
-                disconnected_cb=closed, error_cb=failed, name=f"collector:{self._options.name}",
-            )  # fmt: skip
+                self._options.address,
+                allow_reconnect=False,
+                connect_timeout=CONNECT_S,
+                ping_interval=SILENCE_S,
+                max_outstanding_pings=1,
+                closed_cb=closed,
+                disconnected_cb=closed,
+                error_cb=failed,
+                name=f"collector:{self._options.name}",
+            )
         except self._nats.errors.Error as error:
             return str(error) or type(error).__name__
         self._takes.opened()
@@ -293,9 +301,7 @@ class _Nats(_Reconnecting):
             self._takes.take(message.subject, message.data)
 
         with suppress(self._nats.errors.Error):  # it closed: the next connection has it
-            self._following[topic] = await self._client.subscribe(
-                topic, cb=take, pending_msgs_limit=WAITING_MAX
-            )
+            self._following[topic] = await self._client.subscribe(topic, cb=take, pending_msgs_limit=WAITING_MAX)
 
     async def _leave(self, topic: str) -> None:
         found = self._following.pop(topic, None)

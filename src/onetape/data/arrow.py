@@ -227,8 +227,7 @@ def _pyarrow() -> Any:
 
 def _missing() -> NotAvailable:
     return NotAvailable(
-        "reading Feather needs pyarrow and polars",
-        todo="install the extra: pip install 'onetape[research]'",
+        "reading Feather needs pyarrow and polars", todo="install the extra: pip install 'onetape[research]'"
     )
 
 

@@ -23,77 +23,108 @@ NAME: Final = re.compile(
 INTERVAL: Final = re.compile(r"(1s|1m|3m|5m|15m|30m|1h|2h|4h|6h|8h|12h|1d|3d|1w|1mo|1M)\Z")
 
 KLINE: Final = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
-    "taker_buy_volume", "taker_buy_quote_volume", "ignore",
-)  # fmt: skip
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+)
 AGG_TRADES: Final = (
-    "agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id", "transact_time",
-    "is_buyer_maker", "is_best_match",
-)  # fmt: skip
+    "agg_trade_id",
+    "price",
+    "quantity",
+    "first_trade_id",
+    "last_trade_id",
+    "transact_time",
+    "is_buyer_maker",
+    "is_best_match",
+)
 TRADES: Final = ("id", "price", "qty", "quote_qty", "time", "is_buyer_maker", "is_best_match")
 BOOK_TICKER: Final = (
-    "update_id", "best_bid_price", "best_bid_qty", "best_ask_price", "best_ask_qty",
-    "transaction_time", "event_time",
-)  # fmt: skip
+    "update_id",
+    "best_bid_price",
+    "best_bid_qty",
+    "best_ask_price",
+    "best_ask_qty",
+    "transaction_time",
+    "event_time",
+)
 FUNDING: Final = ("calc_time", "funding_interval_hours", "last_funding_rate")
 LIQUIDATIONS: Final = (
-    "time", "side", "order_type", "time_in_force", "original_quantity", "price", "average_price",
-    "order_status", "last_fill_quantity", "accumulated_fill_quantity",
-)  # fmt: skip
+    "time",
+    "side",
+    "order_type",
+    "time_in_force",
+    "original_quantity",
+    "price",
+    "average_price",
+    "order_status",
+    "last_fill_quantity",
+    "accumulated_fill_quantity",
+)
 
 _BAR: Final = {
-    "ts_event": "open_time", "close_time": "close_time", "open": "open", "high": "high",
-    "low": "low", "close": "close", "volume": "volume", "turnover": "quote_volume",
+    "ts_event": "open_time",
+    "close_time": "close_time",
+    "open": "open",
+    "high": "high",
+    "low": "low",
+    "close": "close",
+    "volume": "volume",
+    "turnover": "quote_volume",
     "trades": "count",
-}  # fmt: skip
+}
 # What a file is -> its columns in order, and of each of ours the file's name for it.
 _FORMS: Final[dict[str, tuple[RowKind, tuple[str, ...], dict[str, str]]]] = {
     "klines": ("bars", KLINE, _BAR),
-    "markPriceKlines": (
-        "marks", KLINE, {"ts_event": "open_time", "close_time": "close_time", "mark": "close"},
-    ),
-    "indexPriceKlines": (
-        "marks", KLINE, {"ts_event": "open_time", "close_time": "close_time", "index": "close"},
-    ),
+    "markPriceKlines": ("marks", KLINE, {"ts_event": "open_time", "close_time": "close_time", "mark": "close"}),
+    "indexPriceKlines": ("marks", KLINE, {"ts_event": "open_time", "close_time": "close_time", "index": "close"}),
     "aggTrades": (
         "trades",
         AGG_TRADES,
         {
-            "ts_event": "transact_time", "price": "price", "size": "quantity",
-            "id": "agg_trade_id", "buyer_is_maker": "is_buyer_maker",
+            "ts_event": "transact_time",
+            "price": "price",
+            "size": "quantity",
+            "id": "agg_trade_id",
+            "buyer_is_maker": "is_buyer_maker",
         },
     ),
     "trades": (
         "trades",
         TRADES,
-        {
-            "ts_event": "time", "price": "price", "size": "qty", "id": "id",
-            "buyer_is_maker": "is_buyer_maker",
-        },
+        {"ts_event": "time", "price": "price", "size": "qty", "id": "id", "buyer_is_maker": "is_buyer_maker"},
     ),
     "bookTicker": (
         "quotes",
         BOOK_TICKER,
         {
-            "ts_event": "transaction_time", "update_id": "update_id",
-            "bid": "best_bid_price", "bid_size": "best_bid_qty", "ask": "best_ask_price",
+            "ts_event": "transaction_time",
+            "update_id": "update_id",
+            "bid": "best_bid_price",
+            "bid_size": "best_bid_qty",
+            "ask": "best_ask_price",
             "ask_size": "best_ask_qty",
         },
     ),
     "fundingRate": (
         "funding",
         FUNDING,
-        {
-            "ts_event": "calc_time", "interval_hours": "funding_interval_hours",
-            "rate": "last_funding_rate",
-        },
+        {"ts_event": "calc_time", "interval_hours": "funding_interval_hours", "rate": "last_funding_rate"},
     ),
     "liquidationSnapshot": (
         "liquidations",
         LIQUIDATIONS,
         {"ts_event": "time", "side": "side", "price": "price", "size": "original_quantity"},
     ),
-}  # fmt: skip
+}
 _REFUSED: Final = {
     "bookDepth": "sums of depth within percentages of the price, and no book",
     "metrics": "open interest and ratios, which no event carries",
@@ -150,13 +181,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
             del columns["turnover"]
     if not has_header:
         _check_width(what, cells, source)
-    layout = Layout(
-        kind,
-        columns,
-        fields=len(cells),
-        skip_lines=head.skipped + has_header,
-        raw=raw,
-    )
+    layout = Layout(kind, columns, fields=len(cells), skip_lines=head.skipped + has_header, raw=raw)
     return Planned(source, layout)
 
 
@@ -227,16 +252,21 @@ def _refuse_marks(rows: list[str], columns: dict[str, int], source: TableSource)
                 "are klines of mark or index prices (they count and have no volume), and neither "
                 "name nor folder says which",
                 where=source.name,
-                todo="put it into a folder called markPriceKlines or indexPriceKlines, as the "
-                "venue has it",
+                todo="put it into a folder called markPriceKlines or indexPriceKlines, as the venue has it",
             )
 
 
 def _check_width(what: str, cells: list[str], source: TableSource) -> None:
     widths = {
-        "klines": {12}, "markPriceKlines": {12}, "indexPriceKlines": {12}, "aggTrades": {7, 8},
-        "trades": {6, 7}, "bookTicker": {6, 7}, "fundingRate": {3}, "liquidationSnapshot": {10},
-    }[what]  # fmt: skip
+        "klines": {12},
+        "markPriceKlines": {12},
+        "indexPriceKlines": {12},
+        "aggTrades": {7, 8},
+        "trades": {6, 7},
+        "bookTicker": {6, 7},
+        "fundingRate": {3},
+        "liquidationSnapshot": {10},
+    }[what]
     if len(cells) not in widths:
         raise BadInput(
             f"rows have {len(cells)} columns, and {what} have {min(widths)}",

@@ -115,9 +115,7 @@ class CaptureImporter:
     def run(self, sink_at: SinkFactory) -> Outcome:
         """Import. `sink_at` gives an empty sink: a second time where the first one's decimals
         turned out too few, which only the data can tell."""
-        known = [
-            known_instrument(symbol, self._given, self._began) for symbol in self._naming.symbols
-        ]
+        known = [known_instrument(symbol, self._given, self._began) for symbol in self._naming.symbols]
         if all(instrument is not None for instrument in known):
             instruments = [instrument for instrument in known if instrument is not None]
             done = self._write(sink_at, instruments, growable=True)
@@ -126,9 +124,7 @@ class CaptureImporter:
         self._numbers = self._measure()
         instruments = [
             fitted(symbol, instrument, numbers)
-            for symbol, instrument, numbers in zip(
-                self._naming.symbols, known, self._numbers, strict=True
-            )
+            for symbol, instrument, numbers in zip(self._naming.symbols, known, self._numbers, strict=True)
         ]
         done = self._write(sink_at, instruments, growable=False)
         if done is None:
@@ -144,9 +140,7 @@ class CaptureImporter:
             found.append(Numbers(*seen))
         return found
 
-    def _write(
-        self, sink_at: SinkFactory, instruments: list[Instrument], *, growable: bool
-    ) -> Outcome | None:
+    def _write(self, sink_at: SinkFactory, instruments: list[Instrument], *, growable: bool) -> Outcome | None:
         sink, rejects = sink_at()
         for stream, instrument in enumerate(instruments, 1):
             sink.instrument(stream, instrument.to_msgpack())
@@ -180,9 +174,7 @@ class CaptureImporter:
         protocol = self._protocol
         streams = [
             (raw, stream, price, size, growable)
-            for stream, ((raw, _), (price, size)) in enumerate(
-                zip(self._naming.pairs, decimals, strict=True), 1
-            )
+            for stream, ((raw, _), (price, size)) in enumerate(zip(self._naming.pairs, decimals, strict=True), 1)
         ]
         return _core.CaptureImport(
             sink,
@@ -194,12 +186,7 @@ class CaptureImporter:
             self._naming.is_map,
         )
 
-    def _feed(
-        self,
-        decoder: _core.CaptureImport,
-        sink: _core.TapeSink | None,
-        rejects: RejectFile | None,
-    ) -> bool:
+    def _feed(self, decoder: _core.CaptureImport, sink: _core.TapeSink | None, rejects: RejectFile | None) -> bool:
         """All sources through the decoder. False: it needs more decimals."""
         if self._seeds:
             decoder.begin_source(len(self._sources))
@@ -219,11 +206,7 @@ class CaptureImporter:
         return self._taken(decoder, decoder.finish(), sink, rejects)
 
     def _taken(
-        self,
-        decoder: _core.CaptureImport,
-        stop: int,
-        sink: _core.TapeSink | None,
-        rejects: RejectFile | None,
+        self, decoder: _core.CaptureImport, stop: int, sink: _core.TapeSink | None, rejects: RejectFile | None
     ) -> bool:
         found = decoder.take_rejects()
         if found and rejects is not None:
@@ -244,21 +227,14 @@ class CaptureImporter:
     def _check_names(self, decoder: _core.CaptureImport, instruments: list[Instrument]) -> None:
         seen = [decoder.facts(index)[0] for index in range(len(instruments))]
         there = sorted({raw for raw in seen if raw} | set(decoder.unmapped))
-        for (raw, symbol), found, instrument in zip(
-            self._naming.pairs, seen, instruments, strict=True
-        ):
+        for (raw, symbol), found, instrument in zip(self._naming.pairs, seen, instruments, strict=True):
             if raw and not found:
                 raise UnknownSymbol(
                     f"the capture has no {raw}",
                     where=f"--symbol {raw}={symbol}",
                     todo=f"it has {', '.join(there) or 'no symbol'}",
                 )
-            if (
-                found
-                and not raw
-                and instrument.origin is Origin.CATALOGUE
-                and found != instrument.raw_symbol
-            ):
+            if found and not raw and instrument.origin is Origin.CATALOGUE and found != instrument.raw_symbol:
                 raise BadInput(
                     f"the capture is of {found}, and {symbol} is {instrument.raw_symbol} there",
                     where=self._sources[0].name,

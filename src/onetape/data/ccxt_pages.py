@@ -63,9 +63,7 @@ def make_exchange(symbol: Symbol, *, base_url: str | None = None, timeout_s: flo
         import ccxt
     except ModuleNotFoundError:
         raise NotAvailable(
-            "ccxt is not installed",
-            where="onetape fetch ccxt",
-            todo="install the extra: pip install 'onetape[bridge]'",
+            "ccxt is not installed", where="onetape fetch ccxt", todo="install the extra: pip install 'onetape[bridge]'"
         ) from None
     name = IDS.get(symbol.venue, symbol.venue)
     if name not in ccxt.exchanges:
@@ -192,9 +190,7 @@ class PageFetcher:
                     answer = self._exchange.fetch_trades(name, since, self._limit)
                 return self._checked(answer)
             except ccxt.BadSymbol as error:
-                raise UnknownSymbol(
-                    f"{self._exchange.id} has no {name}", where=_short(error)
-                ) from None
+                raise UnknownSymbol(f"{self._exchange.id} has no {name}", where=_short(error)) from None
             except ccxt.NetworkError as error:  # rate limits and timeouts are some of these
                 limited = isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection))
                 why = _short(error)
@@ -206,9 +202,7 @@ class PageFetcher:
                         todo="call again: the pages that are there are kept",
                     ) from None
             except ccxt.NotSupported:
-                raise NotAvailable(
-                    f"ccxt cannot ask {self._exchange.id} for {self._what}"
-                ) from None
+                raise NotAvailable(f"ccxt cannot ask {self._exchange.id} for {self._what}") from None
             except ccxt.BaseError as error:
                 raise VenueRejected(_short(error), where=self._exchange.id) from None
             waited = min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_S_MAX)
@@ -227,9 +221,7 @@ class PageFetcher:
             except (TypeError, KeyError, IndexError):
                 is_time = False
             if not is_time:
-                raise BadInput(
-                    f"answered a row without time: {row!r:.100}", where=self._exchange.id
-                )
+                raise BadInput(f"answered a row without time: {row!r:.100}", where=self._exchange.id)
         return answer
 
     def _store(self, found: Pages, rows: list[Any], following: int, known: list[str]) -> None:

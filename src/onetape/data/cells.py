@@ -31,15 +31,22 @@ LINE_BYTES_MAX: Final = 1 << 20
 FIT_MIN: Final = 0.9  # of the first rows
 _BY_MAGNITUDE: Final = 10**17  # a smaller number is taken for a coarser unit than ns
 _DAYS: Final = (
-    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y-%m-%d", "%Y.%m.%d", "%Y/%m/%d",
-    "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%B %d, %Y",
-)  # fmt: skip
-_CLOCKS: Final = (
-    "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p",
-)  # fmt: skip
-_CLOCK: Final = re.compile(
-    r"(\d{1,2}):(\d{2})(:\d{2}([.,]\d{1,9})?)?( ?[AaPp][Mm])?\Z|\d{4}\Z|\d{6}\Z"
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%Y-%m-%d",
+    "%Y.%m.%d",
+    "%Y/%m/%d",
+    "%b %d, %Y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%d %B %Y",
+    "%B %d, %Y",
 )
+_CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+_CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(:\d{2}([.,]\d{1,9})?)?( ?[AaPp][Mm])?\Z|\d{4}\Z|\d{6}\Z")
 _GROUPS: Final = {
     "comma": re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d+)?\Z"),
     "point": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?\Z"),
@@ -48,9 +55,14 @@ _MARKS: Final = {"comma": (",", "."), "point": (".", ",")}  # before decimals, b
 # Directives that are digits, and how many: what has these alone is taken apart without a calendar,
 # ten times as fast. The core knows which days there are.
 _DIGITS: Final = {
-    "Y": r"\d{4}", "m": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}", "M": r"\d{1,2}",
-    "S": r"\d{1,2}", "f": r"\d{1,9}",
-}  # fmt: skip
+    "Y": r"\d{4}",
+    "m": r"\d{1,2}",
+    "d": r"\d{1,2}",
+    "H": r"\d{1,2}",
+    "M": r"\d{1,2}",
+    "S": r"\d{1,2}",
+    "f": r"\d{1,9}",
+}
 _NUMERIC: Final = re.compile(r"\d[\d.,]*\Z|,\d+\Z")
 _NUMBER: Final = re.compile(r"[-+]?\d{1,24}(\.\d{0,24})?([eE][-+]?\d{1,2})?\Z")
 _UNREADABLE: Final = "?"  # behind a cell that must not be taken for something else
@@ -221,9 +233,7 @@ def are_clocks(cells: Iterable[str]) -> bool:
     return 2 * sum(found) > len(found)
 
 
-def find_times(
-    texts: Sequence[str], given: str | None, *, where: str
-) -> tuple[TimeForm | None, str]:
+def find_times(texts: Sequence[str], given: str | None, *, where: str) -> tuple[TimeForm | None, str]:
     """How times are written: the form and its name; None where the core reads them as they are.
 
     Raises UsageError for a given form that does not fit, BadInput where they may mean two things,
@@ -394,9 +404,7 @@ def find_decimals(cells: Sequence[str], given: str | None, *, where: str) -> Dec
     signed = [cell for cell in cells if "," in cell]
     if not signed:
         return ""
-    if any(
-        _GROUPS["point"].match(cell) and (cell.count(",") > 1 or "." in cell) for cell in signed
-    ):
+    if any(_GROUPS["point"].match(cell) and (cell.count(",") > 1 or "." in cell) for cell in signed):
         return ""  # 1,234.5: thousands, which are rejected by that name
     if not all(_GROUPS["comma"].match(cell) for cell in cells if "." in cell and "," not in cell):
         return ""  # 1.5 in some and 2,5 in others

@@ -17,9 +17,7 @@ TableKind = Literal["quotes", "trades", "bars", "orders"]
 TIME_NAMES: Final = ("ts_event", "timestamp", "ts", "time", "date", "datetime")
 SIZE_NAMES: Final = ("size", "amount")
 # Currencies that prices are in.
-MONEY: Final = frozenset(
-    {"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "EUR", "GBP", "JPY", "RUB", "CHF"}
-)
+MONEY: Final = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "EUR", "GBP", "JPY", "RUB", "CHF"})
 SEPARATORS: Final = (",", ";", "\t")
 
 _NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
@@ -44,9 +42,8 @@ _OURS: Final = tuple(
 )
 # Of these, the ones that are prices and sizes.
 NUMBERS: Final = frozenset(
-    {"open", "high", "low", "close", "volume", "price", "size", "bid", "ask", "bid_size",
-     "ask_size"}
-)  # fmt: skip
+    {"open", "high", "low", "close", "volume", "price", "size", "bid", "ask", "bid_size", "ask_size"}
+)
 ACCEPTED: Final = (
     f"{'|'.join(TIME_NAMES)} [ts_recv], then bid ask [bid_size ask_size], "
     "or price size|amount [side id], or open high low close [volume], "
@@ -140,9 +137,7 @@ def parse_columns(given: str | Sequence[str]) -> GivenColumns:
             raise UsageError("names no column", where="--columns", todo=f"names are {ACCEPTED}")
         return GivenColumns(tuple("" if name in {"-", "_"} else name for name in names))
     if len(pairs) < len(texts):
-        raise UsageError(
-            "names in order and name=header at once", where="--columns", todo="give one of them"
-        )
+        raise UsageError("names in order and name=header at once", where="--columns", todo="give one of them")
     picked: dict[str, str] = {}
     for text in pairs:
         parts = text.split(",")
@@ -155,9 +150,7 @@ def parse_columns(given: str | Sequence[str]) -> GivenColumns:
                 raise UsageError(
                     f"no column is called {name!r}",
                     where="--columns",
-                    todo=f"{near}; names are {', '.join(_OURS)}"
-                    if near
-                    else f"names are {', '.join(_OURS)}",
+                    todo=f"{near}; names are {', '.join(_OURS)}" if near else f"names are {', '.join(_OURS)}",
                 )
             if not header or name in picked:
                 raise UsageError(
@@ -195,12 +188,7 @@ def settle_shape(
     if "orders" in kinds:
         kinds = [kind for kind in kinds if kind != "trades"]  # which have columns of the same names
     if len(kinds) > 1:
-        raise _refusal(
-            f"the columns are {' and '.join(sorted(kinds))} at once",
-            names,
-            where=where,
-            given=given,
-        )
+        raise _refusal(f"the columns are {' and '.join(sorted(kinds))} at once", names, where=where, given=given)
     kind = kinds[0]
     columns = {"ts_event": places[time]}
     if "ts_recv" in places:
@@ -272,11 +260,7 @@ def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], w
 def _ours(lowered: Sequence[str]) -> list[str]:
     """Each name as we call it; one that would stand for a column that is there keeps its own."""
     found = list(lowered)
-    amounts = [
-        place
-        for place, name in enumerate(lowered)
-        if name.startswith(_VOLUME_IN) and name not in _ALIASES
-    ]
+    amounts = [place for place, name in enumerate(lowered) if name.startswith(_VOLUME_IN) and name not in _ALIASES]
     # The quote's volume is money, and no number of what was traded.
     base = [p for p in amounts if lowered[p].removeprefix(_VOLUME_IN).upper() not in MONEY]
     for place, name in enumerate(lowered):

@@ -44,12 +44,7 @@ class CryptofeedImporter:
     """One import. `naming` None: every instrument found, by the venue's names for it."""
 
     def __init__(
-        self,
-        sources: Sequence[Source],
-        naming: Naming | None,
-        *,
-        given: dict[str, Instrument],
-        on_read: OnRead,
+        self, sources: Sequence[Source], naming: Naming | None, *, given: dict[str, Instrument], on_read: OnRead
     ) -> None:
         self._sources = list(sources)
         self._naming = naming
@@ -87,14 +82,7 @@ class CryptofeedImporter:
                 taken[symbol] = raw
                 instrument = self._instrument(symbol, numbers)
                 instruments.append(instrument)
-                found[market].append(
-                    Stream(
-                        raw,
-                        len(instruments),
-                        instrument.price_decimals,
-                        instrument.size_decimals,
-                    )
-                )
+                found[market].append(Stream(raw, len(instruments), instrument.price_decimals, instrument.size_decimals))
         self._check_names(taken, seen)
         sink, rejects = sink_at()
         for number, instrument in enumerate(instruments, 1):
@@ -107,11 +95,7 @@ class CryptofeedImporter:
         return fitted(symbol, known, numbers)
 
     def _outcome(
-        self,
-        written: _Pass,
-        instruments: list[Instrument],
-        sink: _core.TapeSink,
-        rejects: RejectFile,
+        self, written: _Pass, instruments: list[Instrument], sink: _core.TapeSink, rejects: RejectFile
     ) -> Outcome:
         if not sink.counts()[0]:
             raise BadInput(
@@ -134,17 +118,12 @@ class CryptofeedImporter:
         )
 
     def _walk(
-        self,
-        sink: _core.TapeSink | None,
-        streams: dict[Market, list[Stream]],
-        rejects: RejectFile | None,
+        self, sink: _core.TapeSink | None, streams: dict[Market, list[Stream]], rejects: RejectFile | None
     ) -> _Pass:
         """All lines of all sources in the order of their receipt. sink None: measure."""
         walk = _Pass()
         markets = list(self._markets)
-        for _, index, line in heapq.merge(
-            *(self._timed(index, source) for index, source in enumerate(self._sources))
-        ):
+        for _, index, line in heapq.merge(*(self._timed(index, source) for index, source in enumerate(self._sources))):
             kind = line.kind
             if kind is LineKind.RECEIVED:
                 reader = self._reader(walk, markets[index], sink, streams)
@@ -182,11 +161,7 @@ class CryptofeedImporter:
             yield (latest, index), index, line
 
     def _reader(
-        self,
-        walk: _Pass,
-        market: Market,
-        sink: _core.TapeSink | None,
-        streams: dict[Market, list[Stream]],
+        self, walk: _Pass, market: Market, sink: _core.TapeSink | None, streams: dict[Market, list[Stream]]
     ) -> Reader:
         reader = walk.readers.get(market)
         if reader is None:
@@ -198,12 +173,7 @@ class CryptofeedImporter:
         return reader
 
     def _answer(
-        self,
-        walk: _Pass,
-        index: int,
-        line: Line,
-        sink: _core.TapeSink | None,
-        streams: dict[Market, list[Stream]],
+        self, walk: _Pass, index: int, line: Line, sink: _core.TapeSink | None, streams: dict[Market, list[Stream]]
     ) -> None:
         """An answer to a request: a depth snapshot where the venue's table says so."""
         market = _market(line.url, self._sources[index])
@@ -250,11 +220,7 @@ class CryptofeedImporter:
         for raw, symbol in self._naming.pairs:
             if symbol not in taken:
                 there = ", ".join(sorted(seen)[:50]) or "no symbol"
-                raise UnknownSymbol(
-                    f"the recording has no {raw or symbol}",
-                    where="--symbol",
-                    todo=f"it has {there}",
-                )
+                raise UnknownSymbol(f"the recording has no {raw or symbol}", where="--symbol", todo=f"it has {there}")
 
 
 def _market(url: str, source: Source) -> Market:

@@ -30,14 +30,7 @@ from onetape.data.columns import (
     split_header,
     split_row,
 )
-from onetape.data.layout import (
-    Head,
-    Layout,
-    Planned,
-    TableOptions,
-    TableSource,
-    text_head,
-)
+from onetape.data.layout import Head, Layout, Planned, TableOptions, TableSource, text_head
 from onetape.model.errors import UsageError
 
 ROWS_LOOKED_AT: Final = 1000
@@ -85,9 +78,7 @@ def _settle(head: Head, name: str, options: TableOptions) -> _Table:
     if given.listed:
         shape = settle_shape(given.listed, where="--columns", given=True)
         if len(cells) < shape.fields:
-            raise UsageError(
-                f"names {shape.fields} columns, and the rows have {len(cells)}", where="--columns"
-            )
+            raise UsageError(f"names {shape.fields} columns, and the rows have {len(cells)}", where="--columns")
         shape = replace(shape, fields=len(cells))
         has_header = not is_time(cells, shape.columns["ts_event"]) and not any(
             c.isdigit() for c in cells[shape.columns["ts_event"]]
@@ -160,9 +151,7 @@ def _times(table: _Table, rows: Sequence[Sequence[str]], given: str | None, name
     return _Times(place, None, form, written, next(iter(days), "").strip())
 
 
-def _cells(
-    table: _Table, skip_lines: int, options: TableOptions, name: str
-) -> tuple[Layout, Rewriting]:
+def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> tuple[Layout, Rewriting]:
     """The layout, and how its cells are written."""
     shape = table.shape
     rows = [row for row in table.rows if len(row) >= shape.fields]
@@ -185,10 +174,7 @@ def _cells(
         kept=_kept(shape),
     )
     header = table.cells if table.has_header else shape.names
-    columns = {
-        ("time" if ours == "ts_event" else ours): header[place]
-        for ours, place in shape.columns.items()
-    }
+    columns = {("time" if ours == "ts_event" else ours): header[place] for ours, place in shape.columns.items()}
     if times.clock is not None:
         joined = (header[times.place], header[times.clock])
         columns["time"] = " ".join(joined)

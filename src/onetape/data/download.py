@@ -27,13 +27,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from onetape.model.errors import (
-    BadInput,
-    DiskFull,
-    UsageError,
-    VenueRateLimit,
-    VenueUnavailable,
-)
+from onetape.model.errors import BadInput, DiskFull, UsageError, VenueRateLimit, VenueUnavailable
 from onetape.tape.durable import write_durably
 
 _T = TypeVar("_T")
@@ -82,14 +76,11 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
 
     max_redirections = REDIRECTS_MAX
 
-    def redirect_request(
-        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> Any:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new != old and (old, new) != ("http", "https"):
             raise VenueUnavailable(
-                f"redirects from {old} to {new or 'nowhere'}, which is not followed",
-                where=req.full_url,
+                f"redirects from {old} to {new or 'nowhere'}, which is not followed", where=req.full_url
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -235,10 +226,7 @@ class Client:
                 raise BadInput(f"is longer than {self.patience.bytes_max:,} bytes", where=url)
             if total and not have:
                 kept = etag if not etag.startswith("W/") else ""
-                write_durably(
-                    _note_path(part),
-                    json.dumps({"url": url, "length": total, "etag": kept}).encode(),
-                )
+                write_durably(_note_path(part), json.dumps({"url": url, "length": total, "etag": kept}).encode())
             self._copy(answer, file, have, total, url)
 
     def _copy(self, answer: Any, file: IO[bytes], have: int, total: int, url: str) -> None:
@@ -278,9 +266,7 @@ class Client:
                     after_s=_retry_after(error.headers.get("Retry-After")),
                     limited=error.code == 429,
                 ) from None
-            raise VenueUnavailable(
-                f"the server answered {error.code} {error.reason}"[:200], where=url
-            ) from None
+            raise VenueUnavailable(f"the server answered {error.code} {error.reason}"[:200], where=url) from None
 
     def _patiently(self, url: str, progress: Callable[[], int], once: Callable[[], _T]) -> _T:
         """Attempts until one succeeds. The bound counts those without progress between them."""
@@ -291,12 +277,7 @@ class Client:
                 return once()
             except _AgainError as error:
                 again = error
-            except (
-                TimeoutError,
-                ssl.SSLError,
-                urllib.error.URLError,
-                http.client.HTTPException,
-            ) as error:
+            except (TimeoutError, ssl.SSLError, urllib.error.URLError, http.client.HTTPException) as error:
                 again = _AgainError(_why(error, url))
             except ConnectionError as error:
                 again = _AgainError(f"the connection broke: {error.strerror or error}")
@@ -305,16 +286,11 @@ class Client:
             if failed >= patience.attempts_max or (wish or 0) > patience.retry_after_s_max:
                 if again.limited:
                     raise VenueRateLimit(
-                        f"{again}, {failed} times"
-                        + (f", and asks to wait {wish:,.0f} s" if wish else ""),
+                        f"{again}, {failed} times" + (f", and asks to wait {wish:,.0f} s" if wish else ""),
                         where=url,
                         todo="call again later: what is there is kept",
                     )
-                raise VenueUnavailable(
-                    f"{again}, {failed} times",
-                    where=url,
-                    todo="call again: what is there is kept",
-                )
+                raise VenueUnavailable(f"{again}, {failed} times", where=url, todo="call again: what is there is kept")
             waited = patience.wait_s(failed)
             waited = max(waited, wish or 0)
             host = urlsplit(url).hostname
@@ -345,9 +321,7 @@ def _why(error: Exception, url: str) -> str:
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, ssl.SSLCertVerificationError):
         # Another attempt would meet the same certificate.
-        raise VenueUnavailable(
-            f"its certificate is not to be trusted: {reason.verify_message}", where=url
-        ) from None
+        raise VenueUnavailable(f"its certificate is not to be trusted: {reason.verify_message}", where=url) from None
     if isinstance(reason, TimeoutError):
         return "the server did not answer in time"
     if isinstance(reason, socket.gaierror):
@@ -416,9 +390,7 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError(
-                "is being downloaded by another process", where=str(part), todo="wait for it"
-            ) from None
+            raise UsageError("is being downloaded by another process", where=str(part), todo="wait for it") from None
         try:
             yield file
         except OSError as error:
@@ -427,11 +399,4 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
             raise
 
 
-__all__ = [
-    "Client",
-    "Fetched",
-    "NotThereError",
-    "Patience",
-    "checked_url",
-    "make_opener",
-]
+__all__ = ["Client", "Fetched", "NotThereError", "Patience", "checked_url", "make_opener"]

@@ -51,13 +51,7 @@ def check_format(name: str) -> None:
         raise UsageError(f"no format is called {name!r}", todo=f"use {', '.join(FORMATS)}")
 
 
-def export_tape(
-    tape: Path | str,
-    *,
-    format: str,
-    out: Path | str,
-    progress: Progress | None = None,
-) -> ExportResult:
+def export_tape(tape: Path | str, *, format: str, out: Path | str, progress: Progress | None = None) -> ExportResult:
     """Write `out`/TYPE.FORMAT for every event type of the tape.
 
     `out` must not exist, or be an empty folder; it is there whole or not at all. Raises

@@ -108,23 +108,14 @@ def fetch(
     first_ns = _time(start, "--from")
     end_ns = _time(end, "--to") if end else _ns(today)
     if first_ns >= end_ns:
-        raise UsageError(
-            f"the range is empty: {format_time(first_ns)} to {format_time(end_ns)}", where="--from"
-        )
+        raise UsageError(f"the range is empty: {format_time(first_ns)} to {format_time(end_ns)}", where="--from")
     if end_ns > _ns(today) + DAY:
         raise UsageError(f"{format_time(end_ns)} is not over yet", where="--to")
     if base_url is not None:
         base_url = checked_url(base_url, where="--base-url")
     make_folder(folder)
-    wanted = _Request(
-        symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress, say,
-        doing,
-    )  # fmt: skip
-    found = (
-        _from_ccxt(wanted, limit=limit)
-        if kind == "ccxt"
-        else _from_vision(wanted, patience or Patience())
-    )
+    wanted = _Request(symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress, say, doing)
+    found = _from_ccxt(wanted, limit=limit) if kind == "ccxt" else _from_vision(wanted, patience or Patience())
     if out is not None:
         doing("imports what was fetched")
         found.imported = _import(kind, found, out, period, force, progress)
@@ -132,12 +123,7 @@ def fetch(
 
 
 def _import(
-    kind: str,
-    found: FetchResult,
-    out: Path,
-    period: str | None,
-    force: bool,
-    progress: Progress | None,
+    kind: str, found: FetchResult, out: Path, period: str | None, force: bool, progress: Progress | None
 ) -> ImportResult:
     try:
         return import_files(
@@ -156,9 +142,7 @@ def _import(
 
 
 def _from_vision(wanted: _Request, patience: Patience) -> FetchResult:
-    parsed, dataset, period = vision.check_request(
-        wanted.symbol, wanted.type or "klines", wanted.period
-    )
+    parsed, dataset, period = vision.check_request(wanted.symbol, wanted.type or "klines", wanted.period)
     first, end = _whole_day(wanted.first_ns, "--from"), _whole_day(wanted.end_ns, "--to")
     if (end - first).days > vision.DAYS_MAX:
         raise UsageError(f"the range is longer than {vision.DAYS_MAX:,} days", where="--from")
@@ -254,9 +238,7 @@ def _ns(day: date) -> int:
 
 def _whole_day(ns: int, where: str) -> date:
     if ns % DAY:
-        raise UsageError(
-            "the archive has whole days", where=where, todo="give a date without a time of day"
-        )
+        raise UsageError("the archive has whole days", where=where, todo="give a date without a time of day")
     return date(1970, 1, 1) + timedelta(days=ns // DAY)
 
 

@@ -32,9 +32,7 @@ class FrameSource:
         elif module == "pandas":
             self._rows = _PandasRows(frame)
         else:
-            raise TypeError(
-                f"data must be a polars or pandas frame, a tape or a file, not {type(frame)!r}"
-            )
+            raise TypeError(f"data must be a polars or pandas frame, a tape or a file, not {type(frame)!r}")
         self.name = f"{module} frame"
 
     @property
@@ -123,9 +121,7 @@ class _PandasRows:
             else:
                 utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
                 rows[name] = utc.astype("datetime64[ns]").astype("int64").where(column.notna(), "")
-        text: str = rows.to_csv(
-            index=False, header=header, float_format=f"%.{FLOAT_DIGITS}g", lineterminator="\n"
-        )
+        text: str = rows.to_csv(index=False, header=header, float_format=f"%.{FLOAT_DIGITS}g", lineterminator="\n")
         return text.encode()
 
 

@@ -76,8 +76,7 @@ def _of_json(source: TableSource) -> Layout:
     raise BadInput(
         "is neither candles nor trades of freqtrade",
         where=source.name,
-        todo="candles are [[ms,open,high,low,close,volume],..], "
-        "trades [[ms,id,type,side,price,amount,cost],..]",
+        todo="candles are [[ms,open,high,low,close,volume],..], trades [[ms,id,type,side,price,amount,cost],..]",
     )
 
 
@@ -85,9 +84,7 @@ def _of_text(source: TableSource, options: TableOptions) -> Planned:
     head = text_head(source)
     cells = split_header(head.first, ",")
     if len(cells) == 3 and csv_layout.is_time(cells, 0):
-        layout = Layout(
-            "trades", dict(ARCHIVE_ROW), fields=3, skip_lines=head.skipped, raw=_pair(source)
-        )
+        layout = Layout("trades", dict(ARCHIVE_ROW), fields=3, skip_lines=head.skipped, raw=_pair(source))
         return Planned(source, layout)
     planned = csv_layout.plan(source, options)
     assert planned.layout is not None

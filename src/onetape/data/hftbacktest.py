@@ -88,9 +88,7 @@ def _header(source: TableSource) -> tuple[int, int]:
     """(bytes before the rows, rows). Raises BadInput for any other array."""
     head = source.head(HEADER_BYTES_MAX + 20)
     if not head.startswith(MAGIC):
-        raise BadInput(
-            "is no array of numpy", where=source.name, todo="give the .npz or .npy of hftbacktest"
-        )
+        raise BadInput("is no array of numpy", where=source.name, todo="give the .npz or .npy of hftbacktest")
     begin, shape, descr = _described(head, source)
     if len(shape) == 2 and descr == "<f8":
         raise BadInput(

@@ -110,16 +110,7 @@ def import_files(
     if found.form == "table":
         assert naming is not None
         return _import_tables(
-            found,
-            streams,
-            naming,
-            out,
-            options,
-            given,
-            identity,
-            on_read,
-            force=force,
-            on_understood=on_understood,
+            found, streams, naming, out, options, given, identity, on_read, force=force, on_understood=on_understood
         )
     importer: CaptureImporter | CryptofeedImporter
     if found.form == "recording":
@@ -129,9 +120,7 @@ def import_files(
     else:
         assert naming is not None
         seeds = read_seeds(seed_book) if seed_book is not None else []
-        importer = CaptureImporter(
-            found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read
-        )
+        importer = CaptureImporter(found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read)
     with staged(out, force=force) as directory:
         uuid = _uuid(kind, naming, options, identity())
         return _finish(importer, directory, out, uuid)
@@ -214,10 +203,7 @@ def _import_tables(
 
 
 def _finish(
-    importer: CaptureImporter | CryptofeedImporter | TableImporter,
-    directory: Path,
-    out: Path,
-    uuid: UUID,
+    importer: CaptureImporter | CryptofeedImporter | TableImporter, directory: Path, out: Path, uuid: UUID
 ) -> ImportResult:
     """Run the importer into `directory`, seal, count."""
     began = time.perf_counter()
@@ -302,12 +288,7 @@ def _check_options(kind: Kind, given: dict[str, bool]) -> None:
 
 
 def _options(
-    tz: str | None,
-    columns: Columns,
-    period: str | None,
-    bar_time: str,
-    time_format: str | None,
-    decimal: str | None,
+    tz: str | None, columns: Columns, period: str | None, bar_time: str, time_format: str | None, decimal: str | None
 ) -> TableOptions:
     for value, choices, flag in (
         (bar_time, ("open", "close"), "--bar-time"),

@@ -99,9 +99,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"cannot be read: {error}", where=str(path)) from None
 
 
-def known_instrument(
-    symbol: str, given: dict[str, Instrument], at: int | None
-) -> Instrument | None:
+def known_instrument(symbol: str, given: dict[str, Instrument], at: int | None) -> Instrument | None:
     """Given by the user, else the catalogue's version at that time, else None."""
     return given.get(symbol) or catalogue.find(symbol, at)
 

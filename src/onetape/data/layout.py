@@ -111,9 +111,7 @@ def text_head(source: TableSource) -> Head:
     first = next((line for line in head.split(b"\n") if line.strip()), b"")
     text = first.decode("utf-8", "replace").strip("\r").lstrip("\ufeff")
     if "\0" in text or head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadInput(
-            "is no text in UTF-8", where=source.name, todo="look at its KIND and its encoding"
-        )
+        raise BadInput("is no text in UTF-8", where=source.name, todo="look at its KIND and its encoding")
     if not text.strip():
         raise BadInput("is empty", where=source.name)
     at = head.index(first)

@@ -89,12 +89,7 @@ class TableReader:
     """By a message table, in the core."""
 
     def __init__(
-        self,
-        table: MessageTable,
-        sink: _core.TapeSink | None,
-        streams: Sequence[Stream],
-        *,
-        others_pass: bool,
+        self, table: MessageTable, sink: _core.TapeSink | None, streams: Sequence[Stream], *, others_pass: bool
     ) -> None:
         self._sink = sink
         self._core = _core.CaptureImport(
@@ -169,12 +164,7 @@ class DialectReader:
     """By a decoder in Python, whose MarketOut this is."""
 
     def __init__(
-        self,
-        decoder: DecoderFactory,
-        sink: _core.TapeSink | None,
-        streams: Sequence[Stream],
-        *,
-        others_pass: bool,
+        self, decoder: DecoderFactory, sink: _core.TapeSink | None, streams: Sequence[Stream], *, others_pass: bool
     ) -> None:
         self._core = _core.TextImport(sink)
         self._is_measuring = sink is None
@@ -236,52 +226,26 @@ class DialectReader:
         """Nothing is held back."""
 
     def quote(
-        self,
-        raw: str,
-        ts_event: int,
-        bid: object,
-        bid_size: object,
-        ask: object,
-        ask_size: object,
-        update_id: int = 0,
+        self, raw: str, ts_event: int, bid: object, bid_size: object, ask: object, ask_size: object, update_id: int = 0
     ) -> bool:
         stream = self._streams.get(raw) or self._stream(raw)
         if not stream:
             return False
-        return self._taken(
-            self._core.quote(
-                stream, self._receipt, ts_event, bid, bid_size, ask, ask_size, update_id
-            )
-        )
+        return self._taken(self._core.quote(stream, self._receipt, ts_event, bid, bid_size, ask, ask_size, update_id))
 
-    def trade(
-        self, raw: str, ts_event: int, price: object, size: object, side: int, trade_id: object
-    ) -> bool:
+    def trade(self, raw: str, ts_event: int, price: object, size: object, side: int, trade_id: object) -> bool:
         stream = self._streams.get(raw) or self._stream(raw)
         if not stream:
             return False
-        return self._taken(
-            self._core.trade(stream, self._receipt, ts_event, price, size, side, trade_id)
-        )
+        return self._taken(self._core.trade(stream, self._receipt, ts_event, price, size, side, trade_id))
 
     def book(
-        self,
-        raw: str,
-        ts_event: int,
-        flags: int,
-        last_id: int,
-        previous_id: int,
-        bids: list[Any],
-        asks: list[Any],
+        self, raw: str, ts_event: int, flags: int, last_id: int, previous_id: int, bids: list[Any], asks: list[Any]
     ) -> bool:
         stream = self._streams.get(raw) or self._stream(raw)
         if not stream:
             return False
-        if not self._taken(
-            self._core.book(
-                stream, self._receipt, ts_event, flags, last_id, previous_id, bids, asks
-            )
-        ):
+        if not self._taken(self._core.book(stream, self._receipt, ts_event, flags, last_id, previous_id, bids, asks)):
             return False
         if flags & FLAG_GAP:
             self.gaps += 1
@@ -313,9 +277,7 @@ class DialectReader:
         return 0
 
     def measured(self) -> list[tuple[str, Numbers]]:
-        return [
-            (raw, Numbers(*self._core.facts(number - 1))) for raw, number in self._streams.items()
-        ]
+        return [(raw, Numbers(*self._core.facts(number - 1))) for raw, number in self._streams.items()]
 
     def ignored(self) -> dict[str, int]:
         return dict(self._counted.ignored)

@@ -27,9 +27,7 @@ from onetape.model.time import DAY
 IMPLIED_DECIMALS: Final = 6
 _TRADES: Final = {"symbol": 0, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8, "side": 9}
 _SHORT_TRADES: Final = {"symbol": 0, "ts_event": 1, "ts_recv": 3, "price": 4, "size": 5, "side": 6}
-_STATS: Final = {
-    "symbol": 1, "side": 2, "action": 3, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8,
-}  # fmt: skip
+_STATS: Final = {"symbol": 1, "side": 2, "action": 3, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8}
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:

@@ -85,13 +85,7 @@ class RawNames:
         """Raise BadInput where the data's own name is not the one that the catalogue knows."""
         raw, symbol = self._naming.pairs[stream]
         found = next(iter(self._seen[stream]), "")
-        if (
-            found
-            and not raw
-            and known is not None
-            and known.origin is Origin.CATALOGUE
-            and found != known.raw_symbol
-        ):
+        if found and not raw and known is not None and known.origin is Origin.CATALOGUE and found != known.raw_symbol:
             raise BadInput(
                 f"the data is of {found}, and {symbol} is {known.raw_symbol} there",
                 where=where,

@@ -54,31 +54,13 @@ KINDS: Final = {
             "csv",
             "table",
             "onetape.data.csv_layout:plan",
-            frozenset(
-                {"--tz", "--columns", "--period", "--bar-time", "--time-format", "--decimal"}
-            ),
+            frozenset({"--tz", "--columns", "--period", "--bar-time", "--time-format", "--decimal"}),
             by_rows=True,
         ),
-        Kind(
-            "binance-raw",
-            "capture",
-            "onetape.venues.binance.protocol:MARKET",
-            frozenset({"--seed-book"}),
-        ),
-        Kind(
-            "binance-vision",
-            "table",
-            "onetape.data.binance_vision:plan",
-            venue_names=True,
-            names_matter=True,
-        ),
+        Kind("binance-raw", "capture", "onetape.venues.binance.protocol:MARKET", frozenset({"--seed-book"})),
+        Kind("binance-vision", "table", "onetape.data.binance_vision:plan", venue_names=True, names_matter=True),
         Kind("tardis", "table", "onetape.data.tardis:plan", venue_names=True, names_matter=True),
-        Kind(
-            "ccxt",
-            "table",
-            "onetape.data.ccxt_json:plan",
-            frozenset({"--period", "--bar-time"}),
-        ),
+        Kind("ccxt", "table", "onetape.data.ccxt_json:plan", frozenset({"--period", "--bar-time"})),
         Kind(
             "freqtrade",
             "table",
@@ -105,7 +87,4 @@ def find_kind(name: str) -> Kind:
     kind = KINDS.get(name)
     if kind is not None:
         return kind
-    raise UnknownKind(
-        f"no kind of data is called {name!r}",
-        todo=f"use one of {', '.join(KINDS)}",
-    )
+    raise UnknownKind(f"no kind of data is called {name!r}", todo=f"use one of {', '.join(KINDS)}")

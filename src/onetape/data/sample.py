@@ -66,12 +66,7 @@ def write_sample(
         raise UsageError(f"a sample needs at least one event, not {events}")
     walk = flow_of(flow, flow_params or {})
     market = GeneratedMarket(
-        [flow_market(symbol) for symbol in symbols],
-        seed=seed,
-        start=start,
-        rate=rate,
-        walk=walk,
-        by_order=by_order,
+        [flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate, walk=walk, by_order=by_order
     )
     name = f"{seed} {start} {rate!r} {' '.join(symbols)}"
     name += f" {walk}" if walk is not None else ""

@@ -17,16 +17,7 @@ from onetape.model.errors import BadInput, UnknownFormat, UsageError
 from onetape.tape.segments import is_tape
 
 Sniffed = Literal[
-    "tape",
-    "csv",
-    "binance-raw",
-    "binance-vision",
-    "tardis",
-    "ccxt",
-    "freqtrade",
-    "hftbacktest",
-    "moex",
-    "cryptofeed",
+    "tape", "csv", "binance-raw", "binance-vision", "tardis", "ccxt", "freqtrade", "hftbacktest", "moex", "cryptofeed"
 ]
 ARROW_MAGIC: Final = next(magic for magic, form in FOREIGN_MAGICS.items() if form == "Arrow")
 
@@ -39,9 +30,7 @@ def sniff(path: Path) -> Sniffed:
     if path.is_dir():
         if is_tape(path):
             return "tape"
-        raise UnknownFormat(
-            "is a folder without segments", where=str(path), todo="name a tape or a file"
-        )
+        raise UnknownFormat("is a folder without segments", where=str(path), todo="name a tape or a file")
     if not path.exists():
         raise UsageError("is not there", where=str(path), todo="check the path")
     sources = open_sources([path], accept=("Arrow",))

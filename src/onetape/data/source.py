@@ -165,9 +165,7 @@ class Source:
                 while chunk := file.read(CHUNK_BYTES):
                     if not expanded and _is_packed(chunk):
                         raise BadInput(
-                            "an archive inside an archive is not read",
-                            where=self.name,
-                            todo="unpack the outer one",
+                            "an archive inside an archive is not read", where=self.name, todo="unpack the outer one"
                         )
                     expanded += len(chunk)
                     self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
@@ -178,9 +176,7 @@ class Source:
                     yield chunk
 
 
-def open_sources(
-    paths: list[Path], limits: Limits | None = None, *, accept: Collection[str] = ()
-) -> list[Source]:
+def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Collection[str] = ()) -> list[Source]:
     """The streams behind the paths, in their order, zips taken apart by member name.
 
     accept: foreign forms that the caller reads itself.
@@ -206,9 +202,7 @@ def open_sources(
         for foreign, form in FOREIGN_MAGICS.items():
             if magic.startswith(foreign) and form not in accept:
                 raise BadInput(
-                    f"is {form}, which is not read here",
-                    where=str(path),
-                    todo="give it plain, or as .gz, .zip or .zst",
+                    f"is {form}, which is not read here", where=str(path), todo="give it plain, or as .gz, .zip or .zst"
                 )
         if magic.startswith(ZIP_MAGICS):
             found += _members(path, limits)
@@ -239,9 +233,7 @@ def _members(path: Path, limits: Limits) -> list[Source]:
     for info in infos:
         rule = _broken_rule(info, names)
         if rule:
-            raise BadInput(
-                f"zip member {rule}", where=f"{path}!{info.filename!a}", todo="repack it"
-            )
+            raise BadInput(f"zip member {rule}", where=f"{path}!{info.filename!a}", todo="repack it")
         names.add(info.filename)
     files = sorted(info.filename for info in infos if not info.is_dir())
     if not files:

@@ -32,9 +32,7 @@ def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Ite
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
-            f"cannot make the folder: {error.strerror}", where=str(out.parent)
-        ) from None
+        raise UsageError(f"cannot make the folder: {error.strerror}", where=str(out.parent)) from None
     _sweep(out)
     partial = out.parent / f".{out.name}.partial-{os.getpid()}"
     try:
@@ -61,9 +59,7 @@ def refuse_existing(out: Path, *, force: bool) -> None:
     if not force:
         raise UsageError("exists already", where=str(out), todo="name another, or use --force")
     if out.is_symlink() or not is_tape(out):
-        raise UsageError(
-            "exists and is not a tape", where=str(out), todo="--force replaces tapes only"
-        )
+        raise UsageError("exists and is not a tape", where=str(out), todo="--force replaces tapes only")
     if foreign := sorted(foreign_to_tape(out) - {REJECTS}):
         raise UsageError(
             f"exists and is not a tape alone: it has {', '.join(foreign[:3])}",

@@ -113,9 +113,7 @@ class TableImporter:
             sink,
             streams=[
                 (raw, stream, instrument.price_decimals, instrument.size_decimals)
-                for stream, ((raw, _), instrument) in enumerate(
-                    zip(self._naming.pairs, instruments, strict=True), 1
-                )
+                for stream, ((raw, _), instrument) in enumerate(zip(self._naming.pairs, instruments, strict=True), 1)
             ],
             sort_directory="" if in_order else self._sort_directory,
         )
@@ -163,9 +161,7 @@ class TableImporter:
                 parse_naming(None)
         if not plans:
             self._raws.check(sources[0].name)
-            raise BadInput(
-                "holds nothing of this kind", where=", ".join(s.name for s in sources[:5])
-            )
+            raise BadInput("holds nothing of this kind", where=", ".join(s.name for s in sources[:5]))
         return plans
 
     def _measured(self) -> list[tuple[_Plan, _Facts]]:
@@ -189,10 +185,7 @@ class TableImporter:
         return len(names) > 1
 
     def _understood(
-        self,
-        plans: list[tuple[_Plan, _Facts]],
-        periods: list[int],
-        instruments: list[Instrument],
+        self, plans: list[tuple[_Plan, _Facts]], periods: list[int], instruments: list[Instrument]
     ) -> list[dict[str, object]]:
         return [
             {
@@ -236,8 +229,7 @@ class TableImporter:
                 self._ignored["file without rows"] += 1
             return None
         raise BadInput(
-            f"no row could be read: {first}" if first else "has a header and no rows",
-            where=plan.source.name,
+            f"no row could be read: {first}" if first else "has a header and no rows", where=plan.source.name
         )
 
     def _instruments(self, facts: list[_Facts]) -> list[Instrument]:
@@ -269,14 +261,10 @@ class TableImporter:
             return self._period_of_symbols(plan)
         if not (facts.ascending or facts.descending):
             raise UsageError(
-                "rows are in no order, so the bars' period cannot be told",
-                where=plan.source.name,
-                todo="give --period",
+                "rows are in no order, so the bars' period cannot be told", where=plan.source.name, todo="give --period"
             )
         if not facts.steps:
-            raise UsageError(
-                "a single bar does not say its period", where=plan.source.name, todo="give --period"
-            )
+            raise UsageError("a single bar does not say its period", where=plan.source.name, todo="give --period")
         return _most_frequent(facts.steps)
 
     def _period_of_symbols(self, plan: _Plan) -> int:
@@ -285,9 +273,7 @@ class TableImporter:
         steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
         period = _most_frequent(sum(steps.values(), Counter[int]()))
         if not period:
-            raise UsageError(
-                "single bars do not say their period", where=plan.source.name, todo="give --period"
-            )
+            raise UsageError("single bars do not say their period", where=plan.source.name, todo="give --period")
         for name, found in steps.items():
             own = _most_frequent(found)
             # What is seldom traded has longer steps too, but hardly the same ones.
@@ -296,8 +282,7 @@ class TableImporter:
                     f"its bars are of several periods: most {format_duration(period)}, "
                     f"of {name[:40]} {format_duration(own)}",
                     where=plan.source.name,
-                    todo="give --period, or import them one after the other: --symbol "
-                    f"{name[:40]}=venue:NAME",
+                    todo=f"give --period, or import them one after the other: --symbol {name[:40]}=venue:NAME",
                 )
         return period
 
@@ -351,13 +336,7 @@ class TableImporter:
         ignored = Counter(self._ignored)
         for plan in self._plans:
             # A column is listed once, however many files have it.
-            ignored.update(
-                {
-                    f"column {name}": 1
-                    for name in plan.layout.ignored
-                    if f"column {name}" not in ignored
-                }
-            )
+            ignored.update({f"column {name}": 1 for name in plan.layout.ignored if f"column {name}" not in ignored})
         ignored.update({f"symbol {raw}": count for raw, count in self._raws.others.items()})
         ignored.update(passed_over)
         return dict(ignored)

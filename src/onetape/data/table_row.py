@@ -49,12 +49,7 @@ class RowMaker:
     def row(self, record: Record) -> list[Any]:
         """Values in the order of the columns; decimals as (units, decimals)."""
         instrument = self._reader.instruments.get(record.stream, {})
-        row: list[Any] = [
-            record.sequence,
-            record.time,
-            str(instrument.get("symbol", "")),
-            record.flags,
-        ]
+        row: list[Any] = [record.sequence, record.time, str(instrument.get("symbol", "")), record.flags]
         kinds = self._kinds.get(record.type)
         data = record.data
         if kinds is None:
@@ -76,9 +71,7 @@ class RowMaker:
             elif kind == "r":
                 row.append((data[name], RATE_DECIMALS))
             elif kind == "levels":
-                row.append(
-                    [((price, price_decimals), (size, size_decimals)) for price, size in data[name]]
-                )
+                row.append([((price, price_decimals), (size, size_decimals)) for price, size in data[name]])
             elif kind == "c":
                 value = data[name]
                 row.append(value if isinstance(value, str) else bytes(value).hex())

@@ -47,9 +47,7 @@ class CsvWriter:
     def add(self, row: list[Any]) -> None:
         for place, form in self._plan:
             value = row[place]
-            row[place] = (
-                decimal_text(value) if form == "decimal" else json.dumps(_levels_text(value))
-            )
+            row[place] = decimal_text(value) if form == "decimal" else json.dumps(_levels_text(value))
         for place in self._texts:
             row[place] = sheet_text(str(row[place]))
         self._writer.writerow(row)
@@ -91,23 +89,14 @@ class ParquetWriter:
             import pyarrow as pa  # type: ignore[import-untyped]
             import pyarrow.parquet as pq  # type: ignore[import-untyped]
         except ImportError:
-            raise NotAvailable(
-                "parquet needs pyarrow", todo='pip install "onetape[research]"'
-            ) from None
+            raise NotAvailable("parquet needs pyarrow", todo='pip install "onetape[research]"') from None
         self.count = 0
         self._pa = pa
         self._columns = columns
         decimal = pa.decimal128(DECIMAL_DIGITS, self.SCALE)
         level = pa.struct([("price", decimal), ("size", decimal)])
-        forms = {
-            "integer": pa.int64(),
-            "text": pa.string(),
-            "decimal": decimal,
-            "levels": pa.list_(level),
-        }
-        self._schema = pa.schema(
-            [(c.name, pa.uint64() if _is_id(c.name) else forms[c.form]) for c in columns]
-        )
+        forms = {"integer": pa.int64(), "text": pa.string(), "decimal": decimal, "levels": pa.list_(level)}
+        self._schema = pa.schema([(c.name, pa.uint64() if _is_id(c.name) else forms[c.form]) for c in columns])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[list[Any]] = []
         self._levels = 0
@@ -129,9 +118,7 @@ class ParquetWriter:
         if not self._rows:
             return
         arrays = []
-        for column, kind, values in zip(
-            self._columns, self._schema.types, zip(*self._rows, strict=True), strict=True
-        ):
+        for column, kind, values in zip(self._columns, self._schema.types, zip(*self._rows, strict=True), strict=True):
             if column.form == "decimal":
                 arrays.append(self._decimals(values))
             elif column.form == "levels":

@@ -17,23 +17,17 @@ from onetape.model.errors import BadInput
 
 _COMMON: Final = {"ts_event": "timestamp", "ts_recv": "local_timestamp", "symbol": "symbol"}
 _TRADES: Final = {"id": "id", "side": "side", "price": "price", "size": "amount"}
-_QUOTES: Final = {
-    "ask_size": "ask_amount", "ask": "ask_price", "bid": "bid_price", "bid_size": "bid_amount",
-}  # fmt: skip
-_CHANGES: Final = {
-    "is_snapshot": "is_snapshot", "side": "side", "price": "price", "size": "amount",
-}  # fmt: skip
+_QUOTES: Final = {"ask_size": "ask_amount", "ask": "ask_price", "bid": "bid_price", "bid_size": "bid_amount"}
+_CHANGES: Final = {"is_snapshot": "is_snapshot", "side": "side", "price": "price", "size": "amount"}
 _TICKER: Final = {
-    "funding_time": "funding_timestamp", "rate": "funding_rate", "index": "index_price",
+    "funding_time": "funding_timestamp",
+    "rate": "funding_rate",
+    "index": "index_price",
     "mark": "mark_price",
-}  # fmt: skip
-BLANK: Final = (
-    "bid", "bid_size", "ask", "ask_size", "funding_time", "rate", "index", "mark", "ts_recv",
-)  # fmt: skip
+}
+BLANK: Final = ("bid", "bid_size", "ask", "ask_size", "funding_time", "rate", "index", "mark", "ts_recv")
 _LEVEL: Final = re.compile(r"(asks|bids)\[(\d{1,4})\]\.(price|amount)\Z")
-DERIVED_NOTE: Final = (
-    "tardis quotes are the top of books that tardis built; book_ticker has the venue's own"
-)
+DERIVED_NOTE: Final = "tardis quotes are the top of books that tardis built; book_ticker has the venue's own"
 READ: Final = (
     "trades, quotes, book_ticker, book_snapshot_5, book_snapshot_25, incremental_book_L2, "
     "derivative_ticker, liquidations"
@@ -57,15 +51,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
         note = DERIVED_NOTE
     return Planned(
         source,
-        Layout(
-            kind,
-            columns,
-            fields=len(cells),
-            skip_lines=head.skipped + 1,
-            blank=BLANK,
-            levels=levels,
-            note=note,
-        ),
+        Layout(kind, columns, fields=len(cells), skip_lines=head.skipped + 1, blank=BLANK, levels=levels, note=note),
     )
 
 

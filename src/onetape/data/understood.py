@@ -48,9 +48,7 @@ def _columns(table: Mapping[str, Any]) -> str:
         zone = "its zone in the text"
     parts = [
         ", ".join(
-            f"{ours} from {header} ({table['time']}, {zone})"
-            if ours == "time"
-            else f"{ours} from {header}"
+            f"{ours} from {header} ({table['time']}, {zone})" if ours == "time" else f"{ours} from {header}"
             for ours, header in table["columns"].items()
         )
     ]

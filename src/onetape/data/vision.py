@@ -24,10 +24,7 @@ BASE_URL: Final = "https://data.binance.vision"
 _ALL: Final = (Kind.SPOT, Kind.LINEAR, Kind.INVERSE)
 _FUTURES: Final = (Kind.LINEAR, Kind.INVERSE)
 _FOLDERS: Final = {Kind.SPOT: "spot", Kind.LINEAR: "futures/um", Kind.INVERSE: "futures/cm"}
-PERIODS: Final = (
-    *("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h"),
-    *("1d", "3d", "1w"),
-)
+PERIODS: Final = (*("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h"), *("1d", "3d", "1w"))
 DAYS_MAX: Final = 366 * 20
 
 
@@ -93,9 +90,7 @@ def raw_name(symbol: Symbol) -> str:
     symbol of another venue."""
     if symbol.venue != "binance" or not symbol.is_unified:
         raise UsageError(
-            f"{symbol.text} is not of binance",
-            where="--symbol",
-            todo="give such as binance:BTC/USDT:USDT",
+            f"{symbol.text} is not of binance", where="--symbol", todo="give such as binance:BTC/USDT:USDT"
         )
     known = catalogue.find(symbol.text)
     if known is not None and known.raw_symbol:
@@ -157,29 +152,19 @@ def check_request(symbol: str, type_: str, period: str | None) -> tuple[Symbol, 
     raw_name(parsed)
     dataset = DATASETS.get(type_)
     if dataset is None:
-        raise UsageError(
-            f"no type is called {type_!r}", where="--type", todo=f"one of {', '.join(DATASETS)}"
-        )
+        raise UsageError(f"no type is called {type_!r}", where="--type", todo=f"one of {', '.join(DATASETS)}")
     if parsed.kind not in dataset.markets:
         raise UsageError(f"{type_} is there for futures only", where="--type")
     if dataset.has_period:
         period = period or "1m"
         if period not in PERIODS:
-            raise UsageError(
-                f"no period is {period!r}", where="--period", todo=f"one of {', '.join(PERIODS)}"
-            )
+            raise UsageError(f"no period is {period!r}", where="--period", todo=f"one of {', '.join(PERIODS)}")
     elif period:
         raise UsageError(f"means nothing for {type_}", where="--period")
     return parsed, dataset, period or ""
 
 
-def download(
-    client: Client,
-    parts: list[Part],
-    folder: Path,
-    *,
-    base_url: str = BASE_URL,
-) -> Downloaded:
+def download(client: Client, parts: list[Part], folder: Path, *, base_url: str = BASE_URL) -> Downloaded:
     """Fetch the files of a plan into `folder`, laid out as on the server. A month that is not
     there is taken by its days. Raises what Client.checked_file does, BadInput where there is
     nothing at all."""

@@ -20,16 +20,7 @@ from onetape.model.errors import BadConfig, InvalidAmount
 from onetape.model.money import parse_amount, parse_cash, refuse_grouped
 from onetape.model.symbol import is_venue
 
-__all__ = [
-    "DOLLARS",
-    "SHARED",
-    "Accounts",
-    "accounts_text",
-    "as_texts",
-    "at_par",
-    "from_texts",
-    "parse_accounts",
-]
+__all__ = ["DOLLARS", "SHARED", "Accounts", "accounts_text", "as_texts", "at_par", "from_texts", "parse_accounts"]
 
 Accounts = dict[str, dict[str, Decimal]]  # account -> currency -> amount
 SHARED: Final = ""  # the name of the account that all venues share
@@ -74,8 +65,7 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
 def _venue(name: str, part: str) -> str:
     found = name.strip()
     if not is_venue(found):
-        raise BadConfig(f"no venue is called {found!r}: {part.strip()!r}", where="--cash",
-                        todo=HOW_TO)  # fmt: skip
+        raise BadConfig(f"no venue is called {found!r}: {part.strip()!r}", where="--cash", todo=HOW_TO)
     return found
 
 

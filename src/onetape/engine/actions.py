@@ -19,9 +19,20 @@ __all__ = ["Actions", "first_difference", "read_actions"]
 
 # What makes two actions the same: no ids of runs, no paths, no versions.
 FIELDS = (
-    "time", "kind", "robot", "order_id", "symbol", "side", "type", "price", "size", "trigger",
-    "tif", "flags", "tag",
-)  # fmt: skip
+    "time",
+    "kind",
+    "robot",
+    "order_id",
+    "symbol",
+    "side",
+    "type",
+    "price",
+    "size",
+    "trigger",
+    "tif",
+    "flags",
+    "tag",
+)
 _KINDS = ("", "place", "cancel", "amend")
 _SIDES = ("none", "buy", "sell")
 _TYPES = ("", "limit", "market")
@@ -111,10 +122,7 @@ def first_difference(a: Actions, b: Actions) -> tuple[int, int, str]:
         return (
             count,
             index,
-            (
-                f"action {index + 1}: {a.describe(index)}, but {b.describe(index)} "
-                f"(differs in {', '.join(names)})"
-            ),
+            (f"action {index + 1}: {a.describe(index)}, but {b.describe(index)} (differs in {', '.join(names)})"),
         )
     longer, word = (a, "second") if len(a) > len(b) else (b, "first")
     return count, common, f"action {common + 1}: {longer.describe(common)}, nothing in the {word}"

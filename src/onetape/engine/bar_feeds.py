@@ -36,9 +36,7 @@ class BarFeeds:
     """Of one host. sources: "symbol period" -> trade, mid, venue, or the shorter period whose bars
     they are made of."""
 
-    def __init__(
-        self, host: Host, sources: Mapping[str, str], inventory: Callable[[], Inventory]
-    ) -> None:
+    def __init__(self, host: Host, sources: Mapping[str, str], inventory: Callable[[], Inventory]) -> None:
         self._host = host
         self._inventory = inventory
         self.sources = dict(sources)
@@ -75,9 +73,7 @@ class BarFeeds:
         self.longest_period = max(self.longest_period, period)
         host.sim.subscribe_bars(symbol, period, source, period_text, history, made_of)
 
-    def _subscribe_live(
-        self, symbol: str, period: int, source: int, text: str, history: int
-    ) -> None:
+    def _subscribe_live(self, symbol: str, period: int, source: int, text: str, history: int) -> None:
         if source in (VENUE, FINER):
             raise NotAvailable(
                 f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
@@ -108,8 +104,7 @@ class BarFeeds:
         if types.get(_BAR):
             shown = " and ".join(format_duration(each) for each in sorted(periods))
             raise UnknownSymbol(
-                f"{symbol} has bars of {shown} only, of which none of "
-                f"{format_duration(period)} can be made",
+                f"{symbol} has bars of {shown} only, of which none of {format_duration(period)} can be made",
                 where="strategy",
                 todo=f"subscribe to a multiple of {format_duration(min(periods))}",
             )
@@ -181,9 +176,7 @@ def _finer(text: str, period: int, source: str) -> int:
     try:
         made_of = parse_period(source)
     except UsageError:
-        raise ValueError(
-            f"bars {text!r}: after @ comes trade, mid, venue or a shorter period"
-        ) from None
+        raise ValueError(f"bars {text!r}: after @ comes trade, mid, venue or a shorter period") from None
     if made_of >= period or period % made_of:
         raise ValueError(f"bars {text!r}: {source} does not divide it")
     return made_of

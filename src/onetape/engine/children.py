@@ -88,9 +88,14 @@ class Child:
 
 
 def make_child(
-    parent: Strategy, base: type[Any], kind: type[S], name: str, params: dict[str, Any],
-    number: int, on: Callable[[str, Callable[..., Any]], None],
-) -> S:  # fmt: skip
+    parent: Strategy,
+    base: type[Any],
+    kind: type[S],
+    name: str,
+    params: dict[str, Any],
+    number: int,
+    on: Callable[[str, Callable[..., Any]], None],
+) -> S:
     """A started child. base: Strategy; on: registers a handler. Raises BadConfig for parameters
     that it has not, ValueError for a name that cannot be part of a path."""
     if not name or "/" in name or not name.isprintable():

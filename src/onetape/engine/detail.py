@@ -23,9 +23,7 @@ _FINER = {
 }
 
 
-def matching_streams(
-    path: Path, streams: Mapping[int, Instrument], known: Mapping[str, Instrument]
-) -> dict[int, str]:
+def matching_streams(path: Path, streams: Mapping[int, Instrument], known: Mapping[str, Instrument]) -> dict[int, str]:
     """stream -> symbol of what a detail tape has of the run's instruments. Raises UnknownSymbol
     when it has nothing of them, BadConfig when its numbers are not in their units."""
     found = {stream: each for stream, each in streams.items() if each.symbol in known}
@@ -68,8 +66,7 @@ def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> Non
         if not any(have.get(kind) for kind in _FINER) and (not own or min(own) >= min(bars)):
             what = f"bars of {format_duration(min(own))}" if own else "neither prices nor bars"
             raise BadConfig(
-                f"{path.name} has {what} of {symbol}, and --data bars of "
-                f"{format_duration(min(bars))}",
+                f"{path.name} has {what} of {symbol}, and --data bars of {format_duration(min(bars))}",
                 where="--detail-data",
                 todo="give trades, quotes, depth or bars of a shorter period",
             )

@@ -45,10 +45,7 @@ class Handlers:
     raised, with a name for it."""
 
     def __init__(
-        self,
-        sim: _core.Simulation,
-        own: dict[str, Handler],
-        failed: Callable[[str, BaseException], object],
+        self, sim: _core.Simulation, own: dict[str, Handler], failed: Callable[[str, BaseException], object]
     ) -> None:
         self._sim = sim
         self._own = own

@@ -28,12 +28,7 @@ from onetape.engine.plan import LiveRobot
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType
-from onetape.model.errors import (
-    InvariantViolation,
-    OrderRate,
-    SchemaMismatch,
-    UnknownSymbol,
-)
+from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import format_time
@@ -257,9 +252,7 @@ class Host:
     def unknown_symbol(self, symbol: object) -> None:
         """Raises."""
         there = ", ".join(self.instruments) or "no instrument"
-        raise UnknownSymbol(
-            f"{symbol} is not in the data", where="strategy", todo=f"the data has: {there}"
-        )
+        raise UnknownSymbol(f"{symbol} is not in the data", where="strategy", todo=f"the data has: {there}")
 
     # --- compiled strategies ---------------------------------------------------------------------
 
@@ -301,9 +294,7 @@ class Host:
         units = steps * step
         return units if abs(units) <= UNITS_MAX else None
 
-    def place_with(
-        self, once: str | RequestKey | None, signal: Signal | int | None, *asked: Any
-    ) -> _core.Order:
+    def place_with(self, once: str | RequestKey | None, signal: Signal | int | None, *asked: Any) -> _core.Order:
         """An order with a request key or a signal behind it. asked: what `place` takes."""
         notes = self.notes
         key = request_key(once) if once is not None else None
@@ -315,9 +306,7 @@ class Host:
             notes.claim(key, order)
         return order
 
-    def target_for(
-        self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False
-    ) -> _core.Order | None:
+    def target_for(self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False) -> _core.Order | None:
         """set_target, for a signal."""
         self.instrument_of(symbol)
         target, more = self.notes.target(symbol, qty, _number_of(signal))
@@ -350,11 +339,7 @@ class Host:
     def reply_frame(self, payload: bytes) -> None:
         """Why the gateway refuses an order, of a live run."""
         record = msgspec.msgpack.decode(payload)
-        if (
-            isinstance(record, dict)
-            and record.get("robot") == self.robot_number
-            and "order" in record
-        ):
+        if isinstance(record, dict) and record.get("robot") == self.robot_number and "order" in record:
             self.sim.note_reason(record["order"], str(record["reason"]))
 
     # --- handlers --------------------------------------------------------------------------------
@@ -376,9 +361,7 @@ class Host:
         """None where nothing was ever registered."""
         return self._handlers
 
-    def make_child(
-        self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]
-    ) -> S:
+    def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]) -> S:
         """A strategy inside another one; see engine/children.py."""
         if any(repr(each) == f"{location_of(parent)}/{name}" for each in self.children):
             raise ValueError(f"{location_of(parent)} has a child {name!r}")
@@ -410,9 +393,7 @@ class Host:
             )
         account = None if venue is None else self.account_of(venue)
         numbers = [
-            index
-            for index, (owner, name) in enumerate(self.money)
-            if name == currency and account in (None, owner)
+            index for index, (owner, name) in enumerate(self.money) if name == currency and account in (None, owner)
         ]
         return Balance(currency, *map(float, self._exact(currency, numbers)))
 

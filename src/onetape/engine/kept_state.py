@@ -38,13 +38,16 @@ __all__ = ["STATE_BYTES_MAX", "CannotKeepError", "StateKeeper"]
 
 STATE_BYTES_MAX: Final = 64 * 2**20
 _EVENTS: Final = (
-    _core.Quote, _core.Trade, _core.Bar, _core.Mark, _core.Funding, _core.Liquidation,
+    _core.Quote,
+    _core.Trade,
+    _core.Bar,
+    _core.Mark,
+    _core.Funding,
+    _core.Liquidation,
     _core.MarketByOrder,
-)  # fmt: skip
+)
 # Of the host: what follows from what the strategy did.
-_HOST: Final = (
-    "memory", "_memory_last", "failures", "subscriptions", "_notes",
-)  # fmt: skip
+_HOST: Final = ("memory", "_memory_last", "failures", "subscriptions", "_notes")
 _BARS: Final = ("sources", "keys", "history", "longest_period")  # of its bars
 _LENT: Final = ("_sim", "_host")
 
@@ -304,9 +307,7 @@ def _attributes(robot: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(robot).items() if name not in _LENT}
 
 
-def _shared_values(
-    modules: list[ModuleType], classes: list[type[Any]]
-) -> Iterator[tuple[str, Any]]:
+def _shared_values(modules: list[ModuleType], classes: list[type[Any]]) -> Iterator[tuple[str, Any]]:
     """(name, value) of the data that modules, their classes and functions hold."""
     names = {module.__name__ for module in modules}
     spaces: list[tuple[str, dict[str, Any]]] = [(each.__name__, vars(each)) for each in modules]
@@ -332,9 +333,13 @@ def _shared_values(
 
 
 _WITHOUT_STATE: Final[tuple[type[Any], ...]] = (
-    property, cached_property, MemberDescriptorType, GetSetDescriptorType, BuiltinFunctionType,
+    property,
+    cached_property,
+    MemberDescriptorType,
+    GetSetDescriptorType,
+    BuiltinFunctionType,
     MethodDescriptorType,
-)  # fmt: skip
+)
 
 
 def _words(problem: Exception) -> str:

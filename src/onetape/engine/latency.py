@@ -30,16 +30,7 @@ from typing import TYPE_CHECKING, Final
 
 from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
-from onetape.model.time import (
-    DAY,
-    HOUR,
-    MINUTE,
-    MS,
-    SECOND,
-    format_duration,
-    parse_duration,
-    parse_time,
-)
+from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND, format_duration, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -50,9 +41,7 @@ __all__ = ["DEFAULT_LATENCY_NS", "Latencies", "Latency", "parse_latencies", "par
 DEFAULT_LATENCY_NS: Final = 5 * MS
 CURVE_POINTS_MAX: Final = 1_000_000
 DELAY_MAX: Final = HOUR  # an order that takes longer is no latency but an outage
-HOW_TO: Final = (
-    "write 10ms, 4ms,6ms or curve.csv, then burst=20us@100ms or feed=2ms; kraken=10ms for a venue"
-)
+HOW_TO: Final = "write 10ms, 4ms,6ms or curve.csv, then burst=20us@100ms or feed=2ms; kraken=10ms for a venue"
 RECEIPT, CONSTANT, RECORDED = "receipt", "constant", "recorded"
 _CLOCKS: Final = {RECEIPT: 0, CONSTANT: 1, RECORDED: 2}  # FeedClock of core/engine/latency.hpp
 _HEADER: Final = ("time", "request", "reply")
@@ -79,10 +68,7 @@ class Latency:
             low = min(r + b for _, r, b in self.curve)
             high = max(r + b for _, r, b in self.curve)
             kind = "daily " if self.daily else ""
-            parts = [
-                f"{kind}curve of {len(self.curve)} points, "
-                f"{_duration(low)} to {_duration(high)} both ways"
-            ]
+            parts = [f"{kind}curve of {len(self.curve)} points, {_duration(low)} to {_duration(high)} both ways"]
         else:
             parts = [_duration(self.request), _duration(self.reply)]
         if self.burst:
@@ -173,9 +159,7 @@ def parse_latency(text: str) -> Latency:
     found = _ways(ways, text)
     if "burst" in options:
         each, _, window = options["burst"].partition("@")
-        found = replace(
-            found, burst=_parse(each, text), burst_window=_parse(window or "100ms", text)
-        )
+        found = replace(found, burst=_parse(each, text), burst_window=_parse(window or "100ms", text))
     if "feed" in options:
         found = _with_feed(found, options["feed"], text)
     return found
@@ -214,9 +198,7 @@ def _parse(value: str, text: str) -> int:
         raise BadConfig(said, where="--latency", todo=HOW_TO) from None
     if not 0 <= found <= DELAY_MAX:
         raise BadConfig(
-            f"latency {value!r} is not between 0 and {format_duration(DELAY_MAX)}",
-            where="--latency",
-            todo=HOW_TO,
+            f"latency {value!r} is not between 0 and {format_duration(DELAY_MAX)}", where="--latency", todo=HOW_TO
         )
     return found
 
@@ -238,9 +220,7 @@ def _read_curve(path: Path) -> Latency:
             todo=f"write {','.join(_HEADER)}: 09:30,4ms,6ms",
         )
     if not 1 <= len(rows) - 1 <= CURVE_POINTS_MAX:
-        raise BadInput(
-            f"{len(rows) - 1} points", where=str(path), todo=f"give 1 to {CURVE_POINTS_MAX}"
-        )
+        raise BadInput(f"{len(rows) - 1} points", where=str(path), todo=f"give 1 to {CURVE_POINTS_MAX}")
     points: list[tuple[int, int, int]] = []
     daily: bool | None = None
     for number, row in enumerate(rows[1:], 2):

@@ -21,11 +21,7 @@ from onetape.model.order import OrderSpec
 
 __all__ = ["LiveMoney"]
 
-_KINDS: Final = {
-    Cause.FILL: EntryKind.FILL,
-    Cause.FUNDING: EntryKind.FUNDING,
-    Cause.INTEREST: EntryKind.INTEREST,
-}
+_KINDS: Final = {Cause.FILL: EntryKind.FILL, Cause.FUNDING: EntryKind.FUNDING, Cause.INTEREST: EntryKind.INTEREST}
 _SIDES: Final = PositionSide.by_id()
 
 

@@ -82,9 +82,7 @@ class Life:
         return self.taken > 0
 
 
-def life_record(
-    plan: RunPlan, *, start: int, position: int, reached: int, tapes: list[bytes]
-) -> dict[str, Any]:
+def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes: list[bytes]) -> dict[str, Any]:
     """What the frame that begins a life says. reached: by the life before. tapes: identities."""
     live = plan.live
     assert live is not None
@@ -118,10 +116,7 @@ def life_record(
 
 def ending_record(after: list[int]) -> dict[str, Any]:
     """A life was told to end after these frames of its tapes."""
-    return {
-        "kind": ENDING, "subject": "robot", "state": "asked for", "after": after[0],
-        "others": after[1:],
-    }  # fmt: skip
+    return {"kind": ENDING, "subject": "robot", "state": "asked for", "after": after[0], "others": after[1:]}
 
 
 def lives_of(journal: Path) -> list[Life]:
@@ -195,20 +190,38 @@ def _took(life: Life, frame: Frame) -> None:
 
 def _begun(record: dict[str, Any], sequence: int) -> Life:
     live = LiveRobot(
-        number=record["robot"], order_base=record["order_base"], account=record["account"],
-        currencies=record["currencies"], life=record["life"], since=record["since"],
-        run_from=record["run_from"], heard=record["heard"], restart=record["restart"],
-        stopped=record["stopped"], slot=record["slot"], leverage=record["leverage"],
-        entries_after=record["entries_after"], others=record["others"],
-        memory=record["memory"], positions=record.get("positions", []),
-    )  # fmt: skip
+        number=record["robot"],
+        order_base=record["order_base"],
+        account=record["account"],
+        currencies=record["currencies"],
+        life=record["life"],
+        since=record["since"],
+        run_from=record["run_from"],
+        heard=record["heard"],
+        restart=record["restart"],
+        stopped=record["stopped"],
+        slot=record["slot"],
+        leverage=record["leverage"],
+        entries_after=record["entries_after"],
+        others=record["others"],
+        memory=record["memory"],
+        positions=record.get("positions", []),
+    )
     return Life(
-        number=record["life"], start=record["start"], position=record["position"], live=live,
+        number=record["life"],
+        start=record["start"],
+        position=record["position"],
+        live=live,
         cash={currency: Decimal(amount) for currency, amount in record["cash"].items()},
-        hedge=record["hedge"], params=record["params"],
-        on_error=record["on_error"], first=sequence, reached=record["position"],
-        memory=record["memory"], tapes=record.get("tapes", []), came_to=record["position"],
-    )  # fmt: skip
+        hedge=record["hedge"],
+        params=record["params"],
+        on_error=record["on_error"],
+        first=sequence,
+        reached=record["position"],
+        memory=record["memory"],
+        tapes=record.get("tapes", []),
+        came_to=record["position"],
+    )
 
 
 def _time_of(journal: Path, sequence: int) -> int:
@@ -227,8 +240,7 @@ def plan_of(plan: RunPlan, life: Life) -> RunPlan:
     ends = [(life.taken or life.reached, life.crc)]
     ends += [_end_of(life, number) for number in range(1, len(plan.inputs))]
     made.inputs = [
-        replace(each, last_sequence=last, crc=crc, hash="")
-        for each, (last, crc) in zip(plan.inputs, ends, strict=True)
+        replace(each, last_sequence=last, crc=crc, hash="") for each, (last, crc) in zip(plan.inputs, ends, strict=True)
     ]
     return made
 

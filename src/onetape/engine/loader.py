@@ -23,9 +23,17 @@ __all__ = ["class_name_of", "keep_source", "load_strategy", "own_modules", "wher
 
 # Libraries that we import where they are needed.
 IMPORTED_LATE: Final = (
-    "aiohttp", "apprise", "cryptography", "numba", "pandas", "polars", "pyarrow", "rich", "uvloop",
+    "aiohttp",
+    "apprise",
+    "cryptography",
+    "numba",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rich",
+    "uvloop",
     "zstandard",
-)  # fmt: skip
+)
 
 
 def load_strategy(reference: str) -> type[Strategy]:
@@ -33,10 +41,7 @@ def load_strategy(reference: str) -> type[Strategy]:
     path_text, _, class_name = reference.rpartition(":")
     if not path_text:
         path_text, class_name = reference, ""
-    if path_text.endswith(".py") or "/" in path_text:
-        module = _load_file(Path(path_text))
-    else:
-        module = _load_module(path_text)
+    module = _load_file(Path(path_text)) if path_text.endswith(".py") or "/" in path_text else _load_module(path_text)
     return _pick(module, class_name, reference)
 
 
@@ -46,9 +51,7 @@ def class_name_of(strategy: type[Strategy]) -> str:
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise BadConfig(
-            f"no strategy file {path}", where="STRATEGY", todo="name an existing file.py[:Class]"
-        )
+        raise BadConfig(f"no strategy file {path}", where="STRATEGY", todo="name an existing file.py[:Class]")
     _check_writers(path)
     name = path.stem if path.stem.isidentifier() else "strategy"
     # An own name, so that a strategy called `random.py` hides nothing that others import.
@@ -78,9 +81,8 @@ def _check_writers(path: Path) -> None:
         is_sticky = place is folder and mode & stat.S_ISVTX  # as /tmp: others' files stay theirs
         if mode & stat.S_IWOTH and not is_sticky:
             raise PermissionDenied(
-                f"anybody may write it (mode {stat.S_IMODE(mode):04o})", where=str(place),
-                todo=f"chmod o-w {place}",
-            )  # fmt: skip
+                f"anybody may write it (mode {stat.S_IMODE(mode):04o})", where=str(place), todo=f"chmod o-w {place}"
+            )
 
 
 def _see_neighbours(folder: Path) -> None:
@@ -104,9 +106,7 @@ def _load_module(name: str) -> ModuleType:
         found = None
     if found is None:
         raise BadConfig(
-            f"no module {name}",
-            where="STRATEGY",
-            todo="give file.py[:Class] or an importable module:Class",
+            f"no module {name}", where="STRATEGY", todo="give file.py[:Class] or an importable module:Class"
         )
     return _run_module(lambda: importlib.import_module(name), name)
 
@@ -120,9 +120,7 @@ def _run_module(load: Callable[[], ModuleType], where: str) -> ModuleType:
         raise
     except BaseException as problem:
         raise StrategyError(
-            f"{type(problem).__name__}: {problem}",
-            where=where_of(problem) or where,
-            todo="fix the strategy file",
+            f"{type(problem).__name__}: {problem}", where=where_of(problem) or where, todo="fix the strategy file"
         ) from problem
 
 
@@ -201,9 +199,7 @@ def _is_beside(file: str, main: str) -> bool:
     path, own = _resolved(file), _resolved(main)
     if path.suffix != ".py" or not path.is_relative_to(own.parent):
         return False
-    return path == own or not (
-        "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent)
-    )
+    return path == own or not ("site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent))
 
 
 def own_modules(strategy: type[Strategy]) -> list[ModuleType]:

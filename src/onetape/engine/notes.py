@@ -72,9 +72,7 @@ class Notes:
         self._signals += 1
         after = tuple(self._sim.source_position(each)[0] for each in range(self._sources))
         made = Signal(self.base + self._signals, symbol, direction, self._sim.now, after, facts)
-        record = {
-            "id": made.id, "symbol": symbol, "direction": direction, "after": after, "facts": facts,
-        }  # fmt: skip
+        record = {"id": made.id, "symbol": symbol, "direction": direction, "after": after, "facts": facts}
         self._sim.append_cold(EventType.SIGNAL.id, self._encoded(record))
         return made
 

@@ -26,9 +26,7 @@ _PRICES = {"quote": (2, 3), "trade": (2,), "bar": (3,), "mark": (2,)}
 
 def set_opening_prices(plan: RunPlan, host: Host, tapes: Iterable[Path]) -> None:
     """Before the run begins, where it begins with its first event: else the prices are known."""
-    funded = {
-        (account, name) for account, cash in plan.money.items() for name in cash if cash[name]
-    }
+    funded = {(account, name) for account, cash in plan.money.items() for name in cash if cash[name]}
     wanted = {
         symbol: index
         for index, (symbol, each) in enumerate(host.instruments.items())

@@ -40,7 +40,5 @@ def _comments_in(text: str) -> dict[str, str]:
     return {
         each.target.id: lines[each.end_lineno]
         for each in klass.body
-        if isinstance(each, ast.AnnAssign)
-        and isinstance(each.target, ast.Name)
-        and each.end_lineno in lines
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and each.end_lineno in lines
     }

@@ -113,9 +113,7 @@ def resolve(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = made[name]
         elif parameter.is_required:
             raise BadConfig(
-                f"parameter {name!r} has no value",
-                where=strategy.__name__,
-                todo=f"give --param {name}=...",
+                f"parameter {name!r} has no value", where=strategy.__name__, todo=f"give --param {name}=..."
             )
         else:
             values[name] = _bounded(parameter.default, parameter, strategy.__name__)
@@ -128,9 +126,7 @@ def coerced(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given:
         if name not in known:
             raise BadConfig(
-                f"unknown parameter {name!r}",
-                where=strategy.__name__,
-                todo=f"it has: {', '.join(known) or 'none'}",
+                f"unknown parameter {name!r}", where=strategy.__name__, todo=f"it has: {', '.join(known) or 'none'}"
             )
     return {name: coerce(value, known[name], strategy.__name__) for name, value in given.items()}
 
@@ -225,13 +221,9 @@ def _bounded(value: Any, parameter: Parameter, owner: str) -> Any:
         if (low is None or low <= each) and (high is None or each <= high):
             continue
         bounds = " and ".join(
-            f"at {word} {bound}"
-            for word, bound in (("least", low), ("most", high))
-            if bound is not None
+            f"at {word} {bound}" for word, bound in (("least", low), ("most", high)) if bound is not None
         )
-        raise BadConfig(
-            f"parameter {parameter.name!r} is {each}, and must be {bounds}", where=owner
-        )
+        raise BadConfig(f"parameter {parameter.name!r} is {each}, and must be {bounds}", where=owner)
     return value
 
 

@@ -154,9 +154,7 @@ class RunPlan:
 
     def counts(self, currency: str) -> bool:
         """Money of this currency is part of the run's equity and profit."""
-        return currency == self.currency or (
-            bool(self.accounts) and at_par(currency, self.currency)
-        )
+        return currency == self.currency or (bool(self.accounts) and at_par(currency, self.currency))
 
     def fee_of(self, venue: str) -> Fee | None:
         """What replaces the fees and tiers of a venue's instruments; None: they are its own."""
@@ -330,9 +328,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             margin=money["margin"],
             hedge=money["hedge"],
             latency=_latency_of(model["latency"]),
-            latencies={
-                name: _latency_of(each) for name, each in model.get("latencies", {}).items()
-            },
+            latencies={name: _latency_of(each) for name, each in model.get("latencies", {}).items()},
             venue=VenueOptions.from_table(document.get("venue", {})),
             hours=_hours_of(document.get("trading", {})),
             queue=model["queue"],
@@ -351,9 +347,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
         if any(each.role not in (MARKET, DETAIL) for each in plan.inputs):
             raise ValueError("the role of an input is neither market nor detail")
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
-        raise BadConfig(
-            f"run.toml cannot be read: {problem}", where=str(file), todo="run it again"
-        ) from None
+        raise BadConfig(f"run.toml cannot be read: {problem}", where=str(file), todo="run it again") from None
     return plan, document
 
 
@@ -407,12 +401,7 @@ def _table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) ->
 
 
 def _is_tables(value: Any) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and bool(value)
-        and isinstance(value[0], Mapping)
-    )
+    return isinstance(value, Sequence) and not isinstance(value, str) and bool(value) and isinstance(value[0], Mapping)
 
 
 def _key(key: str) -> str:

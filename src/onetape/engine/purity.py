@@ -95,9 +95,7 @@ def impurities(source: str) -> list[Finding]:
     tree = ast.parse(source)
     names = _bound_names(tree)
     shadowed = {
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
     found: set[Finding] = set(_shared(tree)) | set(_unordered(tree))
     inner: set[ast.AST] = set()
@@ -114,11 +112,7 @@ def impurities(source: str) -> list[Finding]:
             if kind:
                 found.add(Finding(node.lineno, kind, dotted))
         elif isinstance(node, ast.Call) and _is_now(node, names):
-            found.add(
-                Finding(
-                    node.lineno, CLOCK, f"{_dotted(node.func, names)}({ast.unparse(node.args[0])})"
-                )
-            )
+            found.add(Finding(node.lineno, CLOCK, f"{_dotted(node.func, names)}({ast.unparse(node.args[0])})"))
     return sorted(found)
 
 
@@ -177,11 +171,7 @@ _MOMENTS = {"numpy.datetime64", "pandas.Timestamp", "pandas.to_datetime"}
 
 def _is_now(node: ast.Call, names: dict[str, str]) -> bool:
     first = node.args[0] if node.args else None
-    return (
-        isinstance(first, ast.Constant)
-        and first.value in ("now", "today")
-        and _dotted(node.func, names) in _MOMENTS
-    )
+    return isinstance(first, ast.Constant) and first.value in ("now", "today") and _dotted(node.func, names) in _MOMENTS
 
 
 # --- order of sets --------------------------------------------------------------------------------
@@ -205,12 +195,7 @@ def _unordered(tree: ast.AST) -> Iterator[Finding]:
         for node in sorted_ones
         if isinstance(node, (ast.GeneratorExp, ast.ListComp, ast.SetComp))
         for generator in node.generators
-    } | {
-        generator
-        for node in ast.walk(tree)
-        if isinstance(node, ast.SetComp)
-        for generator in node.generators
-    }
+    } | {generator for node in ast.walk(tree) if isinstance(node, ast.SetComp) for generator in node.generators}
     for node in ast.walk(tree):
         if isinstance(node, (ast.For, ast.comprehension)):
             if node not in skipped and _is_set(node.iter, known):
@@ -258,12 +243,8 @@ def _name(node: ast.expr) -> str:
 def _is_set(node: ast.expr, known: set[str]) -> bool:
     if isinstance(node, (ast.Set, ast.SetComp)) or _name(node) in known:
         return True
-    if isinstance(node, ast.BinOp) and isinstance(
-        node.op, (ast.BitOr, ast.BitAnd, ast.Sub, ast.BitXor)
-    ):
-        return _is_set(node.left, known) or (
-            not isinstance(node.op, ast.Sub) and _is_set(node.right, known)
-        )
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitOr, ast.BitAnd, ast.Sub, ast.BitXor)):
+        return _is_set(node.left, known) or (not isinstance(node.op, ast.Sub) and _is_set(node.right, known))
     if not isinstance(node, ast.Call):
         return False
     if isinstance(node.func, ast.Attribute) and node.func.attr in _SET_METHODS:
@@ -320,11 +301,7 @@ def _shared_by_class(node: ast.ClassDef) -> Iterator[Finding]:
         if isinstance(target, ast.Name)
     }
     inner = list(ast.walk(node))
-    mutable -= {
-        each.attr
-        for each in inner
-        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)
-    }
+    mutable -= {each.attr for each in inner if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)}
     for each in inner:
         name = _changed(each).removeprefix("self.")
         if name in mutable and _changed(each) != name:
@@ -349,15 +326,9 @@ def _changed(node: ast.AST) -> str:
 
 def _bound_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     """Its own names: arguments and what it assigns."""
-    declared = {
-        name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names
-    }
+    declared = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
     arguments = function.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     found = {each.arg for each in named}
-    found |= {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    found |= {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return found - declared

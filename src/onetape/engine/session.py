@@ -29,36 +29,12 @@ from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, RunPlan, toml_value
 from onetape.engine.queue_model import parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
-from onetape.engine.set_up import (
-    check_symbol,
-    main_instrument,
-    refuse_empty,
-    set_trading_hours,
-    with_overrides,
-)
+from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
 from onetape.engine.strategy import Strategy
-from onetape.engine.tape_facts import (
-    Inventory,
-    TapeContents,
-    contents_of,
-    inventory_of,
-    streams_of,
-)
-from onetape.engine.venue_setup import (
-    check_venues,
-    fund,
-    prepare_venues,
-    set_venue_clocks,
-    set_venue_rules,
-)
+from onetape.engine.tape_facts import Inventory, TapeContents, contents_of, inventory_of, streams_of
+from onetape.engine.venue_setup import check_venues, fund, prepare_venues, set_venue_clocks, set_venue_rules
 from onetape.model.enums import EventType
-from onetape.model.errors import (
-    BadConfig,
-    BadInput,
-    NotAvailable,
-    OnetapeError,
-    StrategyError,
-)
+from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, StrategyError
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX
@@ -72,10 +48,15 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _TYPE_OF = {
-    "quotes": EventType.QUOTE, "trades": EventType.TRADE, "book": EventType.BOOK,
-    "bars": EventType.BAR, "mark": EventType.MARK, "funding": EventType.FUNDING,
-    "liquidations": EventType.LIQUIDATION, "mbo": EventType.MBO,
-}  # fmt: skip
+    "quotes": EventType.QUOTE,
+    "trades": EventType.TRADE,
+    "book": EventType.BOOK,
+    "bars": EventType.BAR,
+    "mark": EventType.MARK,
+    "funding": EventType.FUNDING,
+    "liquidations": EventType.LIQUIDATION,
+    "mbo": EventType.MBO,
+}
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
 
@@ -211,9 +192,7 @@ class Session:
         check_venues(self.plan, self.host)
         fund(self.plan, self.host, main_instrument(self.host, self.params))
         set_venue_rules(self.plan, self.host)
-        set_opening_prices(
-            self.plan, self.host, [each.path for each in self.sources if not each.is_detail]
-        )
+        set_opening_prices(self.plan, self.host, [each.path for each in self.sources if not each.is_detail])
         set_trading_hours(self.plan, self.host, self.started_at, grows=self.follow)
         check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
         if queue.by_order:
@@ -234,8 +213,7 @@ class Session:
                 setattr(self.robot, name, with_orders(getattr(self.robot, name), working))
         self.start_equity = Decimal(self.sim.equity_text)
         self.start_money = {
-            money: Decimal(self.sim.equity_of_text(number))
-            for number, money in enumerate(self.host.money)
+            money: Decimal(self.sim.equity_of_text(number)) for number, money in enumerate(self.host.money)
         }
         self.sim.enter_callback()
         try:
@@ -395,9 +373,7 @@ class Session:
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
             types = inventory.get(symbol, ({}, []))[0]
-            made_of = {"bars": (EventType.TRADE, EventType.QUOTE), "book": (EventType.MBO,)}.get(
-                kind, ()
-            )
+            made_of = {"bars": (EventType.TRADE, EventType.QUOTE), "book": (EventType.MBO,)}.get(kind, ())
             if not any(types.get(each.id) for each in (_TYPE_OF[kind], *made_of)):
                 missing.append(f"{kind} of {symbol}")
         return missing if len(missing) == len(self.host.subscriptions) else []
@@ -453,9 +429,7 @@ class Session:
         core = reader.core
         for type_id, stream, payload in core.preamble:
             if type_id == INSTRUMENT_TYPE:
-                self.sim.map_stream(
-                    number, stream, self.host.instrument_frame(number, stream, payload)
-                )
+                self.sim.map_stream(number, stream, self.host.instrument_frame(number, stream, payload))
 
     def _map_detail(self, source: _Source) -> None:
         symbols = matching_streams(source.path, streams_of(source.path), self.host.instruments)
@@ -533,9 +507,12 @@ class Session:
         assert self.started_at is not None
         position = self.sim.source_position(self.sources[0].number)[0]
         record = life_record(
-            self.plan, start=self.started_at, position=position, reached=self.reached_before,
+            self.plan,
+            start=self.started_at,
+            position=position,
+            reached=self.reached_before,
             tapes=[each.reader.uuid.bytes for each in self.sources],
-        )  # fmt: skip
+        )
         writer.append("params", msgspec.msgpack.encode(record), time=self.started_at)
         writer.progress(position)
 

@@ -22,33 +22,21 @@ from onetape.model.time import format_time
 from onetape.tape.journal import JournalReader
 from onetape.tape.schema import MARKET_TYPES
 
-__all__ = [
-    "check_symbol",
-    "main_instrument",
-    "refuse_empty",
-    "set_trading_hours",
-    "with_overrides",
-]
+__all__ = ["check_symbol", "main_instrument", "refuse_empty", "set_trading_hours", "with_overrides"]
 
 
-def with_overrides(
-    plan: RunPlan, given: Mapping[str, Instrument], instrument: Instrument
-) -> Instrument:
+def with_overrides(plan: RunPlan, given: Mapping[str, Instrument], instrument: Instrument) -> Instrument:
     """A tape's instrument with the facts of --instruments and the fees of --fee over it."""
     own = given.get(instrument.symbol)
     if own is not None:
         # The tape's integers are in its own units.
         instrument = msgspec.structs.replace(
-            own,
-            price_decimals=instrument.price_decimals,
-            size_decimals=instrument.size_decimals,
+            own, price_decimals=instrument.price_decimals, size_decimals=instrument.size_decimals
         )
     _check_leverage(plan, instrument)
     if (fee := plan.fee_of(instrument.venue)) is not None:
         maker, taker = fee
-        instrument = msgspec.structs.replace(
-            instrument, maker_fee=maker, taker_fee=taker, fee_tiers=()
-        )
+        instrument = msgspec.structs.replace(instrument, maker_fee=maker, taker_fee=taker, fee_tiers=())
     return instrument
 
 
@@ -103,11 +91,7 @@ def refuse_empty(plan: RunPlan) -> NoReturn:
         )
     if not spans:
         raise BadInput("the data has no events", where=inputs[0].path, todo="import it again")
-    raise BadInput(
-        "no event lies in the time range",
-        where="--from/--to",
-        todo=f"the data covers {'; '.join(spans)}",
-    )
+    raise BadInput("no event lies in the time range", where="--from/--to", todo=f"the data covers {'; '.join(spans)}")
 
 
 def check_symbol(plan: RunPlan, host: Host, params: Mapping[str, Any], strategy: str) -> None:

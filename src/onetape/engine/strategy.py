@@ -54,9 +54,7 @@ class Strategy:
         clash = sorted(set(parameters_of(cls)) & Strategy._services - _MAY_BE_HIDDEN)
         if clash:
             raise StrategyError(
-                f"parameter {clash[0]!r} has the name of a service",
-                where=f"class {cls.__name__}",
-                todo="rename it",
+                f"parameter {clash[0]!r} has the name of a service", where=f"class {cls.__name__}", todo="rename it"
             )
 
     # --- callbacks -------------------------------------------------------------------------------
@@ -176,9 +174,15 @@ class Strategy:
         )
         self._sim.subscribe(symbol, wants)
         asked = {
-            "quotes": quotes, "trades": trades, "book": book, "bars": bars, "mark": mark,
-            "funding": funding, "liquidations": liquidations, "mbo": mbo,
-        }  # fmt: skip
+            "quotes": quotes,
+            "trades": trades,
+            "book": book,
+            "bars": bars,
+            "mark": mark,
+            "funding": funding,
+            "liquidations": liquidations,
+            "mbo": mbo,
+        }
         self._host.subscriptions |= {(symbol, kind) for kind, on in asked.items() if on}
         for text in (bars,) if isinstance(bars, str) else bars or ():
             self._host.bars.subscribe(symbol, text, history)
@@ -242,9 +246,8 @@ class Strategy:
                 trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
         return self._sim.place(
-            symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
-            kind, position_side, expire, tag,
-        )  # fmt: skip
+            symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
+        )
 
     def sell(
         self,
@@ -273,9 +276,8 @@ class Strategy:
                 trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
         return self._sim.place(
-            symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by,
-            kind, position_side, expire, tag,
-        )  # fmt: skip
+            symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
+        )
 
     def submit(self, specs: Iterable[Mapping[str, Any]]) -> list[_core.Order]:
         """Several orders in one batch. Each spec: side, symbol, qty and buy()'s other arguments."""
@@ -301,9 +303,7 @@ class Strategy:
         """Ask to cancel all working orders (of `symbol`); returns how many were asked for."""
         return self._sim.cancel_all(symbol)
 
-    def amend(
-        self, order: _core.Order, price: Number | None = None, qty: Number | None = None
-    ) -> bool:
+    def amend(self, order: _core.Order, price: Number | None = None, qty: Number | None = None) -> bool:
         """Ask for another price or whole quantity. False when it cannot be asked for."""
         if price is None and qty is None:
             raise TypeError("amend needs a price or a qty")
@@ -327,13 +327,7 @@ class Strategy:
         self._sim.set_quotes(symbol, bids, asks, keep_within)
 
     def set_target(
-        self,
-        symbol: str,
-        qty: Number,
-        algo: str = "touch",
-        *,
-        signal: Signal | int | None = None,
-        **options: Any,
+        self, symbol: str, qty: Number, algo: str = "touch", *, signal: Signal | int | None = None, **options: Any
     ) -> _core.Order | None:
         """Make `qty` this strategy's own position (absolute, signed). What is on its way counts.
 
@@ -341,9 +335,7 @@ class Strategy:
         needed. signal: what it is wanted for; the tape links signal, target, orders and fills.
         """
         if algo != "touch" or options:
-            raise NotAvailable(
-                f"execution algorithm {algo!r}", where="set_target", todo='use algo="touch"'
-            )
+            raise NotAvailable(f"execution algorithm {algo!r}", where="set_target", todo='use algo="touch"')
         if signal is not None:
             return self._host.target_for(signal, symbol, qty)
         return self._sim.set_target(symbol, qty)
@@ -438,12 +430,7 @@ class Strategy:
 
 
 def _no_trailing(where: str) -> NotAvailable:
-    return NotAvailable(
-        "trailing stops", where=where, todo='move a stop of your own: kind="stop", cancel, place'
-    )
+    return NotAvailable("trailing stops", where=where, todo='move a stop of your own: kind="stop", cancel, place')
 
 
-Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {
-    "random",
-    "resumed",
-}
+Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {"random", "resumed"}

@@ -108,19 +108,14 @@ class VenueOptions:
             "order_rates": [(venue(name), *rate) for name, rate in self.order_rates.items()],
             "trigger_delay": self.trigger_delay,
             "closed": [
-                (each.start, each.end, venue(each.venue) if each.venue else 0, each.cancels)
-                for each in self.closed
+                (each.start, each.end, venue(each.venue) if each.venue else 0, each.cancels) for each in self.closed
             ],
             "borrow": [
                 (number, rate_units(rate), name, account)
                 for name, rate in self.borrow.items()
                 for number, account in money(name)
             ],
-            "loans": (
-                int(loans.call * 10**6),
-                int(loans.liquidation * 10**6),
-                rate_units(loans.fee),
-            ),
+            "loans": (int(loans.call * 10**6), int(loans.liquidation * 10**6), rate_units(loans.fee)),
             "deleveragings": [
                 (
                     each.time,
@@ -137,8 +132,7 @@ class VenueOptions:
 def _price(adl: Adl, instrument: Instrument) -> int:
     if instrument.kind is Kind.SPOT:
         raise BadConfig(
-            f"{adl.symbol} is spot, and has no position that a venue takes over",
-            where="[[adl]] of --instruments",
+            f"{adl.symbol} is spot, and has no position that a venue takes over", where="[[adl]] of --instruments"
         )
     if adl.price is None:
         return 0
@@ -152,9 +146,7 @@ def _price(adl: Adl, instrument: Instrument) -> int:
     return int(units)
 
 
-def parse_order_rates(
-    given: ByVenue,
-) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
+def parse_order_rates(given: ByVenue) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
     """`300/10s` and `kraken=60/1s`: of all venues that are not named, and of those that are."""
     todo = "write 300/10s, or kraken=60/1s for one venue"
     common, named = split_by_venue(given, where="--order-rate", todo=todo)
@@ -223,9 +215,7 @@ def parse_borrow(text: str) -> dict[str, Decimal]:
             rate = Decimal(-1)
         name = currency.strip().upper()
         if not name or name in rates or not rate.is_finite() or not 0 <= rate < 1:
-            raise BadConfig(
-                f"borrow rate {part!r}", where="--borrow", todo="write USDT=0.00001,BTC=0.000002"
-            )
+            raise BadConfig(f"borrow rate {part!r}", where="--borrow", todo="write USDT=0.00001,BTC=0.000002")
         rates[name] = rate
     return rates
 

@@ -27,9 +27,7 @@ __all__ = ["check_venues", "fund", "prepare_venues", "set_venue_clocks", "set_ve
 def set_venue_clocks(plan: RunPlan) -> None:
     """`feed=recorded`: how far a venue's clock is from ours, once for the run."""
     plan.latency = _with_clock(plan.latency, plan, None)
-    plan.latencies = {
-        venue: _with_clock(latency, plan, venue) for venue, latency in plan.latencies.items()
-    }
+    plan.latencies = {venue: _with_clock(latency, plan, venue) for venue, latency in plan.latencies.items()}
 
 
 def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
@@ -96,8 +94,7 @@ def check_venues(plan: RunPlan, host: Host) -> None:
             raise BadConfig(
                 f"no cash at {venue}, and other venues have an account of their own",
                 where="--cash",
-                todo=f"add '{venue}=50000 {settle}', or '{venue}=0 {settle}' to trade nothing "
-                "there",
+                todo=f"add '{venue}=50000 {settle}', or '{venue}=0 {settle}' to trade nothing there",
             )
 
 
@@ -154,9 +151,7 @@ def _counted(plan: RunPlan, host: Host) -> list[int]:
     spot holding is not counted a second time as money."""
     first = host.money_index(next(iter(plan.money)), plan.currency)
     pairs = {
-        tuple(
-            host.money_index(host.account_of(each.venue), name) for name in (each.base, each.settle)
-        )
+        tuple(host.money_index(host.account_of(each.venue), name) for name in (each.base, each.settle))
         for each in host.instruments.values()
         if each.kind is Kind.SPOT and plan.counts(each.base) and plan.counts(each.settle)
     }
@@ -175,14 +170,10 @@ def set_venue_rules(plan: RunPlan, host: Host) -> None:
                 todo=f"name one of {', '.join(host.currencies)}",
             )
     if plan.venue.borrow and plan.venue.loans is None:
-        plan.venue.loans = default_loans(
-            [each.venue for each in host.instruments.values() if each.kind is Kind.SPOT]
-        )
+        plan.venue.loans = default_loans([each.venue for each in host.instruments.values() if each.kind is Kind.SPOT])
     money = list(enumerate(host.money))
     rules = plan.venue.core(
-        lambda name: [(n, account) for n, (account, each) in money if each == name],
-        host.venue_number,
-        host.instruments,
+        lambda name: [(n, account) for n, (account, each) in money if each == name], host.venue_number, host.instruments
     )
     names = [f"{name} at {account}" if account else name for account, name in host.money]
     host.sim.set_rules(_core.VenueRules(**rules, currencies=names))

@@ -138,12 +138,7 @@ class SimAccount:
         made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default)
         number = {name: at for at, name in enumerate(self.currencies)}
         for index, instrument in enumerate(self.instruments):
-            made.set_instrument(
-                index,
-                self.specs[index],
-                number[instrument.settle],
-                number[instrument.base],
-            )
+            made.set_instrument(index, self.specs[index], number[instrument.settle], number[instrument.base])
             made.set_terms(index, self._terms(index))
         return made
 

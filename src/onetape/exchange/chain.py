@@ -61,10 +61,13 @@ class Chain:
             path = self._folder / f"{each.txid}.json"
             if not path.exists():
                 made = Transaction(
-                    txid=each.txid, currency=self._exchange.currencies[each.currency],
-                    network=each.network, address=each.address, memo=each.memo,
+                    txid=each.txid,
+                    currency=self._exchange.currencies[each.currency],
+                    network=each.network,
+                    address=each.address,
+                    memo=each.memo,
                     amount=decimal_text(money(each.amount - each.fee)),
-                )  # fmt: skip
+                )
                 try:
                     write_durably(path, msgspec.json.encode(made))
                 except OSError as error:
@@ -85,6 +88,5 @@ class Chain:
         owner = self._exchange.owner_of(found.address, found.currency)
         if owner is not None and not self._exchange.has_come(found.txid, found.address):
             self._exchange.receive(
-                owner, found.currency, found.amount, now, txid=found.txid, network=found.network,
-                address=found.address,
-            )  # fmt: skip
+                owner, found.currency, found.amount, now, txid=found.txid, network=found.network, address=found.address
+            )

@@ -9,20 +9,9 @@ from typing import Final
 from onetape.exchange.account import SimAccount
 from onetape.exchange.joint import ONE, Collateral, Rates
 from onetape.exchange.order_entry import OrderEntry
-from onetape.exchange.reports import (
-    CallReport,
-    CashReport,
-)
-from onetape.model.enums import (
-    Kind,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-)
-from onetape.model.errors import (
-    InsufficientFunds,
-)
+from onetape.exchange.reports import CallReport, CashReport
+from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
+from onetape.model.errors import InsufficientFunds
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even, money, money_units
 
@@ -93,9 +82,7 @@ class Clearing(OrderEntry):
             qty = int(position.qty)
             if not qty:
                 continue
-            margin = account.wallet(index, side) + int(
-                position.unrealized(account.specs[index], mark)
-            )
+            margin = account.wallet(index, side) + int(position.unrealized(account.specs[index], mark))
             owed = maintenance(i, abs(i.notional_units(mark, qty)))
             self._call(account, index, side, margin, owed, now)
             if margin > owed:
@@ -106,13 +93,9 @@ class Clearing(OrderEntry):
             before = int(account.money.balance(settle)) - account.wallet(index, side)
             self._close_by_force(account, index, side, now, "liquidation")
             if not account.qty(index, side):
-                self._insure(
-                    account, settle, before - int(account.money.balance(settle)), index, now
-                )
+                self._insure(account, settle, before - int(account.money.balance(settle)), index, now)
 
-    def _call(
-        self, account: SimAccount, index: int, side: PositionSide, margin: int, owed: int, now: int
-    ) -> None:
+    def _call(self, account: SimAccount, index: int, side: PositionSide, margin: int, owed: int, now: int) -> None:
         """Tells an owner once that little is left."""
         key = (index, side)
         if margin > 0 and owed * CALL_RATIO[1] < margin * CALL_RATIO[0]:
@@ -215,9 +198,7 @@ class Clearing(OrderEntry):
         for _, at, side in sorted(found, key=lambda each: (-each[0], each[1])):
             yield at, side
 
-    def _close_by_force(
-        self, account: SimAccount, index: int, side: PositionSide, now: int, origin: str
-    ) -> None:
+    def _close_by_force(self, account: SimAccount, index: int, side: PositionSide, now: int, origin: str) -> None:
         held = account.qty(index, side)
         if not held:
             return
@@ -254,8 +235,4 @@ def maintenance(i: Instrument, notional: int) -> int:
     return int(max(owed, Decimal(0)).scaleb(18))
 
 
-_FORCED: Final = {
-    "liquidation": "autoclose-",
-    "adl": "adl_autoclose-",
-    "settlement": "settlement_autoclose-",
-}
+_FORCED: Final = {"liquidation": "autoclose-", "adl": "adl_autoclose-", "settlement": "settlement_autoclose-"}

@@ -18,13 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from onetape.exchange.reports import ConditionalReport, SimOrder
-from onetape.model.enums import (
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-)
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
 
 if TYPE_CHECKING:
     from onetape.exchange.account import SimAccount

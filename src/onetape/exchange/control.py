@@ -64,9 +64,7 @@ class Control:
             table = {"GET": self._gets, "POST": self._posts}.get(method, {})
             handler = table.get(path)
             if handler is None:
-                known = ", ".join(
-                    [*(f"GET {p}" for p in self._gets), *(f"POST {p}" for p in self._posts)]
-                )
+                known = ", ".join([*(f"GET {p}" for p in self._gets), *(f"POST {p}" for p in self._posts)])
                 return Reply.json({"error": f"no {method} {path}, there is: {known}"}, 404)
             return Reply.json(handler(self._params(method, query, body), now))
         except OnetapeError as error:
@@ -98,15 +96,19 @@ class Control:
             "time": now,
             "skew": self.faulty.skew,
             "instruments": [
-                {"symbol": each.instrument.symbol, "raw_symbol": each.instrument.raw_symbol,
-                 "open": each.is_open, "listed": each.is_listed,
-                 "last": decimal_text(each.instrument.price(each.last)),
-                 "mark": decimal_text(each.instrument.price(each.mark))}
+                {
+                    "symbol": each.instrument.symbol,
+                    "raw_symbol": each.instrument.raw_symbol,
+                    "open": each.is_open,
+                    "listed": each.is_listed,
+                    "last": decimal_text(each.instrument.price(each.last)),
+                    "mark": decimal_text(each.instrument.price(each.mark)),
+                }
                 for each in self.exchange.listings
             ],
             "accounts": [self._account(each) for each in chosen],
             "tape": self._tape(),
-        }  # fmt: skip
+        }
 
     def _tape(self) -> dict[str, Any] | None:
         """Of a recorded market: whether it is over, and how often it began again."""

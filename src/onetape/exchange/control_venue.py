@@ -142,8 +142,7 @@ class VenueControl:
         return {
             "delay_ns": self.exchange.outside_delay,
             "withdrawals": [
-                {"number": each.number, "state": each.state, "txid": each.txid}
-                for each in self.exchange.withdrawals
+                {"number": each.number, "state": each.state, "txid": each.txid} for each in self.exchange.withdrawals
             ],
         }
 

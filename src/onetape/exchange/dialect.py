@@ -17,17 +17,7 @@ from onetape._core import plain_fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
 
-__all__ = [
-    "ABORT",
-    "Close",
-    "Connection",
-    "Dialect",
-    "Pending",
-    "Reply",
-    "Request",
-    "encode",
-    "fields",
-]
+__all__ = ["ABORT", "Close", "Connection", "Dialect", "Pending", "Reply", "Request", "encode", "fields"]
 
 encode: Final = msgspec.json.encode
 OUT_MAX: Final = 100_000  # messages that wait for a client; one that is slower is disconnected

@@ -29,31 +29,10 @@ from onetape.exchange.keys import HMAC, MAIN, ApiKey, new_key
 from onetape.exchange.listing import Listing, changed_brackets, changed_filters
 from onetape.exchange.outside import Outside
 from onetape.exchange.recording import recorded
-from onetape.exchange.reports import (
-    CashReport,
-    DepthReport,
-    MarkReport,
-    ModeReport,
-    QuoteReport,
-    SimOrder,
-    TradeReport,
-)
+from onetape.exchange.reports import CashReport, DepthReport, MarkReport, ModeReport, QuoteReport, SimOrder, TradeReport
 from onetape.exchange.state import Market
-from onetape.model.enums import (
-    EventType,
-    Kind,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-)
-from onetape.model.errors import (
-    BadConfig,
-    OnetapeError,
-    OrderUnknown,
-    ReduceOnlyViolated,
-    check,
-)
+from onetape.model.enums import EventType, Kind, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.errors import BadConfig, OnetapeError, OrderUnknown, ReduceOnlyViolated, check
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 
@@ -126,9 +105,7 @@ class SimExchange(Outside):
         return account
 
     @recorded
-    def make_key(
-        self, account: SimAccount, label: str, kind: str = HMAC, public: str = ""
-    ) -> ApiKey:
+    def make_key(self, account: SimAccount, label: str, kind: str = HMAC, public: str = "") -> ApiKey:
         """Another key of an account; its secret follows from the seed. Raises BadConfig."""
         made = new_key(self.keyring, account, label, kind=kind, public=public)
         if made.key in self.keys:
@@ -162,9 +139,15 @@ class SimExchange(Outside):
 
     @recorded
     def deposit(
-        self, account: SimAccount, currency: str, amount: str, now: int, *,
-        reason: str = "deposit", silent: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        account: SimAccount,
+        currency: str,
+        amount: str,
+        now: int,
+        *,
+        reason: str = "deposit",
+        silent: bool = False,
+    ) -> None:
         """Money that comes (or goes, negative) from outside. silent: the balance is another one,
         and nothing tells why."""
         at = self.currencies.index(currency)
@@ -192,9 +175,15 @@ class SimExchange(Outside):
 
     @recorded
     def give(
-        self, account: SimAccount, target: str, wallets: tuple[str, str], currency: str,
-        amount: str, name: str, now: int,
-    ) -> int:  # fmt: skip
+        self,
+        account: SimAccount,
+        target: str,
+        wallets: tuple[str, str],
+        currency: str,
+        amount: str,
+        name: str,
+        now: int,
+    ) -> int:
         """From one account to another, by name; wallets: of both, "" is the one that is traded
         from. The caller has seen to it that it is there. Gives its id."""
         at = self.currencies.index(currency)
@@ -237,9 +226,7 @@ class SimExchange(Outside):
         self.say(ModeReport(now, account, "joint"))
 
     @recorded
-    def move_margin(
-        self, account: SimAccount, index: int, side: PositionSide | str, amount: int, now: int
-    ) -> None:
+    def move_margin(self, account: SimAccount, index: int, side: PositionSide | str, amount: int, now: int) -> None:
         """To an isolated position, or from it where negative; the caller has checked that it is
         there. amount: 1e-18."""
         side = PositionSide(side)
@@ -298,11 +285,7 @@ class SimExchange(Outside):
             before, listing.depth_id = listing.depth_id, last
             if self._is_heard and not flags & FLAG_SNAPSHOT:
                 levels = list(_LEVEL.iter_unpack(payload[_BOOK_FIELDS.size :]))
-                self.say(
-                    DepthReport(
-                        time, index, first, last, before, levels[:bids], levels[bids : bids + asks]
-                    )
-                )
+                self.say(DepthReport(time, index, first, last, before, levels[:bids], levels[bids : bids + asks]))
         elif kind == _QUOTE:
             _, _, bid, ask, bid_size, ask_size, update = _QUOTE_FIELDS.unpack_from(payload)
             listing.bid, listing.bid_size = bid, bid_size
@@ -529,9 +512,7 @@ class SimExchange(Outside):
         self._settle_funding(index, now)
 
     @recorded
-    def force_close(
-        self, account: SimAccount, index: int, side: PositionSide | str, now: int, origin: str
-    ) -> None:
+    def force_close(self, account: SimAccount, index: int, side: PositionSide | str, now: int, origin: str) -> None:
         """Liquidation, adl or settlement, when somebody wants to see one."""
         self._close_by_force(account, index, PositionSide(side), now, origin)
 

@@ -34,9 +34,7 @@ def _file(home: Path, host: str, port: int) -> Path:
 
 
 @contextmanager
-def left_for_runs(
-    home: Path, host: str, port: int, ready_line: str, *, exchange: str
-) -> Iterator[None]:
+def left_for_runs(home: Path, host: str, port: int, ready_line: str, *, exchange: str) -> Iterator[None]:
     """Until the block ends, runs of this home find the exchange that listens there. exchange: its
     identity, the same as long as its accounts and orders are. Raises OSError."""
     path = _file(home, host, port)

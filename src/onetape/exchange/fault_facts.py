@@ -42,13 +42,21 @@ _BINANCE: Final = {
     ("GET", "exchangeInfo"): Purpose.INSTRUMENTS,
 }  # fmt: skip
 _BITMEX: Final = {
-    ("POST", "order"): PLACE, ("POST", "order/bulk"): PLACE, ("PUT", "order"): AMEND,
-    ("DELETE", "order"): CANCEL, ("DELETE", "order/all"): CANCEL, ("GET", "order"): OPEN,
-    ("POST", "order/cancelAllAfter"): Purpose.DEAD_MAN, ("GET", "execution"): FILLS,
-    ("GET", "execution/tradeHistory"): FILLS, ("GET", "position"): HELD,
-    ("GET", "user/margin"): MONEY, ("GET", "user/wallet"): MONEY,
-    ("GET", "instrument"): Purpose.INSTRUMENTS, ("GET", "instrument/active"): Purpose.INSTRUMENTS,
-}  # fmt: skip
+    ("POST", "order"): PLACE,
+    ("POST", "order/bulk"): PLACE,
+    ("PUT", "order"): AMEND,
+    ("DELETE", "order"): CANCEL,
+    ("DELETE", "order/all"): CANCEL,
+    ("GET", "order"): OPEN,
+    ("POST", "order/cancelAllAfter"): Purpose.DEAD_MAN,
+    ("GET", "execution"): FILLS,
+    ("GET", "execution/tradeHistory"): FILLS,
+    ("GET", "position"): HELD,
+    ("GET", "user/margin"): MONEY,
+    ("GET", "user/wallet"): MONEY,
+    ("GET", "instrument"): Purpose.INSTRUMENTS,
+    ("GET", "instrument/active"): Purpose.INSTRUMENTS,
+}
 _KRAKEN: Final = {
     "AddOrder": PLACE, "AddOrderBatch": PLACE, "add_order": PLACE, "batch_add": PLACE,
     "AmendOrder": AMEND, "EditOrder": AMEND, "amend_order": AMEND, "edit_order": AMEND,
@@ -61,11 +69,19 @@ _KRAKEN: Final = {
     "AssetPairs": Purpose.INSTRUMENTS,
 }  # fmt: skip
 _SOCKET: Final = {  # of Binance's WebSocket API
-    "order.place": PLACE, "algoOrder.place": PLACE, "order.modify": AMEND,
-    "order.cancel": CANCEL, "algoOrder.cancel": CANCEL, "order.status": QUERY,
-    "account.position": HELD, "v2/account.position": HELD, "account.balance": MONEY,
-    "v2/account.balance": MONEY, "account.status": MONEY, "v2/account.status": MONEY,
-}  # fmt: skip
+    "order.place": PLACE,
+    "algoOrder.place": PLACE,
+    "order.modify": AMEND,
+    "order.cancel": CANCEL,
+    "algoOrder.cancel": CANCEL,
+    "order.status": QUERY,
+    "account.position": HELD,
+    "v2/account.position": HELD,
+    "account.balance": MONEY,
+    "v2/account.balance": MONEY,
+    "account.status": MONEY,
+    "v2/account.status": MONEY,
+}
 PATHS_KEPT: Final = 256  # more than there are; others are looked up each time
 _KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key"}
 _STATUS_BINANCE: Final = {-1003: 429, -1007: 408, -1015: 429, -2014: 401, -2015: 401}
@@ -228,18 +244,13 @@ class VenueWords:
                 row = BITMEX.get(name)
                 if row is not None:
                     usual = 500 if row.outcome is Outcome.AMBIGUOUS else 400
-                    usual = {"VenueUnavailable": 503, "VenueRateLimit": 429}.get(
-                        row.error.__name__, usual
-                    )
+                    usual = {"VenueUnavailable": 503, "VenueRateLimit": 429}.get(row.error.__name__, usual)
                     said = {"error": {"message": name.replace("{}", "1"), "name": "HTTPError"}}
                     return Reply.json(said, status or usual), row.outcome is Outcome.AMBIGUOUS
             case _:
                 row = KRAKEN.get(name)
                 if row is not None:
-                    return (
-                        Reply.json({"error": [name]}, status or 200),
-                        row.outcome is Outcome.AMBIGUOUS,
-                    )
+                    return (Reply.json({"error": [name]}, status or 200), row.outcome is Outcome.AMBIGUOUS)
         raise BadConfig(
             f"{self.kind} has no error {name!r}",
             where="faults",
@@ -257,9 +268,7 @@ class VenueWords:
     def maintenance(self) -> Reply:
         match self.kind:
             case "binance-usdm":
-                return Reply.json(
-                    {"code": -1016, "msg": "This service is no longer available."}, 503
-                )
+                return Reply.json({"code": -1016, "msg": "This service is no longer available."}, 503)
             case "bitmex":
                 said = {"error": {"message": "Service unavailable", "name": "HTTPError"}}
                 return Reply.json(said, 503)

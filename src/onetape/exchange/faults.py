@@ -29,9 +29,7 @@ RULES_MAX: Final = 1000
 FOR_EVER: Final = 2**62
 
 
-class Rule(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}
-):
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """One `[[fault]]`. Durations are text, such as "2s"; globs are those of file names."""
 
     action: str
@@ -83,9 +81,7 @@ class Action(NamedTuple):
 
 
 def _action(on: str, keys: str = "", needed: str = "") -> Action:
-    return Action(
-        frozenset(on.split()), frozenset((keys + " " + needed).split()), tuple(needed.split())
-    )
+    return Action(frozenset(on.split()), frozenset((keys + " " + needed).split()), tuple(needed.split()))
 
 
 ACTIONS: Final[dict[str, Action]] = {
@@ -177,9 +173,7 @@ def _numbers(nth: int | list[int]) -> list[int]:
     return [nth] if isinstance(nth, int) else nth
 
 
-def rules_of(
-    values: object, *, where: str = "faults", lines: dict[Any, int] | None = None
-) -> list[Rule]:
+def rules_of(values: object, *, where: str = "faults", lines: dict[Any, int] | None = None) -> list[Rule]:
     """Rules from plain values, a list of tables. Raises BadConfig naming rule, key and line."""
     if not isinstance(values, list):
         raise BadConfig("faults are tables [[fault]]", where=where)
@@ -249,9 +243,7 @@ class ActiveRule:
         return self.wait + (self.random.randrange(self.spread + 1) if self.spread else 0)
 
     def is_open(self, now: int) -> bool:
-        return self.begins <= now < self.ends and not (
-            self.rule.count and self.hits >= self.rule.count
-        )
+        return self.begins <= now < self.ends and not (self.rule.count and self.hits >= self.rule.count)
 
     def takes(self, now: int) -> bool:
         """Counts one more that fits, and says whether this is one to act on."""

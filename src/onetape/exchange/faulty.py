@@ -131,15 +131,11 @@ class Faulty:
                 # What lasted when the exchange was killed goes on, or ends, after a restart.
                 self._at_rule(max(active.begins, now), partial(self._by_time, active))
 
-    def check(
-        self, rules: Iterable[Rule], now: int, *, given: int | None = None
-    ) -> list[ActiveRule]:
+    def check(self, rules: Iterable[Rule], now: int, *, given: int | None = None) -> list[ActiveRule]:
         """Whether the exchange has what the rules name. Raises BadConfig."""
         made = []
         for number, rule in enumerate(rules, self._given):
-            active = ActiveRule(
-                rule, number=number, seed=self.seed, given=now if given is None else given
-            )
+            active = ActiveRule(rule, number=number, seed=self.seed, given=now if given is None else given)
             if rule.symbol:
                 active.symbols = self.words.spellings(rule.symbol)
             if rule.account and rule.account not in {a.name for a in self.exchange.accounts}:
@@ -205,9 +201,7 @@ class Faulty:
             return self._carry_out(request, facts, now)
         return self._misbehave(rule, request, facts, now)
 
-    def _misbehave(
-        self, rule: ActiveRule, request: Request, facts: Facts, now: int
-    ) -> Reply | Pending:
+    def _misbehave(self, rule: ActiveRule, request: Request, facts: Facts, now: int) -> Reply | Pending:
         match rule.action:
             case "delay":
                 return self._later(self._carry_out(request, facts, now), now + rule.pause())
@@ -224,9 +218,7 @@ class Faulty:
                 return self._later(None, now + rule.pause())
             case "duplicate":
                 reply = self._carry_out(request, facts, now)
-                self.at(
-                    now + rule.pause(), lambda due: _ignore(self._carry_out(request, facts, due))
-                )
+                self.at(now + rule.pause(), lambda due: _ignore(self._carry_out(request, facts, due)))
                 return reply
             case "error":
                 reply, is_ambiguous = self.words.error(rule)
@@ -235,9 +227,7 @@ class Faulty:
                 return reply
             case "reorder":
                 pending = Pending()
-                waiting = _Waiting(
-                    pending, self._carry_out(request, facts, now), facts.account, rule.rule.until
-                )
+                waiting = _Waiting(pending, self._carry_out(request, facts, now), facts.account, rule.rule.until)
                 self._waiting.append(waiting)
                 self.at(now + (rule.wait or REORDER_NS), partial(self._answer, waiting))
                 return pending
@@ -323,11 +313,8 @@ class Faulty:
         if not kept or "&" in last or "signature=" in kept or "listenKey=" in kept:
             kept = "&".join(p for p in query.split("&") if not p.startswith(SECRETS))
         self.received.append(
-            Received(
-                self._number, now, facts.method, facts.path, kept, facts.account, facts.purpose,
-                fault,
-            )
-        )  # fmt: skip
+            Received(self._number, now, facts.method, facts.path, kept, facts.account, facts.purpose, fault)
+        )
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -454,10 +441,7 @@ class Faulty:
             (
                 r
                 for r in rules
-                if told.event
-                and r.fits_event(told.event)
-                and r.fits(account, told.symbols)
-                and r.takes(now)
+                if told.event and r.fits_event(told.event) and r.fits(account, told.symbols) and r.takes(now)
             ),
             None,
         )

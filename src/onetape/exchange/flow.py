@@ -26,16 +26,7 @@ from onetape.model.time import DAY, SECOND, format_duration, parse_duration
 if TYPE_CHECKING:
     from onetape.tape.journal import JournalWriter
 
-__all__ = [
-    "FLOWS",
-    "FlowEvent",
-    "FlowMarket",
-    "GeneratedMarket",
-    "RandomWalk",
-    "Written",
-    "flow_market",
-    "flow_of",
-]
+__all__ = ["FLOWS", "FlowEvent", "FlowMarket", "GeneratedMarket", "RandomWalk", "Written", "flow_market", "flow_of"]
 
 CROWD: Final = "crowd"
 RANDOM_WALK: Final = "random-walk"
@@ -105,8 +96,7 @@ class RandomWalk:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise UsageError(
-                    f"{name} {value} of the random walk is not between {low:g} and {high:g}",
-                    where="--flow-param",
+                    f"{name} {value} of the random walk is not between {low:g} and {high:g}", where="--flow-param"
                 )
 
     def __str__(self) -> str:
@@ -130,9 +120,7 @@ class RandomWalk:
                 values[name] = parse_duration(text) if name == "step" else kinds[name](text)
             except ValueError:
                 what = "a whole number" if kinds[name] is int else "a number"
-                raise UsageError(
-                    f"{name} of the random walk is {what}, not {text!r}", where="--flow-param"
-                ) from None
+                raise UsageError(f"{name} of the random walk is {what}, not {text!r}", where="--flow-param") from None
         return cls(**values)
 
     def core(self) -> _core.RandomWalk:
@@ -146,13 +134,9 @@ def flow_of(name: str, given: Mapping[str, str]) -> RandomWalk | None:
     if name == RANDOM_WALK:
         return RandomWalk.parse(given)
     if name != CROWD:
-        raise UsageError(
-            f"unknown flow {name!r}", where="--flow", todo=f"one of {', '.join(FLOWS)}"
-        )
+        raise UsageError(f"unknown flow {name!r}", where="--flow", todo=f"one of {', '.join(FLOWS)}")
     if given:
-        raise UsageError(
-            f"the flow {CROWD} has no parameters", where="--flow-param", todo="--flow random-walk"
-        )
+        raise UsageError(f"the flow {CROWD} has no parameters", where="--flow-param", todo="--flow random-walk")
     return None
 
 

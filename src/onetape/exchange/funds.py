@@ -101,13 +101,7 @@ class Funds:
         self.cross.remove_working(*order)
 
     def check_funds(
-        self,
-        index: int,
-        side: str,
-        price: int,
-        size: int,
-        reduce_only: bool = False,
-        position_side: str = "both",
+        self, index: int, side: str, price: int, size: int, reduce_only: bool = False, position_side: str = "both"
     ) -> int:
         terms = (reduce_only, position_side)
         if index not in self.isolated or reduce_only:
@@ -121,13 +115,7 @@ class Funds:
         return int(self.cross.check_funds(index, side, price, opens, *terms))
 
     def apply_fill(
-        self,
-        index: int,
-        side: str,
-        price: int,
-        size: int,
-        fee: int = 0,
-        position_side: str = "both",
+        self, index: int, side: str, price: int, size: int, fee: int = 0, position_side: str = "both"
     ) -> int:
         """Gives what was realized."""
         if index not in self.isolated:
@@ -168,8 +156,7 @@ class Funds:
         held = [
             (side, qty)
             for side in ("both", "long", "short")
-            if (side == "both") != self._is_hedge(index)
-            and (qty := int(self.apart.position(index, side).qty))
+            if (side == "both") != self._is_hedge(index) and (qty := int(self.apart.position(index, side).qty))
         ]
         paid = left = int(self.apart.apply_funding(index, rate, mark))
         for side, qty in held[1:]:

@@ -58,16 +58,12 @@ def deposit(
     exchange.deposit(account, currency, str(amount), now, reason=reason, silent=silent)
 
 
-def trade_by_hand(
-    exchange: SimExchange, account: SimAccount, index: int, amount: Decimal, now: int
-) -> SimOrder:
+def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount: Decimal, now: int) -> SimOrder:
     """A market order from the venue's own page: its client id is nobody's. amount: signed, in units
     of the instrument. In hedge mode it opens the side that it names. Raises BadConfig."""
     instrument = exchange.instruments[index]
     if abs(amount) % instrument.lot:
-        raise BadConfig(
-            f"{amount} is no multiple of the lot {instrument.lot} of {instrument.symbol}"
-        )
+        raise BadConfig(f"{amount} is no multiple of the lot {instrument.lot} of {instrument.symbol}")
     size = instrument.size_int(abs(amount))
     side = Side.BUY if amount > 0 else Side.SELL
     position = PositionSide.BOTH
@@ -88,12 +84,7 @@ def trade_by_hand(
 
 
 def by_hand(
-    exchange: SimExchange,
-    words: VenueWords,
-    active: ActiveRule,
-    now: int,
-    *,
-    only_check: bool = False,
+    exchange: SimExchange, words: VenueWords, active: ActiveRule, now: int, *, only_check: bool = False
 ) -> None:
     """Does what a rule of delist, filter, balance or position says. Raises BadConfig."""
     rule = active.rule

@@ -27,9 +27,7 @@ IDLE_S: Final = 75.0  # how long a connection may be silent
 REQUEST_S: Final = 20.0  # from a request's first byte to its last
 SAID_EVERY_S: Final = 10
 
-_STATUS: Final = {
-    each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus
-}
+_STATUS: Final = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 _date: tuple[int, bytes] = (0, b"")
 
 

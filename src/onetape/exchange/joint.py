@@ -56,9 +56,7 @@ class JointFunds:
     """Has the methods of a CoreAccount (or of Funds), which is `own`. settle: the number of each
     instrument's currency. rates: of a currency, now."""
 
-    def __init__(
-        self, own: Any, settle: Sequence[int], count: int, rates: Callable[[int], Rates]
-    ) -> None:
+    def __init__(self, own: Any, settle: Sequence[int], count: int, rates: Callable[[int], Rates]) -> None:
         self.own = own
         self._settle = settle
         self._currencies = range(count)
@@ -79,11 +77,7 @@ class JointFunds:
         return self.equity_usd() - self._needed(self.own.initial_margin)
 
     def _needed(self, margin: Callable[[int], int]) -> int:
-        return sum(
-            self._rates(at).needed(margin_of)
-            for at in self._currencies
-            if (margin_of := int(margin(at)))
-        )
+        return sum(self._rates(at).needed(margin_of) for at in self._currencies if (margin_of := int(margin(at))))
 
     def available(self, currency: int) -> int:
         """In the currency: what may be put to use as its margin."""

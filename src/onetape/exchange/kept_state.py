@@ -39,14 +39,7 @@ class VenueState:
 
     @classmethod
     def open(
-        cls,
-        directory: Path,
-        *,
-        kind: str,
-        seed: int,
-        now: int,
-        limits: bool,
-        tape: VenueTape | None = None,
+        cls, directory: Path, *, kind: str, seed: int, now: int, limits: bool, tape: VenueTape | None = None
     ) -> tuple[Self, Dialect]:
         """The exchange as the journal has it, or a new one. Raises UsageError where the journal is
         of another kind, seed or tape, JournalLocked where it is in use."""
@@ -74,9 +67,7 @@ class VenueState:
                 )
             start = int(opened["start"])
             market = None if tape is None else tape.market(start)
-            dialect = open_venue(
-                kind, seed=seed, now=start, limits=limits, calls=calls, market=market
-            )
+            dialect = open_venue(kind, seed=seed, now=start, limits=limits, calls=calls, market=market)
         except BaseException:
             writer.close()
             raise

@@ -17,18 +17,7 @@ from onetape._core import HmacSha256
 from onetape.exchange.account import SimAccount
 from onetape.model.errors import BadConfig, check
 
-__all__ = [
-    "ED25519",
-    "HMAC",
-    "KINDS",
-    "MAIN",
-    "RSA",
-    "ApiKey",
-    "key_pair",
-    "new_key",
-    "public_of",
-    "signed_by",
-]
+__all__ = ["ED25519", "HMAC", "KINDS", "MAIN", "RSA", "ApiKey", "key_pair", "new_key", "public_of", "signed_by"]
 
 HMAC: Final = "hmac"
 ED25519: Final = "ed25519"
@@ -92,9 +81,7 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
     return "".join(letters[:length]), "".join(letters[length:])
 
 
-def new_key(
-    keyring: tuple[int, str], account: SimAccount, label: str, *, kind: str, public: str = ""
-) -> ApiKey:
+def new_key(keyring: tuple[int, str], account: SimAccount, label: str, *, kind: str, public: str = "") -> ApiKey:
     """Another key of an account, the same for the same seed and label. public: PEM of a key that
     its owner made, not of HMAC. Raises BadConfig."""
     seed, venue = keyring
@@ -143,9 +130,7 @@ def _rsa_of(body: bytes, todo: str) -> bytes:
     if not isinstance(found, RSAPublicKey):
         raise BadConfig("the public key is not one of RSA", todo=todo)
     if not RSA_BITS[0] <= found.key_size <= RSA_BITS[1]:
-        raise BadConfig(
-            f"an RSA key of {found.key_size} bits", todo=f"{RSA_BITS[0]} to {RSA_BITS[1]} bits"
-        )
+        raise BadConfig(f"an RSA key of {found.key_size} bits", todo=f"{RSA_BITS[0]} to {RSA_BITS[1]} bits")
     return body
 
 

@@ -10,15 +10,8 @@ from typing import Final
 from msgspec import ValidationError, convert, structs
 
 from onetape.exchange.price_bars import PriceBars
-from onetape.exchange.reports import (
-    BarReport,
-    QuoteReport,
-    TradeReport,
-)
-from onetape.model.enums import (
-    Kind,
-    Side,
-)
+from onetape.exchange.reports import BarReport, QuoteReport, TradeReport
+from onetape.model.enums import Kind, Side
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
@@ -28,9 +21,17 @@ __all__ = ["FILTERS", "Listing", "changed_brackets", "changed_filters"]
 MINUTE: Final = 60_000_000_000
 DAY: Final = 1440 * MINUTE
 FILTERS: Final = (
-    "tick", "lot", "size_min", "size_max", "market_lot", "market_size_min", "market_size_max",
-    "notional_min", "band_up", "band_down",
-)  # fmt: skip
+    "tick",
+    "lot",
+    "size_min",
+    "size_max",
+    "market_lot",
+    "market_size_min",
+    "market_size_max",
+    "notional_min",
+    "band_up",
+    "band_down",
+)
 PREMIUM_DECIMALS: Final = 8
 QUOTES_KEPT: Final = 1000
 TRADES_KEPT: Final = 1000
@@ -105,9 +106,7 @@ class Listing:
         if self.bar is not None or not self.last:
             return self.bar
         start = now - now % MINUTE
-        return BarReport(
-            now, self.at, start, start + MINUTE, *(4 * (self.last,)), *(5 * (0,))
-        )  # fmt: skip
+        return BarReport(now, self.at, start, start + MINUTE, *(4 * (self.last,)), *(5 * (0,)))
 
     def close_bar(self, end: int) -> BarReport | None:
         """The minute that ends at `end` is history; None where it was so before."""
@@ -129,9 +128,7 @@ def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrume
     values = {}
     for name, text in changes.items():
         if name not in FILTERS:
-            raise BadInput(
-                f"no filter {name!r}", where=instrument.symbol, todo=f"one of {', '.join(FILTERS)}"
-            )
+            raise BadInput(f"no filter {name!r}", where=instrument.symbol, todo=f"one of {', '.join(FILTERS)}")
         try:
             value = Decimal(text)
         except (InvalidOperation, TypeError, ValueError):

@@ -28,11 +28,15 @@ def main() -> int:
 
     def serve(port: int) -> None:
         run_venue(
-            options.kind, host="127.0.0.1", port=port, seed=options.seed, say=say,
+            options.kind,
+            host="127.0.0.1",
+            port=port,
+            seed=options.seed,
+            say=say,
             state=Path(options.state) if options.state else None,
             chain=Path(options.chain) if options.chain else None,
             withdraw=options.withdraw,
-        )  # fmt: skip
+        )
 
     try:
         try:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, Trade
-from onetape.exchange.reports import (
-    CashReport,
-    OrderReport,
-    SimFill,
-    SimOrder,
-)
+from onetape.exchange.reports import CashReport, OrderReport, SimFill, SimOrder
 from onetape.exchange.state import ExchangeState
 from onetape.model.enums import (
     Kind,
@@ -23,13 +18,7 @@ from onetape.model.enums import (
     TriggerBy,
     TriggerKind,
 )
-from onetape.model.errors import (
-    AccountMode,
-    MarketDataUnavailable,
-    OrderUnknown,
-    ReduceOnlyViolated,
-    SelfTrade,
-)
+from onetape.model.errors import AccountMode, MarketDataUnavailable, OrderUnknown, ReduceOnlyViolated, SelfTrade
 from onetape.model.money import divide_half_even
 
 __all__ = ["OrderEntry"]
@@ -152,16 +141,7 @@ class OrderEntry(ExchangeState):
             worst = self._market_price(order) if is_spot else self._touch(order)
         if not worst:
             return MarketDataUnavailable.code if order.type is OrderType.MARKET else 0
-        return int(
-            account.money.check_funds(
-                order.index,
-                order.side,
-                worst,
-                order.size,
-                False,
-                order.position_side,
-            )
-        )
+        return int(account.money.check_funds(order.index, order.side, worst, order.size, False, order.position_side))
 
     def _closable(self, order: SimOrder) -> int:
         """What is held of its side in hedge mode, less what other orders already close. The venue's
@@ -232,11 +212,7 @@ class OrderEntry(ExchangeState):
             and not other.trigger
             and (
                 order.type is OrderType.MARKET
-                or (
-                    order.price >= other.price
-                    if order.side is Side.BUY
-                    else order.price <= other.price
-                )
+                or (order.price >= other.price if order.side is Side.BUY else order.price <= other.price)
             )
         ]
         meets = [other for other in meets if self._reaches(order, other.price)]
@@ -271,38 +247,25 @@ class OrderEntry(ExchangeState):
             return OrderUnknown.code
         order.code = code
         return self._hear(
-            self.flow.request(
-                order.index,
-                order.account.number,
-                now,
-                order_id=order.id,
-                kind="cancel",
-                side=order.side,
-            )
+            self.flow.request(order.index, order.account.number, now, order_id=order.id, kind="cancel", side=order.side)
         )
 
     def _reserve(self, order: SimOrder) -> None:
         if order.trigger and self.instruments[order.index].kind is Kind.SPOT:
             # What waits for its price holds its money back, too: there is no margin to fall on.
             order.reserved = self._cap(order)
-            order.account.money.add_working(
-                order.index, order.side, order.reserved, order.left, order.position_side
-            )
+            order.account.money.add_working(order.index, order.side, order.reserved, order.left, order.position_side)
             return
         closes = order.account.hedge and order.is_closing
         if order.type is OrderType.LIMIT and not order.trigger and not order.reduce_only:
             if closes and order.left <= 0:
                 return
             order.reserved = order.price
-            order.account.money.add_working(
-                order.index, order.side, order.price, order.left, order.position_side
-            )
+            order.account.money.add_working(order.index, order.side, order.price, order.left, order.position_side)
 
     def _release(self, order: SimOrder) -> None:
         if order.reserved:
-            order.account.money.remove_working(
-                order.index, order.side, order.reserved, order.left, order.position_side
-            )
+            order.account.money.remove_working(order.index, order.side, order.reserved, order.left, order.position_side)
             order.reserved = 0
 
     def _refuse(self, order: SimOrder, now: int, code: int) -> None:
@@ -391,14 +354,7 @@ class OrderEntry(ExchangeState):
             self._reserve(order)
         in_base = bool(order.extra.get("fee_in_base"))  # spot venues let an order choose
         realized = int(
-            account.money.apply_fill(
-                index,
-                order.side,
-                price,
-                size,
-                0 if in_base else fee,
-                order.position_side,
-            )
+            account.money.apply_fill(index, order.side, price, size, 0 if in_base else fee, order.position_side)
         )
         if in_base:
             i = self.instruments[index]
@@ -407,9 +363,7 @@ class OrderEntry(ExchangeState):
             order.fee_base += fee
         else:
             order.fee += fee
-        fill = SimFill(
-            said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized
-        )
+        fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized)
         account.trades.append(Trade(order, fill))
         instrument = self.instruments[index]
         settle = self.currencies.index(instrument.settle)

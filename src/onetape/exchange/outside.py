@@ -128,17 +128,24 @@ class Outside(Clearing):
 
     @recorded
     def withdraw(
-        self, account: SimAccount, currency: str, amount: str, now: int, *, network: str = "",
-        address: str, memo: str = "", key: str = "", name: str = "",
-    ) -> int:  # fmt: skip
+        self,
+        account: SimAccount,
+        currency: str,
+        amount: str,
+        now: int,
+        *,
+        network: str = "",
+        address: str,
+        memo: str = "",
+        key: str = "",
+        name: str = "",
+    ) -> int:
         """The caller has seen to it that it is there, and that it is enough. Gives its number."""
         at = self.currencies.index(currency)
         units, fee = money_units(Decimal(amount)), money_units(Decimal(TERMS[currency].fee))
         income = self._move(account, at, -units, now, "withdrawal", fee)
         number = len(self.withdrawals) + 1
-        made = Withdrawal(
-            number, account, at, units, fee, network, address, memo, key, name, now, income
-        )
+        made = Withdrawal(number, account, at, units, fee, network, address, memo, key, name, now, income)
         self.withdrawals.append(made)
         self.at(now + self.outside_delay, lambda due: self._send_on(made, due))
         return number
@@ -162,9 +169,8 @@ class Outside(Clearing):
 
     @recorded
     def receive(
-        self, account: SimAccount, currency: str, amount: str, now: int, *, txid: str,
-        network: str, address: str,
-    ) -> None:  # fmt: skip
+        self, account: SimAccount, currency: str, amount: str, now: int, *, txid: str, network: str, address: str
+    ) -> None:
         """Once by transaction and address, however often it is told."""
         if self.has_come(txid, address):
             return
@@ -179,9 +185,7 @@ class Outside(Clearing):
         came.is_credited = True
         came.income = self._move(came.account, came.currency, came.amount, now, "deposit", 0)
 
-    def _move(
-        self, account: SimAccount, at: int, change: int, now: int, kind: str, fee: int
-    ) -> int:
+    def _move(self, account: SimAccount, at: int, change: int, now: int, kind: str, fee: int) -> int:
         number = self._next_income
         if self.outside_wallet:
             account.beside[at] = account.beside.get(at, 0) + change

@@ -61,9 +61,7 @@ class VenueTape:
 
     def market(self, start: int) -> RecordedMarket:
         """A market that begins at `start` (ns UTC)."""
-        return RecordedMarket(
-            self.symbols, self.frames, start=start, speed=self.speed, loop=self.loop
-        )
+        return RecordedMarket(self.symbols, self.frames, start=start, speed=self.speed, loop=self.loop)
 
 
 async def say_end(market: RecordedMarket, say: Callable[[str], None]) -> None:

@@ -36,10 +36,7 @@ class PriceBars:
             return
         last = self.bars[-1]
         self.bars[-1] = last._replace(
-            high=max(last.high, price),
-            low=min(last.low, price),
-            close=price,
-            prices=last.prices + 1,
+            high=max(last.high, price), low=min(last.low, price), close=price, prices=last.prices + 1
         )
 
 

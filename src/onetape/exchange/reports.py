@@ -85,9 +85,7 @@ class SimOrder:
     @property
     def is_closing(self) -> bool:
         """In hedge mode: takes off the side that it names."""
-        return self.position_side is (
-            PositionSide.LONG if self.side is Side.SELL else PositionSide.SHORT
-        )
+        return self.position_side is (PositionSide.LONG if self.side is Side.SELL else PositionSide.SHORT)
 
 
 class SimFill(NamedTuple):

@@ -58,11 +58,7 @@ class VenueServer:
     exchanges and from them."""
 
     def __init__(
-        self,
-        dialect: Dialect,
-        *,
-        clock: Callable[[], int] = time.time_ns,
-        chain: Chain | None = None,
+        self, dialect: Dialect, *, clock: Callable[[], int] = time.time_ns, chain: Chain | None = None
     ) -> None:
         self.dialect = dialect
         self.chain = chain
@@ -88,9 +84,7 @@ class VenueServer:
         self.ticking = asyncio.create_task(self._tick())
         return int(self._listening.sockets[0].getsockname()[1])
 
-    def web_server(
-        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-    ) -> web.Server:
+    def web_server(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
         """Of all that is not read here. A head has to be there before a connection counts as
         idle."""
         logger = self._no_http.logger()
@@ -175,11 +169,7 @@ class VenueServer:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)  # to nobody
-        return web.Response(
-            status=reply.status,
-            body=reply.body,
-            headers={"Content-Type": JSON, **reply.headers},
-        )
+        return web.Response(status=reply.status, body=reply.body, headers={"Content-Type": JSON, **reply.headers})
 
     @staticmethod
     async def _body(request: web.BaseRequest) -> bytes | None:
@@ -246,9 +236,7 @@ class VenueServer:
                     break
                 data = message.data
                 now = self._now()
-                self.dialect.message(
-                    connection, data.encode() if isinstance(data, str) else data, now
-                )
+                self.dialect.message(connection, data.encode() if isinstance(data, str) else data, now)
                 self._spread(now)
                 if connection.closed:
                     break
@@ -263,10 +251,7 @@ class VenueServer:
 
 
 async def _send(
-    connection: Connection,
-    wake: asyncio.Event,
-    socket: web.WebSocketResponse,
-    request: web.BaseRequest,
+    connection: Connection, wake: asyncio.Event, socket: web.WebSocketResponse, request: web.BaseRequest
 ) -> None:
     while True:
         await wake.wait()
@@ -469,9 +454,8 @@ def _leave(left: ExitStack, home: Path, host: str, port: int, line: str, exchang
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         print(
-            f"onetape: `run --live --exchange` finds no keys of it: {why}, {home / 'run'}",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+            f"onetape: `run --live --exchange` finds no keys of it: {why}, {home / 'run'}", file=sys.stderr, flush=True
+        )
 
 
 def let_withdraw(dialect: Dialect) -> None:
@@ -504,16 +488,10 @@ def opened(
     kept = None
     if state is None:
         inner = open_venue(
-            kind,
-            seed=seed,
-            now=now,
-            limits=limits,
-            market=None if played is None else played.market(now),
+            kind, seed=seed, now=now, limits=limits, market=None if played is None else played.market(now)
         )
     else:
-        kept, inner = VenueState.open(
-            state, kind=kind, seed=seed, now=now, limits=limits, tape=played
-        )
+        kept, inner = VenueState.open(state, kind=kind, seed=seed, now=now, limits=limits, tape=played)
     dialect = Faulty(inner, kind, seed=seed)
     now = max(now, inner.exchange.now)
     catch_up(dialect, now)
@@ -521,9 +499,7 @@ def opened(
     return dialect, kept
 
 
-def ready_line(
-    dialect: Dialect, kind: str, host: str, listening: int, steering: int | None = None
-) -> str:
+def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering: int | None = None) -> str:
     """What an exchange says of itself when it is ready, as JSON: its ports, its accounts."""
     rest, stream = dialect.addresses(host, listening)
     exchange = dialect.exchange
@@ -538,11 +514,7 @@ def ready_line(
                 if account.money.balance(at)
             },
             # Where deposits come to.
-            "addresses": {
-                name: exchange.address_of(account, name)
-                for name in exchange.currencies
-                if name in TERMS
-            },
+            "addresses": {name: exchange.address_of(account, name) for name in exchange.currencies if name in TERMS},
             # Further keys, by label: one of Ed25519 where the venue has them.
             "keys": {
                 key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}

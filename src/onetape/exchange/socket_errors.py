@@ -24,9 +24,8 @@ def socket_error(kind: str, reply: Reply, asked: bytes) -> bytes | None:
                 return encode({"id": value["id"], "status": reply.status, "error": error})
             case "kraken":
                 return encode(
-                    {"method": value["method"], "req_id": value["req_id"], "success": False,
-                     "error": said["error"][0]}
-                )  # fmt: skip
+                    {"method": value["method"], "req_id": value["req_id"], "success": False, "error": said["error"][0]}
+                )
             case _:
                 return None
     except (msgspec.DecodeError, LookupError, TypeError):

@@ -10,20 +10,9 @@ from onetape.exchange.account import Given, Income, SimAccount
 from onetape.exchange.conditional import ConditionalBook
 from onetape.exchange.keys import ApiKey
 from onetape.exchange.listing import Listing
-from onetape.exchange.reports import (
-    OrderReport,
-    Report,
-    SimFill,
-    SimOrder,
-)
-from onetape.model.enums import (
-    OrderNews,
-    Side,
-    TriggerBy,
-)
-from onetape.model.errors import (
-    BY_CODE,
-)
+from onetape.exchange.reports import OrderReport, Report, SimFill, SimOrder
+from onetape.model.enums import OrderNews, Side, TriggerBy
+from onetape.model.errors import BY_CODE
 from onetape.model.instrument import Instrument
 
 __all__ = ["ExchangeState", "Market"]
@@ -63,9 +52,7 @@ class ExchangeState:
         self.instruments = tuple(each.instrument for each in market.markets)
         self.listings = tuple(Listing(i, at) for at, i in enumerate(self.instruments))
         self.currencies = tuple(
-            dict.fromkeys(
-                (*(c for i in self.instruments for c in (i.settle, i.quote, i.base)), *currencies)
-            )
+            dict.fromkeys((*(c for i in self.instruments for c in (i.settle, i.quote, i.base)), *currencies))
         )
         self.accounts: list[SimAccount] = []
         self.given: list[Given] = []  # oldest first
@@ -127,13 +114,7 @@ class ExchangeState:
         return BY_CODE[code].name
 
     def _report(
-        self,
-        order: SimOrder,
-        now: int,
-        news: OrderNews | None,
-        *,
-        fill: SimFill | None = None,
-        code: int = 0,
+        self, order: SimOrder, now: int, news: OrderNews | None, *, fill: SimFill | None = None, code: int = 0
     ) -> None:
         self.say(OrderReport(now, order, news, order.state, order.filled, order.cost, fill, code))
 
@@ -149,7 +130,5 @@ class ExchangeState:
         *,
         fee: int = 0,
     ) -> None:
-        account.income.append(
-            Income(self._next_income, now, kind, currency, amount, index, trade_id, fee)
-        )
+        account.income.append(Income(self._next_income, now, kind, currency, amount, index, trade_id, fee))
         self._next_income += 1

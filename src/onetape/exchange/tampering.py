@@ -9,9 +9,7 @@ import msgspec
 __all__ = ["bad_checksum", "crossed"]
 
 # Each venue's names of the two sides; swapped, the best bid is above the best ask.
-PAIRS: Final = (
-    ("b", "a"), ("bids", "asks"), ("bid", "ask"), ("bidPrice", "askPrice"),
-)  # fmt: skip
+PAIRS: Final = (("b", "a"), ("bids", "asks"), ("bid", "ask"), ("bidPrice", "askPrice"))
 SIDES: Final = {"Buy": "Sell", "Sell": "Buy"}
 
 

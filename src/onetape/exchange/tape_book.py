@@ -42,14 +42,20 @@ class TapeBook:
             tick=Decimal(1).scaleb(-instrument.price_decimals),
             lot=Decimal(1).scaleb(-instrument.size_decimals),
             **dict.fromkeys(
-                ("size_min", "size_max", "market_lot", "market_size_min", "market_size_max",
-                 "notional_min", "band_up", "band_down"),
+                (
+                    "size_min",
+                    "size_max",
+                    "market_lot",
+                    "market_size_min",
+                    "market_size_max",
+                    "notional_min",
+                    "band_up",
+                    "band_down",
+                ),
                 Decimal(0),
             ),
-        )  # fmt: skip
-        self.engine = _core.MatchingEngine(
-            _core.InstrumentSpec(**free.spec()), self_trade="allow", market_events=True
         )
+        self.engine = _core.MatchingEngine(_core.InstrumentSpec(**free.spec()), self_trade="allow", market_events=True)
         self.lot = int(instrument.lot.scaleb(instrument.size_decimals))
         self.tick = int(instrument.tick.scaleb(instrument.price_decimals))
         self.has_depth = False
@@ -102,9 +108,7 @@ class TapeBook:
             taker = self._taker(price, side)
             if taker is not Side.NONE:
                 met = _other(taker)
-                self.dirty[met].update(
-                    p for p in self.said[met] if (p <= price if met is Side.SELL else p >= price)
-                )
+                self.dirty[met].update(p for p in self.said[met] if (p <= price if met is Side.SELL else p >= price))
                 news = self._take(taker, price, size, now)
         else:
             bid = price if side is Side.SELL else price - self.tick
@@ -142,10 +146,9 @@ class TapeBook:
         trades = len(self.trades)
         news = self._do(
             self.engine.request(
-                TAPE, now, order_id=self._next, side=taker.value, type="limit", tif="IOC",
-                price=price, size=size,
+                TAPE, now, order_id=self._next, side=taker.value, type="limit", tif="IOC", price=price, size=size
             )
-        )  # fmt: skip
+        )
         del self.trades[trades:]  # the public hears of it as the tape has it
         return news
 
@@ -163,9 +166,7 @@ class TapeBook:
                     said[price] = size
                 else:
                     continue
-                more = max(size, 0) - sum(
-                    left for _, _, left in self._orders.get((side, price), ())
-                )
+                more = max(size, 0) - sum(left for _, _, left in self._orders.get((side, price), ()))
                 if more < 0:
                     news += self._shrink(side, price, -more, now)
                 elif more > 0:
@@ -176,10 +177,9 @@ class TapeBook:
             self._where[self._next] = (side, price)
             news += self._do(
                 self.engine.request(
-                    TAPE, now, order_id=self._next, side=side.value, type="limit", tif="GTC",
-                    price=price, size=more,
+                    TAPE, now, order_id=self._next, side=side.value, type="limit", tif="GTC", price=price, size=more
                 )
-            )  # fmt: skip
+            )
         return news
 
     def _shrink(self, side: Side, price: int, less: int, now: int) -> News:
@@ -188,21 +188,16 @@ class TapeBook:
         while less and (orders := self._orders.get((side, price))):
             number, size, left = orders[-1]
             if left <= less:
-                news += self._do(
-                    self.engine.request(
-                        TAPE, now, order_id=number, kind="cancel", side=side.value
-                    )
-                )  # fmt: skip
+                news += self._do(self.engine.request(TAPE, now, order_id=number, kind="cancel", side=side.value))
                 less -= left
                 self._gone(number)
             else:
                 orders[-1][1:] = [size - less, left - less]
                 news += self._do(
                     self.engine.request(
-                        TAPE, now, order_id=number, kind="amend", side=side.value, price=price,
-                        size=size - less,
+                        TAPE, now, order_id=number, kind="amend", side=side.value, price=price, size=size - less
                     )
-                )  # fmt: skip
+                )
                 less = 0
         return news
 
@@ -212,11 +207,19 @@ class TapeBook:
         """A client's. One that breaks the instrument's rules is refused as the engine does it."""
         if request.get("kind", "place") == "place" and (code := self._broken(request)):
             refused = {
-                "event": "order", "owner": participant, "order_id": request["order_id"],
-                "venue_id": 0, "news": "rejected", "state": "REJECTED", "code": code,
-                "price": request.get("price", 0), "size": request["size"], "filled": 0,
-                "ts_event": now, "symbol": self.index,
-            }  # fmt: skip
+                "event": "order",
+                "owner": participant,
+                "order_id": request["order_id"],
+                "venue_id": 0,
+                "news": "rejected",
+                "state": "REJECTED",
+                "code": code,
+                "price": request.get("price", 0),
+                "size": request["size"],
+                "filled": 0,
+                "ts_event": now,
+                "symbol": self.index,
+            }
             return [refused]
         return self._do(self.engine.request(participant, now, **request))
 

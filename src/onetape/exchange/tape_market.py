@@ -121,9 +121,7 @@ class TapeFlow:
         self._due = self._origin + (self._last - self._first) * SPEED_SCALE // self.speed
         for at, book in enumerate(self.books):
             if (mid := book.mid or book.last) and self._marked[at] < self.start:
-                self._push(
-                    _MARK, at, self.start, _MARK_FIELDS.pack(self.start, self.start, mid, mid)
-                )
+                self._push(_MARK, at, self.start, _MARK_FIELDS.pack(self.start, self.start, mid, mid))
 
     def _turn(self) -> None:
         """The tape is over."""
@@ -206,9 +204,7 @@ class TapeFlow:
         if bids or asks:
             first = self._book_id[at] + 1
             self._book_id[at] += len(bids) + len(asks)
-            head = _BOOK_HEAD.pack(
-                now, now, first, self._book_id[at], first - 1, len(bids), len(asks)
-            )
+            head = _BOOK_HEAD.pack(now, now, first, self._book_id[at], first - 1, len(bids), len(asks))
             levels = b"".join(_LEVEL.pack(*pair) for pair in (*bids.items(), *asks.items()))
             self._push(_BOOK, at, now, head + levels)
             bids.clear()
@@ -222,9 +218,7 @@ class TapeFlow:
     def _tell_trade(self, at: int, price: int, size: int, side: Side, now: int) -> None:
         self._trade_id += 1
         number = _SIDE_NUMBER[side]
-        self._push(
-            _TRADE, at, now, _TRADE_HEAD.pack(now, now, price, size, self._trade_id, 0, number)
-        )
+        self._push(_TRADE, at, now, _TRADE_HEAD.pack(now, now, price, size, self._trade_id, 0, number))
 
     def _push_mark(self, at: int, mark: int, index: int, now: int) -> None:
         self._push(_MARK, at, now, _MARK_FIELDS.pack(now, now, mark, index))

@@ -92,11 +92,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
         self_trade="cancel_resting",
         dialect=_bitmex,
         # Cross margin is at the most leverage there is: 1 / initMargin of the venue's answers.
-        leverage={
-            "bitmex:BTC/USD:BTC": 100,
-            "bitmex:BTC/EUR:BTC": 50,
-            "bitmex:LTC/USDT:USDT": 33,
-        },
+        leverage={"bitmex:BTC/USD:BTC": 100, "bitmex:BTC/EUR:BTC": 50, "bitmex:LTC/USDT:USDT": 33},
     ),
     "kraken": VenueFacts(
         symbols=("kraken:BTC/USD", "kraken:ETH/USD", "kraken:XRP/USD"),
@@ -112,9 +108,7 @@ def facts_of(kind: str) -> VenueFacts:
     """Raises UsageError for a kind that there is not."""
     facts = VENUES.get(kind)
     if facts is None:
-        raise UsageError(
-            f"no simulated exchange {kind!r}", where="sim", todo=f"one of {', '.join(VENUES)}"
-        )
+        raise UsageError(f"no simulated exchange {kind!r}", where="sim", todo=f"one of {', '.join(VENUES)}")
     return facts
 
 

@@ -33,13 +33,10 @@ class FrozenMoney:
             for name in ("balance", "equity", "available", "initial_margin", "maintenance_margin")
         }
         self._of = {
-            name: [getattr(money, name)(at) for at in instruments]
-            for name in ("unrealized", "fees", "funding")
+            name: [getattr(money, name)(at) for at in instruments] for name in ("unrealized", "fees", "funding")
         }
         self._positions = {
-            (at, side.value): money.position(at, side.value)
-            for at in instruments
-            for side in account.sides
+            (at, side.value): money.position(at, side.value) for at in instruments for side in account.sides
         }
         self._nothing = money.position
         self.leverage = money.leverage
@@ -108,9 +105,7 @@ def frozen(exchange: SimExchange, account: SimAccount) -> View:
     return view
 
 
-def without_new(
-    exchange: SimExchange, account: SimAccount, born_before: int, *, fills: bool
-) -> View:
+def without_new(exchange: SimExchange, account: SimAccount, born_before: int, *, fills: bool) -> View:
     """An account without the orders that were placed at `born_before` (ns UTC) or later, and
     without their fills where `fills` is set."""
     view = View(exchange, account)

@@ -253,9 +253,7 @@ class AccountMoney:
         """Funding is shared by who holds the position; other moves are the pool's."""
         if told.kind is MoveKind.FUNDING and told.symbol in self._instruments:
             side = self.booking.one_side(told.symbol)
-            return self.booking.funding(
-                told.symbol, side, told.amount, told.currency, told.time, told.reference
-            )
+            return self.booking.funding(told.symbol, side, told.amount, told.currency, told.time, told.reference)
         entry = moved(told)
         if told.kind not in _CAUSES:
             return entry
@@ -282,9 +280,7 @@ class AccountMoney:
                     self.book(effect)
                 case LookAgain():
                     wanted = self.moves_wanted
-                    self.moves_wanted = (
-                        effect.since if wanted is None else min(wanted, effect.since)
-                    )
+                    self.moves_wanted = effect.since if wanted is None else min(wanted, effect.since)
                 case OwnersStopped():
                     self._stop_owners(effect.currency, effect.slots)
                 case HealthOut():
@@ -292,16 +288,11 @@ class AccountMoney:
 
     # --- what may be done -------------------------------------------------------------------------
 
-    def arrived(
-        self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str,
-        note: str,
-    ) -> None:  # fmt: skip
+    def arrived(self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str, note: str) -> None:
         """A deposit of a transfer from another venue, credited after `at`. Where the venue has
         told of it already, it is booked as of then: it is the same money."""
         told = 0 if wallet else self.statements.unexplained.told_of(currency, amount, at)
-        entry = self.accounts.adjust(
-            currency, amount, now=told or now, transfer=transfer, note=note, wallet=wallet
-        )
+        entry = self.accounts.adjust(currency, amount, now=told or now, transfer=transfer, note=note, wallet=wallet)
         if isinstance(entry, Refused) or not entry.legs:
             return
         began = self._kept.opened.get(currency, 0)
@@ -311,9 +302,7 @@ class AccountMoney:
         self.book(entry)
         self.publish()
 
-    def command(
-        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
-    ) -> Entry | Refused:
+    def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
         """Carried out, or refused."""
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
@@ -342,9 +331,7 @@ class AccountMoney:
             self._say(HealthOut("sub-account", owner, words, "critical"))
         self._stop(slots)
 
-    def refusal(
-        self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None
-    ) -> Refusal | None:
+    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
         """Of an order for which the robot's sub-account has not enough. left: what of it can be
         filled; old: the order that it takes the place of."""
         if not self._is_shared:

@@ -23,10 +23,7 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["AccountView", "last_prices", "read_account"]
 
-READ: Final = (
-    "instrument", "order_request", "order_event", "fill", "params", "balance", "position",
-    "health", "reply",
-)  # fmt: skip
+READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
 
 

@@ -45,9 +45,7 @@ def positions(home: Path, config: Config) -> list[dict[str, Any]]:
     return found
 
 
-def _in_table(
-    name: str, standing: list[PositionShown], account: AccountConfig
-) -> Iterator[dict[str, Any]]:
+def _in_table(name: str, standing: list[PositionShown], account: AccountConfig) -> Iterator[dict[str, Any]]:
     names = {slot: each for each, slot in {"main": MAIN, **account.subaccounts}.items()}
     for whole in standing:
         if whole.slot != TOTAL:
@@ -59,8 +57,7 @@ def _in_table(
             **_amounts(whole),
             "account": name,
             "subaccounts": {
-                names.get(each.slot, str(each.slot)): {"index": each.slot, **_amounts(each)}
-                for each in parts
+                names.get(each.slot, str(each.slot)): {"index": each.slot, **_amounts(each)} for each in parts
             },
         }
 
@@ -87,9 +84,7 @@ def summary(home: Path, config: Config) -> dict[str, Any]:
     count, equity = 0, {}
     for name, view in _views(home, config):
         count += len(view.working)
-        equity[name] = {
-            currency: decimal_text(money(total)) for currency, (total, _) in view.balances.items()
-        }
+        equity[name] = {currency: decimal_text(money(total)) for currency, (total, _) in view.balances.items()}
     return {"orders": count, "equity": equity}
 
 

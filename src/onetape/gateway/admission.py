@@ -43,9 +43,8 @@ class Admission:
         self.unheld: list[Managed] = []
 
     def place(
-        self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, *, behind_ns: int = 0,
-        cause: int | None = None,
-    ) -> Managed:  # fmt: skip
+        self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, *, behind_ns: int = 0, cause: int | None = None
+    ) -> Managed:
         """The order as it is then: on its way, waiting, or denied. behind_ns: how much too old the
         market was that it was decided on. cause: requests of one callback have the same, and one
         that lacks money may wait for what the others bring; None: it does not wait."""
@@ -58,12 +57,7 @@ class Admission:
             spec = found
             matches = self._matches(life, spec)
             refusal = gate.refusal(
-                spec,
-                now,
-                is_inside=bool(matches),
-                behind_ns=behind_ns,
-                robot=life.number,
-                rate=life.rate,
+                spec, now, is_inside=bool(matches), behind_ns=behind_ns, robot=life.number, rate=life.rate
             )
         else:
             refusal = found
@@ -98,10 +92,7 @@ class Admission:
         measured = money.reductions.measured(life.number, spec)
         found.append(Check("sub-account reduction", refused, *measured))
         sent = spec if isinstance(outgoing, Refusal) else outgoing
-        found += checks(
-            gate, sent, now, is_inside=bool(self._matches(life, sent)), robot=life.number,
-            rate=life.rate,
-        )  # fmt: skip
+        found += checks(gate, sent, now, is_inside=bool(self._matches(life, sent)), robot=life.number, rate=life.rate)
         found.append(Check("client id", self._too_long(life.client_id(order_id))))
         refusal = money.refusal(life.number, sent, sent.size_int)
         found.append(Check("sub-account money", refusal, *money.measured(life.number, sent)))

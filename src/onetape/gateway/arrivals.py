@@ -83,10 +83,7 @@ class Arrivals:
         if row is None:
             return
         note = f"{_NOTE}{row.venue_id}"
-        self._money.arrived(
-            one.currency, row.amount, one.wallet, row.time, self._now(), transfer=one.name,
-            note=note,
-        )  # fmt: skip
+        self._money.arrived(one.currency, row.amount, one.wallet, row.time, self._now(), transfer=one.name, note=note)
         self._booked[one.name] = row.amount
         self._taken.add(row.venue_id)
 
@@ -95,9 +92,7 @@ class Arrivals:
         rows: list[TransferTold] = []
         cursor = ""
         for _ in range(PAGES_MAX):
-            call = self._protocol.deposits(
-                one.currency, self._now(), since=one.since, cursor=cursor
-            )
+            call = self._protocol.deposits(one.currency, self._now(), since=one.since, cursor=cursor)
             if call is None or self._ask is None:
                 break
             answer = await self._ask(call)

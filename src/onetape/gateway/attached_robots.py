@@ -79,14 +79,8 @@ class RobotLives:
         elif unknown:
             waits_for = f"the venue's word on {unknown} unknown orders"
         elif open_orders and gateway.options.orphans == "cancel":
-            waits_for = (
-                f"the end of {len(open_orders)} orders of its last life, which are being canceled"
-            )
-        return {
-            "settled": not waits_for,
-            "waits_for": waits_for,
-            **self._shown(gateway.tape.robots[robot]),
-        }
+            waits_for = f"the end of {len(open_orders)} orders of its last life, which are being canceled"
+        return {"settled": not waits_for, "waits_for": waits_for, **self._shown(gateway.tape.robots[robot])}
 
     def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
         """The robot's journal is there; books: symbols whose depth it wants on the tape."""
@@ -104,9 +98,7 @@ class RobotLives:
         mode = gateway.manager.mode
         return {
             "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
-            "others": {
-                n: str(money(total)) for n, total in has.items() if n not in names and total
-            },
+            "others": {n: str(money(total)) for n, total in has.items() if n not in names and total},
             "slot": life.slot,
             "entries_after": gateway.tape.writer.published,
             "leverage": gateway.options.leverage,

@@ -37,9 +37,17 @@ _REPLY: Final = type_id("reply")
 NOTHING: Final = Past([], None, 0)
 # Whatever a venue says instead of what it was asked for.
 _UNTOLD: Final = (
-    OnetapeError, aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, ArithmeticError,
-    RecursionError, struct.error, msgspec.MsgspecError,
-)  # fmt: skip
+    OnetapeError,
+    aiohttp.ClientError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+    struct.error,
+    msgspec.MsgspecError,
+)
 
 
 class Wanted(NamedTuple):
@@ -102,9 +110,14 @@ class HistoryDesk:
             stream = self._numbers[wanted.symbol][0]
             self._writer.append_raw(_HISTORY, payload, flags, stream, received)
         record = {
-            "robot": robot, "symbol": wanted.symbol, "period": wanted.period, "first": first,
-            "last": self._writer.published, "bars": len(told.completed), "reason": why,
-        }  # fmt: skip
+            "robot": robot,
+            "symbol": wanted.symbol,
+            "period": wanted.period,
+            "first": first,
+            "last": self._writer.published,
+            "bars": len(told.completed),
+            "reason": why,
+        }
         self._writer.append_raw(_REPLY, msgspec.msgpack.encode(record), 0, 0, received)
         self._written()
 
@@ -149,7 +162,17 @@ def _frames(told: Past, period: int) -> list[tuple[bytes, int]]:
 def _frame(bar: PastBar, period: int, last: int, flags: int) -> tuple[bytes, int]:
     low, high = split_units(bar.turnover)
     payload = HISTORY.pack(
-        bar.ts_open, bar.ts_open + period, period, bar.open, bar.high, bar.low, bar.close,
-        bar.volume, low, high, bar.trades, last,
-    )  # fmt: skip
+        bar.ts_open,
+        bar.ts_open + period,
+        period,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        low,
+        high,
+        bar.trades,
+        last,
+    )
     return payload, flags | EMPTY_FLAG * bar.is_empty

@@ -38,20 +38,13 @@ def bridge_python(given: str, home: Path) -> str:
         raise NotAvailable(
             "the bridge to ccxt has no environment",
             where=str(python),
-            todo=f"python3 -m venv {home / 'bridge'} && {home / 'bridge'}/bin/pip install "
-            f"ccxt=={CCXT_VERSION}",
+            todo=f"python3 -m venv {home / 'bridge'} && {home / 'bridge'}/bin/pip install ccxt=={CCXT_VERSION}",
         )
     return str(python)
 
 
 def bridge_of(
-    config: Config,
-    account: AccountConfig,
-    venue: VenueConfig,
-    *,
-    home: Path,
-    folder: Path,
-    environ: Mapping[str, str],
+    config: Config, account: AccountConfig, venue: VenueConfig, *, home: Path, folder: Path, environ: Mapping[str, str]
 ) -> BridgeOptions | None:
     """None for a venue that needs no bridge. folder: what paths of the configuration are relative
     to. Raises NotAvailable, BadConfig, PermissionDenied."""
@@ -60,9 +53,7 @@ def bridge_of(
     given = str(folder / config.bridge.python) if config.bridge.python else ""
     password = read_secret(account.password, environ, folder=folder) if account.password else None
     return BridgeOptions(
-        python=bridge_python(given, home),
-        demo=venue.mode == "demo",
-        password=password.reveal() if password else "",
+        python=bridge_python(given, home), demo=venue.mode == "demo", password=password.reveal() if password else ""
     )
 
 

@@ -54,9 +54,8 @@ async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
         try:
             http, ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
             yield msgspec.structs.replace(
-                options, rest=http, ws=ws, ws_private=ws, key=token, secret="", bridge=None,
-                order_entry="rest",
-            )  # fmt: skip
+                options, rest=http, ws=ws, ws_private=ws, key=token, secret="", bridge=None, order_entry="rest"
+            )
         finally:
             keeper.cancel()
             await bridge.stop()
@@ -76,13 +75,17 @@ class _Bridge:
     async def start(self) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
-                self._python, "-I", "-B", str(FOLDER), stdin=PIPE, stdout=PIPE,
-                pass_fds=(self._listening.fileno(),), start_new_session=True,
-            )  # fmt: skip
+                self._python,
+                "-I",
+                "-B",
+                str(FOLDER),
+                stdin=PIPE,
+                stdout=PIPE,
+                pass_fds=(self._listening.fileno(),),
+                start_new_session=True,
+            )
         except OSError as error:
-            raise NotAvailable(
-                f"the bridge's Python does not start: {error.strerror}", where=self._python
-            ) from None
+            raise NotAvailable(f"the bridge's Python does not start: {error.strerror}", where=self._python) from None
         self._process = process
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(self._line)
@@ -150,9 +153,7 @@ def _said(options: GatewayOptions, listening: int, token: str) -> dict[str, Any]
     }
 
 
-def _error_of(
-    said: bytes, exchange: str, python: str
-) -> NotAvailable | VenueUnavailable | VenueRejected:
+def _error_of(said: bytes, exchange: str, python: str) -> NotAvailable | VenueUnavailable | VenueRejected:
     """What a bridge said that did not become ready."""
     try:
         told = msgspec.json.decode(said)["error"]

@@ -28,14 +28,7 @@ from onetape.gateway.robot_requests import ROBOTS_MAX, Robots
 from onetape.ipc.door import ALL, Again, Command, Do, Handler
 from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
-from onetape.model.errors import (
-    NotOwner,
-    OrderInvalid,
-    OrderUnknown,
-    RateLimited,
-    UnknownSymbol,
-    UsageError,
-)
+from onetape.model.errors import NotOwner, OrderInvalid, OrderUnknown, RateLimited, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec
@@ -53,14 +46,10 @@ if TYPE_CHECKING:
 __all__ = ["OrdersByHand"]
 
 KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
-PLACE_FIELDS: Final = (
-    "symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run",
-)  # fmt: skip
+PLACE_FIELDS: Final = ("symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run")
 _BOTH: Final = PositionSide.BOTH
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
-_TIFS: Final = {each.value.lower(): each for each in (
-    TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK,
-)}  # fmt: skip
+_TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)}
 
 
 class Part(NamedTuple):
@@ -102,10 +91,16 @@ class OrdersByHand:
     @classmethod
     def at(cls, gateway: Gateway) -> OrdersByHand:
         return cls(
-            gateway.manager, gateway.gate, gateway.tape, gateway.money, gateway.robots,
-            gateway.options.subaccounts, now=gateway.clock.now, wall=time.time_ns,
+            gateway.manager,
+            gateway.gate,
+            gateway.tape,
+            gateway.money,
+            gateway.robots,
+            gateway.options.subaccounts,
+            now=gateway.clock.now,
+            wall=time.time_ns,
             carry_out=gateway.carry_out,
-        )  # fmt: skip
+        )
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -176,7 +171,7 @@ class OrdersByHand:
                     f"robot {part.life.name} holds it, and runs or is starting",
                     where=instrument.symbol,
                     todo="end the robot first, or flatten",
-                )  # fmt: skip
+                )
         return lambda: self._closed(command.id, parts, is_dry=is_dry)
 
     def _flatten(self, command: Command) -> Do:
@@ -236,10 +231,12 @@ class OrdersByHand:
         open_ = [each for each in held if positions.get((each.symbol, each.side))]
         works = sum(bool(each.robot) for each in self._manager.open.values())
         return {
-            "orders": self._shown(orders), "checks": _told(checks), "working": works,
+            "orders": self._shown(orders),
+            "checks": _told(checks),
+            "working": works,
             "left": [self._held(each) for each in (open_ if nets else held)],
             "offsetting": [self._held(each) for each in held if nets and each not in open_],
-        }  # fmt: skip
+        }
 
     def _held(self, part: Part) -> dict[str, Any]:
         qty = self._gate.instruments[part.symbol].size_text(part.qty)
@@ -312,9 +309,7 @@ class OrdersByHand:
 
     # --- one order --------------------------------------------------------------------------------
 
-    def _submit(
-        self, life: RobotLife, spec: OrderSpec, *, is_dry: bool
-    ) -> tuple[list[Managed], list[Check]]:
+    def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Managed], list[Check]]:
         now, order_id = self._now(), life.next_by_hand
         if not life.number:  # asked about only: whoever has the same sub-account stands for it
             lives = self._tape.robots.values()
@@ -366,9 +361,7 @@ class OrdersByHand:
             of_venue = (o for (_, id_), o in manager.by_venue_id.items() if id_ == name)
             order = next(of_venue, None)
         if order is None:
-            raise OrderUnknown(
-                f"no order is called {name[:60]!r}", todo="onetape orders shows what works"
-            )
+            raise OrderUnknown(f"no order is called {name[:60]!r}", todo="onetape orders shows what works")
         if order.is_foreign:
             raise NotOwner(f"order {name} was made by other hands")
         return order
@@ -383,9 +376,7 @@ class OrdersByHand:
             side=side,
             size_int=_units(fields.get("qty"), instrument.size_decimals, what="qty"),
             type=OrderType.MARKET if price is None else OrderType.LIMIT,
-            price_int=0
-            if price is None
-            else _units(price, instrument.price_decimals, what="price"),
+            price_int=0 if price is None else _units(price, instrument.price_decimals, what="price"),
             tif=_word(fields, "tif", _TIFS, "gtc"),
             reduce_only=_flag(fields, "reduce_only"),
             position_side=_word(fields, "position_side", sides, "both"),
@@ -397,8 +388,7 @@ class OrdersByHand:
         if found is None:
             near = did_you_mean(symbol, self._gate.instruments)
             raise UnknownSymbol(
-                f"this gateway does not trade {symbol[:60]!r}",
-                todo=near or ", ".join(list(self._gate.instruments)[:5]),
+                f"this gateway does not trade {symbol[:60]!r}", todo=near or ", ".join(list(self._gate.instruments)[:5])
             )
         return found
 
@@ -442,9 +432,7 @@ def _closes(order: Managed) -> bool:
 def _key(id_: str, part: str) -> RequestKey:
     """Of an order of a command, whatever letters its id has."""
     words = msgspec.json.encode([id_, part])
-    return RequestKey(
-        f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=KEY_EXPIRES
-    )
+    return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=KEY_EXPIRES)
 
 
 def _word(fields: Mapping[str, Any], name: str, words: Mapping[str, Any], default: str = "") -> Any:

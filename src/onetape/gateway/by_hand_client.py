@@ -42,11 +42,8 @@ NOT_YET: Final = frozenset({"INITIALIZED", "SUBMITTED", "PENDING_CANCEL"})
 REFUSED: Final = frozenset({"DENIED", "REJECTED"})
 # What the next round may find gone.
 PASSES: Final = frozenset(
-    each.code
-    for each in (
-        SelfTrade, ReduceOnlyViolated, VenueUnavailable, OrderOutcomeUnknown, PositionLimit,
-    )
-)  # fmt: skip
+    each.code for each in (SelfTrade, ReduceOnlyViolated, VenueUnavailable, OrderOutcomeUnknown, PositionLimit)
+)
 
 
 class ByHand:
@@ -55,9 +52,7 @@ class ByHand:
     def __init__(self, home: Path, config: Config, id_: str = "") -> None:
         self._home, self._config = home, config
         self.id = id_ or uuid.uuid4().hex
-        self.value: dict[str, Any] = {
-            "id": self.id, "status": "applied", "orders": [], "checks": [],
-        }  # fmt: skip
+        self.value: dict[str, Any] = {"id": self.id, "status": "applied", "orders": [], "checks": []}
         self.error: OnetapeError | None = None
 
     # --- verbs ------------------------------------------------------------------------------------
@@ -109,9 +104,7 @@ class ByHand:
 
     # --- one gateway ------------------------------------------------------------------------------
 
-    def _ask(
-        self, account: str, command: str, fields: dict[str, Any], id_: str
-    ) -> dict[str, Any] | None:
+    def _ask(self, account: str, command: str, fields: dict[str, Any], id_: str) -> dict[str, Any] | None:
         """Its result. None: refused, or no answer, and why is the error."""
         try:
             (told,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
@@ -140,22 +133,16 @@ class ByHand:
         deadline = time.monotonic() + SETTLED_WITHIN_S
         rows = self.value["orders"]
         while time.monotonic() < deadline:
-            waiting = [
-                at for at, row in enumerate(rows) if not _is_settled(row, until_final=until_final)
-            ]
+            waiting = [at for at, row in enumerate(rows) if not _is_settled(row, until_final=until_final)]
             if not waiting:
                 return
             time.sleep(LOOK_S)
             for at in waiting:
                 fields = {"order": rows[at]["client_id"]}
-                (told,) = send_command(
-                    self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex
-                )
+                (told,) = send_command(self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex)
                 rows[at] = told["result"] or rows[at]
 
-    def _rounds(
-        self, account: str, command: str, fields: dict[str, Any], *, once: bool = False
-    ) -> None:
+    def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> None:
         deadline, number = time.monotonic() + ROUNDS_WITHIN_S, 0
         told: dict[str, Any] | None
         while True:
@@ -167,9 +154,7 @@ class ByHand:
             self._take(told)
             number += 1
             is_over = not told["left"] and not (command == "flatten" and told["working"])
-            stuck = any(
-                row["state"] in REFUSED and row["code"] not in PASSES for row in told["orders"]
-            )
+            stuck = any(row["state"] in REFUSED and row["code"] not in PASSES for row in told["orders"])
             if once or is_over or stuck or time.monotonic() > deadline:
                 break
             time.sleep(LOOK_S * min(number, 5))
@@ -213,18 +198,17 @@ class ByHand:
             return account
         venue = symbol.partition(":")[0]
         found = [
-            each for each in named
-            if venue in (
+            each
+            for each in named
+            if venue
+            in (
                 self._config.accounts[each].venue,
                 exchange_of(self._config.venues[self._config.accounts[each].venue].kind),
             )
-        ]  # fmt: skip
+        ]
         if len(found) != 1:
             there = ", ".join(found or named) or "none"
-            raise UsageError(
-                f"{len(found)} accounts trade {symbol}", where="--account",
-                todo=f"name one: {there}",
-            )  # fmt: skip
+            raise UsageError(f"{len(found)} accounts trade {symbol}", where="--account", todo=f"name one: {there}")
         return found[0]
 
 

@@ -82,9 +82,7 @@ def hold_all(journal: Path) -> None:
     pin(journal, _PIN, 1)
 
 
-def recover(
-    journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *, until: int = 0
-) -> Recovered:
+def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *, until: int = 0) -> Recovered:
     """Read a gateway's journal, from the checkpoint on where there is one that fits. until: the
     first frame that is not read, 0: none. Raises what a damaged journal raises, and TornTape where
     its beginning has been pruned and no checkpoint fits."""
@@ -106,16 +104,15 @@ def recover(
     elif not is_whole:
         raise TornTape(
             f"its beginning has been pruned, and its checkpoint {refused or 'is missing'}",
-            where=str(journal), todo=f"bring {file.name} or the pruned segments back",
-        )  # fmt: skip
+            where=str(journal),
+            todo=f"bring {file.name} or the pruned segments back",
+        )
     sequence = found.sequence if found is not None else 0
     tape.recover(journal, recovery, kept, start=sequence + 1 if sequence else 0, until=until)
     return Recovered(tape, recovery, sequence, refused)
 
 
-def write_checkpoint(
-    journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int
-) -> None:
+def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:
     """Of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
         chain = _chain_at(reader, sequence)
@@ -153,10 +150,9 @@ def _made_by(instruments: Iterable[Instrument]) -> str:
     """What a checkpoint must have been made by: other code, or another tick, reads the same frames
     otherwise."""
     terms = sorted(
-        (i.symbol, i.kind, i.base, i.quote, i.settle, str(i.multiplier), str(i.lot),
-         i.price_decimals, i.size_decimals)
+        (i.symbol, i.kind, i.base, i.quote, i.settle, str(i.multiplier), str(i.lot), i.price_decimals, i.size_decimals)
         for i in instruments
-    )  # fmt: skip
+    )
     digest = hashlib.sha256(msgspec.json.encode(terms)).hexdigest()
     return f"{FORMAT} {onetape.__version__} {digest[:32]}"
 
@@ -172,9 +168,7 @@ def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoi
         return None, f"is damaged: {error}"
 
 
-def _fitting(
-    journal: Path, file: Path, made_by: str, until: int
-) -> tuple[_Head | None, bytes, str]:
+def _fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[_Head | None, bytes, str]:
     """What a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its
     head and digest vouch for. None, and why: it is not of this journal, or is damaged."""
     try:

@@ -41,22 +41,16 @@ class _Work(msgspec.Struct, frozen=True):
     slack: dict[str, int]
 
 
-def make(
-    options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapping[str, int]
-) -> int:
+def make(options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapping[str, int]) -> int:
     """Bring the checkpoint up to what the journal has now; gives the last frame that is in it.
     slack: what the venue rounds by, by currency, as the gateway has learned it. Raises what a
     damaged journal raises, and OSError."""
-    venue = open_trading_venue(
-        options.kind, "", "", Addresses(options.rest, options.ws, options.ws)
-    )
+    venue = open_trading_venue(options.kind, "", "", Addresses(options.rest, options.ws, options.ws))
     venue.protocol.set_instruments(instruments)
     home = Path(options.home)
     journal, file = gateway_journal(home, options.account), checkpoint_file(home, options.account)
     manager = OrderManager(venue.protocol)
-    kept = KeptMoney(
-        options, {i.symbol: i for i in instruments}, {}, lambda currency: slack.get(currency, 0)
-    )
+    kept = KeptMoney(options, {i.symbol: i for i in instruments}, {}, lambda currency: slack.get(currency, 0))
     with JournalReader(journal) as reader:
         sequence = reader.last_sequence
     if sequence:

@@ -35,9 +35,7 @@ _ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
 class Money(Protocol):
     """The account's ledger. An Entry that it gives is booked; one without legs had been."""
 
-    def command(
-        self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int
-    ) -> Entry | Refused: ...
+    def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused: ...
 
 
 class Desk(Protocol):
@@ -54,11 +52,7 @@ class Desk(Protocol):
 def names_of(options: GatewayOptions) -> tuple[str, ...]:
     """What a gateway answers to, the first is its own; `VENUE_gateway` by the venue's name in the
     configuration and by its exchange's, `gateway` as one of its kind."""
-    return (
-        f"gateway:{options.account}",
-        *(f"{venue}_gateway" for venue in venues_of(options)),
-        "gateway",
-    )
+    return (f"gateway:{options.account}", *(f"{venue}_gateway" for venue in venues_of(options)), "gateway")
 
 
 def venues_of(options: GatewayOptions) -> tuple[str, ...]:
@@ -99,15 +93,12 @@ class Commands:
         names = names_of(options)
         exchanges = {n.removesuffix("_gateway") for n in names if n.endswith("_gateway")}
         table = {
-            "kill": Handler(
-                self._kill, fields=("reason",), reaches_out=True, is_recovered=True
-            ),
+            "kill": Handler(self._kill, fields=("reason",), reaches_out=True, is_recovered=True),
             "unkill": Handler(self._unkill, reaches_out=True, is_recovered=True),
             "cancel_all": Handler(self._cancel_all, reaches_out=True),
             "reconcile": Handler(self._reconcile, reaches_out=True),
             "settle": Handler(
-                self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True,
-                is_recovered=True,
+                self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True, is_recovered=True
             ),
             "end_cycle": Handler(self._end_cycle, fields=("key", "subaccount")),
             "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
@@ -115,15 +106,14 @@ class Commands:
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
             "arrival": Handler(self._arrival, fields=ARRIVAL_FIELDS, asks=True),
             **(by_hand or {}),
-        }  # fmt: skip
+        }
         for name in COMMANDS:
             table[name] = _moves(self._move, _FIELDS)
         for name in ("strategy_balance", *(f"{each}_strategy_balance" for each in exchanges)):
             table[name] = _moves(self._strategy_balance, ("cmd", *_ALL_FIELDS))
         self.door = Door(
-            names, Path(options.home), table, tape, level=options.commands, now=wall,
-            done=carry_out, once=once,
-        )  # fmt: skip
+            names, Path(options.home), table, tape, level=options.commands, now=wall, done=carry_out, once=once
+        )
 
     # --- orders -----------------------------------------------------------------------------------
 

@@ -131,9 +131,7 @@ class DepthFeed:
             self._spoke.add(symbol)
             if self.is_paused:
                 return True
-            frames = self._rejects.read(
-                f"book {symbol}", lambda body: stream.take(body, received), message
-            )
+            frames = self._rejects.read(f"book {symbol}", lambda body: stream.take(body, received), message)
             self._write(symbol, frames, received)
             self._watch.market(message)
             return bool(stream.broken)
@@ -146,9 +144,7 @@ class DepthFeed:
             if call is not None:
                 status, body = await self._snapshot(call)
                 received = time.time_ns()
-                frames = self._rejects.read(
-                    f"book {symbol}", partial(_answered, stream, status, received), body
-                )
+                frames = self._rejects.read(f"book {symbol}", partial(_answered, stream, status, received), body)
                 self._write(symbol, frames, received)
             await asyncio.sleep(QUESTION_S)
 

@@ -80,9 +80,8 @@ class Gateway:
         self.is_single = is_single  # its one robot lives in this process
         self.home = Path(options.home)
         addresses = Addresses(
-            options.rest, options.ws, options.ws_private or options.ws, options.ws_entry,
-            options.rest_wallet,
-        )  # fmt: skip
+            options.rest, options.ws, options.ws_private or options.ws, options.ws_entry, options.rest_wallet
+        )
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
         self.manager = OrderManager(self.protocol)
@@ -90,25 +89,21 @@ class Gateway:
         self.clock = VenueClock()
         self.listening = Listening(self)
         self.budget = AddressBudget(
-            budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now,
-            say=self._say,
-        )  # fmt: skip
+            budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now, say=self._say
+        )
         self.orders = OrderBudget(options.account, now=self.clock.now, say=self._say)
         hide = Redactor(options.key, options.secret)
         self.spans = Spans()
         self.rejects = Rejects(options.kind, self._say)
         self.line = VenueLine(
-            self.venue, options.rest, self.clock, hide, self.budget, self.orders, out=self._out,
-            rejects=self.rejects,
-        )  # fmt: skip
+            self.venue, options.rest, self.clock, hide, self.budget, self.orders, out=self._out, rejects=self.rejects
+        )
         self.wallet_budget: AddressBudget | None = None  # where its address is another one
         self.wallets = self._wallet_line(hide)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
             self.protocol.signs_late = True
-            self.entry = EntryLine(
-                self.line, answered=self._answered, came=self._entry_came, went=self._entry_went
-            )
+            self.entry = EntryLine(self.line, answered=self._answered, came=self._entry_came, went=self._entry_went)
         self.watch = DriftWatch(options.kind, self._say)
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
@@ -137,9 +132,7 @@ class Gateway:
                     make_token(self.home, name)
                 socket = gateway_socket(self.home, self.options.account)
                 door = self.commands.door
-                serving = await listen(
-                    socket, self.answer, door.settle, is_operator=door.is_operator
-                )
+                serving = await listen(socket, self.answer, door.settle, is_operator=door.is_operator)
                 self.tasks.keep("socket", serving)
                 begun = {self.tasks.spawn(each.wait()) for each in (self.reconciled, self.stopping)}
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
@@ -166,9 +159,8 @@ class Gateway:
         if not rest or rest == options.rest:
             return self.line if rest else None
         self.wallet_budget = AddressBudget(
-            budget_file(self.home, rest), self.venue.wallet_budget, now=self.clock.now,
-            say=self._say,
-        )  # fmt: skip
+            budget_file(self.home, rest), self.venue.wallet_budget, now=self.clock.now, say=self._say
+        )
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
     def _open_tape(self) -> None:
@@ -179,24 +171,34 @@ class Gateway:
         is_other = self.options.is_new
         manager = OrderManager(self.protocol) if is_other else self.manager
         kept = KeptMoney(
-            self.options, {i.symbol: i for i in self.instruments}, self.manager.references,
-            self.protocol.slack, known=self.protocol.known_move,
-        )  # fmt: skip
+            self.options,
+            {i.symbol: i for i in self.instruments},
+            self.manager.references,
+            self.protocol.slack,
+            known=self.protocol.known_move,
+        )
         recovered = Recovered.nothing(manager)
         if not is_new:
             file = checkpoint_file(self.home, self.options.account)
             recovered = recover(path, file, manager, kept)
         old, recovery, self.started_from = recovered.tape, recovered.recovery, recovered.sequence
         writer = JournalWriter(
-            path, process=f"gateway:{self.options.account}", account=self.options.account,
-            created=time.time_ns(), heartbeat=True, reserve=True,
-        )  # fmt: skip
+            path,
+            process=f"gateway:{self.options.account}",
+            account=self.options.account,
+            created=time.time_ns(),
+            heartbeat=True,
+            reserve=True,
+        )
         if is_new:
             hold_all(path)
         self.tape = GatewayTape(
-            writer, self.instruments, robots=old.robots, currencies=old.currencies,
+            writer,
+            self.instruments,
+            robots=old.robots,
+            currencies=old.currencies,
             since=writer.published if is_other else old.since,
-        )  # fmt: skip
+        )
         if is_other:
             self.tape.begin_anew()
         else:
@@ -219,9 +221,7 @@ class Gateway:
             moves_wanted=lambda: self.money.moves_wanted,
         )
         self.gate = Gate(
-            self.manager,
-            {i.symbol: i for i in self.instruments},
-            limits_of(self.options, self.instruments),
+            self.manager, {i.symbol: i for i in self.instruments}, limits_of(self.options, self.instruments)
         )
         self.gate.killed = old.killed
         self.listening.begin()
@@ -229,25 +229,39 @@ class Gateway:
             self._say(HealthOut("exchange", self.options.account, "new"))
         self._say(HealthOut("intents", self.options.account, f"on {self.options.intents}"))
         self.checkpoints = CheckpointProcess(
-            self.options, self.instruments, writer, at=recovered.sequence,
-            slack=self.protocol.slack, say=self._say, refused=recovered.refused,
-        )  # fmt: skip
+            self.options,
+            self.instruments,
+            writer,
+            at=recovered.sequence,
+            slack=self.protocol.slack,
+            say=self._say,
+            refused=recovered.refused,
+        )
         if unknown:
-            self._say(
-                HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning")
-            )
+            self._say(HealthOut("recovered", self.options.account, f"{unknown} orders unknown", "warning"))
         self.market = MarketFeed(
-            self.venue, self.instruments, writer, self.manager.references, self._say, self.watch,
-            self.rejects, account=self.options.account, written=self._written,
-        )  # fmt: skip
+            self.venue,
+            self.instruments,
+            writer,
+            self.manager.references,
+            self._say,
+            self.watch,
+            self.rejects,
+            account=self.options.account,
+            written=self._written,
+        )
         self.gate.silent_ns = self.market.silent_ns
         self.depth = DepthFeed(
-            self.line, self.instruments, writer, spawn=self.tasks.spawn, say=self._say,
-            written=self._written, watch=self.watch, rejects=self.rejects,
-        )  # fmt: skip
-        self.history = HistoryDesk(
-            self.line, self.instruments, writer, spawn=self.tasks.spawn, written=self._written
+            self.line,
+            self.instruments,
+            writer,
+            spawn=self.tasks.spawn,
+            say=self._say,
+            written=self._written,
+            watch=self.watch,
+            rejects=self.rejects,
         )
+        self.history = HistoryDesk(self.line, self.instruments, writer, spawn=self.tasks.spawn, written=self._written)
         self.account = AccountFeed(
             self.line,
             hear=self._hear,
@@ -258,51 +272,96 @@ class Gateway:
         )
         self.gate.in_front = self._in_front
         self.crossing = open_crossing(
-            self.options, self.manager, self.instruments, slot_of=self.tape.slot_of,
-            quote=self.market.best, gate=self.gate, newest=recovery.trades_inside,
-        )  # fmt: skip
+            self.options,
+            self.manager,
+            self.instruments,
+            slot_of=self.tape.slot_of,
+            quote=self.market.best,
+            gate=self.gate,
+            newest=recovery.trades_inside,
+        )
         self.proceeds = open_proceeds(
-            self.manager, self.instruments, self.money, slot_of=self.tape.slot_of,
-            quote=self.market.best, gate=self.gate, crossing=self.crossing,
-        )  # fmt: skip
+            self.manager,
+            self.instruments,
+            self.money,
+            slot_of=self.tape.slot_of,
+            quote=self.market.best,
+            gate=self.gate,
+            crossing=self.crossing,
+        )
         self.robots = Robots(
-            self.manager, self.gate, self.tape, self.money, self.crossing, proceeds=self.proceeds,
-            loop=asyncio.get_running_loop(), now=self.clock.now, carry_out=self.carry_out,
+            self.manager,
+            self.gate,
+            self.tape,
+            self.money,
+            self.crossing,
+            proceeds=self.proceeds,
+            loop=asyncio.get_running_loop(),
+            now=self.clock.now,
+            carry_out=self.carry_out,
             spans=self.spans,
             lag=RobotLag(self.tape.writer.path, self.options.stale_ns),
             in_doubt=old.may_lack_end and not is_other,
-        )  # fmt: skip
+        )
         self.transfers = TransferDesk(
-            self.options, venues_of(self.options), self.money, self.tape, self.protocol,
-            self.wallets, now=self.clock.now, spawn=self.tasks.spawn, say=self._say,
-            heard=self.watch.answer, tell=partial(tell_gateway, self.home),
+            self.options,
+            venues_of(self.options),
+            self.money,
+            self.tape,
+            self.protocol,
+            self.wallets,
+            now=self.clock.now,
+            spawn=self.tasks.spawn,
+            say=self._say,
+            heard=self.watch.answer,
+            tell=partial(tell_gateway, self.home),
             killed=lambda: self.gate.killed,
-        )  # fmt: skip
+        )
         if not is_other:
             self.transfers.recover(list(kept.transfers.values()), kept.arrivals)
         self.commands = Commands(
-            self.options, self.manager, self.gate, self.reconciler, self.tape,
-            now=self.clock.now, carry_out=self.carry_out, spans=self.spans, once=old.once,
-            money=self.money, transfers=self.transfers, by_hand=OrdersByHand.at(self).handlers,
-        )  # fmt: skip
+            self.options,
+            self.manager,
+            self.gate,
+            self.reconciler,
+            self.tape,
+            now=self.clock.now,
+            carry_out=self.carry_out,
+            spans=self.spans,
+            once=old.once,
+            money=self.money,
+            transfers=self.transfers,
+            by_hand=OrdersByHand.at(self).handlers,
+        )
 
     def _open_money(self, writer: JournalWriter, kept: KeptMoney) -> AccountMoney:
         options = self.options
         table = AccountTable(
-            self.home, venue=options.venue or options.kind, account=options.account,
-            kind=options.kind, names=options.subaccounts,
-        )  # fmt: skip
+            self.home,
+            venue=options.venue or options.kind,
+            account=options.account,
+            kind=options.kind,
+            names=options.subaccounts,
+        )
         reductions = Reductions(
-            self.manager, kept.instruments, own=lambda *of: self.money.own(*of),
+            self.manager,
+            kept.instruments,
+            own=lambda *of: self.money.own(*of),
             slot_of=self.tape.slot_of,
             bounds=limits_of(options, self.instruments).position_max,
             is_shared=bool(options.subaccounts),
-        )  # fmt: skip
+        )
         money = AccountMoney(
-            kept, writer, table, reductions, slot_of=self.tape.slot_of, say=self._say,
-            stop=self._stop_slots, forced=self.protocol.traits.forced,
+            kept,
+            writer,
+            table,
+            reductions,
+            slot_of=self.tape.slot_of,
+            say=self._say,
+            stop=self._stop_slots,
+            forced=self.protocol.traits.forced,
             margins=self.manager.books.margins,
-        )  # fmt: skip
+        )
         money.recover()
         return money
 
@@ -403,9 +462,7 @@ class Gateway:
         if answer.venue_code and answer.venue_code == self.venue.order_limit_code:
             self.orders.hold(answer.retry_after)
         now = self.clock.now()
-        if not self.listening.answered(call, answer) and not self.reconciler.answered(
-            call, answer, now
-        ):
+        if not self.listening.answered(call, answer) and not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
         self.carry_out()
         if call.purpose is Purpose.MOVES:
@@ -540,10 +597,11 @@ class Gateway:
         match asked["do"]:
             case "attach":
                 return self.lives.attach(
-                    str(asked["name"]), str(asked["journal"]),
+                    str(asked["name"]),
+                    str(asked["journal"]),
                     subaccount=str(asked.get("subaccount") or "main"),
                     rate=int(asked.get("orders_per_second") or 0),
-                )  # fmt: skip
+                )
             case "follow":
                 books = [str(s) for s in asked.get("books", ())]
                 return self.lives.follow(int(asked["robot"]), books)
@@ -591,7 +649,5 @@ class Gateway:
             "spans": self.spans.summary(),
             "market": self.market.status(),
             **self.listening.status(),
-            "positions": {
-                f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()
-            },
+            "positions": {f"{symbol} {side}": qty for (symbol, side), qty in self.manager.positions.items()},
         }

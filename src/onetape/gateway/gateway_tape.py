@@ -41,16 +41,7 @@ from onetape.model.money import split_units
 from onetape.model.request_key import RequestKey
 from onetape.orders.books import OPENING
 from onetape.orders.first_request import Claim, FirstRequests, Standing
-from onetape.orders.managed import (
-    AccountOut,
-    CycleOut,
-    FillOut,
-    HealthOut,
-    IntentOut,
-    NewsOut,
-    Out,
-    TakenOut,
-)
+from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.told import INTERNAL_TRADES, FillTold
@@ -118,9 +109,16 @@ class RobotLife:
     def next_life(self, journal: str, *, taken: int, slot: int, rate: int) -> RobotLife:
         epoch = self.epoch + 1 + (self.epoch + 1 == HAND_EPOCH)
         return RobotLife(
-            self.number, self.name, epoch, journal, taken=taken, slot=slot, rate=rate,
-            held=self.held, by_hand=self.by_hand,
-        )  # fmt: skip
+            self.number,
+            self.name,
+            epoch,
+            journal,
+            taken=taken,
+            slot=slot,
+            rate=rate,
+            held=self.held,
+            by_hand=self.by_hand,
+        )
 
     def client_id(self, order_id: int) -> str:
         """Of whatever length: a venue may take fewer letters."""
@@ -219,9 +217,12 @@ class GatewayTape:
     def lag(self, life: RobotLife, state: str, behind_ns: int, now: int) -> None:
         """A robot reads what lies on this tape so much later."""
         record = {
-            "kind": "lag", "subject": life.name, "state": state, "robot": life.number,
+            "kind": "lag",
+            "subject": life.name,
+            "state": state,
+            "robot": life.number,
             "behind_ms": behind_ns // 10**6,
-        }  # fmt: skip
+        }
         self._cold("health", {**record, "severity": "warning"} if behind_ns else record, now)
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
@@ -285,10 +286,21 @@ class GatewayTape:
         order, spec = out.order, out.order.spec
         marks = HELD_FLAG * order.is_held + AGAIN_FLAG * out.again
         payload = REQUEST.pack(
-            order.order_id, out.price, out.size, spec.trigger_int, spec.expire, out.kind.id,
-            spec.side.id, spec.type.id, spec.tif.id, spec.flags | marks,
-            spec.trigger_by.id, spec.position_side.id, order.robot, spec.tag.encode()[:32],
-        )  # fmt: skip
+            order.order_id,
+            out.price,
+            out.size,
+            spec.trigger_int,
+            spec.expire,
+            out.kind.id,
+            spec.side.id,
+            spec.type.id,
+            spec.tif.id,
+            spec.flags | marks,
+            spec.trigger_by.id,
+            spec.position_side.id,
+            order.robot,
+            spec.tag.encode()[:32],
+        )
         if spec.once is not None and out.kind is _PLACE:
             payload += msgspec.msgpack.encode(spec.once.as_record())
         self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
@@ -300,23 +312,27 @@ class GatewayTape:
             return
         venue = int(order.venue_id) if order.venue_id.isdigit() else 0
         payload = NEWS.pack(
-            order.order_id, venue, out.time, order.price, order.life.size, order.life.filled,
-            out.code, out.news.id, out.state.id, order.robot, 0,
-        )  # fmt: skip
+            order.order_id,
+            venue,
+            out.time,
+            order.price,
+            order.life.size,
+            order.life.filled,
+            out.code,
+            out.news.id,
+            out.state.id,
+            order.robot,
+            0,
+        )
         stream = self.streams[order.spec.symbol]
         if out.reason:  # first: the robot reads it before it hears that the order is refused
             self._cold(
-                "reply",
-                {"robot": order.robot, "order": order.order_id, "reason": out.reason[:300]},
-                now,
-                stream,
+                "reply", {"robot": order.robot, "order": order.order_id, "reason": out.reason[:300]}, now, stream
             )
         self.writer.append_raw(_EVENT, payload, LOCAL_FLAG * out.is_local, stream, now)
 
     def _cycle(self, out: CycleOut, now: int) -> None:
-        record = {
-            "end": out.key.key, "within": out.key.within, "slot": out.slot, "robot": out.robot,
-        }  # fmt: skip
+        record = {"end": out.key.key, "within": out.key.within, "slot": out.slot, "robot": out.robot}
         if out.refused:
             record["refused"] = out.refused
         self._cold("cycle", record, now)
@@ -396,9 +412,13 @@ class GatewayTape:
     def to_record(self) -> TapeRecord:
         """As of the frames that were read. Before `open`."""
         return TapeRecord(
-            list(self.robots.values()), self.currencies, self.killed, self.since,
-            self.once.to_record(), self.first.to_record(),
-        )  # fmt: skip
+            list(self.robots.values()),
+            self.currencies,
+            self.killed,
+            self.since,
+            self.once.to_record(),
+            self.first.to_record(),
+        )
 
     def restore(self, record: TapeRecord) -> None:
         """Go on from a checkpoint. Before the first frame."""
@@ -407,15 +427,24 @@ class GatewayTape:
         self.once.restore(record.once)
         self.first.restore(record.first)
 
-    def recover(
-        self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0
-    ) -> None:
+    def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Everything that this journal says about orders, robots and money. Before `open`.
         start: the first frame that is read; until: the first that is not, 0: none."""
         wanted = (
-            "instrument", "order_request", "order_event", "fill", "params", "input", "command",
-            "position", "health", "entry", "reply", "transfer", "cycle",
-        )  # fmt: skip
+            "instrument",
+            "order_request",
+            "order_event",
+            "fill",
+            "params",
+            "input",
+            "command",
+            "position",
+            "health",
+            "entry",
+            "reply",
+            "transfer",
+            "cycle",
+        )
         symbols: dict[int, str] = {}
         settles: dict[int, str] = {}
         with JournalReader(path) as reader:
@@ -464,8 +493,7 @@ class GatewayTape:
                             self.robots[number].taken = first + count - 1
                             self.robots[number].denied.clear()
                     case EventType.ORDER_REQUEST.id:
-                        self._recover_intent(frame.payload, symbols, frame.stream, frame.time,
-                                             recovery)  # fmt: skip
+                        self._recover_intent(frame.payload, symbols, frame.stream, frame.time, recovery)
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
@@ -513,11 +541,16 @@ class GatewayTape:
         if "robot" in record:
             before = self.robots.get(record["robot"])
             self.robots[record["robot"]] = RobotLife(
-                record["robot"], record["name"], record["epoch"], record["journal"],
-                slot=record.get("slot", MAIN), taken=record.get("taken", 0),
-                rate=record.get("rate", 0), held=before.held if before else {},
+                record["robot"],
+                record["name"],
+                record["epoch"],
+                record["journal"],
+                slot=record.get("slot", MAIN),
+                taken=record.get("taken", 0),
+                rate=record.get("rate", 0),
+                held=before.held if before else {},
                 by_hand=before.by_hand if before else 0,
-            )  # fmt: skip
+            )
 
     def _recover_intent(
         self, payload: bytes, symbols: dict[int, str], stream: int, time: int, recovery: Recovery
@@ -556,9 +589,7 @@ class GatewayTape:
             size=told.size,
             time=told.time,
             fee=told.fee,
-            fee_currency=next(
-                (n for n, at in self.currencies.items() if at == told.currency), settle
-            ),
+            fee_currency=next((n for n, at in self.currencies.items() if at == told.currency), settle),
             liquidity=told.liquidity,
         )
         return fill, life.slot if life else MAIN

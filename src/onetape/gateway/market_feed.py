@@ -101,8 +101,10 @@ class MarketFeed:
         stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
         return {
             "hears": all(link.has_spoken for link in self._links.values()),
-            "quick": self._feed.quick, "slow": self._feed.slow, "stale_ms": stale,
-        }  # fmt: skip
+            "quick": self._feed.quick,
+            "slow": self._feed.slow,
+            "stale_ms": stale,
+        }
 
     def take(self, message: bytes, link: int = LINK) -> None:
         """One message, as it comes over one of the connections."""
@@ -201,9 +203,8 @@ class MarketFeed:
             await asyncio.sleep(reconnect_after(failures - 1))
 
     def quote(
-        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
-        update_id: int,
-    ) -> None:  # fmt: skip
+        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int, update_id: int
+    ) -> None:
         received = self._received
         payload = QUOTE.pack(ts_event, received, bid, ask, bid_size, ask_size, update_id, 0)
         self._append(_QUOTE, payload, 0, stream, received)
@@ -211,9 +212,7 @@ class MarketFeed:
         self._quotes[stream] = Top(bid, ask, bid_size, ask_size)
         self._spoke.add(self._link + stream)
 
-    def trade(
-        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
-    ) -> None:
+    def trade(self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int) -> None:
         payload = TRADE.pack(ts_event, self._received, price, size, trade_id, 0, side.id, 1)
         self._append(_TRADE, payload, 0, stream, self._received)
 

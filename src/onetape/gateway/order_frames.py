@@ -82,14 +82,23 @@ class FillFrame(NamedTuple):
 
 def fill_of(payload: bytes) -> FillFrame:
     """Raises ValueError for a number that no word of this build has."""
-    (
-        order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot,
-        currency, _,
-    ) = FILL.unpack(payload)  # fmt: skip
+    (order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot, currency, _) = FILL.unpack(
+        payload
+    )
     return FillFrame(
-        order_id, venue, trade, time, price, size, join_units(low, high), _SIDES[side],
-        _LIQUIDITIES[liquidity], _POSITIONS[position], robot, currency,
-    )  # fmt: skip
+        order_id,
+        venue,
+        trade,
+        time,
+        price,
+        size,
+        join_units(low, high),
+        _SIDES[side],
+        _LIQUIDITIES[liquidity],
+        _POSITIONS[position],
+        robot,
+        currency,
+    )
 
 
 def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
@@ -102,10 +111,9 @@ def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Orde
 
 
 def _request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
-    (
-        order_id, price, size, trigger, expire, kind, side, type_, tif, flags, by, position, robot,
-        tag,
-    ) = REQUEST.unpack_from(payload)  # fmt: skip
+    (order_id, price, size, trigger, expire, kind, side, type_, tif, flags, by, position, robot, tag) = (
+        REQUEST.unpack_from(payload)
+    )
     spec = OrderSpec(
         symbol=symbol,
         side=_SIDES[side],

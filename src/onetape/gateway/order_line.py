@@ -103,9 +103,7 @@ class EntryLine:
         try:
             while True:
                 was_refused = False
-                with contextlib.suppress(
-                    OSError, aiohttp.ClientError, picows.WSError, TimeoutError
-                ):
+                with contextlib.suppress(OSError, aiohttp.ClientError, picows.WSError, TimeoutError):
                     made = await self._connect()
                     if made is None:
                         was_refused = True
@@ -137,10 +135,15 @@ class EntryLine:
                 return None
         made = _Connection(EntrySession(venue.entry_dialect(key)), self)
         await picows.ws_connect(
-            lambda: made, venue.entry_url, enable_auto_ping=True, auto_ping_idle_timeout=10,
-            auto_ping_reply_timeout=10, enable_auto_pong=True, websocket_handshake_timeout=5,
+            lambda: made,
+            venue.entry_url,
+            enable_auto_ping=True,
+            auto_ping_idle_timeout=10,
+            auto_ping_reply_timeout=10,
+            enable_auto_pong=True,
+            websocket_handshake_timeout=5,
             max_redirects=0,
-        )  # fmt: skip
+        )
         try:
             await asyncio.wait_for(made.settled.wait(), READY_WITHIN_S)
         except (TimeoutError, asyncio.CancelledError):

@@ -68,9 +68,13 @@ class VenueLine:
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
         async with aiohttp.ClientSession(
-            self.rest, timeout=timeout, connector=connector, trace_configs=[self._traced()],
-            auto_decompress=False, headers={"Accept-Encoding": ENCODING},
-        ) as http:  # fmt: skip
+            self.rest,
+            timeout=timeout,
+            connector=connector,
+            trace_configs=[self._traced()],
+            auto_decompress=False,
+            headers={"Accept-Encoding": ENCODING},
+        ) as http:
             self._http = http
             if not self._keeps:
                 yield
@@ -147,9 +151,7 @@ class VenueLine:
             return Answer(Outcome.AMBIGUOUS, code=OrderOutcomeUnknown.code, text=found.rule)
         return answer
 
-    async def request(
-        self, call: Call, sent: Sent | None = None
-    ) -> tuple[int, dict[str, str], bytes]:
+    async def request(self, call: Call, sent: Sent | None = None) -> tuple[int, dict[str, str], bytes]:
         """What a venue says is cleaned here, whichever way it came. sent: by `begin`. Raises
         BudgetError, an OSError, where it must not be sent now."""
         if self.budget is not None and sent is None:
@@ -177,8 +179,12 @@ class VenueLine:
                     response = await waiting
                 return response.status, response.headers, response.body
         async with self._http.request(
-            call.method, call.target, data=call.body or None, headers=dict(call.headers),
-            allow_redirects=False, trace_request_ctx=call,
-        ) as reply:  # fmt: skip
+            call.method,
+            call.target,
+            data=call.body or None,
+            headers=dict(call.headers),
+            allow_redirects=False,
+            trace_request_ctx=call,
+        ) as reply:
             body = await body_of(reply)
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body

@@ -71,12 +71,7 @@ class AddressBudget:
     key (`pause`); other keys of the address are not concerned."""
 
     def __init__(
-        self,
-        path: Path,
-        rules: tuple[BudgetRule, ...],
-        *,
-        now: Callable[[], int],
-        say: Callable[[HealthOut], None],
+        self, path: Path, rules: tuple[BudgetRule, ...], *, now: Callable[[], int], say: Callable[[HealthOut], None]
     ) -> None:
         self.refused = 0
         self._counts = SharedCounters(path)
@@ -141,8 +136,7 @@ class AddressBudget:
     def status(self) -> dict[str, Any]:
         banned = self._counts.banned_until()
         now = self._now()
-        used = [self._counts.spend(n, now // r.window, 0, 0)
-                for n, r in enumerate(self._budget.rules)]  # fmt: skip
+        used = [self._counts.spend(n, now // r.window, 0, 0) for n, r in enumerate(self._budget.rules)]
         return {
             "used": used,
             "most": [rule.most for rule in self._budget.rules],
@@ -156,9 +150,7 @@ class OrderBudget:
     """What an account may place and amend. Cancels are not counted, and are never held back. A
     restart forgets the counts; the venue's next answer has them. now, say: as above."""
 
-    def __init__(
-        self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]
-    ) -> None:
+    def __init__(self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]) -> None:
         self.refused = 0
         self._counts = WindowCounts()
         self._budget = Budget((), self._counts)

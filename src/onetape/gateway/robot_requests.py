@@ -96,9 +96,7 @@ class Robots:
     def close(self) -> None:
         self._watch.close()
 
-    def attach(
-        self, name: str, journal: str, now: int, *, slot: int, rate: int = 0
-    ) -> RobotLife | None:
+    def attach(self, name: str, journal: str, now: int, *, slot: int, rate: int = 0) -> RobotLife | None:
         """A robot begins a life, None: there are too many. Its journal is not there yet. slot: the
         sub-account that it trades with; rate: orders a second that it may send, 0: any."""
         known = next((r for r in self._tape.robots.values() if r.name == name), None)
@@ -222,10 +220,7 @@ class Robots:
                         self.admission.hold_placed()  # this one finds less
                         if self._proceeds.waiting:
                             self._proceeds.came(life.number, received)
-                        self._request(
-                            life, stream, payload, now, cause=received, may_be_sent=is_sent,
-                            behind_ns=behind,
-                        )  # fmt: skip
+                        self._request(life, stream, payload, now, cause=received, may_be_sent=is_sent, behind_ns=behind)
                     elif kind == _CYCLE and sequence > life.taken:
                         decided = decided or time.time_ns()
                         first, last = first or sequence, sequence
@@ -290,9 +285,7 @@ class Robots:
             sendable = len(name) <= chars and spec.symbol in self._gate.instruments
             if may_be_sent and sendable:
                 if name not in manager.orders:
-                    request = Request(
-                        life.number, kind, order_id, self._money.reductions.in_doubt(spec)
-                    )
+                    request = Request(life.number, kind, order_id, self._money.reductions.in_doubt(spec))
                     self._money.order(place_in_doubt(manager, name, request, now))
                     self.admission.claim(life, spec, name, now)
                 return
@@ -319,13 +312,9 @@ class Robots:
         refused = self._tape.first.end(key, life.slot, life.number)
         self._manager.outs.append(CycleOut(key, life.slot, life.number, refused))
 
-    def _amend(
-        self, order: Managed, spec: OrderSpec, now: int, *, behind_ns: int, rate: int
-    ) -> None:
+    def _amend(self, order: Managed, spec: OrderSpec, now: int, *, behind_ns: int, rate: int) -> None:
         price, size = spec.price_int or order.price, spec.size_int or order.life.size
-        refusal = self._gate.amendment(
-            order, now, price=price, size=size, behind_ns=behind_ns, rate=rate
-        )
+        refusal = self._gate.amendment(order, now, price=price, size=size, behind_ns=behind_ns, rate=rate)
         if refusal is None:
             knows = self._gate.ready
             refusal = self._money.reductions.amendment(order, size, knows=knows)
@@ -383,9 +372,7 @@ def open_proceeds(
         return refusal or gate.left(order, now, is_inside=is_inside)
 
     known = {i.symbol: i for i in instruments}
-    return Proceeds(
-        manager, known, money, slot_of=slot_of, quote=quote, judge=judge, crossing=crossing
-    )
+    return Proceeds(manager, known, money, slot_of=slot_of, quote=quote, judge=judge, crossing=crossing)
 
 
 def _uuid_bytes(value: Any) -> bytes:

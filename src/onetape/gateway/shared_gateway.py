@@ -57,10 +57,7 @@ def wait_for_others(client: Asks) -> None:
         while others := client.ask("status")["robots"]:
             if not said:
                 said = True
-                sys.stderr.write(
-                    f"{others} more on this gateway: it stays until they have left "
-                    "(Ctrl-C ends it now)\n"
-                )
+                sys.stderr.write(f"{others} more on this gateway: it stays until they have left (Ctrl-C ends it now)\n")
             time.sleep(LOOK_S)
     except (KeyboardInterrupt, ProcessDown):
         return

@@ -61,11 +61,13 @@ class Listening:
         probe, attention = self._probe, self._attention
         return {
             "account_stream": {
-                "up": self._gateway.account.is_up, "stale": probe.is_silent,
-                "probes": probe.sent, "silences": probe.found,
+                "up": self._gateway.account.is_up,
+                "stale": probe.is_silent,
+                "probes": probe.sent,
+                "silences": probe.found,
             },
             "stalls": {"count": attention.stalls, "longest_ms": attention.longest // 10**6},
-        }  # fmt: skip
+        }
 
     # --- the account's stream ---------------------------------------------------------------------
 

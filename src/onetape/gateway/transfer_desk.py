@@ -14,30 +14,14 @@ from onetape.accounts.amounts import given_units
 from onetape.accounts.entries import Entry
 from onetape.accounts.slots import Refused
 from onetape.accounts.transfer_command import TRADING, Asked, Here, asked_for
-from onetape.accounts.transfers import (
-    AskHistory,
-    Effect,
-    Outcome,
-    Place,
-    Record,
-    Send,
-    Tell,
-    Transfer,
-    Transfers,
-)
+from onetape.accounts.transfers import AskHistory, Effect, Outcome, Place, Record, Send, Tell, Transfer, Transfers
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.arrivals import Arrivals
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
-from onetape.model.errors import (
-    InvalidAmount,
-    Killed,
-    NotAvailable,
-    PermissionDenied,
-    VenueUnavailable,
-)
+from onetape.model.errors import InvalidAmount, Killed, NotAvailable, PermissionDenied, VenueUnavailable
 from onetape.model.money import money
 from onetape.orders.calls import Call, Destination, OrderProtocol
 from onetape.orders.managed import HealthOut
@@ -123,13 +107,15 @@ class TransferDesk:
         self._heard = heard
         self._tell = tell
         self._core = Transfers(
-            money.ledger, *self._here.place[:2], self._refusal,
-            settled_after=options.transfer_settled_ns, is_stopped=lambda: bool(killed()),
-        )  # fmt: skip
+            money.ledger,
+            *self._here.place[:2],
+            self._refusal,
+            settled_after=options.transfer_settled_ns,
+            is_stopped=lambda: bool(killed()),
+        )
         self._arrivals = Arrivals(
-            money, protocol, outside_wallet(options.kind), self._asked if wire else None,
-            now=now, spawn=spawn,
-        )  # fmt: skip
+            money, protocol, outside_wallet(options.kind), self._asked if wire else None, now=now, spawn=spawn
+        )
         self._looking: set[str] = set()
         self._telling: set[str] = set()
         self._untold: set[str] = set()  # that it could not be told has been said
@@ -154,9 +140,8 @@ class TransferDesk:
         if self._core.get(asked.name) is None and asked.source[:2] == self._here.place[:2]:
             self._check_way(asked)
         known = self._core.known(
-            asked.source, asked.target, asked.currency, asked.amount, name=asked.name,
-            slot=asked.slot,
-        )  # fmt: skip
+            asked.source, asked.target, asked.currency, asked.amount, name=asked.name, slot=asked.slot
+        )
         if isinstance(known, Refused):
             raise known.error()
         if known is None and (why := self._killed()):
@@ -195,19 +180,24 @@ class TransferDesk:
                 f"{asked.currency}], and start this gateway again",
             )
         for place, wallet, what in (
-            (source, leaves, "withdrawals leave from"), (target, there.wallet, "deposits come to"),
-        ):  # fmt: skip
+            (source, leaves, "withdrawals leave from"),
+            (target, there.wallet, "deposits come to"),
+        ):
             if place.wallet != wallet:
-                raise NotAvailable(
-                    f"at {place.venue} {what} {_text(place._replace(wallet=wallet))}"
-                )
+                raise NotAvailable(f"at {place.venue} {what} {_text(place._replace(wallet=wallet))}")
 
     def _do(self, asked: Asked) -> tuple[bool, Any]:
         is_known = self._core.get(asked.name) is not None
         effects = self._core.ask(
-            asked.source, asked.target, asked.currency, asked.amount, self._now(),
-            name=asked.name, slot=asked.slot, deadline=asked.deadline,
-        )  # fmt: skip
+            asked.source,
+            asked.target,
+            asked.currency,
+            asked.amount,
+            self._now(),
+            name=asked.name,
+            slot=asked.slot,
+            deadline=asked.deadline,
+        )
         if isinstance(effects, Refused):
             raise effects.error()
         self._carry_out(effects)
@@ -292,9 +282,8 @@ class TransferDesk:
         if to is None:
             return None
         return self._protocol.transfer(
-            send.source.wallet, send.target.wallet, send.currency, send.amount, self._now(),
-            to=to, name=send.name,
-        )  # fmt: skip
+            send.source.wallet, send.target.wallet, send.currency, send.amount, self._now(), to=to, name=send.name
+        )
 
     async def _send(self, send: Send) -> None:
         call, why = None, "it cannot be sent any more"  # of an earlier life, which could
@@ -310,9 +299,8 @@ class TransferDesk:
             if outcome is Outcome.DONE and send.target.venue != send.source.venue:
                 outcome = Outcome.ACCEPTED  # what comes of it stands in the history
             effects = self._core.answered(
-                send.name, outcome, self._now(), _reason(answer),
-                venue_id=answer.value, wait=answer.retry_after,
-            )  # fmt: skip
+                send.name, outcome, self._now(), _reason(answer), venue_id=answer.value, wait=answer.retry_after
+            )
         self._carry_out(effects)
 
     async def _told(self, tell: Tell) -> None:
@@ -351,10 +339,15 @@ class TransferDesk:
         to = self._to(asked.target, asked.currency)
         for _ in range(PAGES_MAX):
             call = self._protocol.transfers(
-                asked.source.wallet, asked.target.wallet, self._now(), since=asked.since,
-                cursor=cursor, to=_FORGOTTEN if to is None else to, name=asked.name,
+                asked.source.wallet,
+                asked.target.wallet,
+                self._now(),
+                since=asked.since,
+                cursor=cursor,
+                to=_FORGOTTEN if to is None else to,
+                name=asked.name,
                 currency=asked.currency,
-            )  # fmt: skip
+            )
             if call is None or self._wire is None:
                 return None
             answer = await self._asked(call)
@@ -377,16 +370,11 @@ async def tell_gateway(home: Path, tell: Tell) -> Heard:
         fields: dict[str, Any] = {"currency": tell.currency, "transfer_id": tell.name}
         if tell.txid:
             command = "arrival"
-            fields |= {
-                "amount": amount, "wallet": tell.target.wallet, "txid": tell.txid,
-                "since": tell.since,
-            }  # fmt: skip
+            fields |= {"amount": amount, "wallet": tell.target.wallet, "txid": tell.txid, "since": tell.since}
         else:
             command = "adjust"
             fields["delta"] = amount
-        answer = await system.send_command(
-            f"gateway:{tell.target.account}", command, fields, timeout=TELL_WITHIN_S
-        )
+        answer = await system.send_command(f"gateway:{tell.target.account}", command, fields, timeout=TELL_WITHIN_S)
     finally:
         system.stop()
     if answer.error is not None:

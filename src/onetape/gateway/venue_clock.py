@@ -35,11 +35,7 @@ CRITICAL_NS: Final = 5_000_000_000
 class VenueClock:
     """ns UTC. wall, steady: the machine's clocks, ns."""
 
-    def __init__(
-        self,
-        wall: Callable[[], int] = time.time_ns,
-        steady: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
+    def __init__(self, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns) -> None:
         self._wall = wall
         self._steady = steady
         self._base = self._venue = 0  # the venue's time when the steady clock stood at `base`

@@ -131,6 +131,5 @@ class Beside:
     def _give_up(call: _Call) -> None:
         error = ProcessDown("the process ends").as_json()["error"]
         id_ = call.asked.get("id")
-        call.told = {"id": id_ if isinstance(id_, str) else "", "status": "refused",
-                     "result": None, "error": error}  # fmt: skip
+        call.told = {"id": id_ if isinstance(id_, str) else "", "status": "refused", "result": None, "error": error}
         call.done.set()

@@ -34,9 +34,7 @@ class Connection:
         self._line: _Line | None = None
         self._opening = asyncio.Lock()
 
-    async def ask(
-        self, request: dict[str, Any], deadline: int, *, by_id: str = ""
-    ) -> dict[str, Any]:
+    async def ask(self, request: dict[str, Any], deadline: int, *, by_id: str = "") -> dict[str, Any]:
         """by_id: the answer carries it. Raises Gone, TimeoutError, and UsageError for a request
         that is too long or no JSON."""
         try:

@@ -105,9 +105,8 @@ class Door:
         self.names = names
         self.handlers = dict(handlers)
         self.handlers.setdefault(
-            "ping", Handler(lambda _: lambda: {"pong": names[0]}, fields=None, anyone=True,
-                            asks=True),
-        )  # fmt: skip
+            "ping", Handler(lambda _: lambda: {"pong": names[0]}, fields=None, anyone=True, asks=True)
+        )
         self.once = once or Once()
         self.counts = {"applied": 0, "refused": 0, "duplicate": 0, "timeout": 0}
         self._journal = journal
@@ -174,14 +173,10 @@ class Door:
             raise UsageError("a command's fields are names and values")
         self._prove(actor, asked.get("token"))
         if target != ALL and target not in self.names:
-            raise UsageError(
-                f"this is {self.names[0]}, not {target[:80]!r}", todo="look at the target's name"
-            )
+            raise UsageError(f"this is {self.names[0]}, not {target[:80]!r}", todo="look at the target's name")
         handler = self.handlers.get(name)
         if handler is None:
-            raise UsageError(
-                f"{self.names[0]} knows no command {name[:80]!r}", todo=", ".join(self.handlers)
-            )
+            raise UsageError(f"{self.names[0]} knows no command {name[:80]!r}", todo=", ".join(self.handlers))
         if handler.moves_money and target == ALL:
             raise UsageError(f"{name} moves money: one process only")
         if actor != OPERATOR and not handler.anyone:
@@ -191,9 +186,7 @@ class Door:
             raise NotOwner(f"{actor} is not {str(strategy)[:80]!r}")
         if handler.fields is not None and not set(fields) <= set(handler.fields):
             unknown = ", ".join(sorted(set(fields) - set(handler.fields)))[:80]
-            raise UsageError(
-                f"{name} takes {', '.join(handler.fields) or 'nothing'}, not {unknown}"
-            )
+            raise UsageError(f"{name} takes {', '.join(handler.fields) or 'nothing'}, not {unknown}")
         command = Command(id=id_, actor=actor, target=target, name=name, fields=_plain(fields))
         return command, handler
 
@@ -226,9 +219,12 @@ class Door:
 
     def _first(self, command: Command, handler: Handler, digest: bytes, now: int) -> dict[str, Any]:
         record = {
-            "id": command.id, "actor": command.actor, "target": command.target,
-            "command": command.name, "fields": command.fields,
-        }  # fmt: skip
+            "id": command.id,
+            "actor": command.actor,
+            "target": command.target,
+            "command": command.name,
+            "fields": command.fields,
+        }
         try:
             do = handler.prepare(command)
         except OnetapeError as error:
@@ -285,12 +281,9 @@ class Door:
             raise ServiceTimeout("the deadline had passed, it was not done")
 
 
-def _told(
-    id_: object, status: str, result: object = None, *, error: OnetapeError | None = None
-) -> dict[str, Any]:
+def _told(id_: object, status: str, result: object = None, *, error: OnetapeError | None = None) -> dict[str, Any]:
     why = None if error is None else error.as_json()["error"]
-    return {"id": id_ if isinstance(id_, str) else "", "status": status, "result": result,
-            "error": why}  # fmt: skip
+    return {"id": id_ if isinstance(id_, str) else "", "status": status, "result": result, "error": why}
 
 
 def _whose(owner: str) -> str:

@@ -15,10 +15,7 @@ OTHER_NAMES: Final = (
     ("data", "`quote`, `trade`, `book`, `bar`, `mark`; `external` for what is no market"),
     ("new_order", "`order_request` of kind `place`"),
     ("cancel_order", "`order_request` of kind `cancel`; `amend` has no counterpart"),
-    (
-        "new_reply",
-        "`order_event`: `accepted`, `rejected`, `denied`; the words of a refusal: `reply`",
-    ),
+    ("new_reply", "`order_event`: `accepted`, `rejected`, `denied`; the words of a refusal: `reply`"),
     ("cancel_reply", "`order_event`: `canceled`, `cancel_rejected`"),
     ("trade_reply", "`fill`"),
     ("timer", "`timer`"),
@@ -59,18 +56,21 @@ def page() -> str:
     for schema in built_in().values():
         told = event_schemas()[schema.name]
         own = [
-            key
-            for key in told["properties"]
-            if key not in ("sequence", "time", "type", "flags", "stream", "symbol")
+            key for key in told["properties"] if key not in ("sequence", "time", "type", "flags", "stream", "symbol")
         ]
         what = ", ".join(f"`{key}`" for key in own) or "what the strategy keeps"
         lines.append(f"| `{schema.name}` | {schema.id} | {what} |")
     lines += [
-        "", "## Commands", "",
+        "",
+        "## Commands",
+        "",
         "One line of JSON to the socket of a process ([how](../concepts/commands.md)):",
         "`{do: command, id, target, command, actor, token, fields, deadline_ns}`. Its answer:",
-        "`{id, status, result, error}`.", "", "| to | command | fields |", "|---|---|---|",
-    ]  # fmt: skip
+        "`{id, status, result, error}`.",
+        "",
+        "| to | command | fields |",
+        "|---|---|---|",
+    ]
     for kind, commands in COMMANDS.items():
         for name, fields in commands.items():
             shown = "any" if fields is None else ", ".join(f"`{each}`" for each in fields)

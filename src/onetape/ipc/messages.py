@@ -19,30 +19,35 @@ _TEXT: Final = {"type": "string"}
 _AMOUNT: Final = {"type": ["string", "number"], "description": "exact: text, or a JSON number"}
 _SLOT: Final = {"type": ["string", "integer"], "description": "slot, by number or name"}
 _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "amount": _AMOUNT, "delta": _AMOUNT, "filled": _AMOUNT, "index": _SLOT,
+    "amount": _AMOUNT,
+    "delta": _AMOUNT,
+    "filled": _AMOUNT,
+    "index": _SLOT,
     "as": {"enum": ["open", "filled", "closed"]},
-}  # fmt: skip
+}
 _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 
 # Kind of process -> command -> its fields; None: any, as the command says.
 COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
     "robot": {"params": None, "stop": (), "start": (), "save": (), "status": (), "ping": None},
     "supervisor": {"add_robot": None, "remove_robot": ("name",), "status": (), "ping": None},
-    "collector": {
-        "subscribe": ("symbol", "topic"), "unsubscribe": ("symbol", "topic"), "status": (),
-        "ping": None,
-    },
+    "collector": {"subscribe": ("symbol", "topic"), "unsubscribe": ("symbol", "topic"), "status": (), "ping": None},
     "gateway": {
-        "kill": ("reason",), "unkill": (), "cancel_all": (), "reconcile": (),
-        "settle": ("order", "as", "venue_id", "filled"), "latency": (),
+        "kill": ("reason",),
+        "unkill": (),
+        "cancel_all": (),
+        "reconcile": (),
+        "settle": ("order", "as", "venue_id", "filled"),
+        "latency": (),
         "end_cycle": ("key", "subaccount"),
         "transfer": tuple(TRANSFER_FIELDS),
         "transfers": ("id",),
         "arrival": tuple(ARRIVAL_FIELDS),
         **dict.fromkeys(MONEY_COMMANDS, _MOVES),
-        "strategy_balance": ("cmd", *dict.fromkeys((*_MOVES, *TRANSFER_FIELDS))), "ping": None,
+        "strategy_balance": ("cmd", *dict.fromkeys((*_MOVES, *TRANSFER_FIELDS))),
+        "ping": None,
     },
-}  # fmt: skip
+}
 
 
 def command_schemas() -> dict[str, dict[str, Any]]:
@@ -63,13 +68,17 @@ def _request(kind: str, name: str, fields: tuple[str, ...] | None) -> dict[str, 
         "title": f"{kind} {name}",
         "type": "object",
         "properties": {
-            "do": {"const": "command"}, "id": {**_TEXT, "minLength": 1, "maxLength": 128},
-            "target": _TEXT, "command": {"const": name}, "actor": _TEXT, "token": _TEXT,
+            "do": {"const": "command"},
+            "id": {**_TEXT, "minLength": 1, "maxLength": 128},
+            "target": _TEXT,
+            "command": {"const": name},
+            "actor": _TEXT,
+            "token": _TEXT,
             "fields": given,
             "deadline_ns": {"type": "integer", "description": "ns UTC; not done after it"},
         },
         "required": ["actor", "command", "do", "id", "target", "token"],
-    }  # fmt: skip
+    }
 
 
 def answer_schema() -> dict[str, Any]:
@@ -83,8 +92,11 @@ def answer_schema() -> dict[str, Any]:
         "title": "answer",
         "type": "object",
         "properties": {
-            "id": _TEXT, "status": {"enum": ["applied", "refused", "duplicate", "timeout"]},
-            "result": {}, "error": {"anyOf": [error, {"type": "null"}]}, "process": _TEXT,
+            "id": _TEXT,
+            "status": {"enum": ["applied", "refused", "duplicate", "timeout"]},
+            "result": {},
+            "error": {"anyOf": [error, {"type": "null"}]},
+            "process": _TEXT,
         },
         "required": ["error", "id", "result", "status"],
-    }  # fmt: skip
+    }

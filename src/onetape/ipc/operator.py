@@ -18,16 +18,12 @@ WITHIN_S: Final = 5.0
 GLANCE_S: Final = 1.0  # who looks does not wait for a robot that is busy
 
 
-def send_command(
-    home: Path, target: str, command: str, fields: dict[str, Any], id_: str
-) -> list[dict[str, Any]]:
+def send_command(home: Path, target: str, command: str, fields: dict[str, Any], id_: str) -> list[dict[str, Any]]:
     """The answers, `{id, status, result, error, process}`, one for each process that answers to the
     target. Raises ProcessDown where there is none, UsageError for what is no command."""
     answers = asyncio.run(_sent(home, target, command, fields, id_, WITHIN_S))
     if not answers:
-        raise ProcessDown(
-            "no process answers to it", where=target, todo="start one: onetape run --live"
-        )
+        raise ProcessDown("no process answers to it", where=target, todo="start one: onetape run --live")
     return answers
 
 
@@ -39,9 +35,7 @@ async def _sent(
     try:
         # Several processes may be meant by one word, but money is moved at one.
         if command in MONEY or command.endswith("strategy_balance"):
-            answers = [await system.send_command(
-                target, command, fields, command_id=id_, timeout=within_s
-            )]  # fmt: skip
+            answers = [await system.send_command(target, command, fields, command_id=id_, timeout=within_s)]
         else:
             answers = await system.send_to_each(target, command, fields, id_=id_, timeout=within_s)
     finally:

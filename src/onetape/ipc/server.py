@@ -26,13 +26,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from onetape.ipc.local_socket import bound
-from onetape.model.errors import (
-    InvariantViolation,
-    OnetapeError,
-    PermissionDenied,
-    RateLimited,
-    UsageError,
-)
+from onetape.model.errors import InvariantViolation, OnetapeError, PermissionDenied, RateLimited, UsageError
 from onetape.security.private import private_folder
 
 __all__ = [
@@ -62,9 +56,15 @@ _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
 # What an answer raises for words that are none of its own.
 NOT_A_REQUEST: Final = (
-    msgspec.MsgspecError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError,
-    OSError, OnetapeError,
-)  # fmt: skip
+    msgspec.MsgspecError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    OSError,
+    OnetapeError,
+)
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _encode = msgspec.json.encode

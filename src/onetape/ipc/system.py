@@ -22,14 +22,7 @@ from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.door import ALL, ID_BYTES_MAX
 from onetape.ipc.known_tokens import KnownTokens
 from onetape.ipc.names import process_of, process_socket, sockets
-from onetape.model.errors import (
-    BadConfig,
-    NotOwner,
-    OnetapeError,
-    PermissionDenied,
-    ServiceTimeout,
-    UsageError,
-)
+from onetape.model.errors import BadConfig, NotOwner, OnetapeError, PermissionDenied, ServiceTimeout, UsageError
 from onetape.model.home import StrPath, home_of
 from onetape.model.time import SECOND
 
@@ -110,16 +103,18 @@ class IPCCommandSystem:
         bytes, made if not given. Raises UsageError before `start`, and for what is no command.
         """
         if not self._is_started:
-            raise UsageError(
-                "commands are sent after start()", where=f"IPCCommandSystem({self.name!r})"
-            )
+            raise UsageError("commands are sent after start()", where=f"IPCCommandSystem({self.name!r})")
         id_ = self.new_id() if command_id is None else command_id
         if not 0 < len(id_.encode("utf-8", "surrogatepass")) <= ID_BYTES_MAX:
             raise UsageError(f"a command's id has 1 to {ID_BYTES_MAX} bytes")
         request = {
-            "do": "command", "id": id_, "actor": self.name, "target": target,
-            "command": command_type, "fields": payload or {},
-        }  # fmt: skip
+            "do": "command",
+            "id": id_,
+            "actor": self.name,
+            "target": target,
+            "command": command_type,
+            "fields": payload or {},
+        }
         return await self._send(target, request, time.time_ns() + int(timeout * SECOND))
 
     def new_id(self) -> str:
@@ -134,15 +129,15 @@ class IPCCommandSystem:
         """To all that are there now and answer to `target`; none: an empty list."""
         deadline = time.time_ns() + int(timeout * SECOND)
         request = {
-            "do": "command", "id": id_, "actor": self.name, "target": target,
-            "command": command_type, "fields": payload,
-        }  # fmt: skip
+            "do": "command",
+            "id": id_,
+            "actor": self.name,
+            "target": target,
+            "command": command_type,
+            "fields": payload,
+        }
         found, _ = await self._found(target, deadline)
-        return list(
-            await asyncio.gather(
-                *(self._ask(path, name, request, deadline) for path, name in found.items())
-            )
-        )
+        return list(await asyncio.gather(*(self._ask(path, name, request, deadline) for path, name in found.items())))
 
     # --- one command ------------------------------------------------------------------------------
 
@@ -152,9 +147,8 @@ class IPCCommandSystem:
         async with self._room:
             if target == ALL:
                 answers = await self.send_to_each(
-                    ALL, request["command"], request["fields"], id_=id_,
-                    timeout=(deadline - time.time_ns()) / SECOND,
-                )  # fmt: skip
+                    ALL, request["command"], request["fields"], id_=id_, timeout=(deadline - time.time_ns()) / SECOND
+                )
                 return _of_all(id_, answers)
             pause = AGAIN_S
             while True:
@@ -167,8 +161,7 @@ class IPCCommandSystem:
                     return await self._ask(path, name, request, deadline)
                 elif found:
                     error = UsageError(
-                        f"{target} is more than one: {', '.join(sorted(found.values()))}",
-                        todo="name one",
+                        f"{target} is more than one: {', '.join(sorted(found.values()))}", todo="name one"
                     )
                     return _refused(id_, error)
                 if not await _pause(pause, deadline):
@@ -212,9 +205,7 @@ class IPCCommandSystem:
             return process_of(path), []
         return (str(told["process"]), list(told["names"])) if "names" in told else None
 
-    async def _ask(
-        self, path: Path, process: str, request: dict[str, Any], deadline: int
-    ) -> CommandResult:
+    async def _ask(self, path: Path, process: str, request: dict[str, Any], deadline: int) -> CommandResult:
         """Again and again until there is an answer, or the time is over."""
         id_, pause, sent = request["id"], AGAIN_S, 0
         why = f"{process} does not answer"
@@ -282,8 +273,5 @@ def _of_all(id_: str, answers: list[CommandResult]) -> CommandResult:
         return _timeout(id_, "nobody is there")
     order = ("timeout", "refused", "applied", "duplicate")
     worst = min(answers, key=lambda each: order.index(each.status))
-    result = {
-        each.process: {"status": each.status, "result": each.result, "error": each.error}
-        for each in answers
-    }
+    result = {each.process: {"status": each.status, "result": each.result, "error": each.error} for each in answers}
     return CommandResult(id_, worst.status, result, worst.error)

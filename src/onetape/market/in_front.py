@@ -9,9 +9,7 @@ from onetape.model.enums import Side
 __all__ = ["in_front"]
 
 
-def in_front(
-    side: Side, price: int, *, best: tuple[int, int], levels: Sequence[tuple[int, int]]
-) -> int:
+def in_front(side: Side, price: int, *, best: tuple[int, int], levels: Sequence[tuple[int, int]]) -> int:
     """Size that stands on that side of the book at better prices than `price`; in whole units. At
     the price itself nobody knows who is first.
 

@@ -23,9 +23,7 @@ from onetape.model.json_text import check_depth
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import MS, parse_time
 
-__all__ = [
-    "BadOut", "ExternalOut", "FeedOut", "HealthOut", "QuoteOut", "StreamFeed", "StreamRules",
-]  # fmt: skip
+__all__ = ["BadOut", "ExternalOut", "FeedOut", "HealthOut", "QuoteOut", "StreamFeed", "StreamRules"]
 
 # Words that messages use, the first one found counts.
 TIME_KEYS: Final = ("ts_event", "timestamp", "ts", "time")
@@ -144,9 +142,12 @@ class StreamFeed:
         found: list[FeedOut] = self._tell_bad(now)
         stale = self.rules.stale_ns
         if (
-            stale and self.is_connected and not self._away_since
-            and self.last_message and now - self.last_message > stale
-        ):  # fmt: skip
+            stale
+            and self.is_connected
+            and not self._away_since
+            and self.last_message
+            and now - self.last_message > stale
+        ):
             self._away_since = self.last_message
             found.append(HealthOut(now, "stale", {"since": self.last_message}))
         return found
@@ -211,18 +212,20 @@ class StreamFeed:
         except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError):
             raise _MessageError("not JSON") from None
 
-    def _out(
-        self, topic: str, body: bytes, value: Any, published: int, now: int
-    ) -> QuoteOut | ExternalOut:
+    def _out(self, topic: str, body: bytes, value: Any, published: int, now: int) -> QuoteOut | ExternalOut:
         time = published if self.rules.published else now
         if isinstance(value, dict) and value.keys() >= {"symbol", "bid", "ask"}:
             return self._quote(value, published or time, time)
         plain = _plain(body)
         kind = plain.get("type") if isinstance(plain, dict) else None
         record: dict[str, Any] = {
-            "type": kind if isinstance(kind, str) else topic, "topic": topic,
-            "source": self.rules.name, "ts_event": published, "ts_recv": now, "data": plain,
-        }  # fmt: skip
+            "type": kind if isinstance(kind, str) else topic,
+            "topic": topic,
+            "source": self.rules.name,
+            "ts_event": published,
+            "ts_recv": now,
+            "data": plain,
+        }
         if (sequence := _sequence_of(value)) is not None:
             record["sequence"] = sequence
         return ExternalOut(time, record)

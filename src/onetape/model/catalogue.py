@@ -124,14 +124,10 @@ def find(symbol: str, at: int | None = None) -> Instrument | None:
 def versions(symbol: str) -> tuple[Instrument, ...]:
     """All known versions, oldest first, numbered from 1; empty if unknown."""
     rows = _by_symbol().get(symbol, [])
-    dated = sorted(
-        (_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from
-    )
+    dated = sorted((_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from)
     dated = _with_schedules(_with_liquidation_fees(dated), _aliases(rows))
     return tuple(
-        _with_brackets(
-            msgspec.structs.replace(instrument, version=number), is_newest=number == len(dated)
-        )
+        _with_brackets(msgspec.structs.replace(instrument, version=number), is_newest=number == len(dated))
         for number, instrument in enumerate(dated, 1)
     )
 
@@ -169,16 +165,12 @@ def _with_schedules(dated: list[Instrument], names: tuple[str, ...]) -> list[Ins
         held = [schedule for schedule in known if schedule.since <= begin]
         found.append(_with_schedule(instrument, held[-1] if held else known[0], begin))
         found += [
-            _with_schedule(instrument, schedule, schedule.since)
-            for schedule in known
-            if begin < schedule.since < end
+            _with_schedule(instrument, schedule, schedule.since) for schedule in known if begin < schedule.since < end
         ]
     return found
 
 
-def _with_schedule(
-    instrument: Instrument, schedule: venue_facts.FeeSchedule, since: int
-) -> Instrument:
+def _with_schedule(instrument: Instrument, schedule: venue_facts.FeeSchedule, since: int) -> Instrument:
     maker, taker = schedule.base
     is_later = schedule.since > since
     return msgspec.structs.replace(
@@ -197,9 +189,7 @@ def _with_brackets(instrument: Instrument, *, is_newest: bool) -> Instrument:
         return instrument
     defaulted = tuple(name for name in instrument.defaulted if name != "maintenance_rate")
     return msgspec.structs.replace(
-        instrument,
-        brackets=found[1],
-        defaulted=defaulted if is_newest else (*defaulted, "brackets"),
+        instrument, brackets=found[1], defaulted=defaulted if is_newest else (*defaulted, "brackets")
     )
 
 
@@ -211,17 +201,13 @@ def sources(symbol: str) -> tuple[Source, ...]:
     return found if margin is None else (*found, Source(margin[0].about, margin[0].as_of))
 
 
-def find_raw(
-    venue: str, raw: str, *, kind: Kind | None = None, at: int | None = None
-) -> Instrument | None:
+def find_raw(venue: str, raw: str, *, kind: Kind | None = None, at: int | None = None) -> Instrument | None:
     """By the venue's own name, any case; None if unknown. `kind` decides where the venue uses one
     name twice (Binance's BTCUSDT); UsageError where it is needed and missing."""
     names = _by_raw().get((venue, raw.upper()), [])
     fitting = [name for name in names if kind is None or parse_symbol(name).kind is kind]
     if len(fitting) > 1:
-        raise UsageError(
-            f"{venue} calls several instruments {raw}", todo=f"name one of {', '.join(fitting)}"
-        )
+        raise UsageError(f"{venue} calls several instruments {raw}", todo=f"name one of {', '.join(fitting)}")
     return find(fitting[0], at) if fitting else None
 
 
@@ -247,9 +233,7 @@ def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
     cells = {field: cell for field, cell in zip(rows_of.fields, row, strict=False) if cell}
     parsed = parse_symbol(symbol)
     facts: dict[str, object] = {
-        field: Decimal(cell)
-        for field, cell in cells.items()
-        if field not in {"name", "raw", "expiry", "valid_from"}
+        field: Decimal(cell) for field, cell in cells.items() if field not in {"name", "raw", "expiry", "valid_from"}
     }
     defaulted: tuple[str, ...] = ("maker_fee", "taker_fee")
     if parsed.kind is not Kind.SPOT and "maintenance_rate" not in facts:
@@ -275,13 +259,4 @@ def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
     )
 
 
-__all__ = [
-    "MAINTENANCE_DEFAULT",
-    "Source",
-    "default_fees",
-    "find",
-    "find_raw",
-    "sources",
-    "symbols",
-    "versions",
-]
+__all__ = ["MAINTENANCE_DEFAULT", "Source", "default_fees", "find", "find_raw", "sources", "symbols", "versions"]

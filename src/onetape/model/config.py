@@ -65,9 +65,7 @@ class AccountConfig(_Section, frozen=True):
     dead_man: str = ""  # "60s": the venue cancels what works when the gateway is silent so long
     orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
     order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
-    intents: Literal["process", "disk"] = (
-        "process"  # where an order is on the tape before it leaves
-    )
+    intents: Literal["process", "disk"] = "process"  # where an order is on the tape before it leaves
     position_mode: Literal["one-way", "hedge"] = "one-way"  # what the account has to be in
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
     credit: dict[str, str | int | float] = {}  # currency -> how far below zero its pool may go
@@ -98,9 +96,7 @@ class RobotConfig(_Section, frozen=True):
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     restart: Literal["memory", "replay", "fresh"] = "memory"
     orders_per_second: int = 20  # over ten seconds, so 200 at once; 0: the account's limits alone
-    stuck_after: str = (
-        "20s"  # in one callback while the market goes on; then it is ended. "": never
-    )
+    stuck_after: str = "20s"  # in one callback while the market goes on; then it is ended. "": never
     on_stuck: Literal["restart", "fail"] = "restart"  # three times in ten minutes: it stays away
     memory_max: str = "2GB"  # of its process; one that takes more is ended, likewise. "": any
     streams: list[str] = []  # collectors that it hears beside its gateway
@@ -275,9 +271,7 @@ class _Source:
         return BadConfig(f"{what} at {'.'.join(path)}", where=self.where(path), todo=todo)
 
 
-def parse_config(
-    text: str, *, environ: Mapping[str, str] | None = None, name: str = "onetape.toml"
-) -> Config:
+def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: str = "onetape.toml") -> Config:
     """Check and build the configuration. Raises BadConfig naming the line or the variable."""
     try:
         values = tomllib.loads(text)
@@ -290,9 +284,7 @@ def parse_config(
         if not isinstance(value, dict):
             raise source.bad((section,), "a value outside any section", _known_sections())
         if kind := NAMED.get(section):
-            built[section] = {
-                key: _convert(entry, kind, (section, key), source) for key, entry in value.items()
-            }
+            built[section] = {key: _convert(entry, kind, (section, key), source) for key, entry in value.items()}
         elif kind := SINGLE.get(section):
             built[section] = _convert(value, kind, (section,), source)
         else:
@@ -330,9 +322,7 @@ def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Sourc
         fields = ", ".join(kind.__struct_fields__)
         what = what.replace("Object contains unknown field", "unknown key")
         what = what.replace("Object missing required field", "missing key")
-        raise source.bad(
-            (*path, *inner), what[:1].lower() + what[1:], f"keys are {fields}"
-        ) from error
+        raise source.bad((*path, *inner), what[:1].lower() + what[1:], f"keys are {fields}") from error
 
 
 def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], source: _Source) -> None:
@@ -352,9 +342,7 @@ def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], sourc
                 break
             inner = target.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise BadConfig(
-                    f"{'.'.join(path)} is not a section", where=f"environment variable {variable}"
-                )
+                raise BadConfig(f"{'.'.join(path)} is not a section", where=f"environment variable {variable}")
             target = inner
 
 
@@ -382,16 +370,10 @@ def _check_sinks(config: Config, source: _Source) -> None:
     for url in config.notify.urls:
         if not url.startswith(("env:", "file:")) and (not url.startswith(OPEN_SINKS) or "@" in url):
             # The address itself stays out of the message: it may hold a token.
-            raise source.bad(
-                ("notify", "urls"),
-                "a secret in the open",
-                "use env:NAME or file:/path",
-            )
+            raise source.bad(("notify", "urls"), "a secret in the open", "use env:NAME or file:/path")
 
 
-def _check_text(
-    path: tuple[str, ...], text: str, parse: Callable[[str], int], source: _Source
-) -> None:
+def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], int], source: _Source) -> None:
     try:
         if text:
             parse(text)
@@ -399,18 +381,12 @@ def _check_text(
         raise source.bad(path, error.message, error.todo) from error
 
 
-def _check_withdraw(
-    path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source
-) -> None:
+def _check_withdraw(path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source) -> None:
     kind = config.venues[account.venue].kind
     for other, addresses in account.withdraw.items():
         here = (*path, "withdraw", other)
         if other not in config.accounts or config.accounts[other].venue == account.venue:
-            raise source.bad(
-                here,
-                f"no account `{other}` at another venue",
-                "within a venue no address is needed",
-            )
+            raise source.bad(here, f"no account `{other}` at another venue", "within a venue no address is needed")
         if not account.allow_withdraw:
             raise source.bad(here, "a key that may withdraw is needed", "allow_withdraw = true")
         for currency, to in addresses.items():
@@ -438,9 +414,7 @@ def _check_references(config: Config, source: _Source) -> None:
             value = getattr(account, key)
             if value and not value.startswith(SECRET_FORMS):
                 # The value itself stays out of the message: it may be the secret.
-                raise source.bad(
-                    (*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N"
-                )
+                raise source.bad((*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N")
         _check_slots(path, account, source)
         _check_withdraw(path, account, config, source)
         if account.master and (
@@ -459,18 +433,13 @@ def _check_references(config: Config, source: _Source) -> None:
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:
-                raise source.bad(
-                    (*path, "variants"), f"no variant is called `{variant}`", "choose another name"
-                )
+                raise source.bad((*path, "variants"), f"no variant is called `{variant}`", "choose another name")
         owner = config.accounts.get(robot.account)
         if owner is None:
-            raise source.bad(
-                (*path, "account"), f"no account `{robot.account}`", "add it to [accounts]"
-            )
+            raise source.bad((*path, "account"), f"no account `{robot.account}`", "add it to [accounts]")
         if robot.subaccount != "main" and robot.subaccount not in owner.subaccounts:
             raise source.bad(
-                (*path, "subaccount"),
-                f"account `{robot.account}` has no sub-account `{robot.subaccount}`",
+                (*path, "subaccount"), f"account `{robot.account}` has no sub-account `{robot.subaccount}`"
             )
         for key, parse in (("stuck_after", parse_duration), ("memory_max", parse_bytes)):
             _check_text((*path, key), getattr(robot, key), parse, source)
@@ -478,26 +447,22 @@ def _check_references(config: Config, source: _Source) -> None:
             raise source.bad((*path, "orders_per_second"), "a number below 0", "0: no limit")
         for stream in robot.streams:
             if stream not in config.collectors or not config.collectors[stream].enabled:
-                raise source.bad(
-                    (*path, "streams"), f"no collector `{stream}`", "add it to [collectors]"
-                )
+                raise source.bad((*path, "streams"), f"no collector `{stream}`", "add it to [collectors]")
     for name, venue in config.venues.items():
         for key in ("ws", "rest_wallet"):
             if getattr(venue, key) and not venue.rest:
                 raise source.bad(
-                    ("venues", name, key), "an address that is used beside `rest` alone",
+                    ("venues", name, key),
+                    "an address that is used beside `rest` alone",
                     'write rest = "...", or leave it out',
-                )  # fmt: skip
+                )
     for name, account in config.accounts.items():
         if account.password and not config.venues[account.venue].kind.startswith("ccxt:"):
             raise source.bad(
-                ("accounts", name, "password"), "no venue but those behind ccxt takes a password",
-                "leave it out",
-            )  # fmt: skip
+                ("accounts", name, "password"), "no venue but those behind ccxt takes a password", "leave it out"
+            )
     for name, collector in config.collectors.items():
         if collector.kind != "venue" and collector.venue:
-            raise source.bad(
-                ("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out"
-            )
+            raise source.bad(("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out")
         if collector.kind == "venue" and collector.venue not in config.venues:
             raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")

@@ -47,9 +47,7 @@ def to_ratio(value: object, *, what: str = "value") -> tuple[int, int]:
     if isinstance(value, Decimal):
         if not value.is_finite():
             raise ValueError(f"{what} must be finite: {value}")
-        if value and (
-            abs(value.adjusted()) > EXPONENT_MAX or len(value.as_tuple().digits) > DIGITS_MAX
-        ):
+        if value and (abs(value.adjusted()) > EXPONENT_MAX or len(value.as_tuple().digits) > DIGITS_MAX):
             raise ValueError(f"{what} is out of range: {value}")
         return value.as_integer_ratio()
     if isinstance(value, Rational):  # Integral is one
@@ -100,9 +98,7 @@ def canonical(value: Decimal) -> Decimal:
 def _strip(value: Decimal) -> Decimal:
     short = EXACT.normalize(value)
     exponent = short.as_tuple().exponent
-    return (
-        EXACT.quantize(short, Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
-    )
+    return EXACT.quantize(short, Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
 
 
 def decimal_text(value: Decimal) -> str:

@@ -238,13 +238,7 @@ class Origin(StrEnum):
 
 
 FINAL_STATES = frozenset(
-    {
-        OrderState.FILLED,
-        OrderState.CANCELED,
-        OrderState.REJECTED,
-        OrderState.DENIED,
-        OrderState.EXPIRED,
-    }
+    {OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.DENIED, OrderState.EXPIRED}
 )
 
 # Sets whose word 0 means "not said" count from 0; the others from 1, so that zeroed memory is
@@ -258,11 +252,7 @@ _MEMBERS: dict[type[TapeWord], Any] = {
 for _words in _MEMBERS.values():
     for _number, _word in _words.items():
         _word.id = _number
-for _side, _sign, _opposite in (
-    (Side.NONE, 0, Side.NONE),
-    (Side.BUY, 1, Side.SELL),
-    (Side.SELL, -1, Side.BUY),
-):
+for _side, _sign, _opposite in ((Side.NONE, 0, Side.NONE), (Side.BUY, 1, Side.SELL), (Side.SELL, -1, Side.BUY)):
     _side.sign, _side.opposite = _sign, _opposite
 for _state in OrderState:
     _state.is_final = _state in FINAL_STATES

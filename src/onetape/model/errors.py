@@ -643,10 +643,7 @@ def code_name(code: int) -> str:
 def refusals_by_name(counted: dict[str, dict[int, int]]) -> dict[str, dict[str, int]]:
     """Counts of refused orders by state and error number, by name instead, the most first."""
     return {
-        state: {
-            code_name(code): count
-            for code, count in sorted(codes.items(), key=lambda each: (-each[1], each[0]))
-        }
+        state: {code_name(code): count for code, count in sorted(codes.items(), key=lambda each: (-each[1], each[0]))}
         for state, codes in counted.items()
         if codes
     }

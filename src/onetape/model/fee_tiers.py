@@ -56,9 +56,7 @@ def checked(tiers: Sequence[FeeTier]) -> tuple[FeeTier, ...]:
 
 def core_rows(tiers: Sequence[FeeTier]) -> list[tuple[int, int, int]]:
     """As the core takes them: money in 1e-18, rates in 1e-12."""
-    return [
-        (money_units(t.volume_min), rate_units(t.maker_fee), rate_units(t.taker_fee)) for t in tiers
-    ]
+    return [(money_units(t.volume_min), rate_units(t.maker_fee), rate_units(t.taker_fee)) for t in tiers]
 
 
 __all__ = ["TIERS_MAX", "FeeTier", "checked", "core_rows"]

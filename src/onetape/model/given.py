@@ -39,10 +39,7 @@ from onetape.model.margin import MarginBracket
 from onetape.model.time import parse_time
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Instrument)}
-_TABLES: dict[str, Any] = {
-    "brackets": tuple[MarginBracket, ...],
-    "fee_tiers": tuple[FeeTier, ...],
-}
+_TABLES: dict[str, Any] = {"brackets": tuple[MarginBracket, ...], "fee_tiers": tuple[FeeTier, ...]}
 _NOT_GIVEN = {"origin", "inferred", "defaulted"}
 
 
@@ -54,11 +51,7 @@ def parse_instruments(text: str, *, where: str = "") -> dict[str, Instrument]:
         raise BadConfig(str(error), where=where) from None
     unknown = set(document) - {"instrument"} - RULE_TABLES
     if unknown:
-        raise BadConfig(
-            f"unknown key {min(unknown)!r}",
-            where=where,
-            todo="use [[instrument]], [[adl]] or [loans]",
-        )
+        raise BadConfig(f"unknown key {min(unknown)!r}", where=where, todo="use [[instrument]], [[adl]] or [loans]")
     tables = document.get("instrument", [])
     if not isinstance(tables, list):
         raise BadConfig("instrument is not a list of tables", where=where, todo="[[instrument]]")
@@ -102,13 +95,7 @@ def _over(known: Instrument, facts: dict[str, object]) -> Instrument:
     defaulted = tuple(name for name in known.defaulted if name not in facts)
     try:
         return msgspec.convert(
-            {
-                **msgspec.structs.asdict(known),
-                **facts,
-                "origin": Origin.GIVEN,
-                "defaulted": defaulted,
-            },
-            Instrument,
+            {**msgspec.structs.asdict(known), **facts, "origin": Origin.GIVEN, "defaulted": defaulted}, Instrument
         )
     except msgspec.ValidationError as error:
         raise BadInput(str(error)) from None

@@ -117,9 +117,7 @@ def _loans(table: object, where: str) -> LoanLevels:
     if "liquidation" not in cells:
         raise BadConfig("liquidation is missing", where=where)
     levels = LoanLevels(
-        call,
-        _number(cells, "liquidation", where),
-        _number(cells, "fee", where) if "fee" in cells else Decimal(0),
+        call, _number(cells, "liquidation", where), _number(cells, "fee", where) if "fee" in cells else Decimal(0)
     )
     if not 1 <= levels.liquidation <= levels.call <= _LEVEL_MAX:
         raise BadConfig(
@@ -161,9 +159,7 @@ def _cells(table: object, known: set[str], needed: set[str], where: str) -> dict
         raise BadConfig("not a table", where=where)
     cells = dict(table)
     if unknown := set(cells) - known:
-        raise BadConfig(
-            f"unknown key {min(unknown)!r}", where=where, todo=f"it has {', '.join(sorted(known))}"
-        )
+        raise BadConfig(f"unknown key {min(unknown)!r}", where=where, todo=f"it has {', '.join(sorted(known))}")
     if missing := needed - set(cells):
         raise BadConfig(f"{min(missing)} is missing", where=where)
     return cells

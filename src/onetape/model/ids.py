@@ -48,9 +48,7 @@ class ClientId(NamedTuple):
         return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal, again=self.again)
 
 
-def client_id(
-    tag: str, *, epoch: int, ordinal: int, again: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX
-) -> str:
+def client_id(tag: str, *, epoch: int, ordinal: int, again: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
     """The id of a robot's order. `chars_max` is the venue's limit (Kraken spot: 18).
 
     Raises OrderInvalid when it would be longer, BadInput for a tag or number that cannot be in one.
@@ -74,10 +72,7 @@ def parse_client_id(text: str) -> ClientId | None:
     match = _CLIENT_ID.match(text)
     if match is None or _check_of(text[:-1]) != match["check"]:
         return None
-    parsed = ClientId(
-        match["tag"], int(match["epoch"], 36), int(match["ordinal"], 36),
-        int(match["again"] or "0", 36),
-    )  # fmt: skip
+    parsed = ClientId(match["tag"], int(match["epoch"], 36), int(match["ordinal"], 36), int(match["again"] or "0", 36))
     # Leading zeros would give one order two ids.
     if parsed.epoch < 1 or parsed.ordinal < 1 or str(parsed) != text:
         return None

@@ -108,9 +108,7 @@ def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> I
     return msgspec.structs.replace(instrument, inferred=tuple(dict.fromkeys(inferred)), **changes)
 
 
-def for_data(
-    symbol: str, *, price_decimals: int, size_decimals: int, at: int | None = None
-) -> Instrument:
+def for_data(symbol: str, *, price_decimals: int, size_decimals: int, at: int | None = None) -> Instrument:
     """The catalogue's version at `at` made to fit the data, else one inferred from it."""
     known = catalogue.find(symbol, at)
     if known is None:

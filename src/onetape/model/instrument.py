@@ -13,24 +13,8 @@ from typing import Final
 import msgspec
 
 from onetape.model import fee_tiers, money, rounding
-from onetape.model.decimals import (
-    EXACT,
-    Number,
-    canonical,
-    decimals_of,
-    scaled,
-    to_decimal,
-    to_units,
-)
-from onetape.model.enums import (
-    TRIGGER_PRICES,
-    AmendRule,
-    Kind,
-    MetTrigger,
-    Origin,
-    Side,
-    TriggerBy,
-)
+from onetape.model.decimals import EXACT, Number, canonical, decimals_of, scaled, to_decimal, to_units
+from onetape.model.enums import TRIGGER_PRICES, AmendRule, Kind, MetTrigger, Origin, Side, TriggerBy
 from onetape.model.errors import BadInput
 from onetape.model.fee_tiers import FeeTier
 from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
@@ -285,12 +269,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"not an instrument record: {error}") from None
 
 
-_DECIMAL_FIELDS: Final = tuple(
-    field.name for field in msgspec.structs.fields(Instrument) if field.type is Decimal
-)
-_NEVER_NEGATIVE: Final = tuple(
-    field for field in _DECIMAL_FIELDS if field not in {"maker_fee", "taker_fee"}
-)
+_DECIMAL_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(Instrument) if field.type is Decimal)
+_NEVER_NEGATIVE: Final = tuple(field for field in _DECIMAL_FIELDS if field not in {"maker_fee", "taker_fee"})
 # Fields that must lie on the size decimals.
 _SIZES: Final = ("lot", "size_min", "market_lot", "market_size_min")
 _ABOUT_THE_FACTS: Final = frozenset({"version", "valid_from", "origin", "inferred", "defaulted"})
@@ -340,11 +320,4 @@ def _padded(units: int, decimals: int) -> str:
     return f"{text[:-decimals]}.{text[-decimals:]}"
 
 
-__all__ = [
-    "BAND_DECIMALS",
-    "DECIMALS_MAX",
-    "UNKNOWN_CURRENCY",
-    "Instrument",
-    "Kind",
-    "from_symbol",
-]
+__all__ = ["BAND_DECIMALS", "DECIMALS_MAX", "UNKNOWN_CURRENCY", "Instrument", "Kind", "from_symbol"]

@@ -93,9 +93,7 @@ def bracket_at(brackets: Sequence[MarginBracket], value: Fraction) -> MarginBrac
     return next((row for row in brackets if value <= row.notional_max), brackets[-1])
 
 
-def maintenance(
-    brackets: Sequence[MarginBracket], value: Fraction, flat_rate: Fraction = Fraction(0)
-) -> Fraction:
+def maintenance(brackets: Sequence[MarginBracket], value: Fraction, flat_rate: Fraction = Fraction(0)) -> Fraction:
     """Exact maintenance margin of a value >= 0; `flat_rate` where there are no brackets."""
     if not brackets:
         return value * flat_rate

@@ -23,9 +23,7 @@ RATE_DECIMALS: Final = 12  # fees, funding and maintenance rates on tape: 1e-12
 INT128_MAX: Final = 2**127 - 1
 _HALF: Final = 2**64
 
-_AMOUNT = re.compile(
-    r"\s*(?P<value>\S+?)\s*(?P<currency>[A-Za-z][A-Za-z0-9._-]{0,19})\s*\Z", re.ASCII
-)
+_AMOUNT = re.compile(r"\s*(?P<value>\S+?)\s*(?P<currency>[A-Za-z][A-Za-z0-9._-]{0,19})\s*\Z", re.ASCII)
 _GROUPED = re.compile(r"(?<![\w.])[0-9]{1,3}(,[0-9]{3})+(?![0-9])", re.ASCII)
 _VALUE = re.compile(r"[+-]?[0-9.eE+-]*[0-9.]\Z", re.ASCII)
 
@@ -81,13 +79,7 @@ def fee_units(notional: int, rate: int) -> int:
 
 
 def notional_units(
-    kind: Kind,
-    *,
-    price: int,
-    size: int,
-    price_decimals: int,
-    size_decimals: int,
-    multiplier: Decimal,
+    kind: Kind, *, price: int, size: int, price_decimals: int, size_decimals: int, multiplier: Decimal
 ) -> int:
     """Value in money units of `size` at `price`, both int64 at their decimals, signed as size is.
 
@@ -105,9 +97,7 @@ def notional_units(
     return divide_half_even(over, under * price)
 
 
-def notional_ratio(
-    kind: Kind, price_decimals: int, size_decimals: int, multiplier: Decimal
-) -> tuple[int, int]:
+def notional_ratio(kind: Kind, price_decimals: int, size_decimals: int, multiplier: Decimal) -> tuple[int, int]:
     """What size times price (of inverse contracts: size over price), both int64, is multiplied with
     for a value in money units; as few digits as can be."""
     over, under = multiplier.as_integer_ratio()

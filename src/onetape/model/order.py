@@ -12,15 +12,7 @@ from typing import Final
 import msgspec
 
 from onetape.model.decimals import Number
-from onetape.model.enums import (
-    OrderState,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-    TriggerKind,
-)
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import InvariantViolation, OrderInvalid
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even, money

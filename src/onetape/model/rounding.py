@@ -37,13 +37,7 @@ def snap(value: Number | Fraction, step: Decimal | Fraction) -> int | None:
     return steps if is_step else None
 
 
-def to_steps(
-    value: Number | Fraction,
-    step: Decimal | Fraction,
-    rounding: Rounding,
-    *,
-    what: str = "value",
-) -> int:
+def to_steps(value: Number | Fraction, step: Decimal | Fraction, rounding: Rounding, *, what: str = "value") -> int:
     """How many steps: snapped where the number means one, else in the named direction."""
     numerator, denominator = _ratio_to(value, step, what)
     nearest, is_step = _nearest(numerator, denominator)
@@ -86,14 +80,7 @@ def passive(side: Side) -> Rounding:
     return Rounding.DOWN if side is Side.BUY else Rounding.UP
 
 
-def price_to_int(
-    value: Number,
-    *,
-    tick: Decimal,
-    decimals: int,
-    side: Side,
-    rounding: Rounding | None = None,
-) -> int:
+def price_to_int(value: Number, *, tick: Decimal, decimals: int, side: Side, rounding: Rounding | None = None) -> int:
     """A price as int64 at `decimals`, on the tick; passive for `side` unless told otherwise.
 
     Negative prices are prices. Raises TypeError or ValueError naming the value.

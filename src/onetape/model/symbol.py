@@ -65,9 +65,7 @@ def parse_symbol(text: str) -> Symbol:
     """
     venue, colon, name = text.partition(":")
     if not colon or not _VENUE.match(venue):
-        raise BadInput(
-            f"not a symbol: {text!r}", todo="write venue:NAME, such as binance:BTC/USDT:USDT"
-        )
+        raise BadInput(f"not a symbol: {text!r}", todo="write venue:NAME, such as binance:BTC/USDT:USDT")
     if len(name) > NAME_CHARS_MAX or not _NAME.match(name):
         raise BadInput(
             f"not an instrument's name: {name!r}",
@@ -76,9 +74,7 @@ def parse_symbol(text: str) -> Symbol:
     parts = _UNIFIED.match(name)
     if parts is None:
         if "/" in name or ":" in name:
-            raise BadInput(
-                f"not an instrument's name: {name!r}", todo="write BASE/QUOTE or BASE/QUOTE:SETTLE"
-            )
+            raise BadInput(f"not an instrument's name: {name!r}", todo="write BASE/QUOTE or BASE/QUOTE:SETTLE")
         return Symbol(
             text,
             venue,
@@ -101,8 +97,7 @@ def parse_symbol(text: str) -> Symbol:
         kind = Kind.INVERSE
     else:
         raise NotAvailable(
-            f"a contract that settles neither in {quote} nor in {base} (quanto) is not modelled",
-            where=text,
+            f"a contract that settles neither in {quote} nor in {base} (quanto) is not modelled", where=text
         )
     expiry = _expiry(parts["expiry"], text) if parts["expiry"] else None
     return Symbol(text, venue, name, base, quote, settle or quote, kind, expiry, is_unified=True)

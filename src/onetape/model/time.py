@@ -54,21 +54,10 @@ _DATE_DIGITS = re.compile(
     r"(?:(?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?:\d{3})?)?\Z",
     re.ASCII,
 )
-_DURATION = re.compile(
-    r"(?P<count>\d{1,18}(?:\.\d{1,9})?)\s*(?P<unit>ns|us|ms|s|m|h|d|w)\Z", re.ASCII
-)
+_DURATION = re.compile(r"(?P<count>\d{1,18}(?:\.\d{1,9})?)\s*(?P<unit>ns|us|ms|s|m|h|d|w)\Z", re.ASCII)
 _PERIOD = re.compile(r"(?P<count>\d{1,9})(?P<unit>ms|s|m|h|d|w)\Z", re.ASCII)
 
-_UNITS: Final = {
-    "w": WEEK,
-    "d": DAY,
-    "h": HOUR,
-    "m": MINUTE,
-    "s": SECOND,
-    "ms": MS,
-    "us": US,
-    "ns": NS,
-}
+_UNITS: Final = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": MS, "us": US, "ns": NS}
 
 
 def zone(name: str) -> tzinfo:
@@ -136,8 +125,7 @@ def _from_text(text: str, tz: tzinfo) -> int:
     match = _TEXT.match(text)
     if match is None:
         raise BadInput(
-            f"not a time: {text!r}",
-            todo="use s, ms, us or ns since 1970, or text such as 2024-08-08T09:30:00Z",
+            f"not a time: {text!r}", todo="use s, ms, us or ns since 1970, or text such as 2024-08-08T09:30:00Z"
         )
     hour, minute = int(match["hour"] or 0), int(match["minute"] or 0)
     second = int(match["second"] or 0)
@@ -188,15 +176,11 @@ def _offset_of_mark(mark: str, text: str) -> int:
 
 
 def _local_offset(days: int, second_of_day: int, tz: tzinfo, text: str) -> int:
-    local = datetime.combine(date.fromordinal(days + _EPOCH_DAY), clock_time()) + timedelta(
-        seconds=second_of_day
-    )
+    local = datetime.combine(date.fromordinal(days + _EPOCH_DAY), clock_time()) + timedelta(seconds=second_of_day)
     offset = local.replace(tzinfo=tz).utcoffset() or timedelta(0)
     back = (local - offset).replace(tzinfo=UTC).astimezone(tz).replace(tzinfo=None)
     if back != local:
-        raise BadInput(
-            f"the clocks of {tz} skipped this hour: {text!r}", todo="give the zone's UTC"
-        )
+        raise BadInput(f"the clocks of {tz} skipped this hour: {text!r}", todo="give the zone's UTC")
     return (offset.days * 86_400 + offset.seconds) * SECOND
 
 
@@ -242,9 +226,7 @@ def parse_period(text: str) -> int:
     """
     match = _PERIOD.match(text.strip())
     if match is None or int(match["count"]) == 0:
-        raise UsageError(
-            f"not a period: {text!r}", todo="write such as 1s 15s 1m 5m 1h 4h 1d 1w, in lower case"
-        )
+        raise UsageError(f"not a period: {text!r}", todo="write such as 1s 15s 1m 5m 1h 4h 1d 1w, in lower case")
     ns = int(match["count"]) * _UNITS[match["unit"]]
     if ns > 52 * WEEK:
         raise UsageError(f"a period is at most 52w: {text!r}")

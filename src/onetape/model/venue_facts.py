@@ -85,9 +85,7 @@ class FeeSchedule(msgspec.Struct, frozen=True):
         """The tiers above the base one, none where volume in `quote` says nothing of them."""
         if quote not in self.quotes:
             return ()
-        return checked(
-            [FeeTier(volume_min=v, maker_fee=m, taker_fee=t) for v, m, t in self.tiers[1:]]
-        )
+        return checked([FeeTier(volume_min=v, maker_fee=m, taker_fee=t) for v, m, t in self.tiers[1:]])
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -134,9 +132,7 @@ def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSc
     return [dated[since] for since in sorted(dated)]
 
 
-def fee_source(
-    venue: str, kind: Kind, fees: tuple[Decimal, Decimal], tiers: tuple[FeeTier, ...]
-) -> FeeSchedule | None:
+def fee_source(venue: str, kind: Kind, fees: tuple[Decimal, Decimal], tiers: tuple[FeeTier, ...]) -> FeeSchedule | None:
     """The shipped schedule with exactly these fees; None where they come from elsewhere."""
     for each in _file().fees:
         if each.venue == venue and kind in each.markets and each.base == fees:

@@ -39,10 +39,15 @@ async def connected(
     is_open = True
 
     transport, _ = await picows.ws_connect(
-        Listener, url, enable_auto_ping=True, auto_ping_idle_timeout=10,
-        auto_ping_reply_timeout=10, enable_auto_pong=True, websocket_handshake_timeout=5,
+        Listener,
+        url,
+        enable_auto_ping=True,
+        auto_ping_idle_timeout=10,
+        auto_ping_reply_timeout=10,
+        enable_auto_pong=True,
+        websocket_handshake_timeout=5,
         max_redirects=0,
-    )  # fmt: skip
+    )
     try:
         for message in hello:
             transport.send(picows.WSMsgType.TEXT, message)

@@ -93,9 +93,7 @@ class KeptConnections:
     async def _connect(self, secure: ssl.SSLContext | None) -> _Kept:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_WITHIN_S):
-            _, made = await loop.create_connection(
-                lambda: _Kept(loop, self._name), self._name, self._port, ssl=secure
-            )
+            _, made = await loop.create_connection(lambda: _Kept(loop, self._name), self._name, self._port, ssl=secure)
         return made
 
 

@@ -60,10 +60,14 @@ class Alert:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "type": str(self.type), "severity": str(self.severity), "subject": self.subject,
-            "message": self.message, "time": self.time, "more": self.more,
+            "type": str(self.type),
+            "severity": str(self.severity),
+            "subject": self.subject,
+            "message": self.message,
+            "time": self.time,
+            "more": self.more,
             "state": "end" if self.is_end else "note" if self.is_note else "begin",
-        }  # fmt: skip
+        }
 
     @property
     def title(self) -> str:
@@ -107,9 +111,7 @@ class Desk:
             del self._going[next(iter(self._going))]
         return replace(alert, more=more)
 
-    def over(
-        self, subject: str, now: int, message: str = "", *, before: int = 0
-    ) -> Iterator[Alert]:
+    def over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> Iterator[Alert]:
         """What was told of this subject, or of a part of it, goes on no more: an alert that says
         so, for each thing. message: how it ended, else what it was. before: only what began until
         then, ns; 0: all."""
@@ -128,9 +130,8 @@ class Desk:
         """What an earlier desk has told and not ended."""
         for each in told:
             alert = Alert(
-                Type(each["type"]), Severity(each["severity"]), each["subject"], each["message"],
-                each["time"],
-            )  # fmt: skip
+                Type(each["type"]), Severity(each["severity"]), each["subject"], each["message"], each["time"]
+            )
             self._going[alert.key] = _Going(alert.time, alert.message, alert.time)
 
     def _has_room(self, now: int) -> bool:

@@ -61,9 +61,11 @@ KINDS: Final = {
     "strategy_error": Kind(Type.RISK),  # until its process is started anew
 }
 _SEVERITIES: Final = {
-    "warning": Severity.WARN, "warn": Severity.WARN, "critical": Severity.CRITICAL,
+    "warning": Severity.WARN,
+    "warn": Severity.WARN,
+    "critical": Severity.CRITICAL,
     "error": Severity.CRITICAL,
-}  # fmt: skip
+}
 # Free space, as a share of the file system and in bytes, below which it is one or the other.
 DISK_WARN: Final = (0.05, 2 << 30)
 # With less no process can be started: the first segment of a journal, and what stands beside it.
@@ -85,9 +87,13 @@ def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> 
     its = Type.GATEWAY if process.startswith("gateway") else Type.RISK
     row = KINDS.get(kind, Kind(its, notes=_NOTE))
     return Alert(
-        row.type, severity, _subject(process, kind, about), f"{kind} {about}: {said}{where}", time,
+        row.type,
+        severity,
+        _subject(process, kind, about),
+        f"{kind} {about}: {said}{where}",
+        time,
         is_note=said.startswith(row.notes),
-    )  # fmt: skip
+    )
 
 
 def ended_by(process: str, event: str, record: Mapping[str, Any]) -> list[str]:
@@ -112,9 +118,7 @@ def _subject(process: str, kind: str, about: str) -> str:
 
 def disk_alert(path: str, free: int, total: int, time: int) -> Alert | None:
     """free, total: bytes of the file system that `path` lies on."""
-    for severity, (share, least) in (
-        (Severity.CRITICAL, DISK_CRITICAL), (Severity.WARN, DISK_WARN),
-    ):  # fmt: skip
+    for severity, (share, least) in ((Severity.CRITICAL, DISK_CRITICAL), (Severity.WARN, DISK_WARN)):
         if free < max(min(total * share, least), ROOM_MIN):
             words = f"{free / 2**20:,.0f} MB of {total / 2**30:,.1f} GB are free"
             return Alert(Type.DISK, severity, path, words, time)

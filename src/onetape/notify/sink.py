@@ -30,31 +30,29 @@ class Sinks:
         try:
             import apprise
         except ImportError:
-            raise NotAvailable(
-                "alerts need apprise", where="[notify]", todo="pip install 'onetape[notify]'"
-            ) from None
+            raise NotAvailable("alerts need apprise", where="[notify]", todo="pip install 'onetape[notify]'") from None
         # Its own log may have addresses, which hold secrets.
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
         self._sinks: Any = apprise.Apprise()
         self._types = {
-            Severity.INFO: apprise.NotifyType.INFO, Severity.WARN: apprise.NotifyType.WARNING,
+            Severity.INFO: apprise.NotifyType.INFO,
+            Severity.WARN: apprise.NotifyType.WARNING,
             Severity.CRITICAL: apprise.NotifyType.FAILURE,
-        }  # fmt: skip
+        }
         for number, url in enumerate(urls, 1):
             if not self._sinks.add(url):
                 raise BadConfig(
-                    f"apprise does not know the address of sink {number}", where="[notify] urls",
+                    f"apprise does not know the address of sink {number}",
+                    where="[notify] urls",
                     todo="see the list of services of apprise",
-                )  # fmt: skip
+                )
 
     def __len__(self) -> int:
         return len(self._sinks)
 
     def send(self, alert: Alert) -> bool:
         """Whether all took it. Blocks, up to apprise's own timeouts."""
-        sent = self._sinks.notify(
-            title=alert.title, body=alert.body, notify_type=self._types[alert.severity]
-        )
+        sent = self._sinks.notify(title=alert.title, body=alert.body, notify_type=self._types[alert.severity])
         return bool(sent)
 
 

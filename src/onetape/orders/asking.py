@@ -17,16 +17,7 @@ from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.managed import Managed
 from onetape.orders.told import OrderTold
 
-__all__ = [
-    "ASK_AFTER",
-    "NEVER",
-    "ask_amended",
-    "due_at",
-    "is_absent",
-    "next_ask",
-    "questions",
-    "request",
-]
+__all__ = ["ASK_AFTER", "NEVER", "ask_amended", "due_at", "is_absent", "next_ask", "questions", "request"]
 
 _PLACE: Final = RequestKind.PLACE  # named once: a member looked up costs as much as a call
 NEVER: Final = 2**62
@@ -99,9 +90,7 @@ def questions(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
     return calls
 
 
-def request(
-    venue: OrderProtocol, order: Managed, kind: RequestKind, now: int, *, reference: int
-) -> Call:
+def request(venue: OrderProtocol, order: Managed, kind: RequestKind, now: int, *, reference: int) -> Call:
     """As it is sent."""
     if kind is _PLACE:
         return venue.place(order.name, spec_sent(order), now, reference=reference)

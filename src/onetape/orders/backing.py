@@ -60,11 +60,7 @@ def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> 
 
 
 def free_funds(
-    manager: OrderManager,
-    instruments: Mapping[str, Instrument],
-    currency: str,
-    *,
-    without: Managed | None = None,
+    manager: OrderManager, instruments: Mapping[str, Instrument], currency: str, *, without: Managed | None = None
 ) -> int:
     """A balance less what working orders may spend of it; those of other hands, too, and those
     that wait for a trigger: on spot they hold their money back. Of each the dearest price that it

@@ -14,15 +14,7 @@ from typing import Final, NamedTuple, Protocol
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 
-__all__ = [
-    "BAN_UNTOLD",
-    "ESSENTIAL",
-    "Budget",
-    "BudgetRule",
-    "Counts",
-    "Verdict",
-    "WindowCounts",
-]
+__all__ = ["BAN_UNTOLD", "ESSENTIAL", "Budget", "BudgetRule", "Counts", "Verdict", "WindowCounts"]
 
 # Shares of the venue's limit, in percent. The rest is never used: its clock is not ours, and
 # processes of other machines may stand behind the same address.
@@ -30,9 +22,7 @@ USUAL_PERCENT: Final = 80
 ESSENTIAL_PERCENT: Final = 90
 
 # What takes risk off, finds out what became of an order, or keeps the account's stream alive.
-ESSENTIAL: Final = frozenset(
-    {Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY}
-)
+ESSENTIAL: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY})
 BAN_UNTOLD: Final = 60 * SECOND  # where a venue bans and does not say for how long
 
 
@@ -102,12 +92,7 @@ class Budget:
     clock. settled: ns into a window before which an answer may still tell of the window before."""
 
     def __init__(
-        self,
-        rules: tuple[BudgetRule, ...],
-        counts: Counts,
-        *,
-        of: str = "this address",
-        settled: int = 0,
+        self, rules: tuple[BudgetRule, ...], counts: Counts, *, of: str = "this address", settled: int = 0
     ) -> None:
         self.rules = rules
         self.counts = counts
@@ -115,17 +100,13 @@ class Budget:
         self._of = of
         self._settled = settled
 
-    def take(
-        self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False
-    ) -> Verdict | None:
+    def take(self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False) -> Verdict | None:
         """None: it may be sent, and is counted. is_essential: may use what is kept back."""
         verdict = self._verdict(purpose, weight, now, is_essential or purpose in ESSENTIAL)
         self.state = verdict.reason if verdict is not None else ""
         return verdict
 
-    def _verdict(
-        self, purpose: Purpose, weight: int, now: int, is_essential: bool
-    ) -> Verdict | None:
+    def _verdict(self, purpose: Purpose, weight: int, now: int, is_essential: bool) -> Verdict | None:
         banned = self.counts.banned_until()
         if now < banned:
             return Verdict(f"the venue has shut {self._of} out", banned)
@@ -140,9 +121,7 @@ class Budget:
                 return Verdict(text, (window + 1) * rule.window)
         return None
 
-    def heard(
-        self, status: int, headers: Mapping[str, str], now: int, *, is_limited: bool = True
-    ) -> None:
+    def heard(self, status: int, headers: Mapping[str, str], now: int, *, is_limited: bool = True) -> None:
         """An answer of the venue: its own count, and whether it wants to hear from us at all.
         is_limited: false where a status 429 is said of something else."""
         for slot, rule in enumerate(self.rules):

@@ -177,9 +177,16 @@ class OrderProtocol(Protocol):
         ...
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str | Destination = "", name: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        currency: str,
+        amount: int,
+        now: int,
+        *,
+        to: str | Destination = "",
+        name: str = "",
+    ) -> Call | None:
         """Money from one wallet to another, "" being the one that is traded from; amount: 1e-18.
         to: another account, as the venue calls it; or out of the venue. name: our id, which the
         venue may not take. DONE: carried out, `value` is the venue's id; out of the venue: taken,
@@ -188,9 +195,17 @@ class OrderProtocol(Protocol):
         ...
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str | Destination = "", name: str = "", currency: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        now: int,
+        *,
+        since: int,
+        cursor: str = "",
+        to: str | Destination = "",
+        name: str = "",
+        currency: str = "",
+    ) -> Call | None:
         """The history of transfers that way, since ns UTC: `TransferTold` rows. currency: only of
         it, where the venue can be asked so."""
         ...
@@ -211,9 +226,7 @@ class OrderProtocol(Protocol):
         disarms. None: there is no such thing for a symbol alone."""
         ...
 
-    def answer(
-        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
-    ) -> Answer:
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
         """Reads an answer; one that makes no sense is ambiguous, never an exception."""
         ...
 

@@ -36,8 +36,7 @@ class Check(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """`rule`, `passed`, `figure`, `limit`, and where it is broken `code` and `reason`."""
-        shown = {"rule": self.rule, "passed": self.refusal is None, "figure": self.figure,
-                 "limit": self.limit}  # fmt: skip
+        shown = {"rule": self.rule, "passed": self.refusal is None, "figure": self.figure, "limit": self.limit}
         return {**shown, **(self.refusal._asdict() if self.refusal is not None else {})}
 
 
@@ -47,10 +46,7 @@ def checks(
     """All rules of the gate. now: ns UTC; is_inside, robot, rate: as the gate's."""
     instrument = gate.instruments[spec.symbol]
     found = gate.rules(spec, now, is_inside=is_inside, robot=robot, rate=rate)
-    return [
-        Check(name, refusal, *MEASURES[name](gate, spec, instrument, now))
-        for name, refusal in found
-    ]
+    return [Check(name, refusal, *MEASURES[name](gate, spec, instrument, now)) for name, refusal in found]
 
 
 def _quantity(gate: Gate, spec: OrderSpec, instrument: Instrument, now: int) -> Measure:

@@ -108,10 +108,7 @@ class Directory:
 
     def to_record(self) -> DirectoryRecord:
         return DirectoryRecord(
-            list(self.open.values()),
-            [self.orders[name] for name in self._ended],
-            self._former,
-            self._aliases,
+            list(self.open.values()), [self.orders[name] for name in self._ended], self._former, self._aliases
         )
 
     def restore(self, record: DirectoryRecord) -> None:

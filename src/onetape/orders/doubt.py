@@ -28,9 +28,7 @@ def place_in_doubt(manager: OrderManager, client_id: str, request: Request, now:
     return order
 
 
-def amend_in_doubt(
-    manager: OrderManager, order: Managed, now: int, *, price: int, size: int
-) -> None:
+def amend_in_doubt(manager: OrderManager, order: Managed, now: int, *, price: int, size: int) -> None:
     """An amendment likewise: the order has the old terms or the new ones."""
     manager.directory.mark(order)
     if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
@@ -41,9 +39,7 @@ def amend_in_doubt(
     _lost(manager, order, RequestKind.AMEND, *order.amend_to, now)
 
 
-def _lost(
-    manager: OrderManager, order: Managed, kind: RequestKind, price: int, size: int, now: int
-) -> None:
+def _lost(manager: OrderManager, order: Managed, kind: RequestKind, price: int, size: int, now: int) -> None:
     manager.outs.append(IntentOut(order, kind, price, size))
     order.life.on_event(OrderEvent.REPLY_LOST)
     order.lost_at = order.ask_at = now

@@ -32,9 +32,7 @@ class Refusal(NamedTuple):
         return cls(error.code, reason)
 
 
-def refusal_of(
-    order: OrderSpec, instrument: Instrument, *, reference: int = 0, widened: int = 1
-) -> Refusal | None:
+def refusal_of(order: OrderSpec, instrument: Instrument, *, reference: int = 0, widened: int = 1) -> Refusal | None:
     """The first rule the order breaks, None where none.
 
     reference: int64 price that bands are measured from and that market orders are valued at; 0:
@@ -104,9 +102,16 @@ class Rules:
     them all. Which one it breaks is `refusal_of`'s to say."""
 
     __slots__ = (
-        "_bands", "_factor", "_market_sizes", "_may_be_negative", "_notional_min", "_sizes",
-        "_tick", "_trigger_by", "instrument",
-    )  # fmt: skip
+        "_bands",
+        "_factor",
+        "_market_sizes",
+        "_may_be_negative",
+        "_notional_min",
+        "_sizes",
+        "_tick",
+        "_trigger_by",
+        "instrument",
+    )
 
     def __init__(self, instrument: Instrument) -> None:
         i = self.instrument = instrument
@@ -115,15 +120,9 @@ class Rules:
         # None where a limit is finer than the decimals.
         self._sizes = _in_units(i.lot, i.size_min, i.size_max, i.size_decimals)
         self._market_sizes = _in_units(
-            i.market_lot or i.lot,
-            i.market_size_min or i.size_min,
-            i.market_size_max or i.size_max,
-            i.size_decimals,
+            i.market_lot or i.lot, i.market_size_min or i.size_min, i.market_size_max or i.size_max, i.size_decimals
         )
-        self._bands = {
-            Side.BUY: i.band_up.as_integer_ratio(),
-            Side.SELL: i.band_down.as_integer_ratio(),
-        }
+        self._bands = {Side.BUY: i.band_up.as_integer_ratio(), Side.SELL: i.band_down.as_integer_ratio()}
         self._notional_min = to_units(i.notional_min, MONEY_DECIMALS)
         self._factor = _factor(i)
         self._trigger_by = i.trigger_by
@@ -177,9 +176,7 @@ def _step(step: Decimal, decimals: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _in_units(
-    lot: Decimal, least: Decimal, most: Decimal, decimals: int
-) -> tuple[int, int, int] | None:
+def _in_units(lot: Decimal, least: Decimal, most: Decimal, decimals: int) -> tuple[int, int, int] | None:
     """Limits of quantity in units, None where one of them is finer."""
     try:
         return to_units(lot, decimals), to_units(least, decimals), to_units(most, decimals)
@@ -212,9 +209,7 @@ def _notional_rule(order: OrderSpec, instrument: Instrument, near: int, widened:
     if units >= _step(instrument.notional_min, MONEY_DECIMALS):
         return ""
     value = money(units)
-    return (
-        f"value {decimal_text(value)} is below the least, {decimal_text(instrument.notional_min)}"
-    )
+    return f"value {decimal_text(value)} is below the least, {decimal_text(instrument.notional_min)}"
 
 
 # In the order in which they are asked: name, error, and the rule in words where it is broken.

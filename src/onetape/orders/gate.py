@@ -43,13 +43,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.backing import (
-    free_funds,
-    only_reduces,
-    reducible,
-    spending,
-    worst_held,
-)
+from onetape.orders.backing import free_funds, only_reduces, reducible, spending, worst_held
 from onetape.orders.filters import VENUE_RULES, Refusal, Rules, refusal_of
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
@@ -100,14 +94,7 @@ class Gate:
     _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
 
     def refusal(
-        self,
-        spec: OrderSpec,
-        now: int,
-        *,
-        is_inside: bool = False,
-        behind_ns: int = 0,
-        robot: int = 0,
-        rate: int = 0,
+        self, spec: OrderSpec, now: int, *, is_inside: bool = False, behind_ns: int = 0, robot: int = 0, rate: int = 0
     ) -> Refusal | None:
         """The first rule that the order breaks, None where none. Counts it against the rates.
         is_inside: it trades with orders of ours and not at the venue. behind_ns: how much too old
@@ -124,14 +111,7 @@ class Gate:
         )
 
     def amendment(
-        self,
-        order: Managed,
-        now: int,
-        *,
-        price: int,
-        size: int,
-        behind_ns: int = 0,
-        rate: int = 0,
+        self, order: Managed, now: int, *, price: int, size: int, behind_ns: int = 0, rate: int = 0
     ) -> Refusal | None:
         """Of another price or size (0: as it is), judged as a new order in the place of the old.
         One that only makes it smaller always passes."""
@@ -166,9 +146,7 @@ class Gate:
         what was bought and works to be sold."""
         if self.manager.venue.traits.positions:
             return only_reduces(spec)
-        return spec.side is Side.SELL and spec.size_int <= reducible(
-            self.manager, spec, without=old
-        )
+        return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
 
     def hold_to_kill(self, now: int) -> None:
         """While killed: cancels what robots still have working that could open a position. An
@@ -177,9 +155,7 @@ class Gate:
             if order.robot and not self.reduces(order.spec, order):
                 self.manager.cancel_once(order, now)
 
-    def _of_venue(
-        self, spec: OrderSpec, instrument: Instrument, old: Managed | None = None
-    ) -> Refusal | None:
+    def _of_venue(self, spec: OrderSpec, instrument: Instrument, old: Managed | None = None) -> Refusal | None:
         rules = self._rules.get(spec.symbol)
         if rules is None or rules.instrument is not instrument:  # it has a new version
             rules = self._rules[spec.symbol] = Rules(instrument)
@@ -223,9 +199,7 @@ class Gate:
             return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
         return None
 
-    def _reduction(
-        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
-    ) -> Refusal | None:
+    def _reduction(self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None) -> Refusal | None:
         """While the account is not reconciled what is held is not known, and the venue judges. So
         it does when a trigger fires: what is held then counts."""
         if not self.ready or spec.trigger_by is not TriggerBy.NONE:
@@ -236,9 +210,7 @@ class Gate:
         shown = f"{instrument.size_text(max(most, 0))} can be reduced with what works"
         return Refusal.of(ReduceOnlyViolated, f"{instrument.size_text(left)}, {shown}")
 
-    def _new_risk(
-        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
-    ) -> Refusal | None:
+    def _new_risk(self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None) -> Refusal | None:
         for _, broken in RISK_RULES:
             refusal = broken(self, spec, instrument, left, old)
             if refusal is not None:
@@ -259,10 +231,7 @@ class Gate:
         left, reduces = _left(spec, None), self.reduces(spec)
         yield (
             "reduction",
-            (
-                self._no_reduction(spec)
-                or (self._reduction(spec, instrument, left, None) if reduces else None)
-            ),
+            (self._no_reduction(spec) or (self._reduction(spec, instrument, left, None) if reduces else None)),
         )
         for name, broken in RISK_RULES:
             yield name, None if reduces else broken(self, spec, instrument, left, None)
@@ -303,23 +272,17 @@ class Gate:
     def _unknown(self, spec: OrderSpec, *_: object) -> Refusal | None:
         unknown = self.manager.directory.working.unknown(spec.symbol)
         if unknown is not None:
-            return Refusal.of(
-                OrderOutcomeUnknown, f"nobody knows yet what became of {unknown.client_id}"
-            )
+            return Refusal.of(OrderOutcomeUnknown, f"nobody knows yet what became of {unknown.client_id}")
         return None
 
-    def _order_size(
-        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
-    ) -> Refusal | None:
+    def _order_size(self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None) -> Refusal | None:
         most = self.limits.order_max.get(spec.symbol, 0)
         if most and spec.size_int > most:
             shown = f"{instrument.size_text(spec.size_int)} is above the most of this account"
             return Refusal.of(OrderInvalid, f"quantity {shown}, {instrument.size_text(most)}")
         return None
 
-    def _position(
-        self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None
-    ) -> Refusal | None:
+    def _position(self, spec: OrderSpec, instrument: Instrument, left: int, old: Managed | None) -> Refusal | None:
         most = self.limits.position_max.get(spec.symbol, 0)
         if most:
             worst = worst_held(self.manager, spec, without=old) + left
@@ -383,14 +346,13 @@ class Gate:
         return sum(
             each.worst_left
             for each in self.manager.open.values()
-            if each.spec.symbol == spec.symbol and each.spec.side is spec.side
+            if each.spec.symbol == spec.symbol
+            and each.spec.side is spec.side
             and (each.spec.type is OrderType.MARKET or each.pending or each.is_unknown)
             and not waits(each, self.manager.venue.traits)
-        )  # fmt: skip
+        )
 
-    def _funds(
-        self, spec: OrderSpec, instrument: Instrument, old: Managed | None
-    ) -> Refusal | None:
+    def _funds(self, spec: OrderSpec, instrument: Instrument, old: Managed | None) -> Refusal | None:
         """On spot; of margin the venue knows more than we do. Asked last: what lacks nothing but
         money may wait for it."""
         if instrument.kind is not _SPOT or not self.ready:
@@ -403,16 +365,12 @@ class Gate:
         if wanted.amount <= free:
             return None
         text = f"{decimal_text(money(wanted.amount))} {wanted.currency} with the fee, "
-        return Refusal.of(
-            InsufficientFunds, f"{text}{decimal_text(money(max(free, 0)))} are free of what works"
-        )
+        return Refusal.of(InsufficientFunds, f"{text}{decimal_text(money(max(free, 0)))} are free of what works")
 
     def _reference(self, symbol: str) -> int:
         return self.manager.references.get(symbol, 0)
 
-    def _rate(
-        self, spec: OrderSpec, now: int, old: Managed | None, robot: int, rate: int
-    ) -> Refusal | None:
+    def _rate(self, spec: OrderSpec, now: int, old: Managed | None, robot: int, rate: int) -> Refusal | None:
         """What only reduces passes, and counts."""
         if not (rate or self.limits.orders_a_second):
             return None
@@ -426,9 +384,7 @@ class Gate:
                 self._due[robot] = max(self._due.get(robot, 0), now) + SECOND // rate
         return refusal
 
-    def _over_rate(
-        self, spec: OrderSpec, now: int, old: Managed | None, robot: int, rate: int
-    ) -> Refusal | None:
+    def _over_rate(self, spec: OrderSpec, now: int, old: Managed | None, robot: int, rate: int) -> Refusal | None:
         """The same, and counts nothing."""
         all_together = self.limits.orders_a_second
         if not (rate or all_together) or self.reduces(spec, old):

@@ -151,14 +151,7 @@ class KnownOrders:
             order.conditional = False  # it fired: from here on it is an order of the book
 
     def _news(
-        self,
-        order: Managed,
-        news: OrderNews,
-        now: int,
-        code: int = 0,
-        reason: str = "",
-        *,
-        size: int = 0,
+        self, order: Managed, news: OrderNews, now: int, code: int = 0, reason: str = "", *, size: int = 0
     ) -> None:
         """Moves the order's life, and says so where that changed anything."""
         before, accepted = order.state, order.life.accepted

@@ -92,14 +92,7 @@ class Effect(StrEnum):
 
 
 _EVENT_IDS: Final = {event.value: number for number, event in enumerate(OrderEvent, 1)}
-OUR_EVENTS: Final = frozenset(
-    {
-        OrderEvent.SUBMIT,
-        OrderEvent.DENY,
-        OrderEvent.CANCEL_REQUEST,
-        OrderEvent.AMEND_REQUEST,
-    }
-)
+OUR_EVENTS: Final = frozenset({OrderEvent.SUBMIT, OrderEvent.DENY, OrderEvent.CANCEL_REQUEST, OrderEvent.AMEND_REQUEST})
 FILLS: Final = frozenset({OrderEvent.FILL_PARTIAL, OrderEvent.FILL_FULL, OrderEvent.FILL_EXCESS})
 
 # Named once: a member looked up at its class costs as much as a call.
@@ -172,9 +165,7 @@ def _parse(text: str) -> dict[OrderState, dict[OrderEvent, Cell]]:
         words = cells.replace("|", " ").split()
         events = list(OrderEvent)
         check(len(words) == len(events), f"a cell for every event, row {state}: {len(words)}")
-        table[OrderState(state.strip())] = {
-            event: _WORDS[word] for event, word in zip(events, words, strict=True)
-        }
+        table[OrderState(state.strip())] = {event: _WORDS[word] for event, word in zip(events, words, strict=True)}
     check(set(table) == set(OrderState), "a row for every state")
     return table
 
@@ -339,9 +330,7 @@ class OrderLife:
             self.cancel_open = self.update_open = False
 
 
-_SENT: Final = frozenset(
-    {OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
-)
+_SENT: Final = frozenset({OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE})
 
 
 def resolve(order: OrderLife, cell: Cell) -> OrderState:
@@ -383,10 +372,7 @@ def as_markdown() -> str:
     ]
     for event in OrderEvent:
         cells = (TABLE[state][event] for state in OrderState)
-        words = [
-            cell.value if isinstance(cell, OrderState) else marks.get(cell, f"*{cell.value}*")
-            for cell in cells
-        ]
+        words = [cell.value if isinstance(cell, OrderState) else marks.get(cell, f"*{cell.value}*") for cell in cells]
         lines.append(f"| {event.value} | " + " | ".join(words) + " |")
     return "\n".join(lines)
 

@@ -13,9 +13,17 @@ __all__ = ["MALFORMED", "check_told"]
 
 # What reading a message of others may raise. Where ours is at fault the process ends.
 MALFORMED: Final = (
-    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError,
-    struct.error, BadInput, FundsError, VenueError,
-)  # fmt: skip
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    struct.error,
+    BadInput,
+    FundsError,
+    VenueError,
+)
 # What a tape has room for: numbers of 64 bits, money of 128.
 NUMBER_MAX: Final = 2**63 - 1
 MONEY_MAX: Final = 2**127 - 1

@@ -29,27 +29,9 @@ from onetape.orders.asking import ASK_AFTER, ask_amended, is_absent, next_ask, q
 from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.known import KnownOrders
 from onetape.orders.machine import ENDS, OrderEvent
-from onetape.orders.managed import (
-    HealthOut,
-    IntentOut,
-    Managed,
-    NewsOut,
-    Pending,
-    Request,
-    asked_for,
-    met,
-)
+from onetape.orders.managed import HealthOut, IntentOut, Managed, NewsOut, Pending, Request, asked_for, met
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import (
-    BalanceTold,
-    FillTold,
-    ModeTold,
-    MoveTold,
-    OrderTold,
-    PositionTold,
-    StreamTold,
-    Told,
-)
+from onetape.orders.told import BalanceTold, FillTold, ModeTold, MoveTold, OrderTold, PositionTold, StreamTold, Told
 
 __all__ = ["OrderManager"]
 
@@ -161,9 +143,13 @@ class OrderManager(KnownOrders):
         self.send(order, RequestKind.AMEND, now)
 
     def refuse(
-        self, order: Managed, news: OrderNews, now: int, code: int = OrderUnknown.code,
+        self,
+        order: Managed,
+        news: OrderNews,
+        now: int,
+        code: int = OrderUnknown.code,
         reason: str = "nothing of it is open",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A change of an order that never leaves: the order stays as it is."""
         self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
 
@@ -184,9 +170,7 @@ class OrderManager(KnownOrders):
             self.calls.append(self.venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
         self.hear(answer.told, now, source="rest")
 
-    def _request_answered(
-        self, order: Managed, kind: RequestKind, number: int, answer: Answer, now: int
-    ) -> None:
+    def _request_answered(self, order: Managed, kind: RequestKind, number: int, answer: Answer, now: int) -> None:
         pending = order.pending.get(kind)
         # An amendment that the stream has told of is done, and the next one may be on its way when
         # the answer to the first arrives.

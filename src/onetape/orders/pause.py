@@ -23,9 +23,7 @@ MOST: Final = 60 * SECOND  # runs 20 requests off the slowest of Kraken's counte
 ANSWERS: Final = 10  # as many halve the pause: about what one look at the whole account takes
 HEAD_START: Final = SECOND  # for questions about orders, and for the key of the stream
 # What is public, and what disarms or takes off risk.
-_FREE: Final = ORDER_PURPOSES | {
-    Purpose.DEAD_MAN, Purpose.TIME, Purpose.INSTRUMENTS, Purpose.MARKET,
-}  # fmt: skip
+_FREE: Final = ORDER_PURPOSES | {Purpose.DEAD_MAN, Purpose.TIME, Purpose.INSTRUMENTS, Purpose.MARKET}
 
 
 class ReadPause:

@@ -97,9 +97,8 @@ class Recovery:
             known.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
 
     def news(
-        self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *,
-        is_local: bool = False,
-    ) -> None:  # fmt: skip
+        self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *, is_local: bool = False
+    ) -> None:
         """size, price: of the order after it. is_local: as `NewsOut`'s, and no answer to the change
         that is under way."""
         self.records += 1
@@ -201,6 +200,4 @@ class Recovery:
 
 # The price that they tell is the order's from then on.
 _PRICED = frozenset({OrderNews.UPDATED, OrderNews.FOUND})
-_UNANSWERED = frozenset(
-    {OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
-)
+_UNANSWERED = frozenset({OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE})

@@ -20,11 +20,7 @@ from onetape.orders.told import OrderTold
 
 __all__ = ["SAID", "settle", "settled_as"]
 
-SAID: Final = {
-    "open": OrderState.ACCEPTED,
-    "filled": OrderState.FILLED,
-    "closed": OrderState.CANCELED,
-}
+SAID: Final = {"open": OrderState.ACCEPTED, "filled": OrderState.FILLED, "closed": OrderState.CANCELED}
 _FIELDS: Final = frozenset({"order", "as", "venue_id", "filled"})
 
 

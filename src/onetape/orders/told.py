@@ -9,15 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from onetape.model.enums import (
-    Liquidity,
-    OrderNews,
-    OrderState,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-)
+from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce
 
 __all__ = [
     "INTERNAL_TRADES",
@@ -213,13 +205,4 @@ class StreamTold(NamedTuple):
     detail: str = ""
 
 
-Told = (
-    OrderTold
-    | FillTold
-    | BalanceTold
-    | MoveTold
-    | TransferTold
-    | PositionTold
-    | ModeTold
-    | StreamTold
-)
+Told = OrderTold | FillTold | BalanceTold | MoveTold | TransferTold | PositionTold | ModeTold | StreamTold

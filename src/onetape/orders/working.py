@@ -185,8 +185,10 @@ class Working:
         """What the order itself adds to the sums that the spec asks for."""
         share = self._shares.get(order.client_id) if order is not None else None
         if share is None or (share.symbol, share.position_side, share.side) != (
-            spec.symbol, spec.position_side, spec.side,
-        ):  # fmt: skip
+            spec.symbol,
+            spec.position_side,
+            spec.side,
+        ):
             return 0, 0
         return share.opening, share.reducing
 

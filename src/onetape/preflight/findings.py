@@ -30,7 +30,4 @@ class Finding:
     @classmethod
     def of(cls, subject: str, error: OnetapeError) -> Finding:
         where = f", {error.where}" if error.where else ""
-        return cls(
-            ERROR, subject, f"{error.what}{where}", error.todo, error.name, error.code,
-            error.exit_code,
-        )  # fmt: skip
+        return cls(ERROR, subject, f"{error.what}{where}", error.todo, error.name, error.code, error.exit_code)

@@ -17,13 +17,7 @@ import msgspec
 
 from onetape.gateway.bridge_options import CCXT
 from onetape.model.config import AccountConfig, VenueConfig
-from onetape.model.errors import (
-    BadConfig,
-    OnetapeError,
-    UnknownSymbol,
-    VenueClosed,
-    VenueUnavailable,
-)
+from onetape.model.errors import BadConfig, OnetapeError, UnknownSymbol, VenueClosed, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import clock_offset
@@ -35,15 +29,7 @@ from onetape.security.secrets import read_secret
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import HOSTS, Addresses, TradingVenue, open_trading_venue, ws_address
 from onetape.venues.hosts import unfit_address
-from onetape.venues.key_check import (
-    KeyRights,
-    Wanted,
-    binance_ids,
-    clock_wrong,
-    other_account,
-    refused,
-    unfit,
-)
+from onetape.venues.key_check import KeyRights, Wanted, binance_ids, clock_wrong, other_account, refused, unfit
 
 __all__ = [
     "CHECKED",
@@ -88,9 +74,7 @@ def check_open(name: str, venue: VenueConfig) -> None:
     """Raises VenueClosed for one that is no more, whatever the mode: what would trade there
     tomorrow?"""
     if venue.kind == "bitmex":
-        raise VenueClosed(
-            CLOSED, where=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it"
-        )
+        raise VenueClosed(CLOSED, where=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it")
 
 
 def target_of(name: str, venue: VenueConfig) -> Target:
@@ -108,15 +92,15 @@ def target_of(name: str, venue: VenueConfig) -> Target:
     hosts = HOSTS.get((venue.kind, venue.mode))
     if hosts is None:
         raise BadConfig(
-            f"{venue.kind} has no {venue.mode} mode", where=f"[venues.{name}]",
+            f"{venue.kind} has no {venue.mode} mode",
+            where=f"[venues.{name}]",
             todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
-        )  # fmt: skip
+        )
     ws = venue.ws or hosts.ws
     private = venue.ws or hosts.ws_private
     addresses = hosts._replace(
-        rest=venue.rest or hosts.rest, ws=ws, ws_private=private,
-        wallet=venue.rest_wallet or hosts.wallet,
-    )  # fmt: skip
+        rest=venue.rest or hosts.rest, ws=ws, ws_private=private, wallet=venue.rest_wallet or hosts.wallet
+    )
     return Target(venue.kind, venue.mode, addresses, venue.live_account)
 
 
@@ -139,35 +123,23 @@ def _check_named(name: str, venue: VenueConfig) -> None:
         )
 
 
-def keys_of(
-    name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path
-) -> tuple[str, str]:
+def keys_of(name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path) -> tuple[str, str]:
     """An account's key and secret. Raises BadConfig, PermissionDenied."""
     found = [secret_of(name, account, what, environ, folder) for what in ("key", "secret")]
     return found[0], found[1]
 
 
-def secret_of(
-    name: str, account: AccountConfig, what: str, environ: Mapping[str, str], folder: Path
-) -> str:
+def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str, str], folder: Path) -> str:
     """what: key or secret. Raises BadConfig, PermissionDenied."""
     place = getattr(account, what)
     if not place:
         raise BadConfig(
-            f"the account has no {what}", where=f"[accounts.{name}]",
-            todo=f'write {what} = "env:NAME" or "file:/path"',
-        )  # fmt: skip
+            f"the account has no {what}", where=f"[accounts.{name}]", todo=f'write {what} = "env:NAME" or "file:/path"'
+        )
     return read_secret(place, environ, folder=folder).reveal()
 
 
-def preflight(
-    target: Target,
-    account: str,
-    key: str,
-    secret: str,
-    symbols: Sequence[str],
-    wanted: Wanted,
-) -> Passed:
+def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequence[str], wanted: Wanted) -> Passed:
     """Raises the first thing that is wrong: VenueUnavailable, UnknownSymbol, ClockSkew,
     BadSignature, PermissionDenied, AccountMode, and what else the venue refuses."""
     venue = open_trading_venue(target.kind, key, secret, target.addresses)
@@ -193,9 +165,7 @@ def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
         access.close()
 
 
-def _public(
-    access: VenueAccess, venue: TradingVenue, target: Target, symbols: Sequence[str]
-) -> Passed:
+def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: Sequence[str]) -> Passed:
     where = target.addresses.rest
     access.ask(venue.time())  # the connection is not part of what is measured next
     call = venue.time()
@@ -205,9 +175,7 @@ def _public(
     answer = venue.protocol.answer(call, status, headers, body, sent)
     if not answer.value:
         what = headers.get("content-type", "").partition(";")[0] or "nothing"
-        raise VenueUnavailable(
-            f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where
-        )
+        raise VenueUnavailable(f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where)
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
     status, _, passed.raw = access.ask(venue.instruments())
     try:
@@ -216,9 +184,7 @@ def _public(
             passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
     except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
-            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} "
-            f"{error}",
-            where=where,
+            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}", where=where
         ) from None
     if missing := set(symbols) - {i.symbol for i in passed.instruments}:
         raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=where)
@@ -228,13 +194,7 @@ def _public(
 
 
 def _account(
-    access: VenueAccess,
-    venue: TradingVenue,
-    target: Target,
-    where: str,
-    passed: Passed,
-    wanted: Wanted,
-    hide: Redactor,
+    access: VenueAccess, venue: TradingVenue, target: Target, where: str, passed: Passed, wanted: Wanted, hide: Redactor
 ) -> None:
     now = time.time_ns() + passed.offset
     call = venue.protocol.modes(now)
@@ -254,9 +214,8 @@ def _account(
 
 
 def _ids(
-    access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed,
-    hide: Redactor,
-) -> list[str]:  # fmt: skip
+    access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed, hide: Redactor
+) -> list[str]:
     """What the venue calls the account. Kraken says it with the key's rights; Binance has two
     names: the user's number on the wallet side, and the alias of the futures account."""
     protocol = venue.protocol
@@ -267,9 +226,7 @@ def _ids(
     return binance_ids(read_json(body) if status == 200 else None, number)
 
 
-def _rights(
-    access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor
-) -> KeyRights | None:
+def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor) -> KeyRights | None:
     """None where nobody tells: what is not known is not held against a key."""
     protocol = venue.protocol
     if not isinstance(protocol, BinanceUsdmProtocol):

@@ -28,9 +28,7 @@ class VenueAccess:
     """A kept connection to one address. hide: what its answers must not repeat. Raises BadConfig
     for what is no address."""
 
-    def __init__(
-        self, rest: str, hide: Redactor | None = None, *, timeout: float = TIMEOUT_S
-    ) -> None:
+    def __init__(self, rest: str, hide: Redactor | None = None, *, timeout: float = TIMEOUT_S) -> None:
         self.rest = rest
         self._hide = hide or Redactor()
         try:
@@ -40,9 +38,10 @@ class VenueAccess:
             parts, port = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
             raise BadConfig(
-                "not the address of an exchange", where=f"rest = {rest!r}",
+                "not the address of an exchange",
+                where=f"rest = {rest!r}",
                 todo='write "https://host" or "http://127.0.0.1:port"',
-            )  # fmt: skip
+            )
         self._prefix = parts.path.rstrip("/")
         self._connection: http.client.HTTPConnection
         if parts.scheme == "https":
@@ -57,9 +56,7 @@ class VenueAccess:
         """Raises VenueUnavailable, which says why nobody answers."""
         target = self._prefix + call.target
         try:
-            self._connection.request(
-                call.method, target, body=call.body or None, headers=dict(call.headers)
-            )
+            self._connection.request(call.method, target, body=call.body or None, headers=dict(call.headers))
             reply = self._connection.getresponse()
             body = reply.read(BODY_MAX + 1)
         except (OSError, http.client.HTTPException) as error:
@@ -70,9 +67,7 @@ class VenueAccess:
             raise VenueUnavailable("an answer without end", where=self.rest)
         headers = {name.lower(): value for name, value in reply.getheaders()}
         if 300 <= reply.status < 400:
-            raise VenueUnavailable(
-                f"no exchange answers: HTTP {reply.status} sends elsewhere", where=self.rest
-            )
+            raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} sends elsewhere", where=self.rest)
         return reply.status, headers, self._hide.hidden(body, *signatures(call))
 
     def timed(self, call: Call) -> tuple[Got, int, int]:

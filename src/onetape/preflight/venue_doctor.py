@@ -15,16 +15,7 @@ from typing import Final
 from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
-from onetape.preflight.preflight import (
-    CHECKED,
-    CLOSED,
-    Passed,
-    Target,
-    look,
-    preflight,
-    secret_of,
-    target_of,
-)
+from onetape.preflight.preflight import CHECKED, CLOSED, Passed, Target, look, preflight, secret_of, target_of
 from onetape.venues.key_check import Wanted
 from onetape.venues.known import facts_of
 
@@ -64,9 +55,7 @@ def _with_accounts(
     yield from found
     is_there = not any(each.state == ERROR for each in found)
     for each, account in accounts.items():
-        yield from check_account(
-            each, account, name, venue, _symbols(config, each), folder, home, is_there=is_there
-        )
+        yield from check_account(each, account, name, venue, _symbols(config, each), folder, home, is_there=is_there)
 
 
 def is_own(venue: VenueConfig) -> bool:
@@ -80,9 +69,7 @@ def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> It
         yield Finding(WARNING, subject, f"{CLOSED}: `run --live` does not trade on it")
         return
     if is_own(venue):
-        yield Finding(
-            OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}"
-        )
+        yield Finding(OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}")
         return
     try:
         target = target_of(name, venue)
@@ -108,8 +95,7 @@ def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Ite
         return
     heard = sum(report.messages.values())
     text = (
-        f"facts of {report.facts.read} against {report.answers} answers, {heard} messages, "
-        f"{report.refusals} refusals: "
+        f"facts of {report.facts.read} against {report.answers} answers, {heard} messages, {report.refusals} refusals: "
     )
     if not report.found:
         yield Finding(OK, subject, text + "no drift")
@@ -157,17 +143,13 @@ def check_account(
         return
     try:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
-        passed = preflight(
-            target_of(venue_name, venue), name, keys["key"], keys["secret"], symbols, wanted
-        )
+        passed = preflight(target_of(venue_name, venue), name, keys["key"], keys["secret"], symbols, wanted)
     except OnetapeError as error:
         yield Finding.of(subject, error)
         return
     yield Finding(OK, subject, _fit(passed))
     if passed.rights is not None and passed.rights.is_bound is False and venue.mode == "live":
-        yield Finding(
-            WARNING, subject, "the key works from any address", "bind it to yours, at the venue"
-        )
+        yield Finding(WARNING, subject, "the key works from any address", "bind it to yours, at the venue")
 
 
 def _running(home: Path, name: str) -> Finding | None:
@@ -187,9 +169,10 @@ def _running(home: Path, name: str) -> Finding | None:
     differences = len(told.get("differences", ()))
     text = f"a gateway trades on it, {differences} differences"
     return Finding(
-        WARNING if differences or not told.get("ready") else OK, f"account {name}",
+        WARNING if differences or not told.get("ready") else OK,
+        f"account {name}",
         text + (f"; counted: {unknown}" if unknown else ""),
-    )  # fmt: skip
+    )
 
 
 def _symbols(config: Config, account: str) -> list[str]:

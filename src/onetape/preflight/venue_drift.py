@@ -48,20 +48,15 @@ class _Nowhere:
     """A market for nobody: only what its decoder does not know is of interest."""
 
     def quote(
-        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
-        update_id: int,
-    ) -> None: ...  # fmt: skip
-
-    def trade(
-        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
+        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int, update_id: int
     ) -> None: ...
+
+    def trade(self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int) -> None: ...
 
     def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None: ...
 
 
-def venue_drift(
-    target: Target, passed: Passed, symbols: Sequence[str] = (), *, sample_s: float
-) -> DriftReport:
+def venue_drift(target: Target, passed: Passed, symbols: Sequence[str] = (), *, sample_s: float) -> DriftReport:
     """passed: of a venue that answered. symbols: whose market is listened to, by default the
     facts'. Raises NotAvailable for a kind without facts, VenueUnavailable when it no longer
     answers."""
@@ -84,9 +79,7 @@ def venue_drift(
     return report
 
 
-def _answers(
-    access: VenueAccess, target: Target, passed: Passed, report: DriftReport, drifts: Drifts
-) -> None:
+def _answers(access: VenueAccess, target: Target, passed: Passed, report: DriftReport, drifts: Drifts) -> None:
     venue = open_trading_venue(target.kind, "", "", target.addresses)
     _, headers, body = access.ask(venue.time())
     for name, answer in (("time", body), ("instruments", passed.raw)):
@@ -101,12 +94,7 @@ def _answers(
 
 
 async def _listen(
-    target: Target,
-    passed: Passed,
-    symbols: list[str],
-    report: DriftReport,
-    drifts: Drifts,
-    sample_s: float,
+    target: Target, passed: Passed, symbols: list[str], report: DriftReport, drifts: Drifts, sample_s: float
 ) -> None:
     """Until each message of the sample has come, or the time is over. An acknowledged subscription
     is no proof: what counts is the first message of each kind."""
@@ -141,9 +129,7 @@ async def _listen(
         await asyncio.wait_for(enough.wait(), sample_s)
     results = await ended(tasks)
     if not report.messages and (why := next((e for e in results if isinstance(e, OSError)), None)):
-        raise VenueUnavailable(
-            f"no market data: {type(why).__name__}", where=target.addresses.ws
-        ) from None
+        raise VenueUnavailable(f"no market data: {type(why).__name__}", where=target.addresses.ws) from None
     for name in sorted(waiting):
         drifts.note(What.SILENT, f"{name} within {sample_s:g} s")
     unknown = getattr(market, "unknown", {})

@@ -20,13 +20,7 @@ from onetape.engine.lives import Life, lives_of
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
-from onetape.replay.replay import (
-    check_inputs,
-    given_facts,
-    repeat,
-    repeat_lives,
-    strategy_of,
-)
+from onetape.replay.replay import check_inputs, given_facts, repeat, repeat_lives, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.report.run import silent_state
 from onetape.security.secrets import read_secret
@@ -90,27 +84,16 @@ def analyze_run(
 
 
 def analyze_pair(
-    run_a: Path,
-    run_b: Path,
-    *,
-    db: str,
-    prefix: str = "",
-    states: bool = True,
-    progress: Progress | None = None,
+    run_a: Path, run_b: Path, *, db: str, prefix: str = "", states: bool = True, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Both into one database, then decisions and fills by their number: `runs` as of
     `analyze_run`, `compared` as of SqlTables. Raises BadConfig for two of one name, and as
     `analyze_run`."""
     if run_a.name == run_b.name:
-        raise BadConfig(
-            f"both are called {run_a.name}", where="RUN", todo="rename the folder of one of them"
-        )
+        raise BadConfig(f"both are called {run_a.name}", where="RUN", todo="rename the folder of one of them")
     if not db:
         raise BadConfig("two runs are compared in a database", where="--db", todo="give --db URL")
-    told = [
-        analyze_run(run, db=db, prefix=prefix, states=states, progress=progress)
-        for run in (run_a, run_b)
-    ]
+    told = [analyze_run(run, db=db, prefix=prefix, states=states, progress=progress) for run in (run_a, run_b)]
     database = Database(_url(db))
     try:
         compared = SqlTables(database, prefix).compared(run_a.name, run_b.name)
@@ -138,8 +121,7 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
             first, last = lives[0].position + 1, max(x.taken or x.reached for x in lives)
         if last:
             _tape(run.name, f"input{number}", Path(each.path), first, last, sink, counts, progress)
-    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress,
-          silent=silent_state(facts) if is_over else "")  # fmt: skip
+    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress, silent=silent_state(facts) if is_over else "")
     reason = "it was not asked for"
     counts["states"] = None
     if states:
@@ -154,9 +136,17 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
 
 
 def _tape(
-    run: str, name: str, path: Path, first: int, last: int, sink: Sink, counts: dict[str, Any],
-    progress: Progress | None, *, silent: str = "",
-) -> None:  # fmt: skip
+    run: str,
+    name: str,
+    path: Path,
+    first: int,
+    last: int,
+    sink: Sink,
+    counts: dict[str, Any],
+    progress: Progress | None,
+    *,
+    silent: str = "",
+) -> None:
     """last: 0: all of it. silent: nothing will be added to it, and this is the state of orders that
     it has no news of."""
     if not is_tape(path):
@@ -231,9 +221,7 @@ def _why_no_states(run: Path, plan: RunPlan | None, lives: list[Life]) -> str:
     return ""
 
 
-def _states(
-    run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: Progress | None
-) -> int:
+def _states(run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: Progress | None) -> int:
     """One row where a step has changed anything: `seq` frames had been taken by then, in all lives
     of the run."""
     rows: list[list[Any]] = []

@@ -181,12 +181,19 @@ class CheckpointWriter:
         state_hash, action_hash = _hash_of(self._session)
         self._places.append(
             Place(
-                frames=int(sim.counters()["frames"]), now=sim.now, callbacks=sim.callback_count,
-                calls=self._calls, calls_hash=self._calls_hash.digest(), state_hash=state_hash,
-                action_hash=action_hash, at=self._states, size=len(state),
-                hash=hashlib.sha256(state).digest(), orders=orders,
+                frames=int(sim.counters()["frames"]),
+                now=sim.now,
+                callbacks=sim.callback_count,
+                calls=self._calls,
+                calls_hash=self._calls_hash.digest(),
+                state_hash=state_hash,
+                action_hash=action_hash,
+                at=self._states,
+                size=len(state),
+                hash=hashlib.sha256(state).digest(),
+                orders=orders,
             )
-        )  # fmt: skip
+        )
         self._append("states", state)
         self._states += len(state)
         if len(self._places) > COUNT_MAX or self._states > BYTES_MAX:
@@ -237,9 +244,15 @@ class CheckpointWriter:
             if self._growing != self.folder:
                 self._move()
             index = Index(
-                VERSION, _program(), _uuid_of(self._run), _source_hash(self._run),
-                self._calls, self._calls_hash.digest(), self._places, self.none,
-            )  # fmt: skip
+                VERSION,
+                _program(),
+                _uuid_of(self._run),
+                _source_hash(self._run),
+                self._calls,
+                self._calls_hash.digest(),
+                self._places,
+                self.none,
+            )
             _write_index(self.folder / f"{self._life}.index", index)
 
     def _move(self) -> None:
@@ -327,9 +340,7 @@ class Checkpoints:
         sim.play_calls(before, place.orders)
         again.go(place.frames - again.frames)
         fits = sim.stop_playing()
-        if not fits or (again.frames, sim.now, sim.callback_count) != (
-            place.frames, place.now, place.callbacks,
-        ):  # fmt: skip
+        if not fits or (again.frames, sim.now, sim.callback_count) != (place.frames, place.now, place.callbacks):
             raise UnusableError("the run goes another way")
         try:
             keeper.restore(state)

@@ -24,9 +24,17 @@ __all__ = ["Part", "first_differing_frame"]
 BEFORE: Final = 3  # equal frames that are shown
 # What a run says of itself; what only tells how it was started and ended is left out.
 TYPES: Final = (
-    "order_request", "order_event", "fill", "balance", "position", "transfer", "memory", "log",
-    "alert", "health",
-)  # fmt: skip
+    "order_request",
+    "order_event",
+    "fill",
+    "balance",
+    "position",
+    "transfer",
+    "memory",
+    "log",
+    "alert",
+    "health",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +58,7 @@ class Part:
         return self.life is not None and not self.life.has_ended
 
 
-def first_differing_frame(
-    recorded: Path, parts: list[Part], until: int | None = None
-) -> dict[str, Any] | None:
+def first_differing_frame(recorded: Path, parts: list[Part], until: int | None = None) -> dict[str, Any] | None:
     """`life`, `time`, `recorded` and `repeated` (None: there is nothing on that side), `before`
     (the last equal ones), `input` (as FramesAround: the market's frame, and those around it). None:
     they are equal. until: ns, nothing later is compared."""
@@ -114,9 +120,12 @@ def _words(journal: Path, frame: Frame | None) -> dict[str, Any] | None:
         assert record is not None
         body = FrameWords(reader).of(record)
     return {
-        "seq": record.sequence, "time": record.time, "type": record.type,
-        "symbol": body.pop("symbol", ""), "data": body,
-    }  # fmt: skip
+        "seq": record.sequence,
+        "time": record.time,
+        "type": record.type,
+        "symbol": body.pop("symbol", ""),
+        "data": body,
+    }
 
 
 def _places(plan: RunPlan, time: int) -> list[int]:

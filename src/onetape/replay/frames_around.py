@@ -34,9 +34,8 @@ class FramesAround:
         for number, each in enumerate(plan.inputs):
             reader = JournalReader(Path(each.path))
             self._tapes.append(
-                _Tape(f"input{number}", each.is_detail, number, reader, FrameWords(reader),
-                      each.last_sequence)
-            )  # fmt: skip
+                _Tape(f"input{number}", each.is_detail, number, reader, FrameWords(reader), each.last_sequence)
+            )
 
     def at(self, taken: list[int], around: int = AROUND) -> dict[str, Any]:
         """`frame`, `before`, `after` (oldest first). taken: the last frame taken of each tape."""
@@ -66,11 +65,16 @@ class FramesAround:
         while tape.reader.next_sequence <= last and (record := tape.reader.next()) is not None:
             body = tape.words.of(record)
             symbol = body.pop("symbol", "")
-            found.append({
-                "tape": tape.name, "seq": record.sequence, "time": record.time,
-                "type": record.type, "symbol": symbol,
-                "data": {name: _bounded(value) for name, value in body.items()},
-            })  # fmt: skip
+            found.append(
+                {
+                    "tape": tape.name,
+                    "seq": record.sequence,
+                    "time": record.time,
+                    "type": record.type,
+                    "symbol": symbol,
+                    "data": {name: _bounded(value) for name, value in body.items()},
+                }
+            )
         return found
 
     def close(self) -> None:

@@ -22,9 +22,7 @@ __all__ = ["CUTS", "check_lookahead", "cut_tape"]
 CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up to there
 
 
-def check_lookahead(
-    plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()
-) -> dict[str, Any]:
+def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()) -> dict[str, Any]:
     """Repeats the run on tapes that really end after a decision. Raises Divergence with the first
     decision that needed the future, or with the data that the strategy read by itself.
 
@@ -46,9 +44,7 @@ def check_lookahead(
                 cut.inputs.append(TapeInput(str(target), role=each.role))
             with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
                 # Loaded anew: what a module reads when it is imported counts, too.
-                again = repeat(
-                    cut, strategy_of(run, plan), instruments=given_facts(run), moment=moment
-                )
+                again = repeat(cut, strategy_of(run, plan), instruments=given_facts(run), moment=moment)
         if opened:
             raise Divergence(
                 f"the strategy itself reads the data it is tested on: {opened[0]}",
@@ -69,10 +65,7 @@ def check_lookahead(
 
 def cut_tape(source: Path, target: Path, last_time: int) -> None:
     """A copy of `source` that ends with the last frame of time <= last_time."""
-    with (
-        JournalReader(source) as reader,
-        JournalWriter(target, uuid=reader.uuid, durable=False) as writer,
-    ):
+    with JournalReader(source) as reader, JournalWriter(target, uuid=reader.uuid, durable=False) as writer:
         known = set()
         for type_id, stream, payload in reader.core.preamble:
             if type_id == INSTRUMENT_TYPE:
@@ -84,10 +77,4 @@ def cut_tape(source: Path, target: Path, last_time: int) -> None:
             if frame.type == INSTRUMENT_TYPE and frame.stream not in known:
                 writer.append_instrument(frame.stream, frame.time, frame.payload)
             elif frame.type != INSTRUMENT_TYPE:
-                writer.append(
-                    frame.type,
-                    frame.payload,
-                    flags=frame.flags,
-                    stream=frame.stream,
-                    time=frame.time,
-                )
+                writer.append(frame.type, frame.payload, flags=frame.flags, stream=frame.stream, time=frame.time)

@@ -44,9 +44,7 @@ class Market:
         self._touches: dict[tuple[str, int], tuple[Ints, Ints]] = {}
         for path, _ in self.inputs:
             if not path.exists():
-                raise BadInput(
-                    f"the tape {path} is gone", where="run.toml", todo="put it back where it was"
-                )
+                raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back where it was")
 
     @property
     def mark(self) -> tuple[Any, ...]:
@@ -61,13 +59,12 @@ class Market:
         """Columns of one type of a symbol over all tapes in order of time: `time` and _FIELDS."""
         key = kind, symbol
         if key not in self._columns:
-            parts = [part for path, last in self.inputs
-                     if (part := self._of_tape(path, last, kind, symbol)) is not None]  # fmt: skip
+            parts = [
+                part for path, last in self.inputs if (part := self._of_tape(path, last, kind, symbol)) is not None
+            ]
             names = ("time", *_FIELDS[kind])
             joined = {
-                name: np.concatenate([part[name] for part in parts])
-                if parts
-                else np.zeros(0, np.int64)
+                name: np.concatenate([part[name] for part in parts]) if parts else np.zeros(0, np.int64)
                 for name in names
             }
             order = np.argsort(joined["time"], kind="stable")
@@ -156,10 +153,7 @@ def first_data_difference(a: Market, b: Market) -> int | None:
 
 def _among(a: dict[str, Ints], b: dict[str, Ints], kind: str) -> NDArray[np.bool_]:
     """Which rows of `a` are among those of `b`."""
-    rows = [
-        np.ascontiguousarray(np.column_stack([each[name] for name in _FIELDS[kind]]))
-        for each in (a, b)
-    ]
+    rows = [np.ascontiguousarray(np.column_stack([each[name] for name in _FIELDS[kind]])) for each in (a, b)]
     whole = np.dtype((np.void, 8 * len(_FIELDS[kind])))
     left, right = (each.view(whole).ravel() for each in rows)
     return np.isin(left, right)

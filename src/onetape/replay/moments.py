@@ -35,9 +35,7 @@ def place_of(text: str, journal: Path, *, where: str = "--until") -> tuple[int |
         return None, parse_time(text)
     except (ValueError, BadInput) as problem:
         what = problem.what if isinstance(problem, BadInput) else str(problem)
-        raise BadConfig(
-            what, where=where, todo="give a sequence, a time or a time of day"
-        ) from None
+        raise BadConfig(what, where=where, todo="give a sequence, a time or a time of day") from None
 
 
 def _time_of_day(text: str, first: int, last: int) -> int:
@@ -47,8 +45,5 @@ def _time_of_day(text: str, first: int, last: int) -> int:
     if moment < first:
         moment += DAY
     if moment > last:
-        raise BadInput(
-            f"{text} is not within the run, which goes from {format_time(first)} to "
-            f"{format_time(last)}"
-        )
+        raise BadInput(f"{text} is not within the run, which goes from {format_time(first)} to {format_time(last)}")
     return moment

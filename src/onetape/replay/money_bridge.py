@@ -97,9 +97,7 @@ class _Bridge:
     """Sums in units. `detail` splits the residual."""
 
     parts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
-    detail: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("marks", "decisions", "outside", "rest"), 0)
-    )
+    detail: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("marks", "decisions", "outside", "rest"), 0))
 
     def add(self, part: str, units: int) -> None:
         if part in self.detail:
@@ -117,9 +115,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     a, b = _read(run_a), _read(run_b)
     if a.currency != b.currency:
         raise BadConfig(
-            f"A is in {a.currency} and B in {b.currency}",
-            where="--mode money",
-            todo="compare runs of one currency",
+            f"A is in {a.currency} and B in {b.currency}", where="--mode money", todo="compare runs of one currency"
         )
     parted = first_data_difference(a.market, b.market)
     slack += _difference_of_ways(a.plan, b.plan)
@@ -172,10 +168,7 @@ def _difference_of_ways(a: RunPlan, b: RunPlan) -> int:
     """How much the longer way to a venue may set decisions apart: also those about another venue,
     which may answer to what came back from this one."""
     return max(
-        sum(
-            abs(x - y)
-            for x, y in zip(a.latency_of(name).longest, b.latency_of(name).longest, strict=True)
-        )
+        sum(abs(x - y) for x, y in zip(a.latency_of(name).longest, b.latency_of(name).longest, strict=True))
         for name in {"", *a.latencies, *b.latencies}
     )
 
@@ -190,9 +183,7 @@ def _read(run: Path) -> _Side:
         pnl, funding = (money_units(Decimal(result[key])) for key in ("pnl", "funding"))
         currency = str(result["currency"])
     except (KeyError, ArithmeticError, ValueError) as problem:
-        raise BadConfig(
-            f"the run has no result: {problem}", where=str(run / "run.toml"), todo="run it again"
-        ) from None
+        raise BadConfig(f"the run has no result: {problem}", where=str(run / "run.toml"), todo="run it again") from None
     actions = read_actions(run / "journal")
     orders = _orders(actions)
     _add_fills(run / "journal", orders)
@@ -228,8 +219,7 @@ def _orders(actions: Actions) -> dict[tuple[int, int], _Order]:
 def _add_fills(journal: Path, orders: Mapping[tuple[int, int], _Order]) -> None:
     with JournalReader(journal) as reader:
         rows = reader.columns("fill")
-    names = ("robot", "order_id", "ts_event", "price", "size", "fee_low", "fee_high", "liquidity",
-             "fee_currency")  # fmt: skip
+    names = ("robot", "order_id", "ts_event", "price", "size", "fee_low", "fee_high", "liquidity", "fee_currency")
     for robot, order, ts, price, size, low, high, liquidity, currency in zip(
         *(rows[name].tolist() for name in names), strict=True
     ):
@@ -275,9 +265,7 @@ def _agree(a: _Order, b: _Order, slack: int) -> bool:
     return a.side == b.side and abs(a.time - b.time) <= slack
 
 
-def _by_time(
-    a: list[_Order], b: list[_Order], slack: int
-) -> Iterator[tuple[_Order | None, _Order | None]]:
+def _by_time(a: list[_Order], b: list[_Order], slack: int) -> Iterator[tuple[_Order | None, _Order | None]]:
     i = j = 0
     while i < len(a) or j < len(b):
         if i < len(a) and j < len(b) and _agree(a[i], b[j], slack):
@@ -335,15 +323,7 @@ def _cut(fill: _Fill, size: int) -> tuple[_Fill, list[_Fill]]:
     return taken, [rest]
 
 
-def _matched(
-    bridge: _Bridge,
-    a: _Side,
-    b: _Side,
-    order: _Order,
-    mine: _Fill,
-    theirs: _Fill,
-    facts: Instrument,
-) -> None:
+def _matched(bridge: _Bridge, a: _Side, b: _Side, order: _Order, mine: _Fill, theirs: _Fill, facts: Instrument) -> None:
     """The same quantity of the same order in both runs."""
     size, side = mine.size, order.side
     bridge.add("fee", mine.fee - theirs.fee)
@@ -352,9 +332,7 @@ def _matched(
     if mine.liquidity == theirs.liquidity == _TAKER:
         # What the market of A's tapes moved between the two moments.
         was, became = (
-            a.market.touch(
-                order.symbol, side, fill.time, before=any(run.latency(order.symbol).longest)
-            )
+            a.market.touch(order.symbol, side, fill.time, before=any(run.latency(order.symbol).longest))
             for run, fill in ((a, mine), (b, theirs))
         )
         if was and became:
@@ -367,14 +345,7 @@ def _matched(
         bridge.add("marks", _gain(facts, side, ends[0], ends[1], size))
 
 
-def _cause(
-    ours: _Side,
-    other: _Side,
-    order: _Order,
-    twin: _Order | None,
-    fill: _Fill,
-    parted: int | None,
-) -> str:
+def _cause(ours: _Side, other: _Side, order: _Order, twin: _Order | None, fill: _Fill, parted: int | None) -> str:
     """The name of a fill that the other run does not have."""
     if twin is None or twin.terms != order.terms:
         return "missed_data" if parted is not None and parted <= order.time else "decisions"
@@ -418,9 +389,7 @@ def _change(before: tuple[dict[str, int], dict[str, int]], bridge: _Bridge) -> d
     return {n: new[n] - old[n] for n in new if new[n] != old[n] and n != "marks"}
 
 
-def _words(
-    left: _Order | None, right: _Order | None, changed: Mapping[str, int], currency: str
-) -> str:
+def _words(left: _Order | None, right: _Order | None, changed: Mapping[str, int], currency: str) -> str:
     order = left or right
     assert order is not None
     where = "" if left and right else " (in A only)" if left else " (in B only)"

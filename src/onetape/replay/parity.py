@@ -69,10 +69,7 @@ def _answer(mode: str, compared: int, differing: int, first: str) -> dict[str, A
 
 
 def _decisions(
-    run_a: Path,
-    run_b: Path,
-    slack: int,
-    progress: Callable[[float, float | None], None] | None,
+    run_a: Path, run_b: Path, slack: int, progress: Callable[[float, float | None], None] | None
 ) -> dict[str, Any]:
     plan_a, _ = read_plan(run_a)
     plan_b, _ = read_plan(run_b)
@@ -111,9 +108,7 @@ def _orders(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
     return compare_orders(run_a / "journal", run_b / "journal", slack)
 
 
-def compare_orders(
-    journal_a: Path, journal_b: Path, slack: int = 0, until: int = TIME_MAX
-) -> dict[str, Any]:
+def compare_orders(journal_a: Path, journal_b: Path, slack: int = 0, until: int = TIME_MAX) -> dict[str, Any]:
     """Orders, then fills, of two runs' journals up to a time (ns): CONTRACT's keys of `parity`."""
     a, b = (
         actions.where(actions.columns["time"] <= until)
@@ -148,9 +143,7 @@ def _placed(actions: Actions) -> dict[tuple[int, str], Actions]:
     robots, symbols = actions.columns["robot"], actions.columns["symbol"]
     for robot in np.unique(robots[kinds]):
         for symbol in sorted(set(symbols[kinds])):
-            found[int(robot), str(symbol)] = actions.where(
-                kinds & (robots == robot) & (symbols == symbol)
-            )
+            found[int(robot), str(symbol)] = actions.where(kinds & (robots == robot) & (symbols == symbol))
     return found
 
 
@@ -185,9 +178,7 @@ def _fills(journal: Path, until: int) -> dict[str, dict[str, NDArray[Any]]]:
     found = {}
     for stream in np.unique(rows["stream"]):
         keep = rows["stream"] == stream
-        found[names[int(stream)]] = {
-            name: rows[name][keep] for name in ("time", "side", "price", "size", "liquidity")
-        }
+        found[names[int(stream)]] = {name: rows[name][keep] for name in ("time", "side", "price", "size", "liquidity")}
     return found
 
 

@@ -70,9 +70,7 @@ class Repetition:
             after = fresh.live.halted_at or [fresh.live.halted_after]
             self._stops.append((after, self.session.halt))
         self._stops = [
-            stop
-            for stop in self._stops
-            if all(place <= last for place, last in zip(stop[0], self.ends, strict=True))
+            stop for stop in self._stops if all(place <= last for place, last in zip(stop[0], self.ends, strict=True))
         ]
         self._stops.append((self.ends, None))
 

@@ -75,9 +75,7 @@ def replay_run(
     also `state`, the robot's there, opened by a checkpoint where neither `verify` nor `source` asks
     for more; `checkpoints`: why by none. A whole one that differs nowhere makes those missing."""
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
-        return _replayed(
-            path, Path(scratch), verify=verify, until=until, source=source, progress=progress
-        )
+        return _replayed(path, Path(scratch), verify=verify, until=until, source=source, progress=progress)
 
 
 def _replayed(
@@ -118,9 +116,7 @@ def _replayed(
         # It needs a recorded run, which is read by what is here.
         from onetape.replay.state_by_checkpoint import state_by_checkpoint
 
-        quick = state_by_checkpoint(
-            path, read_actions(path / "journal"), sequence=sequence, moment=moment
-        )
+        quick = state_by_checkpoint(path, read_actions(path / "journal"), sequence=sequence, moment=moment)
         if isinstance(quick, dict):
             return quick
         problem = quick
@@ -132,9 +128,18 @@ def _replayed(
         recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
         states = [state for life in lives for state in read_states(path / "journal", life)]
         again = repeat_lives(
-            path, plan, lives, strategy, recorded, sequence=sequence, moment=moment,
-            progress=progress, at_end=at_end, scratch=scratch, keep=keep if whole else None,
-        )  # fmt: skip
+            path,
+            plan,
+            lives,
+            strategy,
+            recorded,
+            sequence=sequence,
+            moment=moment,
+            progress=progress,
+            at_end=at_end,
+            scratch=scratch,
+            keep=keep if whole else None,
+        )
     else:
         check_inputs(plan)
         again = repeat(
@@ -166,9 +171,7 @@ def _replayed(
         words = f"recorded: {words}" if words else words
         parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in lives]
         parts = [each for each in parts if each.repeated.exists()] or [Part(scratch / "1", plan)]
-        divergence = first_differing_frame(
-            path / "journal", parts, again.cut if until is not None else None
-        )
+        divergence = first_differing_frame(path / "journal", parts, again.cut if until is not None else None)
         if divergence is not None and (frame := divergence["input"]["frame"]) is not None:
             words += f"; they part at frame {frame['tape']}:{frame['seq']}"
         found = _impurities(path)
@@ -224,9 +227,17 @@ def repeat(
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = journal or Path(scratch) / "journal"
         again = Repetition(
-            plan, strategy, journal=journal, instruments=instruments, script=script, asked=asked,
-            before=before, position=position, carried=carried, progress=progress,
-        )  # fmt: skip
+            plan,
+            strategy,
+            journal=journal,
+            instruments=instruments,
+            script=script,
+            asked=asked,
+            before=before,
+            position=position,
+            carried=carried,
+            progress=progress,
+        )
         session = again.session
         whole = sequence is None and moment is None
         try:
@@ -322,8 +333,7 @@ def repeat_lives(
             for number, life in enumerate(lives)
             if number == 0
             or not (
-                (sequence is not None and life.position >= sequence)
-                or (moment is not None and life.start > moment)
+                (sequence is not None and life.position >= sequence) or (moment is not None and life.start > moment)
             )
         ]
         for life in begun:
@@ -377,9 +387,7 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
     """The strategy as it ran: from the source kept in the run."""
     kept = path / "source" / plan.strategy.rpartition(":")[0]
     if not kept.is_file():
-        raise BadConfig(
-            f"the run keeps no source {plan.strategy}", where=str(path), todo="run it again"
-        )
+        raise BadConfig(f"the run keeps no source {plan.strategy}", where=str(path), todo="run it again")
     return load_strategy(f"{kept}:{plan.strategy.rpartition(':')[2]}")
 
 
@@ -403,14 +411,10 @@ def check_inputs(plan: RunPlan) -> None:
     for each in plan.inputs:
         path = Path(each.path)
         if not path.exists():
-            raise BadInput(
-                f"the tape {path} is gone", where="run.toml", todo="put it back where it was"
-            )
+            raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back where it was")
         with JournalReader(path) as reader:
             if reader.uuid.hex != each.uuid.replace("-", ""):
-                raise Divergence(
-                    f"{path} is another tape now", where="run.toml", todo="put the old one back"
-                )
+                raise Divergence(f"{path} is another tape now", where="run.toml", todo="put the old one back")
             if not each.last_sequence:
                 continue
             reader.seek_sequence(each.last_sequence)
@@ -448,7 +452,6 @@ def _impurities(path: Path) -> str:
     found = []
     for file in sorted((path / "source").rglob("*.py")):
         found += [
-            f"{file.name}:{finding.line} {finding.what}"
-            for finding in impurities(file.read_text(encoding="utf-8"))
+            f"{file.name}:{finding.line} {finding.what}" for finding in impurities(file.read_text(encoding="utf-8"))
         ]
     return "; ".join(found[:3])

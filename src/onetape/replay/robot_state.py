@@ -51,11 +51,7 @@ def state_of(session: Session) -> dict[str, Any]:
         "positions": [_position(p, facts[p.symbol]) for p in sim.positions()],
         "orders": [_order(o, facts[o.symbol]) for o in sim.working(None)],
         "memory": dict(session.host.memory),
-        "own": {
-            name: worded(value)
-            for name, value in vars(robot).items()
-            if name not in known and name not in _LENT
-        },
+        "own": {name: worded(value) for name, value in vars(robot).items() if name not in known and name not in _LENT},
     }
 
 
@@ -72,9 +68,7 @@ def whole_state(session: Session) -> dict[str, Any]:
     }
 
 
-def opened_at(
-    again: Repetition, frames: FramesAround, *, life: int, around: int = AROUND
-) -> dict[str, Any]:
+def opened_at(again: Repetition, frames: FramesAround, *, life: int, around: int = AROUND) -> dict[str, Any]:
     """The whole state where a repetition stands, with the frame that it took last and those around
     it. life: index."""
     return {
@@ -99,11 +93,7 @@ def _market_of(session: Session) -> dict[str, Any]:
         shown[symbol] = {
             "subscribed": listens.get(symbol, []),
             "quote": _quote(quote, facts) if quote is not None else None,
-            "book": {
-                "synced": book.synced,
-                "bids": _levels(bids, facts),
-                "asks": _levels(asks, facts),
-            }
+            "book": {"synced": book.synced, "bids": _levels(bids, facts), "asks": _levels(asks, facts)}
             if len(bids) or len(asks)
             else None,
         }
@@ -151,23 +141,20 @@ def _quote(quote: _core.Quote, facts: Instrument) -> dict[str, Any]:
 
 
 def _levels(levels: Iterable[tuple[float, float]], facts: Instrument) -> list[list[str]]:
-    return [
-        [
-            f"{price:.{facts.price_decimals}f}",
-            f"{size:.{facts.size_decimals}f}",
-        ]
-        for price, size in levels
-    ]
+    return [[f"{price:.{facts.price_decimals}f}", f"{size:.{facts.size_decimals}f}"] for price, size in levels]
 
 
 def _balances(session: Session) -> list[dict[str, Any]]:
     return [
         {
-            "account": account, "currency": each.currency, "total": _money(each.total),
-            "available": _money(each.available), "locked": _money(each.locked),
+            "account": account,
+            "currency": each.currency,
+            "total": _money(each.total),
+            "available": _money(each.available),
+            "locked": _money(each.locked),
         }
         for account, each in session.host.balances
-    ]  # fmt: skip
+    ]
 
 
 def _money(amount: Fraction) -> str:

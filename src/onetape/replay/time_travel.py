@@ -76,9 +76,7 @@ class _DiffersError(Exception):
 
 def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:
     if answer is None:
-        raise ProcessDown(
-            "the process that repeats the run has ended", where="replay", todo="see its error above"
-        )
+        raise ProcessDown("the process that repeats the run has ended", where="replay", todo="see its error above")
     if "error" in answer:
         kind = getattr(errors, answer["error"])
         raise errors.rebuilt(kind, answer["what"], answer["where"], answer["todo"])
@@ -102,18 +100,23 @@ class Traveller:
 
     def __post_init__(self) -> None:
         if not hasattr(os, "pidfd_open"):
-            raise NotAvailable(
-                "steps through a run need Linux",
-                where="replay",
-                todo="use --until with --json",
-            )
+            raise NotAvailable("steps through a run need Linux", where="replay", todo="use --until with --json")
         ours, theirs = socket.socketpair()
         with theirs:
             self._root_process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-u", "-m", "onetape.replay.time_walker",
-                 str(theirs.fileno()), str(self.run.resolve())],
-                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=STDERR,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-P",
+                    "-u",
+                    "-m",
+                    "onetape.replay.time_walker",
+                    str(theirs.fileno()),
+                    str(self.run.resolve()),
+                ],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=STDERR,
+            )
         self._root = _Walker(os.pidfd_open(self._root_process.pid), ours)
         try:
             told = self._root.ask(do="tell")
@@ -224,9 +227,7 @@ class Traveller:
         found = [each for each in self._copies if is_before(each.frames, each.now)]
         copy = (found or self._copies)[-1 if found else 0]
         here = self._here
-        stays = (
-            is_before(here.frames, here.now) and not here.is_advanced and here.frames >= copy.frames
-        )
+        stays = is_before(here.frames, here.now) and not here.is_advanced and here.frames >= copy.frames
         last = here.frames if stays else copy.frames
         kept = [frames for frames, now in self._checkpoints if is_before(frames, now)]
         if kept and kept[-1] > last and self._opened_by_checkpoint(kept[-1]):
@@ -288,10 +289,7 @@ class Traveller:
         if len(self._copies) <= COPIES_MAX:
             return
         # The nearest to their neighbours go first; the first one is where the life begins.
-        gaps = [
-            self._copies[n + 1].frames - self._copies[n - 1].frames
-            for n in range(1, len(self._copies) - 1)
-        ]
+        gaps = [self._copies[n + 1].frames - self._copies[n - 1].frames for n in range(1, len(self._copies) - 1)]
         self._copies.pop(1 + gaps.index(min(gaps))).end()
 
     def _copied(self, walker: _Walker) -> _Walker:
@@ -301,9 +299,14 @@ class Traveller:
             socket.send_fds(walker.connection, [b"f"], [theirs.fileno()])
             told = _checked(receive(walker.connection))
         return _Walker(
-            os.pidfd_open(told["pid"]), ours, walker.life, walker.frames, walker.now,
-            walker.is_end, by_checkpoint=walker.by_checkpoint,
-        )  # fmt: skip
+            os.pidfd_open(told["pid"]),
+            ours,
+            walker.life,
+            walker.frames,
+            walker.now,
+            walker.is_end,
+            by_checkpoint=walker.by_checkpoint,
+        )
 
     def _opened(self, life: int) -> _Walker:
         walker = self._copied(self._root)
@@ -340,10 +343,7 @@ class Traveller:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -352,9 +352,7 @@ def steps_of(run: Path, until: str, count: int) -> list[dict[str, Any]]:
     """The states of `count` steps from a place: after each of the next frames, or, below 0, before
     each of the last ones, as stepping back shows them. Fewer where the run ends."""
     if not 0 < abs(count) <= STEPS_MAX:
-        raise BadConfig(
-            f"{count} steps", where="--step", todo=f"give 1 to {STEPS_MAX}, or the same below 0"
-        )
+        raise BadConfig(f"{count} steps", where="--step", todo=f"give 1 to {STEPS_MAX}, or the same below 0")
     found = []
     with Traveller(run) as traveller:
         traveller.go(until)

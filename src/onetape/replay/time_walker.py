@@ -70,14 +70,9 @@ class Walker:
     def handle(self, request: dict[str, Any]) -> dict[str, Any]:
         match request["do"]:
             case "tell":
-                return {
-                    "lives": self.run.count,
-                    "frames": sum(each.last_sequence for each in self.run.plan.inputs),
-                }
+                return {"lives": self.run.count, "frames": sum(each.last_sequence for each in self.run.plan.inputs)}
             case "life_at":
-                return {
-                    "life": self.run.life_at(sequence=request["sequence"], moment=request["moment"])
-                }
+                return {"life": self.run.life_at(sequence=request["sequence"], moment=request["moment"])}
             case "open":
                 return self._open(request["life"])
             case "checkpoint":
@@ -170,10 +165,7 @@ def serve(walker: Walker, connection: socket.socket) -> None:
             try:
                 answer = walker.handle(request)
             except OnetapeError as error:
-                answer = {
-                    "error": type(error).__name__, "what": error.what, "where": error.where,
-                    "todo": error.todo,
-                }  # fmt: skip
+                answer = {"error": type(error).__name__, "what": error.what, "where": error.where, "todo": error.todo}
         try:
             send(connection, answer)
         except BrokenPipeError:
@@ -191,10 +183,7 @@ def main() -> None:
     try:
         walker = Walker(RecordedRun(Path(sys.argv[2])))
     except OnetapeError as error:
-        send(connection, {
-            "error": type(error).__name__, "what": error.what, "where": error.where,
-            "todo": error.todo,
-        })  # fmt: skip
+        send(connection, {"error": type(error).__name__, "what": error.what, "where": error.where, "todo": error.todo})
         return
     gc.collect()
     gc.freeze()  # what is there now is not touched again: copies share it

@@ -125,9 +125,7 @@ class PeriodRow:
     fees: float
 
 
-def by_period(
-    starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats
-) -> list[PeriodRow]:
+def by_period(starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[PeriodRow]:
     """Rows of the periods that begin at `starts` (ascending, the first at or before ts[0])."""
     if not len(ts):
         return []

@@ -23,9 +23,7 @@ class Benchmark(NamedTuple):
     words: str
 
 
-def buy_and_hold(
-    ts: Ints, equity: Floats, markets: Sequence[Market], fills: Fills
-) -> Benchmark | None:
+def buy_and_hold(ts: Ints, equity: Floats, markets: Sequence[Market], fills: Fills) -> Benchmark | None:
     """Equal parts of the starting equity in each traded instrument (all, where none was traded),
     bought at its first price in the run and never touched again: no fees, no funding, no leverage.
 

@@ -41,9 +41,7 @@ def render_comparison(runs: Sequence[Run]) -> str:
     """The page as text; equal runs give equal bytes. The first run is what others are held to."""
     if not 2 <= len(runs) <= RUNS_MAX:
         raise UsageError(
-            f"{len(runs)} runs cannot be compared on a page",
-            where="compare",
-            todo=f"give 2 to {RUNS_MAX}",
+            f"{len(runs)} runs cannot be compared on a page", where="compare", todo=f"give 2 to {RUNS_MAX}"
         )
     names = _names(runs)
     facts = [_settings(run) for run in runs]
@@ -87,10 +85,7 @@ def equity_curve(run: Run) -> tuple[Ints, Floats]:
 def _names(runs: Sequence[Run]) -> list[str]:
     """Folder names; equal ones are told apart by their place."""
     names = [run.path.resolve().name for run in runs]
-    return [
-        f"{name} ({number})" if names.count(name) > 1 else name
-        for number, name in enumerate(names, 1)
-    ]
+    return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, 1)]
 
 
 def _label(run: Run) -> str:

@@ -17,14 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Moments",
-    "deflated_sharpe",
-    "expected_maximum",
-    "minimum_track_record",
-    "moments",
-    "probabilistic_sharpe",
-]
+__all__ = ["Moments", "deflated_sharpe", "expected_maximum", "minimum_track_record", "moments", "probabilistic_sharpe"]
 
 EULER_GAMMA = 0.5772156649015329
 _NORMAL = NormalDist()
@@ -53,10 +46,7 @@ def moments(returns: NDArray[np.float64]) -> Moments:
         return Moments(count, None, 0.0, 3.0)
     deviation = math.sqrt(variance * count / (count - 1))
     return Moments(
-        count,
-        mean / deviation,
-        float(np.mean(apart**3)) / variance**1.5,
-        float(np.mean(apart**4)) / variance**2,
+        count, mean / deviation, float(np.mean(apart**3)) / variance**1.5, float(np.mean(apart**4)) / variance**2
     )
 
 
@@ -90,21 +80,12 @@ def deflated_sharpe(
 ) -> float | None:
     """The probabilistic Sharpe ratio against the best that luck gives in `tries` tries."""
     return probabilistic_sharpe(
-        sharpe,
-        count=count,
-        skewness=skewness,
-        kurtosis=kurtosis,
-        benchmark=expected_maximum(variance, tries),
+        sharpe, count=count, skewness=skewness, kurtosis=kurtosis, benchmark=expected_maximum(variance, tries)
     )
 
 
 def minimum_track_record(
-    sharpe: float,
-    *,
-    skewness: float,
-    kurtosis: float,
-    benchmark: float = 0.0,
-    confidence: float = 0.95,
+    sharpe: float, *, skewness: float, kurtosis: float, benchmark: float = 0.0, confidence: float = 0.95
 ) -> float | None:
     """How many returns it takes until the ratio is above `benchmark` with this confidence; None
     when it is not above it at all, however long one waits."""

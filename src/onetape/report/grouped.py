@@ -78,7 +78,4 @@ def amount_text(value: float, currency: str) -> str:
 
 def in_order(assumptions: Iterable[Assumption]) -> list[Assumption]:
     """The largest amounts first, then what flatters, may lean either way, hurts, and facts."""
-    return sorted(
-        assumptions,
-        key=lambda each: (-abs(each.amount or 0.0), -_WEIGHT_OF_BIAS[bias_word(each.bias)]),
-    )
+    return sorted(assumptions, key=lambda each: (-abs(each.amount or 0.0), -_WEIGHT_OF_BIAS[bias_word(each.bias)]))

@@ -51,8 +51,7 @@ def run_html(run: Run) -> str:
     if run.report().is_file():
         rows.append(("report", str(run.report())))
     cells = "".join(
-        f'<tr><th style="text-align:left">{escape(name)}</th>'
-        f'<td style="text-align:left">{escape(text)}</td></tr>'
+        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
         for name, text in rows
     )
     return f"<b>{escape(run.path.name)}</b><table>{cells}</table>{run.plot().svg}"

@@ -17,16 +17,7 @@ from onetape.report import activity
 from onetape.report.drawdowns import drawdown_series
 from onetape.report.grouped import SHOWN, grouped, in_order
 from onetape.report.metrics import GROUPS, metric
-from onetape.report.report_data import (
-    NEVER,
-    Fills,
-    Floats,
-    Ints,
-    Market,
-    Orders,
-    ReportData,
-    bias_word,
-)
+from onetape.report.report_data import NEVER, Fills, Floats, Ints, Market, Orders, ReportData, bias_word
 from onetape.report.report_json import report_value
 from onetape.report.summary import Analysis
 
@@ -89,10 +80,14 @@ def metric_rows(stats: Any) -> list[dict[str, object]]:
         found = metric(key)
         rows.append(
             {
-                "key": key, "name": found.name, "form": found.form, "group": found.group,
-                "note": found.note, "value": value,
+                "key": key,
+                "name": found.name,
+                "form": found.form,
+                "group": found.group,
+                "note": found.note,
+                "value": value,
             }
-        )  # fmt: skip
+        )
     return sorted(rows, key=lambda row: GROUPS.index(str(row["group"])))
 
 

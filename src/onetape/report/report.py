@@ -21,14 +21,7 @@ from onetape.report.report_data import ReportData
 from onetape.report.report_json import finite, write_whole
 from onetape.report.summary import Analysis, analyze
 
-__all__ = [
-    "LINE_POINTS_MAX",
-    "json_for_script",
-    "render_page",
-    "render_report",
-    "thin",
-    "write_report",
-]
+__all__ = ["LINE_POINTS_MAX", "json_for_script", "render_page", "render_report", "thin", "write_report"]
 
 
 def write_report(data: ReportData, path: Path, analysis: Analysis | None = None) -> Path:

@@ -107,9 +107,7 @@ class Market:
     def notional(self, price: Floats, qty: Floats) -> Floats:
         """Value of qty at price in the settle currency, signed as qty; 0 where price is 0."""
         if self.kind == "inverse":
-            value = np.divide(
-                qty * self.multiplier, price, out=np.zeros(len(price)), where=price != 0
-            )
+            value = np.divide(qty * self.multiplier, price, out=np.zeros(len(price)), where=price != 0)
             return np.asarray(value, dtype=np.float64)
         return price * qty * self.multiplier
 

@@ -70,10 +70,7 @@ def finite(value: object) -> object:
         if kinds <= _PLAIN:
             return list(value)
         if kinds <= _PLAIN_OR_FLOAT:
-            return [
-                None if type(inner) is float and not math.isfinite(inner) else inner
-                for inner in value
-            ]
+            return [None if type(inner) is float and not math.isfinite(inner) else inner for inner in value]
         return [finite(inner) for inner in value]
     if value is None or isinstance(value, (bool, int, str)):
         return value
@@ -92,8 +89,7 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "statistics": dict(data.stats),
         "definitions": {key: metric(key).note for key in data.stats},
         "assumptions": [
-            {"text": each.text, "bias": bias_word(each.bias), "size": each.size or None}
-            for each in data.assumptions
+            {"text": each.text, "bias": bias_word(each.bias), "size": each.size or None} for each in data.assumptions
         ],
         "stress": [stress_row(each, data.stats.get("pnl")) for each in data.stress],
         "stress_hint": data.stress_hint or None,
@@ -106,9 +102,7 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "returns": returns_value(analysis),
         "rolling_sharpe": {
             "window": analysis.rolling_window,
-            "ts": (analysis.return_ends[analysis.rolling_window - 1 :] // MS).tolist()
-            if len(analysis.rolling)
-            else [],
+            "ts": (analysis.return_ends[analysis.rolling_window - 1 :] // MS).tolist() if len(analysis.rolling) else [],
             "values": analysis.rolling.tolist(),
         },
         "orders": orders_value(data),
@@ -121,14 +115,7 @@ def stress_row(line: StressLine, base: object) -> dict[str, Any]:
     """One line with its distance from the base, in money and as a part of the base's size."""
     change = line.pnl - base if line.pnl is not None and isinstance(base, float) else None
     part = change / abs(base) if change is not None and isinstance(base, float) and base else None
-    return {
-        "name": line.name,
-        "how": line.how,
-        "pnl": line.pnl,
-        "change": change,
-        "part": part,
-        "note": line.note,
-    }
+    return {"name": line.name, "how": line.how, "pnl": line.pnl, "change": change, "part": part, "note": line.note}
 
 
 def drawdown_row(each: Drawdown) -> dict[str, Any]:
@@ -172,12 +159,11 @@ def orders_value(data: ReportData) -> dict[str, Any] | None:
     value: dict[str, Any] = {
         "outcomes": order_flow.outcomes(orders),
         "refusals": [
-            {"state": state, "code": BY_NAME[name].code if name in BY_NAME else None,
-             "error": name, "orders": count}
+            {"state": state, "code": BY_NAME[name].code if name in BY_NAME else None, "error": name, "orders": count}
             for state, codes in data.refusals.items()
             for name, count in codes.items()
         ],
-    }  # fmt: skip
+    }
     for name, times in (
         ("order_to_answer", order_flow.answer_times(orders)),
         ("order_to_first_fill", order_flow.fill_times(orders)),
@@ -185,10 +171,7 @@ def orders_value(data: ReportData) -> dict[str, Any] | None:
     ):
         spread = order_flow.spread(times)
         value[name] = (
-            {
-                key: (number if key == "count" else number / MS)
-                for key, number in asdict(spread).items()
-            }
+            {key: (number if key == "count" else number / MS) for key, number in asdict(spread).items()}
             if spread
             else None
         )

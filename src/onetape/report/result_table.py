@@ -26,9 +26,7 @@ def print_backtest(summary: Mapping[str, object], assumptions: Iterable[Assumpti
     print(captured.get(), end="")
 
 
-def draw_backtest(
-    console: Console, summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()
-) -> None:
+def draw_backtest(console: Console, summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()) -> None:
     """The same onto any console."""
     from rich.table import Table
 
@@ -65,9 +63,13 @@ def draw_venues(console: Console, venues: Sequence[Mapping[str, object]]) -> Non
     from rich.table import Table
 
     names = {
-        "cash": "cash", "final_equity": "equity, end", "pnl": "profit, net", "fees": "fees",
-        "funding": "funding", "volume": "traded",
-    }  # fmt: skip
+        "cash": "cash",
+        "final_equity": "equity, end",
+        "pnl": "profit, net",
+        "fees": "fees",
+        "funding": "funding",
+        "volume": "traded",
+    }
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("venue", style="dim")
     for name in names.values():
@@ -120,10 +122,7 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
 
     symbols = summary.get("symbols")
     yield "strategy", text("strategy")
-    yield (
-        "instruments",
-        _text_of(", ".join(map(str, symbols))) if isinstance(symbols, list) else "-",
-    )
+    yield ("instruments", _text_of(", ".join(map(str, symbols))) if isinstance(symbols, list) else "-")
     yield "events", f"{text('events', '{:,}')} in {text('seconds', '{:.3f}')} s"
     yield "events per second", text("events_per_second", "{:,.0f}")
     yield "orders / fills", f"{text('orders', '{:,}')} / {text('fills', '{:,}')}"

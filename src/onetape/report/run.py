@@ -32,9 +32,7 @@ class Run:
 
     def __repr__(self) -> str:
         result = self.facts.get("result", {})
-        return (
-            f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
-        )
+        return f"<Run {self.path.name}: {result.get('strategy', '?')}, pnl {result.get('pnl', '?')}>"
 
     def _repr_html_(self) -> str:
         from onetape.report.notebook import run_html
@@ -67,14 +65,9 @@ class Run:
                 import_module(name)
         except ImportError as error:
             raise NotAvailable(
-                f"pandas frames need {error.name}", where="Run.to_pandas",
-                todo="pip install 'onetape[research]'",
-            ) from None  # fmt: skip
-        return {
-            "fills": self.fills.to_pandas(),
-            "orders": self.orders.to_pandas(),
-            "equity": self.equity.to_pandas(),
-        }
+                f"pandas frames need {error.name}", where="Run.to_pandas", todo="pip install 'onetape[research]'"
+            ) from None
+        return {"fills": self.fills.to_pandas(), "orders": self.orders.to_pandas(), "equity": self.equity.to_pandas()}
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -104,19 +97,36 @@ class Run:
         if frame.is_empty():
             return pl.DataFrame(
                 schema={
-                    "time": pl.Datetime("ns", "UTC"), "symbol": pl.String, "side": pl.String,
-                    "position_side": pl.String, "price": pl.Float64, "qty": pl.Float64,
-                    "fee": pl.Float64, "fee_currency": pl.String, "liquidity": pl.String,
+                    "time": pl.Datetime("ns", "UTC"),
+                    "symbol": pl.String,
+                    "side": pl.String,
+                    "position_side": pl.String,
+                    "price": pl.Float64,
+                    "qty": pl.Float64,
+                    "fee": pl.Float64,
+                    "fee_currency": pl.String,
+                    "liquidity": pl.String,
                     "order": pl.UInt64,
-                    "trade_id": pl.UInt64, "ts_event": pl.Int64, "forced": pl.String,
+                    "trade_id": pl.UInt64,
+                    "ts_event": pl.Int64,
+                    "forced": pl.String,
                 }
-            )  # fmt: skip
+            )
         return frame.select(
-            "time", "symbol", "side", "position_side", "price",
-            pl.col("size").alias("qty"), "fee", "fee_currency", "liquidity",
-            pl.col("order_id").alias("order"), "trade_id", "ts_event",
+            "time",
+            "symbol",
+            "side",
+            "position_side",
+            "price",
+            pl.col("size").alias("qty"),
+            "fee",
+            "fee_currency",
+            "liquidity",
+            pl.col("order_id").alias("order"),
+            "trade_id",
+            "ts_event",
             pl.Series("forced", [forced_tag(order) for order in frame["order_id"]], pl.String),
-        )  # fmt: skip
+        )
 
     @cached_property
     def orders(self) -> pl.DataFrame:
@@ -127,37 +137,50 @@ class Run:
 
         requests = self.events("order_request")
         columns: dict[str, pl.DataType | type[pl.DataType]] = {
-            "order": pl.UInt64, "time": pl.Datetime("ns", "UTC"), "symbol": pl.String,
-            "side": pl.String, "type": pl.String, "price": pl.Float64, "qty": pl.Float64,
-            "trigger": pl.Float64, "kind": pl.String, "tif": pl.String, "tag": pl.String,
-            "filled": pl.Float64, "average_price": pl.Float64, "state": pl.String,
-            "code": pl.UInt16, "reason": pl.String,
-        }  # fmt: skip
+            "order": pl.UInt64,
+            "time": pl.Datetime("ns", "UTC"),
+            "symbol": pl.String,
+            "side": pl.String,
+            "type": pl.String,
+            "price": pl.Float64,
+            "qty": pl.Float64,
+            "trigger": pl.Float64,
+            "kind": pl.String,
+            "tif": pl.String,
+            "tag": pl.String,
+            "filled": pl.Float64,
+            "average_price": pl.Float64,
+            "state": pl.String,
+            "code": pl.UInt16,
+            "reason": pl.String,
+        }
         if requests.is_empty():
             return pl.DataFrame(schema=columns)
         words = {each.id: each.word for each in TriggerKind}
         number = pl.col("flags").cast(pl.UInt8) // (1 << TRIGGER_KIND_SHIFT)
         kind = number.replace_strict(words, return_dtype=pl.String)
         placed = requests.filter(pl.col("kind") == "place").select(
-            pl.col("order_id").alias("order"), "time", "symbol", "side", "type",
+            pl.col("order_id").alias("order"),
+            "time",
+            "symbol",
+            "side",
+            "type",
             pl.when(pl.col("type") == "limit").then(pl.col("price")).alias("price"),
             pl.col("size").alias("qty"),
             pl.when(pl.col("trigger") != 0).then(pl.col("trigger")).alias("trigger"),
-            kind.alias("kind"), "tif", "tag",
-        )  # fmt: skip
+            kind.alias("kind"),
+            "tif",
+            "tag",
+        )
         fills = self.fills
         filled = fills.group_by("order").agg(
             pl.col("qty").sum().alias("filled"),
             ((pl.col("price") * pl.col("qty")).sum() / pl.col("qty").sum()).alias("average_price"),
         )
         news = self.events("order_event")
-        table = placed.join(filled, on="order", how="left").with_columns(
-            pl.col("filled").fill_null(0.0)
-        )
+        table = placed.join(filled, on="order", how="left").with_columns(pl.col("filled").fill_null(0.0))
         if news.is_empty():
-            table = table.with_columns(
-                pl.lit(None, columns[name]).alias(name) for name in ("state", "code", "reason")
-            )
+            table = table.with_columns(pl.lit(None, columns[name]).alias(name) for name in ("state", "code", "reason"))
         else:
             # A cancel that came too late says nothing about the order's own state.
             state = pl.col("state").filter(pl.col("state") != "")
@@ -188,18 +211,19 @@ class Run:
     def accounts(self) -> pl.DataFrame:
         """time, account, currency, equity, balance at the same times, in that currency, where
         venues had accounts of their own (--cash 'binance=..,kraken=..'); else no rows."""
-        return self._balances(
-            ("time", "account", "currency", "equity", "balance"), of_accounts=True
-        )
+        return self._balances(("time", "account", "currency", "equity", "balance"), of_accounts=True)
 
     def _balances(self, names: tuple[str, ...], *, of_accounts: bool) -> pl.DataFrame:
         _require_polars()
         import polars as pl
 
         types: dict[str, Any] = {
-            "time": pl.Datetime("ns", "UTC"), "account": pl.String, "currency": pl.String,
-            "equity": pl.Float64, "balance": pl.Float64,
-        }  # fmt: skip
+            "time": pl.Datetime("ns", "UTC"),
+            "account": pl.String,
+            "currency": pl.String,
+            "equity": pl.Float64,
+            "balance": pl.Float64,
+        }
         frame = self.events("balance")
         if frame.is_empty() or (of_accounts and "account" not in frame.columns):
             return pl.DataFrame(schema={name: types[name] for name in names})
@@ -231,9 +255,7 @@ class Run:
 
 
 _CLOSED = ("CANCELED", "EXPIRED", "REJECTED", "DENIED")
-_OWN = frozenset(
-    {"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"}
-)
+_OWN = frozenset({"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"})
 
 
 def silent_state(facts: dict[str, Any]) -> str:
@@ -247,9 +269,7 @@ def _require_polars() -> None:
     try:
         import polars  # noqa: F401
     except ImportError:
-        raise NotAvailable(
-            "frames need polars", where="onetape.open", todo="pip install 'onetape[research]'"
-        ) from None
+        raise NotAvailable("frames need polars", where="onetape.open", todo="pip install 'onetape[research]'") from None
 
 
 def open_run(path: str | Path) -> Run:

@@ -185,9 +185,7 @@ def _costs(data: ReportData, found: Analysis) -> dict[str, object]:
     return {
         "fees_bps": float(fills.fee[settles_here(data)].sum()) / total * 1e4 if total > 0 else None,
         "maker_share": float(np.mean(fills.is_maker)) if len(fills.is_maker) else None,
-        "maker_share_notional": (
-            float(found.notional[fills.is_maker].sum()) / total if total > 0 else None
-        ),
+        "maker_share_notional": (float(found.notional[fills.is_maker].sum()) / total if total > 0 else None),
     }
 
 
@@ -197,10 +195,7 @@ def _orders(data: ReportData, orders: int) -> dict[str, object]:
     flow |= {f"orders_{name.replace(' ', '_')}": ended.get(name) for name in ORDER_STATES}
     flow["fill_ratio"] = order_flow.fill_ratio(data.orders)
     flow["quantity_ratio"] = order_flow.quantity_ratio(data.orders)
-    for name, times in (
-        ("answer", order_flow.answer_times(data.orders)),
-        ("fill", order_flow.fill_times(data.orders)),
-    ):
+    for name, times in (("answer", order_flow.answer_times(data.orders)), ("fill", order_flow.fill_times(data.orders))):
         spread = order_flow.spread(times)
         flow[f"{name}_ms_median"] = spread.median / MS if spread else None
         flow[f"{name}_ms_p99"] = spread.p99 / MS if spread else None
@@ -219,9 +214,7 @@ def _symbols(data: ReportData, found: RoundTrips, notional: Floats) -> list[Symb
         pnl = found.pnl[found.book // 3 == index]
         held = None
         if len(ts):
-            held = activity.exposure(
-                each.position_ts, each.position, ts_first=int(ts[0]), ts_last=int(ts[-1])
-            )
+            held = activity.exposure(each.position_ts, each.position, ts_first=int(ts[0]), ts_last=int(ts[-1]))
         here = each.settles_here
         fees = float(fills.fee[mine].sum())
         net = None

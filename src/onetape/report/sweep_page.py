@@ -27,12 +27,7 @@ VARIANTS_SHOWN_MAX = 20_000  # some 4 MB; of more the best are shown, and the pa
 
 
 def write_sweep_page(
-    sweep: Sweep,
-    path: Path,
-    *,
-    x: str | None = None,
-    y: str | None = None,
-    metric: str | None = None,
+    sweep: Sweep, path: Path, *, x: str | None = None, y: str | None = None, metric: str | None = None
 ) -> Path:
     """Writes the page and returns its path. An unfinished file never stands under that name."""
     text = render_sweep_page(sweep, x=x, y=y, metric=metric)
@@ -40,18 +35,10 @@ def write_sweep_page(
     return write_durably(path, text)
 
 
-def render_sweep_page(
-    sweep: Sweep, *, x: str | None = None, y: str | None = None, metric: str | None = None
-) -> str:
+def render_sweep_page(sweep: Sweep, *, x: str | None = None, y: str | None = None, metric: str | None = None) -> str:
     """The page as text; equal sweeps give equal bytes."""
     data = _page_data(sweep, x, y, metric)
-    return render_page(
-        "sweep",
-        data["title"],
-        data,
-        styles=("report.css", "sweep.css"),
-        scripts=[("sweep.js",)],
-    )
+    return render_page("sweep", data["title"], data, styles=("report.css", "sweep.css"), scripts=[("sweep.js",)])
 
 
 def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -> dict[str, Any]:
@@ -79,8 +66,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         notes.append(f"{failed:,} variants failed; their errors stand in the table")
     if not walk and len(sweep.grid) > 1:
         notes.append(
-            f"the best of {len(sweep.grid):,} tries flatters itself: `onetape compare` says what "
-            "is left of it"
+            f"the best of {len(sweep.grid):,} tries flatters itself: `onetape compare` says what is left of it"
         )
     facts: dict[str, object] = {
         "strategy": sweep.name,
@@ -91,9 +77,8 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
     }
     if walk:
         asked = sweep.facts["walk_forward"]
-        facts["walk-forward"] = (
-            f"train {format_duration(asked['train'])}, test {format_duration(asked['test'])}"
-            + (", anchored" if asked["anchored"] else "")
+        facts["walk-forward"] = f"train {format_duration(asked['train'])}, test {format_duration(asked['test'])}" + (
+            ", anchored" if asked["anchored"] else ""
         )
         facts |= {
             f"out of sample {name.replace('_', ' ')}": known_metrics.metric_text(name, value)
@@ -144,9 +129,7 @@ def _walk(walk: dict[str, Any]) -> dict[str, Any]:
     times = ("train_start", "train_end", "test_start", "test_end")
     return {
         "equity": [(ts[kept] // MS).tolist(), np.round(equity[kept], 8).tolist()],
-        "windows": [
-            {**window, **{name: window[name] // MS for name in times}} for window in walk["windows"]
-        ],
+        "windows": [{**window, **{name: window[name] // MS for name in times}} for window in walk["windows"]],
     }
 
 

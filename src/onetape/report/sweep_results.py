@@ -42,9 +42,7 @@ __all__ = [
 MANIFEST, RESULTS, TABLE = "sweep.json", "results.jsonl", "results.parquet"
 # Of these less is better; of everything else more.
 LESS_IS_BETTER = frozenset({"max_drawdown", "max_drawdown_amount", "volatility", "fees"})
-_RESULT = (
-    "pnl", "fees", "funding", "final_equity", "orders", "fills", "events", "denied", "rejected",
-)  # fmt: skip
+_RESULT = ("pnl", "fees", "funding", "final_equity", "orders", "fills", "events", "denied", "rejected")
 _LAST = ("returns", "period_sharpe", "skewness", "kurtosis", "action_hash")
 
 
@@ -94,9 +92,7 @@ def read_rows(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
             rows[row["key"]] = row
         except (ValueError, KeyError, TypeError):
             raise BadInput(
-                f"line {number} is no result",
-                where=str(path),
-                todo="start the sweep anew in another folder",
+                f"line {number} is no result", where=str(path), todo="start the sweep anew in another folder"
             ) from None
     return rows, whole
 
@@ -111,9 +107,7 @@ class Sweep:
             self.facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             self.grid = Grid({name: tuple(v) for name, v in self.facts["grid"].items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise BadConfig(
-                f"{path} is not a sweep: {problem}", where=MANIFEST, todo="name a sweep's folder"
-            ) from None
+            raise BadConfig(f"{path} is not a sweep: {problem}", where=MANIFEST, todo="name a sweep's folder") from None
         self._by_key, _ = read_rows(path / RESULTS)
 
     def __repr__(self) -> str:
@@ -163,9 +157,7 @@ class Sweep:
         names = list(dict.fromkeys(name for row in rows for name in row))
         first = [n for n in names if n not in _LAST]
         names = [*first, *(n for n in _LAST if n in names)]
-        table = pl.DataFrame(
-            [pl.Series(name, column_of([row.get(name) for row in rows])) for name in names]
-        )
+        table = pl.DataFrame([pl.Series(name, column_of([row.get(name) for row in rows])) for name in names])
         # A column without any value has the type that it would have with one.
         empty = [name for name in names if table[name].dtype == pl.Null]
         kinds = {n: pl.String if n in ("error", "action_hash") else pl.Float64 for n in empty}
@@ -195,9 +187,7 @@ class Sweep:
         check_metric(metric)
         if self.facts["walk_forward"]:
             raise BadConfig(
-                "a walk-forward sweep has no best variant",
-                where="best",
-                todo="see .windows, and .equity out of sample",
+                "a walk-forward sweep has no best variant", where="best", todo="see .windows, and .equity out of sample"
             )
         row = best_of(self.rows, metric)
         if row is None:
@@ -239,10 +229,12 @@ class Sweep:
 
         found = self._walk()["windows"]
         rows = [
-            {**{k: v for k, v in w.items() if k != "params"},
-             **{f"param.{name}": v for name, v in (w["params"] or {}).items()}}
+            {
+                **{k: v for k, v in w.items() if k != "params"},
+                **{f"param.{name}": v for name, v in (w["params"] or {}).items()},
+            }
             for w in found
-        ]  # fmt: skip
+        ]
         names = list(dict.fromkeys(name for row in rows for name in row))
         frame = pl.DataFrame([pl.Series(n, column_of([r.get(n) for r in rows])) for n in names])
         times = ("train_start", "train_end", "test_start", "test_end")
@@ -255,9 +247,9 @@ class Sweep:
         import polars as pl
 
         ts, equity = self._walk()["equity"]
-        return pl.DataFrame(
-            [pl.Series("time", ts, pl.Int64), pl.Series("equity", equity, pl.Float64)]
-        ).with_columns(pl.col("time").cast(pl.Datetime("ns", "UTC")))
+        return pl.DataFrame([pl.Series("time", ts, pl.Int64), pl.Series("equity", equity, pl.Float64)]).with_columns(
+            pl.col("time").cast(pl.Datetime("ns", "UTC"))
+        )
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -276,18 +268,14 @@ class Sweep:
             )
         return found
 
-    def heatmap(
-        self, x: str | None = None, y: str | None = None, metric: str | None = None
-    ) -> Path:
+    def heatmap(self, x: str | None = None, y: str | None = None, metric: str | None = None) -> Path:
         """Writes heatmap.html: a metric over two parameters, the others chosen on the page."""
         from onetape.report.sweep_page import write_sweep_page
 
         for name in (x, y):
             if name is not None and name not in self.grid.axes:
                 raise BadConfig(
-                    f"{name!r} was not swept",
-                    where="heatmap",
-                    todo=f"there are: {', '.join(self.grid.axes)}",
+                    f"{name!r} was not swept", where="heatmap", todo=f"there are: {', '.join(self.grid.axes)}"
                 )
         check_metric(metric or self.metric)
         return write_sweep_page(self, self.path / "heatmap.html", x=x, y=y, metric=metric)
@@ -334,9 +322,7 @@ def _place(row: Mapping[str, Any]) -> tuple[int, int, int]:
 def check_metric(metric: str) -> None:
     """Raises BadConfig for a metric that no run has."""
     if metric not in (known := metric_names()):
-        raise BadConfig(
-            f"unknown metric {metric!r}", where="--metric", todo=f"one of: {', '.join(known)}"
-        )
+        raise BadConfig(f"unknown metric {metric!r}", where="--metric", todo=f"one of: {', '.join(known)}")
 
 
 # Figures that need a day of data at least.
@@ -375,9 +361,7 @@ def require_polars() -> Any:
     try:
         import polars
     except ImportError:
-        raise NotAvailable(
-            "frames need polars", where="sweep", todo="pip install 'onetape[research]'"
-        ) from None
+        raise NotAvailable("frames need polars", where="sweep", todo="pip install 'onetape[research]'") from None
     return polars
 
 

@@ -22,9 +22,7 @@ class RoundTrips:
     book: Ints
 
 
-def round_trips(
-    ts: Ints, instrument: Ints, qty: Floats, realized: Floats, fee: Floats
-) -> RoundTrips:
+def round_trips(ts: Ints, instrument: Ints, qty: Floats, realized: Floats, fee: Floats) -> RoundTrips:
     """Round trips from fills in order. qty is signed, realized is that of each fill, before fees.
 
     A fill that turns a position around closes one trip and opens the next; its fee is divided by

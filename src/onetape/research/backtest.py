@@ -23,12 +23,7 @@ from onetape.runs.input_tapes import load_instruments
 from onetape.runs.options import CHOICES, Progress, RunOptions
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
-from onetape.runs.recording import (
-    new_folders_removed,
-    new_run,
-    record_run,
-    run_uuid,
-)
+from onetape.runs.recording import new_folders_removed, new_run, record_run, run_uuid
 from onetape.tape.journal import JournalReader
 
 __all__ = ["BacktestOptions", "backtest", "run_backtest"]
@@ -57,20 +52,12 @@ def run_backtest(options: BacktestOptions) -> RunResult:
             result = _run(plan, strategy, folder, options, began)
     if result.failures and plan.on_error != "continue":
         raise StrategyError(
-            result.failures[0],
-            where=strategy.__name__,
-            todo=f"the robot was halted there; the run is kept in {folder}",
+            result.failures[0], where=strategy.__name__, todo=f"the robot was halted there; the run is kept in {folder}"
         )
     return result
 
 
-def _run(
-    plan: RunPlan,
-    strategy: type[Strategy],
-    folder: Path,
-    options: BacktestOptions,
-    began: float,
-) -> RunResult:
+def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: BacktestOptions, began: float) -> RunResult:
     facts = load_instruments(options.instruments)
     session = Session(
         plan,
@@ -96,12 +83,7 @@ def _run(
             options.doing("re-runs for the stress line")
             progress = _progress_of(options.progress, session.plan)
             lines = reruns(
-                folder,
-                session.plan,
-                pnl=found.pnl,
-                bars=fills_from_bars(session),
-                instruments=facts,
-                progress=progress,
+                folder, session.plan, pnl=found.pnl, bars=fills_from_bars(session), instruments=facts, progress=progress
             )
             options.doing("the report")
             return lines
@@ -128,9 +110,7 @@ def _run(
         options.doing("the look-ahead check")
         given = [*options.data, *options.detail_data, *options.sources]
         files = [Path(each) for each in given if isinstance(each, (str, os.PathLike))]
-        result.lookahead = check_lookahead(
-            plan, folder, actions=session.actions_before_stop, forbidden=files
-        )
+        result.lookahead = check_lookahead(plan, folder, actions=session.actions_before_stop, forbidden=files)
     result.wall_seconds = time.perf_counter() - began
     return result
 
@@ -232,9 +212,13 @@ def backtest(
 
 
 # What has a keyword of its own above. The others may well be names of a strategy's parameters.
-_NAMED = frozenset(
-    {"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"}
-)
+_NAMED = frozenset({"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"})
 _RARER = (frozenset(CHOICES) - _NAMED) | {
-    "instruments", "check_lookahead", "force", "columns", "time_format", "decimal", "say",
-}  # fmt: skip
+    "instruments",
+    "check_lookahead",
+    "force",
+    "columns",
+    "time_format",
+    "decimal",
+    "say",
+}

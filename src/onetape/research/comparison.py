@@ -30,9 +30,14 @@ __all__ = ["Comparison", "Variant", "compare", "compare_runs"]
 
 CONFIDENCE = 0.95
 _JUDGED = (
-    "period_sharpe", "annual_sharpe", "annual_luck", "above_zero", "deflated_sharpe",
-    "track_record", "track_record_wanted",
-)  # fmt: skip
+    "period_sharpe",
+    "annual_sharpe",
+    "annual_luck",
+    "above_zero",
+    "deflated_sharpe",
+    "track_record",
+    "track_record_wanted",
+)
 _PERIODS = {name: period for period, name in PERIOD_NAMES.items()}
 
 
@@ -70,12 +75,8 @@ class Comparison:
             return dict.fromkeys(_JUDGED)
         shape = {"skewness": found.skewness, "kurtosis": found.kurtosis}
         alone = deflate.probabilistic_sharpe(found.sharpe, count=found.count, **shape)
-        deflated = deflate.probabilistic_sharpe(
-            found.sharpe, count=found.count, benchmark=self.luck, **shape
-        )
-        wanted = deflate.minimum_track_record(
-            found.sharpe, benchmark=self.luck, confidence=CONFIDENCE, **shape
-        )
+        deflated = deflate.probabilistic_sharpe(found.sharpe, count=found.count, benchmark=self.luck, **shape)
+        wanted = deflate.minimum_track_record(found.sharpe, benchmark=self.luck, confidence=CONFIDENCE, **shape)
         is_long = found.count * variant.period >= DAY
         return {
             "period_sharpe": found.sharpe,
@@ -103,8 +104,7 @@ class Comparison:
         chance = _percent(found["deflated_sharpe"])
         if self.tries == 1:
             return (
-                f"one try, with a Sharpe of {ratio:.2g} ({per}); probability that the true Sharpe "
-                f"is above 0: {chance}"
+                f"one try, with a Sharpe of {ratio:.2g} ({per}); probability that the true Sharpe is above 0: {chance}"
             )
         text = (
             f"out of {self.tries:,} tries a best Sharpe of {luck:.2g} is what luck alone gives, "
@@ -114,10 +114,7 @@ class Comparison:
         wanted, have = found["track_record_wanted"], best.returns.count
         name = PERIOD_NAMES[best.period]
         if wanted is not None and wanted > have:
-            text += (
-                f"; to be {CONFIDENCE:.0%} sure takes {math.ceil(wanted):,} returns of {name}, "
-                f"there are {have:,}"
-            )
+            text += f"; to be {CONFIDENCE:.0%} sure takes {math.ceil(wanted):,} returns of {name}, there are {have:,}"
         return text
 
     def as_json(self) -> dict[str, Any]:
@@ -155,9 +152,7 @@ class Comparison:
         names = list(dict.fromkeys(name for row in rows for name in row))
         columns = [polars.Series(n, column_of([row.get(n) for row in rows])) for n in names]
         table: pl.DataFrame = polars.DataFrame(columns)
-        return table.with_columns(
-            polars.lit(self.tries).alias("tries"), polars.lit(self.verdict).alias("verdict")
-        )
+        return table.with_columns(polars.lit(self.tries).alias("tries"), polars.lit(self.verdict).alias("verdict"))
 
 
 def compare_runs(given: Sequence[str | Path | Run | Sweep], tries: int | None = None) -> Comparison:
@@ -180,9 +175,7 @@ def compare_runs(given: Sequence[str | Path | Run | Sweep], tries: int | None = 
     made = len(sweeps[0].grid) if sweeps else len(variants)
     if tries is not None:
         if tries < made:
-            raise BadConfig(
-                f"{tries} tries and {made} variants", where="--tries", todo="count those shown too"
-            )
+            raise BadConfig(f"{tries} tries and {made} variants", where="--tries", todo="count those shown too")
         made, words = tries, "--tries"
     ratios = np.array([v.returns.sharpe for v in variants if v.returns.sharpe is not None])
     if len(ratios) > 1:
@@ -193,8 +186,7 @@ def compare_runs(given: Sequence[str | Path | Run | Sweep], tries: int | None = 
         spread = 1 / math.sqrt(count - 1) if count > 1 else 0.0
         spread_from = "the error of one estimate"
     ordered = sorted(
-        enumerate(variants),
-        key=lambda each: (each[1].returns.sharpe is None, -(each[1].returns.sharpe or 0), each[0]),
+        enumerate(variants), key=lambda each: (each[1].returns.sharpe is None, -(each[1].returns.sharpe or 0), each[0])
     )
     return Comparison([each for _, each in ordered], made, words, spread, spread_from)
 
@@ -228,17 +220,9 @@ def _of_sweep(sweep: Sweep) -> list[Variant]:
     for row in sweep.rows:
         if row["error"] is not None:
             continue
-        returns = deflate.Moments(
-            row["returns"], row["period_sharpe"], row["skewness"], row["kurtosis"]
-        )
+        returns = deflate.Moments(row["returns"], row["period_sharpe"], row["skewness"], row["kurtosis"])
         found.append(
-            Variant(
-                f"variant {row['variant']}",
-                row["params"],
-                row["stats"],
-                _PERIODS[row["stats"]["period"]],
-                returns,
-            )
+            Variant(f"variant {row['variant']}", row["params"], row["stats"], _PERIODS[row["stats"]["period"]], returns)
         )
     if not found:
         raise BadConfig("no variant has finished", where=str(sweep.path), todo="sweep it again")
@@ -249,9 +233,7 @@ def _of_runs(runs: Sequence[Run]) -> list[Variant]:
     currencies = {run.stats.get("currency") for run in runs}
     if len(currencies) > 1:
         raise BadConfig(
-            f"runs in {', '.join(sorted(map(str, currencies)))}",
-            where="RUN",
-            todo="compare runs of one currency",
+            f"runs in {', '.join(sorted(map(str, currencies)))}", where="RUN", todo="compare runs of one currency"
         )
     lines = []
     for run in runs:
@@ -275,7 +257,5 @@ def _percent(value: float | None) -> str:
     if value is None:
         return "unknown"
     return (
-        f"{value:.0%}".replace("%", " %")
-        if 0.01 <= value <= 0.99
-        else ("below 1 %" if value < 0.01 else "above 99 %")
+        f"{value:.0%}".replace("%", " %") if 0.01 <= value <= 0.99 else ("below 1 %" if value < 0.01 else "above 99 %")
     )

@@ -49,9 +49,7 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
         note = f"the run had none; now {usual}"
         found.append(("latency of the default", note, _with(plan, latency=usual, latencies={})))
     if plan.queue == CONSERVATIVE:
-        found.append(
-            ("back of queue", "the run itself already waits at the back of the queue", None)
-        )
+        found.append(("back of queue", "the run itself already waits at the back of the queue", None))
     else:
         note = f"the run's queue model is {plan.queue}; now behind all that is displayed"
         found.append(("back of queue", note, _with(plan, queue=CONSERVATIVE)))
@@ -99,10 +97,7 @@ def reruns(
 
 
 def _pnl(
-    run: Path,
-    plan: RunPlan,
-    instruments: Mapping[str, Instrument] | None,
-    progress: Callable[[int, int], None] | None,
+    run: Path, plan: RunPlan, instruments: Mapping[str, Instrument] | None, progress: Callable[[int, int], None] | None
 ) -> Decimal:
     # What the strategy prints it has printed already. Standard error carries the progress.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -120,9 +115,6 @@ def _pnl(
 
 def _with(plan: RunPlan, **changes: Any) -> RunPlan:
     worse = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__} | changes)
-    worse.inputs = [
-        TapeInput(**{name: getattr(each, name) for name in TapeInput.__slots__})
-        for each in plan.inputs
-    ]
+    worse.inputs = [TapeInput(**{name: getattr(each, name) for name in TapeInput.__slots__}) for each in plan.inputs]
     worse.sample_every = 0
     return worse

@@ -33,22 +33,9 @@ from onetape.report.sweep_results import (
     require_polars,
 )
 from onetape.research.pool import Batch, run_local, run_ray
-from onetape.research.sweep_plan import (
-    SweepOptions,
-    begin_sweep,
-    locked,
-    make_manifest,
-    sweep_folder,
-    write_json,
-)
+from onetape.research.sweep_plan import SweepOptions, begin_sweep, locked, make_manifest, sweep_folder, write_json
 from onetape.research.variant import LOOKAHEAD_JOB
-from onetape.research.walk import (
-    Window,
-    summarize_walk,
-    test_jobs,
-    train_jobs,
-    windows_of,
-)
+from onetape.research.walk import Window, summarize_walk, test_jobs, train_jobs, windows_of
 from onetape.runs.options import Progress
 from onetape.runs.preparing import strategy_class
 from onetape.runs.recording import new_folders_removed
@@ -59,9 +46,16 @@ __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
 LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
 # What of the manifest every variant needs.
 SETUP = (
-    "reference", "source_hash", "tapes", "sources", "instruments", "instruments_hash",
-    "latency_hash", "options", "sample_every",
-)  # fmt: skip
+    "reference",
+    "source_hash",
+    "tapes",
+    "sources",
+    "instruments",
+    "instruments_hash",
+    "latency_hash",
+    "options",
+    "sample_every",
+)
 BACKENDS = {"local": run_local, "ray": run_ray}
 
 
@@ -92,9 +86,7 @@ class SweepResult:
             "wall_seconds": round(self.wall_seconds, 6),
         }
         if walk is not None:
-            found["walk_forward"] = {
-                name: walk[name] for name in ("windows", "stats", "efficiency")
-            }
+            found["walk_forward"] = {name: walk[name] for name in ("windows", "stats", "efficiency")}
         elif best_of(rows, sweep.metric) is not None:
             found["best"] = sweep.best()
         if self.lookahead is not None:
@@ -109,9 +101,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     """
     began = time.perf_counter()
     if options.backend not in BACKENDS:
-        raise BadConfig(
-            f"unknown backend {options.backend!r}", where="--backend", todo="local or ray"
-        )
+        raise BadConfig(f"unknown backend {options.backend!r}", where="--backend", todo="local or ray")
     if options.metric is not None:
         check_metric(options.metric)
     require_polars()
@@ -123,10 +113,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     grid = make_grid(strategy, options.params)
     folder = sweep_folder(options, strategy)
     is_new = not is_sweep(folder)
-    with (
-        new_folders_removed(folder.parent, options.home / "tapes"),
-        locked(folder, remove=is_new),
-    ):
+    with new_folders_removed(folder.parent, options.home / "tapes"), locked(folder, remove=is_new):
         manifest = make_manifest(options, strategy, grid, folder)
         windows = _windows(manifest)
         begin_sweep(folder, manifest, is_new=is_new)
@@ -142,14 +129,11 @@ def run_sweep(options: SweepOptions) -> SweepResult:
                 work.total = len(grid)
                 start, end = manifest["start"], manifest["end"]
                 work.do(
-                    {"key": str(at), "params": params, "start": start, "end": end}
-                    for at, params in enumerate(grid)
+                    {"key": str(at), "params": params, "start": start, "end": end} for at, params in enumerate(grid)
                 )
             checked = _look_ahead(work, grid, lookahead, manifest) if lookahead else None
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"{len(work.rows)} of {work.total} results are kept in {folder}"
-            ) from None
+            raise KeyboardInterrupt(f"{len(work.rows)} of {work.total} results are kept in {folder}") from None
         finally:
             work.close()
         options.doing("the report")
@@ -192,9 +176,7 @@ class _Work:
         if not waiting:
             return
         processes = self._options.jobs or _cores()
-        BACKENDS[self._options.backend](
-            Batch(self._setup, waiting, self._take, processes, self._show)
-        )
+        BACKENDS[self._options.backend](Batch(self._setup, waiting, self._take, processes, self._show))
 
     def _take(self, row: dict[str, Any]) -> None:
         line = json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -224,11 +206,7 @@ def _windows(manifest: dict[str, Any]) -> list[Window]:
     if not walk:
         return []
     return windows_of(
-        manifest["start"],
-        manifest["end"],
-        train=walk["train"],
-        test=walk["test"],
-        anchored=walk["anchored"],
+        manifest["start"], manifest["end"], train=walk["train"], test=walk["test"], anchored=walk["anchored"]
     )
 
 
@@ -244,10 +222,7 @@ def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) 
         if best is not None:
             chosen.add(int(best["key"]))
     work.total += len(chosen)
-    work.do(
-        {"kind": LOOKAHEAD_JOB, "key": f"lookahead/{at}", "params": grid[at], **span}
-        for at in sorted(chosen)
-    )
+    work.do({"kind": LOOKAHEAD_JOB, "key": f"lookahead/{at}", "params": grid[at], **span} for at in sorted(chosen))
     rows = [work.rows[f"lookahead/{at}"] for at in sorted(chosen)]
     bad = [
         (row.get("error_name") == Divergence.name, {"variant": at, "error": row["error"]})

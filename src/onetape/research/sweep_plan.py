@@ -34,20 +34,11 @@ from onetape.tape.durable import is_unfinished, write_durably
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = [
-    "SweepOptions",
-    "begin_sweep",
-    "locked",
-    "make_manifest",
-    "sweep_folder",
-    "write_json",
-]
+__all__ = ["SweepOptions", "begin_sweep", "locked", "make_manifest", "sweep_folder", "write_json"]
 
 # Of the options a manifest may lack.
 _DEFAULTS: dict[str, Any] = {
-    each.name: [] if each.name == "closed" else each.default
-    for each in fields(RunOptions)
-    if each.name in CHOICES
+    each.name: [] if each.name == "closed" else each.default for each in fields(RunOptions) if each.name in CHOICES
 }
 # What makes two sweeps the same one: --resume refuses to mix others.
 _SAME = {
@@ -94,22 +85,15 @@ def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
             path = options.home / "sweeps" / path
     if path.exists():
         if not path.is_dir() or not (is_sweep(path) or _is_begun(path)):
-            raise BadConfig(
-                f"{path} is there and is no sweep", where="--out", todo="choose another"
-            )
+            raise BadConfig(f"{path} is there and is no sweep", where="--out", todo="choose another")
         if is_sweep(path) and not options.resume:
-            raise BadConfig(
-                f"{path}: the sweep exists", where="--out", todo="add --resume, or choose another"
-            )
+            raise BadConfig(f"{path}: the sweep exists", where="--out", todo="add --resume, or choose another")
     return path.absolute()
 
 
 def _is_begun(folder: Path) -> bool:
     """Empty, or what a sweep leaves that was killed before it had a manifest."""
-    return all(
-        each.name in (".lock", "source") or is_unfinished(each, MANIFEST)
-        for each in folder.iterdir()
-    )
+    return all(each.name in (".lock", "source") or is_unfinished(each, MANIFEST) for each in folder.iterdir())
 
 
 @contextmanager
@@ -134,16 +118,13 @@ def locked(folder: Path, *, remove: bool) -> Iterator[None]:
         os.close(file)
 
 
-def make_manifest(
-    options: SweepOptions, strategy: type[Strategy], grid: Grid, folder: Path
-) -> dict[str, Any]:
+def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, folder: Path) -> dict[str, Any]:
     """Everything that decides the results. Data that is no tape is imported here, once."""
     plan = prepare_plan(replace(options, params=grid[0]), strategy)
     kept = open_sweep(folder).facts if is_sweep(folder) else {}
     before = kept.get("tapes", [])
     tapes = [
-        _mark(each, before[at]["last_sequence"] if at < len(before) else None)
-        for at, each in enumerate(plan.inputs)
+        _mark(each, before[at]["last_sequence"] if at < len(before) else None) for at, each in enumerate(plan.inputs)
     ]
     reference = _reference(strategy, folder)
     metric = _metric(options, kept, plan)
@@ -151,9 +132,7 @@ def make_manifest(
     if options.walk_forward:
         train, test = parse_walk(options.walk_forward)
         # The metric decides what is traded in the test windows.
-        walk = {
-            "train": train, "test": test, "anchored": options.anchored, "metric": metric,
-        }  # fmt: skip
+        walk = {"train": train, "test": test, "anchored": options.anchored, "metric": metric}
         first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
         plan.start = first_ts if plan.start is None else max(plan.start, first_ts)
         plan.end = last_ts + 1 if plan.end is None else min(plan.end, last_ts + 1)
@@ -250,9 +229,7 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
                 where="--resume",
                 todo="repeat the command as it was, or sweep into another folder",
             )
-    write_json(
-        folder / MANIFEST, {**kept, **{k: asked[k] for k in ("reference", "tapes", "metric")}}
-    )
+    write_json(folder / MANIFEST, {**kept, **{k: asked[k] for k in ("reference", "tapes", "metric")}})
 
 
 def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:

@@ -82,9 +82,7 @@ def _check_files(setup: Mapping[str, Any]) -> None:
 
 
 def _edited(path: str | Path, where: str) -> BadConfig:
-    return BadConfig(
-        f"{path} was edited while the sweep ran", where=where, todo="start a new sweep"
-    )
+    return BadConfig(f"{path} was edited while the sweep ran", where=where, todo="start a new sweep")
 
 
 def _forget(reference: str) -> None:
@@ -122,9 +120,7 @@ def run_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
         return {"key": job["key"], "error": f"{type(problem).__name__}: {problem}"}
 
 
-def _options(
-    setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any], home: Path
-) -> BacktestOptions:
+def _options(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any], home: Path) -> BacktestOptions:
     return BacktestOptions(
         strategy=strategy,
         data=[Path(each["path"]) for each in setup["tapes"] if each["role"] == MARKET],
@@ -140,9 +136,7 @@ def _options(
     )
 
 
-def _run(
-    setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]
-) -> dict[str, Any]:
+def _run(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="variant-", dir=setup["scratch"]) as scratch:
         folder = Path(scratch)
         if setup["keep_runs"]:
@@ -154,12 +148,7 @@ def _run(
         plan = prepare_plan(options, strategy)
         if plan.start is None and plan.end is None:
             plan.sample_every = setup["sample_every"]
-        session = Session(
-            plan,
-            strategy,
-            journal=folder / "journal",
-            instruments=load_instruments(options.instruments),
-        )
+        session = Session(plan, strategy, journal=folder / "journal", instruments=load_instruments(options.instruments))
         try:
             # A tape that still grows is taken up to where the sweep began.
             session.limits = [each["last_sequence"] for each in setup["tapes"]]
@@ -205,9 +194,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _look_ahead(
-    setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]
-) -> dict[str, Any]:
+def _look_ahead(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lookahead-", dir=setup["scratch"]) as scratch:
         options = _options(setup, strategy, job, Path(scratch))
         options.out = Path(scratch) / "run"

@@ -24,8 +24,7 @@ __all__ = ["Window", "parse_walk", "summarize_walk", "test_jobs", "train_jobs", 
 
 WINDOWS_MAX = 10_000
 # Statistics that need fills, which windows do not hand up, or that are summed over them.
-_OF_FILLS = frozenset({"round_trips", "win_rate", "profit_factor", "exposure", "turnover",
-                       "maker_share"})  # fmt: skip
+_OF_FILLS = frozenset({"round_trips", "win_rate", "profit_factor", "exposure", "turnover", "maker_share"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,7 @@ def parse_walk(given: str | Sequence[str]) -> tuple[int, int]:
     return train, test
 
 
-def windows_of(
-    first: int, end: int, *, train: int, test: int, anchored: bool = False
-) -> list[Window]:
+def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = False) -> list[Window]:
     """Windows over [first, end): each test window follows its train window, and they are side by
     side. The last one is cut at `end`. anchored: train windows all begin at `first`.
 
@@ -65,24 +62,19 @@ def windows_of(
     count = -(-(end - first - train) // test)
     if count < 1:
         raise BadConfig(
-            f"the data covers {rough_duration(end - first)}, the first train window alone "
-            f"{rough_duration(train)}",
+            f"the data covers {rough_duration(end - first)}, the first train window alone {rough_duration(train)}",
             where="--walk-forward",
             todo="give shorter windows or more data",
         )
     if count > WINDOWS_MAX:
         raise BadConfig(
-            f"{count:,} windows, at most {WINDOWS_MAX:,}",
-            where="--walk-forward",
-            todo="give longer windows",
+            f"{count:,} windows, at most {WINDOWS_MAX:,}", where="--walk-forward", todo="give longer windows"
         )
     found = []
     for number in range(count):
         start = first + number * test
         turn = start + train
-        found.append(
-            Window(number + 1, first if anchored else start, turn, turn, min(turn + test, end))
-        )
+        found.append(Window(number + 1, first if anchored else start, turn, turn, min(turn + test, end)))
     return found
 
 
@@ -100,9 +92,7 @@ def train_jobs(windows: Sequence[Window], grid: Grid) -> list[dict[str, Any]]:
     ]
 
 
-def chosen_in(
-    window: Window, grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
-) -> int | None:
+def chosen_in(window: Window, grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str) -> int | None:
     """The variant that was best in the train window, the first of equals; None: none has a
     value."""
     keys = [f"train/{window.number}/{variant}" for variant in range(len(grid))]
@@ -191,9 +181,7 @@ def summarize_walk(
             sums[name] += tested[name]
     ts_all, equity_all = _ascending(times, values)
     stats = summarize(
-        ReportData("", equity_ts=ts_all, equity=equity_all),
-        orders=totals["orders"],
-        funding=sums["funding"],
+        ReportData("", equity_ts=ts_all, equity=equity_all), orders=totals["orders"], funding=sums["funding"]
     )
     shown = {name: value for name, value in stats.items() if name not in _OF_FILLS}
     ratios = [line["ratio"] for line in table if line["ratio"] is not None]

@@ -64,13 +64,23 @@ class RobotControl:
             "status": Handler(lambda _: self.snapshot, asks=True, anyone=True),
         }
         self.door = Door(
-            (f"robot:{name}", "robot"), home, table, tape, level="disk", now=time.time_ns,
-            done=self._show, once=tape.once,
-        )  # fmt: skip
+            (f"robot:{name}", "robot"),
+            home,
+            table,
+            tape,
+            level="disk",
+            now=time.time_ns,
+            done=self._show,
+            once=tape.once,
+        )
         self._socket = Beside(
-            process_socket(home, f"robot:{name}"), self._answer, settle=self.door.settle,
-            rang=rang, stream=Stream(), is_operator=self.door.is_operator,
-        )  # fmt: skip
+            process_socket(home, f"robot:{name}"),
+            self._answer,
+            settle=self.door.settle,
+            rang=rang,
+            stream=Stream(),
+            is_operator=self.door.is_operator,
+        )
 
     def turn(self) -> None:
         """Between two looks at the tape: what was asked is done."""
@@ -117,10 +127,7 @@ class RobotControl:
 
     def _start(self, _command: Command) -> Do:
         if self._session.sim.halted:
-            raise StrategyError(
-                "the robot is halted, its strategy failed",
-                todo=f"onetape restart robot:{self._name}",
-            )
+            raise StrategyError("the robot is halted, its strategy failed", todo=f"onetape restart robot:{self._name}")
         return lambda: self._allow(START)
 
     def _allow(self, command: str) -> None:
@@ -167,10 +174,13 @@ class RobotControl:
             "params": self._described,
         }
         return {
-            "machine": socket.gethostname(), "runner": self.door.names[0], "time": time.time_ns(),
-            "now": sim.now, "run": session.writer.path.parent.name if session.writer else "",
+            "machine": socket.gethostname(),
+            "runner": self.door.names[0],
+            "time": time.time_ns(),
+            "now": sim.now,
+            "run": session.writer.path.parent.name if session.writer else "",
             "strategies": [strategy],
-        }  # fmt: skip
+        }
 
     def _status(self) -> str:
         if self._session.sim.halted:

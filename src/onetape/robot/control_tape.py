@@ -53,10 +53,7 @@ class RobotTape(CommandTape):
         self.append_settings(configured)
 
     def append_settings(self, configured: Mapping[str, Any]) -> None:
-        record = {
-            "configured": dict(configured), "changed": self.settings.params,
-            "stopped": self.settings.stopped,
-        }  # fmt: skip
+        record = {"configured": dict(configured), "changed": self.settings.params, "stopped": self.settings.stopped}
         payload = msgspec.msgpack.encode(record, enc_hook=str)
         self.writer.append("params", payload, time=time.time_ns())
 

@@ -75,16 +75,19 @@ def earlier_of(options: LiveOptions, client: Asks) -> Earlier | None:
     return Earlier(folder, plan, document, lives, is_same)
 
 
-def live_robot(
-    told: Mapping[str, Any], account: str, policy: str, before: Earlier | None
-) -> LiveRobot:
+def live_robot(told: Mapping[str, Any], account: str, policy: str, before: Earlier | None) -> LiveRobot:
     """What the life that begins has from its gateway, and from the one before."""
     live = LiveRobot(
-        int(told["robot"]), int(told["base"]), account, currencies=dict(told["currencies"]),
-        since=int(told.get("since", 0)), slot=int(told["slot"]),
-        leverage=float(told["leverage"]), entries_after=int(told["entries_after"]),
+        int(told["robot"]),
+        int(told["base"]),
+        account,
+        currencies=dict(told["currencies"]),
+        since=int(told.get("since", 0)),
+        slot=int(told["slot"]),
+        leverage=float(told["leverage"]),
+        entries_after=int(told["entries_after"]),
         others=dict(told["others"]),
-    )  # fmt: skip
+    )
     if before is None:
         return live
     live = replace(live, restart=policy, memory=b"" if policy == FRESH else before.lives[-1].memory)
@@ -105,15 +108,14 @@ def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
     count, _, words = first_difference(recorded, again.actions)
     if count:
         raise Divergence(
-            f"the robot cannot be rebuilt: {words}", where=str(before.folder),
+            f"the robot cannot be rebuilt: {words}",
+            where=str(before.folder),
             todo='restart it with restart = "memory", and see onetape replay --verify',
-        )  # fmt: skip
+        )
     return again.attributes
 
 
-def wait_until_settled(
-    client: Asks, robot: int, doing: Callable[[str], None] = lambda words: None
-) -> dict[str, Any]:
+def wait_until_settled(client: Asks, robot: int, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
     """The gateway's answer once it is reconciled and knows what became of each of the robot's
     orders. doing: hears what it waits for. Raises ProcessDown."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
@@ -125,6 +127,7 @@ def wait_until_settled(
         if time.monotonic() > deadline:
             raise ProcessDown(
                 f"not reconciled within {SETTLED_WITHIN_S:.0f} s: {told['waits_for']}",
-                where="the robot's orders", todo="onetape status, onetape orders",
-            )  # fmt: skip
+                where="the robot's orders",
+                todo="onetape status, onetape orders",
+            )
         time.sleep(LOOK_S)

@@ -30,13 +30,7 @@ class GeneratedTape:
 
 @contextmanager
 def generated_market(
-    home: Path,
-    symbols: Sequence[str],
-    *,
-    seed: int,
-    seconds: float,
-    rate: float = 3.0,
-    history_seconds: float = 300.0,
+    home: Path, symbols: Sequence[str], *, seed: int, seconds: float, rate: float = 3.0, history_seconds: float = 300.0
 ) -> Iterator[GeneratedTape]:
     """Its journal lies under <home>/journal; the process ends with the block at the latest."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
@@ -48,9 +42,19 @@ def generated_market(
         path = folder / f"market-{stamp}-{number}"
         number += 1
     command = [
-        sys.executable, "-m", "onetape.robot.generated_market", str(path), "--seed", str(seed),
-        "--seconds", str(seconds), "--history", str(history_seconds), "--rate", str(rate),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "onetape.robot.generated_market",
+        str(path),
+        "--seed",
+        str(seed),
+        "--seconds",
+        str(seconds),
+        "--history",
+        str(history_seconds),
+        "--rate",
+        str(rate),
+    ]
     for symbol in symbols:
         command += ["--symbol", symbol]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
@@ -58,9 +62,7 @@ def generated_market(
         assert process.stdout is not None
         if process.stdout.readline().strip() != "ready":
             raise ProcessDown(
-                "the generated market did not start",
-                where="onetape.robot.generated_market",
-                todo="see the lines above",
+                "the generated market did not start", where="onetape.robot.generated_market", todo="see the lines above"
             )
         with JournalReader(path) as reader:
             reader.seek_sequence(reader.core.last_sequence)

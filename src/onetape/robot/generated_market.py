@@ -26,13 +26,7 @@ _TIMER_PAYLOAD = 16  # TimerPayload: due, id 0 (the clock itself), missed
 
 
 def run_market(
-    journal: Path,
-    *,
-    symbols: Sequence[str],
-    seed: int,
-    seconds: float,
-    history_seconds: float,
-    rate: float,
+    journal: Path, *, symbols: Sequence[str], seed: int, seconds: float, history_seconds: float, rate: float
 ) -> None:
     """Writes until `seconds` have passed or a signal asks to stop; then seals."""
     stopping = False
@@ -45,9 +39,7 @@ def run_market(
     signal.signal(signal.SIGINT, stop)
     began = time.time_ns()
     start = began - int(history_seconds * 1e9)
-    market = GeneratedMarket(
-        [flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate
-    )
+    market = GeneratedMarket([flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate)
     with JournalWriter(journal, process="market", created=start, heartbeat=True) as writer:
         market.open(writer)
         while market.write(writer, BATCH, until=began).events == BATCH:

@@ -29,34 +29,15 @@ from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import (
-    Elsewhere,
-    GatewayOptions,
-    exchange_of,
-    gateway_journal,
-)
+from onetape.gateway.options import Elsewhere, GatewayOptions, exchange_of, gateway_journal
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
 from onetape.model.config import AccountConfig, Config, VenueConfig
-from onetape.model.errors import (
-    BadConfig,
-    BadInput,
-    NotAvailable,
-    OnetapeError,
-    ProcessDown,
-    VenueUnavailable,
-)
+from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration
 from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated
-from onetape.preflight.preflight import (
-    CHECKED,
-    check_open,
-    keys_of,
-    look,
-    preflight,
-    target_of,
-)
+from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, asked_history
 from onetape.robot.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow, watch_of
@@ -170,9 +151,7 @@ def options_at(
     name, account = account_of(config, options.account)
     venue = config.venues[account.venue]
     check_open(account.venue, venue)
-    bridge = bridge_of(
-        config, account, venue, home=options.home, folder=options.folder, environ=options.environ
-    )
+    bridge = bridge_of(config, account, venue, home=options.home, folder=options.folder, environ=options.environ)
     if told is None:
         started = _started(options, name, account, venue, symbols)
     else:
@@ -190,9 +169,7 @@ def options_at(
     }
     if account.master:
         siblings[account.master] = MASTER
-    return msgspec.structs.replace(
-        started, bridge=bridge, siblings=siblings, withdraw=_elsewhere(config, account)
-    )
+    return msgspec.structs.replace(started, bridge=bridge, siblings=siblings, withdraw=_elsewhere(config, account))
 
 
 def _elsewhere(config: Config, account: AccountConfig) -> dict[str, Elsewhere]:
@@ -202,17 +179,11 @@ def _elsewhere(config: Config, account: AccountConfig) -> dict[str, Elsewhere]:
         venue = config.accounts[other].venue
         wallet = outside_wallet(config.venues[venue].kind)
         if wallet is None:
-            raise NotAvailable(
-                f"deposits to {config.venues[venue].kind}",
-                where=f"[accounts.NAME.withdraw.{other}]",
-            )
+            raise NotAvailable(f"deposits to {config.venues[venue].kind}", where=f"[accounts.NAME.withdraw.{other}]")
         found[other] = Elsewhere(
             venue=venue,
             wallet=wallet,
-            to={
-                currency: Destination(to.network, to.address, to.memo, to.key)
-                for currency, to in addresses.items()
-            },
+            to={currency: Destination(to.network, to.address, to.memo, to.key) for currency, to in addresses.items()},
         )
     return found
 
@@ -228,9 +199,7 @@ def _socket(rest: str) -> str:
 
 
 @contextmanager
-def gateway_process(
-    started: GatewayOptions, environ: Mapping[str, str] | None = None
-) -> Iterator[GatewayClient]:
+def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None = None) -> Iterator[GatewayClient]:
     """A gateway until the block ends. environ: its own, without what others need. Raises
     VenueUnavailable when it does not become ready."""
     with _child([sys.executable, "-m", "onetape.gateway.main"], environ) as child:
@@ -238,16 +207,12 @@ def gateway_process(
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
         if child.stdout.readline().strip() != b"ready":
-            raise VenueUnavailable(
-                "the gateway did not start", where=started.rest, todo="see the line above"
-            )
+            raise VenueUnavailable("the gateway did not start", where=started.rest, todo="see the line above")
         yield GatewayClient(Path(started.home), started.account)
 
 
 @contextmanager
-def _child(
-    command: list[str], environ: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+def _child(command: list[str], environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the block at the latest. Ctrl-C reaches us, and we end it."""
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
@@ -267,9 +232,7 @@ def _child(
 
 
 @contextmanager
-def simulated_exchange(
-    kind: str, seed: int, environ: Mapping[str, str] | None = None
-) -> Iterator[dict[str, Any]]:
+def simulated_exchange(kind: str, seed: int, environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
     """A simulated exchange of our own until the block ends: what it says when it is ready."""
     with _child([sys.executable, "-m", "onetape.exchange.main"], environ) as process:
         assert process.stdin is not None and process.stdout is not None
@@ -342,11 +305,7 @@ def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
 
 
 def _started(
-    options: LiveOptions,
-    name: str,
-    account: AccountConfig,
-    venue: VenueConfig,
-    symbols: list[str],
+    options: LiveOptions, name: str, account: AccountConfig, venue: VenueConfig, symbols: list[str]
 ) -> GatewayOptions:
     """The gateway's options. Raises for what cannot be traded on."""
     target = target_of(account.venue, venue)
@@ -380,9 +339,7 @@ def run_live(options: LiveOptions) -> RunResult:
     return result
 
 
-def open_live(
-    options: LiveOptions, account: str, client: Asks, before: Earlier | None = None
-) -> PaperRobot:
+def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier | None = None) -> PaperRobot:
     """A started robot whose orders the gateway takes. before: the run of the robot that was there
     before: it goes on, or this one takes over its positions and memory."""
     strategy = strategy_class(options)
@@ -392,10 +349,13 @@ def open_live(
         folder = run_folder(options.out, options.home, strategy.__name__)
     try:
         told = client.ask(
-            "attach", name=options.robot or folder.name, journal=str(folder / "journal"),
-            subaccount=options.subaccount, orders_per_second=options.orders_per_second,
+            "attach",
+            name=options.robot or folder.name,
+            journal=str(folder / "journal"),
+            subaccount=options.subaccount,
+            orders_per_second=options.orders_per_second,
             grant=options.grant,
-        )  # fmt: skip
+        )
         if before is not None:
             told = {**told, **wait_until_settled(client, told["robot"], options.doing)}
         robot = _open(options, strategy, folder, account, told, before, client)
@@ -421,14 +381,13 @@ def symbols_of(options: LiveOptions) -> list[str]:
     symbols += _texts(more) if isinstance(more, (list, tuple)) else []
     for name, each in parameters_of(strategy).items():
         if name not in ("symbol", "symbols"):
-            symbols += [
-                one for one in _texts(given.get(name, each.default)) if _is_traded(one, options)
-            ]
+            symbols += [one for one in _texts(given.get(name, each.default)) if _is_traded(one, options)]
     if not symbols:
         raise BadConfig(
-            "no parameter of the strategy names what it trades", where="--live",
+            "no parameter of the strategy names what it trades",
+            where="--live",
             todo="give --symbol, or --param NAME=SYMBOL",
-        )  # fmt: skip
+        )
     return list(dict.fromkeys(symbols))
 
 
@@ -473,13 +432,7 @@ def _open(
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
             raise ProcessDown("the journal is not there", where=str(tape), todo="try again")
-    given = replace(
-        options,
-        data=tapes,
-        cash=options.cash or cash,
-        hedge=bool(told["hedge"]),
-        start=time.time_ns(),
-    )
+    given = replace(options, data=tapes, cash=options.cash or cash, hedge=bool(told["hedge"]), start=time.time_ns())
     plan = prepare_plan(given, strategy)
     plan.kind, plan.sample_every = "live", SAMPLE_NS
     plan.live = live_robot(told, account, options.restart, before)
@@ -490,9 +443,7 @@ def _open(
             uuid = reader.uuid.bytes
         earlier_actions = list(actions_of(before.journal, before.lives[-1].last))
         plan.strategy = before.plan.strategy
-    carried = (
-        rebuilt(before, strategy) if before is not None and plan.live.restart == REPLAY else {}
-    )
+    carried = rebuilt(before, strategy) if before is not None and plan.live.restart == REPLAY else {}
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(
@@ -516,9 +467,13 @@ def _open(
             time.sleep(0.1)
     try:
         begin_run(
-            session, folder, given, named=options.strategy_named, robot=options.robot,
+            session,
+            folder,
+            given,
+            named=options.strategy_named,
+            robot=options.robot,
             after=before.folder.name if before is not None else "",
-        )  # fmt: skip
+        )
         session.asks_history = partial(asked_history, client, told["robot"], tapes[0])
         session.start()
     except BaseException:

@@ -25,14 +25,7 @@ from onetape.gateway.client import GatewayClient, checked
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, VenueUnavailable
-from onetape.robot.live import (
-    DRAIN_S,
-    LiveOptions,
-    account_of,
-    gateway_options,
-    open_live,
-    symbols_of,
-)
+from onetape.robot.live import DRAIN_S, LiveOptions, account_of, gateway_options, open_live, symbols_of
 from onetape.robot.paper import PaperRobot, watch_of
 from onetape.runs.outcome import RunResult
 
@@ -121,9 +114,7 @@ def _refuse_another(options: LiveOptions, account: str) -> None:
         GatewayClient(options.home, account)
     except ProcessDown:
         return  # left behind by one that died
-    raise BadConfig(
-        f"a gateway of {account} runs already", where="--single", todo="leave --single out"
-    )
+    raise BadConfig(f"a gateway of {account} runs already", where="--single", todo="leave --single out")
 
 
 async def _trade(options: LiveOptions, account: str, started: GatewayOptions) -> PaperRobot:
@@ -173,9 +164,7 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
     return robot
 
 
-async def _either(
-    running: asyncio.Future[None], event: asyncio.Event, timeout: float = 1e9
-) -> None:
+async def _either(running: asyncio.Future[None], event: asyncio.Event, timeout: float = 1e9) -> None:
     """Until the gateway ends, the event is set, or it has taken so many seconds."""
     waiting = asyncio.ensure_future(event.wait())
     both: set[asyncio.Future[Any]] = {running, waiting}

@@ -37,9 +37,7 @@ class OnExchange(NamedTuple):
     environ: Mapping[str, str]
 
 
-def on_exchange(
-    address: str, *, account: str, hedge: bool, home: Path, environ: Mapping[str, str]
-) -> OnExchange:
+def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ: Mapping[str, str]) -> OnExchange:
     """The configuration that trades on the simulated exchange at `address`. account: which of its
     accounts, "": the first. hedge: that is in hedge mode.
 
@@ -55,9 +53,7 @@ def on_exchange(
         raise _why_not(rest, port, home.absolute())
     kind = told["venue"]
     if kind not in CHECKED:
-        raise VenueClosed(
-            CLOSED, where=rest, todo=f"a live run trades on a simulated {' or '.join(CHECKED)}"
-        )
+        raise VenueClosed(CLOSED, where=rest, todo=f"a live run trades on a simulated {' or '.join(CHECKED)}")
     keys = _account_of(told["accounts"], account, rest)
     name = f"{keys['name']}-{told['exchange'][:ID_DIGITS]}"
     venue = exchange_of(kind)
@@ -65,12 +61,14 @@ def on_exchange(
         venues={venue: VenueConfig(kind=kind, mode="sim", rest=rest)},
         accounts={
             name: AccountConfig(
-                venue=venue, key=f"env:{KEY}", secret=f"env:{SECRET}",
+                venue=venue,
+                key=f"env:{KEY}",
+                secret=f"env:{SECRET}",
                 position_mode="hedge" if hedge else "one-way",
                 allow_withdraw=True,  # its money is of no worth
             )
         },
-    )  # fmt: skip
+    )
     return OnExchange(config, name, {**environ, KEY: keys["key"], SECRET: keys["secret"]})
 
 
@@ -83,15 +81,17 @@ def _place(address: str) -> tuple[str, int]:
         parts, host, port = urlsplit(""), "", None
     if host and not is_loopback(host):
         raise UsageError(
-            f"{host} is not this machine", where=FLAG,
+            f"{host} is not this machine",
+            where=FLAG,
             todo="it is for `onetape sim` alone; a venue to trade at stands in onetape.toml",
-        )  # fmt: skip
+        )
     is_more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
     if parts.scheme != "http" or not port or is_more:  # not shown: it may hold a password
         raise UsageError(
-            "not the address of a simulated exchange", where=FLAG,
+            "not the address of a simulated exchange",
+            where=FLAG,
             todo="write the one that `onetape sim` says, as http://127.0.0.1:9001",
-        )  # fmt: skip
+        )
     return host, port
 
 
@@ -109,9 +109,7 @@ def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
     try:
         access.ask(Call(Purpose.TIME, "GET", "/", b"", {}, weight=0))
     except VenueUnavailable as error:
-        return VenueUnavailable(
-            error.what, where=rest, todo=f"start one: onetape sim binance-usdm --port {port}"
-        )
+        return VenueUnavailable(error.what, where=rest, todo=f"start one: onetape sim binance-usdm --port {port}")
     finally:
         access.close()
     for kind in CHECKED:
@@ -122,10 +120,12 @@ def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
         except ClockSkew:  # it has a clock
             pass
         return BadConfig(
-            f"the home {home} has no keys of the {kind} there", where=rest,
+            f"the home {home} has no keys of the {kind} there",
+            where=rest,
             todo=f"give both the same --home: onetape sim {kind} --port {port} --home {home}",
-        )  # fmt: skip
+        )
     return VenueUnavailable(
-        "no simulated exchange that a live run trades on answers there", where=rest,
+        "no simulated exchange that a live run trades on answers there",
+        where=rest,
         todo=f"it is one of {', '.join(CHECKED)}",
-    )  # fmt: skip
+    )

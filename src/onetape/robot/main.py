@@ -142,17 +142,14 @@ def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[s
     return {**options.params, **changed}
 
 
-def _traded(
-    options: RobotOptions, robot: PaperRobot, tape: RobotTape, stopping: list[int], out: Any
-) -> int:
+def _traded(options: RobotOptions, robot: PaperRobot, tape: RobotTape, stopping: list[int], out: Any) -> int:
     waiter = Waiter()
     for source in robot.session.sources:
         waiter.add(source.reader)
     try:
         control = RobotControl(
-            options.name, Path(options.home), robot, tape, section=section_of(options),
-            rang=waiter.nudge,
-        )  # fmt: skip
+            options.name, Path(options.home), robot, tape, section=section_of(options), rang=waiter.nudge
+        )
         try:
             out.write(f"ready {robot.folder / 'journal'}\n")
             out.flush()
@@ -167,9 +164,7 @@ def _traded(
     robot.close(keep=True)
     if failures and options.on_error != "continue":
         first = failures[0]
-        error = StrategyError(
-            first.error, where=f"{first.where}, in {first.callback}", todo="it was halted there"
-        )
+        error = StrategyError(first.error, where=f"{first.where}, in {first.callback}", todo="it was halted there")
         sys.stderr.write(f"{error}\n")
         return HALTED
     return 0
@@ -186,9 +181,7 @@ def halted_words(robot: PaperRobot) -> str:
     return " ".join(f"halted: {robot.session.host.failures[0]}".split())
 
 
-def _follow(
-    robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any
-) -> None:
+def _follow(robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any) -> None:
     """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
     ProcessDown; also when the journal that it follows is not the gateway's any more."""
     reader = robot.session.sources[0].reader
@@ -217,8 +210,7 @@ def _follow(
             looked = time.monotonic()
             if reader.is_gone:
                 raise ProcessDown(
-                    "its gateway's journal was deleted, or another one is in its place",
-                    where=str(reader.path),
+                    "its gateway's journal was deleted, or another one is in its place", where=str(reader.path)
                 )
         if outcome != _core.RunOutcome.LIMIT:  # else there is more
             waiter.wait(WAIT_S)

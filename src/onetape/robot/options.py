@@ -53,12 +53,19 @@ def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> Rob
     """As [robots.NAME] has it; what is of its start alone is left out."""
     robot = config.robots[name]
     return RobotOptions(
-        name=name, home=str(home), folder=str(folder), strategy=robot.strategy,
-        account=robot.account, subaccount=robot.subaccount, on_error=robot.on_error,
-        params=robot.params, restart=robot.restart, orders_per_second=robot.orders_per_second,
+        name=name,
+        home=str(home),
+        folder=str(folder),
+        strategy=robot.strategy,
+        account=robot.account,
+        subaccount=robot.subaccount,
+        on_error=robot.on_error,
+        params=robot.params,
+        restart=robot.restart,
+        orders_per_second=robot.orders_per_second,
         memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
         streams=robot.streams,
-    )  # fmt: skip
+    )
 
 
 class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -209,9 +209,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
     from onetape.robot.generated import generated_market
 
     if options.start is not None:
-        raise BadConfig(
-            "the generated market begins now", where="--from", todo="give --data, or leave it out"
-        )
+        raise BadConfig("the generated market begins now", where="--from", todo="give --data, or leave it out")
     _refuse_what_needs_a_whole_tape(options)
     strategy = strategy_class(options)
     # What is wrong is said before a market is made.
@@ -237,23 +235,16 @@ def _on_tape(options: PaperOptions) -> RunResult:
     if not 0 < options.speed < math.inf:
         raise BadConfig(f"speed {options.speed}", where="--speed", todo="give a number above 0")
     if len(options.data) > 1:
-        raise BadConfig(
-            f"{len(options.data)} tapes, and a robot follows one", where="--data", todo="name one"
-        )
+        raise BadConfig(f"{len(options.data)} tapes, and a robot follows one", where="--data", todo="name one")
     tape = options.data[0]
     if isinstance(tape, (str, os.PathLike)):
         tape = located(Path(tape))
     if not isinstance(tape, Path) or not is_tape(tape):
-        raise BadInput(
-            f"{tape} is not a tape", where="--data", todo="import it first: onetape import"
-        )
+        raise BadInput(f"{tape} is not a tape", where="--data", todo="import it first: onetape import")
     with JournalReader(tape) as reader:
         grows = bool(reader.core.writer_alive)
     robot = open_robot(options, grows=grows)
-    return _conclude(
-        robot,
-        (lambda: follow([robot], watch)) if grows else (lambda: play(robot, options.speed, watch)),
-    )
+    return _conclude(robot, (lambda: follow([robot], watch)) if grows else (lambda: play(robot, options.speed, watch)))
 
 
 def _conclude(robot: PaperRobot, run: Callable[[], None]) -> RunResult:
@@ -279,9 +270,5 @@ def _conclude(robot: PaperRobot, run: Callable[[], None]) -> RunResult:
 def _symbol_of(strategy: type[Strategy], params: Mapping[str, Any]) -> str:
     given = params.get("symbol", getattr(strategy, "symbol", None))
     if not isinstance(given, str):
-        raise BadConfig(
-            "the strategy has no parameter `symbol`",
-            where="--paper",
-            todo="give --symbol or --data",
-        )
+        raise BadConfig("the strategy has no parameter `symbol`", where="--paper", todo="give --symbol or --data")
     return given

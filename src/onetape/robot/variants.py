@@ -46,16 +46,15 @@ def variants_file(home: Path, robot: str) -> Path:
     return home / "run" / f"variants-{robot}.json"
 
 
-def params_of_variant(
-    strategy: type[Any], live: Mapping[str, Any], own: Mapping[str, Any]
-) -> dict[str, Any]:
+def params_of_variant(strategy: type[Any], live: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """The robot's, and over them the variant's. Raises BadConfig for an unknown one, and for the
     symbols: a variant trades what the robot trades."""
     if fixed := sorted(READ_AT_START & set(own)):
         raise BadConfig(
             f"a variant trades what its robot trades, not another {fixed[0]}",
-            where="[robots.NAME.variants.NAME]", todo="take it out",
-        )  # fmt: skip
+            where="[robots.NAME.variants.NAME]",
+            todo="take it out",
+        )
     return {**live, **coerced(strategy, own)}
 
 
@@ -162,9 +161,13 @@ class Variants:
         made.inputs = [TapeInput(each.path) for each in plan.inputs]
         folder = run_folder(None, self.home, f"{self.robot}-{name}")
         session = Session(
-            made, strategy, journal=folder / "journal", instruments=given_facts(self.live),
-            run_uuid=run_uuid(folder.name, made), follow=True,
-        )  # fmt: skip
+            made,
+            strategy,
+            journal=folder / "journal",
+            instruments=given_facts(self.live),
+            run_uuid=run_uuid(folder.name, made),
+            follow=True,
+        )
         try:
             session.open()
             named = document["state"]["strategy"]
@@ -180,11 +183,8 @@ class Variants:
     def _say(self) -> None:
         record = {
             "live": str(self.live),
-            "variants": {
-                each.name: {"run": str(each.folder), "params": each.own}
-                for each in self._variants
-            },
-        }  # fmt: skip
+            "variants": {each.name: {"run": str(each.folder), "params": each.own} for each in self._variants},
+        }
         file = variants_file(self.home, self.robot)
         beside = file.with_suffix(".new")
         beside.touch(0o600)

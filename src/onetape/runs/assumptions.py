@@ -26,9 +26,7 @@ def _live_lines(session: Session) -> list[Assumption]:
     live = session.plan.live
     assert live is not None
     return [
-        Assumption(
-            f"account {live.account}: orders, fills and fees are the venue's", None, key="live"
-        ),
+        Assumption(f"account {live.account}: orders, fills and fees are the venue's", None, key="live"),
         *(_instrument_line(each) for each in session.host.instruments.values()),
         Assumption(
             "the robot's equity counts from what the account had when it began; what other robots "
@@ -39,9 +37,7 @@ def _live_lines(session: Session) -> list[Assumption]:
     ]
 
 
-def assumptions_of(
-    session: Session, depth: Mapping[str, Conflation] | None = None
-) -> list[Assumption]:
+def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = None) -> list[Assumption]:
     """What the result stands on, and which way each leans (see Assumption). depth: where it was
     measured already."""
     plan, host, sim = session.plan, session.host, session.sim
@@ -64,11 +60,7 @@ def assumptions_of(
                 )
             )
             lines.append(
-                Assumption(
-                    f"{symbol}: no spread is known from bars, so none is paid",
-                    1,
-                    key=f"spread {symbol}",
-                )
+                Assumption(f"{symbol}: no spread is known from bars, so none is paid", 1, key=f"spread {symbol}")
             )
         else:
             lines += queue_lines(session, symbol, kinds)
@@ -77,23 +69,16 @@ def assumptions_of(
     if counters["fills_beyond_touch"]:
         lines.append(
             Assumption(
-                f"{counters['fills_beyond_touch']} fills beyond the displayed size were taken one "
-                "tick worse",
+                f"{counters['fills_beyond_touch']} fills beyond the displayed size were taken one tick worse",
                 key="beyond",
             )
         )
     if counters["fills_without_volume"]:
-        lines.append(
-            Assumption(
-                f"{counters['fills_without_volume']} fills in bars without volume: size not capped",
-                1,
-            )
-        )
+        lines.append(Assumption(f"{counters['fills_without_volume']} fills in bars without volume: size not capped", 1))
     if counters["fused_quotes"]:
         lines.append(
             Assumption(
-                f"{counters['fused_quotes']:,} quotes, newer than the depth, moved the book that "
-                "orders met",
+                f"{counters['fused_quotes']:,} quotes, newer than the depth, moved the book that orders met",
                 key="fused",
             )
         )
@@ -184,9 +169,7 @@ def _filled_from(session: Session) -> dict[str, Mapping[int, int]]:
     """{type id: count} of what the exchange fills on, by symbol of the run."""
     main, detail = session.inventory(), session.detail_inventory()
     return {
-        symbol: detail.get(symbol, counted)[0]
-        for symbol, counted in main.items()
-        if symbol in session.host.instruments
+        symbol: detail.get(symbol, counted)[0] for symbol, counted in main.items() if symbol in session.host.instruments
     }
 
 
@@ -228,24 +211,16 @@ def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
         )
     if counters["fundings_repeated"]:
         lines.append(
-            Assumption(
-                f"{counters['fundings_repeated']} funding events repeat the one before and were "
-                "not paid again"
-            )
+            Assumption(f"{counters['fundings_repeated']} funding events repeat the one before and were not paid again")
         )
     if counters["fundings_early"]:
         lines.append(
-            Assumption(
-                f"{counters['fundings_early']} funding events came within half of their interval "
-                "and were paid"
-            )
+            Assumption(f"{counters['fundings_early']} funding events came within half of their interval and were paid")
         )
     return lines
 
 
-def _unfunded_lines(
-    session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]
-) -> list[Assumption]:
+def _unfunded_lines(session: Session, inventory: Mapping[str, tuple[Mapping[int, int], list[int]]]) -> list[Assumption]:
     contracts = [each for each in session.host.instruments.values() if each.kind is not Kind.SPOT]
     lines = []
     unfunded = [
@@ -255,10 +230,7 @@ def _unfunded_lines(
     ]
     if unfunded:
         lines.append(
-            Assumption(
-                f"{', '.join(unfunded)}: the data has no funding, so none is paid or received",
-                key="funding",
-            )
+            Assumption(f"{', '.join(unfunded)}: the data has no funding, so none is paid or received", key="funding")
         )
     return lines
 

@@ -21,9 +21,7 @@ ROWS = "csv"
 RECORDING = "cryptofeed"  # the kind whose files name their symbols
 
 
-def as_tapes(
-    options: RunOptions, symbol: str | None, sources: Sequence[Any], *, flag: str = "--data"
-) -> list[Path]:
+def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *, flag: str = "--data") -> list[Path]:
     """`sources` as tapes: themselves, or imported once under <home>/tapes.
 
     Files of one kind that are all about `symbol` become one tape: what is inferred of it, such as
@@ -74,9 +72,7 @@ def _kind_of_file(path: Path, flag: str, options: RunOptions) -> str:
     if not path.exists():
         raise BadInput(f"no such file or tape: {path}", where=flag, todo="check the path")
     if path.is_dir():
-        raise BadInput(
-            f"{path} is a folder without segments", where=flag, todo="name a tape or a file"
-        )
+        raise BadInput(f"{path} is a folder without segments", where=flag, todo="name a tape or a file")
     if _is_told_how(options):
         return ROWS  # no other kind can be told
     from onetape.data.sniff import sniff
@@ -99,9 +95,7 @@ def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: Run
     if not is_tape(target):
         private_folder(target.parent)
         name = f"data:{_safe(files[0].name.split('.')[0]).upper()}"
-        options.doing(
-            f"imports {files[0].name}" + (f" and {len(files) - 1} more" * (len(files) > 1))
-        )
+        options.doing(f"imports {files[0].name}" + (f" and {len(files) - 1} more" * (len(files) > 1)))
         import_files(
             kind,
             files,
@@ -118,11 +112,7 @@ def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: Run
 
 
 def _how(options: RunOptions) -> dict[str, Any]:
-    return {
-        "columns": options.columns or None,
-        "time_format": options.time_format,
-        "decimal": options.decimal,
-    }
+    return {"columns": options.columns or None, "time_format": options.time_format, "decimal": options.decimal}
 
 
 def _sayer(options: RunOptions) -> Callable[[list[dict[str, object]]], None]:

@@ -42,9 +42,7 @@ class LatencyFit:
         return f"{text}; the venue's clock was set by {self.shift} ns" if self.shift else text
 
 
-def fit_latency(
-    run: str | Path, out: str | Path, *, every: int = HOUR, quantile: float = 0.5
-) -> LatencyFit:
+def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile: float = 0.5) -> LatencyFit:
     """Write the daily curve that `--latency FILE` reads: of each `every` ns of the day (UTC) in
     which orders were placed, the quantile of what requests and answers took.
 
@@ -87,9 +85,7 @@ def _stamps(journal: Path) -> tuple[Ints, Ints, Ints]:
     """(sent, stamped there, heard) of each placed order that was answered."""
     with JournalReader(journal) as reader:
         tables = [
-            reader.table(
-                "order_request", names=("time", "order_id", "robot"), where={"kind": _PLACE}
-            ),
+            reader.table("order_request", names=("time", "order_id", "robot"), where={"kind": _PLACE}),
             reader.table("order_event", names=("time", "order_id", "robot", "ts_event", "news")),
         ]
         (requests, events), _ = read_columns(reader.core, tables)
@@ -102,11 +98,7 @@ def _stamps(journal: Path) -> tuple[Ints, Ints, Ints]:
     place = np.minimum(np.searchsorted(key, mine), len(key) - 1)
     found = key[place] == mine
     answers = at[place[found]]
-    return (
-        requests["time"][found],
-        events["ts_event"][answered][answers],
-        events["time"][answered][answers],
-    )
+    return (requests["time"][found], events["ts_event"][answered][answers], events["time"][answered][answers])
 
 
 def _keys(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.uint64]:

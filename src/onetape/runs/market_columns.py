@@ -23,9 +23,7 @@ Columns = dict[str, NDArray[Any]]
 FRAMES_READ_MAX = 20_000_000  # of a tape: its trades take 20 bytes each
 
 
-def note_market(
-    session: Session, markets: Sequence[Market], resting: Resting, span: tuple[int, int]
-) -> None:
+def note_market(session: Session, markets: Sequence[Market], resting: Resting, span: tuple[int, int]) -> None:
     """Sets `traded` of the markets and `by_trade` of the resting fills, which stay as they are
     where a tape is longer than it is worth reading.
 

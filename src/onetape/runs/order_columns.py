@@ -24,9 +24,18 @@ __all__ = ["RunColumns", "fill_columns", "order_columns", "read_run", "resting_c
 Ints = NDArray[np.int64]
 
 _FILL = (
-    "time", "stream", "order_id", "ts_event", "price", "size", "fee_low", "fee_high", "side",
-    "liquidity", "position_side",
-)  # fmt: skip
+    "time",
+    "stream",
+    "order_id",
+    "ts_event",
+    "price",
+    "size",
+    "fee_low",
+    "fee_high",
+    "side",
+    "liquidity",
+    "position_side",
+)
 _LIMIT, _MAKER = 1, 1
 _ENDS = ("", "canceled", "expired", "rejected", "denied")  # OrderEnd of core/journal/columns.hpp
 assert NO_NEWS == NEVER
@@ -73,9 +82,7 @@ def fill_columns(run: RunColumns, instruments: Sequence[Instrument], realized: A
     )
 
 
-def order_columns(
-    run: RunColumns, instruments: Sequence[Instrument], fills: Fills
-) -> tuple[Orders, Ints]:
+def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fills) -> tuple[Orders, Ints]:
     """All placed orders, and for each when it last took its place at the exchange (ns, the
     exchange's clock; NEVER where it did not). Takes the order rows of `run`, which are gone then:
     as they become what the report wants, both would need memory.

@@ -76,9 +76,7 @@ class RunResult:
         currency = session.plan.currency
         equity = Decimal(sim.equity_text)
         symbols = list(host.instruments)
-        settled = [
-            i for i, s in enumerate(symbols) if session.plan.counts(host.instruments[s].settle)
-        ]
+        settled = [i for i, s in enumerate(symbols) if session.plan.counts(host.instruments[s].settle)]
         return cls(
             run=run,
             strategy=session.strategy_class.__name__,
@@ -91,9 +89,7 @@ class RunResult:
             fees=sum((Decimal(sim.fees_text(i)) for i in settled), Decimal(0)),
             funding=sum((Decimal(sim.funding_text(i)) for i in settled), Decimal(0)),
             liquidations=counters["liquidations"],
-            liquidation_fees=sum(
-                (Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)
-            ),
+            liquidation_fees=sum((Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)),
             insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
             interest=sum(
                 (
@@ -244,15 +240,10 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
             if key not in ("run", "report", "symbols", "failures", "stress", "lookahead", "venues")
             and value is not None
         },
-        "stats": {
-            key: value
-            for key, value in result.stats.items()
-            if isinstance(value, (bool, int, float, str))
-        },
+        "stats": {key: value for key, value in result.stats.items() if isinstance(value, (bool, int, float, str))},
         "durability": {"order_intents": "process"},
         "venue_result": [
-            {key: value for key, value in each.as_json().items() if value is not None}
-            for each in result.venues
+            {key: value for key, value in each.as_json().items() if value is not None} for each in result.venues
         ],
         **({"ambiguous_bar": found} if (found := ambiguous_bars(session)) else {}),
         **({"depth": depth} if (depth := depth_facts(result.depth)) else {}),

@@ -24,12 +24,7 @@ from onetape.report.summary import Analysis, analyze, summarize
 from onetape.report.worse_fills import exact_lines
 from onetape.runs.earlier_lives import samples_of
 from onetape.runs.market_columns import note_market
-from onetape.runs.order_columns import (
-    fill_columns,
-    order_columns,
-    read_run,
-    resting_columns,
-)
+from onetape.runs.order_columns import fill_columns, order_columns, read_run, resting_columns
 from onetape.runs.sizes import sized
 from onetape.runs.venue_results import latency_text
 
@@ -73,9 +68,7 @@ def write_run_report(
     return path
 
 
-def run_statistics(
-    data: ReportData, result: RunResult, analysis: Analysis | None = None
-) -> dict[str, object]:
+def run_statistics(data: ReportData, result: RunResult, analysis: Analysis | None = None) -> dict[str, object]:
     """All statistics of a run: the ledger's own numbers, where samples only come close."""
     stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
     return {
@@ -87,12 +80,7 @@ def run_statistics(
 
 
 def report_data(
-    session: Session,
-    folder: Path,
-    assumptions: Sequence[Assumption],
-    result: RunResult,
-    *,
-    with_market: bool = True,
+    session: Session, folder: Path, assumptions: Sequence[Assumption], result: RunResult, *, with_market: bool = True
 ) -> ReportData:
     """Everything the page shows but the statistics, from the session's samples and its journal.
 
@@ -159,13 +147,7 @@ def _identity(each: TapeInput) -> str:
     return f"chain {each.crc:08x} at frame {each.last_sequence:,}"
 
 
-def _markets(
-    session: Session,
-    ts: Ints,
-    prices: Any,
-    positions: Any,
-    fills: Fills,
-) -> list[Market]:
+def _markets(session: Session, ts: Ints, prices: Any, positions: Any, fills: Fills) -> list[Market]:
     instruments = session.host.instruments
     count = len(instruments)
     price_grid = np.asarray(prices).reshape(-1, count) if count else np.empty((0, 0))

@@ -25,13 +25,7 @@ from onetape.engine.queue_model import AUTO, parse_queue
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import tape_instruments, tape_span
 from onetape.engine.trading_hours import TradingHours, parse_hours
-from onetape.engine.venue_options import (
-    VenueOptions,
-    parse_borrow,
-    parse_closed_all,
-    parse_delay,
-    parse_order_rates,
-)
+from onetape.engine.venue_options import VenueOptions, parse_borrow, parse_closed_all, parse_delay, parse_order_rates
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.money import parse_cash
 from onetape.model.near import did_you_mean
@@ -42,9 +36,7 @@ from onetape.runs.options import CHOICES, RunOptions
 __all__ = ["parse_plan", "prepare_plan", "strategy_class"]
 
 SAMPLES_WANTED = 4000
-SAMPLE_STEPS_S = (
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400,
-)  # fmt: skip
+SAMPLE_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
 def strategy_class(options: RunOptions) -> type[Strategy]:
@@ -77,9 +69,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
                 where=strategy.__name__,
                 todo=f"{near} It has: {', '.join(known) or 'none'}".strip(),
             )
-    start, end = (
-        _moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to"))
-    )
+    start, end = (_moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to")))
     if start is not None and end is not None and start >= end:
         raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
     _one_of(options.margin, ("cross", "isolated"), "--margin")
@@ -106,9 +96,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         margin=options.margin,
         queue=str(parse_queue(options.queue or AUTO)),
         fuse=options.fuse,
-        bar_volume_share=(
-            parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE
-        ),
+        bar_volume_share=(parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE),
         interpret=options.interpret,
         hedge=options.hedge,
         venue=_venue_options(options),
@@ -137,9 +125,7 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     return plan
 
 
-def _add_detail(
-    plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]
-) -> None:
+def _add_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]) -> None:
     if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
         known = {name for path in tapes for name in tape_instruments(path)}
         symbol = known.pop() if len(known) == 1 else None
@@ -159,12 +145,7 @@ def _bare(cash: str) -> str:
 
 def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
     """The one currency that the data's instruments settle in."""
-    found = {
-        each.settle
-        for path in tapes
-        for name, each in tape_instruments(path).items()
-        if symbol in (None, name)
-    }
+    found = {each.settle for path in tapes for name, each in tape_instruments(path).items() if symbol in (None, name)}
     if len(found) != 1:
         named = " and ".join(sorted(found)) or "nothing"
         raise BadConfig(
@@ -201,9 +182,7 @@ def _hours(options: RunOptions) -> TradingHours | None:
     if options.trade is not None:
         return parse_hours(options.trade, options.tz or "UTC")
     if options.tz is not None:
-        raise BadConfig(
-            "a zone and no hours", where="--tz", todo="give --trade, whose times are of this zone"
-        )
+        raise BadConfig("a zone and no hours", where="--tz", todo="give --trade, whose times are of this zone")
     return None
 
 

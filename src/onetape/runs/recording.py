@@ -33,9 +33,7 @@ STOPPED: Final = "stopped"
 
 
 @contextmanager
-def new_run(
-    out: str | Path | None, home: Path, name: str, *, replace: bool = False
-) -> Iterator[Path]:
+def new_run(out: str | Path | None, home: Path, name: str, *, replace: bool = False) -> Iterator[Path]:
     """A new folder for a run, which is gone again if the block fails. replace: a run of that name
     is set aside before and removed after; if the block fails it is back."""
     aside: Path | None = None
@@ -117,9 +115,7 @@ def _whole(plan: RunPlan, folder: Path) -> RunPlan:
     return first
 
 
-def begin_run(
-    session: Session, folder: Path, options: RunOptions, *, named: str, robot: str, after: str = ""
-) -> None:
+def begin_run(session: Session, folder: Path, options: RunOptions, *, named: str, robot: str, after: str = "") -> None:
     """Before on_start: what a replay needs, also of a run that will be killed. named: the strategy
     as the configuration has it. after: the run that it takes over from. A run that goes on has all
     of it."""

@@ -55,18 +55,11 @@ def _size(key: str, data: ReportData) -> tuple[str, float | None]:
 
 def _only(data: ReportData, symbol: str) -> list[Market]:
     """All instruments, of which only this one's money counts."""
-    return [
-        replace(each, settles_here=each.settles_here and each.symbol == symbol)
-        for each in data.markets
-    ]
+    return [replace(each, settles_here=each.settles_here and each.symbol == symbol) for each in data.markets]
 
 
 def _dearer(data: ReportData) -> str:
-    return (
-        "one fee tier up"
-        if any(len(each.fee_table) for each in data.markets)
-        else "a quarter more in fees"
-    )
+    return "one fee tier up" if any(len(each.fee_table) for each in data.markets) else "a quarter more in fees"
 
 
 def _rerun(data: ReportData, word: str) -> tuple[str, float | None]:

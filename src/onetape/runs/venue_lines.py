@@ -17,11 +17,9 @@ from onetape.report.report_data import Assumption
 __all__ = ["fee_changes", "fee_lines", "liquidation_lines", "percent", "venue_lines"]
 
 _AMEND_WORDS = {
-    AmendRule.DECREASE_KEEPS: "a smaller size keeps the place in the queue, any other change loses "
-    "it",
+    AmendRule.DECREASE_KEEPS: "a smaller size keeps the place in the queue, any other change loses it",
     AmendRule.REQUEUES: "every change loses the place in the queue",
-    AmendRule.DECREASE_ONLY: "a smaller size keeps the place in the queue, any other change is "
-    "refused",
+    AmendRule.DECREASE_ONLY: "a smaller size keeps the place in the queue, any other change is refused",
     AmendRule.NONE: "no change is taken",
 }
 _MET_WORDS = {MetTrigger.FIRES: "fires at once", MetTrigger.REFUSED: "is refused"}
@@ -38,8 +36,7 @@ def venue_lines(session: Session) -> list[Assumption]:
         if options.order_rate is not None:
             limits["each other venue" if limits else "each venue"] = options.order_rate
         text = "; ".join(
-            f"{venue} takes {orders} orders in {format_duration(window)}"
-            for venue, (orders, window) in limits.items()
+            f"{venue} takes {orders} orders in {format_duration(window)}" for venue, (orders, window) in limits.items()
         )
         lines.append(Assumption(f"{text}; {counters['rate_limited']} were refused for it"))
     if options.trigger_delay:
@@ -168,13 +165,11 @@ def fee_lines(session: Session) -> list[Assumption]:
     tiered = [(i, each) for i, each in enumerate(instruments) if each.fee_tiers]
     if tiered:
         ends = ", ".join(
-            f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}"
-            for i, each in tiered
+            f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}" for i, each in tiered
         )
         changes = session.sim.counters()["fee_tier_changes"]
         shown = "; ".join(
-            f"{each['symbol']} tier {each['tier']} at {format_time(each['time'])}"
-            for each in fee_changes(session)[:3]
+            f"{each['symbol']} tier {each['tier']} at {format_time(each['time'])}" for each in fee_changes(session)[:3]
         )
         more = "; the others in run.toml" if changes > 3 else ""
         lines.append(
@@ -208,9 +203,7 @@ def fee_lines(session: Session) -> list[Assumption]:
 def _schedule_lines(tiered: list[Instrument]) -> list[Assumption]:
     lines = {}
     for each in tiered:
-        found = venue_facts.fee_source(
-            each.venue, each.kind, (each.maker_fee, each.taker_fee), each.fee_tiers
-        )
+        found = venue_facts.fee_source(each.venue, each.kind, (each.maker_fee, each.taker_fee), each.fee_tiers)
         if found is None:
             continue
         text = f"fee schedule of {each.venue}: {found.about}, {found.as_of}"
@@ -228,16 +221,8 @@ def liquidation_lines(session: Session) -> list[Assumption]:
         return lines
     bare = [each.symbol for each in contracts if not each.maintenance_rate]
     if bare:
-        lines.append(
-            Assumption(
-                f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1
-            )
-        )
-    thin = [
-        each.symbol
-        for each in contracts
-        if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1
-    ]
+        lines.append(Assumption(f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1))
+    thin = [each.symbol for each in contracts if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1]
     if thin:
         lines.append(
             Assumption(
@@ -248,9 +233,7 @@ def liquidation_lines(session: Session) -> list[Assumption]:
     if counters["liquidations"]:
         text = f"{counters['liquidations']} forced closings at the mark"
         if counters["liquidations_without_mark"]:
-            text += (
-                f", {counters['liquidations_without_mark']} of them by the last price or the mid"
-            )
+            text += f", {counters['liquidations_without_mark']} of them by the last price or the mid"
         if counters["insurance_payments"]:
             text += f"; {counters['insurance_payments']} losses beyond the margin were not charged"
         lines.append(Assumption(text, 1 if counters["insurance_payments"] else 0))

@@ -48,9 +48,7 @@ class VenueResult:
     def line(self) -> VenueLine:
         """For the report."""
         amounts = (getattr(self, name) for name in _MONEY)
-        return VenueLine(
-            self.venue, self.currency, *(None if each is None else float(each) for each in amounts)
-        )
+        return VenueLine(self.venue, self.currency, *(None if each is None else float(each) for each in amounts))
 
 
 def venue_results(session: Session) -> list[VenueResult]:
@@ -84,12 +82,7 @@ def venue_results(session: Session) -> list[VenueResult]:
 def account_lines(session: Session) -> list[Assumption]:
     """The cash, and what of it could serve where."""
     plan = session.plan
-    lines = [
-        Assumption(
-            f"cash {accounts_text(plan.money)}, leverage {plan.leverage}x, {plan.margin} margin",
-            None,
-        )
-    ]
+    lines = [Assumption(f"cash {accounts_text(plan.money)}, leverage {plan.leverage}x, {plan.margin} margin", None)]
     venues = sorted({each.venue for each in session.host.instruments.values()})
     if not plan.accounts:
         if len(venues) > 1:

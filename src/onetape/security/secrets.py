@@ -74,9 +74,7 @@ def _from_file(path: Path, credentials: str) -> Secret:
             raise PermissionDenied(
                 "a secret's file may not be a link", where=where, todo="name the file itself"
             ) from None
-        raise BadConfig(
-            f"cannot read the secret: {(error.strerror or '').lower()}", where=where
-        ) from error
+        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=where) from error
     try:
         state = os.fstat(descriptor)  # of the file that was opened, not of what the name says now
         if not stat.S_ISREG(state.st_mode):
@@ -86,9 +84,7 @@ def _from_file(path: Path, credentials: str) -> Secret:
         is_given = credentials and path.parent == Path(credentials) and state.st_uid == 0
         if state.st_mode & (0o037 if is_given else 0o077):
             mode = f"{stat.S_IMODE(state.st_mode):04o}"
-            raise PermissionDenied(
-                f"others may read this secret (mode {mode})", where=where, todo=f"chmod 600 {path}"
-            )
+            raise PermissionDenied(f"others may read this secret (mode {mode})", where=where, todo=f"chmod 600 {path}")
         return Secret(_read(descriptor, where))
     finally:
         os.close(descriptor)
@@ -100,9 +96,7 @@ def _from_descriptor(number: int) -> Secret:
         text = _read(number, where)
         os.close(number)
     except OSError as error:
-        raise BadConfig(
-            f"cannot read the secret: {(error.strerror or '').lower()}", where=where
-        ) from error
+        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=where) from error
     return Secret(text)
 
 

@@ -37,9 +37,7 @@ def token_file(home: Path, name: str) -> Path:
         for at, byte in enumerate(data)
     )
     if not 0 < len(plain) <= NAME_BYTES_MAX:
-        raise BadConfig(
-            f"a name of {len(data)} bytes has no token", where="run/tokens", todo="choose another"
-        )
+        raise BadConfig(f"a name of {len(data)} bytes has no token", where="run/tokens", todo="choose another")
     return home / "run" / "tokens" / plain
 
 
@@ -76,9 +74,7 @@ def read_token(home: Path, name: str) -> str:
         ) from None
     try:
         if os.fstat(file).st_mode & 0o077:
-            raise PermissionDenied(
-                "others may read this token", where=str(path), todo=f"chmod 600 {path}"
-            )
+            raise PermissionDenied("others may read this token", where=str(path), todo=f"chmod 600 {path}")
         text = os.read(file, 2 * TOKEN_BYTES + 2).decode("ascii", "replace").strip()
     finally:
         os.close(file)

@@ -62,13 +62,25 @@ VIEWS: Final = {
     """,
 }
 _INDEXES: Final = {
-    "events": (("run", "ts"), ("run", "type")), "decisions": (("run", "ts"), ("run", "order_id")),
-    "fills": (("run", "ts"), ("run", "order_id")), "states": (("run", "ts"),),
-}  # fmt: skip
+    "events": (("run", "ts"), ("run", "type")),
+    "decisions": (("run", "ts"), ("run", "order_id")),
+    "fills": (("run", "ts"), ("run", "order_id")),
+    "states": (("run", "ts"),),
+}
 _FIRST: Final = (
-    "symbol", "n", "ts_a", "ts_b", "kind_a", "kind_b", "side_a", "side_b", "price_a", "price_b",
-    "qty_a", "qty_b",
-)  # fmt: skip
+    "symbol",
+    "n",
+    "ts_a",
+    "ts_b",
+    "kind_a",
+    "kind_b",
+    "side_a",
+    "side_b",
+    "price_a",
+    "price_b",
+    "qty_a",
+    "qty_b",
+)
 _ROW_GROUP: Final = 1 << 16
 
 
@@ -105,23 +117,21 @@ class SqlTables:
         wanted = [self.name(table) for table in (*TABLES, *VIEWS)]
         if foreign := [n for n in wanted if n.lower() in there and n not in ours]:
             raise BadInput(
-                f"table {foreign[0]} is there and was not made by analyze", where="--db",
+                f"table {foreign[0]} is there and was not made by analyze",
+                where="--db",
                 todo="take another database, or names of your own: --prefix onetape_",
-            )  # fmt: skip
+            )
         if other := [name for name in wanted if ours.get(name, VERSION) != VERSION]:
             raise BadInput(
-                f"table {other[0]} is of another release", where="--db",
-                todo="take another database, or --prefix",
-            )  # fmt: skip
+                f"table {other[0]} is of another release", where="--db", todo="take another database, or --prefix"
+            )
         for table, columns in TABLES.items():
             name = self.name(table)
             if name.lower() in there:
                 continue
             database.create_table(name, columns, KEYS[table])
             for index in _INDEXES.get(table, ()):
-                database.run(
-                    f"CREATE INDEX {name}_{'_'.join(index)} ON {name} ({', '.join(index)})"
-                )
+                database.run(f"CREATE INDEX {name}_{'_'.join(index)} ON {name} ({', '.join(index)})")
             database.insert(meta, ("name", "version"), [(name, VERSION)])
         names = {name: self.name(name) for name in (*TABLES, *VIEWS)}
         for view, query in VIEWS.items():
@@ -164,9 +174,11 @@ class SqlTables:
                 of_both,
             )
             found[what] = {
-                "compared": int(count), "equal": int(equal), "differing": int(count - equal),
+                "compared": int(count),
+                "equal": int(equal),
+                "differing": int(count - equal),
                 "first": dict(zip(_FIRST, rows[0], strict=True)) if rows else None,
-            }  # fmt: skip
+            }
         return found
 
     def add(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -197,9 +209,7 @@ class ParquetTables:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BadInput(f"{folder} is not empty", where="--parquet", todo="name a new folder")
         private_folder(folder)
-        types = {
-            "key": pa.string(), "text": pa.string(), "integer": pa.int64(), "real": pa.float64(),
-        }  # fmt: skip
+        types = {"key": pa.string(), "text": pa.string(), "integer": pa.int64(), "real": pa.float64()}
         self._pa: Any = pa
         self._schemas = {
             table: pa.schema([(name, types[kind]) for name, kind in columns.items()])
@@ -208,8 +218,7 @@ class ParquetTables:
         self._rows: dict[str, list[Sequence[Any]]] = {table: [] for table in TABLES}
         self._orders: dict[int, list[Any]] = {}
         self._writers = {
-            table: pq.ParquetWriter(folder / f"{table}.parquet", schema)
-            for table, schema in self._schemas.items()
+            table: pq.ParquetWriter(folder / f"{table}.parquet", schema) for table, schema in self._schemas.items()
         }
 
     def add(self, table: str, rows: Iterable[Sequence[Any]]) -> None:

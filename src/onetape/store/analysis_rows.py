@@ -66,10 +66,16 @@ TABLES: Final[dict[str, dict[str, str]]] = {
     },
 }  # fmt: skip
 KEYS: Final = {
-    "runs": ("run",), "events": ("run", "tape", "seq"), "decisions": ("run", "seq"),
-    "orders": ("run", "order_id"), "fills": ("run", "seq"), "states": ("run", "seq"),
-    "signals": ("run", "signal"), "targets": ("run", "target"), "links": ("run", "order_id"),
-}  # fmt: skip
+    "runs": ("run",),
+    "events": ("run", "tape", "seq"),
+    "decisions": ("run", "seq"),
+    "orders": ("run", "order_id"),
+    "fills": ("run", "seq"),
+    "states": ("run", "seq"),
+    "signals": ("run", "signal"),
+    "targets": ("run", "target"),
+    "links": ("run", "order_id"),
+}
 _DENIED: Final = 4  # flag of a live robot's request that never left
 _CLOSED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
@@ -111,11 +117,22 @@ class Rows:
         symbol = body.pop("symbol", "")
         bid, ask = _number(body.get("bid")), _number(body.get("ask"))
         size = body.get("size") if record.type != "mbo" else None
-        self.made["events"].append([
-            self._run, self._tape, record.sequence, f"{self._tape}:{record.sequence}", record.time,
-            record.type, symbol, bid, ask, _number(body.get("price")), _number(size),
-            msgspec.json.encode(body, enc_hook=str).decode(),
-        ])  # fmt: skip
+        self.made["events"].append(
+            [
+                self._run,
+                self._tape,
+                record.sequence,
+                f"{self._tape}:{record.sequence}",
+                record.time,
+                record.type,
+                symbol,
+                bid,
+                ask,
+                _number(body.get("price")),
+                _number(size),
+                msgspec.json.encode(body, enc_hook=str).decode(),
+            ]
+        )
         if self._tape != OWN:
             return
         match record.type:
@@ -128,15 +145,31 @@ class Rows:
             case "params":
                 self._currencies |= named_currencies(record.data)
             case "signal":
-                self.made["signals"].append([
-                    self._run, _signed(body["id"]), record.sequence, record.time, body["after"][0],
-                    symbol, body["direction"], msgspec.json.encode(body["facts"]).decode(),
-                ])  # fmt: skip
+                self.made["signals"].append(
+                    [
+                        self._run,
+                        _signed(body["id"]),
+                        record.sequence,
+                        record.time,
+                        body["after"][0],
+                        symbol,
+                        body["direction"],
+                        msgspec.json.encode(body["facts"]).decode(),
+                    ]
+                )
             case "target":
-                self.made["targets"].append([
-                    self._run, _signed(body["id"]), record.sequence, record.time,
-                    _signed(body["signal"]), symbol, _number(body["qty"]), body["qty"],
-                ])  # fmt: skip
+                self.made["targets"].append(
+                    [
+                        self._run,
+                        _signed(body["id"]),
+                        record.sequence,
+                        record.time,
+                        _signed(body["signal"]),
+                        symbol,
+                        _number(body["qty"]),
+                        body["qty"],
+                    ]
+                )
             case _:
                 pass
 
@@ -153,9 +186,7 @@ class Rows:
         if body["kind"] != "place":
             return
         if more := record.data.get("more"):
-            self.made["links"].append([
-                self._run, order_id, more.get("signal"), more.get("target"), more.get("once"),
-            ])  # fmt: skip
+            self.made["links"].append([self._run, order_id, more.get("signal"), more.get("target"), more.get("once")])
         self._orders[order_id] = _Order({
             "run": self._run, "order_id": order_id, "ts_created": record.time,
             "ts_last": record.time, "symbol": symbol, "side": body["side"], "type": body["type"],

@@ -22,19 +22,17 @@ __all__ = ["Database"]
 # Kinds of column -> the words of each. A key has a bounded length where indexes need it.
 _TYPES: Final = {
     "sqlite": {"key": "TEXT", "text": "TEXT", "integer": "INTEGER", "real": "REAL"},
-    "postgresql": {
-        "key": "TEXT", "text": "TEXT", "integer": "BIGINT", "real": "DOUBLE PRECISION",
-    },
-    "mariadb": {
-        "key": "VARCHAR(120) COLLATE utf8mb4_bin", "text": "LONGTEXT", "integer": "BIGINT",
-        "real": "DOUBLE",
-    },
-}  # fmt: skip
+    "postgresql": {"key": "TEXT", "text": "TEXT", "integer": "BIGINT", "real": "DOUBLE PRECISION"},
+    "mariadb": {"key": "VARCHAR(120) COLLATE utf8mb4_bin", "text": "LONGTEXT", "integer": "BIGINT", "real": "DOUBLE"},
+}
 _PORTS: Final = {"postgresql": 5432, "mariadb": 3306}
 _NAMES: Final = {
-    "sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql",
-    "mysql": "mariadb", "mariadb": "mariadb",
-}  # fmt: skip
+    "sqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mariadb",
+    "mariadb": "mariadb",
+}
 _CONNECT_S: Final = 10
 
 
@@ -48,9 +46,10 @@ class Database:
         kind = _NAMES.get(parts.scheme.partition("+")[0])
         if kind is None or (kind != "sqlite" and not parts.path.strip("/")):
             raise BadConfig(
-                "no database is called so", where="--db",
+                "no database is called so",
+                where="--db",
                 todo="write sqlite:///FILE, postgresql://USER@HOST/NAME or mariadb://USER@HOST/NAME",
-            )  # fmt: skip
+            )
         self.kind = kind
         self._mark = "?" if kind == "sqlite" else "%s"
         self.errors: tuple[type[Exception], ...] = ()
@@ -88,9 +87,7 @@ class Database:
         except self.errors as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
             said = first.replace(password, "***") if password else first
-            raise ProcessDown(
-                f"the database does not answer: {said}", where=f"{host}:{port}"
-            ) from None
+            raise ProcessDown(f"the database does not answer: {said}", where=f"{host}:{port}") from None
 
     def _postgresql(self, given: dict[str, Any], name: str) -> Any:
         try:
@@ -106,10 +103,7 @@ class Database:
         except ImportError:
             raise _no_driver("pymysql") from None
         self.errors = (pymysql.Error,)
-        return pymysql.connect(
-            **given, database=name, autocommit=True, charset="utf8mb4",
-            connect_timeout=_CONNECT_S,
-        )  # fmt: skip
+        return pymysql.connect(**given, database=name, autocommit=True, charset="utf8mb4", connect_timeout=_CONNECT_S)
 
     def close(self) -> None:
         self._connection.close()
@@ -152,10 +146,7 @@ class Database:
     def create_table(self, table: str, columns: dict[str, str], key: Sequence[str]) -> None:
         """columns: name -> key, text, integer or real."""
         words = _TYPES[self.kind]
-        shown = [
-            f"{name} {words[kind]}{' NOT NULL' if name in key else ''}"
-            for name, kind in columns.items()
-        ]
+        shown = [f"{name} {words[kind]}{' NOT NULL' if name in key else ''}" for name, kind in columns.items()]
         self.run(f"CREATE TABLE {table} ({', '.join(shown)}, PRIMARY KEY ({', '.join(key)}))")
 
     def add_column(self, table: str, name: str, kind: str) -> None:
@@ -167,8 +158,7 @@ class Database:
             "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')",
             "postgresql": "SELECT table_name FROM information_schema.tables "
             "WHERE table_schema = ANY (current_schemas(false))",
-            "mariadb": "SELECT table_name FROM information_schema.tables "
-            "WHERE table_schema = DATABASE()",
+            "mariadb": "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
         }[self.kind]
         return {str(name).lower() for (name,) in self.run(where)}
 

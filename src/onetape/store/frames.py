@@ -30,9 +30,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
     try:
         import polars as pl
     except ImportError:
-        raise NotAvailable(
-            "frames need polars", where="events", todo="pip install 'onetape[research]'"
-        ) from None
+        raise NotAvailable("frames need polars", where="events", todo="pip install 'onetape[research]'") from None
     with JournalReader(path) as reader:
         schema = reader.schemas.named(kind)
         if not schema.fixed or kind == "book":
@@ -64,9 +62,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
     numbers = np.array(sorted({0, *instruments}), dtype=streams.dtype)
     places = np.minimum(np.searchsorted(numbers, streams), len(numbers) - 1)
     if (strange := streams[numbers[places] != streams]).size:
-        raise SchemaMismatch(
-            f"{kind} of instrument {strange[0]}, which is not named", where=str(path)
-        )
+        raise SchemaMismatch(f"{kind} of instrument {strange[0]}, which is not named", where=str(path))
     facts = [instruments.get(int(number), {}) for number in numbers]
     price_scale = np.array([10.0 ** each.get("price_decimals", 0) for each in facts])[places]
     size_scale = np.array([10.0 ** each.get("size_decimals", 0) for each in facts])[places]
@@ -96,9 +92,7 @@ def _fee_currencies(path: Path, instruments: Any, streams: Any, columns_of: Any)
     settles = {stream: str(facts.get("settle", "")) for stream, facts in instruments.items()}
     return [
         names.get(number, "") if number else settles.get(stream, "")
-        for number, stream in zip(
-            columns_of["fee_currency"].tolist(), streams.tolist(), strict=True
-        )
+        for number, stream in zip(columns_of["fee_currency"].tolist(), streams.tolist(), strict=True)
     ]
 
 
@@ -144,9 +138,7 @@ def _column(field: Any, values: Any, price_scale: Any, size_scale: Any) -> Any:
             return values / _RATE
         case "e":
             names = list(field.names)
-            return pl.Series(names).gather(
-                pl.Series(np.minimum(values, len(names) - 1).astype(np.uint32))
-            )
+            return pl.Series(names).gather(pl.Series(np.minimum(values, len(names) - 1).astype(np.uint32)))
         case "c":
             return [bytes(v).rstrip(b"\0").decode("utf-8", "replace") for v in values]
         case _:

@@ -56,9 +56,15 @@ class AddedRobots:
             "status": Handler(lambda _: supervisor.status, asks=True, anyone=True),
         }
         self.door = Door(
-            ("supervisor",), supervisor.home, table, CommandTape(supervisor.tape.writer),
-            level="disk", now=time.time_ns, done=supervisor.wake.set, once=once,
-        )  # fmt: skip
+            ("supervisor",),
+            supervisor.home,
+            table,
+            CommandTape(supervisor.tape.writer),
+            level="disk",
+            now=time.time_ns,
+            done=supervisor.wake.set,
+            once=once,
+        )
 
     def configured(self, config: Config) -> Config:
         """The configuration and what was added to it; what does not fit any more is said."""
@@ -83,26 +89,17 @@ class AddedRobots:
             return {}
         before, now = supervisor.config.robots[robot], read.robots[robot]
         was, is_now = _flat(before), _flat(now)
-        changed = {
-            key: (was.get(key), is_now.get(key))
-            for key in {**was, **is_now}
-            if was.get(key) != is_now.get(key)
-        }
+        changed = {key: (was.get(key), is_now.get(key)) for key in {**was, **is_now} if was.get(key) != is_now.get(key)}
         if not changed:
             return {}
         if bool(before.variants) != bool(now.variants):
             raise NotAvailable("variants come and go with the whole", todo="onetape down, up")
         others = {key: each for key, each in supervisor.config.robots.items() if key != robot}
         rest = msgspec.structs.replace(supervisor.config, robots=others)
-        supervisor.use(
-            with_robot(rest, robot, msgspec.to_builtins(now), where=read.where("robots"))
-        )
+        supervisor.use(with_robot(rest, robot, msgspec.to_builtins(now), where=read.where("robots")))
         if not supervisor.is_single:
             life = supervisor.law.lives[name]
-            life.child, life.held = (
-                robot_child(supervisor.config, robot),
-                "its symbols are looked up",
-            )
+            life.child, life.held = (robot_child(supervisor.config, robot), "its symbols are looked up")
             self._spawn(self._begin(life.child, now.account))
         return changed
 
@@ -118,8 +115,7 @@ class AddedRobots:
         name = str(command.fields.get("name", ""))
         if self._supervisor.is_single:
             raise NotAvailable(
-                "robots are added to processes of their own",
-                todo="write it into onetape.toml, or leave --single out",
+                "robots are added to processes of their own", todo="write it into onetape.toml, or leave --single out"
             )
         section = self._section(fields)
         supervisor = self._supervisor
@@ -150,13 +146,9 @@ class AddedRobots:
             except msgspec.DecodeError:
                 params = None
         if not isinstance(params, dict):
-            raise BadConfig(
-                "params is a table", where=ADD, todo="write name=value, or params={...}"
-            )
+            raise BadConfig("params is a table", where=ADD, todo="write name=value, or params={...}")
         section = {key: value for key, value in fields.items() if key in _KEYS}
-        section["params"] = {
-            **params, **{key: value for key, value in fields.items() if key not in _KEYS},
-        }  # fmt: skip
+        section["params"] = {**params, **{key: value for key, value in fields.items() if key not in _KEYS}}
         accounts = self._supervisor.config.accounts
         if "account" not in section and len(accounts) == 1:
             section["account"] = next(iter(accounts))
@@ -176,9 +168,7 @@ class AddedRobots:
         supervisor = self._supervisor
         is_more = False
         try:
-            is_more = await asyncio.get_running_loop().run_in_executor(
-                None, supervisor.starter.follows_more, account
-            )
+            is_more = await asyncio.get_running_loop().run_in_executor(None, supervisor.starter.follows_more, account)
         except OnetapeError as error:
             supervisor.say("error", child.name, str(error))
         life = supervisor.law.lives[child.name]

@@ -39,10 +39,7 @@ _ENDS: Final = {State.RUNNING: "runs again", State.STOPPED: "stopped"}
 def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks:
     """Of the configuration. Raises BadConfig, NotAvailable."""
     read = [
-        read_secret(url, environ, folder=folder).reveal()
-        if url.startswith(("env:", "file:"))
-        else url
-        for url in urls
+        read_secret(url, environ, folder=folder).reveal() if url.startswith(("env:", "file:")) else url for url in urls
     ]
     return Sinks(read)
 

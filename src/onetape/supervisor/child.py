@@ -66,9 +66,7 @@ def _waits(line: bytes) -> bool:
 class Process:
     """One that runs. `file` can be read from once it has ended."""
 
-    def __init__(
-        self, pid: int, started: int, code: Callable[[], int | None], options: int = -1
-    ) -> None:
+    def __init__(self, pid: int, started: int, code: Callable[[], int | None], options: int = -1) -> None:
         """code: what it ended with, asked after its end. options: where they are written."""
         self.pid, self.started = pid, started
         self._code, self._options = code, options
@@ -76,9 +74,8 @@ class Process:
 
     @classmethod
     def make(
-        cls, kind: str, name: str, files: ChildFiles, environ: Mapping[str, str],
-        forks: ForkServer | None = None,
-    ) -> Process:  # fmt: skip
+        cls, kind: str, name: str, files: ChildFiles, environ: Mapping[str, str], forks: ForkServer | None = None
+    ) -> Process:
         """It waits for `go`, and ends by itself if that does not come. Raises OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         options, written = os.pipe()
@@ -89,9 +86,13 @@ class Process:
             if pid is not None and forks is not None:
                 return cls(pid, start_time(pid), partial(forks.code_of, pid), written)
             popen = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", MODULES[kind]], stdin=fds[0], stdout=fds[1], stderr=fds[2],
-                start_new_session=True, env=dict(environ),
-            )  # fmt: skip
+                [sys.executable, "-m", MODULES[kind]],
+                stdin=fds[0],
+                stdout=fds[1],
+                stderr=fds[2],
+                start_new_session=True,
+                env=dict(environ),
+            )
             return cls(popen.pid, start_time(popen.pid), popen.wait, written)
         except OSError:
             os.close(written)

@@ -92,12 +92,18 @@ def status_of(home: Path) -> dict[str, Any]:
     for name, process in _orphans(home):
         shown.append(
             {
-                "name": name, "kind": name.partition(":")[0], "pid": process.pid,
-                "state": "running", "heartbeat_age_ms": None, "progress_age_ms": None, "lag": None,
-                **Figures().of(process.pid), "restarts": 0,
+                "name": name,
+                "kind": name.partition(":")[0],
+                "pid": process.pid,
+                "state": "running",
+                "heartbeat_age_ms": None,
+                "progress_age_ms": None,
+                "lag": None,
+                **Figures().of(process.pid),
+                "restarts": 0,
                 "reason": "its supervisor is gone: `up` takes it over",
             }
-        )  # fmt: skip
+        )
         process.close()
     return {"running": False, "processes": shown, "notes": []}
 
@@ -149,9 +155,7 @@ def bring_up(
     return {**told, "already": False}
 
 
-def _settled(
-    began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]
-) -> dict[str, Any]:
+def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]) -> dict[str, Any]:
     """The supervisor's status once all run or will not. Raises ProcessDown."""
     doing("the supervisor starts")
     deadline = time.monotonic() + UP_WITHIN_S
@@ -231,9 +235,10 @@ def _interrupted(
 def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> None:
     if not config.venues and not config.accounts and not streams_of(config):
         raise BadConfig(
-            "there is nothing to run", where="onetape.toml",
+            "there is nothing to run",
+            where="onetape.toml",
             todo="write [venues.NAME] and [accounts.NAME]; onetape init writes an example",
-        )  # fmt: skip
+        )
     from onetape.supervisor.start_check import check_start, refuse
 
     folder = (path.parent if path else Path()).absolute()
@@ -243,29 +248,26 @@ def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> No
     refuse(check_start(config, folder, home.absolute(), single=single, running=running))
 
 
-def _begin(
-    config: Config, path: Path | None, home: Path, *, single: bool
-) -> subprocess.Popen[bytes]:
+def _begin(config: Config, path: Path | None, home: Path, *, single: bool) -> subprocess.Popen[bytes]:
     """A process of its own, that keeps nothing of ours open but secrets given as descriptors."""
     private_folder(home / "run")
-    options = SupervisorOptions(
-        home=str(home), config=str(path.absolute()) if path else "", single=single
-    )
+    options = SupervisorOptions(home=str(home), config=str(path.absolute()) if path else "", single=single)
     descriptors = {
         int(place.removeprefix("fd:"))
         for account in config.accounts.values()
         for place in (account.key, account.secret, account.password)
         if place.startswith("fd:")
     }
-    errors = os.open(
-        _err(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600
-    )
+    errors = os.open(_err(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         begun = subprocess.Popen(
             [sys.executable, "-m", "onetape.supervisor.main"],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
-            start_new_session=True, pass_fds=tuple(descriptors),
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+            pass_fds=tuple(descriptors),
+        )
     finally:
         os.close(errors)
     assert begun.stdin is not None
@@ -290,8 +292,9 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
         begun.wait()
     return ProcessDown(
         f"the supervisor did not start: {said[-1] if said else 'it said nothing'}",
-        where=str(home), todo="see logs/system.log there",
-    )  # fmt: skip
+        where=str(home),
+        todo="see logs/system.log there",
+    )
 
 
 def _not_ready(told: dict[str, Any]) -> OnetapeError:
@@ -305,23 +308,22 @@ def _not_ready(told: dict[str, Any]) -> OnetapeError:
     return rebuilt(kind, said, "up", "the others run: onetape status, onetape down")
 
 
-def run_in_front(
-    config: Config, path: Path | None, home: Path, ready: Any, *, single: bool = False
-) -> None:
+def run_in_front(config: Config, path: Path | None, home: Path, ready: Any, *, single: bool = False) -> None:
     """The supervisor in this process, until Ctrl-C or `onetape down`. ready: given the status."""
     from onetape.supervisor.main import supervise
 
     _check(config, path, home, single=single)
     try:
         supervise(
-            config, home, (path.parent if path else Path()).absolute(),
-            lambda supervisor: ready(supervisor.status()), single=single,
+            config,
+            home,
+            (path.parent if path else Path()).absolute(),
+            lambda supervisor: ready(supervisor.status()),
+            single=single,
             read=lambda: load_config(path, os.environ),
-        )  # fmt: skip
+        )
     except JournalLocked as error:
-        raise ProcessDown(
-            "a supervisor of this home runs already", where=str(home), todo="onetape status"
-        ) from error
+        raise ProcessDown("a supervisor of this home runs already", where=str(home), todo="onetape status") from error
 
 
 def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
@@ -340,9 +342,10 @@ def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) ->
     while start_time(pid) == started:
         if time.monotonic() > deadline:
             raise ProcessDown(
-                f"not all has stopped within {DOWN_WITHIN_S:.0f} s", where=str(home),
+                f"not all has stopped within {DOWN_WITHIN_S:.0f} s",
+                where=str(home),
                 todo="onetape status says what runs",
-            )  # fmt: skip
+            )
         if time.monotonic() > asked + ASK_EVERY_S:
             asked = time.monotonic()
             with suppress(ProcessDown):  # it ends, and answers no more
@@ -375,12 +378,7 @@ def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
 
 
 def restart(
-    home: Path,
-    name: str,
-    config: Config,
-    path: Path | None,
-    *,
-    doing: Callable[[str], None] = lambda words: None,
+    home: Path, name: str, config: Config, path: Path | None, *, doing: Callable[[str], None] = lambda words: None
 ) -> dict[str, Any]:
     """One process: stopped, and started again; a robot as its file says now, `changed` is what is
     different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
@@ -408,8 +406,9 @@ def restart(
             return {**process, "changed": answer["changed"]}
         if process["state"] == "failed" or time.monotonic() > deadline:
             raise ProcessDown(
-                f"{name} {process['state']}: {process['reason']}", where="restart",
+                f"{name} {process['state']}: {process['reason']}",
+                where="restart",
                 todo="see logs/error.log of the home",
-            )  # fmt: skip
+            )
         doing(_state(process))
         time.sleep(LOOK_S)

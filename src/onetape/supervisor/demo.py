@@ -16,14 +16,7 @@ from typing import Any
 from onetape.gateway.options import gateway_journal
 from onetape.replay.parity import compare
 from onetape.replay.replay import replay_run
-from onetape.robot.live import (
-    LiveOptions,
-    addressed,
-    drain,
-    gateway_process,
-    open_live,
-    simulated_exchange,
-)
+from onetape.robot.live import LiveOptions, addressed, drain, gateway_process, open_live, simulated_exchange
 from onetape.robot.paper import PaperRobot
 from onetape.security.private import private_folder
 
@@ -34,14 +27,18 @@ SYMBOL = "binance:BTC/USDT:USDT"
 ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
     (
         "onetape.strategies.market_maker:MarketMaker",
-        {"symbol": SYMBOL, "shift": 3, "buy_by": 0.01, "sell_by": 0.01, "buy_limit": 0.05,
-         "sell_limit": -0.05, "keep_within": 1},
+        {
+            "symbol": SYMBOL,
+            "shift": 3,
+            "buy_by": 0.01,
+            "sell_by": 0.01,
+            "buy_limit": 0.05,
+            "sell_limit": -0.05,
+            "keep_within": 1,
+        },
     ),
-    (
-        "onetape.strategies.breakout:Breakout",
-        {"symbol": SYMBOL, "period": "1s@mid", "window": 10, "size": 0.02},
-    ),
-)  # fmt: skip
+    ("onetape.strategies.breakout:Breakout", {"symbol": SYMBOL, "period": "1s@mid", "window": 10, "size": 0.02}),
+)
 STEP_S = 0.001  # between looks at the tapes
 
 
@@ -68,12 +65,8 @@ def run_demo(
         robots: list[PaperRobot] = []
         for (reference, params), keys in zip(ROBOTS, exchange["accounts"], strict=False):
             name = f"demo-{keys['name']}"
-            client = stack.enter_context(
-                gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True))
-            )
-            options = LiveOptions(
-                strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5
-            )
+            client = stack.enter_context(gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True)))
+            options = LiveOptions(strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5)
             robots.append(open_live(options, name, client))
         try:
             until = time.monotonic() + seconds

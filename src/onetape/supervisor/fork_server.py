@@ -54,11 +54,20 @@ class ForkServer:
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, err.open("wb") as complaints:
             self._popen = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "onetape.supervisor.fork_server_main", str(theirs.fileno()),
-                 *dict.fromkeys(kinds)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
-                start_new_session=True, pass_fds=(theirs.fileno(),), env=dict(environ),
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "onetape.supervisor.fork_server_main",
+                    str(theirs.fileno()),
+                    *dict.fromkeys(kinds),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                start_new_session=True,
+                pass_fds=(theirs.fileno(),),
+                env=dict(environ),
+            )
         self.file = self._line.fileno()
         self.is_ready = False
         self.has_ended = False

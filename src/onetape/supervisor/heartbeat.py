@@ -53,9 +53,15 @@ class Pulses:
     def own(self) -> dict[str, Any]:
         """The supervisor itself."""
         return {
-            "name": "supervisor", "kind": "supervisor", "pid": os.getpid(), "state": "running",
-            **self._ages("supervisor", "supervisor"), "restarts": 0, "reason": "", "starts": 1,
-        }  # fmt: skip
+            "name": "supervisor",
+            "kind": "supervisor",
+            "pid": os.getpid(),
+            "state": "running",
+            **self._ages("supervisor", "supervisor"),
+            "restarts": 0,
+            "reason": "",
+            "starts": 1,
+        }
 
     def forget(self, name: str) -> None:
         """Its journal may be another one next time."""

@@ -35,9 +35,11 @@ class SystemLog:
         """level: info, warning or error."""
         moment = datetime.fromtimestamp(now // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         record = {
-            "time": f"{moment}.{now % 10**9 // 1000:06d}Z", "level": level, "process": process,
+            "time": f"{moment}.{now % 10**9 // 1000:06d}Z",
+            "level": level,
+            "process": process,
             "text": text[:LINE_MAX],
-        }  # fmt: skip
+        }
         line = json.dumps(record, ensure_ascii=False) + "\n"
         try:
             if self._lost:

@@ -60,9 +60,11 @@ def log_lines(
 
 def _names(config: Config) -> set[str]:
     parts: dict[str, Iterable[str]] = {
-        "venue": config.venues, "gateway": config.accounts, "robot": config.robots,
+        "venue": config.venues,
+        "gateway": config.accounts,
+        "robot": config.robots,
         "collector": config.collectors,
-    }  # fmt: skip
+    }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
     return {"supervisor", *named}
 
@@ -190,8 +192,10 @@ class _Tapes:
             yield (
                 frame.time,
                 {
-                    "time": format_time(frame.time), "level": said["level"],
-                    "process": f"robot:{self._robot}", "text": said["text"],
+                    "time": format_time(frame.time),
+                    "level": said["level"],
+                    "process": f"robot:{self._robot}",
+                    "text": said["text"],
                     "fields": said.get("fields") or {},
                 },
-            )  # fmt: skip
+            )

@@ -72,8 +72,7 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
     }
     err = private_folder(home / "run") / "fork-server.err"
     try:
-        return ForkServer([kind for kind, is_wanted in wanted.items() if is_wanted],
-                          clean_environ(config), err)  # fmt: skip
+        return ForkServer([kind for kind, is_wanted in wanted.items() if is_wanted], clean_environ(config), err)
     except OSError:
         return None
 
@@ -84,10 +83,7 @@ def main() -> int:
     try:
         config = load_config(path, os.environ)
         folder = path.parent if path else Path.cwd()
-        supervise(
-            config, Path(options.home), folder, single=options.single,
-            read=lambda: load_config(path, os.environ),
-        )  # fmt: skip
+        supervise(config, Path(options.home), folder, single=options.single, read=lambda: load_config(path, os.environ))
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -10,13 +10,7 @@ import msgspec
 from onetape.model.config import Config
 from onetape.supervisor.parts import SINGLE
 
-__all__ = [
-    "MODULES",
-    "SingleOptions",
-    "SupervisorOptions",
-    "supervisor_journal",
-    "supervisor_socket",
-]
+__all__ = ["MODULES", "SingleOptions", "SupervisorOptions", "supervisor_journal", "supervisor_socket"]
 
 MODULES: Final = {
     "venue": "onetape.exchange.main",

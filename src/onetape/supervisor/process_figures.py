@@ -37,9 +37,7 @@ class Figures:
     def memory(pid: int) -> int:
         """Bytes, resident; 0 where it cannot be told."""
         try:
-            return (
-                int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
-            )
+            return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
         except (OSError, IndexError):
             return 0
 

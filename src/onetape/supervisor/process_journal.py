@@ -36,18 +36,21 @@ class SupervisorTape:
 
     def __init__(self, home: Path) -> None:
         path = supervisor_journal(home)
-        self.writer = JournalWriter(
-            path, process="supervisor", created=time.time_ns(), heartbeat=True, reserve=True
-        )
+        self.writer = JournalWriter(path, process="supervisor", created=time.time_ns(), heartbeat=True, reserve=True)
         self.left = left_in(home)
         self._late: dict[tuple[str, str], dict[str, Any]] = {}  # found no room, the last of each
 
     def process(self, life: Life, pid: int, started: int) -> None:
         """Where a process stands now, and which one it is. pid 0: there is none."""
         record = {
-            "kind": "process", "subject": life.child.name, "state": str(life.state), "pid": pid,
-            "started": started, "restarts": life.restarts, "reason": life.reason,
-        }  # fmt: skip
+            "kind": "process",
+            "subject": life.child.name,
+            "state": str(life.state),
+            "pid": pid,
+            "started": started,
+            "restarts": life.restarts,
+            "reason": life.reason,
+        }
         self._append("health", record)
 
     def exchange(self, account: str, uuid: str) -> None:

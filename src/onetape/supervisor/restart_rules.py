@@ -282,9 +282,7 @@ class Law:
         for name, life in self.lives.items():
             if not life.is_wanted:
                 steps += self._wind_down(name, life, now)
-            elif life.state is State.WAITING or (
-                life.state is State.BACKOFF and now >= life.again_at
-            ):
+            elif life.state is State.WAITING or (life.state is State.BACKOFF and now >= life.again_at):
                 steps += self._start(name, life, now)
             elif life.state is State.STARTING and now > life.since + life.within:
                 life.reason = life.reason or f"not ready within {life.within:.0f} s"
@@ -312,8 +310,7 @@ class Law:
     def _is_stuck(self, life: Life) -> bool:
         needs = [self.lives[name] for name in life.child.needs]
         return any(
-            need.state in (State.FAILED, State.STOPPED)
-            or (need.state is State.WAITING and self._is_stuck(need))
+            need.state in (State.FAILED, State.STOPPED) or (need.state is State.WAITING and self._is_stuck(need))
             for need in needs
         )
 
@@ -338,9 +335,7 @@ class Law:
             if now > life.since + STOP_WITHIN_S:
                 life.since = now
                 return [Step(Do.KILL, name)]
-        elif life.is_alive and not any(
-            other.is_alive for other in self.lives.values() if name in other.child.needs
-        ):
+        elif life.is_alive and not any(other.is_alive for other in self.lives.values() if name in other.child.needs):
             self._to(life, State.STOPPING, now)
             return [Step(Do.STOP, name)]
         return []

@@ -40,9 +40,7 @@ def retain(home: Path, rules: RetentionConfig) -> list[str]:
 def _of_one(journal: Path, rules: RetentionConfig) -> list[str]:
     said = []
     if rules.older or rules.size:
-        report = prune(
-            journal, older=rules.older or None, size=rules.size or None, force=rules.runs == "drop"
-        )
+        report = prune(journal, older=rules.older or None, size=rules.size or None, force=rules.runs == "drop")
         if report.removed:
             freed = f"{report.freed_bytes // MIB} MiB"
             said.append(f"{journal.name}: {len(report.removed)} segments, {freed}, are gone")
@@ -57,9 +55,7 @@ def _of_one(journal: Path, rules: RetentionConfig) -> list[str]:
     return said
 
 
-async def keep_to(
-    home: Path, rules: Callable[[], RetentionConfig], say: Callable[[str], None]
-) -> None:
+async def keep_to(home: Path, rules: Callable[[], RetentionConfig], say: Callable[[str], None]) -> None:
     """Apply the rules again and again, in a thread beside the loop. What is said twice in a row is
     said once. rules: as they are now."""
     loop, before = asyncio.get_running_loop(), set[str]()

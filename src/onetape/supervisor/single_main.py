@@ -64,9 +64,7 @@ class House:
     def __init__(self, options: SingleOptions) -> None:
         self.options = options
         self.home = Path(options.home)
-        self.starter = Starter(
-            options.config, home=self.home, folder=Path(options.folder), environ=options.secrets
-        )
+        self.starter = Starter(options.config, home=self.home, folder=Path(options.folder), environ=options.secrets)
         self.parts = Parts(self.home)
         self.stopping = asyncio.Event()
         self._venues: list[tuple[str, VenueServer, VenueState | None]] = []
@@ -116,8 +114,7 @@ class House:
     async def _options(self, child: Child) -> bytes:
         exchange = self.options.exchanges.get(child.name.partition(":")[2], "")
         return await asyncio.get_running_loop().run_in_executor(
-            None,
-            lambda: self.starter.options(child, is_first=self.options.is_first, exchange=exchange),
+            None, lambda: self.starter.options(child, is_first=self.options.is_first, exchange=exchange)
         )
 
     async def _venue(self, child: Child) -> None:
@@ -171,16 +168,13 @@ class House:
         try:
             here = Here(gateway, loop)
             # It waits for the market, which comes over this loop.
-            robot = await loop.run_in_executor(
-                None, begun, options, live_options(options), tape, here
-            )
+            robot = await loop.run_in_executor(None, begun, options, live_options(options), tape, here)
         except BaseException:
             tape.close()
             raise
         control = RobotControl(
-            options.name, self.home, robot, tape, section=section_of(options),
-            rang=lambda: _soon(loop, self._look),
-        )  # fmt: skip
+            options.name, self.home, robot, tape, section=section_of(options), rang=lambda: _soon(loop, self._look)
+        )
         self._robots[child.name] = _Robot(robot, tape, control)
         ChildFiles(self.home, child.name).out.write_text(f"ready {robot.folder / 'journal'}\n")
         single.robots.append(robot)

@@ -52,18 +52,10 @@ KEPT_FDS: Final = "fd:"
 
 def children_of(config: Config) -> list[Child]:
     """All processes, each behind those that it needs."""
-    venues = [
-        Child(f"venue:{name}", "venue")
-        for name, venue in config.venues.items()
-        if is_simulated(venue)
-    ]
+    venues = [Child(f"venue:{name}", "venue") for name, venue in config.venues.items() if is_simulated(venue)]
     there = {child.name for child in venues}
     gateways = [
-        Child(
-            f"gateway:{name}",
-            "gateway",
-            tuple(need for need in (f"venue:{account.venue}",) if need in there),
-        )
+        Child(f"gateway:{name}", "gateway", tuple(need for need in (f"venue:{account.venue}",) if need in there))
         for name, account in config.accounts.items()
     ]
     collectors = [Child(f"collector:{name}", "collector") for name in streams_of(config)]
@@ -93,9 +85,7 @@ def process_journal(home: Path, name: str) -> Path:
     return home / "journal" / name.replace(":", "-")
 
 
-def with_secrets_kept(
-    config: Config, environ: Mapping[str, str], folder: Path
-) -> tuple[Config, dict[str, str]]:
+def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) -> tuple[Config, dict[str, str]]:
     """The configuration with secrets of `fd:N`, which can be read only once, under a name of the
     environment that is given back. Raises BadConfig."""
     kept = dict(environ)
@@ -115,9 +105,7 @@ def with_secrets_kept(
 class Starter:
     """environ: where secrets are."""
 
-    def __init__(
-        self, config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]) -> None:
         self.ask_robot: Callable[[bytes], str] = self._ask_robot
         self.config, self.home, self.folder = config, home, folder
         self.environ = environ
@@ -138,9 +126,7 @@ class Starter:
                 return self._gateway(name, exchange)
             case "collector":
                 config = self.config.collectors[name]
-                return msgspec.json.encode(
-                    collector_options(name, config, home=self.home, folder=self.folder)
-                )
+                return msgspec.json.encode(collector_options(name, config, home=self.home, folder=self.folder))
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
@@ -159,17 +145,16 @@ class Starter:
         import onetape.robot.live  # noqa: F401
 
     def _single(self, *, is_first: bool) -> SingleOptions:
-        places = [
-            getattr(account, key)
-            for account in self.config.accounts.values()
-            for key in SECRET_KEYS
-        ]
+        places = [getattr(account, key) for account in self.config.accounts.values() for key in SECRET_KEYS]
         names = [place.removeprefix("env:") for place in places if place.startswith("env:")]
         return SingleOptions(
-            config=self.config, home=str(self.home), folder=str(self.folder),
+            config=self.config,
+            home=str(self.home),
+            folder=str(self.folder),
             secrets={name: self.environ[name] for name in names if name in self.environ},
-            exchanges=dict(self.exchanges), is_first=is_first,
-        )  # fmt: skip
+            exchanges=dict(self.exchanges),
+            is_first=is_first,
+        )
 
     # --- venues -----------------------------------------------------------------------------------
 
@@ -180,20 +165,17 @@ class Starter:
         state = process_journal(self.home, f"venue:{name}")
         kind = simulated_kind(venue.kind)
         if is_first and (why := _put_aside(state, kind, venue.seed)):
-            self.notes.append(
-                f"venue:{name} begins anew, with new money and no orders: its last state {why}"
-            )
+            self.notes.append(f"venue:{name} begins anew, with new money and no orders: its last state {why}")
         told = self.told(f"venue:{name}")
         port = 0 if told is None else int(told["rest"].rpartition(":")[2])
         return VenueOptions(
-            kind=kind, seed=venue.seed, port=port, state=str(state),
+            kind=kind,
+            seed=venue.seed,
+            port=port,
+            state=str(state),
             chain=str(self.home / "chain"),
-            withdraw=any(
-                account.allow_withdraw
-                for account in self.config.accounts.values()
-                if account.venue == name
-            ),
-        )  # fmt: skip
+            withdraw=any(account.allow_withdraw for account in self.config.accounts.values() if account.venue == name),
+        )
 
     def starts_within(self, child: Child) -> float:
         """Seconds that it may take to become ready. A simulated exchange makes its market again
@@ -295,9 +277,13 @@ class Starter:
         """What a robot's process of these options says before its end."""
         with suppress(subprocess.TimeoutExpired):
             done = subprocess.run(  # noqa: S603
-                [sys.executable, "-m", MODULES["robot"]], input=options, env=self.clean,
-                capture_output=True, timeout=ASK_WITHIN_S, check=False,
-            )  # fmt: skip
+                [sys.executable, "-m", MODULES["robot"]],
+                input=options,
+                env=self.clean,
+                capture_output=True,
+                timeout=ASK_WITHIN_S,
+                check=False,
+            )
             return done.stdout.decode()
         return ""
 

@@ -32,13 +32,7 @@ from onetape.model.errors import (
 from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
-from onetape.preflight.preflight import (
-    CHECKED,
-    check_open,
-    look,
-    secret_of,
-    target_of,
-)
+from onetape.preflight.preflight import CHECKED, check_open, look, secret_of, target_of
 from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
 from onetape.security.tokens import read_token, token_file
 
@@ -46,18 +40,21 @@ __all__ = ["check_clock", "check_home", "check_robot", "check_start", "refuse"]
 
 FREE_BYTES_MIN: Final = 1 << 30  # a day of one busy symbol's tape
 FILES_MIN: Final = 1024  # sockets of a crowd at the door, and journals
-NETWORK_FILE_SYSTEMS: Final = (
-    "nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs",
-)  # fmt: skip
+NETWORK_FILE_SYSTEMS: Final = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
 SHOWN_MAX: Final = 8  # of what is wrong, in one line
 WAIT_S: Final = 0.01
 WAIT_MAX_S: Final = 5.0
 
 
 def check_start(
-    config: Config, folder: Path, home: Path, *, single: bool = False,
-    running: Collection[str] = (), is_examined: bool = False,
-) -> Iterator[Finding]:  # fmt: skip
+    config: Config,
+    folder: Path,
+    home: Path,
+    *,
+    single: bool = False,
+    running: Collection[str] = (),
+    is_examined: bool = False,
+) -> Iterator[Finding]:
     """folder: what paths of the configuration are relative to. running: processes that run already
     and go on, whatever their files have become. is_examined: venues and keys are looked at more
     closely by others."""
@@ -99,9 +96,7 @@ def check_home(home: Path) -> Iterator[Finding]:
     while not place.exists():
         place = place.parent
     if not place.is_dir():
-        yield Finding.of(
-            "home", BadConfig(f"{place} is not a folder", todo="choose another --home")
-        )
+        yield Finding.of("home", BadConfig(f"{place} is not a folder", todo="choose another --home"))
         return
     if not os.access(place, os.W_OK | os.X_OK):
         denied = PermissionDenied(f"{place} cannot be written", todo="choose another --home")
@@ -149,7 +144,7 @@ def check_clock() -> Iterator[Finding]:
             f"a sleep of {WAIT_S * 1000:.0f} ms fails ({(error.strerror or '').lower()}): the "
             "clock of this process is not the system's",
             todo=todo,
-        )  # fmt: skip
+        )
         yield Finding.of("clock", failed)
         return
     done, ending = os.pipe()
@@ -164,7 +159,7 @@ def check_clock() -> Iterator[Finding]:
             f"a wait of {WAIT_S * 1000:.0f} ms has not ended after {WAIT_MAX_S:.0f} s: the clock "
             "of this process is not the system's",
             todo=todo,
-        )  # fmt: skip
+        )
         yield Finding.of("clock", hung)
         return  # the pipe stays: the thread may still write to it
     os.close(done)
@@ -237,9 +232,7 @@ def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Itera
     yield from _symbols(config, checked)
 
 
-def _load(
-    config: Config, folder: Path, home: Path, robots: list[str]
-) -> dict[str, Checked]:  # fmt: skip
+def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[str, Checked]:
     """What a process that imports each strategy says of it."""
     asked = [
         RobotCheck(
@@ -251,9 +244,13 @@ def _load(
     try:
         said = subprocess.run(
             [sys.executable, "-m", "onetape.robot.check_main"],
-            input=msgspec.json.encode(asked), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            timeout=2 * LOAD_WITHIN_S, check=False, env=clean_environ(config),
-        ).stdout  # fmt: skip
+            input=msgspec.json.encode(asked),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=2 * LOAD_WITHIN_S,
+            check=False,
+            env=clean_environ(config),
+        ).stdout
     except subprocess.TimeoutExpired as error:
         said = error.stdout or b""
     found = {}

@@ -38,12 +38,7 @@ from onetape.supervisor.process_figures import Figures
 from onetape.supervisor.process_journal import SupervisorTape
 from onetape.supervisor.restart_rules import SILENT_S, Child, Do, Law, Life, State, Step
 from onetape.supervisor.retention import keep_to
-from onetape.supervisor.start import (
-    ASK_WITHIN_S,
-    Starter,
-    children_of,
-    not_wanted,
-)
+from onetape.supervisor.start import ASK_WITHIN_S, Starter, children_of, not_wanted
 
 __all__ = ["Supervisor"]
 
@@ -59,13 +54,7 @@ class Supervisor:
     """Of one home. `run` returns when all has been stopped."""
 
     def __init__(
-        self,
-        config: Config,
-        starter: Starter,
-        home: Path,
-        *,
-        single: bool = False,
-        forks: ForkServer | None = None,
+        self, config: Config, starter: Starter, home: Path, *, single: bool = False, forks: ForkServer | None = None
     ) -> None:
         """single: all in one process, unless another supervisor has left them in several. forks:
         what makes processes quickly. Raises JournalLocked where one runs already."""
@@ -155,9 +144,7 @@ class Supervisor:
 
     async def _listen(self) -> Coroutine[Any, Any, None]:
         door = self.robots.door
-        return await listen(
-            supervisor_socket(self.home), self.answer, door.settle, is_operator=door.is_operator
-        )
+        return await listen(supervisor_socket(self.home), self.answer, door.settle, is_operator=door.is_operator)
 
     async def _serve(self) -> None:
         await (await self._listen())
@@ -166,9 +153,7 @@ class Supervisor:
         say = partial(self.say, "info", "retention")
         return keep_to(self.home, lambda: self.config.retention, say)
 
-    async def _lasting(
-        self, what: str, work: Awaitable[None], again: Callable[[], Awaitable[None]]
-    ) -> None:
+    async def _lasting(self, what: str, work: Awaitable[None], again: Callable[[], Awaitable[None]]) -> None:
         """Work of its own, until cancelled. Nobody starts a supervisor again: what the work raises
         is said, and it goes on; requests have to be answered, the disk must not fill up."""
         while True:
@@ -193,11 +178,12 @@ class Supervisor:
     def _watch_for_alerts(self, loop: asyncio.AbstractEventLoop) -> None:
         starter, urls = self.starter, self.config.notify.urls
         self.alerts = AlertWatch(
-            self.home, self._journals,
+            self.home,
+            self._journals,
             tell=lambda told: _soon(loop, self.tape.alert, told),
             said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
             sinks=(lambda: sinks_of(urls, starter.environ, starter.folder)) if urls else None,
-        )  # fmt: skip
+        )
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
@@ -267,9 +253,7 @@ class Supervisor:
         name = life.child.name
         exchange = self.tape.left.exchanges.get(name.partition(":")[2], "")
         try:
-            options = await asyncio.get_running_loop().run_in_executor(
-                None, lambda: self._options(life, exchange)
-            )
+            options = await asyncio.get_running_loop().run_in_executor(None, lambda: self._options(life, exchange))
             await self._forks_heard.wait()
             if life.state is not State.STARTING:  # meanwhile it is not wanted any more
                 self.law.ended(name, time.monotonic(), 0)
@@ -489,9 +473,7 @@ class Supervisor:
             if self.alerts is not None:
                 self.alerts.process(name, life.state, life.reason)
             if process is not None or not life.is_alive:
-                self.tape.process(
-                    life, process.pid if process else 0, process.started if process else 0
-                )
+                self.tape.process(life, process.pid if process else 0, process.started if process else 0)
             if before is None or before[0] is not life.state:
                 level = "error" if life.state is State.FAILED else "info"
                 why = f": {life.reason}" if life.reason else ""
@@ -578,9 +560,11 @@ class Supervisor:
             if state == RUNNING and not reason:
                 processes[-1]["reason"] = _pause(processes[-1])
         return {
-            "running": True, "settled": self.law.is_settled, "processes": processes,
+            "running": True,
+            "settled": self.law.is_settled,
+            "processes": processes,
             "notes": list(self.starter.notes),
-        }  # fmt: skip
+        }
 
 
 def _pause(shown: dict[str, Any]) -> str:

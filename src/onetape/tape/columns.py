@@ -72,18 +72,24 @@ class OrderRows(NamedTuple):
 
 
 _ORDER_TYPES = {
-    "id": "<i8", "stream": "<u4", "side": "u1", "type": "u1", "price": "<i8", "size": "<i8",
-    "trigger": "<i8", "asked": "<i8", "answer": "<i8", "done": "<i8", "placed": "<i8", "end": "u1",
+    "id": "<i8",
+    "stream": "<u4",
+    "side": "u1",
+    "type": "u1",
+    "price": "<i8",
+    "size": "<i8",
+    "trigger": "<i8",
+    "asked": "<i8",
+    "answer": "<i8",
+    "done": "<i8",
+    "placed": "<i8",
+    "end": "u1",
     "tag": "<u4",
-}  # fmt: skip
+}
 
 
 def read_columns(
-    core: _core.JournalReader,
-    tables: Iterable[Table],
-    *,
-    orders: bool = False,
-    time_until: int = TIME_MAX,
+    core: _core.JournalReader, tables: Iterable[Table], *, orders: bool = False, time_until: int = TIME_MAX
 ) -> tuple[list[dict[str, NDArray[Any]]], OrderRows]:
     """From the reader's place to the end, in one pass: contiguous columns of each table, and the
     rows of the orders where `orders` (else without columns)."""
@@ -92,13 +98,8 @@ def read_columns(
     while not walk.read(core, _FRAMES_MAX, time_until):
         pass
     found = [
-        {
-            name: raw.view(dtype)
-            for (name, dtype), raw in zip(each.columns().items(), columns, strict=True)
-        }
+        {name: raw.view(dtype) for (name, dtype), raw in zip(each.columns().items(), columns, strict=True)}
         for each, columns in zip(wanted, walk.take_columns(), strict=True)
     ]
     rows, tags = walk.take_orders()
-    return found, OrderRows(
-        {name: raw.view(_ORDER_TYPES[name]) for name, raw in rows.items()}, tags
-    )
+    return found, OrderRows({name: raw.view(_ORDER_TYPES[name]) for name, raw in rows.items()}, tags)

@@ -19,9 +19,7 @@ PRIVATE = 0o600  # the owner's alone
 SHARED = 0o666  # less what the umask takes: a page that a user asked for somewhere
 
 
-def write_durably(
-    path: Path, content: bytes | str, *, mode: int = PRIVATE, previous: Path | None = None
-) -> Path:
+def write_durably(path: Path, content: bytes | str, *, mode: int = PRIVATE, previous: Path | None = None) -> Path:
     """`content` (text as UTF-8) at `path`. previous: where the file that it replaces is kept."""
     with durable_file(path, mode=mode, previous=previous) as file:
         file.write(content.encode() if isinstance(content, str) else content)
@@ -29,9 +27,7 @@ def write_durably(
 
 
 @contextmanager
-def durable_file(
-    path: Path, *, mode: int = PRIVATE, previous: Path | None = None
-) -> Iterator[BinaryIO]:
+def durable_file(path: Path, *, mode: int = PRIVATE, previous: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write to, which stands at `path` when the block has ended well. The folder must
     be there. Raises OSError, and then `path` is as it was."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

@@ -23,12 +23,17 @@ from onetape.tape.schema import INSTRUMENT_TYPE, MARKET_TYPES, EventSchema
 __all__ = ["misfit"]
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
-    "text": (str,), "whole": (int,), "flag": (bool,), "number": (int, float), "table": (dict,),
-    "list": (list,), "units": (int, str), "decimal": (str,), "any": (object,),
-}  # fmt: skip
-_OF_INSTRUMENTS: Final = MARKET_TYPES | {
-    EventType.ORDER_REQUEST.id, EventType.ORDER_EVENT.id, EventType.FILL.id
-}  # fmt: skip
+    "text": (str,),
+    "whole": (int,),
+    "flag": (bool,),
+    "number": (int, float),
+    "table": (dict,),
+    "list": (list,),
+    "units": (int, str),
+    "decimal": (str,),
+    "any": (object,),
+}
+_OF_INSTRUMENTS: Final = MARKET_TYPES | {EventType.ORDER_REQUEST.id, EventType.ORDER_EVENT.id, EventType.FILL.id}
 # Their keys are the user's, or a strategy's.
 _FREE: Final = frozenset({"memory", "log"})
 
@@ -40,9 +45,7 @@ def misfit(tapes: Iterable[Path]) -> OnetapeError | None:
         try:
             with JournalReader(path) as reader:
                 if (found := _first(reader)) is not None:
-                    return SchemaMismatch(
-                        found, where=str(path), todo="it was written by something else, or changed"
-                    )
+                    return SchemaMismatch(found, where=str(path), todo="it was written by something else, or changed")
         except TornTape as error:
             return error
         except (OnetapeError, OSError):

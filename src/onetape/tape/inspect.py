@@ -69,9 +69,7 @@ def _info(directory: Path) -> JournalInfo:
         control = reader.control
         alive = reader.writer_alive
     except TornTape as error:
-        return JournalInfo(
-            str(directory), "", "", "", 0, 0, 0, 0, 0, None, None, 0, "dead", error.what
-        )
+        return JournalInfo(str(directory), "", "", "", 0, 0, 0, 0, 0, None, None, 0, "dead", error.what)
     closed = control.get("closed", True) or all(s.sealed for s in segments)
     sealed = [s for s in segments if s.sealed and s.frames]
     times = [s.latest_time for s in sealed if s.latest_time is not None]
@@ -150,9 +148,7 @@ def tail(
             clock.sleep(_FOLLOW_SECONDS)
 
 
-def look_back(
-    reader: JournalReader, read: Callable[[], Iterable[T]], count: int, step: int = 4096
-) -> list[T]:
+def look_back(reader: JournalReader, read: Callable[[], Iterable[T]], count: int, step: int = 4096) -> list[T]:
     """The last `count` of what `read` gives of a tape, found from its end: `step` frames back, and
     further in growing steps until there are enough. The reader is at the end then."""
     last = reader.last_sequence
@@ -165,9 +161,7 @@ def look_back(
         step *= 8
 
 
-def _records(
-    reader: JournalReader, wanted: frozenset[str], predicate: Predicate | None
-) -> Iterator[dict[str, Any]]:
+def _records(reader: JournalReader, wanted: frozenset[str], predicate: Predicate | None) -> Iterator[dict[str, Any]]:
     for record in reader:
         if wanted and record.type not in wanted:
             continue
@@ -181,9 +175,7 @@ def _wanted(reader: JournalReader, types: Iterable[str]) -> frozenset[str]:
     wanted = frozenset(types)
     known = {schema.name for schema in reader.schemas.by_id.values()}
     for name in wanted - known:
-        raise BadInput(
-            f"no event type {name!r} on this tape", todo=f"one of: {', '.join(sorted(known))}"
-        )
+        raise BadInput(f"no event type {name!r} on this tape", todo=f"one of: {', '.join(sorted(known))}")
     return wanted
 
 

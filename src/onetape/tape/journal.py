@@ -20,14 +20,7 @@ from onetape.model.errors import BadInput, DiskFull, NotAvailable, UsageError
 from onetape.model.time import TIME_MAX
 from onetape.tape.columns import Table, read_columns
 from onetape.tape.expand import expand_segment
-from onetape.tape.schema import (
-    END_TYPE,
-    INSTRUMENT_TYPE,
-    EventSchema,
-    Schemas,
-    built_in,
-    schema_preamble,
-)
+from onetape.tape.schema import END_TYPE, INSTRUMENT_TYPE, EventSchema, Schemas, built_in, schema_preamble
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +30,7 @@ __all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "type_id
 
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
-READ: Final[deque[Path]] = deque(
-    maxlen=64
-)  # what this process has opened, for who asks why it failed
+READ: Final[deque[Path]] = deque(maxlen=64)  # what this process has opened, for who asks why it failed
 _CHUNK_BYTES = 256 << 10  # of frames that are objects at a time
 
 
@@ -50,9 +41,7 @@ def type_id(name: str | int) -> int:
     try:
         return _NAMES[name]
     except KeyError:
-        raise BadInput(
-            f"unknown event type {name!r}", todo=f"one of: {', '.join(_NAMES)}"
-        ) from None
+        raise BadInput(f"unknown event type {name!r}", todo=f"one of: {', '.join(_NAMES)}") from None
 
 
 class Frame(NamedTuple):
@@ -137,9 +126,7 @@ class JournalWriter:
         self.request_durable = self.core.request_durable
         self.progress = self.core.progress
 
-    def append(
-        self, event: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0
-    ) -> int:
+    def append(self, event: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0) -> int:
         """One frame from a whole payload; gives its sequence."""
         return self.append_raw(type_id(event), payload, flags, stream, time)
 
@@ -163,8 +150,7 @@ class JournalWriter:
             raise BadInput(f"append_batch: {event!r} has no fixed layout")
         if rows.dtype.itemsize != schema.payload_bytes:
             raise BadInput(
-                f"append_batch: a {schema.name} row has {schema.payload_bytes} bytes, "
-                f"these have {rows.dtype.itemsize}"
+                f"append_batch: a {schema.name} row has {schema.payload_bytes} bytes, these have {rows.dtype.itemsize}"
             )
         if times is None:
             times = rows["ts_recv"]
@@ -225,13 +211,9 @@ class JournalWriter:
             case "disk":
                 self.sync()
             case "replicated":
-                raise NotAvailable(
-                    "durability `replicated`", where="journal", todo="use process or disk"
-                )
+                raise NotAvailable("durability `replicated`", where="journal", todo="use process or disk")
             case _:
-                raise UsageError(
-                    f"unknown durability {level!r}", todo="one of: process, disk, replicated"
-                )
+                raise UsageError(f"unknown durability {level!r}", todo="one of: process, disk, replicated")
         return sequence
 
     def close(self) -> None:
@@ -242,10 +224,7 @@ class JournalWriter:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -322,20 +301,14 @@ class JournalReader:
             yield self._record(raw)
 
     def frames(
-        self,
-        types: Iterable[str | int] = (),
-        *,
-        time_until: int = TIME_MAX,
-        sequence_until: int = 0,
+        self, types: Iterable[str | int] = (), *, time_until: int = TIME_MAX, sequence_until: int = 0
     ) -> Iterator[Frame]:
         """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`.
         sequence_until: the first frame that is not read, 0: none."""
         wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
         ended = False
         while not ended:
-            found, ended = self.core.read_frames(
-                Frame, _CHUNK_BYTES, wanted, time_until, sequence_until
-            )
+            found, ended = self.core.read_frames(Frame, _CHUNK_BYTES, wanted, time_until, sequence_until)
             yield from found
 
     def chunks(
@@ -371,11 +344,7 @@ class JournalReader:
         return found[0]
 
     def table(
-        self,
-        event: str | int,
-        *,
-        names: Iterable[str] | None = None,
-        where: Mapping[str, int] | None = None,
+        self, event: str | int, *, names: Iterable[str] | None = None, where: Mapping[str, int] | None = None
     ) -> Table:
         """The same, to be read with others in one pass: see `read_columns`."""
         return Table(self._fixed(event), None if names is None else tuple(names), where or {})
@@ -406,9 +375,7 @@ class JournalReader:
         self.core.seek_sequence(first)
         ended = False
         while not ended and self.core.next_sequence < place:
-            found, ended = self.core.read_frames(
-                Frame, _CHUNK_BYTES, [INSTRUMENT_TYPE], TIME_MAX, place
-            )
+            found, ended = self.core.read_frames(Frame, _CHUNK_BYTES, [INSTRUMENT_TYPE], TIME_MAX, place)
             for frame in found:
                 schemas.instruments[frame.stream] = schemas.of(frame.type).decode(frame.payload)
 
@@ -467,10 +434,7 @@ class JournalReader:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 

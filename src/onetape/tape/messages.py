@@ -26,10 +26,16 @@ DECIMAL: Final = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 # Prices and sizes: text where the tape has the instrument, else units as they lie there.
 UNITS: Final = {"anyOf": [DECIMAL, INTEGER]}
 _BY_NAME: Final[Mapping[str, Mapping[str, Any]]] = {
-    "text": TEXT, "whole": INTEGER, "flag": {"type": "boolean"}, "number": {"type": "number"},
-    "table": {"type": "object"}, "list": {"type": "array"}, "units": UNITS, "any": {},
+    "text": TEXT,
+    "whole": INTEGER,
+    "flag": {"type": "boolean"},
+    "number": {"type": "number"},
+    "table": {"type": "object"},
+    "list": {"type": "array"},
+    "units": UNITS,
+    "any": {},
     "decimal": DECIMAL,
-}  # fmt: skip
+}
 
 # What maps of cold types say, each key with its kind; which of them depends on who wrote.
 COLD: Final[Mapping[str, Mapping[str, str]]] = {
@@ -112,9 +118,13 @@ def event_schemas() -> dict[str, dict[str, Any]]:
 def event_schema(schema: EventSchema) -> dict[str, Any]:
     """Of one line. Keys beyond those that are named belong to newer versions, and to the user."""
     properties: dict[str, Any] = {
-        "sequence": INTEGER, "time": {**INTEGER, "description": "ns UTC"},
-        "type": {"const": schema.name}, "flags": INTEGER, "stream": INTEGER, "symbol": TEXT,
-    }  # fmt: skip
+        "sequence": INTEGER,
+        "time": {**INTEGER, "description": "ns UTC"},
+        "type": {"const": schema.name},
+        "flags": INTEGER,
+        "stream": INTEGER,
+        "symbol": TEXT,
+    }
     required = ["sequence", "time", "type", "flags", "stream"]
     if schema.name == "instrument":
         made = msgspec.json.schema(Instrument)
@@ -166,8 +176,4 @@ def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
         if "$ref" in value:
             return _inlined(definitions[value["$ref"].rpartition("/")[2]], definitions)
         return {key: _inlined(each, definitions) for key, each in value.items()}
-    return (
-        [_inlined(each, definitions) for each in value]
-        if isinstance(value, list | tuple)
-        else value
-    )
+    return [_inlined(each, definitions) for each in value] if isinstance(value, list | tuple) else value

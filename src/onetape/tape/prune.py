@@ -113,11 +113,7 @@ def prune(
         if segment.number >= needed:
             kept_by_readers.append(segment.number)
             break
-        runs = [
-            p.run
-            for p in pinned
-            if p.first_sequence <= segment.last_seq and p.last_sequence >= segment.first_seq
-        ]
+        runs = [p.run for p in pinned if p.first_sequence <= segment.last_seq and p.last_sequence >= segment.first_seq]
         if runs and not force:
             kept_by_runs = runs
             break
@@ -156,9 +152,7 @@ class _Limit:
                 return
             too_old = self.before is not None and segment.latest_time < self.before
             too_much = self.size_bytes is not None and total > self.size_bytes
-            by_sequence = (
-                self.keep_sequence is not None and self.before is None and self.size_bytes is None
-            )
+            by_sequence = self.keep_sequence is not None and self.before is None and self.size_bytes is None
             if not (too_old or too_much or by_sequence):
                 return
             total -= segment.size_bytes
@@ -177,10 +171,7 @@ def _remove(directory: Path, removed: list[Segment]) -> None:
 
 
 def compress(
-    path: str | os.PathLike[str],
-    progress: Callable[[float, float | None], None] | None = None,
-    *,
-    keep: int = 1,
+    path: str | os.PathLike[str], progress: Callable[[float, float | None], None] | None = None, *, keep: int = 1
 ) -> list[int]:
     """Packs sealed segments into `.tape.zst`, all but the last `keep` (at least one: a writer
     continues from it). The content is the same bit for bit when expanded. Gives their numbers.

@@ -15,9 +15,7 @@ __all__ = ["render", "shown_key"]
 _FRAME_KEYS = ("sequence", "time", "type", "flags", "stream", "symbol")
 
 
-def render(
-    record: Record, schema: EventSchema, instruments: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any]:
+def render(record: Record, schema: EventSchema, instruments: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     """Flat fields of a record. Where its instrument is not known, integers stay as they are.
 
     A payload field that is called as one of the frame's is given the type's first word:
@@ -38,10 +36,7 @@ def render(
         is_same = name == "symbol" and shown.get("symbol") == value
         key = shown_key(record.type, name, is_same=is_same)
         if schema.tail is not None and name in schema.tail:
-            shown[key] = [
-                [_shown("price", "p", p, instrument), _shown("size", "s", s, instrument)]
-                for p, s in value
-            ]
+            shown[key] = [[_shown("price", "p", p, instrument), _shown("size", "s", s, instrument)] for p, s in value]
         else:
             shown[key] = _shown(name, kinds.get(name, ""), value, instrument)
     return shown

@@ -41,10 +41,16 @@ END_TYPE = 0xFFFF
 MARKET_TYPES = frozenset(
     each.id
     for each in (
-        EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.BAR, EventType.MARK,
-        EventType.FUNDING, EventType.LIQUIDATION, EventType.MBO,
+        EventType.QUOTE,
+        EventType.TRADE,
+        EventType.BOOK,
+        EventType.BAR,
+        EventType.MARK,
+        EventType.FUNDING,
+        EventType.LIQUIDATION,
+        EventType.MBO,
     )
-)  # fmt: skip
+)
 
 _HEADER = [
     ("length", "<u4"),
@@ -110,9 +116,7 @@ class EventSchema:
                 names.append(item.name)
                 formats.append(f"<{sign}{item.width}")
                 offsets.append(item.offset)
-        return _structured(
-            {"names": names, "formats": formats, "offsets": offsets, "itemsize": self.payload_bytes}
-        )
+        return _structured({"names": names, "formats": formats, "offsets": offsets, "itemsize": self.payload_bytes})
 
     @cached_property
     def more(self) -> str | None:
@@ -142,12 +146,7 @@ class EventSchema:
             formats.append(payload.fields[name][0])
             offsets.append(payload.fields[name][1] + header.itemsize)
         return _structured(
-            {
-                "names": names,
-                "formats": formats,
-                "offsets": offsets,
-                "itemsize": header.itemsize + self.payload_bytes,
-            }
+            {"names": names, "formats": formats, "offsets": offsets, "itemsize": header.itemsize + self.payload_bytes}
         )
 
     @cached_property
@@ -180,8 +179,7 @@ class EventSchema:
             return value if isinstance(value, dict) else {"value": value}
         if len(payload) < self.payload_bytes:
             raise SchemaMismatch(
-                f"a {self.name} payload has {len(payload)} bytes, "
-                f"its schema says {self.payload_bytes}"
+                f"a {self.name} payload has {len(payload)} bytes, its schema says {self.payload_bytes}"
             )
         unpacker, plan = self._unpacker
         record: dict[str, Any] = {}
@@ -213,8 +211,7 @@ class EventSchema:
 
     def to_preamble(self) -> bytes:
         fields = [
-            [f.name, f.kind, f.width, f.offset, None if f.names is None else ",".join(f.names)]
-            for f in self.fields
+            [f.name, f.kind, f.width, f.offset, None if f.names is None else ",".join(f.names)] for f in self.fields
         ]
         return msgspec.msgpack.encode(
             {
@@ -275,8 +272,7 @@ def _schema(
 
 
 _BUILT_IN: dict[int, EventSchema] = {
-    spec[0]: _schema(spec[0], spec[1], spec[2], spec[3], spec[4], spec[5])
-    for spec in _core.event_specs()
+    spec[0]: _schema(spec[0], spec[1], spec[2], spec[3], spec[4], spec[5]) for spec in _core.event_specs()
 }
 _PREAMBLE: list[tuple[int, int, bytes]] = [
     (SCHEMA_ENTRY_TYPE, schema.id, schema.to_preamble()) for schema in _BUILT_IN.values()
@@ -309,9 +305,7 @@ class Schemas:
 
     def _add(self, payload: bytes) -> None:
         told = msgspec.msgpack.decode(payload)
-        schema = _schema(
-            told["id"], told["name"], told["fixed"], told["bytes"], told["fields"], told["tail"]
-        )
+        schema = _schema(told["id"], told["name"], told["fixed"], told["bytes"], told["fields"], told["tail"])
         # The built-in object is shared where it says the same: its caches are warm.
         own = _BUILT_IN.get(schema.id)
         self.by_id[schema.id] = own if own == schema else schema

@@ -52,21 +52,12 @@ class Group(msgspec.Struct, frozen=True):
 class StateWriter:
     """The one writer. A second one is refused with JOURNAL_LOCKED. Empty and unseen at first."""
 
-    def __init__(
-        self,
-        directory: str | os.PathLike[str],
-        process: str,
-        layout: Layout,
-        *,
-        capacity: int = 256,
-    ) -> None:
+    def __init__(self, directory: str | os.PathLike[str], process: str, layout: Layout, *, capacity: int = 256) -> None:
         self.layout = layout
         self.process = process
         path = Path(directory)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.core = _core.TableWriter.open(
-            str(path), process, layout.hash, capacity=capacity, cells=layout.cells
-        )
+        self.core = _core.TableWriter.open(str(path), process, layout.hash, capacity=capacity, cells=layout.cells)
         self.heartbeat = self.core.heartbeat  # (now): the writer as a whole is alive
         self.publish = self.core.publish
         # (): what is in the table holds at this moment, which readers of slots may ask for; and it
@@ -74,9 +65,7 @@ class StateWriter:
         self.vouch = self.core.vouch
         self.unvouch = self.core.unvouch
 
-    def put(
-        self, kind: str, key: str, values: Mapping[str, FieldValue], *, ts: int, sequence: int
-    ) -> None:
+    def put(self, kind: str, key: str, values: Mapping[str, FieldValue], *, ts: int, sequence: int) -> None:
         """Replaces the group of a key. key: at most 64 bytes of UTF-8; ts: ns UTC of the data."""
         spec = self.layout.spec(kind)
         cells, present = spec.pack(values)
@@ -204,9 +193,7 @@ class StateReader:
         where = f"state table of {self.process}"
         todo = _DAMAGED.format(process=self.process)
         if outcome == "damaged":
-            return TornTape(
-                f"{what} is damaged: its checksum does not hold", where=where, todo=todo
-            )
+            return TornTape(f"{what} is damaged: its checksum does not hold", where=where, todo=todo)
         return ProcessDown(f"{what} {_REASONS[outcome]}", where=where, todo=todo)
 
 

@@ -108,15 +108,11 @@ class GroupSpec:
         except struct.error as error:
             raise BadInput(f"group {self.name!r}: {error}") from None
 
-    def _add(
-        self, cells: list[int | float | bytes], name: str, code: str, value: FieldValue
-    ) -> None:
+    def _add(self, cells: list[int | float | bytes], name: str, code: str, value: FieldValue) -> None:
         if most := _TEXT_BYTES.get(code):
             text = b"" if value is None else str(value).encode()
             if len(text) > most or b"\0" in text:
-                raise BadInput(
-                    f"{self.name}.{name}: {value!r} is not a text of at most {most} bytes"
-                )
+                raise BadInput(f"{self.name}.{name}: {value!r} is not a text of at most {most} bytes")
             cells.append(text)
         elif code == "f":
             cells.append(0.0 if value is None else float(value))
@@ -131,9 +127,7 @@ class GroupSpec:
 
     def unpack(self, cells: bytes, present: int) -> dict[str, FieldValue]:
         if len(cells) != self.size_bytes:
-            raise SchemaMismatch(
-                f"group {self.name!r} has {self.size_bytes} bytes, read {len(cells)}"
-            )
+            raise SchemaMismatch(f"group {self.name!r} has {self.size_bytes} bytes, read {len(cells)}")
         if present == self._whole:
             return dict(zip(self._names, self._struct.unpack(cells), strict=True))
         raw = iter(self._struct.unpack(cells))
@@ -160,11 +154,7 @@ class Layout:
         self.specs = tuple(sorted(specs, key=lambda spec: spec.kind))
         self.by_name = {spec.name: spec for spec in self.specs}
         self.by_kind = {spec.kind: spec for spec in self.specs}
-        if (
-            not self.specs
-            or len(self.by_name) != len(self.specs)
-            or (len(self.by_kind) != len(self.specs))
-        ):
+        if not self.specs or len(self.by_name) != len(self.specs) or (len(self.by_kind) != len(self.specs)):
             raise BadInput("a layout needs groups of different names and kinds")
 
     @cached_property

@@ -114,20 +114,13 @@ class StateTable:
     def attach(self, writer: StateWriter) -> None:
         """Writes all groups and publishes; from here on changes are written through."""
         for group in self._groups.values():
-            writer.put(
-                group.kind, group.key, group.values, ts=group.ts_data, sequence=group.sequence
-            )
+            writer.put(group.kind, group.key, group.values, ts=group.ts_data, sequence=group.sequence)
             if group.ts_alive:
                 writer.touch(group.kind, group.key, ts=group.ts_alive)
         writer.publish()
         self._writer = writer
 
-    def fold(
-        self,
-        frame: AnyFrame,
-        crc: int,
-        step: Callable[[StateTable, AnyFrame], None],
-    ) -> None:
+    def fold(self, frame: AnyFrame, crc: int, step: Callable[[StateTable, AnyFrame], None]) -> None:
         """One frame, in order of the journal. crc: its chain value."""
         self.sequence = frame.sequence
         step(self, frame)
@@ -142,9 +135,7 @@ class StateTable:
             stamps = group.ts_data, group.ts_alive, group.sequence
             entries.append(_Entry(spec.kind, group.key, cells, present, *stamps))
         entries.sort(key=lambda entry: (entry.kind, entry.key))
-        body = msgspec.msgpack.encode(
-            _Checkpoint(self.layout.hash, uuid.bytes, self.sequence, self.crc, entries)
-        )
+        body = msgspec.msgpack.encode(_Checkpoint(self.layout.hash, uuid.bytes, self.sequence, self.crc, entries))
         head = _MAGIC + len(body).to_bytes(8, "little") + zlib.crc32(body).to_bytes(8, "little")
         write_durably(path, head + body, previous=_old(path))
 

@@ -42,9 +42,7 @@ def verify(path: str | os.PathLike[str]) -> VerifyReport:
         pruned = read_pruned(directory)
         through = pruned.segment if pruned is not None else 0
         if through + 1 < first:
-            damage.insert(
-                0, f"{directory}: segments {through + 1} to {first - 1} are missing, not pruned"
-            )
+            damage.insert(0, f"{directory}: segments {through + 1} to {first - 1} are missing, not pruned")
     return VerifyReport(
         journal=str(UUID(bytes=told["uuid"])),
         frames=told["frames"],

@@ -70,9 +70,7 @@ class Waiter:
 class JournalWatch:
     """Calls `handle` in an asyncio loop when a journal has frames: again, while it leaves some."""
 
-    def __init__(
-        self, waiter: Waiter, handle: Callable[[], object], loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, waiter: Waiter, handle: Callable[[], object], loop: asyncio.AbstractEventLoop) -> None:
         self._waiter, self._handle, self._loop = waiter, handle, loop
         self._timer: asyncio.TimerHandle | None = None
         loop.add_reader(waiter.fileno(), self._rung)

@@ -66,9 +66,7 @@ class _Parser:
 
     def fail(self, why: str, at: int) -> NoReturn:
         raise UsageError(
-            f"{why}: {self.text[at:].strip()[:40]!r}",
-            where="--where",
-            todo="write it like: price > 100 and side = buy",
+            f"{why}: {self.text[at:].strip()[:40]!r}", where="--where", todo="write it like: price > 100 and side = buy"
         )
 
     def peek(self) -> tuple[str, str, int]:

@@ -113,8 +113,6 @@ class DepthBook:
         return DepthFrame(payload, FLAG_SNAPSHOT)
 
 
-def _payload(
-    bids: Sequence[Level], asks: Sequence[Level], head: tuple[int, int, int, int, int]
-) -> bytes:
+def _payload(bids: Sequence[Level], asks: Sequence[Level], head: tuple[int, int, int, int, int]) -> bytes:
     numbers = [n for level in (*bids, *asks) for n in level]
     return _HEAD.pack(*head, len(bids), len(asks)) + struct.pack(f"<{len(numbers)}q", *numbers)

@@ -144,13 +144,7 @@ class Drifts:
             self.note(What.MESSAGE, name)
         return self._taken()
 
-    def refusal(
-        self,
-        asked: BadRequest,
-        status: int,
-        body: bytes,
-        known: Mapping[int | str, ErrorRow],
-    ) -> list[Drift]:
+    def refusal(self, asked: BadRequest, status: int, body: bytes, known: Mapping[int | str, ErrorRow]) -> list[Drift]:
         """What came of a request that is bad on purpose."""
         for drift in refusal_drift(self.facts, asked, status, body, known):
             self.note(*drift)
@@ -201,11 +195,7 @@ class Drifts:
 
 
 def refusal_drift(
-    facts: Facts,
-    asked: BadRequest,
-    status: int,
-    body: bytes,
-    known: Mapping[int | str, ErrorRow],
+    facts: Facts, asked: BadRequest, status: int, body: bytes, known: Mapping[int | str, ErrorRow]
 ) -> list[tuple[What, str]]:
     """known: the venue's table of errors."""
     try:

@@ -48,13 +48,10 @@ class MarketSink(Protocol):
     """Where a market goes. `stream` numbers the instruments from 1; times ns UTC."""
 
     def quote(
-        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int,
-        update_id: int,
-    ) -> None: ...  # fmt: skip
-
-    def trade(
-        self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int
+        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int, update_id: int
     ) -> None: ...
+
+    def trade(self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int) -> None: ...
 
     def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None: ...
 

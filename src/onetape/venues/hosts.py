@@ -16,19 +16,23 @@ __all__ = ["OWN_HOSTS", "is_loopback", "unfit_address"]
 OWN_HOSTS: Final = {
     ("binance-usdm", "live"): frozenset(
         {
-            "fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com", "api.binance.com",
-            "fstream-auth.binance.com", "api-gcp.binance.com", "api1.binance.com",
-            "api2.binance.com", "api3.binance.com", "api4.binance.com",
+            "fapi.binance.com",
+            "fstream.binance.com",
+            "ws-fapi.binance.com",
+            "api.binance.com",
+            "fstream-auth.binance.com",
+            "api-gcp.binance.com",
+            "api1.binance.com",
+            "api2.binance.com",
+            "api3.binance.com",
+            "api4.binance.com",
         }
     ),
     ("binance-usdm", "demo"): frozenset(
-        {
-            "demo-fapi.binance.com", "demo-api.binance.com", "testnet.binancefuture.com",
-            "fstream.binancefuture.com",
-        }
+        {"demo-fapi.binance.com", "demo-api.binance.com", "testnet.binancefuture.com", "fstream.binancefuture.com"}
     ),
     ("kraken", "live"): frozenset({"api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com"}),
-}  # fmt: skip
+}
 
 
 def is_loopback(host: str) -> bool:

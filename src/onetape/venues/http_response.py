@@ -16,9 +16,7 @@ __all__ = ["Response", "ResponseReader"]
 HEAD_MAX: Final = 32 * 1024
 BODY_MAX: Final = 4 * 1024 * 1024  # of answers to orders, which have some hundred bytes
 CHUNK_LINE_MAX: Final = 256
-_TOKEN: Final = frozenset(
-    b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-)
+_TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 

@@ -24,16 +24,7 @@ from onetape.model.errors import (
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import ModeTold
 
-__all__ = [
-    "CLOCK_OFF_MAX_S",
-    "KeyRights",
-    "Wanted",
-    "binance_ids",
-    "clock_wrong",
-    "other_account",
-    "refused",
-    "unfit",
-]
+__all__ = ["CLOCK_OFF_MAX_S", "KeyRights", "Wanted", "binance_ids", "clock_wrong", "other_account", "refused", "unfit"]
 
 # Signing with the venue's time would hide more than this, and the user's bars, deadlines and
 # records would be off by it all the same.
@@ -100,9 +91,7 @@ def refused(answer: Answer, where: str, rights: KeyRights | None = None) -> Onet
     if code == "-2014" or text.startswith("EAPI:Invalid key"):
         return BadSignature("wrong key: the venue does not know it", where=where, todo=_KEY)
     if code == "-1022" or text.startswith("EAPI:Invalid signature"):
-        return BadSignature(
-            "wrong secret: the venue knows the key and not its signature", where=where, todo=_SECRET
-        )
+        return BadSignature("wrong secret: the venue knows the key and not its signature", where=where, todo=_SECRET)
     if code in ("-2015", "-1002"):
         return _not_allowed(text, where, rights)
     if code == "-2017" or text.startswith("ETrade:User Locked"):
@@ -111,18 +100,18 @@ def refused(answer: Answer, where: str, rights: KeyRights | None = None) -> Onet
         return ClockSkew("the venue refuses our clock", where=where, todo="set it")
     if text.startswith("EAPI:Invalid nonce"):
         return ClockSkew(
-            "the venue saw a larger nonce from this key", where=where,
+            "the venue saw a larger nonce from this key",
+            where=where,
             todo="another program uses the key, or this clock went back: make a key for each",
-        )  # fmt: skip
+        )
     if kind == "EGeneral" and rest.startswith("Permission denied"):
         return PermissionDenied(
-            "the key may not ask for its account, or not from this address", where=where,
+            "the key may not ask for its account, or not from this address",
+            where=where,
             todo="give it the rights to query funds and orders and to create and cancel orders",
-        )  # fmt: skip
-    if answer.code == VenueRateLimit.code:
-        return VenueRateLimit(
-            f"the venue lets this address wait: {text or code}", where=where, todo="wait a while"
         )
+    if answer.code == VenueRateLimit.code:
+        return VenueRateLimit(f"the venue lets this address wait: {text or code}", where=where, todo="wait a while")
     is_known = answer.code != VenueRejected.code
     if is_known and answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
         return VenueUnavailable(f"no answer about the account: {text or code}", where=where)
@@ -131,9 +120,7 @@ def refused(answer: Answer, where: str, rights: KeyRights | None = None) -> Onet
 
 def _not_allowed(text: str, where: str, rights: KeyRights | None) -> OnetapeError:
     if rights is not None and rights.trade is False:
-        return PermissionDenied(
-            "the key has no right to trade futures", where=where, todo="give it, at the venue"
-        )
+        return PermissionDenied("the key has no right to trade futures", where=where, todo="give it, at the venue")
     _, found, address = text.partition("request ip: ")
     ours = f" ({address.strip(' .')})" if found else ""
     return PermissionDenied(
@@ -160,45 +147,44 @@ def other_account(typed: str, ids: Sequence[str], where: str) -> OnetapeError | 
         return None
     return PermissionDenied(
         f"the key is of another account: live_account says {typed}, the venue {' or '.join(ids)}",
-        where=where, todo="use the key of the account that is meant to trade",
-    )  # fmt: skip
+        where=where,
+        todo="use the key of the account that is meant to trade",
+    )
 
 
 def _plain(name: str) -> str:
     return name.replace(" ", "").upper()
 
 
-def unfit(
-    mode: ModeTold, rights: KeyRights | None, wanted: Wanted, where: str
-) -> OnetapeError | None:
+def unfit(mode: ModeTold, rights: KeyRights | None, wanted: Wanted, where: str) -> OnetapeError | None:
     """What of a key that works, or of its account, keeps us from trading; None: nothing.
 
     Where the venue tells a key's rights, the account's own right to withdraw is not the key's.
     """
     withdraw = mode.can_withdraw if rights is None else rights.withdraw
     if not mode.can_trade or (rights is not None and rights.trade is False):
-        return PermissionDenied(
-            "the key may read and not trade", where=where, todo="give it the right, at the venue"
-        )
+        return PermissionDenied("the key may read and not trade", where=where, todo="give it the right, at the venue")
     if withdraw and not wanted.allow_withdraw:
         return PermissionDenied(
-            "the key may withdraw money", where=where,
-            todo="make one that may not, or write allow_withdraw = true",
-        )  # fmt: skip
+            "the key may withdraw money", where=where, todo="make one that may not, or write allow_withdraw = true"
+        )
     if rights is not None and rights.portfolio_margin:
         return AccountMode(
-            "the account has portfolio margin, which is not traded here", where=where,
+            "the account has portfolio margin, which is not traded here",
+            where=where,
             todo="leave it at the venue, or name another account",
-        )  # fmt: skip
+        )
     if mode.multi_assets:
         return AccountMode(
-            "the account is in multi-assets mode, whose margin is not reckoned here", where=where,
+            "the account is in multi-assets mode, whose margin is not reckoned here",
+            where=where,
             todo="change it to single-asset mode at the venue",
-        )  # fmt: skip
+        )
     if mode.hedge != wanted.hedge:
         has, wants = ("hedge", "one-way") if mode.hedge else ("one-way", "hedge")
         return AccountMode(
-            f"the account is in {has} mode, the configuration wants {wants}", where=where,
+            f"the account is in {has} mode, the configuration wants {wants}",
+            where=where,
             todo=f'change it at the venue, or write position_mode = "{has}"',
-        )  # fmt: skip
+        )
     return None

@@ -29,29 +29,13 @@ class MarketOut(Protocol):
     a side is empty. Each answers whether the event was taken; what was not is on record there."""
 
     def quote(
-        self,
-        raw: str,
-        ts_event: int,
-        bid: object,
-        bid_size: object,
-        ask: object,
-        ask_size: object,
-        update_id: int = 0,
+        self, raw: str, ts_event: int, bid: object, bid_size: object, ask: object, ask_size: object, update_id: int = 0
     ) -> bool: ...
 
-    def trade(
-        self, raw: str, ts_event: int, price: object, size: object, side: int, trade_id: object
-    ) -> bool: ...
+    def trade(self, raw: str, ts_event: int, price: object, size: object, side: int, trade_id: object) -> bool: ...
 
     def book(
-        self,
-        raw: str,
-        ts_event: int,
-        flags: int,
-        last_id: int,
-        previous_id: int,
-        bids: list[Any],
-        asks: list[Any],
+        self, raw: str, ts_event: int, flags: int, last_id: int, previous_id: int, bids: list[Any], asks: list[Any]
     ) -> bool:
         """One depth message: (price, size, ...) levels, size 0 takes a level away."""
         ...

@@ -40,6 +40,5 @@ def check_shown(amount: int, step: int, currency: str) -> None:
     if rest := amount % step:
         text = decimal_text(money(amount))
         raise InvalidAmount(
-            f"{text} {currency} is finer than the venue's history shows",
-            todo=f"leave out {decimal_text(money(rest))}",
+            f"{text} {currency} is finer than the venue's history shows", todo=f"leave out {decimal_text(money(rest))}"
         )

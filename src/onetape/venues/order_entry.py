@@ -154,8 +154,7 @@ class EntrySession:
         """The connection is gone: of what is unanswered nobody knows whether it was carried out."""
         self.is_ready = False
         self.broken = self.broken or "the connection was closed"
-        lost = [Answered(call, _unknown("the connection was lost"))
-                for call, _ in self._pending.values()]  # fmt: skip
+        lost = [Answered(call, _unknown("the connection was lost")) for call, _ in self._pending.values()]
         self._pending.clear()
         return lost
 

@@ -110,9 +110,7 @@ class _Traded(NamedTuple):
     is_all: bool = True
 
 
-def bars_before(
-    past: PastMarket, instrument: Instrument, period: int, count: int, now: int
-) -> Asking:
+def bars_before(past: PastMarket, instrument: Instrument, period: int, count: int, now: int) -> Asking:
     """`count` bars that were complete at `now`, and the one that ran. period: ns."""
     count = min(count, BARS_MAX)
     opened = _core.bar_open_time(now, period)
@@ -142,9 +140,7 @@ def bars_before(
     return Past(completed, running, traded.last, lacks)
 
 
-def _of_trades(
-    past: PastMarket, instrument: Instrument, period: int, count: int, now: int
-) -> Asking:
+def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int, now: int) -> Asking:
     opened = _core.bar_open_time(now, period)
     # One period more: what the first trade of an answer lies in may lack others before it.
     begin, lacks = opened - (count + 1) * period, ""
@@ -182,9 +178,7 @@ def _bars(
     return [found[at] for at in sorted(found)]
 
 
-def _trades(
-    past: PastMarket, instrument: Instrument, begin: int, now: int
-) -> Generator[Call, bytes, _Traded]:
+def _trades(past: PastMarket, instrument: Instrument, begin: int, now: int) -> Generator[Call, bytes, _Traded]:
     """Those in [begin, now]."""
     found: list[PastTrade] = []
     cursor = ""
@@ -209,10 +203,7 @@ def _trades(
 
 def _alone(trades: Iterable[PastTrade]) -> list[PastBar]:
     """Each as a bar that has nothing else in it."""
-    return [
-        PastBar(time, price, price, price, price, size, price * size, 1)
-        for _, time, price, size in trades
-    ]
+    return [PastBar(time, price, price, price, price, size, price * size, 1) for _, time, price, size in trades]
 
 
 def _joined(rows: Iterable[PastBar], period: int) -> list[PastBar]:
@@ -232,10 +223,15 @@ def _and(bar: PastBar, later: PastBar) -> PastBar:
         return later._replace(ts_open=bar.ts_open)
     is_known = bar.turnover and later.turnover
     return PastBar(
-        bar.ts_open, bar.open, max(bar.high, later.high), min(bar.low, later.low), later.close,
-        bar.volume + later.volume, bar.turnover + later.turnover if is_known else 0,
+        bar.ts_open,
+        bar.open,
+        max(bar.high, later.high),
+        min(bar.low, later.low),
+        later.close,
+        bar.volume + later.volume,
+        bar.turnover + later.turnover if is_known else 0,
         bar.trades + later.trades if bar.trades >= 0 and later.trades >= 0 else -1,
-    )  # fmt: skip
+    )
 
 
 def _whole(rows: Iterable[PastBar], period: int, end: int) -> list[PastBar]:

@@ -51,21 +51,8 @@ class Protocol:
         """Is this the path of an address that answers with a depth snapshot?"""
         return bool(self.depth_answer[0]) and path.endswith(self.depth_answer[0])
 
-    def rows(
-        self,
-    ) -> list[
-        tuple[
-            str,
-            str,
-            str,
-            list[str],
-            dict[str, str],
-            list[str],
-            tuple[str, str] | None,
-        ]
-    ]:
+    def rows(self) -> list[tuple[str, str, str, list[str], dict[str, str], list[str], tuple[str, str] | None]]:
         """The table as plain values, as the core takes it."""
         return [
-            (m.kind, m.name, m.event, list(m.channels), dict(m.roles), list(m.required), m.only)
-            for m in self.messages
+            (m.kind, m.name, m.event, list(m.channels), dict(m.roles), list(m.required), m.only) for m in self.messages
         ]

@@ -46,14 +46,8 @@ MARKETS: Final = (
     Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.protocol:Decoder"),
     Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.protocol:Decoder"),
     Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.messages_v2:Decoder", path="/v2"),
-    Market(
-        "krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:Decoder"
-    ),
-    Market(
-        "okx",
-        ("ws.okx.com", "wsaws.okx.com", "www.okx.com"),
-        "onetape.venues.okx.protocol:Decoder",
-    ),
+    Market("krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:Decoder"),
+    Market("okx", ("ws.okx.com", "wsaws.okx.com", "www.okx.com"), "onetape.venues.okx.protocol:Decoder"),
     Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.protocol:Decoder"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.SPOT, "/v5/public/spot"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.LINEAR, "/v5/public/linear"),

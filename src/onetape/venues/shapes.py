@@ -152,9 +152,7 @@ class ShapedFeed:
     `slow` counts those that went to the decoder: heartbeats, answers, the first of each kind.
     """
 
-    def __init__(
-        self, market: Market, instruments: Sequence[Instrument], writer: _core.JournalWriter
-    ) -> None:
+    def __init__(self, market: Market, instruments: Sequence[Instrument], writer: _core.JournalWriter) -> None:
         self._market = market
         self._writer = writer
         table = market.shape_table() if isinstance(market, Shaped) else ShapeTable((), {})

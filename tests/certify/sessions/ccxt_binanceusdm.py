@@ -28,9 +28,10 @@ def market_data(x):
     s.call("fetch_time", x.fetch_time, lambda v: v > 1.7e12)
     s.call("fetch_status", x.fetch_status, lambda v: v["status"] == "ok")
     book = s.call(
-        "fetch_order_book", lambda: x.fetch_order_book(SYMBOL, 20),
+        "fetch_order_book",
+        lambda: x.fetch_order_book(SYMBOL, 20),
         lambda b: b["bids"][0][0] < b["asks"][0][0] and len(b["bids"]) == 20,
-    )  # fmt: skip
+    )
     s.call("fetch_ticker", lambda: x.fetch_ticker(SYMBOL), lambda t: t["last"] > 0)
     s.call("fetch_tickers", x.fetch_tickers, lambda t: SYMBOL in t)
     s.call("fetch_last_prices", x.fetch_last_prices, lambda t: t[SYMBOL]["price"] > 0)
@@ -43,10 +44,7 @@ def market_data(x):
     s.call("fetch_funding_rates", x.fetch_funding_rates, lambda f: SYMBOL in f)
     s.call("fetch_funding_rate_history", lambda: x.fetch_funding_rate_history(SYMBOL, limit=3))
     s.call("fetch_funding_intervals", x.fetch_funding_intervals, lambda f: SYMBOL in f)
-    s.call(
-        "fetch_open_interest", lambda: x.fetch_open_interest(SYMBOL),
-        lambda o: o["openInterestAmount"] is not None,
-    )  # fmt: skip
+    s.call("fetch_open_interest", lambda: x.fetch_open_interest(SYMBOL), lambda o: o["openInterestAmount"] is not None)
     return book
 
 
@@ -60,10 +58,7 @@ def settings(x):
     s.call("fetch_leverage", lambda: x.fetch_leverage(SYMBOL), lambda v: v["longLeverage"] == 7)
     s.call("fetch_leverages", x.fetch_leverages, lambda v: v[SYMBOL]["longLeverage"] == 7)
     s.call("set_margin_mode isolated", lambda: x.set_margin_mode("isolated", SYMBOL))
-    s.call(
-        "fetch_margin_mode", lambda: x.fetch_margin_mode(SYMBOL),
-        lambda m: m["marginMode"] == "isolated",
-    )  # fmt: skip
+    s.call("fetch_margin_mode", lambda: x.fetch_margin_mode(SYMBOL), lambda m: m["marginMode"] == "isolated")
     s.call("fetch_margin_modes", x.fetch_margin_modes, lambda m: SYMBOL in m)
     s.call("set_margin_mode cross", lambda: x.set_margin_mode("cross", SYMBOL))
     s.refused("set_leverage 900", lambda: x.set_leverage(900, SYMBOL), ccxt.BaseError)
@@ -83,32 +78,34 @@ def orders(x, bid):
     number = o["id"]
     s.call("fetch_order", lambda: x.fetch_order(number, SYMBOL), lambda v: v["price"] == low)
     s.call("fetch_open_order", lambda: x.fetch_open_order(number, SYMBOL))
-    s.call(
-        "fetch_open_orders", lambda: x.fetch_open_orders(SYMBOL),
-        lambda v: [r["id"] for r in v] == [number],
-    )  # fmt: skip
+    s.call("fetch_open_orders", lambda: x.fetch_open_orders(SYMBOL), lambda v: [r["id"] for r in v] == [number])
     s.refused(
         "create_order duplicate id",
         lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, low, {"clientOrderId": own}),
-        ccxt.ExchangeError, lambda e: "-4116" in str(e),
-    )  # fmt: skip
+        ccxt.ExchangeError,
+        lambda e: "-4116" in str(e),
+    )
     s.call(
-        "edit_order", lambda: x.edit_order(number, SYMBOL, "limit", "buy", AMOUNT * 2, lower),
+        "edit_order",
+        lambda: x.edit_order(number, SYMBOL, "limit", "buy", AMOUNT * 2, lower),
         lambda v: v["price"] == lower and v["amount"] == AMOUNT * 2,
-    )  # fmt: skip
-    s.call("cancel_order", lambda: x.cancel_order(number, SYMBOL),
-           lambda v: v["status"] == "canceled")  # fmt: skip
+    )
+    s.call("cancel_order", lambda: x.cancel_order(number, SYMBOL), lambda v: v["status"] == "canceled")
     s.refused("cancel_order again", lambda: x.cancel_order(number, SYMBOL), ccxt.OrderNotFound)
     s.refused("fetch_order unknown", lambda: x.fetch_order("1", SYMBOL), ccxt.OrderNotFound)
-    s.call("fetch_canceled_orders", lambda: x.fetch_canceled_orders(SYMBOL),
-           lambda v: number in [r["id"] for r in v])  # fmt: skip
-    pair = [{"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": AMOUNT, "price": p}
-            for p in (low, lower)]  # fmt: skip
+    s.call("fetch_canceled_orders", lambda: x.fetch_canceled_orders(SYMBOL), lambda v: number in [r["id"] for r in v])
+    pair = [{"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": AMOUNT, "price": p} for p in (low, lower)]
     made = s.call("create_orders", lambda: x.create_orders(pair), lambda v: len(v) == 2)
-    s.call("edit_orders", lambda: x.edit_orders(
-        [{"id": r["id"], "symbol": SYMBOL, "type": "limit", "side": "buy", "amount": AMOUNT * 2,
-          "price": p} for r, p in zip(made, (low, lower), strict=True)]),
-        lambda v: {r["amount"] for r in v} == {AMOUNT * 2})  # fmt: skip
+    s.call(
+        "edit_orders",
+        lambda: x.edit_orders(
+            [
+                {"id": r["id"], "symbol": SYMBOL, "type": "limit", "side": "buy", "amount": AMOUNT * 2, "price": p}
+                for r, p in zip(made, (low, lower), strict=True)
+            ]
+        ),
+        lambda v: {r["amount"] for r in v} == {AMOUNT * 2},
+    )
     s.call("cancel_orders", lambda: x.cancel_orders([made[0]["id"]], SYMBOL))
     s.call("cancel_all_orders", lambda: x.cancel_all_orders(SYMBOL))
     s.call("fetch_open_orders none", lambda: x.fetch_open_orders(SYMBOL), lambda v: v == [])
@@ -116,57 +113,68 @@ def orders(x, bid):
     s.refused(
         "post-only that crosses",
         lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, high, {"postOnly": True}),
-        ccxt.InvalidOrder, lambda e: "-5022" in str(e),
-    )  # fmt: skip
+        ccxt.InvalidOrder,
+        lambda e: "-5022" in str(e),
+    )
     s.refused(
         "FOK too big",
         lambda: x.create_order(SYMBOL, "limit", "buy", 1, low, {"timeInForce": "FOK"}),
-        ccxt.ExchangeError, lambda e: "-5021" in str(e),
-    )  # fmt: skip
-    gone = s.call(
-        "IOC far away",
-        lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, low, {"timeInForce": "IOC"}),
+        ccxt.ExchangeError,
+        lambda e: "-5021" in str(e),
     )
-    s.call("IOC far away ends", lambda: x.fetch_order(gone["id"], SYMBOL),
-           lambda v: v["status"] == "expired")  # fmt: skip
+    gone = s.call("IOC far away", lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, low, {"timeInForce": "IOC"}))
+    s.call("IOC far away ends", lambda: x.fetch_order(gone["id"], SYMBOL), lambda v: v["status"] == "expired")
     for name, args, code in (
-        ("too big", (1e12, low), "-4005"), ("no funds", (900, low), "-2019"),
+        ("too big", (1e12, low), "-4005"),
+        ("no funds", (900, low), "-2019"),
         ("too small", (0.001, low), "-4164"),
-    ):  # fmt: skip
-        s.refused(f"bad order: {name}",
-                  lambda a=args: x.create_order(SYMBOL, "limit", "buy", *a),
-                  ccxt.ExchangeError, lambda e, c=code: c in str(e))  # fmt: skip
-    s.refused("bad order: reduce-only when flat", lambda: x.create_order(
-        SYMBOL, "limit", "sell", AMOUNT, high, {"reduceOnly": True}), ccxt.BaseError)  # fmt: skip
-    s.refused("bad order: unknown symbol", lambda: x.fapiPrivatePostOrder(
-        {"symbol": "NOSUCH", "side": "BUY", "type": "MARKET", "quantity": "1"}),
-        ccxt.BadSymbol)  # fmt: skip
+    ):
+        s.refused(
+            f"bad order: {name}",
+            lambda a=args: x.create_order(SYMBOL, "limit", "buy", *a),
+            ccxt.ExchangeError,
+            lambda e, c=code: c in str(e),
+        )
+    s.refused(
+        "bad order: reduce-only when flat",
+        lambda: x.create_order(SYMBOL, "limit", "sell", AMOUNT, high, {"reduceOnly": True}),
+        ccxt.BaseError,
+    )
+    s.refused(
+        "bad order: unknown symbol",
+        lambda: x.fapiPrivatePostOrder({"symbol": "NOSUCH", "side": "BUY", "type": "MARKET", "quantity": "1"}),
+        ccxt.BadSymbol,
+    )
 
 
 def fills(x, bid):
     t = s.call("create_order market", lambda: x.create_order(SYMBOL, "market", "buy", AMOUNT))
     trades = s.eventually(
-        "fetch_my_trades", lambda: x.fetch_my_trades(SYMBOL, limit=50),
+        "fetch_my_trades",
+        lambda: x.fetch_my_trades(SYMBOL, limit=50),
         lambda v: abs(sum(f["amount"] for f in v if f["order"] == t["id"]) - AMOUNT) < 1e-9,
-    )  # fmt: skip
-    s.call("fetch_order filled", lambda: x.fetch_order(t["id"], SYMBOL),
-           lambda v: v["status"] == "closed" and v["filled"] == AMOUNT and v["average"] > 0
-           and v["cost"] > 0)  # fmt: skip
-    s.call("fetch_closed_orders", lambda: x.fetch_closed_orders(SYMBOL),
-           lambda v: t["id"] in [r["id"] for r in v])  # fmt: skip
+    )
+    s.call(
+        "fetch_order filled",
+        lambda: x.fetch_order(t["id"], SYMBOL),
+        lambda v: v["status"] == "closed" and v["filled"] == AMOUNT and v["average"] > 0 and v["cost"] > 0,
+    )
+    s.call("fetch_closed_orders", lambda: x.fetch_closed_orders(SYMBOL), lambda v: t["id"] in [r["id"] for r in v])
     s.call("fetch_orders", lambda: x.fetch_orders(SYMBOL), lambda v: len(v) > 3)
-    s.call("fetch_positions", lambda: x.fetch_positions([SYMBOL]),
-           lambda v: v[0]["contracts"] == AMOUNT and v[0]["side"] == "long"
-           and v[0]["entryPrice"] > 0)  # fmt: skip
-    s.call("fetch_positions account", lambda: x.fetch_positions(
-        [SYMBOL], {"method": "account"}), lambda v: v[0]["contracts"] == AMOUNT)  # fmt: skip
-    balance = s.call("fetch_balance", x.fetch_balance,
-                     lambda v: 0 < v["USDT"]["free"] < v["USDT"]["total"])  # fmt: skip
+    s.call(
+        "fetch_positions",
+        lambda: x.fetch_positions([SYMBOL]),
+        lambda v: v[0]["contracts"] == AMOUNT and v[0]["side"] == "long" and v[0]["entryPrice"] > 0,
+    )
+    s.call(
+        "fetch_positions account",
+        lambda: x.fetch_positions([SYMBOL], {"method": "account"}),
+        lambda v: v[0]["contracts"] == AMOUNT,
+    )
+    balance = s.call("fetch_balance", x.fetch_balance, lambda v: 0 < v["USDT"]["free"] < v["USDT"]["total"])
     fees = sum(f["fee"]["cost"] for f in trades)
-    wallet = next(float(r["walletBalance"]) for r in balance["info"]["assets"]
-                  if r["asset"] == "USDT")  # fmt: skip
-    s.holds("wallet is what was paid in less fees",
-            abs(s.balances["USDT"] - fees - wallet) < 1e-6, (fees, wallet))  # fmt: skip
+    wallet = next(float(r["walletBalance"]) for r in balance["info"]["assets"] if r["asset"] == "USDT")
+    s.holds("wallet is what was paid in less fees", abs(s.balances["USDT"] - fees - wallet) < 1e-6, (fees, wallet))
     s.call("fetch_ledger", lambda: x.fetch_ledger("USDT"), lambda v: len(v) > 0)
     s.call("fetch_funding_history", lambda: x.fetch_funding_history(SYMBOL))
     s.call("fetch_my_liquidations", lambda: x.fetch_my_liquidations(SYMBOL), lambda v: v == [])
@@ -178,46 +186,51 @@ def conditionals(x, bid):
     trigger = {"trigger": True}
     stop = s.call(
         "create_order stop-loss",
-        lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None,
-                               {"stopLossPrice": far, "reduceOnly": True}),
+        lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"stopLossPrice": far, "reduceOnly": True}),
         lambda v: v["id"] and v["triggerPrice"] == far,
-    )  # fmt: skip
+    )
     profit = s.call(
         "create_order take-profit",
         lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"takeProfitPrice": up}),
     )
-    s.call("create_order stop limit", lambda: x.create_order(
-        SYMBOL, "limit", "sell", AMOUNT, far, {"triggerPrice": far}))  # fmt: skip
-    s.call("create_order trailing", lambda: x.create_order(
-        SYMBOL, "market", "sell", AMOUNT, None, {"trailingPercent": 5}))  # fmt: skip
-    s.call("create_order close position", lambda: x.create_order(
-        SYMBOL, "STOP_MARKET", "sell", None, None,
-        {"stopLossPrice": far, "closePosition": True}))  # fmt: skip
-    s.call("fetch_open_orders trigger", lambda: x.fetch_open_orders(SYMBOL, params=trigger),
-           lambda v: len(v) == 5)  # fmt: skip
+    s.call(
+        "create_order stop limit", lambda: x.create_order(SYMBOL, "limit", "sell", AMOUNT, far, {"triggerPrice": far})
+    )
+    s.call(
+        "create_order trailing", lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"trailingPercent": 5})
+    )
+    s.call(
+        "create_order close position",
+        lambda: x.create_order(
+            SYMBOL, "STOP_MARKET", "sell", None, None, {"stopLossPrice": far, "closePosition": True}
+        ),
+    )
+    s.call("fetch_open_orders trigger", lambda: x.fetch_open_orders(SYMBOL, params=trigger), lambda v: len(v) == 5)
     s.call("stops are no working orders", lambda: x.fetch_open_orders(SYMBOL), lambda v: v == [])
-    s.call("fetch_order trigger", lambda: x.fetch_order(stop["id"], SYMBOL, trigger),
-           lambda v: v["status"] == "open")  # fmt: skip
+    s.call("fetch_order trigger", lambda: x.fetch_order(stop["id"], SYMBOL, trigger), lambda v: v["status"] == "open")
     s.call("cancel_order trigger", lambda: x.cancel_order(stop["id"], SYMBOL, trigger))
     s.call("cancel_all_orders trigger", lambda: x.cancel_all_orders(SYMBOL, trigger))
-    s.call("fetch_open_orders trigger none",
-           lambda: x.fetch_open_orders(SYMBOL, params=trigger), lambda v: v == [])  # fmt: skip
-    s.call("fetch_orders trigger", lambda: x.fetch_orders(SYMBOL, params=trigger),
-           lambda v: profit["id"] in [r["id"] for r in v])  # fmt: skip
-    s.refused("stop on the wrong side", lambda: x.create_order(
-        SYMBOL, "market", "sell", AMOUNT, None, {"stopLossPrice": up}),
-        ccxt.ExchangeError, lambda e: "-2021" in str(e))  # fmt: skip
-    s.call("reduce-only close", lambda: x.create_order(
-        SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True}))  # fmt: skip
-    s.eventually("fetch_positions flat", lambda: x.fetch_positions([SYMBOL]),
-                 lambda v: not [p for p in v if p["contracts"]])  # fmt: skip
+    s.call("fetch_open_orders trigger none", lambda: x.fetch_open_orders(SYMBOL, params=trigger), lambda v: v == [])
+    s.call(
+        "fetch_orders trigger",
+        lambda: x.fetch_orders(SYMBOL, params=trigger),
+        lambda v: profit["id"] in [r["id"] for r in v],
+    )
+    s.refused(
+        "stop on the wrong side",
+        lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"stopLossPrice": up}),
+        ccxt.ExchangeError,
+        lambda e: "-2021" in str(e),
+    )
+    s.call("reduce-only close", lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True}))
+    s.eventually(
+        "fetch_positions flat", lambda: x.fetch_positions([SYMBOL]), lambda v: not [p for p in v if p["contracts"]]
+    )
 
 
 def strangers():
-    s.refused("wrong key", opened(ccxt.binanceusdm, "nosuchkey").fetch_balance,
-              ccxt.AuthenticationError)  # fmt: skip
-    s.refused("wrong secret", opened(ccxt.binanceusdm, None, "wrong").fetch_balance,
-              ccxt.AuthenticationError)  # fmt: skip
+    s.refused("wrong key", opened(ccxt.binanceusdm, "nosuchkey").fetch_balance, ccxt.AuthenticationError)
+    s.refused("wrong secret", opened(ccxt.binanceusdm, None, "wrong").fetch_balance, ccxt.AuthenticationError)
 
 
 async def until(watch, good):
@@ -231,12 +244,12 @@ async def streams(bid):
     x = opened(ccxt.pro.binanceusdm)
     try:
         await x.load_markets()
-        await s.acall("watch_order_book", x.watch_order_book(SYMBOL),
-                      lambda b: b["bids"][0][0] < b["asks"][0][0])  # fmt: skip
+        await s.acall("watch_order_book", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0])
         for _ in range(5):
             await x.watch_order_book(SYMBOL)
-        await s.acall("watch_order_book goes on", x.watch_order_book(SYMBOL),
-                      lambda b: b["bids"][0][0] < b["asks"][0][0])  # fmt: skip
+        await s.acall(
+            "watch_order_book goes on", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0]
+        )
         await s.acall("watch_trades", x.watch_trades(SYMBOL), lambda t: t[0]["price"] > 0)
         await s.acall("watch_ticker", x.watch_ticker(SYMBOL), lambda t: t["last"] > 0)
         await s.acall("watch_bids_asks", x.watch_bids_asks([SYMBOL]), lambda t: SYMBOL in t)
@@ -250,9 +263,7 @@ async def streams(bid):
         o = await x.create_order(SYMBOL, "limit", "buy", AMOUNT, low)
         await s.acall("watch_orders new", heard, lambda v: v[-1]["id"] == o["id"])
         heard = asyncio.create_task(
-            until(
-                lambda: x.watch_orders(SYMBOL), lambda v: any(r["status"] == "canceled" for r in v)
-            )
+            until(lambda: x.watch_orders(SYMBOL), lambda v: any(r["status"] == "canceled" for r in v))
         )
         await asyncio.sleep(0)
         await x.cancel_order(o["id"], SYMBOL)
@@ -265,15 +276,13 @@ async def streams(bid):
         await s.acall("watch_my_trades", trades, lambda v: v[-1]["order"] == t["id"])
         await s.acall("watch_positions", positions, lambda v: v[-1]["symbol"] == SYMBOL)
         await s.acall("watch_balance", balance, lambda v: v["USDT"]["total"] > 0)
-        o = await s.acall("create_order_ws", x.create_order_ws(SYMBOL, "limit", "buy", AMOUNT, low),
-                          lambda v: v["status"] == "open")  # fmt: skip
+        o = await s.acall(
+            "create_order_ws", x.create_order_ws(SYMBOL, "limit", "buy", AMOUNT, low), lambda v: v["status"] == "open"
+        )
         if o:
-            await s.acall("fetch_order_ws", x.fetch_order_ws(o["id"], SYMBOL),
-                          lambda v: v["price"] == low)  # fmt: skip
-            await s.acall("edit_order_ws", x.edit_order_ws(
-                o["id"], SYMBOL, "limit", "buy", AMOUNT * 2, low))  # fmt: skip
-            await s.acall("cancel_order_ws", x.cancel_order_ws(o["id"], SYMBOL),
-                          lambda v: v["status"] == "canceled")  # fmt: skip
+            await s.acall("fetch_order_ws", x.fetch_order_ws(o["id"], SYMBOL), lambda v: v["price"] == low)
+            await s.acall("edit_order_ws", x.edit_order_ws(o["id"], SYMBOL, "limit", "buy", AMOUNT * 2, low))
+            await s.acall("cancel_order_ws", x.cancel_order_ws(o["id"], SYMBOL), lambda v: v["status"] == "canceled")
         await s.arefused(
             "create_order_ws too big",
             x.create_order_ws(SYMBOL, "limit", "buy", 900, low),
@@ -281,8 +290,7 @@ async def streams(bid):
             lambda e: "-2019" in str(e),
         )
         await s.acall("fetch_balance_ws", x.fetch_balance_ws(), lambda v: v["USDT"]["total"] > 0)
-        await s.acall("fetch_positions_ws", x.fetch_positions_ws([SYMBOL]),
-                      lambda v: v[0]["contracts"] == AMOUNT)  # fmt: skip
+        await s.acall("fetch_positions_ws", x.fetch_positions_ws([SYMBOL]), lambda v: v[0]["contracts"] == AMOUNT)
         await x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True})
     finally:
         await x.close()

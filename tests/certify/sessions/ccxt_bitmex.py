@@ -25,8 +25,9 @@ def opened(make, key=None, secret=None):
 def market_data(x):
     s.call("load_markets", x.load_markets, lambda m: m[SYMBOL]["inverse"])
     s.call("fetch_currencies", x.fetch_currencies, lambda c: "BTC" in c)
-    book = s.call("fetch_order_book", lambda: x.fetch_order_book(SYMBOL, 20),
-                  lambda b: b["bids"][0][0] < b["asks"][0][0])  # fmt: skip
+    book = s.call(
+        "fetch_order_book", lambda: x.fetch_order_book(SYMBOL, 20), lambda b: b["bids"][0][0] < b["asks"][0][0]
+    )
     s.call("fetch_ticker", lambda: x.fetch_ticker(SYMBOL), lambda t: t["last"] > 0)
     s.call("fetch_tickers", x.fetch_tickers, lambda t: SYMBOL in t)
     s.call("fetch_trades", lambda: x.fetch_trades(SYMBOL, limit=50), lambda t: len(t) > 10)
@@ -55,42 +56,49 @@ def orders(x, bid):
     )
     number = o["id"]
     s.call("fetch_order", lambda: x.fetch_order(number, SYMBOL), lambda v: v["price"] == low)
-    s.call("fetch_open_orders", lambda: x.fetch_open_orders(SYMBOL),
-           lambda v: [r["id"] for r in v] == [number])  # fmt: skip
-    s.refused("create_order duplicate id", lambda: x.create_order(
-        SYMBOL, "limit", "buy", AMOUNT, low, {"clientOrderId": own}),
-        ccxt.ExchangeError)  # fmt: skip
-    s.call("edit_order", lambda: x.edit_order(
-        number, SYMBOL, "limit", "buy", AMOUNT * 2, lower),
-        lambda v: v["price"] == lower and v["remaining"] == AMOUNT * 2)  # fmt: skip
-    s.call("cancel_order", lambda: x.cancel_order(number, SYMBOL),
-           lambda v: v["status"] == "canceled")  # fmt: skip
+    s.call("fetch_open_orders", lambda: x.fetch_open_orders(SYMBOL), lambda v: [r["id"] for r in v] == [number])
+    s.refused(
+        "create_order duplicate id",
+        lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, low, {"clientOrderId": own}),
+        ccxt.ExchangeError,
+    )
+    s.call(
+        "edit_order",
+        lambda: x.edit_order(number, SYMBOL, "limit", "buy", AMOUNT * 2, lower),
+        lambda v: v["price"] == lower and v["remaining"] == AMOUNT * 2,
+    )
+    s.call("cancel_order", lambda: x.cancel_order(number, SYMBOL), lambda v: v["status"] == "canceled")
     s.refused("cancel_order again", lambda: x.cancel_order(number, SYMBOL), ccxt.OrderNotFound)
     a, b = (x.create_order(SYMBOL, "limit", "buy", AMOUNT, p) for p in (low, lower))
     s.call("cancel_orders", lambda: x.cancel_orders([a["id"]], SYMBOL))
-    s.call("cancel_all_orders", lambda: x.cancel_all_orders(SYMBOL),
-           lambda v: [r["id"] for r in v] == [b["id"]])  # fmt: skip
+    s.call("cancel_all_orders", lambda: x.cancel_all_orders(SYMBOL), lambda v: [r["id"] for r in v] == [b["id"]])
     s.call("fetch_open_orders none", lambda: x.fetch_open_orders(SYMBOL), lambda v: v == [])
     high = float(x.price_to_precision(SYMBOL, bid * 1.01))
-    crossing = s.call("post-only that crosses", lambda: x.create_order(
-        SYMBOL, "limit", "buy", AMOUNT, high, {"postOnly": True}))  # fmt: skip
+    crossing = s.call(
+        "post-only that crosses", lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, high, {"postOnly": True})
+    )
     if crossing:
-        s.call("post-only that crosses ends", lambda: x.fetch_order(crossing["id"], SYMBOL),
-               lambda v: v["status"] == "canceled" and not v["filled"])  # fmt: skip
-    gone = s.call("IOC far away", lambda: x.create_order(
-        SYMBOL, "limit", "buy", AMOUNT, low, {"timeInForce": "ImmediateOrCancel"}))  # fmt: skip
-    s.call("IOC far away ends", lambda: x.fetch_order(gone["id"], SYMBOL),
-           lambda v: v["status"] == "canceled")  # fmt: skip
+        s.call(
+            "post-only that crosses ends",
+            lambda: x.fetch_order(crossing["id"], SYMBOL),
+            lambda v: v["status"] == "canceled" and not v["filled"],
+        )
+    gone = s.call(
+        "IOC far away",
+        lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, low, {"timeInForce": "ImmediateOrCancel"}),
+    )
+    s.call("IOC far away ends", lambda: x.fetch_order(gone["id"], SYMBOL), lambda v: v["status"] == "canceled")
     for name, args, kinds in (
         ("too big", (10**15, low), ccxt.BaseError),
         ("no funds", (9_000_000, low), ccxt.InsufficientFunds),
         ("below a lot", (50, low), ccxt.BaseError),
-    ):  # fmt: skip
-        s.refused(f"bad order: {name}",
-                  lambda a=args: x.create_order(SYMBOL, "limit", "buy", *a), kinds)  # fmt: skip
-    s.refused("bad order: unknown symbol", lambda: x.privatePostOrder(
-        {"symbol": "NOSUCH", "side": "Buy", "ordType": "Market", "orderQty": 100}),
-        ccxt.BaseError)  # fmt: skip
+    ):
+        s.refused(f"bad order: {name}", lambda a=args: x.create_order(SYMBOL, "limit", "buy", *a), kinds)
+    s.refused(
+        "bad order: unknown symbol",
+        lambda: x.privatePostOrder({"symbol": "NOSUCH", "side": "Buy", "ordType": "Market", "orderQty": 100}),
+        ccxt.BaseError,
+    )
     s.call("cancel_all_orders_after", lambda: x.cancel_all_orders_after(60000))
     s.call("cancel_all_orders_after off", lambda: x.cancel_all_orders_after(0))
 
@@ -98,51 +106,59 @@ def orders(x, bid):
 def fills(x):
     t = s.call("create_order market", lambda: x.create_order(SYMBOL, "market", "buy", AMOUNT))
     s.eventually(
-        "fetch_my_trades", lambda: x.fetch_my_trades(SYMBOL, limit=50),
+        "fetch_my_trades",
+        lambda: x.fetch_my_trades(SYMBOL, limit=50),
         lambda v: sum(f["amount"] for f in v if f["order"] == t["id"]) == AMOUNT,
-    )  # fmt: skip
+    )
     s.call(
         "fetch_order filled",
         lambda: x.fetch_order(t["id"], SYMBOL),
         lambda v: v["status"] == "closed" and v["cost"] == AMOUNT and v["average"] > 0,
     )
     s.call("fetch_orders", lambda: x.fetch_orders(SYMBOL), lambda v: len(v) > 3)
-    s.call("fetch_closed_orders", lambda: x.fetch_closed_orders(SYMBOL),
-           lambda v: t["id"] in [r["id"] for r in v])  # fmt: skip
-    s.call("fetch_positions", lambda: x.fetch_positions([SYMBOL]),
-           lambda v: v[0]["contracts"] == AMOUNT and v[0]["side"] == "long")  # fmt: skip
-    s.call("fetch_balance", x.fetch_balance,
-           lambda v: 0 < v["BTC"]["free"] < s.balances["BTC"])  # fmt: skip
+    s.call("fetch_closed_orders", lambda: x.fetch_closed_orders(SYMBOL), lambda v: t["id"] in [r["id"] for r in v])
+    s.call(
+        "fetch_positions",
+        lambda: x.fetch_positions([SYMBOL]),
+        lambda v: v[0]["contracts"] == AMOUNT and v[0]["side"] == "long",
+    )
+    s.call("fetch_balance", x.fetch_balance, lambda v: 0 < v["BTC"]["free"] < s.balances["BTC"])
     s.call("fetch_ledger", x.fetch_ledger, lambda v: len(v) > 0)
 
 
 def conditionals(x, bid):
     far = float(x.price_to_precision(SYMBOL, bid * 0.9))
     up = float(x.price_to_precision(SYMBOL, bid * 1.1))
-    stop = s.call("create_order stop", lambda: x.create_order(
-        SYMBOL, "stop", "sell", AMOUNT, None, {"triggerPrice": far,
-                                               "triggerDirection": "below"}))  # fmt: skip
-    s.call("create_order stop limit", lambda: x.create_order(
-        SYMBOL, "stopLimit", "sell", AMOUNT, far, {"triggerPrice": far,
-                                                   "triggerDirection": "below"}))  # fmt: skip
-    s.call("create_order take-profit", lambda: x.create_order(
-        SYMBOL, "market", "sell", AMOUNT, None, {"triggerPrice": up,
-                                                 "triggerDirection": "above"}))  # fmt: skip
-    s.call("stops are in open orders", lambda: x.fetch_open_orders(SYMBOL),
-           lambda v: len(v) == 3)  # fmt: skip
+    stop = s.call(
+        "create_order stop",
+        lambda: x.create_order(
+            SYMBOL, "stop", "sell", AMOUNT, None, {"triggerPrice": far, "triggerDirection": "below"}
+        ),
+    )
+    s.call(
+        "create_order stop limit",
+        lambda: x.create_order(
+            SYMBOL, "stopLimit", "sell", AMOUNT, far, {"triggerPrice": far, "triggerDirection": "below"}
+        ),
+    )
+    s.call(
+        "create_order take-profit",
+        lambda: x.create_order(
+            SYMBOL, "market", "sell", AMOUNT, None, {"triggerPrice": up, "triggerDirection": "above"}
+        ),
+    )
+    s.call("stops are in open orders", lambda: x.fetch_open_orders(SYMBOL), lambda v: len(v) == 3)
     s.call("cancel_order stop", lambda: x.cancel_order(stop["id"], SYMBOL))
     s.call("cancel_all_orders stops", lambda: x.cancel_all_orders(SYMBOL))
-    s.call("reduce-only close", lambda: x.create_order(
-        SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True}))  # fmt: skip
-    s.eventually("fetch_positions flat", lambda: x.fetch_positions([SYMBOL]),
-                 lambda v: not [p for p in v if p["contracts"]])  # fmt: skip
+    s.call("reduce-only close", lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True}))
+    s.eventually(
+        "fetch_positions flat", lambda: x.fetch_positions([SYMBOL]), lambda v: not [p for p in v if p["contracts"]]
+    )
 
 
 def strangers():
-    s.refused("wrong key", opened(ccxt.bitmex, "nosuchkey").fetch_balance,
-              ccxt.AuthenticationError)  # fmt: skip
-    s.refused("wrong secret", opened(ccxt.bitmex, None, "wrong").fetch_balance,
-              ccxt.AuthenticationError)  # fmt: skip
+    s.refused("wrong key", opened(ccxt.bitmex, "nosuchkey").fetch_balance, ccxt.AuthenticationError)
+    s.refused("wrong secret", opened(ccxt.bitmex, None, "wrong").fetch_balance, ccxt.AuthenticationError)
 
 
 async def until(watch, good):
@@ -156,12 +172,12 @@ async def streams(bid):
     x = opened(ccxt.pro.bitmex)
     try:
         await x.load_markets()
-        await s.acall("watch_order_book", x.watch_order_book(SYMBOL),
-                      lambda b: b["bids"][0][0] < b["asks"][0][0])  # fmt: skip
+        await s.acall("watch_order_book", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0])
         for _ in range(20):
             await x.watch_order_book(SYMBOL)
-        await s.acall("watch_order_book goes on", x.watch_order_book(SYMBOL),
-                      lambda b: b["bids"][0][0] < b["asks"][0][0])  # fmt: skip
+        await s.acall(
+            "watch_order_book goes on", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0]
+        )
         await s.acall("watch_trades", x.watch_trades(SYMBOL), lambda t: t[0]["price"] > 0)
         await s.acall("watch_ticker", x.watch_ticker(SYMBOL), lambda t: t["last"] > 0)
         low = float(x.price_to_precision(SYMBOL, bid * 0.97))
@@ -172,9 +188,7 @@ async def streams(bid):
         o = await x.create_order(SYMBOL, "limit", "buy", AMOUNT, low)
         await s.acall("watch_orders new", heard, lambda v: v[-1]["id"] == o["id"])
         heard = asyncio.create_task(
-            until(
-                lambda: x.watch_orders(SYMBOL), lambda v: any(r["status"] == "canceled" for r in v)
-            )
+            until(lambda: x.watch_orders(SYMBOL), lambda v: any(r["status"] == "canceled" for r in v))
         )
         await asyncio.sleep(0)
         await x.cancel_order(o["id"], SYMBOL)

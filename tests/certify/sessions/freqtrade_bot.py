@@ -105,8 +105,7 @@ def trade(worker, errors):
     s.holds("trades", len(trades) >= 4 and len(closed) >= 2, (len(trades), len(closed)))
     s.holds("each at its leverage", {each.leverage for each in trades} == {3.0})
     s.holds("both directions", {each.is_short for each in trades} == {True, False})
-    s.holds("stops on the exchange", all(
-        any(o.ft_order_side == "stoploss" for o in each.orders) for each in closed))  # fmt: skip
+    s.holds("stops on the exchange", all(any(o.ft_order_side == "stoploss" for o in each.orders) for each in closed))
     s.holds("no errors", not errors.found, errors.found[:3])
 
 
@@ -115,12 +114,17 @@ def compare(worker):
 
     def held():
         worker.freqtrade.process()
-        return sorted((each.pair, Decimal(f"{each.amount:.3f}") * (-1 if each.is_short else 1))
-                      for each in Trade.get_open_trades())  # fmt: skip
+        return sorted(
+            (each.pair, Decimal(f"{each.amount:.3f}") * (-1 if each.is_short else 1))
+            for each in Trade.get_open_trades()
+        )
 
-    s.books("positions as the ledger's", held,
-            lambda book: sorted((p["symbol"].removeprefix("binance:"), Decimal(p["size"]))
-                                for p in book["positions"]), 60)  # fmt: skip
+    s.books(
+        "positions as the ledger's",
+        held,
+        lambda book: sorted((p["symbol"].removeprefix("binance:"), Decimal(p["size"])) for p in book["positions"]),
+        60,
+    )
 
     def filled():
         sums = {}
@@ -139,13 +143,18 @@ def compare(worker):
         return sums
 
     s.books("sizes bought and sold as the ledger's", filled, traded, 60)
-    s.books("stops that wait as the ledger's",
-            lambda: sum(each.has_open_sl_orders for each in Trade.get_open_trades()),
-            lambda book: sum(c["state"] == "NEW" for c in book["conditionals"]), 60)  # fmt: skip
+    s.books(
+        "stops that wait as the ledger's",
+        lambda: sum(each.has_open_sl_orders for each in Trade.get_open_trades()),
+        lambda book: sum(c["state"] == "NEW" for c in book["conditionals"]),
+        60,
+    )
     wallet = worker.freqtrade.exchange._api.fapiPrivateV3GetAccount
-    s.books("wallet as the ledger's", lambda: Decimal(wallet()["totalWalletBalance"]),
-            lambda book: Decimal(book["balances"]["USDT"]).quantize(
-                Decimal("1e-8"), rounding="ROUND_FLOOR"))  # fmt: skip
+    s.books(
+        "wallet as the ledger's",
+        lambda: Decimal(wallet()["totalWalletBalance"]),
+        lambda book: Decimal(book["balances"]["USDT"]).quantize(Decimal("1e-8"), rounding="ROUND_FLOOR"),
+    )
 
 
 errors = Errors()

@@ -19,8 +19,7 @@ k.uri = s.rest
 
 def ask(name, **params):
     """Raises where the answer has an error."""
-    is_public = name in ("Time", "Assets", "AssetPairs", "Ticker", "Depth", "Trades", "OHLC",
-                         "Spread", "SystemStatus")  # fmt: skip
+    is_public = name in ("Time", "Assets", "AssetPairs", "Ticker", "Depth", "Trades", "OHLC", "Spread", "SystemStatus")
     query = k.query_public if is_public else k.query_private
     answer = query(name, params, timeout=15)
     if answer["error"]:
@@ -44,13 +43,13 @@ def begin():
     s.call("Ticker", lambda: ask("Ticker", pair=PAIR), len)
     s.call("OHLC", lambda: ask("OHLC", pair=PAIR, interval=1), lambda v: len(v["XXBTZUSD"]) > 5)
     s.call("Trades", lambda: ask("Trades", pair=PAIR), lambda v: len(v["XXBTZUSD"]) > 5)
-    s.call("Balance", lambda: ask("Balance"),
-           lambda v: float(v["ZUSD"]) == s.balances["USD"])  # fmt: skip
+    s.call("Balance", lambda: ask("Balance"), lambda v: float(v["ZUSD"]) == s.balances["USD"])
     s.call("DepositMethods", lambda: ask("DepositMethods", asset="XBT"), len)
     s.call("WithdrawMethods", lambda: ask("WithdrawMethods"), len)
     s.refused("unknown pair", lambda: ask("Ticker", pair="NO"), RuntimeError)
-    s.refused("trailing stop", lambda: order(type="buy", ordertype="trailing-stop", price="+5%",
-                                             volume="0.001"), RuntimeError)  # fmt: skip
+    s.refused(
+        "trailing stop", lambda: order(type="buy", ordertype="trailing-stop", price="+5%", volume="0.001"), RuntimeError
+    )
 
 
 def trade():
@@ -69,8 +68,7 @@ def trade():
             else:
                 bid, ask_price = best()
                 price = ask_price if side == "buy" else bid
-                order(type=side, ordertype="limit", price=str(price), volume=size,
-                      timeinforce="IOC")  # fmt: skip
+                order(type=side, ordertype="limit", price=str(price), volume=size, timeinforce="IOC")
         except Exception as error:
             refused.append(str(error))
         time.sleep(4)
@@ -93,24 +91,35 @@ def history():
 
 
 def compare():
-    s.books("balances as the ledger's",
-            lambda: {name: Decimal(text).quantize(Decimal("1e-10"))
-                     for name, text in ask("Balance").items() if name in ("ZUSD", "XXBT")},
-            lambda book: {mine: Decimal(book["balances"][name]).quantize(Decimal("1e-10"))
-                          for mine, name in (("ZUSD", "USD"), ("XXBT", "BTC"))})  # fmt: skip
-    s.books("trades as the ledger's",
-            lambda: sorted((row["trade_id"], Decimal(row["price"]), Decimal(row["vol"]),
-                            row["type"]) for row in history().values()),
-            lambda book: sorted((t["id"], Decimal(t["price"]), Decimal(t["size"]), t["side"])
-                                for t in book["trades"]))  # fmt: skip
-    s.books("working orders as the ledger's", lambda: len(ask("OpenOrders")["open"]),
-            lambda book: sum(o["open"] for o in book["orders"]))  # fmt: skip
+    s.books(
+        "balances as the ledger's",
+        lambda: {
+            name: Decimal(text).quantize(Decimal("1e-10"))
+            for name, text in ask("Balance").items()
+            if name in ("ZUSD", "XXBT")
+        },
+        lambda book: {
+            mine: Decimal(book["balances"][name]).quantize(Decimal("1e-10"))
+            for mine, name in (("ZUSD", "USD"), ("XXBT", "BTC"))
+        },
+    )
+    s.books(
+        "trades as the ledger's",
+        lambda: sorted(
+            (row["trade_id"], Decimal(row["price"]), Decimal(row["vol"]), row["type"]) for row in history().values()
+        ),
+        lambda book: sorted((t["id"], Decimal(t["price"]), Decimal(t["size"]), t["side"]) for t in book["trades"]),
+    )
+    s.books(
+        "working orders as the ledger's",
+        lambda: len(ask("OpenOrders")["open"]),
+        lambda book: sum(o["open"] for o in book["orders"]),
+    )
     entries = pages("Ledgers", "ledger", asset="ZUSD", type="trade").values()
     signs = {"sell": 1, "buy": -1}
     traded = sum(Decimal(t["cost"]) * signs[t["type"]] for t in history().values())
     booked = sum(Decimal(row["amount"]) for row in entries)
-    s.holds("the ledger's entries are the trades", abs(traded - booked) < Decimal("0.001"),
-            (traded, booked))  # fmt: skip
+    s.holds("the ledger's entries are the trades", abs(traded - booked) < Decimal("0.001"), (traded, booked))
 
 
 begin()

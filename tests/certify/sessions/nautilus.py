@@ -16,12 +16,7 @@ from nautilus_trader.adapters.binance import (
     BinanceLiveDataClientFactory,
     BinanceLiveExecClientFactory,
 )
-from nautilus_trader.config import (
-    InstrumentProviderConfig,
-    LoggingConfig,
-    StrategyConfig,
-    TradingNodeConfig,
-)
+from nautilus_trader.config import InstrumentProviderConfig, LoggingConfig, StrategyConfig, TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.data import BarType
@@ -70,8 +65,9 @@ class Trader(Strategy):
             price = self.ask * Decimal("1.001") if side is OrderSide.BUY else self.bid
         else:
             price = self.bid * away
-        self.submit_order(make.limit(PERPETUAL, side, size, self.instrument.make_price(price),
-                                     time_in_force=TimeInForce.GTC))  # fmt: skip
+        self.submit_order(
+            make.limit(PERPETUAL, side, size, self.instrument.make_price(price), time_in_force=TimeInForce.GTC)
+        )
 
     def on_order_accepted(self, _event):
         self.accepted += 1
@@ -91,17 +87,22 @@ class Trader(Strategy):
 
 def node_of(trader):
     common = {
-        "api_key": s.key, "api_secret": s.secret, "account_type": BinanceAccountType.USDT_FUTURES,
-        "base_url_http": s.rest, "base_url_ws": s.ws,
+        "api_key": s.key,
+        "api_secret": s.secret,
+        "account_type": BinanceAccountType.USDT_FUTURES,
+        "base_url_http": s.rest,
+        "base_url_ws": s.ws,
         "instrument_provider": InstrumentProviderConfig(load_all=True),
-    }  # fmt: skip
-    node = TradingNode(TradingNodeConfig(
-        trader_id=TraderId("CERTIFY-001"),
-        logging=LoggingConfig(log_level="ERROR", log_colors=False),
-        data_clients={BINANCE: BinanceDataClientConfig(**common)},
-        exec_clients={BINANCE: BinanceExecClientConfig(**common)},
-        timeout_connection=30.0,
-    ))  # fmt: skip
+    }
+    node = TradingNode(
+        TradingNodeConfig(
+            trader_id=TraderId("CERTIFY-001"),
+            logging=LoggingConfig(log_level="ERROR", log_colors=False),
+            data_clients={BINANCE: BinanceDataClientConfig(**common)},
+            exec_clients={BINANCE: BinanceExecClientConfig(**common)},
+            timeout_connection=30.0,
+        )
+    )
     node.trader.add_strategy(trader)
     node.add_data_client_factory(BINANCE, BinanceLiveDataClientFactory)
     node.add_exec_client_factory(BINANCE, BinanceLiveExecClientFactory)
@@ -110,33 +111,39 @@ def node_of(trader):
 
 
 def compare(node, trader):
-    positions = lambda: sum((p.signed_decimal_qty() for p in node.cache.positions_open()),  # noqa: E731
-                            Decimal(0))  # fmt: skip
-    s.holds("trades of every turn", trader.turns >= 25 and len(trader.fills) >= 15,
-            (trader.turns, len(trader.fills)))  # fmt: skip
+    def positions():
+        return sum((p.signed_decimal_qty() for p in node.cache.positions_open()), Decimal(0))
+
+    s.holds("trades of every turn", trader.turns >= 25 and len(trader.fills) >= 15, (trader.turns, len(trader.fills)))
     s.holds("nothing is rejected", not trader.rejected, trader.rejected[:3])
     s.holds("orders accepted", trader.accepted >= 20, trader.accepted)
     s.holds("orders canceled", trader.canceled >= 5, trader.canceled)
     s.holds("quotes", trader.quotes > 100, trader.quotes)
     s.holds("closed bars of a minute", len(trader.bars) >= 2, len(trader.bars))
-    s.books("position as the ledger's", positions,
-            lambda book: sum(Decimal(p["size"]) for p in book["positions"]))  # fmt: skip
-    s.books("fills as the ledger's",
-            lambda: sorted((int(f.trade_id.value), str(f.last_px), str(f.last_qty))
-                           for f in trader.fills),
-            lambda book: sorted((t["id"], f"{Decimal(t['price']):.2f}", f"{Decimal(t['size']):.3f}")
-                                for t in book["trades"]))  # fmt: skip
-    s.books("commissions as the ledger's",
-            lambda: sum(f.commission.as_decimal() for f in trader.fills),
-            lambda book: sum(Decimal(t["fee"]).quantize(Decimal("1e-8"))
-                             for t in book["trades"]))  # fmt: skip
+    s.books("position as the ledger's", positions, lambda book: sum(Decimal(p["size"]) for p in book["positions"]))
+    s.books(
+        "fills as the ledger's",
+        lambda: sorted((int(f.trade_id.value), str(f.last_px), str(f.last_qty)) for f in trader.fills),
+        lambda book: sorted(
+            (t["id"], f"{Decimal(t['price']):.2f}", f"{Decimal(t['size']):.3f}") for t in book["trades"]
+        ),
+    )
+    s.books(
+        "commissions as the ledger's",
+        lambda: sum(f.commission.as_decimal() for f in trader.fills),
+        lambda book: sum(Decimal(t["fee"]).quantize(Decimal("1e-8")) for t in book["trades"]),
+    )
     balance = lambda: node.portfolio.account(Venue(BINANCE)).balance_total(USDT).as_decimal()  # noqa: E731
-    s.books("balance as the ledger's", balance,
-            lambda book: Decimal(book["balances"]["USDT"]).quantize(
-                Decimal("1e-8"), rounding="ROUND_FLOOR"))  # fmt: skip
-    s.books("working orders as the ledger's",
-            lambda: sorted(o.client_order_id.value for o in node.cache.orders_open()),
-            lambda book: sorted(o["client_id"] for o in book["orders"] if o["open"]))  # fmt: skip
+    s.books(
+        "balance as the ledger's",
+        balance,
+        lambda book: Decimal(book["balances"]["USDT"]).quantize(Decimal("1e-8"), rounding="ROUND_FLOOR"),
+    )
+    s.books(
+        "working orders as the ledger's",
+        lambda: sorted(o.client_order_id.value for o in node.cache.orders_open()),
+        lambda book: sorted(o["client_id"] for o in book["orders"] if o["open"]),
+    )
 
 
 async def main():

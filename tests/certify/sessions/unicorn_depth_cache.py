@@ -32,9 +32,13 @@ class Rest(BinanceRestApiManager):
 
 def caches(rest):
     manager = BinanceLocalDepthCacheManager(
-        exchange=EXCHANGE, ubra_manager=rest, warn_on_update=False, init_interval=0.5,
-        depth_cache_update_interval=100, disable_colorama=True,
-    )  # fmt: skip
+        exchange=EXCHANGE,
+        ubra_manager=rest,
+        warn_on_update=False,
+        init_interval=0.5,
+        depth_cache_update_interval=100,
+        disable_colorama=True,
+    )
     manager.create_depth_cache(markets=list(MARKETS))
     return manager
 
@@ -54,8 +58,7 @@ def trade(rest):
             else:
                 bid = float(rest.futures_orderbook_ticker(symbol="BTCUSDT")["bidPrice"])
                 price = f"{bid * (1.02 if side == 'SELL' else 0.98):.1f}"
-                placed = rest.futures_create_order(**terms, type="LIMIT", timeInForce="GTC",
-                                                   price=price)  # fmt: skip
+                placed = rest.futures_create_order(**terms, type="LIMIT", timeInForce="GTC", price=price)
                 working = placed["orderId"]
         except Exception as error:
             refused.append(str(error))
@@ -65,48 +68,61 @@ def trade(rest):
 
 
 def sides(manager, market, count=10):
-    return [[(Decimal(str(price)), Decimal(str(size))) for price, size in rows] for rows in (
-        manager.get_bids(market=market, limit_count=count),
-        manager.get_asks(market=market, limit_count=count),
-    )]  # fmt: skip
+    return [
+        [(Decimal(str(price)), Decimal(str(size))) for price, size in rows]
+        for rows in (
+            manager.get_bids(market=market, limit_count=count),
+            manager.get_asks(market=market, limit_count=count),
+        )
+    ]
 
 
 def snapshot(rest, market, count=10):
     book = rest.futures_order_book(symbol=market, limit=count)
-    return [[(Decimal(price), Decimal(size)) for price, size in book[side]]
-            for side in ("bids", "asks")]  # fmt: skip
+    return [[(Decimal(price), Decimal(size)) for price, size in book[side]] for side in ("bids", "asks")]
 
 
 def compare(manager, rest):
     for market in MARKETS:
         s.holds(f"{market} is synchronized", manager.is_depth_cache_synchronized(market=market))
         # The market goes on between two looks: one of many falls into the same moment.
-        s.eventually(f"{market} book as the exchange's",
-                     lambda m=market: (sides(manager, m), snapshot(rest, m)),
-                     lambda both: both[0] == both[1] and len(both[0][0]) == 10, 60)  # fmt: skip
-    s.books("position as the ledger's",
-            lambda: sum(Decimal(p["positionAmt"]) for p in rest.futures_position_information()),
-            lambda book: sum(Decimal(p["size"]) for p in book["positions"]))  # fmt: skip
-    s.books("trades as the ledger's",
-            lambda: sorted((t["id"], Decimal(t["price"]), Decimal(t["qty"]))
-                           for t in rest.futures_account_trades(symbol="BTCUSDT", limit=1000)),
-            lambda book: sorted((t["id"], Decimal(t["price"]), Decimal(t["size"]))
-                                for t in book["trades"]))  # fmt: skip
-    s.books("balance as the ledger's",
-            lambda: next(Decimal(row["balance"]) for row in rest.futures_account_balance()
-                         if row["asset"] == "USDT"),
-            lambda book: Decimal(book["balances"]["USDT"]).quantize(
-                Decimal("1e-8"), rounding="ROUND_FLOOR"))  # fmt: skip
+        s.eventually(
+            f"{market} book as the exchange's",
+            lambda m=market: (sides(manager, m), snapshot(rest, m)),
+            lambda both: both[0] == both[1] and len(both[0][0]) == 10,
+            60,
+        )
+    s.books(
+        "position as the ledger's",
+        lambda: sum(Decimal(p["positionAmt"]) for p in rest.futures_position_information()),
+        lambda book: sum(Decimal(p["size"]) for p in book["positions"]),
+    )
+    s.books(
+        "trades as the ledger's",
+        lambda: sorted(
+            (t["id"], Decimal(t["price"]), Decimal(t["qty"]))
+            for t in rest.futures_account_trades(symbol="BTCUSDT", limit=1000)
+        ),
+        lambda book: sorted((t["id"], Decimal(t["price"]), Decimal(t["size"])) for t in book["trades"]),
+    )
+    s.books(
+        "balance as the ledger's",
+        lambda: next(Decimal(row["balance"]) for row in rest.futures_account_balance() if row["asset"] == "USDT"),
+        lambda book: Decimal(book["balances"]["USDT"]).quantize(Decimal("1e-8"), rounding="ROUND_FLOOR"),
+    )
 
 
-rest = s.call("rest", lambda: Rest(s.key, s.secret, exchange=EXCHANGE, warn_on_update=False,
-                                   disable_colorama=True))  # fmt: skip
+rest = s.call("rest", lambda: Rest(s.key, s.secret, exchange=EXCHANGE, warn_on_update=False, disable_colorama=True))
 s.call("ping", rest.ping)
 s.call("futures_exchange_info", rest.futures_exchange_info, lambda v: len(v["symbols"]) == 3)
 manager = s.call("depth caches", lambda: caches(rest))
 for market in MARKETS:
-    s.eventually(f"{market} comes in", lambda m=market: manager.is_depth_cache_synchronized(
-        market=m), lambda is_there: is_there, 60)  # fmt: skip
+    s.eventually(
+        f"{market} comes in",
+        lambda m=market: manager.is_depth_cache_synchronized(market=m),
+        lambda is_there: is_there,
+        60,
+    )
 trade(rest)
 compare(manager, rest)
 manager.stop_manager()

@@ -45,13 +45,14 @@ class Desk:
         self.trades, self.positions, self.log, self.bar_ends = {}, {}, [], set()
         self.engine = EventEngine()
         for kind, heard in (
-            (EVENT_TICK, self.on_tick), (EVENT_LOG, lambda e: self.log.append(e.data.msg)),
+            (EVENT_TICK, self.on_tick),
+            (EVENT_LOG, lambda e: self.log.append(e.data.msg)),
             (EVENT_CONTRACT, lambda e: self.contracts.update({e.data.name: e.data})),
             (EVENT_ACCOUNT, lambda e: self.accounts.update({e.data.accountid: e.data})),
             (EVENT_ORDER, lambda e: self.orders.update({e.data.orderid: e.data})),
             (EVENT_TRADE, lambda e: self.trades.update({e.data.tradeid: e.data})),
             (EVENT_POSITION, lambda e: self.positions.update({e.data.symbol: e.data})),
-        ):  # fmt: skip
+        ):
             self.engine.register(kind, heard)
         self.engine.start()
         self.gateway = linear.BinanceLinearGateway(self.engine, "BINANCE_LINEAR")
@@ -68,29 +69,37 @@ desk = Desk()
 
 
 def connect():
-    desk.gateway.connect({
-        "API Key": s.key, "API Secret": s.secret, "Server": "REAL", "Kline Stream": "True",
-        "Proxy Host": "", "Proxy Port": 0,
-    })  # fmt: skip
+    desk.gateway.connect(
+        {
+            "API Key": s.key,
+            "API Secret": s.secret,
+            "Server": "REAL",
+            "Kline Stream": "True",
+            "Proxy Host": "",
+            "Proxy Port": 0,
+        }
+    )
     s.eventually("contracts", lambda: desk.contracts, lambda c: "BTCUSDT" in c, 60)
     s.eventually("account", lambda: desk.accounts, lambda a: "USDT" in a, 60)
     s.holds("balance", desk.accounts["USDT"].balance == s.balances["USDT"])
     contract = desk.contracts["BTCUSDT"]
-    s.call("subscribe", lambda: desk.gateway.subscribe(
-        SubscribeRequest(contract.symbol, Exchange.GLOBAL)))  # fmt: skip
-    s.eventually("ticks with a book", lambda: desk.ticks and desk.tick.bid_price_5,
-                 lambda price: price, 60)  # fmt: skip
+    s.call("subscribe", lambda: desk.gateway.subscribe(SubscribeRequest(contract.symbol, Exchange.GLOBAL)))
+    s.eventually("ticks with a book", lambda: desk.ticks and desk.tick.bid_price_5, lambda price: price, 60)
     now = datetime.datetime.now(datetime.UTC)
-    s.call("query_history", lambda: desk.gateway.query_history(HistoryRequest(
-        contract.symbol, Exchange.GLOBAL, now - datetime.timedelta(minutes=8), now,
-        Interval.MINUTE)), lambda bars: len(bars) >= 5)  # fmt: skip
+    s.call(
+        "query_history",
+        lambda: desk.gateway.query_history(
+            HistoryRequest(contract.symbol, Exchange.GLOBAL, now - datetime.timedelta(minutes=8), now, Interval.MINUTE)
+        ),
+        lambda bars: len(bars) >= 5,
+    )
     return contract
 
 
 def send(contract, direction, kind, price, size):
-    return desk.gateway.send_order(OrderRequest(
-        contract.symbol, Exchange.GLOBAL, direction, kind, float(size), price, Offset.NONE,
-    ))  # fmt: skip
+    return desk.gateway.send_order(
+        OrderRequest(contract.symbol, Exchange.GLOBAL, direction, kind, float(size), price, Offset.NONE)
+    )
 
 
 def trade(contract):
@@ -117,21 +126,26 @@ def compare():
     s.holds("nothing is rejected", "REJECTED" not in states, states)
     s.holds("orders canceled", states.count("CANCELLED") >= 5, states)
     s.holds("closed candles on the stream", len(desk.bar_ends) >= 2, desk.bar_ends)
-    s.books("trades as the ledger's",
-            lambda: sorted((int(t.tradeid), Decimal(str(t.price)), Decimal(str(t.volume)))
-                           for t in desk.trades.values()),
-            lambda book: sorted((t["id"], Decimal(t["price"]), Decimal(t["size"]))
-                                for t in book["trades"]))  # fmt: skip
-    s.books("position as the ledger's",
-            lambda: sum(Decimal(str(p.volume)) for p in desk.positions.values()),
-            lambda book: sum(Decimal(p["size"]) for p in book["positions"]))  # fmt: skip
-    s.books("balance as the ledger's",
-            lambda: Decimal(str(desk.accounts["USDT"].balance)),
-            lambda book: Decimal(book["balances"]["USDT"]).quantize(
-                Decimal("1e-8"), rounding="ROUND_FLOOR"))  # fmt: skip
-    s.books("working orders as the ledger's",
-            lambda: sorted(o.orderid for o in desk.orders.values() if o.is_active()),
-            lambda book: sorted(o["client_id"] for o in book["orders"] if o["open"]))  # fmt: skip
+    s.books(
+        "trades as the ledger's",
+        lambda: sorted((int(t.tradeid), Decimal(str(t.price)), Decimal(str(t.volume))) for t in desk.trades.values()),
+        lambda book: sorted((t["id"], Decimal(t["price"]), Decimal(t["size"])) for t in book["trades"]),
+    )
+    s.books(
+        "position as the ledger's",
+        lambda: sum(Decimal(str(p.volume)) for p in desk.positions.values()),
+        lambda book: sum(Decimal(p["size"]) for p in book["positions"]),
+    )
+    s.books(
+        "balance as the ledger's",
+        lambda: Decimal(str(desk.accounts["USDT"].balance)),
+        lambda book: Decimal(book["balances"]["USDT"]).quantize(Decimal("1e-8"), rounding="ROUND_FLOOR"),
+    )
+    s.books(
+        "working orders as the ledger's",
+        lambda: sorted(o.orderid for o in desk.orders.values() if o.is_active()),
+        lambda book: sorted(o["client_id"] for o in book["orders"] if o["open"]),
+    )
 
 
 trade(connect())

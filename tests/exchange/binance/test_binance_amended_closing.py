@@ -31,8 +31,7 @@ def test_a_side_of_hedge_mode_does_not_turn_by_an_amendment(client):
     ok(client.ask("POST", ORDER, **long, **limit, quantity="0.005"))
 
     def amend(size: str, price: str):
-        return client.ask("PUT", ORDER, **BTC, side="SELL", orderId=first["orderId"],
-                          quantity=size, price=price)  # fmt: skip
+        return client.ask("PUT", ORDER, **BTC, side="SELL", orderId=first["orderId"], quantity=size, price=price)
 
     assert amend("0.026", below)[1]["code"] == -2022
     assert ok(client.ask("GET", ORDER, **BTC, orderId=first["orderId"]))["origQty"] == "0.010"
@@ -43,8 +42,18 @@ def test_a_side_of_hedge_mode_does_not_turn_by_an_amendment(client):
 def test_a_reduce_only_order_does_not_turn_a_position_by_an_amendment(client):
     ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010"))
     above, below = prices(client)
-    order = ok(client.ask("POST", ORDER, **BTC, side="SELL", type="LIMIT", timeInForce="GTC",
-                          price=above, quantity="0.005", reduceOnly="true"))  # fmt: skip
-    client.ask("PUT", ORDER, **BTC, side="SELL", orderId=order["orderId"], quantity="0.030",
-               price=below)  # fmt: skip
+    order = ok(
+        client.ask(
+            "POST",
+            ORDER,
+            **BTC,
+            side="SELL",
+            type="LIMIT",
+            timeInForce="GTC",
+            price=above,
+            quantity="0.005",
+            reduceOnly="true",
+        )
+    )
+    client.ask("PUT", ORDER, **BTC, side="SELL", orderId=order["orderId"], quantity="0.030", price=below)
     assert held(client, "BOTH") >= 0

@@ -36,17 +36,28 @@ def traded(venue, client, *, isolated: bool) -> list:
     ok(client.ask("POST", "/fapi/v1/leverage", **BTC, leverage=7))
     key = ok(client.ask("POST", "/fapi/v1/listenKey"))["listenKey"]
     stream = venue.connect(f"/private/ws/{key}")
-    for side, size in (("BUY", "0.007"), ("BUY", "0.013"), ("SELL", "0.003"), ("BUY", "0.011"),
-                       ("SELL", "0.017"), ("SELL", "0.004")):  # fmt: skip
+    for side, size in (
+        ("BUY", "0.007"),
+        ("BUY", "0.013"),
+        ("SELL", "0.003"),
+        ("BUY", "0.011"),
+        ("SELL", "0.017"),
+        ("SELL", "0.004"),
+    ):
         market(client, side, size)
         venue.wait(3)
     exchange = venue.dialect.exchange
     exchange.fund(0, venue.time, 123_457_891)
     venue.settle()
     paths = {
-        "v3/balance": {}, "v2/account": {}, "v3/account": {}, "v2/positionRisk": {},
-        "v3/positionRisk": {}, "v1/income": {}, "v1/userTrades": BTC,
-    }  # fmt: skip
+        "v3/balance": {},
+        "v2/account": {},
+        "v3/account": {},
+        "v2/positionRisk": {},
+        "v3/positionRisk": {},
+        "v1/income": {},
+        "v1/userTrades": BTC,
+    }
     told = [ok(client.ask("GET", f"/fapi/{path}", **more)) for path, more in paths.items()]
     return [*heard(stream), *told]
 
@@ -97,8 +108,7 @@ def test_what_is_set_apart_and_what_is_left_are_the_wallet(venue, client):
 def test_the_account_has_the_maintenance_margin_of_isolated_positions_too(venue, client):
     ok(client.ask("POST", "/fapi/v1/marginType", **BTC, marginType="ISOLATED"))
     market(client, "BUY", "0.100")
-    ok(client.ask("POST", "/fapi/v1/order", symbol="ETHUSDT", side="BUY", type="MARKET",
-                  quantity="1"))  # fmt: skip
+    ok(client.ask("POST", "/fapi/v1/order", symbol="ETHUSDT", side="BUY", type="MARKET", quantity="1"))
     account = ok(client.ask("GET", "/fapi/v3/account"))
     parts = [Decimal(row["maintMargin"]) for row in account["positions"]]
     assert all(parts)
@@ -111,9 +121,7 @@ def test_the_account_has_the_maintenance_margin_of_isolated_positions_too(venue,
 @pytest.mark.parametrize(("side", "other"), [("BUY", "SELL"), ("SELL", "BUY")])
 def test_the_break_even_price_has_the_fees_of_what_is_held(venue, client, side, other):
     def fees_and_row():
-        fees = [
-            Decimal(r["commission"]) for r in ok(client.ask("GET", "/fapi/v1/userTrades", **BTC))
-        ]
+        fees = [Decimal(r["commission"]) for r in ok(client.ask("GET", "/fapi/v1/userTrades", **BTC))]
         (row,) = ok(client.ask("GET", "/fapi/v3/positionRisk", **BTC))
         return fees, row
 

@@ -23,12 +23,9 @@ ORDER = "/fapi/v1/order"
 )
 def test_the_lists_of_a_batch_cancel_are_known_in_both_spellings(client, name, field):
     orders = [
-        client.ask(
-            "POST", ORDER, **BTC, side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.010",
-            price=price,
-        )[1]
+        client.ask("POST", ORDER, **BTC, side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.010", price=price)[1]
         for price in ("57000.0", "57001.0")
-    ]  # fmt: skip
+    ]
     quote = '"' if field == "clientOrderId" else ""
     ids = ",".join(f"{quote}{order[field]}{quote}" for order in orders)
     status, gone = client.ask("DELETE", "/fapi/v1/batchOrders", **BTC, **{name: f"[{ids}]"})
@@ -49,9 +46,7 @@ def test_continuous_klines_are_those_of_the_perpetual_contract():
     venue.wait(3)
     one, other = heard(plain), heard(continuous)
     assert other
-    assert {(e["e"], e["ps"], e["ct"]) for e in other} == {
-        ("continuous_kline", "BTCUSDT", "PERPETUAL")
-    }
+    assert {(e["e"], e["ps"], e["ct"]) for e in other} == {("continuous_kline", "BTCUSDT", "PERPETUAL")}
     bars = [{k: v for k, v in e["k"].items() if k != "s"} for e in one]
     assert [e["k"] for e in other] == bars
     assert heard(elsewhere) == []
@@ -90,10 +85,16 @@ def test_what_a_conditional_order_came_to_is_told_some_time_after_its_fill(venue
     _, last = client.ask("GET", "/fapi/v1/ticker/price", signed=False, **BTC)
     for number in range(1, 6):
         client.ask(
-            "POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", **BTC, side="SELL",
-            type="STOP_MARKET", triggerPrice=f"{float(last['price']) - number:.1f}",
-            quantity="0.010", clientAlgoId=f"s{number}",
-        )  # fmt: skip
+            "POST",
+            "/fapi/v1/algoOrder",
+            algoType="CONDITIONAL",
+            **BTC,
+            side="SELL",
+            type="STOP_MARKET",
+            triggerPrice=f"{float(last['price']) - number:.1f}",
+            quantity="0.010",
+            clientAlgoId=f"s{number}",
+        )
     for _ in range(6000):
         venue.wait(0.1)
     fills, ends, heard_of = {}, {}, heard(stream)
@@ -134,9 +135,7 @@ def test_an_unrouted_address_carries_every_stream_where_that_is_wanted(venue, cl
     client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010")
     venue.wait(3)
     of_market = {"bookTicker", "markPriceUpdate", "kline"}
-    assert {m["e"] for m in heard(plain)} == of_market | {
-        "ORDER_TRADE_UPDATE", "TRADE_LITE", "ACCOUNT_UPDATE",
-    }  # fmt: skip
+    assert {m["e"] for m in heard(plain)} == of_market | {"ORDER_TRADE_UPDATE", "TRADE_LITE", "ACCOUNT_UPDATE"}
     assert {m["data"]["e"] for m in heard(combined)} == of_market
     assert {m["data"]["e"] for m in heard(routed)} == {"bookTicker"}
 

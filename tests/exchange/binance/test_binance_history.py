@@ -80,9 +80,7 @@ def test_trades_and_orders_are_paged_without_loss_or_repetition(client):
         start = page[-1]["id"] + 1
     assert seen == every
     assert {t["orderId"] for t in seen} == {o["orderId"] for o in orders}
-    second = ok(
-        client.ask("GET", "/fapi/v1/allOrders", **BTC, orderId=orders[2]["orderId"], limit=2)
-    )
+    second = ok(client.ask("GET", "/fapi/v1/allOrders", **BTC, orderId=orders[2]["orderId"], limit=2))
     assert [o["orderId"] for o in second] == [o["orderId"] for o in orders[2:4]]
 
 
@@ -96,8 +94,12 @@ def test_income_has_every_kind_and_adds_up_to_the_balance(venue, client):
     venue.settle()
     rows = [r for r in ok(client.ask("GET", "/fapi/v1/income", limit=1000)) if r["asset"] == "USDT"]
     assert {r["incomeType"] for r in rows} == {
-        "TRANSFER", "COMMISSION", "FUNDING_FEE", "REALIZED_PNL", "INSURANCE_CLEAR",
-    }  # fmt: skip
+        "TRANSFER",
+        "COMMISSION",
+        "FUNDING_FEE",
+        "REALIZED_PNL",
+        "INSURANCE_CLEAR",
+    }
     balance = next(r for r in ok(client.ask("GET", "/fapi/v3/balance")) if r["asset"] == "USDT")
     assert sum(Decimal(r["income"]) for r in rows) == Decimal(balance["balance"])
     assert len({r["tranId"] for r in rows}) == len(rows)
@@ -111,36 +113,29 @@ def test_income_has_every_kind_and_adds_up_to_the_balance(venue, client):
 
 
 def test_hedge_mode_holds_both_sides_and_refuses_what_does_not_fit(client):
-    assert client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010",
-                      positionSide="LONG")[1]["code"] == -4061  # fmt: skip
-    ok(client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true"))
-    assert client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true")[1]["code"] == (
-        -4059
+    assert (
+        client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010", positionSide="LONG")[1]["code"]
+        == -4061
     )
+    ok(client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true"))
+    assert client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true")[1]["code"] == (-4059)
     for more, code in (
         ({}, -4061),
         ({"positionSide": "BOTH"}, -4061),
         ({"positionSide": "UP"}, -4060),
         ({"positionSide": "LONG", "reduceOnly": "true"}, -1106),
     ):
-        answer = client.ask(
-            "POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010", **more
-        )
+        answer = client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010", **more)
         assert answer[1]["code"] == code, more
     market(client, "BUY", "0.030", positionSide="LONG")
     market(client, "SELL", "0.020", positionSide="SHORT")
     risk = {r["positionSide"]: r for r in ok(client.ask("GET", "/fapi/v3/positionRisk", **BTC))}
-    assert {side: row["positionAmt"] for side, row in risk.items()} == {
-        "LONG": "0.030", "SHORT": "-0.020",
-    }  # fmt: skip
+    assert {side: row["positionAmt"] for side, row in risk.items()} == {"LONG": "0.030", "SHORT": "-0.020"}
     assert all(Decimal(row["entryPrice"]) > 0 for row in risk.values())
     # More than is held is not closed, and does not open the other side.
-    over = client.ask("POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.031",
-                      positionSide="LONG")  # fmt: skip
+    over = client.ask("POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.031", positionSide="LONG")
     assert over[1]["code"] == -2022
-    assert client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="false")[1][
-        "code"
-    ] == (-4068)
+    assert client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="false")[1]["code"] == (-4068)
     market(client, "SELL", "0.030", positionSide="LONG")
     market(client, "BUY", "0.020", positionSide="SHORT")
     assert ok(client.ask("GET", "/fapi/v3/positionRisk", **BTC)) == []
@@ -157,6 +152,5 @@ def test_isolated_sides_of_hedge_mode_have_a_margin_each(client):
     before = {r["positionSide"]: r for r in ok(client.ask("GET", "/fapi/v3/positionRisk", **BTC))}
     ok(client.ask("POST", "/fapi/v1/positionMargin", **move, positionSide="SHORT"))
     after = {r["positionSide"]: r for r in ok(client.ask("GET", "/fapi/v3/positionRisk", **BTC))}
-    gained = {s: Decimal(after[s]["isolatedWallet"]) - Decimal(before[s]["isolatedWallet"])
-              for s in after}  # fmt: skip
+    gained = {s: Decimal(after[s]["isolatedWallet"]) - Decimal(before[s]["isolatedWallet"]) for s in after}
     assert gained == {"LONG": 0, "SHORT": 50}

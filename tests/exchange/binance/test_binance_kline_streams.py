@@ -49,11 +49,7 @@ def candles(frames: list[dict]) -> list[list[dict]]:
 
 @pytest.mark.parametrize(
     ("stream", "interval", "minutes"),
-    [
-        ("btcusdt@kline_1m", "1m", 1),
-        ("btcusdt@kline_3m", "3m", 3),
-        ("btcusdt_perpetual@continuousKline_1m", "1m", 1),
-    ],
+    [("btcusdt@kline_1m", "1m", 1), ("btcusdt@kline_3m", "3m", 3), ("btcusdt_perpetual@continuousKline_1m", "1m", 1)],
 )
 def test_the_last_frame_of_a_candle_is_final_and_the_next_begins(venue, stream, interval, minutes):
     found = candles(played(venue, 480, stream)[stream])

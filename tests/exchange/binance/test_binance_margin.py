@@ -13,8 +13,9 @@ ORDER = "/fapi/v1/order"
 
 
 def market(client, side: str, size: str, **more):
-    return ok(client.ask("POST", ORDER, **BTC, side=side, type="MARKET", quantity=size,
-                         newOrderRespType="RESULT", **more))  # fmt: skip
+    return ok(
+        client.ask("POST", ORDER, **BTC, side=side, type="MARKET", quantity=size, newOrderRespType="RESULT", **more)
+    )
 
 
 def isolate(client, leverage: int = 20) -> None:
@@ -29,8 +30,7 @@ def position(client) -> dict:
 def usdt(client) -> dict[str, Decimal]:
     rows = ok(client.ask("GET", "/fapi/v3/balance"))
     row = next(r for r in rows if r["asset"] == "USDT")
-    return {name: Decimal(row[name]) for name in ("balance", "crossWalletBalance",
-                                                  "availableBalance")}  # fmt: skip
+    return {name: Decimal(row[name]) for name in ("balance", "crossWalletBalance", "availableBalance")}
 
 
 def move_mark(venue: Virtual, factor: str) -> None:
@@ -44,8 +44,7 @@ def move_mark(venue: Virtual, factor: str) -> None:
 
 def near_liquidation(client) -> str:
     """The factor that brings the mark a hundredth of the way before the liquidation."""
-    held = {name: Decimal(position(client)[name]) for name in
-            ("entryPrice", "liquidationPrice", "markPrice")}  # fmt: skip
+    held = {name: Decimal(position(client)[name]) for name in ("entryPrice", "liquidationPrice", "markPrice")}
     room = held["entryPrice"] - held["liquidationPrice"]
     return str((held["liquidationPrice"] + room / 100) / held["markPrice"])
 
@@ -101,8 +100,9 @@ def test_margin_is_added_and_taken_back_within_its_limits_and_told(venue, client
     assert move(amount="1", type=3)[1]["code"] == -1102
     rows = ok(client.ask("GET", "/fapi/v1/positionMargin/history", **BTC))
     assert [(r["type"], r["amount"], r["deltaType"]) for r in rows] == [
-        (1, "100.50", "USER_ADJUST"), (2, "-60.00", "USER_ADJUST"),
-    ]  # fmt: skip
+        (1, "100.50", "USER_ADJUST"),
+        (2, "-60.00", "USER_ADJUST"),
+    ]
     only = ok(client.ask("GET", "/fapi/v1/positionMargin/history", **BTC, type=1))
     assert [r["type"] for r in only] == [1]
 
@@ -170,9 +170,7 @@ def test_brackets_limit_positions_leverage_and_say_so(client):
     size = (Decimal(150_000) / price).quantize(Decimal("0.001"))
     market(client, "BUY", str(size))
     assert set_leverage(1)[1]["code"] == -2028
-    assert client.ask("POST", "/fapi/v1/marginType", **BTC, marginType="ISOLATED")[1]["code"] == (
-        -4048
-    )
+    assert client.ask("POST", "/fapi/v1/marginType", **BTC, marginType="ISOLATED")[1]["code"] == (-4048)
 
 
 def test_leverage_of_an_isolated_position_only_rises(client):

@@ -95,9 +95,7 @@ async def _session(port: int, client: BinanceClient) -> tuple[dict, list]:
         session.ws_connect(f"{base}/market/ws/!assetIndex@arr") as prices,
     ):
         await asyncio.to_thread(switch, client, True)
-        while (told := await private.receive_json(timeout=PATIENCE_S))[
-            "e"
-        ] != "ACCOUNT_CONFIG_UPDATE":
+        while (told := await private.receive_json(timeout=PATIENCE_S))["e"] != "ACCOUNT_CONFIG_UPDATE":
             pass
         return told, await prices.receive_json(timeout=PATIENCE_S)
 
@@ -175,9 +173,7 @@ def test_a_coin_that_falls_takes_positions_in_others_with_it(venue, client):
     assert forced[0]["clientOrderId"].startswith("autoclose-")
     assert asset(client, "USDT")["walletBalance"] >= 0  # the debt was paid in coins
     income = ok(client.ask("GET", "/fapi/v1/income", incomeType="AUTO_EXCHANGE"))
-    assert {(row["asset"], Decimal(row["income"]) > 0) for row in income} == {
-        ("BTC", False), ("USDT", True)
-    }  # fmt: skip
+    assert {(row["asset"], Decimal(row["income"]) > 0) for row in income} == {("BTC", False), ("USDT", True)}
 
 
 def test_a_debt_that_grows_too_large_is_paid_from_the_other_currencies(venue, client):
@@ -191,9 +187,7 @@ def test_a_debt_that_grows_too_large_is_paid_from_the_other_currencies(venue, cl
     move(venue, 0, "1")
     assert asset(client, "USDT")["walletBalance"] == 0
     given = 1 - asset(client, "BTC")["walletBalance"]
-    ask = Decimal(
-        ok(client.ask("GET", "/fapi/v1/assetIndex", symbol="USDTUSD"))["autoExchangeAskRate"]
-    )
+    ask = Decimal(ok(client.ask("GET", "/fapi/v1/assetIndex", symbol="USDTUSD"))["autoExchangeAskRate"])
     assert abs(given * Decimal(row["autoExchangeBidRate"]) - 10_001 * ask) < 1
 
 

@@ -11,8 +11,14 @@ from onetape.exchange.binance.limits import UNLIMITED
 from onetape.venues.binance.instruments import order_rules_of
 
 BATCH, ORDER = "/fapi/v1/batchOrders", "/fapi/v1/order"
-LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
-         "quantity": "0.010", "price": "40000"}  # fmt: skip
+LIMIT = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.010",
+    "price": "40000",
+}
 # Refused each by itself: what is counted is that it was sent.
 FIVE = json.dumps([{**LIMIT, "price": "0"}] * 5)
 WINDOWS = {"x-mbx-order-count-10s": (300, 10), "x-mbx-order-count-1m": (1200, 60)}

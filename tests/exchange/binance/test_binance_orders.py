@@ -20,9 +20,16 @@ def bid(client) -> Decimal:
 def test_a_limit_order_rests_is_listed_and_is_canceled(client):
     price = f"{bid(client) * Decimal('0.97'):.1f}"
     status, order = client.ask(
-        "POST", ORDER, **BTC, side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.010",
-        price=price, newClientOrderId="rests-1",
-    )  # fmt: skip
+        "POST",
+        ORDER,
+        **BTC,
+        side="BUY",
+        type="LIMIT",
+        timeInForce="GTC",
+        quantity="0.010",
+        price=price,
+        newClientOrderId="rests-1",
+    )
     assert status == 200
     assert order["status"] == "NEW"
     assert "avgPrice" not in order  # gone from acknowledgements since 2026-07
@@ -40,28 +47,20 @@ def test_a_limit_order_rests_is_listed_and_is_canceled(client):
 
 def test_a_market_order_moves_position_balance_and_history_alike(client):
     _, before = client.ask("GET", "/fapi/v3/balance")
-    _, order = client.ask(
-        "POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.020",
-        newOrderRespType="RESULT",
-    )  # fmt: skip
+    _, order = client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.020", newOrderRespType="RESULT")
     assert order["status"] == "FILLED"
     assert order["executedQty"] == "0.020"
     _, trades = client.ask("GET", "/fapi/v1/userTrades", **BTC, orderId=order["orderId"])
     assert sum(Decimal(t["qty"]) for t in trades) == Decimal("0.020")
     fees = sum(Decimal(t["commission"]) for t in trades)
     _, after = client.ask("GET", "/fapi/v3/balance")
-    usdt = [
-        next(Decimal(r["balance"]) for r in rows if r["asset"] == "USDT")
-        for rows in (before, after)
-    ]
+    usdt = [next(Decimal(r["balance"]) for r in rows if r["asset"] == "USDT") for rows in (before, after)]
     assert usdt[0] - usdt[1] == fees
     _, risk = client.ask("GET", "/fapi/v3/positionRisk")
     assert [(r["symbol"], r["positionAmt"]) for r in risk] == [("BTCUSDT", "0.020")]
     _, income = client.ask("GET", "/fapi/v1/income", incomeType="COMMISSION")
     assert -sum(Decimal(r["income"]) for r in income) == fees
-    status, closed = client.ask(
-        "POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.020", reduceOnly="true"
-    )
+    status, closed = client.ask("POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.020", reduceOnly="true")
     assert status == 200, closed
     assert client.ask("GET", "/fapi/v3/positionRisk")[1] == []
 
@@ -92,9 +91,14 @@ def test_a_market_order_moves_position_balance_and_history_alike(client):
 )
 def test_what_is_wrong_with_an_order_is_said_in_the_venues_words(client, change, status, code):
     order = {
-        **BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010",
-        "price": f"{bid(client) * Decimal('0.97'):.1f}", **change,
-    }  # fmt: skip
+        **BTC,
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.010",
+        "price": f"{bid(client) * Decimal('0.97'):.1f}",
+        **change,
+    }
     got, answer = client.ask("POST", ORDER, **order)
     assert (got, answer.get("code")) == (status, code), answer
     assert client.ask("GET", "/fapi/v1/openOrders", **BTC)[1] == []
@@ -104,9 +108,16 @@ def test_post_only_and_fill_or_kill_leave_no_trace_when_they_fail(client):
     high = f"{bid(client) * Decimal('1.01'):.1f}"
     for tif, price, size, code in (("GTX", high, "0.010", -5022), ("FOK", high, "15", -5021)):
         status, answer = client.ask(
-            "POST", ORDER, **BTC, side="BUY", type="LIMIT", timeInForce=tif, quantity=size,
-            price=price, newClientOrderId=f"no-trace-{tif}",
-        )  # fmt: skip
+            "POST",
+            ORDER,
+            **BTC,
+            side="BUY",
+            type="LIMIT",
+            timeInForce=tif,
+            quantity=size,
+            price=price,
+            newClientOrderId=f"no-trace-{tif}",
+        )
         assert (status, answer["code"]) == (400, code)
         _, asked = client.ask("GET", ORDER, **BTC, origClientOrderId=f"no-trace-{tif}")
         assert asked["code"] == -2013
@@ -118,23 +129,43 @@ def test_a_conditional_order_is_in_its_own_list_and_makes_a_child(client):
     far = f"{Decimal(last['price']) * Decimal('0.9'):.1f}"
     near = f"{Decimal(last['price']) - Decimal('0.2'):.1f}"
     status, far_stop = client.ask(
-        "POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", **BTC, side="SELL",
-        type="STOP_MARKET", triggerPrice=far, closePosition="true", clientAlgoId="far-1",
-    )  # fmt: skip
+        "POST",
+        "/fapi/v1/algoOrder",
+        algoType="CONDITIONAL",
+        **BTC,
+        side="SELL",
+        type="STOP_MARKET",
+        triggerPrice=far,
+        closePosition="true",
+        clientAlgoId="far-1",
+    )
     assert (status, far_stop["algoStatus"]) == (200, "NEW")
     assert client.ask("GET", "/fapi/v1/openOrders", **BTC)[1] == []
     assert len(client.ask("GET", "/fapi/v1/openAlgoOrders", **BTC)[1]) == 1
     assert client.ask("GET", ORDER, **BTC, orderId=far_stop["algoId"])[1]["code"] == -2013
     again = client.ask(
-        "POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", **BTC, side="SELL",
-        type="STOP_MARKET", triggerPrice=far, closePosition="true",
-    )[1]  # fmt: skip
+        "POST",
+        "/fapi/v1/algoOrder",
+        algoType="CONDITIONAL",
+        **BTC,
+        side="SELL",
+        type="STOP_MARKET",
+        triggerPrice=far,
+        closePosition="true",
+    )[1]
     assert again["code"] == -4130
     _, stop = client.ask(
-        "POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", **BTC, side="SELL",
-        type="STOP_MARKET", triggerPrice=near, quantity="0.010", reduceOnly="true",
+        "POST",
+        "/fapi/v1/algoOrder",
+        algoType="CONDITIONAL",
+        **BTC,
+        side="SELL",
+        type="STOP_MARKET",
+        triggerPrice=near,
+        quantity="0.010",
+        reduceOnly="true",
         clientAlgoId="near-1",
-    )  # fmt: skip
+    )
     assert stop["algoStatus"] == "NEW", stop
     client.transport.wait(600)
     _, asked = client.ask("GET", "/fapi/v1/algoOrder", clientAlgoId="near-1")

@@ -21,8 +21,14 @@ from onetape.model.errors import BadConfig
 from waiting import PATIENCE_S
 
 OWN = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
-         "quantity": "0.010", "price": "50000.0"}  # fmt: skip
+ORDER = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.010",
+    "price": "50000.0",
+}
 
 
 def pem(private: rsa.RSAPrivateKey) -> str:
@@ -57,18 +63,12 @@ def test_an_rsa_key_signs_rest_and_calls_and_logs_on_nowhere():
         placed, logon = asyncio.run(_calls(port, made.key))
         assert (placed["status"], placed["result"]["status"]) == (200, "NEW")
         assert (logon["status"], logon["error"]["code"]) == (400, -4056)
-        (shown, _), (_, orders) = (
-            ask("GET", "/fapi/v1/openOrders"),
-            ask("GET", "/fapi/v1/openOrders"),
-        )
+        (shown, _), (_, orders) = (ask("GET", "/fapi/v1/openOrders"), ask("GET", "/fapi/v1/openOrders"))
         assert (shown, len(orders)) == (200, 2)
 
 
 async def _calls(port: int, key: str) -> list[dict]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"http://127.0.0.1:{port}/ws-fapi/v1") as socket,
-    ):
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/ws-fapi/v1") as socket:
 
         async def ask(number: int, method: str, **params) -> dict:
             params = {**params, "apiKey": key, "timestamp": stamp()}

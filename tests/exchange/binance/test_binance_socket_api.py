@@ -10,28 +10,19 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from exchange.venue_client import BinanceClient, Virtual, heard
 from onetape.exchange.keys import ED25519
 from onetape.model.errors import BadConfig
 
 BTC = {"symbol": "BTCUSDT"}
-LIMIT = {
-    **BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010",
-    "price": "58000.0",
-}  # fmt: skip
+LIMIT = {**BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": "58000.0"}
 
 
 def ed25519(venue: Virtual, account: int = 0):
     owner = venue.dialect.exchange.accounts[account]
-    return next(
-        k for k in venue.dialect.exchange.keys.values() if k.account is owner and k.kind == ED25519
-    )
+    return next(k for k in venue.dialect.exchange.keys.values() if k.account is owner and k.kind == ED25519)
 
 
 class Api:
@@ -86,16 +77,22 @@ def test_an_order_lives_and_ends_by_signed_calls(venue):
     assert placed["status"] == 200, placed
     order = placed["result"]
     assert (order["status"], order["clientOrderId"]) == ("NEW", "mine-1")
-    moved = api.signed("order.modify", **BTC, orderId=order["orderId"], side="BUY",
-                       quantity="0.010", price="57000.0")  # fmt: skip
+    moved = api.signed("order.modify", **BTC, orderId=order["orderId"], side="BUY", quantity="0.010", price="57000.0")
     assert moved["result"]["price"] == "57000.00"
     shown = api.signed("order.status", **BTC, origClientOrderId="mine-1")["result"]
     assert (shown["price"], shown["status"]) == ("57000.00", "NEW")
     gone = api.signed("order.cancel", **BTC, orderId=order["orderId"])
     assert gone["result"]["status"] == "CANCELED"
     assert api.signed("order.cancel", **BTC, orderId=order["orderId"])["error"]["code"] == -2011
-    stop = api.signed("algoOrder.place", algoType="CONDITIONAL", **BTC, side="SELL",
-                      type="STOP_MARKET", quantity="0.010", triggerPrice="50000")  # fmt: skip
+    stop = api.signed(
+        "algoOrder.place",
+        algoType="CONDITIONAL",
+        **BTC,
+        side="SELL",
+        type="STOP_MARKET",
+        quantity="0.010",
+        triggerPrice="50000",
+    )
     assert stop["result"]["algoStatus"] == "NEW"
     ended = api.signed("algoOrder.cancel", algoId=stop["result"]["algoId"])
     assert ended["result"]["code"] == "200"
@@ -157,10 +154,19 @@ def test_bad_calls_get_the_venues_code_in_the_envelope(venue, method, change, st
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{", b'{"id":1}', b'{"id":[1],"method":"time"}', b'{"id":1,"method":7}',
-             b'{"id":1,"method":"time","params":[]}', b"\xff",
-             b'{"id":"' + b"x" * 40 + b'","method":"time"}'],
-)  # fmt: skip
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"id":1}',
+        b'{"id":[1],"method":"time"}',
+        b'{"id":1,"method":7}',
+        b'{"id":1,"method":"time","params":[]}',
+        b"\xff",
+        b'{"id":"' + b"x" * 40 + b'","method":"time"}',
+    ],
+)
 def test_what_is_no_request_is_said_to_be_none(venue, data):
     connection = venue.connect("/ws-fapi/v1")
     venue.dialect.message(connection, data, venue.time)

@@ -101,9 +101,16 @@ def test_a_conditional_order_tells_its_states_in_order(venue, client):
     _, last = client.ask("GET", "/fapi/v1/ticker/price", signed=False, **BTC)
     near = f"{Decimal(last['price']) - Decimal('0.2'):.1f}"
     client.ask(
-        "POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", **BTC, side="SELL",
-        type="STOP_MARKET", triggerPrice=near, quantity="0.010", clientAlgoId="s1",
-    )  # fmt: skip
+        "POST",
+        "/fapi/v1/algoOrder",
+        algoType="CONDITIONAL",
+        **BTC,
+        side="SELL",
+        type="STOP_MARKET",
+        triggerPrice=near,
+        quantity="0.010",
+        clientAlgoId="s1",
+    )
     venue.wait(600)
     told = [m for m in heard(stream) if m["e"] in ("ALGO_UPDATE", "ORDER_TRADE_UPDATE")]
     states = [m["o"]["X"] for m in told if m["e"] == "ALGO_UPDATE"]
@@ -126,8 +133,7 @@ def test_the_socket_api_signs_sorted_parameters(venue):
         venue.settle()
         return heard(api)[-1]
 
-    placed = call("order.place", **BTC, side="BUY", type="LIMIT", timeInForce="GTC",
-                  quantity="0.010", price="58000.0")  # fmt: skip
+    placed = call("order.place", **BTC, side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.010", price="58000.0")
     assert placed["status"] == 200, placed
     order_id = placed["result"]["orderId"]
     assert call("order.status", **BTC, orderId=order_id)["result"]["status"] == "NEW"

@@ -25,9 +25,7 @@ class BitmexClient:
     def ask(self, verb: str, path: str, *, signed: bool = True, **params):
         target, body = f"/api/v1{path}", b""
         if verb == "GET" and params:
-            target += "?" + urlencode(
-                {k: v if isinstance(v, str) else json.dumps(v) for k, v in params.items()}
-            )
+            target += "?" + urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in params.items()})
         elif params:
             body = json.dumps(params).encode()
         headers = self.signed(verb, target, body) if signed else {}

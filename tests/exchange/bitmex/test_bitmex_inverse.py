@@ -33,9 +33,7 @@ def wallet(client) -> int:
 
 def value(rows: list[dict]) -> Fraction:
     """Bitcoin that trades were worth."""
-    return sum(
-        (Fraction(row["lastQty"]) / Fraction(str(row["lastPx"])) for row in rows), Fraction()
-    )
+    return sum((Fraction(row["lastQty"]) / Fraction(str(row["lastPx"])) for row in rows), Fraction())
 
 
 @pytest.mark.parametrize(("first", "last", "sign"), [("Buy", "Sell", 1), ("Sell", "Buy", -1)])
@@ -137,9 +135,7 @@ def test_a_triggered_close_is_cut_to_the_position_and_ends(venue):
     client.order("Buy", 1000)
     last = client.ask("GET", "/instrument", symbol="XBTUSD")[1][0]["lastPrice"]
     stop = round(last - 0.5, 1)
-    _, order = client.ask(
-        "POST", "/order", symbol="XBTUSD", ordType="Stop", stopPx=stop, execInst="Close,LastPrice"
-    )
+    _, order = client.ask("POST", "/order", symbol="XBTUSD", ordType="Stop", stopPx=stop, execInst="Close,LastPrice")
     assert (order["side"], order["orderQty"], order["workingIndicator"]) == ("Sell", None, False)
     push(client, -0.5)
     found = client.ask("GET", "/order", filter={"orderID": order["orderID"]})[1][0]

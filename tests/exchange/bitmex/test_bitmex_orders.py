@@ -37,9 +37,7 @@ def test_a_limit_order_rests_is_amended_and_is_canceled(client):
     assert UUID.match(order["orderID"])
     assert order["text"] == "of a test\nSubmitted via API."
     assert [o["orderID"] for o in open_orders(client)] == [order["orderID"]]
-    _, changed = client.ask(
-        "PUT", "/order", origClOrdID="one", clOrdID="two", orderQty=500, price=price - 1
-    )
+    _, changed = client.ask("PUT", "/order", origClOrdID="one", clOrdID="two", orderQty=500, price=price - 1)
     assert (changed["orderQty"], changed["price"], changed["clOrdID"]) == (500, price - 1, "two")
     assert client.ask("PUT", "/order", origClOrdID="one", orderQty=100)[0] == 400
     _, gone = client.ask("DELETE", "/order", clOrdID="two")
@@ -80,8 +78,7 @@ def test_a_limit_order_rests_is_amended_and_is_canceled(client):
     ],
 )
 def test_what_is_wrong_with_an_order_is_said_and_leaves_no_trace(client, change, message):
-    order = {"symbol": "XBTUSD", "side": "Buy", "orderQty": 100, "price": far(client),
-             "ordType": "Limit", **change}  # fmt: skip
+    order = {"symbol": "XBTUSD", "side": "Buy", "orderQty": 100, "price": far(client), "ordType": "Limit", **change}
     status, answer = client.ask("POST", "/order", **order)
     assert status == 400, answer
     assert answer["error"]["message"].startswith(message)
@@ -149,9 +146,7 @@ def test_a_stop_may_be_moved_while_it_waits(client):
     moved = round(last * 0.85, 1)
     _, order = client.ask("PUT", "/order", orderID=stop["orderID"], stopPx=moved)
     assert (order["stopPx"], order["workingIndicator"]) == (moved, False)
-    status, answer = client.ask(
-        "PUT", "/order", orderID=stop["orderID"], stopPx=round(last * 1.1, 1)
-    )
+    status, answer = client.ask("PUT", "/order", orderID=stop["orderID"], stopPx=round(last * 1.1, 1))
     assert (status, answer["error"]["message"]) == (400, "Invalid stopPx for ordType")
     assert open_orders(client)[0]["stopPx"] == moved
 
@@ -174,19 +169,16 @@ def test_the_dead_mans_switch_takes_stops_too_unless_put_off(client, disarmed):
 def test_cancel_all_keeps_to_its_symbol_and_filter_and_bulk_to_its_order(client):
     price = far(client)
     rows = client.ask(
-        "POST", "/order/bulk",
+        "POST",
+        "/order/bulk",
         orders=[
             {"symbol": "XBTUSD", "side": "Buy", "orderQty": 100, "price": price, "clOrdID": "a"},
             {"symbol": "XBTUSD", "side": "Buy", "orderQty": 150, "price": price, "clOrdID": "b"},
-            {"symbol": "XBTEUR", "side": "Buy", "orderQty": 100, "price": price // 1,
-             "clOrdID": "c"},
-            {"symbol": "XBTUSD", "side": "Sell", "orderQty": 100, "price": price * 1.5 // 1,
-             "clOrdID": "d"},
+            {"symbol": "XBTEUR", "side": "Buy", "orderQty": 100, "price": price // 1, "clOrdID": "c"},
+            {"symbol": "XBTUSD", "side": "Sell", "orderQty": 100, "price": price * 1.5 // 1, "clOrdID": "d"},
         ],
-    )[1]  # fmt: skip
-    assert [row.get("error", row["ordStatus"]) for row in rows] == [
-        "New", "orderQty is invalid", "New", "New",
-    ]  # fmt: skip
+    )[1]
+    assert [row.get("error", row["ordStatus"]) for row in rows] == ["New", "orderQty is invalid", "New", "New"]
     gone = client.ask("DELETE", "/order/all", symbol="XBTUSD", filter={"side": "Buy"})[1]
     assert [row["clOrdID"] for row in gone] == ["a"]
     assert [row["clOrdID"] for row in client.ask("DELETE", "/order/all")[1]] == ["c", "d"]
@@ -233,8 +225,13 @@ def test_a_body_that_is_none_is_refused_and_a_form_is_understood(client):
 
 def test_the_linear_contract_counts_in_its_own_coin(client):
     row = client.ask("GET", "/instrument", symbol="LTCUSDT")[1][0]
-    wanted = {"settlCurrency": "USDt", "multiplier": 100, "underlyingToPositionMultiplier": 10000,
-              "isInverse": False, "lotSize": 1000}  # fmt: skip
+    wanted = {
+        "settlCurrency": "USDt",
+        "multiplier": 100,
+        "underlyingToPositionMultiplier": 10000,
+        "isInverse": False,
+        "lotSize": 1000,
+    }
     assert {name: row[name] for name in wanted} == wanted
     before = client.ask("GET", "/user/wallet", currency="USDt")[1]["amount"]
     assert before == 100_000 * 10**6

@@ -12,22 +12,35 @@ from onetape.venues.bitmex.signing import signature
 from onetape.venues.outcome import Outcome
 
 SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"
-ORDER = (
-    b'{"symbol":"XBTM15","price":219.0,"clOrdID":"mm_bitmex_1a/oemUeQ4CAJZgP3fjHsA","orderQty":98}'
-)
+ORDER = b'{"symbol":"XBTM15","price":219.0,"clOrdID":"mm_bitmex_1a/oemUeQ4CAJZgP3fjHsA","orderQty":98}'
 
 
 @pytest.mark.parametrize(
     ("verb", "target", "expires", "body", "wanted"),
     [
-        ("GET", "/api/v1/instrument", 1518064236, b"",
-         "c7682d435d0cfe87c16098df34ef2eb5a549d4c5a3c2b1f0f77b8af73423bf00"),
-        ("GET", "/api/v1/instrument?filter=%7B%22symbol%22%3A+%22XBTM15%22%7D", 1518064237, b"",
-         "e2f422547eecb5b3cb29ade2127e21b858b235b386bfa45e1c1756eb3383919f"),
-        ("POST", "/api/v1/order", 1518064238, ORDER,
-         "1749cd2ccae4aa49048ae09f0b95110cee706e0944e6a14ad0b3a8cb45bd336b"),
+        (
+            "GET",
+            "/api/v1/instrument",
+            1518064236,
+            b"",
+            "c7682d435d0cfe87c16098df34ef2eb5a549d4c5a3c2b1f0f77b8af73423bf00",
+        ),
+        (
+            "GET",
+            "/api/v1/instrument?filter=%7B%22symbol%22%3A+%22XBTM15%22%7D",
+            1518064237,
+            b"",
+            "e2f422547eecb5b3cb29ade2127e21b858b235b386bfa45e1c1756eb3383919f",
+        ),
+        (
+            "POST",
+            "/api/v1/order",
+            1518064238,
+            ORDER,
+            "1749cd2ccae4aa49048ae09f0b95110cee706e0944e6a14ad0b3a8cb45bd336b",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_published_examples_come_out(verb, target, expires, body, wanted):
     assert signature(SECRET, verb, target, expires, body) == wanted
 
@@ -35,17 +48,14 @@ def test_the_published_examples_come_out(verb, target, expires, body, wanted):
 @pytest.mark.parametrize(
     ("status", "message", "outcome", "error"),
     [
-        (503, "The system is currently overloaded. Please try again later.", Outcome.SAFE,
-         VenueUnavailable),
+        (503, "The system is currently overloaded. Please try again later.", Outcome.SAFE, VenueUnavailable),
         (503, "something else", Outcome.SAFE, VenueUnavailable),
-        (400, "Account has insufficient Available Balance, 123 XBt required", Outcome.DEFINITIVE,
-         InsufficientFunds),
-        (401, "This request has expired - `expires` is in the past. Current time: 1", Outcome.SAFE,
-         ClockSkew),
+        (400, "Account has insufficient Available Balance, 123 XBt required", Outcome.DEFINITIVE, InsufficientFunds),
+        (401, "This request has expired - `expires` is in the past. Current time: 1", Outcome.SAFE, ClockSkew),
         (502, "Bad Gateway", Outcome.AMBIGUOUS, VenueRejected),
         (400, "never heard of", Outcome.DEFINITIVE, VenueRejected),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_says_what_became_of_the_request(status, message, outcome, error):
     row = row_of_answer(status, message)
     assert (row.outcome, row.error) == (outcome, error)

@@ -93,9 +93,7 @@ def test_the_book_kept_from_changes_is_the_book_that_is_asked_for(venue):
     found = table.take(heard(ten)).rows["orderBook10"][0]
     buys = [[row["price"], row["size"]] for row in asked if row["side"] == "Buy"][:10]
     assert found["bids"] == buys
-    assert {row["id"] for row in asked if row["price"] == buys[0][0]} == {
-        8_800_000_000 - round(buys[0][0] * 100)
-    }
+    assert {row["id"] for row in asked if row["price"] == buys[0][0]} == {8_800_000_000 - round(buys[0][0] * 100)}
 
 
 def test_an_order_is_followed_through_its_tables(venue):
@@ -192,9 +190,17 @@ def test_a_wrong_key_in_the_handshake_ends_the_connection(venue):
 
 BOOK = {"symbol", "id", "side"}
 TRADE = {
-    "timestamp", "symbol", "side", "size", "price", "tickDirection", "trdMatchID", "grossValue",
-    "homeNotional", "foreignNotional",
-}  # fmt: skip
+    "timestamp",
+    "symbol",
+    "side",
+    "size",
+    "price",
+    "tickDirection",
+    "trdMatchID",
+    "grossValue",
+    "homeNotional",
+    "foreignNotional",
+}
 QUOTE = {"timestamp", "symbol", "bidSize", "bidPrice", "askPrice", "askSize"}
 COLUMNS = {
     ("orderBookL2", "partial"): BOOK | {"size", "price"},

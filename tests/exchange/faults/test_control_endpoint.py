@@ -35,9 +35,7 @@ class Steered:
         return reply.status, json.loads(reply.body)
 
     def market(self, side: str = "BUY", size: str = "0.010"):
-        return self.client.ask(
-            "POST", "/fapi/v1/order", **BTC, side=side, type="MARKET", quantity=size
-        )
+        return self.client.ask("POST", "/fapi/v1/order", **BTC, side=side, type="MARKET", quantity=size)
 
 
 @pytest.fixture
@@ -49,9 +47,7 @@ def test_the_ledger_is_exact_and_agrees_with_what_the_venue_says(steered):
     assert steered.market()[0] == 200
     _, state = steered.ask("GET", "/state", query="account=main")
     (account,) = state["accounts"]
-    assert account["positions"] == [
-        {"symbol": "binance:BTC/USDT:USDT", "side": "both", "size": "0.01"}
-    ]
+    assert account["positions"] == [{"symbol": "binance:BTC/USDT:USDT", "side": "both", "size": "0.01"}]
     _, rows = steered.client.ask("GET", "/fapi/v3/balance")
     told = next(Decimal(r["balance"]) for r in rows if r["asset"] == "USDT")
     assert Decimal(account["balances"]["USDT"]) == told
@@ -158,13 +154,7 @@ def refused_with(port: int, headers: dict[str, str]) -> int:
 
 
 def test_it_is_served_on_a_port_of_its_own_and_not_to_browsers(tmp_path):
-    command = [
-        str(Path(sys.executable).parent / "onetape"),
-        "sim",
-        "binance-usdm",
-        "--control",
-        "0",
-    ]
+    command = [str(Path(sys.executable).parent / "onetape"), "sim", "binance-usdm", "--control", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
         try:
             told = json.loads(process.stdout.readline())

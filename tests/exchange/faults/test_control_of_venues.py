@@ -13,10 +13,7 @@ from onetape.exchange.faulty import Faulty
 from onetape.exchange.kept_state import VenueState
 
 BTC = {"symbol": "BTCUSDT"}
-LIMIT = {
-    **BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010",
-    "price": "58000.0",
-}  # fmt: skip
+LIMIT = {**BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": "58000.0"}
 ORDER = "/fapi/v1/order"
 
 
@@ -143,8 +140,7 @@ def test_kraken_keys_of_ones_own_may_read_and_not_trade():
     made = steered.steer("/keys", account="main", label="reader", trade=False)
     reader = KrakenClient(steered.there, made["key"], made["secret"])
     assert reader.ask("Balance")[1] == []
-    terms = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "50000",
-             "volume": "0.001"}  # fmt: skip
+    terms = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "50000", "volume": "0.001"}
     assert reader.ask("AddOrder", **terms)[1] == ["EGeneral:Permission denied"]
 
 
@@ -166,8 +162,7 @@ def test_every_change_comes_back_after_a_restart(tmp_path):
     steer("/brackets", symbol="SOLUSDT", rows=[row])
     steer("/maintenance", on=True)
     state.close()
-    assert all(made["secret"].encode() not in p.read_bytes()
-               for p in (tmp_path / "state").iterdir() if p.is_file())  # fmt: skip
+    assert all(made["secret"].encode() not in p.read_bytes() for p in (tmp_path / "state").iterdir() if p.is_file())
     again, inner = VenueState.open(tmp_path / "state", **options)
     exchange = inner.exchange
     assert exchange.keys[made["key"]].secret == made["secret"]

@@ -28,26 +28,49 @@ def trade(client: BinanceClient, tag: str) -> None:
     for number in range(15):
         side = "SELL" if number % 3 == 2 else "BUY"
         client.ask(
-            "POST", "/fapi/v1/order", **BTC, side=side, type="MARKET", quantity="0.010",
+            "POST",
+            "/fapi/v1/order",
+            **BTC,
+            side=side,
+            type="MARKET",
+            quantity="0.010",
             newClientOrderId=f"{tag}-m{number}",
-        )  # fmt: skip
+        )
         _, book = client.ask("GET", "/fapi/v1/depth", signed=False, **BTC, limit=5)
         price = f"{float(book['bids'][0][0]) * 0.97:.1f}"
         client.ask(
-            "POST", "/fapi/v1/order", **BTC, side="BUY", type="LIMIT", timeInForce="GTC",
-            quantity="0.010", price=price, newClientOrderId=f"{tag}-l{number}",
-        )  # fmt: skip
+            "POST",
+            "/fapi/v1/order",
+            **BTC,
+            side="BUY",
+            type="LIMIT",
+            timeInForce="GTC",
+            quantity="0.010",
+            price=price,
+            newClientOrderId=f"{tag}-l{number}",
+        )
         client.ask(  # refused, and as if it had never been
-            "POST", "/fapi/v1/order", **BTC, side="BUY", type="LIMIT", timeInForce="GTX",
-            quantity="0.010", price=f"{float(book['asks'][0][0]) * 1.01:.1f}",
-        )  # fmt: skip
+            "POST",
+            "/fapi/v1/order",
+            **BTC,
+            side="BUY",
+            type="LIMIT",
+            timeInForce="GTX",
+            quantity="0.010",
+            price=f"{float(book['asks'][0][0]) * 1.01:.1f}",
+        )
         if number % 2:
             client.ask("DELETE", "/fapi/v1/order", **BTC, origClientOrderId=f"{tag}-l{number}")
         elif number % 4:
             client.ask(
-                "PUT", "/fapi/v1/order", **BTC, side="BUY", quantity="0.020", price=price,
+                "PUT",
+                "/fapi/v1/order",
+                **BTC,
+                side="BUY",
+                quantity="0.020",
+                price=price,
                 origClientOrderId=f"{tag}-l{number}",
-            )  # fmt: skip
+            )
 
 
 def test_a_killed_exchange_comes_back_with_orders_trades_balances_and_ids(tmp_path):
@@ -83,9 +106,7 @@ def test_what_the_journal_has_makes_the_same_exchange_again(tmp_path):
     now = START
     states = []
     for _ in range(2):
-        kept, dialect = VenueState.open(
-            tmp_path / "state", kind="kraken", seed=3, now=now, limits=False
-        )
+        kept, dialect = VenueState.open(tmp_path / "state", kind="kraken", seed=3, now=now, limits=False)
         faulty = Faulty(dialect, "kraken")
         if not states:
             there = Virtual.__new__(Virtual)
@@ -125,9 +146,13 @@ def test_minutes_of_trading_made_again_call_by_call_ends_in_the_same_state(seed)
     world.exchange.recorder = record
     world.run(240)
     again = open_venue(
-        "binance-usdm", seed=seed, now=START, rate=MARKET_RATE, history=30 * SECOND,
+        "binance-usdm",
+        seed=seed,
+        now=START,
+        rate=MARKET_RATE,
+        history=30 * SECOND,
         calls=map(msgspec.msgpack.decode, calls),
-    )  # fmt: skip
+    )
     again.exchange.advance(world.now)
     states = [
         Control(Faulty(each, "binance-usdm")).answer("GET", "/state", "", b"", world.now).body
@@ -156,8 +181,7 @@ def test_two_exchanges_do_not_share_a_state(tmp_path):
 def test_a_fault_that_was_done_is_not_done_again_after_a_restart(tmp_path):
     faults = tmp_path / "f.toml"
     faults.write_text(
-        '[[fault]]\naction = "balance"\naccount = "main"\ncurrency = "USDT"\namount = "5"\n'
-        'from = "200ms"\n'
+        '[[fault]]\naction = "balance"\naccount = "main"\ncurrency = "USDT"\namount = "5"\nfrom = "200ms"\n'
     )
     for _ in range(2):
         venue = VenueProcess(tmp_path / "state", "binance-usdm", "--faults", str(faults))
@@ -172,9 +196,7 @@ def test_a_halt_that_lasted_when_the_exchange_was_killed_ends_in_its_time(tmp_pa
     rule = '[[fault]]\naction = "halt"\nsymbol = "BTCUSDT"\nfrom = "1s"\nlasting = "20s"'
     now, said = START, []
     for life in range(2):
-        kept, inner = VenueState.open(
-            tmp_path / "s", kind="binance-usdm", seed=3, now=now, limits=False
-        )
+        kept, inner = VenueState.open(tmp_path / "s", kind="binance-usdm", seed=3, now=now, limits=False)
         there = Virtual.__new__(Virtual)
         there.time, there.connections, there.dialect = now, 0, Faulty(inner, "binance-usdm")
         catch_up(there.dialect, now)
@@ -184,10 +206,8 @@ def test_a_halt_that_lasted_when_the_exchange_was_killed_ends_in_its_time(tmp_pa
         account = inner.exchange.accounts[0]
         client = BinanceClient(there, account.key, account.secret)
         said.append(
-            client.ask(
-                "POST", "/fapi/v1/order", **BTC, side="BUY", type="MARKET", quantity="0.01"
-            )[1].get("code", 0)
-        )  # fmt: skip
+            client.ask("POST", "/fapi/v1/order", **BTC, side="BUY", type="MARKET", quantity="0.01")[1].get("code", 0)
+        )
         now = there.time + away * 1_000_000_000
         kept.close()
     assert said == [-4141, code]

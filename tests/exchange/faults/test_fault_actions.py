@@ -37,9 +37,16 @@ def place(client: BinanceClient, name: str, *, away: str = "0.97", side: str = "
     last = client.transport.dialect.exchange.listings[0].last
     price = f"{Decimal(last) / 10 * Decimal(away):.1f}"
     return client.ask(
-        "POST", ORDER, **BTC, side=side, type="LIMIT", timeInForce="GTC", quantity="0.010",
-        price=price, newClientOrderId=name,
-    )  # fmt: skip
+        "POST",
+        ORDER,
+        **BTC,
+        side=side,
+        type="LIMIT",
+        timeInForce="GTC",
+        quantity="0.010",
+        price=price,
+        newClientOrderId=name,
+    )
 
 
 def market(client: BinanceClient, side: str = "BUY"):
@@ -211,9 +218,9 @@ def test_a_crossed_book_has_its_bids_above_its_asks():
 
 
 def test_a_bad_checksum_is_one_that_does_not_fit():
-    plain, bad = (Virtual("kraken", faults=text) for text in (
-        fault("gap", event="nothing"), fault("bad_checksum", event="book")
-    ))  # fmt: skip
+    plain, bad = (
+        Virtual("kraken", faults=text) for text in (fault("gap", event="nothing"), fault("bad_checksum", event="book"))
+    )
     sums = []
     for there in (plain, bad):
         stream = there.connect("/v2")
@@ -285,9 +292,7 @@ def test_a_skewed_clock_refuses_who_goes_by_the_right_time(offset):
 
 
 def test_maintenance_closes_everything_but_what_is_allowed():
-    client = venue(
-        fault("maintenance", from_="5s", lasting="20s", allow="cancel", cancel_orders=False)
-    )
+    client = venue(fault("maintenance", from_="5s", lasting="20s", allow="cancel", cancel_orders=False))
     stream = client.transport.connect("/public/ws/btcusdt@depth")
     place(client, "x")
     client.transport.wait(6)
@@ -323,9 +328,7 @@ def test_delist_cancels_settles_and_closes():
 
 
 def test_a_changed_filter_is_told_and_kept_to():
-    client = venue(
-        fault("filter", symbol="BTCUSDT", from_="5s") + '\nchanges = {tick = "1", lot = "0.1"}'
-    )
+    client = venue(fault("filter", symbol="BTCUSDT", from_="5s") + '\nchanges = {tick = "1", lot = "0.1"}')
     client.transport.wait(6)
     said = client.ask("GET", "/fapi/v1/exchangeInfo", signed=False)[1]["symbols"][0]
     filters = {f["filterType"]: f for f in said["filters"]}
@@ -375,9 +378,13 @@ def test_kraken_requests_by_socket_can_be_lost_and_their_answers_too():
     client = KrakenClient(there, account.key, account.secret)
     stream = there.connect("/v2")
     params = {
-        "order_type": "limit", "side": "buy", "order_qty": 0.01, "symbol": "BTC/USD",
-        "limit_price": float(client.best()[0] - 1000), "token": client.token(),
-    }  # fmt: skip
+        "order_type": "limit",
+        "side": "buy",
+        "order_qty": 0.01,
+        "symbol": "BTC/USD",
+        "limit_price": float(client.best()[0] - 1000),
+        "token": client.token(),
+    }
     heard(stream)
     asked = {"method": "add_order", "params": params, "req_id": 1}
     there.dialect.message(stream, msgspec.json.encode(asked), there.time)

@@ -43,10 +43,7 @@ def test_a_dropped_answer_cuts_the_connection_after_the_order_was_taken():
         account = dialect.exchange.accounts[0]
         client = BinanceClient(Wire(port), account.key, account.secret)
         with pytest.raises((ConnectionError, http.client.HTTPException)):
-            client.ask(
-                "POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET",
-                quantity="0.010",
-            )  # fmt: skip
+            client.ask("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010")
         assert account.qty(0) == 10
 
 
@@ -65,9 +62,7 @@ def test_an_answer_that_never_comes_does_not_keep_the_exchange_from_stopping():
 async def tickers(port: int):
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(
-            f"http://127.0.0.1:{port}/public/ws/btcusdt@bookTicker", autoping=False
-        ) as socket,
+        session.ws_connect(f"http://127.0.0.1:{port}/public/ws/btcusdt@bookTicker", autoping=False) as socket,
     ):
         yield socket
 
@@ -87,9 +82,7 @@ def test_only_a_half_open_connection_answers_no_ping(is_silent):
             else:
                 assert (await socket.receive(timeout=PATIENCE_S)).type is aiohttp.WSMsgType.TEXT
                 await socket.ping()
-                while (
-                    message := await socket.receive(timeout=PATIENCE_S)
-                ).type is not aiohttp.WSMsgType.PONG:
+                while (message := await socket.receive(timeout=PATIENCE_S)).type is not aiohttp.WSMsgType.PONG:
                     assert message.type is aiohttp.WSMsgType.TEXT
 
     with served("binance-usdm", faults=rule) as (dialect, port):

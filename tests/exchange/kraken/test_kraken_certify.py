@@ -86,8 +86,9 @@ def test_each_side_of_a_trade_has_an_id_of_its_own():
     fill = SimpleNamespace(trade_id=2**48)
     sides = [
         SimpleNamespace(account=SimpleNamespace(number=number), index=0, side=side)
-        for number in (0, 1) for side in (Side.BUY, Side.SELL)
-    ]  # fmt: skip
+        for number in (0, 1)
+        for side in (Side.BUY, Side.SELL)
+    ]
     assert len({trade_id(each, fill) for each in sides}) == 4
     assert all(2 * trade_number(each, fill) + 1 < 1 << 76 for each in sides)  # the ledger's ids
 
@@ -141,10 +142,7 @@ def test_the_checksum_is_that_of_recorded_books(shared):
                         del side[price]
             if wanted is None:
                 continue
-            best = {
-                name: [side[p] for p in sorted(side, reverse=name == "b")[:10]]
-                for name, side in book.items()
-            }
+            best = {name: [side[p] for p in sorted(side, reverse=name == "b")[:10]] for name, side in book.items()}
             decimals = len(best["a"][0][0].partition(".")[2])
             instrument = msgspec.structs.replace(
                 catalogue.find("kraken:BTC/USD"), price_decimals=decimals, size_decimals=8
@@ -212,14 +210,16 @@ MARGIN = [".long_position_limit", ".short_position_limit"]
         ("http_order_book", lambda c: only(c.public("Depth", pair="XBTUSD")[0]), []),
         ("http_trades", lambda c: only(c.public("Trades", pair="XBTUSD")[0]), []),
         # The sample has the parts of an order beside its words; the answer of today has not.
-        ("http_add_order_spot", lambda c: c.place()[0],
-         [f".descr.{f}" for f in ("pair", "type", "ordertype", "price", "price2", "leverage")]),
+        (
+            "http_add_order_spot",
+            lambda c: c.place()[0],
+            [f".descr.{f}" for f in ("pair", "type", "ordertype", "price", "price2", "leverage")],
+        ),
         ("http_open_orders", lambda c: (c.place(), only(c.ask("OpenOrders")[0]["open"]))[1], []),
-        ("http_cancel_order_spot",
-         lambda c: (c.place(userref="5"), c.ask("CancelOrder", txid="5")[0])[1], []),
+        ("http_cancel_order_spot", lambda c: (c.place(userref="5"), c.ask("CancelOrder", txid="5")[0])[1], []),
         ("http_spot_trade_balance", lambda c: c.ask("TradeBalance")[0], [".ml"]),
     ],
-)  # fmt: skip
+)
 def test_answers_have_the_fields_of_the_venues_own(client, sample, name, ask, missing):
     theirs = sample(name)["result"]
     if name in ("http_asset_pairs", "http_ticker", "http_order_book", "http_trades"):
@@ -281,10 +281,12 @@ def act(client: KrakenClient, rng: random.Random) -> None:
     near = client.best()[0] * Decimal(rng.randint(990, 1010)) / 1000
     terms = {"ordertype": kind, "price": f"{near:.1f}", "price2": f"{near:.1f}"}
     client.place(
-        rng.choice(["buy", "sell"]), f"{rng.randint(1, 120) / 100:.2f}", **terms,
+        rng.choice(["buy", "sell"]),
+        f"{rng.randint(1, 120) / 100:.2f}",
+        **terms,
         oflags=rng.choice(["", "", "fcib", "post" if kind == "limit" else ""]),
         stptype=rng.choice(["cancel-newest", "cancel-oldest", "cancel-both"]),
-    )  # fmt: skip
+    )
     working = list(client.ask("OpenOrders")[0]["open"])
     if working and rng.random() < 0.5:
         txid = rng.choice(working)
@@ -322,10 +324,7 @@ def test_an_exchange_that_makes_its_calls_again_is_the_same():
     exchange.recorder = lambda name, args, kwargs: calls.append(
         (exchange.now, name, json.loads(json.dumps(args)), json.loads(json.dumps(kwargs)))
     )
-    client, rng = (
-        KrakenClient(venue, exchange.accounts[0].key, exchange.accounts[0].secret),
-        random.Random(4),
-    )
+    client, rng = (KrakenClient(venue, exchange.accounts[0].key, exchange.accounts[0].secret), random.Random(4))
     for _ in range(25):
         act(client, rng)
     again = open_venue("kraken", seed=9, now=now, history=HISTORY).exchange

@@ -30,9 +30,7 @@ def test_ledger_entries_are_asked_for_by_id(client):
     found, errors = client.ask("QueryLedgers", id=f"{first},{second}")
     assert errors == []
     assert found == {each: listed["ledger"][each] for each in (first, second)}
-    assert client.ask("QueryLedgers", id="LAAAAA-AAAAA-AAAAAA")[1] == [
-        "EGeneral:Invalid arguments:id"
-    ]
+    assert client.ask("QueryLedgers", id="LAAAAA-AAAAA-AAAAAA")[1] == ["EGeneral:Invalid arguments:id"]
     assert client.ask("QueryLedgers")[1] == ["EGeneral:Invalid arguments:id"]
 
 
@@ -90,15 +88,13 @@ def test_what_an_amendment_or_an_edit_cannot_change_is_refused(client):
     assert client.ask("AmendOrder", txid=txid, order_qty="0.02", display_qty="0.001")[1] == [
         "EGeneral:Invalid arguments:display_qty"
     ]
-    assert client.ask("EditOrder", pair="XBTUSD", txid=txid, volume="0.02", displayvol="0.01")[
-        1
-    ] == ["EGeneral:Invalid arguments:displayvol"]
+    assert client.ask("EditOrder", pair="XBTUSD", txid=txid, volume="0.02", displayvol="0.01")[1] == [
+        "EGeneral:Invalid arguments:displayvol"
+    ]
     assert list(client.ask("OpenOrders")[0]["open"]) == [txid]
 
 
-@pytest.mark.parametrize(
-    "name", ["ListSubaccounts", "Level3", "WithdrawAddresses", "OrderAmends", "Earn/Strategies"]
-)
+@pytest.mark.parametrize("name", ["ListSubaccounts", "Level3", "WithdrawAddresses", "OrderAmends", "Earn/Strategies"])
 def test_what_is_not_there_is_an_unknown_method(client, name):
     assert client.ask(name) == (None, ["EGeneral:Unknown method"])
     assert client.public(name) == (None, ["EGeneral:Unknown method"])
@@ -121,6 +117,4 @@ def test_money_comes_and_goes_by_methods_that_are_listed(venue, client):
     info, errors = client.ask("WithdrawInfo", **terms)
     assert errors == []
     assert (Decimal(info["amount"]), Decimal(info["fee"])) == (Decimal("0.0099"), Decimal("0.0001"))
-    assert client.ask("WithdrawInfo", **{**terms, "amount": "900"})[1] == [
-        "EFunding:Insufficient funds"
-    ]
+    assert client.ask("WithdrawInfo", **{**terms, "amount": "900"})[1] == ["EFunding:Insufficient funds"]

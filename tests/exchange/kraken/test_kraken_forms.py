@@ -50,15 +50,16 @@ def test_old_names_of_what_is_old_and_plain_ones_of_what_is_newer(pair):
         ([(5_005, 500)], [(5_000, 1_230)], "5005500" + "50001230"),
         ([(5_005, 500), (5_010, 7)], [], "5005500" + "50107"),
         # Ten of each side, however many there are.
-        ([(100 + n, 1) for n in range(12)], [(99 - n, 2) for n in range(12)],
-         "".join(f"{100 + n}1" for n in range(10)) + "".join(f"{99 - n}2" for n in range(10))),
+        (
+            [(100 + n, 1) for n in range(12)],
+            [(99 - n, 2) for n in range(12)],
+            "".join(f"{100 + n}1" for n in range(10)) + "".join(f"{99 - n}2" for n in range(10)),
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_checksum_is_of_ten_levels_without_points_and_zeros(asks, bids, text):
     """Prices have 5 decimals, so that 5005 units are 0.05005."""
-    pair = msgspec.structs.replace(
-        catalogue.find("kraken:BTC/USD"), price_decimals=5, size_decimals=8
-    )
+    pair = msgspec.structs.replace(catalogue.find("kraken:BTC/USD"), price_decimals=5, size_decimals=8)
     assert checksum(pair, bids, asks) == zlib.crc32(text.encode())
 
 
@@ -118,16 +119,13 @@ def test_answers_have_the_documented_fields(client, method):
 
 LEVEL = {"price": 1.0, "qty": 1.0}
 CANDLE = ("open", "high", "low", "close", "trades", "volume", "vwap", "interval")
-PRICES = ("bid", "bid_qty", "ask", "ask_qty", "last", "volume", "vwap", "low", "high", "change",
-          "change_pct")  # fmt: skip
+PRICES = ("bid", "bid_qty", "ask", "ask_qty", "last", "volume", "vwap", "low", "high", "change", "change_pct")
 MESSAGES = {
     "book": ({}, {"symbol": "", "bids": [LEVEL], "asks": [LEVEL], "checksum": 1}),
     "ticker": ({}, {"symbol": "", **dict.fromkeys(PRICES, 1.0)}),
-    "trade": ({}, {"symbol": "", "side": "", "price": 1.0, "qty": 1.0, "ord_type": "",
-                   "trade_id": 1, "timestamp": ""}),
-    "ohlc": ({"interval": 1}, {"symbol": "", **dict.fromkeys(CANDLE, 1), "interval_begin": "",
-                               "timestamp": ""}),
-}  # fmt: skip
+    "trade": ({}, {"symbol": "", "side": "", "price": 1.0, "qty": 1.0, "ord_type": "", "trade_id": 1, "timestamp": ""}),
+    "ohlc": ({"interval": 1}, {"symbol": "", **dict.fromkeys(CANDLE, 1), "interval_begin": "", "timestamp": ""}),
+}
 
 
 @pytest.mark.parametrize("channel", MESSAGES)

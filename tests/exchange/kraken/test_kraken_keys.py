@@ -11,8 +11,7 @@ from exchange.venue_client import Virtual, Wire, heard, served
 from onetape.exchange.keys import HMAC
 from waiting import PATIENCE_S
 
-ORDER = {"order_type": "limit", "side": "buy", "order_qty": 0.01, "symbol": "BTC/USD",
-         "limit_price": 40000}  # fmt: skip
+ORDER = {"order_type": "limit", "side": "buy", "order_qty": 0.01, "symbol": "BTC/USD", "limit_price": 40000}
 REFUSED = "EGeneral:Permission denied"
 
 
@@ -39,10 +38,7 @@ def test_a_token_of_a_key_that_may_not_trade_reads_over_a_real_socket():
 
 async def _session(port: int, reader: str, owner: str) -> dict:
     told: dict = {"reader": []}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"http://127.0.0.1:{port}/v2/private") as socket,
-    ):
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/v2/private") as socket:
 
         async def until(is_it) -> dict:
             while True:
@@ -64,16 +60,11 @@ async def _session(port: int, reader: str, owner: str) -> dict:
         ]
         for number, (method, params) in enumerate(calls, 1):
             told["reader"].append(await ask(number, method, token=reader, **params))
-        await socket.send_json(
-            {"method": "add_order", "params": {**ORDER, "token": owner}, "req_id": 9}
-        )
+        await socket.send_json({"method": "add_order", "params": {**ORDER, "token": owner}, "req_id": 9})
         seen: dict[str, dict] = {}
         while len(seen) < 2:  # the answer, and what the stream of the reader says of it
             message = await until(
-                lambda m: (
-                    m.get("req_id") == "9"
-                    or (m.get("channel") == "executions" and m["type"] == "update")
-                )
+                lambda m: m.get("req_id") == "9" or (m.get("channel") == "executions" and m["type"] == "update")
             )
             seen.setdefault("owner" if "method" in message else "seen", message)
     return told | seen

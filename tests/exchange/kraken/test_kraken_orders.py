@@ -61,9 +61,7 @@ def test_ids_follow_from_the_seed():
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
-@pytest.mark.parametrize(
-    ("oflags", "fee_asset"), [("", "ZUSD"), ("fciq", "ZUSD"), ("fcib", "XXBT")]
-)
+@pytest.mark.parametrize(("oflags", "fee_asset"), [("", "ZUSD"), ("fciq", "ZUSD"), ("fcib", "XXBT")])
 def test_a_market_order_moves_money_by_its_trades_and_fees(client, side, oflags, fee_asset):
     before = balances(client)
     (txid,) = client.place(side, "0.05", ordertype="market", oflags=oflags)[0]["txid"]
@@ -147,14 +145,12 @@ def test_a_wallet_transfer_that_cannot_be_is_refused(client, change, error):
         ({"price": "#"}, "EGeneral:Invalid arguments:price"),
         ({"price": "-100%"}, "EOrder:Invalid price"),
         ({"price": "-90000"}, "EOrder:Invalid price"),
-        ({"ordertype": "stop-loss-limit", "price": "+5", "price2": "#5"},
-         "EGeneral:Invalid arguments:price2"),
+        ({"ordertype": "stop-loss-limit", "price": "+5", "price2": "#5"}, "EGeneral:Invalid arguments:price2"),
         ({"ordertype": "iceberg", "displayvol": "0.001"}, "EGeneral:Invalid arguments:ordertype"),
         ({"displayvol": "0.001"}, "EGeneral:Invalid arguments:displayvol"),
         ({"starttm": "+60"}, "EGeneral:Invalid arguments:starttm"),
         ({"close[price]": "1"}, "EGeneral:Invalid arguments:close[price]"),
-        ({"ordertype": "trailing-stop-limit", "price": "+5", "price2": "+1"},
-         "EGeneral:Invalid arguments:ordertype"),
+        ({"ordertype": "trailing-stop-limit", "price": "+5", "price2": "+1"}, "EGeneral:Invalid arguments:ordertype"),
         ({"price": "0"}, "EGeneral:Invalid arguments:price"),
         ({"price": "99999", "oflags": "post"}, "EOrder:Post only order"),
         ({"oflags": "post,shiny"}, "EGeneral:Invalid arguments:oflags"),
@@ -175,7 +171,7 @@ def test_a_wallet_transfer_that_cannot_be_is_refused(client, change, error):
         ({"deadline": "2099-01-01T00:00:00Z"}, "EGeneral:Invalid arguments:deadline"),
         ({"deadline": "soon"}, "EGeneral:Invalid arguments:deadline"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_an_order_is_said_in_the_venues_words(client, change, error):
     before = balances(client)
     result, errors = client.place(**change)
@@ -226,9 +222,8 @@ def test_good_till_date_expires(client):
 
 
 @pytest.mark.parametrize(
-    ("kind", "offset"), [("stop-loss", -20), ("take-profit", 20),
-                         ("stop-loss-limit", -20), ("take-profit-limit", 20)],
-)  # fmt: skip
+    ("kind", "offset"), [("stop-loss", -20), ("take-profit", 20), ("stop-loss-limit", -20), ("take-profit-limit", 20)]
+)
 def test_a_trigger_waits_holds_its_coins_and_fires(free, kind, offset):
     price = free.best()[0] + offset
     more = {"price2": f"{price - 500:.1f}"} if kind.endswith("limit") else {}
@@ -243,19 +238,13 @@ def test_a_trigger_waits_holds_its_coins_and_fires(free, kind, offset):
         if free.ask("QueryOrders", txid=txid)[0][txid]["status"] == "closed":
             break
     order = free.ask("QueryOrders", txid=txid)[0][txid]
-    assert (order["status"], order["misc"], order["vol_exec"]) == (
-        "closed",
-        "stopped",
-        "0.01000000",
-    )
+    assert (order["status"], order["misc"], order["vol_exec"]) == ("closed", "stopped", "0.01000000")
     assert Decimal(free.ask("BalanceEx")[0]["XXBT"]["hold_trade"]) == 0
 
 
 def test_a_trigger_that_cannot_be_paid_is_refused(client):
     high = f"{client.best()[1] * 2:.1f}"
-    assert client.place(ordertype="stop-loss", volume="1.5", price=high)[1] == [
-        "EOrder:Insufficient funds"
-    ]
+    assert client.place(ordertype="stop-loss", volume="1.5", price=high)[1] == ["EOrder:Insufficient funds"]
 
 
 @pytest.mark.parametrize("moves", [False, True])
@@ -301,9 +290,7 @@ def test_amending_keeps_the_ids(client):
     high = f"{client.best()[1] * Decimal('1.01'):.1f}"
     crossing = {"cl_ord_id": "keep", "limit_price": high, "post_only": "true"}
     assert client.ask("AmendOrder", **crossing)[1] == ["EOrder:Post only order"]
-    assert client.ask("AmendOrder", cl_ord_id="keep", order_qty="900")[1] == [
-        "EOrder:Insufficient funds"
-    ]
+    assert client.ask("AmendOrder", cl_ord_id="keep", order_qty="900")[1] == ["EOrder:Insufficient funds"]
     assert client.ask("AmendOrder", txid=txid, cl_ord_id="keep", order_qty="1")[1]
     assert client.ask("OpenOrders")[0]["open"][txid]["descr"]["price"] == low
 
@@ -365,9 +352,13 @@ def test_the_dead_mans_switch_takes_all_once(free):
 
 @pytest.mark.parametrize(
     ("rule", "resting", "incoming"),
-    [("", "open", "canceled"), ("cancel-newest", "open", "canceled"),
-     ("cancel-oldest", "canceled", "open"), ("cancel-both", "canceled", "canceled")],
-)  # fmt: skip
+    [
+        ("", "open", "canceled"),
+        ("cancel-newest", "open", "canceled"),
+        ("cancel-oldest", "canceled", "open"),
+        ("cancel-both", "canceled", "canceled"),
+    ],
+)
 def test_own_orders_do_not_trade_with_each_other(client, rule, resting, incoming):
     _, ask = client.best()
     inside = f"{ask - Decimal('0.1'):.1f}"
@@ -448,9 +439,7 @@ def test_keys_signatures_and_nonces_are_checked_over_a_socket():
         assert good.ask("Balance", nonce=good.nonce)[1] == ["EAPI:Invalid nonce"]
         assert good.ask("Balance", nonce=1)[1] == ["EAPI:Invalid nonce"]
         assert good.ask("Balance", as_json=True)[1] == []
-        assert KrakenClient(Wire(port), "nosuchkey", "eA==").ask("Balance")[1] == [
-            "EAPI:Invalid key"
-        ]
+        assert KrakenClient(Wire(port), "nosuchkey", "eA==").ask("Balance")[1] == ["EAPI:Invalid key"]
         wrong = KrakenClient(Wire(port), account.key, "d3Jvbmc=")
         assert wrong.ask("Balance")[1] == ["EAPI:Invalid signature"]
         assert good.place()[1] == []

@@ -98,9 +98,7 @@ def test_a_heartbeat_comes_each_second_to_who_listens_and_hears_nothing(venue):
 def test_a_book_stays_that_of_the_exchange_and_its_checksum_holds(venue, client, depth):
     listener = Listener(venue)
     answer = listener.ask("subscribe", channel="book", symbol=["BTC/USD"], depth=depth)
-    assert answer[0]["result"] == {
-        "channel": "book", "symbol": "BTC/USD", "depth": str(depth), "snapshot": True,
-    }  # fmt: skip
+    assert answer[0]["result"] == {"channel": "book", "symbol": "BTC/USD", "depth": str(depth), "snapshot": True}
     book, updates = KrakenBook(depth), 0
     for message in answer[1:]:
         book.apply(message)
@@ -190,7 +188,7 @@ def test_the_instrument_channel_says_what_rest_says(venue, client):
         ({"channel": "executions"}, "ESession:Invalid session"),
         ({"channel": "balances", "token": "made up"}, "ESession:Invalid session"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_subscribed_is_said(venue, params, error):
     (answer,) = Listener(venue).ask("subscribe", **params)
     assert (answer["success"], answer["error"], answer["req_id"]) == (False, error, "7")
@@ -209,9 +207,20 @@ def test_who_unsubscribes_hears_no_more(venue):
     assert listener.of("trade") == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"method": 5}', '{"method":"dance"}',
-                                  '{"method":"subscribe","params":[]}', '{"a":' * 50_000,
-                                  '{"method":"subscribe","params":{"channel":NaN}}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"method": 5}',
+        '{"method":"dance"}',
+        '{"method":"subscribe","params":[]}',
+        '{"a":' * 50_000,
+        '{"method":"subscribe","params":{"channel":NaN}}',
+    ],
+)
 def test_what_is_no_request_is_answered_in_one_line(venue, text):
     listener = Listener(venue)
     listener.heard()
@@ -350,10 +359,7 @@ def test_what_went_without_a_word_is_missing_in_the_next_balance_that_is_told(ve
     listed = sum((Decimal(each["amount"]) for each in before), Decimal(0))
     for amount, silent in (("-70", True), ("5", False)):
         venue.time += 1_000_000
-        deposit(
-            exchange, exchange.accounts[0], "USD", Decimal(amount), venue.time, reason="deposit",
-            silent=silent,
-        )  # fmt: skip
+        deposit(exchange, exchange.accounts[0], "USD", Decimal(amount), venue.time, reason="deposit", silent=silent)
         venue.settle()
     [told] = listener.of("balances")
     [row] = told["data"]
@@ -382,8 +388,14 @@ def trader(venue, client):
 
 
 def limit(trader, **more):
-    terms = {"order_type": "limit", "side": "buy", "order_qty": 0.01, "symbol": "BTC/USD",
-             "limit_price": trader.low, **more}  # fmt: skip
+    terms = {
+        "order_type": "limit",
+        "side": "buy",
+        "order_qty": 0.01,
+        "symbol": "BTC/USD",
+        "limit_price": trader.low,
+        **more,
+    }
     return trader("add_order", **terms)[0]
 
 
@@ -436,10 +448,17 @@ def test_batches_and_the_dead_mans_switch_over_the_socket(venue, trader, client)
         ({"cl_ord_id": "a", "order_userref": 3}, EXCLUSIVE),
         ({"token": "made up"}, "ESession:Invalid session"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_an_order_over_the_socket(venue, client, trader, change, error):
-    terms = {"order_type": "limit", "side": "buy", "order_qty": 0.01, "symbol": "BTC/USD",
-             "limit_price": trader.low, "token": client.token(), **change}  # fmt: skip
+    terms = {
+        "order_type": "limit",
+        "side": "buy",
+        "order_qty": 0.01,
+        "symbol": "BTC/USD",
+        "limit_price": trader.low,
+        "token": client.token(),
+        **change,
+    }
     (answer,) = Listener(venue).ask("add_order", **terms)
     assert (answer["success"], answer["error"]) == (False, error)
     assert client.ask("OpenOrders")[0] == {"open": {}}
@@ -450,9 +469,14 @@ def test_triggers_have_names_of_their_own_over_the_socket(trader, client, kind):
     price = trader.low if kind == "stop-loss" else trader.low * 1.3 // 1
     more = {"limit_price": price} if kind.endswith("limit") else {}
     (placed,) = trader(
-        "add_order", order_type=kind, side="sell", order_qty=0.01, symbol="BTC/USD",
-        triggers={"reference": "last", "price": price}, **more,
-    )  # fmt: skip
+        "add_order",
+        order_type=kind,
+        side="sell",
+        order_qty=0.01,
+        symbol="BTC/USD",
+        triggers={"reference": "last", "price": price},
+        **more,
+    )
     assert placed["success"] is True
     (row,) = client.ask("OpenOrders")[0]["open"].values()
     assert (row["descr"]["ordertype"], Decimal(row["stopprice"])) == (kind, Decimal(price))
@@ -484,12 +508,15 @@ async def _session(port: int, token: str, price: float) -> dict[str, list[dict]]
             if is_it(message):
                 return message
 
-    order = {"order_type": "limit", "side": "buy", "order_qty": 0.01, "symbol": "BTC/USD",
-             "limit_price": price, "token": token}  # fmt: skip
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"http://127.0.0.1:{port}/v2") as socket,
-    ):
+    order = {
+        "order_type": "limit",
+        "side": "buy",
+        "order_qty": 0.01,
+        "symbol": "BTC/USD",
+        "limit_price": price,
+        "token": token,
+    }
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/v2") as socket:
         for params in (
             {"channel": "book", "symbol": ["BTC/USD"], "depth": 10},
             {"channel": "executions", "token": token},

@@ -55,12 +55,11 @@ def conflation_of(path: Path, frames_max: int = FRAMES_MAX) -> dict[int, Conflat
         rows = _core.depth_conflation(reader.core, frames_max)
     return {
         stream: Conflation(
-            row["interval_median_ns"], row["messages"], row["prints"], row["explaining"],
-            row["late"], row["stamped"],
+            row["interval_median_ns"], row["messages"], row["prints"], row["explaining"], row["late"], row["stamped"]
         )
         for stream, row in rows.items()
         if row["prints"]
-    }  # fmt: skip
+    }
 
 
 __all__ = ["FRAMES_MAX", "Conflation", "conflation_of"]

@@ -28,23 +28,9 @@ from onetape.tape.journal import JournalReader
 _ROWS: Final = 1 << 14
 # Fields of examples that are in units of the tape.
 PRICES: Final = frozenset(
-    (
-        "price",
-        "around",
-        "bid",
-        "ask",
-        "book_bid",
-        "book_ask",
-        "mark",
-        "open",
-        "high",
-        "low",
-        "close",
-    )
+    ("price", "around", "bid", "ask", "book_bid", "book_ask", "mark", "open", "high", "low", "close")
 )
-SIZES: Final = frozenset(
-    ("size", "volume", "bid_size", "ask_size", "book_bid_size", "book_ask_size")
-)
+SIZES: Final = frozenset(("size", "volume", "bid_size", "ask_size", "book_bid_size", "book_ask_size"))
 Progress = Callable[[float, float | None], None]
 
 
@@ -58,20 +44,14 @@ class MarketReport:
     @property
     def findings(self) -> int:
         """All of them."""
-        found = sum(
-            kind["findings"] for types in self.by_symbol.values() for kind in types.values()
-        )
+        found = sum(kind["findings"] for types in self.by_symbol.values() for kind in types.values())
         return int(found)
 
     def as_json(self) -> dict[str, Any]:
         """{symbol: {type: {...}}}; an instrument's changes stand beside its types."""
         shown: dict[str, Any] = {symbol: dict(types) for symbol, types in self.by_symbol.items()}
         for symbol, changes in self.changes.items():
-            shown.setdefault(symbol, {})["instrument"] = {
-                "count": len(changes),
-                "findings": 0,
-                "changes": changes,
-            }
+            shown.setdefault(symbol, {})["instrument"] = {"count": len(changes), "findings": 0, "changes": changes}
         return shown
 
 
@@ -103,18 +83,12 @@ class _Instruments:
         found: dict[str, list[dict[str, Any]]] = {}
         for stream, known in self.versions.items():
             for (_, _, old), (sequence, time, new) in pairwise(known):
-                fields = {
-                    name: [old.get(name), value]
-                    for name, value in new.items()
-                    if old.get(name) != value
-                }
+                fields = {name: [old.get(name), value] for name, value in new.items() if old.get(name) != value}
                 change = {"sequence": sequence, "ts": time, "fields": fields}
                 found.setdefault(self.symbol(stream), []).append(change)
         return found
 
-    def pieces(
-        self, stream: int, rows: NDArray[np.void]
-    ) -> Iterator[tuple[NDArray[np.void], dict[str, Any]]]:
+    def pieces(self, stream: int, rows: NDArray[np.void]) -> Iterator[tuple[NDArray[np.void], dict[str, Any]]]:
         """The rows of a stream, cut where its instrument changed."""
         known = self.versions.get(stream) or [(0, 0, {})]
         if len(known) == 1:
@@ -127,10 +101,7 @@ class _Instruments:
 
 
 def verify_market(
-    path: str | os.PathLike[str],
-    *,
-    rules: Rules | None = None,
-    progress: Progress | None = None,
+    path: str | os.PathLike[str], *, rules: Rules | None = None, progress: Progress | None = None
 ) -> MarketReport:
     """Check the market on a tape whose bytes are well. Raises what JournalReader does."""
     path = Path(path)
@@ -198,9 +169,7 @@ def _types(path: Path) -> set[str]:
 def _replay(path: Path, found: dict[tuple[int, str], Series], numbered: set[int]) -> None:
     books = {s: series for (s, _), series in found.items() if isinstance(series, Books)}
     quotes = {
-        s: series
-        for (s, _), series in found.items()
-        if isinstance(series, Quotes) and s in numbered and s in books
+        s: series for (s, _), series in found.items() if isinstance(series, Quotes) and s in numbered and s in books
     }
     if books:
         with JournalReader(path) as reader:

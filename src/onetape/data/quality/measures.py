@@ -54,11 +54,7 @@ class Silences:
             self._longest.largest(
                 float(steps[at]),
                 int(sequences[at + 1]),
-                {
-                    "from": int(times[at]),
-                    "to": int(times[at + 1]),
-                    "sequence": int(sequences[at + 1]),
-                },
+                {"from": int(times[at]), "to": int(times[at + 1]), "sequence": int(sequences[at + 1])},
             )
 
     @property
@@ -140,9 +136,7 @@ class Spikes:
         centre = np.median(rows[wide], axis=1, keepdims=True)
         off = np.abs(rows[wide] - centre)
         deviation = np.maximum(np.median(off, axis=1, keepdims=True), self._tick)
-        is_spike = off > np.maximum(
-            self._rules.spike_factor * deviation, self._rules.spike_part * np.abs(centre)
-        )
+        is_spike = off > np.maximum(self._rules.spike_factor * deviation, self._rules.spike_part * np.abs(centre))
         row, column = np.nonzero(is_spike)
         width = rows.shape[1]
         for r, c in zip(row, column, strict=True):
@@ -250,13 +244,7 @@ class Ids:
         self._duplicates.count += count
         for at in np.flatnonzero(again)[: self._duplicates.wants]:
             row = rows[at]
-            self._duplicates.first(
-                {
-                    "sequence": int(row["sequence"]),
-                    "ts": int(row["time"]),
-                    "id": _id_text(row),
-                }
-            )
+            self._duplicates.first({"sequence": int(row["sequence"]), "ts": int(row["time"]), "id": _id_text(row)})
 
     def end(self) -> None:
         """Tell the gaps, if the numbers are such that a gap means something."""

@@ -41,9 +41,7 @@ class Replay:
         check = self._books.found["crossed" if bid[0] > ask[0] else "locked"]
         check.count += 1
         if check.wants > 0:
-            check.first(
-                {"sequence": frame.sequence, "ts": frame.time, "bid": bid[0], "ask": ask[0]}
-            )
+            check.first({"sequence": frame.sequence, "ts": frame.time, "bid": bid[0], "ask": ask[0]})
 
     def _prices(self) -> Any:
         return self._book.best_bid or (0, 0), self._book.best_ask or (0, 0)

@@ -153,10 +153,7 @@ class Quotes(Series):
 
 
 class Trades(Series):
-    own = (
-        *("duplicate_ids", "id_gaps", "price_not_positive", "size_not_positive"),
-        *("off_tick", "off_lot", "spikes"),
-    )
+    own = (*("duplicate_ids", "id_gaps", "price_not_positive", "size_not_positive"), *("off_tick", "off_lot", "spikes"))
 
     def __init__(self, rules: Rules, steps: Steps) -> None:
         super().__init__(rules, steps)
@@ -348,12 +345,7 @@ class Books(Series):
                 continue
             if self._span is None:
                 first = rows[begin]
-                self._span = {
-                    "sequence": int(first["sequence"]),
-                    "from": int(first["time"]),
-                    "to": 0,
-                    "frames": 0,
-                }
+                self._span = {"sequence": int(first["sequence"]), "from": int(first["time"]), "to": 0, "frames": 0}
             self._span["frames"] += int(end - begin)
             self._span["to"] = int(rows["time"][end - 1])
 
@@ -390,11 +382,7 @@ class Books(Series):
         self._close_span()
 
     def more(self) -> dict[str, Any]:
-        return {
-            "snapshots": self.snapshots,
-            "unsynced_at_start": self.unsynced_at_start,
-            "replayed": self.replayed,
-        }
+        return {"snapshots": self.snapshots, "unsynced_at_start": self.unsynced_at_start, "replayed": self.replayed}
 
 
 class Orders(Series):
@@ -405,15 +393,26 @@ class Orders(Series):
     """
 
     own = (
-        "sequence_gaps", "size_negative", "unknown_order", "duplicate_order", "overfill",
-        "refused", "disagreeing", "crossed", "locked",
-    )  # fmt: skip
+        "sequence_gaps",
+        "size_negative",
+        "unknown_order",
+        "duplicate_order",
+        "overfill",
+        "refused",
+        "disagreeing",
+        "crossed",
+        "locked",
+    )
     # MboCounts of the core -> check
     _checks: Final = {
-        "unknown": "unknown_order", "duplicates": "duplicate_order", "overfills": "overfill",
-        "refused": "refused", "disagreeing": "disagreeing", "crossed": "crossed",
+        "unknown": "unknown_order",
+        "duplicates": "duplicate_order",
+        "overfills": "overfill",
+        "refused": "refused",
+        "disagreeing": "disagreeing",
+        "crossed": "crossed",
         "locked": "locked",
-    }  # fmt: skip
+    }
 
     def __init__(self, rules: Rules, steps: Steps) -> None:
         super().__init__(rules, steps)

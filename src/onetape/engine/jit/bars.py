@@ -11,25 +11,10 @@ from numba import carray, njit
 from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.core.imputils import impl_ret_borrowed
-from numba.extending import (
-    intrinsic,
-    models,
-    overload,
-    overload_method,
-    register_model,
-)
+from numba.extending import intrinsic, models, overload, overload_method, register_model
 
-from onetape.engine.jit.calls import (
-    attribute,
-    bars_column,
-    bars_count,
-    literal,
-    symbol_number,
-)
-from onetape.engine.jit.types import (
-    ColumnType,
-    StrategyType,
-)
+from onetape.engine.jit.calls import attribute, bars_column, bars_count, literal, symbol_number
+from onetape.engine.jit.types import ColumnType, StrategyType
 
 
 class BarsType(types.Type):
@@ -79,12 +64,9 @@ def _bars(self, symbol, period, n):
     name, text = literal(symbol), literal(period)
     if not isinstance(text, str):
         raise TypingError("onetape: the period of bars must be written out")
-    keys = {key for (each, word), key in self.bar_keys.items()
-            if word == text and name in (None, each)}  # fmt: skip
+    keys = {key for (each, word), key in self.bar_keys.items() if word == text and name in (None, each)}
     if len(keys) != 1:
-        raise TypingError(
-            f"onetape: bars {text!r} are not subscribed, or not alike for all symbols"
-        )
+        raise TypingError(f"onetape: bars {text!r} are not subscribed, or not alike for all symbols")
     ((length, source),) = keys
     make = _bars_maker(BarsType(length, source))
 

@@ -46,11 +46,19 @@ __all__ = ["Compiled", "compile_strategy"]
 _HEAD_BYTES = 8  # CompiledState of the core
 # callback -> what it gets
 _CALLBACKS = {
-    "on_quote": "quote", "on_trade": "trade", "on_book": "book", "on_bar": "bar",
-    "on_mark": "mark", "on_funding": "funding", "on_liquidation": "liquidation",
+    "on_quote": "quote",
+    "on_trade": "trade",
+    "on_book": "book",
+    "on_bar": "bar",
+    "on_mark": "mark",
+    "on_funding": "funding",
+    "on_liquidation": "liquidation",
     "on_mbo": "mbo",
-    "on_timer": "timer", "on_order": "order", "on_fill": "fill", "on_position": "position",
-}  # fmt: skip
+    "on_timer": "timer",
+    "on_order": "order",
+    "on_fill": "fill",
+    "on_position": "position",
+}
 _NOT_COMPILED = ("on_instrument", "on_event", "on_health", "on_params")
 _INTERPRETED = ("on_start", "on_stop")
 _HOW_TO = "change it, or take @compiled away: the same code runs interpreted"
@@ -77,11 +85,7 @@ class Compiled:
             if isinstance(each.type, OrderType) and each.offset >= 0
         }
         # One may have closed in on_start, where it was refused: it stays readable.
-        held = [
-            order
-            for order in (getattr(self.robot, name) for name in orders)
-            if isinstance(order, _core.Order)
-        ]
+        held = [order for order in (getattr(self.robot, name) for name in orders) if isinstance(order, _core.Order)]
         cells = list(orders.values())
         sim.set_compiled(self.record.ctypes.data, addresses, self.words, cells, held)
 
@@ -137,11 +141,7 @@ def compile_strategy(robot: Strategy, host: Any) -> Compiled:
             raise _refusal(cls, name, "this callback cannot be compiled", "")
     typ, record = _strategy_type(robot, host)
     compiled = Compiled(robot, typ, record)
-    wanted = {
-        name: getattr(cls, name)
-        for name in _CALLBACKS
-        if getattr(cls, name) is not getattr(Strategy, name)
-    }
+    wanted = {name: getattr(cls, name) for name in _CALLBACKS if getattr(cls, name) is not getattr(Strategy, name)}
     if "on_timer" in wanted:
         compiled.words = {name: number for number, name in enumerate(_timer_names(compiled))}
     key = _key(compiled, wanted)
@@ -176,9 +176,7 @@ def _key(compiled: Compiled, wanted: dict[str, Any]) -> bytes | None:
 def _strategy_type(robot: Strategy, host: Any) -> tuple[StrategyType, Any]:
     cls = type(robot)
     symbols = tuple(host.instruments)
-    values = _class_constants(cls) | {
-        name: value for name, value in vars(robot).items() if not name.startswith("_")
-    }
+    values = _class_constants(cls) | {name: value for name, value in vars(robot).items() if not name.startswith("_")}
     values.pop("random", None)
     attributes: dict[str, Attribute] = {"random": Attribute(RandomType(), constant=0)}
     initial: list[tuple[int, Any, Any]] = []
@@ -245,9 +243,7 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
             return Attribute(ColumnType(kind, value.ndim, "C"), 0, value)
         raise _attribute_refusal(cls, name, f"an array of {value.dtype}: use float64 or int64")
     if isinstance(value, (list, dict, set)) or hasattr(value, "append"):
-        raise _attribute_refusal(
-            cls, name, f"a {type(value).__name__}: use a numpy array of fixed length and an index"
-        )
+        raise _attribute_refusal(cls, name, f"a {type(value).__name__}: use a numpy array of fixed length and an index")
     raise _attribute_refusal(cls, name, f"a {type(value).__name__}")
 
 
@@ -390,8 +386,7 @@ def _check_stores(compiled: Compiled, cls: type, name: str, inner: Any) -> None:
                 raise _refusal(
                     cls,
                     name,
-                    f"self.{statement.attr} began as {began} and gets a {stored}: "
-                    "begin it as that in on_start",
+                    f"self.{statement.attr} began as {began} and gets a {stored}: begin it as that in on_start",
                     f"{Path(statement.loc.filename).name}:{statement.loc.line}",
                 )
 
@@ -412,10 +407,7 @@ def _check_helper(typ: StrategyType, cls: type, name: str, method: Any) -> None:
         attribute = typ.attributes.get(step.argval)
         if attribute is None or isinstance(attribute.type, (types.Float, OrderType)):
             continue
-        raise _refusal(
-            cls, name, f"a helper may not set self.{step.argval}: set it in the callback",
-            _where(method),
-        )  # fmt: skip
+        raise _refusal(cls, name, f"a helper may not set self.{step.argval}: set it in the callback", _where(method))
 
 
 # --- what to say ----------------------------------------------------------------------------------
@@ -437,8 +429,7 @@ def _explained(cls: type, name: str, method: Any, problem: errors.NumbaError) ->
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
     own = Path(method.__code__.co_filename)
     where = next(
-        (f"{own.name}:{line}" for file, line in reversed(places) if Path(file).name == own.name),
-        _where(method),
+        (f"{own.name}:{line}" for file, line in reversed(places) if Path(file).name == own.name), _where(method)
     )
     return _refusal(cls, name, said.removeprefix("- "), where)
 

@@ -10,18 +10,10 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import types
 from numba.core.errors import TypingError
-from numba.extending import (
-    intrinsic,
-    overload,
-    overload_attribute,
-)
+from numba.extending import intrinsic, overload, overload_attribute
 
 from onetape import _core
-from onetape.engine.jit.types import (
-    POSITION_SIDES,
-    SYMBOL,
-    WordType,
-)
+from onetape.engine.jit.types import POSITION_SIDES, SYMBOL, WordType
 
 for _name, _address in _core.compiled_services():
     llvm.add_symbol(_name, _address)
@@ -107,9 +99,7 @@ def symbol_number(typingctx, strategy, symbol):
     if not isinstance(text, str):
         raise TypingError("onetape: a symbol must be written out, a parameter, or an event's own")
     if text not in strategy.symbols:
-        raise TypingError(
-            f"onetape: {text} is not in the data; it has {', '.join(strategy.symbols)}"
-        )
+        raise TypingError(f"onetape: {text} is not in the data; it has {', '.join(strategy.symbols)}")
     index = strategy.symbols.index(text)
 
     def build_literal(context, builder, sig, args):
@@ -141,11 +131,7 @@ def literal(typ):
 
 
 def is_none(typ):
-    return (
-        typ is None
-        or isinstance(typ, types.NoneType)
-        or (isinstance(typ, types.Omitted) and typ.value is None)
-    )
+    return typ is None or isinstance(typ, types.NoneType) or (isinstance(typ, types.Omitted) and typ.value is None)
 
 
 def choice(typ, choices, what):
@@ -156,8 +142,7 @@ def choice(typ, choices, what):
 
 
 def side_choice(typ):
-    return 0 if is_none(typ) else choice(typ, dict(zip(POSITION_SIDES, range(3), strict=True)),
-                                           "position_side")  # fmt: skip
+    return 0 if is_none(typ) else choice(typ, dict(zip(POSITION_SIDES, range(3), strict=True)), "position_side")
 
 
 def as_float(value):  # pragma: no cover - replaced while compiling

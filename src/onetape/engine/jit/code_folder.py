@@ -149,18 +149,13 @@ class CodeFolder:
         if str(self.path) not in _said:
             _said.add(str(self.path))
             print(
-                f"warning: compiled strategies are compiled anew in each run, {self.path} is not"
-                f" used: {why}",
+                f"warning: compiled strategies are compiled anew in each run, {self.path} is not used: {why}",
                 file=sys.stderr,
             )
 
 
 def _is_own(facts: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
-    return (
-        is_kind(facts.st_mode)
-        and facts.st_uid == os.geteuid()
-        and stat.S_IMODE(facts.st_mode) & 0o077 == 0
-    )
+    return is_kind(facts.st_mode) and facts.st_uid == os.geteuid() and stat.S_IMODE(facts.st_mode) & 0o077 == 0
 
 
 def _name(key: bytes) -> str:

@@ -43,18 +43,27 @@ _VERSIONED: Final = frozenset({"numba", "numpy", "llvmlite"}) | sys.stdlib_modul
 _PLACES: Final = tuple(
     str(Path(str(place)).resolve())
     for place in (
-        sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"),
+        sysconfig.get_path("stdlib"),
+        sysconfig.get_path("platstdlib"),
         *(Path(str(each.__file__)).parent for each in (numba, np, llvmlite)),
     )
-)  # fmt: skip
+)
 _DEPTH_MAX: Final = 200
 _EXTENDS: Final = re.compile(rb"\bextending\b|\bnumba\.core\b")
 _EXTENSIONS: Final = tuple(
     getattr(extending, name)
-    for name in ("overload", "overload_method", "overload_attribute", "intrinsic",
-                 "register_jitable", "register_model", "typeof_impl", "lower_builtin",
-                 "type_callable")
-)  # fmt: skip
+    for name in (
+        "overload",
+        "overload_method",
+        "overload_attribute",
+        "intrinsic",
+        "register_jitable",
+        "register_model",
+        "typeof_impl",
+        "lower_builtin",
+        "type_callable",
+    )
+)
 
 
 class UnknownDependencyError(Exception):
@@ -65,9 +74,13 @@ def fingerprint(cls: type, typ: StrategyType, callbacks: list[Any], more: tuple[
     """32 bytes, equal for equal machine code. Raises UnknownDependencyError."""
     walk = _Walk(cls)
     described = (
-        _machine(), _our_code(), cls.__qualname__, _attributes(typ), more,
+        _machine(),
+        _our_code(),
+        cls.__qualname__,
+        _attributes(typ),
+        more,
         [walk.value(method) for method in callbacks],
-    )  # fmt: skip
+    )
     return hashlib.sha256(repr(described).encode()).digest()
 
 
@@ -76,13 +89,19 @@ def _machine() -> tuple[Any, ...]:
     settings = [
         (name, value)
         for name in sorted(dir(config))
-        if name.isupper() and isinstance(value := getattr(config, name), (bool, int, float, str))
-        and "CACHE" not in name and "THREADS" not in name
-    ]  # fmt: skip
+        if name.isupper()
+        and isinstance(value := getattr(config, name), (bool, int, float, str))
+        and "CACHE" not in name
+        and "THREADS" not in name
+    ]
     return (
-        numba.__version__, llvmlite.__version__, np.__version__, sys.version,
-        cpu_target.target_context.codegen().magic_tuple(), settings,
-    )  # fmt: skip
+        numba.__version__,
+        llvmlite.__version__,
+        np.__version__,
+        sys.version,
+        cpu_target.target_context.codegen().magic_tuple(),
+        settings,
+    )
 
 
 def _our_code() -> tuple[Any, ...]:
@@ -176,19 +195,19 @@ class _Walk:
         _check_extensions(function)
         cells = [
             _cell(name, cell)
-            for name, cell in zip(
-                function.__code__.co_freevars, function.__closure__ or (), strict=True
-            )
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         ]
         keywords = function.__kwdefaults__ or {}
         return (
-            "function", module, function.__qualname__,
+            "function",
+            module,
+            function.__qualname__,
             self.value(function.__defaults__),
             [(name, self.value(each)) for name, each in sorted(keywords.items())],
             [self.value(each) for each in cells],
             self._globals(function.__code__, function.__globals__),
             self._code(function.__code__),
-        )  # fmt: skip
+        )
 
     def _globals(self, code: CodeType, scope: dict[str, Any]) -> list[Any]:
         found = []
@@ -221,10 +240,7 @@ class _Walk:
             for name in sorted(_attributes_of(code))
             if name in self.helpers
         ]
-        constants = [
-            self._code(each) if isinstance(each, CodeType) else _constant(each)
-            for each in code.co_consts
-        ]
+        constants = [self._code(each) if isinstance(each, CodeType) else _constant(each) for each in code.co_consts]
         # Lines and the file's name stand in what compiled code raises.
         return (
             "code", code.co_name, code.co_filename, code.co_firstlineno, code.co_code,
@@ -280,8 +296,6 @@ def _check_extensions(function: FunctionType) -> None:
     if _EXTENDS.search(source):
         raise UnknownDependencyError(f"{function.__module__} extends numba")
     for name, value in function.__globals__.items():
-        is_module = inspect.ismodule(value) and value.__name__.startswith(
-            ("numba.extending", "numba.core")
-        )
+        is_module = inspect.ismodule(value) and value.__name__.startswith(("numba.extending", "numba.core"))
         if is_module or any(value is each for each in _EXTENSIONS):
             raise UnknownDependencyError(f"{function.__module__} extends numba ({name})")

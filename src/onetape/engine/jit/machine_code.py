@@ -28,9 +28,17 @@ from onetape.engine.jit.code_folder import CodeFolder, folder_for
 __all__ = ["MachineCode", "compile_callback", "find", "keep"]
 
 _BROKEN: Final = (
-    pickle.UnpicklingError, AttributeError, ImportError, EOFError, LookupError, TypeError,
-    ValueError, RuntimeError, OSError, AssertionError,
-)  # fmt: skip
+    pickle.UnpicklingError,
+    AttributeError,
+    ImportError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    OSError,
+    AssertionError,
+)
 _ID_LEAST: Final = 2**48
 _loaded: dict[bytes, dict[str, MachineCode]] = {}
 
@@ -83,10 +91,7 @@ def keep(key: bytes, callbacks: dict[str, MachineCode]) -> None:
     results = [each.result for each in callbacks.values()]
     if all(_is_portable(result) for result in results):
         try:
-            parts = {
-                name: (_needed(each.result), each.result._reduce())
-                for name, each in callbacks.items()
-            }
+            parts = {name: (_needed(each.result), each.result._reduce()) for name, each in callbacks.items()}
             folder.put(key, serialize.dumps(parts))
         except (pickle.PicklingError, TypeError, AttributeError):
             pass  # a constant of the strategy's that only this process can hold
@@ -117,9 +122,7 @@ def _needed(result: Any) -> list[str]:
     """Symbols that the code expects of the process."""
     module = result.library._final_module
     names = itertools.chain(module.functions, module.global_variables)
-    return sorted(
-        each.name for each in names if each.is_declaration and not each.name.startswith("llvm.")
-    )
+    return sorted(each.name for each in names if each.is_declaration and not each.name.startswith("llvm."))
 
 
 def _are_there_now(names: list[str]) -> bool:

@@ -10,11 +10,7 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer, signature
-from numba.extending import (
-    intrinsic,
-    overload_attribute,
-    overload_method,
-)
+from numba.extending import intrinsic, overload_attribute, overload_method
 
 from onetape.engine.jit.calls import (
     BUY,
@@ -31,13 +27,7 @@ from onetape.engine.jit.calls import (
     quote_payload,
     symbol_number,
 )
-from onetape.engine.jit.types import (
-    SYMBOL,
-    BookType,
-    EventType,
-    StrategyType,
-    WordType,
-)
+from onetape.engine.jit.types import SYMBOL, BookType, EventType, StrategyType, WordType
 
 
 @intrinsic

@@ -11,11 +11,7 @@ import operator
 
 from numba.core import types
 from numba.core.errors import TypingError
-from numba.extending import (
-    overload,
-    overload_attribute,
-    overload_method,
-)
+from numba.extending import overload, overload_attribute, overload_method
 
 from onetape.engine.jit.calls import (
     BUY,
@@ -136,8 +132,14 @@ def _order_words(what, make_word):
 attribute(OrderType, "state", _order_words(0, lambda order: WordType("state", STATES)))
 attribute(OrderType, "side", _order_words(1, lambda order: WordType("side", SIDES)))
 attribute(OrderType, "symbol", _order_words(3, lambda order: WordType(SYMBOL, order.symbols)))
-for _name, _what in (("code", 2), ("ts_created", 4), ("price_int", 6), ("qty_int", 7),
-                     ("filled_int", 8), ("trigger_int", 9)):  # fmt: skip
+for _name, _what in (
+    ("code", 2),
+    ("ts_created", 4),
+    ("price_int", 6),
+    ("qty_int", 7),
+    ("filled_int", 8),
+    ("trigger_int", 9),
+):
     attribute(OrderType, _name, _order_words(_what, lambda order: types.int64))
 
 
@@ -148,10 +150,20 @@ def _is_closed(order):
 
 def _place_overload(side):
     def make(
-        self, symbol, qty, price=None, post_only=False,
-        reduce_only=False, tif="GTC", trigger=None,
-        trigger_by="last", kind=None, position_side=None, expire=None, tag="",
-    ):  # fmt: skip
+        self,
+        symbol,
+        qty,
+        price=None,
+        post_only=False,
+        reduce_only=False,
+        tif="GTC",
+        trigger=None,
+        trigger_by="last",
+        kind=None,
+        position_side=None,
+        expire=None,
+        tag="",
+    ):
         if is_none(trigger) and not is_none(kind):
             raise TypingError("onetape: kind needs a trigger")
         bits = (
@@ -167,11 +179,20 @@ def _place_overload(side):
         as_order = maker(OrderType(self.symbols))
 
         def call(
-            self, symbol, qty, price=None, post_only=False,
-            reduce_only=False, tif="GTC", trigger=None,
-            trigger_by="last", kind=None, position_side=None, expire=None,
+            self,
+            symbol,
+            qty,
+            price=None,
+            post_only=False,
+            reduce_only=False,
+            tif="GTC",
+            trigger=None,
+            trigger_by="last",
+            kind=None,
+            position_side=None,
+            expire=None,
             tag="",
-        ):  # fmt: skip
+        ):
             asked = bits
             if post_only:
                 asked |= POST_ONLY
@@ -179,10 +200,16 @@ def _place_overload(side):
                 asked |= REDUCE_ONLY
             return as_order(
                 place(
-                    symbol_number(self, symbol), side, float(qty), as_float(price),
-                    as_float(trigger), asked, as_int(expire), c_text(tag),
+                    symbol_number(self, symbol),
+                    side,
+                    float(qty),
+                    as_float(price),
+                    as_float(trigger),
+                    asked,
+                    as_int(expire),
+                    c_text(tag),
                 )
-            )  # fmt: skip
+            )
 
         return call
 

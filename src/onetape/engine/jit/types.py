@@ -105,9 +105,7 @@ class ColumnType(types.Array):
 
 
 def _as_column(plain: types.Array) -> ColumnType:
-    return ColumnType(
-        plain.dtype, plain.ndim, plain.layout, readonly=not plain.mutable, aligned=plain.aligned
-    )
+    return ColumnType(plain.dtype, plain.ndim, plain.layout, readonly=not plain.mutable, aligned=plain.aligned)
 
 
 register_model(ColumnType)(models.ArrayModel)
@@ -152,26 +150,22 @@ _FILL = _members("fill")
 EVENTS: Final = {
     "quote": _members("quote", mid=Member(MID)),
     "trade": _members("trade"),
-    "bar": {
-        name: member for name, member in _members("bar").items() if name != "trades"
-    } | {"period": Member(INTEGER, 16, PERIOD)},
+    "bar": {name: member for name, member in _members("bar").items() if name != "trades"}
+    | {"period": Member(INTEGER, 16, PERIOD)},
     "mark": _members("mark"),
-    "funding": {
-        name: member for name, member in _members("funding").items() if name != "mark"
-    },
+    "funding": {name: member for name, member in _members("funding").items() if name != "mark"},
     "liquidation": _members("liquidation"),
     "mbo": _members("mbo", order_id=Member(INTEGER, 16)),
     "fill": {
-        name: _FILL[name]
-        for name in ("symbol", "side", "position_side", "price", "price_int", "liquidity",
-                     "ts_event")
-    } | {
+        name: _FILL[name] for name in ("symbol", "side", "position_side", "price", "price_int", "liquidity", "ts_event")
+    }
+    | {
         "qty": _FILL["size"],
         "qty_int": _FILL["size_int"],
         "_fee_low": Member(INTEGER, 48),
         "_fee_high": Member(INTEGER, 56),
     },
-}  # fmt: skip
+}
 
 
 class EventType(types.Type):
@@ -238,9 +232,7 @@ def _event_attribute(context: Any, builder: Any, typ: EventType, value: Any, att
         case 2:  # INTEGER
             return integer(member.offset)
         case 3:  # RATE
-            return builder.fdiv(
-                builder.sitofp(integer(member.offset), _DOUBLE), ir.Constant(_DOUBLE, 1e12)
-            )
+            return builder.fdiv(builder.sitofp(integer(member.offset), _DOUBLE), ir.Constant(_DOUBLE, 1e12))
         case 4:  # BYTE
             return builder.zext(load(builder, event.payload, member.offset, ir.IntType(8)), _I64)
         case 5:  # MID
@@ -297,9 +289,7 @@ def _place(builder: Any, value: Any, offset: int, kind: Any) -> Any:
 
 
 @lower_getattr_generic(StrategyType)
-def _strategy_attribute(
-    context: Any, builder: Any, typ: StrategyType, value: Any, attr: str
-) -> Any:
+def _strategy_attribute(context: Any, builder: Any, typ: StrategyType, value: Any, attr: str) -> Any:
     found = typ.attributes[attr]
     if isinstance(found.type, types.Array):
         address = builder.load(_place(builder, value, found.offset, _I64))

@@ -10,18 +10,10 @@ import operator
 
 from numba.core import types
 from numba.core.errors import TypingError
-from numba.extending import (
-    overload,
-)
+from numba.extending import overload
 
-from onetape.engine.jit.calls import (
-    literal,
-    number,
-)
-from onetape.engine.jit.types import (
-    PERIOD,
-    WordType,
-)
+from onetape.engine.jit.calls import literal, number
+from onetape.engine.jit.types import PERIOD, WordType
 from onetape.model.time import parse_period
 
 

@@ -103,8 +103,6 @@ class Access:
             raise Refused(-1130, "recvWindow")
         server = ms(now)
         if sent >= server + AHEAD_MS:
-            raise Refused(
-                -1021, text="Timestamp for this request was 1000ms ahead of the server's time."
-            )
+            raise Refused(-1021, text="Timestamp for this request was 1000ms ahead of the server's time.")
         if server - sent > span:
             raise Refused(-1021)

@@ -85,11 +85,15 @@ class AccountData:
             available, withdrawable = self._free(account, at)
             orders = max(int(initial) - self._held_margin(account, at), 0)
             for key, value in (
-                ("initial", initial), ("maint", maint), ("wallet", wallet),
-                ("unrealized", unrealized), ("available", available),
-                ("cross", account.cross_balance(at)), ("apart", self._apart(account, at)),
+                ("initial", initial),
+                ("maint", maint),
+                ("wallet", wallet),
+                ("unrealized", unrealized),
+                ("available", available),
+                ("cross", account.cross_balance(at)),
+                ("apart", self._apart(account, at)),
                 ("orders", orders),
-            ):  # fmt: skip
+            ):
                 totals[key] += self._in_total(account, at, key, int(value))
             assets.append(
                 {
@@ -145,17 +149,25 @@ class AccountData:
     def _account_position(row: dict[str, Any]) -> dict[str, Any]:
         """As the account shows a position: not quite as positionRisk does."""
         kept = (
-            "symbol", "positionSide", "positionAmt", "isolatedMargin", "notional",
-            "isolatedWallet", "initialMargin", "maintMargin", "updateTime", "entryPrice",
-            "breakEvenPrice", "leverage", "isolated",
-        )  # fmt: skip
+            "symbol",
+            "positionSide",
+            "positionAmt",
+            "isolatedMargin",
+            "notional",
+            "isolatedWallet",
+            "initialMargin",
+            "maintMargin",
+            "updateTime",
+            "entryPrice",
+            "breakEvenPrice",
+            "leverage",
+            "isolated",
+        )
         found = {name: row[name] for name in kept if name in row}
         found["unrealizedProfit"] = row["unRealizedProfit"]
         return found
 
-    def positions(
-        self, account: SimAccount, params: dict[str, str], now: int, *, version: int
-    ) -> list[dict[str, Any]]:
+    def positions(self, account: SimAccount, params: dict[str, str], now: int, *, version: int) -> list[dict[str, Any]]:
         wanted = {self.exchange.instruments[at].raw_symbol for at in self.public.asked(params)}
         return [row for row in self._rows(account, now, version) if row["symbol"] in wanted]
 
@@ -172,9 +184,7 @@ class AccountData:
                 rows.append(self._position(account, at, side, now, version))
         return rows
 
-    def _position(
-        self, account: SimAccount, at: int, side: PositionSide, now: int, version: int
-    ) -> dict[str, Any]:
+    def _position(self, account: SimAccount, at: int, side: PositionSide, now: int, version: int) -> dict[str, Any]:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         position = account.money.position(at, side.value)
         qty = int(position.qty)
@@ -327,9 +337,7 @@ class AccountData:
 
         wanted = set(self.public.asked(params))
         kind = params.get("autoCloseType", "")
-        origin = {"LIQUIDATION": ("liquidation",), "ADL": ("adl",)}.get(
-            kind, ("liquidation", "adl")
-        )
+        origin = {"LIQUIDATION": ("liquidation",), "ADL": ("adl",)}.get(kind, ("liquidation", "adl"))
         return [
             order_row(self.exchange.instruments[o.index], o, with_average=True)
             for o in account.by_id.values()
@@ -411,9 +419,7 @@ def break_even_text(account: SimAccount, at: int, side: PositionSide) -> str:
     if not qty:
         return "0.0"
     fees = account.entry_fees.get((at, side), 0)
-    return _price_text(
-        account.instruments[at], qty, abs(int(position.cost)) + (fees if qty > 0 else -fees)
-    )
+    return _price_text(account.instruments[at], qty, abs(int(position.cost)) + (fees if qty > 0 else -fees))
 
 
 def _price_text(i: Instrument, qty: int, cost: int) -> str:

@@ -12,14 +12,7 @@ from typing import Any, Final
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import OrderTerms, decimal_of, flag, in_time, whole, word
-from onetape.exchange.binance.wire import (
-    Refused,
-    average_price,
-    ms,
-    position_side,
-    price_text,
-    size_text,
-)
+from onetape.exchange.binance.wire import Refused, average_price, ms, position_side, price_text, size_text
 from onetape.exchange.conditional import OPEN_MAX, Conditional
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import PositionSide, TriggerBy
@@ -95,13 +88,7 @@ class AlgoService:
         return self.row(self.exchange.place_conditional(account, now, **terms))
 
     def _check_close(
-        self,
-        account: SimAccount,
-        index: int,
-        params: dict[str, str],
-        kind: str,
-        side: str,
-        position: PositionSide,
+        self, account: SimAccount, index: int, params: dict[str, str], kind: str, side: str, position: PositionSide
     ) -> None:
         if kind not in ("STOP_MARKET", "TAKE_PROFIT_MARKET"):
             raise Refused(-1106, "closeposition")
@@ -131,12 +118,7 @@ class AlgoService:
         if order is None or not order.is_open:
             raise Refused(-2011)
         self.exchange.cancel_conditional(order, now)
-        return {
-            "algoId": order.id,
-            "clientAlgoId": order.client_id,
-            "code": "200",
-            "msg": "success",
-        }
+        return {"algoId": order.id, "clientAlgoId": order.client_id, "code": "200", "msg": "success"}
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         for order in self.exchange.conditionals.open_of(account, self.public.at(params)):

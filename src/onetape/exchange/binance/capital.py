@@ -48,10 +48,15 @@ class CapitalData:
         if units > self.exchange.outside_free(account, self.exchange.currencies.index(coin)):
             raise Refused(-4026)
         number = self.exchange.withdraw(
-            account, coin, text, now, network=params.get("network", coin),
-            address=params["address"], memo=params.get("addressTag", ""),
+            account,
+            coin,
+            text,
+            now,
+            network=params.get("network", coin),
+            address=params["address"],
+            memo=params.get("addressTag", ""),
             name=params.get("withdrawOrderId", ""),
-        )  # fmt: skip
+        )
         return {"id": _id(number)}
 
     def withdrawals(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
@@ -112,9 +117,7 @@ class CapitalData:
 
     def address(self, account: SimAccount, params: Params) -> dict[str, Any]:
         coin = self._coin(params)
-        return {
-            "address": self.exchange.address_of(account, coin), "coin": coin, "tag": "", "url": "",
-        }  # fmt: skip
+        return {"address": self.exchange.address_of(account, coin), "coin": coin, "tag": "", "url": ""}
 
     def _coin(self, params: Params) -> str:
         coin = params.get("coin", "")

@@ -34,9 +34,7 @@ class MarginData:
         """The notional that a position may reach at a leverage (0: the account's)."""
         leverage = leverage or account.leverage_of(at)
         rows = [
-            b.notional_max
-            for b in self.exchange.instruments[at].brackets
-            if (b.leverage_max or leverage) >= leverage
+            b.notional_max for b in self.exchange.instruments[at].brackets if (b.leverage_max or leverage) >= leverage
         ]
         return max(rows, default=Decimal(0))
 
@@ -61,11 +59,7 @@ class MarginData:
         if wanted < before:
             self._check_margin(account, at, wanted, before)
         self.exchange.set_leverage(account, at, wanted, now)
-        return {
-            "leverage": wanted,
-            "maxNotionalValue": f"{self.most(account, at):f}",
-            "symbol": i.raw_symbol,
-        }
+        return {"leverage": wanted, "maxNotionalValue": f"{self.most(account, at):f}", "symbol": i.raw_symbol}
 
     def _check_margin(self, account: SimAccount, at: int, wanted: int, before: int) -> None:
         """Less leverage needs more margin; what cannot be paid is refused."""
@@ -80,9 +74,7 @@ class MarginData:
         if more > max(int(account.money.available(self.exchange.currencies.index(i.settle))), 0):
             raise Refused(-2028)
 
-    def set_margin_type(
-        self, account: SimAccount, params: dict[str, str], now: int
-    ) -> dict[str, Any]:
+    def set_margin_type(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         at = self.public.at(params)
         wanted = params.get("marginType", "")
         if wanted not in ("ISOLATED", "CROSSED"):
@@ -124,12 +116,7 @@ class MarginData:
         if kind == REDUCE and units > self.spare(account, at, side):
             raise Refused(-4051)
         self.exchange.move_margin(account, at, side.value, units if kind == ADD else -units, now)
-        return {
-            "amount": float(wanted),
-            "code": 200,
-            "msg": "Successfully modify position margin.",
-            "type": int(kind),
-        }
+        return {"amount": float(wanted), "code": 200, "msg": "Successfully modify position margin.", "type": int(kind)}
 
     def spare(self, account: SimAccount, at: int, side: PositionSide) -> int:
         """What may be taken back from an isolated position, 1e-18."""

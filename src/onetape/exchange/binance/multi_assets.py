@@ -29,11 +29,7 @@ class MultiAssets:
     def set_mode(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         given = params.get("multiAssetsMargin", "").lower()
         if given not in ("true", "false"):
-            raise (
-                Refused(-1102, "multiassetsmargin")
-                if not given
-                else Refused(-1130, "multiAssetsMargin")
-            )
+            raise (Refused(-1102, "multiassetsmargin") if not given else Refused(-1130, "multiAssetsMargin"))
         wanted = given == "true"
         if wanted == (account.joint is not None):
             raise Refused(-4171)
@@ -107,21 +103,27 @@ class MultiAssets:
         """For the streams."""
         return [
             {
-                "e": "assetIndexUpdate", "E": ms(now), "s": row["symbol"], "i": row["index"],
-                "b": row["bidBuffer"], "a": row["askBuffer"], "B": row["bidRate"],
-                "A": row["askRate"], "q": row["autoExchangeBidBuffer"],
-                "g": row["autoExchangeAskBuffer"], "Q": row["autoExchangeBidRate"],
+                "e": "assetIndexUpdate",
+                "E": ms(now),
+                "s": row["symbol"],
+                "i": row["index"],
+                "b": row["bidBuffer"],
+                "a": row["askBuffer"],
+                "B": row["bidRate"],
+                "A": row["askRate"],
+                "q": row["autoExchangeBidBuffer"],
+                "g": row["autoExchangeAskBuffer"],
+                "Q": row["autoExchangeBidRate"],
                 "G": row["autoExchangeAskRate"],
             }
             for row in (self._row(at, now) for at in self._counted())
-        ]  # fmt: skip
+        ]
 
     def spare_of(self, account: SimAccount, at: int) -> int:
         """What a currency's positions may still lose before the liquidation, 1e-18 of it."""
         money, ask = account.money, self.exchange.rates(at).ask
         spare = sum(
-            self.worth(each, int(money.equity(each)))
-            - self.needed(each, int(money.maintenance_margin(each)))
+            self.worth(each, int(money.equity(each))) - self.needed(each, int(money.maintenance_margin(each)))
             for each in self._counted()
         )
         return spare * ONE // ask if ask else 0

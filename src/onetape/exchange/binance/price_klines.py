@@ -37,11 +37,21 @@ def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[
     found = found[:limit] if params.get("startTime") else found[-limit:]
     return [
         [
-            ms(bar.open_time), text(bar.open), text(bar.high), text(bar.low), text(bar.close), "0",
-            ms(bar.close_time) - 1, "0", bar.prices, "0", "0", "0",
+            ms(bar.open_time),
+            text(bar.open),
+            text(bar.high),
+            text(bar.low),
+            text(bar.close),
+            "0",
+            ms(bar.close_time) - 1,
+            "0",
+            bar.prices,
+            "0",
+            "0",
+            "0",
         ]
         for bar in found
-    ]  # fmt: skip
+    ]
 
 
 def _of(listing: Listing, kind: str) -> tuple[PriceBars, Callable[[int], str]]:

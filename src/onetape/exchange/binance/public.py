@@ -19,9 +19,14 @@ from onetape.model.time import DAY, SECOND
 __all__ = ["PublicData"]
 
 ORDER_TYPES: Final = (
-    "LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET",
+    "LIMIT",
+    "MARKET",
+    "STOP",
+    "STOP_MARKET",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_MARKET",
     "TRAILING_STOP_MARKET",
-)  # fmt: skip
+)
 INTERVALS: Final = {
     "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360,
     "8h": 480, "12h": 720, "1d": 1440, "3d": 4320, "1w": 10080, "1M": 43200,
@@ -121,10 +126,7 @@ class PublicData:
             raise Refused(-1130, "limit")
         i, exchange = self.exchange.instruments[at], self.exchange
         rows = {
-            name: [
-                [price_text(i, price), size_text(i, size)]
-                for price, size in exchange.levels(at, side, limit)
-            ]
+            name: [[price_text(i, price), size_text(i, size)] for price, size in exchange.levels(at, side, limit)]
             for name, side in (("bids", Side.BUY), ("asks", Side.SELL))
         }
         update = exchange.listings[at].depth_id
@@ -281,12 +283,7 @@ def filters_of(i: Instrument) -> list[dict[str, Any]]:
     lot = decimal_text(i.lot)
     market_lot = decimal_text(i.market_lot or i.lot)
     return [
-        {
-            "filterType": "PRICE_FILTER",
-            "minPrice": tick,
-            "maxPrice": "4529764",
-            "tickSize": tick,
-        },
+        {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "4529764", "tickSize": tick},
         {
             "filterType": "LOT_SIZE",
             "minQty": decimal_text(i.size_min or i.lot),

@@ -36,10 +36,7 @@ LIFE_NS: Final = 24 * 3600 * 1_000_000_000
 ID_MAX: Final = 36
 # -4056 is INVALID_API_KEY_TYPE in the error codes of USD-M, "Invalid api key type." (read 2026-11);
 # what it says of a logon is spot's text.
-NO_LOGON: Final = {
-    HMAC: "HMAC_SHA256 API key is not supported.",
-    RSA: "RSA API key is not supported.",
-}
+NO_LOGON: Final = {HMAC: "HMAC_SHA256 API key is not supported.", RSA: "RSA API key is not supported."}
 
 _PUBLIC: Final = {
     "ping": "/fapi/v1/ping",
@@ -62,15 +59,9 @@ _SIGNED: Final = {
     "account.balance": ("GET", "/fapi/v2/balance"),
     "v2/account.balance": ("GET", "/fapi/v3/balance"),
 }
-_KEYED: Final = {
-    "userDataStream.start": "POST",
-    "userDataStream.ping": "PUT",
-    "userDataStream.stop": "DELETE",
-}
+_KEYED: Final = {"userDataStream.start": "POST", "userDataStream.ping": "PUT", "userDataStream.stop": "DELETE"}
 _COUNTED: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
-_WEIGHTS: Final = {
-    "session.logon": 2, "session.status": 2, "session.logout": 2, "userDataStream.start": 5,
-}  # fmt: skip
+_WEIGHTS: Final = {"session.logon": 2, "session.status": 2, "session.logout": 2, "userDataStream.start": 5}
 
 
 @dataclass(slots=True)
@@ -126,8 +117,7 @@ class SocketApi:
             asked = None
         number, method, params = _parts(asked)
         if method is None or params is None:
-            connection.say({"id": number, "status": 400,
-                            "error": {"code": -1135, "msg": "Invalid JSON Request"}})  # fmt: skip
+            connection.say({"id": number, "status": 400, "error": {"code": -1135, "msg": "Invalid JSON Request"}})
             return
         shows = params.get("returnRateLimits", session.shows_limits) not in (False, "false")
         text = {name: _text(value) for name, value in params.items()}
@@ -215,9 +205,7 @@ class SocketApi:
             said["data"] = {"serverTime": server, "retryAfter": server + wait}
         return said
 
-    def _limits(
-        self, connection: Connection, method: str, key: ApiKey | None, now: int
-    ) -> list[dict[str, Any]]:
+    def _limits(self, connection: Connection, method: str, key: ApiKey | None, now: int) -> list[dict[str, Any]]:
         limits = self.venue.limits
         rows: list[dict[str, Any]] = []
         if method in _COUNTED:

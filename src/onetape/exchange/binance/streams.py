@@ -17,11 +17,7 @@ from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.multi_assets import MultiAssets
 from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, one_of, turnover_text
 from onetape.exchange.binance.user_events import UserEvents
-from onetape.exchange.binance.wire import (
-    ms,
-    price_text,
-    size_text,
-)
+from onetape.exchange.binance.wire import ms, price_text, size_text
 from onetape.exchange.dialect import Connection, encode
 from onetape.exchange.exchange import Listing, SimExchange
 from onetape.exchange.reports import (
@@ -212,9 +208,7 @@ class Streams:
             case "GET_PROPERTY":
                 connection.say({"result": subscriber.combined, "id": number})
             case _:
-                connection.say(
-                    {"code": 2, "msg": f"Invalid request: unknown variant {method}", "id": number}
-                )
+                connection.say({"code": 2, "msg": f"Invalid request: unknown variant {method}", "id": number})
 
     def _subscribe(self, connection: Connection, name: str) -> None:
         subscriber = connection.state
@@ -438,15 +432,29 @@ class Streams:
                 continue
             day = self.public.day_ticker(index, now)
             mini = {
-                "e": "24hrMiniTicker", "E": ms(now), "s": i.raw_symbol, "c": day["lastPrice"],
-                "o": day["openPrice"], "h": day["highPrice"], "l": day["lowPrice"],
-                "v": day["volume"], "q": day["quoteVolume"],
-            }  # fmt: skip
+                "e": "24hrMiniTicker",
+                "E": ms(now),
+                "s": i.raw_symbol,
+                "c": day["lastPrice"],
+                "o": day["openPrice"],
+                "h": day["highPrice"],
+                "l": day["lowPrice"],
+                "v": day["volume"],
+                "q": day["quoteVolume"],
+            }
             full = {
-                **mini, "e": "24hrTicker", "p": day["priceChange"], "P": day["priceChangePercent"],
-                "w": day["weightedAvgPrice"], "Q": day["lastQty"], "O": day["openTime"],
-                "C": day["closeTime"], "F": day["firstId"], "L": day["lastId"], "n": day["count"],
-            }  # fmt: skip
+                **mini,
+                "e": "24hrTicker",
+                "p": day["priceChange"],
+                "P": day["priceChangePercent"],
+                "w": day["weightedAvgPrice"],
+                "Q": day["lastQty"],
+                "O": day["openTime"],
+                "C": day["closeTime"],
+                "F": day["firstId"],
+                "L": day["lastId"],
+                "n": day["count"],
+            }
             for name, event in zip(names, (full, mini, [full], [mini]), strict=True):
                 self._stream(name, event)
 
@@ -473,10 +481,7 @@ class Streams:
             if kline_span(last.open_time, minutes)[1] == last.close_time:
                 self._bar(listing, word, minutes, last, last.close_time, is_closed=True)
 
-    def _bar(
-        self, listing: Listing, word: str, minutes: int, last: BarReport, now: int, *,
-        is_closed: bool,
-    ) -> None:  # fmt: skip
+    def _bar(self, listing: Listing, word: str, minutes: int, last: BarReport, now: int, *, is_closed: bool) -> None:
         """The candle that ends with the minute `last`."""
         i = listing.instrument
         low = i.raw_symbol.lower()
@@ -488,18 +493,26 @@ class Streams:
         bars = [bar for bar in before if bar.open_time < last.open_time]
         bar = one_of([*reversed(bars), last], *span)
         k = {
-            "t": ms(bar.open_time), "T": ms(bar.close_time) - 1, "i": word, "f": bar.first_trade,
-            "L": bar.last_trade, "o": price_text(i, bar.open), "c": price_text(i, bar.close),
-            "h": price_text(i, bar.high), "l": price_text(i, bar.low),
-            "v": size_text(i, bar.volume), "n": bar.trades, "x": is_closed,
-            "q": turnover_text(i, bar.turnover), "V": size_text(i, bar.buy_volume),
-            "Q": turnover_text(i, bar.buy_turnover), "B": "0",
-        }  # fmt: skip
+            "t": ms(bar.open_time),
+            "T": ms(bar.close_time) - 1,
+            "i": word,
+            "f": bar.first_trade,
+            "L": bar.last_trade,
+            "o": price_text(i, bar.open),
+            "c": price_text(i, bar.close),
+            "h": price_text(i, bar.high),
+            "l": price_text(i, bar.low),
+            "v": size_text(i, bar.volume),
+            "n": bar.trades,
+            "x": is_closed,
+            "q": turnover_text(i, bar.turnover),
+            "V": size_text(i, bar.buy_volume),
+            "Q": turnover_text(i, bar.buy_turnover),
+            "B": "0",
+        }
         raw, time = i.raw_symbol, ms(now)
         self._stream(plain, {"e": "kline", "E": time, "s": raw, "k": {"s": raw, **k}})
-        self._stream(
-            continuous, {"e": "continuous_kline", "E": time, "ps": raw, "ct": "PERPETUAL", "k": k}
-        )
+        self._stream(continuous, {"e": "continuous_kline", "E": time, "ps": raw, "ct": "PERPETUAL", "k": k})
 
     # --- the user stream --------------------------------------------------------------------------
 
@@ -518,17 +531,11 @@ class Streams:
         connection.say({"stream": key, "data": event} if connection.state.combined else event)
 
 
-_SPANS: Final = (
-    (100_000_000, "@100ms"),
-    (250_000_000, ""),
-    (500_000_000, "@500ms"),
-    (1, "@0ms"),
-)
+_SPANS: Final = ((100_000_000, "@100ms"), (250_000_000, ""), (500_000_000, "@500ms"), (1, "@0ms"))
 
 
 def _depth_names(low: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
     """(span, names of the streams that it feeds)."""
     return tuple(
-        (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20")))
-        for span, suffix in _SPANS
+        (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20"))) for span, suffix in _SPANS
     )

@@ -27,8 +27,14 @@ _MS: Final = 1_000_000
 _UNITS_MAX: Final = 2**62
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z")
-_MATCH: Final = {"OPPONENT": (False, 0), "OPPONENT_5": (False, 4), "QUEUE": (True, 0),
-                 "QUEUE_5": (True, 4), "QUEUE_10": (True, 9), "QUEUE_20": (True, 19)}  # fmt: skip
+_MATCH: Final = {
+    "OPPONENT": (False, 0),
+    "OPPONENT_5": (False, 4),
+    "QUEUE": (True, 0),
+    "QUEUE_5": (True, 4),
+    "QUEUE_10": (True, 9),
+    "QUEUE_20": (True, 19),
+}
 
 
 _POSITIONS: Final = {each.value.upper(): each for each in PositionSide}
@@ -66,11 +72,7 @@ def _steps(i: Instrument) -> _Steps:
         i,
         units(i.tick, i.price_decimals),
         lots(i.lot, i.size_min, i.size_max),
-        lots(
-            i.market_lot or i.lot,
-            i.market_size_min or i.size_min,
-            i.market_size_max or i.size_max,
-        ),
+        lots(i.market_lot or i.lot, i.market_size_min or i.size_min, i.market_size_max or i.size_max),
         units(i.multiplier, places) if i.kind is Kind.LINEAR else 0,
         units(i.notional_min, MONEY_DECIMALS, ROUND_CEILING),
     )
@@ -99,11 +101,7 @@ class OrderTerms:
         elif client_id := params.get("origClientOrderId"):
             found = account.by_client_id.get(client_id)
         else:
-            raise Refused(
-                -1102,
-                text="Param 'origClientOrderId' or 'orderId' must be sent, "
-                "but both were empty/null!",
-            )
+            raise Refused(-1102, text="Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
         return found if found is not None and found.index == index else None
 
     def client_id(self, account: SimAccount, params: dict[str, str], name: str) -> str:
@@ -147,11 +145,7 @@ class OrderTerms:
         units = whole_units(value, i.size_decimals)
         lot, least, most = i.lot, i.size_min, i.size_max
         if is_market:
-            lot, least, most = (
-                i.market_lot or lot,
-                i.market_size_min or least,
-                i.market_size_max or most,
-            )
+            lot, least, most = (i.market_lot or lot, i.market_size_min or least, i.market_size_max or most)
         if least and value < least:
             raise Refused(-4003 if value == 0 else -4004)
         if most and value > most:

@@ -13,16 +13,7 @@ from onetape.exchange.account import SimAccount, Trade, since
 from onetape.exchange.binance.algo import CONDITIONAL_TYPES
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, word
-from onetape.exchange.binance.wire import (
-    Refused,
-    amount,
-    ms,
-    order_row,
-    owed,
-    position_side,
-    price_text,
-    size_text,
-)
+from onetape.exchange.binance.wire import Refused, amount, ms, order_row, owed, position_side, price_text, size_text
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import SimOrder
 from onetape.model.decimals import decimal_text
@@ -72,9 +63,7 @@ class Trading:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def place(
-        self, account: SimAccount, params: dict[str, str], now: int, *, test: bool = False
-    ) -> dict[str, Any]:
+    def place(self, account: SimAccount, params: dict[str, str], now: int, *, test: bool = False) -> dict[str, Any]:
         wanted = self.order_terms(account, params, now)
         if test:
             return {}
@@ -134,9 +123,7 @@ class Trading:
             self.terms.check_band(index, side, price)
         elif params.get("price"):
             raise Refused(-1106, "price")
-        self.terms.check_notional(
-            index, side, price, size, reduce_only or self.terms.closes(position, side)
-        )
+        self.terms.check_notional(index, side, price, size, reduce_only or self.terms.closes(position, side))
         expire = self.terms.expire_time(params, tif, now)
         client_id = self.terms.client_id(account, params, "newClientOrderId")
         if account.open_count.get(index, 0) >= OPEN_ORDERS_MAX:

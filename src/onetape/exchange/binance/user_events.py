@@ -25,31 +25,31 @@ from onetape.exchange.binance.wire import (
 from onetape.exchange.clearing import maintenance
 from onetape.exchange.conditional import Conditional
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import (
-    CallReport,
-    CashReport,
-    ConditionalReport,
-    ModeReport,
-    OrderReport,
-)
+from onetape.exchange.reports import CallReport, CashReport, ConditionalReport, ModeReport, OrderReport
 from onetape.model.enums import OrderNews, OrderState, OrderType
 
 __all__ = ["UserEvents"]
 
 _REASONS: Final = {
-    "order": "ORDER", "funding": "FUNDING_FEE", "deposit": "DEPOSIT", "withdraw": "WITHDRAW",
-    "adjust": "ADJUSTMENT", "liquidation": "ORDER", "adl": "ORDER", "settlement": "ORDER",
-    "liquidation_fee": "INSURANCE_CLEAR", "insurance": "INSURANCE_CLEAR",
-    "margin": "MARGIN_TRANSFER", "auto_exchange": "AUTO_EXCHANGE",
-}  # fmt: skip
+    "order": "ORDER",
+    "funding": "FUNDING_FEE",
+    "deposit": "DEPOSIT",
+    "withdraw": "WITHDRAW",
+    "adjust": "ADJUSTMENT",
+    "liquidation": "ORDER",
+    "adl": "ORDER",
+    "settlement": "ORDER",
+    "liquidation_fee": "INSURANCE_CLEAR",
+    "insurance": "INSURANCE_CLEAR",
+    "margin": "MARGIN_TRANSFER",
+    "auto_exchange": "AUTO_EXCHANGE",
+}
 
 
 class UserEvents:
     """Writes an account's events; `tell` carries them to whoever listens."""
 
-    def __init__(
-        self, exchange: SimExchange, tell: Callable[[SimAccount, dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, exchange: SimExchange, tell: Callable[[SimAccount, dict[str, Any]], None]) -> None:
         self.exchange = exchange
         self._tell = tell
 
@@ -124,10 +124,7 @@ class UserEvents:
                     "i": order.id,
                 },
             )
-        self._tell(
-            account,
-            {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body},
-        )
+        self._tell(account, {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body})
 
     def cash(self, report: CashReport, now: int) -> None:
         account = report.account
@@ -138,9 +135,7 @@ class UserEvents:
                     "a": self.exchange.currencies[at],
                     "wb": amount(int(account.money.balance(at))),
                     "cw": amount(account.cross_balance(at)),
-                    "bc": amount(report.amount)
-                    if report.reason not in ("order", "margin")
-                    else "0",
+                    "bc": amount(report.amount) if report.reason not in ("order", "margin") else "0",
                 }
                 for at in report.currencies
             ],
@@ -251,13 +246,7 @@ class UserEvents:
             return
         self._tell(
             account,
-            {
-                **head,
-                "ac": {
-                    "s": self.exchange.instruments[report.at].raw_symbol,
-                    "l": account.leverage_of(report.at),
-                },
-            },
+            {**head, "ac": {"s": self.exchange.instruments[report.at].raw_symbol, "l": account.leverage_of(report.at)}},
         )
 
 

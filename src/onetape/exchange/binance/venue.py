@@ -148,9 +148,7 @@ class BinanceUsdm:
             "/fapi/v1/historicalTrades": lambda p, _n: public.trades(p),
             "/fapi/v1/aggTrades": lambda p, _n: public.agg_trades(p),
             "/fapi/v1/klines": lambda p, _n: public.klines(p),
-            "/fapi/v1/continuousKlines": lambda p, _n: public.klines(
-                {**p, "symbol": p.get("pair", "")}
-            ),
+            "/fapi/v1/continuousKlines": lambda p, _n: public.klines({**p, "symbol": p.get("pair", "")}),
             "/fapi/v1/markPriceKlines": lambda p, _n: price_klines(public, "mark", p),
             "/fapi/v1/indexPriceKlines": lambda p, _n: price_klines(public, "index", p),
             "/fapi/v1/premiumIndexKlines": lambda p, _n: price_klines(public, "premium", p),
@@ -212,9 +210,7 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/positionMargin/history"): lambda a, p, _n: data.margin.history(a, p),
             ("GET", "/fapi/v1/positionSide/dual"): lambda a, _p, _n: {"dualSidePosition": a.hedge},
             ("POST", "/fapi/v1/positionSide/dual"): data.set_hedge,
-            ("GET", "/fapi/v1/multiAssetsMargin"): lambda a, _p, _n: {
-                "multiAssetsMargin": a.joint is not None
-            },
+            ("GET", "/fapi/v1/multiAssetsMargin"): lambda a, _p, _n: {"multiAssetsMargin": a.joint is not None},
             ("POST", "/fapi/v1/multiAssetsMargin"): data.multi_assets.set_mode,
             ("GET", "/fapi/v1/commissionRate"): lambda _a, p, _n: data.commission_rate(p),
             ("GET", "/fapi/v1/adlQuantile"): lambda a, p, _n: data.adl_quantile(a, p),
@@ -228,15 +224,9 @@ class BinanceUsdm:
             ("POST", RETURN_PATH): data.wallet.give_back,
             ("GET", RETURNED_PATH): lambda a, p, _n: data.wallet.of_sub_account(a, p),
             ("POST", WITHDRAW_PATH): self.capital.withdraw,
-            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: self.capital.withdrawals(
-                a, p
-            ),
-            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: self.capital.deposits(
-                a, p
-            ),
-            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: self.capital.address(
-                a, p
-            ),
+            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: self.capital.withdrawals(a, p),
+            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: self.capital.deposits(a, p),
+            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: self.capital.address(a, p),
             ("GET", "/api/v3/account"): lambda a, _p, _n: {"uid": 1_000_000 + a.number},
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
@@ -270,10 +260,7 @@ class BinanceUsdm:
             raise Refused(-4082, text="Invalid number of batch place orders.")
         answers = []
         for order in orders:
-            wanted = {
-                str(k): v if isinstance(v, str) else msgspec.json.encode(v).decode()
-                for k, v in order.items()
-            }
+            wanted = {str(k): v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in order.items()}
             try:
                 answers.append(each(account, wanted, now))
             except Refused as refused:

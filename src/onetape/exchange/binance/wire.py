@@ -41,9 +41,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
     """A request is answered with an error. `values` go into the text of its code. wait: seconds
     until such a request is taken again, where it is known (0: it is not)."""
 
-    def __init__(
-        self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0
-    ) -> None:
+    def __init__(self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0) -> None:
         super().__init__(code)
         self.wait = wait
         self.code = code

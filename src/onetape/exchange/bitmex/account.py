@@ -33,12 +33,7 @@ from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS, rate_units
 __all__ = ["AccountData"]
 
 EXECUTIONS_KEPT: Final = 50_000  # of an account
-_TYPES: Final = {
-    "deposit": "Deposit",
-    "withdraw": "Withdrawal",
-    "adjust": "Transfer",
-    "funding": "Funding",
-}
+_TYPES: Final = {"deposit": "Deposit", "withdraw": "Withdrawal", "adjust": "Transfer", "funding": "Funding"}
 _EXEC_TYPES: Final = {
     OrderNews.ACCEPTED: "New",
     OrderNews.CANCELED: "Canceled",
@@ -123,9 +118,7 @@ class AccountData:
     @staticmethod
     def _realised_of(account: SimAccount, index: int) -> int:
         money = account.money
-        return (
-            int(money.position(index).realized) - int(money.fees(index)) + int(money.funding(index))
-        )
+        return int(money.position(index).realized) - int(money.fees(index)) + int(money.funding(index))
 
     def margin(self, account: SimAccount, params: Params, now: int) -> Any:
         rows = [self.margin_row(account, at, now) for at in self.currencies(params)]
@@ -133,11 +126,7 @@ class AccountData:
 
     def wallet_row(self, account: SimAccount, at: int, now: int) -> dict[str, Any]:
         currency = self.exchange.currencies[at]
-        came = sum(
-            item.amount
-            for item in account.income
-            if item.currency == at and item.kind in ("deposit", "adjust")
-        )
+        came = sum(item.amount for item in account.income if item.currency == at and item.kind in ("deposit", "adjust"))
         balance = int(account.money.balance(at))
         return {
             "account": account.number,
@@ -417,9 +406,7 @@ class AccountData:
         }
         return self._keep(account, row)
 
-    def executions(
-        self, account: SimAccount, params: Params, *, trades_only: bool
-    ) -> list[dict[str, Any]]:
+    def executions(self, account: SimAccount, params: Params, *, trades_only: bool) -> list[dict[str, Any]]:
         """tradeHistory has what moved money: trades, funding, settlement."""
         rows = list(self._executions.get(account.number, ()))
         if trades_only:

@@ -28,9 +28,7 @@ class BookTable:
     def __init__(self, exchange: SimExchange, at: int, instrument: Instrument) -> None:
         self.at = at
         self.instrument = instrument
-        self.sides = {
-            side: dict(exchange.levels(at, side, 1 << 20)) for side in (Side.BUY, Side.SELL)
-        }
+        self.sides = {side: dict(exchange.levels(at, side, 1 << 20)) for side in (Side.BUY, Side.SELL)}
 
     def apply(self, report: DepthReport) -> Iterator[Change]:
         """Takes a message in, and says what changed. A level that the first look had already, or
@@ -69,15 +67,9 @@ class BookTable:
 
     def top(self, count: int) -> dict[Level, int]:
         """Sizes of the best levels of both sides."""
-        return {
-            (side, price): size
-            for side in (Side.SELL, Side.BUY)
-            for price, size in self.best(side, count)
-        }
+        return {(side, price): size for side in (Side.SELL, Side.BUY) for price, size in self.best(side, count)}
 
-    def difference(
-        self, before: dict[Level, int], after: dict[Level, int], time: int
-    ) -> Iterator[Change]:
+    def difference(self, before: dict[Level, int], after: dict[Level, int], time: int) -> Iterator[Change]:
         """What leads from one view of the best levels to another."""
         stamp = iso(time)
         gone = [level for level in before if level not in after]
@@ -87,10 +79,7 @@ class BookTable:
             if levels:
                 yield (
                     action,
-                    [
-                        self._row(action, side, price, after.get((side, price), 0), stamp)
-                        for side, price in levels
-                    ],
+                    [self._row(action, side, price, after.get((side, price), 0), stamp) for side, price in levels],
                 )
 
     def rows(self, count: int) -> list[dict[str, Any]]:

@@ -62,7 +62,5 @@ class TooMany(Refused):
     """429, with the headers that go with it."""
 
     def __init__(self, wait: int, headers: dict[str, str]) -> None:
-        super().__init__(
-            "Rate limit exceeded, retry in {} seconds.", wait, status=429, name="RateLimitError"
-        )
+        super().__init__("Rate limit exceeded, retry in {} seconds.", wait, status=429, name="RateLimitError")
         self.headers = headers

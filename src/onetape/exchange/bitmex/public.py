@@ -332,9 +332,7 @@ class PublicData:
         known = self.exchange.listings[at]
         if known.quotes:
             return self.quote_row(known.quotes[-1])
-        return self.quote_row(
-            QuoteReport(now, at, known.bid, known.bid_size, known.ask, known.ask_size, 0)
-        )
+        return self.quote_row(QuoteReport(now, at, known.bid, known.bid_size, known.ask, known.ask_size, 0))
 
     def quote_table(self, params: Params, now: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []

@@ -81,9 +81,7 @@ def _fits(row: dict[str, Any], wanted: dict[str, Any]) -> bool:
     return True
 
 
-def page(
-    rows: list[dict[str, Any]], params: Params, *, time: str = "timestamp"
-) -> list[dict[str, Any]]:
+def page(rows: list[dict[str, Any]], params: Params, *, time: str = "timestamp") -> list[dict[str, Any]]:
     """`rows` are oldest first; `time` names the column that they are by. Raises Refused."""
     count = whole(params, "count", COUNT[0], "Invalid count")
     start = whole(params, "start", 0, "Invalid count")

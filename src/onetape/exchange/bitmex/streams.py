@@ -81,10 +81,7 @@ class Streams:
         self.public = public
         self.data = data
         self.connections: dict[int, Connection] = {}
-        self.books = [
-            BookTable(exchange, at, instrument)
-            for at, instrument in enumerate(exchange.instruments)
-        ]
+        self.books = [BookTable(exchange, at, instrument) for at, instrument in enumerate(exchange.instruments)]
         self._listeners: dict[str, dict[int, Connection]] = {}  # by topic
         self._directions = ["ZeroPlusTick"] * len(self.books)
         self._prices = [listing.last for listing in exchange.listings]
@@ -155,14 +152,9 @@ class Streams:
             case "instrument":
                 return [self.public.instrument_row(at, now)]
             case _:
-                return [
-                    self.public.funding_row(at, time, rate)
-                    for time, rate, _mark in list(listing.fundings)[-1:]
-                ]
+                return [self.public.funding_row(at, time, rate) for time, rate, _mark in list(listing.fundings)[-1:]]
 
-    def _private_rows(
-        self, table: str, account: SimAccount, wanted: set[int], now: int
-    ) -> list[dict[str, Any]]:
+    def _private_rows(self, table: str, account: SimAccount, wanted: set[int], now: int) -> list[dict[str, Any]]:
         match table:
             case "order":
                 return [
@@ -298,11 +290,7 @@ class Streams:
             self._send(to, "execution", "insert", [execution])
         if to := self._private_listeners(account, "order", at):
             row = order_row(
-                self.exchange.instruments[at],
-                order,
-                state=report.state,
-                filled=report.filled,
-                code=report.code,
+                self.exchange.instruments[at], order, state=report.state, filled=report.filled, code=report.code
             )
             if report.news is OrderNews.ACCEPTED or refused:
                 self._send(to, "order", "insert", [row])

@@ -25,12 +25,7 @@ from onetape.exchange.bitmex.wire import (
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import SimOrder
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
-from onetape.model.errors import (
-    InsufficientFunds,
-    MarketDataUnavailable,
-    OrderWouldCross,
-    PositionLimit,
-)
+from onetape.model.errors import InsufficientFunds, MarketDataUnavailable, OrderWouldCross, PositionLimit
 from onetape.model.instrument import Instrument
 
 __all__ = ["BULK_MAX", "Trading"]
@@ -54,11 +49,7 @@ TIFS: Final = {
     "FillOrKill": TimeInForce.FOK,
     "Day": TimeInForce.GTD,
 }
-TRIGGERS: Final = {
-    "LastPrice": TriggerBy.LAST,
-    "MarkPrice": TriggerBy.MARK,
-    "IndexPrice": TriggerBy.INDEX,
-}
+TRIGGERS: Final = {"LastPrice": TriggerBy.LAST, "MarkPrice": TriggerBy.MARK, "IndexPrice": TriggerBy.INDEX}
 INSTRUCTIONS: Final = frozenset({"ParticipateDoNotInitiate", "ReduceOnly", "Close", *TRIGGERS})
 DAY: Final = 24 * 3600 * 1_000_000_000
 
@@ -87,10 +78,7 @@ class Trading:
             price = price or listing.ask or listing.last
             need = contract_value(i, price, size) // 100  # at the most leverage there is
             return Refused(
-                "Account has insufficient Available Balance, {} {} required",
-                need,
-                wallet_name(i.settle),
-                name=INVALID,
+                "Account has insufficient Available Balance, {} {} required", need, wallet_name(i.settle), name=INVALID
             )
         if code == PositionLimit.code:
             return Refused("Value of position and orders exceeds position Risk Limit", name=INVALID)
@@ -98,9 +86,7 @@ class Trading:
             return Refused("No liquidity to match a market order")
         return Refused("Order was refused")
 
-    def order_terms(
-        self, account: SimAccount, params: Params, now: int
-    ) -> tuple[int, dict[str, Any]]:
+    def order_terms(self, account: SimAccount, params: Params, now: int) -> tuple[int, dict[str, Any]]:
         """(instrument, arguments of SimExchange.place). Raises Refused."""
         at = self.public.at(params)
         i = self.exchange.instruments[at]
@@ -158,12 +144,9 @@ class Trading:
         kind = text(params, "ordType")
         if not kind:
             has_price, has_stop = bool(text(params, "price")), bool(text(params, "stopPx"))
-            kind = {
-                (True, True): "StopLimit",
-                (True, False): "Limit",
-                (False, True): "Stop",
-                (False, False): "Market",
-            }[has_price, has_stop]
+            kind = {(True, True): "StopLimit", (True, False): "Limit", (False, True): "Stop", (False, False): "Market"}[
+                has_price, has_stop
+            ]
         if kind not in LIMITS and kind not in STOPS and kind != "Market":
             raise Refused("Invalid ordType", name=INVALID)
         return kind
@@ -178,9 +161,7 @@ class Trading:
             raise Refused("Invalid execInst", name=INVALID)
         return inst
 
-    def _side_and_size(
-        self, account: SimAccount, at: int, params: Params, *, is_close: bool
-    ) -> tuple[Side, int, bool]:
+    def _side_and_size(self, account: SimAccount, at: int, params: Params, *, is_close: bool) -> tuple[Side, int, bool]:
         """A negative quantity sells. With Close both may be left out: against the position, and all
         of it (the third)."""
         i, held = self.exchange.instruments[at], account.qty(at)
@@ -277,9 +258,7 @@ class Trading:
         now_has = {"price": order.price, "size": order.size, "trigger": order.trigger}
         if all(not value or value == now_has[name] for name, value in wanted.items()):
             raise Refused(
-                "Invalid amend: orderQty, leavesQty, price, pegOffsetValue, and stopPx are all "
-                "unchanged",
-                name=INVALID,
+                "Invalid amend: orderQty, leavesQty, price, pegOffsetValue, and stopPx are all unchanged", name=INVALID
             )
         client_id = "" if text(params, "orderID") else text(params, "clOrdID")
         if client_id and client_id != order.client_id:
@@ -297,9 +276,7 @@ class Trading:
             order.code = code
         elif code:
             self.exchange.note(order, before)
-            raise self._refusal(
-                order.index, code, wanted["price"] or order.price, wanted["size"] or order.size
-            )
+            raise self._refusal(order.index, code, wanted["price"] or order.price, wanted["size"] or order.size)
         return order_row(i, order)
 
     def _amended(self, account: SimAccount, params: Params) -> SimOrder:

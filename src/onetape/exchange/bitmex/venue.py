@@ -64,9 +64,7 @@ class Bitmex:
             key = (request.method, path)
             who = request.peer if account is None else f"account {account.number}"
             is_order = path.startswith("/order") and request.method != "GET" and key in self._signed
-            headers = self.limits.spend(
-                who, has_key=account is not None, is_order=is_order, now=now
-            )
+            headers = self.limits.spend(who, has_key=account is not None, is_order=is_order, now=now)
             params = self._params(request)
             if handler := self._open.get(key):
                 return Reply.json(handler(params, now), 200, headers)
@@ -132,9 +130,7 @@ class Bitmex:
         now += self.skew
         if until * SECOND <= now:
             raise Refused(
-                "This request has expired - `expires` is in the past. Current time: {}",
-                now // SECOND,
-                status=401,
+                "This request has expired - `expires` is in the past. Current time: {}", now // SECOND, status=401
             )
         return account
 
@@ -143,16 +139,8 @@ class Bitmex:
     def _public_routes(self) -> dict[tuple[str, str], Public]:
         public = self.public
         routes: dict[str, Public] = {
-            "": lambda _p, now: {
-                "name": "BitMEX API",
-                "version": "2.0.0",
-                "timestamp": _ms(now + self.skew),
-            },
-            "/": lambda _p, now: {
-                "name": "BitMEX API",
-                "version": "2.0.0",
-                "timestamp": _ms(now + self.skew),
-            },
+            "": lambda _p, now: {"name": "BitMEX API", "version": "2.0.0", "timestamp": _ms(now + self.skew)},
+            "/": lambda _p, now: {"name": "BitMEX API", "version": "2.0.0", "timestamp": _ms(now + self.skew)},
             "/wallet/assets": lambda _p, _n: public.assets(),
             "/instrument": public.instruments,
             "/instrument/active": lambda _p, now: public.active(now),
@@ -180,9 +168,7 @@ class Bitmex:
             ("POST", "/position/leverage"): data.set_leverage,
             ("POST", "/position/isolate"): data.isolate,
             ("GET", "/execution"): lambda a, p, _n: data.executions(a, p, trades_only=False),
-            ("GET", "/execution/tradeHistory"): lambda a, p, _n: data.executions(
-                a, p, trades_only=True
-            ),
+            ("GET", "/execution/tradeHistory"): lambda a, p, _n: data.executions(a, p, trades_only=True),
             ("GET", "/user/margin"): data.margin,
             ("GET", "/user/wallet"): data.wallet,
             ("GET", "/user/walletHistory"): lambda a, p, _n: data.wallet_history(a, p),

@@ -46,9 +46,7 @@ _SECOND: Final = 1_000_000_000
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
     """A request is answered with an error. `values` go into its text."""
 
-    def __init__(
-        self, text: str, *values: object, status: int = 400, name: str = "HTTPError"
-    ) -> None:
+    def __init__(self, text: str, *values: object, status: int = 400, name: str = "HTTPError") -> None:
         super().__init__(text)
         self.text = str(ERRORS[text].text).format(*values) if "{}" in text else text
         self.status = status
@@ -178,11 +176,7 @@ TIF_WORDS: Final = {
     TimeInForce.FOK: "FillOrKill",
     TimeInForce.GTD: "Day",
 }
-BY_WORDS: Final = {
-    TriggerBy.LAST: "LastPrice",
-    TriggerBy.MARK: "MarkPrice",
-    TriggerBy.INDEX: "IndexPrice",
-}
+BY_WORDS: Final = {TriggerBy.LAST: "LastPrice", TriggerBy.MARK: "MarkPrice", TriggerBy.INDEX: "IndexPrice"}
 
 
 def _text(order: SimOrder, word: str) -> str:
@@ -202,12 +196,7 @@ def _text(order: SimOrder, word: str) -> str:
 
 
 def order_row(
-    i: Instrument,
-    order: SimOrder,
-    *,
-    state: OrderState | None = None,
-    filled: int | None = None,
-    code: int = 0,
+    i: Instrument, order: SimOrder, *, state: OrderState | None = None, filled: int | None = None, code: int = 0
 ) -> dict[str, Any]:
     """An order as it stands, or stood when it had `state` and `filled`."""
     state = state or order.state

@@ -35,14 +35,7 @@ from onetape.exchange.reports import SimFill, SimOrder
 from onetape.model.enums import Side
 from onetape.model.money import MONEY_DECIMALS
 
-__all__ = [
-    "AccountData",
-    "LedgerEntry",
-    "entries_of_fill",
-    "entry_of_income",
-    "held_back",
-    "reference_of",
-]
+__all__ = ["AccountData", "LedgerEntry", "entries_of_fill", "entry_of_income", "held_back", "reference_of"]
 
 PAGE: Final = 50
 ASKED_MAX: Final = 50
@@ -70,9 +63,7 @@ class LedgerEntry(NamedTuple):
         return identify("L", self.number)
 
 
-def entries_of_fill(
-    exchange: SimExchange, order: SimOrder, fill: SimFill
-) -> list[tuple[int, int, int]]:
+def entries_of_fill(exchange: SimExchange, order: SimOrder, fill: SimFill) -> list[tuple[int, int, int]]:
     """(currency, amount, fee) of the two balances that a fill moves, quote first."""
     i = exchange.instruments[order.index]
     sign = 1 if order.side is Side.BUY else -1
@@ -100,9 +91,16 @@ def entry_of_income(income: Income, balance: int) -> LedgerEntry:
         kind, letter = "transfer", "F"
         subtype = "spottofutures" if income.amount < 0 else "spotfromfutures"
     return LedgerEntry(
-        number, identify(letter, number), income.time, kind, income.currency,
-        income.amount + income.fee, income.fee, balance, subtype,
-    )  # fmt: skip
+        number,
+        identify(letter, number),
+        income.time,
+        kind,
+        income.currency,
+        income.amount + income.fee,
+        income.fee,
+        balance,
+        subtype,
+    )
 
 
 @dataclass(slots=True)
@@ -133,10 +131,7 @@ class AccountData:
     # --- money ------------------------------------------------------------------------------------
 
     def balance(self, account: SimAccount) -> dict[str, str]:
-        return {
-            name: money_text(int(account.money.balance(at)))
-            for at, name in enumerate(self.public.names.asset_ids)
-        }
+        return {name: money_text(int(account.money.balance(at))) for at, name in enumerate(self.public.names.asset_ids)}
 
     def balance_ex(self, account: SimAccount) -> dict[str, Any]:
         return {
@@ -160,10 +155,7 @@ class AccountData:
                 total += held * listing.last // 10**i.price_decimals
         own = money_text(int(account.money.balance(asset)), 4)
         zero, worth = money_text(0, 4), money_text(total, 4)
-        return {
-            "eb": worth, "tb": own, "m": zero, "uv": zero, "n": zero, "c": zero, "v": zero,
-            "e": own, "mf": own,
-        }  # fmt: skip
+        return {"eb": worth, "tb": own, "m": zero, "uv": zero, "n": zero, "c": zero, "v": zero, "e": own, "mf": own}
 
     def trade_volume(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         """Of the last 30 days. Every account pays the first step of the schedule."""
@@ -177,8 +169,7 @@ class AccountData:
         if params.get("pair"):
             for name, is_maker in (("fees", False), ("fees_maker", True)):
                 answer[name] = {
-                    pair: self._fee(at, is_maker=is_maker)
-                    for pair, at in self.public.asked(params).items()
+                    pair: self._fee(at, is_maker=is_maker) for pair, at in self.public.asked(params).items()
                 }
         return answer
 
@@ -205,15 +196,10 @@ class AccountData:
         for trade in trades:
             number = trade_number(trade.order, trade.fill)
             reference = trade_id(trade.order, trade.fill)
-            for leg, (currency, amount, fee) in enumerate(
-                entries_of_fill(self.exchange, trade.order, trade.fill)
-            ):
+            for leg, (currency, amount, fee) in enumerate(entries_of_fill(self.exchange, trade.order, trade.fill)):
                 moves.append(
-                    LedgerEntry(
-                        number * 2 + leg, reference, trade.fill.time, "trade", currency, amount,
-                        fee, 0,
-                    )
-                )  # fmt: skip
+                    LedgerEntry(number * 2 + leg, reference, trade.fill.time, "trade", currency, amount, fee, 0)
+                )
         moves.sort(key=lambda m: m.time)  # stable: at one time in the order of the books
         for move in moves:
             balance = kept.left.get(move.currency, 0) + move.amount - move.fee
@@ -260,9 +246,7 @@ class AccountData:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def _rows(
-        self, account: SimAccount, orders: Iterable[SimOrder], params: Params
-    ) -> dict[str, Any]:
+    def _rows(self, account: SimAccount, orders: Iterable[SimOrder], params: Params) -> dict[str, Any]:
         by_order: dict[int, list[str]] | None = None
         if flag(params, "trades"):
             by_order = {}
@@ -271,10 +255,7 @@ class AccountData:
         names, instruments = self.public.names.altnames, self.exchange.instruments
         return {
             order_id(o): order_row(
-                instruments[o.index],
-                names[o.index],
-                o,
-                None if by_order is None else by_order.get(o.id, []),
+                instruments[o.index], names[o.index], o, None if by_order is None else by_order.get(o.id, [])
             )
             for o in orders
         }
@@ -285,8 +266,7 @@ class AccountData:
         return [
             o
             for o in orders
-            if (not reference or str(o.extra.get("userref")) == reference)
-            and (not own or o.client_id == own)
+            if (not reference or str(o.extra.get("userref")) == reference) and (not own or o.client_id == own)
         ]
 
     def open_orders(self, account: SimAccount, params: Params) -> dict[str, Any]:
@@ -301,16 +281,11 @@ class AccountData:
         after, until = _span(params)
 
         def fits(order: SimOrder) -> bool:
-            times = {"open": (order.created,), "close": (order.updated,)}.get(
-                by, (order.created, order.updated)
-            )
+            times = {"open": (order.created,), "close": (order.updated,)}.get(by, (order.created, order.updated))
             return any(after < time <= until for time in times)
 
         found = [o for o in self._named(account.closed, params) if fits(o)]
-        return {
-            "closed": self._rows(account, _page(found, params), params),
-            "count": len(found),
-        }
+        return {"closed": self._rows(account, _page(found, params), params), "count": len(found)}
 
     def query_orders(self, account: SimAccount, params: Params) -> dict[str, Any]:
         own = text_of(params, "cl_ord_id")
@@ -332,10 +307,7 @@ class AccountData:
         if kind not in ("", "all", "no position"):
             raise invalid("type")
         found = _in_time(account.trades, params, lambda trade: trade.fill.time)
-        return {
-            "trades": {trade_id(*t): self._trade(t) for t in _page(found, params)},
-            "count": len(found),
-        }
+        return {"trades": {trade_id(*t): self._trade(t) for t in _page(found, params)}, "count": len(found)}
 
     def query_trades(self, account: SimAccount, params: Params) -> dict[str, Any]:
         wanted = _ids(params)

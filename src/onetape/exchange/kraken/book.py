@@ -43,9 +43,7 @@ def changes(before: dict[int, int], after: Levels, depth: int, side: Side) -> Le
     gone = []
     for price in before:
         if price not in now:
-            is_beyond = len(after) >= depth and (
-                price < after[-1][0] if side is Side.BUY else price > after[-1][0]
-            )
+            is_beyond = len(after) >= depth and (price < after[-1][0] if side is Side.BUY else price > after[-1][0])
             if not is_beyond:
                 gone.append((price, 0))
     return gone + [(price, size) for price, size in after if before.get(price) != size]
@@ -75,10 +73,7 @@ class BookView:
     def update(self, now: int) -> dict[str, Any] | None:
         """What has changed since the last call, None: nothing."""
         bids, asks = self._levels()
-        told = (
-            changes(self.bids, bids, self.depth, Side.BUY),
-            changes(self.asks, asks, self.depth, Side.SELL),
-        )
+        told = (changes(self.bids, bids, self.depth, Side.BUY), changes(self.asks, asks, self.depth, Side.SELL))
         self.bids, self.asks = dict(bids), dict(asks)
         if not told[0] and not told[1]:
             return None
@@ -99,7 +94,4 @@ class BookView:
 
 def _level(instrument: Instrument, level: tuple[int, int]) -> dict[str, Any]:
     price, size = level
-    return {
-        "price": number(price_text(instrument, price)),
-        "qty": number(size_text(instrument, size)),
-    }
+    return {"price": number(price_text(instrument, price)), "qty": number(size_text(instrument, size))}

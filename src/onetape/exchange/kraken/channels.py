@@ -19,12 +19,7 @@ CANDLES_SHOWN: Final = 100
 
 
 def status_row(connection: int) -> dict[str, Any]:
-    return {
-        "api_version": "v2",
-        "connection_id": connection,
-        "system": "online",
-        "version": "2.0.9",
-    }
+    return {"api_version": "v2", "connection_id": connection, "system": "online", "version": "2.0.9"}
 
 
 def ticker_row(listing: Listing, symbol: str, now: int) -> dict[str, Any]:
@@ -65,9 +60,7 @@ def last_candles(listing: Listing, minutes: int) -> list[Candle]:
     return candles(listing, minutes)[-CANDLES_SHOWN:]
 
 
-def candle_row(
-    instrument: Instrument, symbol: str, candle: Candle, minutes: int, now: int
-) -> dict[str, Any]:
+def candle_row(instrument: Instrument, symbol: str, candle: Candle, minutes: int, now: int) -> dict[str, Any]:
     return {
         "symbol": symbol,
         "open": number(price_text(instrument, candle.open)),

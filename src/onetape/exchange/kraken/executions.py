@@ -72,11 +72,7 @@ class Executions:
         order, now = report.order, report.time
         if report.fill is not None:
             return self._fill_events(report, report.fill)
-        row = {
-            **self._short(order),
-            **self._sums(order, report.filled, report.cost),
-            "timestamp": rfc3339(now),
-        }
+        row = {**self._short(order), **self._sums(order, report.filled, report.cost), "timestamp": rfc3339(now)}
         if report.news is OrderNews.ACCEPTED:
             return [
                 {**self._whole(order), **row, "exec_type": kind, "order_status": kind}

@@ -108,9 +108,8 @@ class Funding:
         if stored is None:
             self.exchange.store_address(account, key, address)
         number = self.exchange.withdraw(
-            account, currency, decimal_text(amount), now, address=stored or address, key=key,
-            network=currency,
-        )  # fmt: skip
+            account, currency, decimal_text(amount), now, address=stored or address, key=key, network=currency
+        )
         return {"refid": reference_of(self.exchange.withdrawals[number - 1].income, "W")}
 
     def withdraw_status(self, account: SimAccount, params: Params, now: int) -> list[Any]:

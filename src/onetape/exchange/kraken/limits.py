@@ -24,13 +24,19 @@ KEY: Final = (20, 500_000)
 KEY_STARTER: Final = (15, 330_000)
 PAIR: Final = (125, 2_340_000)
 ORDERS_MAX: Final = 80  # open ones of a pair
-HISTORY: Final = frozenset(
-    {"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers", "QueryLedgers"}
-)
+HISTORY: Final = frozenset({"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers", "QueryLedgers"})
 FREE: Final = frozenset(
-    {"AddOrder", "AddOrderBatch", "AmendOrder", "EditOrder", "CancelOrder", "CancelOrderBatch",
-     "CancelAll", "CancelAllOrdersAfter"}
-)  # fmt: skip
+    {
+        "AddOrder",
+        "AddOrderBatch",
+        "AmendOrder",
+        "EditOrder",
+        "CancelOrder",
+        "CancelOrderBatch",
+        "CancelAll",
+        "CancelAllOrdersAfter",
+    }
+)
 # Seconds of age below which touching an order costs so much more.
 _AMEND: Final = ((5, 3), (10, 2), (15, 1))
 _EDIT: Final = ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))

@@ -15,84 +15,26 @@ from onetape.model.instrument import Instrument
 __all__ = ["Names", "altname", "asset_id", "identify", "number_of"]
 
 _ALT: Final = {"BTC": "XBT", "DOGE": "XDG"}
-_LEGACY_COINS: Final = frozenset(
-    {"XBT", "ETH", "XRP", "LTC", "XDG", "ETC", "MLN", "REP", "XLM", "XMR", "ZEC"}
-)
+_LEGACY_COINS: Final = frozenset({"XBT", "ETH", "XRP", "LTC", "XDG", "ETC", "MLN", "REP", "XLM", "XMR", "ZEC"})
 _LEGACY_MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
 # Quotes of the pairs that kept their long names: a closed list, newer pairs of old assets go by
 # their altnames.
 _LONG_PAIRS: Final[dict[str, tuple[str, ...]]] = {
     "USDT": ("ZUSD",),
-    "XETC": (
-        "XETH",
-        "XXBT",
-        "ZEUR",
-        "ZUSD",
-    ),
-    "XETH": (
-        "XXBT",
-        "ZCAD",
-        "ZEUR",
-        "ZGBP",
-        "ZJPY",
-        "ZUSD",
-    ),
-    "XLTC": (
-        "XXBT",
-        "ZEUR",
-        "ZJPY",
-        "ZUSD",
-    ),
-    "XMLN": (
-        "XETH",
-        "XXBT",
-        "ZEUR",
-        "ZUSD",
-    ),
-    "XREP": (
-        "XETH",
-        "XXBT",
-        "ZEUR",
-        "ZUSD",
-    ),
-    "XXBT": (
-        "ZCAD",
-        "ZEUR",
-        "ZGBP",
-        "ZJPY",
-        "ZUSD",
-    ),
+    "XETC": ("XETH", "XXBT", "ZEUR", "ZUSD"),
+    "XETH": ("XXBT", "ZCAD", "ZEUR", "ZGBP", "ZJPY", "ZUSD"),
+    "XLTC": ("XXBT", "ZEUR", "ZJPY", "ZUSD"),
+    "XMLN": ("XETH", "XXBT", "ZEUR", "ZUSD"),
+    "XREP": ("XETH", "XXBT", "ZEUR", "ZUSD"),
+    "XXBT": ("ZCAD", "ZEUR", "ZGBP", "ZJPY", "ZUSD"),
     "XXDG": ("XXBT",),
-    "XXLM": (
-        "XXBT",
-        "ZAUD",
-        "ZEUR",
-        "ZGBP",
-        "ZUSD",
-    ),
-    "XXMR": (
-        "XXBT",
-        "ZEUR",
-        "ZUSD",
-    ),
-    "XXRP": (
-        "XXBT",
-        "ZCAD",
-        "ZEUR",
-        "ZJPY",
-        "ZUSD",
-    ),
-    "XZEC": (
-        "XXBT",
-        "ZEUR",
-        "ZUSD",
-    ),
+    "XXLM": ("XXBT", "ZAUD", "ZEUR", "ZGBP", "ZUSD"),
+    "XXMR": ("XXBT", "ZEUR", "ZUSD"),
+    "XXRP": ("XXBT", "ZCAD", "ZEUR", "ZJPY", "ZUSD"),
+    "XZEC": ("XXBT", "ZEUR", "ZUSD"),
     "ZEUR": ("ZUSD",),
     "ZGBP": ("ZUSD",),
-    "ZUSD": (
-        "ZCAD",
-        "ZJPY",
-    ),
+    "ZUSD": ("ZCAD", "ZJPY"),
 }
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _DIGITS: Final = 16  # of five bits each
@@ -160,7 +102,5 @@ class Names:
         self.by_symbol = {name: at for at, name in enumerate(self.symbols)}
         self.asset_ids = [asset_id(name) for name in currencies]
         self.by_asset = {
-            each: at
-            for at, name in enumerate(currencies)
-            for each in (name, altname(name), asset_id(name))
+            each: at for at, name in enumerate(currencies) for each in (name, altname(name), asset_id(name))
         }

@@ -106,11 +106,7 @@ class OrderMethods:
         if not BATCH[0] <= len(rows) <= BATCH[1]:
             raise invalid("orders")
         made = self.trading.batch(
-            account,
-            self._at(params),
-            [from_socket(each) for each in rows],
-            now,
-            test=flag(params, "validate"),
+            account, self._at(params), [from_socket(each) for each in rows], now, test=flag(params, "validate")
         )
         results = []
         for each in made:

@@ -11,15 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from onetape.exchange.exchange import Listing, SimExchange
 from onetape.exchange.kraken.names import Names, altname
-from onetape.exchange.kraken.wire import (
-    Refused,
-    average,
-    fixed,
-    number,
-    price_text,
-    seconds,
-    size_text,
-)
+from onetape.exchange.kraken.wire import Refused, average, fixed, number, price_text, seconds, size_text
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
@@ -82,12 +74,7 @@ def candles(listing: Listing, minutes: int) -> list[Candle]:
                 last.trades + bar.trades,
             )
         else:
-            found.append(
-                Candle(
-                    start, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.turnover,
-                    bar.trades,
-                )
-            )  # fmt: skip
+            found.append(Candle(start, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.turnover, bar.trades))
     return found[-CANDLES_MAX:]
 
 
@@ -140,10 +127,7 @@ class PublicData:
     @staticmethod
     def time(now: int) -> dict[str, Any]:
         stamp = datetime.fromtimestamp(now // 1_000_000_000, UTC)
-        return {
-            "unixtime": now // 1_000_000_000,
-            "rfc1123": stamp.strftime("%a, %d %b %y %H:%M:%S +0000"),
-        }
+        return {"unixtime": now // 1_000_000_000, "rfc1123": stamp.strftime("%a, %d %b %y %H:%M:%S +0000")}
 
     @staticmethod
     def system_status(now: int) -> dict[str, Any]:
@@ -255,13 +239,18 @@ class PublicData:
         return {
             self.names.pair_ids[at]: [
                 [
-                    price_text(i, t.price), size_text(i, t.size), seconds(t.time),
-                    "b" if t.side is Side.BUY else "s", "m", "", t.trade_id,
+                    price_text(i, t.price),
+                    size_text(i, t.size),
+                    seconds(t.time),
+                    "b" if t.side is Side.BUY else "s",
+                    "m",
+                    "",
+                    t.trade_id,
                 ]
                 for t in found
             ],
             "last": str(found[-1].time if found else since),
-        }  # fmt: skip
+        }
 
     def ohlc(self, params: dict[str, Any]) -> dict[str, Any]:
         at = self.at(params)
@@ -275,15 +264,20 @@ class PublicData:
         return {
             self.names.pair_ids[at]: [
                 [
-                    row.start // 1_000_000_000, price_text(i, row.open), price_text(i, row.high),
-                    price_text(i, row.low), price_text(i, row.close),
-                    average(i, row.turnover, row.volume), size_text(i, row.volume), row.trades,
+                    row.start // 1_000_000_000,
+                    price_text(i, row.open),
+                    price_text(i, row.high),
+                    price_text(i, row.low),
+                    price_text(i, row.close),
+                    average(i, row.turnover, row.volume),
+                    size_text(i, row.volume),
+                    row.trades,
                 ]
                 for row in rows
                 if row.start >= since
             ],
             "last": last // 1_000_000_000,
-        }  # fmt: skip
+        }
 
     def spread(self, params: dict[str, Any], now: int) -> dict[str, Any]:
         """The last pairs of best prices, oldest first; of those since the exchange was opened."""

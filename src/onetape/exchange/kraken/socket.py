@@ -12,12 +12,7 @@ from typing import Any, Final
 from onetape.exchange.account import SimAccount
 from onetape.exchange.dialect import Connection, encode
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.kraken.account import (
-    AccountData,
-    LedgerEntry,
-    entries_of_fill,
-    entry_of_income,
-)
+from onetape.exchange.kraken.account import AccountData, LedgerEntry, entries_of_fill, entry_of_income
 from onetape.exchange.kraken.book import DEPTHS, BookView
 from onetape.exchange.kraken.channels import (
     candle_row,
@@ -33,14 +28,7 @@ from onetape.exchange.kraken.public import INTERVALS, PublicData
 from onetape.exchange.kraken.tokens import Tokens
 from onetape.exchange.kraken.trading import Trading
 from onetape.exchange.kraken.wire import Refused, parse_json, rfc3339, trade_id, trade_number
-from onetape.exchange.reports import (
-    CashReport,
-    DepthReport,
-    OrderReport,
-    QuoteReport,
-    Report,
-    TradeReport,
-)
+from onetape.exchange.reports import CashReport, DepthReport, OrderReport, QuoteReport, Report, TradeReport
 
 __all__ = ["Socket"]
 
@@ -69,9 +57,7 @@ class Client:
 class Socket:
     """The WebSocket side of one exchange."""
 
-    def __init__(
-        self, exchange: SimExchange, public: PublicData, trading: Trading, tokens: Tokens
-    ) -> None:
+    def __init__(self, exchange: SimExchange, public: PublicData, trading: Trading, tokens: Tokens) -> None:
         self.exchange = exchange
         self.public = public
         self.trading = trading
@@ -144,12 +130,7 @@ class Socket:
         client.heard = now
 
     def _answers(
-        self,
-        connection: Connection,
-        client: Client,
-        method: str,
-        params: dict[str, Any],
-        now: int,
+        self, connection: Connection, client: Client, method: str, params: dict[str, Any], now: int
     ) -> list[dict[str, Any]]:
         if method == "ping":
             return []
@@ -166,12 +147,7 @@ class Socket:
     # --- subscriptions ----------------------------------------------------------------------------
 
     def _subscription(
-        self,
-        connection: Connection,
-        client: Client,
-        method: str,
-        params: dict[str, Any],
-        now: int,
+        self, connection: Connection, client: Client, method: str, params: dict[str, Any], now: int
     ) -> list[dict[str, Any]]:
         channel = params.get("channel")
         if not isinstance(channel, str):
@@ -307,13 +283,7 @@ class Socket:
     # --- private ----------------------------------------------------------------------------------
 
     def _private_subscription(
-        self,
-        connection: Connection,
-        client: Client,
-        method: str,
-        channel: str,
-        params: dict[str, Any],
-        now: int,
+        self, connection: Connection, client: Client, method: str, channel: str, params: dict[str, Any], now: int
     ) -> list[dict[str, Any]]:
         account = self.tokens.key(params.get("token"), now).account
         topic = (channel, "", str(account.number))
@@ -336,8 +306,7 @@ class Socket:
         if channel == "balances":
             result["snapshot"] = wants
             rows = [
-                balance_row(name, int(account.money.balance(at)))
-                for at, name in enumerate(self.exchange.currencies)
+                balance_row(name, int(account.money.balance(at))) for at, name in enumerate(self.exchange.currencies)
             ]
         else:
             client.transitions = params.get("order_status", True) is not False
@@ -411,10 +380,7 @@ class Socket:
         for minutes in INTERVALS:
             topic = ("ohlc", symbol, str(minutes))
             if topic in self.listeners:
-                rows = [
-                    candle_row(i, symbol, each, minutes, now)
-                    for each in last_candles(listing, minutes)[-1:]
-                ]
+                rows = [candle_row(i, symbol, each, minutes, now) for each in last_candles(listing, minutes)[-1:]]
                 self._send(topic, {"channel": "ohlc", "type": "update", "data": rows}, now)
 
     def _publish_ticker(self, at: int, trigger: str, now: int) -> None:
@@ -447,15 +413,19 @@ class Socket:
                 order.account,
                 [
                     LedgerEntry(
-                        first + leg, reference, report.fill.time, "trade", currency, amount, fee,
+                        first + leg,
+                        reference,
+                        report.fill.time,
+                        "trade",
+                        currency,
+                        amount,
+                        fee,
                         self._moved(order.account, currency, amount - fee, report.fill.time),
                     )
-                    for leg, (currency, amount, fee) in enumerate(
-                        entries_of_fill(self.exchange, order, report.fill)
-                    )
+                    for leg, (currency, amount, fee) in enumerate(entries_of_fill(self.exchange, order, report.fill))
                 ],
                 now,
-            )  # fmt: skip
+            )
 
     def _publish_cash(self, report: CashReport, now: int) -> None:
         """Money from outside."""

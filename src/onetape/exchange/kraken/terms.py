@@ -19,27 +19,19 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money_units
 
-__all__ = [
-    "check_deadline", "check_known", "flag", "from_socket", "order_terms", "price_units",
-    "size_units",
-]  # fmt: skip
+__all__ = ["check_deadline", "check_known", "flag", "from_socket", "order_terms", "price_units", "size_units"]
 
 Params = dict[str, Any]
 MARKET_TYPES: Final = ("market", "stop-loss", "take-profit")
 LIMIT_TYPES: Final = ("limit", "stop-loss-limit", "take-profit-limit")
 FLAGS: Final = frozenset({"post", "fciq", "fcib", "viqc", "nompp"})
-STP: Final = {
-    "cancel-newest": "cancel_incoming", "cancel-oldest": "cancel_resting",
-    "cancel-both": "cancel_both",
-}  # fmt: skip
+STP: Final = {"cancel-newest": "cancel_incoming", "cancel-oldest": "cancel_resting", "cancel-both": "cancel_both"}
 # What this exchange does not have: refused, so that nobody believes it was heeded.
 ABSENT: Final = ("leverage", "displayvol", "display_qty", "starttm")  # and all of close[...]
 DEADLINE_NS: Final = (500_000_000, 60_000_000_000)  # a deadline may be so far ahead
 UNITS_MAX: Final = 2**62
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
-_UUID: Final = re.compile(
-    r"([0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32})\Z", re.ASCII
-)
+_UUID: Final = re.compile(r"([0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32})\Z", re.ASCII)
 _FREE: Final = re.compile(r"[!-~]{1,18}\Z", re.ASCII)
 
 
@@ -90,10 +82,7 @@ def price_units(i: Instrument, pair: str, text: str, name: str = "price") -> int
     value = decimal_of(text, name)
     units = value.scaleb(i.price_decimals)
     if units != units.to_integral_value():
-        raise Refused(
-            f"EOrder:Invalid price:{pair} price can only be specified up to "
-            f"{i.price_decimals} decimals."
-        )
+        raise Refused(f"EOrder:Invalid price:{pair} price can only be specified up to {i.price_decimals} decimals.")
     if units > UNITS_MAX:
         raise Refused("EOrder:Invalid price")
     if value % i.tick:
@@ -101,9 +90,7 @@ def price_units(i: Instrument, pair: str, text: str, name: str = "price") -> int
     return int(units)
 
 
-def placed_price(
-    i: Instrument, pair: str, text: str, name: str, base: int, signs: dict[str, int]
-) -> int:
+def placed_price(i: Instrument, pair: str, text: str, name: str, base: int, signs: dict[str, int]) -> int:
     """As price_units, or relative to `base` where it begins with one of `signs`, with a percent
     sign as a part of it; what results is rounded to a tick, half to even."""
     sign = signs.get(text[:1])
@@ -308,9 +295,7 @@ def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
     return size
 
 
-def check_base_fee(
-    exchange: SimExchange, account: SimAccount, index: int, side: str, size: int
-) -> None:
+def check_base_fee(exchange: SimExchange, account: SimAccount, index: int, side: str, size: int) -> None:
     """A sale whose fee comes out of the base currency needs that much more of it."""
     i = exchange.instruments[index]
     if side != "sell":
@@ -338,9 +323,7 @@ _SOCKET_NAMES: Final = {
 
 def from_socket(params: Params) -> Params:
     """The parameters of add_order in REST's names. Raises Refused."""
-    found: Params = {
-        rest: params[name] for name, rest in _SOCKET_NAMES.items() if params.get(name) is not None
-    }
+    found: Params = {rest: params[name] for name, rest in _SOCKET_NAMES.items() if params.get(name) is not None}
     triggers = params.get("triggers") or {}
     if not isinstance(triggers, dict):
         raise invalid("triggers")

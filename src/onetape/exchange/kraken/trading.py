@@ -110,15 +110,10 @@ class Trading:
         made = self.place(account, index, params, now)
         return self.receipt(account, index, made)
 
-    def receipt(
-        self, account: SimAccount, index: int, made: SimOrder | dict[str, Any]
-    ) -> dict[str, Any]:
+    def receipt(self, account: SimAccount, index: int, made: SimOrder | dict[str, Any]) -> dict[str, Any]:
         if isinstance(made, dict):
             return {"descr": {"order": self._words(index, self._imagined(account, index, made))}}
-        answer: dict[str, Any] = {
-            "descr": {"order": self._words(index, made)},
-            "txid": [order_id(made)],
-        }
+        answer: dict[str, Any] = {"descr": {"order": self._words(index, made)}, "txid": [order_id(made)]}
         if made.client_id:
             answer["cl_ord_id"] = made.client_id
         return answer
@@ -172,9 +167,7 @@ class Trading:
     def add_batch(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         index = self.public.at(params)
         check_deadline(params, now)
-        made = self.batch(
-            account, index, rows_of(params, "orders"), now, test=flag(params, "validate")
-        )
+        made = self.batch(account, index, rows_of(params, "orders"), now, test=flag(params, "validate"))
         answers = []
         for each in made:
             if isinstance(each, str):
@@ -198,9 +191,7 @@ class Trading:
             raise Refused("EOrder:Unknown order")
         return order
 
-    def amend(
-        self, account: SimAccount, params: Params, now: int, name: str = "txid"
-    ) -> tuple[SimOrder, str]:
+    def amend(self, account: SimAccount, params: Params, now: int, name: str = "txid") -> tuple[SimOrder, str]:
         """The order, with its ids and where it can its place, and the amendment's id."""
         check_deadline(params, now)
         check_known(params)
@@ -227,12 +218,7 @@ class Trading:
             self.exchange.note(order, {"why": "Amended below the filled quantity"})
             self.exchange.cancel(account, order, now)
         elif code := self.exchange.amend(
-            account,
-            order,
-            now,
-            price=changes["price"],
-            size=changes["size"],
-            trigger=changes["trigger"],
+            account, order, now, price=changes["price"], size=changes["size"], trigger=changes["trigger"]
         ):
             raise Refused(text_for(code))
         if changes["trigger"] and order.trigger:
@@ -314,9 +300,7 @@ class Trading:
     def cancel(self, account: SimAccount, orders: list[SimOrder], now: int) -> int:
         """How many there were. The counter of a pair may refuse before any of them goes."""
         for order in orders:
-            self.limits.spend_pair(
-                account.number, order.index, cancel_cost(now - order.created), now
-            )
+            self.limits.spend_pair(account.number, order.index, cancel_cost(now - order.created), now)
         for order in orders:
             self.exchange.cancel(account, order, now)
         return len(orders)
@@ -376,7 +360,4 @@ def list_of(params: Params, name: str) -> list[Any]:
     if isinstance(given, list):
         return given
     found = [value for key, value in params.items() if key.startswith(f"{name}[")]
-    return [
-        *found,
-        *([each for each in given.split(",") if each] if isinstance(given, str) else []),
-    ]
+    return [*found, *([each for each in given.split(",") if each] if isinstance(given, str) else [])]

@@ -32,9 +32,17 @@ PUBLIC: Final = "/0/public/"
 PRIVATE: Final = "/0/private/"
 NONCE_MAX: Final = 2**64
 TRADES: Final = frozenset(
-    {"AddOrder", "AddOrderBatch", "AmendOrder", "EditOrder", "CancelOrder", "CancelOrderBatch",
-     "CancelAll", "CancelAllOrdersAfter"}
-)  # fmt: skip
+    {
+        "AddOrder",
+        "AddOrderBatch",
+        "AmendOrder",
+        "EditOrder",
+        "CancelOrder",
+        "CancelOrderBatch",
+        "CancelAll",
+        "CancelAllOrdersAfter",
+    }
+)
 
 Public = Callable[[Params, int], Any]
 Private = Callable[[SimAccount, Params, int], Any]

@@ -223,9 +223,7 @@ def describe(instrument: Instrument, pair: str, order: SimOrder) -> dict[str, st
     }
 
 
-def order_row(
-    instrument: Instrument, pair: str, order: SimOrder, trades: list[str] | None = None
-) -> dict[str, Any]:
+def order_row(instrument: Instrument, pair: str, order: SimOrder, trades: list[str] | None = None) -> dict[str, Any]:
     """As OpenOrders, ClosedOrders and QueryOrders show an order."""
     extra = order.extra
     kind, stop = extra.get("ordertype", ""), extra.get("stop", 0)
@@ -244,9 +242,7 @@ def order_row(
         "fee": money_text(fee, 8 if extra.get("fee_in_base") else COST_DECIMALS),
         "price": average(instrument, order.cost, order.filled),
         "stopprice": price_text(instrument, stop) if stop else "0.00000",
-        "limitprice": price_text(instrument, order.price)
-        if stop and "limit" in kind
-        else "0.00000",
+        "limitprice": price_text(instrument, order.price) if stop and "limit" in kind else "0.00000",
         "misc": "stopped" if extra.get("triggered") else "",
         "oflags": ",".join(extra.get("oflags", ("fciq",))),
     }

@@ -15,9 +15,7 @@ from onetape.venues.numbers import money_of
 __all__ = ["balances_told"]
 
 
-def balances_told(
-    rows: Iterable[Mapping[str, Any]], asked: int, earliest: int, latest: int
-) -> Iterator[BalanceTold]:
+def balances_told(rows: Iterable[Mapping[str, Any]], asked: int, earliest: int, latest: int) -> Iterator[BalanceTold]:
     """asked: when; the list may have been read off at any moment from earliest to latest.
 
     `updateTime` is when the currency changed last, not how fresh the list is.

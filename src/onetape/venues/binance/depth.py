@@ -35,11 +35,16 @@ SHAPE: Final = Shape(
     "book",
     "ms",
     {
-        "symbol": text("s"), "time": value("T"), "first_id": value("U"), "id": value("u"),
-        "previous_id": value("pu"), "bids": levels("b"), "asks": levels("a"),
+        "symbol": text("s"),
+        "time": value("T"),
+        "first_id": value("U"),
+        "id": value("u"),
+        "previous_id": value("pu"),
+        "bids": levels("b"),
+        "asks": levels("a"),
     },
     {"e": '"depthUpdate"'},
-)  # fmt: skip
+)
 
 
 class _Update(msgspec.Struct):
@@ -87,9 +92,14 @@ class BinanceUsdmDepth:
                 update = read_json(message, self._updates.decode)
                 first, last, previous = update.U, update.u, update.pu
                 frame = self.book.frame(
-                    self._levels(update.b), self._levels(update.a), ts_event=update.T * _MS,
-                    received=received, first_id=first, last_id=last, previous_id=previous,
-                )  # fmt: skip
+                    self._levels(update.b),
+                    self._levels(update.a),
+                    ts_event=update.T * _MS,
+                    received=received,
+                    first_id=first,
+                    last_id=last,
+                    previous_id=previous,
+                )
             except (msgspec.DecodeError, ValueError, struct.error):  # the last: beyond 64 bits
                 self.broken = "a message of depth makes no sense"
                 return [self.book.lost(received)]
@@ -120,9 +130,8 @@ class BinanceUsdmDepth:
             if told.lastUpdateId + 1 < self._first:  # what came between is not known
                 return []
             frame = self.book.frame(
-                bids, asks, ts_event=told.T * _MS, received=received, flags=FLAG_SNAPSHOT,
-                last_id=told.lastUpdateId,
-            )  # fmt: skip
+                bids, asks, ts_event=told.T * _MS, received=received, flags=FLAG_SNAPSHOT, last_id=told.lastUpdateId
+            )
         except (msgspec.DecodeError, ValueError, struct.error):
             self.broken = "a snapshot of depth makes no sense"
             return []

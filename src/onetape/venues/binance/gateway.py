@@ -78,9 +78,7 @@ class BinanceUsdmVenue:
         return self.protocol.stream_key(keep=keep)
 
     def account_stream(self, key: str) -> _AccountStream:
-        return _AccountStream(
-            self.protocol, self._addresses.ws_private + self.protocol.stream_path(key)
-        )
+        return _AccountStream(self.protocol, self._addresses.ws_private + self.protocol.stream_path(key))
 
     @property
     def entry_url(self) -> str:

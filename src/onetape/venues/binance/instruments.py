@@ -20,8 +20,7 @@ from onetape.orders.budget import BudgetRule
 __all__ = ["ORDER_COUNT", "instruments_of", "order_rules_of"]
 
 ORDER_COUNT: Final = "x-mbx-order-count-"  # a header for each window: 10s, 1m
-_SPANS: Final = {"SECOND": SECOND, "MINUTE": 60 * SECOND, "HOUR": 3600 * SECOND,
-                 "DAY": 86_400 * SECOND}  # fmt: skip
+_SPANS: Final = {"SECOND": SECOND, "MINUTE": 60 * SECOND, "HOUR": 3600 * SECOND, "DAY": 86_400 * SECOND}
 
 _TRADABLE = frozenset({"TRADING"})
 

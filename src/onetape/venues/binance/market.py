@@ -29,8 +29,13 @@ SHAPES: Final = (
         "quote",
         "ms",
         {
-            "symbol": text("s"), "time": value("T"), "bid": text("b"), "bid_size": text("B"),
-            "ask": text("a"), "ask_size": text("A"), "id": value("u"),
+            "symbol": text("s"),
+            "time": value("T"),
+            "bid": text("b"),
+            "bid_size": text("B"),
+            "ask": text("a"),
+            "ask_size": text("A"),
+            "id": value("u"),
         },
         {"e": '"bookTicker"'},
     ),
@@ -38,8 +43,12 @@ SHAPES: Final = (
         "trade",
         "ms",
         {
-            "symbol": text("s"), "time": value("T"), "price": text("p"), "size": text("q"),
-            "side": value("m"), "id": value("a"),
+            "symbol": text("s"),
+            "time": value("T"),
+            "price": text("p"),
+            "size": text("q"),
+            "side": value("m"),
+            "id": value("a"),
         },
         {"e": '"aggTrade"'},
         buy="false",
@@ -51,7 +60,7 @@ SHAPES: Final = (
         {"symbol": text("s"), "time": value("E"), "mark": text("p"), "index": text("i")},
         {"e": '"markPriceUpdate"'},
     ),
-)  # fmt: skip
+)
 
 
 class _Ticker(msgspec.Struct):
@@ -83,9 +92,7 @@ class _Mark(msgspec.Struct):
 class BinanceUsdmMarket:
     """Reads both connections. What is not known is counted by name."""
 
-    def __init__(
-        self, instruments: Sequence[Instrument], sink: MarketSink, address: str = ""
-    ) -> None:
+    def __init__(self, instruments: Sequence[Instrument], sink: MarketSink, address: str = "") -> None:
         self._address = address
         self._streams = {i.raw_symbol: (n, i) for n, i in enumerate(instruments, 1)}
         self._sink = sink
@@ -127,9 +134,7 @@ class BinanceUsdmMarket:
             self._count("malformed")
 
     def _take_other(self, message: bytes) -> None:
-        kind = (
-            bytes(read_json(message, self._kind.decode).get("e", b"no event")).strip(b'"').decode()
-        )
+        kind = bytes(read_json(message, self._kind.decode).get("e", b"no event")).strip(b'"').decode()
         match kind:
             case "bookTicker":
                 self._take_ticker(read_json(message, self._ticker.decode))
@@ -144,17 +149,13 @@ class BinanceUsdmMarket:
         stream, i = self._streams[t.s]
         price, size = i.price_decimals, i.size_decimals
         self._sink.quote(
-            stream, t.T * _MS, units_of(t.b, price), units_of(t.a, price), units_of(t.B, size),
-            units_of(t.A, size), t.u,
-        )  # fmt: skip
+            stream, t.T * _MS, units_of(t.b, price), units_of(t.a, price), units_of(t.B, size), units_of(t.A, size), t.u
+        )
 
     def _take_trade(self, t: _Trade) -> None:
         stream, i = self._streams[t.s]
         side = Side.SELL if t.m else Side.BUY
-        self._sink.trade(
-            stream, t.T * _MS, units_of(t.p, i.price_decimals), units_of(t.q, i.size_decimals),
-            side, t.a,
-        )  # fmt: skip
+        self._sink.trade(stream, t.T * _MS, units_of(t.p, i.price_decimals), units_of(t.q, i.size_decimals), side, t.a)
 
     def _take_mark(self, t: _Mark) -> None:
         stream, i = self._streams[t.s]
@@ -168,6 +169,5 @@ class BinanceUsdmMarket:
 def _rounded(text: str, i: Instrument) -> int:
     whole, _, rest = text.partition(".")
     rest = rest.ljust(i.price_decimals + 1, "0")
-    units = units_of(f"{whole}.{rest[: i.price_decimals]}" if i.price_decimals else whole,
-                     i.price_decimals)  # fmt: skip
+    units = units_of(f"{whole}.{rest[: i.price_decimals]}" if i.price_decimals else whole, i.price_decimals)
     return units + (1 if rest[i.price_decimals] >= "5" else 0)

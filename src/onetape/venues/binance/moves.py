@@ -115,9 +115,7 @@ class KnownMoves:
         found.stream_ms = time_ms
         return found.reference
 
-    def listed(
-        self, tran: str, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int
-    ) -> str:
+    def listed(self, tran: str, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
         """The reference of a row of the history."""
         key = (kind, currency, amount)
         for each in self._by_sum.get(key, ()):
@@ -130,9 +128,7 @@ class KnownMoves:
         found.tran = tran
         return found.reference
 
-    def of_event(
-        self, body: Mapping[str, Any], time_ms: int, symbol_of: Callable[[str], str]
-    ) -> list[MoveTold]:
+    def of_event(self, body: Mapping[str, Any], time_ms: int, symbol_of: Callable[[str], str]) -> list[MoveTold]:
         """Of an ACCOUNT_UPDATE; `bc` is what neither profit nor commission explains. Raises
         LookupError, TypeError, ValueError."""
         if body.get("m", "ORDER") in _NO_MOVE:
@@ -147,9 +143,7 @@ class KnownMoves:
                 found.append(MoveTold(reference, currency, amount, time, kind, symbol_of(raw)))
         return found
 
-    def of_history(
-        self, rows: Iterable[Mapping[str, Any]], symbol_of: Callable[[str], str]
-    ) -> list[MoveTold]:
+    def of_history(self, rows: Iterable[Mapping[str, Any]], symbol_of: Callable[[str], str]) -> list[MoveTold]:
         """Without what fills bring. Raises LookupError, TypeError, ValueError."""
         found = []
         for row in rows:
@@ -176,9 +170,7 @@ class KnownMoves:
             one.tran = source
         self._keep((MoveKind(kind), currency, int(amount)), one)
 
-    def _nearest(
-        self, key: _Sum, symbol: str, time_ms: int, is_free: Callable[[_Known], bool]
-    ) -> _Known | None:
+    def _nearest(self, key: _Sum, symbol: str, time_ms: int, is_free: Callable[[_Known], bool]) -> _Known | None:
         near = [
             each
             for each in self._by_sum.get(key, ())
@@ -199,7 +191,5 @@ class KnownMoves:
         return one
 
 
-def _reference(
-    source: str, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int
-) -> str:
+def _reference(source: str, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
     return f"{source} {kind} {currency} {amount} {symbol or '-'} {time_ms}"

@@ -54,8 +54,7 @@ class BinanceOrderSocket:
 
     def message(self, call: Call, number: int, now: int) -> bytes:
         params: dict[str, object] = {
-            name: int(value) if name in _WHOLE else value
-            for name, value in (call.terms or {}).items()
+            name: int(value) if name in _WHOLE else value for name, value in (call.terms or {}).items()
         }
         if self._signer.opens_session:
             params["timestamp"], params["recvWindow"] = now // _MS, RECV_WINDOW_MS
@@ -64,12 +63,7 @@ class BinanceOrderSocket:
         return self._encoded(number, _METHODS[call.purpose, call.target], params)
 
     def _signed(self, params: dict[str, object], now: int) -> dict[str, object]:
-        params = {
-            **params,
-            "apiKey": self._protocol.key,
-            "recvWindow": RECV_WINDOW_MS,
-            "timestamp": now // _MS,
-        }
+        params = {**params, "apiKey": self._protocol.key, "recvWindow": RECV_WINDOW_MS, "timestamp": now // _MS}
         params["signature"] = self._signer.sign(socket_payload(params))
         return params
 

@@ -26,10 +26,20 @@ _MINUTE: Final = 60 * SECOND
 _WORDS: Final = {
     minutes * _MINUTE: word
     for minutes, word in (
-        (1, "1m"), (3, "3m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (120, "2h"),
-        (240, "4h"), (360, "6h"), (480, "8h"), (720, "12h"), (1440, "1d"),
+        (1, "1m"),
+        (3, "3m"),
+        (5, "5m"),
+        (15, "15m"),
+        (30, "30m"),
+        (60, "1h"),
+        (120, "2h"),
+        (240, "4h"),
+        (360, "6h"),
+        (480, "8h"),
+        (720, "12h"),
+        (1440, "1d"),
     )
-}  # fmt: skip
+}
 BARS_MAX: Final = 1500
 TRADES_MAX: Final = 1000
 # What a request weighs by how many bars it may give.
@@ -66,14 +76,10 @@ class BinanceUsdmPast:
         # Of inverse contracts the turnover is told in coins.
         known = instrument.kind is not Kind.INVERSE
         found = []
-        for time, *prices, volume, _, turnover, trades in (
-            row[:9] for row in read_json(body, self._rows.decode)
-        ):
+        for time, *prices, volume, _, turnover, trades in (row[:9] for row in read_json(body, self._rows.decode)):
             o, high, low, c = (units_of(each, price) for each in prices)
             exact = round(Decimal(turnover).scaleb(price + size)) if known else 0
-            found.append(
-                PastBar(time * _MS, o, high, low, c, units_of(volume, size), exact, int(trades))
-            )
+            found.append(PastBar(time * _MS, o, high, low, c, units_of(volume, size), exact, int(trades)))
         return found
 
     def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:

@@ -78,8 +78,5 @@ def trade_row(row: Row, by_raw: ByRaw) -> FillTold:
 def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionTold:
     i = by_raw[row["symbol"]]
     return PositionTold(
-        i.symbol,
-        PositionSide(row["positionSide"].lower()),
-        units_of(row["positionAmt"], i.size_decimals),
-        now,
+        i.symbol, PositionSide(row["positionSide"].lower()), units_of(row["positionAmt"], i.size_decimals), now
     )

@@ -22,15 +22,7 @@ from onetape.venues.query_text import query_text
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = [
-    "Ed25519Signer",
-    "HmacSigner",
-    "Signer",
-    "hmac_hex",
-    "sent_terms",
-    "signer_of",
-    "socket_payload",
-]
+__all__ = ["Ed25519Signer", "HmacSigner", "Signer", "hmac_hex", "sent_terms", "signer_of", "socket_payload"]
 
 PEM: Final = "-----BEGIN "
 
@@ -92,14 +84,16 @@ def signer_of(secret: str) -> Signer:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # What the library says may quote the key.
         raise BadConfig(
-            "the PEM text is no private key that can be read", where="secret",
+            "the PEM text is no private key that can be read",
+            where="secret",
             todo="give an unencrypted PKCS #8 file of an Ed25519 key",
-        ) from None  # fmt: skip
+        ) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadConfig(
-            "the private key is none of Ed25519", where="secret",
+            "the private key is none of Ed25519",
+            where="secret",
             todo="make one with: openssl genpkey -algorithm ed25519",
-        )  # fmt: skip
+        )
     return Ed25519Signer(key)
 
 

@@ -12,36 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.enums import (
-    Liquidity,
-    OrderNews,
-    OrderState,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-)
-from onetape.model.errors import (
-    NotAvailable,
-    OrderOutcomeUnknown,
-    VenueRateLimit,
-    VenueRejected,
-)
+from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import (
-    BalanceTold,
-    FillTold,
-    ModeTold,
-    OrderTold,
-    PositionTold,
-    StreamTold,
-    Told,
-)
+from onetape.orders.told import BalanceTold, FillTold, ModeTold, OrderTold, PositionTold, StreamTold, Told
 from onetape.venues.binance.balances import balances_told
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
@@ -86,9 +64,7 @@ class BinanceUsdmProtocol:
     name = "binance-usdm"
     client_id_chars = 36
     # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
-    traits = Traits(
-        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),
-    )
+    traits = Traits(forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"))
 
     def __init__(self, key: str, secret: str) -> None:
         self.key = key
@@ -125,9 +101,7 @@ class BinanceUsdmProtocol:
             if spec.tif is _GTD:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
-            params["type"] = ("STOP" if spec.is_stop else "TAKE_PROFIT") + (
-                "" if is_limit else "_MARKET"
-            )
+            params["type"] = ("STOP" if spec.is_stop else "TAKE_PROFIT") + ("" if is_limit else "_MARKET")
             params["triggerPrice"] = i.price_text(spec.trigger_int)
             marks = spec.trigger_by is TriggerBy.MARK
             params["workingType"] = "MARK_PRICE" if marks else "CONTRACT_PRICE"
@@ -176,9 +150,7 @@ class BinanceUsdmProtocol:
             "quantity": i.size_text(size),
             "price": i.price_text(price),
         }
-        return self._signed(
-            Purpose.AMEND, "PUT", "/fapi/v1/order", params, now, 0, orders=1, subject=key
-        )
+        return self._signed(Purpose.AMEND, "PUT", "/fapi/v1/order", params, now, 0, orders=1, subject=key)
 
     def open_orders(self, now: int) -> list[Call]:
         return [
@@ -192,9 +164,7 @@ class BinanceUsdmProtocol:
             params["fromId"] = cursor
         else:
             params["startTime"] = str(since // _MS)
-        return self._signed(
-            Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol
-        )
+        return self._signed(Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
         params = income_terms(now, since, cursor)
@@ -205,16 +175,31 @@ class BinanceUsdmProtocol:
         self._moves.known(reference)
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str | Destination = "", name: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        currency: str,
+        amount: int,
+        now: int,
+        *,
+        to: str | Destination = "",
+        name: str = "",
+    ) -> Call | None:
         asked = transfer_terms(Way(source, target, to), currency, amount, name)
         return self._signed(Purpose.TRANSFER, "POST", *asked, now, 1) if asked else None
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str | Destination = "", name: str = "", currency: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        now: int,
+        *,
+        since: int,
+        cursor: str = "",
+        to: str | Destination = "",
+        name: str = "",
+        currency: str = "",
+    ) -> Call | None:
         asked = history_terms(Way(source, target, to), since, cursor, name)
         return self._signed(Purpose.TRANSFERS, "GET", *asked, now, 1) if asked else None
 
@@ -252,9 +237,7 @@ class BinanceUsdmProtocol:
         nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
         raw = self._by_symbol[symbol].raw_symbol
         params = {"symbol": raw, "countdownTime": str(after // _MS)}
-        return self._signed(
-            Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", params, now, 10, symbol=symbol
-        )
+        return self._signed(Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", params, now, 10, symbol=symbol)
 
     def time(self) -> Call:
         """The venue's clock; needs no key."""
@@ -298,9 +281,7 @@ class BinanceUsdmProtocol:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def answer(
-        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
-    ) -> Answer:
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
         try:
             value = read_json(body) if body else None
         except msgspec.DecodeError:
@@ -308,13 +289,7 @@ class BinanceUsdmProtocol:
         return self.answer_of(call, status, headers, value, body, now)
 
     def answer_of(
-        self,
-        call: Call,
-        status: int,
-        headers: Mapping[str, str],
-        value: Any,
-        body: bytes,
-        now: int,
+        self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes, now: int
     ) -> Answer:
         """The same of a body that has been parsed; an order line's answers have the same parts."""
         if status >= 400 or (isinstance(value, dict) and is_error(value)):
@@ -328,15 +303,9 @@ class BinanceUsdmProtocol:
                 text=f"an answer that makes no sense: {type(error).__name__} {error}"[:200],
             )
 
-    def _failed(
-        self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes
-    ) -> Answer:
+    def _failed(self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes) -> Answer:
         code = value.get("code") if isinstance(value, dict) else None
-        text = (
-            str(value.get("msg", ""))
-            if isinstance(value, dict)
-            else body[:200].decode("utf-8", "replace")
-        )
+        text = str(value.get("msg", "")) if isinstance(value, dict) else body[:200].decode("utf-8", "replace")
         retry = int(headers.get("retry-after", "0") or 0) * 1_000_000_000
         if status in (418, 429):
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, str(code or status), text, retry)
@@ -382,8 +351,10 @@ class BinanceUsdmProtocol:
                 more = str(fills[-1].trade_id + 1) if len(fills) >= FILLS_PAGE else ""
                 return Answer(Outcome.DONE, fills, cursor=more)
             case Purpose.POSITIONS:
-                return Answer(Outcome.DONE, tuple(position_row(r, self._by_raw, now) for r in value
-                                                  if r["symbol"] in self._by_raw))  # fmt: skip
+                return Answer(
+                    Outcome.DONE,
+                    tuple(position_row(r, self._by_raw, now) for r in value if r["symbol"] in self._by_raw),
+                )
             case Purpose.BALANCES:
                 asked = int(sent_terms(call.target)["timestamp"]) * _MS
                 bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
@@ -499,9 +470,7 @@ class BinanceUsdmProtocol:
 
     def _account_event(self, value: dict[str, Any]) -> list[Told]:
         time = int(value["T"]) * _MS
-        found: list[Told] = [
-            BalanceTold(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())
-        ]
+        found: list[Told] = [BalanceTold(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())]
         found += self._moves.of_event(value["a"], int(value["T"]), self._symbol)
         for row in value["a"].get("P", ()):
             i = self._by_raw.get(row["s"])

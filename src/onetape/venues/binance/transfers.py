@@ -93,10 +93,7 @@ def _way_terms(way: Way, to: str, name: str) -> _Asked | None:
         types = _types(way)
         if types is None:
             return None
-        return GIVE_PATH, {
-            "toEmail": to, "fromAccountType": types[0], "toAccountType": types[1],
-            "clientTranId": name,
-        }  # fmt: skip
+        return GIVE_PATH, {"toEmail": to, "fromAccountType": types[0], "toAccountType": types[1], "clientTranId": name}
     word = _TYPES.get(way[:2])
     return None if word is None else (TRANSFER_PATH, {"type": word})
 
@@ -125,9 +122,12 @@ def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None
         if _types(way) is None:
             return None
         return GIVE_PATH, {
-            "toEmail": way.to, "clientTranId": name, "startTime": start, "page": page,
+            "toEmail": way.to,
+            "clientTranId": name,
+            "startTime": start,
+            "page": page,
             "limit": str(GIVEN_PAGE),
-        }  # fmt: skip
+        }
     word = _TYPES.get(way[:2])
     if word is None:
         return None
@@ -151,10 +151,15 @@ def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferTold
         state = _STATES.get(row["status"], TransferState.UNDERWAY)
         found.append(
             TransferTold(
-                str(row["tranId"]), source, target, row["asset"], money_of(row["amount"]),
-                int(row["timestamp"]) * _MS, state,
+                str(row["tranId"]),
+                source,
+                target,
+                row["asset"],
+                money_of(row["amount"]),
+                int(row["timestamp"]) * _MS,
+                state,
             )
-        )  # fmt: skip
+        )
     more = f"{sent['startTime']}:{int(sent['current']) + 1}" if len(rows) >= PAGE else ""
     return found, more
 
@@ -163,14 +168,18 @@ def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[Tran
     rows = value.get("result") or ()
     found = [
         TransferTold(
-            str(row["tranId"]), _ACCOUNT_WALLETS[row["fromAccountType"]],
-            _ACCOUNT_WALLETS[row["toAccountType"]], row["asset"], money_of(row["amount"]),
+            str(row["tranId"]),
+            _ACCOUNT_WALLETS[row["fromAccountType"]],
+            _ACCOUNT_WALLETS[row["toAccountType"]],
+            row["asset"],
+            money_of(row["amount"]),
             int(row["createTimeStamp"]) * _MS,
-            _STATES.get(row["status"], TransferState.UNDERWAY), row["clientTranId"],
+            _STATES.get(row["status"], TransferState.UNDERWAY),
+            row["clientTranId"],
         )
         for row in rows
         if row["toEmail"] == sent["toEmail"] and row.get("clientTranId")
-    ]  # fmt: skip
+    ]
     more = f"{sent['startTime']}:{int(sent['page']) + 1}" if len(rows) >= GIVEN_PAGE else ""
     return found, more
 
@@ -181,11 +190,16 @@ def _returned(rows: list[Mapping[str, Any]]) -> list[TransferTold]:
         raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
     return [
         TransferTold(
-            str(row["tranId"]), _ACCOUNT_WALLETS[row["fromAccountType"]],
-            _ACCOUNT_WALLETS[row["toAccountType"]], row["asset"], money_of(row["qty"]),
-            int(row["time"]) * _MS, _STATES.get(row["status"], TransferState.UNDERWAY),
+            str(row["tranId"]),
+            _ACCOUNT_WALLETS[row["fromAccountType"]],
+            _ACCOUNT_WALLETS[row["toAccountType"]],
+            row["asset"],
+            money_of(row["qty"]),
+            int(row["time"]) * _MS,
+            _STATES.get(row["status"], TransferState.UNDERWAY),
         )
         for row in rows
-        if row["counterParty"] == "master" and int(row["type"]) == int(_OUT)
+        if row["counterParty"] == "master"
+        and int(row["type"]) == int(_OUT)
         and {row["fromAccountType"], row["toAccountType"]} <= set(_ACCOUNT_WALLETS)
-    ]  # fmt: skip
+    ]

@@ -52,12 +52,7 @@ _WITHDRAWN: Final = {
     6: TransferState.DONE,
 }
 # 6: credited, and may not be withdrawn again yet.
-_DEPOSITED: Final = {
-    1: TransferState.DONE,
-    6: TransferState.DONE,
-    2: TransferState.FAILED,
-    7: TransferState.FAILED,
-}
+_DEPOSITED: Final = {1: TransferState.DONE, 6: TransferState.DONE, 2: TransferState.FAILED, 7: TransferState.FAILED}
 
 
 def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> dict[str, str]:
@@ -65,22 +60,22 @@ def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> di
     for an id that the venue may not take."""
     check_shown(amount, SHOWN, currency)
     if not _NAME.match(name):
-        raise UsageError(
-            f"the id of a withdrawal at Binance is 1 to 32 letters, digits, - and _: {name!r}"
-        )
+        raise UsageError(f"the id of a withdrawal at Binance is 1 to 32 letters, digits, - and _: {name!r}")
     terms = {
-        "coin": currency, "withdrawOrderId": name, "network": to.network, "address": to.address,
-        "addressTag": to.memo, "amount": decimal_text(money(amount)), "walletType": _SPOT,
-    }  # fmt: skip
+        "coin": currency,
+        "withdrawOrderId": name,
+        "network": to.network,
+        "address": to.address,
+        "addressTag": to.memo,
+        "amount": decimal_text(money(amount)),
+        "walletType": _SPOT,
+    }
     return {key: text for key, text in terms.items() if text}
 
 
 def withdrawn_terms(since: int, name: str) -> dict[str, str]:
     start = since // _MS
-    return {
-        "withdrawOrderId": name, "startTime": str(start), "endTime": str(start + SPAN_MS),
-        "limit": str(PAGE),
-    }  # fmt: skip
+    return {"withdrawOrderId": name, "startTime": str(start), "endTime": str(start + SPAN_MS), "limit": str(PAGE)}
 
 
 def withdrawn_told(rows: list[Mapping[str, Any]]) -> list[TransferTold]:
@@ -94,11 +89,18 @@ def withdrawn_told(rows: list[Mapping[str, Any]]) -> list[TransferTold]:
         fee = money_of(str(row["transactionFee"]))
         found.append(
             TransferTold(
-                str(row["id"]), "spot", OUTSIDE, row["coin"], money_of(str(row["amount"])) + fee,
-                parse_time(str(row["applyTime"]).replace(" ", "T") + "Z"), state,
-                str(row.get("withdrawOrderId") or ""), fee, txid,
+                str(row["id"]),
+                "spot",
+                OUTSIDE,
+                row["coin"],
+                money_of(str(row["amount"])) + fee,
+                parse_time(str(row["applyTime"]).replace(" ", "T") + "Z"),
+                state,
+                str(row.get("withdrawOrderId") or ""),
+                fee,
+                txid,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -109,19 +111,21 @@ def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str,
     return {"coin": currency, "startTime": start, "limit": str(PAGE), "offset": offset or "0"}
 
 
-def deposits_told(
-    rows: list[Mapping[str, Any]], sent: Mapping[str, str]
-) -> tuple[list[TransferTold], str]:
+def deposits_told(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferTold], str]:
     """And the cursor of what follows. Raises LookupError, TypeError, ValueError."""
     found = [
         TransferTold(
-            str(row["id"]), OUTSIDE, "spot", row["coin"], money_of(str(row["amount"])),
+            str(row["id"]),
+            OUTSIDE,
+            "spot",
+            row["coin"],
+            money_of(str(row["amount"])),
             int(row["insertTime"]) * _MS,
             _DEPOSITED.get(int(row["status"]), TransferState.UNDERWAY),
             txid=str(row.get("txId") or ""),
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     full = len(rows) >= PAGE
     more = f"{sent['startTime']}:{int(sent['offset']) + len(rows)}" if full else ""
     return found, more

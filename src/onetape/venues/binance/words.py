@@ -10,10 +10,7 @@ from typing import Final
 
 from onetape.model.enums import OrderNews, OrderState, Side, TimeInForce
 
-__all__ = [
-    "ALGO_STATES", "NEWS", "PASSED_OVER", "SHOWN", "SIDE_WORDS", "STATES", "STATE_NEWS", "TIFS",
-    "TIF_WORDS",
-]  # fmt: skip
+__all__ = ["ALGO_STATES", "NEWS", "PASSED_OVER", "SHOWN", "SIDE_WORDS", "STATES", "STATE_NEWS", "TIFS", "TIF_WORDS"]
 
 SHOWN: Final = 10**10  # 1e-8, to which it writes amounts; in 1e-18
 
@@ -50,11 +47,9 @@ STATE_NEWS: Final = {
     OrderState.EXPIRED: OrderNews.EXPIRED,
     OrderState.REJECTED: OrderNews.REJECTED,
 }
-TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
-                "GTD": TimeInForce.GTD}  # fmt: skip
+TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}
 TIF_WORDS: Final = {tif: word for word, tif in TIFS.items()}
 SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
 PASSED_OVER: Final = frozenset(
-    {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE",
-     "CONDITIONAL_ORDER_TRIGGER_REJECT"}
-)  # fmt: skip
+    {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE", "CONDITIONAL_ORDER_TRIGGER_REJECT"}
+)

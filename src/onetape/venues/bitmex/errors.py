@@ -75,7 +75,7 @@ _ROWS: Final[tuple[tuple[Outcome, type[OnetapeError], str], ...]] = (
     (R, VenueUnavailable, "The system is currently overloaded. Please try again later."),
     (R, VenueUnavailable, "Service unavailable"),
     (A, OrderOutcomeUnknown, "Server Error"),
-)  # fmt: skip
+)
 
 ERRORS: Final[dict[int | str, ErrorRow]] = {
     text: ErrorRow(text, outcome, error, text) for outcome, error, text in _ROWS

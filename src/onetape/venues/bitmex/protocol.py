@@ -8,14 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onetape.venues.market_decoder import (
-    NONE,
-    SIDES,
-    DepthState,
-    MalformedError,
-    MarketOut,
-    iso_ns,
-)
+from onetape.venues.market_decoder import NONE, SIDES, DepthState, MalformedError, MarketOut, iso_ns
 
 ZERO = "0"
 _OTHER = {"Buy": "Sell", "Sell": "Buy"}

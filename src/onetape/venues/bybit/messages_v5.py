@@ -13,14 +13,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from onetape.model.enums import Kind
-from onetape.venues.market_decoder import (
-    NONE,
-    SIDES,
-    DepthState,
-    MalformedError,
-    MarketOut,
-    ms_ns,
-)
+from onetape.venues.market_decoder import NONE, SIDES, DepthState, MalformedError, MarketOut, ms_ns
 
 __all__ = ["Decoder", "unified"]
 
@@ -102,9 +95,7 @@ class Decoder:
         else:
             raise MalformedError(f"type {message['type']} is not known")
         try:
-            taken = self._out.book(
-                raw, ms_ns(message["ts"]), flags, number, previous, body["b"], body["a"]
-            )
+            taken = self._out.book(raw, ms_ns(message["ts"]), flags, number, previous, body["b"], body["a"])
         except BaseException:
             state.lost()
             raise

@@ -11,15 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onetape.venues.market_decoder import (
-    NONE,
-    SIDES,
-    DepthState,
-    MalformedError,
-    MarketOut,
-    iso_ns,
-    ms_ns,
-)
+from onetape.venues.market_decoder import NONE, SIDES, DepthState, MalformedError, MarketOut, iso_ns, ms_ns
 
 ZERO = "0"
 

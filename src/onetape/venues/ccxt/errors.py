@@ -91,9 +91,7 @@ _ROWS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     ("UnsubscribeError", A, VenueRejected),
 )
 
-ERRORS: Final[dict[str, ErrorRow]] = {
-    name: ErrorRow(name, outcome, error, "") for name, outcome, error in _ROWS
-}
+ERRORS: Final[dict[str, ErrorRow]] = {name: ErrorRow(name, outcome, error, "") for name, outcome, error in _ROWS}
 
 
 def row_of_names(names: Sequence[str]) -> ErrorRow:

@@ -50,12 +50,7 @@ FACTS: Final[dict[str, Facts]] = {
     "okx": Facts(by_client_id="clientOrderId", amends=True),
     # fetchOrder finds only the last 500 orders, and says so by an error until it is told to.
     "bybit": Facts(client_id_chars=36, amends=True, options={"recvWindow": 5000}),
-    "hyperliquid": Facts(
-        client_id="hex",
-        client_id_chars=16,
-        by_client_id="clientOrderId",
-        price_of_market=True,
-    ),
+    "hyperliquid": Facts(client_id="hex", client_id_chars=16, by_client_id="clientOrderId", price_of_market=True),
     # Its codes are those of Binance.
     "aster": Facts(
         client_id_chars=36,

@@ -22,9 +22,7 @@ _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 class CcxtMarket:
     """A `Market`. Where a venue has no stream of tops, they are those of its depth."""
 
-    def __init__(
-        self, instruments: Sequence[Instrument], sink: MarketSink, url: str, token: str
-    ) -> None:
+    def __init__(self, instruments: Sequence[Instrument], sink: MarketSink, url: str, token: str) -> None:
         self._streams = {i.name: (number, i) for number, i in enumerate(instruments, 1)}
         self._sink = sink
         self._stream = MarketStream(url, (msgspec.json.encode({"token": token, "feed": "market"}),))
@@ -51,18 +49,25 @@ class CcxtMarket:
         p, q = i.price_decimals, i.size_decimals
         self._updates += 1
         self._sink.quote(
-            stream, int(ms or 0) * MILLISECOND, units(bid, p), units(ask, p),
-            units(bid_size, q), units(ask_size, q), self._updates,
-        )  # fmt: skip
+            stream,
+            int(ms or 0) * MILLISECOND,
+            units(bid, p),
+            units(ask, p),
+            units(bid_size, q),
+            units(ask_size, q),
+            self._updates,
+        )
 
-    def _trade(
-        self, name: str, ms: Any, price: str, size: str, side: str | None, number: str
-    ) -> None:
+    def _trade(self, name: str, ms: Any, price: str, size: str, side: str | None, number: str) -> None:
         stream, i = self._streams[name]
         self._sink.trade(
-            stream, int(ms or 0) * MILLISECOND, units(price, i.price_decimals),
-            units(size, i.size_decimals), _SIDES.get(side or "", Side.NONE), trade_number(number),
-        )  # fmt: skip
+            stream,
+            int(ms or 0) * MILLISECOND,
+            units(price, i.price_decimals),
+            units(size, i.size_decimals),
+            _SIDES.get(side or "", Side.NONE),
+            trade_number(number),
+        )
 
     def _count(self, what: str) -> None:
         self.unknown[what] = self.unknown.get(what, 0) + 1

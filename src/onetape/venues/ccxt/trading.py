@@ -16,16 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.enums import (
-    Kind,
-    Liquidity,
-    OrderState,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-)
+from onetape.model.enums import Kind, Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import OnetapeError, OrderOutcomeUnknown
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
@@ -34,24 +25,10 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import (
-    BalanceTold,
-    FillTold,
-    ModeTold,
-    OrderTold,
-    PositionTold,
-    StreamTold,
-    Told,
-)
+from onetape.orders.told import BalanceTold, FillTold, ModeTold, OrderTold, PositionTold, StreamTold, Told
 from onetape.venues.ccxt.errors import row_of_error
 from onetape.venues.ccxt.facts import Facts
-from onetape.venues.ccxt.numbers import (
-    MILLISECOND,
-    client_id_of,
-    client_id_text,
-    trade_number,
-    units,
-)
+from onetape.venues.ccxt.numbers import MILLISECOND, client_id_of, client_id_text, trade_number, units
 
 __all__ = ["CcxtProtocol"]
 
@@ -188,16 +165,31 @@ class CcxtProtocol:
         """Nothing to keep: none is asked for."""
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str | Destination = "", name: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        currency: str,
+        amount: int,
+        now: int,
+        *,
+        to: str | Destination = "",
+        name: str = "",
+    ) -> Call | None:
         """None: what became of one whose answer is lost, ccxt cannot say of every venue."""
         return None
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str | Destination = "", name: str = "", currency: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        now: int,
+        *,
+        since: int,
+        cursor: str = "",
+        to: str | Destination = "",
+        name: str = "",
+        currency: str = "",
+    ) -> Call | None:
         return None
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
@@ -260,9 +252,7 @@ class CcxtProtocol:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def answer(
-        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
-    ) -> Answer:
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
         try:
             value = read_json(body)
             if "error" in value:
@@ -309,9 +299,7 @@ class CcxtProtocol:
                 asked = msgspec.json.decode(call.body)["asked"]
                 return Answer(Outcome.DONE, tuple(self._balances(value, asked, now)))
             case Purpose.MODES:
-                mode = ModeTold(
-                    hedge=value["hedged"], multi_assets=False, can_trade=True, can_withdraw=False
-                )
+                mode = ModeTold(hedge=value["hedged"], multi_assets=False, can_trade=True, can_withdraw=False)
                 return Answer(Outcome.DONE, (mode,))
             case Purpose.TIME | Purpose.STREAM_KEY:
                 return Answer(Outcome.DONE, value=str(value))

@@ -39,13 +39,7 @@ class Pairs:
             if row.get("execution_venue", VENUE) != VENUE or "/" not in row.get("wsname", ""):
                 continue
             base, quote = (_OURS.get(each, each) for each in row["wsname"].split("/", 1))
-            pair = Pair(
-                f"kraken:{base}/{quote}",
-                base,
-                quote,
-                int(row["pair_decimals"]),
-                int(row["lot_decimals"]),
-            )
+            pair = Pair(f"kraken:{base}/{quote}", base, quote, int(row["pair_decimals"]), int(row["lot_decimals"]))
             for name in (id_, row["altname"], row["wsname"], f"{base}/{quote}"):
                 self.by_name[name] = pair
             self.by_symbol[pair.symbol] = pair

@@ -53,9 +53,13 @@ class KrakenDepth:
             rows = [row for row in value["data"] if row["symbol"] == self._symbol]
             frames = [self._apply(row, received, is_snapshot=is_snapshot) for row in rows]
         except (
-            LookupError, TypeError, ValueError, AttributeError, OnetapeError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OnetapeError,
             struct.error,  # beyond 64 bits
-        ):  # fmt: skip
+        ):
             self.broken = "a message of depth makes no sense"
             return [self.book.lost(received)]
         if self.broken:
@@ -75,10 +79,12 @@ class KrakenDepth:
             bids += self._beyond(self.book.book.bids(2 * LEVELS), bids, is_bids=True)
             asks += self._beyond(self.book.book.asks(2 * LEVELS), asks, is_bids=False)
         frame = self.book.frame(
-            bids, asks,
+            bids,
+            asks,
             ts_event=parse_time(row["timestamp"]) if row.get("timestamp") else 0,
-            received=received, flags=FLAG_SNAPSHOT if is_snapshot else 0,
-        )  # fmt: skip
+            received=received,
+            flags=FLAG_SNAPSHOT if is_snapshot else 0,
+        )
         if self.book.synced and str(row["checksum"]) != self._checksum():
             self.broken = "the book's checksum does not agree"
         return frame

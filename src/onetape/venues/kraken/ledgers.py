@@ -59,9 +59,7 @@ class TradesElsewhere:
 
 
 def moves_of(
-    entries: Mapping[str, Mapping[str, Any]],
-    elsewhere: TradesElsewhere,
-    currency_of: Callable[[str], str],
+    entries: Mapping[str, Mapping[str, Any]], elsewhere: TradesElsewhere, currency_of: Callable[[str], str]
 ) -> list[MoveTold]:
     """Of an answer's `ledger`, oldest first. Raises LookupError, TypeError, ValueError."""
     found = []
@@ -82,16 +80,18 @@ def to_futures(asset: str, amount: int) -> dict[str, str]:
     return {"asset": asset, "from": "Spot Wallet", "to": "Futures Wallet", "amount": text}
 
 
-def transfers_of(
-    entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]
-) -> list[TransferTold]:
+def transfers_of(entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]) -> list[TransferTold]:
     """What has gone from the spot wallet to the futures wallet, of an answer's `ledger`. An entry
     is there when it has been made. Raises LookupError, TypeError, ValueError."""
     return [
         TransferTold(
-            row["refid"], *TO_FUTURES, currency_of(row["asset"]), -money_of(row["amount"]),
-            units_of(row["time"], 9), TransferState.DONE,
+            row["refid"],
+            *TO_FUTURES,
+            currency_of(row["asset"]),
+            -money_of(row["amount"]),
+            units_of(row["time"], 9),
+            TransferState.DONE,
         )
         for row in entries.values()
         if row["subtype"] == "spottofutures" and money_of(row["amount"]) < 0
-    ]  # fmt: skip
+    ]

@@ -30,9 +30,12 @@ SHAPES: Final = (
         "quote",
         "iso",
         {
-            "symbol": text("data.symbol"), "time": Slot("data.timestamp", "text", False),
-            "bid": value("data.bid"), "bid_size": value("data.bid_qty"),
-            "ask": value("data.ask"), "ask_size": value("data.ask_qty"),
+            "symbol": text("data.symbol"),
+            "time": Slot("data.timestamp", "text", False),
+            "bid": value("data.bid"),
+            "bid_size": value("data.bid_qty"),
+            "ask": value("data.ask"),
+            "ask_size": value("data.ask_qty"),
         },
         {"channel": '"ticker"'},
         "data",
@@ -41,8 +44,11 @@ SHAPES: Final = (
         "trade",
         "iso",
         {
-            "symbol": text("data.symbol"), "time": Slot("data.timestamp", "text", False),
-            "price": value("data.price"), "size": value("data.qty"), "side": text("data.side"),
+            "symbol": text("data.symbol"),
+            "time": Slot("data.timestamp", "text", False),
+            "price": value("data.price"),
+            "size": value("data.qty"),
+            "side": text("data.side"),
             "id": value("data.trade_id"),
         },
         {"channel": '"trade"', "type": '"update"'},
@@ -50,7 +56,7 @@ SHAPES: Final = (
         buy="buy",
         sell="sell",
     ),
-)  # fmt: skip
+)
 _SILENT: Final = frozenset({"heartbeat", "status", "pong"})
 
 
@@ -93,9 +99,13 @@ class KrakenMarket:
             elif channel not in _SILENT and channel != "subscribe":
                 self._count(str(channel))
         except (
-            LookupError, TypeError, ValueError, AttributeError, OnetapeError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OnetapeError,
             struct.error,  # the sink's, of what is beyond 64 bits
-        ):  # fmt: skip
+        ):
             self._count("malformed")
 
     def _ticker(self, row: dict[str, Any]) -> None:
@@ -104,16 +114,25 @@ class KrakenMarket:
         if bid <= 0 or ask <= 0:
             return  # one side of the book is empty
         self._sink.quote(
-            stream, _time(row), bid, ask, units_of(row["bid_qty"], i.size_decimals),
-            units_of(row["ask_qty"], i.size_decimals), 0,
-        )  # fmt: skip
+            stream,
+            _time(row),
+            bid,
+            ask,
+            units_of(row["bid_qty"], i.size_decimals),
+            units_of(row["ask_qty"], i.size_decimals),
+            0,
+        )
 
     def _trade(self, row: dict[str, Any]) -> None:
         stream, i = self._streams[row["symbol"]]
         self._sink.trade(
-            stream, _time(row), units_of(row["price"], i.price_decimals),
-            units_of(row["qty"], i.size_decimals), Side(row["side"]), int(row["trade_id"]),
-        )  # fmt: skip
+            stream,
+            _time(row),
+            units_of(row["price"], i.price_decimals),
+            units_of(row["qty"], i.size_decimals),
+            Side(row["side"]),
+            int(row["trade_id"]),
+        )
 
     def _count(self, what: str) -> None:
         self.unknown[what] = self.unknown.get(what, 0) + 1

@@ -27,11 +27,7 @@ from onetape.venues.order_entry import Reply
 
 __all__ = ["KrakenOrderSocket"]
 
-_METHODS: Final = {
-    Purpose.PLACE: "add_order",
-    Purpose.AMEND: "amend_order",
-    Purpose.CANCEL: "cancel_order",
-}
+_METHODS: Final = {Purpose.PLACE: "add_order", Purpose.AMEND: "amend_order", Purpose.CANCEL: "cancel_order"}
 _NUMBERS: Final = frozenset({"order_qty", "limit_price"})
 _SILENT: Final = frozenset({"heartbeat", "status", "balances"})
 
@@ -60,9 +56,7 @@ class KrakenOrderSocket:
             case Purpose.CANCEL:
                 params = {"cl_ord_id": [terms["cl_ord_id"]]}
             case _:
-                params = {
-                    name: _written(name, value) for name, value in terms.items() if name != "nonce"
-                }
+                params = {name: _written(name, value) for name, value in terms.items() if name != "nonce"}
         params["token"] = self._token
         method = _METHODS[call.purpose]
         return msgspec.json.encode({"method": method, "params": params, "req_id": number})

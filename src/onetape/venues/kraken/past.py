@@ -30,9 +30,7 @@ class KrakenPast:
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
         since = (begin - interval) // SECOND
-        return _call(
-            f"OHLC?pair={instrument.raw_symbol}&interval={interval // _MINUTE}&since={since}"
-        )
+        return _call(f"OHLC?pair={instrument.raw_symbol}&interval={interval // _MINUTE}&since={since}")
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
         price, size = instrument.price_decimals, instrument.size_decimals
@@ -51,12 +49,9 @@ class KrakenPast:
         price, size = instrument.price_decimals, instrument.size_decimals
         rows, last = _rows(body)
         found = [
-            PastTrade(
-                int(row[6]), int(Decimal(row[2]).scaleb(9)), units_of(row[0], price),
-                units_of(row[1], size),
-            )
+            PastTrade(int(row[6]), int(Decimal(row[2]).scaleb(9)), units_of(row[0], price), units_of(row[1], size))
             for row in rows
-        ]  # fmt: skip
+        ]
         return found, last if len(found) == TRADES_MAX else ""
 
     def last_trade(self, instrument: Instrument) -> Call:

@@ -12,14 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from onetape.venues.checksum_book import TextSide
-from onetape.venues.market_decoder import (
-    NONE,
-    SIDES,
-    DepthState,
-    MalformedError,
-    MarketOut,
-    seconds_ns,
-)
+from onetape.venues.market_decoder import NONE, SIDES, DepthState, MalformedError, MarketOut, seconds_ns
 
 CHECKED_LEVELS = 10
 ZERO = "0"

@@ -25,56 +25,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from onetape.model.enums import (
-    Liquidity,
-    OrderNews,
-    OrderState,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-)
-from onetape.model.errors import (
-    BadConfig,
-    OnetapeError,
-    OrderOutcomeUnknown,
-    VenueRateLimit,
-    VenueRejected,
-)
+from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.errors import BadConfig, OnetapeError, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, parse_time, to_datetime
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import (
-    BalanceTold,
-    FillTold,
-    ModeTold,
-    MoveTold,
-    OrderTold,
-    StreamTold,
-    Told,
-)
+from onetape.orders.told import BalanceTold, FillTold, ModeTold, MoveTold, OrderTold, StreamTold, Told
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.kraken.ledgers import (
-    TO_FUTURES,
-    TradesElsewhere,
-    kind_of,
-    moves_of,
-    to_futures,
-    transfers_of,
-)
+from onetape.venues.kraken.ledgers import TO_FUTURES, TradesElsewhere, kind_of, moves_of, to_futures, transfers_of
 from onetape.venues.kraken.signing import api_sign
 from onetape.venues.kraken.wire import page_terms, parse
-from onetape.venues.kraken.withdrawals import (
-    deposits_told,
-    status_terms,
-    withdraw_terms,
-    withdrawn_told,
-)
+from onetape.venues.kraken.withdrawals import deposits_told, status_terms, withdraw_terms, withdrawn_told
 from onetape.venues.kraken.words import NEWS, STATES, TIFS
 from onetape.venues.numbers import check_shown, money_of, units_of
 from onetape.venues.query_text import query_text
@@ -84,8 +49,11 @@ __all__ = ["KrakenSpotProtocol", "rfc3339"]
 DEADLINE: Final = 5 * SECOND  # of what places or amends; the venue takes 500 ms to 60 s
 FEE_DECIMALS: Final = 5  # of fees in lists
 CLOCK_STEP: Final = SECOND  # the venue tells its time in these: so much may ours be off
-_RETRY: Final = {"EAPI:Rate limit exceeded": 3 * SECOND, "EOrder:Rate limit exceeded": 2 * SECOND,
-                 "EGeneral:Temporary lockout": 60 * SECOND}  # fmt: skip
+_RETRY: Final = {
+    "EAPI:Rate limit exceeded": 3 * SECOND,
+    "EOrder:Rate limit exceeded": 2 * SECOND,
+    "EGeneral:Temporary lockout": 60 * SECOND,
+}
 _UNKNOWN_ORDER: Final = "EOrder:Unknown order"
 _SILENT: Final = frozenset({"heartbeat", "status"})
 
@@ -96,11 +64,7 @@ class KrakenSpotProtocol:
     name = "kraken"
     client_id_chars = 18
     traits = Traits(
-        positions=False,
-        conditionals=False,
-        ended_apart=True,
-        fills_by_symbol=False,
-        dead_man_by_symbol=False,
+        positions=False, conditionals=False, ended_apart=True, fills_by_symbol=False, dead_man_by_symbol=False
     )
 
     def __init__(self, key: str, secret: str) -> None:
@@ -166,11 +130,7 @@ class KrakenSpotProtocol:
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
         i = self._by_symbol[key.symbol]
-        params = {
-            "cl_ord_id": key.client_id,
-            "order_qty": i.size_text(size),
-            "deadline": rfc3339(now + DEADLINE),
-        }
+        params = {"cl_ord_id": key.client_id, "order_qty": i.size_text(size), "deadline": rfc3339(now + DEADLINE)}
         if spec.type is OrderType.LIMIT:
             params["limit_price"] = i.price_text(price)
         return self._private(Purpose.AMEND, "AmendOrder", params, now, 0, orders=1, subject=key)
@@ -203,9 +163,16 @@ class KrakenSpotProtocol:
         """Nothing to keep: stream and list have the same ids."""
 
     def transfer(
-        self, source: str, target: str, currency: str, amount: int, now: int, *,
-        to: str | Destination = "", name: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        currency: str,
+        amount: int,
+        now: int,
+        *,
+        to: str | Destination = "",
+        name: str = "",
+    ) -> Call | None:
         """None: the spot side moves money to the futures wallet, not back, and not to another
         account (read 2026-11). Raises InvalidAmount for what the ledger would not show in full:
         it would not be known again."""
@@ -221,9 +188,17 @@ class KrakenSpotProtocol:
         return self._private(Purpose.TRANSFER, "WalletTransfer", params, now, 1)
 
     def transfers(
-        self, source: str, target: str, now: int, *, since: int, cursor: str = "",
-        to: str | Destination = "", name: str = "", currency: str = "",
-    ) -> Call | None:  # fmt: skip
+        self,
+        source: str,
+        target: str,
+        now: int,
+        *,
+        since: int,
+        cursor: str = "",
+        to: str | Destination = "",
+        name: str = "",
+        currency: str = "",
+    ) -> Call | None:
         """From the ledger, as `account_moves`; of withdrawals their own list."""
         if isinstance(to, Destination):
             params = status_terms(self._pairs.asset(currency), since)
@@ -320,9 +295,7 @@ class KrakenSpotProtocol:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def answer(
-        self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int
-    ) -> Answer:
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
         if status in (418, 429):
             code = VenueRateLimit.code
             return Answer(Outcome.SAFE, (), code, str(status), "", 3 * SECOND)
@@ -562,9 +535,7 @@ class KrakenSpotProtocol:
                 time=0 if is_list else time,
                 news=news,
                 side=side,
-                type=OrderType.LIMIT
-                if str(row.get("order_type", "limit")).endswith("limit")
-                else OrderType.MARKET,
+                type=OrderType.LIMIT if str(row.get("order_type", "limit")).endswith("limit") else OrderType.MARKET,
                 tif=TIFS.get(row.get("time_in_force", "GTC"), TimeInForce.GTC),
                 price=units_of(row.get("limit_price", "0"), i.price_decimals),
                 size=units_of(row.get("order_qty", "0"), i.size_decimals),

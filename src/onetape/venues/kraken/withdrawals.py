@@ -52,10 +52,17 @@ def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> li
         fee = money_of(row["fee"])
         found.append(
             TransferTold(
-                row["refid"], "", OUTSIDE, currency_of(row["asset"]), money_of(row["amount"]) + fee,
-                units_of(row["time"], 9), state, fee=fee, txid=txid,
+                row["refid"],
+                "",
+                OUTSIDE,
+                currency_of(row["asset"]),
+                money_of(row["amount"]) + fee,
+                units_of(row["time"], 9),
+                state,
+                fee=fee,
+                txid=txid,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -63,13 +70,17 @@ def deposits_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> lis
     """`Settled` still waits for confirmations. Raises as `withdrawn_told`."""
     return [
         TransferTold(
-            row["refid"], OUTSIDE, "", currency_of(row["asset"]),
-            money_of(row["amount"]) - money_of(row["fee"]), units_of(row["time"], 9),
+            row["refid"],
+            OUTSIDE,
+            "",
+            currency_of(row["asset"]),
+            money_of(row["amount"]) - money_of(row["fee"]),
+            units_of(row["time"], 9),
             TransferState.UNDERWAY if row.get("status-prop") == "onhold" else _state(row),
             txid=str(row.get("txid") or ""),
         )
         for row in _all(rows)
-    ]  # fmt: skip
+    ]
 
 
 def _state(row: Row) -> TransferState:

@@ -26,5 +26,4 @@ NEWS: Final = {
     "expired": OrderNews.EXPIRED,
     "amended": OrderNews.UPDATED,
 }
-TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK,
-                "GTD": TimeInForce.GTD}  # fmt: skip
+TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}
