@@ -1,8 +1,9 @@
-"""Tests again and again beside processes that take all the processor they can get, and which of them failed how often.
+"""Tests again and again beside processes that take all the processor there is, and which of them failed how often.
 
     python tools/stress.py [--times 5] [--busy 2] [--workers 2] [TEST...]
 
-A test that fails by chance, or because the machine is busy, is a wrong test. What failed is written with its last error.
+A test that fails by chance, or because the machine is busy, is a wrong test. What failed is written with its last
+error.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as xml
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,7 +37,7 @@ def busy(count: int) -> Iterator[None]:
 
 def failed_in(report: Path) -> Iterator[tuple[str, str]]:
     """(test, first line of its error) of a run's JUnit file. Raises FileNotFoundError where the run wrote none."""
-    for case in xml.parse(report).iter("testcase"):  # our own file
+    for case in ElementTree.parse(report).iter("testcase"):  # our own file
         for problem in (*case.findall("failure"), *case.findall("error")):
             yield f"{case.get('classname')}::{case.get('name')}", (problem.get("message") or "").partition("\n")[0]
 

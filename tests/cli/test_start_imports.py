@@ -19,7 +19,7 @@ LOADED = "import sys, {module}; print(*sorted(set({heavy!r}) & set(sys.modules))
         ("onetape.supervisor.client", ("numpy", "zstandard", "asyncio", "aiohttp")),
         ("onetape.gateway.account_views", ("numpy", "zstandard", "asyncio", "aiohttp")),
         ("onetape.supervisor.logs", ("numpy", "zstandard", "asyncio", "aiohttp")),
-        ("onetape.preflight.start_check", ("numpy", "aiohttp", "picows")),
+        ("onetape.supervisor.start_check", ("numpy", "aiohttp", "picows")),
         ("onetape.preflight.venue_doctor", ("numpy", "aiohttp", "asyncio", "picows")),
         ("onetape.robot.main", ("aiohttp", "picows", "polars")),
         ("onetape.gateway.main", ("numpy", "polars")),

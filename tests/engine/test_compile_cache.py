@@ -114,7 +114,7 @@ def run(place: Path, tape: Path) -> tuple[int, str]:
 
 
 def process(place: Path, tape: Path, *names: str, **env: str) -> subprocess.Popen[str]:
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     return subprocess.Popen(
         [sys.executable, "-c", RUNNER, here, str(place), str(tape), *(str(place / name) for name in names)],
         stdout=subprocess.PIPE,

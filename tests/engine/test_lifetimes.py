@@ -269,7 +269,7 @@ def test_a_program_may_end_with_a_session_open(tape: Path) -> None:
     """Nothing crashes at the interpreter's end, whatever is still alive then."""
     program = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
 from pathlib import Path
 import test_lifetimes as t
 session = t.session_of(t.Collector, Path({str(tape)!r}))

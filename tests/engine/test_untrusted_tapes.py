@@ -79,7 +79,7 @@ except (DiskFull, IoFailed) as error:
 
 def test_a_run_whose_journal_cannot_be_written_stops(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(Path(__file__).parent), str(tmp_path)],
+        [sys.executable, "-c", FULL, str(Path(__file__).parents[1]), str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=60,

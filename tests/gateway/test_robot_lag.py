@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from onetape.gateway.robot_lag import RobotLag
+from onetape.robot.options import run_journal
 from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for
 from worlds.supervised import CONFIG, Home
@@ -57,7 +58,7 @@ def test_a_robot_that_is_behind_opens_nothing_and_is_told(tmp_path: Path):
     with Home(tmp_path, CONFIG.replace('venue = "x"', 'venue = "x"\nstale_after = "2s"'), LATE) as h:
         h.run("up")
         h.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
-        run = Path((h.home / "run" / "robot-mm.out").read_text().split()[1]).parent
+        run = run_journal(h.home, "robot:mm").parent
 
         def logged(text: str) -> list[dict]:
             with JournalReader(run / "journal") as reader:

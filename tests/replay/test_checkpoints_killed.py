@@ -44,7 +44,9 @@ def test_a_replay_that_is_killed_while_it_writes_leaves_nothing_wrong(tmp_path, 
     step, codes = 1, []
     while not codes or codes[-1]:
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
-        done = subprocess.run([sys.executable, str(code), str(Path(__file__).parent), str(run), str(step)], check=False)
+        done = subprocess.run(
+            [sys.executable, str(code), str(Path(__file__).parents[1]), str(run), str(step)], check=False
+        )
         codes.append(done.returncode)
         assert done.returncode in (0, -signal.SIGKILL)
         assert bool(Checkpoints(run).places) == (done.returncode == 0)

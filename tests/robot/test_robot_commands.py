@@ -22,6 +22,7 @@ from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import ProcessDown
 from onetape.robot.control import saved_file
 from onetape.robot.control_tape import robot_journal
+from onetape.robot.options import run_journal
 from onetape.tape.journal import JournalReader
 from worlds.supervised import CONFIG, Home
 
@@ -62,8 +63,9 @@ def shown(home: Home) -> dict:
 
 
 def journal(home: Home) -> Path:
-    line = (home.home / "run" / "robot-mm.out").read_text()
-    return Path(line.split()[1])
+    path = run_journal(home.home, "robot:mm")
+    assert path is not None
+    return path
 
 
 def away(home: Home, told: dict) -> float:

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from onetape.engine.lives import lives_of
+from onetape.robot.options import run_journal
 from waiting import wait_for
 from worlds.stream_feeds import ZeroMqFeed, frames
 from worlds.supervised import CONFIG, Home
@@ -74,7 +75,9 @@ class Hears:
 
     @property
     def run(self) -> Path:
-        return Path((self.home.home / "run" / "robot-mm.out").read_text().split()[1]).parent
+        journal = run_journal(self.home.home, "robot:mm")
+        assert journal is not None
+        return journal.parent
 
     def logged(self, text: str) -> list[dict]:
         from onetape.tape.journal import JournalReader

@@ -15,7 +15,7 @@ def began(home: Path, run: str) -> JournalWriter:
     journal = home / "runs" / run / "journal"
     writer = JournalWriter(journal, heartbeat=True, created=time.time_ns())
     (home / "run").mkdir(exist_ok=True)
-    (home / "run" / "robot-mm.out").write_text(f"ready {journal}\n")
+    (home / "run" / "robot-mm.out").write_text(f"waits for the market\nready {journal}\n")
     return writer
 
 

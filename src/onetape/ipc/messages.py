@@ -24,6 +24,13 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "filled": _AMOUNT,
     "index": _SLOT,
     "as": {"enum": ["open", "filled", "closed"]},
+    "qty": _AMOUNT,
+    "price": _AMOUNT,
+    "side": {"enum": ["buy", "sell"]},
+    "tif": {"enum": ["gtc", "ioc", "fok"]},
+    "position_side": {"enum": ["both", "long", "short"]},
+    "reduce_only": {"type": "boolean"},
+    "dry_run": {"type": "boolean"},
 }
 _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 
@@ -38,6 +45,11 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "cancel_all": (),
         "reconcile": (),
         "settle": ("order", "as", "venue_id", "filled"),
+        "place": ("symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run"),
+        "cancel": ("order", "symbol"),
+        "close": ("symbol", "subaccount", "dry_run"),
+        "flatten": ("symbol", "reason"),
+        "order": ("order",),
         "latency": (),
         "end_cycle": ("key", "subaccount"),
         "transfer": tuple(TRANSFER_FIELDS),

@@ -95,10 +95,11 @@ class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_journal(home: Path, robot: str) -> Path | None:
-    """Of a robot's process: it says where its run is on the line with which it became ready."""
+    """Of a robot's process: it says where its run is on the line with which it became ready, behind what it waited
+    for."""
     try:
-        line = (home / "run" / f"{robot.replace(':', '-')}.out").read_text().partition("\n")
+        lines = (home / "run" / f"{robot.replace(':', '-')}.out").read_text().splitlines()
     except FileNotFoundError:
         return None
-    word, _, path = line[0].partition(" ")
-    return Path(path) if word == "ready" and path else None
+    path = next((line.partition(" ")[2] for line in lines if line.startswith("ready ")), "")
+    return Path(path) if path else None
