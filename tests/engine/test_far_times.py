@@ -67,7 +67,7 @@ def ended(process: subprocess.Popen) -> tuple[int, dict]:
 def test_a_frame_from_beyond_time_is_damage_though_its_sum_is_right(tmp_path, time, place):
     path = tmp_path / "tape"
     code = f"import os, sys; sys.path[:0] = {sys.path[:40]!r}\n" + (
-        "from pathlib import Path\nfrom tapes import Market\n"
+        "from pathlib import Path\nfrom worlds.tapes import Market\n"
         f"market = Market(Path({str(path)!r}))\n"
         "for at in range(20):\n    market.quote(at, 100, 101)\nos._exit(0)\n"
     )

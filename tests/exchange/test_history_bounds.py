@@ -82,7 +82,8 @@ def objects(desk: Desk) -> Counter[str]:
     return Counter(
         type(each).__name__
         for each in gc.get_objects()
-        if isinstance(each, SimOrder | Conditional) and each.account is desk.account
+        # `isinstance` would ask what a weak reference stands for, which may be gone.
+        if type(each) in (SimOrder, Conditional) and each.account is desk.account
     )
 
 

@@ -205,7 +205,7 @@ def test_restart_says_what_it_waits_for(tmp_path: Path):
         home.run("up")
         (tmp_path / "go").unlink()
         with Terminal("-m", "onetape", "restart", "robot:mm", cwd=tmp_path) as terminal:
-            terminal.until(r"restart: robot:mm starting  0:\d\d\r")
+            terminal.until(r"restart: robot:mm starting(: waits for the market)?  0:\d\d\r")
             (tmp_path / "go").touch()
             out, left = terminal.end()
         assert out.startswith("robot:mm runs, process ") and left == ""
