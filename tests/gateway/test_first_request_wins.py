@@ -118,7 +118,7 @@ def test_the_first_leaves_and_the_second_is_told_of_it(world):
     assert world.answered(b, second) == [DUPLICATE]
     (order,) = world.account.by_id.values()
     assert world.reason(b, second) == (
-        f"the key 'btc 09:30' has order {order.client_id} of r0: ACCEPTED, 0.000 of 0.010 filled"
+        f"request key: the key 'btc 09:30' has order {order.client_id} of r0: ACCEPTED, 0.000 of 0.010 filled"
     )
     assert world.intents() == [(a.number, first, key.as_record())]
 

@@ -12,6 +12,8 @@ from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.pre_trade.rules import checks
+from onetape.orders.pre_trade.view import View
 from onetape.orders.told import BalanceTold, FillTold
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
@@ -99,7 +101,7 @@ class Desk:
     def code(self, *words, **terms) -> int:
         """Of what is refused, 0 of what leaves."""
         spec = self.spec(*words, **terms)
-        told = [each for _, each in self.gate.rules(spec, NOW) if each is not None]
+        told = [each.refusal for each in checks(View(self.gate, spec, NOW)) if each.refusal]
         refusal = self.gate.refusal(spec, NOW)
         assert refusal == next(iter(told), None)  # rule by rule it says the same
         return refusal.code if refusal else 0

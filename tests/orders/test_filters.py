@@ -17,7 +17,7 @@ from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, Trig
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.money import split_units
 from onetape.model.order import OrderSpec, order_spec
-from onetape.orders.filters import Rules, refusal_of
+from onetape.orders.filters import VENUE_RULES, Refusal, Rules
 
 D = Decimal
 BTC = from_symbol(
@@ -41,6 +41,13 @@ def order(**changes: Any) -> OrderSpec:
     return OrderSpec(**{**base, **changes})
 
 
+def refusal_of(order: OrderSpec, instrument: Instrument, *, reference: int = 0) -> Refusal | None:
+    """The first rule that the order breaks."""
+    near = order.trigger_int or reference
+    found = ((rule, rule.words(order, instrument, near, 1)) for rule in VENUE_RULES)
+    return next((Refusal.of(rule.error, words) for rule, words in found if words), None)
+
+
 MARKET = {"type": OrderType.MARKET, "price_int": 0}
 STOP = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
 WAITS = {"trigger_int": 600_005} | STOP
@@ -59,10 +66,10 @@ TRAILING = {"trigger_kind": TriggerKind.TRAILING}
         ({**MARKET, "size_int": 10_002}, 4101, "quantity 10.002 is above the most, 10"),
         ({"size_int": 10_002}, 0, ""),
         ({"price_int": 630_000}, 0, ""),
-        ({"price_int": 630_005}, 4306, "price 63000.5 is more than 5 % above 60000.0"),
+        ({"price_int": 630_005}, 4306, "price 63000.5 is 5.00083 % above 60000.0, at most 5 %"),
         ({"price_int": 500_000}, 0, ""),  # far away on the passive side
         ({"side": Side.SELL, "price_int": 540_000}, 0, ""),
-        ({"side": Side.SELL, "price_int": 539_995}, 4306, "more than 10 % below 60000.0"),
+        ({"side": Side.SELL, "price_int": 539_995}, 4306, "10.0008 % below 60000.0, at most 10 %"),
         ({"price_int": 150_000, "size_int": 6}, 4102, "value 90 is below the least, 100"),
         ({"price_int": 150_000, "size_int": 6, "reduce_only": True}, 0, ""),
         ({"price_int": 0}, 4101, "a limit order has a price"),
@@ -148,8 +155,8 @@ def test_each_rule_is_reached_by_orders_that_keep_the_others() -> None:
         "quantity is not a multiple of the lot",
         "quantity is below the least",
         "quantity is above the most",
-        "price is more than above",
-        "price is more than below",
+        "price is above at most",
+        "price is below at most",
         "value is below the least",
     )
     assert {rule: reached[rule] >= 10 for rule in wanted} == dict.fromkeys(wanted, True), reached

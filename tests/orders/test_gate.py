@@ -82,8 +82,8 @@ ROWS = {
         {}, silent_and_long, ("sell", 10, 50_000), {"reduce_only": True}, 0),
     "a reduction beyond the band as it was widened": (
         {}, silent_and_long, ("sell", 10, 45_000), {"reduce_only": True}, PriceBand),
-    "no reduction, and no wider band": (
-        {}, silent, ("sell", 10, 50_000), {}, PriceBand),
+    "a trigger far away, and a price near it": (
+        {"price_band": Decimal("0.01")}, None, ("buy", 10, 66_500), {"trigger": 66_000}, 0),
     "no right to trade": ({}, cannot_trade, ("buy", 10, 59_000), {}, AccountMode),
     "more than an order may have": (
         {"order_max": {PERP: 9}}, None, ("buy", 10, 59_000), {}, OrderInvalid),
@@ -232,7 +232,7 @@ def test_a_venue_that_has_no_mark_refuses_triggers_by_it(by, error):
     spec = desk.spec("sell", BTC // 100, trigger=58_000, by=by)
     found = desk.gate.refusal(spec, NOW)
     assert (found.code if found else 0) == (error.code if error else 0)
-    assert found is None or found.reason == "the venue has no trigger by mark"
+    assert found is None or found.reason == "trigger: the venue has no trigger by mark"
 
 
 @pytest.mark.parametrize("name", SPOT_ROWS)
@@ -310,7 +310,7 @@ def test_a_robot_has_a_rate_of_its_own_and_may_save_ten_seconds_of_it():
     assert sent_by(desk, 1, 80, 1.2) == 1
     assert sent_by(desk, 1, 80, 100) == 50
     refusal = desk.gate.refusal(desk.spec("buy", 5, 59_000), NOW + 100 * 10**9, robot=1, rate=5)
-    assert refusal.reason == "more than 5 orders a second of this robot"
+    assert refusal.reason == ("robot's order rate: 50 in 10 s of this robot, at most 50 in 10 s")
 
 
 def test_what_a_robot_may_not_send_is_not_counted_for_all():
@@ -461,6 +461,14 @@ def test_of_what_is_left_of_an_order_the_venue_sees_that_alone():
     order = desk.work("buy", 10, 59_000)
     desk.fill(order, 9)
     assert desk.gate.left(order, NOW).code == OrderBelowMinNotional.code
+
+
+def test_what_is_left_of_an_order_is_not_counted_again():
+    desk = Desk(orders_a_second=1)
+    order = desk.work("buy", 10, 59_000)
+    assert [desk.gate.left(order, NOW) for _ in range(2)] == [None, None]
+    assert [desk.code("buy", 10, 59_000) for _ in range(2)] == [0, OrderRate.code]
+    assert desk.gate.left(order, NOW) is None
 
 
 def test_a_purchase_reduces_nothing_on_spot():

@@ -114,7 +114,7 @@ def booking_twice(monkeypatch):
 
 
 def blind_limits(monkeypatch):
-    monkeypatch.setattr("onetape.orders.gate.worst_held", lambda *a, **k: 0)
+    monkeypatch.setattr("onetape.orders.pre_trade.exposure.worst_held", lambda *a, **k: 0)
 
 
 def sending_again(monkeypatch):

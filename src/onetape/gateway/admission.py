@@ -1,5 +1,5 @@
-"""What a new order passes at a gateway before it leaves, whoever asks for it: a robot's and one by
-hand go the same way, through the same rules in the same order."""
+"""A new order at a gateway, whoever asks for it: a robot's and one by hand go the same way. Here is
+what becomes of it; what it has to pass is the list of `pre_trade.rules`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.model.enums import RequestKind
-from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
-from onetape.orders.checks import Check, checks
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
 from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
+from onetape.orders.pre_trade.rules import Check, checks, refusal_of
+from onetape.orders.pre_trade.view import View
 
 __all__ = ["Admission"]
 
@@ -36,7 +36,7 @@ class Admission:
         self._manager = manager
         self._gate = gate
         self._tape = tape
-        self._money = money
+        self._money = gate.shares = money
         self._crossing = crossing
         self._proceeds = proceeds
         # New orders, of which money knows nothing before they have left.
@@ -48,24 +48,11 @@ class Admission:
         """The order as it is then: on its way, waiting, or denied. behind_ns: how much too old the
         market was that it was decided on. cause: requests of one callback have the same, and one
         that lacks money may wait for what the others bring; None: it does not wait."""
-        manager, gate, money = self._manager, self._gate, self._money
-        name = life.client_id(order_id)
-        matches: list[Match] = []
-        taken = self._taken(life, spec, now)
-        found = taken or money.reductions.outgoing(life.number, spec, knows=gate.ready)
-        if isinstance(found, OrderSpec):
-            spec = found
-            matches = self._matches(life, spec)
-            refusal = gate.refusal(
-                spec, now, is_inside=bool(matches), behind_ns=behind_ns, robot=life.number, rate=life.rate
-            )
-        else:
-            refusal = found
+        manager, money = self._manager, self._money
+        view, matches = self._view(life, order_id, spec, now, behind_ns)
+        refusal = refusal_of(view)
+        name, spec = view.client_id, view.spec
         request = Request(life.number, RequestKind.PLACE, order_id, spec)
-        # Many lives of a robot, or many orders: a new name begins anew.
-        refusal = self._too_long(name) or refusal
-        if refusal is None:
-            refusal = money.refusal(life.number, spec, spec.size_int)
         if refusal is None:
             if matches and self._crossing is not None:
                 order = self._crossing.hold(name, request, matches, now)
@@ -85,18 +72,8 @@ class Admission:
 
     def checks(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> list[Check]:
         """Each rule that the order would have to pass now. Nothing is done, and nothing counted."""
-        gate, money = self._gate, self._money
-        found = [Check("request key", self._taken(life, spec, now))] if spec.once else []
-        outgoing = money.reductions.outgoing(life.number, spec, knows=gate.ready)
-        refused = outgoing if isinstance(outgoing, Refusal) else None
-        measured = money.reductions.measured(life.number, spec)
-        found.append(Check("sub-account reduction", refused, *measured))
-        sent = spec if isinstance(outgoing, Refusal) else outgoing
-        found += checks(gate, sent, now, is_inside=bool(self._matches(life, sent)), robot=life.number, rate=life.rate)
-        found.append(Check("client id", self._too_long(life.client_id(order_id))))
-        refusal = money.refusal(life.number, sent, sent.size_int)
-        found.append(Check("sub-account money", refusal, *money.measured(life.number, sent)))
-        return found
+        view, _ = self._view(life, order_id, spec, now)
+        return checks(view)
 
     def claim(self, life: RobotLife, spec: OrderSpec, name: str, now: int) -> None:
         """The order is taken in, and its request key is."""
@@ -109,20 +86,21 @@ class Admission:
             self._money.hold(order)
         self.unheld.clear()
 
-    def _matches(self, life: RobotLife, spec: OrderSpec) -> list[Match]:
-        """What it would trade inside."""
-        if self._crossing is None or not self._gate.ready:
-            return []
-        return self._crossing.matches(life.number, spec)
-
-    def _taken(self, life: RobotLife, spec: OrderSpec, now: int) -> Refusal | None:
-        """Another order has the key of this one."""
-        if spec.once is None:
-            return None
-        return self._tape.first.refusal(spec.once, life.slot, now)
-
-    def _too_long(self, name: str) -> Refusal | None:
-        chars = self._manager.venue.client_id_chars
-        if len(name) <= chars:
-            return None
-        return Refusal.of(OrderInvalid, f"the id {name} has more than {chars} letters")
+    def _view(
+        self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, behind_ns: int = 0
+    ) -> tuple[View, list[Match]]:
+        """The order as it would go out among what its sub-account reduces, and what it would trade
+        inside."""
+        gate, netted, matches = self._gate, None, []
+        outgoing = self._money.reductions.outgoing(life.number, spec, knows=gate.ready)
+        if isinstance(outgoing, Refusal):
+            netted = outgoing
+        else:
+            spec = outgoing
+            if self._crossing is not None and gate.ready:
+                matches = self._crossing.matches(life.number, spec)
+        view = View(gate, spec, now)
+        view.client_id, view.keys, view.slot = life.client_id(order_id), self._tape.first, life.slot
+        view.robot, view.rate, view.behind_ns = life.number, life.rate, behind_ns
+        view.shares, view.netted, view.is_inside = self._money, netted, bool(matches)
+        return view, matches

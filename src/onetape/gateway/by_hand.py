@@ -35,10 +35,10 @@ from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.time import DAY
 from onetape.orders.backing import reducible
-from onetape.orders.checks import Check
 from onetape.orders.gate import Gate
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.pre_trade.rules import Check
 
 if TYPE_CHECKING:
     from onetape.gateway.gateway import Gateway

@@ -6,6 +6,7 @@ values, with the rule and the value in words. Expected outcomes are values: a Re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -20,6 +21,10 @@ from onetape.model.order import OrderSpec
 _LIMIT: Final = OrderType.LIMIT  # named once: looked up at its class it costs as much as a call
 
 
+Measure = tuple[str | None, str | None]  # figure and limit as text, None: there is none
+NOT_MEASURED: Final[Measure] = (None, None)
+
+
 class Refusal(NamedTuple):
     """An error's number and the rule that was broken, with the value that broke it."""
 
@@ -32,18 +37,24 @@ class Refusal(NamedTuple):
         return cls(error.code, reason)
 
 
-def refusal_of(order: OrderSpec, instrument: Instrument, *, reference: int = 0, widened: int = 1) -> Refusal | None:
-    """The first rule the order breaks, None where none.
+def away(order: OrderSpec, near: int) -> str | None:
+    """How far a limit price is on the dear side of a price, in percent; None: it has none."""
+    if not near or order.type is not _LIMIT:
+        return None
+    return f"{(order.price_int - near) * order.side.sign / abs(near) * 100:.6g} %"
 
-    reference: int64 price that bands are measured from and that market orders are valued at; 0:
-    not known, and those two rules are not applied. A triggered order is measured by its trigger.
-    widened: times the band, where the reference may be old.
-    """
-    near = order.trigger_int or reference
-    for _, error, broken in VENUE_RULES:
-        if rule := broken(order, instrument, near, widened):
-            return Refusal.of(error, rule)
-    return None
+
+def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decimal) -> str:
+    """That a limit price is beyond a band, in words."""
+    where = "above" if order.side is Side.BUY else "below"
+    return (
+        f"price {instrument.price_text(order.price_int)} is {away(order, near)} {where}"
+        f" {instrument.price_text(near)}, at most {decimal_text(band * 100)} %"
+    )
+
+
+def _not_measured(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    return NOT_MEASURED
 
 
 def _shape_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
@@ -73,13 +84,24 @@ def _tick_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int
     return _price_rule(order.price_int, instrument, what="price")
 
 
-def _size_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    is_market = order.type is OrderType.MARKET
+def _tick(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    if order.type is not _LIMIT:
+        return NOT_MEASURED
+    return instrument.price_text(order.price_int), decimal_text(instrument.tick)
+
+
+def _sizes(order: OrderSpec, instrument: Instrument) -> tuple[Decimal, Decimal, Decimal]:
+    """Lot, least and greatest quantity of an order of that type."""
     lot, least, most = instrument.lot, instrument.size_min, instrument.size_max
-    if is_market:
+    if order.type is OrderType.MARKET:
         lot = instrument.market_lot or lot
         least = instrument.market_size_min or least
         most = instrument.market_size_max or most
+    return lot, least, most
+
+
+def _size_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
+    lot, least, most = _sizes(order, instrument)
     steps = _in_units(lot, least, most, instrument.size_decimals)
     if steps is not None:
         lot_int, least_int, most_int = steps
@@ -97,9 +119,16 @@ def _size_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int
     return ""
 
 
+def _quantity(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    lot, least, most = _sizes(order, instrument)
+    upper = f" to {decimal_text(most)}" if most else ""
+    limit = f"{decimal_text(least)}{upper} in steps of {decimal_text(lot)}"
+    return instrument.size_text(order.size_int), limit
+
+
 class Rules:
     """The same rules of one instrument in whole numbers, worked out once: whether an order keeps
-    them all. Which one it breaks is `refusal_of`'s to say."""
+    them all. Which one it breaks is for `VENUE_RULES` to say."""
 
     __slots__ = (
         "_bands",
@@ -128,7 +157,11 @@ class Rules:
         self._trigger_by = i.trigger_by
 
     def are_kept(self, order: OrderSpec, reference: int) -> bool:
-        """False also where they can't be told in whole numbers. reference: as `refusal_of`'s."""
+        """False also where they can't be told in whole numbers.
+
+        reference: int64 price that bands are measured from and that market orders are valued at; 0:
+        not known, and those two rules are not applied. A triggered order is measured by its
+        trigger."""
         if order.broken_rule():
             return False
         price, size, trigger = order.price_int, order.size_int, order.trigger_int
@@ -186,18 +219,21 @@ def _in_units(lot: Decimal, least: Decimal, most: Decimal, decimals: int) -> tup
 
 def _band_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
     # Bands stop the aggressive side only.
-    is_buy = order.side is Side.BUY
-    band = (instrument.band_up if is_buy else instrument.band_down) * widened
+    band = _band_of(order, instrument, widened)
     if not band or not near or order.type is not _LIMIT:
         return ""
-    away = (order.price_int - near) * order.side.sign
-    if Decimal(away) <= abs(near) * band:
+    if Decimal((order.price_int - near) * order.side.sign) <= abs(near) * band:
         return ""
-    where = "above" if is_buy else "below"
-    return (
-        f"price {instrument.price_text(order.price_int)} is more than {decimal_text(band * 100)} %"
-        f" {where} {instrument.price_text(near)}"
-    )
+    return beyond_band(order, instrument, near, band)
+
+
+def _band_of(order: OrderSpec, instrument: Instrument, widened: int) -> Decimal:
+    return (instrument.band_up if order.side is Side.BUY else instrument.band_down) * widened
+
+
+def _band(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    band = _band_of(order, instrument, widened)
+    return away(order, near), f"{decimal_text(band * 100)} %" if band else None
 
 
 def _notional_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
@@ -212,14 +248,32 @@ def _notional_rule(order: OrderSpec, instrument: Instrument, near: int, widened:
     return f"value {decimal_text(value)} is below the least, {decimal_text(instrument.notional_min)}"
 
 
-# In the order in which they are asked: name, error, and the rule in words where it is broken.
+def _value(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    least = decimal_text(instrument.notional_min) if instrument.notional_min else None
+    price = order.price_int or near
+    if not price:
+        return None, least
+    return decimal_text(money(abs(instrument.notional_units(price, order.size_int)))), least
+
+
+class VenueRule(NamedTuple):
+    """words: how it is broken, "" where it is not; measure: what it looks at. Both of an order, its
+    instrument, the price that it is measured by and how many times the band counts."""
+
+    name: str
+    error: type[OnetapeError]
+    words: Callable[[OrderSpec, Instrument, int, int], str]
+    measure: Callable[[OrderSpec, Instrument, int, int], Measure]
+
+
+# In the order in which they are asked.
 VENUE_RULES: Final = (
-    ("order", OrderInvalid, _shape_rule),
-    ("trigger", OrderInvalid, _trigger_rule),
-    ("quantity", OrderInvalid, _size_rule),
-    ("tick", OrderInvalid, _tick_rule),
-    ("venue price band", PriceBand, _band_rule),
-    ("least value", OrderBelowMinNotional, _notional_rule),
+    VenueRule("order", OrderInvalid, _shape_rule, _not_measured),
+    VenueRule("trigger", OrderInvalid, _trigger_rule, _not_measured),
+    VenueRule("quantity", OrderInvalid, _size_rule, _quantity),
+    VenueRule("tick", OrderInvalid, _tick_rule, _tick),
+    VenueRule("venue price band", PriceBand, _band_rule, _band),
+    VenueRule("least value", OrderBelowMinNotional, _notional_rule, _value),
 )
 
-__all__ = ["VENUE_RULES", "Refusal", "Rules", "refusal_of"]
+__all__ = ["NOT_MEASURED", "VENUE_RULES", "Measure", "Refusal", "Rules", "VenueRule", "away", "beyond_band"]

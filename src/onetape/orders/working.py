@@ -140,7 +140,15 @@ class Working:
     def meets(self, spec: OrderSpec) -> Managed | None:
         """The first order of this account that it would trade with, were it in the book. Of an
         amendment that nobody has answered both prices may be true."""
-        return next(self.meeting(spec), None)
+        if self.marked:
+            self.look()
+        resting = self._resting.get((spec.symbol, spec.side.opposite))
+        if resting is None or not resting.prices:
+            return None
+        near, client_id = resting.prices[0]
+        if spec.type is not _MARKET and near > spec.price_int * spec.side.sign:
+            return None
+        return self._open[client_id]
 
     def meeting(self, spec: OrderSpec) -> Iterator[Managed]:
         """All of them, the first to be met first."""

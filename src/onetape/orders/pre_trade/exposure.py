@@ -1,0 +1,154 @@
+"""What an order would do to what is held and to what works: own orders, reductions, limits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import OrderType, TriggerBy
+from onetape.model.errors import OrderInvalid, PositionLimit, PriceBand, ReduceOnlyViolated, SelfTrade, StaleData
+from onetape.orders.backing import reducible, worst_held
+from onetape.orders.filters import NOT_MEASURED, Measure, Refusal, away, beyond_band
+from onetape.orders.pre_trade.view import View
+from onetape.orders.working import nearest, waits
+
+_NO_TRIGGER: Final = TriggerBy.NONE  # named once: looked up at its class it costs as much as a call
+
+
+def meets(view: View) -> Refusal | None:
+    """A robot's order must not trade with another one of the same account. (One that is amended is
+    on the side that is not looked at.)"""
+    spec = view.spec
+    if view.is_inside or spec.post_only or spec.trigger_by is not _NO_TRIGGER:
+        return None
+    other = view.state.manager.directory.working.meets(spec)
+    if other is None:
+        return None
+    text = f"it would meet {other.client_id}"
+    if spec.type is OrderType.MARKET:
+        front = view.state.in_front(spec.symbol, other.spec.side, nearest(other))
+        wanted = spec.size_int + _taking(view)
+        if wanted <= front:
+            return None
+        sized = view.instrument.size_text
+        text += f": {sized(wanted)} with what is on its way, {sized(front)} known in front"
+    return Refusal.of(SelfTrade, text)
+
+
+def own_orders(view: View) -> Measure:
+    other = view.state.manager.directory.working.meets(view.spec)
+    return (None if other is None else f"meet {other.client_id}"), None
+
+
+def _taking(view: View) -> int:
+    """What may take from the book before an order of that side: of market type, or nobody knows yet
+    that it is in the book."""
+    spec, manager = view.spec, view.state.manager
+    return sum(
+        each.worst_left
+        for each in manager.open.values()
+        if each.spec.symbol == spec.symbol
+        and each.spec.side is spec.side
+        and (each.spec.type is OrderType.MARKET or each.pending or each.is_unknown)
+        and not waits(each, manager.venue.traits)
+    )
+
+
+def may_be_beyond(view: View) -> bool:
+    return bool(view.reduces or view.spec.reduce_only or view.netted or view.old)
+
+
+def beyond_share(view: View) -> Refusal | None:
+    if view.shares is None or view.old is None:
+        return view.netted
+    size = view.spec.size_int
+    return view.shares.reductions.amendment(view.old, size, knows=view.state.ready)
+
+
+def share(view: View) -> Measure:
+    if view.shares is None:
+        return NOT_MEASURED
+    return view.shares.reductions.measured(view.robot, view.spec)
+
+
+def beyond_held(view: View) -> Refusal | None:
+    """While the account is not reconciled what is held is not known, and the venue judges. So it
+    does when a trigger fires: what is held then counts."""
+    spec, state = view.spec, view.state
+    if spec.reduce_only and not state.manager.venue.traits.positions:
+        # Rather than forgotten: there it would be an order like any other.
+        return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
+    if not view.reduces or not state.ready or spec.trigger_by is not _NO_TRIGGER:
+        return None
+    most = reducible(state.manager, spec, without=view.old)
+    if view.left <= most:
+        return None
+    sized = view.instrument.size_text
+    shown = f"{sized(max(most, 0))} can be reduced with what works"
+    return Refusal.of(ReduceOnlyViolated, f"{sized(view.left)}, {shown}")
+
+
+def held(view: View) -> Measure:
+    if not view.reduces:
+        return NOT_MEASURED
+    most = max(reducible(view.state.manager, view.spec, without=view.old), 0)
+    return view.instrument.size_text(view.left), view.instrument.size_text(most)
+
+
+def may_be_limited(view: View) -> bool:
+    limits = view.state.limits
+    return bool(limits.position_max or limits.order_max or limits.price_band)
+
+
+def above_order_max(view: View) -> Refusal | None:
+    size, most = view.spec.size_int, view.state.limits.order_max.get(view.spec.symbol, 0)
+    if not most or size <= most:
+        return None
+    sized = view.instrument.size_text
+    text = f"quantity {sized(size)} is above the most of this account, {sized(most)}"
+    return Refusal.of(OrderInvalid, text)
+
+
+def order_size(view: View) -> Measure:
+    most = view.state.limits.order_max.get(view.spec.symbol, 0)
+    return _of_most(view, view.spec.size_int, most)
+
+
+def above_position_max(view: View) -> Refusal | None:
+    most = view.state.limits.position_max.get(view.spec.symbol, 0)
+    if not most or (worst := _worst(view)) <= most:
+        return None
+    sized = view.instrument.size_text
+    return Refusal.of(PositionLimit, f"{sized(worst)} with what works, at most {sized(most)}")
+
+
+def position(view: View) -> Measure:
+    return _of_most(view, _worst(view), view.state.limits.position_max.get(view.spec.symbol, 0))
+
+
+def _worst(view: View) -> int:
+    held = worst_held(view.state.manager, view.spec, without=view.old)
+    return held if view.reduces else held + view.left
+
+
+def _of_most(view: View, size: int, most: int) -> Measure:
+    sized = view.instrument.size_text
+    return sized(size), sized(most) if most else None
+
+
+def outside_band(view: View) -> Refusal | None:
+    """Our own, on the side that would pay too much."""
+    spec, band = view.spec, view.state.limits.price_band
+    if not band or spec.type is not OrderType.LIMIT:
+        return None
+    near = view.near
+    if not near:
+        return Refusal.of(StaleData, "no price is known yet to measure it by")
+    if (spec.price_int - near) * spec.side.sign <= abs(near) * band:
+        return None
+    return Refusal.of(PriceBand, beyond_band(spec, view.instrument, near, band))
+
+
+def price_band(view: View) -> Measure:
+    band = view.state.limits.price_band
+    return away(view.spec, view.near), f"{decimal_text(band * 100)} %" if band else None

@@ -1,0 +1,198 @@
+"""What an order passes before it leaves: one list of rules, in the order in which they are asked.
+
+A new order, an amendment (the order that it makes, in the place of the old one) and what is left of
+an order that is placed again are judged by this list, whoever asks. A dry run and the documentation
+are made from it, too. An entry has its name, the errors that it refuses with, whether a true
+reduction passes it, how it is broken, and its measure: the figure that it looks at and the limit
+that it is held to, as text. Pure; only `take` counts, once an order has come so far.
+
+A reduction can only take off what is held. It passes what stops new risk: the kill switch, lost and
+silent streams, unknown orders, the account's mode and every limit of ours. It does not pass what
+would be none: more than is held less what works to reduce it, or a trade with an order of our own,
+which would leave the position as it is; nor a rule of the venue, which would refuse it. The venue's
+band is measured by the last price that is known: on a silent market it is wider for a reduction,
+the longer the more. Cancels always pass, and are not asked about here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from onetape.model.errors import (
+    AccountMode,
+    DiskFull,
+    DuplicateCommand,
+    InsufficientFunds,
+    Killed,
+    OnetapeError,
+    OrderInvalid,
+    OrderOutcomeUnknown,
+    OrderRate,
+    PositionLimit,
+    PriceBand,
+    ReduceOnlyViolated,
+    SelfTrade,
+    StaleData,
+    UnknownSymbol,
+    VenueUnavailable,
+)
+from onetape.orders.filters import NOT_MEASURED, VENUE_RULES, Measure, Refusal, VenueRule
+from onetape.orders.pre_trade import allowances, exposure, readiness
+from onetape.orders.pre_trade.view import View
+
+__all__ = ["RULES", "Check", "Rule", "checks", "refusal_of"]
+
+
+class Rule(NamedTuple):
+    """broken: why not, None: it is kept. reduction: whether a reduction passes it unasked. take:
+    what an order that has come past it counts for. may_be_broken: False: this rule and its
+    neighbours that ask the same are kept, and take nothing."""
+
+    name: str
+    errors: tuple[type[OnetapeError], ...]
+    broken: Callable[[View], Refusal | None]
+    measure: Callable[[View], Measure]
+    reduction: bool = False
+    take: Callable[[View], None] | None = None
+    may_be_broken: Callable[[View], bool] | None = None
+
+
+class Check(NamedTuple):
+    """One rule and an order. refusal: how it is broken, None: it is not. A figure or a limit that a
+    rule does not have is None."""
+
+    rule: str
+    refusal: Refusal | None
+    figure: str | None = None
+    limit: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """`rule`, `passed`, `figure`, `limit`, and where it is broken `code` and `reason`."""
+        shown = {"rule": self.rule, "passed": self.refusal is None, "figure": self.figure, "limit": self.limit}
+        return {**shown, **(self.refusal._asdict() if self.refusal is not None else {})}
+
+
+def refusal_of(view: View) -> Refusal | None:
+    """The first rule that is broken, with its name before the words; None where none is. An order
+    that has come so far is counted against the rates."""
+    for may_be_broken, asked, takes in _STEPS[view.reduces]:
+        if may_be_broken(view):
+            for broken, rule in asked:
+                refusal = broken(view)
+                if refusal is not None:
+                    return _named(rule, refusal)
+            for take in takes:
+                take(view)
+    return None
+
+
+def checks(view: View) -> list[Check]:
+    """Each rule, in the same order. Nothing is counted."""
+    return list(_checks(view))
+
+
+def _checks(view: View) -> Iterator[Check]:
+    for rule in RULES:
+        yield Check(rule.name, _asked(rule, view), *rule.measure(view))
+        if not view.is_listed:
+            return  # of what is not listed nothing else can be said
+
+
+def _asked(rule: Rule, view: View) -> Refusal | None:
+    refusal = None if rule.reduction and view.reduces else rule.broken(view)
+    return None if refusal is None else _named(rule, refusal)
+
+
+def _named(rule: Rule, refusal: Refusal) -> Refusal:
+    return Refusal(refusal.code, f"{rule.name}: {refusal.reason}")
+
+
+def _not_measured(view: View) -> Measure:
+    return NOT_MEASURED
+
+
+def _may_break_venue(view: View) -> bool:
+    rules = view.state.venue_rules(view.instrument)
+    return not rules.are_kept(view.at_venue or view.spec, view.reference)
+
+
+def _of_venue(rule: VenueRule) -> Rule:
+    def broken(view: View) -> Refusal | None:
+        spec = view.at_venue or view.spec
+        words = rule.words(spec, view.instrument, view.near, view.widened)
+        return Refusal.of(rule.error, words) if words else None
+
+    def measure(view: View) -> Measure:
+        spec = view.at_venue or view.spec
+        return rule.measure(spec, view.instrument, view.near, view.widened)
+
+    return Rule(rule.name, (rule.error,), broken, measure)
+
+
+def _together(may_be_broken: Callable[[View], bool], *rules: Rule) -> Iterator[Rule]:
+    """Rules that one question finds kept, as nearly all orders keep them."""
+    return (rule._replace(may_be_broken=may_be_broken) for rule in rules)
+
+
+RULES: Final = (
+    *_together(
+        readiness.may_be_wrong,
+        Rule("instrument", (UnknownSymbol,), readiness.unlisted, readiness.symbol),
+        Rule("client id", (OrderInvalid,), readiness.long_id, readiness.id_chars),
+        Rule("request key", (DuplicateCommand, OrderInvalid, OrderRate), readiness.taken, _not_measured),
+    ),
+    *_together(
+        readiness.may_be_halted,
+        Rule("kill switch", (Killed,), readiness.killed, readiness.kill_switch, True),
+        Rule("journal", (DiskFull,), readiness.full, readiness.room, True),
+        Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled, True),
+        Rule("account stream", (StaleData,), readiness.deaf, readiness.account_stream, True),
+        Rule("market data", (StaleData,), readiness.silent, readiness.silence, True),
+        Rule("decision age", (StaleData,), readiness.late, readiness.lateness, True),
+        Rule("unknown orders", (OrderOutcomeUnknown,), readiness.unknown, readiness.unknown_orders, True),
+    ),
+    *_together(_may_break_venue, *map(_of_venue, VENUE_RULES)),
+    Rule("account mode", (AccountMode,), readiness.other_mode, readiness.account_mode, True),
+    Rule("own orders", (SelfTrade,), exposure.meets, exposure.own_orders),
+    *_together(
+        exposure.may_be_beyond,
+        Rule("sub-account reduction", (ReduceOnlyViolated, PositionLimit), exposure.beyond_share, exposure.share),
+        Rule("reduction", (ReduceOnlyViolated,), exposure.beyond_held, exposure.held),
+    ),
+    *_together(
+        exposure.may_be_limited,
+        Rule("order size", (OrderInvalid,), exposure.above_order_max, exposure.order_size, True),
+        Rule("position", (PositionLimit,), exposure.above_position_max, exposure.position, True),
+        Rule("price band", (PriceBand, StaleData), exposure.outside_band, exposure.price_band, True),
+    ),
+    *_together(
+        allowances.is_counted,
+        Rule("robot's order rate", (OrderRate,), allowances.too_fast, allowances.robot_rate, True),
+        Rule("order rate", (OrderRate,), allowances.too_many, allowances.rate, True, take=allowances.count),
+    ),
+    # Money is asked for last: what lacks nothing else may wait for it.
+    *_together(
+        allowances.may_be_unpaid,
+        Rule("money", (InsufficientFunds,), allowances.unpaid, allowances.spot_money),
+        Rule("sub-account money", (InsufficientFunds,), allowances.share_unpaid, allowances.share_money),
+    ),
+)
+
+# The list as it is walked: whether rules that stand together may be broken, which are asked then,
+# and what is counted. Plain tuples, which Python takes apart the fastest.
+_Asked = tuple[tuple[Callable[[View], Refusal | None], Rule], ...]
+_Step = tuple[Callable[[View], object], _Asked, tuple[Callable[[View], None], ...]]
+
+
+def _steps(*, reduces: bool) -> Iterator[_Step]:
+    for question, group in groupby(RULES, key=lambda rule: rule.may_be_broken or rule.broken):
+        rules = tuple(group)
+        asked = tuple((each.broken, each) for each in rules if not (reduces and each.reduction))
+        takes = tuple(each.take for each in rules if each.take is not None)
+        if asked or takes:
+            yield question, asked, takes
+
+
+_STEPS: Final = (tuple(_steps(reduces=False)), tuple(_steps(reduces=True)))

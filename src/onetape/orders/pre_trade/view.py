@@ -1,0 +1,82 @@
+"""An order as the rules look at it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.filters import Measure, Refusal
+from onetape.orders.first_request import FirstRequests
+from onetape.orders.managed import Managed
+from onetape.orders.trading_state import TradingState
+
+__all__ = ["ShareReductions", "Shares", "View"]
+
+WIDENS: Final = SECOND  # of silence: the venue's band, as a reduction is measured, once more
+
+
+class ShareReductions(Protocol):
+    def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
+        """That it would take off more than its sub-account holds."""
+
+    def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
+
+
+class Shares(Protocol):
+    """An account that sub-accounts share: what each of them has."""
+
+    @property
+    def reductions(self) -> ShareReductions: ...
+
+    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
+        """Of an order for which the robot's sub-account has not enough."""
+
+    def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
+
+
+class View:
+    """An order, and what the rules look at. What stands at the class is usual; whoever asks sets
+    what is otherwise: what is placed again has no request, for one, and is not counted."""
+
+    at_venue: OrderSpec | None = None  # as the venue gets it, where that is not all of it
+    is_inside = False  # it trades with orders of ours and not at the venue
+    behind_ns = 0  # how much too old the market was that it was decided on
+    robot = 0
+    rate = 0  # the robot's orders a second, 0: no limit of its own
+    is_counted = True
+    client_id = ""
+    keys: FirstRequests[Any] | None = None  # first request wins, by this table
+    slot = 0  # of its sub-account
+    shares: Shares | None = None  # None: there are no sub-accounts
+    netted: Refusal | None = None  # why it may not go out among its sub-account's others
+
+    def __init__(self, state: TradingState, spec: OrderSpec, now: int, old: Managed | None = None) -> None:
+        """old: the order that it takes the place of."""
+        self.state = state
+        self.spec = spec
+        self.now = now
+        self.old = old
+        # What can be filled.
+        self.left = spec.size_int if old is None else spec.size_int - old.life.filled
+        # The rules behind the first have it.
+        self.instrument: Instrument = state.instruments.get(spec.symbol)  # type: ignore[assignment]
+        self.reference = state.manager.references.get(spec.symbol, 0)
+        self.reduces = state.reduces(spec, old)
+
+    @property
+    def is_listed(self) -> bool:
+        """The gateway trades its instrument."""
+        return self.spec.symbol in self.state.instruments
+
+    @property
+    def near(self) -> int:
+        """By what a price is measured; 0: not known."""
+        return self.spec.trigger_int or self.reference
+
+    @property
+    def widened(self) -> int:
+        """Times the venue's band."""
+        silent = self.state.silent_ns(self.spec.symbol) if self.reduces else 0
+        return 1 + silent // WIDENS if silent else 1

@@ -1,0 +1,104 @@
+"""What the rules of an account look at beside the order: its limits, and what holds at this moment.
+
+Pure: the orders are the order manager's, the rest is set by the gateway as it hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.backing import only_reduces, reducible
+from onetape.orders.filters import Rules
+from onetape.orders.managed import Managed
+from onetape.orders.manager import OrderManager
+
+__all__ = ["BURST_S", "Limits", "Rates", "TradingState"]
+
+BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use it may send at once
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one gateway. position_max: by symbol, in units of quantity, working and unknown orders
+    counted as filled; order_max: of one order, likewise; price_band: how far a limit price may be
+    on the dear side of the market, 0.05 is 5 %; orders_a_second: of all robots together. 0 or not
+    there: no limit."""
+
+    position_max: Mapping[str, int] = field(default_factory=dict)
+    order_max: Mapping[str, int] = field(default_factory=dict)
+    price_band: Decimal = Decimal(0)
+    orders_a_second: int = 0
+
+
+@dataclass(slots=True)
+class Rates:
+    """How many orders have left: of all robots together in this second, and of each."""
+
+    _second: int = 0
+    _sent: int = 0
+    _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
+
+    def sent_this_second(self, now: int) -> int:
+        """Orders of all robots together."""
+        return self._sent if now // SECOND == self._second else 0
+
+    def ahead_ns(self, robot: int, now: int) -> int:
+        """How long it takes at the robot's rate until all that it has sent is paid for."""
+        return max(self._due.get(robot, 0) - now, 0)
+
+    def count(self, robot: int, rate: int, now: int) -> None:
+        """One more. rate: the robot's orders a second, 0: no limit of its own."""
+        second = now // SECOND
+        if second != self._second:
+            self._second, self._sent = second, 0
+        self._sent += 1
+        if rate:
+            self._due[robot] = max(self._due.get(robot, 0), now) + SECOND // rate
+
+
+@dataclass(slots=True)
+class TradingState:
+    """Of one account."""
+
+    manager: OrderManager
+    instruments: Mapping[str, Instrument]
+    limits: Limits = field(default_factory=Limits)
+    ready: bool = False  # reconciled, and the account's stream is there
+    killed: str = ""  # why nothing new may leave
+    disk_full: bool = False  # the journal's next segment has no room
+    is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
+    # For how long a symbol's market has been silent, ns; 0: it speaks.
+    silent_ns: Callable[[str], int] = lambda _: 0
+    # What the book has at better prices than one, by symbol and side; 0: none is known.
+    in_front: Callable[[str, Side, int], int] = lambda *_: 0
+    rates: Rates = field(default_factory=Rates)
+    _hedge: bool | None = None  # the mode that the account was found in
+    _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
+
+    def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
+        """It can only take off a position: by its own words, or on spot, where there are none, by
+        what was bought and works to be sold. old: the order that it takes the place of."""
+        if self.manager.venue.traits.positions:
+            return only_reduces(spec)
+        return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
+
+    def venue_rules(self, instrument: Instrument) -> Rules:
+        """In whole numbers, worked out once for each version of an instrument."""
+        rules = self._rules.get(instrument.symbol)
+        if rules is None or rules.instrument is not instrument:  # it has a new version
+            rules = self._rules[instrument.symbol] = Rules(instrument)
+        return rules
+
+    def hedge_wanted(self, found: bool) -> bool:
+        """Whether the account is to be in hedge mode: as it was when its mode was first asked
+        for. found: as it is."""
+        if self._hedge is None:
+            self._hedge = found
+        return self._hedge
