@@ -147,8 +147,9 @@ RULES: Final = (
         readiness.may_be_halted,
         Rule("kill switch", (Killed,), readiness.killed, readiness.kill_switch, True),
         Rule("journal", (DiskFull,), readiness.full, readiness.room, True),
-        Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled, True),
+        # A silent stream has the account reconciled: that it is silent says more.
         Rule("account stream", (StaleData,), readiness.deaf, readiness.account_stream, True),
+        Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled, True),
         Rule("market data", (StaleData,), readiness.silent, readiness.silence, True),
         Rule("decision age", (StaleData,), readiness.late, readiness.lateness, True),
         Rule("unknown orders", (OrderOutcomeUnknown,), readiness.unknown, readiness.unknown_orders, True),
