@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import structs
-
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
@@ -315,13 +313,6 @@ class Robots:
     def _amend(self, order: Managed, spec: OrderSpec, now: int, *, behind_ns: int, rate: int) -> None:
         price, size = spec.price_int or order.price, spec.size_int or order.life.size
         refusal = self._gate.amendment(order, now, price=price, size=size, behind_ns=behind_ns, rate=rate)
-        if refusal is None:
-            knows = self._gate.ready
-            refusal = self._money.reductions.amendment(order, size, knows=knows)
-        if refusal is None and (size >= order.life.size or price != order.price):
-            left = size - order.life.filled
-            wanted = structs.replace(order.spec, price_int=price)
-            refusal = self._money.refusal(order.robot, wanted, left, order)
         if refusal is None:
             self._manager.amend(order, now, price=price, size=size)
             self._money.order(order)
