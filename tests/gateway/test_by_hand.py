@@ -4,6 +4,7 @@ tape, with real processes and the simulated exchange."""
 from __future__ import annotations
 
 import json
+import signal
 from decimal import Decimal
 
 import msgspec
@@ -18,6 +19,7 @@ from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import InsufficientFunds, Killed, NotOwner, OrderInvalid, OrderUnknown
 from onetape.model.ids import parse_client_id
 from onetape.tape.journal import JournalReader
+from waiting import PATIENCE_S
 from worlds.command_lines import begin
 from worlds.gateway_process import SYMBOL, configure, cut_journal, news_of, wait_for
 from worlds.netting_world import NettingWorld
@@ -284,20 +286,28 @@ def test_a_robot_that_runs_sees_its_position_go_and_its_run_repeats(tmp_path):
     assert made.wait(timeout=60) == 0
     folder = tmp_path / "my"
     (folder / "strategies/holder.py").write_text(HOLDER)
-    robot = begin(folder, "run", "strategies/holder.py", "--live", "--account", "futures", "--seconds", 15)
+    robot = begin(folder, "run", "strategies/holder.py", "--live", "--account", "futures")
 
     def told(*words: str):
         done = copied_process.run(*words, "--json", "--home", folder / ".onetape", "--config", folder / "onetape.toml")
         assert done.returncode == 0, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 
-    wait_for(lambda: robot.poll() is not None or told("fills"), 60)
+    wait_for(lambda: robot.poll() is not None or told("fills"))
     done = told("flatten", "--account", "futures")
     assert ([row["qty"] for row in done["orders"]], done["left"]) == (["0.010"], [])
-    out, errors = robot.communicate(timeout=60)
+
+    def is_denied() -> bool:
+        with JournalReader(gateway_journal(folder / ".onetape", "futures")) as reader:
+            return any(each.type == "order_event" and each.data["news"] == "denied" for each in reader)
+
+    wait_for(is_denied)
+    robot.send_signal(signal.SIGINT)
+    out, errors = robot.communicate(timeout=PATIENCE_S)
     assert robot.returncode == 0, errors
     run = json.loads(out)
-    assert (run["fills"], run["orders"]) == (2, 2)
+    assert run["orders"] == 2
+    assert run["fills"] >= 1  # of its own; either order may be filled in pieces
     again = told("replay", run["run"], "--verify")
     assert again["divergences"] == 0
 

@@ -330,8 +330,11 @@ def right(sims, tmp_path):
     return sims(tmp_path / "home", "kraken").rest
 
 
+STRANGERS: list[http.server.ThreadingHTTPServer] = []  # what is no exchange, as long as `stranger` is
+
+
 def web_server(sims, tmp_path):
-    return f"http://127.0.0.1:{STRANGER.server_port}"
+    return f"http://127.0.0.1:{STRANGERS[-1].server_port}"
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -343,16 +346,15 @@ class Page(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-STRANGER = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def stranger():
-    thread = threading.Thread(target=STRANGER.serve_forever, daemon=True)
-    thread.start()
+    """May begin more than once: tests of other files come between those of this one."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    STRANGERS.append(server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     yield
-    STRANGER.shutdown()
-    STRANGER.server_close()
+    server.shutdown()
+    server.server_close()
 
 
 def address(text: str):
