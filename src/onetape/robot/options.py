@@ -3,6 +3,7 @@ import."""
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ __all__ = [
     "VariantsOptions",
     "robot_options",
     "run_journal",
+    "said_lines",
 ]
 
 LOAD_WITHIN_S: Final = 20  # a strategy that is asked before anything starts
@@ -94,12 +96,18 @@ class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
     variants: dict[str, dict[str, Any]]
 
 
-def run_journal(home: Path, robot: str) -> Path | None:
-    """Of a robot's process: it says where its run is on the line with which it became ready, behind what it waited
-    for."""
+def said_lines(out: Path) -> tuple[list[bytes], list[bytes]]:
+    """The whole lines that a process has said: what it waits for, then those from the one that it is ready with."""
     try:
-        lines = (home / "run" / f"{robot.replace(':', '-')}.out").read_text().splitlines()
+        lines = [each for each in out.read_bytes().splitlines(keepends=True) if each[-1:] == b"\n"]
     except FileNotFoundError:
-        return None
-    path = next((line.partition(" ")[2] for line in lines if line.startswith("ready ")), "")
-    return Path(path) if path else None
+        return [], []
+    waits = list(takewhile(lambda line: line.startswith(WAITS.encode()), lines))
+    return waits, lines[len(waits) :]
+
+
+def run_journal(home: Path, robot: str) -> Path | None:
+    """Of a robot's process: it says where its run is on the line with which it became ready."""
+    _, said = said_lines(home / "run" / f"{robot.replace(':', '-')}.out")
+    word, _, path = said[0].decode().strip().partition(" ") if said else ("", "", "")
+    return Path(path) if word == "ready" and path else None

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from onetape.robot.options import WAITS
+from onetape.robot.options import said_lines
 from onetape.supervisor.fork_server import ForkServer
 from onetape.supervisor.options import MODULES
 
@@ -37,30 +37,15 @@ class ChildFiles:
 
     def line(self) -> bytes:
         """The line with which it became ready, b"" before."""
-        return next((line for line in self._lines() if not _waits(line)), b"")
+        _, said = said_lines(self.out)
+        return said[0] if said else b""
 
     def said(self) -> str:
         """What it has said of itself last: since it is ready, or what it waits for before; "": it
         has said nothing."""
-        waits: list[bytes] = []
-        lines = iter(self._lines())
-        for line in lines:
-            if not _waits(line):  # it is ready
-                waits = list(lines)
-                break
-            waits.append(line)
-        return waits[-1].decode("utf-8", "replace").strip() if waits else ""
-
-    def _lines(self) -> list[bytes]:
-        """The whole ones, with their ends."""
-        try:
-            return [e for e in self.out.read_bytes().splitlines(keepends=True) if e[-1:] == b"\n"]
-        except FileNotFoundError:
-            return []
-
-
-def _waits(line: bytes) -> bool:
-    return line.startswith(WAITS.encode())
+        waits, said = said_lines(self.out)
+        lines = said[1:] if said else waits
+        return lines[-1].decode("utf-8", "replace").strip() if lines else ""
 
 
 class Process:
