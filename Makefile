@@ -87,7 +87,7 @@ test-alone: setup ## what needs recorded market data, as it is without any: skip
 	ONETAPE_RECORDED= $(BIN)/python -m pytest -n 2 -m recorded
 
 test-long: setup ## all tests in their long form
-	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2
+	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2 -o timeout=0
 
 test-stress: setup ## tests TIMES over beside two busy processes: which fail how often (TESTS="tests/robot")
 	$(BIN)/python tools/stress.py --times $(TIMES) $(TESTS)
@@ -100,16 +100,16 @@ simulate: setup ## gateways at faulty exchanges in virtual time: HOURS of seeds 
 	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
 
 kills: setup ## all processes of `up` killed KILLS times at random while they trade
-	KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/supervisor/test_random_kills.py
+	KILLS=$(KILLS) $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_random_kills.py
 
 mutants: setup ## small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
 	$(BIN)/python tests/mutants/run_mutants.py $(MODULES) --only "$(ONLY)"
 
 hostile: setup ## a gateway whose venue sends what no venue should, each second for SECONDS
-	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q tests/gateway/test_gateway_hostile.py
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q -o timeout=0 tests/gateway/test_gateway_hostile.py
 
 full: setup ## a disk of 64 MB under everything that `up` runs, filled and freed ten times
-	ONETAPE_LONG=1 $(BIN)/python -m pytest -q tests/supervisor/test_disk_full.py
+	ONETAPE_LONG=1 $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_disk_full.py
 
 soak: setup ## memory, descriptors and processor of all processes for MINUTES, and MB an hour
 	$(BIN)/python tools/soak.py --minutes $(MINUTES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import gc
 import os
 import pkgutil
@@ -19,8 +18,10 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -92,7 +93,9 @@ class Copied(subprocess.Popen):
             with theirs:
                 message = msgspec.msgpack.encode(wanted)
                 socket.send_fds(_server(), [message], [*fds, theirs.fileno()])
-            (self.pid,) = NUMBER.unpack(self._end.recv(NUMBER.size))
+            if not (pid := self._end.recv(NUMBER.size)):
+                raise ChildProcessError("the server of copies ended before it made this one")
+            (self.pid,) = NUMBER.unpack(pid)
             self._child_created = True
         finally:
             self._close_pipe_fds(*pipes)
@@ -102,8 +105,10 @@ class Copied(subprocess.Popen):
             told = self._end.recv(NUMBER.size, socket.MSG_DONTWAIT if wait_flags & os.WNOHANG else 0)
         except BlockingIOError:
             return 0, 0
-        (status,) = NUMBER.unpack(told)
         self._end.close()
+        if not told:
+            raise ChildProcessError("the server of copies has ended: how this one ends nobody sees")
+        (status,) = NUMBER.unpack(told)
         return self.pid, status
 
     def _internal_poll(self, *_: object, **__: object) -> int | None:
@@ -127,18 +132,38 @@ def run(*words: object, check: bool = False, **options: Any) -> subprocess.Compl
     return done
 
 
-@functools.cache
-def _server() -> socket.socket:
+class _Server:
     """It ends with this process."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-        )
-    return ours
+
+    def __init__(self) -> None:
+        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115, it is closed with the line
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self.errors,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def close(self) -> str:
+        """What it had to say."""
+        self.errors.seek(0)
+        with self.errors, self.line:
+            return self.errors.read().decode(errors="replace")
+
+
+_servers: list[_Server] = []  # one at most
+
+
+def _server() -> socket.socket:
+    """Another one where the last has ended, so that one test fails by it and not a thousand; why is said."""
+    if _servers and (code := _servers[0].process.poll()) is not None:
+        warnings.warn(f"the server of copies ended with {code}: {_servers.pop().close()}", stacklevel=2)
+    if not _servers:
+        _servers.append(_Server())
+    return _servers[0].line
 
 
 def _serve(line: socket.socket) -> None:
