@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ def facts(shared: Path) -> dict[str, Any]:
     """What an independent script found out about it."""
     found: dict[str, Any] = json.loads((shared / "facts.json").read_text())
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sessions_end() -> Generator[None]:
+    """Each has a journal with a thread of its own, and thousands are played in one process."""
+    yield
+    if (tapes := sys.modules.get("worlds.tapes")) is not None:
+        tapes.close_sessions()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -205,11 +205,22 @@ def session_of(
     plan.setdefault("fee", (Decimal(0), Decimal(0)))
     if not isinstance(latency, Latency):
         latency = Latency(round(latency[0] * SECOND), round(latency[1] * SECOND))
-    return Session(
+    session = Session(
         RunPlan(strategy=strategy.__name__, inputs=[TapeInput(str(tape)) for tape in tapes], latency=latency, **plan),
         strategy,
         journal=journal,
     )
+    _sessions.append(session)
+    return session
+
+
+_sessions: list[Session] = []  # whose journals, threads and exchange nobody has let go of
+
+
+def close_sessions() -> None:
+    """Of all that were played. Looked at afterwards, they are kept until a file of tests has ended."""
+    while _sessions:
+        _sessions.pop().close()
 
 
 def play(

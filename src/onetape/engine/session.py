@@ -354,8 +354,8 @@ class Session:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
-        for source in self.sources:
-            source.reader.close()
+        while self.sources:
+            self.sources.pop().reader.close()
         if hasattr(self, "sim"):
             self.sim.release()
         self.__dict__.pop("robot", None)
