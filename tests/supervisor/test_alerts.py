@@ -22,6 +22,7 @@ from onetape.model.errors import BadConfig
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
 from onetape.supervisor.alert_watch import AlertWatch, told_alerts
+from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalWriter
 from waiting import PATIENCE_S, wait_for
@@ -127,6 +128,34 @@ def test_what_a_life_said_at_its_end_is_told_although_the_next_one_runs(tmp_path
     two.close()
     about = [(e["subject"], e["state"]) for e in told if e["type"] == "risk"]
     assert about == [("robot:mm strategy_error", each) for each in ("begin", "end")]
+
+
+@pytest.mark.parametrize("name", ["gateway:main", SINGLE])
+def test_what_a_life_said_at_its_end_ends_although_it_is_read_late(name, tmp_path: Path):
+    """Its process runs again before anyone has read what the life before said last."""
+    told: list[dict] = []
+    said_at = time.time_ns()
+    with JournalWriter(tmp_path / "gateway") as writer:
+        opened, runs = threading.Event(), threading.Event()
+
+        def journals() -> dict[str, Path]:
+            """Asked in each look; the first one opens it."""
+            if opened.is_set() and not runs.is_set():
+                for state in (State.STARTING, State.RUNNING):
+                    watch.process(name, state, "")
+                runs.set()
+            opened.set()
+            return {"gateway:main": tmp_path / "gateway"}
+
+        watch = AlertWatch(tmp_path, journals, tell=told.append, said=print, sinks=None)
+        assert runs.wait(PATIENCE_S)
+        wait_for(lambda: not watch._events)  # it has been heard of that it runs
+        for state, at in (("lost", said_at), ("stale", time.time_ns())):
+            record = {"kind": "feed", "severity": "warn", "symbol": state, "state": state}
+            writer.append("health", msgspec.msgpack.encode(record), time=at)
+        watch.close()
+    about = [(e["subject"].split()[-1], e["state"]) for e in told if e["type"] == "gateway"]
+    assert about == [("lost", "begin"), ("stale", "begin"), ("lost", "end")]
 
 
 def test_a_look_that_raises_is_said_once_and_the_next_one_tells(tmp_path: Path):

@@ -12,7 +12,7 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.supervisor.alert_watch import told_alerts
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import GatewayProcess
 from worlds.supervised import ALLOCATE, CONFIG, Home
 
@@ -63,7 +63,7 @@ def test_a_gateway_that_was_killed_and_reconciled_leaves_no_alert(tmp_path: Path
         for name in ("gateway:main", "gateway:main", "robot:mm"):
             home.kill(name)
             home.wait_for(lambda name=name: name in {e["subject"] for e in home.run("alerts")})
-            home.wait_for(lambda: not going(home))
+            wait_for(lambda: not going(home), lambda: told_alerts(home.home, 50))
         home.run("down")
 
 

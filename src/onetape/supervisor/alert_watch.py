@@ -33,7 +33,6 @@ __all__ = ["AlertWatch", "sinks_of", "told_alerts"]
 LOOK_S: Final = 0.5
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
-_ENDS: Final = {State.RUNNING: "runs again", State.STOPPED: "stopped"}
 
 
 def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks:
@@ -83,9 +82,10 @@ class AlertWatch:
         self._sink = Sink(sinks, said) if sinks is not None else None
         self._said, self._fault = said, ""  # the last that was said of a look that raised
         self._readers: dict[str, JournalReader] = {}
-        self._events: deque[tuple[str, State, str]] = deque()
+        self._events: deque[tuple[int, str, State, str]] = deque()
         self._desk.restore(each for each in told_alerts(home, KEYS_MAX) if each["cleared"] is None)
         self._started: dict[str, int] = {}  # of each process, ns UTC
+        self._runs: set[str] = set()  # and has begun to run since
         self._closed = threading.Event()
         self._is_first = True
         self._offset = time.time_ns() - time.monotonic_ns()
@@ -94,7 +94,7 @@ class AlertWatch:
 
     def process(self, name: str, state: State, reason: str) -> None:
         """What became of a process; from any thread."""
-        self._events.append((name, state, reason))
+        self._events.append((time.time_ns(), name, state, reason))
 
     def close(self) -> None:
         self._closed.set()
@@ -110,7 +110,7 @@ class AlertWatch:
         while True:
             is_last = self._closed.is_set()
             now = time.time_ns()
-            for look in (self._processes(now), self._machine(now), self._tapes()):
+            for look in (self._processes(), self._machine(now), self._tapes()):
                 self._take_all(look)
             self._is_first = False
             if is_last:
@@ -135,21 +135,32 @@ class AlertWatch:
             if self._sink is not None:
                 self._sink.put(told)
 
-    def _processes(self, now: int) -> Iterator[Alert]:
+    def _processes(self) -> Iterator[Alert]:
         while self._events:
-            name, state, reason = self._events.popleft()
+            at, name, state, reason = self._events.popleft()
+            self._runs.discard(name)
             if state is State.FAILED:
-                yield Alert(Type.PROCESS, Severity.CRITICAL, name, f"failed: {reason}", now)
+                yield Alert(Type.PROCESS, Severity.CRITICAL, name, f"failed: {reason}", at)
             elif state is State.BACKOFF:
-                yield Alert(Type.PROCESS, Severity.WARN, name, f"ended: {reason}", now)
+                yield Alert(Type.PROCESS, Severity.WARN, name, f"ended: {reason}", at)
             elif state is State.STARTING:
-                self._started[name] = now
-            elif state in _ENDS:
-                # What it has said since it was started, it says of this life.
-                before = self._started.get(name, now) if state is State.RUNNING else 0
-                inside = list(self._journals()) if name == SINGLE else []
-                for each in (name, *inside):
-                    self._over(each, now, _ENDS[state], before=before)
+                self._started[name] = at
+            elif state is State.RUNNING:
+                self._started.setdefault(name, at)
+                self._runs.add(name)
+                self._runs_again(name, at)
+            elif state is State.STOPPED:
+                self._over(name, at, "stopped")
+                for each in self._inside(name):
+                    self._over(each, at, "stopped")
+
+    def _runs_again(self, name: str, now: int) -> None:
+        """Ends what was said before it was started. What it has said since, it says of this life."""
+        for each in (name, *self._inside(name)):
+            self._over(each, now, "runs again", before=self._started[name])
+
+    def _inside(self, name: str) -> list[str]:
+        return list(self._journals()) if name == SINGLE else []
 
     def _over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> None:
         for told in self._desk.over(subject, now, message, before=before):
@@ -174,6 +185,9 @@ class AlertWatch:
         for process, path in self._journals().items():
             try:
                 yield from self._of(process, path)
+                # The last words of the life before may be read when this one runs.
+                for runs in self._runs & {process, SINGLE}:
+                    self._over(process, time.time_ns(), "runs again", before=self._started[runs])
             except OnetapeError:  # it is being made, or was put aside: it is opened again
                 if (reader := self._readers.pop(process, None)) is not None:
                     reader.close()
@@ -182,7 +196,7 @@ class AlertWatch:
         reader = self._readers.get(process)
         if reader is not None and reader.path != path:  # what that life said last is told, too
             yield from self._said_in(process, reader)
-            self._over(process, time.time_ns(), _ENDS[State.RUNNING])
+            self._over(process, time.time_ns(), "runs again")
             reader.close()
             del self._readers[process]
             reader = None
