@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction as F
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -225,6 +226,27 @@ def test_a_forced_fill_of_what_nobody_holds_is_the_pool_s():
     booking.forced(fill_of(LINEAR, "-1@90"))
     assert booking.positions[MAIN, LINEAR, BOTH].qty == -1000
     assert booking.positions[A, LINEAR, BOTH].qty == -1000
+
+
+def test_a_forced_close_that_comes_late_is_booked_where_the_venue_had_it():
+    """The stream tells of it after a purchase that came later: what the account has realized is the
+    venue's, which closed at the cost of before."""
+    before = [fill_of(LINEAR, "+4@100", trade=1), fill_of(LINEAR, "+2@100", trade=2, time=2)]
+    forced = fill_of(LINEAR, "-3@90", trade=3, time=3)
+    later = fill_of(LINEAR, "+3@130", trade=4, time=4)
+    found = []
+    for is_late in (False, True):
+        booking, ledger = Booking(INSTRUMENTS), Ledger()
+        ledger.post(booking.fill(before[0], A))
+        ledger.post(booking.fill(before[1], B))
+        steps = [partial(booking.forced, forced), partial(booking.fill, later, A)]
+        for step in reversed(steps) if is_late else steps:
+            ledger.post(checked(step()))
+        holdings = {slot: (held.qty, held.cost, held.realized) for (slot, _, _), held in booking.positions.items()}
+        account = booking.account[LINEAR, BOTH]
+        found.append((holdings, (account.qty, account.cost, account.realized)))
+        assert ledger.total("USDT") == account.realized == -30 * UNIT
+    assert found[0] == found[1]
 
 
 HOLDINGS = st.lists(st.integers(1, 9999), min_size=1, max_size=6)

@@ -16,7 +16,7 @@ is in its own entry: what is held and what was realized is the venue's, whoever 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -137,23 +137,38 @@ class Booking:
 
     def _late(self, late: _Recent, own: Own, symbol: str) -> tuple[Leg, ...]:
         """The profits that it makes, and what it makes of those of the fills after it."""
-        recent, account = own.recent, own.account
+        account = own.account
+        side = next(at for at, each in self.account.items() if each is account)[1]
+        key, total = (symbol, side), account.realized
+        realized = {late.slot: own.realized}
+        after = self._undo(late, key, realized)
+        self._redo((late, *after), key)
+        return self._made_of(realized, key, total)
+
+    def _undo(
+        self, late: tuple[int, ...] | _Recent, key: tuple[str, PositionSide], realized: dict[int, int]
+    ) -> list[_Recent]:
+        """What the venue had after it, the oldest first: holdings are as they were before that.
+        realized: gets what each of their sub-accounts had realized with it."""
+        recent = self._recent_of(key)
         after: list[_Recent] = []
         if len(recent) < RECENT_KEPT or not _is_before(late, recent[0]):
             while recent and _is_before(late, recent[-1]):
                 after.append(recent.pop())
         else:  # nobody knows any more what came before it
             recent.clear()
-        side = next(at for at, each in self.account.items() if each is account)[1]
-        total = account.realized
-        realized = {late.slot: own.realized}
         for each in after:  # the newest first: it ends as it was before all of them
-            held = self.positions[each.slot, symbol, side]
+            held = self.positions[(each.slot, *key)]
+            account = self.account[key]
             realized.setdefault(each.slot, held.realized)
             held.qty, held.cost, held.realized = each.own
             account.qty, account.cost, account.realized = each.account
-        for each in (late, *reversed(after)):
-            held = self.positions[each.slot, symbol, side]
+        return after[::-1]
+
+    def _redo(self, fills: Iterable[_Recent], key: tuple[str, PositionSide]) -> None:
+        recent = self._recent_of(key)
+        for each in fills:
+            held, account = self.positions[(each.slot, *key)], self.account[key]
             recent.append(
                 each._replace(
                     own=(held.qty, held.cost, held.realized), account=(account.qty, account.cost, account.realized)
@@ -162,34 +177,47 @@ class Booking:
             held.fill(each.change, each.value)
             if each.trade_id < INTERNAL_TRADES:
                 account.fill(each.change, each.value)
-        profits = [(slot, self.positions[slot, symbol, side].realized - before) for slot, before in realized.items()]
-        return _profit_legs(profits, account.realized - total, own.terms.settle)
+
+    def _made_of(self, realized: dict[int, int], key: tuple[str, PositionSide], total: int) -> tuple[Leg, ...]:
+        """What sub-accounts and the account have realized since they had so much."""
+        profits = [(slot, self.positions[(slot, *key)].realized - before) for slot, before in realized.items()]
+        account = self.account[key]
+        return _profit_legs(profits, account.realized - total, account.terms.settle)
 
     def forced(self, fill: FillTold) -> Entry:
         """A liquidation, a deleveraging, a settlement: it closes part of the account's position,
         and every sub-account that holds in that direction loses of its own in proportion, in whole
-        lots as far as they go; the fee likewise."""
+        lots as far as they go; the fee likewise. A late one takes its place as a late fill does."""
         terms = self.terms(fill.symbol)
+        if terms.is_spot:
+            return self.fill(fill, MAIN)
         key = (fill.symbol, fill.position_side)
         sign = -fill.side.sign
+        total = self.account[key].realized if key in self.account else 0
+        realized: dict[int, int] = {}
+        after = self._undo((fill.time, fill.trade_id), key, realized)
         held = {
             slot: self.positions[slot, *key].qty * sign
             for slot in self._slots.get(key, ())
             if self.positions[slot, *key].qty * sign > 0
         }
-        if terms.is_spot or sum(held.values()) < fill.size:
+        if sum(held.values()) < fill.size:
+            self._redo(after, key)
             return self.fill(fill, MAIN)  # more than anybody is known to hold: a foreign hand's
         self._recent_of(key).clear()  # who held what is shared by from here on
         lot = max(int(terms.instrument.lot.scaleb(terms.instrument.size_decimals)), 1)
         sizes = split(fill.size, held, lot)
         value = terms.value(fill.price, -sign * fill.size)
         values = shares(value, sizes, rest_to=max(sizes, key=lambda slot: sizes[slot]))
-        profits = [
-            (slot, self.positions[slot, *key].fill(-sign * size, values[slot])) for slot, size in sizes.items() if size
-        ]
-        total = self.account[key].fill(-sign * fill.size, value)
+        for slot, size in sizes.items():
+            if size:
+                own = self.positions[slot, *key]
+                realized.setdefault(slot, own.realized)
+                own.fill(-sign * size, values[slot])
+        self.account[key].fill(-sign * fill.size, value)
+        self._redo(after, key)
         settle = terms.settle
-        legs = _profit_legs(profits, total, settle)
+        legs = self._made_of(realized, key, total)
         if fill.fee:
             name = fill.fee_currency or settle
             paid = shares(fill.fee, sizes, rest_to=MAIN)
