@@ -27,27 +27,23 @@ from typing import Any
 
 import msgspec
 
-from onetape.accounts.crossing import Crossing
 from onetape.accounts.entries import MAIN
-from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
-from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.checkpoint import Recovered
+from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.drift_counts import DriftWatch
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.malformed_counts import Rejects
 from onetape.gateway.market_feed import MarketFeed
 from onetape.gateway.options import GatewayOptions, gateway_journal
-from onetape.gateway.robot_requests import Robots, open_proceeds
+from onetape.gateway.robot_requests import Robots
 from onetape.model.catalogue import find
 from onetape.model.enums import RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call
-from onetape.orders.gate import Gate
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Request
-from onetape.orders.manager import OrderManager
-from onetape.orders.told import INTERNAL_TRADES, BalanceTold
+from onetape.orders.told import BalanceTold
 from onetape.robot.live import LiveOptions, open_live
 from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
@@ -55,7 +51,7 @@ from onetape.venues.gateways import Addresses, open_trading_venue
 
 SYMBOL, RAW = "binance:BTC/USDT:USDT", "BTCUSDT"
 WARM = 200
-OTHER, RESTING = 200, 20  # a robot whose orders work, and how many
+RESTING = 20  # orders of another robot that work
 STRATEGY = """
 from onetape import Strategy
 
@@ -82,21 +78,6 @@ class Inside:
         self.protocol.set_instruments([instrument])
         path = gateway_journal(home, "main")
         private_folder(path.parent)
-        self.writer = JournalWriter(path, process="gateway:main", account="main", heartbeat=True)
-        self.tape = GatewayTape(self.writer, [instrument])
-        self.tape.open(time.time_ns())
-        self.manager = OrderManager(self.protocol)
-        self.gate = Gate(self.manager, {SYMBOL: instrument})
-        self.gate.ready = True
-        self.market = MarketFeed(
-            self.venue,
-            [instrument],
-            self.writer,
-            self.manager.references,
-            lambda out: None,
-            DriftWatch("binance-usdm", lambda out: None),
-            Rejects("binance-usdm", lambda out: None),
-        )
         options = GatewayOptions(
             kind="binance-usdm",
             account="main",
@@ -106,61 +87,40 @@ class Inside:
             secret="",
             home=str(home),
             symbols=[SYMBOL],
-            subaccounts={"a": 2},
+            subaccounts={"a": 2, "b": 3},
+            cross_internally=crosses,
+        )
+        self.core = GatewayCore(options, self.venue, self)
+        self.manager = self.core.manager
+        self.writer = JournalWriter(path, process="gateway:main", account="main", heartbeat=True)
+        self.market = MarketFeed(
+            self.venue,
+            [instrument],
+            self.writer,
+            self.manager.references,
+            lambda out: None,
+            DriftWatch("binance-usdm", lambda out: None),
+            Rejects("binance-usdm", lambda out: None),
         )
         table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
-        instruments = {SYMBOL: instrument}
-        reductions = Reductions(
-            self.manager,
-            instruments,
-            own=lambda *of: self.money.own(*of),
-            slot_of=self.tape.slot_of,
-            bounds={},
-            is_shared=True,
-        )
-        kept = KeptMoney(options, instruments, self.manager.references, self.protocol.slack)
-        self.money = AccountMoney(
-            kept,
-            self.writer,
-            table,
-            reductions,
-            slot_of=self.tape.slot_of,
-            say=self.manager.outs.append,
-            stop=lambda slots: None,
-        )
-        balances = {"USDT": BalanceTold("USDT", 10**23, time.time_ns())}
-        self.money.begin(balances, {}, is_other=False)
-        self.money.ready()
-        crossing = None
-        if crosses:
-            crossing = Crossing(
-                self.manager,
-                instruments,
-                slot_of=lambda robot: robot,
-                quote=self.market.best,
-                judge=self.gate.left,
-                newest=INTERNAL_TRADES,
-            )
-        proceeds = open_proceeds(
-            self.manager,
+        self.best, self.silent_ns = self.market.best, self.market.silent_ns
+        self.core.open(
             [instrument],
-            self.money,
-            slot_of=self.tape.slot_of,
-            quote=self.market.best,
-            gate=self.gate,
-            crossing=crossing,
+            self,
+            GatewayTape(self.writer, [instrument]),
+            table,
+            self.core.kept_money([instrument]),
+            Recovered.nothing(self.manager),
+            moment(),
         )
-        self.robots = Robots(
-            self.manager,
-            self.gate,
-            self.tape,
-            self.money,
-            crossing,
-            proceeds=proceeds,
-            loop=asyncio.get_running_loop(),
-            now=time.time_ns,
-            carry_out=self.carry_out,
-        )
+        self.core.gate.ready = True
+        balances = {"USDT": BalanceTold("USDT", 10**23, time.time_ns())}
+        self.core.money.begin(balances, {}, is_other=False)
+        self.core.money.ready()
+        life = self.core.requests.attach("other", "", time.time_ns(), slot=3)
+        assert life is not None
+        self.other = life.number
+        self.robots = Robots(self.core, loop=asyncio.get_running_loop(), moment=moment)
         self.sent: list[tuple[Call, bytes]] = []
         self.at = 0  # when the newest request was there
         self.home = home
@@ -185,11 +145,11 @@ class Inside:
         """Orders of another robot work on the other side, away from the market."""
         for number in range(1, count + 1):
             spec = OrderSpec(symbol=SYMBOL, side=Side.SELL, size_int=10, price_int=500_000 + number)
-            request = Request(OTHER, RequestKind.PLACE, number, spec)
+            request = Request(self.other, RequestKind.PLACE, number, spec)
             order = self.manager.submit(f"other {number}", request, time.time_ns())
             order.pending.clear()
             order.life.on_event(OrderEvent.ACCEPT)
-        self.carry_out()
+        self.core.carry_out()
         self.sent.clear()
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
@@ -216,21 +176,23 @@ class Inside:
     def take(self, message: bytes) -> None:
         self.market.take(message)
 
-    def carry_out(self) -> None:
+    def send(self, calls: list[Call]) -> None:
         now = time.time_ns()
-        outs, self.manager.outs = self.manager.outs, []
-        for out in outs:
-            self.money.wrote(out, self.tape.write(out, now))
-        if outs:
-            self.money.reductions.hold(now)
-        calls, self.manager.calls = self.manager.calls, []
         for call in calls:
             call = self.protocol.signed(call, now)
             headers = "".join([f"{name}: {value}\r\n" for name, value in call.headers.items()])
             request = f"{call.method} {call.target} HTTP/1.1\r\n{headers}\r\n".encode("latin-1")
             self.sent.append((call, request))
         self.at = time.perf_counter_ns()
-        self.money.publish()
+
+    def cut_stream(self) -> None:
+        raise AssertionError("there is none")
+
+    def wake(self) -> None:
+        """The robot looks by itself."""
+
+    def in_front(self, symbol: str, side: Side, price: int) -> int:
+        return 0
 
     def turn(self, message: bytes) -> None:
         """What is measured."""
@@ -260,20 +222,24 @@ class Inside:
             "updateTime": now // 1_000_000,
         }
         answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(row), now)
-        self.manager.answered(call, answer, now)
+        self.core.answered(call, answer, moment())
         order = self.manager.orders[name]
-        self.manager.hear(answer.told, now)
+        self.core.reports(answer.told, moment())
         if order.is_open:
             raise SystemExit(f"still open: {order.state}")
-        self.carry_out()
         self.robot.step()
         self.robots.look()
 
     def close(self) -> None:
         self.robot.close(keep=False)
         self.robots.close()
-        self.money.close()
+        self.core.money.close()
         self.writer.close()
+
+
+def moment() -> Moment:
+    now = time.time_ns()
+    return Moment(now, time.monotonic_ns(), now)
 
 
 def tick(number: int) -> bytes:

@@ -13,9 +13,9 @@ from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.core import open_proceeds
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
-from onetape.gateway.robot_requests import open_proceeds
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, RequestKind, Side
 from onetape.model.ids import client_id
@@ -114,7 +114,7 @@ class Funded(AbstractContextManager):
             )
         self.proceeds: Proceeds = open_proceeds(
             self.manager,
-            self.instruments.values(),
+            self.instruments,
             self.money,
             slot_of=slot_of,
             quote=self.touch,

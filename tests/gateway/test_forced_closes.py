@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ class Gateway:
             slot_of=lambda robot: robot,
             say=lambda out: None,
             stop=lambda slots: None,
+            wall=time.time_ns,
             forced=BinanceUsdmProtocol.traits.forced,
         )
         self.table = table

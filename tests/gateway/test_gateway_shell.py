@@ -49,9 +49,8 @@ class Shell:
         self.gateway.protocol.set_instruments([BTC])
         self.gateway._open_tape()
         self.calls: list[tuple[Purpose, int, int]] = []  # and how much was written, and on disk
-        self.make_calls = self.gateway._make_calls
-        self.gateway._make_calls = self._note  # type: ignore[method-assign]
-        self.gateway.tape.attach(RobotLife(1, "mm", 1, "", slot=2), time.time_ns())
+        self.gateway.send = self._note  # type: ignore[method-assign]
+        self.gateway.core.tape.attach(RobotLife(1, "mm", 1, "", slot=2), time.time_ns())
 
     def _note(self, calls: list[Call]) -> None:
         with JournalReader(gateway_journal(self.home, "main")) as reader:
@@ -60,15 +59,15 @@ class Shell:
         self.calls += [(call.purpose, len(said), durable >= max(said, default=0)) for call in calls]
 
     def place(self, number: int = 1, robot: int = 1) -> Managed:
-        manager = self.gateway.manager
+        manager = self.gateway.core.manager
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
-        name = self.gateway.tape.robots[1].client_id((1 << 32) + number)
+        name = self.gateway.core.tape.robots[1].client_id((1 << 32) + number)
         return manager.submit(name, Request(robot, RequestKind.PLACE, (1 << 32) + number, spec), time.time_ns())
 
     def close(self) -> None:
         self.gateway.robots.close()
-        self.gateway.money.close()
-        self.gateway.tape.writer.close()
+        self.gateway.core.money.close()
+        self.gateway.core.tape.writer.close()
         self.gateway.budget.close()
 
 
@@ -95,10 +94,10 @@ def play(tmp_path) -> Play:
 def test_without_the_account_s_stream_nothing_new_leaves_and_it_is_said(play):
     async def scene(shell: Shell) -> None:
         gateway = shell.gateway
-        gateway.gate.ready = True
+        gateway.core.gate.ready = True
         gateway._stream_went()
-        assert not gateway.gate.ready
-        assert HealthOut("account stream", "main", "lost", "warning") in gateway.manager.outs
+        assert not gateway.core.gate.ready
+        assert HealthOut("account stream", "main", "lost", "warning") in gateway.core.manager.outs
 
     play(scene)
 
@@ -108,11 +107,12 @@ def test_a_round_that_ends_makes_ready_what_has_a_stream(play, is_up):
     async def scene(shell: Shell) -> None:
         gateway = shell.gateway
         gateway._stream_came()
-        assert gateway.reconciler.is_running
-        gateway.account.is_up = is_up
-        gateway._round_ended(time.time_ns())
-        assert gateway.gate.ready is is_up
-        assert gateway.reconciled.is_set()
+        assert gateway.core.reconciler.is_running
+        if not is_up:
+            gateway._stream_went()
+        gateway.core._end_round()
+        assert gateway.core.gate.ready is is_up
+        assert gateway.core.is_reconciled
 
     play(scene)
 
@@ -121,7 +121,7 @@ def test_a_round_that_ends_makes_ready_what_has_a_stream(play, is_up):
 def test_what_is_said_stands_on_the_journal_when_its_call_leaves(play, intents):
     async def scene(shell: Shell) -> None:
         shell.place()
-        shell.gateway.carry_out()
+        shell.gateway.core.carry_out()
         ((purpose, said, is_durable),) = shell.calls
         assert (purpose, said) == (Purpose.PLACE, 1)
         if intents == "disk":
@@ -133,12 +133,12 @@ def test_what_is_said_stands_on_the_journal_when_its_call_leaves(play, intents):
 def test_a_round_s_answers_are_the_round_s(play):
     async def scene(shell: Shell) -> None:
         gateway = shell.gateway
-        gateway.reconciler.start(time.time_ns(), "test")
-        calls, gateway.manager.calls = gateway.manager.calls, []
+        gateway.core.reconciler.start(time.time_ns(), "test")
+        calls, gateway.core.manager.calls = gateway.core.manager.calls, []
         for call in calls:
             gateway._answered(call, Answer(Outcome.DONE))
-        gateway.reconciler.tick(time.time_ns())
-        assert not gateway.reconciler.is_running
+        gateway.core.reconciler.tick(time.time_ns())
+        assert not gateway.core.reconciler.is_running
 
     play(scene)
 
@@ -148,12 +148,13 @@ def test_an_order_for_which_the_account_has_no_room_is_refused_and_not_sent(play
         gateway = shell.gateway
         order = shell.place()
         limit = gateway.venue.order_limit_code
-        call = gateway.manager.calls[0]
+        call = gateway.core.manager.calls[0]
         gateway._answered(call._replace(subject=None), Answer(Outcome.SAFE, venue_code=limit, retry_after=30 * SECOND))
-        assert gateway.orders.status()["held_s"] > 20
-        calls, gateway.manager.calls = gateway.manager.calls or [call], []
-        shell.make_calls(calls)
-        await asyncio.sleep(0)
+        assert gateway.core.orders.status()["held_s"] > 20
+        gateway.core.manager.calls = gateway.core.manager.calls or [call]
+        shell.calls.clear()
+        gateway.core.carry_out()
+        assert shell.calls == []
         assert order.state is OrderState.REJECTED
 
     play(scene)
@@ -163,9 +164,9 @@ def test_orders_of_stopped_sub_accounts_are_canceled_and_no_others(play):
     async def scene(shell: Shell) -> None:
         gateway = shell.gateway
         order = shell.place()
-        gateway._stop_slots((3,))
+        gateway.core.stop_slots((3,))
         assert not order.cancel_wanted
-        gateway._stop_slots((2,))
+        gateway.core.stop_slots((2,))
         assert order.cancel_wanted
 
     play(scene, subaccounts={"a": 2, "b": 3})
@@ -175,9 +176,9 @@ def test_the_dead_man_is_armed_for_the_configured_time(play):
     async def scene(shell: Shell) -> None:
         gateway = shell.gateway
         shell.place()
-        gateway.manager.calls.clear()
-        gateway.dead_man.arm(time.time_ns())
-        (call,) = gateway.manager.calls
+        gateway.core.manager.calls.clear()
+        gateway.core.dead_man.arm(time.time_ns())
+        (call,) = gateway.core.manager.calls
         assert call.purpose is Purpose.DEAD_MAN
         assert "countdownTime=60000" in call.target
 
@@ -186,7 +187,7 @@ def test_the_dead_man_is_armed_for_the_configured_time(play):
 
 def test_the_limits_are_the_configured_ones(play):
     async def scene(shell: Shell) -> None:
-        limits = shell.gateway.gate.limits
+        limits = shell.gateway.core.gate.limits
         assert (limits.position_max, limits.order_max) == ({SYMBOL: 2000}, {SYMBOL: 500})
         assert (str(limits.price_band), limits.orders_a_second) == ("0.05", 7)
 

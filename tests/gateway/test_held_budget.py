@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.gateway.request_budget import AddressBudget, BudgetError, OrderBudget
+from onetape.gateway.order_budget import OrderBudget
+from onetape.gateway.request_budget import AddressBudget, BudgetError
 from onetape.model.errors import VenueRateLimit
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose

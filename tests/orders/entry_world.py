@@ -43,7 +43,7 @@ class EntryWorld(World):
         if self.key_call is None:
             self.connect_entry("")
         else:
-            self.send(self.key_call)
+            self.leave(self.key_call)
 
     def connect_entry(self, key: str) -> None:
         path = self.venue.entry_url or "/v2"
@@ -55,7 +55,7 @@ class EntryWorld(World):
         self.socket, self.session = socket, EntrySession(self.venue.entry_dialect(key))
         self.there = self.back = self.now
         for message in self.session.opened(self.now):
-            self.say(message)
+            self.speak(message)
 
     def cut_line(self) -> None:
         """The venue's side is gone now, ours learns of it later."""
@@ -77,15 +77,15 @@ class EntryWorld(World):
 
     # --- there ------------------------------------------------------------------------------------
 
-    def send(self, call: Call) -> None:
+    def leave(self, call: Call) -> None:
         if self.session is not None and self.session.carries(call):
             self.seen["over the line"] += 1
             self.seen[call.purpose.value] += 1
-            self.say(self.session.send(call, self.now))
+            self.speak(self.session.send(call, self.now))
         else:
-            super().send(self.protocol.signed(call, self.now))
+            super().leave(self.protocol.signed(call, self.now))
 
-    def say(self, message: bytes) -> None:
+    def speak(self, message: bytes) -> None:
         if self.socket is None:
             return  # nobody is there any more, and nobody here knows
         self.there = max(self.there + MS, self.now + self.way())
@@ -132,9 +132,9 @@ class EntryWorld(World):
             if late:
                 super().gateway_step()
 
-    def answered(self, call: Call, status: int, headers: dict, body: bytes) -> None:
+    def answer(self, call: Call, status: int, headers: dict, body: bytes) -> None:
         if call is not self.key_call:
-            super().answered(call, status, headers, body)
+            super().answer(call, status, headers, body)
         elif self.is_waited_for(call):
             told = {name.lower(): value for name, value in headers.items()}
             self.connect_entry(self.protocol.answer(call, status, told, body, self.now).value)

@@ -1,23 +1,21 @@
-"""One life of a gateway in virtual time: its tape, its account's money and its commands, put
-together as `gateway/gateway.py` does, with files as they are there. It may be killed before any
-frame of its journal."""
+"""One life of a gateway's core in virtual time, with files as its process has them. It may be
+killed before any frame of its journal."""
 
 from __future__ import annotations
 
 import random
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
-from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.checkpoint import Recovered, checkpoint_file, recover, write_checkpoint
 from onetape.gateway.command_handlers import Commands
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
-from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.core import GatewayCore
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, gateway_journal
-from onetape.orders.manager import OrderManager
+from onetape.orders.managed import Out
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from orders.gateway_robots import LEVERAGE, NAMES
@@ -63,20 +61,31 @@ class MortalWriter:
         return self._writer.append_instrument(*args)
 
     def ensure(self, level: str) -> int:
-        return self._writer.ensure(level)
+        return self._writer.ensure("process")  # what dies here is no machine
 
     def leave(self) -> None:
         """As a killed process does: nothing is closed or sealed."""
         self._writer.__dict__.clear()
 
 
+class SeenTape(GatewayTape):
+    """seen: told of what has been written, before anything follows from it."""
+
+    seen: Callable[[Out], None]
+
+    def write(self, out: Out, now: int) -> int:
+        sequence = super().write(out, now)
+        self.seen(out)
+        return sequence
+
+
 class Life:
     """`begin` may raise Died; then `end` it all the same."""
 
-    def __init__(self, world, home: Home, manager: OrderManager) -> None:
-        self.world, self.manager = world, manager
+    def __init__(self, world, home: Home) -> None:
+        self.world = world
         path = gateway_journal(home.path, "main")
-        self.is_new = not path.exists()
+        by_symbol = {i.symbol: i for i in world.instruments}
         self.options = GatewayOptions(
             kind=world.kind,
             account="main",
@@ -90,29 +99,20 @@ class Life:
             credit=world.credit,
             leverage=LEVERAGE,
             commands="process",
+            position_max={s: float(by_symbol[s].size(n)) for s, n in world.limits.items()},
         )
-        self._kept = self._money(manager)
-        recovered = Recovered.nothing(manager)
-        if not self.is_new:
+        self.core = GatewayCore(self.options, world.venue, world)
+        self._kept = self.core.kept_money(world.instruments)
+        self._recovered = Recovered.nothing(self.core.manager)
+        if path.exists():
             file = checkpoint_file(home.path, "main")
             self._check_point(path, file)
-            recovered = recover(path, file, manager, self._kept)
-            assert not recovered.refused
-        self._old, self.recovery = recovered.tape, recovered.recovery
+            self._recovered = recover(path, file, self.core.manager, self._kept)
+            assert not self._recovered.refused
         self.writer = MortalWriter(
             JournalWriter(path, process="gateway:main", account="main", durable=False, segment_bytes_first=1 << 18)
         )
         self.table = AccountTable(home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS)
-
-    def _money(self, manager: OrderManager) -> KeptMoney:
-        world = self.world
-        return KeptMoney(
-            self.options,
-            {i.symbol: i for i in world.instruments},
-            manager.references,
-            world.protocol.slack,
-            known=world.protocol.known_move,
-        )
 
     def _check_point(self, path: Path, file: Path) -> None:
         """Before every other start, of some frame of the journal, from the one before on."""
@@ -121,70 +121,38 @@ class Life:
         chance = random.Random(last)
         if chance.random() < 0.5:
             sequence = chance.randrange(1, last + 1)
-            manager = OrderManager(self.world.protocol)
-            kept = self._money(manager)
-            found = recover(path, file, manager, kept, until=sequence + 1)
+            other = GatewayCore(self.options, self.world.venue, self.world)
+            kept = other.kept_money(self.world.instruments)
+            found = recover(path, file, other.manager, kept, until=sequence + 1)
             write_checkpoint(path, file, found, kept, sequence=sequence)
             self.world.seen["checkpoint"] += 1
 
     def begin(self, *, with_robots: bool) -> None:
-        world, manager, old = self.world, self.manager, self._old
-        self.tape = GatewayTape(
+        world, core, old = self.world, self.core, self._recovered.tape
+        tape = SeenTape(
             self.writer,  # type: ignore[arg-type]
             world.instruments,
             robots=old.robots,
             currencies=old.currencies,
         )
-        manager.owner_of = self.tape.owner_of
-        reductions = Reductions(
-            manager,
-            self._kept.instruments,
-            own=lambda *of: self.money.own(*of),
-            slot_of=self.tape.slot_of,
-            bounds=world.limits,
-            is_shared=True,
-        )
-        self.money = AccountMoney(
-            self._kept,
-            self.writer,  # type: ignore[arg-type]
-            self.table,
-            reductions,
-            slot_of=self.tape.slot_of,
-            say=lambda out: manager.outs.append(out),
-            stop=self._stop,
-            forced=world.protocol.traits.forced,
-            wall=lambda: world.now,
-        )
-        self.money.recover()
-        self.tape.open(world.now)
-        self.recovery.finish(world.now)
-        for order in manager.open.values():
-            self.money.order(order)
+        tape.seen = world.out
+        core.open(world.instruments, world, tape, self.table, self._kept, self._recovered, world.moment())
+        assert core.gate.limits.position_max == world.limits
         for number, name in NAMES.items() if with_robots else ():
-            if number not in self.tape.robots:
-                self.tape.attach(RobotLife(number, name, 1, "", slot=SLOTS[name]), world.now)
-
-    def open_door(self) -> None:
-        world = self.world
+            if number not in tape.robots:
+                life = core.requests.attach(name, "", world.now, slot=SLOTS[name])
+                assert life is not None and life.number == number
         self.commands = Commands(
             self.options,
-            world.manager,
-            world.gate,
-            world.reconciler,
-            self.tape,
+            core,
+            tape,
             now=lambda: world.now,
-            carry_out=world.write,
+            carry_out=core.carry_out,
             spans=Spans(),
-            once=self._old.once,
-            money=self.money,
+            once=old.once,
+            money=core.money,
             wall=lambda: world.now,
         )
-
-    def _stop(self, slots: tuple[int, ...]) -> None:
-        manager = self.manager
-        for order in list(manager.open.values()):
-            if order.robot and self.tape.slot_of(order.robot) in slots:
-                manager.cancel_once(order, self.world.now)
 
     def end(self) -> None:
         """Killed: its files stay as they are."""

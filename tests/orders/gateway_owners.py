@@ -107,7 +107,8 @@ class Owners:
         world, rng = self.world, self.random
         is_proven = rng.random() >= TOKENS
         token = world.home.tokens[actor if is_proven else rng.choice([*{*SLOTS} - {actor}])]
-        world.write()
+        world.core.stamp(world.moment())
+        world.core.carry_out()
         before = self.books()
         model = CommandModel(SLOTS, self.books(), self.done, set(world.money_invariants.transfers))
         asked = {"id": id_, "target": "gateway:main", "command": name, "actor": actor, "fields": fields, "token": token}

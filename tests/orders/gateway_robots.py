@@ -1,4 +1,5 @@
-"""Robots of a simulated world: each wants things at random, and asks the gate."""
+"""Robots of a simulated world: each wants things at random, and asks the gateway's core for them as
+the frames of a robot's journal would."""
 
 from __future__ import annotations
 
@@ -7,21 +8,9 @@ import random
 from msgspec import structs
 
 from onetape.gateway.gateway_tape import EPOCH_BITS
-from onetape.model.enums import (
-    Kind,
-    OrderNews,
-    OrderType,
-    PositionSide,
-    RequestKind,
-    Side,
-    TimeInForce,
-    TriggerBy,
-    TriggerKind,
-)
-from onetape.model.ids import client_id
+from onetape.model.enums import Kind, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import Request
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -58,36 +47,24 @@ class SimRobot:
         mine = [o for o in manager.open.values() if o.robot == self.number]
         what = rng.random()
         if mine and what < 0.35:
-            manager.cancel(rng.choice(mine), world.now)
-            world.seen["robot cancels"] += 1
+            order = rng.choice(mine)
+            self.frame(RequestKind.CANCEL, order.order_id, order.spec)
         elif mine and what < 0.5:
-            self._amend(rng.choice(mine))
+            self._change(rng.choice(mine))
         elif len(mine) < OPEN_MAX:
             self._place()
 
-    def _amend(self, order) -> None:
-        world, rng = self.world, self.random
+    def _change(self, order) -> None:
+        rng = self.random
         if order.spec.type is not OrderType.LIMIT:
             return
-        instrument = next(i for i in world.instruments if i.symbol == order.spec.symbol)
+        instrument = next(i for i in self.world.instruments if i.symbol == order.spec.symbol)
         tick = int(instrument.tick.scaleb(instrument.price_decimals))
         step = int(order.spec.price_int * rng.uniform(-0.002, 0.002))
         price = (order.price + step) // tick * tick
         size = order.life.size * rng.choice((1, 1, 2))
-        refusal = world.gate.amendment(order, world.now, price=price, size=size)
-        if refusal is None:
-            reductions = world.money.reductions
-            refusal = reductions.amendment(order, size, knows=world.gate.ready)
-        if refusal is None and (size >= order.life.size or price != order.price):
-            spec = structs.replace(order.spec, price_int=price)
-            left = size - order.life.filled
-            refusal = world.money.refusal(self.number, spec, left, order)
-        if refusal is None:
-            world.manager.amend(order, world.now, price=price, size=size)
-            world.money.order(order)
-            world.seen["robot amends"] += 1
-        else:
-            world.manager.refuse(order, OrderNews.UPDATE_REJECTED, world.now, refusal.code, refusal.reason)
+        wanted = structs.replace(order.spec, price_int=price, size_int=size)
+        self.frame(RequestKind.AMEND, order.order_id, wanted)
 
     def _place(self) -> None:
         world, rng = self.world, self.random
@@ -161,7 +138,7 @@ class SimRobot:
         terms = (
             {"symbol": i.symbol, "type": OrderType.MARKET}
             if at_once
-            else {"symbol": i.symbol, "price_int": listing.bid + rng.choice((-2, 0, 1)) * self._tick(i)}
+            else {"symbol": i.symbol, "price_int": listing.bid + rng.choice((-2, 0, 1)) * self._tick_of(i)}
         )
         for position_side in world.account.sides:
             qty = world.money.own(slot, i.symbol, position_side)
@@ -195,33 +172,22 @@ class SimRobot:
         spec = OrderSpec(symbol=i.symbol, side=Side.BUY, size_int=size, position_side=position_side, **terms)
         return spec, listing.last
 
-    def _tick(self, instrument) -> int:
+    def _tick_of(self, instrument) -> int:
         return int(instrument.tick.scaleb(instrument.price_decimals))
 
     def ask(self, spec: OrderSpec, reference: int) -> None:
-        """As a gateway takes a request."""
         world = self.world
-        if world.proceeds.waiting:
-            world.proceeds.came(self.number, world.now)
         self.ordinal += 1
         world.manager.references[spec.symbol] = reference
-        name = client_id(NAMES[self.number], epoch=1, ordinal=self.ordinal, chars_max=world.protocol.client_id_chars)
-        found = world.money.reductions.outgoing(self.number, spec, knows=world.gate.ready)
-        if isinstance(found, OrderSpec):
-            spec, refusal = found, world.gate.refusal(found, world.now)
-        else:
-            refusal = found
-        request = Request(self.number, RequestKind.PLACE, 1 << EPOCH_BITS | self.ordinal, spec)
-        if refusal is None:
-            refusal = world.money.refusal(self.number, spec, spec.size_int)
-        if refusal is None:
-            order = world.manager.submit(name, request, world.now)
-            world.money.order(order)
-            world.money_invariants.submitted(order)
-            world.seen["robot places"] += 1
-        elif held := world.proceeds.hold(name, request, refusal, world.now, cause=world.now):
-            world.money.reductions.order(held)
-            world.seen["waits for money"] += 1
-        else:
-            world.manager.deny(name, request, world.now, refusal.code, refusal.reason)
-            world.seen[f"denied {refusal.code}"] += 1
+        order_id, before = 1 << EPOCH_BITS | self.ordinal, dict(world.money_invariants.held_before)
+        self.frame(RequestKind.PLACE, order_id, spec)
+        order = world.manager.by_robot[self.number, order_id]
+        if order.is_open and not order.is_held:
+            world.money_invariants.submitted(order, before)
+
+    def frame(self, kind: RequestKind, order_id: int, spec: OrderSpec) -> None:
+        """One that the gateway reads, and no other is there."""
+        world, asked = self.world, (self.number, kind, order_id, spec, False)
+        life = world.tape.robots[self.number]
+        world.core.request(life, asked, world.moment(), cause=world.now)
+        world.core.end_requests()

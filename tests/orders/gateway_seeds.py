@@ -71,30 +71,36 @@ def beliefs(manager: OrderManager) -> tuple:
     return orders, held
 
 
-def reconciled(world: World) -> list:
+def one_more_round(world: World) -> list:
     """What the gateway says in one more round, while the market stands still."""
     world.outs.clear()
-    world.reconciler.start(world.now, "again")
+    core = world.core
+    core.stamp(world.moment())
+    world.kept_back = []
+    if core.is_up:
+        core.reconcile()
+    else:
+        core.stream_came(world.moment())
     for _ in range(100):
-        if not world.reconciler.is_running and world.money.moves_wanted is None:
+        if not core.reconciler.is_running and core.money.moves_wanted is None:
             break
         world.now += 100_000_000
-        world.tick()
-        calls, world.manager.calls = world.manager.calls, []
+        core.tick(world.moment())
+        calls, world.kept_back = world.kept_back, []
         for call in calls:
             reply = world.http(world.protocol.signed(call, world.now))
             told = {name.lower(): value for name, value in reply.headers.items()}
             answer = world.protocol.answer(call, reply.status, told, reply.body, world.now)
-            world.take(call, answer)
-            world.write()
-    check(not world.reconciler.is_running, "the last reconciliation is not over")
+            core.answered(call, answer, world.moment())
+    world.kept_back = None
+    check(not core.reconciler.is_running, "the last reconciliation is not over")
     return world.outs
 
 
 def reconciling_changes_nothing(world: World) -> None:
     before = beliefs(world.manager)
-    reconciled(world)
-    said = [out for out in reconciled(world) if not isinstance(out, HealthOut)]
+    one_more_round(world)
+    said = [out for out in one_more_round(world) if not isinstance(out, HealthOut)]
     check(not said, f"one more reconciliation says {said}")
     after = beliefs(world.manager)
     check(after == before, f"one more reconciliation makes {after} of {before}")
@@ -108,7 +114,7 @@ def restarts_end_equal(world: World) -> None:
     for each in (world.home, home):
         world.life.end()
         world.begin_gateway(each, with_robots=each is world.home)
-        reconciled(world)
+        one_more_round(world)
         world.money_invariants.follow(each)
         what = f"a restart {'with' if each is world.home else 'without'} its journal"
         orders, held = beliefs(world.manager)

@@ -1,4 +1,7 @@
-"""A gateway's order manager, a simulated exchange and a bad network in one virtual time.
+"""A gateway's core, a simulated exchange and a bad network in one virtual time.
+
+The core is the one that trades: this is another shell around it, whose clock is virtual, whose
+network loses, delays and repeats, and whose process is killed before any frame of its journal.
 
 One seed decides everything: what two robots want, what the network does to each request, each
 answer and each message of the stream, when the gateway is killed, when its operator throws the
@@ -19,16 +22,16 @@ from onetape.exchange.dialect import Connection
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
 from onetape.exchange.venues import open_venue
-from onetape.gateway.robot_requests import open_proceeds
-from onetape.model.enums import Kind
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.core import GatewayCore, Moment
+from onetape.gateway.gateway_tape import GatewayTape
+from onetape.model.enums import Kind, OrderNews, RequestKind, Side
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import FillOut
+from onetape.orders.gate import Gate
+from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.stream_probe import StreamProbe
-from onetape.orders.told import BalanceTold, MoveTold, StreamTold
 from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
@@ -42,9 +45,8 @@ SECOND = 1000 * MS
 START = 1_795_000_000 * SECOND
 LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
-CHECK_EVERY = 60 * SECOND  # the account's money; as the gateway's, and the next one
-LOOK_AGAIN = SECOND // 2
-QUIET_CHECK = 10 * SECOND
+QUIET_CHECK = 10 * SECOND  # how old a look at the account's money may be at the end
+TURN = 100 * MS  # the core hears of the time at least so often
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -95,8 +97,8 @@ class World:
         self.stream: Connection | None = None
         self.frozen_until = 0
         self.is_quiet = self.stopping = False
-        self.killed = ""
-        self.looked = self.checked = 0
+        self.is_mortal = False  # it is killed before the next call leaves
+        self.kept_back: list[Call] | None = None  # calls, where somebody wants to answer them
         self.owners = Owners(self)
         self.money_invariants = MoneyInvariants(self)
         self.home = Home()
@@ -114,41 +116,100 @@ class World:
         """One life of it, with what its journal says of earlier ones. May raise Died, after so many
         frames."""
         self.open_venue()
-        self.manager = OrderManager(self.protocol)
-        self.life = Life(self, home, self.manager)
+        self.is_mortal = False
+        self.life = Life(self, home)
         self.life.writer.left = frames
         self.life.begin(with_robots=with_robots)
-        self.tape, self.money = self.life.tape, self.life.money
-        recovery = self.life.recovery
-        self.reconciler = Reconciler(
-            self.manager,
-            self.symbols,
-            is_new=not recovery.has_begun,
-            since=recovery.newest_fill,
-            moves_wanted=lambda: self.money.moves_wanted,
-        )
-        self.gate = Gate(
-            self.manager, {i.symbol: i for i in self.instruments}, Limits(position_max=self.limits), killed=self.killed
-        )
-        self.proceeds = open_proceeds(
-            self.manager,
-            self.instruments,
-            self.money,
-            slot_of=self.tape.slot_of,
-            quote=self.quote_of,
-            gate=self.gate,
-            crossing=None,
-        )
-        self.probe = StreamProbe(self.manager, int(self.venue.probe_s * SECOND))
+        self.watch_proceeds()
         for n, each in enumerate(self.exchange.instruments):
             self.manager.references[each.symbol] = self.exchange.listings[n].last
-        self.life.open_door()
 
-    def quote_of(self, symbol: str) -> tuple[int, int]:
+    def watch_proceeds(self) -> None:
+        """What is held before an order that has waited leaves is noted: a fill may have changed
+        it."""
+        proceeds = self.core.proceeds
+        look = proceeds.look
+
+        def noted(now: int) -> None:
+            if proceeds.waiting:
+                self.money_invariants.note_held()
+            look(now)
+
+        proceeds.look = noted
+
+    @property
+    def core(self) -> GatewayCore:
+        return self.life.core
+
+    @property
+    def manager(self) -> OrderManager:
+        return self.core.manager
+
+    @property
+    def gate(self) -> Gate:
+        return self.core.gate
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return self.core.reconciler
+
+    @property
+    def money(self) -> AccountMoney:
+        return self.core.money
+
+    @property
+    def tape(self) -> GatewayTape:
+        return self.core.tape
+
+    # --- what the core sees of the market, and its effects ----------------------------------------
+
+    def best(self, symbol: str) -> tuple[int, int]:
         listing = self.exchange.listings[self.symbols.index(symbol)]
         return listing.bid, listing.ask
 
+    def silent_ns(self, symbol: str) -> int:
+        return 0
+
+    def in_front(self, symbol: str, side: Side, price: int) -> int:
+        return 0
+
+    def out(self, out: Out) -> None:
+        """It stands on the journal."""
+        self.outs.append(out)
+        self.invariants.out(out)
+        self.money_invariants.out(out)
+        match out:
+            case IntentOut() if out.order.is_unfunded:
+                self.seen["waits for money"] += 1
+            case IntentOut() if out.kind is RequestKind.PLACE and not out.again:
+                self.seen["robot places"] += 1
+            case IntentOut() if out.kind is RequestKind.AMEND:
+                self.seen["robot amends"] += 1
+            case NewsOut() if out.news is OrderNews.DENIED:
+                self.seen[f"denied {out.code}"] += 1
+
+    def send(self, calls: list[Call]) -> None:
+        """To the wire."""
+        if self.is_mortal:
+            raise Died
+        if self.kept_back is not None:
+            self.kept_back += calls
+            return
+        for call in calls:
+            self.invariants.call(call)
+            self.leave(call)
+
+    def cut_stream(self) -> None:
+        self.seen["silent stream"] += 1
+        self.at(self.now, self.cut, self.stream)
+
+    def wake(self) -> None:
+        """Its robots look at its orders, not at its journal."""
+
     # --- time -------------------------------------------------------------------------------------
+
+    def moment(self) -> Moment:
+        return Moment(self.now, self.now, self.now)
 
     def at(self, when: int, what, *args) -> None:
         self.count += 1
@@ -177,7 +238,8 @@ class World:
         if self.stream is None or self.stream.closed:
             self.connect()
         self.until(self.now + SECOND)
-        self.reconciler.start(self.now, "quiet")
+        self.core.reconcile()
+        looked = 0
         for _ in range(200):
             self.until(self.now + SECOND)
             last = self.account.trades[-1].fill.time if self.account.trades else 0
@@ -186,16 +248,17 @@ class World:
                 continue
             # What somebody has told of and the venue does not show may take two minutes.
             if self.money.moves_wanted is not None or self.money_invariants.unequal():
-                if self.checked < max(last, self.now - QUIET_CHECK):
-                    self.checked = 0  # the next one is due
+                if looked < max(last, self.now - QUIET_CHECK):
+                    looked = self.now
+                    self.reconciler.check(self.now)
                 continue
             if not self.reconciler.differences:
                 break
-            self.reconciler.start(self.now, "once more")
+            self.core.reconcile()
 
     def until(self, end: int) -> None:
         while self.now < end:
-            due = min(self.events[0][0] if self.events else end, end, self.now + 250 * MS)
+            due = min(self.events[0][0] if self.events else end, end, self.now + TURN)
             due = min(due, max(self.manager.next_due, self.now + MS))
             due = min(due, max(self.reconciler.next_due, self.now + MS))
             self.now = due
@@ -226,75 +289,9 @@ class World:
             self.carry(message)
 
     def gateway_step(self) -> None:
-        self.tick()
-        if self.now >= self.looked + SECOND:
-            self.looked = self.now
-            self.gate.hold_to_kill(self.now)
-            self.money.reductions.look()
-            self.money.reductions.hold(self.now)
-        self.write()
-        calls, self.manager.calls = self.manager.calls, []
-        for call in calls:
-            self.invariants.call(call)
-            self.send(call)
+        self.core.tick(self.moment())
         self.invariants.check()
         self.money_invariants.check()
-
-    def tick(self) -> None:
-        """As a gateway's, up to the journal."""
-        self.manager.tick(self.now)
-        rounds = self.reconciler.rounds
-        self.reconciler.tick(self.now)
-        if self.reconciler.rounds != rounds:
-            self.round_ended()
-        elif self.stream is not None and not self.reconciler.is_running:
-            wanted = self.money.moves_wanted
-            if self.now - self.checked > (CHECK_EVERY if wanted is None else LOOK_AGAIN):
-                self.reconciler.check(self.now)
-        self.listen()
-        self.money.tick(self.now)
-        self.proceeds.look(self.now)
-        self.write()
-
-    def listen(self) -> None:
-        """Whether the account's stream still tells."""
-        self.probe.tick(self.now, self.now)
-        if self.probe.is_silent != self.gate.is_deaf:
-            self.gate.is_deaf = self.probe.is_silent
-            self.seen["silent stream"] += self.probe.is_silent
-            if self.probe.is_silent:
-                self.cut()
-
-    def round_ended(self) -> None:
-        self.checked = self.now
-        self.write()
-        money, manager = self.money, self.manager
-        if not money.is_ready:
-            money.begin(manager.balances, manager.positions, is_other=False)
-        money.check(manager.balances, self.now)
-        self.write()
-        if money.moves_wanted is None:
-            if not money.is_ready:
-                self.money_invariants.ready()
-            money.ready()
-            self.gate.ready = self.stream is not None
-            self.probe.reconciled(self.now)
-
-    def write(self) -> None:
-        """First the journal, then the wire."""
-        while self.manager.outs:
-            outs, self.manager.outs = self.manager.outs, []
-            for out in outs:
-                sequence = self.tape.write(out, self.now)
-                self.outs.append(out)
-                self.invariants.out(out)
-                self.money_invariants.out(out)
-                self.money.wrote(out, sequence)
-            self.money.reductions.hold(self.now)
-            if self.proceeds.waiting:
-                self.money_invariants.note_held()
-                self.proceeds.look(self.now)
-        self.money.publish()
 
     def chance(self, name: str) -> bool:
         if self.is_quiet:
@@ -321,8 +318,8 @@ class World:
             self.life.writer.left = self.random.randrange(40)
             return
         if self.random.random() < 0.5:
-            self.write()
-        raise Died
+            raise Died
+        self.is_mortal = True
 
     def die(self) -> None:
         """And begin anew, at the first try or a later one."""
@@ -330,13 +327,13 @@ class World:
         self.unanswered.clear()
         self.line.clear()
         self.in_line = None
-        self.cut()
+        self.drop_stream()
         if self.is_open and self.random.random() < 0.4:
             self.seen["another credit"] += 1
             self.credit = {self.quote: self.random.choice(("0", "500", "5000", "50000"))}
         while True:
             self.life.end()
-            frames = self.random.randrange(12) if self.random.random() < 0.3 else -1
+            frames = self.random.randrange(6) if self.random.random() < 0.3 else -1
             try:
                 self.begin_gateway(self.home, frames=frames)
             except Died:
@@ -349,14 +346,20 @@ class World:
         if self.stopping:
             return
         self.seen["kill switch"] += 1
-        if self.killed:
-            self.killed = self.gate.killed = ""
-            wait = self.random.expovariate(1 / every)
-        else:
-            self.killed = self.gate.killed = "by the operator"
-            self.manager.cancel_all(self.now)
-            wait = self.random.uniform(2, 20)
+        is_on = bool(self.gate.killed)
+        wait = self.random.expovariate(1 / every) if is_on else self.random.uniform(2, 20)
         self.at(self.now + int(wait * SECOND), self.throw_switch, every)
+        self.core.stamp(self.moment())
+        asked = {
+            "id": f"switch {self.now}",
+            "target": "gateway:main",
+            "actor": "operator",
+            "fields": {},
+            "command": "unkill" if is_on else "kill",
+            "token": self.home.tokens["operator"],
+        }
+        answer = self.life.commands.door.answer(asked)
+        assert answer["status"] == "applied", answer
 
     def meddle(self, every: int) -> None:
         """Other hands on the account, and the venue's own."""
@@ -398,18 +401,22 @@ class World:
         self.seen[f"{'silent ' if silent else ''}{reason}"] += 1
         deposit(self.exchange, self.account, currency, amount, self.now, reason=reason, silent=silent)
 
-    def cut(self) -> None:
+    def cut(self, stream: Connection | None) -> None:
         """The stream's connection goes, and is made again."""
+        if stream is not None and stream is self.stream:
+            self.drop_stream()
+            if self.core.is_up:
+                self.core.stream_went(self.moment())
+
+    def drop_stream(self) -> None:
         if self.stream is not None:
             self.dialect.disconnect(self.stream)
         self.stream = None
-        self.gate.ready = False
-        self.probe.went()
         self.at(self.now + int(self.random.uniform(0.5, 8) * SECOND), self.connect)
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def send(self, call: Call) -> None:
+    def leave(self, call: Call) -> None:
         if self.venue.in_order:
             self.line.append(call)
             self.next_of_line()
@@ -456,7 +463,7 @@ class World:
         if self.chance("lose_answer"):
             self.at(self.now + int(self.random.uniform(0.5, 4) * SECOND), self.lost, call)
             return
-        self.at(self.now + self.way(), self.answered, call, status, headers, body)
+        self.at(self.now + self.way(), self.answer, call, status, headers, body)
 
     def is_waited_for(self, call: Call) -> bool:
         """Once: what is lost has no answer any more."""
@@ -467,7 +474,7 @@ class World:
         self.leave_line(call)
         return True
 
-    def answered(self, call: Call, status: int, headers: dict, body: bytes) -> None:
+    def answer(self, call: Call, status: int, headers: dict, body: bytes) -> None:
         if not self.is_waited_for(call):
             return
         told = {name.lower(): value for name, value in headers.items()}
@@ -487,22 +494,12 @@ class World:
 
     def take(self, call: Call, answer: Answer) -> None:
         self.invariants.answer(call, answer.outcome)
-        is_seen_to = self.probe.answered(call, answer, self.now)
-        if not is_seen_to and not self.reconciler.answered(call, answer, self.now):
-            self.manager.answered(call, answer, self.now)
-        if call.purpose is Purpose.MOVES:
-            self.told_of_money(answer.told)
-
-    def told_of_money(self, told) -> None:
-        """Once the fills that came with it are booked."""
-        if any(isinstance(each, BalanceTold | MoveTold) for each in told):
-            self.write()
-            self.money.heard(told, self.now)
+        self.core.answered(call, answer, self.moment())
 
     # --- the stream -------------------------------------------------------------------------------
 
     def connect(self) -> None:
-        self.send(self.venue.stream_key(self.now))
+        self.leave(self.venue.stream_key(self.now))
 
     def open_stream(self, key: str) -> None:
         if not key:
@@ -515,11 +512,7 @@ class World:
         for message in self.news.hello:
             self.dialect.message(self.stream, message, self.now)
         if self.news.is_live:
-            self.stream_came()
-
-    def stream_came(self) -> None:
-        self.probe.came(self.now)
-        self.reconciler.start(self.now, "connected")
+            self.core.stream_came(self.moment())
 
     def carry(self, message) -> None:
         if not isinstance(message, bytes):
@@ -527,7 +520,7 @@ class World:
         if self.stream is None:
             return  # on its way when the connection went
         if self.chance("cut_stream"):
-            self.cut()
+            self.cut(self.stream)
             return
         if self.faults.freeze_stream and self.chance(
             "freeze_stream"
@@ -544,13 +537,9 @@ class World:
             return  # what was on its way to a gateway ends with it
         was_live = news.is_live
         # That messages overtake each other does not break it here: the manager has to bear it.
-        told = news.told(message)
-        self.manager.hear(told, self.now)
-        self.told_of_money(told)
-        if news is self.news and not all(isinstance(each, StreamTold) for each in told):
-            self.probe.heard(self.now)
+        self.core.reports(news.told(message), self.moment())
         if news.is_live and not was_live and news is self.news:
-            self.stream_came()
+            self.core.stream_came(self.moment())
 
     # --- what must hold ---------------------------------------------------------------------------
 
@@ -590,6 +579,6 @@ class World:
         found += [
             f"order {o.client_id} outlives the kill switch"
             for o in manager.open.values()
-            if self.killed and o.robot and not self.gate.reduces(o.spec, o)
+            if self.gate.killed and o.robot and not self.gate.reduces(o.spec, o)
         ]
         return found

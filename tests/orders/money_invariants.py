@@ -96,7 +96,7 @@ class MoneyInvariants:
             check(world.now - since < WAITS_MAX, f"{name} has waited since {since}")
             check(name not in world.invariants.placed, f"{name} waits, and the venue was asked")
 
-    def submitted(self, order: Managed) -> None:
+    def submitted(self, order: Managed, held_before: dict | None = None) -> None:
         """An order leaves: what it holds is there. Of one that makes no position
         greater no more than the fee need be: money never bars the way out."""
         world = self.world
@@ -105,7 +105,7 @@ class MoneyInvariants:
         for currency in self.sums:
             accounts = world.money.accounts
             free, held = accounts.free(currency, slot), accounts.held(currency, slot)
-            before = self.held_before.get((currency, slot), 0)
+            before = (held_before or self.held_before).get((currency, slot), 0)
             if held > max(free, before + (fee if currency == settle else 0)):
                 raise Broken(f"slot {slot} holds {money(held)} of {money(free)} {currency}")
         self.note_held()

@@ -87,14 +87,11 @@ class FaultyWorld(World):
         if self.chance("lose_answer"):
             self.at(self.now + 2 * SECOND, self.lost, call)
             return
-        self.at(self.now + self.way(), self.answered, call, reply.status, reply.headers, reply.body)
+        self.at(self.now + self.way(), self.answer, call, reply.status, reply.headers, reply.body)
 
     def carry(self, message) -> None:
         if isinstance(message, Close) and self.stream is not None:
-            self.dialect.disconnect(self.stream)
-            self.stream = None
-            self.probe.went()
-            self.at(self.now + SECOND, self.connect)
+            self.cut(self.stream)
             return
         super().carry(message)
 

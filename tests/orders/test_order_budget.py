@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.gateway.request_budget import OrderBudget
+from onetape.gateway.order_budget import OrderBudget
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose

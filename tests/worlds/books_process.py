@@ -106,7 +106,14 @@ class Books:
             OrderManager(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={}, is_shared=True
         )
         self.money = AccountMoney(
-            kept, self.writer, table, reductions, slot_of=lambda _: 1, say=lambda _: None, stop=lambda _: None
+            kept,
+            self.writer,
+            table,
+            reductions,
+            slot_of=lambda _: 1,
+            say=lambda _: None,
+            stop=lambda _: None,
+            wall=time.time_ns,
         )
         self.steps_left = -1  # never
         self.money.recover()
@@ -128,8 +135,6 @@ class Books:
         self.desk.recover(list(kept.transfers.values()), kept.arrivals)
         self.door = Commands(
             options,
-            None,
-            None,
             None,
             tape,
             now=time.time_ns,

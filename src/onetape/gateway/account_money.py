@@ -7,7 +7,6 @@ between the pool and sub-accounts. What a robot may use is what its sub-account 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -71,9 +70,9 @@ class AccountMoney:
         slot_of: Callable[[int], int],
         say: Callable[[AccountOut | HealthOut], None],
         stop: Callable[[tuple[int, ...]], None],
+        wall: Callable[[], int],
         forced: tuple[str, ...] = (),
         margins: Mapping[str, BalanceTold] = _NO_MARGINS,
-        wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._kept = kept
         self._instruments = kept.instruments
@@ -387,7 +386,7 @@ class AccountMoney:
         if not self._changed:
             return
         now = self._wall()
-        for currency in self._changed:
+        for currency in sorted(self._changed):
             totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
             held = self.locks.held_in(currency, len(totals))
             self._table.put(currency, totals, held, ts=now, sequence=self._sequence)
@@ -406,9 +405,10 @@ class AccountMoney:
 
     def alive(self) -> None:
         """At most half a second apart."""
+        now = self._wall()
         if self.is_ready:
-            self._standing.tick(self.booking, self._sequence)
-        self._table.alive(self._wall())
+            self._standing.tick(self.booking, self._sequence, now)
+        self._table.alive(now)
 
     def close(self) -> None:
         self._table.close()

@@ -6,7 +6,6 @@ changed; what prices change, twice a second. Prices are the middle of the last q
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,11 +18,12 @@ from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, money_units
+from onetape.model.time import SECOND
 from onetape.orders.told import BalanceTold
 
 __all__ = ["Standing"]
 
-REVALUED_EVERY_S: Final = 0.5
+REVALUED_EVERY: Final = SECOND // 2
 REVALUED_AT_ONCE: Final = 4  # a tick does not keep orders waiting; the rest have the next ticks
 
 Key = tuple[int, str, PositionSide]
@@ -48,21 +48,20 @@ class Standing:
         self._shown: dict[Key, PositionShown] = {}
         self._margin: dict[str, Margin] = {}
         self._sizes: dict[Key, tuple[int, int]] = {}  # and costs, as they are shown
-        self._revalued = 0.0
-        self._due: set[Key] = set()  # whose price may have changed
+        self._revalued = 0
+        self._due: dict[Key, None] = {}  # whose price may have changed
         self._is_margin_due = True
 
-    def tick(self, booking: Booking, sequence: int) -> None:
-        """sequence: of the newest entry's frame."""
+    def tick(self, booking: Booking, sequence: int, now: int) -> None:
+        """sequence: of the newest entry's frame. now: ns UTC."""
         holdings = self._now(booking)
         sizes = {key: (held.qty, held.cost) for key, held in holdings.items()}
-        if time.monotonic() - self._revalued >= REVALUED_EVERY_S:
-            self._revalued = time.monotonic()
-            self._due = {key for key, held in holdings.items() if held.qty}
+        if not 0 <= now - self._revalued < REVALUED_EVERY:
+            self._revalued = now
+            self._due = dict.fromkeys(key for key, held in holdings.items() if held.qty)
             self._is_margin_due = True
         if sizes == self._sizes and not self._due and not self._is_margin_due:
             return
-        now = time.time_ns()
         for key in self._shown.keys() - holdings.keys():  # the exchange has begun anew
             gone = self._shown.pop(key)._replace(qty=0, entry=0, unrealized=0, realized=0, ts=now)
             self._table.put_position(gone, sequence=sequence)
@@ -70,9 +69,9 @@ class Standing:
         self._sizes = sizes
         for key in changed:
             self._show(key, holdings[key], now, sequence, entry=None)
-            self._due.discard(key)
+            self._due.pop(key, None)
         for _ in range(min(len(self._due), REVALUED_AT_ONCE)):
-            key = self._due.pop()
+            key, _ = self._due.popitem()
             if key in holdings:
                 entry = self._shown[key].entry if key in self._shown else None
                 self._show(key, holdings[key], now, sequence, entry=entry)

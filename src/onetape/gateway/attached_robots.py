@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from onetape.accounts.entries import MAIN
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.robot_requests import ROBOTS_MAX
+from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind, OrderState
 from onetape.model.errors import NotOwner, UnknownSubaccount
@@ -52,35 +52,35 @@ class RobotLives:
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}
         if options.orphans == "cancel":
-            gateway.robots.cancel_all(life.number, gateway.clock.now())
-            gateway.carry_out()
+            gateway.core.requests.cancel_all(life.number, gateway.now())
+            gateway.core.carry_out()
         return {
             "robot": life.number,
             "base": life.base,
             "journal": str(gateway_journal(gateway.home, options.account)),
-            "since": gateway.tape.since,
+            "since": gateway.core.tape.since,
             **self._shown(life),
         }
 
     def last(self, name: str) -> dict[str, Any]:
         """Which journal a robot of this name wrote last, "": none has."""
-        tape = self._gateway.tape
+        tape = self._gateway.core.tape
         known = next((r for r in tape.robots.values() if r.name == name), None)
         return {"journal": known.journal if known else "", "since": tape.since}
 
     def standing(self, robot: int) -> dict[str, Any]:
         """Whether all is known of what a robot's earlier lives have left, and its money then."""
         gateway = self._gateway
-        open_orders = [o for o in gateway.manager.open.values() if o.robot == robot]
+        open_orders = [o for o in gateway.core.manager.open.values() if o.robot == robot]
         unknown = sum(o.life.state is OrderState.UNKNOWN for o in open_orders)
         waits_for = ""
-        if not gateway.gate.ready or gateway.reconciler.is_running:
+        if not gateway.core.gate.ready or gateway.core.reconciler.is_running:
             waits_for = "the account's reconciliation"
         elif unknown:
             waits_for = f"the venue's word on {unknown} unknown orders"
         elif open_orders and gateway.options.orphans == "cancel":
             waits_for = f"the end of {len(open_orders)} orders of its last life, which are being canceled"
-        return {"settled": not waits_for, "waits_for": waits_for, **self._shown(gateway.tape.robots[robot])}
+        return {"settled": not waits_for, "waits_for": waits_for, **self._shown(gateway.core.tape.robots[robot])}
 
     def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
         """The robot's journal is there; books: symbols whose depth it wants on the tape."""
@@ -94,14 +94,14 @@ class RobotLives:
         gateway = self._gateway
         names = dict.fromkeys(i.settle for i in gateway.instruments)
         names |= dict.fromkeys(i.base for i in gateway.instruments if i.kind is Kind.SPOT)
-        has = gateway.money.shown_to(life.slot)
-        mode = gateway.manager.mode
+        has = gateway.core.money.shown_to(life.slot)
+        mode = gateway.core.manager.mode
         return {
             "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
             "others": {n: str(money(total)) for n, total in has.items() if n not in names and total},
             "slot": life.slot,
-            "entries_after": gateway.tape.writer.published,
+            "entries_after": gateway.core.tape.writer.published,
             "leverage": gateway.options.leverage,
-            "currencies": gateway.tape.currencies,
+            "currencies": gateway.core.tape.currencies,
             "hedge": bool(mode and mode.hedge),
         }

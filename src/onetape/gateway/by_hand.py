@@ -23,8 +23,9 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife, kill_reason
-from onetape.gateway.robot_requests import ROBOTS_MAX, Robots
+from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.ipc.door import ALL, Again, Command, Do, Handler
 from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
@@ -63,7 +64,8 @@ class Part(NamedTuple):
 
 class OrdersByHand:
     """now: the venue's time, ns UTC; wall: of the tape. carry_out: what the manager wants, on the
-    tape and then at the venue. slots: sub-accounts by name."""
+    tape and then at the venue. runs: a robot of that number is there, or on its way. slots:
+    sub-accounts by name."""
 
     def __init__(
         self,
@@ -71,7 +73,8 @@ class OrdersByHand:
         gate: Gate,
         tape: GatewayTape,
         money: AccountMoney,
-        robots: Robots,
+        admission: Admission,
+        runs: Callable[[int], bool],
         slots: Mapping[str, int],
         *,
         now: Callable[[], int],
@@ -82,24 +85,26 @@ class OrdersByHand:
         self._gate = gate
         self._tape = tape
         self._money = money
-        self._robots = robots
-        self._admission = robots.admission
+        self._runs = runs
+        self._admission = admission
         self._slots = {"main": MAIN, **slots}
         self._now, self._wall = now, wall
         self._carry_out = carry_out
 
     @classmethod
     def at(cls, gateway: Gateway) -> OrdersByHand:
+        core = gateway.core
         return cls(
-            gateway.manager,
-            gateway.gate,
-            gateway.tape,
-            gateway.money,
-            gateway.robots,
+            core.manager,
+            core.gate,
+            core.tape,
+            core.money,
+            core.admission,
+            gateway.robots.runs,
             gateway.options.subaccounts,
-            now=gateway.clock.now,
+            now=gateway.now,
             wall=time.time_ns,
-            carry_out=gateway.carry_out,
+            carry_out=core.carry_out,
         )
 
     @property
@@ -166,7 +171,7 @@ class OrdersByHand:
             return [each for each in all_parts if named is not None or each.life.is_operator]
 
         for part in parts():
-            if not part.life.is_operator and self._robots.runs(part.life.number):
+            if not part.life.is_operator and self._runs(part.life.number):
                 raise NotOwner(
                     f"robot {part.life.name} holds it, and runs or is starting",
                     where=instrument.symbol,

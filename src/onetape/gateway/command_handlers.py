@@ -12,6 +12,7 @@ from onetape.accounts.entries import MAIN, Entry
 from onetape.accounts.slots import COMMANDS, MONEY, Refused
 from onetape.accounts.transfer_command import ARRIVAL_FIELDS
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
+from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape, kill_reason
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, exchange_of
@@ -20,11 +21,7 @@ from onetape.ipc.once import Once
 from onetape.model.errors import NotAvailable, UsageError
 from onetape.model.money import money
 from onetape.model.request_key import RequestKey
-from onetape.orders.gate import Gate
-from onetape.orders.managed import CycleOut
-from onetape.orders.manager import OrderManager
-from onetape.orders.reconcile import Reconciler
-from onetape.orders.settle import settle, settled_as
+from onetape.orders.settle import settled_as
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
 
@@ -62,16 +59,14 @@ def venues_of(options: GatewayOptions) -> tuple[str, ...]:
 
 
 class Commands:
-    """now: gives the venue's time. carry_out: takes what the manager wants after a command.
-    money: who moves it, None where nobody does. by_hand: commands about orders. wall: ns UTC, for
-    deadlines and frames."""
+    """core: that trades, None: nothing does. now: gives the venue's time. carry_out: takes the
+    effects of a command. money: who moves it, None where nobody does. by_hand: commands about
+    orders. wall: ns UTC, for deadlines and frames."""
 
     def __init__(
         self,
         options: GatewayOptions,
-        manager: OrderManager,
-        gate: Gate,
-        reconciler: Reconciler,
+        core: GatewayCore | None,
         tape: GatewayTape,
         *,
         now: Callable[[], int],
@@ -83,11 +78,9 @@ class Commands:
         by_hand: Mapping[str, Handler] | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._manager = manager
-        self._gate = gate
-        self._reconciler = reconciler
+        self._core = core
         self._now = now
-        self._tape, self._slots = tape, options.subaccounts
+        self._slots = options.subaccounts
         self.money = money
         self.transfers = transfers
         names = names_of(options)
@@ -115,32 +108,34 @@ class Commands:
             names, Path(options.home), table, tape, level=options.commands, now=wall, done=carry_out, once=once
         )
 
+    def _trading(self) -> GatewayCore:
+        if self._core is None:
+            raise NotAvailable("this gateway keeps books, and does not trade")
+        return self._core
+
     # --- orders -----------------------------------------------------------------------------------
 
     def _kill(self, command: Command) -> Do:
         def do() -> dict[str, Any]:
-            self._gate.killed = kill_reason(command.fields)
-            return {"canceled": self._manager.cancel_all(self._now())}
+            return {"canceled": self._trading().kill(kill_reason(command.fields))}
 
         return do
 
     def _unkill(self, command: Command) -> Do:
-        def do() -> None:
-            self._gate.killed = ""
-
-        return do
+        return lambda: self._trading().unkill()
 
     def _cancel_all(self, command: Command) -> Do:
-        return lambda: {"canceled": self._manager.cancel_all(self._now())}
+        return lambda: {"canceled": self._trading().cancel_all()}
 
     def _reconcile(self, command: Command) -> Do:
-        return lambda: self._reconciler.start(self._now(), "asked for")
+        return lambda: self._trading().reconcile()
 
     def _settle(self, command: Command) -> Do:
-        order, told = settled_as(self._manager, self._gate.instruments, command.fields)
+        core = self._trading()
+        order, report = settled_as(core.manager, core.gate.instruments, command.fields)
 
         def do() -> dict[str, Any]:
-            settle(self._manager, order, told, self._now())
+            core.settle(order, report)
             return {"order": order.client_id, "state": str(order.state)}
 
         return do
@@ -159,8 +154,7 @@ class Commands:
             raise UsageError(key.broken_rule)
 
         def do() -> dict[str, Any]:
-            self._tape.first.end(key, slot)
-            self._manager.outs.append(CycleOut(key, slot, 0))
+            self._trading().requests.end_cycle(key, slot)
             return {"key": key.key, "within": key.within}
 
         return do

@@ -1,22 +1,18 @@
-"""What a gateway asks before anything else: the venue's clock and its instruments; and what its
-limits are in their units."""
+"""What a gateway asks before anything else: the venue's clock and its instruments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 import aiohttp
 import msgspec
 
-from onetape.gateway.options import GatewayOptions
 from onetape.gateway.query_line import VenueLine
 from onetape.gateway.venue_clock import ask_time
 from onetape.model.errors import UnknownSymbol, VenueUnavailable
 from onetape.model.instrument import Instrument
-from onetape.orders.gate import Limits
 
-__all__ = ["learn_venue", "limits_of"]
+__all__ = ["learn_venue"]
 
 
 async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
@@ -39,18 +35,3 @@ async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrumen
     if missing:
         raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=line.rest)
     return instruments
-
-
-def limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Limits:
-    """Those of the configuration, whose quantities are as a person writes them."""
-    known = {i.symbol: i for i in instruments}
-
-    def sized(given: dict[str, float]) -> dict[str, int]:
-        return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
-
-    return Limits(
-        position_max=sized(options.position_max),
-        order_max=sized(options.order_max),
-        price_band=Decimal(str(options.price_band)),
-        orders_a_second=options.orders_per_second,
-    )

@@ -45,7 +45,7 @@ def main() -> int:
         async with bridged(options) as reached:
             gateway = Gateway(reached)
             if is_shown:
-                gateway.listening.tell = _say
+                gateway.tell = _say
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, gateway.stopping.set)

@@ -11,7 +11,8 @@ from typing import Final
 import aiohttp
 
 from onetape.gateway.malformed_counts import Rejects
-from onetape.gateway.request_budget import AddressBudget, BudgetError, OrderBudget
+from onetape.gateway.order_budget import OrderBudget
+from onetape.gateway.request_budget import AddressBudget, BudgetError
 from onetape.gateway.venue_clock import VenueClock
 from onetape.model.errors import ClockSkew, OrderOutcomeUnknown
 from onetape.net.http_limits import ENCODING, body_of

@@ -1,6 +1,5 @@
 """A gateway's share of what its address may ask: the counts lie in a file of the home, and every
-process of the home that asks the same venue spends of them. What its account may order is counted
-here alone: one process trades on an account."""
+process of the home that asks the same venue spends of them."""
 
 from __future__ import annotations
 
@@ -9,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from onetape.gateway.order_budget import BudgetState, held_back
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
-from onetape.orders.budget import BAN_UNTOLD, Budget, BudgetRule, Verdict, WindowCounts
+from onetape.orders.budget import BAN_UNTOLD, Budget, BudgetRule, Verdict
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
@@ -19,12 +19,9 @@ from onetape.orders.pause import ReadPause
 from onetape.store.shared_counters import SharedCounters
 from onetape.venues.ccxt.errors import LATE
 
-__all__ = ["PAUSED", "AddressBudget", "BudgetError", "OrderBudget", "budget_file"]
+__all__ = ["PAUSED", "AddressBudget", "BudgetError", "budget_file"]
 
-# An answer that comes right after a window's beginning may have the count of the one before it.
-SETTLED: Final = SECOND
 PAUSED: Final = "the venue counts too many questions with this key"
-HELD_UNTOLD: Final = 10 * SECOND  # where the venue refuses orders and says no windows
 
 
 def budget_file(home: Path, rest: str) -> Path:
@@ -42,28 +39,6 @@ class BudgetError(OSError):
         self.answer = answer
 
 
-class _State:
-    """What an operator is told of a budget: that it is used up, once for each end of it, and that
-    it is there again."""
-
-    def __init__(self, name: str, say: Callable[[HealthOut], None]) -> None:
-        self._name = name
-        self._say = say
-        self._until = 0  # 0: nothing is wrong, or nobody has noticed yet
-
-    def refused(self, verdict: Verdict, now: int) -> None:
-        if verdict.again_at > self._until:
-            self._until = verdict.again_at
-            text = f"{VenueRateLimit.name}({VenueRateLimit.code}): {verdict.reason}"
-            wait = (verdict.again_at - now) / SECOND
-            self._say(HealthOut("budget", self._name, f"{text}, for {wait:.1f} s", "warning"))
-
-    def look(self, now: int) -> None:
-        if self._until and now >= self._until:
-            self._until = 0
-            self._say(HealthOut("budget", self._name, "there again"))
-
-
 class AddressBudget:
     """say: for what an operator should know. now: gives the venue's time, ns UTC.
 
@@ -78,9 +53,9 @@ class AddressBudget:
         self._budget = Budget(rules, self._counts)
         self._now = now
         name = path.name.removeprefix("budget-")
-        self._state = _State(name, say)
+        self._state = BudgetState(name, say)
         self.pause = ReadPause()
-        self._reads = _State(f"reads of {name}", say)
+        self._reads = BudgetState(f"reads of {name}", say)
 
     def close(self) -> None:
         self._counts.close()
@@ -91,7 +66,7 @@ class AddressBudget:
         opens = self.pause.opens_at(call.purpose, now)
         if opens:
             self.refused += 1
-            raise BudgetError(_refusal(Outcome.SAFE, Verdict(PAUSED, opens), now))
+            raise BudgetError(held_back(Outcome.SAFE, Verdict(PAUSED, opens), now))
         verdict = self._budget.take(call.purpose, call.weight, now)
         if verdict is None:
             return
@@ -99,7 +74,7 @@ class AddressBudget:
         self._state.refused(verdict, now)
         is_order = call.purpose in (Purpose.PLACE, Purpose.AMEND)
         outcome = Outcome.DEFINITIVE if is_order else Outcome.SAFE
-        raise BudgetError(_refusal(outcome, verdict, now))
+        raise BudgetError(held_back(outcome, verdict, now))
 
     def look(self) -> None:
         """Now and then: says that it is there again."""
@@ -144,64 +119,3 @@ class AddressBudget:
             "shut_out_s": max(banned - now, 0) / SECOND,
             "paused_s": max(self.pause.until - now, 0) / SECOND,
         }
-
-
-class OrderBudget:
-    """What an account may place and amend. Cancels are not counted, and are never held back. A
-    restart forgets the counts; the venue's next answer has them. now, say: as above."""
-
-    def __init__(self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]) -> None:
-        self.refused = 0
-        self._counts = WindowCounts()
-        self._budget = Budget((), self._counts)
-        self._now = now
-        self._state = _State(f"orders of {account}", say)
-
-    def learn(self, rules: tuple[BudgetRule, ...]) -> None:
-        """As the venue counts them; without any, only what it says is believed."""
-        self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
-
-    def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
-        """Why an order or an amendment must not be sent now; None: it may, and is counted. Asked
-        only where there is no more room for usual orders: `reduces`, who may use the reserve."""
-        if call.purpose not in (Purpose.PLACE, Purpose.AMEND):
-            return None
-        now = self._now()
-        verdict = self._budget.take(call.purpose, call.orders, now)
-        if verdict is not None and reduces(call):
-            verdict = self._budget.take(call.purpose, call.orders, now, is_essential=True)
-        if verdict is None:
-            return None
-        self.refused += 1
-        self._state.refused(verdict, now)
-        return _refusal(Outcome.DEFINITIVE, verdict, now)
-
-    def hold(self, wait: int) -> None:
-        """The venue has refused an order because there were too many. wait: ns, 0 where it did not
-        say how long."""
-        now = self._now()
-        window = min((rule.window for rule in self._budget.rules), default=HELD_UNTOLD)
-        self._counts.ban(now + (wait or window - now % window))
-
-    def heard(self, headers: Mapping[str, str]) -> None:
-        """Of an answer; headers in lower case."""
-        self._budget.heard(200, headers, self._now())
-
-    def look(self) -> None:
-        """Now and then: says that it is there again."""
-        self._state.look(self._now())
-
-    def status(self) -> dict[str, Any]:
-        now = self._now()
-        rules = self._budget.rules
-        return {
-            "used": [self._counts.spend(n, now // r.window, 0, 0) for n, r in enumerate(rules)],
-            "most": [rule.most for rule in rules],
-            "refused": self.refused,
-            "held_s": max(self._counts.banned_until() - now, 0) / SECOND,
-        }
-
-
-def _refusal(outcome: Outcome, verdict: Verdict, now: int) -> Answer:
-    wait = verdict.again_at - now
-    return Answer(outcome, code=VenueRateLimit.code, text=verdict.reason, retry_after=wait)

@@ -145,7 +145,7 @@ class House:
             async with bridged(started) as reached:
                 made.append(Gateway(reached, is_single=True))
                 asyncio.get_running_loop().set_exception_handler(made[0].tasks.callback_failed)
-                made[0].listening.tell = partial(self.parts.tell, child.name, RUNNING)
+                made[0].tell = partial(self.parts.tell, child.name, RUNNING)
                 await made[0].run(ready.set)
 
         running = asyncio.ensure_future(work())

@@ -1,0 +1,482 @@
+"""The core of a gateway: events in, effects out, and everything that decides between them.
+
+Events are its methods: what a robot asks for, reports of the account's stream, the answer to a
+call, the stream that comes or goes, the time, an operator's command, a disk without room. Each has
+its moment; nothing here asks a clock, a socket or a file, and nothing waits. Effects leave in one
+order: what is said goes to the journal, then calls go to the wire, then the account's table shows
+what has changed, then readers are rung. Whoever gives it a journal to write and takes its effects
+trades with it: a gateway's process, and the simulation that its tests run it in.
+
+Recovery is the same core, made of what its journal says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, Protocol
+
+from onetape.accounts.crossing import Crossing
+from onetape.accounts.proceeds import Proceeds
+from onetape.accounts.reductions import Reductions
+from onetape.accounts.table import AccountTable
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.admission import Admission
+from onetape.gateway.checkpoint import Recovered
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_risk
+from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.options import GatewayOptions
+from onetape.gateway.order_budget import OrderBudget
+from onetape.gateway.order_requests import Asked, OrderRequests
+from onetape.gateway.silence_watch import Listening
+from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.dead_man import DeadMan
+from onetape.orders.filters import Refusal
+from onetape.orders.gate import Gate, Limits
+from onetape.orders.managed import AccountOut, HealthOut, Managed
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer
+from onetape.orders.reconcile import Reconciler
+from onetape.orders.settle import settle
+from onetape.orders.told import BalanceTold, MoveTold, OrderTold, Told
+from onetape.venues.gateways import TradingVenue
+
+__all__ = ["GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
+
+RECONCILE_EVERY: Final = 300 * SECOND
+LOOK_AGAIN: Final = SECOND // 2  # after a balance that differed
+
+
+class Moment(NamedTuple):
+    """When an event came, ns. venue: the venue's time as we know it, UTC; steady: of a clock of
+    this machine that never goes back; wall: UTC of this machine, which frames are stamped with."""
+
+    venue: int
+    steady: int
+    wall: int
+
+
+class Shell(Protocol):
+    """Takes a core's effects. None of these may call the core before it returns, but `wake`."""
+
+    def send(self, calls: list[Call]) -> None:
+        """To the venue, in this order. What was said before stands on the journal."""
+        ...
+
+    def cut_stream(self) -> None:
+        """The account's stream is of no use: another connection is made."""
+        ...
+
+    def wake(self) -> None:
+        """There is news on the journal."""
+        ...
+
+
+class MarketView(Protocol):
+    """What is known of the market."""
+
+    def best(self, symbol: str) -> tuple[int, int]:
+        """Bid and ask, in units, 0 where nobody knows."""
+        ...
+
+    def silent_ns(self, symbol: str) -> int:
+        """For how long a symbol's market has been silent, 0: it speaks."""
+        ...
+
+    def in_front(self, symbol: str, side: Side, price: int) -> int:
+        """What the book has at better prices, 0: none is known."""
+        ...
+
+
+class GatewayCore:
+    """Of one account. `open` has to come before any event."""
+
+    def __init__(self, options: GatewayOptions, venue: TradingVenue, shell: Shell) -> None:
+        self.options = options
+        self.now = self.steady = self.wall = 0  # of the event that is being seen to
+        self._venue = venue
+        self._shell = shell
+        self.manager = OrderManager(venue.protocol)
+        self.dead_man = DeadMan(self.manager, options.dead_man_ns)
+        self.orders = OrderBudget(options.account, now=lambda: self.now, say=self.say)
+        self.is_up = False  # the account's stream is there
+        self.is_reconciled = False  # since it was asked for last: money and orders are the venue's
+        self._refused: list[tuple[Call, Answer]] = []  # for which there was no room
+
+    def kept_money(self, instruments: Sequence[Instrument]) -> KeptMoney:
+        """For its journal to be read into."""
+        protocol = self._venue.protocol
+        return KeptMoney(
+            self.options,
+            {i.symbol: i for i in instruments},
+            self.manager.references,
+            protocol.slack,
+            known=protocol.known_move,
+        )
+
+    def open(
+        self,
+        instruments: Sequence[Instrument],
+        market: MarketView,
+        tape: GatewayTape,
+        table: AccountTable,
+        kept: KeptMoney,
+        recovered: Recovered,
+        moment: Moment,
+    ) -> None:
+        """Begins where its journal ends. tape: of the journal, with the names that it had. Of
+        another exchange than the journal's only names count (`options.is_new`)."""
+        self.stamp(moment)
+        manager, options, old = self.manager, self.options, recovered.tape
+        is_other, recovery = options.is_new, recovered.recovery
+        self.instruments = list(instruments)
+        self.orders.learn(self._venue.order_rules)
+        self.tape = tape
+        if is_other:
+            tape.begin_anew()
+        else:
+            tape.first = old.first
+        tape.first.standing = tape.standing_in(manager)
+        manager.owner_of = tape.owner_of
+        self.money = self._open_money(kept, table)
+        tape.open(self.wall)
+        unknown = 0 if is_other else recovery.finish(self.wall)
+        for order in manager.open.values():
+            self.money.order(order)
+        self.reconciler = Reconciler(
+            manager,
+            [i.symbol for i in instruments],
+            is_new=is_other or not recovery.has_begun,
+            since=0 if is_other else recovery.newest_fill,
+            moves_wanted=lambda: self.money.moves_wanted,
+        )
+        known = {i.symbol: i for i in instruments}
+        self.gate = Gate(manager, known, _limits_of(options, instruments))
+        self.gate.killed = old.killed
+        self.gate.silent_ns = market.silent_ns
+        self.gate.in_front = market.in_front
+        self.listening = Listening(
+            options.account, manager, self.gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
+        )
+        self.crossing: Crossing | None = None
+        if options.cross_internally and options.subaccounts:  # else there is nobody to cross with
+            self.crossing = Crossing(
+                manager,
+                known,
+                slot_of=tape.slot_of,
+                quote=market.best,
+                judge=self.gate.left,
+                newest=recovery.trades_inside,
+            )
+        self.proceeds = open_proceeds(
+            manager, known, self.money, slot_of=tape.slot_of, quote=market.best, gate=self.gate, crossing=self.crossing
+        )
+        self.admission = Admission(manager, self.gate, tape, self.money, self.crossing, self.proceeds)
+        self.requests = OrderRequests(manager, self.gate, tape, self.money, self.admission, self.proceeds)
+        self._began_round = self._checked = self._looked = self.steady
+        if is_other:
+            self.say(HealthOut("exchange", options.account, "new"))
+        self.say(HealthOut("intents", options.account, f"on {options.intents}"))
+        if unknown:
+            words = f"{unknown} orders unknown"
+            self.say(HealthOut("recovered", options.account, words, "warning"))
+
+    def _open_money(self, kept: KeptMoney, table: AccountTable) -> AccountMoney:
+        options, protocol = self.options, self._venue.protocol
+        reductions = Reductions(
+            self.manager,
+            kept.instruments,
+            own=lambda *of: self.money.own(*of),
+            slot_of=self.tape.slot_of,
+            bounds=_limits_of(options, self.instruments).position_max,
+            is_shared=bool(options.subaccounts),
+        )
+        money = AccountMoney(
+            kept,
+            self.tape.writer,
+            table,
+            reductions,
+            slot_of=self.tape.slot_of,
+            say=self.say,
+            stop=self.stop_slots,
+            wall=lambda: self.wall,
+            forced=protocol.traits.forced,
+            margins=self.manager.books.margins,
+        )
+        money.recover()
+        return money
+
+    # --- events: time -----------------------------------------------------------------------------
+
+    def stamp(self, moment: Moment) -> int:
+        """An event of that moment follows. Gives the venue's time."""
+        self.now, self.steady, self.wall = moment
+        return self.now
+
+    def tick(self, moment: Moment) -> None:
+        """Some fifty times a second."""
+        now = self.stamp(moment)
+        manager, reconciler, money = self.manager, self.reconciler, self.money
+        self.listening.look(now, self.steady)
+        manager.tick(now)
+        rounds = reconciler.rounds
+        reconciler.tick(now)
+        if reconciler.rounds != rounds:
+            self._end_round()
+        elif self.is_up and not reconciler.is_running:
+            every = self.options.check_every_ns if money.moves_wanted is None else LOOK_AGAIN
+            if self.steady - self._checked > every:
+                reconciler.check(now)
+        money.tick(now)
+        if self.crossing is not None:
+            self.crossing.tick(now)
+        self.proceeds.look(now)
+        if self.steady - self._began_round > RECONCILE_EVERY and not reconciler.is_running:
+            self._began_round = self.steady
+            reconciler.start(now, "periodic")
+        if self.steady - self._looked >= SECOND:
+            self._looked = self.steady
+            self.gate.hold_to_kill(now)
+            money.reductions.look()
+            money.reductions.hold(now)
+            self.orders.look()
+            self.dead_man.arm(now)
+        self.carry_out()
+        money.publish()
+        money.alive()
+
+    def _end_round(self) -> None:
+        """Orders and positions are as the venue's; then money is looked at, and where it differs
+        once more, with what has moved it."""
+        self._checked = self.steady
+        self.carry_out()
+        manager, money = self.manager, self.money
+        if not money.is_ready:
+            money.begin(manager.balances, manager.positions, is_other=self.options.is_new)
+        money.check(manager.balances, self.now)
+        self.carry_out()
+        if money.moves_wanted is None:
+            money.ready()
+            was_ready, self.gate.ready = self.gate.ready, self.is_up
+            self.listening.reconciled(is_new=self.gate.ready and not was_ready)
+            self.is_reconciled = True
+
+    # --- events: the venue ------------------------------------------------------------------------
+
+    def stream_came(self, moment: Moment) -> None:
+        """A connection of the account's stream tells from here on."""
+        now = self.stamp(moment)
+        self.is_up = True
+        self.listening.came()
+        self.reconciler.start(now, "connected")
+        self.carry_out()
+
+    def stream_went(self, moment: Moment) -> None:
+        self.stamp(moment)
+        self.is_up = self.gate.ready = False
+        self.listening.went()
+
+    def reports(self, reports: Sequence[Told], moment: Moment) -> None:
+        """What the account's stream says."""
+        now = self.stamp(moment)
+        self.listening.reports(reports)
+        self.manager.hear(reports, now)
+        self.carry_out()
+        self._report_money(reports)
+
+    def answered(self, call: Call, answer: Answer, moment: Moment) -> None:
+        """What a call that was sent came to; once for each."""
+        self.stamp(moment)
+        self._answered(call, answer)
+        self.carry_out()
+        if call.purpose is Purpose.MOVES:
+            self._report_money(answer.told)
+
+    def _answered(self, call: Call, answer: Answer) -> None:
+        now = self.now
+        if answer.venue_code and answer.venue_code == self._venue.order_limit_code:
+            self.orders.hold(answer.retry_after)
+        if not self.listening.answered(call, answer) and not self.reconciler.answered(call, answer, now):
+            self.manager.answered(call, answer, now)
+
+    def _report_money(self, reports: Sequence[Told]) -> None:
+        """Once the fills that came with it are booked."""
+        if any(isinstance(each, BalanceTold | MoveTold) for each in reports):
+            self.money.heard(reports, self.now)
+            self.carry_out()
+
+    # --- events: robots ---------------------------------------------------------------------------
+
+    def request(
+        self,
+        life: RobotLife,
+        asked: Asked,
+        moment: Moment,
+        *,
+        cause: int,
+        may_be_sent: bool = False,
+        behind_ns: int = 0,
+    ) -> None:
+        """The next request of a round, as `OrderRequests` says; `end_requests` carries them out."""
+        self.requests.request(
+            life, asked, self.stamp(moment), cause=cause, may_be_sent=may_be_sent, behind_ns=behind_ns
+        )
+
+    def end_requests(self) -> None:
+        """Of a round of all robots."""
+        admission = self.admission
+        if self.proceeds.waiting:
+            admission.hold_placed()  # who waits for money finds less, too
+        self.carry_out()  # the wire first
+        if admission.unheld:
+            admission.hold_placed()
+            self.money.publish()
+        self.requests.end_round()
+
+    def stop_slots(self, slots: tuple[int, ...]) -> None:
+        """Their money is gone: what their robots have working is cancelled."""
+        self.requests.stop_slots(slots, self.now)
+
+    # --- events: the operator, the disk -----------------------------------------------------------
+
+    def kill(self, reason: str) -> int:
+        """Nothing new leaves, and what works is cancelled: how many. reason: not empty."""
+        self.gate.killed = reason
+        return self.manager.cancel_all(self.now)
+
+    def unkill(self) -> None:
+        self.gate.killed = ""
+
+    def cancel_all(self) -> int:
+        return self.manager.cancel_all(self.now)
+
+    def reconcile(self) -> None:
+        self.is_reconciled = False
+        self.reconciler.start(self.now, "asked for")
+
+    def settle(self, order: Managed, report: OrderTold) -> None:
+        """The operator says how an order of unknown state stands."""
+        settle(self.manager, order, report, self.now)
+
+    def disk(self, *, lacks_room: bool) -> None:
+        """Without room for the next segment nothing that adds risk leaves: what is left of this one
+        is for what works, its fills, cancels and kills."""
+        if lacks_room == self.gate.disk_full:
+            return
+        self.gate.disk_full = lacks_room
+        name = self.options.account
+        if lacks_room:
+            words = "no room for the journal: new orders are refused, the market is not recorded"
+            self.say(HealthOut("disk", name, words, "critical"))
+        else:
+            self.say(HealthOut("disk", name, "there is room again"))
+
+    # --- effects ----------------------------------------------------------------------------------
+
+    def say(self, out: AccountOut | HealthOut) -> None:
+        """With what the manager says next."""
+        self.manager.outs.append(out)
+
+    def carry_out(self) -> None:
+        """First the journal, then the wire, then the table, then the bell."""
+        manager = self.manager
+        while manager.outs or manager.calls or self._refused:
+            has_said = self._record()
+            calls, manager.calls = manager.calls, []
+            if calls:
+                self._send(calls)
+            self.money.publish()  # the wire first, but before robots hear of it
+            if has_said:
+                self._shell.wake()
+            refused, self._refused = self._refused, []
+            for call, answer in refused:
+                self._answered(call, answer)
+
+    def _record(self) -> bool:
+        """Whether there was anything to."""
+        manager, tape, money = self.manager, self.tape, self.money
+        has_said, has_risk, on_disk = False, False, self.options.intents == "disk"
+        while manager.outs:
+            outs, manager.outs = manager.outs, []
+            for out in outs:
+                money.wrote(out, tape.write(out, self.wall))
+            has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
+            money.reductions.hold(self.now)  # fills leave less to be taken off
+            self.proceeds.look(self.now)  # and they bring money
+        if has_risk:
+            tape.ensure("disk")
+        return has_said
+
+    def _send(self, calls: list[Call]) -> None:
+        """What the venue would count as too many orders is not sent: it is refused here."""
+        sent = []
+        for call in calls:
+            refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
+            if refusal is None:
+                sent.append(call)
+            else:
+                self._refused.append((call, refusal))
+        if sent:
+            self._shell.send(sent)
+
+    def _reduces(self, call: Call) -> bool:
+        """The order that a call is about can only take off a position."""
+        order = self.manager.orders.get(call.subject.client_id) if call.subject else None
+        return order is not None and self.gate.reduces(order.spec, order)
+
+    # --- what it says of itself -------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        manager = self.manager
+        return {
+            "ready": self.gate.ready,
+            "symbols": [i.symbol for i in self.instruments],
+            "killed": self.gate.killed,
+            "reconciling": self.reconciler.is_running or self.money.moves_wanted is not None,
+            "money": self.money.status(),
+            "rounds": self.reconciler.rounds,
+            "differences": [str(d) for d in self.reconciler.differences],
+            "open": len(manager.open),
+            "unknown": len(manager.unknown),
+            "booked": manager.booked,
+            "order_budget": self.orders.status(),
+            **self.listening.status(is_up=self.is_up),
+            "positions": {f"{symbol} {side}": qty for (symbol, side), qty in manager.positions.items()},
+        }
+
+
+def open_proceeds(
+    manager: OrderManager,
+    instruments: dict[str, Instrument],
+    money: AccountMoney,
+    *,
+    slot_of: Callable[[int], int],
+    quote: Callable[[str], tuple[int, int]],
+    gate: Gate,
+    crossing: Crossing | None,
+) -> Proceeds:
+    """Orders that wait for money are judged as new ones, once it is there."""
+
+    def judge(order: Managed, now: int, is_inside: bool) -> Refusal | None:
+        refusal = money.refusal(order.robot, order.spec, order.life.remaining)
+        return refusal or gate.left(order, now, is_inside=is_inside)
+
+    return Proceeds(manager, instruments, money, slot_of=slot_of, quote=quote, judge=judge, crossing=crossing)
+
+
+def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Limits:
+    """Those of the configuration, whose quantities are as a person writes them."""
+    known = {i.symbol: i for i in instruments}
+
+    def sized(given: dict[str, float]) -> dict[str, int]:
+        return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
+
+    return Limits(
+        position_max=sized(options.position_max),
+        order_max=sized(options.order_max),
+        price_band=Decimal(str(options.price_band)),
+        orders_a_second=options.orders_per_second,
+    )

@@ -1,0 +1,105 @@
+"""What an account may order, as its venue counts it. Pure: one process trades on an account, so its
+counts are all there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from onetape.model.errors import VenueRateLimit
+from onetape.model.time import SECOND
+from onetape.orders.budget import Budget, BudgetRule, Verdict, WindowCounts
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.managed import HealthOut
+from onetape.orders.outcome import Answer, Outcome
+
+__all__ = ["BudgetState", "OrderBudget", "held_back"]
+
+# An answer that comes right after a window's beginning may have the count of the one before it.
+SETTLED: Final = SECOND
+HELD_UNTOLD: Final = 10 * SECOND  # where the venue refuses orders and says no windows
+
+
+class BudgetState:
+    """What an operator is told of a budget: that it is used up, once for each end of it, and that
+    it is there again."""
+
+    def __init__(self, name: str, say: Callable[[HealthOut], None]) -> None:
+        self._name = name
+        self._say = say
+        self._until = 0  # 0: nothing is wrong, or nobody has noticed yet
+
+    def refused(self, verdict: Verdict, now: int) -> None:
+        if verdict.again_at > self._until:
+            self._until = verdict.again_at
+            text = f"{VenueRateLimit.name}({VenueRateLimit.code}): {verdict.reason}"
+            wait = (verdict.again_at - now) / SECOND
+            self._say(HealthOut("budget", self._name, f"{text}, for {wait:.1f} s", "warning"))
+
+    def look(self, now: int) -> None:
+        if self._until and now >= self._until:
+            self._until = 0
+            self._say(HealthOut("budget", self._name, "there again"))
+
+
+class OrderBudget:
+    """What an account may place and amend. Cancels are not counted, and are never held back. A
+    restart forgets the counts; the venue's next answer has them. now: gives the venue's time, ns
+    UTC; say: for what an operator should know."""
+
+    def __init__(self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]) -> None:
+        self.refused = 0
+        self._counts = WindowCounts()
+        self._budget = Budget((), self._counts)
+        self._now = now
+        self._state = BudgetState(f"orders of {account}", say)
+
+    def learn(self, rules: tuple[BudgetRule, ...]) -> None:
+        """As the venue counts them; without any, only what it says is believed."""
+        self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
+
+    def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
+        """Why an order or an amendment must not be sent now; None: it may, and is counted. Asked
+        only where there is no more room for usual orders: `reduces`, who may use the reserve."""
+        if call.purpose not in (Purpose.PLACE, Purpose.AMEND):
+            return None
+        now = self._now()
+        verdict = self._budget.take(call.purpose, call.orders, now)
+        if verdict is not None and reduces(call):
+            verdict = self._budget.take(call.purpose, call.orders, now, is_essential=True)
+        if verdict is None:
+            return None
+        self.refused += 1
+        self._state.refused(verdict, now)
+        return held_back(Outcome.DEFINITIVE, verdict, now)
+
+    def hold(self, wait: int) -> None:
+        """The venue has refused an order because there were too many. wait: ns, 0 where it did not
+        say how long."""
+        now = self._now()
+        window = min((rule.window for rule in self._budget.rules), default=HELD_UNTOLD)
+        self._counts.ban(now + (wait or window - now % window))
+
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """Of an answer; headers in lower case."""
+        self._budget.heard(200, headers, self._now())
+
+    def look(self) -> None:
+        """Now and then: says that it is there again."""
+        self._state.look(self._now())
+
+    def status(self) -> dict[str, Any]:
+        now = self._now()
+        rules = self._budget.rules
+        return {
+            "used": [self._counts.spend(n, now // r.window, 0, 0) for n, r in enumerate(rules)],
+            "most": [rule.most for rule in rules],
+            "refused": self.refused,
+            "held_s": max(self._counts.banned_until() - now, 0) / SECOND,
+        }
+
+
+def held_back(outcome: Outcome, verdict: Verdict, now: int) -> Answer:
+    """What is to be made of a call that was not sent."""
+    wait = verdict.again_at - now
+    return Answer(outcome, code=VenueRateLimit.code, text=verdict.reason, retry_after=wait)

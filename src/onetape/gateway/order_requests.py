@@ -1,0 +1,188 @@
+"""What becomes of robots' requests at a gateway, one at a time, and of what a robot leaves behind.
+
+Part of the gateway's core: who reads robots' journals is the shell's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from onetape.accounts.proceeds import Proceeds
+from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.admission import Admission
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife
+from onetape.model.enums import OrderNews, RequestKind
+from onetape.model.order import OrderSpec
+from onetape.model.request_key import RequestKey
+from onetape.orders.doubt import amend_in_doubt, place_in_doubt
+from onetape.orders.gate import Gate
+from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
+from onetape.orders.manager import OrderManager
+
+__all__ = ["ROBOTS_MAX", "Asked", "OrderRequests"]
+
+ROBOTS_MAX: Final = 250
+
+# As `order_frames.request_of` reads it: (robot, kind, order id, what is asked for, denied already).
+Asked = tuple[int, RequestKind, int, OrderSpec, bool]
+
+
+class OrderRequests:
+    """Of one account's robots."""
+
+    def __init__(
+        self,
+        manager: OrderManager,
+        gate: Gate,
+        tape: GatewayTape,
+        money: AccountMoney,
+        admission: Admission,
+        proceeds: Proceeds,
+    ) -> None:
+        self._manager = manager
+        self._gate = gate
+        self._tape = tape
+        self._money = money
+        self._admission = admission
+        self._proceeds = proceeds
+        self._beginning: set[int] = set()  # lives of robots whose journals are not there yet
+        self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
+
+    # --- robots -----------------------------------------------------------------------------------
+
+    def attach(
+        self, name: str, journal: str, now: int, *, taken: int = 0, slot: int, rate: int = 0
+    ) -> RobotLife | None:
+        """A robot begins a life, None: there are too many. taken: what its journal has of earlier
+        lives, which nobody waits for; slot: the sub-account that it trades with; rate: orders a
+        second that it may send, 0: any. now: ns UTC, of its frame."""
+        robots = self._tape.robots
+        known = next((robot for robot in robots.values() if robot.name == name), None)
+        number = known.number if known else len(robots) + 1
+        if number > ROBOTS_MAX:
+            return None
+        before = known or RobotLife(number, name, 0, journal)
+        life = before.next_life(journal, taken=taken, slot=slot, rate=rate)
+        self._tape.attach(life, now)
+        self._tape.ensure("disk")  # a life whose number is forgotten would repeat its ids
+        self._beginning.add(number)
+        return life
+
+    def attached(self, life: RobotLife) -> None:
+        """Its journal is there."""
+        self._beginning.discard(life.number)
+        self._manager.outs.append(HealthOut("robot", life.name, "attached"))
+
+    def ended(self, numbers: Collection[int], now: int, *, orphans: str) -> None:
+        """Robots whose processes have ended. One that died with orders open loses them, where
+        orphans is "cancel"; also one that turns up late, because nobody knew then what had become
+        of it, and one that the venue would not cancel when it was asked: the robot's next life
+        waits for that."""
+        for number in numbers:
+            life = self._tape.robots[number]
+            left = [o for o in self._manager.open.values() if o.robot == number]
+            if left and not life.is_lost:
+                self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
+                life.is_lost = True
+            for order in left if orphans == "cancel" else ():
+                self._manager.cancel_once(order, now)
+        for number in sorted(self._beginning) if orphans == "cancel" else ():
+            self.cancel_all(number, now)
+
+    def cancel_all(self, number: int, now: int) -> None:
+        """What the robot has working."""
+        for order in list(self._manager.open.values()):
+            if order.robot == number:
+                self._manager.cancel_once(order, now)
+
+    def stop_slots(self, slots: tuple[int, ...], now: int) -> None:
+        """Their money is gone: what their robots have working is cancelled."""
+        for order in list(self._manager.open.values()):
+            if order.robot and self._tape.slot_of(order.robot) in slots:
+                self._manager.cancel_once(order, now)
+
+    def unreadable(self, life: RobotLife, error: Exception) -> None:
+        """What a robot's journal holds is a stranger's word. One that cannot be read is followed no
+        more, and the others go on."""
+        words = f"its journal cannot be read: {error}"[:200]
+        self._manager.outs.append(HealthOut("robot", life.name, words, "critical"))
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def request(
+        self, life: RobotLife, asked: Asked, now: int, *, cause: int, may_be_sent: bool = False, behind_ns: int = 0
+    ) -> None:
+        """The next one of a round. cause: when what it was decided on had come, the same of all
+        that one callback asks for; may_be_sent: it lay there when a gateway died whose tape may
+        lack its end; behind_ns: how much too old the market was that it was decided on."""
+        self._admission.hold_placed()  # this one finds less
+        if self._proceeds.waiting:
+            self._proceeds.came(life.number, cause)
+        _, kind, order_id, spec, denied = asked
+        if denied:
+            return
+        manager = self._manager
+        if spec.symbol not in self._gate.instruments:  # robots deny these themselves
+            words = f"for {spec.symbol or 'no instrument'}, which this gateway does not trade"
+            manager.outs.append(HealthOut("order", f"{life.name} {order_id}", words, "warning"))
+            return
+        known = manager.by_robot.get((life.number, order_id))
+        if kind is RequestKind.PLACE:
+            if known is not None or order_id in life.denied:
+                return
+            self._placed = life, order_id
+            if may_be_sent and self._place_in_doubt(life, order_id, spec, now):
+                return
+            self._admission.place(life, order_id, spec, now, behind_ns=behind_ns, cause=cause)
+        elif known is not None:
+            if kind is RequestKind.CANCEL:
+                manager.cancel(known, now)
+            elif may_be_sent:
+                amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
+            else:
+                self._amend(known, spec, now, behind_ns=behind_ns, rate=life.rate)
+
+    def end_cycle(self, key: RequestKey, slot: int, robot: int = 0) -> None:
+        """A request key is free again. robot: who asks for it, 0: the operator, who is not
+        refused."""
+        if robot:
+            refused = self._tape.first.end(key, slot, robot)
+            self._manager.outs.append(CycleOut(key, slot, robot, refused))
+        else:
+            self._tape.first.end(key, slot)
+            self._manager.outs.append(CycleOut(key, slot, 0))
+
+    def taken(self, frames: TakenOut) -> None:
+        """Which frames of a robot's journal the requests of this round were."""
+        self._manager.outs.append(frames)
+
+    def end_round(self) -> None:
+        """The next round's first order has its name while nobody waits for it: a robot numbers its
+        orders one after the other."""
+        if self._placed is not None:
+            life, order_id = self._placed
+            life.look_ahead(order_id + 1)
+            self._placed = None
+
+    def _place_in_doubt(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> bool:
+        """The venue is asked whether it has the order. False: it cannot have it."""
+        manager, name = self._manager, life.client_id(order_id)
+        if len(name) > manager.venue.client_id_chars:
+            return False
+        if name not in manager.orders:
+            whole = self._money.reductions.in_doubt(spec)
+            request = Request(life.number, RequestKind.PLACE, order_id, whole)
+            self._money.order(place_in_doubt(manager, name, request, now))
+            self._admission.claim(life, spec, name, now)
+        return True
+
+    def _amend(self, order: Managed, spec: OrderSpec, now: int, *, behind_ns: int, rate: int) -> None:
+        price, size = spec.price_int or order.price, spec.size_int or order.life.size
+        refusal = self._gate.amendment(order, now, price=price, size=size, behind_ns=behind_ns, rate=rate)
+        if refusal is None:
+            self._manager.amend(order, now, price=price, size=size)
+            self._money.order(order)
+        else:
+            news = OrderNews.UPDATE_REJECTED
+            self._manager.refuse(order, news, now, refusal.code, refusal.reason)
