@@ -7,7 +7,6 @@ import random
 
 from msgspec import structs
 
-from onetape.gateway.gateway_tape import EPOCH_BITS
 from onetape.model.enums import Kind, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
@@ -30,6 +29,7 @@ class SimRobot:
         self.random = random.Random(world.seed * 7 + number)
         self.changes = random.Random(world.seed * 11 + number)
         self.ordinal = 0
+        self.is_there = True
 
     def usual(self, symbol: str) -> int:
         """A usual quantity, in units."""
@@ -43,6 +43,8 @@ class SimRobot:
         if world.stopping:
             return
         world.at(world.now + int(rng.expovariate(1 / EVERY_S) * SECOND) + MS, self.act)
+        if not self.is_there:
+            return
         manager = world.manager
         mine = [o for o in manager.open.values() if o.robot == self.number]
         what = rng.random()
@@ -110,6 +112,8 @@ class SimRobot:
             return
         world.at(world.now + int(rng.expovariate(1 / CHANGES_EVERY_S) * SECOND), self.sell_to_buy)
         at = rng.randrange(2)
+        if not self.is_there:
+            return
         sold, bought = (world.exchange.listings[n] for n in (at, 1 - at))
         if not sold.bid or not bought.ask:
             return
@@ -179,11 +183,29 @@ class SimRobot:
         world = self.world
         self.ordinal += 1
         world.manager.references[spec.symbol] = reference
-        order_id, before = 1 << EPOCH_BITS | self.ordinal, dict(world.money_invariants.held_before)
+        life = world.tape.robots[self.number]
+        order_id, before = life.base | self.ordinal, dict(world.money_invariants.held_before)
         self.frame(RequestKind.PLACE, order_id, spec)
         order = world.manager.by_robot[self.number, order_id]
         if order.is_open and not order.is_held:
             world.money_invariants.submitted(order, before)
+
+    def begin_life(self) -> None:
+        """Another process of its name. What its gateway dies of before it has the answer, it asks
+        again."""
+        world = self.world
+        core, slot = world.core, world.tape.slot_of(self.number)
+        world.at(world.now + SECOND, self._has_begun)
+        core.stamp(world.moment())
+        life = core.requests.attach(NAMES[self.number], "", world.now, slot=slot)
+        assert life is not None and life.number == self.number
+        self.ordinal, self.is_there = 0, True
+        core.robot_began(life)
+        core.requests.attached(life)
+
+    def _has_begun(self) -> None:
+        if not self.is_there and not self.world.stopping:
+            self.begin_life()
 
     def frame(self, kind: RequestKind, order_id: int, spec: OrderSpec) -> None:
         """One that the gateway reads, and no other is there."""

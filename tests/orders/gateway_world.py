@@ -222,7 +222,7 @@ class World:
             if self.sells_to_buy:
                 self.at(self.now + SECOND, robot.sell_to_buy)
         self.at(self.now + SECOND, self.owners.act)
-        chances = ((self.crash, 120), (self.throw_switch, 60), (self.meddle, 15), (self.pay, 40))
+        chances = ((self.crash, 120), (self.throw_switch, 60), (self.meddle, 15), (self.pay, 40), (self.lose_robot, 80))
         for what, every in chances:
             self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), what, every)
         self.until(self.now + int(seconds * SECOND))
@@ -360,6 +360,24 @@ class World:
         }
         answer = self.life.commands.door.answer(asked)
         assert answer["status"] == "applied", answer
+
+    def lose_robot(self, every: int) -> None:
+        """Its process ends, with orders open; the next one of its name comes after a while."""
+        if self.stopping:
+            return
+        self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.lose_robot, every)
+        robot = self.random.choice(self.robots)
+        if robot.is_there:
+            self.seen["robot lost"] += 1
+            robot.is_there = False
+            self.miss_robot(robot, self.now + int(self.random.uniform(0.5, 8) * SECOND))
+
+    def miss_robot(self, robot: SimRobot, until: int) -> None:
+        if self.now < until:
+            self.at(min(self.now + SECOND, until), self.miss_robot, robot, until)
+            self.core.robots_ended([robot.number], self.moment())
+        else:
+            robot.begin_life()
 
     def meddle(self, every: int) -> None:
         """Other hands on the account, and the venue's own."""

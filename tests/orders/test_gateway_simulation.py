@@ -96,7 +96,7 @@ WANTED = (
     "lose_request", "lose_answer", "error_answer", "slow", "duplicate", "delay_stream", "crash",
     "kill switch", "robot amends", "trade by hand", "crash at a start", "deposit",
     "late_request", "silent withdraw", "another credit", "command applied", "command refused",
-    "command duplicate", "checkpoint",
+    "command duplicate", "checkpoint", "robot lost",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model.config import OPERATOR
-from onetape.model.enums import Kind, OrderState
+from onetape.model.enums import Kind
 from onetape.model.errors import NotOwner, UnknownSubaccount
 from onetape.model.money import money
 from onetape.security.tokens import grant_of
@@ -51,9 +51,7 @@ class RobotLives:
         life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate)
         if life is None:
             return {"error": f"more than {ROBOTS_MAX} robots"}
-        if options.orphans == "cancel":
-            gateway.core.requests.cancel_all(life.number, gateway.now())
-            gateway.core.carry_out()
+        gateway.core.robot_began(life)
         return {
             "robot": life.number,
             "base": life.base,
@@ -71,15 +69,7 @@ class RobotLives:
     def standing(self, robot: int) -> dict[str, Any]:
         """Whether all is known of what a robot's earlier lives have left, and its money then."""
         gateway = self._gateway
-        open_orders = [o for o in gateway.core.manager.open.values() if o.robot == robot]
-        unknown = sum(o.life.state is OrderState.UNKNOWN for o in open_orders)
-        waits_for = ""
-        if not gateway.core.gate.ready or gateway.core.reconciler.is_running:
-            waits_for = "the account's reconciliation"
-        elif unknown:
-            waits_for = f"the venue's word on {unknown} unknown orders"
-        elif open_orders and gateway.options.orphans == "cancel":
-            waits_for = f"the end of {len(open_orders)} orders of its last life, which are being canceled"
+        waits_for = gateway.core.waits_for(robot)
         return {"settled": not waits_for, "waits_for": waits_for, **self._shown(gateway.core.tape.robots[robot])}
 
     def follow(self, robot: int, books: list[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ Recovery is the same core, made of what its journal says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -335,6 +335,28 @@ class GatewayCore:
             admission.hold_placed()
             self.money.publish()
         self.requests.end_round()
+
+    def robot_began(self, life: RobotLife) -> None:
+        """What its earlier lives have left is cancelled, where orphans are."""
+        if self.options.orphans == "cancel":
+            self.requests.cancel_all(life.number, self.now)
+        self.carry_out()
+
+    def robots_ended(self, numbers: Collection[int], moment: Moment) -> None:
+        """Their processes are not there any more; said once a second for as long as that is so."""
+        self.requests.ended(numbers, self.stamp(moment), orphans=self.options.orphans)
+
+    def waits_for(self, robot: int) -> str:
+        """Why not all is known yet of what a robot's earlier lives have left, "": it is."""
+        orders = [o for o in self.manager.open.values() if o.robot == robot]
+        unknown = sum(o.is_unknown for o in orders)
+        if not self.gate.ready or self.reconciler.is_running:
+            return "the account's reconciliation"
+        if unknown:
+            return f"the venue's word on {unknown} unknown orders"
+        if orders and self.options.orphans == "cancel":
+            return f"the end of {len(orders)} orders of its last life, which are being canceled"
+        return ""
 
     def stop_slots(self, slots: tuple[int, ...]) -> None:
         """Their money is gone: what their robots have working is cancelled."""

@@ -307,7 +307,8 @@ class Gateway:
     async def _tick(self) -> None:
         looked = time.monotonic()
         while True:
-            core, now = self.core, self.now()
+            core = self.core
+            self.now()
             lacks_room = core.tape.writer.lacks_room
             core.disk(lacks_room=lacks_room)
             # What there is room for is for orders and money.
@@ -318,7 +319,7 @@ class Gateway:
             if time.monotonic() - looked >= 1.0:
                 looked = time.monotonic()
                 self._look_at_journal()
-                core.requests.ended(self.robots.ended(), now, orphans=self.options.orphans)
+                core.robots_ended(self.robots.ended(), self.moment())
                 self.budget.look()
                 self._look_at_checkpoint(looked)
             # What follows from their silence is said with what the tick says.
