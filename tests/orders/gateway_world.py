@@ -97,7 +97,8 @@ class World:
         self.stream: Connection | None = None
         self.frozen_until = 0
         self.is_quiet = self.stopping = False
-        self.is_mortal = False  # it is killed before the next call leaves
+        self.is_mortal = False  # it is killed before the next call leaves, or
+        self.is_mortal_at_fill = False  # between the next fill and what follows from it
         self.kept_back: list[Call] | None = None  # calls, where somebody wants to answer them
         self.owners = Owners(self)
         self.money_invariants = MoneyInvariants(self)
@@ -116,7 +117,7 @@ class World:
         """One life of it, with what its journal says of earlier ones. May raise Died, after so many
         frames."""
         self.open_venue()
-        self.is_mortal = False
+        self.is_mortal = self.is_mortal_at_fill = False
         self.life = Life(self, home)
         self.life.writer.left = frames
         self.life.begin(with_robots=with_robots)
@@ -187,6 +188,8 @@ class World:
                 self.seen["robot amends"] += 1
             case NewsOut() if out.news is OrderNews.DENIED:
                 self.seen[f"denied {out.code}"] += 1
+            case FillOut() if self.is_mortal_at_fill:
+                raise Died
 
     def send(self, calls: list[Call]) -> None:
         """To the wire."""
@@ -234,6 +237,7 @@ class World:
         self.stopping, self.is_quiet = True, True
         self.frozen_until = 0
         self.life.writer.left = -1
+        self.is_mortal = self.is_mortal_at_fill = False
         self.until(self.now + 12 * SECOND)  # what was slow arrives
         if self.stream is None or self.stream.closed:
             self.connect()
@@ -319,7 +323,10 @@ class World:
             return
         if self.random.random() < 0.5:
             raise Died
-        self.is_mortal = True
+        if self.random.random() < 0.5:
+            self.is_mortal = True
+        else:
+            self.is_mortal_at_fill = True
 
     def die(self) -> None:
         """And begin anew, at the first try or a later one."""
