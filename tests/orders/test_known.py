@@ -194,11 +194,11 @@ def test_while_an_amendment_is_unanswered_no_cut_is_believed(desk):
 
 
 def test_an_older_word_does_not_make_the_newest_one_forgotten(desk):
-    order = desk.place()
+    order = desk.place(reduce_only=True)
     desk.hear(desk.row(order, time=desk.now + 100))
     desk.hear(desk.row(order, news=OrderNews.ACCEPTED, time=desk.now - 100))
-    desk.hear(desk.row(order, CANCELED, time=desk.now + 50))
-    assert order.state is OrderState.ACCEPTED
+    desk.hear(desk.row(order, size=2, time=desk.now + 50))
+    assert order.life.size == SIZE
 
 
 def test_of_an_order_of_other_hands_the_venue_says_what_is_filled(desk):

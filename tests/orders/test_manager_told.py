@@ -81,10 +81,34 @@ def test_a_word_about_the_venue_s_former_order_is_not_about_the_present_one(desk
 
 def test_an_older_snapshot_is_not_believed(desk):
     order = desk.place()
-    desk.hear(desk.row(order, CANCELED, time=desk.now - SECOND))
-    assert order.state is ACCEPTED
-    desk.hear(desk.row(order, CANCELED, time=0))  # a list without times is as fresh as its answer
-    assert order.state is CANCELED
+    desk.manager.cancel(order, desk.now)
+    desk.lose()
+    desk.hear(desk.row(order, time=desk.now - SECOND))
+    assert order.state is UNKNOWN
+    desk.hear(desk.row(order, time=0))  # a list without times is as fresh as its answer
+    assert order.state is not UNKNOWN
+
+
+@pytest.mark.parametrize("state", [CANCELED, OrderState.EXPIRED])
+def test_an_end_is_believed_however_old(desk, state):
+    order = desk.place()
+    desk.hear(desk.row(order, state, time=desk.now - SECOND))
+    assert order.state is state
+
+
+def test_a_reduction_that_was_cut_and_filled_has_ended_though_its_trigger_is_dated_later(desk):
+    order = desk.place(**STOP, reduce_only=True)
+    desk.hear(desk.row(order, OrderState.TRIGGERED, venue_id="78", conditional=False))
+    fired = desk.now - 30
+    desk.hear(desk.row(order, FILLED, venue_id="78", time=fired, size=2, filled=2), desk.fill(2, venue_id="78"))
+    assert (order.state, order.life.size) == (FILLED, 2)
+
+
+def test_the_trigger_of_an_order_does_not_date_the_order_that_it_sends(desk):
+    order = desk.place(**STOP, reduce_only=True)
+    desk.hear(desk.row(order, OrderState.TRIGGERED, venue_id="78", conditional=False, time=desk.now + SECOND))
+    desk.hear(desk.row(order, venue_id="78", size=2))
+    assert (order.is_open, order.life.size) == (True, 2)
 
 
 def test_a_state_that_is_not_understood_proves_nothing(desk):

@@ -97,7 +97,10 @@ class KnownOrders:
         is_known = order.life.accepted and order.is_open and not order.is_unknown
         if is_cut and is_known and told.time >= order.told_time and not order.life.update_open:
             self._news(order, OrderNews.UPDATED, now, size=told.size)
-        order.told_time = max(order.told_time, told.time)
+        if told.state is not OrderState.TRIGGERED:
+            # Else it is the trigger's time, of a service of its own: Binance dates it when what it
+            # sent has ended, later than the end itself.
+            order.told_time = max(order.told_time, told.time)
         self._note_filled(order, told)
         if order.told_filled > order.life.filled and order.is_open:
             # Usually its fills are on their way: asked a moment later.

@@ -373,7 +373,8 @@ class OrderManager(KnownOrders):
     def _snapshot(self, order: Managed, told: OrderTold, now: int) -> None:
         """How it stands at the venue, because somebody asked."""
         self._note_ids(order, told)
-        if told.time and told.time < order.told_time:
+        # What has ended never works again: its end is the newest word, whatever it is dated.
+        if told.state not in ENDS and 0 < told.time < order.told_time:
             return  # older than what is known
         order.not_found = 0
         order.asks = 0 if order.told_end is None else order.asks
