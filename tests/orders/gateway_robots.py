@@ -211,5 +211,5 @@ class SimRobot:
         """One that the gateway reads, and no other is there."""
         world, asked = self.world, (self.number, kind, order_id, spec, False)
         life = world.tape.robots[self.number]
-        world.core.request(life, asked, world.moment(), cause=world.now)
+        world.core.requests.request(life, asked, world.core.stamp(world.moment()), cause=world.now)
         world.core.end_requests()

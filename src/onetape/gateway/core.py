@@ -27,7 +27,7 @@ from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_risk
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_budget import OrderBudget
-from onetape.gateway.order_requests import Asked, OrderRequests
+from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.silence_watch import Listening
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
@@ -310,23 +310,9 @@ class GatewayCore:
 
     # --- events: robots ---------------------------------------------------------------------------
 
-    def request(
-        self,
-        life: RobotLife,
-        asked: Asked,
-        moment: Moment,
-        *,
-        cause: int,
-        may_be_sent: bool = False,
-        behind_ns: int = 0,
-    ) -> None:
-        """The next request of a round, as `OrderRequests` says; `end_requests` carries them out."""
-        self.requests.request(
-            life, asked, self.stamp(moment), cause=cause, may_be_sent=may_be_sent, behind_ns=behind_ns
-        )
-
     def end_requests(self) -> None:
-        """Of a round of all robots."""
+        """A round of all robots' requests, which came since the last `stamp` and were handed to
+        `requests`, is carried out."""
         admission = self.admission
         if self.proceeds.waiting:
             admission.hold_placed()  # who waits for money finds less, too

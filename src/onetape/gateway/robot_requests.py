@@ -153,7 +153,8 @@ class Robots:
     def _take_requests(self) -> bool:
         """A few of each robot, so that one that asks without end keeps nobody waiting; whether
         there may be more."""
-        moment = self._moment()
+        core, requests = self._core, self._core.requests
+        now = core.stamp(self._moment())
         has_more = False
         decided = 0  # when the first of them was taken in
         came: list[tuple[int, int]] = []  # when what each was decided on had come; it was taken in
@@ -174,19 +175,19 @@ class Robots:
                             came.append((received, taken))
                         behind = self._behind(life, received)
                         asked = request_of(payload, life.symbols.get(stream, ""))
-                        self._core.request(life, asked, moment, cause=received, may_be_sent=is_sent, behind_ns=behind)
+                        requests.request(life, asked, now, cause=received, may_be_sent=is_sent, behind_ns=behind)
                     elif kind == _CYCLE and sequence > life.taken:
                         decided = decided or time.time_ns()
                         first, last = first or sequence, sequence
-                        self._core.requests.end_cycle(ended_key(payload), life.slot, life.number)
+                        requests.end_cycle(ended_key(payload), life.slot, life.number)
             except UNREADABLE as error:
                 self._give_up(life, error)
             has_more = has_more or frames == TURN_FRAMES
             if last:
                 # The stamp of when they came, not of when they were seen to.
-                self._core.requests.taken(TakenOut(life.number, first, last, decided))
+                requests.taken(TakenOut(life.number, first, last, decided))
         self._spans.decided_at = decided
-        self._core.end_requests()
+        core.end_requests()
         self._spans.decided_at = 0
         for received, taken in came:  # counted once the orders are out
             self._spans.decided(received, taken)
