@@ -54,7 +54,7 @@ class SimRobot:
         elif mine and what < 0.5:
             self._change(rng.choice(mine))
         elif len(mine) < OPEN_MAX:
-            self._place()
+            self._enter()
 
     def _change(self, order) -> None:
         rng = self.random
@@ -68,7 +68,7 @@ class SimRobot:
         wanted = structs.replace(order.spec, price_int=price, size_int=size)
         self.frame(RequestKind.AMEND, order.order_id, wanted)
 
-    def _place(self) -> None:
+    def _enter(self) -> None:
         world, rng = self.world, self.random
         index = rng.randrange(len(world.symbols))
         listing = world.exchange.listings[index]
