@@ -21,7 +21,7 @@ from onetape.ipc.once import Once
 from onetape.model.errors import NotAvailable, UsageError
 from onetape.model.money import money
 from onetape.model.request_key import RequestKey
-from onetape.orders.settle import settled_as
+from onetape.orders.resolve import resolution_of
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
 
@@ -132,10 +132,10 @@ class Commands:
 
     def _settle(self, command: Command) -> Do:
         core = self._trading()
-        order, report = settled_as(core.manager, core.gate.instruments, command.fields)
+        order, report = resolution_of(core.manager, core.gate.instruments, command.fields)
 
         def do() -> dict[str, Any]:
-            core.settle(order, report)
+            core.resolve(order, report)
             return {"order": order.client_id, "state": str(order.state)}
 
         return do

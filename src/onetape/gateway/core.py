@@ -40,7 +40,6 @@ from onetape.orders.managed import AccountOut, HealthOut, Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.settle import settle
 from onetape.orders.told import BalanceTold, MoveTold, OrderTold, Told
 from onetape.venues.gateways import TradingVenue
 
@@ -365,9 +364,9 @@ class GatewayCore:
         self.is_reconciled = False
         self.reconciler.start(self.now, "asked for")
 
-    def settle(self, order: Managed, report: OrderTold) -> None:
+    def resolve(self, order: Managed, report: OrderTold) -> None:
         """The operator says how an order of unknown state stands."""
-        settle(self.manager, order, report, self.now)
+        self.manager.resolve(order, report, self.now)
 
     def disk(self, *, lacks_room: bool) -> None:
         """Without room for the next segment nothing that adds risk leaves: what is left of this one

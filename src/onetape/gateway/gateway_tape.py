@@ -527,7 +527,7 @@ class GatewayTape:
             return
         match record.get("command"):
             case "settle" if fields["as"] != "open":
-                recovery.manager.settled.add(fields["order"])
+                recovery.manager.resolved.add(fields["order"])
             case "flatten" if fields.get("symbol"):
                 pass
             case "kill" | "flatten":

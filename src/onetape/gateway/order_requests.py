@@ -15,7 +15,6 @@ from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
-from onetape.orders.doubt import amend_in_doubt, place_in_doubt
 from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager
@@ -132,14 +131,14 @@ class OrderRequests:
             if known is not None or order_id in life.denied:
                 return
             self._placed = life, order_id
-            if may_be_sent and self._place_in_doubt(life, order_id, spec, now):
+            if may_be_sent and self._place_uncertain(life, order_id, spec, now):
                 return
             self._admission.place(life, order_id, spec, now, behind_ns=behind_ns, cause=cause)
         elif known is not None:
             if kind is RequestKind.CANCEL:
                 manager.cancel(known, now)
             elif may_be_sent:
-                amend_in_doubt(manager, known, now, price=spec.price_int, size=spec.size_int)
+                manager.amend_uncertain(known, now, price=spec.price_int, size=spec.size_int)
             else:
                 self._amend(known, spec, now, behind_ns=behind_ns, rate=life.rate)
 
@@ -165,7 +164,7 @@ class OrderRequests:
             life.look_ahead(order_id + 1)
             self._placed = None
 
-    def _place_in_doubt(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> bool:
+    def _place_uncertain(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> bool:
         """The venue is asked whether it has the order. False: it cannot have it."""
         manager, name = self._manager, life.client_id(order_id)
         if len(name) > manager.venue.client_id_chars:
@@ -173,7 +172,7 @@ class OrderRequests:
         if name not in manager.orders:
             whole = self._money.reductions.in_doubt(spec)
             request = Request(life.number, RequestKind.PLACE, order_id, whole)
-            self._money.order(place_in_doubt(manager, name, request, now))
+            self._money.order(manager.place_uncertain(name, request, now))
             self._admission.claim(life, spec, name, now)
         return True
 

@@ -64,4 +64,4 @@ def end_held(manager: OrderManager, order: Managed, now: int, code: int, reason:
         word, event = OrderNews.CANCELED, OrderEvent.VENUE_CANCEL
     order.life.on_event(event)
     manager.outs.append(NewsOut(order, word, order.state, now, code, reason))
-    manager.settle(order)
+    manager.close(order)

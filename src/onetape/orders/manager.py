@@ -20,16 +20,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind, TriggerBy
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
 from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.again import as_ours, begin_again
 from onetape.orders.asking import ASK_AFTER, ask_amended, is_absent, next_ask, questions, request
+from onetape.orders.books import Books
 from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
-from onetape.orders.known import KnownOrders
-from onetape.orders.machine import ENDS, OrderEvent
-from onetape.orders.managed import HealthOut, IntentOut, Managed, NewsOut, Pending, Request, asked_for, met
+from onetape.orders.directory import Directory
+from onetape.orders.machine import ENDS, NEWS_EVENTS, Effect, OrderEvent
+from onetape.orders.managed import (
+    FillOut,
+    HealthOut,
+    IntentOut,
+    Managed,
+    NewsOut,
+    Out,
+    Pending,
+    Request,
+    asked_for,
+    met,
+)
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.told import BalanceTold, FillTold, ModeTold, MoveTold, OrderTold, PositionTold, StreamTold, Told
 
@@ -44,17 +56,31 @@ _SUBMIT: Final = OrderEvent.SUBMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 
 
-class OrderManager(KnownOrders):
-    """now: ns UTC. `venue` makes the calls."""
+class OrderManager:
+    """now: ns UTC. `venue` makes the calls. What it says is added to `outs`, in order."""
 
     def __init__(self, venue: OrderProtocol) -> None:
-        super().__init__(venue)
+        self.venue = venue
+        self.outs: list[Out] = []
         self.calls: list[Call] = []
+        self.directory = Directory(venue)
+        self.orders = self.directory.orders
+        self.open = self.directory.open
+        self.by_robot = self.directory.by_robot
+        self.by_venue_id = self.directory.by_venue_id
+        self.books = Books(venue)
+        self.positions = self.books.positions
+        self.venue_positions = self.books.venue_positions
+        self.balances = self.books.balances
         self.references: dict[str, int] = {}  # a recent price of each symbol
         self.mode: ModeTold | None = None
-        self.settled: set[str] = set()  # ended by an operator's word, by client id
+        self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
+        self.resolved: set[str] = set()  # ended by an operator's word, by client id
+        self.counts: dict[str, int] = {}  # what was odd, by name
         # The robot's number and its order of a client id that no tape has.
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
+        # It has ended at the venue, its fills are booked, nobody has been told. Goes it on?
+        self.before_end: Callable[[Managed, OrderNews, int], bool] = lambda *_: False
         self._asked_venue_ids: set[tuple[str, str]] = set()
         self._sent = 0  # requests about orders
 
@@ -137,10 +163,13 @@ class OrderManager(KnownOrders):
         if not sent or order.is_held or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
             return
-        order.amend_to = (price or order.price, size or order.life.size)
-        order.life.on_event(OrderEvent.AMEND_REQUEST, size=order.amend_to[1])
+        self._amend_to(order, price, size)
         self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to))
         self.send(order, RequestKind.AMEND, now)
+
+    def _amend_to(self, order: Managed, price: int, size: int) -> None:
+        order.amend_to = (price or order.price, size or order.life.size)
+        order.life.on_event(OrderEvent.AMEND_REQUEST, size=order.amend_to[1])
 
     def refuse(
         self,
@@ -152,6 +181,37 @@ class OrderManager(KnownOrders):
     ) -> None:
         """A change of an order that never leaves: the order stays as it is."""
         self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
+
+    def place_uncertain(self, client_id: str, request: Request, now: int) -> Managed:
+        """Put down a new order of which nobody knows whether it was sent.
+
+        After a power loss the end of a journal may be missing, intents among it: their orders may
+        work at the venue. What a robot's journal asks for beyond what ours says was taken is then
+        neither sent nor denied: it is UNKNOWN, asked for by its id, counted as the worst case, and
+        resolved when the venue has answered for that id. It counts as sent from now on: it was
+        before, so that absence is believed rather later than earlier."""
+        order = asked_for(client_id, request, now)
+        order.conditional = self.waits_apart(order.spec)
+        self.directory.add(order)
+        order.life.on_event(_SUBMIT)
+        self._reply_lost(order, _PLACE, order.spec.price_int, order.spec.size_int, now)
+        return order
+
+    def amend_uncertain(self, order: Managed, now: int, *, price: int, size: int) -> None:
+        """Put down an amendment likewise: the order has the old terms or the new ones."""
+        self.directory.mark(order)
+        if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
+            return
+        order.amended_at = now
+        self._amend_to(order, price, size)
+        self._reply_lost(order, RequestKind.AMEND, *order.amend_to, now)
+
+    def _reply_lost(self, order: Managed, kind: RequestKind, price: int, size: int, now: int) -> None:
+        self.outs.append(IntentOut(order, kind, price, size))
+        order.life.on_event(OrderEvent.REPLY_LOST)
+        order.lost_at = order.ask_at = now
+        self.outs.append(NewsOut(order, OrderNews.LOST, order.state, now, OrderOutcomeUnknown.code))
+        self.outs.append(HealthOut("order", order.client_id, "unknown"))
 
     # --- the wire ---------------------------------------------------------------------------------
 
@@ -339,6 +399,18 @@ class OrderManager(KnownOrders):
                     if each.what == "settings changed":
                         self.calls.append(self.venue.modes(now))
 
+    def resolve(self, order: Managed, report: OrderTold, now: int) -> None:
+        """Take an operator's word on an order (`resolve.resolution_of`) as the venue's, once it is
+        on the journal. It never makes a fill: where it says that more was filled than is booked,
+        the fills are asked for, and the order ends when they are here."""
+        self.directory.mark(order)
+        # What was told before is not held against it.
+        order.told_filled, order.told_end, order.told_time = order.life.filled, None, 0
+        order.asking = False
+        self.hear([report], now, source="operator")
+        if not order.is_open:
+            self.resolved.add(order.client_id)
+
     def _order(self, word: OrderTold, now: int) -> None:
         order = self.directory.find(word.client_id, word.symbol, word.venue_id)
         if order is None:
@@ -459,6 +531,162 @@ class OrderManager(KnownOrders):
             self.outs.append(HealthOut("order", told.client_id, word, "warning"))
         if told.state in ENDS:
             order.life.state = told.state
-            self.settle(order)
+            self.close(order)
         else:
             self._compare(order, told, now)
+
+    # --- how an order stands ----------------------------------------------------------------------
+
+    def book(self, fill: FillTold, order: Managed | None, now: int) -> None:
+        key = fill.key
+        self.unmatched.pop(key, None)
+        self.books.book(fill)
+        if order is None or order.is_met:
+            self.outs.append(FillOut(order, fill))
+            return
+        if not order.venue_id and fill.venue_id and not fill.is_internal:
+            self.note_venue_id(order, fill.venue_id)
+        if fill.is_internal:
+            order.elsewhere += fill.size
+        before = order.state
+        cell = order.life.on_fill(str(fill.trade_id), fill.size)
+        if cell is Effect.IMPOSSIBLE:
+            self._count("fill of an order that cannot have one")
+        if order.life.size < order.life.filled <= order.life.size_wanted:
+            order.life.size = order.life.size_wanted  # it proves an amendment that is unanswered
+        self.outs.append(FillOut(order, fill))
+        if order.state is OrderState.UNKNOWN or before is OrderState.UNKNOWN:
+            order.lost_at = 0
+        if order.told_end is not None and order.life.filled >= order.told_filled:
+            self._end(order, order.told_end, None, now)
+        self.close(order)
+
+    def _end(self, order: Managed, news: OrderNews, told: OrderTold | None, now: int) -> None:
+        """It has ended at the venue. Its fills come first: until they are here it is not over."""
+        if told is not None:
+            self._note_filled(order, told)
+        if order.told_filled > order.life.filled:
+            if order.told_end is None:
+                self._ask(order, now)
+            elif not order.asking:  # asked before, and the fills were not there
+                order.ask_at = order.ask_at or next_ask(order, now)
+            order.told_end = news
+            return
+        order.told_end = None
+        if order.elsewhere and news is OrderNews.REJECTED:
+            news = OrderNews.CANCELED  # the robot knows that it was there
+        if news is not OrderNews.UPDATED and self.before_end(order, news, now):
+            return
+        if order.is_open:
+            order.is_again = False
+            code = told.code if told is not None else 0
+            reason = told.reason if told is not None else ""
+            order.pending.clear()
+            self._news(order, news, now, code, reason, size=order.life.filled)
+
+    def _compare(self, order: Managed, told: OrderTold, now: int) -> None:
+        """Has the venue filled more than we have been told, or cut what reduces to the position?"""
+        reduces = order.spec.reduce_only or told.reduce_only
+        is_cut = reduces and 0 < told.size < order.life.size
+        is_known = order.life.accepted and order.is_open and not order.is_unknown
+        if is_cut and is_known and told.time >= order.told_time and not order.life.update_open:
+            self._news(order, OrderNews.UPDATED, now, size=told.size)
+        if told.state is not OrderState.TRIGGERED:
+            # Else it is the trigger's time, of a service of its own: Binance dates it when what it
+            # sent has ended, later than the end itself.
+            order.told_time = max(order.told_time, told.time)
+        self._note_filled(order, told)
+        if order.told_filled > order.life.filled and order.is_open:
+            # Usually its fills are on their way: asked a moment later.
+            order.ask_at = order.ask_at or now + ASK_AFTER[1]
+        elif order.is_met and order.is_open and 0 < told.size <= order.life.filled:
+            self._end(order, OrderNews.UPDATED, None, now)
+
+    def _note_filled(self, order: Managed, told: OrderTold) -> None:
+        """Of one that was seen at the venue first this is what its fills are to others: none of
+        them is waited for, and with the last it has ended."""
+        order.told_filled = max(order.told_filled, told.filled)
+        if order.is_met:
+            order.life.filled = max(order.life.filled, told.filled)
+            order.life.size = max(told.size or order.life.size, order.life.filled)
+
+    def _accepted(self, order: Managed, now: int) -> None:
+        news = OrderNews.UPDATED if order.is_again else OrderNews.ACCEPTED
+        size, order.is_again = order.life.size if order.is_again else 0, False
+        self._news(order, news, now, size=size)
+
+    def _refused(self, order: Managed, now: int, code: int, reason: str) -> None:
+        """What was placed is not there; of an order that was there before the rest is gone."""
+        news = OrderNews.CANCELED if order.is_again else OrderNews.REJECTED
+        order.is_again = False
+        self._news(order, news, now, code, reason)
+
+    def _lost(self, order: Managed, now: int) -> None:
+        if order.state is not OrderState.UNKNOWN:
+            self._news(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
+            if order.is_unknown:
+                order.lost_at = now
+                self.outs.append(HealthOut("order", order.client_id, "unknown"))
+        self._ask(order, now)
+
+    def _ask(self, order: Managed, now: int) -> None:
+        if not order.asking:
+            order.ask_at = order.ask_at or now
+
+    # --- their ids, and what is said --------------------------------------------------------------
+
+    def note_venue_id(self, order: Managed, venue_id: str) -> None:
+        """From here on it is known by the venue's id, too."""
+        self.directory.name(order, venue_id)
+        for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
+            self.book(fill, order, fill.time)
+
+    def _note_ids(self, order: Managed, told: OrderTold) -> None:
+        if told.venue_id and told.venue_id != order.venue_id:
+            self.note_venue_id(order, told.venue_id)
+        if order.conditional and not told.conditional:
+            order.conditional = False  # it fired: from here on it is an order of the book
+
+    def _news(
+        self, order: Managed, news: OrderNews, now: int, code: int = 0, reason: str = "", *, size: int = 0
+    ) -> None:
+        """Moves the order's life, and says so where that changed anything."""
+        before, accepted = order.state, order.life.accepted
+        open_before = (order.life.cancel_open, order.life.update_open)
+        event = NEWS_EVENTS[news]
+        if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
+            event = OrderEvent.VENUE_CANCEL
+        cell = order.life.on_event(event, size=size)
+        if cell is Effect.IMPOSSIBLE:
+            self._count(f"{news} in {before}")
+            return
+        if order.is_open and order.state is not OrderState.UNKNOWN:
+            order.lost_at = 0
+        changed = order.state is not before or order.life.accepted is not accepted
+        answered = (order.life.cancel_open, order.life.update_open) != open_before
+        if code:
+            order.code, order.reason = code, reason
+        if changed or answered or news is OrderNews.UPDATED:
+            self.outs.append(NewsOut(order, news, order.state, now, code, reason))
+        self.close(order)
+
+    def close(self, order: Managed) -> None:
+        """What has ended leaves the open ones."""
+        if order.is_open or order.client_id not in self.open:
+            return
+        order.pending.clear()
+        order.ask_at = order.lost_at = 0
+        self.directory.end(order)
+
+    def _count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    @property
+    def booked(self) -> int:
+        """How many fills."""
+        return self.books.booked
+
+    @property
+    def unknown(self) -> list[Managed]:
+        """Orders that nobody knows the state of."""
+        return self.directory.working.all_unknown()

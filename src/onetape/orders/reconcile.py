@@ -283,7 +283,7 @@ class Reconciler:
             if is_asked or order.state is OrderState.UNKNOWN or order.told_end is not None:
                 venue = str(order.told_end or NOT_KNOWN)
                 found.append(Difference(f"order {order.client_id}", str(order.state), venue))
-        for name in sorted(current.listed & manager.settled):  # an operator's word was wrong
+        for name in sorted(current.listed & manager.resolved):  # an operator's word was wrong
             ended = manager.orders.get(name)
             if ended is not None and not ended.is_open:
                 found.append(Difference(f"order {name}", f"{ended.state}, by an operator", "works"))

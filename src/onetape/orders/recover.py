@@ -117,7 +117,7 @@ class Recovery:
         order.is_taken_off = order.is_taken_off and order.life.cancel_open
         if news in _PRICED:
             order.price = price
-        self.manager.settle(order)
+        self.manager.close(order)
 
     def fill(self, fill: FillTold) -> None:
         self.records += 1
@@ -174,7 +174,7 @@ class Recovery:
             orders=manager.directory.to_record(),
             books=manager.books.to_record(),
             unmatched=list(manager.unmatched.values()),
-            settled=sorted(manager.settled),
+            settled=sorted(manager.resolved),
             counts=manager.counts,
             newest_fill=self.newest_fill,
             newest_read=self._heard,
@@ -190,7 +190,7 @@ class Recovery:
         manager.directory.restore(record.orders)
         manager.books.restore(record.books)
         manager.unmatched.update({fill.key: fill for fill in record.unmatched})
-        manager.settled.update(record.settled)
+        manager.resolved.update(record.settled)
         manager.counts.update(record.counts)
         self.newest_fill, self._heard = record.newest_fill, record.newest_read
         self.trades_inside = record.trades_inside

@@ -2,8 +2,7 @@
 
 Some venues cannot say that an order is not there. One whose answer was lost stays UNKNOWN and
 blocks its instrument, until somebody has looked at the venue's own page and says what stands there.
-The word is taken as the venue's would be, with one difference: it never makes a fill. Where it says
-that more was filled than is booked, the fills are asked for, and the order ends when they are here.
+What that word says of the order is read here; `OrderManager.resolve` takes it.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.told import OrderTold
 
-__all__ = ["SAID", "settle", "settled_as"]
+__all__ = ["RESOLUTIONS", "resolution_of"]
 
-SAID: Final = {"open": OrderState.ACCEPTED, "filled": OrderState.FILLED, "closed": OrderState.CANCELED}
+RESOLUTIONS: Final = {"open": OrderState.ACCEPTED, "filled": OrderState.FILLED, "closed": OrderState.CANCELED}
 _FIELDS: Final = frozenset({"order", "as", "venue_id", "filled"})
 
 
-def settled_as(
+def resolution_of(
     manager: OrderManager, instruments: Mapping[str, Instrument], said: Mapping[str, Any]
 ) -> tuple[Managed, OrderTold]:
     """The order that is meant, and the word about it. said: `order` (our client id), `as` (open,
@@ -34,8 +33,8 @@ def settled_as(
     """
     unknown = sorted(set(said) - _FIELDS)
     word, name = str(said.get("as", "")), str(said.get("order", ""))
-    if unknown or word not in SAID:
-        raise BadInput(f"settle takes order=ID as={'|'.join(SAID)} [venue_id=ID] [filled=QTY]")
+    if unknown or word not in RESOLUTIONS:
+        raise BadInput(f"settle takes order=ID as={'|'.join(RESOLUTIONS)} [venue_id=ID] [filled=QTY]")
     order = manager.orders.get(name)
     if order is None or order.is_foreign:
         raise BadInput(f"no order of ours is called {name!r}")
@@ -52,7 +51,7 @@ def settled_as(
         symbol=order.spec.symbol,
         client_id=order.name,
         venue_id=str(said.get("venue_id", "")) or order.venue_id,
-        state=SAID[word],
+        state=RESOLUTIONS[word],
         time=0,
         side=order.spec.side,
         type=order.spec.type,
@@ -70,14 +69,3 @@ def _units(instrument: Instrument, quantity: Any) -> int:
         return instrument.size_int(str(quantity))
     except (ArithmeticError, ValueError) as error:
         raise BadInput(f"filled is no quantity of {instrument.symbol}: {quantity}") from error
-
-
-def settle(manager: OrderManager, order: Managed, told: OrderTold, now: int) -> None:
-    """What `settled_as` gave, once it is on the journal. now: ns UTC."""
-    manager.directory.mark(order)
-    # What was told before is not held against it.
-    order.told_filled, order.told_end, order.told_time = order.life.filled, None, 0
-    order.asking = False
-    manager.hear([told], now, source="operator")
-    if not order.is_open:
-        manager.settled.add(order.client_id)

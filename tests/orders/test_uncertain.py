@@ -8,7 +8,6 @@ from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, Trigge
 from onetape.model.errors import OrderOutcomeUnknown, OrderUnknown
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
-from onetape.orders.doubt import amend_in_doubt, place_in_doubt
 from onetape.orders.managed import HealthOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
@@ -23,9 +22,9 @@ def manager() -> OrderManager:
     return binance_manager()
 
 
-def doubted(manager: OrderManager):
+def uncertain(manager: OrderManager):
     spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
-    return place_in_doubt(manager, "id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
+    return manager.place_uncertain("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
 
 
 def working(*, price: int = 600_000, size: int = 10) -> Answer:
@@ -43,7 +42,7 @@ def asked(manager: OrderManager, now: int):
 
 
 def test_it_is_on_the_journal_unknown_and_not_sent(manager):
-    order = doubted(manager)
+    order = uncertain(manager)
     assert manager.calls == []
     intent = manager.outs[0]
     assert isinstance(intent, IntentOut)
@@ -57,7 +56,7 @@ def test_it_is_on_the_journal_unknown_and_not_sent(manager):
 
 
 def test_what_works_at_the_venue_is_adopted(manager):
-    order = doubted(manager)
+    order = uncertain(manager)
     manager.answered(asked(manager, NOW), working(), NOW)
     assert order.state is OrderState.ACCEPTED
     assert order.venue_id == "77"
@@ -65,7 +64,7 @@ def test_what_works_at_the_venue_is_adopted(manager):
 
 
 def test_what_the_venue_never_saw_ends_once_that_is_proven(manager):
-    order = doubted(manager)
+    order = uncertain(manager)
     now = NOW
     while order.is_open:
         manager.answered(asked(manager, now), NOT_FOUND, now)
@@ -79,27 +78,27 @@ def test_what_the_venue_never_saw_ends_once_that_is_proven(manager):
 
 
 def test_an_amendment_in_doubt_is_asked_for_too(manager):
-    order = doubted(manager)
+    order = uncertain(manager)
     manager.answered(asked(manager, NOW), working(), NOW)
-    amend_in_doubt(manager, order, NOW, price=590_000, size=0)
+    manager.amend_uncertain(order, NOW, price=590_000, size=0)
     assert order.state is OrderState.UNKNOWN
     manager.answered(asked(manager, NOW), working(price=590_000), NOW)
     assert (order.state, order.price) == (OrderState.ACCEPTED, 590_000)
 
 
 def test_an_amendment_in_doubt_is_asked_for_at_once(manager):
-    order = doubted(manager)
+    order = uncertain(manager)
     manager.answered(asked(manager, NOW), working(), NOW)
     assert manager.next_due > NOW + SECOND
-    amend_in_doubt(manager, order, NOW + SECOND, price=590_000, size=0)
+    manager.amend_uncertain(order, NOW + SECOND, price=590_000, size=0)
     assert manager.next_due == NOW + SECOND
 
 
 def test_an_amendment_of_what_has_ended_is_nothing(manager):
-    order = doubted(manager)
+    order = uncertain(manager)
     manager.deny("id-2", Request(1, RequestKind.PLACE, 2, order.spec), NOW, 1, "")
     manager.outs.clear()
-    amend_in_doubt(manager, manager.orders["id-2"], NOW, price=590_000, size=0)
+    manager.amend_uncertain(manager.orders["id-2"], NOW, price=590_000, size=0)
     assert manager.outs == []
 
 
@@ -108,10 +107,10 @@ def test_an_amendment_of_what_has_ended_is_nothing(manager):
     [({"price": 590_000, "size": 0}, (590_000, 10), 10), ({"price": 0, "size": 12}, (600_000, 12), 12)],
 )
 def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(manager, wanted, terms, worst):
-    order = doubted(manager)
+    order = uncertain(manager)
     manager.answered(asked(manager, NOW), working(), NOW)
     manager.outs.clear()
-    amend_in_doubt(manager, order, NOW, **wanted)
+    manager.amend_uncertain(order, NOW, **wanted)
     intent = manager.outs[0]
     assert isinstance(intent, IntentOut)
     assert (intent.kind, intent.price, intent.size) == (RequestKind.AMEND, *terms)
@@ -130,5 +129,5 @@ def test_a_conditional_order_in_doubt_is_asked_for_where_these_are(manager):
         trigger_by=TriggerBy.LAST,
         trigger_kind=TriggerKind.STOP,
     )
-    place_in_doubt(manager, "id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
+    manager.place_uncertain("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
     assert "algoOrder" in asked(manager, NOW).target

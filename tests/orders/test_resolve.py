@@ -8,11 +8,10 @@ from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, 
 from onetape.model.errors import BadInput
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
-from onetape.orders.doubt import place_in_doubt
 from onetape.orders.managed import HealthOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.settle import settle, settled_as
+from onetape.orders.resolve import resolution_of
 from onetape.orders.told import FillTold, OrderTold
 from orders.binance_manager import BTC, NOW, SECOND, SYMBOL, binance_manager, words
 
@@ -24,10 +23,10 @@ class World:
         self.manager = binance_manager()
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
         request = Request(1, RequestKind.PLACE, 1, spec)
-        self.order = place_in_doubt(self.manager, "id-1", request, NOW)
+        self.order = self.manager.place_uncertain("id-1", request, NOW)
 
     def say(self, **said) -> None:
-        settle(self.manager, *settled_as(self.manager, {SYMBOL: BTC}, {"order": "id-1"} | said), NOW)
+        self.manager.resolve(*resolution_of(self.manager, {SYMBOL: BTC}, {"order": "id-1"} | said), NOW)
 
     def fill(self, size: int, trade: int = 5) -> None:
         fill = FillTold(
@@ -69,7 +68,7 @@ def test_open_is_found_under_the_venue_s_id(world):
     world.fill(4)
     assert world.order.life.filled == 4
     assert world.order.state is OrderState.PARTIALLY_FILLED
-    assert world.manager.settled == set()
+    assert world.manager.resolved == set()
 
 
 def test_what_works_may_be_filled_in_part(world):
@@ -188,7 +187,7 @@ def test_an_order_of_other_hands_is_not_ours_to_settle(world):
 def test_of_an_order_that_was_filled_elsewhere_the_venue_has_the_rest(world):
     """4 of 10 inside, the rest placed again: what the operator sees there is 6."""
     world.order.life.filled = world.order.elsewhere = world.order.away = 4
-    _, told = settled_as(world.manager, {SYMBOL: BTC}, {"order": "id-1", "as": "filled"})
+    _, told = resolution_of(world.manager, {SYMBOL: BTC}, {"order": "id-1", "as": "filled"})
     assert (told.size, told.filled) == (6, 6)
 
 
