@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import select
 import threading
 import time
 from contextlib import contextmanager
@@ -60,6 +61,8 @@ class Wire:
         return time.time_ns()
 
     def request(self, method: str, target: str, body: bytes, headers: dict[str, str]):
+        if self.connection.sock is not None and select.select([self.connection.sock], [], [], 0)[0]:
+            self.connection.close()  # the server has closed it, which was idle for long: a new one is made
         self.connection.request(method, target, body=body or None, headers=headers)
         answer = self.connection.getresponse()
         told = {k.lower(): v for k, v in answer.getheaders()}
