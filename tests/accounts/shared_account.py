@@ -70,7 +70,7 @@ class Account:
         """As the gate says."""
         if self.refusal is not None:
             return self.refusal
-        met = self.manager.directory.working.meets(order.spec)
+        met = self.manager.index.working.meets(order.spec)
         return Refusal.of(SelfTrade, "as the gate says") if met else None
 
     def again(self) -> None:
@@ -120,7 +120,7 @@ class Account:
         matches = self.crossing.matches(robot, found) if self.crossing else []
         if matches:
             order = self.crossing.hold(name, request, matches, self.now)
-        elif self.crosses and self.manager.directory.working.meets(found):
+        elif self.crosses and self.manager.index.working.meets(found):
             return Refusal.of(SelfTrade, "as the gate says")
         else:
             order = self.manager.submit(name, request, self.now)

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.order import OrderSpec
-from onetape.orders.asking import NEVER, due_at
 from onetape.orders.backing import free_funds
+from onetape.orders.index import NEVER, due_at
 from onetape.orders.manager import OrderManager
 
 UNIT = 10**18
@@ -84,7 +84,7 @@ def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fr
 
 def check_sums(manager: OrderManager, asked: list[OrderSpec], without=(None,)) -> None:
     """The sums say what the walk says, whatever is asked and whoever is left out."""
-    working = manager.directory.working
+    working = manager.index.working
     for spec in asked:
         for order in without:
             told = working.opening(spec, order), working.reducing(spec, order)

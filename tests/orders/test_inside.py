@@ -8,7 +8,6 @@ import pytest
 
 from onetape.model.enums import OrderState, RequestKind, Side
 from onetape.model.ids import AGAIN_MAX, client_id, robot_tag
-from onetape.orders.again import as_ours, begin_again, name_again, spec_sent
 from onetape.orders.calls import Purpose
 from onetape.orders.inside import end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import IntentOut
@@ -66,7 +65,7 @@ def test_what_is_released_leaves_under_another_name_with_what_is_left(desk):
     assert order.name != NAME
     assert (order.again, order.away, order.elsewhere, order.told_filled) == (1, 4, 4, 4)
     assert (order.sent_at, order.told_time, order.asks, order.not_found) == (desk.now + 1, 0, 0, 0)
-    assert spec_sent(order).size_int == 6
+    assert order.spec_sent.size_int == 6
     assert "quantity=0.006" in call.target
     (intent,) = desk.manager.outs
     assert (intent.kind, intent.size, intent.again) == (RequestKind.AMEND, SIZE, True)
@@ -94,7 +93,7 @@ def test_what_cannot_be_named_is_not_released(desk, change, monkeypatch):
 
 
 def test_a_name_of_nobody_s_has_no_next_one(desk):
-    assert name_again(desk.place("web_1"), 99) == ""
+    assert desk.place("web_1").next_name(99) == ""
 
 
 @pytest.mark.parametrize(("accepted", "state"), [(True, "CANCELED"), (False, "DENIED")])
@@ -130,8 +129,8 @@ def again(desk: Desk, **more: Any):
 
 def test_a_word_about_a_former_order_is_none_about_this_one(desk):
     order = again(desk)
-    assert as_ours(order, desk.row(NAME)) is None
-    assert as_ours(order, desk.row("", venue_id="77")) is None
+    assert order.in_our_sizes(desk.row(NAME)) is None
+    assert order.in_our_sizes(desk.row("", venue_id="77")) is None
     desk.hear(desk.row(NAME, OrderState.CANCELED, venue_id="77"))
     assert order.is_open
 
@@ -148,9 +147,9 @@ def test_an_amendment_of_the_former_order_does_not_arrive_at_this_one(desk):
 
 def test_the_venue_s_quantities_are_of_what_is_left(desk):
     order = again(desk)
-    told = as_ours(order, desk.row(order.name, size=6, filled=2, venue_id="78"))
+    told = order.in_our_sizes(desk.row(order.name, size=6, filled=2, venue_id="78"))
     assert (told.size, told.filled) == (10, 6)
-    assert as_ours(order, desk.row(order.name, size=0, venue_id="78")).size == 0
+    assert order.in_our_sizes(desk.row(order.name, size=0, venue_id="78")).size == 0
 
 
 @pytest.mark.parametrize(
@@ -186,5 +185,5 @@ def test_one_that_nobody_finds_is_proven_absent_and_one_that_was_filled_is_not(d
 
 def test_a_name_that_it_has_already_is_begun_once(desk):
     order = again(desk)
-    begin_again(desk.manager.directory, order, order.name, NOW)
+    desk.manager.index.reissue(order, order.name, NOW)
     assert (order.again, order.price) == (1, PRICE)

@@ -11,10 +11,9 @@ from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.fills_asked import OVERLAP
 from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.reconcile import SETTLE, Reconciler
+from onetape.orders.reconcile import OVERLAP, SETTLE, Reconciler
 from onetape.orders.told import PositionTold
 from orders.binance_manager import BTC, NOW, SECOND, STOP, SYMBOL, Desk
 
@@ -159,7 +158,7 @@ def test_where_no_fill_is_known_they_are_asked_for_from_the_first_round_on(round
     rounds.make(since=0)
     words = ("start",) if begin == "start" else ()
     getattr(rounds.reconciler, begin)(rounds.now, *words)
-    assert rounds.reconciler.fills.known == rounds.now
+    assert rounds.reconciler.fills.complete == rounds.now
 
 
 @pytest.mark.parametrize(
@@ -279,9 +278,9 @@ def test_the_next_round_begins_at_the_newest_fill_of_the_last_one(rounds):
     rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 1, NOW),)
     rounds.rows[Purpose.OPEN_ORDERS] = (rounds.row(),)
     rounds.reconciler.start(rounds.now, "start")
-    assert rounds.reconciler.fills.known == NOW
+    assert rounds.reconciler.fills.complete == NOW
     rounds.play()
-    assert rounds.reconciler.fills.known == newest
+    assert rounds.reconciler.fills.complete == newest
 
 
 def test_an_answer_to_another_call_is_none_of_the_round_s(rounds):

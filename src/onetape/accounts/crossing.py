@@ -73,7 +73,7 @@ class Crossing:
 
     def matches(self, robot: int, spec: OrderSpec) -> list[Match]:
         """What a new order would trade inside; none: it goes the way of all orders."""
-        meeting = self._manager.directory.working.meeting(spec)
+        meeting = self._manager.index.working.meeting(spec)
         return self._matches(robot, spec, [each for each in meeting if self._is_free(each)])
 
     def _matches(self, robot: int, spec: OrderSpec, others: Iterable[Managed]) -> list[Match]:
@@ -189,9 +189,7 @@ class Crossing:
         """What waits here for its way back need not be taken off."""
         spec = structs.replace(order.spec, size_int=order.life.remaining)
         left = [
-            each
-            for each in self._manager.directory.working.meeting(spec)
-            if each.client_id in self._left and each.is_held
+            each for each in self._manager.index.working.meeting(spec) if each.client_id in self._left and each.is_held
         ]
         for match in self._matches(order.robot, spec, left):
             self._trade(order, self._manager.orders[match.client_id], match, now)

@@ -6,7 +6,6 @@ from typing import Final
 
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.time import SECOND
-from onetape.orders.again import begin_again, name_again
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import IntentOut, Managed, NewsOut
 from onetape.orders.manager import OrderManager
@@ -21,20 +20,20 @@ def trade_inside(manager: OrderManager, fill: FillTold, now: int) -> None:
     """Books both sides of an internal trade, by one of them; what is booked already stays."""
     for each in (fill, fill.other_side):
         if not manager.books.has(each):
-            manager.book(each, manager.directory.get(each.client_id), now)
+            manager.book(each, manager.index.get(each.client_id), now)
 
 
 def take_off(manager: OrderManager, order: Managed, now: int) -> None:
     """Asks the venue to cancel what works there, and nothing about it is open. What is then left of
     it is not over."""
-    manager.directory.mark(order)
+    manager.index.mark(order)
     order.is_taken_off = True
     manager.send_cancel(order, now)
 
 
 def take_in(manager: OrderManager, order: Managed) -> None:
     """The venue has it no more: it waits here until it is released, or ends."""
-    manager.directory.mark(order)
+    manager.index.mark(order)
     order.pending.clear()
     order.told_end, order.ask_at, order.lost_at = None, 0, 0
     order.is_held = True
@@ -46,10 +45,10 @@ def release(manager: OrderManager, order: Managed, now: int) -> bool:
     # One that never was at the venue has its own name yet.
     name = order.client_id
     if order.is_taken_off:
-        name = name_again(order, manager.venue.client_id_chars)
+        name = order.next_name(manager.venue.client_id_chars)
     if not name:
         return False
-    begin_again(manager.directory, order, name, now)
+    manager.index.reissue(order, name, now)
     intent = IntentOut(order, RequestKind.AMEND, order.price, order.life.size, again=True)
     manager.outs.append(intent)
     manager.send(order, RequestKind.PLACE, now)
@@ -58,7 +57,7 @@ def release(manager: OrderManager, order: Managed, now: int) -> bool:
 
 def end_held(manager: OrderManager, order: Managed, now: int, code: int, reason: str) -> None:
     """An order that was held is over: it is denied, or what is left of it cancelled."""
-    manager.directory.mark(order)
+    manager.index.mark(order)
     word, event = OrderNews.DENIED, OrderEvent.DENY
     if order.life.accepted:
         word, event = OrderNews.CANCELED, OrderEvent.VENUE_CANCEL

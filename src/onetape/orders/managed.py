@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import structs
+
 from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side
+from onetape.model.ids import AGAIN_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.orders.machine import OrderLife
@@ -193,6 +196,32 @@ class Managed:
         if not self.is_open:
             return 0
         return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
+
+    @property
+    def spec_sent(self) -> OrderSpec:
+        """The order as it is placed: of one that is placed again what is left."""
+        if not self.sent_at:
+            return self.spec
+        left = self.life.size - self.away
+        return structs.replace(self.spec, size_int=left, price_int=self.price)
+
+    def next_name(self, chars_max: int) -> str:
+        """The client id under which what is left is placed again, "" where there is none."""
+        parsed = parse_client_id(self.client_id)
+        if parsed is None or self.again >= AGAIN_MAX:
+            return ""
+        name = str(parsed._replace(again=self.again + 1))
+        return name if len(name) <= chars_max else ""
+
+    def in_our_sizes(self, told: OrderTold) -> OrderTold | None:
+        """Restate a report of the venue's order in the quantities of ours, which is larger by what
+        was filled before; None: that order is gone, and what was to be learned from it is known."""
+        if self.former and (told.client_id or told.venue_id) in self.former:
+            return None
+        if not self.away and not self.elsewhere:
+            return told
+        size = told.size + self.away if told.size else 0
+        return told._replace(size=size, filled=told.filled + self.elsewhere)
 
 
 def asked_for(client_id: str, request: Request, now: int) -> Managed:

@@ -24,11 +24,9 @@ from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, Trigge
 from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.again import as_ours, begin_again
-from onetape.orders.asking import ASK_AFTER, ask_amended, is_absent, next_ask, questions, request
 from onetape.orders.books import Books
 from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
-from onetape.orders.directory import Directory
+from onetape.orders.index import OrderIndex
 from onetape.orders.machine import ENDS, NEWS_EVENTS, Effect, OrderEvent
 from onetape.orders.managed import (
     FillOut,
@@ -43,6 +41,7 @@ from onetape.orders.managed import (
     met,
 )
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
 from onetape.orders.told import BalanceTold, FillTold, ModeTold, MoveTold, OrderTold, PositionTold, StreamTold, Told
 
 __all__ = ["OrderManager"]
@@ -63,11 +62,11 @@ class OrderManager:
         self.venue = venue
         self.outs: list[Out] = []
         self.calls: list[Call] = []
-        self.directory = Directory(venue)
-        self.orders = self.directory.orders
-        self.open = self.directory.open
-        self.by_robot = self.directory.by_robot
-        self.by_venue_id = self.directory.by_venue_id
+        self.index = OrderIndex(venue)
+        self.orders = self.index.orders
+        self.open = self.index.open
+        self.by_robot = self.index.by_robot
+        self.by_venue_id = self.index.by_venue_id
         self.books = Books(venue)
         self.positions = self.books.positions
         self.venue_positions = self.books.venue_positions
@@ -91,7 +90,7 @@ class OrderManager:
         order = asked_for(client_id, request, now)
         order.is_held = held
         spec, order.conditional = order.spec, self.waits_apart(order.spec)
-        self.directory.add(order)
+        self.index.add(order)
         self.outs.append(IntentOut(order, _PLACE, spec.price_int, spec.size_int))
         order.life.on_event(_SUBMIT)
         if not held:
@@ -101,14 +100,14 @@ class OrderManager:
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
         """A new order that never leaves."""
         order = asked_for(client_id, request, now)
-        self.directory.add(order)
+        self.index.add(order)
         order.life.on_event(OrderEvent.SUBMIT)
         self._news(order, OrderNews.DENIED, now, code, reason)
         return order
 
     def cancel(self, order: Managed, now: int) -> None:
         """Asks the venue; while the placing is unanswered, as soon as it is answered."""
-        self.directory.mark(order)
+        self.index.mark(order)
         was_taken_off, order.is_taken_off = order.is_taken_off, False
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
@@ -158,7 +157,7 @@ class OrderManager:
         return len(chosen)
 
     def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
-        self.directory.mark(order)
+        self.index.mark(order)
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or order.is_held or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
@@ -192,14 +191,14 @@ class OrderManager:
         before, so that absence is believed rather later than earlier."""
         order = asked_for(client_id, request, now)
         order.conditional = self.waits_apart(order.spec)
-        self.directory.add(order)
+        self.index.add(order)
         order.life.on_event(_SUBMIT)
         self._reply_lost(order, _PLACE, order.spec.price_int, order.spec.size_int, now)
         return order
 
     def amend_uncertain(self, order: Managed, now: int, *, price: int, size: int) -> None:
         """Put down an amendment likewise: the order has the old terms or the new ones."""
-        self.directory.mark(order)
+        self.index.mark(order)
         if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             return
         order.amended_at = now
@@ -219,7 +218,7 @@ class OrderManager:
         """An answer of the venue, or that there will be none (AMBIGUOUS)."""
         kind = REQUEST_KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
-            order = self.directory.get(call.subject.client_id)
+            order = self.index.get(call.subject.client_id)
             if order is not None:
                 self._request_answered(order, kind, call.number, answer, now)
             return
@@ -261,7 +260,7 @@ class OrderManager:
 
     def _request_done(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
         row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
-        row = as_ours(order, row) if row is not None else None
+        row = order.in_our_sizes(row) if row is not None else None
         if row is not None:
             self._note_ids(order, row)
         match kind:
@@ -270,7 +269,7 @@ class OrderManager:
             case RequestKind.CANCEL:
                 if row is None and not order.conditional:
                     # That it goes, not how much of it was filled: the stream says that, or we ask.
-                    order.ask_at = order.ask_at or now + ASK_AFTER[3]
+                    order.ask_at = order.ask_at or now + QUERY_AFTER[3]
                 elif row is None or row.state is OrderState.CANCELED:
                     self._end(order, OrderNews.CANCELED, row, now)
             case _:
@@ -299,7 +298,7 @@ class OrderManager:
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
-        order = self.directory.get(row.client_id if row is not None else key.client_id)
+        order = self.index.get(row.client_id if row is not None else key.client_id)
         # Where a fill still waits, its next word asks again, and so does the next look of a round.
         self._asked_venue_ids.discard((key.symbol, key.venue_id))
         if order is None:
@@ -307,7 +306,7 @@ class OrderManager:
                 self._meet(row, now)
             return
         order.asking = False
-        row = as_ours(order, row) if row is not None else None
+        row = order.in_our_sizes(row) if row is not None else None
         if row is not None:
             self._snapshot(order, row, now)
             return
@@ -315,7 +314,7 @@ class OrderManager:
         if is_it and self._not_found(order, key, now):
             return
         if order.is_open:  # what nobody has answered for is asked again
-            order.ask_at = next_ask(order, now, ended_apart=self.venue.traits.ended_apart)
+            order.ask_at = next_query(order, now, ended_apart=self.venue.traits.ended_apart)
 
     def _not_found(self, order: Managed, key: OrderKey, now: int) -> bool:
         """Whether the next question is settled."""
@@ -358,8 +357,8 @@ class OrderManager:
 
     def tick(self, now: int) -> None:
         """What is due: requests to be sent again, answers that are lost, questions."""
-        for order in self.directory.due.take(now):
-            self.directory.mark(order)
+        for order in self.index.due.take(now):
+            self.index.mark(order)
             for kind, pending in list(order.pending.items()):
                 if pending.resend_at:
                     if now >= pending.resend_at:
@@ -368,13 +367,13 @@ class OrderManager:
                     del order.pending[kind]
                     self._lost(order, now)
             if order.ask_at and now >= order.ask_at and not order.asking:
-                self.calls += questions(order, self.venue, now)
-        self.directory.working.look()
+                self.calls += queries(order, self.venue, now)
+        self.index.working.look()
 
     @property
     def next_due(self) -> int:
         """When `tick` has something to do, a large number without."""
-        return self.directory.due.next
+        return self.index.due.next
 
     # --- what the venue says ----------------------------------------------------------------------
 
@@ -403,7 +402,7 @@ class OrderManager:
         """Take an operator's word on an order (`resolve.resolution_of`) as the venue's, once it is
         on the journal. It never makes a fill: where it says that more was filled than is booked,
         the fills are asked for, and the order ends when they are here."""
-        self.directory.mark(order)
+        self.index.mark(order)
         # What was told before is not held against it.
         order.told_filled, order.told_end, order.told_time = order.life.filled, None, 0
         order.asking = False
@@ -412,11 +411,11 @@ class OrderManager:
             self.resolved.add(order.client_id)
 
     def _order(self, word: OrderTold, now: int) -> None:
-        order = self.directory.find(word.client_id, word.symbol, word.venue_id)
+        order = self.index.find(word.client_id, word.symbol, word.venue_id)
         if order is None:
             self._meet(word, now)
             return
-        told = as_ours(order, word)
+        told = order.in_our_sizes(word)
         if told is None:
             return
         self._note_ids(order, told)
@@ -464,7 +463,7 @@ class OrderManager:
         order.pending.pop(_PLACE, None)
         is_asked = order.life.cancel_open and RequestKind.CANCEL not in order.pending
         order.cancel_wanted = False
-        order.ask_at = ask_amended(order, told, now)
+        order.ask_at = query_amended(order, told, now)
         if order.ask_at:  # its terms are not known yet
             self._accepted(order, now)
         else:
@@ -486,7 +485,7 @@ class OrderManager:
         key = fill.key
         if self.books.has(fill):
             return
-        order = self.directory.find(fill.client_id, fill.symbol, fill.venue_id)
+        order = self.index.find(fill.client_id, fill.symbol, fill.venue_id)
         if order is None and not fill.client_id:
             # Known by the venue's id only: whose it is has to be asked first.
             self.unmatched[key] = fill
@@ -520,11 +519,11 @@ class OrderManager:
         known = self.by_robot.get((robot, order_id))
         if known is not None and known.is_open:  # placed again, and no tape says so
             known.life.cancel_open = False  # that was done, of the one before
-            begin_again(self.directory, known, told.client_id, now)
+            self.index.reissue(known, told.client_id, now)
             self._order(told, now)
             return
         order = met(told, robot, order_id)
-        self.directory.add(order)
+        self.index.add(order)
         self._note_ids(order, told)
         if told.state not in ENDS:
             word = "attributed" if robot else "foreign"
@@ -569,7 +568,7 @@ class OrderManager:
             if order.told_end is None:
                 self._ask(order, now)
             elif not order.asking:  # asked before, and the fills were not there
-                order.ask_at = order.ask_at or next_ask(order, now)
+                order.ask_at = order.ask_at or next_query(order, now)
             order.told_end = news
             return
         order.told_end = None
@@ -598,7 +597,7 @@ class OrderManager:
         self._note_filled(order, told)
         if order.told_filled > order.life.filled and order.is_open:
             # Usually its fills are on their way: asked a moment later.
-            order.ask_at = order.ask_at or now + ASK_AFTER[1]
+            order.ask_at = order.ask_at or now + QUERY_AFTER[1]
         elif order.is_met and order.is_open and 0 < told.size <= order.life.filled:
             self._end(order, OrderNews.UPDATED, None, now)
 
@@ -637,7 +636,7 @@ class OrderManager:
 
     def note_venue_id(self, order: Managed, venue_id: str) -> None:
         """From here on it is known by the venue's id, too."""
-        self.directory.name(order, venue_id)
+        self.index.name(order, venue_id)
         for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
             self.book(fill, order, fill.time)
 
@@ -676,7 +675,7 @@ class OrderManager:
             return
         order.pending.clear()
         order.ask_at = order.lost_at = 0
-        self.directory.end(order)
+        self.index.end(order)
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -689,4 +688,4 @@ class OrderManager:
     @property
     def unknown(self) -> list[Managed]:
         """Orders that nobody knows the state of."""
-        return self.directory.working.all_unknown()
+        return self.index.working.all_unknown()

@@ -18,19 +18,19 @@ from onetape.model.enums import OrderState
 from onetape.model.time import SECOND
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.fills_asked import FillsAsked
 from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import OrderTold, PositionTold
+from onetape.orders.told import FillTold, OrderTold, PositionTold, Told
 
-__all__ = ["Difference", "Reconciler"]
+__all__ = ["OVERLAP", "Difference", "FillHorizon", "Reconciler"]
 
 RETRY: Final = SECOND  # after a call that failed
 SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
 CHECKED: Final = "check"  # why a round about money alone was made
 ROUNDS_MAX: Final = 10  # looks at what differs, before that is said
 NOT_KNOWN: Final = "not known"
+OVERLAP: Final = 60 * SECOND  # fills are asked for from so long before their horizon: lists lag behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,38 @@ class _Round:
     moves_since: int | None = None  # what moved money since then is asked for
 
 
+class FillHorizon:
+    """Up to when no fill of an account is missing, and so from when on they are asked for.
+
+    It moves only when a whole round has been answered: while pages are coming, a page of another
+    symbol, or the newest page of a list that begins with the newest, says nothing about what is
+    older. A page that is lost is asked for again from the beginning of the round, and overlaps:
+    fills are booked once by their ids. complete: ns by the venue's clock; 0: there is nothing yet.
+    """
+
+    def __init__(self, complete: int) -> None:
+        self.complete = complete
+        self._newest = 0
+
+    @property
+    def since(self) -> int:
+        """What a question names."""
+        return max(self.complete - OVERLAP, 0)
+
+    def begin(self, now: int) -> None:
+        """A round, also one that takes the place of another."""
+        self.complete = self.complete or now
+        self._newest = 0
+
+    def reported(self, told: Iterable[Told]) -> None:
+        newest = (t.time for t in told if isinstance(t, FillTold))
+        self._newest = max(self._newest, max(newest, default=0))
+
+    def done(self) -> None:
+        """All pages of all symbols have been answered."""
+        self.complete = max(self.complete, self._newest)
+
+
 class Reconciler:
     """symbols: whose fills are asked for. is_new: there is no tape of an earlier life, so that
     what the account holds at the first round is where the books begin. moves_wanted: says since
@@ -82,7 +114,7 @@ class Reconciler:
         self.manager = manager
         self.symbols = tuple(symbols)
         self.is_new = is_new
-        self.fills = FillsAsked(since)
+        self.fills = FillHorizon(since)
         self._moves_wanted = moves_wanted
         self.differences: list[Difference] = []
         self.rounds = 0
@@ -160,7 +192,7 @@ class Reconciler:
         if call.purpose is Purpose.POSITIONS:
             self._note_flat(answer, now)
         self.manager.hear(answer.told, now, source="rest")
-        self.fills.heard(answer.told)
+        self.fills.reported(answer.told)
         if answer.cursor:
             self._ask_for_more(call, answer.cursor, now)
         self._ask_for_missing(now)
@@ -246,7 +278,7 @@ class Reconciler:
                 continue
             order.ask_at = order.ask_at or now
             current.missing.add(order.client_id)
-            self.manager.directory.mark(order)
+            self.manager.index.mark(order)
 
     def _note_flat(self, answer: Answer, now: int) -> None:
         """A position that the venue does not list is flat."""

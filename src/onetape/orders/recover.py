@@ -11,9 +11,8 @@ import msgspec
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.errors import VenueUnavailable
 from onetape.model.order import OrderSpec
-from onetape.orders.again import begin_again, name_again
 from onetape.orders.books import BooksRecord
-from onetape.orders.directory import DirectoryRecord
+from onetape.orders.index import OrderIndexRecord
 from onetape.orders.inside import end_held, trade_inside
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
@@ -26,7 +25,7 @@ __all__ = ["Recovery", "RecoveryRecord"]
 class RecoveryRecord(msgspec.Struct, frozen=True):
     """What a journal's frames up to one of them come to, as a checkpoint keeps it."""
 
-    orders: DirectoryRecord
+    orders: OrderIndexRecord
     books: BooksRecord
     unmatched: list[FillTold]
     settled: list[str]
@@ -77,9 +76,9 @@ class Recovery:
                 is_held=is_held,
             )
             order.life.on_event(OrderEvent.SUBMIT)
-            self.manager.directory.add(order)
+            self.manager.index.add(order)
             return
-        known = self.manager.directory.get(client_id)
+        known = self.manager.index.get(client_id)
         if known is None or not known.is_open:
             return
         if kind is RequestKind.CANCEL:
@@ -87,10 +86,10 @@ class Recovery:
             known.is_taken_off = again
         elif again:
             chars = self.manager.venue.client_id_chars
-            name = client_id if known.is_held else name_again(known, chars)
+            name = client_id if known.is_held else known.next_name(chars)
             # It waited here, whatever was asked of the venue before.
             known.life.on_event(OrderEvent.CANCEL_REJECT)
-            begin_again(self.manager.directory, known, name, time)
+            self.manager.index.reissue(known, name, time)
         else:
             known.amended_at = time
             known.amend_to = (spec.price_int, spec.size_int)
@@ -102,7 +101,7 @@ class Recovery:
         """size, price: of the order after it. is_local: as `NewsOut`'s, and no answer to the change
         that is under way."""
         self.records += 1
-        order = self.manager.directory.get(client_id)
+        order = self.manager.index.get(client_id)
         if order is None:
             return
         if venue_id and venue_id != "0":
@@ -122,7 +121,7 @@ class Recovery:
     def fill(self, fill: FillTold) -> None:
         self.records += 1
         manager = self.manager
-        known = manager.directory.find(fill.client_id, fill.symbol, fill.venue_id)
+        known = manager.index.find(fill.client_id, fill.symbol, fill.venue_id)
         manager.book(fill, known, fill.time)
         manager.outs.clear()  # nobody is told again
         if not fill.is_internal:
@@ -154,7 +153,7 @@ class Recovery:
         for half in self._halves.values():
             trade_inside(self.manager, half, now)
         for order in list(self.manager.open.values()):
-            self.manager.directory.mark(order)
+            self.manager.index.mark(order)
             if order.is_held:
                 end_held(self.manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue
@@ -171,7 +170,7 @@ class Recovery:
         """As of the frames that were read. Before `finish`."""
         manager = self.manager
         return RecoveryRecord(
-            orders=manager.directory.to_record(),
+            orders=manager.index.to_record(),
             books=manager.books.to_record(),
             unmatched=list(manager.unmatched.values()),
             settled=sorted(manager.resolved),
@@ -187,7 +186,7 @@ class Recovery:
     def restore(self, record: RecoveryRecord) -> None:
         """Go on from a checkpoint. Before the first frame, with a new manager."""
         manager = self.manager
-        manager.directory.restore(record.orders)
+        manager.index.restore(record.orders)
         manager.books.restore(record.books)
         manager.unmatched.update({fill.key: fill for fill in record.unmatched})
         manager.resolved.update(record.settled)

@@ -61,7 +61,7 @@ def may_be_halted(view: View) -> bool:
         or state.is_deaf
         or view.behind_ns
         or state.silent_ns(symbol)
-        or state.manager.directory.working.unknown(symbol) is not None
+        or state.manager.index.working.unknown(symbol) is not None
     )
 
 
@@ -135,7 +135,7 @@ def _seconds(ns: int) -> str:
 
 
 def unknown(view: View) -> Refusal | None:
-    unknown = view.state.manager.directory.working.unknown(view.spec.symbol)
+    unknown = view.state.manager.index.working.unknown(view.spec.symbol)
     if unknown is None:
         return None
     text = f"nobody knows yet what became of {_unknown_count(view)}, {unknown.client_id} for one"
@@ -147,7 +147,7 @@ def unknown_orders(view: View) -> Measure:
 
 
 def _unknown_count(view: View) -> int:
-    unknown = view.state.manager.directory.working.all_unknown()
+    unknown = view.state.manager.index.working.all_unknown()
     return sum(each.spec.symbol == view.spec.symbol for each in unknown)
 
 

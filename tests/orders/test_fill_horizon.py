@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from onetape.orders.fills_asked import OVERLAP, FillsAsked
+from onetape.orders.reconcile import OVERLAP, FillHorizon
 from orders.binance_manager import NOW, Desk
 
 
-def _ends(fills: FillsAsked, desk: Desk, *times: int) -> None:
-    fills.heard([desk.fill(1, number, time=time) for number, time in enumerate(times)])
+def _ends(fills: FillHorizon, desk: Desk, *times: int) -> None:
+    fills.reported([desk.fill(1, number, time=time) for number, time in enumerate(times)])
 
 
 @pytest.mark.parametrize(
-    ("play", "known"),
+    ("play", "complete"),
     [
         (lambda fills, desk: fills.begin(NOW + 1), NOW),
         (lambda fills, desk: (_ends(fills, desk, NOW + 9), fills.done()), NOW + 9),
@@ -27,16 +27,16 @@ def _ends(fills: FillsAsked, desk: Desk, *times: int) -> None:
     ],
 )
 def test_the_mark_of_the_fills_moves_when_a_whole_round_was_answered(
-    play: Callable[[FillsAsked, Desk], object], known: int
+    play: Callable[[FillHorizon, Desk], object], complete: int
 ):
-    fills = FillsAsked(NOW)
+    fills = FillHorizon(NOW)
     play(fills, Desk())
-    assert fills.known == known
-    assert fills.since == known - OVERLAP
+    assert fills.complete == complete
+    assert fills.since == complete - OVERLAP
 
 
 def test_the_first_round_of_all_begins_now():
-    fills = FillsAsked(0)
+    fills = FillHorizon(0)
     assert fills.since == 0
     fills.begin(NOW)
-    assert (fills.known, fills.since) == (NOW, NOW - OVERLAP)
+    assert (fills.complete, fills.since) == (NOW, NOW - OVERLAP)

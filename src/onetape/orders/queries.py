@@ -12,22 +12,20 @@ from typing import Final
 
 from onetape.model.enums import RequestKind
 from onetape.model.time import SECOND
-from onetape.orders.again import spec_sent
 from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.managed import Managed
 from onetape.orders.told import OrderTold
 
-__all__ = ["ASK_AFTER", "NEVER", "ask_amended", "due_at", "is_absent", "next_ask", "questions", "request"]
+__all__ = ["QUERY_AFTER", "is_absent", "next_query", "queries", "query_amended", "request"]
 
 _PLACE: Final = RequestKind.PLACE  # named once: a member looked up costs as much as a call
-NEVER: Final = 2**62
 ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
 ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
 ABSENT_ANSWERS: Final = 2  # how often the venue must say so
-ASK_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # then the last
+QUERY_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # then the last
 # Where an answer takes two questions, and a venue (Kraken) lets a key ask few: between the first
 # and when absence can be believed, an order that is there is told by the stream.
-ASK_APART_AFTER: Final = ABSENT_AFTER
+QUERY_APART_AFTER: Final = ABSENT_AFTER
 
 
 def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> bool:
@@ -39,29 +37,20 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
     return asked - max(order.created, order.sent_at) >= patience and order.not_found >= answers
 
 
-def due_at(order: Managed) -> int:
-    """When something of it is due: a request to be sent again, an answer that is lost by then, a
-    question. `NEVER` without."""
-    due = order.ask_at if order.ask_at and not order.asking else NEVER
-    for pending in order.pending.values():
-        due = min(due, pending.resend_at or pending.deadline)
-    return due
-
-
-def next_ask(order: Managed, now: int, *, ended_apart: bool = False) -> int:
+def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
     """Later each time."""
     order.asks += 1
     if ended_apart:
-        return now + ASK_APART_AFTER
-    return now + ASK_AFTER[min(order.asks, len(ASK_AFTER) - 1)]
+        return now + QUERY_APART_AFTER
+    return now + QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
 
 
-def ask_amended(order: Managed, told: OrderTold, now: int) -> int:
+def query_amended(order: Managed, told: OrderTold, now: int) -> int:
     """When it is asked again whether an amendment of it has arrived; 0: these terms are its last.
     The old ones prove no more than absence does: it may still be on its way."""
     latest = order.amended_at + ABSENT_AFTER
     is_settled = not order.life.update_open or (told.price, told.size) == order.amend_to
-    return 0 if is_settled or now >= latest else min(now + ASK_AFTER[-1], latest)
+    return 0 if is_settled or now >= latest else min(now + QUERY_AFTER[-1], latest)
 
 
 def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
@@ -79,7 +68,7 @@ def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
     return key
 
 
-def questions(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
+def queries(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
     """How it stands, and where fills are missing these."""
     order.ask_at, order.asking = 0, True
     key = _question_of(order, now, ended_apart=venue.traits.ended_apart)
@@ -93,7 +82,7 @@ def questions(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
 def request(venue: OrderProtocol, order: Managed, kind: RequestKind, now: int, *, reference: int) -> Call:
     """As it is sent."""
     if kind is _PLACE:
-        return venue.place(order.name, spec_sent(order), now, reference=reference)
+        return venue.place(order.name, order.spec_sent, now, reference=reference)
     key = OrderKey(order.spec.symbol, order.name, order.conditional)
     if kind is RequestKind.CANCEL:
         return venue.cancel(key, now)

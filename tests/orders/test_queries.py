@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
-from onetape.orders.asking import NEVER, due_at, is_absent, next_ask, questions, request
 from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.index import NEVER, due_at
 from onetape.orders.managed import Managed, Pending
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.queries import is_absent, next_query, queries, request
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
 
 PLACE = RequestKind.PLACE
@@ -78,7 +79,7 @@ def test_when_something_of_an_order_is_due(desk, state, due):
 
 def test_questions_come_later_each_time_and_where_they_take_two_when_absence_can_be_believed(desk):
     order = desk.place()
-    assert [next_ask(order, 0) for _ in range(6)] == [
+    assert [next_query(order, 0) for _ in range(6)] == [
         SECOND // 4,
         SECOND // 2,
         SECOND,
@@ -86,7 +87,7 @@ def test_questions_come_later_each_time_and_where_they_take_two_when_absence_can
         5 * SECOND,
         5 * SECOND,
     ]
-    assert next_ask(order, 0, ended_apart=True) == 10 * SECOND
+    assert next_query(order, 0, ended_apart=True) == 10 * SECOND
 
 
 class Apart:
@@ -103,7 +104,7 @@ class Apart:
 
 
 def ask(order: Managed, venue, now: int = NOW) -> OrderKey:
-    return questions(order, venue, now)[0]
+    return queries(order, venue, now)[0]
 
 
 def test_the_other_list_is_asked_once_and_then_the_first_again(desk):
@@ -126,9 +127,9 @@ def test_a_conditional_order_that_may_have_fired_is_asked_for_in_the_book(desk):
 
 def test_fills_that_were_claimed_are_asked_for_from_before_the_order_on(desk):
     order, venue = desk.place(), desk.manager.venue
-    assert [call.purpose for call in questions(order, venue, NOW)] == [Purpose.QUERY]
+    assert [call.purpose for call in queries(order, venue, NOW)] == [Purpose.QUERY]
     order.told_filled = 4
-    _, fills = questions(order, venue, NOW + 500 * SECOND)
+    _, fills = queries(order, venue, NOW + 500 * SECOND)
     assert fills.purpose is Purpose.FILLS
     begin = dict(parse_qsl(urlsplit(fills.target).query))["startTime"]
     assert int(begin) * 1_000_000 == NOW - 60 * SECOND

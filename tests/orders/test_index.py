@@ -1,11 +1,11 @@
-"""By what names an order is found, and until when."""
+"""By what names an order is found, until when, and what of it is due: one that nobody has seen to is due still."""
 
 from __future__ import annotations
 
 import pytest
 
-from onetape.orders import directory as module
-from orders.binance_manager import SYMBOL, Desk
+from onetape.orders import index as module
+from orders.binance_manager import NOW, SECOND, SYMBOL, Desk
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def desk() -> Desk:
 
 
 def test_an_order_is_found_by_its_name_by_its_robot_s_number_and_by_the_venue_s_id(desk):
-    order, found = desk.place(), desk.manager.directory
+    order, found = desk.place(), desk.manager.index
     assert found.find("id-1", SYMBOL, "") is order
     assert found.find("", SYMBOL, "77") is order
     assert found.by_robot[1, order.order_id] is order
@@ -22,13 +22,13 @@ def test_an_order_is_found_by_its_name_by_its_robot_s_number_and_by_the_venue_s_
 
 
 def test_late_words_use_the_id_from_before_the_trigger_fired(desk):
-    order, found = desk.place(), desk.manager.directory
+    order, found = desk.place(), desk.manager.index
     found.name(order, "88")
     assert found.find("", SYMBOL, "77") is found.find("", SYMBOL, "88") is order
 
 
 def test_what_was_renamed_is_found_by_both_names_and_knows_the_former_ones(desk):
-    order, found = desk.place(), desk.manager.directory
+    order, found = desk.place(), desk.manager.index
     found.rename(order, "id-1r1")
     assert found.find("id-1r1", SYMBOL, "") is found.find("id-1", SYMBOL, "") is order
     assert (order.former, order.venue_id, order.name) == (("id-1", "77"), "", "id-1r1")
@@ -36,7 +36,7 @@ def test_what_was_renamed_is_found_by_both_names_and_knows_the_former_ones(desk)
 
 def test_an_ended_order_is_found_until_so_many_later_ones_have_ended(desk, monkeypatch):
     monkeypatch.setattr(module, "CLOSED_KEPT", 1)
-    found = desk.manager.directory
+    found = desk.manager.index
     first, second = desk.place("id-1"), desk.place("id-2")
     found.rename(first, "id-1r1")
     found.name(first, "78")
@@ -47,3 +47,24 @@ def test_an_ended_order_is_found_until_so_many_later_ones_have_ended(desk, monke
     assert (SYMBOL, "78") not in found.by_venue_id
     assert (1, first.order_id) not in found.by_robot
     assert found.find("id-2", SYMBOL, "") is second
+
+
+def test_what_was_taken_and_not_changed_is_due_still():
+    desk = Desk()
+    order = desk.place(accepted=False)
+    due = desk.manager.index.due
+    late = NOW + 5 * SECOND
+    assert due.next == late
+    for _ in range(2):
+        assert due.take(late) == [order]
+    assert due.take(late - 1) == []
+
+
+def test_what_is_due_at_another_time_now_is_so():
+    desk = Desk()
+    order = desk.place()
+    due = desk.manager.index.due
+    for at in (NOW + 9, NOW + 3, NOW + 6):
+        order.ask_at = at
+        desk.manager.index.mark(order)
+        assert due.next == at

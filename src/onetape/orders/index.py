@@ -1,23 +1,27 @@
-"""Which orders there are at a gateway, and by what names they are found."""
+"""The orders of a gateway: by what names they are found, what is due of them and when."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 import msgspec
 
 from onetape.orders.calls import OrderProtocol
-from onetape.orders.due import DueOrders
+from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Managed
 from onetape.orders.working import Working
 
-__all__ = ["Directory", "DirectoryRecord"]
+__all__ = ["NEVER", "DueOrders", "OrderIndex", "OrderIndexRecord", "due_at"]
 
 CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
+NEVER: Final = 2**62
+STALE_KEPT: Final = 1000  # entries of what is due that count no more; then the queue is made anew
 
 
-class DirectoryRecord(msgspec.Struct, frozen=True):
+class OrderIndexRecord(msgspec.Struct, frozen=True):
     """All orders, as a checkpoint keeps them; the ended ones in the order in which they ended."""
 
     open: list[Managed]
@@ -26,7 +30,7 @@ class DirectoryRecord(msgspec.Struct, frozen=True):
     aliases: dict[str, list[str]]
 
 
-class Directory:
+class OrderIndex:
     """Open orders, and ended ones until `CLOSED_KEPT` later ones have ended.
 
     What is summed up of the open ones (`working`, `due`) is kept here, too. Whoever takes an order
@@ -88,6 +92,28 @@ class Directory:
             former.append((order.spec.symbol, order.venue_id))
         order.sent_as, order.venue_id = name, ""
 
+    def reissue(self, order: Managed, name: str, now: int) -> None:
+        """Make what is left of an order a new order of the venue's, of that client id, which is
+        being placed. It stays the same order of its robot.
+
+        What was filled before, there or inside, the new one knows nothing of: it is smaller by
+        that. It has a client id of its own, so that no late word of the one before is taken for it.
+        To the robot's order it is an amendment that changes nothing: while it is unanswered the
+        order is PENDING_UPDATE, lost it is UNKNOWN, refused it is CANCELED."""
+        self.mark(order)
+        if name != order.name:
+            order.again += 1
+            self.rename(order, name)
+            order.conditional = False  # else it was never there: it goes where its words say
+        life, order.is_held, order.is_taken_off = order.life, False, False
+        order.away = order.elsewhere = order.told_filled = life.filled
+        order.told_time = order.asks = order.not_found = 0
+        order.sent_at = now
+        order.amended_at = 0  # what was asked of the one before does not arrive at this one
+        if life.accepted:
+            order.is_again, order.amend_to = True, (order.price, life.size)
+            life.on_event(OrderEvent.AMEND_REQUEST, size=life.size)
+
     def end(self, order: Managed) -> None:
         """It leaves the open ones; the oldest of the ended is forgotten."""
         del self.open[order.client_id]
@@ -106,13 +132,13 @@ class Directory:
 
     # --- checkpoints ------------------------------------------------------------------------------
 
-    def to_record(self) -> DirectoryRecord:
-        return DirectoryRecord(
+    def to_record(self) -> OrderIndexRecord:
+        return OrderIndexRecord(
             list(self.open.values()), [self.orders[name] for name in self._ended], self._former, self._aliases
         )
 
-    def restore(self, record: DirectoryRecord) -> None:
-        """Fill an empty directory."""
+    def restore(self, record: OrderIndexRecord) -> None:
+        """Fill an empty index."""
         self._former.update(record.former)
         self._aliases.update(record.aliases)
         for order in record.ended:
@@ -134,3 +160,62 @@ class Directory:
             self.by_venue_id[key] = order
         if venue_id:
             self.by_venue_id[symbol, venue_id] = order
+
+
+def due_at(order: Managed) -> int:
+    """When something of it is due: a request to be sent again, an answer that is lost by then, a
+    question. `NEVER` without."""
+    due = order.ask_at if order.ask_at and not order.asking else NEVER
+    for pending in order.pending.values():
+        due = min(due, pending.resend_at or pending.deadline)
+    return due
+
+
+class DueOrders:
+    """Which open orders of an account have something due, and when, without a walk over all.
+
+    A queue by time with entries that may be stale: an entry counts while its time is the one that
+    is noted for its order. Who changes an order marks it; marked orders are looked at when somebody
+    asks. open_orders: by client id, somebody else's; times in ns UTC."""
+
+    def __init__(self, open_orders: Mapping[str, Managed]) -> None:
+        self._open = open_orders
+        self.marked: dict[str, None] = {}  # what may have changed, come or gone
+        self._times: dict[str, int] = {}  # of each order with something due
+        self._queue: list[tuple[int, str]] = []
+
+    @property
+    def next(self) -> int:
+        """When the first is due, `NEVER` without."""
+        self._look()
+        queue, times = self._queue, self._times
+        while queue and times.get(queue[0][1]) != queue[0][0]:
+            heappop(queue)
+        return queue[0][0] if queue else NEVER
+
+    def take(self, now: int) -> list[Managed]:
+        """Those with something due by now, the longest due first. They are marked: whoever takes
+        them changes them."""
+        taken = []
+        while self.next <= now:
+            client_id = heappop(self._queue)[1]
+            del self._times[client_id]
+            taken.append(self._open[client_id])
+        for order in taken:
+            self.marked[order.client_id] = None
+        return taken
+
+    def _look(self) -> None:
+        marked = list(self.marked)
+        self.marked.clear()
+        for client_id in marked:
+            order = self._open.get(client_id)
+            due = NEVER if order is None else due_at(order)
+            if due == NEVER:
+                self._times.pop(client_id, None)
+            elif self._times.get(client_id) != due:
+                self._times[client_id] = due
+                heappush(self._queue, (due, client_id))
+        if len(self._queue) > 2 * len(self._times) + STALE_KEPT:
+            self._queue = [(due, client_id) for client_id, due in self._times.items()]
+            heapify(self._queue)
