@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from onetape.model.time import SECOND
+from onetape.orders.budget import ANSWERS, ReadPause
 from onetape.orders.calls import Purpose
-from onetape.orders.pause import ANSWERS, ReadPause
 
 NOW = 1_795_000_000 * SECOND
 

@@ -33,7 +33,6 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.dead_man import DeadMan
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import AccountOut, HealthOut, Managed
@@ -43,7 +42,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.orders.told import BalanceTold, MoveTold, OrderTold, Told
 from onetape.venues.gateways import TradingVenue
 
-__all__ = ["GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
+__all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
 
 RECONCILE_EVERY: Final = 300 * SECOND
 LOOK_AGAIN: Final = SECOND // 2  # after a balance that differed
@@ -453,6 +452,29 @@ class GatewayCore:
             **self.listening.status(is_up=self.is_up),
             "positions": {f"{symbol} {side}": qty for (symbol, side), qty in manager.positions.items()},
         }
+
+
+class DeadMan:
+    """Keep the venue from canceling what it holds, which it does unless it hears of us in time.
+    after: of silence, ns; 0: there is no such switch."""
+
+    def __init__(self, manager: OrderManager, after: int) -> None:
+        self._manager, self._after = manager, after
+        self._due = 0  # when it is armed again
+
+    def arm(self, now: int) -> None:
+        """Where that is due: of all that has something open."""
+        if not self._after or now < self._due:
+            return
+        self._due = now + self._after // 3
+        manager, venue = self._manager, self._manager.venue
+        symbols = sorted({order.spec.symbol for order in manager.open.values()})
+        if symbols and not venue.traits.dead_man_by_symbol:
+            symbols = [""]
+        for symbol in symbols:
+            call = venue.dead_man(symbol, now, after=self._after)
+            if call is not None:
+                manager.calls.append(call)
 
 
 def open_proceeds(

@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 from onetape.gateway.order_budget import BudgetState, held_back
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
-from onetape.orders.budget import BAN_UNTOLD, Budget, BudgetRule, Verdict
+from onetape.orders.budget import BAN_UNTOLD, Budget, BudgetRule, ReadPause, Verdict
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.pause import ReadPause
 from onetape.store.shared_counters import SharedCounters
 from onetape.venues.ccxt.errors import LATE
 

@@ -3,8 +3,8 @@ answers. Pure: times come in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 from onetape.market.silence import Attention
 from onetape.model.time import SECOND
@@ -12,12 +12,13 @@ from onetape.orders.calls import Call
 from onetape.orders.gate import Gate
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
-from onetape.orders.outage import Outage
 from onetape.orders.outcome import Answer
 from onetape.orders.stream_probe import StreamProbe
 from onetape.orders.told import StreamTold, Told
 
-__all__ = ["Listening"]
+__all__ = ["Listening", "Outage"]
+
+OUTAGE_SAID: Final = SECOND  # before it is said, and between two words of it: most are settled by then
 
 
 class Listening:
@@ -101,3 +102,31 @@ class Listening:
 
     def _say(self, kind: str, state: str, severity: str = "info") -> None:
         self._manager.outs.append(HealthOut(kind, self._account, state, severity))
+
+
+class Outage:
+    """Orders of unknown outcome as one outage, which is said once, with how many they are. It begins
+    with the first of them and ends when there is none. account: whose."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._names: set[str] = set()  # of all that were unknown in it
+        self._said = 0  # how many, when it was said last
+        self._due = 0
+
+    def look(self, unknown: Iterable[str], now: int) -> HealthOut | None:
+        """unknown: client ids, now."""
+        current = set(unknown)
+        if current and not self._names:
+            self._due = now + OUTAGE_SAID
+        self._names |= current
+        count = len(self._names)
+        if current:
+            if count == self._said or now < self._due:
+                return None
+            self._said, self._due = count, now + OUTAGE_SAID
+            words = f"{count} of unknown outcome, {len(current)} now"
+            return HealthOut("unknown orders", self._account, words, "warning")
+        was_said, self._said = self._said, 0
+        self._names.clear()
+        return HealthOut("unknown orders", self._account, f"{count} settled") if was_said else None

@@ -3,7 +3,8 @@
 Pure: time comes as argument. A venue counts the weight of requests in windows of its own clock, for
 an address and not for an account, so that all processes of an address spend of one budget; where
 the counts are kept is the caller's business (`Counts`). What a budget refuses was not sent: that is
-a named state, and nothing is queued. Orders are counted for an account, by the same rules.
+a named state, and nothing is queued. Orders are counted for an account, by the same rules. A venue
+that says no windows may complain all the same: then who reads pauses (`ReadPause`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 from onetape.model.time import SECOND
-from onetape.orders.calls import Purpose
+from onetape.orders.calls import ORDER_PURPOSES, Purpose
 
-__all__ = ["BAN_UNTOLD", "ESSENTIAL", "Budget", "BudgetRule", "Counts", "Verdict", "WindowCounts"]
+__all__ = ["BAN_UNTOLD", "ESSENTIAL", "Budget", "BudgetRule", "Counts", "ReadPause", "Verdict", "WindowCounts"]
 
 # Shares of the venue's limit, in percent. The rest is never used: its clock is not ours, and
 # processes of other machines may stand behind the same address.
@@ -24,6 +25,13 @@ ESSENTIAL_PERCENT: Final = 90
 # What takes risk off, finds out what became of an order, or keeps the account's stream alive.
 ESSENTIAL: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY})
 BAN_UNTOLD: Final = 60 * SECOND  # where a venue bans and does not say for how long
+
+LEAST: Final = 5 * SECOND  # of a pause
+MOST: Final = 60 * SECOND  # runs 20 requests off the slowest of Kraken's counters
+ANSWERS: Final = 10  # as many halve the pause: about what one look at the whole account takes
+HEAD_START: Final = SECOND  # for questions about orders, and for the key of the stream
+# What is public, and what disarms or takes off risk.
+_FREE: Final = ORDER_PURPOSES | {Purpose.DEAD_MAN, Purpose.TIME, Purpose.INSTRUMENTS, Purpose.MARKET}
 
 
 class BudgetRule(NamedTuple):
@@ -132,3 +140,46 @@ class Budget:
             after = headers.get("retry-after", "")
             wait = int(after) * SECOND if after.isdigit() and int(after) else BAN_UNTOLD
             self.counts.ban(now + wait)
+
+
+class ReadPause:
+    """How long nobody asks about an account after its venue said that it was asked too often.
+
+    Kraken counts what is asked with a key and lets the count run down with time; who goes on asking
+    while it is too high is refused for longer (docs.kraken.com "Spot REST Rate Limits", read
+    2026-11: "possibly longer if calls continue to be made while the rate limits are active";
+    whether a refused request counts like another is not said, and taken as yes here). So everything
+    that reads waits for one clock: each refusal after a pause doubles the next one, answers shorten
+    it again. What changes orders is counted elsewhere, and is never held up. now: ns UTC by the
+    venue's clock."""
+
+    def __init__(self) -> None:
+        self.until = 0
+        self.length = 0  # of the last one, ns; 0: the venue has not complained, or long ago
+        self._answers = 0  # since the last refusal
+
+    def opens_at(self, purpose: Purpose, now: int) -> int:
+        """When a request may be sent that must not be sent now; 0: it may."""
+        if not self.until or purpose in _FREE:
+            return 0
+        at = self.until if purpose in ESSENTIAL else self.until + HEAD_START
+        return at if now < at else 0
+
+    def refused(self, now: int, wait: int) -> bool:
+        """The venue has refused a request because there were too many. wait: ns, as it said or is
+        known of it, 0 without. False: that was known; the request left before the pause began."""
+        self._answers = 0
+        if now < self.until:
+            return False
+        self.length = min(max(2 * self.length, LEAST), MOST)
+        self.until = now + max(self.length, wait)
+        return True
+
+    def answered(self, purpose: Purpose, now: int) -> None:
+        """The venue has looked at a request."""
+        if purpose in _FREE or not self.length or now < self.until:
+            return
+        self._answers += 1
+        if self._answers >= ANSWERS:
+            self._answers = 0
+            self.length = self.length // 2 if self.length > LEAST else 0

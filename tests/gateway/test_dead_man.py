@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from onetape.gateway.core import DeadMan
 from onetape.model import catalogue
 from onetape.model.enums import RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
-from onetape.orders.dead_man import DeadMan
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.venues.kraken.trading import KrakenSpotProtocol

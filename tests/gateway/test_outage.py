@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from onetape.gateway.silence_watch import Outage
 from onetape.model.time import SECOND
-from onetape.orders.outage import Outage
 
 
 def said(looks: list[tuple[float, int, int]]) -> list[str]:
