@@ -23,7 +23,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
-from onetape.orders.inside import HELD_MAX, end_held, release, take_in, take_off, trade_inside
+from onetape.orders.internal import HELD_MAX, end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.working import waits

@@ -26,7 +26,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.backing import Spending
 from onetape.orders.filters import Refusal
-from onetape.orders.inside import HELD_MAX, end_held, release
+from onetape.orders.internal import HELD_MAX, end_held, release
 from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.working import only_reduces, takes_at_once, waits

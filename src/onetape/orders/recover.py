@@ -13,7 +13,7 @@ from onetape.model.errors import VenueUnavailable
 from onetape.model.order import OrderSpec
 from onetape.orders.books import BooksRecord
 from onetape.orders.index import OrderIndexRecord
-from onetape.orders.inside import end_held, trade_inside
+from onetape.orders.internal import end_held, trade_inside
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager

@@ -9,7 +9,7 @@ import pytest
 from onetape.model.enums import OrderState, RequestKind, Side
 from onetape.model.ids import AGAIN_MAX, client_id, robot_tag
 from onetape.orders.calls import Purpose
-from onetape.orders.inside import end_held, release, take_in, take_off, trade_inside
+from onetape.orders.internal import end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import IntentOut
 from onetape.orders.outcome import Outcome
 from onetape.orders.told import INTERNAL_TRADES
