@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -229,16 +230,23 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
     assert [each["type"] for each in read].count(Checkpoint) == 1  # that it goes on from
 
 
-SHAPES = {
-    1: "01363de664d8af11",
-    2: "225c867d5c77ab43",
-    3: "c815ebfb3d6dba2b",
-    4: "da42f18f22fa444a",
-    5: "9a08ac20db1c4c85",
-}
+SHAPES = {5: "336590ae4a394720"}
+
+
+def shape_of(part: Any, named: dict[str, Any]) -> Any:
+    """Of a schema: what is kept, whatever the classes are called and say of themselves."""
+    if isinstance(part, list):
+        return [shape_of(each, named) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return shape_of(named[part["$ref"].rpartition("/")[2]], named)
+    words = {key for key in ("title", "description") if isinstance(part.get(key), str)}
+    return {key: shape_of(value, named) for key, value in part.items() if key not in words | {"$defs"}}
 
 
 def test_another_shape_of_the_records_is_another_format():
     """Whoever changes what is kept gives it a new number: an old file must not be half read."""
-    shape = msgspec.json.encode(msgspec.json.schema(Checkpoint), order="sorted")
+    schema = msgspec.json.schema(Checkpoint)
+    shape = msgspec.json.encode(shape_of(schema, schema["$defs"]), order="sorted")
     assert hashlib.sha256(shape).hexdigest()[:16] == SHAPES[FORMAT]
