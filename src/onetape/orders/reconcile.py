@@ -88,8 +88,8 @@ class FillHorizon:
         self.complete = self.complete or now
         self._newest = 0
 
-    def reported(self, told: Iterable[Told]) -> None:
-        newest = (t.time for t in told if isinstance(t, FillTold))
+    def reported(self, reports: Iterable[Told]) -> None:
+        newest = (each.time for each in reports if isinstance(each, FillTold))
         self._newest = max(self._newest, max(newest, default=0))
 
     def done(self) -> None:
