@@ -2,8 +2,8 @@
 
     python bench/decode.py
 
-Quotes and depth of some 68 levels, one by one as a live gateway does it, by shape, and as the
-importer does it, by table. Beside them msgspec alone, which only takes the text apart (no integers,
+Quotes and depth of some 68 levels, one by one as a live gateway does it, and many at once as the
+importer does it. Beside them msgspec alone, which only takes the text apart (no integers,
 no journal), and the handlers of others on the same messages (`make peers`); theirs keep the last
 quote and a book, ours write a tape that both can be had from. Time is this thread's own.
 """
@@ -22,18 +22,15 @@ from pathlib import Path
 import msgspec
 
 from onetape import _core
-from onetape.tape.journal import JournalWriter, type_id
+from onetape.tape.journal import JournalWriter
 from onetape.tape.schema import schema_preamble
-from onetape.venues.binance.depth import BinanceUsdmDepth
-from onetape.venues.binance.market import BinanceUsdmMarket
+from onetape.venues.binance.market import live_market
 from onetape.venues.binance.protocol import MARKET
-from onetape.venues.shapes import ShapedFeed
 
 sys.path.insert(0, str(Path(__file__).parent))
 from market_tapes import CAPTURE, instrument
 
 ROUNDS = 7
-BOOK = type_id("book")
 RECEIVED = 1_723_161_255_030_314_667
 
 
@@ -55,16 +52,6 @@ class _Depth(msgspec.Struct):
     U: int
     u: int
     pu: int
-
-
-class _Nobody:
-    """A sink for what is not usual: there is none of it here but the first."""
-
-    def quote(self, *told: object) -> None: ...
-
-    def trade(self, *told: object) -> None: ...
-
-    def mark(self, *told: object) -> None: ...
 
 
 def best(run: Callable[[Path], int]) -> float:
@@ -92,9 +79,7 @@ def by_table(lines: list[bytes]) -> Callable[[Path], int]:
     def run(out: Path) -> int:
         sink = _core.TapeSink(str(out), "bench", bytes([1] * 16), schema_preamble())
         streams = [(i.raw_symbol, 1, i.price_decimals, i.size_decimals, False)]
-        decoder = _core.CaptureImport(
-            sink, MARKET.event_path, MARKET.channel_path, list(MARKET.wrappers), MARKET.rows(), streams, False
-        )
+        decoder = _core.CaptureImport(sink, MARKET.as_core(), streams, False)
         decoder.begin_source(0)
         decoder.feed(whole)
         decoder.end_source()
@@ -107,35 +92,34 @@ def by_table(lines: list[bytes]) -> Callable[[Path], int]:
     return run
 
 
-def by_shape(messages: list[bytes]) -> Callable[[Path], int]:
+def one_by_one(messages: list[bytes]) -> Callable[[Path], int]:
     """The gateway's way: one message, one call."""
 
     def run(out: Path) -> int:
+        market = live_market([instrument()])
         with JournalWriter(out, durable=False) as writer:
-            feed = ShapedFeed(BinanceUsdmMarket([instrument()], _Nobody()), [instrument()], writer.core)
-            take = feed.take
+            take, core = market.take, writer.core
             for message in messages:
-                take(message, RECEIVED)
-        if feed.slow != 1:
-            sys.exit(f"{feed.slow} messages were not read by shape")
+                take(message, RECEIVED, core)
+        if market.rejected:
+            sys.exit(f"{market.rejected} messages were not read")
         return len(messages)
 
     return run
 
 
-def depth_by_shape(messages: list[bytes]) -> Callable[[Path], int]:
+def depth_one_by_one(messages: list[bytes]) -> Callable[[Path], int]:
     """The gateway's way, less the book that it keeps beside the tape."""
 
     def run(out: Path) -> int:
-        depth = BinanceUsdmDepth(instrument(), "")
-        depth.take(messages[0], RECEIVED)
+        i = instrument()
+        reader = MARKET.live([(i.raw_symbol, i)])
         with JournalWriter(out, durable=False) as writer:
-            read, append = depth.shaped.payload, writer.append_raw
+            take, core = reader.take, writer.core
             for message in messages:
-                payload = read(message, RECEIVED)
-                if payload is None:
-                    sys.exit("a message was not read by shape")
-                append(BOOK, payload, 0, 1, RECEIVED)
+                take(message, RECEIVED, core)
+        if reader.rejected:
+            sys.exit(f"{reader.rejected} messages were not read")
         return len(messages)
 
     return run
@@ -162,18 +146,15 @@ def main() -> None:
     # Where it came in the capture: what was before it is joined to it.
     snapshot = next(line for line in lines if b"lastUpdateId" in line[:80])
     depth = [*depth[:4], snapshot, *depth[4:]]
-    ticker_messages, depth_messages = [
-        [bare(line) for line in found] for found in (tickers, (line for line in depth if line is not snapshot))
-    ]
-    alone = {
-        "bookTicker": best(by_msgspec(ticker_messages, _Ticker)),
-        "depth": best(by_msgspec(depth_messages, _Depth)),
-    }
+    ticker_messages = [bare(line) for line in tickers]
+    depth_messages = [line.partition(b" ")[2].rstrip() if line is snapshot else bare(line) for line in depth]
+    changes = [message for message in depth_messages if b"lastUpdateId" not in message[:80]]
+    alone = {"bookTicker": best(by_msgspec(ticker_messages, _Ticker)), "depth": best(by_msgspec(changes, _Depth))}
     figures = []
     for name, run, kind, reach in (
-        ("decode, bookTicker one by one", by_shape(ticker_messages), "bookTicker", 1_500_000),
+        ("decode, bookTicker one by one", one_by_one(ticker_messages), "bookTicker", 1_500_000),
         ("decode, bookTicker of a capture", by_table(tickers), "bookTicker", 1_500_000),
-        ("decode, depth one by one", depth_by_shape(depth_messages), "depth", 300_000),
+        ("decode, depth one by one", depth_one_by_one(depth_messages), "depth", 300_000),
         ("decode, depth of a capture", by_table(depth), "depth", 300_000),
     ):
         figures.append(

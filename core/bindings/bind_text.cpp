@@ -11,7 +11,6 @@
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/text_cast.hpp"
-#include "text/capture.hpp"
 #include "text/hft_rows.hpp"
 #include "text/table.hpp"
 #include "text/tape_sink.hpp"
@@ -58,39 +57,7 @@ namespace {
     return out;
 }
 
-// Names come from the file: whatever bytes they are, they must not raise here.
-[[nodiscard]] nb::object text_of(std::string_view text) {
-    return nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()),
-                                          "backslashreplace"));
-}
-
-[[nodiscard]] nb::dict counts_of(const NameCounts& counts) {
-    nb::dict out;
-    for (const auto& [name, count] : counts) out[text_of(name)] = count;
-    return out;
-}
-
-[[nodiscard]] nb::list rejects_of(RejectLog& log) {
-    nb::list out;
-    for (const Reject& reject : log.take()) {
-        out.append(nb::make_tuple(reject.source, reject.line,
-                                  nb::bytes(reject.reason.data(), reject.reason.size()),
-                                  nb::bytes(reject.text.data(), reject.text.size())));
-    }
-    return out;
-}
-
 // The core's words for kinds and roles, by which tables in Python name them.
-constexpr const char* message_kinds[] = {"quote", "trade",       "book", "snapshot",
-                                         "mark",  "liquidation", "bar"};
-constexpr const char* roles[] = {
-    "symbol",   "time",    "time_fallback", "bid",    "ask",       "bid_size",
-    "ask_size", "price",   "size",          "id",     "sell",      "side",
-    "first_id", "last_id", "previous_id",   "bids",   "asks",      "mark",
-    "index",    "rate",    "funding_time",  "open",   "high",      "low",
-    "close",    "volume",  "turnover",      "trades", "open_time", "close_time",
-    "closed"};
-static_assert(std::size(roles) == role_count);
 constexpr const char* table_kinds[] = {"quotes",       "trades",       "bars",    "marks",
                                        "funding",      "liquidations", "tickers", "book_snapshots",
                                        "book_changes", "sides",        "orders"};
@@ -106,89 +73,11 @@ constexpr const char* columns[] = {
     "reported"};
 static_assert(std::size(columns) == column_count);
 
-template <std::size_t N>
-[[nodiscard]] std::size_t index_of(const char* const (&names)[N], const std::string& name) {
-    for (std::size_t i = 0; i < N; ++i) {
-        if (name == names[i]) return i;
-    }
-    throw nb::value_error(("unknown name " + name).c_str());
-}
-
-// (kind, name, event, channels, {role: path}, required roles, (path, value) or None)
-using RuleRow = std::tuple<std::string, std::string, std::string, std::vector<std::string>,
-                           std::map<std::string, std::string>, std::vector<std::string>,
-                           std::optional<std::pair<std::string, std::string>>>;
-// (raw, stream, price decimals, size decimals, growable)
-using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
-
-[[nodiscard]] int slot_of(JsonPaths& paths, const std::string& path) {
-    int slot = -1;
-    if (const Failure failure = paths.add(path, slot); !failure.ok()) {
-        throw nb::value_error(failure.what.c_str());
-    }
-    return slot;
-}
-
-[[nodiscard]] CaptureConfig capture_config(const std::string& event_path,
-                                           const std::string& channel_path,
-                                           const std::vector<std::string>& wrappers,
-                                           const std::vector<RuleRow>& rules,
-                                           const std::vector<StreamRow>& streams, bool others_pass,
-                                           bool measuring, bool discovers) {
-    CaptureConfig config;
-    config.discovers = discovers;
-    config.others_pass = others_pass;
-    config.measuring = measuring;
-    config.event_slot = slot_of(config.paths, event_path);
-    config.channel_slot = slot_of(config.paths, channel_path);
-    for (const std::string& wrapper : wrappers) {
-        if (const Failure failure = config.paths.add_wrapper(wrapper); !failure.ok()) {
-            throw nb::value_error(failure.what.c_str());
-        }
-    }
-    for (const auto& [kind, name, event, channels, paths, required, filter] : rules) {
-        MessageRule& rule = config.rules.emplace_back();
-        rule.kind = static_cast<MessageKind>(index_of(message_kinds, kind));
-        rule.name = name;
-        rule.event = event;
-        rule.channels = channels;
-        for (const auto& [role, path] : paths) {
-            rule.slots[index_of(roles, role)] = slot_of(config.paths, path);
-        }
-        for (const std::string& role : required) {
-            const int slot = rule.slots[index_of(roles, role)];
-            if (slot < 0) throw nb::value_error(("required but without path: " + role).c_str());
-            rule.required |= std::uint64_t{1} << static_cast<unsigned>(slot);
-        }
-        if (filter) {
-            rule.filter_slot = slot_of(config.paths, filter->first);
-            rule.filter = filter->second;
-        }
-    }
-    for (const auto& [raw, stream, price_decimals, size_decimals, growable] : streams) {
-        config.streams.push_back({raw, stream, price_decimals, size_decimals, growable});
-    }
-    return config;
-}
-
 [[nodiscard]] Zone zone_of(const std::vector<std::pair<std::int64_t, std::int64_t>>& changes) {
     std::vector<ZoneChange> out;
     for (const auto& [wall, offset] : changes) out.push_back({wall, offset});
     return Zone(std::move(out));
 }
-
-// A capture on its way into a tape, or into nothing while it is measured.
-class CaptureImport {
- public:
-    CaptureImport(TapeSink* sink, CaptureConfig config)
-        : decoder_(std::move(config), sink != nullptr ? static_cast<EventSink&>(*sink) : null_) {}
-
-    CaptureDecoder& decoder() noexcept { return decoder_; }
-
- private:
-    NullSink null_;
-    CaptureDecoder decoder_;
-};
 
 // Tables on their way into a tape: one gate, one reject list, a sorter where order asks for it.
 class TableImport {
@@ -345,73 +234,6 @@ void bind_text(nb::module_& m) {
                                       counts.late, counts.crossed, streams);
             },
             "(events, first time, last time, late, crossed, {stream: {type id: count}}).");
-
-    nb::class_<CaptureImport>(m, "CaptureImport", "Raw `<receipt ns> <json>` lines to events.")
-        .def(
-            "__init__",
-            [](CaptureImport* self, TapeSink* sink, const std::string& event_path,
-               const std::string& channel_path, const std::vector<std::string>& wrappers,
-               const std::vector<RuleRow>& rules, const std::vector<StreamRow>& streams,
-               bool others_pass, bool discovers) {
-                new (self) CaptureImport(
-                    sink, capture_config(event_path, channel_path, wrappers, rules, streams,
-                                         others_pass, sink == nullptr, discovers));
-            },
-            nb::arg("sink").none(), nb::arg("event_path"), nb::arg("channel_path"),
-            nb::arg("wrappers"), nb::arg("rules"), nb::arg("streams"),
-            nb::arg("others_pass") = false, nb::arg("discovers") = false, nb::keep_alive<1, 2>(),
-            "sink None: nothing is written, decimals are measured. discovers: symbols without a "
-            "stream begin one.")
-        .def("begin_source",
-             [](CaptureImport& self, std::uint32_t index) { self.decoder().begin_source(index); })
-        .def(
-            "feed",
-            [](CaptureImport& self, const nb::bytes& chunk) {
-                const char* const data = chunk.c_str();
-                const std::size_t size = chunk.size();
-                nb::gil_scoped_release release;
-                return static_cast<int>(self.decoder().feed(data, size));
-            },
-            "0: go on, 1: failed, 2: a number needs more decimals than its instrument has.")
-        .def("end_source",
-             [](CaptureImport& self) { return static_cast<int>(self.decoder().end_source()); })
-        .def(
-            "message",
-            [](CaptureImport& self, std::uint32_t source, std::uint64_t line, std::int64_t receipt,
-               const nb::bytes& json) {
-                const std::string_view text{json.c_str(), json.size()};
-                if (!text.ends_with('\n')) throw nb::value_error("message: ends in no newline");
-                return static_cast<int>(self.decoder().message_of(source, line, receipt,
-                                                                  text.substr(0, text.size() - 1)));
-            },
-            nb::arg("source"), nb::arg("line"), nb::arg("receipt"), nb::arg("json"),
-            "One message without its envelope, ending in a newline. Answers as feed does.")
-        .def_prop_ro("stream_count",
-                     [](CaptureImport& self) { return self.decoder().stream_count(); })
-        .def("finish",
-             [](CaptureImport& self) { return static_cast<int>(self.decoder().finish()); })
-        .def(
-            "facts",
-            [](CaptureImport& self, std::size_t index) {
-                const auto facts = self.decoder().facts(index);
-                return nb::make_tuple(text_of(facts.raw), seen(facts.price), seen(facts.size),
-                                      seen(facts.reference), seen(facts.volume));
-            },
-            "(raw name seen, price, size, reference, volume), each as TableImport's.")
-        .def_prop_ro("lines", [](CaptureImport& self) { return self.decoder().lines(); })
-        .def_prop_ro("gaps", [](CaptureImport& self) { return self.decoder().gaps(); })
-        .def_prop_ro("snapped", [](CaptureImport& self) { return self.decoder().snapped(); })
-        .def_prop_ro("unsynced", [](CaptureImport& self) { return self.decoder().unsynced(); })
-        .def_prop_ro("rejected",
-                     [](CaptureImport& self) { return self.decoder().rejects().count(); })
-        .def_prop_ro("passed_over",
-                     [](CaptureImport& self) { return counts_of(self.decoder().passed_over()); })
-        .def_prop_ro("unmapped",
-                     [](CaptureImport& self) { return counts_of(self.decoder().unmapped()); })
-        .def(
-            "take_rejects",
-            [](CaptureImport& self) { return rejects_of(self.decoder().rejects()); },
-            "[(source, line, reason, first 200 bytes)] since the last call.");
 
     nb::class_<TableImport>(m, "TableImport", "Rows of values to events.")
         .def(

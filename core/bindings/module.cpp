@@ -15,7 +15,7 @@ NB_MODULE(_core, m) {
     bind_engine(m);
     bind_text(m);
     bind_text_events(m);
-    bind_text_shapes(m);
+    bind_text_messages(m);
     bind_journal(m);
     bind_exchange(m);
     bind_journal_columns(m);

@@ -2,8 +2,12 @@
 // What the bindings of the importers share.
 #include <nanobind/nanobind.h>
 
+#include <string>
+#include <string_view>
+
 #include "text/decimal_text.hpp"
 #include "text/event_sink.hpp"
+#include "text/name_counts.hpp"
 
 namespace onetape {
 
@@ -19,6 +23,36 @@ namespace onetape {
         if (const auto n = value.sure(needed)) sure[nanobind::int_(needed)] = n;
     }
     return nanobind::make_tuple(counts, sure);
+}
+
+// Names come from the file: whatever bytes they are, they must not raise here.
+[[nodiscard]] inline nanobind::object text_of(std::string_view text) {
+    return nanobind::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()),
+                                                "backslashreplace"));
+}
+
+[[nodiscard]] inline nanobind::dict counts_of(const NameCounts& counts) {
+    nanobind::dict out;
+    for (const auto& [name, count] : counts) out[text_of(name)] = count;
+    return out;
+}
+
+[[nodiscard]] inline nanobind::list rejects_of(RejectLog& log) {
+    nanobind::list out;
+    for (const Reject& reject : log.take()) {
+        out.append(nanobind::make_tuple(reject.source, reject.line,
+                                        nanobind::bytes(reject.reason.data(), reject.reason.size()),
+                                        nanobind::bytes(reject.text.data(), reject.text.size())));
+    }
+    return out;
+}
+
+template <std::size_t N>
+[[nodiscard]] inline std::size_t index_of(const char* const (&names)[N], const std::string& name) {
+    for (std::size_t i = 0; i < N; ++i) {
+        if (name == names[i]) return i;
+    }
+    throw nanobind::value_error(("unknown name " + name).c_str());
 }
 
 // For sources that are measured.

@@ -15,6 +15,9 @@ JsonScanner make_scanner() {
     for (const char* path : {"e", "E", "s", "b", "a", "bids", "asks", "k.t", "k.o", "price", "u"}) {
         fuzz::require(paths.add(path, slot).ok());
     }
+    for (const char* path : {"rows.p", "rows.bids"}) fuzz::require(paths.add(path, slot).ok());
+    fuzz::require(paths.set_rows("rows").ok());
+    paths.set_level_keys("price", "qty");
     return JsonScanner(std::move(paths));
 }
 
@@ -33,6 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::require((failed == nullptr) == (again == nullptr));
     if (failed == nullptr) {
         fuzz::require(second.present == present && second.levels.size() == levels);
+        std::size_t rows = 0;
+        for (const char* fault = nullptr; scanner.next_row(second, fault); ++rows) {
+        }
+        fuzz::require(rows == second.rows.size());
     }
     return 0;
 }

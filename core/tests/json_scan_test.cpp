@@ -162,3 +162,51 @@ TEST_CASE("depth is bounded") {
     for (int i = 0; i < 1000; ++i) wrapped += R"({"data":)";
     CHECK(f.scan(wrapped + "1") != nullptr);
 }
+
+TEST_CASE("each object of the list of rows is a message with what stands around it") {
+    JsonPaths paths;
+    int kind = -1, price = -1, bids = -1;
+    REQUIRE(paths.add("kind", kind).ok());
+    REQUIRE(paths.add("data.p", price).ok());
+    REQUIRE(paths.add("data.bids", bids).ok());
+    CHECK_FALSE(paths.set_rows("other").ok());
+    REQUIRE(paths.set_rows("data").ok());
+    paths.set_level_keys("price", "qty");
+    JsonScanner scanner(std::move(paths));
+    JsonMessage message;
+    const char* fault = nullptr;
+    std::string line;
+    const auto scan = [&](const std::string& text) {
+        line = text + "\n";
+        return scanner.scan({line.data(), text.size()}, message);
+    };
+    REQUIRE(
+        scan(
+            R"({"data":[{"p":1,"bids":[{"price":1.50,"x":[],"qty":"2"}]}, {"p":2}],"kind":"k"})") ==
+        nullptr);
+    CHECK((message.is_list && message.has_row));
+    CHECK((message.at(kind).text == "k" && message.at(price).integer == 1));
+    REQUIRE(message.at(bids).count == 1);
+    CHECK((message.levels[0].price.mantissa == 150 && message.levels[0].price.decimals == 2));
+    REQUIRE(scanner.next_row(message, fault));
+    CHECK((fault == nullptr && message.at(kind).text == "k" && message.at(price).integer == 2));
+    CHECK_FALSE(message.has(bids));
+    CHECK_FALSE(scanner.next_row(message, fault));
+
+    REQUIRE(scan(R"({"kind":"k","data":[]})") == nullptr);
+    CHECK((message.is_list && !message.has_row));
+    REQUIRE(scan(R"({"kind":"k","data":[1,2]})") == nullptr);  // a list of something else
+    CHECK_FALSE(message.is_list);
+    for (const char* bad :
+         {R"({"data":[{"p":1},]})", R"({"data":[{"p":1},2]})", R"({"data":[{"p":1})",
+          R"({"data":[{"p":1}],"data":[{"p":1}]})", R"({"data":[{"bids":[{"price":1}]}]})",
+          R"({"data":[{"bids":[{"price":1,"price":1,"qty":1}]}]})",
+          R"({"data":[{"bids":[{"price":"x","qty":1}]}]})", R"({"data":[{"bids":[{}]}]})"}) {
+        CAPTURE(bad);
+        CHECK(scan(bad) != nullptr);
+    }
+    // A later row is only looked over at first.
+    REQUIRE(scan(R"({"data":[{"p":1},{"p":2,"p":3}]})") == nullptr);
+    REQUIRE(scanner.next_row(message, fault));
+    CHECK(fault != nullptr);
+}

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include "text/json_number.hpp"
-
 namespace onetape {
 namespace {
+
+[[nodiscard]] constexpr bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
 
 constexpr std::string_view head_end = "\r\n\r\n";
 constexpr std::array<std::string_view, 4> methods{"GET", "POST", "PUT", "DELETE"};

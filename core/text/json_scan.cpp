@@ -9,9 +9,31 @@ namespace {
 
 constexpr const char* truncated = "message ends in the middle";
 constexpr const char* malformed = "not JSON";
+constexpr const char* price_fault = "a level's price is not a number";
+constexpr const char* size_fault = "a level's size is not a number";
 
 void skip_blanks(const char*& p) noexcept {
     while (*p == ' ' || *p == '\t') ++p;
+}
+
+// The first byte that ends a string or is more than itself in it.
+[[nodiscard]] const char* behind_plain_text(const char* p, const char* end) noexcept {
+#if defined(__SSE4_1__)
+    if (end - p >= 16) {
+        const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i is_other =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8('"')),
+                                      _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'))),
+                         _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(0x1f)), text));
+        const auto others = static_cast<unsigned>(_mm_movemask_epi8(is_other));
+        if (others != 0) return p + __builtin_ctz(others);
+        p += 16;
+    }
+#else
+    static_cast<void>(end);
+#endif
+    while (*p != '"' && *p != '\\' && static_cast<unsigned char>(*p) >= 0x20) ++p;
+    return p;
 }
 
 [[nodiscard]] const char* expected(const char* p) noexcept {
@@ -121,6 +143,7 @@ Failure JsonPaths::add(const std::string& path, int& slot) {
         return {Status::exhausted, "more than 64 JSON paths"};
     }
     slot = slots_++;
+    scope_of_slot_.push_back(scope);
     put(place.single, place.longer, key, static_cast<std::int16_t>(slot));
     return {};
 }
@@ -131,11 +154,26 @@ Failure JsonPaths::add_wrapper(const std::string& key) {
     return {};
 }
 
+Failure JsonPaths::set_rows(const std::string& key) {
+    const std::int16_t target = find(scopes_[0].inner_single, scopes_[0].inner_longer, key);
+    if (target == none) return {Status::invalid, "no JSON path is in the rows: " + key};
+    rows_key_ = key;
+    rows_scope_ = static_cast<std::size_t>(target);
+    for (std::size_t slot = 0; slot < scope_of_slot_.size(); ++slot) {
+        if (scope_of_slot_[slot] == rows_scope_) rows_mask_ |= std::uint64_t{1} << slot;
+    }
+    return {};
+}
+
 const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
     message.present = 0;
+    message.is_list = message.has_row = false;
     message.levels.clear();
+    message.rows.clear();
+    row_ = 0;
     const char* p = line.data();
     const char* const end = p + line.size();
+    begin_ = p;
     end_ = end;
     skip_blanks(p);
     if (p >= end) return "empty message";
@@ -176,6 +214,8 @@ const char* JsonScanner::object(const char*& p, std::size_t scope_index, int dep
                     ? skip(p, depth)
                     : object(p, static_cast<std::size_t>(inner), depth + 1, message);
             if (fault != nullptr) return fault;
+        } else if (*p == '[' && scope_index == 0 && key == paths_.rows_key_ && !key.empty()) {
+            if (const char* fault = rows(p, depth, message)) return fault;
         } else {
             const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
             const char* fault =
@@ -194,15 +234,53 @@ const char* JsonScanner::object(const char*& p, std::size_t scope_index, int dep
     }
 }
 
+// The first row is read at once, for nearly always it is the only one. Later ones are looked over,
+// and read when they are asked for.
+const char* JsonScanner::rows(const char*& p, int depth, JsonMessage& message) {
+    if (message.is_list) return "a key stands twice";
+    const char* c = p + 1;
+    skip_blanks(c);
+    if (*c != '{' && *c != ']') return skip(p, depth);
+    message.is_list = true;
+    p = c;
+    if (*p == ']') {
+        ++p;
+        return nullptr;
+    }
+    message.has_row = true;
+    if (const char* fault = object(p, paths_.rows_scope_, depth + 1, message)) return fault;
+    for (;;) {
+        skip_blanks(p);
+        if (*p == ']') break;
+        if (*p != ',') return expected(p);
+        ++p;
+        skip_blanks(p);
+        if (*p != '{') return expected(p);
+        message.rows.push_back(p);
+        if (const char* fault = skip(p, depth + 1)) return fault;
+    }
+    ++p;
+    return nullptr;
+}
+
+bool JsonScanner::next_row(JsonMessage& message, const char*& fault) {
+    if (row_ == message.rows.size()) return false;
+    message.present &= ~paths_.rows_mask_;
+    message.levels.clear();
+    const char* p = message.rows[row_++];
+    fault = object(p, paths_.rows_scope_, 2, message);
+    return true;
+}
+
 const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, JsonMessage& message) {
     JsonValue& found = message.values[static_cast<std::size_t>(slot)];
     const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(slot);
     if ((message.present & bit) != 0) return "a key stands twice";
     message.present |= bit;
+    found.is_digits = false;
     if (*p == '"') {
         found.kind = JsonKind::string;
-        const char* c = p + 1;
-        while (*c != '"' && *c != '\\' && static_cast<unsigned char>(*c) >= 0x20) ++c;
+        const char* const c = behind_plain_text(p + 1, end_);
         if (*c == '"') {
             found.text = {p + 1, static_cast<std::size_t>(c - p - 1)};
             p = c + 1;
@@ -213,7 +291,9 @@ const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, Jso
     if (*p == '[') {
         const char* inside = p + 1;
         skip_blanks(inside);
-        if (*inside == '[' || *inside == ']') return levels(p, slot, message);
+        if (*inside == '[' || *inside == ']' || (*inside == '{' && !paths_.level_price_.empty())) {
+            return levels(p, slot, message);
+        }
         found.kind = JsonKind::array;
         found.text = {};
         return skip(p, depth);
@@ -221,10 +301,15 @@ const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, Jso
     const char* const begin = p;
     // Times and ids: nothing but digits, and few enough to be no number that is too large.
     const char* c = p;
-    while (static_cast<unsigned>(static_cast<unsigned char>(*c)) - '0' < 10) ++c;
+    std::uint64_t integer = 0;
+    for (unsigned d; (d = static_cast<unsigned>(static_cast<unsigned char>(*c)) - '0') < 10; ++c) {
+        integer = integer * 10 + d;
+    }
     if (c != p && c - p <= decimal_digits_max && (*c == ',' || *c == '}')) {
         found.text = {p, static_cast<std::size_t>(c - p)};
         found.kind = JsonKind::number;
+        found.integer = integer;
+        found.is_digits = true;
         p = c;
         return nullptr;
     }
@@ -270,63 +355,91 @@ void JsonScanner::plain_levels(const char*& p, std::vector<RawLevel>& found) con
     }
 }
 
+[[nodiscard]] const char* level_number(const char*& p, RawDecimal& out,
+                                       const char* fault) noexcept {
+    const bool quoted = *p == '"';
+    if (quoted) ++p;
+    const bool is_number = consume_decimal(p, out) == NumberFault::none && (!quoted || *p == '"');
+    if (!is_number) return *p == '\n' ? truncated : fault;
+    if (quoted) ++p;
+    return nullptr;
+}
+
 // [["61800.20","2.909"],[61800.1,0.696,...]]: quoted or bare, what follows the second is skipped.
+// Or objects of two keys.
 const char* JsonScanner::levels(const char*& p, std::int16_t slot, JsonMessage& message) {
     JsonValue& found = message.values[static_cast<std::size_t>(slot)];
     found.kind = JsonKind::levels;
     found.text = {};
     found.first = static_cast<std::uint32_t>(message.levels.size());
-    const auto number = [](const char*& c, RawDecimal& out) noexcept {
-        const bool quoted = *c == '"';
-        if (quoted) ++c;
-        if (consume_decimal(c, out) != NumberFault::none) return false;
-        if (quoted) {
-            if (*c != '"') return false;
-            ++c;
-        }
-        return true;
-    };
     ++p;
     plain_levels(p, message.levels);
     skip_blanks(p);
     if (*p != ']') {
         for (;;) {
-            if (*p != '[') return expected(p);
-            ++p;
-            skip_blanks(p);
             RawLevel& level = message.levels.emplace_back();
-            if (!number(p, level.price)) {
-                return *p == '\n' ? truncated : "a level's price is not a number";
-            }
+            const char* fault = *p == '{' && !paths_.level_price_.empty() ? level_object(p, level)
+                                                                          : level_list(p, level);
+            if (fault != nullptr) return fault;
             skip_blanks(p);
+            if (*p == ']') break;
             if (*p != ',') return expected(p);
             ++p;
             skip_blanks(p);
-            if (!number(p, level.size)) {
-                return *p == '\n' ? truncated : "a level's size is not a number";
-            }
-            skip_blanks(p);
-            while (*p == ',') {
-                ++p;
-                skip_blanks(p);
-                if (const char* fault = skip(p, 2)) return fault;
-                skip_blanks(p);
-            }
-            if (*p != ']') return expected(p);
-            ++p;
-            skip_blanks(p);
-            if (*p == ',') {
-                ++p;
-                skip_blanks(p);
-                continue;
-            }
-            if (*p != ']') return expected(p);
-            break;
         }
     }
     ++p;
     found.count = static_cast<std::uint32_t>(message.levels.size()) - found.first;
     return nullptr;
+}
+
+const char* JsonScanner::level_list(const char*& p, RawLevel& level) {
+    if (*p != '[') return expected(p);
+    ++p;
+    skip_blanks(p);
+    if (const char* fault = level_number(p, level.price, price_fault)) return fault;
+    skip_blanks(p);
+    if (*p != ',') return expected(p);
+    ++p;
+    skip_blanks(p);
+    if (const char* fault = level_number(p, level.size, size_fault)) return fault;
+    skip_blanks(p);
+    while (*p == ',') {
+        ++p;
+        skip_blanks(p);
+        if (const char* fault = skip(p, 2)) return fault;
+        skip_blanks(p);
+    }
+    if (*p != ']') return expected(p);
+    ++p;
+    return nullptr;
+}
+
+const char* JsonScanner::level_object(const char*& p, RawLevel& level) {
+    bool has_price = false, has_size = false;
+    do {
+        ++p;
+        skip_blanks(p);
+        if (*p != '"') return expected(p);
+        std::string_view key;
+        if (const char* fault = string(p, scratch_, key)) return fault;
+        const bool is_price = key == paths_.level_price_, is_size = key == paths_.level_size_;
+        if ((is_price && has_price) || (is_size && has_size)) return "a key stands twice";
+        skip_blanks(p);
+        if (*p != ':') return expected(p);
+        ++p;
+        skip_blanks(p);
+        const char* const fault = is_price  ? level_number(p, level.price, price_fault)
+                                  : is_size ? level_number(p, level.size, size_fault)
+                                            : skip(p, 2);
+        if (fault != nullptr) return fault;
+        has_price = has_price || is_price;
+        has_size = has_size || is_size;
+        skip_blanks(p);
+    } while (*p == ',');
+    if (*p != '}') return expected(p);
+    ++p;
+    return has_price && has_size ? nullptr : "a level lacks its price or its size";
 }
 
 // Passes over any value. No recursion: the open brackets are counted on a small stack.

@@ -32,9 +32,11 @@ enum class JsonKind : std::uint8_t {
 };
 
 struct JsonValue {
-    std::string_view text;  // string: between the quotes, escapes resolved; number: as written
+    std::string_view text;      // string: between the quotes, escapes resolved; number: as written
+    std::uint64_t integer = 0;  // number: its value, where it `is_digits`
     std::uint32_t first = 0, count = 0;  // levels: where in JsonMessage::levels
     JsonKind kind = JsonKind::absent;
+    bool is_digits = false;  // and at most 18
 };
 
 struct RawLevel {
@@ -46,6 +48,9 @@ struct JsonMessage {
     std::array<JsonValue, json_slots_max> values;
     std::vector<RawLevel> levels;
     std::uint64_t present = 0;  // bit n: slot n was found
+    bool is_list = false;       // it has the list of rows, of which the first is in `values`
+    bool has_row = false;
+    std::vector<const char*> rows;  // the later ones, where they begin
 
     [[nodiscard]] bool has(int slot) const noexcept {
         return slot >= 0 && (present >> static_cast<unsigned>(slot) & 1u) != 0;
@@ -56,7 +61,8 @@ struct JsonMessage {
 };
 
 // The paths to look for: "E", "k.t" (inside the object k), and wrappers whose inside is the
-// message itself ("data" of {"stream":..,"data":{..}}).
+// message itself ("data" of {"stream":..,"data":{..}}). Of a list of rows, each an object, the
+// paths are those of every row ("data.price" of {"data":[{"price":..},..]}).
 class JsonPaths {
  public:
     JsonPaths();
@@ -64,6 +70,13 @@ class JsonPaths {
     // Slot of the path, the same for the same path. invalid: too many, or nested deeper than two.
     Failure add(const std::string& path, int& slot);
     Failure add_wrapper(const std::string& key);
+    // The list under this key, where its elements are objects. After the paths into it.
+    Failure set_rows(const std::string& key);
+    // A level may be an object with these two keys.
+    void set_level_keys(std::string price, std::string size) {
+        level_price_ = std::move(price);
+        level_size_ = std::move(size);
+    }
 
  private:
     friend class JsonScanner;
@@ -87,6 +100,10 @@ class JsonPaths {
                     const std::string& key, std::int16_t target);
 
     std::vector<Scope> scopes_;
+    std::vector<std::size_t> scope_of_slot_;
+    std::string rows_key_, level_price_, level_size_;
+    std::size_t rows_scope_ = 0;
+    std::uint64_t rows_mask_ = 0;  // slots inside a row
     int slots_ = 0;
 };
 
@@ -94,15 +111,25 @@ class JsonScanner {
  public:
     explicit JsonScanner(JsonPaths paths) : paths_(std::move(paths)) {}
 
-    // `line` is followed by a readable '\n' or '\r'. nullptr, or why it is no message.
+    // `line` is followed by a readable '\n', '\r' or '\0'. nullptr, or why it is no message.
     [[nodiscard]] const char* scan(std::string_view line, JsonMessage& message);
+    // The next row of the message last scanned, in place of the one before. False: there is none.
+    // `fault`: as scan's.
+    [[nodiscard]] bool next_row(JsonMessage& message, const char*& fault);
+    // Of the line last scanned, with so many bytes behind it.
+    [[nodiscard]] bool holds(const char* p, std::ptrdiff_t bytes) const noexcept {
+        return p >= begin_ && end_ - p >= bytes;
+    }
 
  private:
     [[nodiscard]] const char* object(const char*& p, std::size_t scope, int depth,
                                      JsonMessage& message);
     [[nodiscard]] const char* value(const char*& p, std::int16_t slot, int depth,
                                     JsonMessage& message);
+    [[nodiscard]] const char* rows(const char*& p, int depth, JsonMessage& message);
     [[nodiscard]] const char* levels(const char*& p, std::int16_t slot, JsonMessage& message);
+    [[nodiscard]] const char* level_list(const char*& p, RawLevel& level);
+    [[nodiscard]] const char* level_object(const char*& p, RawLevel& level);
     void plain_levels(const char*& p, std::vector<RawLevel>& found) const;
     [[nodiscard]] const char* skip(const char*& p, int depth);
     [[nodiscard]] static const char* string(const char*& p, std::string& kept,
@@ -111,7 +138,9 @@ class JsonScanner {
                                               std::string_view& text);
 
     JsonPaths paths_;
-    const char* end_ = nullptr;                          // of the line that is read
+    const char* begin_ = nullptr;  // of the line that is read
+    const char* end_ = nullptr;
+    std::size_t row_ = 0;                                // of the message: the next of its rows
     std::array<std::string, json_slots_max> unescaped_;  // resolved strings, by slot
     std::string scratch_;                                // of keys and of what nobody asked for
 };

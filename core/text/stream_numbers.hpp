@@ -34,8 +34,23 @@ struct StreamNumbers {
         if (scaled == Scaled::exact) return Fit::exact;
         if (scaled == Scaled::overflow) return Fit::too_large;
         if (growable) return Fit::grows;
-        return scale_snapped(raw, decimals, units) == Scaled::snapped ? Fit::snapped
-                                                                      : Fit::too_fine;
+        if (scale_snapped(raw, decimals, units) == Scaled::snapped) return Fit::snapped;
+        return quantity == Quantity::reference && nearest(raw, decimals, units) ? Fit::exact
+                                                                                : Fit::too_fine;
+    }
+
+ private:
+    // Half away from zero: marks have more decimals than what can be traded.
+    [[nodiscard]] static bool nearest(const RawDecimal& raw, int decimals,
+                                      std::int64_t& units) noexcept {
+        const int beyond = raw.decimals - decimals;
+        if (raw.cut || beyond <= 0 || beyond > decimal_digits_max) return false;
+        const std::int64_t power = powers_of_ten[static_cast<std::size_t>(beyond)];
+        const std::int64_t rest = raw.mantissa % power;
+        units = raw.mantissa / power;
+        if (rest >= power / 2) ++units;
+        if (rest <= -(power / 2)) --units;
+        return true;
     }
 };
 

@@ -309,9 +309,7 @@ def test_no_bytes_break_the_decoder(noise: bytes, at: int) -> None:
 
 
 def _decode(pieces: list[bytes]) -> tuple[Any, ...]:
-    decoder = _core.CaptureImport(
-        None, MARKET.event_path, MARKET.channel_path, list(MARKET.wrappers), MARKET.rows(), [("", 1, 1, 0, True)]
-    )
+    decoder = _core.CaptureImport(None, MARKET.as_core(), [("", 1, 1, 0, True)])
     decoder.begin_source(0)
     for piece in pieces:
         assert decoder.feed(piece) == 0

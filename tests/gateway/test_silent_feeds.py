@@ -46,7 +46,7 @@ class World:
         wait_for(what)
 
     def learn(self) -> None:
-        self.wait_for(lambda: self.status()["market"]["quick"] > LEARNED)
+        self.wait_for(lambda: self.status()["market"]["messages"] > LEARNED)
 
     def misbehave(self, toml: str) -> int:
         """Gives the time, ns."""
@@ -123,7 +123,7 @@ def test_a_market_that_tells_nothing_stops_new_risk_and_no_cancel(kind, tmp_path
 def test_one_symbol_that_is_frozen_is_one_and_the_other_trades(kind, tmp_path):
     symbols = [TRADED[kind][0], OTHER[kind]]
     with world(kind, tmp_path, symbols=symbols) as w:
-        w.wait_for(lambda: w.status()["market"]["quick"] > 2 * LEARNED)
+        w.wait_for(lambda: w.status()["market"]["messages"] > 2 * LEARNED)
         frozen = w.dialect.exchange.instruments[1].raw_symbol
         w.misbehave(f'action = "gap"\nevent = "{QUOTES[kind]}"\nsymbol = "{frozen}"')
         w.wait_for(w.stale)
@@ -180,8 +180,8 @@ def test_a_gateway_that_was_stopped_says_that_it_was_and_takes_no_feed_for_silen
         assert state.startswith("this process stood still for ") and severity == "warning"
         stalls = w.status()["stalls"]
         assert stalls["count"] >= 1 and stalls["longest_ms"] >= 4000
-        taken = w.status()["market"]["quick"]
-        w.wait_for(lambda: w.status()["market"]["quick"] > taken)
+        taken = w.status()["market"]["messages"]
+        w.wait_for(lambda: w.status()["market"]["messages"] > taken)
         assert [each for each in w.health("market") if each[3] < at + SECOND] == []
 
 

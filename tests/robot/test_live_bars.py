@@ -3,6 +3,7 @@ starts."""
 
 from __future__ import annotations
 
+import struct
 import time
 
 import pytest
@@ -10,10 +11,11 @@ from test_fee_currency import PERPETUAL, Gateway, opened
 
 from onetape import Strategy
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE, TRADE
+from onetape.gateway.order_frames import QUOTE
 from onetape.robot.live import LiveOptions, open_live
 
 SECOND = 10**9
+TRADE = struct.Struct("<4qQQBB14x")
 
 
 class Bars(Strategy):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from copied_process import ONETAPE, Copied, run
 from exchange.venue_client import served
 from onetape import _core
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import TRADE
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import TRADED
 
 SECOND = 10**9
+TRADE = struct.Struct("<4qQQBB14x")
 ROBOT = """
 import json
 import os

@@ -289,43 +289,10 @@ def test_a_stream_that_is_refused_says_why(venue):
     assert not stream.is_live
 
 
-def test_the_market_reaches_the_tape_and_what_is_not_market_is_counted(venue):
-    class Sink:
-        def __init__(self) -> None:
-            self.said: list = []
-
-        def quote(self, *values) -> None:
-            self.said.append(("quote", *values[:6]))
-
-        def trade(self, *values) -> None:
-            self.said.append(("trade", *values))
-
-        def mark(self, *values) -> None: ...
-
-    sink = Sink()
-    market = venue.market(venue.found, sink)
-    (stream,) = market.streams()
+def test_the_market_is_one_connection_with_two_subscriptions(venue):
+    (stream,) = venue.market(venue.found).streams()
     assert stream.url == "ws://a/v2"
     assert [json.loads(each)["params"]["channel"] for each in stream.hello] == ["ticker", "trade"]
-    ticker = {"symbol": "BTC/USD", "bid": 60000.0, "bid_qty": 1.5, "ask": 60000.1, "ask_qty": 2}
-    market.take(message("ticker", ticker))
-    done = {
-        "symbol": "BTC/USD",
-        "side": "sell",
-        "price": 60000.0,
-        "qty": 0.5,
-        "trade_id": 9,
-        "timestamp": "2026-11-18T11:06:40Z",
-    }
-    market.take(message("trade", done, kind="snapshot"))  # history
-    market.take(message("trade", done))
-    assert sink.said == [
-        ("quote", 1, 0, 600_000, 600_001, 150_000_000, 200_000_000),
-        ("trade", 1, NOW, 600_000, 50_000_000, Side.SELL, 9),
-    ]
-    for junk in (b"", b'{"channel":"heartbeat"}', message("ticker", {}), b'{"channel":"ohlc"}'):
-        market.take(junk)
-    assert market.unknown == {"malformed": 2, "ohlc": 1}
 
 
 def test_a_clock_of_whole_seconds_does_not_move_a_clock_that_fits_it():

@@ -171,20 +171,11 @@ class CaptureImporter:
     def _decoder(
         self, sink: _core.TapeSink | None, decimals: list[tuple[int, int]], *, growable: bool
     ) -> _core.CaptureImport:
-        protocol = self._protocol
         streams = [
             (raw, stream, price, size, growable)
             for stream, ((raw, _), (price, size)) in enumerate(zip(self._naming.pairs, decimals, strict=True), 1)
         ]
-        return _core.CaptureImport(
-            sink,
-            protocol.event_path,
-            protocol.channel_path,
-            list(protocol.wrappers),
-            protocol.rows(),
-            streams,
-            self._naming.is_map,
-        )
+        return _core.CaptureImport(sink, self._protocol.as_core(), streams, self._naming.is_map)
 
     def _feed(self, decoder: _core.CaptureImport, sink: _core.TapeSink | None, rejects: RejectFile | None) -> bool:
         """All sources through the decoder. False: it needs more decimals."""

@@ -94,10 +94,7 @@ class TableReader:
         self._sink = sink
         self._core = _core.CaptureImport(
             sink,
-            table.event_path,
-            table.channel_path,
-            list(table.wrappers),
-            table.rows(),
+            table.as_core(),
             [(s.raw, s.number, s.price_decimals, s.size_decimals, False) for s in streams],
             others_pass,
             sink is None,
@@ -130,7 +127,7 @@ class TableReader:
             self._failed()
 
     def connected(self) -> None:
-        """The numbers of the messages say what was missed."""
+        self._core.connected()
 
     def finish(self) -> None:
         if self._core.finish():

@@ -23,12 +23,11 @@ from onetape.net.connection import connected, reconnect_after
 from onetape.net.tasks import first_ended
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
-from onetape.tape.journal import JournalWriter, type_id
-from onetape.venues.depth import DepthFrame, DepthStream, Level
+from onetape.tape.journal import JournalWriter
+from onetape.venues.depth import DepthStream, Level
 
 __all__ = ["DepthFeed"]
 
-_BOOK: Final = type_id("book")
 LEVELS_ASKED: Final = 100
 QUESTION_S: Final = 0.25  # how often it is asked whether there is something to ask
 
@@ -51,7 +50,7 @@ class DepthFeed:
         self._line = line
         self._numbers = {i.symbol: n for n, i in enumerate(instruments, 1)}
         self._instruments = {i.symbol: i for i in instruments}
-        self._append = writer.append_raw
+        self._writer = writer.core
         self._spawn = spawn
         self._say = say
         self._written = written
@@ -69,13 +68,12 @@ class DepthFeed:
         if known is not None:
             # Others may have followed it for long: who comes now begins with what is known.
             now = time.time_ns()
-            snapshot = known.book.snapshot(now)
-            if snapshot is not None:
-                self._write(symbol, [snapshot], now)
+            known.snapshot(now, self._writer)
+            self._written()
             return True
         if symbol not in self._instruments:
             return False
-        stream = self._line.venue.depth(self._instruments[symbol])
+        stream = self._stream_of(symbol)
         if stream is None:
             return False
         self._streams[symbol] = stream
@@ -87,8 +85,10 @@ class DepthFeed:
         stream = self._streams.get(symbol)
         if stream is None or not stream.book.synced:
             return []
-        book = stream.book.book
-        return book.bids(LEVELS_ASKED) if side is Side.BUY else book.asks(LEVELS_ASKED)
+        return stream.book.bids(LEVELS_ASKED) if side is Side.BUY else stream.book.asks(LEVELS_ASKED)
+
+    def _stream_of(self, symbol: str) -> DepthStream | None:
+        return self._line.venue.depth(self._instruments[symbol], self._numbers[symbol])
 
     def look(self, now: int) -> None:
         """now: attended time. The connection of a book that has fallen silent is made anew: a
@@ -117,22 +117,24 @@ class DepthFeed:
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
                 await first_ended([asker, asyncio.ensure_future(line)])
             failures = 0 if time.monotonic() - began > 10 else failures + 1
-            now = time.time_ns()
-            self._write(symbol, [stream.book.lost(now)], now)
+            stream.lost(time.time_ns(), self._writer)
+            self._written()
             self._say(HealthOut("feed", f"book {symbol}"[:40], stream.broken or "lost", "warning"))
-            fresh = self._line.venue.depth(self._instruments[symbol])
+            fresh = self._stream_of(symbol)
             assert fresh is not None
             self._streams[symbol] = fresh
             await asyncio.sleep(reconnect_after(failures))
 
     def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
+        name = f"book {symbol}"
+
         def take(message: bytes) -> bool:
             received = time.time_ns()
             self._spoke.add(symbol)
             if self.is_paused:
                 return True
-            frames = self._rejects.read(f"book {symbol}", lambda body: stream.take(body, received), message)
-            self._write(symbol, frames, received)
+            self._rejects.read(name, lambda body: stream.take(body, received, self._writer), message)
+            self._written()
             self._watch.market(message)
             return bool(stream.broken)
 
@@ -144,8 +146,9 @@ class DepthFeed:
             if call is not None:
                 status, body = await self._snapshot(call)
                 received = time.time_ns()
-                frames = self._rejects.read(f"book {symbol}", partial(_answered, stream, status, received), body)
-                self._write(symbol, frames, received)
+                answered = partial(stream.answered, status, received=received, writer=self._writer)
+                self._rejects.read(f"book {symbol}", answered, body)
+                self._written()
             await asyncio.sleep(QUESTION_S)
 
     async def _snapshot(self, call: Call) -> tuple[int, bytes]:
@@ -154,13 +157,3 @@ class DepthFeed:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return 0, b""
         return status, body
-
-    def _write(self, symbol: str, frames: list[DepthFrame], received: int) -> None:
-        for frame in frames:
-            self._append(_BOOK, frame.payload, frame.flags, self._numbers[symbol], received)
-        if frames:
-            self._written()
-
-
-def _answered(stream: DepthStream, status: int, received: int, body: bytes) -> list[DepthFrame]:
-    return stream.answered(status, body, received)

@@ -13,23 +13,18 @@ import picows
 
 from onetape.gateway.drift_counts import DriftWatch
 from onetape.gateway.malformed_counts import Rejects
-from onetape.gateway.order_frames import MARK, QUOTE, TRADE
 from onetape.market.silence import SilenceWatch
-from onetape.model.enums import Side
 from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.net.connection import connected, reconnect_after
 from onetape.orders.managed import HealthOut
-from onetape.tape.journal import JournalWriter, type_id
-from onetape.venues.gateways import MarketStream, TradingVenue
-from onetape.venues.shapes import NO_TOP, ShapedFeed, Top
+from onetape.tape.journal import JournalWriter
+from onetape.venues.gateways import TradingVenue
+from onetape.venues.live_market import MarketStream, Top
 
 __all__ = ["MarketFeed"]
 
-_QUOTE: Final = type_id("quote")
-_TRADE: Final = type_id("trade")
-_MARK: Final = type_id("mark")
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
 CUT_AGAIN: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
 CUT_AGAIN_MAX: Final = 120 * SECOND
@@ -55,9 +50,8 @@ class _Link:
 
 
 class MarketFeed:
-    """What looks as usual goes from the core straight to the tape. The rest is the venue's
-    decoder's, whose sink this is. references: gets a recent price of each symbol; written: told
-    after each message."""
+    """The venue's market reads messages straight to the tape. references: gets a recent price of
+    each symbol; written: called after each message."""
 
     def __init__(
         self,
@@ -80,50 +74,47 @@ class MarketFeed:
         self._rejects = rejects
         self._written = written
         self.is_paused = False  # what comes is passed over: there is no room for it
-        self._append = writer.append_raw
-        self._quotes: dict[int, bytes | Top] = {}  # by stream: as it came, or read
+        self._writer = writer.core
+        self._market = venue.market(instruments)
+        self._taken = 0  # messages
         self._received = 0  # when the message came that is being read
-        self._market = venue.market(instruments, self)
-        self._feed = ShapedFeed(self._market, instruments, writer.core)
         self.stale: dict[str, int] = {}  # symbols whose stream is silent, since when
         self._silence = SilenceWatch[int]()
         self._now = 0  # attended time
         self._spoke: set[int] = set()  # since the last look
-        self._link = 0  # of the message that is being read
         self._links: dict[int, _Link] = {}
 
     def streams(self) -> list[MarketStream]:
-        return self._market.streams()
+        return list(self._market.streams())
 
     def status(self) -> dict[str, Any]:
-        """Whether all that is traded is told from now on, messages that the core took, those that
-        the venue's decoder had to read, and for how many ms which symbols have been silent."""
+        """Whether all that is traded is reported from now on, messages read, those that were not as
+        they should be, and for how many ms which symbols have been silent."""
         stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
         return {
             "hears": all(link.has_spoken for link in self._links.values()),
-            "quick": self._feed.quick,
-            "slow": self._feed.slow,
+            "messages": self._taken,
+            "rejected": self._market.rejected,
             "stale_ms": stale,
         }
 
     def take(self, message: bytes, link: int = LINK) -> None:
         """One message, as it comes over one of the connections."""
-        self._link = link
         self._spoke.add(link)
         if self.is_paused:
-            self._quotes.clear()
+            self._market.forget()
             return
         self._received = time.time_ns()
+        self._taken += 1
         number = self._rejects.read("market", self._read, message)
         if number:
-            self._references[self._symbols[number - 1]] = self._feed.middle(number)
-            self._quotes[number] = message
+            self._references[self._symbols[number - 1]] = self._market.middle(number)
             self._spoke.add(link + number)
         self._written()
         self._watch.market(message)
 
     def _read(self, message: bytes) -> int:
-        return self._feed.take(message, self._received)
+        return self._market.take(message, self._received, self._writer)
 
     def best(self, symbol: str) -> tuple[int, int]:
         """Bid and ask of the newest quote, (0, 0) where none has come since a stream was lost."""
@@ -132,11 +123,7 @@ class MarketFeed:
 
     def top(self, symbol: str) -> Top:
         """The newest quote, zeros likewise."""
-        stream = self._symbols.index(symbol) + 1
-        found = self._quotes.get(stream, NO_TOP)
-        if isinstance(found, bytes):  # read when somebody asks
-            found = self._quotes[stream] = self._feed.best(stream, found)
-        return found
+        return self._market.top(self._symbols.index(symbol) + 1)
 
     def silent_ns(self, symbol: str) -> int:
         """For how long a symbol whose stream fell silent has not been heard, 0: it speaks."""
@@ -198,24 +185,6 @@ class MarketFeed:
                 await connected(stream.url, stream.hello, take, opened, link.ends)
             link.has_spoken = False
             failures = 1 if time.monotonic() - began > 10 else failures + 1
-            self._quotes.clear()
+            self._market.forget()
             self._say(HealthOut("feed", name, "lost", "warning"))
             await asyncio.sleep(reconnect_after(failures - 1))
-
-    def quote(
-        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int, update_id: int
-    ) -> None:
-        received = self._received
-        payload = QUOTE.pack(ts_event, received, bid, ask, bid_size, ask_size, update_id, 0)
-        self._append(_QUOTE, payload, 0, stream, received)
-        self._references[self._symbols[stream - 1]] = (bid + ask) // 2
-        self._quotes[stream] = Top(bid, ask, bid_size, ask_size)
-        self._spoke.add(self._link + stream)
-
-    def trade(self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int) -> None:
-        payload = TRADE.pack(ts_event, self._received, price, size, trade_id, 0, side.id, 1)
-        self._append(_TRADE, payload, 0, stream, self._received)
-
-    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None:
-        payload = MARK.pack(ts_event, self._received, mark, index)
-        self._append(_MARK, payload, 0, stream, self._received)

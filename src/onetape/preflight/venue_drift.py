@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import msgspec
 import picows
 
-from onetape.model.enums import Side
 from onetape.model.errors import VenueUnavailable
 from onetape.model.json_text import read_json
 from onetape.net.connection import connected
@@ -42,18 +41,6 @@ class DriftReport:
     def broken(self) -> list[Drift]:
         """What the adapter cannot do without."""
         return [each for each in self.found if each.what is What.MISSING]
-
-
-class _Nowhere:
-    """A market for nobody: only what its decoder does not know is of interest."""
-
-    def quote(
-        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int, update_id: int
-    ) -> None: ...
-
-    def trade(self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int) -> None: ...
-
-    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None: ...
 
 
 def venue_drift(target: Target, passed: Passed, symbols: Sequence[str] = (), *, sample_s: float) -> DriftReport:
@@ -106,12 +93,11 @@ async def _listen(
     if not instruments:
         drifts.note(What.SILENT, f"{', '.join(symbols)} does not trade there")
         return
-    market = venue.market(instruments, _Nowhere())
+    market = venue.market(instruments)
     waiting = set(report.facts.sample)
     enough = asyncio.Event()
 
     def take(message: bytes) -> bool:
-        market.take(message)
         try:
             value = read_json(message)
         except msgspec.DecodeError:

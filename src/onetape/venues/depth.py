@@ -1,36 +1,34 @@
 """Depth of one instrument from a live connection: frames for the tape, and the book they make.
 
-The frames are as importers write them: the venue's changes as they came, snapshots, and where the
-chain broke. The book is kept beside them, by the core's own rules, so that one who begins to read
-in the middle can be given a snapshot of the same moment.
+The frames are those of an import of the same messages: the venue's changes as they came, snapshots,
+and where the chain broke. The book is kept beside them, by the core's own rules, so that one who
+begins to read in the middle can be given a snapshot of the same moment.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+from onetape import _core
 from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
+from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
+from onetape.tape.journal import type_id
+from onetape.venues.protocol_table import Protocol as MessageTable
 
-__all__ = ["DepthBook", "DepthFrame", "DepthStream", "Level"]
+__all__ = ["DepthStream", "Level", "TableDepth"]
 
 Level = tuple[int, int]  # price and size in units of the instrument; size 0: the level is gone
 
+_BOOK: Final = type_id("book")
 _HEAD: Final = struct.Struct("<qqQQQII")  # BookPayload of core/journal/events.hpp
 LEVELS_MAX: Final = 5_000  # of one side in a snapshot of our own
 
 
-class DepthFrame(NamedTuple):
-    """A `book` frame of the tape."""
-
-    payload: bytes
-    flags: int
-
-
 class DepthStream(Protocol):
-    """One connection for the depth of one instrument. times: ns UTC."""
+    """One connection for the depth of one instrument. times: ns UTC. Frames are appended to the
+    writer, which raises what the journal raises."""
 
     @property
     def url(self) -> str: ...
@@ -46,73 +44,61 @@ class DepthStream(Protocol):
         ...
 
     @property
-    def book(self) -> DepthBook: ...
+    def book(self) -> Book: ...
 
-    def take(self, message: bytes, received: int) -> list[DepthFrame]:
-        """One message. Raises nothing: what is malformed breaks the chain."""
+    def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> None:
+        """Append the frames of one message; one that is malformed breaks the chain."""
         ...
 
     def question(self, now: int) -> Call | None:
-        """A snapshot to be asked for now, where the venue does not send it by itself."""
+        """A snapshot to be requested now, where the venue does not send it by itself."""
         ...
 
-    def answered(self, status: int, body: bytes, received: int) -> list[DepthFrame]:
-        """What came of the last question; status 0: nothing."""
+    def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:
+        """Append what came of the last question; status 0: nothing."""
+        ...
+
+    def lost(self, received: int, writer: _core.JournalWriter) -> None:
+        """Append that what comes next does not follow."""
+        ...
+
+    def snapshot(self, received: int, writer: _core.JournalWriter) -> None:
+        """Append the book as it is, where there is one."""
         ...
 
 
-class DepthBook:
-    """The book that the frames make. Each method gives the frame that says the same."""
+class TableDepth:
+    """Depth that the core reads by the venue's message table: what all such streams share.
 
-    def __init__(self) -> None:
-        self.book = Book()
+    stream: its number on the tape."""
 
-    @property
-    def synced(self) -> bool:
-        return self.book.synced
+    def __init__(self, table: MessageTable, raw: str, instrument: Instrument, stream: int) -> None:
+        self.broken = ""
+        self._stream = stream
+        self._reader = table.live([(raw, instrument)], first=stream, keeps_book=True)
+        self.book = self._reader.book
 
-    def frame(
-        self,
-        bids: Sequence[Level],
-        asks: Sequence[Level],
-        *,
-        ts_event: int,
-        received: int,
-        flags: int = 0,
-        first_id: int = 0,
-        last_id: int = 0,
-        previous_id: int = 0,
-    ) -> DepthFrame:
-        """Levels as the venue told them. A change that does not follow the one before is flagged
-        as a gap, whatever `flags` say."""
-        head = (ts_event, received, first_id, last_id, previous_id)
-        return self.told(_payload(bids, asks, head), flags)
+    def read(self, message: bytes, received: int, writer: _core.JournalWriter) -> None:
+        """Append the frames of one message; one that is malformed breaks the chain."""
+        rejected = self._reader.rejected
+        self._reader.take(message, received, writer)
+        if self._reader.rejected != rejected:
+            self.broken = "a message of depth makes no sense"
+            self.lost(received, writer)
+        elif self._reader.refusal:
+            self.broken = f"refused: {self._reader.refusal}"[:120]
 
-    def told(self, payload: bytes, flags: int = 0) -> DepthFrame:
-        """As `frame`, of a payload that is made already."""
-        was_synced = self.book.synced
-        self.book.apply_payload(payload, flags)
-        if was_synced and not self.book.synced:
-            flags |= FLAG_GAP | FLAG_UNSYNCED
-        elif not self.book.synced:
-            flags |= FLAG_UNSYNCED
-        return DepthFrame(payload, flags)
-
-    def lost(self, received: int) -> DepthFrame:
-        """What comes next does not follow."""
+    def lost(self, received: int, writer: _core.JournalWriter) -> None:
         self.book.desync()
-        return DepthFrame(_payload((), (), (0, received, 0, 0, 0)), FLAG_GAP | FLAG_UNSYNCED)
+        head = _HEAD.pack(0, received, 0, 0, 0, 0, 0)
+        writer.append(_BOOK, head, FLAG_GAP | FLAG_UNSYNCED, self._stream, received)
 
-    def snapshot(self, received: int) -> DepthFrame | None:
-        """All that is known now, None where nothing is."""
+    def snapshot(self, received: int, writer: _core.JournalWriter) -> None:
         book = self.book
         if not book.synced:
-            return None
-        head = (book.ts_event, received, 0, book.last_id, 0)
-        payload = _payload(book.bids(LEVELS_MAX), book.asks(LEVELS_MAX), head)
-        return DepthFrame(payload, FLAG_SNAPSHOT)
-
-
-def _payload(bids: Sequence[Level], asks: Sequence[Level], head: tuple[int, int, int, int, int]) -> bytes:
-    numbers = [n for level in (*bids, *asks) for n in level]
-    return _HEAD.pack(*head, len(bids), len(asks)) + struct.pack(f"<{len(numbers)}q", *numbers)
+            return
+        bids, asks = book.bids(LEVELS_MAX), book.asks(LEVELS_MAX)
+        numbers = [n for level in (*bids, *asks) for n in level]
+        head = _HEAD.pack(book.ts_event, received, 0, book.last_id, 0, len(bids), len(asks))
+        payload = head + struct.pack(f"<{len(numbers)}q", *numbers)
+        writer.append(_BOOK, payload, FLAG_SNAPSHOT, self._stream, received)

@@ -8,28 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from onetape.model.enums import Side
 from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.told import Told
 from onetape.venues.depth import DepthStream
+from onetape.venues.live_market import Market
 from onetape.venues.order_entry import EntryDialect
 from onetape.venues.past_market import PastMarket
 
-__all__ = [
-    "HOSTS",
-    "AccountStream",
-    "Addresses",
-    "Market",
-    "MarketSink",
-    "MarketStream",
-    "TradingVenue",
-    "open_trading_venue",
-    "outside_wallet",
-    "ws_address",
-]
+__all__ = ["HOSTS", "AccountStream", "Addresses", "TradingVenue", "open_trading_venue", "outside_wallet", "ws_address"]
 
 
 class Addresses(NamedTuple):
@@ -42,35 +31,6 @@ class Addresses(NamedTuple):
     ws_private: str
     ws_entry: str = ""
     wallet: str = ""
-
-
-class MarketSink(Protocol):
-    """Where a market goes. `stream` numbers the instruments from 1; times ns UTC."""
-
-    def quote(
-        self, stream: int, ts_event: int, bid: int, ask: int, bid_size: int, ask_size: int, update_id: int
-    ) -> None: ...
-
-    def trade(self, stream: int, ts_event: int, price: int, size: int, side: Side, trade_id: int) -> None: ...
-
-    def mark(self, stream: int, ts_event: int, mark: int, index: int) -> None: ...
-
-
-class MarketStream(NamedTuple):
-    """A connection for market data: where, and what is said first. most_s: seconds between two
-    messages at most, as the venue promises; 0: it does not."""
-
-    url: str
-    hello: tuple[bytes, ...] = ()
-    most_s: float = 0.0
-
-
-class Market(Protocol):
-    """Reads the messages of all its streams. Raises nothing: what is malformed is counted."""
-
-    def streams(self) -> list[MarketStream]: ...
-
-    def take(self, message: bytes) -> None: ...
 
 
 class AccountStream(Protocol):
@@ -153,10 +113,11 @@ class TradingVenue(Protocol):
         """Those that are wanted and trade now. Raises KeyError, TypeError, ValueError."""
         ...
 
-    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> Market: ...
+    def market(self, instruments: Sequence[Instrument]) -> Market: ...
 
-    def depth(self, instrument: Instrument) -> DepthStream | None:
-        """A connection for its depth, made anew for each; None: this venue has none for us."""
+    def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
+        """A connection for its depth, made anew for each; stream: its number on the tape. None: this
+        venue has none for us."""
         ...
 
     @property

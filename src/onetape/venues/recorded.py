@@ -45,7 +45,7 @@ MARKETS: Final = (
     Market("binance", ("dstream.binance.com", "dapi.binance.com"), _BINANCE, Kind.INVERSE),
     Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.protocol:Decoder"),
     Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.protocol:Decoder"),
-    Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.messages_v2:Decoder", path="/v2"),
+    Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.messages_v2:MARKET", path="/v2"),
     Market("krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:Decoder"),
     Market("okx", ("ws.okx.com", "wsaws.okx.com", "www.okx.com"), "onetape.venues.okx.protocol:Decoder"),
     Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.protocol:Decoder"),

@@ -12,11 +12,12 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.told import Told
 from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.instruments import instruments_of, order_rules_of
-from onetape.venues.binance.market import BinanceUsdmMarket
+from onetape.venues.binance.market import live_market
 from onetape.venues.binance.order_socket import PATH, BinanceOrderSocket
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from onetape.venues.gateways import Addresses, MarketSink
+from onetape.venues.gateways import Addresses
+from onetape.venues.live_market import LiveMarket
 
 __all__ = ["BinanceUsdmVenue"]
 
@@ -68,11 +69,11 @@ class BinanceUsdmVenue:
         self.protocol.set_instruments(found)
         return found
 
-    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> BinanceUsdmMarket:
-        return BinanceUsdmMarket(instruments, sink, self._addresses.ws)
+    def market(self, instruments: Sequence[Instrument]) -> LiveMarket:
+        return live_market(instruments, self._addresses.ws)
 
-    def depth(self, instrument: Instrument) -> BinanceUsdmDepth:
-        return BinanceUsdmDepth(instrument, self._addresses.ws)
+    def depth(self, instrument: Instrument, stream: int) -> BinanceUsdmDepth:
+        return BinanceUsdmDepth(instrument, stream, self._addresses.ws)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.stream_key(keep=keep)

@@ -17,7 +17,7 @@ from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.market import CcxtMarket
 from onetape.venues.ccxt.trading import CcxtProtocol
 from onetape.venues.depth import DepthStream
-from onetape.venues.gateways import Addresses, MarketSink
+from onetape.venues.gateways import Addresses
 from onetape.venues.order_entry import EntryDialect
 
 __all__ = ["CcxtVenue"]
@@ -85,10 +85,10 @@ class CcxtVenue:
         self.protocol.set_instruments(found)
         return found
 
-    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> CcxtMarket:
-        return CcxtMarket(instruments, sink, self._addresses.ws + FEED, self._token)
+    def market(self, instruments: Sequence[Instrument]) -> CcxtMarket:
+        return CcxtMarket(instruments, self._addresses.ws + FEED, self._token)
 
-    def depth(self, instrument: Instrument) -> DepthStream | None:
+    def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
         """None: books of ccxt are kept by ccxt, and not message by message."""
         return None
 

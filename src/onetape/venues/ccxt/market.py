@@ -1,73 +1,104 @@
-"""The market as the bridge tells it: tops of books and trades. Raises nothing: it counts."""
+"""The market as the bridge reports it: tops of books and trades. Raises nothing: it counts."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
+from onetape import _core
 from onetape.model.enums import Side
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
+from onetape.tape.journal import type_id
 from onetape.venues.ccxt.numbers import MILLISECOND, trade_number, units
-from onetape.venues.gateways import MarketSink, MarketStream
+from onetape.venues.live_market import NO_TOP, MarketStream, Top
 
 __all__ = ["CcxtMarket"]
 
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_QUOTE: Final = struct.Struct("<6qQQ")  # core/journal/events.hpp
+_TRADE: Final = struct.Struct("<4qQQBB14x")
 
 
 class CcxtMarket:
     """A `Market`. Where a venue has no stream of tops, they are those of its depth."""
 
-    def __init__(self, instruments: Sequence[Instrument], sink: MarketSink, url: str, token: str) -> None:
-        self._streams = {i.name: (number, i) for number, i in enumerate(instruments, 1)}
-        self._sink = sink
+    def __init__(self, instruments: Sequence[Instrument], url: str, token: str) -> None:
+        self._numbers = {i.name: (number, i) for number, i in enumerate(instruments, 1)}
         self._stream = MarketStream(url, (msgspec.json.encode({"token": token, "feed": "market"}),))
         self._updates = 0
-        self.unknown: dict[str, int] = {}
+        self._tops: dict[int, Top] = {}
+        self.passed_over: dict[str, int] = {}
+        self.rejected = 0
 
     def streams(self) -> list[MarketStream]:
         return [self._stream]
 
-    def take(self, message: bytes) -> None:
+    def top(self, stream: int) -> Top:
+        return self._tops.get(stream, NO_TOP)
+
+    def middle(self, stream: int) -> int:
+        top = self.top(stream)
+        return (top.bid + top.ask) // 2
+
+    def forget(self) -> None:
+        self._tops.clear()
+
+    def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> int:
         try:
             value = read_json(message)
             if "quote" in value:
-                self._quote(*value["quote"])
-            elif "trade" in value:
-                self._trade(*value["trade"])
+                return self._quote(received, writer, *value["quote"])
+            if "trade" in value:
+                self._trade(received, writer, *value["trade"])
             else:
-                self._count(str(value.get("trouble") or value.get("lost") or "unknown"))
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError):
-            self._count("malformed")
+                what = str(value.get("trouble") or value.get("lost") or "unknown")
+                self.passed_over[what] = self.passed_over.get(what, 0) + 1
+        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError, struct.error):
+            self.rejected += 1
+        return 0
 
-    def _quote(self, name: str, ms: Any, bid: str, bid_size: str, ask: str, ask_size: str) -> None:
-        stream, i = self._streams[name]
+    def _quote(
+        self,
+        received: int,
+        writer: _core.JournalWriter,
+        name: str,
+        ms: Any,
+        bid: str,
+        bid_size: str,
+        ask: str,
+        ask_size: str,
+    ) -> int:
+        stream, i = self._numbers[name]
         p, q = i.price_decimals, i.size_decimals
         self._updates += 1
-        self._sink.quote(
-            stream,
-            int(ms or 0) * MILLISECOND,
-            units(bid, p),
-            units(ask, p),
-            units(bid_size, q),
-            units(ask_size, q),
-            self._updates,
-        )
+        top = Top(units(bid, p), units(ask, p), units(bid_size, q), units(ask_size, q))
+        time = int(ms or 0) * MILLISECOND
+        payload = _QUOTE.pack(time, received, *top, self._updates, 0)
+        writer.append(type_id("quote"), payload, 0, stream, received)
+        if top.bid <= 0 or top.ask <= 0:
+            return 0
+        self._tops[stream] = top
+        return stream
 
-    def _trade(self, name: str, ms: Any, price: str, size: str, side: str | None, number: str) -> None:
-        stream, i = self._streams[name]
-        self._sink.trade(
-            stream,
-            int(ms or 0) * MILLISECOND,
-            units(price, i.price_decimals),
-            units(size, i.size_decimals),
-            _SIDES.get(side or "", Side.NONE),
-            trade_number(number),
-        )
-
-    def _count(self, what: str) -> None:
-        self.unknown[what] = self.unknown.get(what, 0) + 1
+    def _trade(
+        self,
+        received: int,
+        writer: _core.JournalWriter,
+        name: str,
+        ms: Any,
+        price: str,
+        size: str,
+        side: str | None,
+        number: str,
+    ) -> None:
+        stream, i = self._numbers[name]
+        time = int(ms or 0) * MILLISECOND
+        price_int, size_int = units(price, i.price_decimals), units(size, i.size_decimals)
+        taker = _SIDES.get(side or "", Side.NONE)
+        payload = _TRADE.pack(time, received, price_int, size_int, trade_number(number), 0, taker.id, 1)
+        writer.append(type_id("trade"), payload, 0, stream, received)

@@ -15,15 +15,16 @@ import msgspec
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.orders.told import StreamTold, Told
-from onetape.venues.gateways import Addresses, MarketSink
+from onetape.venues.gateways import Addresses
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of
-from onetape.venues.kraken.market import KrakenMarket
+from onetape.venues.kraken.market import live_market
 from onetape.venues.kraken.order_socket import KrakenOrderSocket
 from onetape.venues.kraken.past import KrakenPast
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from onetape.venues.kraken.wire import parse
+from onetape.venues.live_market import LiveMarket
 
 __all__ = ["KrakenSpotVenue"]
 
@@ -111,11 +112,11 @@ class KrakenSpotVenue:
         self.protocol.set_instruments(found)
         return found
 
-    def market(self, instruments: Sequence[Instrument], sink: MarketSink) -> KrakenMarket:
-        return KrakenMarket(instruments, sink, self._addresses.ws)
+    def market(self, instruments: Sequence[Instrument]) -> LiveMarket:
+        return live_market(instruments, self._addresses.ws)
 
-    def depth(self, instrument: Instrument) -> KrakenDepth:
-        return KrakenDepth(instrument, self._addresses.ws)
+    def depth(self, instrument: Instrument, stream: int) -> KrakenDepth:
+        return KrakenDepth(instrument, stream, self._addresses.ws)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.token(now)

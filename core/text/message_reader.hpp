@@ -1,7 +1,8 @@
 #pragma once
-// Raw captures, `<receipt ns> <json>` lines, to events. What the messages of a venue look like is
-// a table handed down from Python (onetape/venues/<venue>/protocol.py); this knows the kinds of
-// event, the paths of their values, and the numbering rules of depth.
+// Market messages of a venue to events: one by one as they come live, or as a capture's
+// `<receipt ns> <json>` lines. What the messages look like is a table handed down from Python
+// (onetape/venues/<venue>/protocol.py); this knows the kinds of event, the paths of their values,
+// and the rules of depth, whose messages are numbered or carry a checksum.
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "text/checked_book.hpp"
 #include "text/decimal_text.hpp"
 #include "text/depth_chain.hpp"
 #include "text/event_sink.hpp"
@@ -16,10 +18,22 @@
 #include "text/line_split.hpp"
 #include "text/name_counts.hpp"
 #include "text/stream_numbers.hpp"
+#include "text/time_text.hpp"
 
 namespace onetape {
 
-enum class MessageKind : std::uint8_t { quote, trade, book, snapshot, mark, liquidation, bar };
+enum class MessageKind : std::uint8_t {
+    quote,
+    trade,
+    book,
+    snapshot,
+    checked_book,  // snapshots and changes without numbers, held to a checksum
+    depth,         // answers a subscription: how deep the checked book is
+    refusal,       // of a request
+    mark,
+    liquidation,
+    bar,
+};
 
 // What a value of a message is. Each rule says under which path it stands.
 enum class Role : std::uint8_t {
@@ -54,12 +68,17 @@ enum class Role : std::uint8_t {
     open_time,
     close_time,
     closed,
+    action,
+    checksum,
+    depth,
+    error,
 };
-inline constexpr std::size_t role_count = 31;
+inline constexpr std::size_t role_count = 35;
 
 struct MessageRule {
     MessageKind kind = MessageKind::quote;
     std::string name;                   // for people: "bookTicker"
+    std::string whole;                  // of a checked book: the action that replaces all of it
     std::string event;                  // value of the discriminator; empty: has none
     std::vector<std::string> channels;  // only on these channels of the wrapper; empty: any
     std::array<int, role_count> slots;  // by role, -1: not in this message
@@ -69,19 +88,20 @@ struct MessageRule {
     MessageRule() { slots.fill(-1); }
 };
 
-struct CaptureStream {
+struct MessageStream {
     std::string raw;  // the venue's name; empty: whatever the capture's one symbol is
     std::uint32_t stream = 0;
     int price_decimals = 0, size_decimals = 0;
     bool growable = true;  // stop at a digit that does not fit, so that decimals can grow
 };
 
-struct CaptureConfig {
+struct ReaderConfig {
     JsonPaths paths;
     int event_slot = -1;    // the discriminator
     int channel_slot = -1;  // the wrapper's "symbol@channel"
+    int answer_slot = -1;   // what names a message without the discriminator
     std::vector<MessageRule> rules;
-    std::vector<CaptureStream> streams;
+    std::vector<MessageStream> streams;
     bool others_pass = false;  // symbols without a stream are passed over, not refused
     bool measuring = false;    // nothing is emitted; decimals are collected
     bool discovers = false;    // a symbol without a stream begins one, up to streams_max
@@ -89,20 +109,21 @@ struct CaptureConfig {
 
 inline constexpr std::size_t streams_max = 10'000;
 
-class CaptureDecoder {
+class MessageReader {
  public:
     enum class Stop : std::uint8_t { none, failed, decimals };
 
-    CaptureDecoder(CaptureConfig config, EventSink& sink);
+    MessageReader(ReaderConfig config, EventSink& sink);
 
     void begin_source(std::uint32_t index);
     Stop feed(const char* data, std::size_t size);
     Stop end_source();
-    // One message whose envelope was taken off elsewhere: `line` is JSON followed by a readable
-    // '\n' or '\0', `number` its line in the source.
+    // One message without an envelope: JSON followed by a readable '\n' or '\0', `number` its line
+    // in the source.
     Stop message_of(std::uint32_t source, std::uint64_t number, std::int64_t receipt,
                     std::string_view json);
-    Stop finish();  // after the last source: what was held back is emitted
+    Stop finish();     // after the last source: what was held back is emitted
+    void connected();  // a new connection: books without numbers may lack what came before it
 
     struct StreamFacts {
         std::string raw;                 // empty: never seen
@@ -112,6 +133,7 @@ class CaptureDecoder {
     [[nodiscard]] StreamFacts facts(std::size_t index) const;
     [[nodiscard]] std::size_t stream_count() const noexcept { return streams_.size(); }
     [[nodiscard]] Status status() const noexcept { return status_; }
+    void resume() noexcept { stop_ = Stop::none; }  // after a sink that failed
     [[nodiscard]] std::uint64_t lines() const noexcept { return lines_; }
     [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
     [[nodiscard]] std::uint64_t snapped() const noexcept { return snapped_; }
@@ -120,13 +142,15 @@ class CaptureDecoder {
     // Symbols that no stream is for, with the count of their messages.
     [[nodiscard]] const NameCounts& unmapped() const noexcept { return unmapped_; }
     [[nodiscard]] RejectLog& rejects() noexcept { return rejects_; }
+    [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }  // the last one
 
  private:
     struct StreamState {
-        CaptureStream spec;
+        MessageStream spec;
         std::string raw;
         StreamNumbers numbers;
         DepthChain chain;
+        CheckedBook checked;
         const MessageRule* trade_rule =
             nullptr;  // the first kind of trade message: others repeat it
         std::int64_t funding_time = 0, funding_rate = 0;
@@ -147,6 +171,7 @@ class CaptureDecoder {
     bool trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool book(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool snapshot(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool checked_book(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool liquidation(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
@@ -161,18 +186,22 @@ class CaptureDecoder {
     bool integer(const MessageRule& rule, Role role, std::uint64_t& value);
     bool time(const MessageRule& rule, Role role, std::int64_t& ns);
     bool event_time(const MessageRule& rule, std::int64_t& ns);
+    bool side_of(const MessageRule& rule, Side& side);
+    bool sides_of_book(const MessageRule& rule, StreamState& stream);
     bool side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
                         std::vector<BookLevel>& levels);
     bool emit(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
               const void* payload, std::size_t bytes);
     bool emit_book(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
-                   const BookPayload& head);
+                   BookPayload head);  // of bids_ and asks_
+    bool emit_frame(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
+                    const BookPayload& head);
     bool release_bars(std::int64_t until);
     bool refuse(std::string reason);
     void pass_over(std::string_view what);
     [[nodiscard]] static std::string_view name_of(Role role) noexcept;
 
-    CaptureConfig config_;
+    ReaderConfig config_;
     EventSink& sink_;
     JsonScanner scanner_;
     JsonMessage message_;
@@ -183,7 +212,8 @@ class CaptureDecoder {
     std::vector<HeldBar> held_;
     std::int64_t next_held_;
     std::vector<BookLevel> bids_, asks_, frame_;
-    std::string reason_, upper_;
+    std::string reason_, upper_, refusal_, whole_;
+    Zone utc_;
     RejectLog rejects_;
     NameCounts passed_over_, unmapped_;
     std::uint64_t lines_ = 0, gaps_ = 0, unsynced_ = 0, snapped_ = 0;

@@ -1,15 +1,18 @@
-#include "text/capture.hpp"
+#include "text/message_reader.hpp"
 
 #include <algorithm>
 #include <limits>
 
 #include "base/money.hpp"
-#include "text/table_streams.hpp"
+#include "text/decimal_wide.hpp"
 #include "text/time_text.hpp"
 
 namespace onetape {
 namespace {
 
+// The fixed part of a book takes the room of three levels, so its frame is one array of them.
+constexpr std::size_t head_levels = 3;
+static_assert(sizeof(BookPayload) == head_levels * sizeof(BookLevel));
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t receipt_min = 100'000'000'000'000'000;  // 1973 in ns: else another unit
 
@@ -19,55 +22,55 @@ constexpr std::array<std::string_view, role_count> role_names{
     "first id",    "last id",      "previous id",  "bids",   "asks",      "mark price",
     "index price", "funding rate", "funding time", "open",   "high",      "low",
     "close",       "volume",       "turnover",     "trades", "open time", "close time",
-    "closed"};
+    "closed",      "action",       "checksum",     "depth",  "error"};
 
 }  // namespace
 
-CaptureDecoder::CaptureDecoder(CaptureConfig config, EventSink& sink)
+MessageReader::MessageReader(ReaderConfig config, EventSink& sink)
     : config_(std::move(config)), sink_(sink), scanner_(config_.paths), next_held_(never) {
-    for (const CaptureStream& spec : config_.streams) {
+    for (const MessageStream& spec : config_.streams) {
         StreamState& state = streams_.emplace_back();
         state.spec = spec;
         state.numbers = {spec.price_decimals, spec.size_decimals, spec.growable, {}};
     }
 }
 
-std::string_view CaptureDecoder::name_of(Role role) noexcept {
+std::string_view MessageReader::name_of(Role role) noexcept {
     return role_names[static_cast<std::size_t>(role)];
 }
 
-CaptureDecoder::StreamFacts CaptureDecoder::facts(std::size_t index) const {
+MessageReader::StreamFacts MessageReader::facts(std::size_t index) const {
     const StreamState& state = streams_[index];
     const auto& seen = state.numbers.seen;
     return {state.raw, seen[0], seen[1], seen[2], seen[3]};
 }
 
-void CaptureDecoder::begin_source(std::uint32_t index) {
+void MessageReader::begin_source(std::uint32_t index) {
     source_ = index;
     splitter_.restart();
 }
 
-CaptureDecoder::Stop CaptureDecoder::feed(const char* data, std::size_t size) {
+MessageReader::Stop MessageReader::feed(const char* data, std::size_t size) {
     splitter_.feed(data, size, [this](std::string_view line, std::uint64_t number, auto ending) {
         return on_line(line, number, ending);
     });
     return stop_;
 }
 
-CaptureDecoder::Stop CaptureDecoder::end_source() {
+MessageReader::Stop MessageReader::end_source() {
     splitter_.finish([this](std::string_view line, std::uint64_t number, auto ending) {
         return on_line(line, number, ending);
     });
     return stop_;
 }
 
-CaptureDecoder::Stop CaptureDecoder::finish() {
+MessageReader::Stop MessageReader::finish() {
     release_bars(never);
     return stop_;
 }
 
-bool CaptureDecoder::on_line(std::string_view line, std::uint64_t number,
-                             LineSplitter::Ending ending) {
+bool MessageReader::on_line(std::string_view line, std::uint64_t number,
+                            LineSplitter::Ending ending) {
     ++lines_;
     if (ending == LineSplitter::Ending::overlong) {
         rejects_.add(source_, number, "line is longer than 1 MiB", line);
@@ -105,19 +108,35 @@ bool CaptureDecoder::on_line(std::string_view line, std::uint64_t number,
     return stop_ == Stop::none;
 }
 
-void CaptureDecoder::take(std::string_view line, std::uint64_t number, std::int64_t receipt) {
+void MessageReader::take(std::string_view line, std::uint64_t number, std::int64_t receipt) {
     if (receipt >= next_held_ && !release_bars(receipt)) return;
-    if (!message(receipt) && stop_ == Stop::none) {
+    if (message_.is_list && !message_.has_row) return;
+    const char* fault = nullptr;
+    bool taken = message(receipt);
+    while (taken && scanner_.next_row(message_, fault)) {
+        taken = fault == nullptr ? message(receipt) : refuse(fault);
+    }
+    if (!taken && stop_ == Stop::none) {
         rejects_.add(source_, number, std::move(reason_), line);
         reason_.clear();
     }
 }
 
-CaptureDecoder::Stop CaptureDecoder::message_of(std::uint32_t source, std::uint64_t number,
-                                                std::int64_t receipt, std::string_view json) {
+void MessageReader::connected() {
+    for (StreamState& stream : streams_) stream.checked.connected();
+}
+
+MessageReader::Stop MessageReader::message_of(std::uint32_t source, std::uint64_t number,
+                                              std::int64_t receipt, std::string_view json) {
     ++lines_;
     source_ = source;
-    if (const char* const fault = scanner_.scan(json, message_)) {
+    const char* fault = scanner_.scan(json, message_);
+    if (fault != nullptr && json.find_first_of("\n\r") != std::string_view::npos) {
+        whole_.assign(json);  // the scanner stops at the end of a line, and JSON may have several
+        std::ranges::replace_if(whole_, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+        fault = scanner_.scan(whole_, message_);
+    }
+    if (fault != nullptr) {
         rejects_.add(source, number, fault, json);
     } else {
         take(json, number, receipt);
@@ -125,7 +144,7 @@ CaptureDecoder::Stop CaptureDecoder::message_of(std::uint32_t source, std::uint6
     return stop_;
 }
 
-const MessageRule* CaptureDecoder::rule_of() const noexcept {
+const MessageRule* MessageReader::rule_of() const noexcept {
     std::string_view event, channel;
     if (message_.has(config_.event_slot)) event = message_.at(config_.event_slot).text;
     if (message_.has(config_.channel_slot)) {
@@ -146,7 +165,7 @@ const MessageRule* CaptureDecoder::rule_of() const noexcept {
     return nullptr;
 }
 
-CaptureDecoder::StreamState* CaptureDecoder::stream_of(const MessageRule& rule) {
+MessageReader::StreamState* MessageReader::stream_of(const MessageRule& rule) {
     std::string_view raw;
     const int symbol = slot(rule, Role::symbol);
     if (message_.has(symbol) && message_.at(symbol).kind == JsonKind::string) {
@@ -185,11 +204,17 @@ CaptureDecoder::StreamState* CaptureDecoder::stream_of(const MessageRule& rule) 
     return nullptr;
 }
 
-bool CaptureDecoder::message(std::int64_t receipt) {
+bool MessageReader::message(std::int64_t receipt) {
     const MessageRule* rule = rule_of();
     if (rule == nullptr) {
-        const bool named = message_.has(config_.event_slot);
-        pass_over(named ? message_.at(config_.event_slot).text : std::string_view("unnamed"));
+        const int named =
+            message_.has(config_.event_slot) ? config_.event_slot : config_.answer_slot;
+        pass_over(message_.has(named) ? message_.at(named).text : std::string_view("unnamed"));
+        return true;
+    }
+    if (rule->kind == MessageKind::refusal) {
+        refusal_ = message_.at(slot(*rule, Role::error)).text;
+        pass_over(rule->name + ": " + refusal_);
         return true;
     }
     if ((rule->required & ~message_.present) != 0) {
@@ -216,6 +241,17 @@ bool CaptureDecoder::message(std::int64_t receipt) {
             return book(*rule, *stream, receipt);
         case MessageKind::snapshot:
             return snapshot(*rule, *stream, receipt);
+        case MessageKind::checked_book:
+            return checked_book(*rule, *stream, receipt);
+        case MessageKind::depth: {
+            std::uint64_t depth = 0;
+            if (!integer(*rule, Role::depth, depth)) return false;
+            stream->checked.set_depth(depth);
+            pass_over(rule->name);
+            return true;
+        }
+        case MessageKind::refusal:
+            return true;  // of no stream
         case MessageKind::mark:
             return mark(*rule, *stream, receipt);
         case MessageKind::liquidation:
@@ -226,7 +262,7 @@ bool CaptureDecoder::message(std::int64_t receipt) {
     return true;
 }
 
-bool CaptureDecoder::quote(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
+bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     QuotePayload event{};
     if (!event_time(rule, event.ts_event) ||
         !units(rule, stream, Role::bid, Quantity::price, event.bid) ||
@@ -244,7 +280,7 @@ bool CaptureDecoder::quote(const MessageRule& rule, StreamState& stream, std::in
     return emit(EventType::quote, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
-bool CaptureDecoder::trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
+bool MessageReader::trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     if (stream.trade_rule == nullptr) stream.trade_rule = &rule;
     if (stream.trade_rule != &rule) {
         pass_over(rule.name + " beside " + stream.trade_rule->name);
@@ -265,19 +301,22 @@ bool CaptureDecoder::trade(const MessageRule& rule, StreamState& stream, std::in
     if (message_.has(sell)) {
         event.side = message_.at(sell).kind == JsonKind::true_ ? Side::sell : Side::buy;
     }
+    if (!side_of(rule, event.side)) return false;
     return emit(EventType::trade, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
-bool CaptureDecoder::book(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
+bool MessageReader::book(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     BookPayload head{};
     DepthIds ids;
+    frame_.resize(head_levels);
     if (!event_time(rule, head.ts_event) || !integer(rule, Role::first_id, ids.first) ||
         !integer(rule, Role::last_id, ids.last) ||
         !integer(rule, Role::previous_id, ids.previous) ||
-        !side_of_levels(rule, stream, Role::bids, bids_) ||
-        !side_of_levels(rule, stream, Role::asks, asks_)) {
+        !side_of_levels(rule, stream, Role::bids, frame_)) {
         return false;
     }
+    const std::size_t bid_count = frame_.size() - head_levels;
+    if (!side_of_levels(rule, stream, Role::asks, frame_)) return false;
     if (config_.measuring) return true;
     if (ids.first > ids.last) return refuse("first id is above the last");
     ids.linked = message_.has(slot(rule, Role::previous_id));
@@ -286,7 +325,11 @@ bool CaptureDecoder::book(const MessageRule& rule, StreamState& stream, std::int
     head.last_id = ids.last;
     head.previous_id = ids.previous;
     std::uint16_t flags = 0;
-    switch (stream.chain.change(ids, head.ts_event, bids_, asks_)) {
+    const std::span<const BookLevel> levels = std::span(frame_).subspan(head_levels);
+    head.bid_count = static_cast<std::uint32_t>(bid_count);
+    head.ask_count = static_cast<std::uint32_t>(levels.size() - bid_count);
+    switch (stream.chain.change(ids, head.ts_event, levels.first(bid_count),
+                                levels.subspan(bid_count))) {
         case DepthChain::Verdict::applies:
             break;
         case DepthChain::Verdict::waits:
@@ -299,14 +342,13 @@ bool CaptureDecoder::book(const MessageRule& rule, StreamState& stream, std::int
             break;
     }
     unsynced_ += (flags & flag_unsynced) != 0;
-    return emit_book(flags, stream.spec.stream, receipt, head);
+    return emit_frame(flags, stream.spec.stream, receipt, head);
 }
 
-bool CaptureDecoder::snapshot(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
+bool MessageReader::snapshot(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     BookPayload head{};
     if (!event_time(rule, head.ts_event) || !integer(rule, Role::last_id, head.first_id) ||
-        !side_of_levels(rule, stream, Role::bids, bids_) ||
-        !side_of_levels(rule, stream, Role::asks, asks_)) {
+        !sides_of_book(rule, stream)) {
         return false;
     }
     if (config_.measuring) return true;
@@ -321,7 +363,31 @@ bool CaptureDecoder::snapshot(const MessageRule& rule, StreamState& stream, std:
     return emit_book(flags, stream.spec.stream, receipt, head);
 }
 
-bool CaptureDecoder::mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
+bool MessageReader::checked_book(const MessageRule& rule, StreamState& stream,
+                                 std::int64_t receipt) {
+    BookPayload head{};
+    std::uint64_t checksum = 0;
+    CheckedBook& book = stream.checked;
+    if (!event_time(rule, head.ts_event) || !integer(rule, Role::checksum, checksum) ||
+        !sides_of_book(rule, stream)) {
+        book.lose();
+        return false;
+    }
+    for (const RawLevel& raw : message_.levels) book.written(raw.price.decimals, raw.size.decimals);
+    if (config_.measuring) return true;
+    const bool is_snapshot = message_.at(slot(rule, Role::action)).text == rule.whole;
+    book.apply(is_snapshot, bids_, asks_);
+    const StreamNumbers& numbers = stream.numbers;
+    const bool fits = !message_.has(slot(rule, Role::checksum)) ||
+                      checksum == book.checksum(numbers.price_decimals, numbers.size_decimals);
+    const std::uint16_t flags = book.flags(is_snapshot, fits);
+    gaps_ += (flags & flag_gap) != 0;
+    unsynced_ += (flags & flag_unsynced) != 0;
+    head.ts_recv = receipt;
+    return emit_book(flags, stream.spec.stream, receipt, head);
+}
+
+bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     MarkPayload event{};
     std::int64_t funding_time = 0;
     RawDecimal rate;
@@ -362,8 +428,8 @@ bool CaptureDecoder::mark(const MessageRule& rule, StreamState& stream, std::int
     return emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
-bool CaptureDecoder::liquidation(const MessageRule& rule, StreamState& stream,
-                                 std::int64_t receipt) {
+bool MessageReader::liquidation(const MessageRule& rule, StreamState& stream,
+                                std::int64_t receipt) {
     LiquidationPayload event{};
     if (!event_time(rule, event.ts_event) ||
         !units(rule, stream, Role::price, Quantity::price, event.price) ||
@@ -371,21 +437,12 @@ bool CaptureDecoder::liquidation(const MessageRule& rule, StreamState& stream,
         return false;
     }
     if (event.size < 0) return refuse("size is negative");
-    const int side = slot(rule, Role::side);
-    if (message_.has(side)) {
-        const std::string_view text = message_.at(side).text;
-        if (text == "BUY")
-            event.side = Side::buy;
-        else if (text == "SELL")
-            event.side = Side::sell;
-        else
-            return refuse("side is neither BUY nor SELL");
-    }
+    if (!side_of(rule, event.side)) return false;
     event.ts_recv = receipt;
     return emit(EventType::liquidation, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
-bool CaptureDecoder::bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
+bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     const int closed = slot(rule, Role::closed);
     if (message_.has(closed) && message_.at(closed).kind != JsonKind::true_) {
         pass_over(rule.name + " still open");
@@ -438,7 +495,7 @@ bool CaptureDecoder::bar(const MessageRule& rule, StreamState& stream, std::int6
     return emit(EventType::bar, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
-bool CaptureDecoder::release_bars(std::int64_t until) {
+bool MessageReader::release_bars(std::int64_t until) {
     std::size_t done = 0;
     while (done < held_.size() && held_[done].time <= until && stop_ == Stop::none) {
         const HeldBar& held = held_[done++];
@@ -449,12 +506,17 @@ bool CaptureDecoder::release_bars(std::int64_t until) {
     return stop_ == Stop::none;
 }
 
-bool CaptureDecoder::number(const MessageRule& rule, Role role, RawDecimal& value) {
+bool MessageReader::number(const MessageRule& rule, Role role, RawDecimal& value) {
     const JsonValue& found = message_.at(slot(rule, role));
     if (found.kind != JsonKind::string && found.kind != JsonKind::number) {
         return refuse(std::string(name_of(role)) + " is not a number");
     }
     const char* p = found.text.data();
+    // A string of the line is followed by its quote, one with escapes is not of the line.
+    if (found.kind == JsonKind::string && scanner_.holds(p, wide_bytes) && consume_wide(p, value)) {
+        return true;
+    }
+    p = found.text.data();
     if (!found.text.empty() && consume_decimal(p, value) == NumberFault::none &&
         p == found.text.data() + found.text.size()) {
         return true;
@@ -463,10 +525,11 @@ bool CaptureDecoder::number(const MessageRule& rule, Role role, RawDecimal& valu
     return fault == NumberFault::none || refuse(std::string(name_of(role)) + " " + describe(fault));
 }
 
-// Absent where the message's kind need not have it: stays 0.
-bool CaptureDecoder::units(const MessageRule& rule, StreamState& stream, Role role,
-                           Quantity quantity, std::int64_t& value) {
-    if (!message_.has(slot(rule, role))) return true;
+// Absent where the message's kind need not have it, or null: stays 0.
+bool MessageReader::units(const MessageRule& rule, StreamState& stream, Role role,
+                          Quantity quantity, std::int64_t& value) {
+    const int place = slot(rule, role);
+    if (!message_.has(place) || message_.at(place).kind == JsonKind::null) return true;
     RawDecimal raw;
     if (!number(rule, role, raw)) return false;
     if (fit(raw, stream, quantity, value)) return true;
@@ -474,8 +537,8 @@ bool CaptureDecoder::units(const MessageRule& rule, StreamState& stream, Role ro
     return false;
 }
 
-bool CaptureDecoder::fit(const RawDecimal& raw, StreamState& stream, Quantity quantity,
-                         std::int64_t& value) {
+bool MessageReader::fit(const RawDecimal& raw, StreamState& stream, Quantity quantity,
+                        std::int64_t& value) {
     switch (stream.numbers.fit(raw, quantity, config_.measuring, value)) {
         case StreamNumbers::Fit::exact:
             return true;
@@ -494,11 +557,16 @@ bool CaptureDecoder::fit(const RawDecimal& raw, StreamState& stream, Quantity qu
     return false;
 }
 
-bool CaptureDecoder::integer(const MessageRule& rule, Role role, std::uint64_t& value) {
+bool MessageReader::integer(const MessageRule& rule, Role role, std::uint64_t& value) {
     value = 0;
     const int at = slot(rule, role);
     if (!message_.has(at)) return true;
-    const std::string_view text = message_.at(at).text;
+    const JsonValue& found = message_.at(at);
+    if (found.is_digits) {
+        value = found.integer;
+        return true;
+    }
+    const std::string_view text = found.text;
     if (text.empty() || text.size() > 19) {
         return refuse(std::string(name_of(role)) + " is not an integer");
     }
@@ -509,9 +577,19 @@ bool CaptureDecoder::integer(const MessageRule& rule, Role role, std::uint64_t& 
     return true;
 }
 
-bool CaptureDecoder::time(const MessageRule& rule, Role role, std::int64_t& ns) {
-    std::uint64_t raw = 0;
+bool MessageReader::time(const MessageRule& rule, Role role, std::int64_t& ns) {
     ns = 0;
+    const int place = slot(rule, role);
+    if (!message_.has(place)) return true;
+    const JsonValue& found = message_.at(place);
+    if (!found.is_digits) {
+        if (found.text.empty()) return true;
+        if (found.kind == JsonKind::string && found.text.size() > 4 && found.text[4] == '-') {
+            return parse_time(found.text, utc_, ns) == TimeFault::none ||
+                   refuse(std::string(name_of(role)) + " is not a time");
+        }
+    }
+    std::uint64_t raw = 0;
     if (!integer(rule, role, raw)) return false;
     if (raw == 0) return true;
     RawDecimal value;
@@ -522,36 +600,65 @@ bool CaptureDecoder::time(const MessageRule& rule, Role role, std::int64_t& ns) 
     return true;
 }
 
-bool CaptureDecoder::event_time(const MessageRule& rule, std::int64_t& ns) {
+bool MessageReader::event_time(const MessageRule& rule, std::int64_t& ns) {
     return message_.has(slot(rule, Role::time)) ? time(rule, Role::time, ns)
                                                 : time(rule, Role::time_fallback, ns);
 }
 
-bool CaptureDecoder::side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
-                                    std::vector<BookLevel>& levels) {
-    levels.clear();
+// Of whoever took: left as it is where the message does not say.
+bool MessageReader::side_of(const MessageRule& rule, Side& side) {
+    const int place = slot(rule, Role::side);
+    if (!message_.has(place)) return true;
+    const std::string_view text = message_.at(place).text;
+    if (text == "BUY" || text == "buy")
+        side = Side::buy;
+    else if (text == "SELL" || text == "sell")
+        side = Side::sell;
+    else
+        return refuse("side is neither buy nor sell");
+    return true;
+}
+
+bool MessageReader::sides_of_book(const MessageRule& rule, StreamState& stream) {
+    bids_.clear();
+    asks_.clear();
+    return side_of_levels(rule, stream, Role::bids, bids_) &&
+           side_of_levels(rule, stream, Role::asks, asks_);
+}
+
+// Adds them to `levels`.
+bool MessageReader::side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
+                                   std::vector<BookLevel>& levels) {
     const int at = slot(rule, role);
     if (!message_.has(at)) return true;
     const JsonValue& found = message_.at(at);
     if (found.kind != JsonKind::levels) {
         return refuse(std::string(name_of(role)) + " is not a list of levels");
     }
-    levels.reserve(found.count);
+    const std::size_t from = levels.size();
+    levels.resize(from + found.count);
+    const int price = stream.numbers.price_decimals, size = stream.numbers.size_decimals;
+    const auto fits = [](const RawDecimal& raw, int decimals) {
+        return (raw.decimals == decimals || raw.mantissa == 0) && !raw.cut;
+    };
+    std::int64_t signs = 0;
     for (std::uint32_t i = 0; i < found.count; ++i) {
         const RawLevel& raw = message_.levels[found.first + i];
-        BookLevel& level = levels.emplace_back();
-        if (!fit(raw.price, stream, Quantity::price, level.price) ||
-            !fit(raw.size, stream, Quantity::size, level.size)) {
+        BookLevel& level = levels[from + i];
+        if (fits(raw.price, price) && fits(raw.size, size) && !config_.measuring) {
+            level = {raw.price.mantissa, raw.size.mantissa};
+        } else if (!fit(raw.price, stream, Quantity::price, level.price) ||
+                   !fit(raw.size, stream, Quantity::size, level.size)) {
             if (reason_.empty()) reason_ = "a level does not fit 64 bits";
             return false;
         }
-        if (level.size < 0) return refuse("size is negative");
+        signs |= level.size;
     }
-    return true;
+    return signs >= 0 || refuse("size is negative");
 }
 
-bool CaptureDecoder::emit(EventType type, std::uint16_t flags, std::uint32_t stream,
-                          std::int64_t receipt, const void* payload, std::size_t bytes) {
+bool MessageReader::emit(EventType type, std::uint16_t flags, std::uint32_t stream,
+                         std::int64_t receipt, const void* payload, std::size_t bytes) {
     if (config_.measuring) return true;
     status_ = sink_.emit(type, flags, stream, receipt, payload, static_cast<std::uint32_t>(bytes));
     if (status_ == Status::ok) return true;
@@ -559,27 +666,29 @@ bool CaptureDecoder::emit(EventType type, std::uint16_t flags, std::uint32_t str
     return false;
 }
 
-bool CaptureDecoder::emit_book(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
-                               const BookPayload& head) {
-    // The fixed part takes the room of three levels, so the frame is one array of them.
-    static_assert(sizeof(BookPayload) == 3 * sizeof(BookLevel));
-    frame_.resize(3);
-    BookPayload whole = head;
-    whole.bid_count = static_cast<std::uint32_t>(bids_.size());
-    whole.ask_count = static_cast<std::uint32_t>(asks_.size());
-    __builtin_memcpy(frame_.data(), &whole, sizeof whole);
+bool MessageReader::emit_book(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
+                              BookPayload head) {
+    frame_.resize(head_levels);
     frame_.insert(frame_.end(), bids_.begin(), bids_.end());
     frame_.insert(frame_.end(), asks_.begin(), asks_.end());
+    head.bid_count = static_cast<std::uint32_t>(bids_.size());
+    head.ask_count = static_cast<std::uint32_t>(asks_.size());
+    return emit_frame(flags, stream, receipt, head);
+}
+
+bool MessageReader::emit_frame(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
+                               const BookPayload& head) {
+    __builtin_memcpy(frame_.data(), &head, sizeof head);
     return emit(EventType::book, flags, stream, receipt, frame_.data(),
                 frame_.size() * sizeof(BookLevel));
 }
 
-bool CaptureDecoder::refuse(std::string reason) {
+bool MessageReader::refuse(std::string reason) {
     reason_ = std::move(reason);
     return false;
 }
 
-void CaptureDecoder::pass_over(std::string_view what) {
+void MessageReader::pass_over(std::string_view what) {
     count_name(passed_over_, what);
 }
 

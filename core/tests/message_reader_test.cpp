@@ -1,4 +1,4 @@
-#include "text/capture.hpp"
+#include "text/message_reader.hpp"
 
 #include <cstring>
 #include <random>
@@ -30,8 +30,8 @@ class MemorySink final : public EventSink {
     }
 };
 
-CaptureConfig config() {
-    CaptureConfig made;
+ReaderConfig config() {
+    ReaderConfig made;
     const auto slot = [&](const char* path) {
         int found = -1;
         REQUIRE(made.paths.add(path, found).ok());
@@ -86,7 +86,7 @@ struct Outcome {
 
 Outcome decode(const std::vector<std::string>& pieces) {
     MemorySink sink;
-    CaptureDecoder decoder(config(), sink);
+    MessageReader decoder(config(), sink);
     decoder.begin_source(0);
     for (const std::string& piece : pieces) {
         // Exactly this piece on the heap: reading beyond it shows under a sanitizer.
@@ -147,10 +147,10 @@ TEST_CASE("damaged lines are rejected, and those around them are read") {
 
 TEST_CASE("symbols are discovered while a source is measured") {
     MemorySink sink;
-    CaptureConfig made = config();
+    ReaderConfig made = config();
     made.streams.clear();
     made.measuring = made.discovers = true;
-    CaptureDecoder decoder(std::move(made), sink);
+    MessageReader decoder(std::move(made), sink);
     const auto take = [&](std::string line) {
         line.push_back('\n');
         return decoder.message_of(0, 1, 1'700'000'000'000'000'000,
@@ -159,9 +159,9 @@ TEST_CASE("symbols are discovered while a source is measured") {
     for (const char* line : {R"({"e":"trade","s":"A","p":"1.25","q":"3","m":true})",
                              R"({"e":"trade","s":"B","p":"7","q":"0.5","m":true})",
                              R"({"e":"trade","s":"A","p":"1.3","q":"4","m":false})"}) {
-        CHECK(take(line) == CaptureDecoder::Stop::none);
+        CHECK(take(line) == MessageReader::Stop::none);
     }
-    CHECK(take(R"({"e":"trade","s":)") == CaptureDecoder::Stop::none);
+    CHECK(take(R"({"e":"trade","s":)") == MessageReader::Stop::none);
     REQUIRE(decoder.stream_count() == 2);
     CHECK(decoder.facts(0).raw == "A");
     CHECK(decoder.facts(0).price.count(2, 18) == 1);

@@ -1,0 +1,84 @@
+"""A market as a gateway follows it: connections, and a reader of what comes over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from onetape import _core
+from onetape.model.instrument import Instrument
+from onetape.venues.protocol_table import Protocol as MessageTable
+
+__all__ = ["NO_TOP", "LiveMarket", "Market", "MarketStream", "Top"]
+
+
+class Top(NamedTuple):
+    """The newest two-sided quote of an instrument, in its units."""
+
+    bid: int
+    ask: int
+    bid_size: int
+    ask_size: int
+
+
+NO_TOP = Top(0, 0, 0, 0)
+
+
+class MarketStream(NamedTuple):
+    """A connection for market data: where, and what is said first. most_s: seconds between two
+    messages at most, as the venue promises; 0: it does not."""
+
+    url: str
+    hello: tuple[bytes, ...] = ()
+    most_s: float = 0.0
+
+
+class Market(Protocol):
+    """Reads the messages of all its connections. Streams number the instruments, from 1."""
+
+    @property
+    def rejected(self) -> int:
+        """Messages that were not as their kind should be."""
+        ...
+
+    def streams(self) -> Sequence[MarketStream]: ...
+
+    def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> int:
+        """Append the frames of a message received at (ns UTC). Gives the stream whose two-sided
+        quote it moved last, 0 for none. Raises what the journal raises."""
+        ...
+
+    def top(self, stream: int) -> Top:
+        """Its newest quote, zeros where none has come since `forget`."""
+        ...
+
+    def middle(self, stream: int) -> int:
+        """(bid + ask) // 2 of the same."""
+        ...
+
+    def forget(self) -> None: ...
+
+
+class LiveMarket:
+    """A `Market` that the core reads by the venue's message table.
+
+    instruments: with the names that they have in its messages, in the order of their streams."""
+
+    def __init__(
+        self, table: MessageTable, instruments: Iterable[tuple[str, Instrument]], streams: Sequence[MarketStream]
+    ) -> None:
+        self.core = table.live(instruments)
+        self._streams = streams
+        self.take = self.core.take
+        self.middle = self.core.middle
+        self.forget = self.core.forget
+
+    @property
+    def rejected(self) -> int:
+        return self.core.rejected
+
+    def streams(self) -> Sequence[MarketStream]:
+        return self._streams
+
+    def top(self, stream: int) -> Top:
+        return Top(*self.core.top(stream))
