@@ -72,9 +72,12 @@ std::string shortage_text(Money needed, Money available, const std::string& curr
     const auto down = [&](Money amount) {
         return amount / unit - (amount < 0 && amount % unit != 0 ? 1 : 0);
     };
-    return std::string(shortage) + ": it needs " + decimal_text(-down(-needed), shown_decimals) +
-           " " + currency + ", and " + decimal_text(down(available), shown_decimals) +
-           " are available";
+    std::string text{shortage};
+    text += ": it needs ";
+    text += decimal_text(-down(-needed), shown_decimals);
+    text += " " + currency + ", and ";
+    text += decimal_text(down(available), shown_decimals);
+    return text + " are available";
 }
 
 std::string refusal_text(const Order& order, std::uint16_t code) {
