@@ -461,14 +461,6 @@ void bind_engine(nb::module_& m) {
              [](const PySimulation& s, std::uint32_t index) { return s.core->fee_tier(index); })
         .def("volume_text",
              [](PySimulation& s, std::uint32_t index) { return money_text(s.core->volume(index)); })
-        .def("realized_text",
-             [](PySimulation& s, std::uint32_t index) {
-                 Money sum = 0;
-                 for (const auto side :
-                      {PositionSide::both, PositionSide::long_, PositionSide::short_})
-                     sum += s.core->account().position(index, side).realized;
-                 return money_text(sum);
-             })
         // results
         .def("sample", [](PySimulation& s) { s.core->sample(true); })
         .def("samples",

@@ -251,8 +251,6 @@ void bind_calls(nb::class_<PySimulation>& simulation) {
             "The strategy is not called: what it asked for is. orders: ids to be known afterwards.")
         .def("stop_playing", &PySimulation::stop_playing,
              "It is called again. False: the log was not all there or does not fit.")
-        .def_prop_ro("is_playing",
-                     [](const PySimulation& s) { return s.robot->playing != nullptr; })
         .def(
             "compare_calls",
             [](PySimulation& s, nb::bytes log) {

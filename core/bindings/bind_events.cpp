@@ -8,7 +8,6 @@ using namespace onetape;
 
 // Schemas as plain values: onetape/tape/schema.py turns them into dtypes and segment preambles.
 void bind_events(nb::module_& m) {
-    m.attr("FRAME_HEADER_BYTES") = frame_header_bytes;
     m.def(
         "event_specs",
         [] {

@@ -76,7 +76,6 @@ void bind_state(nb::module_& m) {
     m.attr("STATE_CELLS_MAX") = group_cells_max;
     m.attr("STATE_SLOTS_MAX") = slots_max;
     m.attr("STATE_SLOT_CELLS") = slot_line_words;
-    m.attr("STATE_KEY_BYTES_MAX") = group_key_bytes_max;
     nb::class_<TableWriter>(m, "TableWriter", "The one writer of a state table.")
         .def_static(
             "open",

@@ -55,7 +55,6 @@ inline constexpr std::uint32_t frame_align = 8;
 // A time beyond these (years 1740 and 2200) is damage, whatever the checksum says: what runs on the
 // tape's clock would go through every moment until then.
 inline constexpr std::int64_t frame_time_max = 7'258'118'400'000'000'000;
-inline constexpr std::int64_t frame_time_min = -frame_time_max;
 
 [[nodiscard]] constexpr bool is_frame_time(std::int64_t time) {
     return static_cast<std::uint64_t>(time) + frame_time_max <= std::uint64_t{2} * frame_time_max;

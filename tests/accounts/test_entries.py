@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.accounts.entries import MAIN, SLOTS_MAX, Cause, Entry, Leg, Outside, checked, path_of
+from onetape.accounts.entries import MAIN, SLOTS_MAX, Cause, Entry, Leg, Outside, checked
 from onetape.model.errors import BadInput
 
 USD = 10**18
@@ -31,11 +31,3 @@ def test_each_currency_adds_up_to_zero_by_itself():
 def test_the_total_is_no_holder_and_neither_is_what_does_not_exist(holder):
     with pytest.raises(BadInput, match=f"no holder {holder}"):
         checked(entry(Leg(holder, "USD", 1), Leg(MAIN, "USD", -1)))
-
-
-def test_a_place_has_a_path():
-    names = (("a", 2),)
-    assert path_of("kraken", "main", Leg(2, "USD", 1), names) == "kraken/main/trading/USD/a"
-    assert path_of("kraken", "main", Leg(5, "USD", 1, "earn"), names) == "kraken/main/earn/USD/5"
-    assert path_of("k", "m", Leg(Outside.FEES, "USD", 1)) == "k/m/trading/USD/fees"
-    assert path_of("k", "m", Leg(MAIN, "USD", 1)) == "k/m/trading/USD/main"

@@ -7,7 +7,6 @@ neither made nor lost, only moved. Amounts are units of 1e-18 of their currency 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
@@ -15,7 +14,7 @@ from onetape.model.config import SLOTS_MAX
 from onetape.model.errors import BadInput
 from onetape.model.money import money
 
-__all__ = ["MAIN", "SLOTS_MAX", "TOTAL", "TRANSFER_TOLD", "Cause", "Entry", "Leg", "Outside", "checked", "path_of"]
+__all__ = ["MAIN", "SLOTS_MAX", "TOTAL", "TRANSFER_TOLD", "Cause", "Entry", "Leg", "Outside", "checked"]
 
 TOTAL: Final = 0  # not a holder: the sum of all others
 MAIN: Final = 1  # the pool that sub-accounts are filled from
@@ -84,17 +83,6 @@ def checked(entry: Entry) -> Entry:
         if rest:
             raise BadInput(f"{entry.cause} {entry.reference}: {money(rest)} {currency} too much")
     return entry
-
-
-def path_of(venue: str, account: str, leg: Leg, names: Iterable[tuple[str, int]] = ()) -> str:
-    """`venue/account/wallet/currency/sub-account`, as people read it."""
-    if leg.holder < 0:
-        holder = Outside(leg.holder).name.lower()
-    elif leg.holder == MAIN:
-        holder = "main"
-    else:
-        holder = next((name for name, slot in names if slot == leg.holder), str(leg.holder))
-    return "/".join((venue, account, leg.wallet or "trading", leg.currency, holder))
 
 
 _HOLDERS: Final = frozenset((*range(MAIN, SLOTS_MAX), *(int(each) for each in Outside)))

@@ -19,7 +19,7 @@ from typing import Final
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
 
-__all__ = ["class_name_of", "keep_source", "load_strategy", "own_modules", "where_of"]
+__all__ = ["keep_source", "load_strategy", "own_modules", "where_of"]
 
 # Libraries that we import where they are needed.
 IMPORTED_LATE: Final = (
@@ -43,10 +43,6 @@ def load_strategy(reference: str) -> type[Strategy]:
         path_text, class_name = reference, ""
     module = _load_file(Path(path_text)) if path_text.endswith(".py") or "/" in path_text else _load_module(path_text)
     return _pick(module, class_name, reference)
-
-
-def class_name_of(strategy: type[Strategy]) -> str:
-    return strategy.__name__
 
 
 def _load_file(path: Path) -> ModuleType:

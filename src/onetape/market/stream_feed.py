@@ -195,11 +195,6 @@ class StreamFeed:
         self.last_message = now
         return self._bad("neither [JSON] nor [topic, JSON]", f"{parts} parts", b"", now)
 
-    def too_long(self, topic: str, now: int) -> list[FeedOut]:
-        """A message that was not even read."""
-        self.last_message = now
-        return self._bad(f"more than {self.rules.bytes_max} bytes", topic, b"", now)
-
     def _read(self, body: bytes) -> Any:
         if len(body) > self.rules.bytes_max:
             raise _MessageError(f"more than {self.rules.bytes_max} bytes")

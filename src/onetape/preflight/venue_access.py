@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import time
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,12 +68,6 @@ class VenueAccess:
         if 300 <= reply.status < 400:
             raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} sends elsewhere", where=self.rest)
         return reply.status, headers, self._hide.hidden(body, *signatures(call))
-
-    def timed(self, call: Call) -> tuple[Got, int, int]:
-        """An answer, and between which times of ours it was made (ns UTC)."""
-        sent = time.time_ns()
-        got = self.ask(call)
-        return got, sent, time.time_ns()
 
 
 def _why(error: Exception) -> str:

@@ -60,7 +60,6 @@ _CALLBACKS = {
     "on_position": "position",
 }
 _NOT_COMPILED = ("on_instrument", "on_event", "on_health", "on_params")
-_INTERPRETED = ("on_start", "on_stop")
 _HOW_TO = "change it, or take @compiled away: the same code runs interpreted"
 _INT64 = 2**63
 

@@ -20,7 +20,6 @@ from numba.extending import models, register_model
 from onetape import _core
 
 SIDES: Final = ("none", "buy", "sell")
-LIQUIDITIES: Final = ("none", "maker", "taker")
 POSITION_SIDES: Final = ("both", "long", "short")
 STATES: Final = (
     "", "INITIALIZED", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL",

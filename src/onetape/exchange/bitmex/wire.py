@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.reports import SimOrder
-from onetape.model.enums import Kind, OrderState, OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.enums import Kind, OrderState, OrderType, Side, TimeInForce
 from onetape.model.errors import OrderWouldCross, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
@@ -176,7 +176,6 @@ TIF_WORDS: Final = {
     TimeInForce.FOK: "FillOrKill",
     TimeInForce.GTD: "Day",
 }
-BY_WORDS: Final = {TriggerBy.LAST: "LastPrice", TriggerBy.MARK: "MarkPrice", TriggerBy.INDEX: "IndexPrice"}
 
 
 def _text(order: SimOrder, word: str) -> str:
