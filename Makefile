@@ -7,6 +7,8 @@ CORE := $(shell find core third_party CMakeLists.txt -name '*.[ch]pp' -o -name '
 HOUSE_CORE = $(shell find core -name '*.[ch]pp')
 # What it compiles is compiled when it is first imported: most of it never is.
 PIP := $(BIN)/pip install -qq --no-compile --disable-pip-version-check
+# Tests in Python look at parts of the core that no run needs, in a module of their own.
+TESTED := -C cmake.define.ONETAPE_TEST_BINDINGS=ON
 # cmake and ninja come from the environment too.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3
@@ -48,7 +50,7 @@ $(STAMP): pyproject.toml Makefile $(CORE)
 	@sh tools/preflight.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) "scikit-build-core>=1.1" "nanobind>=3.1" "setuptools>=70.1" cmake ninja
-	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[dev]'
+	@$(WITH_TOOLS) $(PIP) --no-build-isolation $(TESTED) -e '.[dev]'
 	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
 	@touch $(STAMP)
 
@@ -57,7 +59,7 @@ setup-locked: ## the same with the very files that requirements/ci.lock names
 	@sh tools/preflight.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements/ci.lock
-	@$(WITH_TOOLS) $(PIP) --no-build-isolation --no-deps -e .
+	@$(WITH_TOOLS) $(PIP) --no-build-isolation --no-deps $(TESTED) -e .
 	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
 	@touch $(STAMP)
 

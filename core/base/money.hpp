@@ -62,6 +62,11 @@ inline constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals))
     return quotient;
 }
 
+// What a rate in 1e-12 makes of a value: a fee, a funding payment, maintenance margin.
+[[nodiscard]] constexpr Money at_rate(Money value, std::int64_t rate) noexcept {
+    return multiply_divide_half_even(value, rate, rate_one);
+}
+
 [[nodiscard]] constexpr std::int64_t low_half(Int128 value) noexcept {
     return static_cast<std::int64_t>(value);
 }

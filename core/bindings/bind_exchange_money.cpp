@@ -1,8 +1,10 @@
 // Instrument numbers, order rules, position and account as Python sees them.
 #include <nanobind/stl/optional.h>
 
+#include <cmath>
 #include <optional>
 
+#include "bindings/bind.hpp"
 #include "bindings/exchange_cast.hpp"
 #include "exchange/account.hpp"
 #include "exchange/order_rules.hpp"
@@ -39,7 +41,7 @@ InstrumentSpec spec_from_kwargs(const nb::kwargs& kwargs) {
         else if (name == "market_size_max")
             spec.market_size_max = whole();
         else if (name == "notional_min")
-            spec.notional_min = money_from_python(nb::borrow(value));
+            spec.notional_min = money_from_python(value);
         else if (name == "multiplier")
             spec.multiplier = whole();
         else if (name == "multiplier_decimals")
@@ -63,6 +65,23 @@ InstrumentSpec spec_from_kwargs(const nb::kwargs& kwargs) {
     return spec;
 }
 
+[[noreturn]] void throw_overflow(const char* what) {
+    PyErr_SetString(PyExc_OverflowError, what);
+    throw nb::python_error();
+}
+
+// What Python hands down may be a venue's word, and a value must not wrap.
+void check_fits(const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
+    constexpr double most = 1.6e38;  // of 128 bits, less what doubles lose
+    const bool inverse = spec.kind == ContractKind::inverse;
+    const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals +
+                         (inverse ? spec.price_decimals : -spec.price_decimals);
+    double value = std::abs(static_cast<double>(size)) * static_cast<double>(spec.multiplier);
+    if (!inverse) value *= std::abs(static_cast<double>(price));
+    if (exponent > 0) value *= std::pow(10.0, exponent);
+    if (value > most) throw_overflow("a value does not fit 128 bits at 18 decimals");
+}
+
 }  // namespace
 
 void onetape::bind_exchange_money(nb::module_& m) {
@@ -79,9 +98,42 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def(
             "notional",
             [](const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
+                check_fits(spec, price, size);
                 return money_to_python(spec.notional(price, size));
             },
-            nb::arg("price"), nb::arg("size"), "Value in the settle currency, 1e-18.")
+            nb::arg("price"), nb::arg("size"),
+            "Value in the settle currency, 1e-18, signed as the size. Raises OverflowError beyond "
+            "128 bits.")
+        .def(
+            "notional_doubled",
+            [](const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
+                check_fits(spec, price, size);
+                return money_to_python(spec.notional_doubled(price, size));
+            },
+            nb::arg("price"), nb::arg("size"),
+            "The same at half of a price: a mid may lie between two units.")
+        .def(
+            "broken_rules",
+            [](const InstrumentSpec& spec, int side, int type, std::int64_t price,
+               std::int64_t size, std::int64_t trigger, int trigger_by, bool reduce_only,
+               std::int64_t reference, std::int64_t band_times) {
+                OrderRequestPayload request{};
+                request.side = static_cast<Side>(side);
+                request.type = static_cast<OrderType>(type);
+                request.tif = TimeInForce::gtc;
+                request.price = price;
+                request.size = size;
+                request.trigger = trigger;
+                request.trigger_by = static_cast<TriggerBy>(trigger_by);
+                // The form is the caller's to check, who has more of it: any kind will do.
+                const auto kind = trigger != 0 ? TriggerKind::stop : TriggerKind::none;
+                request.flags = with_trigger_kind(reduce_only ? order_reduce_only : 0, kind);
+                return broken_rules(spec, request, reference, band_times);
+            },
+            nb::arg("side"), nb::arg("type"), nb::arg("price"), nb::arg("size"), nb::arg("trigger"),
+            nb::arg("trigger_by"), nb::arg("reduce_only"), nb::arg("reference"),
+            nb::arg("band_times"),
+            "Bits of the rules that an order breaks (core/exchange/order_rules.hpp), 0: none.")
         .def(
             "fee",
             [](const InstrumentSpec& spec, const std::string& liquidity, std::int64_t price,
@@ -93,6 +145,13 @@ void onetape::bind_exchange_money(nb::module_& m) {
             nb::arg("liquidity"), nb::arg("price"), nb::arg("size"),
             "Paid (positive) or given back (negative), 1e-18.");
 
+    m.def(
+        "at_rate",
+        [](const nb::int_& value, std::int64_t rate) {
+            return money_to_python(at_rate(money_from_python(value), rate));
+        },
+        nb::arg("value"), nb::arg("rate"),
+        "value * rate, half to even: a fee, a funding payment. value: 1e-18, rate: 1e-12.");
     m.def(
         "snap",
         [](double value, int decimals, std::int64_t step,
@@ -116,9 +175,24 @@ void onetape::bind_exchange_money(nb::module_& m) {
 
     nb::class_<Position>(m, "CorePosition", "One holding: signed quantity, exact cost, realized.")
         .def(nb::init<>())
-        .def_ro("qty", &Position::qty)
-        .def_prop_ro("cost", [](const Position& p) { return money_to_python(p.cost); })
-        .def_prop_ro("realized", [](const Position& p) { return money_to_python(p.realized); })
+        .def_rw("qty", &Position::qty)
+        .def_prop_rw(
+            "cost", [](const Position& p) { return money_to_python(p.cost); },
+            [](Position& p, const nb::int_& units) { p.cost = money_from_python(units); })
+        .def_prop_rw(
+            "realized", [](const Position& p) { return money_to_python(p.realized); },
+            [](Position& p, const nb::int_& units) { p.realized = money_from_python(units); })
+        .def(
+            "take",
+            [](Position& p, const InstrumentSpec& spec, std::int64_t change,
+               const nb::int_& value) {
+                std::int64_t after = 0;
+                if (__builtin_add_overflow(p.qty, change, &after))
+                    throw_overflow("a position does not fit 64 bits");
+                return money_to_python(p.apply(spec, change, money_from_python(value)));
+            },
+            nb::arg("spec"), nb::arg("change"), nb::arg("value"),
+            "A fill of a signed size and its value, 1e-18. Returns the profit that it realizes.")
         .def(
             "apply",
             [](Position& p, const InstrumentSpec& spec, const std::string& side, std::int64_t price,
@@ -148,7 +222,7 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def("set_terms", &Account::set_terms, nb::arg("index"), nb::arg("terms"))
         .def(
             "deposit",
-            [](Account& a, std::uint32_t currency, const nb::object& amount) {
+            [](Account& a, std::uint32_t currency, const nb::int_& amount) {
                 a.deposit(currency, money_from_python(amount));
             },
             nb::arg("currency"), nb::arg("amount"))
@@ -157,7 +231,7 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def(
             "apply_fill",
             [](Account& a, std::uint32_t index, const std::string& side, std::int64_t price,
-               std::int64_t size, const nb::object& fee, const std::string& position_side) {
+               std::int64_t size, const nb::int_& fee, const std::string& position_side) {
                 FillPayload fill{};
                 fill.side = named<Side>(nb::str(side.c_str()), side_names, "side");
                 fill.position_side = named<PositionSide>(nb::str(position_side.c_str()),
@@ -237,6 +311,17 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def("below_maintenance",
              [](const Account& a, std::uint32_t c) { return a.below_maintenance(c); })
         .def(
+            "liquidation_price",
+            [](const Account& a, std::uint32_t index, const std::string& side,
+               const nb::int_& spare, bool alone) {
+                return a.liquidation_price(
+                    index, named<PositionSide>(nb::str(side.c_str()), position_side_names, "side"),
+                    money_from_python(spare), alone);
+            },
+            nb::arg("index"), nb::arg("side"), nb::arg("spare"), nb::arg("alone"),
+            "The mark at which `spare` (1e-18) is used up and a position closed by force; None "
+            "where no positive price does it.")
+        .def(
             "position_below_maintenance",
             [](const Account& a, std::uint32_t index, const std::string& side) {
                 return a.below_maintenance(
@@ -254,7 +339,6 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def("unrealized",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.unrealized(i)); })
         .def("fees", [](const Account& a, std::uint32_t i) { return money_to_python(a.fees(i)); })
-        .def("set_borrow", &Account::set_borrow, nb::arg("currency"), nb::arg("rate") = 0)
         .def("interest",
              [](const Account& a, std::uint32_t c) { return money_to_python(a.interest(c)); })
         .def("liquidation_fees",
@@ -265,4 +349,11 @@ void onetape::bind_exchange_money(nb::module_& m) {
              [](const Account& a, std::uint32_t i) { return money_to_python(a.insurance(i)); })
         .def("funding",
              [](const Account& a, std::uint32_t i) { return money_to_python(a.funding(i)); });
+}
+
+void bind_exchange(nb::module_& m) {
+    bind_exchange_terms(m);
+    bind_exchange_money(m);
+    bind_exchange_matching(m);
+    bind_exchange_flow(m);
 }

@@ -2,7 +2,6 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings/exchange_cast.hpp"
-#include "exchange/adl.hpp"
 #include "exchange/forced.hpp"
 #include "exchange/margin.hpp"
 #include "exchange/venue_rules.hpp"
@@ -15,9 +14,8 @@ std::vector<MarginBracket> brackets_from(nb::handle rows) {
     std::vector<MarginBracket> brackets;
     for (const nb::handle row : rows) {
         const nb::tuple cells = nb::cast<nb::tuple>(row);
-        brackets.push_back(
-            {money_from_python(nb::borrow(cells[0])), nb::cast<std::int64_t>(cells[1]),
-             money_from_python(nb::borrow(cells[2])), nb::cast<std::int64_t>(cells[3])});
+        brackets.push_back({money_from_python(cells[0]), nb::cast<std::int64_t>(cells[1]),
+                            money_from_python(cells[2]), nb::cast<std::int64_t>(cells[3])});
     }
     return brackets;
 }
@@ -26,7 +24,7 @@ std::vector<FeeTier> fee_tiers_from(nb::handle rows) {
     std::vector<FeeTier> tiers;
     for (const nb::handle row : rows) {
         const nb::tuple cells = nb::cast<nb::tuple>(row);
-        tiers.push_back({money_from_python(nb::borrow(cells[0])), nb::cast<std::int64_t>(cells[1]),
+        tiers.push_back({money_from_python(cells[0]), nb::cast<std::int64_t>(cells[1]),
                          nb::cast<std::int64_t>(cells[2])});
     }
     return tiers;
@@ -120,23 +118,23 @@ InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
 }  // namespace
 
 void onetape::bind_exchange_terms(nb::module_& m) {
-    m.def(
-        "adl_rank",
-        [](nb::handle rows) {
-            std::vector<AdlCandidate> candidates;
-            for (const nb::handle row : rows) {
-                const nb::tuple cells = nb::cast<nb::tuple>(row);
-                candidates.push_back({nb::cast<std::uint32_t>(cells[0]),
-                                      money_from_python(nb::borrow(cells[1])),
-                                      money_from_python(nb::borrow(cells[2])),
-                                      money_from_python(nb::borrow(cells[3])),
-                                      money_from_python(nb::borrow(cells[4]))});
-            }
-            return adl_rank(candidates);
-        },
-        nb::arg("candidates"),
-        "Places of (participant, entry value, mark value, profit, backing) in 1e-18, the first to "
-        "be deleveraged first.");
+    nb::class_<MarginTable>(m, "MarginTable", "Maintenance margin of one instrument, by value.")
+        .def(
+            "__init__",
+            [](MarginTable* self, nb::handle brackets, std::int64_t flat_rate) {
+                new (self) MarginTable();
+                self->set(brackets_from(brackets), flat_rate);
+            },
+            nb::arg("brackets"), nb::arg("flat_rate"),
+            "brackets: rows of InstrumentTerms; flat_rate: 1e-12 of the value, where there are "
+            "none.")
+        .def(
+            "maintenance",
+            [](const MarginTable& table, const nb::int_& value) {
+                return money_to_python(table.maintenance(money_from_python(value)));
+            },
+            nb::arg("value"), "What a position of that value has to keep. Both 1e-18, value >= 0.");
+
     m.def(
         "forced_tag", [](std::uint64_t order) { return words_of(forced_of(order)).tag; },
         nb::arg("order_id"), "Why the venue made this order; empty for one of the robot's own.");

@@ -1,4 +1,4 @@
-// The simulator's models as Python hands them down: latency and queues.
+// The simulator's models as Python hands them down: latency.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -10,7 +10,6 @@
 #include "bindings/bind.hpp"
 #include "bindings/journal_reader.hpp"
 #include "engine/latency.hpp"
-#include "exchange/queue.hpp"
 #include "journal/events.hpp"
 
 using namespace onetape;
@@ -63,14 +62,6 @@ void bind_models(nb::module_& m) {
             nb::arg("curve") = std::vector<CurvePoint>{}, nb::arg("daily") = false,
             nb::arg("burst") = 0, nb::arg("burst_window") = 0, nb::arg("clock") = 0,
             nb::arg("feed") = 0);
-    m.def(
-        "share_behind",
-        [](int model, double exponent, double front, double back) {
-            if (model < 0 || model >= queue_model_count) throw nb::value_error("no such model");
-            return share_behind({static_cast<QueueModel>(model), exponent}, front, back);
-        },
-        nb::arg("model"), nb::arg("exponent"), nb::arg("front"), nb::arg("back"),
-        "Share of a level's cancellations that a queue model takes to be behind us.");
     m.def(
         "clock_offset", &clock_offset, nb::arg("reader"),
         nb::arg("streams") = std::vector<std::uint32_t>{},

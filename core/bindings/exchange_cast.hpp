@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/money.hpp"
+#include "bindings/int128_cast.hpp"
 #include "exchange/instrument.hpp"
 #include "journal/events.hpp"
 #include "market/mbo_book.hpp"
@@ -18,17 +19,12 @@ namespace onetape {
 
 namespace nb = nanobind;
 
-inline nb::object money_to_python(Money value) {
-    const nb::object high = nb::int_(high_half(value));
-    const nb::object low = nb::int_(static_cast<std::uint64_t>(low_half(value)));
-    return (high << nb::int_(64)) | low;
+inline nb::int_ money_to_python(Money value) {
+    return nb::steal<nb::int_>(int128_to_python(value).release());
 }
 
-inline Money money_from_python(const nb::object& value) {
-    const nb::object shifted = value >> nb::int_(64);
-    const nb::object masked = value & nb::int_(~std::uint64_t{0});
-    return join_halves(static_cast<std::int64_t>(nb::cast<std::uint64_t>(masked)),
-                       nb::cast<std::int64_t>(shifted));
+inline Money money_from_python(const nb::handle& value) {
+    return int128_from_python(value.ptr());
 }
 
 // Index of a name in the list that an enumeration's field carries ("none,buy,sell"), or an int.
@@ -87,7 +83,6 @@ nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill);
 void bind_exchange_money(nb::module_& m);
 void bind_exchange_terms(nb::module_& m);
 void bind_exchange_matching(nb::module_& m);
-void bind_exchange_recorded(nb::module_& m);
 void bind_exchange_flow(nb::module_& m);
 
 }  // namespace onetape

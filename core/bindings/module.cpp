@@ -10,7 +10,6 @@ NB_MODULE(_core, m) {
     bind_events(m);
     bind_market(m);
     bind_state(m);
-    bind_model(m);
     bind_models(m);
     bind_engine(m);
     bind_text(m);

@@ -23,12 +23,12 @@ Money fee_of(const InstrumentSpec& spec, Liquidity liquidity, std::int64_t price
         return absolute(static_cast<Int128>(price) * size * spec.multiplier) * rate *
                pow10(exponent);
     }
-    return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
+    return at_rate(absolute(spec.notional(price, size)), rate);
 }
 
 Money liquidation_fee_of(const InstrumentSpec& spec, std::int64_t rate, std::int64_t price,
                          std::int64_t size) noexcept {
-    return multiply_divide_half_even(absolute(spec.notional(price, size)), rate, rate_one);
+    return at_rate(absolute(spec.notional(price, size)), rate);
 }
 
 Money base_money(const InstrumentSpec& spec, std::int64_t size) noexcept {
@@ -162,7 +162,7 @@ Money Account::funding_of(std::uint32_t index, PositionSide side,
     const Holding& holding = holdings_[index];
     const std::int64_t doubled = funding.mark != 0 ? 2 * funding.mark : holding.mark_doubled;
     const Money value = doubled != 0 ? holding.spec.notional_doubled(doubled, held.qty) : held.cost;
-    return -multiply_divide_half_even(value, funding.rate, rate_one);
+    return -at_rate(value, funding.rate);
 }
 
 Money Account::apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept {

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "exchange/forced.hpp"
@@ -156,6 +157,13 @@ class Account {
     // (cross), of one position (isolated).
     [[nodiscard]] bool below_maintenance(std::uint32_t currency) const noexcept;
     [[nodiscard]] bool below_maintenance(std::uint32_t index, PositionSide side) const noexcept;
+
+    // The mark, in quote units, at which a position is closed by force while all other marks stay:
+    // where `spare`, what is left over its maintenance now, is used up. alone: its margin is its
+    // own; else what is held of the other side of the instrument goes with it. None where no
+    // positive price does it, where it is flat and while no mark is known.
+    [[nodiscard]] std::optional<double> liquidation_price(std::uint32_t index, PositionSide side,
+                                                          Money spare, bool alone) const noexcept;
 
     // For liquidation. Balance and unrealized profit of contracts; what isolated margin covers
     // beyond maintenance; balance that is not allotted; whether anything is held in a currency.

@@ -6,6 +6,13 @@
 
 namespace onetape {
 
+namespace {
+
+constexpr std::int64_t price_max = std::int64_t{1} << 62;
+constexpr Money worth_max = pow10(36);
+
+}  // namespace
+
 // The largest value that a position could reach if every working order of one side filled.
 Money Account::side_exposure(const Holding& holding, PositionSide side, Money extra_buys,
                              Money extra_sells) noexcept {
@@ -189,6 +196,51 @@ Money Account::spare(std::uint32_t index, PositionSide side) const noexcept {
     const Money profit =
         holding.mark_doubled != 0 ? held.unrealized(holding.spec, holding.mark_doubled) : 0;
     return allotted(index, side) + profit - maintenance_of(index, side);
+}
+
+std::optional<double> Account::liquidation_price(std::uint32_t index, PositionSide side,
+                                                 Money spare, bool alone) const noexcept {
+    if (index >= holdings_.size() || position(index, side).flat()) return {};
+    const Holding& holding = holdings_[index];
+    const std::int64_t mark = holding.mark_doubled / 2;
+    if (holding.is_spot || mark <= 0) return {};
+    Money worth = 0;
+    std::int64_t net = 0;
+    const auto left_at = [&](std::int64_t price) {
+        Money left = 0;
+        for (std::size_t at = 0; at < holding.positions.size(); ++at) {
+            const Position& held = holding.positions[at];
+            if (held.flat() || (alone && at != static_cast<std::size_t>(side))) continue;
+            left += held.unrealized(holding.spec, 2 * price) -
+                    holding.margin.maintenance(absolute(holding.spec.notional(price, held.qty)));
+        }
+        return left;
+    };
+    for (std::size_t at = 0; at < holding.positions.size(); ++at) {
+        if (alone && at != static_cast<std::size_t>(side)) continue;
+        net += holding.positions[at].qty;
+        worth += absolute(holding.spec.notional(mark, holding.positions[at].qty));
+    }
+    const Money others = spare - left_at(mark);
+    const auto ends_at = [&](std::int64_t price) { return others + left_at(price) < 0; };
+    std::int64_t extreme = 1;
+    if (net <= 0) {  // up, as far as prices and their values fit
+        extreme = mark;
+        for (; !ends_at(extreme); extreme *= 2, worth *= 2) {
+            if (extreme > price_max / 4 || worth > worth_max) return {};
+        }
+    } else if (!ends_at(extreme)) {
+        return {};
+    }
+    const std::int64_t gone = first_end(mark, extreme, ends_at);
+    auto price = static_cast<double>(gone);
+    if (gone != mark) {  // between the last price that is covered and this one it falls straight
+        const std::int64_t step = gone < mark ? 1 : -1;
+        const auto below = static_cast<double>(others + left_at(gone));
+        const auto above = static_cast<double>(others + left_at(gone + step));
+        price += static_cast<double>(step) * (below / (below - above));
+    }
+    return price / static_cast<double>(pow10(holding.spec.price_decimals));
 }
 
 Money Account::free_of_isolated(std::uint32_t currency) const noexcept {

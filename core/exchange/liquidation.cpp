@@ -207,20 +207,6 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
     sink_->on_fill(index, fill);
 }
 
-// The first price on the way from open to extreme at which `ends_at` holds; it holds at the
-// extreme.
-template <class EndsAt>
-std::int64_t RecordedExchange::first_end(std::int64_t open, std::int64_t extreme,
-                                         const EndsAt& ends_at) noexcept {
-    if (ends_at(open)) return open;
-    std::int64_t safe = open, gone = extreme;
-    while (safe - gone > 1 || gone - safe > 1) {
-        const std::int64_t middle = safe + (gone - safe) / 2;
-        (ends_at(middle) ? gone : safe) = middle;
-    }
-    return gone;
-}
-
 // Bars alone: the way from open to each extreme was walked, and a position that it does not
 // survive ended at the first price that it does not survive.
 void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcept {

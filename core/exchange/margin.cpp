@@ -12,9 +12,7 @@ void MarginTable::set(std::vector<MarginBracket> brackets, std::int64_t flat_rat
     Money edge = 0, owed = 0;
     for (const MarginBracket& bracket : brackets_) {
         highest_rate_ = std::max(highest_rate_, bracket.rate);
-        const auto at = [&](Money value) {
-            return multiply_divide_half_even(value, bracket.rate, rate_one) - bracket.amount;
-        };
+        const auto at = [&](Money value) { return at_rate(value, bracket.rate) - bracket.amount; };
         // A table that jumps has no highest rate: a step over an edge may cost anything.
         const Money jump = edge == 0 ? 0 : at(edge) - owed;
         if (jump > 1 || jump < -1) highest_rate_ = std::numeric_limits<std::int64_t>::max();
@@ -34,10 +32,9 @@ std::size_t MarginTable::bracket_of(Money value) const noexcept {
 }
 
 Money MarginTable::maintenance(Money value) const noexcept {
-    if (brackets_.empty()) return multiply_divide_half_even(value, flat_rate_, rate_one);
+    if (brackets_.empty()) return at_rate(value, flat_rate_);
     const MarginBracket& bracket = brackets_[bracket_of(value)];
-    return std::max<Money>(
-        multiply_divide_half_even(value, bracket.rate, rate_one) - bracket.amount, 0);
+    return std::max<Money>(at_rate(value, bracket.rate) - bracket.amount, 0);
 }
 
 Money MarginTable::notional_limit(std::int64_t leverage) const noexcept {

@@ -36,6 +36,19 @@ struct InstrumentTerms {
     bool refuses_met_triggers = false;
 };
 
+// The first price on the way from `open` to `extreme` at which `ends_at` holds; it holds at the
+// extreme.
+template <class EndsAt>
+std::int64_t first_end(std::int64_t open, std::int64_t extreme, const EndsAt& ends_at) noexcept {
+    if (ends_at(open)) return open;
+    std::int64_t safe = open, gone = extreme;
+    while (safe - gone > 1 || gone - safe > 1) {
+        const std::int64_t middle = safe + (gone - safe) / 2;
+        (ends_at(middle) ? gone : safe) = middle;
+    }
+    return gone;
+}
+
 class MarginTable {
  public:
     void set(std::vector<MarginBracket> brackets, std::int64_t flat_rate);

@@ -19,31 +19,28 @@ bool multiple(std::int64_t value, std::int64_t step) {
     return step <= 1 || value % step == 0;
 }
 
-std::uint16_t check_form(const InstrumentSpec& spec, const OrderRequestPayload& request) {
+bool keeps_form(const OrderRequestPayload& request) {
     const bool market = request.type == OrderType::market;
-    if (!market && request.type != OrderType::limit) return error::order_invalid;
-    if (request.tif < TimeInForce::gtc || request.tif > TimeInForce::gtd) {
-        return error::order_invalid;
-    }
+    if (!market && request.type != OrderType::limit) return false;
+    if (request.tif < TimeInForce::gtc || request.tif > TimeInForce::gtd) return false;
     const bool post_only = (request.flags & order_post_only) != 0;
     const bool rests = request.tif == TimeInForce::gtc || request.tif == TimeInForce::gtd;
-    if (post_only && (market || !rests)) return error::order_invalid;
-    if (request.tif == TimeInForce::gtd && (market || request.expire_ns <= 0)) {
-        return error::order_invalid;
-    }
-    if ((request.trigger != 0) != (request.trigger_by != TriggerBy::none)) {
-        return error::order_invalid;
-    }
+    if (post_only && (market || !rests)) return false;
+    if (request.tif == TimeInForce::gtd && (market || request.expire_ns <= 0)) return false;
+    if ((request.trigger != 0) != (request.trigger_by != TriggerBy::none)) return false;
     const TriggerKind kind = trigger_kind_of(request.flags);
-    if ((request.trigger != 0) != (kind != TriggerKind::none) || kind == TriggerKind::trailing) {
-        return error::order_invalid;
-    }
-    if (request.trigger != 0) {
-        if (!spec.watches(request.trigger_by)) return error::order_invalid;
-        if (!multiple(request.trigger, spec.tick)) return error::order_invalid;
-        if (spec.kind != ContractKind::linear && request.trigger < 0) return error::order_invalid;
-    }
-    return request.position_side > PositionSide::short_ ? error::order_invalid : error::none;
+    if ((request.trigger != 0) != (kind != TriggerKind::none) || kind == TriggerKind::trailing)
+        return false;
+    return request.position_side <= PositionSide::short_;
+}
+
+std::uint32_t broken_by_trigger(const InstrumentSpec& spec, const OrderRequestPayload& request) {
+    if (request.trigger == 0) return 0;
+    std::uint32_t broken = 0;
+    if (!spec.watches(request.trigger_by)) broken |= rule_trigger_watch;
+    if (spec.kind != ContractKind::linear && request.trigger < 0) broken |= rule_trigger_sign;
+    if (!multiple(request.trigger, spec.tick)) broken |= rule_trigger_tick;
+    return broken;
 }
 
 // Money is 128 bits: what is worth more than 10^18 units of its currency is a typing error, and
@@ -61,13 +58,44 @@ bool too_large(const InstrumentSpec& spec, std::int64_t price, std::int64_t size
 }
 
 // Bands stop the aggressive side only: a far passive order harms nobody but its owner's patience.
-bool outside_band(const InstrumentSpec& spec, Side side, std::int64_t price,
-                  std::int64_t reference) {
+bool outside_band(const InstrumentSpec& spec, Side side, std::int64_t price, std::int64_t reference,
+                  std::int64_t times) {
     const std::int64_t band = side == Side::buy ? spec.band_up : spec.band_down;
     if (band == 0 || reference == 0) return false;
-    const Int128 width = static_cast<Int128>(reference < 0 ? -reference : reference) * band;
+    const Int128 width = static_cast<Int128>(reference < 0 ? -reference : reference) * band * times;
     const Int128 away = (static_cast<Int128>(price) - reference) * 1'000'000;
     return side == Side::buy ? away > width : -away > width;
+}
+
+std::uint32_t broken_by_price_size(const InstrumentSpec& spec, Side side, OrderType type,
+                                   std::int64_t price, std::int64_t size, bool reduce_only,
+                                   std::int64_t reference, std::int64_t band_times) noexcept {
+    const bool market = type == OrderType::market;
+    // 0 means "no price" everywhere in a request.
+    if ((side != Side::buy && side != Side::sell) || size <= 0 || market != (price == 0))
+        return rule_form;
+    std::uint32_t broken = 0;
+    const auto or_else = [](std::int64_t own, std::int64_t common) { return own ? own : common; };
+    const std::int64_t lot = market ? or_else(spec.market_lot, spec.lot) : spec.lot;
+    const std::int64_t size_min =
+        market ? or_else(spec.market_size_min, spec.size_min) : spec.size_min;
+    const std::int64_t size_max =
+        market ? or_else(spec.market_size_max, spec.size_max) : spec.size_max;
+    if (!multiple(size, lot)) broken |= rule_lot;
+    if (size < size_min) broken |= rule_size_min;
+    if (size_max != 0 && size > size_max) broken |= rule_size_max;
+    if (!market) {
+        // Only linear contracts may trade below zero.
+        if (price < 0 && spec.kind != ContractKind::linear) broken |= rule_price_sign;
+        if (!multiple(price, spec.tick)) broken |= rule_tick;
+        if (outside_band(spec, side, price, reference, band_times)) broken |= rule_band;
+    }
+    const std::int64_t valued = market ? reference : price;
+    if (too_large(spec, valued, size)) return broken | rule_too_large;
+    if (spec.notional_min > 0 && valued != 0 && !reduce_only &&
+        absolute(spec.notional(valued, size)) < spec.notional_min)
+        broken |= rule_notional_min;
+    return broken;
 }
 
 }  // namespace
@@ -101,47 +129,34 @@ bool snap(double value, int decimals, std::int64_t step, Rounding rounding,
     return true;
 }
 
+std::uint32_t broken_rules(const InstrumentSpec& spec, const OrderRequestPayload& request,
+                           std::int64_t reference, std::int64_t band_times) noexcept {
+    if (!keeps_form(request)) return rule_form;
+    // A triggered order acts near its trigger: that is what its price and value are measured by.
+    const std::uint32_t broken =
+        broken_by_price_size(spec, request.side, request.type, request.price, request.size,
+                             (request.flags & order_reduce_only) != 0,
+                             request.trigger != 0 ? request.trigger : reference, band_times);
+    return broken == rule_form ? broken : broken | broken_by_trigger(spec, request);
+}
+
+std::uint16_t code_of_rules(std::uint32_t broken) noexcept {
+    if (broken == 0) return error::none;
+    switch (broken & (~broken + 1)) {  // the lowest bit
+        case rule_band:
+            return error::price_band;
+        case rule_notional_min:
+            return error::order_below_min_notional;
+        default:
+            return error::order_invalid;
+    }
+}
+
 std::uint16_t check_price_size(const InstrumentSpec& spec, Side side, OrderType type,
                                std::int64_t price, std::int64_t size, bool reduce_only,
                                std::int64_t reference) noexcept {
-    if (side != Side::buy && side != Side::sell) return error::order_invalid;
-    if (size <= 0) return error::order_invalid;
-    const bool market = type == OrderType::market;
-    const auto or_else = [](std::int64_t own, std::int64_t common) { return own ? own : common; };
-    const std::int64_t lot = market ? or_else(spec.market_lot, spec.lot) : spec.lot;
-    const std::int64_t size_min =
-        market ? or_else(spec.market_size_min, spec.size_min) : spec.size_min;
-    const std::int64_t size_max =
-        market ? or_else(spec.market_size_max, spec.size_max) : spec.size_max;
-    if (!multiple(size, lot)) return error::order_invalid;
-    if (size < size_min || (size_max != 0 && size > size_max)) return error::order_invalid;
-    if (market) {
-        if (price != 0) return error::order_invalid;
-    } else {
-        // 0 means "no price" everywhere in a request; only linear contracts may trade below it.
-        if (price == 0 || (price < 0 && spec.kind != ContractKind::linear)) {
-            return error::order_invalid;
-        }
-        if (!multiple(price, spec.tick)) return error::order_invalid;
-        if (outside_band(spec, side, price, reference)) return error::price_band;
-    }
-    const std::int64_t valued = market ? reference : price;
-    if (too_large(spec, valued, size)) return error::order_invalid;
-    if (spec.notional_min > 0 && valued != 0 && !reduce_only) {
-        Money notional = spec.notional(valued, size);
-        if (notional < 0) notional = -notional;
-        if (notional < spec.notional_min) return error::order_below_min_notional;
-    }
-    return error::none;
-}
-
-std::uint16_t check_order(const InstrumentSpec& spec, const OrderRequestPayload& request,
-                          std::int64_t reference) noexcept {
-    if (const std::uint16_t code = check_form(spec, request); code != error::none) return code;
-    // A triggered order acts near its trigger: that is what its price and value are measured by.
-    return check_price_size(spec, request.side, request.type, request.price, request.size,
-                            (request.flags & order_reduce_only) != 0,
-                            request.trigger != 0 ? request.trigger : reference);
+    return code_of_rules(
+        broken_by_price_size(spec, side, type, price, size, reduce_only, reference, 1));
 }
 
 }  // namespace onetape

@@ -27,12 +27,38 @@ enum class Rounding : std::uint8_t { nearest = 0, down = 1, up = 2, toward_zero 
     return snap(size, spec.size_decimals, spec.lot, Rounding::down, units);
 }
 
-// 0 or an error number of CONTRACT.md. `reference` is the price that bands are measured from and
-// that a market order is valued at, 0: not known (those rules are then not applied). Reduce-only
-// orders need no minimum notional: a rest must be closable.
-[[nodiscard]] std::uint16_t check_order(const InstrumentSpec& spec,
-                                        const OrderRequestPayload& request,
-                                        std::int64_t reference) noexcept;
+// The rules that an order can break, as bits, in the order in which they are asked.
+enum OrderRule : std::uint32_t {
+    rule_form = 1U << 0U,  // its own fields; with it nothing else is looked at
+    rule_trigger_watch = 1U << 1U,
+    rule_trigger_sign = 1U << 2U,
+    rule_trigger_tick = 1U << 3U,
+    rule_lot = 1U << 4U,
+    rule_size_min = 1U << 5U,
+    rule_size_max = 1U << 6U,
+    rule_too_large = 1U << 7U,
+    rule_price_sign = 1U << 8U,
+    rule_tick = 1U << 9U,
+    rule_band = 1U << 10U,
+    rule_notional_min = 1U << 11U,
+};
+
+// All rules that an order breaks, 0: none. `reference` is the price that bands are measured from
+// and that a market order is valued at, 0: not known (those rules are then not applied); an order
+// with a trigger is measured by its trigger. Reduce-only orders need no minimum notional: a rest
+// must be closable. band_times: how often the venue's band counts.
+[[nodiscard]] std::uint32_t broken_rules(const InstrumentSpec& spec,
+                                         const OrderRequestPayload& request, std::int64_t reference,
+                                         std::int64_t band_times = 1) noexcept;
+
+// The error number of the first of these rules, 0 where there is none.
+[[nodiscard]] std::uint16_t code_of_rules(std::uint32_t broken) noexcept;
+
+[[nodiscard]] inline std::uint16_t check_order(const InstrumentSpec& spec,
+                                               const OrderRequestPayload& request,
+                                               std::int64_t reference) noexcept {
+    return code_of_rules(broken_rules(spec, request, reference));
+}
 
 // The same rules for the price (0: market) and the whole size that an order would have.
 [[nodiscard]] std::uint16_t check_price_size(const InstrumentSpec& spec, Side side, OrderType type,

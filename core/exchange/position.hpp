@@ -6,7 +6,9 @@
 //   linear, spot   profit = notional(exit) - cost      (value grows with price)
 //   inverse        profit = cost - notional(exit)      (quantity / price shrinks as price grows)
 // Reducing releases cost proportionally, half to even, and the remainder stays with what is left:
-// when the position is flat its cost is exactly zero, and the realized sums telescope.
+// when the position is flat its cost is exactly zero, and the realized sums telescope. A fill is
+// valued once, so that for any fills in any order what was realized is to the unit what their
+// values and the cost that is left say, also where sub-accounts hold parts of the same position.
 #include <cstdint>
 
 #include "base/money.hpp"
@@ -22,30 +24,34 @@ struct Position {
 
     [[nodiscard]] constexpr bool flat() const noexcept { return qty == 0; }
 
-    // Takes a fill in. size > 0. Returns the profit realized by it.
-    constexpr Money apply(const InstrumentSpec& spec, Side side, std::int64_t price,
-                          std::int64_t size) noexcept {
-        const std::int64_t change = side == Side::buy ? size : -size;
+    // Takes a fill of a signed size in, which is worth `value`, signed as it. A fill beyond zero
+    // splits that value. Returns the profit realized by it.
+    constexpr Money apply(const InstrumentSpec& spec, std::int64_t change, Money value) noexcept {
         if (qty == 0 || (qty > 0) == (change > 0)) {
-            cost += spec.notional(price, change);
+            cost += value;
             qty += change;
             return 0;
         }
-        const std::int64_t held = qty < 0 ? -qty : qty;
-        const std::int64_t closed = size < held ? size : held;
-        const std::int64_t closed_signed = qty < 0 ? -closed : closed;
-        const Money released =
-            closed == held ? cost : multiply_divide_half_even(cost, closed, held);
-        const Money profit = gain(spec, spec.notional(price, closed_signed), released);
-        cost -= released;
-        qty -= closed_signed;
+        const auto size = [](std::int64_t signed_size) {
+            return signed_size < 0 ? -signed_size : signed_size;
+        };
+        Money released = cost, closed = value;  // of the part that closes: opposite in sign
+        if (size(change) < size(qty))
+            released = multiply_divide_half_even(cost, size(change), size(qty));
+        else if (size(change) > size(qty))
+            closed = multiply_divide_half_even(value, size(qty), size(change));
+        const Money profit = gain(spec, -closed, released);
+        qty += change;
+        cost += value - closed - released;
         realized += profit;
-        if (size > closed) {  // flipped: the rest opens the other way at the same price
-            const std::int64_t opened = change > 0 ? size - closed : closed - size;
-            cost = spec.notional(price, opened);
-            qty = opened;
-        }
         return profit;
+    }
+
+    // The same at a price. size > 0.
+    constexpr Money apply(const InstrumentSpec& spec, Side side, std::int64_t price,
+                          std::int64_t size) noexcept {
+        const std::int64_t change = side == Side::buy ? size : -size;
+        return apply(spec, change, spec.notional(price, change));
     }
 
     [[nodiscard]] constexpr Money unrealized(const InstrumentSpec& spec,

@@ -532,9 +532,6 @@ class RecordedExchange {
     [[nodiscard]] std::int64_t size_to_repay(std::uint32_t index, Money debt) const noexcept;
     Money repay_step(std::uint32_t index, Side side, std::int64_t size, Money fees_left,
                      std::int64_t now) noexcept;
-    template <class EndsAt>
-    static std::int64_t first_end(std::int64_t open, std::int64_t extreme,
-                                  const EndsAt& ends_at) noexcept;
     void stress_bar(std::uint32_t index, std::int64_t now) noexcept;
     void stress_loans(std::uint32_t index, std::int64_t now) noexcept;
 

@@ -146,7 +146,7 @@ void RecordedExchange::charge_interest(std::int64_t now) noexcept {
     for (const BorrowRate& borrow : rules_.borrow) {
         const Money balance = account_->balance(borrow.currency);
         if (balance >= 0) continue;
-        const Money change = multiply_divide_half_even(balance, borrow.rate, rate_one);
+        const Money change = at_rate(balance, borrow.rate);
         if (change == 0) continue;
         account_->credit_interest(borrow.currency, change);
         sink_->on_cash(0, {now, change, CashKind::interest, PositionSide::both, borrow.currency});

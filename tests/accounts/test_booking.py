@@ -14,10 +14,10 @@ from long_form import examples
 from onetape.accounts.booking import RECENT_KEPT, Booking
 from onetape.accounts.entries import MAIN, Cause, Outside, checked
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.position import Position, money_units
 from onetape.model.decimals import scaled
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.orders.told import FillTold
+from reference.position import Position, money_units
 
 A, B = 2, 3
 MARKET, FEES, NETTING, FUNDING = (
@@ -82,8 +82,8 @@ def test_a_contract_moves_what_it_realizes(symbol, fills, settle, profit):
 def test_a_holding_tells_its_quantity_and_entry():
     booking = booked(LINEAR, (A, "+1@100"), (A, "+3@120"), (B, "-1@130"))
     held = booking.positions[A, LINEAR, BOTH]
-    assert (held.qty, held.entry, str(held.entry_price)) == (4000, 115, "115.000")
-    assert held.unrealized(1200) == 20 * UNIT
+    assert (held.qty, held.entry, str(held.average)) == (4000, 115, "115.000")
+    assert held.unrealized_at(1200) == 20 * UNIT
     other = booked(INVERSE, (A, "+1@10000"), (A, "+1@20000")).positions[A, INVERSE, BOTH]
     assert abs(other.entry - F(40_000, 3)) < F(1, 10**9)
 

@@ -115,7 +115,7 @@ def test_the_open_profit_of_an_inverse_contract_grows_with_the_price(mark, profi
     terms = Terms(INSTRUMENTS[INVERSE])
     holding = Holding(terms)
     holding.fill(2, terms.value(100_000, 2))  # 200 USD at 10,000: 0.02 BTC
-    assert holding.unrealized(mark) == profit * UNIT // 100
+    assert holding.unrealized_at(mark) == profit * UNIT // 100
 
 
 # --- what is held ---------------------------------------------------------------------------------

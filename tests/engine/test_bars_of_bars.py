@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from core_tested import BarStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from long_form import examples
-from onetape._core import BarStream
 from onetape.engine.compiled import compiled
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import StrategyError, UnknownSymbol

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import core_tested
+
 from onetape import _core
 
 USDT, BTC = 1, 2
@@ -91,7 +93,7 @@ class Recorded:
     def __init__(
         self, spec: _core.InstrumentSpec | None = None, *, cash: int = 10**9, holdings: int = 0, **options: Any
     ) -> None:
-        self.core = _core.RecordedExchange(**({"leverage": 10} | options))
+        self.core = core_tested.RecordedExchange(**({"leverage": 10} | options))
         self.core.add_instrument(0, spec or linear(), USDT, BTC)
         self.core.account.deposit(USDT, cash * ONE)
         self.core.account.deposit(BTC, holdings * ONE)

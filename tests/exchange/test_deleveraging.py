@@ -6,6 +6,7 @@ import random
 from fractions import Fraction as F
 from typing import Any
 
+import core_tested
 import pytest
 from exchange_world import ONE, USDT, Recorded, linear
 
@@ -144,7 +145,7 @@ RANKED = [
 
 def test_profit_times_leverage_goes_first_and_losses_last() -> None:
     rows = [row for row, _ in RANKED]
-    order = [RANKED[place][0][0] for place in _core.adl_rank(rows)]
+    order = [RANKED[place][0][0] for place in core_tested.adl_rank(rows)]
     assert order == [3, 1, 2, 6, 4, 5]
 
 
@@ -155,8 +156,8 @@ def test_equal_ranks_go_by_number_and_flat_ones_are_left_out() -> None:
         candidate(5, 0, 0, 0, 10),
         candidate(7, 100, 120, 20, 0),  # nothing behind it: leverage without end
     ]
-    assert _core.adl_rank(rows) == [3, 1, 0]
-    assert _core.adl_rank([]) == []
+    assert core_tested.adl_rank(rows) == [3, 1, 0]
+    assert core_tested.adl_rank([]) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -169,7 +170,7 @@ def test_random_ranks_are_those_of_fractions(seed: int) -> None:
         rows.append(candidate(who, entry, mark, profit, backing))
         share, leverage = F(profit, entry), F(mark, backing)
         exact.append((share * leverage if profit > 0 else share / leverage, -who))
-    places = _core.adl_rank(rows)
+    places = core_tested.adl_rank(rows)
     assert places == sorted(range(40), key=lambda place: exact[place], reverse=True)
 
 

@@ -12,6 +12,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import core_tested
 import numpy as np
 import pytest
 from exchange_world import BTC, ONE, USDT, linear
@@ -106,7 +107,7 @@ def simulated(requests: list[dict[str, Any]], own: dict[int, dict[str, Any]]) ->
     """Our order over the recording of a run without it; and until when both are comparable: until
     an order of the other side has come to rest at our price or beyond."""
     engine = _core.MatchingEngine(linear(), "allow", True, by_order=True)
-    exchange = _core.RecordedExchange(leverage=10, queue_by_order=True, check_funds=False)
+    exchange = core_tested.RecordedExchange(leverage=10, queue_by_order=True, check_funds=False)
     exchange.add_instrument(0, linear(), USDT, BTC)
     exchange.account.deposit(USDT, 10**9 * ONE)
     fills: list[Fill] = []

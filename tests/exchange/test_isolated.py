@@ -14,11 +14,11 @@ from exchange_world import ONE, USDT, Recorded, linear
 from test_margin import KINDS, SMALL, rows, terms
 
 from onetape import _core
-from onetape.accounts.position import Position, initial_margin, liquidation_price
 from onetape.model import catalogue
 from onetape.model.enums import Kind, Side
 from reference.account import SlowAccount
 from reference.facts import Facts
+from reference.position import Position, initial_margin, liquidation_price
 
 
 def isolated(leverage: int = 10, **facts: Any) -> Any:

@@ -11,8 +11,8 @@ from exchange_world import ONE, USDT, Recorded, linear
 from test_margin import SMALL, rows, terms
 
 from onetape import _core
-from onetape.accounts.position import Position, liquidation_price
 from onetape.model.enums import Kind, Side
+from reference.position import Position, liquidation_price
 
 HALF = 5 * 10**9  # 0.5 % maintenance
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import random
 
+import core_tested
 import pytest
 from exchange_world import Recorded
 
-from onetape import _core
 from onetape.engine.queue_model import QUEUE_MODELS, parse_queue
 from onetape.model.errors import BadConfig
 from reference.places import Place, QueueModel
@@ -32,7 +32,7 @@ SHARES = [
 @pytest.mark.parametrize(("model", "exponent", "front", "back", "share"), SHARES)
 def test_share_behind(model, exponent, front, back, share):
     number = QUEUE_MODELS[model][0]
-    assert _core.share_behind(number, exponent, front, back) == pytest.approx(share, abs=1e-12)
+    assert core_tested.share_behind(number, exponent, front, back) == pytest.approx(share, abs=1e-12)
 
 
 @pytest.mark.parametrize("model", QUEUE_MODELS)
@@ -41,7 +41,7 @@ def test_a_share_lies_between_nothing_and_all(model):
     number = QUEUE_MODELS[model][0]
     for _ in range(2000):
         front, back = (source.choice([0, 1, source.random() * 10**9]) for _ in range(2))
-        assert 0 <= _core.share_behind(number, source.choice([0.5, 1, 3]), front, back) <= 1
+        assert 0 <= core_tested.share_behind(number, source.choice([0.5, 1, 3]), front, back) <= 1
 
 
 # 10 stand before us. The level shrinks by 4 for no trade: who left?

@@ -6,10 +6,9 @@ import os
 import random
 from typing import Any
 
+import core_tested
 import pytest
 from exchange_world import ONE, USDT, VENUE_ORDERS, linear
-
-from onetape import _core
 
 LONG = os.environ.get("ONETAPE_LONG") == "1"
 
@@ -20,7 +19,7 @@ class Day:
     def __init__(self, seed: int, data: str) -> None:
         self.random = random.Random(f"{data} {seed}")
         self.data = data
-        self.core = _core.RecordedExchange(leverage=10)
+        self.core = core_tested.RecordedExchange(leverage=10)
         spec = linear(maker_fee=-100_000_000, taker_fee=500_000_000)
         self.core.add_instrument(0, spec, USDT, 2)
         self.core.account.deposit(USDT, 5000 * ONE)

@@ -8,7 +8,6 @@ import pytest
 from msgspec import structs
 from test_sim_entry import BUY, SELL, Desk
 
-from onetape.exchange.clearing import maintenance
 from onetape.exchange.hands import deposit
 from onetape.exchange.joint import Collateral
 from onetape.exchange.reports import CallReport, CashReport
@@ -65,7 +64,7 @@ def back(desk: Desk, left: int, side: PositionSide = BOTH) -> None:
 
 
 def owed(desk: Desk, size: int) -> int:
-    return maintenance(desk.i, desk.exchange.listings[0].mark * size * 10**14)
+    return desk.i.maintenance_units(desk.exchange.listings[0].mark * size * 10**14)
 
 
 def liquidations(desk: Desk) -> list:
@@ -441,25 +440,24 @@ def test_maintenance_is_of_the_bracket_that_the_value_lies_in(desk, row):
         pytest.skip("no such bracket")
     value = brackets[row].notional_max
     owed = value * brackets[row].maintenance_rate - (brackets[row].maintenance_amount or 0)
-    assert maintenance(desk.i, money_units(value)) == money_units(owed)
+    assert desk.i.maintenance_units(money_units(value)) == money_units(owed)
 
 
 @pytest.mark.parametrize(("row", "more"), [(0, "0.01"), (1, "0.01"), (-1, "1")])
-def test_beyond_a_bracket_the_next_one_holds_and_beyond_the_last_the_instrument_s_rate(desk, row, more):
+def test_beyond_a_bracket_the_next_one_holds_and_beyond_the_last_goes_on(desk, row, more):
     rows = desk.i.brackets
     value = rows[row].notional_max + Decimal(more)
-    rate, amount = desk.i.maintenance_rate, Decimal(0)
-    if row >= 0:
-        rate, amount = rows[row + 1].maintenance_rate, rows[row + 1].maintenance_amount
-    assert maintenance(desk.i, money_units(value)) == money_units(value * rate - amount)
+    holds = rows[row + 1] if row >= 0 else rows[-1]
+    rate, amount = holds.maintenance_rate, holds.maintenance_amount
+    assert desk.i.maintenance_units(money_units(value)) == money_units(value * rate - amount)
 
 
 def test_a_bracket_holds_to_its_very_edge_where_the_next_one_jumps(desk):
     first, second = desk.i.brackets[:2]
     jumps = structs.replace(desk.i, brackets=(first, structs.replace(second, maintenance_amount=Decimal(0))))
     edge = first.notional_max
-    assert maintenance(jumps, money_units(edge)) == money_units(edge * first.maintenance_rate)
-    assert maintenance(jumps, money_units(edge) + ONE) == money_units((edge + 1) * second.maintenance_rate)
+    assert jumps.maintenance_units(money_units(edge)) == money_units(edge * first.maintenance_rate)
+    assert jumps.maintenance_units(money_units(edge) + ONE) == money_units((edge + 1) * second.maintenance_rate)
 
 
 # --- one margin of all currencies -----------------------------------------------------------------

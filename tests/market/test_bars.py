@@ -7,12 +7,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from core_tested import BarStream, BarWindow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_bars import SECOND, SlowBar, aggregate, period_start
 
 from long_form import examples
-from onetape._core import BarStream, BarWindow, bar_open_time
+from onetape._core import bar_open_time
 
 TRADE, MID, VENUE = range(3)
 MINUTE = 60 * SECOND

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onetape._core import InstrumentSpec
 from onetape.model.decimals import canonical, decimal_text, decimals_of, to_decimal, to_units
 from onetape.model.enums import Kind
 from onetape.model.errors import InvalidAmount
@@ -19,7 +20,6 @@ from onetape.model.money import (
     join_units,
     money,
     money_units,
-    notional_units,
     parse_amount,
     parse_cash,
     rate_units,
@@ -72,10 +72,10 @@ def test_units_and_decimals_are_the_same_amount(units: int) -> None:
     ],
 )
 def test_notional(kind: Kind, price: int, size: int, decimals: tuple[int, int], multiplier: str, wanted: D) -> None:
-    units = notional_units(
-        kind, price=price, size=size, price_decimals=decimals[0], size_decimals=decimals[1], multiplier=D(multiplier)
+    spec = InstrumentSpec(
+        kind=kind.id, price_decimals=decimals[0], size_decimals=decimals[1], multiplier=int(multiplier)
     )
-    assert money(units) == wanted
+    assert money(spec.notional(price, size)) == wanted
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,24 @@
-"""Every filter by table, and all of them against the core's."""
+"""Every filter by table, and all of them against the slow rules."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from long_form import examples
-from onetape import _core
-from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.instrument import Instrument, from_symbol
-from onetape.model.money import split_units
 from onetape.model.order import OrderSpec, order_spec
-from onetape.orders.filters import VENUE_RULES, Refusal, Rules
+from onetape.orders.filters import VENUE_RULES, Refusal, keeps_rules
+from reference.facts import Facts
+from reference.orders import Order, form_error
 
 D = Decimal
 BTC = from_symbol(
@@ -88,7 +89,7 @@ def test_filters(changes: dict[str, Any], code: int, reason: str) -> None:
     found = refusal_of(order(**changes), BTC, reference=MARK)
     assert (found.code if found else 0) == code
     assert reason in (found.reason if found else "")
-    assert Rules(BTC).are_kept(order(**changes), MARK) is (found is None)
+    assert keeps_rules(order(**changes), BTC, MARK) is (found is None)
 
 
 def test_a_price_below_zero_is_for_linear_contracts_only() -> None:
@@ -96,7 +97,7 @@ def test_a_price_below_zero_is_for_linear_contracts_only() -> None:
     assert refusal_of(far, BTC) is None
     found = refusal_of(far, SPOT)
     assert found is not None and "price of spot must be positive" in found.reason
-    assert (Rules(BTC).are_kept(far, 0), Rules(SPOT).are_kept(far, 0)) == (True, False)
+    assert (keeps_rules(far, BTC, 0), keeps_rules(far, SPOT, 0)) == (True, False)
 
 
 def test_without_a_reference_bands_and_values_of_market_orders_are_not_known() -> None:
@@ -145,7 +146,7 @@ def test_each_rule_is_reached_by_orders_that_keep_the_others() -> None:
         made = order(**changes)
         near = rng.choice((0, MARK, MARK))
         found = refusal_of(made, BTC, reference=near)
-        assert Rules(BTC).are_kept(made, near) is (found is None), (made, found)
+        assert keeps_rules(made, BTC, near) is (found is None), (made, found)
         words = found.reason.split() if found else ["kept"]
         reached[" ".join(w for w in (each.strip(",") for each in words) if w.isalpha())] += 1
     wanted = (
@@ -182,7 +183,7 @@ def choose(words: Any) -> Any:
     reduce_only=st.booleans(),
     reference=st.sampled_from([0, 1000, 1013]),
 )
-def test_the_core_refuses_what_the_filters_refuse(
+def test_what_is_refused_is_what_the_slow_rules_refuse(
     instrument: Instrument,
     side: Side,
     type_: OrderType,
@@ -197,7 +198,7 @@ def test_the_core_refuses_what_the_filters_refuse(
     reduce_only: bool,
     reference: int,
 ) -> None:
-    asked = OrderSpec(
+    wanted = OrderSpec(
         symbol=instrument.symbol,
         side=side,
         size_int=size,
@@ -211,25 +212,32 @@ def test_the_core_refuses_what_the_filters_refuse(
         post_only=post_only,
         reduce_only=reduce_only,
     )
-    # An expiry that the time in force does not use is refused here and not read by the core.
-    assume(expire == 0 or tif is TimeInForce.GTD)
-    request = {
-        "price": price,
-        "size": size,
-        "trigger": trigger,
-        "expire": expire,
-        "side": side.id,
-        "type": type_.id,
-        "tif": tif.id,
-        "flags": asked.flags,
-        "trigger_by": trigger_by.id,
-        "position_side": PositionSide.BOTH.id,
-    }
-    spec: dict[str, Any] = instrument.spec()
-    spec["notional_min"] = split_units(spec["notional_min"])
-    found = refusal_of(asked, instrument, reference=reference)
-    assert _core.model_check_order(spec, request, reference) == (found.code if found else 0), found
-    assert Rules(instrument).are_kept(asked, reference) is (found is None)
+    found = refusal_of(wanted, instrument, reference=reference)
+    assert keeps_rules(wanted, instrument, reference) is (found is None)
+    if wanted.broken_rule():
+        assert found is not None and found.code == 4101
+        return
+    slow = Order(
+        0, 1, str(side), str(type_), size, price, str(tif), expire, trigger, str(trigger_by), str(trigger_kind),
+        post_only, reduce_only,
+    )  # fmt: skip
+    unwatched = trigger and trigger_by not in instrument.trigger_by
+    code = 4101 if unwatched else form_error(facts_of(instrument), slow, reference)
+    assert (found.code if found else 0) == code, found
+
+
+def facts_of(instrument: Instrument) -> Facts:
+    spec = instrument.spec()
+    same = set(Facts.__dataclass_fields__) & set(spec) - {"kind", "multiplier"}
+    facts = {name: spec[name] for name in same}
+    return Facts(kind=str(instrument.kind), multiplier=Fraction(instrument.multiplier), **facts)
+
+
+def test_a_value_beyond_all_money_is_refused() -> None:
+    """What is worth more than 10^18 units of a currency is a typing error."""
+    free = from_symbol("binance:BTC/USDT:USDT", tick=1, lot=1)
+    found = refusal_of(order(size_int=10**10, price_int=10**9), free)
+    assert found is not None and (found.code, "10^18" in found.reason) == (4101, True)
 
 
 @given(size=st.floats(0.1, 100), price=st.floats(50_000, 62_000), side=st.sampled_from(["buy", "sell"]))
@@ -239,10 +247,10 @@ def test_what_is_rounded_by_the_rule_passes_the_steps(size: float, price: float,
     assert found is None or "below the least" in found.reason
 
 
-def test_a_limit_that_is_finer_than_the_lot_is_told_in_decimals() -> None:
+def test_a_limit_that_is_finer_than_the_lot_is_kept_below_it() -> None:
     """Venues publish daily averages as limits."""
     fine = from_symbol("binance:BTC/USDT:USDT", tick=D("0.5"), lot=D("0.002"), size_max=D("2.3456789"))
     assert refusal_of(order(size_int=2344), fine) is None
-    assert not Rules(fine).are_kept(order(size_int=2344), 0)
+    assert keeps_rules(order(size_int=2344), fine, 0)
     found = refusal_of(order(size_int=2346), fine)
     assert found is not None and "above the most" in found.reason

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from itertools import product
 
+import core_tested
 import pytest
 
-from onetape import _core
 from onetape.model.enums import OrderState
 from onetape.orders.machine import EFFECT_IDS, FILLS, TABLE, Effect, OrderEvent, OrderLife, as_matrix
 
 
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
-    _core.install_order_machine(as_matrix())
+    core_tested.install_order_machine(as_matrix())
 
 
 def model(state: OrderState, filled: int, facts: tuple[bool, ...], event: OrderEvent) -> OrderLife:
@@ -36,7 +36,7 @@ def test_the_core_moves_an_order_as_the_model_does(state: OrderState) -> None:
                 continue  # an ended order has no open request
             life = model(state, filled, tuple(map(bool, facts)), event)
             accepted, triggered, cancel_open, update_open = facts
-            order = _core.ModelOrder(
+            order = core_tested.ModelOrder(
                 state=state.id,
                 size=10,
                 # The core counts a fill before it asks the table.

@@ -58,23 +58,24 @@ class SlowAccount(Margin):
         """Returns the profit that it realized."""
         facts, held = self.facts[index], self.at(index, position_side)
         change = size if side == "buy" else -size
-        profit = closed = 0
+        profit = closed = closing = 0
+        value = facts.value(price, change)  # of which the closing part has its share
         if held.qty * change < 0:
             closed = min(size, abs(held.qty))
-            signed = closed if held.qty > 0 else -closed
             share = Fraction(closed, abs(held.qty))
             released = half_even(held.cost * share)
-            profit = facts.gain(facts.value(price, signed), released)
+            closing = half_even(Fraction(value * closed, size))
+            profit = facts.gain(-closing, released)
             held.margin -= half_even(held.margin * share)
             held.cost -= released
-            held.qty -= signed
+            held.qty -= closed if held.qty > 0 else -closed
         opened = change - (closed if change > 0 else -closed)
         if opened:
-            value = facts.value(price, opened)
-            held.cost += value
+            held.cost += value - closing
             held.qty += opened
             if self.isolated and not facts.is_spot:
-                held.margin += half_even(Fraction(abs(value), self.leverage_of(index)))
+                margin = Fraction(abs(facts.value(price, opened)), self.leverage_of(index))
+                held.margin += half_even(margin)
         held.realized += profit
         self.balances[facts.settle] -= fee
         (self.liquidation_fees if forced else self.fees)[index] += fee

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import core_tested
+
 from onetape import _core
 from onetape.model.margin import core_rows
 from reference.account import SIDES
@@ -29,7 +31,7 @@ class Fast:
     """The core's exchange behind the calls of the reference."""
 
     def __init__(self, world: World) -> None:
-        self.core = _core.RecordedExchange(
+        self.core = core_tested.RecordedExchange(
             hedge=world.hedge,
             leverage=world.leverage,
             isolated=world.isolated,

@@ -199,7 +199,7 @@ def _profits(booking: Booking, marks: Mapping[str, int]) -> dict[tuple[str, int]
         if held.terms.is_spot or not held.qty or not mark:
             continue
         of = found.setdefault((held.terms.settle, slot), {})
-        of[symbol] = of.get(symbol, 0) + held.unrealized(mark)
+        of[symbol] = of.get(symbol, 0) + held.unrealized_at(mark)
     return found
 
 

@@ -21,7 +21,6 @@ from typing import Final, NamedTuple
 from onetape.model.enums import Kind, OrderType, PositionSide, Side
 from onetape.model.errors import check
 from onetape.model.instrument import Instrument
-from onetape.model.money import divide_half_even, notional_ratio
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import Spending, only_reduces, spending
 from onetape.orders.managed import Managed
@@ -68,23 +67,13 @@ class _Part(NamedTuple):
 class _Terms:
     """What of an instrument is reckoned with, as integers."""
 
-    __slots__ = ("fees", "instrument", "is_spot", "ratio")
+    __slots__ = ("fees", "instrument", "is_spot")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.is_spot = instrument.kind is _SPOT
-        self.ratio: tuple[int, int] | None = None  # see `notional_ratio`; None: not linear
-        if instrument.kind is not Kind.INVERSE:
-            self.ratio = notional_ratio(
-                instrument.kind, instrument.price_decimals, instrument.size_decimals, instrument.multiplier
-            )
         rates = instrument.taker_fee, instrument.maker_fee
         self.fees = tuple(rate.as_integer_ratio() for rate in rates)  # by post_only
-
-    def value(self, price: int, size: int) -> int:
-        if self.ratio is None:
-            return abs(self.instrument.notional_units(price, size))
-        return abs(divide_half_even(self.ratio[0] * price * size, self.ratio[1]))
 
 
 class Locks:
@@ -246,7 +235,7 @@ class Locks:
             return None if spent is None else _Part(slot, spent.currency, spent.amount)
         if not price:
             return None
-        value = terms.value(price, left)
+        value = abs(instrument.core.notional(price, left))
         over, under = terms.fees[spec.post_only]
         fee = max(-(-value * over // under), 0)
         key = (slot, spec.symbol, spec.position_side)

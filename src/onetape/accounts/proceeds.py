@@ -222,7 +222,7 @@ class Proceeds:
         if not held.qty or held.terms.is_spot:
             return 0
         price = self._manager.references.get(symbol, 0)
-        profit = held.unrealized(price) if price else 0
+        profit = held.unrealized_at(price) if price else 0
         return (self._money.locks.backing(held.cost) + profit) * size // abs(held.qty)
 
 

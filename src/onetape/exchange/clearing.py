@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Final
 
+from onetape._core import at_rate
 from onetape.exchange.account import SimAccount
 from onetape.exchange.joint import ONE, Collateral, Rates
 from onetape.exchange.order_entry import OrderEntry
 from onetape.exchange.reports import CallReport, CashReport
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.errors import InsufficientFunds
-from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS, divide_half_even, money, money_units
+from onetape.model.money import MONEY_DECIMALS, money_units, rate_units
 
-__all__ = ["Clearing", "maintenance"]
+__all__ = ["Clearing"]
 
 MINUTE: Final = 60_000_000_000
 CALL_RATIO: Final = (8, 10)  # an owner is told when the maintenance margin is this part of what is
@@ -83,7 +82,7 @@ class Clearing(OrderEntry):
             if not qty:
                 continue
             margin = account.wallet(index, side) + int(position.unrealized(account.specs[index], mark))
-            owed = maintenance(i, abs(i.notional_units(mark, qty)))
+            owed = i.maintenance_units(abs(i.notional_units(mark, qty)))
             self._call(account, index, side, margin, owed, now)
             if margin > owed:
                 continue
@@ -219,20 +218,11 @@ class Clearing(OrderEntry):
         if origin == "liquidation" and rate and order.filled:
             instrument = self.instruments[index]
             settle = self.currencies.index(instrument.settle)
-            fee = divide_half_even(order.value * int(rate * 10**12), 10**12)
+            fee = at_rate(order.value, rate_units(rate))
             fee = max(min(fee, int(account.money.balance(settle))), 0)
             account.money.deposit(settle, -fee)
             self._note_income(account, now, "liquidation_fee", settle, -fee, index)
             self.say(CashReport(now, account, "liquidation_fee", (settle,), (), -fee, index))
-
-
-def maintenance(i: Instrument, notional: int) -> int:
-    """What a position of a notional has to keep, 1e-18."""
-    value = money(notional)
-    row = next((b for b in i.brackets if value <= b.notional_max), None)
-    rate = row.maintenance_rate if row else i.maintenance_rate
-    owed = value * rate - (row.maintenance_amount or 0 if row else 0)
-    return int(max(owed, Decimal(0)).scaleb(18))
 
 
 _FORCED: Final = {"liquidation": "autoclose-", "adl": "adl_autoclose-", "settlement": "settlement_autoclose-"}

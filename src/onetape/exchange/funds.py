@@ -86,6 +86,9 @@ class Funds:
     def position(self, index: int, side: str = "both") -> Any:
         return self._of(index).position(index, side)
 
+    def liquidation_price(self, index: int, side: str, spare: int, alone: bool) -> Any:
+        return self._of(index).liquidation_price(index, side, spare, alone)
+
     def set_mark(self, index: int, price: int) -> None:
         self.cross.set_mark(index, price)
         self.apart.set_mark(index, price)

@@ -122,13 +122,13 @@ class AccountView:
         for (symbol, side), held in sorted(self.held.items()):
             price = references.get(symbol, 0)
             is_priced = bool(held.qty and held.cost)
-            unrealized = held.unrealized(price) if price and is_priced else None
+            unrealized = held.unrealized_at(price) if price and is_priced else None
             shown.append(
                 {
                     "symbol": symbol,
                     "side": str(side),
                     "qty": self.instruments[symbol].size_text(held.qty),
-                    "entry_price": text_of(held.entry_price) if is_priced else None,
+                    "entry_price": text_of(held.average) if is_priced else None,
                     "unrealized": None if unrealized is None else text_of(money(unrealized)),
                     "realized": text_of(money(held.realized)),
                     "account": account,

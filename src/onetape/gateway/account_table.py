@@ -13,7 +13,6 @@ from onetape.accounts.booking import Booking
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.holding import Holding
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.margin import Contract, Held
 from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
@@ -115,9 +114,9 @@ class Standing:
             symbol,
             side,
             qty=held.qty * 10 ** (MONEY_DECIMALS - instrument.size_decimals),
-            entry=money_units(held.entry_price) if entry is None else entry,
+            entry=money_units(held.average) if entry is None else entry,
             price=price * 10 ** (MONEY_DECIMALS - instrument.price_decimals) if price else None,
-            unrealized=held.unrealized(price) if price or not held.qty else None,
+            unrealized=held.unrealized_at(price) if price or not held.qty else None,
             realized=held.realized,
             size_decimals=instrument.size_decimals,
             ts=now,
@@ -131,16 +130,16 @@ class Standing:
     def _margin_of(self, currency: str, booking: Booking, now: int) -> Margin:
         unrealized: int | None = 0
         maintenance: int | None = 0
-        for (symbol, side), held in booking.account.items():
+        for (symbol, _), held in booking.account.items():
             instrument = self._instruments[symbol]
             if held.terms.is_spot or instrument.settle != currency or not held.qty:
                 continue
             price = self._references.get(symbol, 0)
-            contract = Contract(instrument, mark=price, sides={side: Held(held.qty, held.cost)})
             is_known = bool(price) and unrealized is not None
-            unrealized = (unrealized or 0) + contract.unrealized if is_known else None
+            unrealized = (unrealized or 0) + held.unrealized_at(price) if is_known else None
+            value = abs(held.terms.value(price, held.qty) if price else held.cost)
             is_known = bool(instrument.maintenance_rate) and maintenance is not None
-            maintenance = (maintenance or 0) + contract.maintenance if is_known else None
+            maintenance = (maintenance or 0) + instrument.maintenance_units(value) if is_known else None
         told = self._margins.get(currency)
         said = told.margin if told is not None else None
         return Margin(

@@ -8,10 +8,12 @@ frame: a MessagePack map with the field names below as keys, decimals as text.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
+from onetape import _core
 from onetape.model import fee_tiers, money, rounding
 from onetape.model.decimals import EXACT, Number, canonical, decimals_of, scaled, to_decimal, to_units
 from onetape.model.enums import TRIGGER_PRICES, AmendRule, Kind, MetTrigger, Origin, Side, TriggerBy
@@ -28,7 +30,7 @@ _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 
 
-class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Facts of one version. Decimals are canonical (no trailing zeros); 0 means "no limit" or
     "not known" wherever a limit or rate stands. Raises BadInput where facts contradict."""
 
@@ -161,16 +163,35 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """The quantity with all its decimals."""
         return _padded(size_int, self.size_decimals)
 
+    @cached_property
+    def core(self) -> _core.InstrumentSpec:
+        """The same numbers as the core has them: values, fees, and the rules that orders keep."""
+        return _core.InstrumentSpec(**self.spec())
+
+    @cached_property
+    def _margins(self) -> _core.MarginTable:
+        return _core.MarginTable(core_rows(self.brackets), rate_units(self.maintenance_rate))
+
     def notional_units(self, price_int: int, size_int: int) -> int:
-        """Value in money units (1e-18) of the settle currency, signed as the size."""
-        return money.notional_units(
-            self.kind,
-            price=price_int,
-            size=size_int,
-            price_decimals=self.price_decimals,
-            size_decimals=self.size_decimals,
-            multiplier=self.multiplier,
-        )
+        """Value in money units (1e-18) of the settle currency, signed as the size. Raises
+        OverflowError beyond 128 bits."""
+        return self.core.notional(price_int, size_int)
+
+    @cached_property
+    def _product_value(self) -> tuple[int, int]:
+        over, under = self.multiplier.as_integer_ratio()
+        return over * 10**money.MONEY_DECIMALS, under * int(10 ** (self.price_decimals + self.size_decimals))
+
+    def turnover_units(self, product: int) -> int:
+        """Value in money units of a sum of prices times sizes, both int64: such sums outgrow the
+        core's integers. Spot and linear only."""
+        over, under = self._product_value
+        return money.divide_half_even(product * over, under)
+
+    def maintenance_units(self, value: int) -> int:
+        """What a position of a value has to keep, both in money units: its bracket's rate of it,
+        less the bracket's amount."""
+        return self._margins.maintenance(value)
 
     # Shapes for others
 
@@ -207,7 +228,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
         def cut(value: Decimal) -> int:
             # Venues publish daily averages as limits, finer than the lot; a limit must not grow.
-            return int(EXACT.scaleb(value, self.size_decimals))
+            # One beyond 64 bits limits nothing that has as many.
+            return min(int(EXACT.scaleb(value, self.size_decimals)), rounding.INT64_MAX)
 
         multiplier_decimals = decimals_of(self.multiplier)
         return {

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from math import gcd
 from typing import Final
 
 import msgspec
 
 from onetape.model.decimals import Number, canonical, decimal_text, scaled, to_decimal, to_fraction
-from onetape.model.enums import Kind
 from onetape.model.errors import InvalidAmount
 
 MONEY_DECIMALS: Final = 18
@@ -76,39 +74,6 @@ def fee_units(notional: int, rate: int) -> int:
     The notional counts without its sign: both sides of a trade pay.
     """
     return divide_half_even(abs(notional) * rate, 10**RATE_DECIMALS)
-
-
-def notional_units(
-    kind: Kind, *, price: int, size: int, price_decimals: int, size_decimals: int, multiplier: Decimal
-) -> int:
-    """Value in money units of `size` at `price`, both int64 at their decimals, signed as size is.
-
-    Spot and linear in quote: price * size * multiplier. Inverse in base: size * multiplier / price
-    (0 at price 0). Twin of InstrumentSpec::notional in the core.
-    """
-    over, under = notional_ratio(kind, price_decimals, size_decimals, multiplier)
-    over *= size
-    if kind is not Kind.INVERSE:
-        return divide_half_even(over * price, under)
-    if price == 0:
-        return 0
-    if price < 0:
-        over, price = -over, -price
-    return divide_half_even(over, under * price)
-
-
-def notional_ratio(kind: Kind, price_decimals: int, size_decimals: int, multiplier: Decimal) -> tuple[int, int]:
-    """What size times price (of inverse contracts: size over price), both int64, is multiplied with
-    for a value in money units; as few digits as can be."""
-    over, under = multiplier.as_integer_ratio()
-    over *= 10**MONEY_DECIMALS
-    under *= 10**size_decimals
-    if kind is Kind.INVERSE:
-        over *= 10**price_decimals
-    else:
-        under *= 10**price_decimals
-    common = gcd(over, under)
-    return over // common, under // common
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -177,8 +142,6 @@ __all__ = [
     "join_units",
     "money",
     "money_units",
-    "notional_ratio",
-    "notional_units",
     "parse_amount",
     "parse_cash",
     "rate_units",

@@ -87,7 +87,7 @@ def _base_units(instrument: Instrument, size: int) -> int:
 
 def _cost_with_fee(instrument: Instrument, cost: int, rate: Decimal) -> int:
     """cost: price times size, in units of both."""
-    units = abs(instrument.notional_units(cost, 1))
+    units = abs(instrument.turnover_units(cost))
     return units + units * _fee(rate) // 10**MONEY_DECIMALS
 
 

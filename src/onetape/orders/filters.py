@@ -1,21 +1,21 @@
-"""What an instrument's venue accepts, asked before an order is sent: the reason it would refuse.
+"""What an instrument's venue accepts, checked before an order is sent: the reason it would refuse.
 
-The slow and explaining twin of the core's `check_order`: the same rules in the same order, on exact
-values, with the rule and the value in words. Expected outcomes are values: a Refusal, or None.
+The core says which rules an order breaks (`core/exchange/order_rules.hpp`); here they have their
+names, their errors, and the words that explain them with the value that broke them. Expected
+outcomes are values: a Refusal, or None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final, NamedTuple
 
-from onetape.model.decimals import decimal_text, to_units
-from onetape.model.enums import Kind, OrderType, Side, TriggerBy
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import OrderType, Side
 from onetape.model.errors import OnetapeError, OrderBelowMinNotional, OrderInvalid, PriceBand
 from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS, money
+from onetape.model.money import money
 from onetape.model.order import OrderSpec
 
 _LIMIT: Final = OrderType.LIMIT  # named once: looked up at its class it costs as much as a call
@@ -23,6 +23,22 @@ _LIMIT: Final = OrderType.LIMIT  # named once: looked up at its class it costs a
 
 Measure = tuple[str | None, str | None]  # figure and limit as text, None: there is none
 NOT_MEASURED: Final[Measure] = (None, None)
+
+
+class _Bit:
+    """The core's rules, in its order; 1 is the order's own form (`OrderSpec.broken_rule`)."""
+
+    TRIGGER_WATCH: Final = 1 << 1
+    TRIGGER_SIGN: Final = 1 << 2
+    TRIGGER_TICK: Final = 1 << 3
+    LOT: Final = 1 << 4
+    SIZE_MIN: Final = 1 << 5
+    SIZE_MAX: Final = 1 << 6
+    TOO_LARGE: Final = 1 << 7
+    PRICE_SIGN: Final = 1 << 8
+    TICK: Final = 1 << 9
+    BAND: Final = 1 << 10
+    NOTIONAL_MIN: Final = 1 << 11
 
 
 class Refusal(NamedTuple):
@@ -53,41 +69,27 @@ def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decim
     )
 
 
-def _not_measured(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
-    return NOT_MEASURED
+def keeps_rules(order: OrderSpec, instrument: Instrument, reference: int) -> bool:
+    """Whether an order keeps every rule of its venue.
+
+    reference: int64 price that bands are measured from and that market orders are valued at; 0:
+    not known, and those two rules are not applied. A triggered order is measured by its trigger."""
+    return not order.broken_rule() and not _broken(order, instrument, reference, 1)
 
 
-def _shape_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    return order.broken_rule()
-
-
-def _trigger_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    if order.trigger_by is TriggerBy.NONE:
-        return ""
-    if order.trigger_by not in instrument.trigger_by:
-        return f"the venue has no trigger by {order.trigger_by}"
-    return _price_rule(order.trigger_int, instrument, what="trigger")
-
-
-def _price_rule(price: int, instrument: Instrument, *, what: str) -> str:
-    if price < 0 and instrument.kind is not Kind.LINEAR:
-        return f"{what} of {instrument.kind} must be positive: {instrument.price(price)}"
-    if price % _step(instrument.tick, instrument.price_decimals):
-        text = instrument.price_text(price)
-        return f"{what} {text} is not on the tick {decimal_text(instrument.tick)}"
-    return ""
-
-
-def _tick_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    if order.type is not _LIMIT:
-        return ""
-    return _price_rule(order.price_int, instrument, what="price")
-
-
-def _tick(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
-    if order.type is not _LIMIT:
-        return NOT_MEASURED
-    return instrument.price_text(order.price_int), decimal_text(instrument.tick)
+def _broken(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> int:
+    """Bits of the core's rules. What is malformed breaks no other rule."""
+    return instrument.core.broken_rules(
+        order.side.id,
+        order.type.id,
+        order.price_int,
+        order.size_int,
+        order.trigger_int,
+        order.trigger_by.id,
+        order.reduce_only,
+        near,
+        widened,
+    )
 
 
 def _sizes(order: OrderSpec, instrument: Instrument) -> tuple[Decimal, Decimal, Decimal]:
@@ -100,180 +102,98 @@ def _sizes(order: OrderSpec, instrument: Instrument) -> tuple[Decimal, Decimal, 
     return lot, least, most
 
 
-def _size_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    lot, least, most = _sizes(order, instrument)
-    steps = _in_units(lot, least, most, instrument.size_decimals)
-    if steps is not None:
-        lot_int, least_int, most_int = steps
-        size_int = order.size_int
-        if not size_int % lot_int and size_int >= least_int and (not most or size_int <= most_int):
-            return ""
-    size = instrument.size(order.size_int)
-    shown = instrument.size_text(order.size_int)
-    if size % lot:
-        return f"quantity {shown} is not a multiple of the lot {decimal_text(lot)}"
-    if size < least:
-        return f"quantity {shown} is below the least, {decimal_text(least)}"
-    if most and size > most:
-        return f"quantity {shown} is above the most, {decimal_text(most)}"
-    return ""
+def _band(order: OrderSpec, instrument: Instrument, widened: int) -> Decimal:
+    return (instrument.band_up if order.side is Side.BUY else instrument.band_down) * widened
 
 
-def _quantity(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+def _value(order: OrderSpec, instrument: Instrument, near: int) -> str:
+    return decimal_text(money(abs(instrument.notional_units(order.price_int or near, order.size_int))))
+
+
+def _words(rule: int, order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
+    """How an order breaks one of the core's rules."""
+    sized, priced = instrument.size_text(order.size_int), instrument.price_text
+    lot, least, most = map(decimal_text, _sizes(order, instrument))
+    tick = decimal_text(instrument.tick)
+    match rule:
+        case _Bit.TRIGGER_WATCH:
+            return f"the venue has no trigger by {order.trigger_by}"
+        case _Bit.TRIGGER_SIGN:
+            return f"trigger of {instrument.kind} must be positive: {instrument.price(order.trigger_int)}"
+        case _Bit.TRIGGER_TICK:
+            return f"trigger {priced(order.trigger_int)} is not on the tick {tick}"
+        case _Bit.LOT:
+            return f"quantity {sized} is not a multiple of the lot {lot}"
+        case _Bit.SIZE_MIN:
+            return f"quantity {sized} is below the least, {least}"
+        case _Bit.SIZE_MAX:
+            return f"quantity {sized} is above the most, {most}"
+        case _Bit.TOO_LARGE:
+            return f"quantity {sized} is worth more than 10^18 of its currency"
+        case _Bit.PRICE_SIGN:
+            return f"price of {instrument.kind} must be positive: {instrument.price(order.price_int)}"
+        case _Bit.TICK:
+            return f"price {priced(order.price_int)} is not on the tick {tick}"
+        case _Bit.BAND:
+            return beyond_band(order, instrument, near, _band(order, instrument, widened))
+        case _:
+            value = _value(order, instrument, near)
+            return f"value {value} is below the least, {decimal_text(instrument.notional_min)}"
+
+
+def _quantity_measure(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
     lot, least, most = _sizes(order, instrument)
     upper = f" to {decimal_text(most)}" if most else ""
     limit = f"{decimal_text(least)}{upper} in steps of {decimal_text(lot)}"
     return instrument.size_text(order.size_int), limit
 
 
-class Rules:
-    """The same rules of one instrument in whole numbers, worked out once: whether an order keeps
-    them all. Which one it breaks is for `VENUE_RULES` to say."""
-
-    __slots__ = (
-        "_bands",
-        "_factor",
-        "_market_sizes",
-        "_may_be_negative",
-        "_notional_min",
-        "_sizes",
-        "_tick",
-        "_trigger_by",
-        "instrument",
-    )
-
-    def __init__(self, instrument: Instrument) -> None:
-        i = self.instrument = instrument
-        self._tick = to_units(i.tick, i.price_decimals)
-        self._may_be_negative = i.kind is Kind.LINEAR
-        # None where a limit is finer than the decimals.
-        self._sizes = _in_units(i.lot, i.size_min, i.size_max, i.size_decimals)
-        self._market_sizes = _in_units(
-            i.market_lot or i.lot, i.market_size_min or i.size_min, i.market_size_max or i.size_max, i.size_decimals
-        )
-        self._bands = {Side.BUY: i.band_up.as_integer_ratio(), Side.SELL: i.band_down.as_integer_ratio()}
-        self._notional_min = to_units(i.notional_min, MONEY_DECIMALS)
-        self._factor = _factor(i)
-        self._trigger_by = i.trigger_by
-
-    def are_kept(self, order: OrderSpec, reference: int) -> bool:
-        """False also where they can't be told in whole numbers.
-
-        reference: int64 price that bands are measured from and that market orders are valued at; 0:
-        not known, and those two rules are not applied. A triggered order is measured by its
-        trigger."""
-        if order.broken_rule():
-            return False
-        price, size, trigger = order.price_int, order.size_int, order.trigger_int
-        if trigger and order.trigger_by not in self._trigger_by:
-            return False
-        is_limit = order.type is _LIMIT
-        sizes = self._sizes if is_limit else self._market_sizes
-        if sizes is None:
-            return False
-        lot, least, most = sizes
-        if size % lot or size < least or (most and size > most):
-            return False
-        if price % self._tick or trigger % self._tick:
-            return False
-        if (price < 0 or trigger < 0) and not self._may_be_negative:
-            return False
-        near = trigger or reference
-        if is_limit:
-            over, under = self._bands[order.side]
-            away = (price - near) * order.side.sign
-            if over and near and away * under > abs(near) * over:
-                return False
-            near = price
-        if not self._notional_min or not near or order.reduce_only:
-            return True
-        if self._factor:
-            return abs(near * size) * self._factor >= self._notional_min
-        return abs(self.instrument.notional_units(near, size)) >= self._notional_min
+def _tick_measure(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    if order.type is not _LIMIT:
+        return NOT_MEASURED
+    return instrument.price_text(order.price_int), decimal_text(instrument.tick)
 
 
-def _factor(instrument: Instrument) -> int:
-    """Money units of one unit of price times one of quantity; 0 where that is no whole number."""
-    if instrument.kind is Kind.INVERSE:
-        return 0
-    over, under = instrument.multiplier.as_integer_ratio()
-    over *= 10**MONEY_DECIMALS
-    under *= 10 ** (instrument.price_decimals + instrument.size_decimals)
-    return 0 if over % under else over // under
-
-
-@lru_cache(maxsize=1024)
-def _step(step: Decimal, decimals: int) -> int:
-    """A step in units: the same few, for every order."""
-    return to_units(step, decimals)
-
-
-@lru_cache(maxsize=1024)
-def _in_units(lot: Decimal, least: Decimal, most: Decimal, decimals: int) -> tuple[int, int, int] | None:
-    """Limits of quantity in units, None where one of them is finer."""
-    try:
-        return to_units(lot, decimals), to_units(least, decimals), to_units(most, decimals)
-    except ValueError:
-        return None
-
-
-def _band_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    # Bands stop the aggressive side only.
-    band = _band_of(order, instrument, widened)
-    if not band or not near or order.type is not _LIMIT:
-        return ""
-    if Decimal((order.price_int - near) * order.side.sign) <= abs(near) * band:
-        return ""
-    return beyond_band(order, instrument, near, band)
-
-
-def _band_of(order: OrderSpec, instrument: Instrument, widened: int) -> Decimal:
-    return (instrument.band_up if order.side is Side.BUY else instrument.band_down) * widened
-
-
-def _band(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
-    band = _band_of(order, instrument, widened)
+def _band_measure(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    band = _band(order, instrument, widened)
     return away(order, near), f"{decimal_text(band * 100)} %" if band else None
 
 
-def _notional_rule(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    price = order.price_int if order.type is OrderType.LIMIT else near
-    # What is left of a position must be closable.
-    if not instrument.notional_min or not price or order.reduce_only:
-        return ""
-    units = abs(instrument.notional_units(price, order.size_int))
-    if units >= _step(instrument.notional_min, MONEY_DECIMALS):
-        return ""
-    value = money(units)
-    return f"value {decimal_text(value)} is below the least, {decimal_text(instrument.notional_min)}"
-
-
-def _value(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+def _value_measure(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
     least = decimal_text(instrument.notional_min) if instrument.notional_min else None
-    price = order.price_int or near
-    if not price:
-        return None, least
-    return decimal_text(money(abs(instrument.notional_units(price, order.size_int)))), least
+    return (_value(order, instrument, near) if order.price_int or near else None), least
+
+
+def _not_measured(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> Measure:
+    return NOT_MEASURED
 
 
 class VenueRule(NamedTuple):
-    """words: how it is broken, "" where it is not; measure: what it looks at. Both of an order, its
-    instrument, the price that it is measured by and how many times the band counts."""
+    """One row of the pre-trade list: which of the core's rules it is, the error that it refuses
+    with, and what it looks at. bits: 0: what the order itself says."""
 
     name: str
     error: type[OnetapeError]
-    words: Callable[[OrderSpec, Instrument, int, int], str]
+    bits: int
     measure: Callable[[OrderSpec, Instrument, int, int], Measure]
 
+    def words(self, order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
+        """How an order breaks it, "" where it does not. near: the price that it is measured by;
+        widened: how many times the band counts."""
+        if not self.bits:
+            return order.broken_rule()
+        broken = _broken(order, instrument, near, widened) & self.bits
+        return _words(broken & -broken, order, instrument, near, widened) if broken else ""
 
-# In the order in which they are asked.
+
+# In the order in which they are checked.
 VENUE_RULES: Final = (
-    VenueRule("order", OrderInvalid, _shape_rule, _not_measured),
-    VenueRule("trigger", OrderInvalid, _trigger_rule, _not_measured),
-    VenueRule("quantity", OrderInvalid, _size_rule, _quantity),
-    VenueRule("tick", OrderInvalid, _tick_rule, _tick),
-    VenueRule("venue price band", PriceBand, _band_rule, _band),
-    VenueRule("least value", OrderBelowMinNotional, _notional_rule, _value),
+    VenueRule("order", OrderInvalid, 0, _not_measured),
+    VenueRule("trigger", OrderInvalid, _Bit.TRIGGER_WATCH | _Bit.TRIGGER_SIGN | _Bit.TRIGGER_TICK, _not_measured),
+    VenueRule("quantity", OrderInvalid, _Bit.LOT | _Bit.SIZE_MIN | _Bit.SIZE_MAX | _Bit.TOO_LARGE, _quantity_measure),
+    VenueRule("tick", OrderInvalid, _Bit.PRICE_SIGN | _Bit.TICK, _tick_measure),
+    VenueRule("venue price band", PriceBand, _Bit.BAND, _band_measure),
+    VenueRule("least value", OrderBelowMinNotional, _Bit.NOTIONAL_MIN, _value_measure),
 )
 
-__all__ = ["NOT_MEASURED", "VENUE_RULES", "Measure", "Refusal", "Rules", "VenueRule", "away", "beyond_band"]
+__all__ = ["NOT_MEASURED", "VENUE_RULES", "Measure", "Refusal", "VenueRule", "away", "beyond_band", "keeps_rules"]

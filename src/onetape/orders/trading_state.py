@@ -15,7 +15,6 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.backing import only_reduces, reducible
-from onetape.orders.filters import Rules
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
@@ -80,7 +79,6 @@ class TradingState:
     in_front: Callable[[str, Side, int], int] = lambda *_: 0
     rates: Rates = field(default_factory=Rates)
     _hedge: bool | None = None  # the mode that the account was found in
-    _rules: dict[str, Rules] = field(default_factory=dict)  # of each symbol
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """It can only take off a position: by its own words, or on spot, where there are none, by
@@ -88,13 +86,6 @@ class TradingState:
         if self.manager.venue.traits.positions:
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
-
-    def venue_rules(self, instrument: Instrument) -> Rules:
-        """In whole numbers, worked out once for each version of an instrument."""
-        rules = self._rules.get(instrument.symbol)
-        if rules is None or rules.instrument is not instrument:  # it has a new version
-            rules = self._rules[instrument.symbol] = Rules(instrument)
-        return rules
 
     def hedge_wanted(self, found: bool) -> bool:
         """Whether the account is to be in hedge mode: as it was when its mode was first asked

@@ -30,7 +30,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
-from onetape.model.money import divide_half_even, money, money_units, notional_units
+from onetape.model.money import divide_half_even, money, money_units
 from onetape.replay.market_prices import Market, first_data_difference
 from onetape.tape.journal import JournalReader
 
@@ -367,15 +367,8 @@ def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> in
 
 
 def _worth(facts: Instrument, halves: int, size: int) -> int:
-    """Value of `size` at so many halves of a unit, which are whole with one decimal more."""
-    return notional_units(
-        facts.kind,
-        price=5 * halves,
-        size=size,
-        price_decimals=facts.price_decimals + 1,
-        size_decimals=facts.size_decimals,
-        multiplier=facts.multiplier,
-    )
+    """Value of `size` at so many halves of a unit."""
+    return facts.core.notional_doubled(halves, size)
 
 
 # --- words ----------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ moved to symbolConfig, modes to accountConfig.
 from __future__ import annotations
 
 from collections import defaultdict
-from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, since
@@ -18,7 +17,6 @@ from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import span
 from onetape.exchange.binance.wallet import WalletData
 from onetape.exchange.binance.wire import Refused, amount, ms, owed, price_text, size_text
-from onetape.exchange.clearing import maintenance
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
@@ -208,7 +206,7 @@ class AccountData:
             "marginAsset": i.settle,
             "isolatedWallet": amount(account.wallet(at, side)) if alone else "0",
             "initialMargin": owed(initial),
-            "maintMargin": owed(maintenance(i, abs(notional))),
+            "maintMargin": owed(i.maintenance_units(abs(notional))),
             "positionInitialMargin": owed(initial),
             "openOrderInitialMargin": "0",
             "adl": 1,
@@ -226,28 +224,22 @@ class AccountData:
 
     def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
         """Where this position alone would take the account below its maintenance margin."""
-        i = self.exchange.instruments[at]
-        qty = i.size(account.qty(at, side)) * i.multiplier
-        if not qty or i.kind is not Kind.LINEAR:
-            return "0"
+        i, alone = self.exchange.instruments[at], at in account.isolated
         settle = self.exchange.currencies.index(i.settle)
-        mark = i.price(self.exchange.listings[at].mark or self.exchange.listings[at].last)
         if account.joint is not None:
-            spare = money(self.multi_assets.spare_of(account, settle))
-        elif at in account.isolated:
+            spare = self.multi_assets.spare_of(account, settle)
+        elif alone:
             position = account.money.position(at, side.value)
             now = self.exchange.listings[at].mark or self.exchange.listings[at].last
             notional = abs(i.notional_units(now, account.qty(at, side)))
             margin = account.wallet(at, side) + int(position.unrealized(_spec(account, at), now))
-            spare = money(margin - maintenance(i, notional))
+            spare = margin - i.maintenance_units(notional)
         else:
             margin = self._equity(account, settle) - self._apart(account, settle)
             margin -= int(account.money.balance(settle)) - account.cross_balance(settle)
-            spare = money(margin - int(account.money.maintenance_margin(settle)))
-        rate = i.brackets[0].maintenance_rate if i.brackets else i.maintenance_rate
-        slope = qty - abs(qty) * rate
-        price = mark - spare / slope if slope else Decimal(0)
-        return f"{price:.8f}" if price > 0 else "0"
+            spare = margin - int(account.money.maintenance_margin(settle))
+        price = account.money.liquidation_price(at, side.value, spare, alone)
+        return f"{price:.8f}" if price else "0"
 
     def account_config(self, account: SimAccount) -> dict[str, Any]:
         return {

@@ -22,7 +22,6 @@ from onetape.exchange.binance.wire import (
     status_of,
     tif_word,
 )
-from onetape.exchange.clearing import maintenance
 from onetape.exchange.conditional import Conditional
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import CallReport, CashReport, ConditionalReport, ModeReport, OrderReport
@@ -180,7 +179,7 @@ class UserEvents:
                     "iw": amount(account.wallet(index, side)) if is_alone else "0",
                     "mp": price_text(i, mark),
                     "up": amount(int(position.unrealized(account.specs[index], mark))),
-                    "mm": owed(maintenance(i, notional)),
+                    "mm": owed(i.maintenance_units(notional)),
                 }
             )
         event: dict[str, Any] = {"e": "MARGIN_CALL", "E": ms(now), "p": rows}

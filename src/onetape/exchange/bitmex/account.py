@@ -28,7 +28,7 @@ from onetape.exchange.bitmex.wire import (
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import CashReport, OrderReport
 from onetape.model.enums import Kind, OrderNews, OrderState, Side
-from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS, rate_units
+from onetape.model.money import RATE_DECIMALS, rate_units
 
 __all__ = ["AccountData"]
 
@@ -249,28 +249,12 @@ class AccountData:
 
     def liquidation_price(self, account: SimAccount, index: int) -> float | None:
         """The mark at which what the account has in the settle currency is down to maintenance,
-        other positions unmoved; None where no price does it. N contracts entered at E, W of other
-        money, s the sign: W + s N (1/E - 1/P) = m N / P, and linear W + s N (P - E) = m N P."""
-        i = self.exchange.instruments[index]
-        qty, money = account.qty(index), account.money
-        if not qty:
-            return None
+        other positions unmoved; None where no price does it."""
+        i, money = self.exchange.instruments[index], account.money
         at = self.exchange.currencies.index(i.settle)
-        scale = Decimal(10) ** -MONEY_DECIMALS
-        mark, rate = i.price(self._mark(index)), i.maintenance_rate
-        size, sign = i.size(abs(qty)) * i.multiplier, 1 if qty > 0 else -1
-        is_inverse = i.kind is Kind.INVERSE
-        others = int(money.maintenance_margin(at)) * scale
-        others -= (size / mark if is_inverse else size * mark) * rate
-        own = int(money.unrealized(index))
-        rest = (self._equity(account, at) - own) * scale - others
-        cost = abs(int(money.position(index).cost)) * scale
-        if is_inverse:
-            over, under = size * (1 + sign * rate), cost + sign * rest
-        else:
-            over, under = cost - sign * rest, size * (1 - sign * rate)
-        price = over / under if under > 0 else Decimal(0)
-        return float(round(price, i.price_decimals + 3)) if price > 0 else None
+        spare = self._equity(account, at) - int(money.maintenance_margin(at))
+        price = money.liquidation_price(index, "both", spare, alone=False)
+        return round(price, i.price_decimals + 3) if price else None
 
     def known(self, account: SimAccount) -> list[int]:
         """Instruments that the account has traded or set something of."""

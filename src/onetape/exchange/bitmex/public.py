@@ -308,7 +308,7 @@ class PublicData:
         """In wallet units of the settle currency."""
         units = sum(bar.turnover for bar in bars)
         if i.kind is not Kind.INVERSE:  # a sum of price * size, as whole numbers
-            units = i.notional_units(units, 1)
+            units = i.turnover_units(units)
         return money_int(units, i.settle)
 
     def _notionals(self, i: Instrument, bars: list[BarReport]) -> tuple[float, float]:

@@ -38,7 +38,7 @@ from onetape.model.errors import (
     UnknownSymbol,
     VenueUnavailable,
 )
-from onetape.orders.filters import NOT_MEASURED, VENUE_RULES, Measure, Refusal, VenueRule
+from onetape.orders.filters import NOT_MEASURED, VENUE_RULES, Measure, Refusal, VenueRule, keeps_rules
 from onetape.orders.pre_trade import allowances, exposure, readiness
 from onetape.orders.pre_trade.view import View
 
@@ -114,8 +114,7 @@ def _not_measured(view: View) -> Measure:
 
 
 def _may_break_venue(view: View) -> bool:
-    rules = view.state.venue_rules(view.instrument)
-    return not rules.are_kept(view.at_venue or view.spec, view.reference)
+    return not keeps_rules(view.at_venue or view.spec, view.instrument, view.reference)
 
 
 def _of_venue(rule: VenueRule) -> Rule:

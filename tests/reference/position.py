@@ -1,4 +1,4 @@
-"""Positions by exact arithmetic: the slow model that the core's positions are checked against.
+"""Positions by exact arithmetic: what the core's positions and liquidation prices are checked against.
 
 A position is a signed quantity and the value it was opened at. Everything is kept as fractions, so
 that no rounding hides in a sum; money leaves in units of 1e-18, half to even (`money_units`).
@@ -18,27 +18,16 @@ when they are a maker's rebate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
 
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.errors import ReduceOnlyViolated, check
-from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
 Exact = Fraction | Decimal | int
-
-
-class PositionKey(NamedTuple):
-    """Whose position in what. `side` is both in one-way mode, long or short in hedge mode."""
-
-    account: str
-    subaccount: str
-    symbol: str
-    side: PositionSide = PositionSide.BOTH
 
 
 @dataclass(slots=True)
@@ -195,23 +184,4 @@ def initial_margin(position: Position, leverage: Exact) -> Fraction:
     return abs(position.opened_value) / Fraction(leverage)
 
 
-@dataclass(slots=True)
-class PositionBook:
-    """All positions of a projection, by key. Made when first touched, never removed."""
-
-    positions: dict[PositionKey, Position] = field(default_factory=dict)
-
-    def get(self, key: PositionKey, instrument: Instrument) -> Position:
-        """The position of a key, flat if it has none yet."""
-        position = self.positions.get(key)
-        if position is None:
-            position = Position(instrument.kind, Fraction(instrument.multiplier), PositionSide(key.side))
-            self.positions[key] = position
-        return position
-
-    def net(self, symbol: str) -> Fraction:
-        """Signed quantity over all accounts and sides of an instrument."""
-        return sum((p.qty for key, p in self.positions.items() if key.symbol == symbol), Fraction(0))
-
-
-__all__ = ["Position", "PositionBook", "PositionKey", "initial_margin", "liquidation_price", "money_units"]
+__all__ = ["Position", "initial_margin", "liquidation_price", "money_units"]

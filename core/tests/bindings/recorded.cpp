@@ -1,5 +1,7 @@
 // The recorded exchange as Python sees it: the market is told event by event, orders arrive, and
 // every call gives the list of what it caused. The engine loop uses the C++ class directly.
+#include "exchange/recorded.hpp"
+
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
@@ -8,8 +10,8 @@
 #include <vector>
 
 #include "bindings/exchange_cast.hpp"
-#include "exchange/recorded.hpp"
 #include "journal/frame.hpp"
+#include "tests/bindings/bind.hpp"
 
 using namespace onetape;
 
@@ -264,7 +266,7 @@ class PyRecorded final : public ExchangeSink {
 
 }  // namespace
 
-void onetape::bind_exchange_recorded(nb::module_& m) {
+void bind_recorded(nb::module_& m) {
     nb::class_<PyRecorded>(m, "RecordedExchange",
                            "Own orders against a recorded market. Every call gives the list of "
                            "what it caused, in order.")

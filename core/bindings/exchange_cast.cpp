@@ -1,7 +1,4 @@
-#include "bindings/bind.hpp"
 #include "bindings/exchange_cast.hpp"
-
-using namespace onetape;
 
 namespace onetape {
 
@@ -134,11 +131,3 @@ nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill) {
 }
 
 }  // namespace onetape
-
-void bind_exchange(nb::module_& m) {
-    bind_exchange_terms(m);
-    bind_exchange_money(m);
-    bind_exchange_matching(m);
-    bind_exchange_recorded(m);
-    bind_exchange_flow(m);
-}

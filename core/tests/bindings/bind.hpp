@@ -1,0 +1,10 @@
+#pragma once
+// What tests in Python look at and no run needs: a module beside `onetape._core`.
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+void bind_bars(nb::module_& m);
+void bind_order_machine(nb::module_& m);
+void bind_recorded(nb::module_& m);
+void bind_rules(nb::module_& m);
