@@ -92,6 +92,7 @@ void bind_engine(nb::module_& m) {
             Py_DECREF(result);
         }
     });
+    bind_exchange_ports(m);
     bind_strategy_objects(m);
     bind_kept_objects(m);
 
@@ -210,13 +211,12 @@ void bind_engine(nb::module_& m) {
     nb::class_<PySimulation> simulation(
         m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.");
     simulation
-        .def(nb::init<nb::object, const LatencyOptions&, int, double, bool, bool, std::int64_t,
-                      bool, bool, std::int64_t, std::uint32_t, std::int64_t, std::string>(),
-             nb::arg("host"), nb::kw_only(), nb::arg("latency"), nb::arg("queue_model"),
-             nb::arg("queue_exponent"), nb::arg("queue_by_order"), nb::arg("fuse"),
-             nb::arg("bar_volume_share"), nb::arg("hedge"), nb::arg("isolated"),
-             nb::arg("leverage"), nb::arg("report_currency"), nb::arg("sample_every"),
-             nb::arg("robot_tag"))
+        .def(nb::init<nb::object, std::shared_ptr<ExchangePort>, const AccountOptions&,
+                      std::int64_t, std::string>(),
+             nb::arg("host"), nb::arg("exchange"), nb::kw_only(), nb::arg("account"),
+             nb::arg("sample_every"), nb::arg("robot_tag"),
+             "exchange: what it trades with, for this loop alone. sample_every: ns between equity "
+             "samples, 0: none.")
         .def("add_instrument", &PySimulation::add_instrument)
         .def("update_instrument",
              [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
@@ -227,27 +227,24 @@ void bind_engine(nb::module_& m) {
         .def("set_rules",
              [](PySimulation& s, const VenueRules& rules) { s.core->set_rules(rules); })
         .def("set_fee_volume",
-             [](PySimulation& s, nb::handle amount) { s.core->set_fee_volume(money_from(amount)); })
+             [](PySimulation& s, nb::handle amount) {
+                 s.core->exchange().set_fee_volume(money_from(amount));
+             })
         .def(
             "set_group_volume",
             [](PySimulation& s, std::uint32_t group, nb::handle amount) {
-                s.core->set_fee_volume(group, money_from(amount));
+                s.core->exchange().set_fee_volume(group, money_from(amount));
             },
             "Traded before the start, in one volume group.")
         .def(
             "set_latency",
             [](PySimulation& s, std::uint32_t venue, const LatencyOptions& latency) {
-                s.core->set_latency(venue, latency);
+                s.core->exchange().set_latency(venue, latency);
             },
             nb::arg("venue"), nb::arg("latency"), "Before instruments are added.")
         .def("add_source", &PySimulation::add_source)
         .def("limit_source", [](PySimulation& s, std::uint32_t source,
                                 std::uint64_t last) { s.core->limit_source(source, last); })
-        .def("set_script",
-             [](PySimulation& s, nb::object reader) {
-                 s.keep(reader);
-                 s.core->set_script(nb::cast<PyReader*>(reader)->reader.get());
-             })
         .def(
             "set_fee_currency",
             [](PySimulation& s, std::uint32_t number, std::int64_t currency, nb::object name) {
@@ -458,9 +455,15 @@ void bind_engine(nb::module_& m) {
                  return money_text(s.core->account().interest(currency));
              })
         .def("fee_tier",
-             [](const PySimulation& s, std::uint32_t index) { return s.core->fee_tier(index); })
+             [](const PySimulation& s, std::uint32_t index) {
+                 const RecordedExchange* venue = s.core->exchange().matching();
+                 return venue ? venue->fee_tier(index) : std::size_t{0};
+             })
         .def("volume_text",
-             [](PySimulation& s, std::uint32_t index) { return money_text(s.core->volume(index)); })
+             [](PySimulation& s, std::uint32_t index) {
+                 RecordedExchange* venue = s.core->exchange().matching();
+                 return money_text(venue ? venue->volume(index, s.core->now()) : 0);
+             })
         // results
         .def("sample", [](PySimulation& s) { s.core->sample(true); })
         .def("samples",
@@ -494,7 +497,8 @@ void bind_engine(nb::module_& m) {
         .def("counters",
              [](const PySimulation& s) {
                  const RunCounters& c = s.core->counters();
-                 const RecordedCounters& x = s.core->exchange_counters();
+                 const RecordedExchange* venue = s.core->exchange().matching();
+                 const RecordedCounters x = venue ? venue->counters() : RecordedCounters{};
                  nb::dict d;
                  d["frames"] = c.frames;
                  d["events"] = c.events;
@@ -512,7 +516,7 @@ void bind_engine(nb::module_& m) {
                  d["fills_without_volume"] = x.fills_without_volume;
                  d["fills_without_size"] = x.fills_without_size;
                  d["fills_beyond_touch"] = x.fills_beyond_touch;
-                 d["fused_quotes"] = s.core->fused_quotes();
+                 d["fused_quotes"] = s.core->exchange().fused_quotes();
                  d["trades_beyond_display"] = x.trades_beyond_display;
                  d["ambiguous_bars"] = x.ambiguous_bars;
                  d["ambiguous_fills"] = x.ambiguous_fills;
@@ -551,14 +555,18 @@ void bind_engine(nb::module_& m) {
              "What was wrong with the market-by-order data that fill here, by kind; None without.")
         .def(
             "by_order",
-            [](const PySimulation& s, std::uint32_t index) { return s.core->by_order(index); },
+            [](const PySimulation& s, std::uint32_t index) {
+                const RecordedExchange* venue = s.core->exchange().matching();
+                return venue != nullptr && venue->by_order(index);
+            },
             nb::arg("index"), "Own orders have had their exact place in the queue here.")
         .def(
             "ambiguous_bars",
             [](const PySimulation& s) {
                 nb::list found;
-                for (const AmbiguousBar& each : s.core->ambiguous_bars())
-                    found.append(nb::make_tuple(each.ts_open, each.instrument));
+                if (const RecordedExchange* venue = s.core->exchange().matching())
+                    for (const AmbiguousBar& each : venue->ambiguous_bars())
+                        found.append(nb::make_tuple(each.ts_open, each.instrument));
                 return found;
             },
             nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
@@ -586,7 +594,6 @@ void bind_engine(nb::module_& m) {
             return nb::make_tuple(s.core->source_sequence(source), s.core->source_crc(source));
         });
     bind_live(m, simulation);
-    bind_lives(simulation);
     bind_notes(simulation);
     bind_calls(simulation);
 }

@@ -1,7 +1,8 @@
-// What a live run has beside a simulated one: its sub-account's ledger.
+// What a live run has beside a simulated one: earlier lives, other tapes, its sub-account's ledger.
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
@@ -28,12 +29,15 @@ void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
 
     simulation
         .def(
-            "go_live",
-            [](PySimulation& s, std::uint8_t robot, std::uint64_t base) {
-                s.core->go_live(robot, base);
+            "order_inputs",
+            [](PySimulation& s,
+               const std::vector<std::tuple<std::uint64_t, std::uint32_t, std::uint64_t>>& steps) {
+                std::vector<Simulation::InputStep> made;
+                for (const auto& [after, source, sequence] : steps)
+                    made.push_back({after, source, sequence});
+                s.core->order_inputs(std::move(made));
             },
-            nb::arg("robot"), nb::arg("base"),
-            "Order news come with the tapes, for the robot of this number; ids begin after base.")
+            nb::arg("steps"), "(frame of source 0, source, its frame behind it), in order.")
         .def(
             "inherit",
             [](PySimulation& s, std::uint64_t since, std::uint64_t run_from, std::uint64_t heard) {

@@ -27,29 +27,17 @@ namespace onetape {
 
 class PySimulation {
  public:
-    PySimulation(nb::object host, const LatencyOptions& latency, int queue_model,
-                 double queue_exponent, bool queue_by_order, bool fuse,
-                 std::int64_t bar_volume_share, bool hedge, bool isolated, std::int64_t leverage,
-                 std::uint32_t report_currency, std::int64_t sample_every, std::string robot_tag) {
-        if (queue_model < 0 || queue_model >= queue_model_count || !(queue_exponent > 0))
-            throw nb::value_error("no such queue model");
-        SimulationOptions options;
-        options.latency = latency;
-        options.exchange.queue = {static_cast<QueueModel>(queue_model), queue_exponent,
-                                  queue_by_order};
-        options.exchange.fuse = fuse;
-        options.exchange.bar_volume_share = bar_volume_share;
-        options.account.hedge = hedge;
-        options.account.isolated = isolated;
-        options.account.leverage = leverage;
-        options.report_currency = report_currency;
+    PySimulation(nb::object host, std::shared_ptr<ExchangePort> exchange,
+                 const AccountOptions& account, std::int64_t sample_every, std::string robot_tag) {
+        LoopOptions options;
+        options.account = account;
         options.sample_every = sample_every;
         options.robot_tag = std::move(robot_tag);
-        core = std::make_shared<Simulation>(options);
+        core = std::make_shared<Simulation>(options, std::move(exchange));
         robot = std::make_unique<PyRobot>(core, host);
         core->set_robot(robot.get());
         host_ = std::move(host);
-        hedge_ = hedge;
+        hedge_ = account.hedge;
     }
 
     std::uint32_t add_instrument(const std::string& symbol, const InstrumentSpec& spec,
@@ -574,7 +562,7 @@ class PySimulation {
 };
 
 // What a run's earlier lives have left.
-void bind_lives(nb::class_<PySimulation>& simulation);
+void bind_exchange_ports(nb::module_& m);
 void bind_notes(nb::class_<PySimulation>& simulation);
 void bind_calls(nb::class_<PySimulation>& simulation);
 void bind_kept_objects(nb::module_& m);

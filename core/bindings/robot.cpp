@@ -365,14 +365,14 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
         Py_XDECREF(event);
         return finish(result, "on_event") ? skip : RobotPort::failed;
     }
-    if (frame.type() == EventType::params && simulation_->is_live() && source == 0) {
+    if (frame.type() == EventType::params && simulation_->is_gateways(source)) {
         PyObject* result = PyObject_CallMethod(
             host_.ptr(), "params_frame", "N",
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                       static_cast<Py_ssize_t>(frame.payload_bytes)));
         return finish(result, "params frame") ? skip : RobotPort::failed;
     }
-    if (frame.type() == EventType::reply && simulation_->is_live()) {
+    if (frame.type() == EventType::reply && simulation_->is_gateways(source)) {
         PyObject* result = PyObject_CallMethod(
             host_.ptr(), "reply_frame", "N",
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),

@@ -60,6 +60,8 @@ struct Instrument {
     BarStream stream;
     std::vector<std::unique_ptr<BarFeed>> bars;
 
+    // What orders are filled on.
+    [[nodiscard]] MarketView& fill_view() noexcept { return detail ? detail->view : view; }
     // A quote in the exchange's book. False: it says nothing new.
     bool fuse(const QuotePayload& quote) {
         view.keep_mid();

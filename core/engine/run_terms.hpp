@@ -5,19 +5,14 @@
 #include <map>
 #include <string>
 
-#include "engine/latency.hpp"
 #include "exchange/account.hpp"
 #include "exchange/funding_watch.hpp"
-#include "exchange/recorded.hpp"
 
 namespace onetape {
 
-struct SimulationOptions {
-    LatencyOptions latency;
-    RecordedOptions exchange;
+struct LoopOptions {
     AccountOptions account;
     std::uint32_t report_currency = 0;
-    Money fee_volume = 0;           // traded in the thirty days before the start
     std::int64_t sample_every = 0;  // ns of tape time between equity samples, 0: none
     std::string robot_tag;          // begins client order ids
 };

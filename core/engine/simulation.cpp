@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <type_traits>
 
 #include "journal/market_frame.hpp"
@@ -82,15 +81,15 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
                 show_detail(*instrument, frame);
             } else if (instrument) {
                 ++counters_.warmed;
-                reply_base_ = venue_time(instrument->route, frame);
+                const std::int64_t time = exchange_->venue_time(*instrument, frame);
                 with_payload(
                     frame,
                     [&](const auto& payload) {
-                        show_exchange<false>(*instrument, frame, payload, reply_base_);
+                        show_exchange<false>(*instrument, frame, payload, time);
                     },
                     [] {});
             }
-        } else if (is_gateways(*source) && is_of_orders(frame.type())) {
+        } else if (source->is_gateways && is_of_orders(frame.type())) {
             take_over(*source, frame);
         } else if (!source->is_detail) {
             const auto index =
@@ -181,37 +180,14 @@ std::size_t Simulation::take_history(std::uint32_t source, Reader& reader, std::
     return completed;
 }
 
-// When the venue did what a frame says. A bar says when it was open, not when it was sent.
-std::int64_t Simulation::venue_time(std::uint32_t route, const Frame& frame) const {
-    const std::int64_t received = frame.header->time;
-    if (!routes_.has_venue_clock() || frame.type() == EventType::bar || !is_market(frame.type()))
-        return received;
-    std::int64_t stamp = 0;  // every other market event begins with it
-    if (frame.payload_bytes >= sizeof stamp) std::memcpy(&stamp, frame.payload, sizeof stamp);
-    return routes_.happened(route, received, stamp);
-}
-
-void Simulation::note_received(const Source& source, const Frame& frame) {
-    const Instrument* instrument = instrument_of(source, frame.header->stream);
-    if (!instrument && routes_.count() > 1) {
-        routes_.know_of_all(frame.header->time);
-    } else {
-        const std::uint32_t route = instrument ? instrument->route : 0;
-        routes_.know(route, frame.header->time, venue_time(route, frame));
-    }
-    next_due_ = std::min(next_due_, routes_.next_arrival());
-}
-
 void Simulation::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
-    routes_.begin();
-    exchange_.begin(now);
+    exchange_->begin(now);
     begin_life();
     while (next_switch() <= now) scheduled_ = schedule_[next_switch_++].open;
     if (!scheduled_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
     trading_ = scheduled_ && allowed_;
-    exchange_.add_volume(now, options_.fee_volume, fee_volumes_);
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
         sample();
@@ -221,12 +197,9 @@ void Simulation::begin(std::int64_t now) {
 
 // --- the loop -----------------------------------------------------------------------------------
 
-// What a run either has or has not is asked here, once, and not for every frame: a plain one has a
-// single source, the receipt clock, no burst latency, no fused book and no script.
+// What a run either has or has not is asked here, once, and not for every frame.
 RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
-    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && script_ == nullptr &&
-                       live_ == 0 && !routes_.has_venue_clock() && !routes_.counts_events() &&
-                       !options_.exchange.fuse;
+    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && exchange_->is_plain();
     if (plain) return run_plain(sources_.front(), frames_max, until);
     for (std::uint64_t frames = 0; frames < frames_max; ++frames) {
         Source* source = pick();
@@ -289,7 +262,7 @@ bool Simulation::step(Source& source, const Frame& frame) {
         }
     }
     if constexpr (!plain) {
-        if (routes_.has_venue_clock()) note_received(source, frame);
+        exchange_->note_received(instrument_of(source, frame.header->stream), frame);
     }
     if (next_due_ <= time) [[unlikely]] {
         if (!drain(time)) return false;
@@ -305,7 +278,7 @@ bool Simulation::finish_input() {
 
 bool Simulation::advance(std::int64_t until) {
     bars_held_ = false;
-    routes_.know_until(until);
+    exchange_->end_input(until);
     find_next_due();
     return drain(until);
 }
@@ -317,7 +290,7 @@ bool Simulation::take(Source& source, const Frame& frame) {
     source.last_crc = frame.header->crc;
     ++counters_.frames;
     if constexpr (!plain) {
-        if (live_ != 0 && !note_taken(source, frame)) return false;
+        if (!note_taken(source, frame)) return false;
         if (source.is_detail)
             return !is_market(frame.type()) || take_detail(source);  // facts are the main data's
     }
@@ -338,14 +311,9 @@ bool Simulation::take_market(const Source& source, const Frame& frame, const Pay
     const std::int64_t time = frame.header->time;
     ++counters_.events;
     if constexpr (plain) {
-        reply_base_ = time;
         show_exchange<plain>(instrument, frame, payload, time);
     } else {
-        if (routes_.counts_events()) routes_.note_event(instrument.route, time);
-        reply_base_ = venue_time(instrument.route, frame);
-        if (routes_.has_venue_clock()) exchange_.look_at_hours(instrument.index, reply_base_);
-        show_exchange<plain>(instrument, frame, payload, reply_base_);
-        if (script_) find_next_due();  // what waited for this frame to be taken
+        show_exchange<plain>(instrument, frame, payload, exchange_->take_frame(instrument, frame));
     }
     if (next_due_ <= time) [[unlikely]] {  // the exchange's answers that are here by now
         if (!drain(time)) return false;
@@ -356,32 +324,21 @@ bool Simulation::take_market(const Source& source, const Frame& frame, const Pay
     return show_robot(instrument, payload);
 }
 
-// A gateway's word about an order of this robot.
-bool Simulation::take_news(const Source& source, const Frame& frame) {
-    const bool is_fill = frame.type() == EventType::fill;
-    if (frame.payload_bytes < (is_fill ? sizeof(FillPayload) : sizeof(OrderEventPayload))) {
-        return fits(frame);
-    }
-    const std::uint8_t robot =
-        is_fill ? frame.as<FillPayload>().robot : frame.as<OrderEventPayload>().robot;
-    Instrument* const instrument = instrument_of(source, frame.header->stream);
-    if (robot != live_ || instrument == nullptr) return true;
-    const std::int64_t time = frame.header->time;
+bool Simulation::reach(std::int64_t time) {
     if (next_due_ <= time && !drain(time)) return false;
+    if (time > now_) now_ = time;  // a late frame does not turn the clock back
+    return true;
+}
+
+bool Simulation::catch_up(std::int64_t time) {
     if (time > now_) now_ = time;
-    return is_fill ? deliver_fill(*instrument, frame.as<FillPayload>(), frame.header->sequence)
-                   : deliver_event(*instrument, frame.as<OrderEventPayload>());
+    return drain(now_);
 }
 
 bool Simulation::take_cold(Source& source, const Frame& frame) {
-    if (started_ && is_gateways(source) &&
-        (frame.type() == EventType::order_event || frame.type() == EventType::fill)) {
-        if (script_ == nullptr) return take_news(source, frame);
-        // The other run was told here: what it was told is due now.
-        if (frame.header->time > now_) now_ = frame.header->time;
-        find_next_due();
-        return next_due_ > now_ || drain(now_);
-    }
+    if (started_ && source.is_gateways &&
+        (frame.type() == EventType::order_event || frame.type() == EventType::fill))
+        return exchange_->take_report(instrument_of(source, frame.header->stream), frame);
     if (frame.header->time > now_) now_ = frame.header->time;
     const auto number = static_cast<std::uint32_t>(&source - sources_.data());
     in_robot_ = true;
@@ -397,35 +354,16 @@ bool Simulation::take_cold(Source& source, const Frame& frame) {
            after_callback();
 }
 
-// What happened inside a bar is known at its end: the robot hears of it then, or after the way back
-// from when it happened, whichever is later. Between open and close that is the close.
-void Simulation::show_bar(Instrument& instrument, MarketView& view, std::int64_t time) {
-    const std::uint32_t index = instrument.index;
-    reply_base_ = view.bar.ts_open;
-    reply_from_ = time;
-    const MarketInterest& interest = *instrument.interest;
-    if (interest.active() || interest.watched()) exchange_.on_bar(index, time);
-    if (interest.watched()) exchange_.watch(index, time);
-    reply_from_ = -never;
-}
-
 template <bool plain>
 void Simulation::show_exchange(Instrument& instrument, const Frame&, const QuotePayload& quote,
                                std::int64_t time) {
     instrument.view.set_quote(quote);
-    bool is_depth = false;  // of the fused book
-    if constexpr (!plain) is_depth = options_.exchange.fuse && instrument.fuse(quote);
-    fused_quotes_ += is_depth ? 1 : 0;
-    const MarketInterest& interest = *instrument.interest;
-    if (interest.none()) [[likely]]
-        return;
-    if (interest.active()) {
-        if (is_depth)
-            exchange_.on_book(instrument.index, time);
-        else
-            exchange_.on_quote(instrument.index, time);
+    auto change = MarketChange::quote;
+    if constexpr (!plain) {
+        if (exchange_->fuse(instrument, quote)) change = MarketChange::book;
     }
-    if (interest.watched()) exchange_.watch_quote(instrument.index, time);
+    if (!instrument.interest->none()) [[unlikely]]
+        exchange_->show(instrument, change, time);
 }
 
 template <bool plain>
@@ -434,9 +372,7 @@ void Simulation::show_exchange(Instrument& instrument, const Frame&, const Trade
     instrument.view.trade = trade;
     instrument.view.has_trade = true;
     ++instrument.view.version;
-    const MarketInterest& interest = *instrument.interest;
-    if (interest.active()) exchange_.on_trade(instrument.index, time);
-    if (interest.watched()) exchange_.watch(instrument.index, time);
+    if (!instrument.interest->none()) exchange_->show(instrument, MarketChange::trade, time);
 }
 
 template <bool plain>
@@ -446,12 +382,10 @@ void Simulation::show_exchange(Instrument& instrument, const Frame& frame,
     instrument.view.keep_mid();
     instrument.book.apply(change, frame.header->flags, levels);
     if constexpr (!plain) {
-        if (options_.exchange.fuse) instrument.fused.apply(change, frame.header->flags, levels);
+        exchange_->fuse(instrument, change, frame.header->flags, levels);
     }
     ++instrument.view.version;
-    const MarketInterest& interest = *instrument.interest;
-    if (interest.active()) exchange_.on_book(instrument.index, time);
-    if (interest.watched()) exchange_.watch(instrument.index, time);
+    if (!instrument.interest->none()) exchange_->show(instrument, MarketChange::book, time);
 }
 
 template <bool plain>
@@ -460,8 +394,8 @@ void Simulation::show_exchange(Instrument& instrument, const Frame&, const BarPa
     instrument.view.set_bar(bar);
     if (instrument.detail)
         check_detail(instrument, time);
-    else
-        show_bar(instrument, instrument.view, time);
+    else if (!instrument.interest->none())
+        exchange_->show(instrument, MarketChange::bar, time);
 }
 
 template <bool plain>
@@ -474,16 +408,14 @@ void Simulation::show_exchange(Instrument& instrument, const Frame&, const MarkP
     };
     set(instrument.view);
     if (instrument.detail) set(instrument.detail->view);
-    const MarketInterest& interest = *instrument.interest;
-    if (interest.active()) exchange_.on_mark(instrument.index, time);
-    if (interest.watched()) exchange_.watch(instrument.index, time);
+    if (!instrument.interest->none()) exchange_->show(instrument, MarketChange::mark, time);
 }
 
 template <bool plain>
 void Simulation::show_exchange(Instrument& instrument, const Frame&, const FundingPayload& funding,
                                std::int64_t time) {
     if (started_) settle_funding(instrument, time, funding);
-    if (instrument.interest->watched()) exchange_.watch(instrument.index, time);
+    if (!instrument.interest->none()) exchange_->show(instrument, MarketChange::value, time);
 }
 
 template <bool plain>

@@ -9,8 +9,8 @@
 //   2. the frame: first the exchange sees it, then what this made due by T, then the robot.
 // A due thing waits for a frame of its time or later to be read. So the actions are a function of
 // the tapes alone, whether they lie finished or grow while we read.
+#include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <initializer_list>
 #include <limits>
 #include <map>
@@ -24,12 +24,11 @@
 #include <vector>
 
 #include "base/sha256.hpp"
+#include "engine/exchange_port.hpp"
 #include "engine/instrument_state.hpp"
-#include "engine/latency.hpp"
 #include "engine/live_money.hpp"
 #include "engine/order.hpp"
 #include "engine/robot_port.hpp"
-#include "engine/routes.hpp"
 #include "engine/run_terms.hpp"
 #include "exchange/account.hpp"
 #include "exchange/recorded.hpp"
@@ -38,10 +37,11 @@
 
 namespace onetape {
 
-class Simulation final : public ExchangeSink {
+class Simulation final {
  public:
-    explicit Simulation(const SimulationOptions& options);
-    ~Simulation() override;
+    // exchange: what it trades with; it is this loop's from now on.
+    Simulation(const LoopOptions& options, std::shared_ptr<ExchangePort> exchange);
+    ~Simulation();
 
     // --- set-up ---
     Instrument& add_instrument(std::string symbol, const InstrumentSpec& spec, std::uint32_t settle,
@@ -64,18 +64,6 @@ class Simulation final : public ExchangeSink {
         steps_ = std::move(steps);
         ordered_ = true;
     }
-    // Another run's journal answers in the exchange's place: its order news and fills reach this
-    // robot when they reached that one.
-    void set_script(Reader* script) { script_ = script; }
-    // No exchange here: requests leave by the run's journal, and the order news and fills of
-    // `robot` (its number at the gateway, from 1) come with the tapes. Order ids begin after
-    // `base`.
-    void go_live(std::uint8_t robot, std::uint64_t base) {
-        live_ = robot;
-        order_base_ = base;
-        orders_.begin_after(base);
-    }
-    [[nodiscard]] bool is_live() const { return live_ != 0; }
     [[nodiscard]] bool has_started() const { return started_; }
     // The robot's money is what the ledger's entries on the tape make of its sub-account: those
     // behind frame `after`; what came before is in what it began with.
@@ -123,19 +111,10 @@ class Simulation final : public ExchangeSink {
     }
     // Each equity sample then has a balance of each of them, too.
     void set_account_money(std::vector<AccountMoney> money) { account_money_ = std::move(money); }
-    // A venue that is not reached like the others. Before instruments are added.
-    void set_latency(std::uint32_t venue, const LatencyOptions& latency) {
-        routes_.name(venue, latency);
-    }
     void set_rules(const VenueRules& rules);
     // By time, the first one at or before the start. At a stop what works is canceled, until the
     // next start new orders are denied and the position is kept; the market goes on being shown.
     void set_schedule(std::vector<TradingSwitch> schedule) { schedule_ = std::move(schedule); }
-    void set_fee_volume(Money volume) { options_.fee_volume = volume; }
-    void set_fee_volume(std::uint32_t group, Money volume) {
-        fee_volumes_[group] = volume;
-        exchange_.set_volume_before(group, volume);  // one that comes while the run goes on
-    }
     void set_writer(Writer* writer) { writer_ = writer; }
     void set_robot(RobotPort* robot) { robot_ = robot; }
 
@@ -196,11 +175,6 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] const OrderRef& last_refused() const { return last_refused_; }
     [[nodiscard]] const OrderTable& orders() const { return orders_; }
     [[nodiscard]] const Account& account() const { return robot_account_; }
-    [[nodiscard]] const Account& exchange_account() const { return exchange_account_; }
-    // Own orders stand at the exchange. The robot may not have heard of it, or hear of it too late.
-    [[nodiscard]] bool works_at_exchange(std::uint32_t index) const {
-        return exchange_.working(index);
-    }
     // Of the market-by-order data that fill here; nullptr without.
     [[nodiscard]] const MboCounts* mbo_counts(std::uint32_t index) const {
         const Instrument& instrument = *instruments_[index];
@@ -208,21 +182,13 @@ class Simulation final : public ExchangeSink {
             instrument.detail ? instrument.detail->orders.get() : instrument.orders.get();
         return orders ? &orders->counts() : nullptr;
     }
-    [[nodiscard]] bool by_order(std::uint32_t index) const { return exchange_.by_order(index); }
-    [[nodiscard]] std::size_t fee_tier(std::uint32_t index) const {
-        return exchange_.fee_tier(index);
-    }
-    [[nodiscard]] Money volume(std::uint32_t index) { return exchange_.volume(index, now_); }
-    [[nodiscard]] const RecordedCounters& exchange_counters() const { return exchange_.counters(); }
     struct FeeChange {
         std::uint32_t instrument;
         FeeNews news;
     };
     // The first hundred; the exchange's counters have them all.
     [[nodiscard]] const std::vector<FeeChange>& fee_changes() const { return fee_changes_; }
-    [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const {
-        return exchange_.ambiguous_bars();
-    }
+    [[nodiscard]] ExchangePort& exchange() const { return *exchange_; }
     [[nodiscard]] Money equity();
     // The same for the records: what has no price yet counts at its opening price.
     [[nodiscard]] Money worth();
@@ -241,7 +207,6 @@ class Simulation final : public ExchangeSink {
     [[nodiscard]] Money drawdown_max() const { return drawdown_max_; }
     [[nodiscard]] double drawdown_max_ratio() const { return drawdown_max_ratio_; }
     [[nodiscard]] const RunCounters& counters() const { return counters_; }
-    [[nodiscard]] std::uint64_t fused_quotes() const { return fused_quotes_; }
     [[nodiscard]] const Failure& failure() const { return failure_; }
     [[nodiscard]] Digest action_hash() const;
     // Positions, balances, working orders and the memory last settled.
@@ -253,12 +218,26 @@ class Simulation final : public ExchangeSink {
     void sample(bool kept = false);
     void widen_samples();  // one more instrument, without a price until now
 
-    // --- ExchangeSink: news leave the exchange here and reach the robot later ---
-    void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override;
-    void on_fill(std::uint32_t instrument, const FillPayload& fill) override;
-    void on_cash(std::uint32_t instrument, const CashNews& cash) override;
-    void on_fees(std::uint32_t instrument, const FeeNews& fees) override;
-    void on_loan(std::uint32_t instrument, const LoanNews& loan) override;
+    // --- for its exchange: reports reach the robot. false: the loop stops ---
+    bool deliver(Instrument& instrument, const OrderEventPayload& event);
+    // sequence: of the fill's frame on a gateway's tape, 0: it did not come with one.
+    bool deliver(Instrument& instrument, const FillPayload& fill, std::uint64_t sequence = 0);
+    bool deliver(Instrument& instrument, const CashNews& cash);
+    bool deliver(Instrument& instrument, const FeeNews& fees);
+    bool deliver(Instrument& instrument, const LoanNews& loan);
+    // Funding of what the robot's own books hold.
+    void apply_funding(Instrument& instrument, const FundingPayload& payload);
+    // It has something to do then.
+    void wake(std::int64_t time) { next_due_ = std::min(next_due_, time); }
+    // What is due by `time` happens, then it is that time; and the other way round.
+    bool reach(std::int64_t time);
+    bool catch_up(std::int64_t time);
+    [[nodiscard]] bool fits(const Frame& frame);  // false: failure_ says what is wrong with it
+    // Of a live robot the first tape is its gateway's.
+    [[nodiscard]] bool is_gateways(std::uint32_t source) const {
+        return sources_[source].is_gateways;
+    }
+    [[nodiscard]] bool is_on_first_tape(const Instrument& instrument) const;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -268,6 +247,7 @@ class Simulation final : public ExchangeSink {
         Frame frame;
         bool loaded = false;
         bool is_detail = false;
+        bool is_gateways = false;  // requests go there, and reports come with it
         std::uint64_t last_sequence = 0;
         std::uint32_t last_crc = 0;
         std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
@@ -277,29 +257,14 @@ class Simulation final : public ExchangeSink {
         std::string name;
         std::int64_t every = 0, due = 0;
     };
-    enum class ReplyKind : std::uint8_t { event, fill, cash, fees, loan };
-    struct Reply {
-        std::int64_t time;
-        std::uint32_t instrument;
-        ReplyKind kind;
-        OrderEventPayload event;
-        FillPayload fill;
-        CashNews cash;
-        FeeNews fees;
-        LoanNews loan;
-    };
     struct ShownBar {
         Instrument* instrument;
         BarFeed* feed;
         BarPayload bar;
     };
 
-    [[nodiscard]] bool fits(const Frame& frame);  // false: failure_ says what is wrong with it
     Source* pick();  // the source whose frame is next, nullptr: none has one
     Source* pick_ordered();
-    [[nodiscard]] bool is_gateways(const Source& source) const {
-        return live_ != 0 && &source == sources_.data();
-    }
     bool note_taken(const Source& source, const Frame& frame);
     bool note_input(const Source& source, std::uint64_t first, std::uint64_t last);
     bool load(Source& source);
@@ -314,7 +279,6 @@ class Simulation final : public ExchangeSink {
     template <bool plain>
     bool take(Source& source, const Frame& frame);  // one frame, whole
     bool take_cold(Source& source, const Frame& frame);
-    bool take_news(const Source& source, const Frame& frame);
     template <bool plain, class Payload>
     bool take_market(const Source& source, const Frame& frame, const Payload& payload);
     template <bool plain>
@@ -346,7 +310,6 @@ class Simulation final : public ExchangeSink {
     void show_mbo(Instrument& instrument, const Frame& frame, const MboPayload& event,
                   std::int64_t time);
     void show_detail(Instrument& instrument, const Frame& frame);
-    void show_bar(Instrument& instrument, MarketView& view, std::int64_t time);
     bool take_detail(Source& source);
     void check_detail(Instrument& instrument, std::int64_t time);
     [[nodiscard]] bool wanted(const Instrument& instrument, std::uint32_t event) const {
@@ -368,20 +331,9 @@ class Simulation final : public ExchangeSink {
     bool spans(std::int64_t from, std::int64_t until);  // false: too long a silence, failure_ says
     bool close_bars(std::int64_t now);
     void note_bar_due(const Instrument& instrument);
-    [[nodiscard]] std::int64_t venue_time(std::uint32_t route, const Frame& frame) const;
-    void note_received(const Source& source, const Frame& frame);
     // The robot's account at what each instrument is worth now.
     void value_all(bool with_openings = false);
-    template <typename News>
-    void queue(std::uint32_t instrument, ReplyKind kind, News Reply::* member, const News& news,
-               std::int64_t happened);
-    [[nodiscard]] std::uint32_t route_of(std::uint32_t instrument, const CashNews& cash) const;
     void find_next_due();
-    bool arrive();
-    bool load_script();
-    [[nodiscard]] bool script_due(std::int64_t until) const;
-    bool take_script();
-    bool reply();
     void settle_funding(Instrument& instrument, std::int64_t time, const FundingPayload& payload);
     void take_over(const Source& source, const Frame& frame);
     void take_over(Instrument& instrument, const OrderRequestPayload& request, std::int64_t time);
@@ -391,15 +343,9 @@ class Simulation final : public ExchangeSink {
     void learn(const OrderRef& order, const OrderEventPayload& event);
     Money take_over(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
     void fill_order(const OrderRef& order, const FillPayload& fill);
-    bool deliver_event(Instrument& instrument, const OrderEventPayload& event);
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
-    void deliver_cash(std::uint32_t instrument, const CashNews& cash);
     void note_interest(const BorrowRate& borrow, Money amount);
-    bool deliver_fees(Instrument& instrument, const FeeNews& fees);
-    bool deliver_loan(Instrument& instrument, const LoanNews& loan);
-    // sequence: of the fill's frame on a gateway's tape, 0: the exchange is here.
-    bool deliver_fill(Instrument& instrument, const FillPayload& fill, std::uint64_t sequence = 0);
     Money book_fill(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
     void move_money(std::span<const LedgerLeg> legs);
     bool fire_timers(std::int64_t now);
@@ -459,11 +405,10 @@ class Simulation final : public ExchangeSink {
     };
     void write_beside(const Beside& beside);
 
-    SimulationOptions options_;
-    Routes routes_;
+    LoopOptions options_;
+    std::shared_ptr<ExchangePort> exchange_;
     std::vector<std::uint32_t> report_currencies_;
     std::vector<AccountMoney> account_money_;
-    std::map<std::uint32_t, Money> fee_volumes_;  // by volume group, where not options_.fee_volume
     std::vector<std::shared_ptr<Instrument>> instruments_;  // orders keep theirs alive
     std::vector<Source> sources_;
     std::vector<InputStep> steps_;
@@ -471,12 +416,7 @@ class Simulation final : public ExchangeSink {
     bool ordered_ = false;
     std::uint64_t noted_ = 0;  // frame of the gateway's tape up to which its order is told
     Writer* writer_ = nullptr;
-    Reader* script_ = nullptr;
-    Frame script_frame_;
-    bool script_loaded_ = false;
     std::vector<std::uint32_t> fee_currencies_;  // by number on the gateway's tape
-    std::uint8_t live_ = 0;         // the robot's number at its gateway, 0: there is none
-    std::uint64_t order_base_ = 0;  // ids of orders count from here
     bool follows_ledger_ = false;
     std::uint64_t entries_after_ = 0;
     UnbookedFills unbooked_;
@@ -489,8 +429,7 @@ class Simulation final : public ExchangeSink {
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;
-    Account exchange_account_, robot_account_;
-    RecordedExchange exchange_;
+    Account robot_account_;
     OrderTable orders_;
     std::map<std::uint32_t, std::string> currency_names_;  // by currency
     std::map<std::uint32_t, BorrowRate> borrows_;          // by currency
@@ -506,7 +445,6 @@ class Simulation final : public ExchangeSink {
     std::vector<TradingSwitch> schedule_;
     std::size_t next_switch_ = 0;
     std::int64_t next_sweep_ = never;  // when what was refused is tried again, in a stop or a halt
-    std::deque<Reply> replies_;        // by time, then as they were made
     std::vector<std::pair<std::uint32_t, OrderRequestPayload>> actions_;  // of this callback
     std::vector<Beside> beside_;
     // Of this callback: orders that were denied, those that wait for what else it asks for, and
@@ -523,14 +461,12 @@ class Simulation final : public ExchangeSink {
     std::vector<double> fill_profits_;  // realized by each fill, in the order of the fills
     std::vector<FeeChange> fee_changes_;
     RunCounters counters_;
-    std::uint64_t fused_quotes_ = 0;
     Failure failure_;
     Sha256 actions_hash_;
     std::int64_t now_ = 0;
     std::int64_t next_due_ = never, next_bar_close_ = never, next_timer_ = never;
+    std::int64_t exchange_due_ = never;  // as of the last look at what is next due
     std::int64_t next_sample_ = never;
-    std::int64_t reply_base_ = 0;       // when the exchange did what it now reports
-    std::int64_t reply_from_ = -never;  // what a bar tells is not known before its end
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
     std::int64_t flatten_pause_ = 1'000'000'000;  // before what is still held is closed again

@@ -7,7 +7,7 @@ void Simulation::use_detail(std::uint32_t index) {
     Instrument& instrument = *instruments_[index];
     if (instrument.detail) return;
     instrument.detail = std::make_unique<DetailMarket>();
-    exchange_.set_view(index, &instrument.detail->view);
+    exchange_->set_view(instrument);
 }
 
 // Seen by the exchange alone. What it makes due until now reaches the robot as ever.
@@ -24,23 +24,21 @@ bool Simulation::take_detail(Source& source) {
 void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
     DetailMarket& detail = *instrument.detail;
     MarketView& view = detail.view;
-    const std::uint32_t index = instrument.index;
-    const std::int64_t received = frame.header->time, time = venue_time(instrument.route, frame);
-    if (routes_.has_venue_clock()) exchange_.look_at_hours(index, time);
-    const bool working = exchange_.active(index);
-    reply_base_ = time;
+    const std::int64_t received = frame.header->time;
+    const std::int64_t time = exchange_->take_detail(instrument, frame);
+    auto change = MarketChange::value;
     switch (frame.type()) {
         case EventType::quote:
             view.set_quote(frame.as<QuotePayload>());
             detail.note(received, 0, 0, false);
-            if (working) exchange_.on_quote(index, time);
+            change = MarketChange::quote;
             break;
         case EventType::trade:
             view.trade = frame.as<TradePayload>();
             view.has_trade = true;
             ++view.version;
             detail.note(received, view.trade.price, view.trade.price, true);
-            if (working) exchange_.on_trade(index, time);
+            change = MarketChange::trade;
             break;
         case EventType::book:
             view.keep_mid();
@@ -49,30 +47,31 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
                 reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload)));
             ++view.version;
             detail.note(received, 0, 0, false);
-            if (working) exchange_.on_book(index, time);
+            change = MarketChange::book;
             break;
         case EventType::mbo:
             view.keep_mid();
             if (!detail.orders) {
                 detail.orders = std::make_unique<MboBook>(detail.book);
                 view.orders = detail.orders.get();
-                exchange_.begin_orders(index);
+                exchange_->begin_orders(instrument);
             }
             ++view.version;
             detail.note(received, 0, 0, false);
-            exchange_.on_mbo(index, time,
-                             detail.orders->apply(frame.as<MboPayload>(), frame.header->flags));
+            exchange_->show_order(instrument,
+                                  detail.orders->apply(frame.as<MboPayload>(), frame.header->flags),
+                                  time);
             break;
         case EventType::bar:
             view.set_bar(frame.as<BarPayload>());
             detail.note(view.bar);
-            show_bar(instrument, view, time);
+            change = MarketChange::bar;
             break;
         default:  // marks, funding and liquidations are those of the main data
             return;
     }
     ++counters_.detail_events;
-    if (exchange_.held(index)) exchange_.watch(index, time);
+    if (!instrument.interest->none()) exchange_->show(instrument, change, time);
 }
 
 // A bar of an instrument that has detail data: used where they have a hole.
@@ -85,9 +84,7 @@ void Simulation::check_detail(Instrument& instrument, std::int64_t time) {
     if (cover != DetailMarket::Cover::none) return;
     if (started_) ++counters_.detail_holes;
     detail.show_bar(bar);
-    exchange_.forget_bar_period(instrument.index);
-    show_bar(instrument, detail.view, time);
-    exchange_.forget_bar_period(instrument.index);  // the detail's bars are shorter again
+    exchange_->show(instrument, MarketChange::hole, time);
 }
 
 }  // namespace onetape

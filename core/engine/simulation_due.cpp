@@ -14,18 +14,9 @@ constexpr std::uint64_t pulse_turns = 1u << 15;
 
 void Simulation::find_next_due() {
     std::int64_t due = bars_held_ ? never : next_bar_close_;
-    due = std::min(due, exchange_.next_expiry());
     if (started_) due = std::min({due, next_switch(), next_sweep_});
-    if (started_) due = std::min(due, exchange_.next_event());
-    due = std::min(due, routes_.next_arrival());
-    if (!replies_.empty()) due = std::min(due, replies_.front().time);
-    if (script_ && load_script()) {
-        const std::int64_t time = script_frame_.header->time;
-        if (script_due(time)) due = std::min(due, time);
-    }
-    due = std::min(due, next_timer_);
-    due = std::min(due, next_sample_);
-    next_due_ = due;
+    exchange_due_ = exchange_->next_due();
+    next_due_ = std::min({due, exchange_due_, next_timer_, next_sample_});
 }
 
 // Between two frames every bar closes and every timer fires: what takes that long was not meant.
@@ -63,18 +54,8 @@ bool Simulation::drain(std::int64_t until) {
             if (flattening_ && trading_) flatten();
         } else if (!bars_held_ && next_bar_close_ <= time) {
             if (!close_bars(time)) return false;
-        } else if (exchange_.next_event() <= time) {
-            reply_base_ = time;
-            exchange_.run_events(exchange_.next_event());
-        } else if (exchange_.next_expiry() <= time) {
-            reply_base_ = time;
-            exchange_.expire(time);
-        } else if (routes_.next_arrival() <= time) {
-            if (!arrive()) return false;
-        } else if (!replies_.empty() && replies_.front().time <= time) {
-            if (!reply()) return false;
-        } else if (script_ && script_loaded_ && script_due(time)) {
-            if (!take_script()) return false;
+        } else if (exchange_due_ <= time) {
+            if (!exchange_->run_due(time)) return false;
         } else if (next_timer_ <= time) {
             if (!fire_timers(time)) return false;
         } else {
@@ -122,45 +103,6 @@ bool Simulation::close_bars(std::int64_t now) {
             return false;
         if (halted_) break;
     }
-    return true;
-}
-
-// --- another run's answers ----------------------------------------------------------------------
-
-bool Simulation::load_script() {
-    while (!script_loaded_) {
-        if (script_->next(script_frame_) != Status::ok) return false;
-        const std::uint32_t bytes = script_frame_.payload_bytes;
-        // What its robot refused itself, this one refuses, too.
-        script_loaded_ =
-            (script_frame_.type() == EventType::order_event && bytes >= sizeof(OrderEventPayload) &&
-             (script_frame_.header->flags & order_never_left) == 0) ||
-            (script_frame_.type() == EventType::fill && bytes >= sizeof(FillPayload));
-    }
-    return true;
-}
-
-bool Simulation::script_due(std::int64_t until) const {
-    const std::uint64_t cause = script_frame_.type() == EventType::fill
-                                    ? script_frame_.as<FillPayload>().cause
-                                    : script_frame_.as<OrderEventPayload>().cause;
-    return script_frame_.header->time <= until && cause <= counters_.frames;
-}
-
-bool Simulation::take_script() {
-    script_loaded_ = false;
-    Instrument* instrument = this->instrument(script_frame_.header->stream - 1);
-    if (!instrument) return true;
-    return script_frame_.type() == EventType::fill
-               ? deliver_fill(*instrument, script_frame_.as<FillPayload>())
-               : deliver_event(*instrument, script_frame_.as<OrderEventPayload>());
-}
-
-bool Simulation::arrive() {
-    const Arrival arrival = routes_.take_arrival();
-    reply_base_ = arrival.time;
-    if (script_ || live_ != 0) return true;
-    exchange_.request(arrival.instrument, arrival.time, arrival.request);
     return true;
 }
 

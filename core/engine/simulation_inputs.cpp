@@ -11,7 +11,7 @@ namespace onetape {
 Simulation::Source* Simulation::pick() {
     if (ordered_ && started_) return pick_ordered();
     // Before the start only what lay there counts, and the gateway's tape says how far.
-    if (live_ != 0 && !started_ && !load(sources_.front())) return nullptr;
+    if (sources_.front().is_gateways && !started_ && !load(sources_.front())) return nullptr;
     Source* best = nullptr;
     for (Source& source : sources_) {
         if (!load(source)) continue;
@@ -38,9 +38,9 @@ Simulation::Source* Simulation::pick_ordered() {
 
 // Before the robot sees it: whatever it does then, a replay knows why.
 bool Simulation::note_taken(const Source& source, const Frame& frame) {
-    if (is_gateways(source) || !started_) return true;
-    if (ordered_) ++next_step_;
     const Source& gateway = sources_.front();
+    if (!gateway.is_gateways || source.is_gateways || !started_) return true;
+    if (ordered_) ++next_step_;
     if (gateway.last_sequence > noted_) {
         if (!note_input(gateway, noted_ + 1, gateway.last_sequence)) return false;
         noted_ = gateway.last_sequence;

@@ -28,7 +28,7 @@ void Simulation::take_over(const Source& source, const Frame& frame) {
         case EventType::order_event: {
             if (frame.payload_bytes < sizeof(OrderEventPayload)) return;
             const auto& event = frame.as<OrderEventPayload>();
-            if (event.robot != live_) return;
+            if (event.robot != exchange_->seat().robot) return;
             if (is_missed(frame)) missed_.emplace_back(instrument->index, event);
             const OrderRef order = orders_.find(event.order_id);
             if (!order) return;
@@ -41,7 +41,7 @@ void Simulation::take_over(const Source& source, const Frame& frame) {
         case EventType::fill: {
             if (frame.payload_bytes < sizeof(FillPayload)) return;
             const auto& fill = frame.as<FillPayload>();
-            if (fill.robot != live_) return;
+            if (fill.robot != exchange_->seat().robot) return;
             if (is_missed(frame)) missed_.emplace_back(instrument->index, fill);
             const Money profit = take_over(*instrument, fill, frame.header->sequence);
             if (of_this_run) fill_profits_.push_back(static_cast<double>(profit) / 1e18);
@@ -56,7 +56,7 @@ void Simulation::take_over(const Source& source, const Frame& frame) {
 
 void Simulation::take_over(Instrument& instrument, const OrderRequestPayload& request,
                            std::int64_t time) {
-    if (request.robot != live_) return;
+    if (request.robot != exchange_->seat().robot) return;
     OrderRef order = orders_.find(request.order_id);
     switch (request.kind) {
         case RequestKind::place:
@@ -112,7 +112,7 @@ bool Simulation::is_missed(const Frame& frame) {
 }
 
 void Simulation::begin_life() {
-    if (live_ == 0) return;
+    if (!exchange_->has_gateway()) return;
     noted_ = sources_.front().last_sequence;
     if (!counts_) robot_account_.forget_totals();
     for (const auto& [id, order] : orders_.working()) {

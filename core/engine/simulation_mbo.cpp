@@ -5,20 +5,20 @@ namespace onetape {
 
 void Simulation::show_mbo(Instrument& instrument, const Frame& frame, const MboPayload& event,
                           std::int64_t time) {
-    const std::uint32_t index = instrument.index;
     instrument.view.keep_mid();
     if (!instrument.orders) [[unlikely]] {
         // From now on the levels are those of the orders, and quotes have nothing to add to them.
         instrument.orders = std::make_unique<MboBook>(instrument.book);
         instrument.view.book = &instrument.book;
         instrument.view.orders = instrument.orders.get();
-        if (!instrument.detail) exchange_.begin_orders(index);
+        if (!instrument.detail) exchange_->begin_orders(instrument);
     }
     const MboChange change = instrument.orders->apply(event, frame.header->flags);
     ++instrument.view.version;
     if (instrument.detail) return;  // the exchange looks there
-    if (instrument.interest->working != 0) exchange_.on_mbo(index, time, change);
-    if (change.last && instrument.interest->watched()) exchange_.watch(index, time);
+    if (instrument.interest->working != 0) exchange_->show_order(instrument, change, time);
+    if (change.last && !instrument.interest->none())
+        exchange_->show(instrument, MarketChange::value, time);
 }
 
 // The robot meets the book between the venue's messages, never inside one.

@@ -1,10 +1,7 @@
 // The exchange's answers: on their way, and when they reach the robot.
-#include <algorithm>
 #include <array>
 #include <cstring>
-#include <iterator>
 #include <string_view>
-#include <type_traits>
 
 #include "engine/reasons.hpp"
 #include "engine/simulation.hpp"
@@ -18,58 +15,7 @@ constexpr std::size_t fee_changes_kept = 100;
 
 }  // namespace
 
-// Interest belongs to no instrument: it comes from where that currency's account is.
-std::uint32_t Simulation::route_of(std::uint32_t instrument, const CashNews& cash) const {
-    if (cash.kind != CashKind::interest) return instruments_[instrument]->route;
-    const auto found =
-        std::find_if(instruments_.begin(), instruments_.end(), [&](const auto& each) {
-            return each->settle == cash.currency || each->base == cash.currency;
-        });
-    return found == instruments_.end() ? 0 : (*found)->route;
-}
-
-// `member` says where in a reply this kind of news lies.
-template <typename News>
-void Simulation::queue(std::uint32_t instrument, ReplyKind kind, News Reply::* member,
-                       const News& news, std::int64_t happened) {
-    std::uint32_t route = 0;
-    if constexpr (std::is_same_v<News, CashNews>)
-        route = route_of(instrument, news);
-    else
-        route = instruments_[instrument]->route;
-    Reply next{};
-    next.time = routes_.reply_time(route, std::max(reply_base_, happened), now_, reply_from_);
-    next.instrument = instrument;
-    next.kind = kind;
-    next.*member = news;
-    auto place = replies_.end();  // a quicker venue's answer overtakes a slower one's
-    while (place != replies_.begin() && std::prev(place)->time > next.time) --place;
-    replies_.insert(place, next);
-    // What caused it may have set a clock at the exchange, too: a trigger's delay.
-    next_due_ = std::min({next_due_, next.time, exchange_.next_event()});
-}
-
-void Simulation::on_order_event(std::uint32_t instrument, const OrderEventPayload& event) {
-    queue(instrument, ReplyKind::event, &Reply::event, event, event.ts_event);
-}
-
-void Simulation::on_fill(std::uint32_t instrument, const FillPayload& fill) {
-    queue(instrument, ReplyKind::fill, &Reply::fill, fill, fill.ts_event);
-}
-
-void Simulation::on_cash(std::uint32_t instrument, const CashNews& cash) {
-    queue(instrument, ReplyKind::cash, &Reply::cash, cash, cash.time);
-}
-
-void Simulation::on_fees(std::uint32_t instrument, const FeeNews& fees) {
-    queue(instrument, ReplyKind::fees, &Reply::fees, fees, fees.time);
-}
-
-void Simulation::on_loan(std::uint32_t instrument, const LoanNews& loan) {
-    queue(instrument, ReplyKind::loan, &Reply::loan, loan, loan.time);
-}
-
-bool Simulation::deliver_loan(Instrument& instrument, const LoanNews& loan) {
+bool Simulation::deliver(Instrument& instrument, const LoanNews& loan) {
     const char* state = loan.called ? "called" : "covered";
     const std::string& currency = currency_names_[loan.currency];
     const auto text = [](Money amount) { return decimal_text(amount, money_decimals); };
@@ -84,7 +30,7 @@ bool Simulation::deliver_loan(Instrument& instrument, const LoanNews& loan) {
     return robot_->on_health("margin_call", currency, state) && after_callback();
 }
 
-bool Simulation::deliver_fees(Instrument& instrument, const FeeNews& fees) {
+bool Simulation::deliver(Instrument& instrument, const FeeNews& fees) {
     with_reserves_anew(instrument, [&] {
         instrument.spec.maker_fee = fees.maker;
         instrument.spec.taker_fee = fees.taker;
@@ -103,38 +49,17 @@ bool Simulation::deliver_fees(Instrument& instrument, const FeeNews& fees) {
     return robot_->on_health("fee_tier", instrument.symbol, tier.c_str()) && after_callback();
 }
 
-bool Simulation::reply() {
-    const Reply next = replies_.front();
-    replies_.pop_front();
-    Instrument& instrument = *instruments_[next.instrument];
-    switch (next.kind) {
-        case ReplyKind::event:
-            return deliver_event(instrument, next.event);
-        case ReplyKind::fill:
-            return deliver_fill(instrument, next.fill);
-        case ReplyKind::fees:
-            return deliver_fees(instrument, next.fees);
-        case ReplyKind::loan:
-            return deliver_loan(instrument, next.loan);
-        case ReplyKind::cash:
-            deliver_cash(instrument.index, next.cash);
-            return true;
-    }
-    return true;
-}
-
-// What was paid is the exchange's to say: with latency it may hold fills that the robot has not
-// heard of. The robot's books follow when the news reaches it.
 void Simulation::settle_funding(Instrument& instrument, std::int64_t time,
                                 const FundingPayload& payload) {
     if (!instrument.funding.take(payload, instrument.funding_interval, counters_.funding)) return;
     if (follows_ledger_) return;  // what it came to is an entry of its own
-    if (script_ || live_ != 0) {  // the exchange here holds nothing
-        robot_account_.set_mark(instrument.index, exchange_.mark_price(instrument.index));
-        robot_account_.apply_funding(instrument.index, payload);
-        return;
-    }
-    exchange_.on_funding(instrument.index, time, payload);
+    exchange_->settle_funding(instrument, time, payload);
+}
+
+void Simulation::apply_funding(Instrument& instrument, const FundingPayload& payload) {
+    const MarketView& view = instrument.fill_view();
+    robot_account_.set_mark(instrument.index, view.reference(view.bar.close));
+    robot_account_.apply_funding(instrument.index, payload);
 }
 
 void Simulation::note_interest(const BorrowRate& borrow, Money amount) {
@@ -150,24 +75,25 @@ void Simulation::note_interest(const BorrowRate& borrow, Money amount) {
               {"amount", text}});
 }
 
-void Simulation::deliver_cash(std::uint32_t instrument, const CashNews& cash) {
+bool Simulation::deliver(Instrument& instrument, const CashNews& cash) {
     switch (cash.kind) {
         case CashKind::funding:
-            robot_account_.credit_funding(instrument, cash.side, cash.amount);
+            robot_account_.credit_funding(instrument.index, cash.side, cash.amount);
             break;
         case CashKind::insurance:
-            robot_account_.credit_insurance(instrument, cash.amount);
+            robot_account_.credit_insurance(instrument.index, cash.amount);
             break;
         case CashKind::interest:
             robot_account_.credit_interest(cash.currency, cash.amount);
             note_interest(borrows_[cash.currency], cash.amount);
-            return;
+            return true;
     }
     constexpr std::array names = {"funding", "insurance"};
-    note(EventType::transfer, instrument + 1,
+    note(EventType::transfer, instrument.index + 1,
          {{"kind", names[static_cast<std::size_t>(cash.kind)]},
-          {"symbol", instruments_[instrument]->symbol},
+          {"symbol", instrument.symbol},
           {"amount", decimal_text(cash.amount, money_decimals)}});
+    return true;
 }
 
 // An order that the venue made appears with its fill, as one that was accepted a moment before.
@@ -282,7 +208,7 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
     }
 }
 
-bool Simulation::deliver_event(Instrument& instrument, const OrderEventPayload& news) {
+bool Simulation::deliver(Instrument& instrument, const OrderEventPayload& news) {
     OrderEventPayload event = news;
     event.cause = counters_.frames;
     ++news_;
@@ -316,8 +242,7 @@ void Simulation::fill_order(const OrderRef& order, const FillPayload& fill) {
     if (order->closed()) close_order(order);
 }
 
-bool Simulation::deliver_fill(Instrument& instrument, const FillPayload& news,
-                              std::uint64_t sequence) {
+bool Simulation::deliver(Instrument& instrument, const FillPayload& news, std::uint64_t sequence) {
     FillPayload fill = news;
     fill.cause = counters_.frames;
     ++news_;

@@ -59,10 +59,10 @@ OrderEventPayload denial_of(const Order& order, std::int64_t now, std::uint64_t 
 
 void Simulation::hash_action(std::string_view symbol, const OrderRequestPayload& request,
                              std::int64_t now) {
-    // As it was decided: the rest is put in when it leaves. Of a live robot's ids the upper half
-    // is its life's.
+    // As it was decided: the rest is put in when it leaves. The upper half of an id is that of the
+    // life that placed it.
     const auto flags = static_cast<std::uint8_t>(request.flags & ~order_denied);
-    const std::uint64_t ordinal = live_ != 0 ? request.order_id & 0xffff'ffffu : request.order_id;
+    const std::uint64_t ordinal = request.order_id & 0xffff'ffffu;
     actions_hash_.update_number(static_cast<std::uint8_t>(request.kind));
     actions_hash_.update_number(std::uint8_t{0});
     actions_hash_.update_number(ordinal);
@@ -117,12 +117,11 @@ void Simulation::flush_actions() {
     if (!behind_.empty()) [[unlikely]]
         for (const auto& [index, request] : actions_)
             if (find_in(behind_, request.order_id) != nullptr)
-                routes_.send(instruments_[index]->route, now_, index, request);
+                exchange_->send(*instruments_[index], now_, request);
     actions_.clear();
     beside_.clear();
     denied_.clear();
     behind_.clear();
-    next_due_ = std::min(next_due_, routes_.next_arrival());
 }
 
 void Simulation::flush_action(std::size_t at) {
@@ -140,14 +139,11 @@ void Simulation::flush_action(std::size_t at) {
     // Denied: the decision and why are on the tape, nothing leaves.
     const Order* const denied = find_in(denied_, request.order_id);
     const bool places = request.kind == RequestKind::place;
-    if (live_ != 0) {
-        request.robot = live_;
-        if (places && denied != nullptr) request.flags |= order_denied;  // read by the gateway
-    }
+    exchange_->sign(request, places && denied != nullptr);
     const bool behind = find_in(behind_, request.order_id) != nullptr;
     write_request(index, request, more, behind ? request_leaves_last : std::uint16_t{0});
     if (denied == nullptr && !behind)
-        routes_.send(instruments_[index]->route, now_, index, request);
+        exchange_->send(*instruments_[index], now_, request);
     else if (denied != nullptr && places)
         write_news(index, denial_of(*denied, now_, counters_.frames), denied, order_never_left);
 }
@@ -212,8 +208,8 @@ std::int64_t Simulation::unreserve(Order& order) {
     return price;
 }
 
-// A live robot may hear of more than its gateway trades.
-static bool is_traded(const std::vector<Instrument*>& streams, const Instrument& instrument) {
+bool Simulation::is_on_first_tape(const Instrument& instrument) const {
+    const auto& streams = sources_.front().streams;
     return std::find(streams.begin(), streams.end(), &instrument) != streams.end();
 }
 
@@ -246,7 +242,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     } else if (halted_ && !reduce_only) {
         code = 4303;
         order->reason = "the robot is halted";
-    } else if (live_ != 0 && !is_traded(sources_.front().streams, instrument)) {
+    } else if (!exchange_->trades(instrument)) {
         code = 4503;
         order->reason = "its gateway does not trade it";
     } else if (!trading_) {
@@ -254,9 +250,8 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
         if (!allowed_) order->reason = "the operator has stopped the robot";
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
-    // A live robot's money is its sub-account's, which moves without it: its gateway judges.
     bool waits = false;
-    if (code == 0 && price != 0 && live_ == 0) {
+    if (code == 0 && price != 0 && exchange_->checks_funds()) {
         value_all();
         code = funds_for(robot_account_, *order, price).code;
         if (code == error::insufficient_funds) {

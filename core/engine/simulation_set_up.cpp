@@ -3,13 +3,14 @@
 
 namespace onetape {
 
-Simulation::Simulation(const SimulationOptions& options)
+Simulation::Simulation(const LoopOptions& options, std::shared_ptr<ExchangePort> exchange)
     : options_(options),
-      routes_(options.latency),
+      exchange_(std::move(exchange)),
       report_currencies_{options.report_currency},
-      exchange_account_(options.account),
-      robot_account_(options.account),
-      exchange_(options.exchange, exchange_account_, *this) {}
+      robot_account_(options.account) {
+    exchange_->bind(*this);
+    orders_.begin_after(exchange_->seat().order_base);
+}
 
 Simulation::~Simulation() = default;
 
@@ -37,11 +38,8 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
         return false;
     instrument.known = true;
     instrument.spec = spec;
-    const bool fuses = options_.exchange.fuse && !instrument.orders;
-    instrument.view.book = fuses ? &instrument.fused : &instrument.book;
-    exchange_.set_instrument(index, spec, instrument.settle, instrument.base,
-                             instrument.detail ? &instrument.detail->view : &instrument.view);
-    for (const auto& each : instruments_) each->interest = exchange_.interest(each->index);
+    instrument.view.book = &instrument.book;
+    exchange_->set_instrument(instrument);
     with_reserves_anew(instrument, [&] {
         robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
     });
@@ -49,25 +47,21 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
 }
 
 void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
-    exchange_.set_terms(index, terms);
-    robot_account_.set_terms(index, terms);
-    // A contract may now end sooner than anything else that was waited for.
-    if (started_) next_due_ = std::min(next_due_, exchange_.next_event());
     Instrument& instrument = *instruments_[index];
     instrument.funding_interval = terms.funding_interval;
-    instrument.route = routes_.of_venue(terms.venue);
-    if (exchange_.fee_tier(index) == 0) return;
+    robot_account_.set_terms(index, terms);
+    const InstrumentSpec* const tier = exchange_->set_terms(instrument, terms);
+    if (tier == nullptr) return;
     // A schedule that a new version left alone goes on, at both ends.
     with_reserves_anew(instrument, [&] {
-        const InstrumentSpec& spec = exchange_.spec(index);
-        instrument.spec.maker_fee = spec.maker_fee;
-        instrument.spec.taker_fee = spec.taker_fee;
-        robot_account_.set_fees(index, spec.maker_fee, spec.taker_fee);
+        instrument.spec.maker_fee = tier->maker_fee;
+        instrument.spec.taker_fee = tier->taker_fee;
+        robot_account_.set_fees(index, tier->maker_fee, tier->taker_fee);
     });
 }
 
 void Simulation::set_rules(const VenueRules& rules) {
-    exchange_.set_rules(rules);
+    exchange_->set_rules(rules);
     for (std::size_t i = 0; i < rules.currencies.size(); ++i)
         currency_names_[static_cast<std::uint32_t>(i)] = rules.currencies[i];
     for (const BorrowRate& borrow : rules.borrow) {
@@ -79,6 +73,7 @@ void Simulation::set_rules(const VenueRules& rules) {
 std::uint32_t Simulation::add_source(Reader* reader) {
     Source source;
     source.reader = reader;
+    source.is_gateways = sources_.empty() && exchange_->has_gateway();
     sources_.push_back(std::move(source));
     return static_cast<std::uint32_t>(sources_.size() - 1);
 }
@@ -90,7 +85,7 @@ void Simulation::map_stream(std::uint32_t source, std::uint32_t stream, std::int
 }
 
 void Simulation::deposit(std::uint32_t currency, Money amount) {
-    exchange_.deposit(currency, amount);
+    exchange_->deposit(currency, amount);
     robot_account_.deposit(currency, amount);
 }
 

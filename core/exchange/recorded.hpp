@@ -75,6 +75,12 @@ struct MarketView {             // one instrument's recorded market, written by 
         if (by == TriggerBy::index) return index == 0;
         return true;
     }
+    // What a holding is valued at: the mark, else the last price, else the last mid; 0: none.
+    [[nodiscard]] std::int64_t reference(std::int64_t bar_price) const noexcept {
+        if (mark != 0) return mark;
+        std::int64_t doubled = 0;
+        return (last_doubled(bar_price, doubled) ? doubled : last_mid_doubled) / 2;
+    }
     // Twice the price that a trigger goes by. False: none is known.
     [[nodiscard]] bool trigger_doubled(TriggerBy by, std::int64_t bar_price,
                                        std::int64_t& doubled) const noexcept {
@@ -293,9 +299,6 @@ class RecordedExchange {
     // Settles funding on the account and returns what its balance changed by. Call it whether or
     // not orders work.
     Money on_funding(std::uint32_t index, std::int64_t now, const FundingPayload& funding) noexcept;
-    // What positions are valued at here: mark, last trade, mid, bar close; 0: nothing known.
-    [[nodiscard]] std::int64_t mark_price(std::uint32_t index) const noexcept;
-
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
     [[nodiscard]] std::int64_t next_expiry() const noexcept { return next_expiry_; }
     void expire(std::int64_t now) noexcept;  // cancels what is good until `now` or earlier

@@ -72,10 +72,7 @@ bool RecordedExchange::trigger_met(const Market& market,
 }
 
 std::int64_t RecordedExchange::reference(const Market& market) noexcept {
-    if (market.view->mark != 0) return market.view->mark;
-    std::int64_t doubled = 0;
-    const bool known = market.view->last_doubled(bar_last(market), doubled);
-    return (known ? doubled : market.view->last_mid_doubled) / 2;
+    return market.view->reference(bar_last(market));
 }
 
 void RecordedExchange::mark_account(std::uint32_t index) noexcept {
@@ -467,11 +464,6 @@ Money RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
         sum += change;
     }
     return sum;
-}
-
-std::int64_t RecordedExchange::mark_price(std::uint32_t index) const noexcept {
-    if (index >= markets_.size() || markets_[index].view == nullptr) return 0;
-    return reference(markets_[index]);
 }
 
 }  // namespace onetape

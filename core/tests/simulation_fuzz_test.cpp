@@ -24,7 +24,7 @@ constexpr std::int64_t end_ns = 600 * step_ns;
 constexpr std::int64_t drained_ns = end_ns + 1000 * step_ns;
 
 struct Plan {  // what the seed decided before the run
-    SimulationOptions options;
+    WorldOptions options;
     std::vector<InstrumentSpec> specs;
     std::vector<InstrumentTerms> terms;
     VenueRules rules;
@@ -333,7 +333,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     World world(plan.options);
     world.cash = plan.cash;
     std::vector<Instrument*> instruments;
-    if (plan.apart) world.simulation->set_latency(2, plan.second);
+    if (plan.apart) world.venue->set_latency(2, plan.second);
     for (std::uint32_t i = 0; i < plan.specs.size(); ++i) {
         const std::uint32_t settle = plan.settle(i);
         instruments.push_back(
@@ -376,12 +376,11 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     // A halt places orders of its own, which the trader did not.
     CHECK(trader.fills.size() == simulation.counters().fills);
     CHECK(simulation.orders().working().empty());
-    for (std::uint32_t i = 0; i < instruments.size(); ++i)
-        CHECK_FALSE(simulation.works_at_exchange(i));
+    for (std::uint32_t i = 0; i < instruments.size(); ++i) CHECK_FALSE(world.venue->works(i));
 
     // Money. A shadow that sees fills and funding alone.
     Account shadow(plan.options.account);
-    Account robot = simulation.account(), exchange = simulation.exchange_account();
+    Account robot = simulation.account(), exchange = world.venue->account();
     for (std::uint32_t i = 0; i < instruments.size(); ++i) {
         shadow.set_instrument(i, plan.specs[i], plan.settle(i), plan.settle(i) + 1);
         shadow.set_terms(i, plan.terms[i]);
@@ -404,7 +403,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
         CHECK(robot.insurance(i) == exchange.insurance(i));
         CHECK(robot.liquidation_fees(i) == shadow.liquidation_fees(i));
         CHECK(exchange.liquidation_fees(i) == shadow.liquidation_fees(i));
-        forced_fills += simulation.exchange_counters().liquidations;
+        forced_fills += world.venue->matching()->counters().liquidations;
         for (Account* account : {&shadow, &robot, &exchange}) account->set_mark(i, 10'000);
         CHECK(robot.funding(i) == exchange.funding(i));
         CHECK(robot.fees(i) == shadow.fees(i));
@@ -418,8 +417,8 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
             }
         }
     }
-    taken_over += simulation.exchange_counters().deleveragings;
-    loan_trades += simulation.exchange_counters().loan_liquidations;
+    taken_over += world.venue->matching()->counters().deleveragings;
+    loan_trades += world.venue->matching()->counters().loan_liquidations;
     // Every unit that came or went has a name.
     if (std::none_of(plan.specs.begin(), plan.specs.end(),
                      [](const InstrumentSpec& spec) { return spec.kind == ContractKind::spot; })) {

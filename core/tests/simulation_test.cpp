@@ -20,14 +20,15 @@ void check_lines(const Lines& have, const Lines& want) {
     }
 }
 
-void check_equal_accounts(const Simulation& simulation) {
+void check_equal_accounts(const World& world) {
+    const Account& robot = world.simulation->account();
+    const Account& exchange = world.venue->account();
     for (std::uint32_t currency = 0; currency < 4; ++currency)
-        CHECK(simulation.account().balance(currency) ==
-              simulation.exchange_account().balance(currency));
-    for (std::uint32_t i = 0; i < simulation.instrument_count(); ++i) {
-        CHECK(simulation.account().net_qty(i) == simulation.exchange_account().net_qty(i));
-        CHECK(simulation.account().fees(i) == simulation.exchange_account().fees(i));
-        CHECK(simulation.account().funding(i) == simulation.exchange_account().funding(i));
+        CHECK(robot.balance(currency) == exchange.balance(currency));
+    for (std::uint32_t i = 0; i < world.simulation->instrument_count(); ++i) {
+        CHECK(robot.net_qty(i) == exchange.net_qty(i));
+        CHECK(robot.fees(i) == exchange.fees(i));
+        CHECK(robot.funding(i) == exchange.funding(i));
     }
 }
 
@@ -40,7 +41,7 @@ TEST_CASE("an order reaches the exchange after the latency in, its news after th
     tape.quote(110, 600'040, 600'050);  // at the moment of arrival: the order was first
     tape.quote(129, 600'040, 600'050);
     tape.quote(130, 600'040, 600'050);
-    SimulationOptions options;
+    WorldOptions options;
     options.latency.request = 10;
     options.latency.reply = 20;
     World world(options);
@@ -51,14 +52,14 @@ TEST_CASE("an order reaches the exchange after the latency in, its news after th
     check_lines(world.robot.log,
                 {"100 quote", "105 quote", "110 quote", "129 quote", "130 order 1 state 3",
                  "130 fill 1 10 at 600030", "130 order 1 state 5", "130 position", "130 quote"});
-    check_equal_accounts(*world.simulation);
+    check_equal_accounts(world);
 }
 
 TEST_CASE("at one moment: bars, expiries, arrivals, replies, timers, and only then the frame") {
     Tape tape;
     tape.quote(1 * second, 600'000, 600'010);
     tape.quote(minute, 600'000, 600'010);
-    SimulationOptions options;
+    WorldOptions options;
     options.latency.request = minute - second;
     World world(options);
     Instrument& instrument = world.instrument();
@@ -190,7 +191,7 @@ TEST_CASE("a refused order is denied at once and nothing leaves") {
     CHECK(world.simulation->orders().working().empty());
     check_lines(world.robot.log, {"100 quote", "200 quote"});
     CHECK(world.simulation->counters().actions == 1);  // the decision counts
-    CHECK(world.simulation->exchange_counters().orders == 0);
+    CHECK(world.venue->matching()->counters().orders == 0);
 }
 
 TEST_CASE("a halt cancels what works, keeps the position and ends the callbacks of the market") {
@@ -213,11 +214,11 @@ TEST_CASE("a halt cancels what works, keeps the position and ends the callbacks 
         CHECK(std::count(log.begin(), log.end(), "200 quote") == 1);
         CHECK(std::count(log.begin(), log.end(), "300 quote") == 0);
         CHECK(world.simulation->orders().working().empty());
-        CHECK_FALSE(world.simulation->works_at_exchange(0));
+        CHECK_FALSE(world.venue->works(0));
         CHECK(world.simulation->account().net_qty(0) == (flatten ? 0 : 10));
         const OrderRef late = world.market(instrument, Side::buy, 1);
         CHECK(late->code == 4303);
-        check_equal_accounts(*world.simulation);
+        check_equal_accounts(world);
     }
 }
 
@@ -226,7 +227,7 @@ TEST_CASE("a scheduled stop leaves nothing at the exchange until the next start"
         CAPTURE(request);
         Tape tape;
         for (int i = 0; i < 100; ++i) tape.quote(100 + i * 10, 600'000, 600'010);
-        SimulationOptions options;
+        WorldOptions options;
         options.latency.request = request;
         options.latency.reply = 14;
         World world(options);
@@ -238,7 +239,7 @@ TEST_CASE("a scheduled stop leaves nothing at the exchange until the next start"
         int worked_after = 0;
         world.robot.quote = [&](Instrument&) {
             const std::int64_t now = world.simulation->now();
-            const bool works = world.simulation->works_at_exchange(0);
+            const bool works = world.venue->works(0);
             if (now < 500) worked_before += works;
             if (now > 500 + request && now < 800) CHECK_FALSE(works);
             if (now > 800 + request) worked_after += works;
@@ -254,7 +255,7 @@ TEST_CASE("a scheduled stop leaves nothing at the exchange until the next start"
         CHECK(denied == 30);
         CHECK(worked_before > 20);
         CHECK(worked_after > 10);
-        check_equal_accounts(*world.simulation);
+        check_equal_accounts(world);
     }
 }
 
@@ -262,7 +263,7 @@ TEST_CASE("a run in pieces takes the same decisions as a run in one") {
     const auto hash = [](std::uint64_t frames) {
         Tape tape;
         for (int i = 0; i < 200; ++i) tape.quote(100 + i * 10, 600'000 + i % 7, 600'010 + i % 7);
-        SimulationOptions options;
+        WorldOptions options;
         options.latency.request = 3;
         options.latency.reply = 14;
         World world(options);
@@ -320,7 +321,7 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
     Tape tape;
     for (int i = 0; i < 50; ++i) tape.quote(100 + i * 10, 600'000 + i, 600'010 + i);
     Folder folder;
-    SimulationOptions options;
+    WorldOptions options;
     options.latency.request = 25;
     options.latency.reply = 31;
     const auto act = [](World& world, Instrument& instrument) {
@@ -349,11 +350,11 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
     REQUIRE(writer->close().ok());
     CHECK(first.simulation->counters().fills > 5);
 
-    World second_run;  // its own exchange would answer at once: it must not be asked
+    std::unique_ptr<Reader> script;
+    REQUIRE(Reader::open({journal.directory, {}}, script).ok());
+    World second_run({}, script.get());
     Instrument& same = second_run.instrument();
     second_run.source(tape.read());
-    REQUIRE(Reader::open({journal.directory, {}}, second_run.script).ok());
-    second_run.simulation->set_script(second_run.script.get());
     act(second_run, same);
     second_run.start();
     second_run.finish();
@@ -367,15 +368,15 @@ TEST_CASE("funding is paid on what the exchange holds, and the robot's books fol
     tape.quote(100, 600'000, 600'010);
     tape.funding(110, 100'000'000);  // the fill is done, and its news under way
     tape.quote(500, 600'000, 600'010);
-    SimulationOptions options;
+    WorldOptions options;
     options.latency.reply = 50;
     World world(options);
     Instrument& instrument = world.instrument(linear_spec(), want_quotes | want_funding);
     world.source(tape.read());
     world.start([&] { world.market(instrument, Side::buy, 1000); });
     world.finish();
-    CHECK(world.simulation->exchange_account().funding(0) != 0);
-    check_equal_accounts(*world.simulation);
+    CHECK(world.venue->account().funding(0) != 0);
+    check_equal_accounts(world);
 }
 
 TEST_CASE("funding without a price of its own is settled at the same price on both sides") {
@@ -389,8 +390,8 @@ TEST_CASE("funding without a price of its own is settled at the same price on bo
     world.source(tape.read());
     world.start([&] { world.market(instrument, Side::buy, 1000); });
     world.finish();
-    CHECK(world.simulation->exchange_account().funding(0) != 0);
-    check_equal_accounts(*world.simulation);
+    CHECK(world.venue->account().funding(0) != 0);
+    check_equal_accounts(world);
 }
 
 TEST_CASE("a reduce-only order that was cut is filled when the cut size is") {
@@ -424,7 +425,7 @@ TEST_CASE("a reduce-only order that was cut is filled when the cut size is") {
         CHECK(order->state == OrderState::filled);
         CHECK(order->size == 10);
         CHECK(world.simulation->orders().working().empty());
-        CHECK_FALSE(world.simulation->works_at_exchange(0));
+        CHECK_FALSE(world.venue->works(0));
     }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "doctest.h"
+#include "engine/recorded_venue.hpp"
 #include "engine/simulation.hpp"
 
 namespace onetape::test {
@@ -207,19 +208,31 @@ class ScriptedRobot final : public RobotPort {
     }
 };
 
-// A simulation over tapes, with `deposit_units` of currency 1 (0 is nobody's).
+struct WorldOptions : LoopOptions {
+    LatencyOptions latency;
+    RecordedOptions exchange;
+    Money fee_volume = 0;
+};
+
+// A loop over tapes, with `deposit_units` of currency 1 (0 is nobody's). script: a run's journal
+// that answers in the recorded venue's place.
 struct World {
-    SimulationOptions options;
+    WorldOptions options;
     std::int64_t cash = deposit_units;
     std::vector<std::unique_ptr<Reader>> readers;
-    std::unique_ptr<Reader> script;
     ScriptedRobot robot;
+    std::shared_ptr<RecordedVenue> venue;
     std::unique_ptr<Simulation> simulation;
 
-    explicit World(const SimulationOptions& given = {}) : options(given) {
+    explicit World(const WorldOptions& given = {}, Reader* script = nullptr)
+        : options(given),
+          venue(std::make_shared<RecordedVenue>(RecordedVenueOptions{
+              options.latency, options.exchange, options.account, options.fee_volume})) {
         install_machine();
         options.report_currency = 1;
-        simulation = std::make_unique<Simulation>(options);
+        std::shared_ptr<ExchangePort> exchange = venue;
+        if (script != nullptr) exchange = std::make_shared<ReportScript>(*script);
+        simulation = std::make_unique<Simulation>(options, std::move(exchange));
         simulation->set_robot(&robot);
         robot.simulation = simulation.get();
     }

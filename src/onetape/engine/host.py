@@ -332,7 +332,6 @@ class Host:
     def go_live(self, robot: LiveRobot) -> None:
         """Its orders go to a gateway, as those of robot number `number` there."""
         self.robot_number, self._order_base = robot.number, robot.order_base
-        self.sim.go_live(robot.number, robot.order_base)
         for currency, number in robot.currencies.items():
             self.name_fee_currency(currency, number)
 

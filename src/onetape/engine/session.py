@@ -27,7 +27,7 @@ from onetape.engine.lives import ending_record, life_record, seed_of, with_order
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, RunPlan, toml_value
-from onetape.engine.queue_model import parse_queue, settle_queue
+from onetape.engine.queue_model import Queue, parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
 from onetape.engine.strategy import Strategy
@@ -135,18 +135,13 @@ class Session:
         self.params = self._parameters()
         queue = parse_queue(self.plan.queue)
         set_venue_clocks(self.plan)
+        account = _core.AccountOptions(
+            hedge=self.plan.hedge, isolated=self.plan.margin == "isolated", leverage=self.plan.leverage
+        )
         self.sim = _core.Simulation(
             self.host,
-            latency=self.plan.latency.core(),
-            queue_model=queue.number,
-            queue_exponent=queue.exponent,
-            queue_by_order=queue.by_order,
-            fuse=self.plan.fuse,
-            bar_volume_share=self.plan.bar_volume_share,
-            hedge=self.plan.hedge,
-            isolated=self.plan.margin == "isolated",
-            leverage=self.plan.leverage,
-            report_currency=0,
+            self._exchange(account, queue),
+            account=account,
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
@@ -177,9 +172,6 @@ class Session:
             if self.plan.live.slot:
                 self.host.follow_ledger(self.plan.live)
             self._inherit(self.plan.live)
-        if self.script is not None:
-            self._script_reader = JournalReader(self.script)
-            self.sim.set_script(self._script_reader.core)
         self.robot = self.host.robot = self._new_robot()
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
@@ -384,6 +376,24 @@ class Session:
         return f"{order.code} {order.reason}" if order is not None else ""
 
     # --- set-up ----------------------------------------------------------------------------------
+
+    def _exchange(self, account: _core.AccountOptions, queue: Queue) -> _core.ExchangePort:
+        """What the run trades with."""
+        plan, live = self.plan, self.plan.live
+        seat = {"robot": live.number, "order_base": live.order_base} if live is not None else {}
+        if self.script is not None:
+            return _core.ReportScript(JournalReader(self.script).core, **seat)
+        if live is not None:
+            return _core.GatewayPort(**seat)
+        return _core.RecordedVenue(
+            account=account,
+            latency=plan.latency.core(),
+            queue_model=queue.number,
+            queue_exponent=queue.exponent,
+            queue_by_order=queue.by_order,
+            fuse=plan.fuse,
+            bar_volume_share=plan.bar_volume_share,
+        )
 
     def _parameters(self) -> dict[str, Any]:
         given = dict(self.plan.params)

@@ -1,0 +1,62 @@
+// What a run trades with, as it is chosen when its loop is made.
+#include <nanobind/stl/shared_ptr.h>
+
+#include "bindings/py_simulation.hpp"
+#include "engine/recorded_venue.hpp"
+
+namespace onetape {
+
+void bind_exchange_ports(nb::module_& m) {
+    nb::class_<AccountOptions>(m, "AccountOptions", "See core/exchange/account.hpp.")
+        .def(
+            "__init__",
+            [](AccountOptions* self, bool hedge, bool isolated, std::int64_t leverage) {
+                new (self) AccountOptions{hedge, isolated, leverage};
+            },
+            nb::kw_only(), nb::arg("hedge") = false, nb::arg("isolated") = false,
+            nb::arg("leverage") = 1);
+    nb::class_<ExchangePort>(m, "ExchangePort", "See core/engine/exchange_port.hpp.");
+    nb::class_<RecordedVenue, ExchangePort>(
+        m, "RecordedVenue", "Matches orders against the recorded market: backtest and paper.")
+        .def(
+            "__init__",
+            [](RecordedVenue* self, const AccountOptions& account, const LatencyOptions& latency,
+               int queue_model, double queue_exponent, bool queue_by_order, bool fuse,
+               std::int64_t bar_volume_share) {
+                if (queue_model < 0 || queue_model >= queue_model_count || !(queue_exponent > 0))
+                    throw nb::value_error("no such queue model");
+                RecordedVenueOptions options;
+                options.account = account;
+                options.latency = latency;
+                options.exchange.queue = {static_cast<QueueModel>(queue_model), queue_exponent,
+                                          queue_by_order};
+                options.exchange.fuse = fuse;
+                options.exchange.bar_volume_share = bar_volume_share;
+                new (self) RecordedVenue(options);
+            },
+            nb::kw_only(), nb::arg("account"), nb::arg("latency"), nb::arg("queue_model"),
+            nb::arg("queue_exponent"), nb::arg("queue_by_order"), nb::arg("fuse"),
+            nb::arg("bar_volume_share"));
+    nb::class_<GatewayPort, ExchangePort>(
+        m, "GatewayPort",
+        "Requests leave with the run's journal; reports come with its first tape.")
+        .def(
+            "__init__",
+            [](GatewayPort* self, std::uint8_t robot, std::uint64_t order_base) {
+                new (self) GatewayPort(GatewaySeat{robot, order_base});
+            },
+            nb::kw_only(), nb::arg("robot"), nb::arg("order_base"),
+            "robot: its number at the gateway, from 1; ids of its orders begin after order_base.");
+    nb::class_<ReportScript, ExchangePort>(
+        m, "ReportScript", "Another run's journal answers: its reports come when they came there.")
+        .def(
+            "__init__",
+            [](ReportScript* self, PyReader& journal, std::uint8_t robot,
+               std::uint64_t order_base) {
+                new (self) ReportScript(*journal.reader, GatewaySeat{robot, order_base});
+            },
+            nb::arg("journal"), nb::kw_only(), nb::arg("robot") = 0, nb::arg("order_base") = 0,
+            nb::keep_alive<1, 2>(), "robot, order_base: as a live run had them; 0: it was none.");
+}
+
+}  // namespace onetape
