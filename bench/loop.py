@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from onetape import Strategy
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, TapeInput
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 
 
@@ -38,7 +39,7 @@ def run_once(
     plan = RunPlan(
         strategy=strategy.__name__, inputs=[TapeInput(path=str(tape))], cash={"USDT": Decimal(10_000_000)}, **options
     )
-    session = Session(plan, strategy, journal=folder / "journal" if journal else None)
+    session = Session(RunSpec(plan, strategy, folder / "journal" if journal else None))
     try:
         session.open()
         session.start()

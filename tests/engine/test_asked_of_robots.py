@@ -10,9 +10,11 @@ import pytest
 from onetape.engine.asked import PARAMS, START, STOP, asked_in
 from onetape.engine.compiled import compiled
 from onetape.engine.parameters import Param
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, NotAvailable
-from onetape.replay.replay import read_states, repeat
+from onetape.replay.repetition import Recording
+from onetape.replay.replay import Until, read_states, repeat
 from worlds.tapes import Market, session_of
 
 QUOTES = 40
@@ -104,11 +106,11 @@ def test_the_next_quote_follows_and_a_replay_does_the_same(tmp_path):
         (START, {}, [16]),
         (PARAMS, {"size": 0.5}, [16]),
     ]
-    again = repeat(session.plan, Maker, asked=asked)
+    again = repeat(Recording(RunSpec(session.plan, Maker), asked))
     assert again.action_hash == session.sim.action_hash().hex()
     assert again.states == read_states(tmp_path / "journal")
     # The test can fail: without what was asked it is another run.
-    assert repeat(session.plan, Maker).action_hash != again.action_hash
+    assert repeat(Recording(RunSpec(session.plan, Maker))).action_hash != again.action_hash
     placed = again.actions.columns
     bids = [
         (int((time - placed["time"][0]) // 10**9), int(price), int(size))
@@ -149,9 +151,9 @@ def test_a_cut_replay_goes_to_the_place_and_no_further(tmp_path):
     session, _ = played(tmp_path, ASKED)
     start = session.started_at
     asked = asked_in(tmp_path / "journal")
-    whole = repeat(session.plan, Maker, asked=asked)
+    whole = repeat(Recording(RunSpec(session.plan, Maker), asked))
     for second in range(3, 30):
-        cut = repeat(session.plan, Maker, asked=asked, moment=start + second * 10**9)
+        cut = repeat(Recording(RunSpec(session.plan, Maker), asked), Until(moment=start + second * 10**9))
         keep = whole.actions.columns["time"] <= cut.cut
         assert len(cut.actions) == int(keep.sum())
     session.close()
@@ -181,7 +183,7 @@ def test_a_callback_that_fails_follows_on_error(tmp_path):
     assert session.sim.halted
     (failed,) = session.host.failures
     assert failed.callback == "on_params"
-    again = repeat(session.plan, Maker, asked=asked_in(tmp_path / "journal"))
+    again = repeat(Recording(RunSpec(session.plan, Maker), asked_in(tmp_path / "journal")))
     assert again.action_hash == session.sim.action_hash().hex()
     session.close()
 

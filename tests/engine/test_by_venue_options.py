@@ -9,7 +9,7 @@ import pytest
 from onetape.engine.accounts import accounts_text, as_texts, at_par, from_texts, parse_accounts
 from onetape.engine.latency import parse_latencies
 from onetape.engine.plan import RunPlan, parse_fees, parse_volumes, read_plan, write_plan
-from onetape.engine.venue_options import parse_order_rates
+from onetape.engine.venue_options import VenueOptions, parse_order_rates
 from onetape.model.errors import BadConfig, InvalidAmount
 from worlds.tapes import MS
 from worlds.two_venues import TWO, said
@@ -131,10 +131,19 @@ def test_fees_and_order_rates_by_venue_are_read() -> None:
 
 
 def test_a_plan_keeps_it(tmp_path) -> None:
-    plan = RunPlan("a.py:A", accounts=TWO, fee_volumes={"kraken": Decimal(5)})
-    plan.fee, plan.fees = parse_fees("0.1;kraken=-0.2,0.3")
-    plan.venue.order_rate, plan.venue.order_rates = parse_order_rates("3/1s;kraken=6/2s")
-    plan.latency, plan.latencies = parse_latencies("1ms;kraken=2ms,3ms,feed=1ms")
+    fee, fees = parse_fees("0.1;kraken=-0.2,0.3")
+    latency, latencies = parse_latencies("1ms;kraken=2ms,3ms,feed=1ms")
+    rate, rates = parse_order_rates("3/1s;kraken=6/2s")
+    plan = RunPlan(
+        "a.py:A",
+        accounts=TWO,
+        fee_volumes={"kraken": Decimal(5)},
+        fee=fee,
+        fees=fees,
+        latency=latency,
+        latencies=latencies,
+        venue=VenueOptions(order_rate=rate, order_rates=rates),
+    )
     write_plan(plan, tmp_path / "run.toml", {})
     again, document = read_plan(tmp_path)
     assert again == plan

@@ -17,6 +17,7 @@ import pytest
 from onetape import Strategy, _core
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, TapeInput
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.catalogue import find
 from onetape.tape.journal import JournalWriter
@@ -101,7 +102,7 @@ def session_of(strategy: type[Strategy], tape: Path, **options: Any) -> Session:
         latency=Latency(0, 0),
         **options,
     )
-    return Session(plan, strategy)
+    return Session(RunSpec(plan, strategy))
 
 
 def collected(tape: Path) -> tuple[dict[str, list[Any]], Strategy]:

@@ -14,9 +14,11 @@ import copied_process
 import onetape
 from onetape.data.sample import write_sample
 from onetape.engine.plan import read_plan
+from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
 from onetape.replay.analyze import analyze_run
-from onetape.replay.replay import repeat, strategy_of
+from onetape.replay.repetition import Recording
+from onetape.replay.replay import Watching, repeat, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.store.database import Database
 from onetape.tape.journal import JournalReader
@@ -123,7 +125,7 @@ def check(database: Database, run: Path, told: dict) -> None:
     def keep(session) -> None:
         seen[session.sim.counters()["frames"]] = json.loads(json.dumps(state_of(session), default=str))
 
-    repeat(plan, strategy_of(run, plan), each=keep)
+    repeat(Recording(RunSpec(plan, strategy_of(run, plan))), watching=Watching(each=keep))
     for k in (10, 500, 1999, max(seen)):
         ((body,),) = ask("SELECT body FROM states WHERE run = ? AND seq <= ? ORDER BY seq DESC LIMIT 1", ("run", k))
         assert json.loads(body) == seen[k]

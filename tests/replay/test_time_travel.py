@@ -21,10 +21,12 @@ import numpy as np
 import pytest
 
 import copied_process
+from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, BadInput, ProcessDown, StrategyError
 from onetape.model.time import format_time
 from onetape.replay.recorded_run import RecordedRun
-from onetape.replay.replay import repeat, replay_run
+from onetape.replay.repetition import Recording
+from onetape.replay.replay import Watching, repeat, replay_run
 from onetape.replay.robot_state import ITEMS_MAX, TEXT_MAX, whole_state, worded
 from onetape.replay.time_travel import COPIES_MAX, Traveller, steps_of
 from onetape.research.backtest import BacktestOptions, run_backtest
@@ -63,7 +65,7 @@ def walked(run) -> dict[int, dict]:
         if frames % 500 in (0, 1):
             found[frames] = plain(whole_state(session))
 
-    repeat(done.plan, done.strategy, each=note)
+    repeat(Recording(RunSpec(done.plan, done.strategy)), watching=Watching(each=note))
     return found
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, TapeInput
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.instrument import from_symbol
@@ -205,11 +206,9 @@ def session_of(
     plan.setdefault("fee", (Decimal(0), Decimal(0)))
     if not isinstance(latency, Latency):
         latency = Latency(round(latency[0] * SECOND), round(latency[1] * SECOND))
-    session = Session(
-        RunPlan(strategy=strategy.__name__, inputs=[TapeInput(str(tape)) for tape in tapes], latency=latency, **plan),
-        strategy,
-        journal=journal,
-    )
+    inputs = [TapeInput(str(tape)) for tape in tapes]
+    made = RunPlan(strategy=strategy.__name__, inputs=inputs, latency=latency, **plan)
+    session = Session(RunSpec(made, strategy, journal))
     _sessions.append(session)
     return session
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from onetape import _core
@@ -138,7 +139,7 @@ def take_history(session: Session) -> None:
     plan, bars = session.plan, session.host.bars
     assert session.started_at is not None
     if session.asks_history is not None and bars.live:
-        plan.history = list(session.asks_history(bars.live, session.started_at))
+        plan = session.plan = replace(plan, history=list(session.asks_history(bars.live, session.started_at)))
         told = [each._asdict() for each in plan.history]
         session.host.append(EventType.PARAMS.id, {"history": told})
     if not plan.history:

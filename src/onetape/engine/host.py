@@ -189,7 +189,7 @@ class Host:
         if isinstance(record, dict) and "currency" in record:
             self.name_fee_currency(record["name"], record["currency"])
 
-    def follow_ledger(self, robot: LiveRobot) -> None:
+    def _follow_ledger(self, robot: LiveRobot) -> None:
         """The robot's money is its sub-account's at the gateway, by the entries on its tape."""
         self._live = LiveMoney(self.sim, robot, self.instruments, self._live_money_index)
         self.sim.follow_ledger(robot.entries_after)
@@ -334,6 +334,8 @@ class Host:
         self.robot_number, self._order_base = robot.number, robot.order_base
         for currency, number in robot.currencies.items():
             self.name_fee_currency(currency, number)
+        if robot.slot:
+            self._follow_ledger(robot)
 
     def reply_frame(self, payload: bytes) -> None:
         """Why the gateway refuses an order, of a live run."""

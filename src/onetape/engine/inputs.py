@@ -7,6 +7,7 @@ counts before the start; from there on their frames are taken as they come, and 
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,21 +36,21 @@ def release_streams(session: Session, live: LiveRobot) -> None:
     """After it. A replay is told how far by whoever steps it."""
     if live.positions:
         return
-    live.positions = [session.sim.source_position(each.number)[0] for each in session.sources]
+    positions = [session.sim.source_position(each.number)[0] for each in session.sources]
+    session.plan = replace(session.plan, live=replace(live, positions=positions))
     for source in session.sources[1:]:
         session.sim.limit_source(source.number, SEQUENCE_NEVER)
 
 
 def note_inputs(session: Session) -> None:
     """Which frames were taken of each source: the run can be repeated from exactly these."""
+    inputs = []
     for each, source in zip(session.plan.inputs, session.sources, strict=True):
         last, crc = session.sim.source_position(source.number)
-        identity = source.reader.core.uuid
-        each.uuid = bytes(identity).hex() if not isinstance(identity, str) else identity
-        each.epoch = source.reader.core.epoch
-        each.first_sequence, each.last_sequence, each.crc = 1, last, crc
-        each.hash = next(reversed(seals_within(Path(each.path), last)), "")
+        uuid, epoch = bytes(source.reader.core.uuid), source.reader.core.epoch
+        seal = next(reversed(seals_within(Path(each.path), last)), "")
+        taken = {"first_sequence": 1, "last_sequence": last, "crc": crc, "hash": seal}
+        inputs.append(replace(each, uuid=uuid.hex(), epoch=epoch, **taken))
         if session.writer is not None:
-            uuid = bytes.fromhex(each.uuid.replace("-", ""))
-            payload = _INPUT.pack(uuid, each.epoch, 1, last, crc, 0)
-            session.sim.append_cold(EventType.INPUT.id, payload)
+            session.sim.append_cold(EventType.INPUT.id, _INPUT.pack(uuid, epoch, 1, last, crc, 0))
+    session.plan = replace(session.plan, inputs=inputs)

@@ -156,8 +156,8 @@ def lives_of(journal: Path) -> list[Life]:
                 case EventType.HEALTH.id:
                     record = msgspec.msgpack.decode(frame.payload)
                     if record.get("kind") == ENDING:
-                        life.live.halted_after = record["after"]
-                        life.live.halted_at = [record["after"], *record.get("others", ())]
+                        after = [record["after"], *record.get("others", ())]
+                        life.live = replace(life.live, halted_after=after[0], halted_at=after)
                         life.reached = max(life.reached, record["after"])
                 case EventType.ORDER_EVENT.id if frame.flags & NEVER_LEFT:
                     pass  # no gateway said it
@@ -179,7 +179,7 @@ def _took(life: Life, frame: Frame) -> None:
     match bool(frame.flags & IN_ORDER), is_other:
         case True, True:
             number = life.tapes.index(uuid)
-            life.live.order += ((life.came_to, number, each) for each in range(first, last + 1))
+            life.live.order.extend((life.came_to, number, each) for each in range(first, last + 1))
         case True, False:
             life.came_to = last
         case False, True:
@@ -233,16 +233,23 @@ def _time_of(journal: Path, sequence: int) -> int:
 
 def plan_of(plan: RunPlan, life: Life) -> RunPlan:
     """The plan of one life of the run. Its inputs end where it ended, as far as is known."""
-    made = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
-    made.live, made.start, made.cash, made.hedge = life.live, life.start, life.cash, life.hedge
-    made.params, made.on_error = dict(life.params), life.on_error
-    made.bar_sources, made.history = dict(life.bar_sources), list(life.history)
     ends = [(life.taken or life.reached, life.crc)]
     ends += [_end_of(life, number) for number in range(1, len(plan.inputs))]
-    made.inputs = [
-        replace(each, last_sequence=last, crc=crc, hash="") for each, (last, crc) in zip(plan.inputs, ends, strict=True)
-    ]
-    return made
+    return replace(
+        plan,
+        live=life.live,
+        start=life.start,
+        cash=life.cash,
+        hedge=life.hedge,
+        params=dict(life.params),
+        on_error=life.on_error,
+        bar_sources=dict(life.bar_sources),
+        history=list(life.history),
+        inputs=[
+            replace(each, last_sequence=last, crc=crc, hash="")
+            for each, (last, crc) in zip(plan.inputs, ends, strict=True)
+        ],
+    )
 
 
 def _end_of(life: Life, number: int) -> tuple[int, int]:

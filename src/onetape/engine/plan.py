@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -38,7 +38,7 @@ SEQUENCE_NEVER = 2**63 - 1
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TapeInput:
     """One journal that a run reads, and which part of it."""
 
@@ -74,7 +74,7 @@ class History(NamedTuple):
         return self.last >= self.first
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LiveRobot:
     """A robot at a gateway: its number there, and what its order ids begin after.
 
@@ -107,9 +107,10 @@ class LiveRobot:
     halted_at: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RunPlan:
-    """All that decides a run, beside the tapes and the strategy's source."""
+    """All that decides a run, beside the tapes and the strategy's source. What a session finds out on its way is in
+    the plan that it then has; nobody else's changes."""
 
     strategy: str  # file.py:Class, relative to the run's source folder once it is kept
     params: dict[str, Any] = field(default_factory=dict)
@@ -253,54 +254,35 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "margin": plan.margin,
             "hedge": plan.hedge,
         },
-        "model": {
-            "queue": plan.queue,
-            "fuse": plan.fuse,
-            "bar_volume_share": plan.bar_volume_share,
-            "latency_text": str(plan.latency),
-            "latency": _latency_table(plan.latency),
-            **(
-                {"latencies": {name: _latency_table(each) for name, each in plan.latencies.items()}}
-                if plan.latencies
-                else {}
-            ),
-        },
+        "model": _model_table(plan),
         "venue": plan.venue.as_table(),
-        "live": (
-            {
-                "number": plan.live.number,
-                "order_base": plan.live.order_base,
-                "account": plan.live.account,
-                "halted_after": plan.live.halted_after,
-                "stopped": plan.live.stopped,
-                "slot": plan.live.slot,
-                "leverage": plan.live.leverage,
-                "entries_after": plan.live.entries_after,
-                **({"currencies": plan.live.currencies} if plan.live.currencies else {}),
-                **({"others": plan.live.others} if plan.live.others else {}),
-            }
-            if plan.live
-            else {}
-        ),
+        "live": _live_table(plan.live) if plan.live else {},
         "trading": {"hours": str(plan.hours), "tz": plan.hours.tz} if plan.hours else {},
         "bars": plan.bar_sources,
         **({"history": [each._asdict() for each in plan.history]} if plan.history else {}),
-        "input": [
-            {
-                "path": each.path,
-                "uuid": each.uuid,
-                "epoch": each.epoch,
-                "first_sequence": each.first_sequence,
-                "last_sequence": each.last_sequence,
-                "crc": each.crc,
-                "hash": each.hash,
-                "role": each.role,
-            }
-            for each in plan.inputs
-        ],
+        "input": [asdict(each) for each in plan.inputs],
         **facts,
     }
     write_durably(path, to_toml(document))
+
+
+def _model_table(plan: RunPlan) -> dict[str, Any]:
+    apart = {name: _latency_table(each) for name, each in plan.latencies.items()}
+    return {
+        "queue": plan.queue,
+        "fuse": plan.fuse,
+        "bar_volume_share": plan.bar_volume_share,
+        "latency_text": str(plan.latency),
+        "latency": _latency_table(plan.latency),
+        **({"latencies": apart} if apart else {}),
+    }
+
+
+def _live_table(live: LiveRobot) -> dict[str, Any]:
+    """Of the first life; each begins its part of the run's journal with its own."""
+    names = ("number", "order_base", "account", "halted_after", "stopped", "slot", "leverage", "entries_after")
+    named = {name: getattr(live, name) for name in ("currencies", "others") if getattr(live, name)}
+    return {name: getattr(live, name) for name in names} | named
 
 
 def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:

@@ -6,9 +6,9 @@ A session reads journals and writes one; it never asks what time it is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -26,13 +26,14 @@ from onetape.engine.inputs import hold_streams, note_inputs, release_streams
 from onetape.engine.lives import ending_record, life_record, seed_of, with_orders
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
-from onetape.engine.plan import LiveRobot, RunPlan, toml_value
+from onetape.engine.plan import LiveRobot, toml_value
 from onetape.engine.queue_model import Queue, parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import Inventory, TapeContents, contents_of, inventory_of, streams_of
-from onetape.engine.venue_setup import check_venues, fund, prepare_venues, set_venue_clocks, set_venue_rules
+from onetape.engine.venue_setup import check_venues, fund, prepare_venues, set_venue_rules, with_venue_clocks
 from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, StrategyError
 from onetape.model.ids import robot_tag
@@ -72,30 +73,11 @@ class _Source:
 class Session:
     """Owns the loop, the strategy and the run's journal from open() to close()."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        strategy: type[Strategy],
-        *,
-        journal: Path | None = None,
-        instruments: Mapping[str, Instrument] | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        run_uuid: bytes = bytes(range(16)),
-        follow: bool = False,
-        before: Iterable[tuple[str, int, bytes]] = (),
-        carried: Mapping[str, Any] | None = None,
-    ) -> None:
-        """instruments: facts that replace those of the tapes, by symbol (--instruments).
-
-        follow: the tapes may still grow; their end is not the run's end.
-        before: the actions of the run's earlier lives: symbol, time, order request.
-        carried: attributes of the strategy as the life before had them (`attributes`).
-        """
-        self.plan = plan
-        self.strategy_class = strategy
-        self.follow = follow
-        self._before = before
-        self._carried = carried or {}
+    def __init__(self, spec: RunSpec, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """progress: called a few times a second at most, with frames taken and the time (ns)."""
+        self.spec = spec
+        self.plan = plan = spec.plan
+        self.strategy_class = spec.strategy
         self.params: dict[str, Any] = {}
         self.sources: list[_Source] = []
         self.writer: JournalWriter | None = None
@@ -105,19 +87,14 @@ class Session:
         self.start_money: dict[tuple[str, str], Decimal] = {}  # equity by account and currency
         self.is_finished = False
         self.actions_before_stop = 0
-        self.limits: list[int] = []  # last sequence to take of each input; empty: all
         self.compiled: Compiled | None = None
-        self.reached_before = 0  # frame of the tape up to which the life before had done everything
         # Asked for bars from before the start, and by when they were complete.
         self.asks_history: AsksHistory | None = None
-        self.script: Path | None = None  # a journal that answers in the exchange's place
-        self._journal_path = journal
-        self._run_uuid = run_uuid
         self._contents: dict[Path, TapeContents] = {}
         self._inventories: Inventory | None = None
         self.host = Host(
             on_error=plan.on_error,
-            override_fees=partial(with_overrides, plan, dict(instruments or {})),
+            override_fees=partial(with_overrides, plan, spec.instruments),
             wanted=lambda symbol: plan.symbol is None or symbol == plan.symbol,
             inventory=self.inventory,
             bar_sources=plan.bar_sources,
@@ -134,7 +111,7 @@ class Session:
             _core.install_order_machine(as_matrix())
         self.params = self._parameters()
         queue = parse_queue(self.plan.queue)
-        set_venue_clocks(self.plan)
+        self.plan = with_venue_clocks(self.plan)
         account = _core.AccountOptions(
             hedge=self.plan.hedge, isolated=self.plan.margin == "isolated", leverage=self.plan.leverage
         )
@@ -149,48 +126,21 @@ class Session:
         self.host.keeps_owners = self.plan.live is not None
         self.host.is_hedged = self.plan.hedge
         prepare_venues(self.plan, self.host)
-        for each in self.plan.inputs:
-            path = Path(each.path)
-            reader = JournalReader(path)
-            number = self.sim.add_source(reader.core)
-            self.sources.append(_Source(path, reader, number, each.is_detail))
-            if not each.is_detail:
-                self._map_preamble(reader, number)
-            if self.limits and self.limits[number]:
-                self.sim.limit_source(number, self.limits[number])
-        self.host.sources = len(self.sources)
-        if self.plan.live is not None:
-            hold_streams(self, self.plan.live)
-        for source in self.sources:
-            if not source.is_detail:
-                self._add_first_instruments(source)
-        for source in self.sources:
-            if source.is_detail:
-                self._map_detail(source)
+        self._open_tapes()
         if self.plan.live is not None:
             self.host.go_live(self.plan.live)
-            if self.plan.live.slot:
-                self.host.follow_ledger(self.plan.live)
             self._inherit(self.plan.live)
         self.robot = self.host.robot = self._new_robot()
         self.sim.bind_robot(self.robot, Strategy)
         self.sim.wants_pulse = True
-        self._find_start()
+        self.started_at = self._find_start()
         if self.plan.live is not None:
             release_streams(self, self.plan.live)
-        assert self.started_at is not None
-        if not self.host.instruments:
-            refuse_empty(self.plan)
-        check_venues(self.plan, self.host)
-        fund(self.plan, self.host, main_instrument(self.host, self.params))
-        set_venue_rules(self.plan, self.host)
-        set_opening_prices(self.plan, self.host, [each.path for each in self.sources if not each.is_detail])
-        set_trading_hours(self.plan, self.host, self.started_at, grows=self.follow)
-        check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
+        self._set_up_venues(self.started_at)
         if queue.by_order:
-            self.plan.queue = settle_queue(self.plan.queue, self._with_orders())
-        if self._journal_path is not None:
-            self._open_journal(self._journal_path)
+            self.plan = replace(self.plan, queue=settle_queue(self.plan.queue, self._with_orders()))
+        if self.spec.journal is not None:
+            self._open_journal(self.spec.journal)
 
     def start(self) -> None:
         """on_start, then the bars from before the start."""
@@ -199,9 +149,9 @@ class Session:
             self.sim.allow_trading(False)
         self.sim.begin(self.started_at)
         self.sim.write_missed()
-        if self._carried:
+        if self.spec.attributes:
             working = {order.id: order for order in self.sim.working(None)}
-            for name in self._carried:
+            for name in self.spec.attributes:
                 setattr(self.robot, name, with_orders(getattr(self.robot, name), working))
         self.start_equity = Decimal(self.sim.equity_text)
         self.start_money = {
@@ -258,7 +208,8 @@ class Session:
         same after the same frame."""
         assert self.plan.live is not None
         places = [self.sim.source_position(each.number)[0] for each in self.sources]
-        self.plan.live.halted_after, self.plan.live.halted_at = places[0], places
+        live = replace(self.plan.live, halted_after=places[0], halted_at=places)
+        self.plan = replace(self.plan, live=live)
         # Before what it does: a life that is killed meanwhile was halted, too.
         self.host.append(EventType.HEALTH.id, ending_record(places))
         self.sim.halt(False)
@@ -381,8 +332,8 @@ class Session:
         """What the run trades with."""
         plan, live = self.plan, self.plan.live
         seat = {"robot": live.number, "order_base": live.order_base} if live is not None else {}
-        if self.script is not None:
-            return _core.ReportScript(JournalReader(self.script).core, **seat)
+        if self.spec.script is not None:
+            return _core.ReportScript(JournalReader(self.spec.script).core, **seat)
         if live is not None:
             return _core.GatewayPort(**seat)
         return _core.RecordedVenue(
@@ -408,10 +359,41 @@ class Session:
         """What its earlier lives have left."""
         self.host.notes_choices = True
         self.sim.inherit(live.since, live.run_from, live.heard)
-        for symbol, time, payload in self._before:
+        for symbol, time, payload in self.spec.earlier_actions:
             self.sim.hash_action(symbol, time, payload)
         if live.memory:
             self.host.restore_memory(live.memory)
+
+    def _open_tapes(self) -> None:
+        for each in self.plan.inputs:
+            path = Path(each.path)
+            reader = JournalReader(path)
+            number = self.sim.add_source(reader.core)
+            self.sources.append(_Source(path, reader, number, each.is_detail))
+            if not each.is_detail:
+                self._map_preamble(reader, number)
+            if self.spec.limits and self.spec.limits[number]:
+                self.sim.limit_source(number, self.spec.limits[number])
+        self.host.sources = len(self.sources)
+        if self.plan.live is not None:
+            hold_streams(self, self.plan.live)
+        for source in self.sources:
+            if not source.is_detail:
+                self._add_first_instruments(source)
+        for source in self.sources:
+            if source.is_detail:
+                self._map_detail(source)
+
+    def _set_up_venues(self, start: int) -> None:
+        """Money, rules and hours, once it is known what there is at `start` (ns)."""
+        if not self.host.instruments:
+            refuse_empty(self.plan)
+        check_venues(self.plan, self.host)
+        self.plan = fund(self.plan, self.host, main_instrument(self.host, self.params))
+        self.plan = set_venue_rules(self.plan, self.host)
+        set_opening_prices(self.plan, self.host, [each.path for each in self.sources if not each.is_detail])
+        set_trading_hours(self.plan, self.host, start, grows=self.spec.is_growing)
+        check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
 
     def _new_robot(self) -> Strategy:
         try:
@@ -427,8 +409,8 @@ class Session:
         robot._sim = self.sim
         robot._host = self.host
         robot.random = self.host.random = random.Random(seed_of(self.plan))
-        vars(robot).update(self._carried)
-        if self._carried:
+        vars(robot).update(self.spec.attributes)
+        if self.spec.attributes:
             self.host.random = robot.random
         robot.resumed = self.plan.live is not None and self.plan.live.restart != ""
         for name, value in self.params.items():
@@ -460,30 +442,29 @@ class Session:
                 if symbol not in self.host.instruments:
                     self.host.instrument_frame(source.number, 0, frame.payload)
 
-    def _find_start(self) -> None:
+    def _find_start(self) -> int:
+        """When the robot's time begins (ns), and all that was before it is taken."""
         start = self.plan.start
         outcome = self.sim.warm_up(start if start is not None else -TIME_MAX)
         if outcome == _core.RunOutcome.FAILED:
             self.sim.raise_failure()
         first = self.sim.next_time()
         if first == TIME_MAX:
-            if self.follow:
+            if self.spec.is_growing:
                 raise BadInput("the tape has no market event yet", where="data")
             refuse_empty(self.plan)
         if self.plan.end is not None and first >= self.plan.end:
             refuse_empty(self.plan)
         # With data from before it the run begins at --from itself, so that bars and timers that
         # are due before the next event are not passed over; without any, at the first event.
-        self.started_at = first
-        if start is not None and self.sim.counters()["warmed"]:
-            self.started_at = start
+        return start if start is not None and self.sim.counters()["warmed"] else first
 
     def _open_journal(self, path: Path) -> None:
         assert self.started_at is not None
         self.writer = JournalWriter(
             path,
             process=f"robot:{self.strategy_class.__name__}",
-            uuid=self._run_uuid,
+            uuid=self.spec.uuid,
             created=self.started_at,
             durable=False,
             heartbeat=self.plan.live is not None,
@@ -520,7 +501,7 @@ class Session:
             self.plan,
             start=self.started_at,
             position=position,
-            reached=self.reached_before,
+            reached=self.spec.reached,
             tapes=[each.reader.uuid.bytes for each in self.sources],
         )
         writer.append("params", msgspec.msgpack.encode(record), time=self.started_at)
@@ -536,7 +517,7 @@ class Session:
     def contents(self, path: Path) -> TapeContents:
         """What one of the run's tapes holds, which takes a pass over it: asked once, but of one
         that still grows."""
-        if self.follow and not self.is_finished:
+        if self.spec.is_growing and not self.is_finished:
             return contents_of(path)
         if path not in self._contents:
             self._contents[path] = contents_of(path)

@@ -21,13 +21,16 @@ from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
-__all__ = ["check_venues", "fund", "prepare_venues", "set_venue_clocks", "set_venue_rules"]
+__all__ = ["check_venues", "fund", "prepare_venues", "set_venue_rules", "with_venue_clocks"]
 
 
-def set_venue_clocks(plan: RunPlan) -> None:
+def with_venue_clocks(plan: RunPlan) -> RunPlan:
     """`feed=recorded`: how far a venue's clock is from ours, once for the run."""
-    plan.latency = _with_clock(plan.latency, plan, None)
-    plan.latencies = {venue: _with_clock(latency, plan, venue) for venue, latency in plan.latencies.items()}
+    return replace(
+        plan,
+        latency=_with_clock(plan.latency, plan, None),
+        latencies={venue: _with_clock(latency, plan, venue) for venue, latency in plan.latencies.items()},
+    )
 
 
 def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
@@ -98,12 +101,11 @@ def check_venues(plan: RunPlan, host: Host) -> None:
             )
 
 
-def fund(plan: RunPlan, host: Host, wanted: Instrument) -> None:
-    """The deposits. wanted: whose money the run starts with where nothing was said."""
+def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
+    """Deposits the run's money; the plan that names it. wanted: whose money it is where nothing was said."""
     if not plan.cash and not plan.accounts:
-        plan.cash = {wanted.settle: DEFAULT_CASH}
-        if wanted.kind is Kind.INVERSE:
-            plan.cash = {wanted.settle: Decimal(10)}
+        amount = Decimal(10) if wanted.kind is Kind.INVERSE else DEFAULT_CASH
+        plan = replace(plan, cash={wanted.settle: amount})
     for account, cash in plan.money.items():
         here = [i for i in host.instruments.values() if account in (SHARED, i.venue)]
         useful = _useful(here)
@@ -121,6 +123,7 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> None:
     _count_money(plan, host)
     if plan.accounts:  # an instrument may come later that settles in something else
         host.new_instrument = lambda: _count_money(plan, host)
+    return plan
 
 
 def _count_money(plan: RunPlan, host: Host) -> None:
@@ -160,8 +163,8 @@ def _counted(plan: RunPlan, host: Host) -> list[int]:
     return [first, *(n for n in rest if n != first and n not in valued)]
 
 
-def set_venue_rules(plan: RunPlan, host: Host) -> None:
-    """Closed hours, order rates, loans; and what was traded before the start."""
+def set_venue_rules(plan: RunPlan, host: Host) -> RunPlan:
+    """Closed hours, order rates, loans, and what was traded before the start; the plan with the loans' levels."""
     for currency in plan.venue.borrow:
         if currency not in host.currencies:
             raise BadConfig(
@@ -170,7 +173,8 @@ def set_venue_rules(plan: RunPlan, host: Host) -> None:
                 todo=f"name one of {', '.join(host.currencies)}",
             )
     if plan.venue.borrow and plan.venue.loans is None:
-        plan.venue.loans = default_loans([each.venue for each in host.instruments.values() if each.kind is Kind.SPOT])
+        loans = default_loans([each.venue for each in host.instruments.values() if each.kind is Kind.SPOT])
+        plan = replace(plan, venue=replace(plan.venue, loans=loans))
     money = list(enumerate(host.money))
     rules = plan.venue.core(
         lambda name: [(n, account) for n, (account, each) in money if each == name], host.venue_number, host.instruments
@@ -186,3 +190,4 @@ def set_venue_rules(plan: RunPlan, host: Host) -> None:
     for (venue, _, _), group in host.volume_groups.items():
         traded_before(venue, group)
     host.new_volume_group = traded_before  # a schedule may come with a later version
+    return plan

@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from onetape.engine.actions import read_actions
 from onetape.engine.asked import asked_in
 from onetape.engine.lives import Life, lives_of
 from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
-from onetape.replay.replay import check_inputs, given_facts, repeat, repeat_lives, strategy_of
+from onetape.replay.repetition import Recording
+from onetape.replay.replay import Watching, check_inputs, given_facts, repeat, repeat_lives, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.report.run import silent_state
 from onetape.security.secrets import read_secret
@@ -115,13 +117,14 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
     plan, facts = read_plan(run) if (run / "run.toml").is_file() else (None, {})
     lives = lives_of(run / "journal") if plan and plan.live else []
     is_over = plan is not None and (not lives or lives[-1].has_ended)
+    rows = _Rows(run.name, sink, counts, progress)
     for number, each in enumerate(plan.inputs if plan else ()):
         first, last = each.first_sequence, each.last_sequence
         if lives:  # a gateway's tape began long before the run
             first, last = lives[0].position + 1, max(x.taken or x.reached for x in lives)
         if last:
-            _tape(run.name, f"input{number}", Path(each.path), first, last, sink, counts, progress)
-    _tape(run.name, OWN, run / "journal", 0, 0, sink, counts, progress, silent=silent_state(facts) if is_over else "")
+            rows.tape(f"input{number}", Path(each.path), first, last)
+    rows.tape(OWN, run / "journal", silent=silent_state(facts) if is_over else "")
     reason = "it was not asked for"
     counts["states"] = None
     if states:
@@ -135,47 +138,44 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
     return counts
 
 
-def _tape(
-    run: str,
-    name: str,
-    path: Path,
-    first: int,
-    last: int,
-    sink: Sink,
-    counts: dict[str, Any],
-    progress: Progress | None,
-    *,
-    silent: str = "",
-) -> None:
-    """last: 0: all of it. silent: nothing will be added to it, and this is the state of orders that
-    it has no news of."""
-    if not is_tape(path):
-        raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back")
-    with JournalReader(path) as reader:
-        if first > 1:
-            reader.seek_sequence(first)
-        rows = Rows(run, name, reader)
-        for count, record in enumerate(reader, 1):
-            if last and record.sequence > last:
-                break
-            rows.take(record)
-            if count % BATCH == 0:
-                _write(run, rows, sink, counts)
-                if progress is not None:
-                    progress(counts["events"], None)
-        if silent:
-            rows.ended(silent)
-        _write(run, rows, sink, counts)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Where the rows of a run go, and how many there were of each table."""
 
+    run: str
+    sink: Sink
+    counts: dict[str, Any]
+    progress: Progress | None
 
-def _write(run: str, rows: Rows, sink: Sink, counts: dict[str, Any]) -> None:
-    for table, made in rows.made.items():
-        sink.add(table, made)
-        counts[table] = counts.get(table, 0) + len(made)
-        made.clear()
-    sink.put_orders(run, rows.changed)
-    rows.changed.clear()
-    counts["orders"] = max(counts["orders"], rows.orders)
+    def tape(self, name: str, path: Path, first: int = 0, last: int = 0, *, silent: str = "") -> None:
+        """Frames first to last of a tape; 0: all. silent: nothing will be added to it, and this is the state of orders
+        that it has no news of."""
+        if not is_tape(path):
+            raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back")
+        with JournalReader(path) as reader:
+            if first > 1:
+                reader.seek_sequence(first)
+            rows = Rows(self.run, name, reader)
+            for count, record in enumerate(reader, 1):
+                if last and record.sequence > last:
+                    break
+                rows.take(record)
+                if count % BATCH == 0:
+                    self.write(rows)
+            if silent:
+                rows.ended(silent)
+            self.write(rows)
+
+    def write(self, rows: Rows) -> None:
+        for table, made in rows.made.items():
+            self.sink.add(table, made)
+            self.counts[table] = self.counts.get(table, 0) + len(made)
+            made.clear()
+        self.sink.put_orders(self.run, rows.changed)
+        rows.changed.clear()
+        self.counts["orders"] = max(self.counts["orders"], rows.orders)
+        if self.progress is not None:
+            self.progress(self.counts["events"], None)
 
 
 # --- a run that is still going --------------------------------------------------------------------
@@ -185,7 +185,7 @@ def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
     """Its own tape, kept current until its writer has closed it, or Ctrl-C."""
     counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
     with JournalReader(run / "journal") as reader:
-        rows = Rows(run.name, OWN, reader)
+        rows, kept = Rows(run.name, OWN, reader), _Rows(run.name, tables, counts, progress)
         with tables.database.transaction():
             tables.forget(run.name)
             tables.add("runs", [[run.name, "", "", time.time_ns(), 0]])
@@ -199,9 +199,7 @@ def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
                         break
                 if seen:
                     with tables.database.transaction():
-                        _write(run.name, rows, tables, counts)
-                    if progress is not None:
-                        progress(counts["events"], None)
+                        kept.write(rows)
                 elif not alive:
                     return
                 else:
@@ -248,12 +246,11 @@ def _states(run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: P
                 progress(frames, None)
 
     strategy, journal = strategy_of(run, plan), run / "journal"
+    spec, watching = RunSpec(plan, strategy, instruments=given_facts(run)), Watching(each=note)
     if lives:
-        recorded = read_actions(journal)
-        recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
-        repeat_lives(run, plan, lives, strategy, recorded, each=note)
+        repeat_lives(run, lives, spec, watching=watching)
     else:
         check_inputs(plan)
-        repeat(plan, strategy, instruments=given_facts(run), asked=asked_in(journal), each=note)
+        repeat(Recording(spec, asked_in(journal)), watching=watching)
     sink.add("states", rows)
     return count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.plan import RunPlan, TapeInput
+from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence
-from onetape.replay.replay import given_facts, repeat, strategy_of
+from onetape.replay.repetition import Recording
+from onetape.replay.replay import Until, given_facts, repeat, strategy_of
 from onetape.replay.watch import watched
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.schema import INSTRUMENT_TYPE
@@ -36,15 +39,16 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
     picked = np.unique(times[np.linspace(0, len(times) - 1, min(CUTS, len(times))).astype(int)])
     for moment in picked.tolist():
         with tempfile.TemporaryDirectory(prefix="onetape-cut-") as scratch:
-            cut = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
-            cut.inputs = []
+            inputs = []
             for number, each in enumerate(plan.inputs):
                 target = Path(scratch) / f"{number}.tape"
                 cut_tape(Path(each.path), target, moment)
-                cut.inputs.append(TapeInput(str(target), role=each.role))
+                inputs.append(TapeInput(str(target), role=each.role))
+            cut = replace(plan, inputs=inputs)
             with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
                 # Loaded anew: what a module reads when it is imported counts, too.
-                again = repeat(cut, strategy_of(run, plan), instruments=given_facts(run), moment=moment)
+                spec = RunSpec(cut, strategy_of(run, plan), instruments=given_facts(run))
+                again = repeat(Recording(spec), Until(moment=moment))
         if opened:
             raise Divergence(
                 f"the strategy itself reads the data it is tested on: {opened[0]}",

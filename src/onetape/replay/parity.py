@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.asked import asked_in
 from onetape.engine.plan import read_plan
+from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX, format_time, parse_duration, rough_duration
 from onetape.replay.money_bridge import build_bridge
-from onetape.replay.replay import check_inputs, given_facts, repeat, strategy_of
+from onetape.replay.repetition import Recording
+from onetape.replay.replay import Watching, check_inputs, given_facts, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
 __all__ = ["compare", "compare_orders"]
@@ -75,18 +78,11 @@ def _decisions(
     plan_b, _ = read_plan(run_b)
     check_inputs(plan_a)
     # B's robot and parameters, A's world.
-    fed = plan_a
-    fed.params = plan_b.params
-    fed.seed = plan_b.seed
-    again = repeat(
-        fed,
-        strategy_of(run_b, plan_b),
-        instruments=given_facts(run_a),
-        script=run_a / "journal",
-        asked=asked_in(run_a / "journal"),
-        progress=progress,
-    )
-    recorded = read_actions(run_a / "journal")
+    fed = replace(plan_a, params=plan_b.params, seed=plan_b.seed)
+    journal = run_a / "journal"
+    spec = RunSpec(fed, strategy_of(run_b, plan_b), instruments=given_facts(run_a), script=journal)
+    again = repeat(Recording(spec, asked_in(journal)), watching=Watching(progress=progress))
+    recorded = read_actions(journal)
     if slack:
         _align_times(recorded, again.actions, slack)
     count, _, words = first_difference(recorded, again.actions)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from onetape.engine.asked import asked_in
 from onetape.engine.lives import REPLAY, Life, lives_of, plan_of
 from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadInput, StrategyError
-from onetape.replay.repetition import Repetition
+from onetape.replay.repetition import Recording, Repetition
 from onetape.replay.replay import check_inputs, given_facts, strategy_of
 
 __all__ = ["RecordedRun"]
@@ -56,21 +57,13 @@ class RecordedRun:
         """One that writes nothing, before `open`. index: of the life."""
         plan = self.plan_at(index)
         check_inputs(plan)
-        facts = given_facts(self.path)
+        spec = RunSpec(plan, self.strategy, instruments=given_facts(self.path))
         if not self.lives:
-            return Repetition(plan, self.strategy, instruments=facts, asked=asked_in(self.journal))
+            return Repetition(Recording(spec, asked_in(self.journal)))
         life = self.lives[index]
-        carried: Mapping[str, Any] | None = None
         if index and life.live.restart == REPLAY:
-            carried = self._left_by(index - 1)
-        return Repetition(
-            plan,
-            self.strategy,
-            instruments=facts,
-            asked=asked_in(self.journal, life.first, life.last),
-            position=life.position,
-            carried=carried,
-        )
+            spec = replace(spec, attributes=self._left_by(index - 1))
+        return Repetition(Recording(spec, asked_in(self.journal, life.first, life.last), life.position))
 
     def _left_by(self, index: int) -> dict[str, Any]:
         """The strategy's attributes at the end of a life."""

@@ -6,68 +6,58 @@ run took them. What was asked of the robot from outside after a frame belongs to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from onetape import _core
 from onetape.engine.asked import Asked
-from onetape.engine.plan import SEQUENCE_NEVER, RunPlan
+from onetape.engine.plan import SEQUENCE_NEVER
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
-from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX
 
-__all__ = ["Repetition"]
+__all__ = ["Recording", "Repetition"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded run, or one life of it, as it is to be done again.
+
+    spec: how it began; limits are those of its plan.
+    asked: what was asked of the robot from outside while it ran.
+    position: the last frame before a life began; None: the run has one life.
+    killed_at: time (ns) of the last thing that it did; None: it had an end.
+    """
+
+    spec: RunSpec
+    asked: Sequence[Asked] = ()
+    position: int | None = None
+    killed_at: int | None = None
 
 
 class Repetition:
     """Owns a session from its making to `close`. Nothing is done before `open` and `start`."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        strategy: type[Any],
-        *,
-        journal: Path | None = None,
-        instruments: Mapping[str, Instrument] | None = None,
-        script: Path | None = None,
-        asked: Sequence[Asked] = (),
-        before: Iterable[tuple[str, int, bytes]] = (),
-        position: int | None = None,
-        carried: Mapping[str, Any] | None = None,
-        progress: Callable[[float, float | None], None] | None = None,
-    ) -> None:
-        """As `repeat` in replay/replay.py. journal: where its actions go; None: nowhere, and the
-        process may be forked."""
-        self.plan = plan
-        fresh = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__})
-        fresh.inputs = [replace(each) for each in plan.inputs]
-        fresh.live = replace(plan.live) if plan.live else None
+    def __init__(self, recording: Recording, *, progress: Callable[[float, float | None], None] | None = None) -> None:
+        self.plan = plan = recording.spec.plan
+        position = recording.position
         # Of a tape without a known end all is taken; a life that took nothing ends at its start.
         no_end = SEQUENCE_NEVER if position is None else 0
         self.ends = [tape.last_sequence or no_end for tape in plan.inputs]
         whole = sum(tape.last_sequence for tape in plan.inputs) if plan.live is None else 0
-        self.session = Session(
-            fresh,
-            strategy,
-            journal=journal,
-            instruments=instruments,
-            progress=(lambda frames, _now: progress(frames, whole or None)) if progress else None,
-            before=before,
-            carried=carried,
-        )
         # One that took nothing had seen the next frame all the same, and waited for its time.
         took_nothing = position is not None and self.ends[0] <= position
-        self.session.limits = [] if took_nothing else list(self.ends)
-        self.session.script = script
+        self.session = Session(
+            replace(recording.spec, limits=() if took_nothing else self.ends),
+            progress=(lambda frames, _now: progress(frames, whole or None)) if progress else None,
+        )
         # Where it is stopped in between, and what is done there.
         self._stops: list[tuple[list[int], Callable[[], None] | None]] = [
-            (one.after, partial(self.session.ask, one.command, one.fields)) for one in asked
+            (one.after, partial(self.session.ask, one.command, one.fields)) for one in recording.asked
         ]
-        if fresh.live is not None and fresh.live.halted_after:
-            after = fresh.live.halted_at or [fresh.live.halted_after]
+        if plan.live is not None and plan.live.halted_after:
+            after = plan.live.halted_at or [plan.live.halted_after]
             self._stops.append((after, self.session.halt))
         self._stops = [
             stop for stop in self._stops if all(place <= last for place, last in zip(stop[0], self.ends, strict=True))

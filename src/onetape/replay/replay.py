@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 
 from onetape.data.instruments import given_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
-from onetape.engine.asked import Asked, asked_in
+from onetape.engine.asked import asked_in
 from onetape.engine.lives import REPLAY, Life, actions_of, lives_of, plan_of
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan
 from onetape.engine.purity import impurities
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.engine.tape_facts import seals_within
 from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
@@ -25,13 +26,15 @@ from onetape.replay.checkpoints import Checkpoints, CheckpointWriter
 from onetape.replay.divergence import Part, first_differing_frame
 from onetape.replay.frames_around import FramesAround
 from onetape.replay.moments import place_of
-from onetape.replay.repetition import Repetition
+from onetape.replay.repetition import Recording, Repetition
 from onetape.replay.robot_state import opened_at
 from onetape.tape.journal import JournalReader
 
 __all__ = [
     "GIVEN_FILE",
     "Repeated",
+    "Until",
+    "Watching",
     "check_inputs",
     "given_facts",
     "repeat",
@@ -62,6 +65,49 @@ class Repeated:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Where a repetition stops: after this frame of the tapes, or after all that happens up to this time (ns). One
+    that stops in the middle has no on_stop and no closing records."""
+
+    sequence: int | None = None
+    moment: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.sequence is None and self.moment is None
+
+    def is_before(self, life: Life) -> bool:
+        """It stops before that life begins."""
+        if self.sequence is not None and life.position >= self.sequence:
+            return True
+        return self.moment is not None and life.start > self.moment
+
+    def within(self, life: Life) -> Until:
+        """The same, not beyond what a life that was killed has done."""
+        if self.moment is None or life.has_ended:
+            return self
+        return replace(self, moment=min(self.moment, life.time))
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Who is called on the way.
+
+    each: after the start and after each step, one frame at a time.
+    at_end: once, where it stopped.
+    keep: makes what writes checkpoints, of a session and the number of its life.
+    """
+
+    each: Callable[[Session], None] | None = None
+    at_end: Callable[[Repetition], None] | None = None
+    keep: Keep | None = None
+    progress: Callable[[float, float | None], None] | None = None
+
+
+WHOLE, NOBODY = Until(), Watching()
+
+
 def replay_run(
     path: Path,
     *,
@@ -74,200 +120,134 @@ def replay_run(
     differs also `divergence`, of replay/divergence.py. until: a place (replay/moments.py); then
     also `state`, the robot's there, opened by a checkpoint where neither `verify` nor `source` asks
     for more; `checkpoints`: why by none. A whole one that differs nowhere makes those missing."""
-    with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
-        return _replayed(path, Path(scratch), verify=verify, until=until, source=source, progress=progress)
-
-
-def _replayed(
-    path: Path,
-    scratch: Path,
-    *,
-    verify: bool,
-    until: str | None,
-    source: Path | None,
-    progress: Callable[[float, float | None], None] | None,
-) -> dict[str, Any]:
     plan, _ = read_plan(path)
     strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
-    sequence, moment = place_of(until, path / "journal") if until is not None else (None, None)
-    state: dict[str, Any] = {}
-
-    def note_state(again: Repetition) -> None:
-        life = again.plan.live.life - 1 if again.plan.live else 0
-        frames = FramesAround(again.plan)
-        try:
-            state.update(opened_at(again, frames, life=life))
-        finally:
-            frames.close()
-
-    at_end = note_state if until is not None else None
-    kept: list[CheckpointWriter] = []
-
-    def keep(session: Session, number: int) -> CheckpointWriter | None:
-        found = Checkpoints(path, number)
-        if session.compiled is not None or found.places or found.is_final:
-            return None
-        kept.append(CheckpointWriter(path, session, life=number, scratch=scratch))
-        return kept[-1]
-
-    whole = until is None and source is None
+    stop = Until(*place_of(until, path / "journal")) if until is not None else WHOLE
     problem = ""
     if until is not None and not verify and source is None:
         # It needs a recorded run, which is read by what is here.
         from onetape.replay.state_by_checkpoint import state_by_checkpoint
 
-        quick = state_by_checkpoint(path, read_actions(path / "journal"), sequence=sequence, moment=moment)
+        quick = state_by_checkpoint(path, read_actions(path / "journal"), sequence=stop.sequence, moment=stop.moment)
         if isinstance(quick, dict):
             return quick
         problem = quick
-    # First: one that still runs writes on, and only what it had written by now is compared.
-    lives = lives_of(path / "journal") if plan.live is not None else []
-    recorded = read_actions(path / "journal")
-    states = read_states(path / "journal")
-    if lives:
-        recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
-        states = [state for life in lives for state in read_states(path / "journal", life)]
-        again = repeat_lives(
-            path,
-            plan,
-            lives,
-            strategy,
-            recorded,
-            sequence=sequence,
-            moment=moment,
-            progress=progress,
-            at_end=at_end,
-            scratch=scratch,
-            keep=keep if whole else None,
+    with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
+        spec = RunSpec(plan, strategy, Path(scratch) / "1", instruments=given_facts(path))
+        replay = _Replay(path, spec, stop, is_own_source=source is None, progress=progress)
+        return {
+            **replay.compared(Path(scratch)),
+            "verified": verify,
+            **({"divergence": replay.divergence} if replay.divergence else {}),
+            **({"state": replay.state} if replay.state else {}),
+            **({"checkpoints": problem} if problem else {}),
+        }
+
+
+class _Replay:
+    """One replay of a recorded run, and where it differs from what is recorded."""
+
+    def __init__(
+        self,
+        path: Path,
+        spec: RunSpec,
+        stop: Until,
+        *,
+        is_own_source: bool,
+        progress: Callable[[float, float | None], None] | None,
+    ) -> None:
+        """is_own_source: the strategy is the one kept in the run."""
+        self.state: dict[str, Any] = {}  # the robot's, where it stopped before the end
+        self.divergence: dict[str, Any] | None = None
+        self._path, self._spec, self._stop = path, spec, stop
+        self._is_own_source = is_own_source
+        self._progress = progress
+        self._kept: list[CheckpointWriter] = []
+
+    def compared(self, scratch: Path) -> dict[str, Any]:
+        """Repeats the run and holds both against each other. scratch: a folder for its tapes."""
+        plan, journal, stop = self._spec.plan, self._path / "journal", self._stop
+        # First: one that still runs writes on, and only what it had written by now is compared.
+        lives = lives_of(journal) if plan.live is not None else []
+        recorded, states = read_actions(journal), read_states(journal)
+        if lives:
+            recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
+            states = [state for life in lives for state in read_states(journal, life)]
+        again = self._repeated(lives, scratch)
+        if not stop.is_whole:
+            recorded = recorded.where(recorded.columns["time"] <= again.cut)
+            again.actions = again.actions.where(again.actions.columns["time"] <= again.cut)
+            states = states[: len(again.states)]
+        count, _, words = first_difference(recorded, again.actions)
+        if not count and states != again.states and self._is_own_source:
+            count = sum(a != b for a, b in zip(states, again.states, strict=False))
+            count += abs(len(states) - len(again.states))
+            words = "the actions are equal and the state hash is not: memory, balances or orders differ"
+        if count:
+            words = self._explained(words, lives, scratch, None if stop.is_whole else again.cut)
+        else:
+            for each in self._kept:
+                each.finish()
+        return {
+            "run": self._path.name,
+            "events": again.events,
+            "actions": len(again.actions),
+            "divergences": count,
+            "first_divergence": words or None,
+            "action_hash": again.action_hash,
+        }
+
+    def _repeated(self, lives: Sequence[Life], scratch: Path) -> Repeated:
+        stop, spec = self._stop, self._spec
+
+        def keep(session: Session, number: int) -> CheckpointWriter | None:
+            found = Checkpoints(self._path, number)
+            if session.compiled is not None or found.places or found.is_final:
+                return None
+            self._kept.append(CheckpointWriter(self._path, session, life=number, scratch=scratch))
+            return self._kept[-1]
+
+        watching = Watching(
+            at_end=None if stop.is_whole else self._note_state,
+            keep=keep if stop.is_whole and self._is_own_source else None,
+            progress=self._progress,
         )
-    else:
-        check_inputs(plan)
-        again = repeat(
-            plan,
-            strategy,
-            instruments=given_facts(path),
-            sequence=sequence,
-            moment=moment,
-            asked=asked_in(path / "journal"),
-            progress=progress,
-            at_end=at_end,
-            journal=scratch / "1",
-            keep=keep if whole else None,
-        )
-    if until is not None:
-        recorded = recorded.where(recorded.columns["time"] <= again.cut)
-        again.actions = again.actions.where(again.actions.columns["time"] <= again.cut)
-        states = states[: len(again.states)]
-    count, _, words = first_difference(recorded, again.actions)
-    if not count and states != again.states and source is None:
-        count = sum(a != b for a, b in zip(states, again.states, strict=False))
-        count += abs(len(states) - len(again.states))
-        words = "the actions are equal and the state hash is not: memory, balances or orders differ"
-    divergence = None
-    if not count:
-        for each in kept:
-            each.finish()
-    if count:
+        if lives:
+            return repeat_lives(self._path, lives, spec, stop, watching, scratch=scratch)
+        check_inputs(spec.plan)
+        return repeat(Recording(spec, asked_in(self._path / "journal")), stop, watching)
+
+    def _note_state(self, again: Repetition) -> None:
+        live = again.session.plan.live
+        frames = FramesAround(again.plan)
+        try:
+            self.state.update(opened_at(again, frames, life=live.life - 1 if live else 0))
+        finally:
+            frames.close()
+
+    def _explained(self, words: str, lives: Sequence[Life], scratch: Path, cut: int | None) -> str:
+        """Where they part first, and what of the source may be why. cut: as of Repeated."""
         words = f"recorded: {words}" if words else words
+        plan = self._spec.plan
         parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in lives]
         parts = [each for each in parts if each.repeated.exists()] or [Part(scratch / "1", plan)]
-        divergence = first_differing_frame(path / "journal", parts, again.cut if until is not None else None)
-        if divergence is not None and (frame := divergence["input"]["frame"]) is not None:
+        self.divergence = first_differing_frame(self._path / "journal", parts, cut)
+        if self.divergence is not None and (frame := self.divergence["input"]["frame"]) is not None:
             words += f"; they part at frame {frame['tape']}:{frame['seq']}"
-        found = _impurities(path)
-        if found:
-            words += f"; the source uses {found}"
-    return {
-        "run": path.name,
-        "events": again.events,
-        "actions": len(again.actions),
-        "divergences": count,
-        "first_divergence": words or None,
-        "action_hash": again.action_hash,
-        "verified": verify,
-        **({"divergence": divergence} if divergence else {}),
-        **({"state": state} if state else {}),
-        **({"checkpoints": problem} if problem else {}),
-    }
+        found = _impurities(self._path)
+        return f"{words}; the source uses {found}" if found else words
 
 
-def repeat(
-    plan: RunPlan,
-    strategy: type[Any],
-    *,
-    instruments: Mapping[str, Instrument] | None = None,
-    sequence: int | None = None,
-    moment: int | None = None,
-    script: Path | None = None,
-    asked: Sequence[Asked] = (),
-    each: Callable[[Session], None] | None = None,
-    progress: Callable[[float, float | None], None] | None = None,
-    before: Sequence[tuple[str, int, bytes]] = (),
-    killed_at: int | None = None,
-    journal: Path | None = None,
-    position: int | None = None,
-    carried: Mapping[str, Any] | None = None,
-    at_end: Callable[[Repetition], None] | None = None,
-    keep: Keep | None = None,
-) -> Repeated:
-    """Runs the plan again into a journal that is thrown away.
-
-    instruments: facts that replace those of the tapes, as the run had them.
-    sequence, moment: stop after this frame of the tapes, or after all that happens up to this
-    time. Such a repetition ends in the middle: no on_stop, no closing records.
-    killed_at: the time of the last thing that it did; it had no end.
-    before: the actions of the lives before it. carried: what the strategy had then. position: the
-    last frame before it began.
-    journal: to be kept; else it is thrown away.
-    script: a run's journal whose order news and fills take the exchange's place.
-    asked: what was asked of the robot from outside while it ran.
-    each: called after the start and after each step, one frame at a time. at_end: once, where it
-    stopped. keep: makes what writes checkpoints on the way.
-    """
+def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBODY) -> Repeated:
+    """Does a run, or one life of it, again; into a journal that is thrown away where it names none."""
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
-        journal = journal or Path(scratch) / "journal"
-        again = Repetition(
-            plan,
-            strategy,
-            journal=journal,
-            instruments=instruments,
-            script=script,
-            asked=asked,
-            before=before,
-            position=position,
-            carried=carried,
-            progress=progress,
-        )
+        journal = recording.spec.journal or Path(scratch) / "journal"
+        recording = replace(recording, spec=replace(recording.spec, journal=journal))
+        again = Repetition(recording, progress=watching.progress)
         session = again.session
-        whole = sequence is None and moment is None
         try:
             again.open()
-            sure = 0
-            try:
-                again.start()
-            except StrategyError:
-                if killed_at is None:
-                    raise
-            else:
-                _run(again, sequence, moment, each, keep)
-                sure = session.sim.counters()["actions"]
-                if killed_at is not None and whole:
-                    # It may have done a part of this, for it was killed meanwhile.
-                    again.run_on(killed_at)
-            cut = session.sim.now
-            has_ended = killed_at is None and (whole or again.is_whole)
-            if has_ended and at_end is not None:
-                at_end(again)  # before on_stop
-            if has_ended:
-                session.finish()
-            elif moment is not None:
-                # Timers and answers that were due by then did not wait for a later frame.
-                session.sim.advance(moment)
-                cut = moment
-            elif not whole:
-                cut -= 1  # further frames may have this last one's time
-            if at_end is not None and not has_ended:
-                at_end(again)
+            cut, sure = _repeated(again, recording.killed_at, until, watching)
             counters = session.sim.counters()
             attributes = session.attributes()
             action_hash = session.sim.action_hash().hex()
@@ -285,82 +265,93 @@ def repeat(
         )
 
 
-def _run(
-    again: Repetition,
-    sequence: int | None,
-    moment: int | None,
-    each: Callable[[Session], None] | None,
-    keep: Keep | None,
-) -> None:
+def _repeated(again: Repetition, killed_at: int | None, until: Until, watching: Watching) -> tuple[int, int]:
+    """From on_start to where it ends. Returns `cut` and `sure` of Repeated."""
+    session, sure = again.session, 0
+    try:
+        again.start()
+    except StrategyError:
+        if killed_at is None:
+            raise
+    else:
+        _run(again, until, watching)
+        sure = session.sim.counters()["actions"]
+        if killed_at is not None and until.is_whole:
+            # It may have done a part of this, for it was killed meanwhile.
+            again.run_on(killed_at)
+    cut = session.sim.now
+    has_ended = killed_at is None and (until.is_whole or again.is_whole)
+    if has_ended:
+        if watching.at_end is not None:
+            watching.at_end(again)  # before on_stop
+        session.finish()
+        return cut, sure
+    if until.moment is not None:
+        # Timers and answers that were due by then did not wait for a later frame.
+        session.sim.advance(until.moment)
+        cut = until.moment
+    elif not until.is_whole:
+        cut -= 1  # further frames may have this last one's time
+    if watching.at_end is not None:
+        watching.at_end(again)
+    return cut, sure
+
+
+def _run(again: Repetition, until: Until, watching: Watching) -> None:
+    sequence, each = until.sequence, watching.each
     left = TIME_MAX if sequence is None else max(0, again.frames_at(sequence) - again.frames)
-    if keep is not None:
-        number = again.plan.live.life if again.plan.live else 1
-        if (writer := keep(again.session, number)) is not None:
+    if watching.keep is not None:
+        live = again.session.plan.live
+        if (writer := watching.keep(again.session, live.life if live else 1)) is not None:
             writer.step(again.go_some)
             return
     if each is None:
-        again.go(left, moment)
+        again.go(left, until.moment)
         return
     each(again.session)
-    while left and again.go(1, moment):
+    while left and again.go(1, until.moment):
         left -= 1
         each(again.session)
 
 
 def repeat_lives(
     path: Path,
-    plan: RunPlan,
     lives: Sequence[Life],
-    strategy: type[Any],
-    recorded: Actions,
+    spec: RunSpec,
+    until: Until = WHOLE,
+    watching: Watching = NOBODY,
     *,
-    sequence: int | None = None,
-    moment: int | None = None,
-    each: Callable[[Session], None] | None = None,
-    progress: Callable[[float, float | None], None] | None = None,
-    at_end: Callable[[Repetition], None] | None = None,
     scratch: Path | None = None,
-    keep: Keep | None = None,
 ) -> Repeated:
     """A live run, one life after the other. Of one that was killed the repetition may know more
-    than the tape does: what that life did not come to write is left out. scratch: a folder where
-    the tape of each life is left, named by its number."""
+    than the tape does: what that life did not come to write is left out. spec: of the whole run.
+    scratch: a folder where the tape of each life is left, named by its number."""
     whole: Repeated | None = None
+    recorded = read_actions(path / "journal")
+    facts = given_facts(path)
     before: list[tuple[str, int, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="onetape-lives-") as passing:
-        begun = [
-            life
-            for number, life in enumerate(lives)
-            if number == 0
-            or not (
-                (sequence is not None and life.position >= sequence) or (moment is not None and life.start > moment)
-            )
-        ]
+        begun = [life for number, life in enumerate(lives) if number == 0 or not until.is_before(life)]
         for life in begun:
             # Lives before the wanted one were lived to their ends, and none beyond its own: its
             # timers would go on for ever.
             is_last = life is begun[-1]
-            if is_last and moment is not None and not life.has_ended:
-                moment = min(moment, life.time)
-            given = plan_of(plan, life)
-            check_inputs(given)
+            part_until = until.within(life) if is_last else WHOLE
+            plan = plan_of(spec.plan, life)
+            check_inputs(plan)
             journal = (scratch or Path(passing)) / str(life.number)
+            carried = whole.attributes if whole and life.live.restart == REPLAY else {}
             part = repeat(
-                given,
-                strategy,
-                instruments=given_facts(path),
-                sequence=sequence if is_last else None,
-                moment=moment if is_last else None,
-                asked=asked_in(path / "journal", life.first, life.last),
-                each=each,
-                progress=progress,
-                before=before,
-                killed_at=None if life.has_ended else life.time,
-                journal=journal,
-                position=life.position,
-                carried=whole.attributes if whole and life.live.restart == REPLAY else None,
-                at_end=at_end if is_last else None,
-                keep=keep,
+                Recording(
+                    replace(
+                        spec, plan=plan, journal=journal, instruments=facts, earlier_actions=before, attributes=carried
+                    ),
+                    asked_in(path / "journal", life.first, life.last),
+                    life.position,
+                    None if life.has_ended else life.time,
+                ),
+                part_until,
+                watching if is_last else replace(watching, at_end=None),
             )
             if not life.has_ended:
                 numbers = recorded.columns["sequence"]
@@ -368,7 +359,7 @@ def repeat_lives(
                 part.actions = part.actions.head(max(part.sure, written))
                 part.states = part.states[: len(read_states(path / "journal", life))]
             found = islice(actions_of(journal, SEQUENCE_NEVER), len(part.actions))
-            before += found
+            before = [*before, *found]
             whole = part if whole is None else _joined(whole, part)
     assert whole is not None
     return whole

@@ -11,6 +11,7 @@ from typing import Any
 
 from onetape.engine.by_venue import ByVenue
 from onetape.engine.plan import RunPlan
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
@@ -29,7 +30,7 @@ from onetape.tape.journal import JournalReader
 __all__ = ["BacktestOptions", "backtest", "run_backtest"]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class BacktestOptions(RunOptions):
     """What `onetape backtest` takes, beside what every run does."""
 
@@ -59,14 +60,8 @@ def run_backtest(options: BacktestOptions) -> RunResult:
 
 def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: BacktestOptions, began: float) -> RunResult:
     facts = load_instruments(options.instruments)
-    session = Session(
-        plan,
-        strategy,
-        journal=folder / "journal",
-        instruments=facts,
-        progress=_progress_of(options.progress, plan),
-        run_uuid=run_uuid(folder.name, plan),
-    )
+    spec = RunSpec(plan, strategy, folder / "journal", run_uuid(folder.name, plan), facts)
+    session = Session(spec, progress=_progress_of(options.progress, plan))
     try:
         session.open()
         session.start()
@@ -110,7 +105,7 @@ def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: Backtes
         options.doing("the look-ahead check")
         given = [*options.data, *options.detail_data, *options.sources]
         files = [Path(each) for each in given if isinstance(each, (str, os.PathLike))]
-        result.lookahead = check_lookahead(plan, folder, actions=session.actions_before_stop, forbidden=files)
+        result.lookahead = check_lookahead(session.plan, folder, actions=session.actions_before_stop, forbidden=files)
     result.wall_seconds = time.perf_counter() - began
     return result
 

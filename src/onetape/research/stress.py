@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from onetape.engine.latency import Latency
-from onetape.engine.plan import RunPlan, TapeInput
+from onetape.engine.plan import RunPlan
 from onetape.engine.queue_model import CONSERVATIVE
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -101,8 +103,10 @@ def _pnl(
 ) -> Decimal:
     # What the strategy prints it has printed already. Standard error carries the progress.
     with contextlib.redirect_stdout(io.StringIO()):
-        session = Session(plan, strategy_of(run, plan), instruments=instruments, progress=progress)
-        session.limits = [each.last_sequence for each in plan.inputs]
+        limits = [each.last_sequence for each in plan.inputs]
+        session = Session(
+            RunSpec(plan, strategy_of(run, plan), instruments=instruments or {}, limits=limits), progress=progress
+        )
         try:
             session.open()
             session.start()
@@ -114,7 +118,4 @@ def _pnl(
 
 
 def _with(plan: RunPlan, **changes: Any) -> RunPlan:
-    worse = RunPlan(**{name: getattr(plan, name) for name in RunPlan.__slots__} | changes)
-    worse.inputs = [TapeInput(**{name: getattr(each, name) for name in TapeInput.__slots__}) for each in plan.inputs]
-    worse.sample_every = 0
-    return worse
+    return replace(plan, sample_every=0, **changes)

@@ -55,7 +55,7 @@ _SAME = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SweepOptions(RunOptions):
     """What `onetape sweep` takes, beside what every run does. params: the values of each."""
 
@@ -128,14 +128,14 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
     ]
     reference = _reference(strategy, folder)
     metric = _metric(options, kept, plan)
-    walk = None
+    walk, start, end = None, plan.start, plan.end
     if options.walk_forward:
         train, test = parse_walk(options.walk_forward)
         # The metric decides what is traded in the test windows.
         walk = {"train": train, "test": test, "anchored": options.anchored, "metric": metric}
         first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
-        plan.start = first_ts if plan.start is None else max(plan.start, first_ts)
-        plan.end = last_ts + 1 if plan.end is None else min(plan.end, last_ts + 1)
+        start = first_ts if start is None else max(start, first_ts)
+        end = last_ts + 1 if end is None else min(end, last_ts + 1)
     given = options.instruments
     load_instruments(given)  # what is wrong in it is said once, not by every variant
     curve = curve_file(options.latency) if options.latency else None
@@ -149,8 +149,8 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
         "instruments": str(given.absolute()) if given else None,
         "instruments_hash": file_hash(given) if given else None,
         "latency_hash": file_hash(curve) if curve else None,
-        "start": plan.start,
-        "end": plan.end,
+        "start": start,
+        "end": end,
         # Of the tapes as they are now: one that grows would be sampled in wider steps later.
         "sample_every": kept["sample_every"] if kept else plan.sample_every,
         "tapes": tapes,

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import numpy as np
 from onetape.engine.latency import curve_file
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import DETAIL, MARKET, RunPlan
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError
@@ -140,18 +142,23 @@ def _run(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, A
     with tempfile.TemporaryDirectory(prefix="variant-", dir=setup["scratch"]) as scratch:
         folder = Path(scratch)
         if setup["keep_runs"]:
-            options = _options(setup, strategy, job, folder)
-            options.out = Path(setup["keep_runs"]) / job["key"].replace("/", "-")
-            shutil.rmtree(options.out, ignore_errors=True)  # what a killed sweep left of it
-            run_backtest(options)
+            out = Path(setup["keep_runs"]) / job["key"].replace("/", "-")
+            shutil.rmtree(out, ignore_errors=True)  # what a killed sweep left of it
+            run_backtest(replace(_options(setup, strategy, job, folder), out=out))
         options = _options(setup, strategy, job, folder)
         plan = prepare_plan(options, strategy)
         if plan.start is None and plan.end is None:
-            plan.sample_every = setup["sample_every"]
-        session = Session(plan, strategy, journal=folder / "journal", instruments=load_instruments(options.instruments))
-        try:
+            plan = replace(plan, sample_every=setup["sample_every"])
+        spec = RunSpec(
+            plan,
+            strategy,
+            folder / "journal",
+            instruments=load_instruments(options.instruments),
             # A tape that still grows is taken up to where the sweep began.
-            session.limits = [each["last_sequence"] for each in setup["tapes"]]
+            limits=[each["last_sequence"] for each in setup["tapes"]],
+        )
+        session = Session(spec)
+        try:
             session.open()
             session.start()
             session.step()
@@ -196,10 +203,12 @@ def _finite(value: Any) -> Any:
 
 def _look_ahead(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lookahead-", dir=setup["scratch"]) as scratch:
-        options = _options(setup, strategy, job, Path(scratch))
-        options.out = Path(scratch) / "run"
-        options.check_lookahead = True
-        options.sources = [Path(each) for each in setup["sources"]]
+        options = replace(
+            _options(setup, strategy, job, Path(scratch)),
+            out=Path(scratch) / "run",
+            check_lookahead=True,
+            sources=[Path(each) for each in setup["sources"]],
+        )
         return {"lookahead": run_backtest(options).lookahead}
 
 

@@ -17,6 +17,7 @@ from onetape.collector.options import collector_journal
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.lives import Life, lives_of
 from onetape.engine.plan import LiveRobot, RunPlan, read_plan
+from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence, ProcessDown
 from onetape.replay.replay import repeat_lives
 
@@ -91,11 +92,14 @@ def live_robot(told: Mapping[str, Any], account: str, policy: str, before: Earli
     if before is None:
         return live
     live = replace(live, restart=policy, memory=b"" if policy == FRESH else before.lives[-1].memory)
-    if before.continues:
-        live.life = len(before.lives) + 1
-        live.run_from = before.lives[0].position
-        live.heard = sum(life.news for life in before.lives)
-    return live
+    if not before.continues:
+        return live
+    return replace(
+        live,
+        life=len(before.lives) + 1,
+        run_from=before.lives[0].position,
+        heard=sum(life.news for life in before.lives),
+    )
 
 
 def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
@@ -104,7 +108,7 @@ def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
     if not before.continues:
         return {}
     recorded = read_actions(before.journal)
-    again = repeat_lives(before.folder, before.plan, before.lives, strategy, recorded)
+    again = repeat_lives(before.folder, before.lives, RunSpec(before.plan, strategy))
     count, _, words = first_difference(recorded, again.actions)
     if count:
         raise Divergence(

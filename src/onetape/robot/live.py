@@ -25,6 +25,7 @@ import msgspec
 from onetape.collector.options import collector_journal
 from onetape.engine.lives import REPLAY, actions_of
 from onetape.engine.parameters import coerced, parameters_of
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.bridge_options import bridge_of, simulated_kind
@@ -71,7 +72,7 @@ HEARS_WITHIN_S: Final = 5.0  # then its bars may lack what comes before it does
 DRAIN_S: Final = 5.0  # for the answers to the last cancels
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LiveOptions(PaperOptions):
     """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
     to; account: which, where there are several; subaccount: whose money the robot trades with."""
@@ -434,37 +435,9 @@ def _open(
             raise ProcessDown("the journal is not there", where=str(tape), todo="try again")
     given = replace(options, data=tapes, cash=options.cash or cash, hedge=bool(told["hedge"]), start=time.time_ns())
     plan = prepare_plan(given, strategy)
-    plan.kind, plan.sample_every = "live", SAMPLE_NS
-    plan.live = live_robot(told, account, options.restart, before)
-    plan.live.stopped = options.stopped
-    uuid, earlier_actions = run_uuid(folder.name, plan), []
-    if before is not None and before.continues:
-        with JournalReader(before.journal) as reader:
-            uuid = reader.uuid.bytes
-        earlier_actions = list(actions_of(before.journal, before.lives[-1].last))
-        plan.strategy = before.plan.strategy
-    carried = rebuilt(before, strategy) if before is not None and plan.live.restart == REPLAY else {}
-    deadline = time.monotonic() + MARKET_WITHIN_S
-    while True:
-        session = Session(
-            plan,
-            strategy,
-            journal=folder / "journal",
-            run_uuid=uuid,
-            follow=True,
-            before=earlier_actions,
-            carried=carried,
-        )
-        if before is not None and before.continues:
-            session.reached_before = before.lives[-1].reached
-        try:
-            session.open()
-            break
-        except BadInput:
-            session.close()
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    live = replace(live_robot(told, account, options.restart, before), stopped=options.stopped)
+    plan = replace(plan, kind="live", sample_every=SAMPLE_NS, live=live)
+    session = _opened(_spec(RunSpec(plan, strategy, folder / "journal", is_growing=True), folder, before))
     try:
         begin_run(
             session,
@@ -480,6 +453,41 @@ def _open(
         session.close()
         raise
     return PaperRobot(session, folder, given)
+
+
+def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
+    """With what the robot's earlier run leaves to this one."""
+    live = begun.plan.live
+    assert live is not None
+    attributes = rebuilt(before, begun.strategy) if before is not None and live.restart == REPLAY else {}
+    if before is None or not before.continues:
+        return replace(begun, uuid=run_uuid(folder.name, begun.plan), attributes=attributes)
+    last = before.lives[-1]
+    with JournalReader(before.journal) as reader:
+        uuid = reader.uuid.bytes
+    return replace(
+        begun,
+        plan=replace(begun.plan, strategy=before.plan.strategy),
+        uuid=uuid,
+        earlier_actions=list(actions_of(before.journal, last.last)),
+        attributes=attributes,
+        reached=last.reached,
+    )
+
+
+def _opened(spec: RunSpec) -> Session:
+    """Once there is a market on the tape. Raises BadInput where none comes."""
+    deadline = time.monotonic() + MARKET_WITHIN_S
+    while True:
+        session = Session(spec)
+        try:
+            session.open()
+            return session
+        except BadInput:
+            session.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def drain(robots: Sequence[PaperRobot]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from onetape import _core
 from onetape.engine.latency import RECORDED
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
@@ -41,7 +42,7 @@ YEAR_S = 365 * 86400.0
 Watch = Callable[[Sequence["PaperRobot"]], bool]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PaperOptions(RunOptions):
     """What `onetape run --paper` takes, beside what every run does. data: one tape, or none for a
     generated market."""
@@ -107,16 +108,11 @@ def open_robot(options: PaperOptions, *, grows: bool = True) -> PaperRobot:
             where="--latency feed=recorded",
             todo="give the age of events: feed=2ms",
         )
-    plan.kind, plan.sample_every = "paper", SAMPLE_NS
+    plan = replace(plan, kind="paper", sample_every=SAMPLE_NS)
     folder = run_folder(options.out, options.home, strategy.__name__)
-    session = Session(
-        plan,
-        strategy,
-        journal=folder / "journal",
-        instruments=load_instruments(options.instruments),
-        run_uuid=run_uuid(folder.name, plan),
-        follow=grows,
-    )
+    facts = load_instruments(options.instruments)
+    uuid = run_uuid(folder.name, plan)
+    session = Session(RunSpec(plan, strategy, folder / "journal", uuid, facts, is_growing=grows))
     try:
         session.open()
         session.start()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +20,10 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.asked import PARAMS, Asked
-from onetape.engine.lives import lives_of
+from onetape.engine.lives import lives_of, plan_of
 from onetape.engine.parameters import coerced
-from onetape.engine.plan import RunPlan, TapeInput, read_plan
+from onetape.engine.plan import TapeInput, read_plan
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import READ_AT_START, Session
 from onetape.model.config import TWIN
 from onetape.model.enums import EventType
@@ -152,22 +153,18 @@ class Variants:
         plan, document = read_plan(self.live)
         life = lives_of(self.live / "journal")[0]
         strategy = strategy_of(self.live, plan)
-        made = RunPlan(**{field: getattr(plan, field) for field in RunPlan.__slots__})
-        made.live, made.kind, made.sample_every = None, "paper", SAMPLE_NS
-        made.params = params_of_variant(strategy, life.params, own)
-        made.start, made.cash, made.hedge = life.start, dict(life.cash), life.hedge
-        made.leverage = max(plan.leverage, int(life.live.leverage))
-        made.bar_sources, made.history = dict(life.bar_sources), list(life.history)
-        made.inputs = [TapeInput(each.path) for each in plan.inputs]
-        folder = run_folder(None, self.home, f"{self.robot}-{name}")
-        session = Session(
-            made,
-            strategy,
-            journal=folder / "journal",
-            instruments=given_facts(self.live),
-            run_uuid=run_uuid(folder.name, made),
-            follow=True,
+        made = replace(
+            plan_of(plan, life),
+            live=None,
+            kind="paper",
+            sample_every=SAMPLE_NS,
+            params=params_of_variant(strategy, life.params, own),
+            leverage=max(plan.leverage, int(life.live.leverage)),
+            inputs=[TapeInput(each.path) for each in plan.inputs],
         )
+        folder = run_folder(None, self.home, f"{self.robot}-{name}")
+        uuid = run_uuid(folder.name, made)
+        session = Session(RunSpec(made, strategy, folder / "journal", uuid, given_facts(self.live), is_growing=True))
         try:
             session.open()
             named = document["state"]["strategy"]

@@ -1,4 +1,4 @@
-"""What a user may choose for a run: one record, whether it is backtested, swept or run on paper.
+"""What a user may choose for a run: one record, whether it is backtested, swept, run on paper or live.
 
 A new option is a field here, its parsing in `preparing.py` and a flag in `cli/run_options.py`; it
 is then taken by `backtest`, `sweep` and `run --paper`, by `onetape.backtest` and `onetape.sweep`,
@@ -31,7 +31,7 @@ def _unheard(_words: str) -> None:
     pass
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """Text values are as the command line takes them; what is parsed is parsed before any work.
 
@@ -78,24 +78,21 @@ class RunOptions:
     doing: Callable[[str], None] = _unheard  # hears what is done from here on, where that is not it
 
     def __post_init__(self) -> None:
-        self.data, self.detail_data = listed(self.data), listed(self.detail_data)
-        self.closed = listed(self.closed)
+        made = {name: listed(getattr(self, name)) for name in ("data", "detail_data", "closed")}
+        made |= {name: _text_of(name, getattr(self, name), example) for name, example in _TEXTS.items()}
+        made |= {name: _whole(name, getattr(self, name)) for name in ("leverage", "seed")}
         if isinstance(self.strategy, os.PathLike):
-            self.strategy = os.fspath(self.strategy)
-        for name, example in _TEXTS.items():
-            setattr(self, name, _text_of(name, getattr(self, name), example))
-        for name in ("leverage", "seed"):
-            setattr(self, name, _whole(name, getattr(self, name)))
-        if isinstance(self.cash, Mapping):
-            self.cash = ",".join(as_texts(parse_accounts(self.cash)))
-        if isinstance(self.fee, (tuple, list)):
-            self.fee = ",".join(map(str, self.fee))
-        self.fee = by_venue_text(self.fee)
-        self.fee_volume = by_venue_text(self.fee_volume, between=",")
-        self.latency = by_venue_text(self.latency)
-        self.order_rate = by_venue_text(self.order_rate)
+            made["strategy"] = os.fspath(self.strategy)
+        if isinstance(made["cash"], Mapping):
+            made["cash"] = ",".join(as_texts(parse_accounts(made["cash"])))
+        if isinstance(made["fee"], (tuple, list)):
+            made["fee"] = ",".join(map(str, made["fee"]))
+        made |= {name: by_venue_text(made[name]) for name in ("fee", "latency", "order_rate")}
+        made["fee_volume"] = by_venue_text(made["fee_volume"], between=",")
         if self.instruments is not None:
-            self.instruments = Path(self.instruments)
+            made["instruments"] = Path(self.instruments)
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
 
 # Options that are text: how one of them is written, and whether a number alone says it as well.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from onetape.engine.accounts import SHARED, parse_accounts
-from onetape.engine.latency import parse_latencies
+from onetape.engine.latency import Latency, parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
 from onetape.engine.plan import (
@@ -80,7 +81,8 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     accounts = parse_accounts(options.cash) if options.cash and not _bare(options.cash) else {}
     fee, fees = parse_fees(options.fee or ())
     fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
-    plan = RunPlan(
+    latency, latencies = parse_latencies(options.latency) if options.latency else (Latency(), {})
+    return RunPlan(
         strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
         params=dict(options.params),
         symbol=options.symbol,
@@ -103,10 +105,9 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         hours=_hours(options),
         seed=options.seed,
         on_error=options.on_error,
+        latency=latency,
+        latencies=latencies,
     )
-    if options.latency:
-        plan.latency, plan.latencies = parse_latencies(options.latency)
-    return plan
 
 
 def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
@@ -116,25 +117,28 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         raise BadConfig("no data", where="--data", todo="give a tape, or make one: onetape sample")
     symbol = options.symbol or _default_symbol(strategy, options.params)
     tapes = as_tapes(options, symbol, options.data)
-    plan.inputs = [TapeInput(str(path)) for path in tapes]
-    plan.sample_every = _sample_step(tapes, plan.start, plan.end)
+    cash = plan.cash
     if options.cash and (amount := _bare(options.cash)):
-        plan.cash = parse_cash(f"{amount} {_settles_in(tapes, options.symbol, amount)}")
-    if options.detail_data:
-        _add_detail(plan, options, symbol, tapes)
-    return plan
+        cash = parse_cash(f"{amount} {_settles_in(tapes, options.symbol, amount)}")
+    plan = replace(
+        plan,
+        inputs=[TapeInput(str(path)) for path in tapes],
+        sample_every=_sample_step(tapes, plan.start, plan.end),
+        cash=cash,
+    )
+    return _with_detail(plan, options, symbol, tapes) if options.detail_data else plan
 
 
-def _add_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]) -> None:
+def _with_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]) -> RunPlan:
     if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
         known = {name for path in tapes for name in tape_instruments(path)}
         symbol = known.pop() if len(known) == 1 else None
     details = as_tapes(options, symbol, options.detail_data, flag="--detail-data")
-    plan.inputs += [TapeInput(str(path), role=DETAIL) for path in details]
+    inputs = [*plan.inputs, *(TapeInput(str(path), role=DETAIL) for path in details)]
     # The run ends with the data that the robot sees, however far the detail goes on.
     last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
-    if last is not None:
-        plan.end = last + 1 if plan.end is None else min(plan.end, last + 1)
+    ends = [each for each in (plan.end, last + 1 if last is not None else None) if each is not None]
+    return replace(plan, inputs=inputs, end=min(ends, default=None))
 
 
 def _bare(cash: str) -> str:

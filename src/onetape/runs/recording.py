@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,28 +111,34 @@ def _whole(plan: RunPlan, folder: Path) -> RunPlan:
     if plan.live is None or plan.live.life == 1:
         return plan
     first, _ = read_plan(folder)
-    first.inputs = plan.inputs
-    first.bar_sources = {**first.bar_sources, **plan.bar_sources}
-    return first
+    return replace(first, inputs=plan.inputs, bar_sources={**first.bar_sources, **plan.bar_sources})
 
 
 def begin_run(session: Session, folder: Path, options: RunOptions, *, named: str, robot: str, after: str = "") -> None:
     """Before on_start: what a replay needs, also of a run that will be killed. named: the strategy
     as the configuration has it. after: the run that it takes over from. A run that goes on has all
     of it."""
-    plan = session.plan
     if (folder / "run.toml").is_file():
         return
     if options.instruments is not None:
         shutil.copyfile(options.instruments, folder / GIVEN_FILE)
-    plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
-    for each, source in zip(plan.inputs, session.sources, strict=True):
-        each.uuid = bytes(source.reader.core.uuid).hex()
-        each.epoch, each.first_sequence = source.reader.core.epoch, 1
+    _keep_source(session, folder)
+    cores = [source.reader.core for source in session.sources]
+    inputs = [
+        replace(each, uuid=bytes(core.uuid).hex(), epoch=core.epoch, first_sequence=1)
+        for each, core in zip(session.plan.inputs, cores, strict=True)
+    ]
+    for each in inputs:
         pin(Path(each.path), folder.name, each.first_sequence, SEQUENCE_NEVER)
+    session.plan = replace(session.plan, inputs=inputs)
     state = {"now": RUNNING, "robot": robot, "strategy": named, "after": after}
-    write_plan(plan, folder / "run.toml", {"state": state, **plan_facts(session)})
+    write_plan(session.plan, folder / "run.toml", {"state": state, **plan_facts(session)})
     make_private(folder)
+
+
+def _keep_source(session: Session, folder: Path) -> None:
+    kept = keep_source(session.strategy_class, folder / "source")
+    session.plan = replace(session.plan, strategy=kept or session.plan.strategy)
 
 
 def record_run(
@@ -150,15 +157,14 @@ def record_run(
     instruments: the file of --instruments, kept for a replay.
     stress: asked for the stress lines that need more than this run, once its source is kept.
     """
-    plan = session.plan
     began: dict[str, Any] = {}
     if (folder / "run.toml").is_file():
         began = read_plan(folder)[1]
     else:
         if instruments is not None:
             shutil.copyfile(instruments, folder / GIVEN_FILE)
-        plan.strategy = keep_source(session.strategy_class, folder / "source") or plan.strategy
-    plan.bar_sources = session.host.bars.sources
+        _keep_source(session, folder)
+    plan = session.plan = replace(session.plan, bar_sources=session.host.bars.sources)
     result = RunResult.of(session, run=folder, seconds=seconds)
     result.depth = measured_depth(session)
     result.assumptions = assumptions_of(session, result.depth)

@@ -1,0 +1,42 @@
+"""What a session is made of, whichever way its run was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onetape.engine.plan import RunPlan
+from onetape.engine.strategy import Strategy
+from onetape.model.instrument import Instrument
+
+__all__ = ["RunSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One run, or one life of a run, before it begins.
+
+    journal: where what it does is written; None: nowhere, and the process may be forked.
+    uuid: identity of that journal.
+    instruments: facts that replace those of the tapes (--instruments), by symbol.
+    is_growing: the tapes may still grow; their end is not the run's end.
+    limits: last sequence to take of each input; empty: all.
+    script: another run's journal, which answers in the exchange's place.
+    earlier_actions: of the run's lives before: symbol, time (ns), order request.
+    attributes: of the strategy as the life before had them.
+    reached: frame of the first tape up to which the life before had done everything.
+    """
+
+    plan: RunPlan
+    strategy: type[Strategy]
+    journal: Path | None = None
+    uuid: bytes = bytes(range(16))
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    is_growing: bool = False
+    limits: Sequence[int] = ()
+    script: Path | None = None
+    earlier_actions: Sequence[tuple[str, int, bytes]] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    reached: int = 0
