@@ -136,24 +136,7 @@ class Run:
         import polars as pl
 
         requests = self.events("order_request")
-        columns: dict[str, pl.DataType | type[pl.DataType]] = {
-            "order": pl.UInt64,
-            "time": pl.Datetime("ns", "UTC"),
-            "symbol": pl.String,
-            "side": pl.String,
-            "type": pl.String,
-            "price": pl.Float64,
-            "qty": pl.Float64,
-            "trigger": pl.Float64,
-            "kind": pl.String,
-            "tif": pl.String,
-            "tag": pl.String,
-            "filled": pl.Float64,
-            "average_price": pl.Float64,
-            "state": pl.String,
-            "code": pl.UInt16,
-            "reason": pl.String,
-        }
+        columns = _order_columns()
         if requests.is_empty():
             return pl.DataFrame(schema=columns)
         words = {each.id: each.word for each in TriggerKind}
@@ -177,20 +160,8 @@ class Run:
             pl.col("qty").sum().alias("filled"),
             ((pl.col("price") * pl.col("qty")).sum() / pl.col("qty").sum()).alias("average_price"),
         )
-        news = self.events("order_event")
         table = placed.join(filled, on="order", how="left").with_columns(pl.col("filled").fill_null(0.0))
-        if news.is_empty():
-            table = table.with_columns(pl.lit(None, columns[name]).alias(name) for name in ("state", "code", "reason"))
-        else:
-            # A cancel that came too late says nothing about the order's own state.
-            state = pl.col("state").filter(pl.col("state") != "")
-            is_refusal = pl.col("code") != 0
-            last = news.group_by("order_id", maintain_order=True).agg(
-                state.last(),
-                pl.col("code").filter(is_refusal).last().fill_null(0),
-                pl.col("reason").filter(is_refusal).last(),
-            )
-            table = table.join(last.rename({"order_id": "order"}), on="order", how="left")
+        table = table.join(self._last_reports(columns), on="order", how="left")
         return table.with_columns(
             pl.when(pl.col("filled") >= pl.col("qty") * (1 - 1e-12))
             .then(pl.lit("FILLED"))
@@ -201,6 +172,23 @@ class Run:
             .otherwise(pl.col("state"))
             .alias("state")
         )
+
+    def _last_reports(self, columns: dict[str, Any]) -> pl.DataFrame:
+        """Of each order that was heard of: its state, and code and reason of a refusal."""
+        import polars as pl
+
+        reports = self.events("order_event")
+        if reports.is_empty():
+            return pl.DataFrame(schema={name: columns[name] for name in ("order", "state", "code", "reason")})
+        # A cancel that came too late says nothing about the order's own state.
+        state = pl.col("state").filter(pl.col("state") != "")
+        is_refusal = pl.col("code") != 0
+        last = reports.group_by("order_id", maintain_order=True).agg(
+            state.last(),
+            pl.col("code").filter(is_refusal).last().fill_null(0),
+            pl.col("reason").filter(is_refusal).last(),
+        )
+        return last.rename({"order_id": "order"})
 
     @cached_property
     def equity(self) -> pl.DataFrame:
@@ -284,3 +272,27 @@ def open_run(path: str | Path) -> Run:
         else:
             raise BadConfig(f"{path} is not a run", where="open", todo="name a run or its folder")
     return Run(folder)
+
+
+def _order_columns() -> dict[str, pl.DataType | type[pl.DataType]]:
+    """Of `Run.orders`."""
+    import polars as pl
+
+    return {
+        "order": pl.UInt64,
+        "time": pl.Datetime("ns", "UTC"),
+        "symbol": pl.String,
+        "side": pl.String,
+        "type": pl.String,
+        "price": pl.Float64,
+        "qty": pl.Float64,
+        "trigger": pl.Float64,
+        "kind": pl.String,
+        "tif": pl.String,
+        "tag": pl.String,
+        "filled": pl.Float64,
+        "average_price": pl.Float64,
+        "state": pl.String,
+        "code": pl.UInt16,
+        "reason": pl.String,
+    }

@@ -55,11 +55,8 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         notes.append(f"no variant has a {metric}: the map begins with pnl")
         metric = "pnl"
     if len(rows) > VARIANTS_SHOWN_MAX:
-        sign = 1 if metric in LESS_IS_BETTER else -1
-        key = [(v is None, sign * (v or 0.0)) for v in (metric_of(row, metric) for row in rows)]
-        order = sorted(range(len(rows)), key=key.__getitem__)[:VARIANTS_SHOWN_MAX]
         notes.append(f"the best {VARIANTS_SHOWN_MAX:,} of {len(rows):,} variants by {metric}")
-        rows = [rows[at] for at in sorted(order)]
+        rows = _best(rows, metric)
     metrics = metric_names()
     failed = sum(row["error"] is not None for row in sweep.rows)
     if failed:
@@ -68,26 +65,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         notes.append(
             f"the best of {len(sweep.grid):,} tries flatters itself: `onetape compare` says what is left of it"
         )
-    facts: dict[str, object] = {
-        "strategy": sweep.name,
-        "variants": f"{len(sweep.grid):,}",
-        **{name: _values(values) for name, values in sweep.grid.axes.items()},
-        "data": ", ".join(Path(each["path"]).name for each in sweep.facts["tapes"]),
-        "seed": sweep.facts["options"]["seed"],
-    }
     if walk:
-        asked = sweep.facts["walk_forward"]
-        facts["walk-forward"] = f"train {format_duration(asked['train'])}, test {format_duration(asked['test'])}" + (
-            ", anchored" if asked["anchored"] else ""
-        )
-        facts |= {
-            f"out of sample {name.replace('_', ' ')}": known_metrics.metric_text(name, value)
-            for name, value in walk["stats"].items()
-            if name not in _MOMENTS
-        }
-        facts["out of sample over in sample, middle window"] = known_metrics.metric_text(
-            "efficiency", walk["efficiency"]
-        )
         notes.append(
             "each test window begins flat with the same cash; the equity adds their gains, and a "
             "position open at a window's end counts at its last price"
@@ -96,7 +74,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "title": f"Sweep of {sweep.name}",
         "subtitle": f"{len(sweep.grid):,} variants by {metric}",
         "notes": notes,
-        "facts": [[key, str(value)] for key, value in facts.items()],
+        "facts": [[key, str(value)] for key, value in _facts(sweep, walk).items()],
         "names": names,
         "axes": {name: list(values) for name, values in sweep.grid.axes.items()},
         "metrics": metrics,
@@ -117,6 +95,36 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         ],
         "walk": _walk(walk) if walk else None,
     }
+
+
+def _best(rows: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """As many as the page shows, in the grid's order."""
+    sign = 1 if metric in LESS_IS_BETTER else -1
+    key = [(v is None, sign * (v or 0.0)) for v in (metric_of(row, metric) for row in rows)]
+    order = sorted(range(len(rows)), key=key.__getitem__)[:VARIANTS_SHOWN_MAX]
+    return [rows[at] for at in sorted(order)]
+
+
+def _facts(sweep: Sweep, walk: dict[str, Any] | None) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "strategy": sweep.name,
+        "variants": f"{len(sweep.grid):,}",
+        **{name: _values(values) for name, values in sweep.grid.axes.items()},
+        "data": ", ".join(Path(each["path"]).name for each in sweep.facts["tapes"]),
+        "seed": sweep.facts["options"]["seed"],
+    }
+    if not walk:
+        return facts
+    asked = sweep.facts["walk_forward"]
+    anchored = ", anchored" if asked["anchored"] else ""
+    facts["walk-forward"] = f"train {format_duration(asked['train'])}, test {format_duration(asked['test'])}{anchored}"
+    facts |= {
+        f"out of sample {name.replace('_', ' ')}": known_metrics.metric_text(name, value)
+        for name, value in walk["stats"].items()
+        if name not in _MOMENTS
+    }
+    efficiency = known_metrics.metric_text("efficiency", walk["efficiency"])
+    return facts | {"out of sample over in sample, middle window": efficiency}
 
 
 def _index(values: tuple[Any, ...], value: Any) -> int:

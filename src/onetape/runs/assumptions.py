@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onetape.data.quality.conflation import Conflation
+from onetape.engine.plan import RunPlan
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType
@@ -40,56 +41,19 @@ def _live_lines(session: Session) -> list[Assumption]:
 def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = None) -> list[Assumption]:
     """What the result stands on, and which way each leans (see Assumption). depth: where it was
     measured already."""
-    plan, host, sim = session.plan, session.host, session.sim
+    plan, host = session.plan, session.host
     if plan.live is not None:
         return _live_lines(session)
     lines = account_lines(session)
     lines += [_instrument_line(each) for each in host.instruments.values()]
     lines += latency_lines(plan, {each.venue for each in host.instruments.values()})
-    inventory = session.inventory()
     lines += _detail_lines(session)
     for symbol, types in _filled_from(session).items():
         kinds = _kinds(types)
-        if kinds == "bars":
-            share = plan.bar_volume_share / 1e4
-            lines.append(
-                Assumption(
-                    f"{symbol}: bars only; market orders fill at the next open, limits when the "
-                    f"bar trades through them, at most {share:g} % of a bar's volume",
-                    key="bars",
-                )
-            )
-            lines.append(
-                Assumption(f"{symbol}: no spread is known from bars, so none is paid", 1, key=f"spread {symbol}")
-            )
-        else:
-            lines += queue_lines(session, symbol, kinds)
+        lines += _bar_lines(plan, symbol) if kinds == "bars" else queue_lines(session, symbol, kinds)
     lines += _batch_lines(session)
-    counters = sim.counters()
-    if counters["fills_beyond_touch"]:
-        lines.append(
-            Assumption(
-                f"{counters['fills_beyond_touch']} fills beyond the displayed size were taken one tick worse",
-                key="beyond",
-            )
-        )
-    if counters["fills_without_volume"]:
-        lines.append(Assumption(f"{counters['fills_without_volume']} fills in bars without volume: size not capped", 1))
-    if counters["fused_quotes"]:
-        lines.append(
-            Assumption(
-                f"{counters['fused_quotes']:,} quotes, newer than the depth, moved the book that orders met",
-                key="fused",
-            )
-        )
-    if counters["trades_beyond_display"]:
-        lines.append(
-            Assumption(
-                f"{counters['trades_beyond_display']} prints at own prices were larger than what "
-                "was displayed there: hidden orders that no data place in the queue",
-                1,
-            )
-        )
+    counters = session.sim.counters()
+    lines += _fill_lines(counters)
     if unknown := _unknown_types(session):
         shown = ", ".join(f"{count:,} of type {type_id}" for type_id, count in unknown.items())
         lines.append(Assumption(f"frames that this version does not know: {shown}", key="unknown"))
@@ -99,8 +63,38 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
     lines += _funding_lines(counters)
     lines += fee_lines(session)
     lines += liquidation_lines(session)
-    lines += _unfunded_lines(session, inventory)
+    lines += _unfunded_lines(session, session.inventory())
     lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
+    return lines
+
+
+def _bar_lines(plan: RunPlan, symbol: str) -> list[Assumption]:
+    return [
+        Assumption(
+            f"{symbol}: bars only; market orders fill at the next open, limits when the bar trades through them, "
+            f"at most {plan.bar_volume_share / 1e4:g} % of a bar's volume",
+            key="bars",
+        ),
+        Assumption(f"{symbol}: no spread is known from bars, so none is paid", 1, key=f"spread {symbol}"),
+    ]
+
+
+def _fill_lines(counters: Mapping[str, int]) -> list[Assumption]:
+    lines = []
+    if beyond := counters["fills_beyond_touch"]:
+        words = f"{beyond} fills beyond the displayed size were taken one tick worse"
+        lines.append(Assumption(words, key="beyond"))
+    if uncapped := counters["fills_without_volume"]:
+        lines.append(Assumption(f"{uncapped} fills in bars without volume: size not capped", 1))
+    if fused := counters["fused_quotes"]:
+        words = f"{fused:,} quotes, newer than the depth, moved the book that orders met"
+        lines.append(Assumption(words, key="fused"))
+    if hidden := counters["trades_beyond_display"]:
+        words = (
+            f"{hidden} prints at own prices were larger than what was displayed there: "
+            "hidden orders that no data place in the queue"
+        )
+        lines.append(Assumption(words, 1))
     return lines
 
 
