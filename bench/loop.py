@@ -51,10 +51,10 @@ def run_once(
             raise SystemExit(str(session.host.failures[0]))
         return Timed(
             seconds,
-            session.sim.counters(),
-            session.sim.action_hash().hex(),
+            session.loop.counters(),
+            session.loop.action_hash().hex(),
             session.state_hash,
-            Decimal(session.sim.equity_text) - session.start_equity,
+            Decimal(session.loop.equity_text) - session.start_equity,
         )
     finally:
         session.close()

@@ -1,4 +1,4 @@
-// The simulation as Python drives it: set-up by onetape/engine, the loop, the robot's services.
+// The loop as Python drives it: set-up by onetape/engine, the loop, the robot's services.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
@@ -14,9 +14,9 @@
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/exchange_cast.hpp"
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 #include "engine/reasons.hpp"
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 #include "market/conflation.hpp"
 
 using namespace onetape;
@@ -60,7 +60,7 @@ nb::object column(const std::vector<double>& values) {
         nb::ndarray<nb::numpy, double, nb::ndim<1>>(copy->data(), {copy->size()}, owner));
 }
 
-nb::object mbo_counts_of(const PySimulation& s, std::uint32_t index) {
+nb::object mbo_counts_of(const PyTradingLoop& s, std::uint32_t index) {
     const MboCounts* counts = s.core->mbo_counts(index);
     return counts ? nb::object(counts_to_dict(*counts)) : nb::none();
 }
@@ -208,65 +208,65 @@ void bind_engine(nb::module_& m) {
         .value("STOPPED", RunOutcome::stopped)
         .value("FAILED", RunOutcome::failed);
 
-    nb::class_<PySimulation> simulation(
-        m, "Simulation", "Tapes in, actions out, in virtual time. See core/engine/simulation.hpp.");
-    simulation
-        .def(nb::init<nb::object, std::shared_ptr<ExchangePort>, const AccountOptions&,
+    nb::class_<PyTradingLoop> loop(
+        m, "TradingLoop",
+        "Tapes in, actions out, in virtual time. See core/engine/trading_loop.hpp.");
+    loop.def(nb::init<nb::object, std::shared_ptr<ExchangePort>, const AccountOptions&,
                       std::int64_t, std::string>(),
              nb::arg("host"), nb::arg("exchange"), nb::kw_only(), nb::arg("account"),
              nb::arg("sample_every"), nb::arg("robot_tag"),
              "exchange: what it trades with, for this loop alone. sample_every: ns between equity "
              "samples, 0: none.")
-        .def("add_instrument", &PySimulation::add_instrument)
+        .def("add_instrument", &PyTradingLoop::add_instrument)
         .def("update_instrument",
-             [](PySimulation& s, std::uint32_t index, const InstrumentSpec& spec) {
+             [](PyTradingLoop& s, std::uint32_t index, const InstrumentSpec& spec) {
                  return s.core->update_instrument(index, spec);
              })
-        .def("set_terms", [](PySimulation& s, std::uint32_t index,
+        .def("set_terms", [](PyTradingLoop& s, std::uint32_t index,
                              const InstrumentTerms& terms) { s.core->set_terms(index, terms); })
         .def("set_rules",
-             [](PySimulation& s, const VenueRules& rules) { s.core->set_rules(rules); })
+             [](PyTradingLoop& s, const VenueRules& rules) { s.core->set_rules(rules); })
         .def("set_fee_volume",
-             [](PySimulation& s, nb::handle amount) {
+             [](PyTradingLoop& s, nb::handle amount) {
                  s.core->exchange().set_fee_volume(money_from(amount));
              })
         .def(
             "set_group_volume",
-            [](PySimulation& s, std::uint32_t group, nb::handle amount) {
+            [](PyTradingLoop& s, std::uint32_t group, nb::handle amount) {
                 s.core->exchange().set_fee_volume(group, money_from(amount));
             },
             "Traded before the start, in one volume group.")
         .def(
             "set_latency",
-            [](PySimulation& s, std::uint32_t venue, const LatencyOptions& latency) {
+            [](PyTradingLoop& s, std::uint32_t venue, const LatencyOptions& latency) {
                 s.core->exchange().set_latency(venue, latency);
             },
             nb::arg("venue"), nb::arg("latency"), "Before instruments are added.")
-        .def("add_source", &PySimulation::add_source)
-        .def("limit_source", [](PySimulation& s, std::uint32_t source,
+        .def("add_source", &PyTradingLoop::add_source)
+        .def("limit_source", [](PyTradingLoop& s, std::uint32_t source,
                                 std::uint64_t last) { s.core->limit_source(source, last); })
         .def(
             "set_fee_currency",
-            [](PySimulation& s, std::uint32_t number, std::int64_t currency, nb::object name) {
+            [](PyTradingLoop& s, std::uint32_t number, std::int64_t currency, nb::object name) {
                 s.core->set_fee_currency(number, currency);
                 s.robot->name_fee_currency(number, std::move(name));
             },
             nb::arg("number"), nb::arg("currency"), nb::arg("name"),
             "What a gateway's number of a fee's currency means; -1: none of the account's money.")
         .def("use_as_detail",
-             [](PySimulation& s, std::uint32_t source) { s.core->use_as_detail(source); })
-        .def("use_detail", [](PySimulation& s, std::uint32_t index) { s.core->use_detail(index); })
-        .def("map_stream", [](PySimulation& s, std::uint32_t source, std::uint32_t stream,
+             [](PyTradingLoop& s, std::uint32_t source) { s.core->use_as_detail(source); })
+        .def("use_detail", [](PyTradingLoop& s, std::uint32_t index) { s.core->use_detail(index); })
+        .def("map_stream", [](PyTradingLoop& s, std::uint32_t source, std::uint32_t stream,
                               std::int64_t index) { s.core->map_stream(source, stream, index); })
-        .def("deposit", [](PySimulation& s, std::uint32_t currency,
+        .def("deposit", [](PyTradingLoop& s, std::uint32_t currency,
                            nb::handle amount) { s.core->deposit(currency, money_from(amount)); })
         .def("set_report_currencies",
-             [](PySimulation& s, std::vector<std::uint32_t> currencies) {
+             [](PyTradingLoop& s, std::vector<std::uint32_t> currencies) {
                  s.core->set_report_currencies(std::move(currencies));
              })
         .def(
             "set_account_money",
-            [](PySimulation& s,
+            [](PyTradingLoop& s,
                const std::vector<std::tuple<std::uint32_t, std::string, std::string>>& rows) {
                 std::vector<AccountMoney> money;
                 for (const auto& [currency, account, name] : rows)
@@ -274,53 +274,54 @@ void bind_engine(nb::module_& m) {
                 s.core->set_account_money(std::move(money));
             },
             nb::arg("rows"), "(currency, account, its name): a balance of each goes on the tape.")
-        .def("set_writer", &PySimulation::set_writer)
-        .def("bind_robot", [](PySimulation& s, nb::handle strategy,
+        .def("set_writer", &PyTradingLoop::set_writer)
+        .def("bind_robot", [](PyTradingLoop& s, nb::handle strategy,
                               nb::handle base) { s.robot->bind(strategy, base); })
-        .def("release", &PySimulation::release)
+        .def("release", &PyTradingLoop::release)
         .def_prop_rw(
-            "wants_pulse", [](const PySimulation& s) { return s.robot->wants_pulse; },
-            [](PySimulation& s, bool on) { s.robot->wants_pulse = on; })
+            "wants_pulse", [](const PyTradingLoop& s) { return s.robot->wants_pulse; },
+            [](PyTradingLoop& s, bool on) { s.robot->wants_pulse = on; })
         // the loop
-        .def("warm_up", &PySimulation::warm_up)
+        .def("warm_up", &PyTradingLoop::warm_up)
         .def("preload",
-             [](PySimulation& s, const nb::list& readers, std::int64_t from, std::int64_t until) {
+             [](PyTradingLoop& s, const nb::list& readers, std::int64_t from, std::int64_t until) {
                  std::vector<Reader*> all;
                  for (const nb::handle reader : readers)
                      all.push_back(nb::cast<PyReader*>(reader)->reader.get());
                  return s.core->preload(all, from, until);
              })
         .def("take_history",
-             [](PySimulation& s, std::uint32_t source, PyReader& reader, std::uint64_t first,
+             [](PyTradingLoop& s, std::uint32_t source, PyReader& reader, std::uint64_t first,
                 std::uint64_t last) {
                  return s.core->take_history(source, *reader.reader, first, last);
              })
-        .def("next_time", [](PySimulation& s) { return s.core->next_time(); })
-        .def("begin", [](PySimulation& s, std::int64_t now) { s.core->begin(now); })
-        .def("leave_callback", &PySimulation::leave_callback)
-        .def("run", &PySimulation::run, nb::arg("frames_max"), nb::arg("until"))
-        .def("finish_input", &PySimulation::finish_input)
-        .def("advance", &PySimulation::advance, nb::arg("until"))
-        .def("begin_stop", [](PySimulation& s) { s.core->begin_stop(); })
+        .def("next_time", [](PyTradingLoop& s) { return s.core->next_time(); })
+        .def("begin", [](PyTradingLoop& s, std::int64_t now) { s.core->begin(now); })
+        .def("leave_callback", &PyTradingLoop::leave_callback)
+        .def("run", &PyTradingLoop::run, nb::arg("frames_max"), nb::arg("until"))
+        .def("finish_input", &PyTradingLoop::finish_input)
+        .def("advance", &PyTradingLoop::advance, nb::arg("until"))
+        .def("begin_stop", [](PyTradingLoop& s) { s.core->begin_stop(); })
         .def(
-            "raise_failure", [](const PySimulation& s) { raise(s.core->failure()); },
+            "raise_failure", [](const PyTradingLoop& s) { raise(s.core->failure()); },
             "What stopped the loop, as the error that it is.")
         // services
-        .def_prop_ro("now", [](const PySimulation& s) { return s.core->now(); })
-        .def("touch_memory", [](PySimulation& s) { s.robot->unsettled = true; })
-        .def("place", &PySimulation::place, nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
+        .def_prop_ro("now", [](const PyTradingLoop& s) { return s.core->now(); })
+        .def("touch_memory", [](PyTradingLoop& s) { s.robot->unsettled = true; })
+        .def("place", &PyTradingLoop::place, nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("trigger_kind").none(),
              nb::arg("position_side").none(), nb::arg("expire").none(), nb::arg("tag"))
-        .def("set_target", &PySimulation::set_target, nb::arg("symbol"), nb::arg("qty"),
+        .def("set_target", &PyTradingLoop::set_target, nb::arg("symbol"), nb::arg("qty"),
              nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
              nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "
                      "more: bytes | None = None) -> Order | None"))
-        .def_prop_ro("targets_below_lot", [](const PySimulation& s) { return s.below_lot.targets; })
-        .def_prop_ro("levels_below_lot", [](const PySimulation& s) { return s.below_lot.levels; })
+        .def_prop_ro("targets_below_lot",
+                     [](const PyTradingLoop& s) { return s.below_lot.targets; })
+        .def_prop_ro("levels_below_lot", [](const PyTradingLoop& s) { return s.below_lot.levels; })
         .def(
             "set_compiled",
-            [](PySimulation& s, std::uintptr_t state,
+            [](PyTradingLoop& s, std::uintptr_t state,
                const std::map<std::string, std::uintptr_t>& callbacks,
                const std::map<std::string, std::int64_t>& words,
                const std::vector<std::uint32_t>& order_cells, const std::vector<OrderRef>& held) {
@@ -358,116 +359,117 @@ void bind_engine(nb::module_& m) {
             "orders in them now.")
         .def_prop_ro(
             "closed_orders_kept",
-            [](const PySimulation& s) {
+            [](const PyTradingLoop& s) {
                 return s.robot->compiled ? s.robot->compiled->closed_count() : std::size_t{0};
             },
             "How many closed orders a compiled strategy may still ask about.")
         .def_prop_ro("compiled_error",
-                     [](PySimulation& s) -> nb::object {
+                     [](PyTradingLoop& s) -> nb::object {
                          return s.compiled_error.is_valid() ? s.compiled_error : nb::none();
                      })
-        .def("set_quotes", &PySimulation::set_quotes,
+        .def("set_quotes", &PyTradingLoop::set_quotes,
              nb::sig("def set_quotes(self, symbol: str, bids: object, asks: object, "
                      "keep_within: int) -> None"))
-        .def("cancel", [](PySimulation& s, const OrderRef& order) { return s.cancel(order); })
-        .def("cancel_all", &PySimulation::cancel_all, nb::arg("symbol").none())
-        .def("amend", &PySimulation::amend, nb::arg("order"), nb::arg("price").none(),
+        .def("cancel", [](PyTradingLoop& s, const OrderRef& order) { return s.cancel(order); })
+        .def("cancel_all", &PyTradingLoop::cancel_all, nb::arg("symbol").none())
+        .def("amend", &PyTradingLoop::amend, nb::arg("order"), nb::arg("price").none(),
              nb::arg("qty").none())
-        .def_prop_ro("trading", [](const PySimulation& s) { return s.core->trading(); })
-        .def("allow_trading", &PySimulation::allow_trading, nb::arg("allowed"))
+        .def_prop_ro("trading", [](const PyTradingLoop& s) { return s.core->trading(); })
+        .def("allow_trading", &PyTradingLoop::allow_trading, nb::arg("allowed"))
         .def(
             "set_schedule",
-            [](PySimulation& s, const std::vector<std::pair<std::int64_t, bool>>& switches) {
+            [](PyTradingLoop& s, const std::vector<std::pair<std::int64_t, bool>>& switches) {
                 std::vector<TradingSwitch> schedule;
                 for (const auto& [time, open] : switches) schedule.push_back({time, open});
                 s.core->set_schedule(std::move(schedule));
             },
             nb::arg("switches"), "(time, whether the robot trades from then on), by time.")
-        .def_prop_ro("halted", [](const PySimulation& s) { return s.core->halted(); })
-        .def("working", &PySimulation::working, nb::arg("symbol").none(),
+        .def_prop_ro("halted", [](const PyTradingLoop& s) { return s.core->halted(); })
+        .def("working", &PyTradingLoop::working, nb::arg("symbol").none(),
              nb::sig("def working(self, symbol: str | None) -> list[Order]"))
-        .def("quote", &PySimulation::quote, nb::sig("def quote(self, symbol: str) -> Quote | None"))
+        .def("quote", &PyTradingLoop::quote,
+             nb::sig("def quote(self, symbol: str) -> Quote | None"))
         .def(
             "book",
-            [](PySimulation& s, nb::handle symbol) {
+            [](PyTradingLoop& s, nb::handle symbol) {
                 return s.robot->book_view(s.find(symbol).index);
             },
             nb::sig("def book(self, symbol: str) -> LiveBook"))
-        .def("position", &PySimulation::position, nb::arg("symbol"), nb::arg("side").none(),
+        .def("position", &PyTradingLoop::position, nb::arg("symbol"), nb::arg("side").none(),
              nb::sig("def position(self, symbol: str, side: str | None) -> Position"))
-        .def("positions", &PySimulation::open_positions,
+        .def("positions", &PyTradingLoop::open_positions,
              nb::sig("def positions(self) -> list[Position]"))
-        .def("subscribe", &PySimulation::subscribe)
-        .def("bars", &PySimulation::bars)
+        .def("subscribe", &PyTradingLoop::subscribe)
+        .def("bars", &PyTradingLoop::bars)
         .def("append_cold",
-             [](PySimulation& s, int type, nb::bytes payload) {
+             [](PyTradingLoop& s, int type, nb::bytes payload) {
                  return static_cast<int>(s.core->append_cold(
                      static_cast<EventType>(type), 0,
                      {reinterpret_cast<const std::byte*>(payload.c_str()), payload.size()}));
              })
         .def_prop_ro("equity",
-                     [](PySimulation& s) { return static_cast<double>(s.core->equity()) / 1e18; })
+                     [](PyTradingLoop& s) { return static_cast<double>(s.core->equity()) / 1e18; })
         .def_prop_ro(
-            "equity_text", [](PySimulation& s) { return money_text(s.core->worth()); },
+            "equity_text", [](PyTradingLoop& s) { return money_text(s.core->worth()); },
             "As the records have it: see set_opening_price.")
         .def("set_opening_price",
-             [](PySimulation& s, std::uint32_t index, std::int64_t doubled) {
+             [](PyTradingLoop& s, std::uint32_t index, std::int64_t doubled) {
                  s.core->set_opening_price(index, doubled);
              })
         .def("equity_of_text",
-             [](PySimulation& s, std::uint32_t currency) {
+             [](PyTradingLoop& s, std::uint32_t currency) {
                  return money_text(s.core->equity_of(currency));
              })
         .def("balance_text",
-             [](PySimulation& s, std::uint32_t currency) {
+             [](PyTradingLoop& s, std::uint32_t currency) {
                  return money_text(s.core->account().balance(currency));
              })
         .def("available_text",
-             [](PySimulation& s, std::uint32_t currency) {
+             [](PyTradingLoop& s, std::uint32_t currency) {
                  return money_text(s.core->account().available(currency));
              })
         .def("traded_text",
-             [](const PySimulation& s, std::uint32_t index) {
+             [](const PyTradingLoop& s, std::uint32_t index) {
                  return money_text(s.core->account().volume(index));
              })
         .def(
             "gained_text",
-            [](PySimulation& s, std::uint32_t index) { return money_text(s.core->gained(index)); },
+            [](PyTradingLoop& s, std::uint32_t index) { return money_text(s.core->gained(index)); },
             "Realized and open profit of an instrument, less all fees, with funding and insurance.")
         .def("fees_text",
-             [](PySimulation& s, std::uint32_t index) {
+             [](PyTradingLoop& s, std::uint32_t index) {
                  return money_text(s.core->account().fees(index));
              })
         .def("funding_text",
-             [](PySimulation& s, std::uint32_t index) {
+             [](PyTradingLoop& s, std::uint32_t index) {
                  return money_text(s.core->account().funding(index));
              })
         .def("liquidation_fees_text",
-             [](PySimulation& s, std::uint32_t index) {
+             [](PyTradingLoop& s, std::uint32_t index) {
                  return money_text(s.core->account().liquidation_fees(index));
              })
         .def("insurance_text",
-             [](PySimulation& s, std::uint32_t index) {
+             [](PyTradingLoop& s, std::uint32_t index) {
                  return money_text(s.core->account().insurance(index));
              })
         .def("interest_text",
-             [](const PySimulation& s, std::uint32_t currency) {
+             [](const PyTradingLoop& s, std::uint32_t currency) {
                  return money_text(s.core->account().interest(currency));
              })
         .def("fee_tier",
-             [](const PySimulation& s, std::uint32_t index) {
+             [](const PyTradingLoop& s, std::uint32_t index) {
                  const RecordedExchange* venue = s.core->exchange().matching();
                  return venue ? venue->fee_tier(index) : std::size_t{0};
              })
         .def("volume_text",
-             [](PySimulation& s, std::uint32_t index) {
+             [](PyTradingLoop& s, std::uint32_t index) {
                  RecordedExchange* venue = s.core->exchange().matching();
                  return money_text(venue ? venue->volume(index, s.core->now()) : 0);
              })
         // results
-        .def("sample", [](PySimulation& s) { s.core->sample(true); })
+        .def("sample", [](PyTradingLoop& s) { s.core->sample(true); })
         .def("samples",
-             [](const PySimulation& s) {
+             [](const PyTradingLoop& s) {
                  std::vector<double> equity, balance;
                  std::vector<std::int64_t> times;
                  for (const EquitySample& sample : s.core->samples()) {
@@ -479,9 +481,9 @@ void bind_engine(nb::module_& m) {
                                        column(s.core->sampled_prices()),
                                        column(s.core->sampled_positions()));
              })
-        .def("fill_profits", [](const PySimulation& s) { return column(s.core->fill_profits()); })
+        .def("fill_profits", [](const PyTradingLoop& s) { return column(s.core->fill_profits()); })
         .def("equity_samples_text",
-             [](const PySimulation& s) {
+             [](const PyTradingLoop& s) {
                  nb::list rows;
                  for (const EquitySample& sample : s.core->samples())
                      rows.append(nb::make_tuple(sample.time, money_text(sample.equity),
@@ -489,13 +491,14 @@ void bind_engine(nb::module_& m) {
                  return rows;
              })
         .def_prop_ro("drawdown_text",
-                     [](const PySimulation& s) { return money_text(s.core->drawdown_max()); })
+                     [](const PyTradingLoop& s) { return money_text(s.core->drawdown_max()); })
         .def_prop_ro("drawdown_ratio",
-                     [](const PySimulation& s) { return s.core->drawdown_max_ratio(); })
-        .def_prop_ro("order_changes", [](const PySimulation& s) { return s.core->order_changes(); })
-        .def_prop_ro("last_refused", [](const PySimulation& s) { return s.core->last_refused(); })
+                     [](const PyTradingLoop& s) { return s.core->drawdown_max_ratio(); })
+        .def_prop_ro("order_changes",
+                     [](const PyTradingLoop& s) { return s.core->order_changes(); })
+        .def_prop_ro("last_refused", [](const PyTradingLoop& s) { return s.core->last_refused(); })
         .def("counters",
-             [](const PySimulation& s) {
+             [](const PyTradingLoop& s) {
                  const RunCounters& c = s.core->counters();
                  const RecordedExchange* venue = s.core->exchange().matching();
                  const RecordedCounters x = venue ? venue->counters() : RecordedCounters{};
@@ -540,7 +543,7 @@ void bind_engine(nb::module_& m) {
              })
         .def(
             "refusals",
-            [](const PySimulation& s) {
+            [](const PyTradingLoop& s) {
                 const RunCounters& c = s.core->counters();
                 nb::dict d;
                 d["denied"] = c.denied_by;
@@ -555,14 +558,14 @@ void bind_engine(nb::module_& m) {
              "What was wrong with the market-by-order data that fill here, by kind; None without.")
         .def(
             "by_order",
-            [](const PySimulation& s, std::uint32_t index) {
+            [](const PyTradingLoop& s, std::uint32_t index) {
                 const RecordedExchange* venue = s.core->exchange().matching();
                 return venue != nullptr && venue->by_order(index);
             },
             nb::arg("index"), "Own orders have had their exact place in the queue here.")
         .def(
             "ambiguous_bars",
-            [](const PySimulation& s) {
+            [](const PyTradingLoop& s) {
                 nb::list found;
                 if (const RecordedExchange* venue = s.core->exchange().matching())
                     for (const AmbiguousBar& each : venue->ambiguous_bars())
@@ -573,7 +576,7 @@ void bind_engine(nb::module_& m) {
             "(ts_open, instrument) of the first hundred of them.")
         .def(
             "fee_changes",
-            [](const PySimulation& s) {
+            [](const PyTradingLoop& s) {
                 nb::list found;
                 for (const auto& [instrument, news] : s.core->fee_changes())
                     found.append(nb::make_tuple(news.time, instrument, news.tier, news.maker,
@@ -584,16 +587,16 @@ void bind_engine(nb::module_& m) {
             nb::sig("def fee_changes(self) -> list[tuple[int, int, int, int, int, str]]"),
             "(time, instrument, tier, maker, taker, volume) of the first hundred of them.")
         .def("action_hash",
-             [](const PySimulation& s) { return digest_bytes(s.core->action_hash()); })
+             [](const PyTradingLoop& s) { return digest_bytes(s.core->action_hash()); })
         .def("state_hash",
-             [](const PySimulation& s, nb::bytes memory) {
+             [](const PyTradingLoop& s, nb::bytes memory) {
                  return digest_bytes(s.core->state_hash(
                      {reinterpret_cast<const std::byte*>(memory.c_str()), memory.size()}));
              })
-        .def("source_position", [](const PySimulation& s, std::uint32_t source) {
+        .def("source_position", [](const PyTradingLoop& s, std::uint32_t source) {
             return nb::make_tuple(s.core->source_sequence(source), s.core->source_crc(source));
         });
-    bind_live(m, simulation);
-    bind_notes(simulation);
-    bind_calls(simulation);
+    bind_live(m, loop);
+    bind_notes(loop);
+    bind_calls(loop);
 }

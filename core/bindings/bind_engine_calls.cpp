@@ -4,11 +4,11 @@
 #include <nanobind/stl/vector.h>
 
 #include "base/sha256.hpp"
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 
 namespace onetape {
 
-void PySimulation::play_calls(std::string log, const std::vector<std::uint64_t>& orders) {
+void PyTradingLoop::play_calls(std::string log, const std::vector<std::uint64_t>& orders) {
     player_ = std::make_unique<Player>(std::move(log));
     for (const std::uint64_t id : orders) player_->orders[id] = core->orders().find(id);
     // What was asked for before the log begins has been asked for.
@@ -16,14 +16,14 @@ void PySimulation::play_calls(std::string log, const std::vector<std::uint64_t>&
 }
 
 // True: all of it was asked for, each call in its callback.
-bool PySimulation::stop_playing() {
+bool PyTradingLoop::stop_playing() {
     robot->playing = nullptr;
     if (!player_) return false;
     const CallReader& reader = player_->reader;
     return !player_->is_wrong && reader.at_end() && !reader.is_damaged();
 }
 
-void PySimulation::play_callback() {
+void PyTradingLoop::play_callback() {
     CallReader& reader = player_->reader;
     const std::uint64_t callback = robot->callback_count;
     if (player_->is_wrong || reader.at_end() || reader.callback() > callback) return;
@@ -32,17 +32,17 @@ void PySimulation::play_callback() {
         player_->is_wrong = !perform(reader.kind(), reader.facts());
 }
 
-void PySimulation::keep_order(const OrderRef& order) {
+void PyTradingLoop::keep_order(const OrderRef& order) {
     const auto found = player_->orders.find(order->id);
     if (found != player_->orders.end()) found->second = order;
 }
 
-OrderRef PySimulation::played(OrderRef order) {
+OrderRef PyTradingLoop::played(OrderRef order) {
     if (order) keep_order(order);
     return order;
 }
 
-OrderRef PySimulation::order_by_id(std::uint64_t id) const {
+OrderRef PyTradingLoop::order_by_id(std::uint64_t id) const {
     if (const OrderRef working = core->orders().find(id)) return working;
     if (!player_) return nullptr;
     const auto found = player_->orders.find(id);
@@ -50,7 +50,7 @@ OrderRef PySimulation::order_by_id(std::uint64_t id) const {
 }
 
 // False: it is none that this loop could take here.
-bool PySimulation::perform(CallKind kind, CallFacts facts) {
+bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
     Instrument* instrument = nullptr;
     switch (kind) {
         case CallKind::place:
@@ -167,7 +167,7 @@ bool PySimulation::perform(CallKind kind, CallFacts facts) {
 }
 
 // Of each ladder what was found to stand: the calls in a log do not say it.
-std::string PySimulation::settled_ladders() const {
+std::string PyTradingLoop::settled_ladders() const {
     std::string found;
     for (const auto& [index, ladder] : ladders_) {
         const Ladder::Settled& settled = ladder.settled();
@@ -180,7 +180,7 @@ std::string PySimulation::settled_ladders() const {
     return found;
 }
 
-void PySimulation::settle_ladders(std::string_view bytes) {
+void PyTradingLoop::settle_ladders(std::string_view bytes) {
     for (CallFacts facts(bytes); !facts.whole();) {
         const auto index = facts.number<std::uint32_t>();
         Ladder::Settled settled;
@@ -193,17 +193,16 @@ void PySimulation::settle_ladders(std::string_view bytes) {
     }
 }
 
-void bind_calls(nb::class_<PySimulation>& simulation) {
-    simulation
-        .def("enter_callback", &PySimulation::enter_callback,
+void bind_calls(nb::class_<PyTradingLoop>& loop) {
+    loop.def("enter_callback", &PyTradingLoop::enter_callback,
              "Around what the shell calls itself. False: it was played, and is not to be called.")
         .def("halt",
-             [](PySimulation& s, bool flatten) {
+             [](PyTradingLoop& s, bool flatten) {
                  s.asked(CallKind::halt, flatten);
                  s.core->halt(flatten);
              })
         .def("unsubscribe",
-             [](PySimulation& s, nb::handle symbol) {
+             [](PyTradingLoop& s, nb::handle symbol) {
                  Instrument& instrument = s.find(symbol);
                  s.asked(CallKind::unsubscribe, instrument.index);
                  instrument.asked = instrument.wants = 0;
@@ -211,7 +210,7 @@ void bind_calls(nb::class_<PySimulation>& simulation) {
              })
         .def(
             "subscribe_bars",
-            [](PySimulation& s, nb::handle symbol, std::int64_t period, int source,
+            [](PyTradingLoop& s, nb::handle symbol, std::int64_t period, int source,
                const std::string& text, std::size_t history, std::int64_t made_of) {
                 Instrument& instrument = s.find(symbol);
                 s.asked(CallKind::bars, instrument.index, period, static_cast<std::int32_t>(source),
@@ -221,39 +220,39 @@ void bind_calls(nb::class_<PySimulation>& simulation) {
             nb::arg("symbol"), nb::arg("period"), nb::arg("source"), nb::arg("text"),
             nb::arg("history"), nb::arg("made_of") = 0)
         .def("set_timer",
-             [](PySimulation& s, const std::string& name, std::int64_t every, std::int64_t at) {
+             [](PyTradingLoop& s, const std::string& name, std::int64_t every, std::int64_t at) {
                  s.asked(CallKind::set_timer, name, every, at);
                  s.core->set_timer(name, every, at);
              })
         .def("cancel_timer",
-             [](PySimulation& s, const std::string& name) {
+             [](PyTradingLoop& s, const std::string& name) {
                  const bool was_there = s.core->cancel_timer(name);
                  if (was_there) s.asked(CallKind::cancel_timer, name);
                  return was_there;
              })
         .def(
-            "record_calls", [](PySimulation& s) { s.calls.record(); },
+            "record_calls", [](PyTradingLoop& s) { s.calls.record(); },
             "From here on what the strategy asks for is kept, for take_calls.")
-        .def("stop_recording", [](PySimulation& s) { s.calls = {}; })
+        .def("stop_recording", [](PyTradingLoop& s) { s.calls = {}; })
         .def(
             "take_calls",
-            [](PySimulation& s) {
+            [](PyTradingLoop& s) {
                 const std::string log = s.calls.take();
                 return nb::bytes(log.data(), log.size());
             },
             "What was asked for since the last time. See core/engine/calls.hpp.")
         .def(
             "play_calls",
-            [](PySimulation& s, const nb::bytes& log, const std::vector<std::uint64_t>& orders) {
+            [](PyTradingLoop& s, const nb::bytes& log, const std::vector<std::uint64_t>& orders) {
                 s.play_calls({log.c_str(), log.size()}, orders);
             },
             nb::arg("log"), nb::arg("orders"),
             "The strategy is not called: what it asked for is. orders: ids to be known afterwards.")
-        .def("stop_playing", &PySimulation::stop_playing,
+        .def("stop_playing", &PyTradingLoop::stop_playing,
              "It is called again. False: the log was not all there or does not fit.")
         .def(
             "compare_calls",
-            [](PySimulation& s, nb::bytes log) {
+            [](PyTradingLoop& s, nb::bytes log) {
                 const std::string_view bytes(log.c_str(), log.size());
                 s.keep(std::move(log));
                 s.calls.compare(bytes);
@@ -261,19 +260,19 @@ void bind_calls(nb::class_<PySimulation>& simulation) {
             nb::arg("log"), "What is asked for from here on is compared with this.")
         .def_prop_ro(
             "calls_differ",
-            [](const PySimulation& s) { return s.calls.differs(s.robot->callback_count); },
+            [](const PyTradingLoop& s) { return s.calls.differs(s.robot->callback_count); },
             "Something else was asked for than compare_calls was told, up to here.")
         .def_prop_ro("callback_count",
-                     [](const PySimulation& s) { return s.robot->callback_count; })
-        .def("order_by_id", &PySimulation::order_by_id, nb::arg("id"),
+                     [](const PyTradingLoop& s) { return s.robot->callback_count; })
+        .def("order_by_id", &PyTradingLoop::order_by_id, nb::arg("id"),
              nb::sig("def order_by_id(self, id: int) -> Order | None"),
              "A working one, or one that play_calls was asked to keep.")
         .def("settled_ladders",
-             [](const PySimulation& s) {
+             [](const PyTradingLoop& s) {
                  const std::string found = s.settled_ladders();
                  return nb::bytes(found.data(), found.size());
              })
-        .def("settle_ladders", [](PySimulation& s, const nb::bytes& found) {
+        .def("settle_ladders", [](PyTradingLoop& s, const nb::bytes& found) {
             s.settle_ladders({found.c_str(), found.size()});
         });
 }

@@ -2,13 +2,12 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 
 namespace onetape {
 
-void bind_notes(nb::class_<PySimulation>& simulation) {
-    simulation
-        .def("place_with", &PySimulation::place_with, nb::arg("more"), nb::arg("refusal"),
+void bind_notes(nb::class_<PyTradingLoop>& loop) {
+    loop.def("place_with", &PyTradingLoop::place_with, nb::arg("more"), nb::arg("refusal"),
              nb::arg("reason"), nb::arg("symbol"), nb::arg("side"), nb::arg("qty"),
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("trigger_kind").none(),
@@ -17,7 +16,7 @@ void bind_notes(nb::class_<PySimulation>& simulation) {
              "a code that it is denied with, 0: none.")
         .def(
             "append_with_actions",
-            [](PySimulation& s, int type, const nb::bytes& payload) {
+            [](PyTradingLoop& s, int type, const nb::bytes& payload) {
                 std::string text(payload.c_str(), payload.size());
                 s.asked(CallKind::beside, static_cast<std::int32_t>(type), text);
                 s.core->append_with_actions(static_cast<EventType>(type), std::move(text));
@@ -26,11 +25,11 @@ void bind_notes(nb::class_<PySimulation>& simulation) {
             "A MessagePack frame that takes its place between this callback's orders.")
         .def(
             "note_reason",
-            [](PySimulation& s, std::uint64_t order, std::string text) {
+            [](PyTradingLoop& s, std::uint64_t order, std::string text) {
                 s.core->note_reason(order, std::move(text));
             },
             nb::arg("order"), nb::arg("text"), "Why a gateway has refused an order, in its words.")
-        .def("set_callback", &PySimulation::set_callback, nb::arg("name"), nb::arg("callback"),
+        .def("set_callback", &PyTradingLoop::set_callback, nb::arg("name"), nb::arg("callback"),
              "Another function in a callback's place; it takes the event.");
 }
 

@@ -1,7 +1,7 @@
 // What a run trades with, as it is chosen when its loop is made.
 #include <nanobind/stl/shared_ptr.h>
 
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 #include "engine/recorded_venue.hpp"
 
 namespace onetape {

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "bindings/int128_cast.hpp"
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 
 using namespace onetape;
 
@@ -20,19 +20,18 @@ std::string text_of(Money amount) {
 
 }  // namespace
 
-void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
+void bind_live(nb::module_& m, nb::class_<PyTradingLoop>& loop) {
     nb::enum_<EntryKind>(m, "EntryKind", "Why an entry of the ledger moved a live robot's money.")
         .value("FILL", EntryKind::fill)
         .value("FUNDING", EntryKind::funding)
         .value("INTEREST", EntryKind::interest)
         .value("MOVED", EntryKind::moved);
 
-    simulation
-        .def(
+    loop.def(
             "order_inputs",
-            [](PySimulation& s,
+            [](PyTradingLoop& s,
                const std::vector<std::tuple<std::uint64_t, std::uint32_t, std::uint64_t>>& steps) {
-                std::vector<Simulation::InputStep> made;
+                std::vector<TradingLoop::InputStep> made;
                 for (const auto& [after, source, sequence] : steps)
                     made.push_back({after, source, sequence});
                 s.core->order_inputs(std::move(made));
@@ -40,18 +39,18 @@ void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
             nb::arg("steps"), "(frame of source 0, source, its frame behind it), in order.")
         .def(
             "inherit",
-            [](PySimulation& s, std::uint64_t since, std::uint64_t run_from, std::uint64_t heard) {
+            [](PyTradingLoop& s, std::uint64_t since, std::uint64_t run_from, std::uint64_t heard) {
                 s.core->inherit({since, run_from, heard});
             },
             nb::arg("since"), nb::arg("run_from"), nb::arg("heard"),
             "Its orders and fills after frame `since` are its own before it begins; the run's "
             "journal has `heard` of those after frame `run_from`.")
         .def(
-            "write_missed", [](PySimulation& s) { s.core->write_missed(); },
+            "write_missed", [](PyTradingLoop& s) { s.core->write_missed(); },
             "News from between two lives, into the run's journal.")
         .def(
             "hash_action",
-            [](PySimulation& s, const std::string& symbol, std::int64_t now, nb::bytes payload) {
+            [](PyTradingLoop& s, const std::string& symbol, std::int64_t now, nb::bytes payload) {
                 OrderRequestPayload request;
                 if (payload.size() < sizeof request) throw nb::value_error("no order request");
                 std::memcpy(&request, payload.c_str(), sizeof request);
@@ -61,12 +60,12 @@ void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
             "An action of an earlier life, as it lies on the run's journal.")
         .def(
             "follow_ledger",
-            [](PySimulation& s, std::uint64_t after) { s.core->follow_ledger(after); },
+            [](PyTradingLoop& s, std::uint64_t after) { s.core->follow_ledger(after); },
             nb::arg("after"),
             "The robot's money is what the ledger's entries behind frame `after` make of it.")
         .def(
             "post",
-            [](PySimulation& s, EntryKind kind, std::uint64_t of, std::int64_t instrument,
+            [](PyTradingLoop& s, EntryKind kind, std::uint64_t of, std::int64_t instrument,
                const std::vector<std::pair<std::uint32_t, nb::int_>>& legs) {
                 std::vector<LedgerLeg> posted;
                 posted.reserve(legs.size());
@@ -79,7 +78,7 @@ void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
             "the fill behind it; instrument: whose funding it is, -1: not known.")
         .def(
             "holdings",
-            [](PySimulation& s) {
+            [](PyTradingLoop& s) {
                 nb::list rows;
                 for (std::uint32_t i = 0; i < s.core->instrument_count(); ++i) {
                     for (const auto side :
@@ -96,13 +95,13 @@ void bind_live(nb::module_& m, nb::class_<PySimulation>& simulation) {
             nb::sig("def holdings(self) -> list[tuple[str, int, int, int]]"),
             "(symbol, position side, size, what it was opened for in 1e-18) of what is held.")
         .def("locked_text",
-             [](PySimulation& s, std::uint32_t currency) {
+             [](PyTradingLoop& s, std::uint32_t currency) {
                  return text_of(s.core->account().locked(currency));
              })
         .def_prop_ro(
-            "moved_in_text", [](PySimulation& s) { return text_of(s.core->moved_in()); },
+            "moved_in_text", [](PyTradingLoop& s) { return text_of(s.core->moved_in()); },
             "What came to the account otherwise than by trading, at what it was worth then.")
-        .def("moved_in_of_text", [](PySimulation& s, std::uint32_t currency) {
+        .def("moved_in_of_text", [](PyTradingLoop& s, std::uint32_t currency) {
             return text_of(s.core->moved_in(currency));
         });
 }

@@ -154,7 +154,7 @@ void bind_strategy_objects(nb::module_& m) {
         .def_prop_ro("qty_int", [](const FillView& f) { return f.fill.size; });
 
     const auto position_of = [](const PositionView& v) -> const Position& {
-        return v.simulation->account().position(v.instrument->index, v.side);
+        return v.loop->account().position(v.instrument->index, v.side);
     };
     nb::class_<PositionView>(m, "Position", "A holding; a live view. qty is signed.")
         .def_prop_ro("symbol", [](const PositionView& v) { return v.instrument->symbol; })

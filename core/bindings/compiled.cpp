@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 
 namespace onetape {
 
-std::int64_t PySimulation::compiled_target(std::uint32_t index, double qty, bool is_close) {
+std::int64_t PyTradingLoop::compiled_target(std::uint32_t index, double qty, bool is_close) {
     OrderRef placed;
     if (is_close) {
         try {
@@ -93,11 +93,11 @@ void CompiledStrategy::forget_closed() {
 // Numbers only: what a strategy says in words is a number by the time it is compiled. All run on
 // the loop's thread, which holds the interpreter.
 
-PySimulation* current_simulation = nullptr;
+PyTradingLoop* current_loop = nullptr;
 
 namespace {
 
-using Sim = PySimulation;
+using Sim = PyTradingLoop;
 
 enum : std::int64_t {
     bit_post_only = 1,
@@ -112,15 +112,15 @@ enum : std::int64_t {
 };
 
 Instrument& instrument_at(std::int64_t number) {
-    return *current_simulation->core->instrument(static_cast<std::uint32_t>(number));
+    return *current_loop->core->instrument(static_cast<std::uint32_t>(number));
 }
 
 std::int64_t now() {
-    return current_simulation->core->now();
+    return current_loop->core->now();
 }
 
 double equity() {
-    return static_cast<double>(current_simulation->core->equity()) / 1e18;
+    return static_cast<double>(current_loop->core->equity()) / 1e18;
 }
 
 std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, double price,
@@ -153,43 +153,43 @@ std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, doubl
     }
     wanted.has_qty =
         snap(qty, facts.size_decimals, Sim::lot_of(facts, order.type), Rounding::down, order.size);
-    const OrderRef placed = current_simulation->send(where, wanted, [&] {
+    const OrderRef placed = current_loop->send(where, wanted, [&] {
         char text[32];
         std::snprintf(text, sizeof text, "%.15g", qty);
         return std::string(text);
     });
-    if (placed->closed()) current_simulation->robot->compiled->note_closed(*placed);
+    if (placed->closed()) current_loop->robot->compiled->note_closed(*placed);
     return static_cast<std::int64_t>(placed->id);
 }
 
 std::int64_t cancel(std::int64_t id) {
-    const OrderRef order = current_simulation->core->orders().find(static_cast<std::uint64_t>(id));
-    return order && current_simulation->core->cancel(order) ? 1 : 0;
+    const OrderRef order = current_loop->core->orders().find(static_cast<std::uint64_t>(id));
+    return order && current_loop->core->cancel(order) ? 1 : 0;
 }
 
 std::int64_t cancel_all(std::int64_t instrument) {
     const Instrument* only = instrument < 0 ? nullptr : &instrument_at(instrument);
-    return current_simulation->cancel_working(only);
+    return current_loop->cancel_working(only);
 }
 
 std::int64_t amend(std::int64_t id, double price, double qty, std::int64_t bits) {
-    const OrderRef order = current_simulation->core->orders().find(static_cast<std::uint64_t>(id));
+    const OrderRef order = current_loop->core->orders().find(static_cast<std::uint64_t>(id));
     if (!order) return 0;
     const InstrumentSpec& facts = order->instrument->spec;
     std::int64_t new_price = 0, new_size = 0;
     if ((bits & bit_price) && !snap_price(facts, price, order->side, new_price)) return 0;
     if ((bits & bit_qty) && (!snap_size(facts, qty, new_size) || new_size <= 0)) return 0;
-    return current_simulation->core->amend(order, new_price, new_size) ? 1 : 0;
+    return current_loop->core->amend(order, new_price, new_size) ? 1 : 0;
 }
 
 // 0: ids that this run never gave.
 std::int64_t order_facts(std::int64_t id, ClosedOrder* facts) {
     const auto number = static_cast<std::uint64_t>(id);
-    if (const OrderRef order = current_simulation->core->orders().find(number)) {
+    if (const OrderRef order = current_loop->core->orders().find(number)) {
         *facts = ClosedOrder::of(*order);
         return 1;
     }
-    const ClosedOrder* closed = current_simulation->robot->compiled->closed(number);
+    const ClosedOrder* closed = current_loop->robot->compiled->closed(number);
     if (closed == nullptr) return 0;
     *facts = *closed;
     return 1;
@@ -198,7 +198,7 @@ std::int64_t order_facts(std::int64_t id, ClosedOrder* facts) {
 double order_number(std::int64_t id, std::int64_t what) {
     ClosedOrder order;
     if (order_facts(id, &order) == 0) return 0;
-    const CompiledFacts& scale = current_simulation->robot->compiled->facts(order.instrument);
+    const CompiledFacts& scale = current_loop->robot->compiled->facts(order.instrument);
     switch (what) {
         case 0:
             return static_cast<double>(order.price) / scale.price_scale;
@@ -249,7 +249,7 @@ std::int64_t order_word(std::int64_t id, std::int64_t what) {
 double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
     const Instrument& where = instrument_at(instrument);
     const Position& held =
-        current_simulation->core->account().position(where.index, static_cast<PositionSide>(side));
+        current_loop->core->account().position(where.index, static_cast<PositionSide>(side));
     switch (what) {
         case 0:
             return static_cast<double>(held.qty) / where.size_scale;
@@ -272,7 +272,7 @@ const void* quote(std::int64_t instrument) {
 }
 
 const CompiledFacts* facts_of(std::int64_t instrument) {
-    return &current_simulation->robot->compiled->facts(static_cast<std::uint32_t>(instrument));
+    return &current_loop->robot->compiled->facts(static_cast<std::uint32_t>(instrument));
 }
 
 std::int64_t book_synced(std::int64_t instrument) {
@@ -338,17 +338,17 @@ const double* bars_column(std::int64_t instrument, std::int64_t period, std::int
 }
 
 void set_timer(const char* name, std::int64_t every, std::int64_t at) {
-    current_simulation->core->set_timer(name, every, at);
+    current_loop->core->set_timer(name, every, at);
 }
 
 std::int64_t cancel_timer(const char* name) {
-    return current_simulation->core->cancel_timer(name) ? 1 : 0;
+    return current_loop->core->cancel_timer(name) ? 1 : 0;
 }
 
 // A ladder is handed over level by level. False: a level that the instrument cannot carry.
 void begin_ladder() {
-    current_simulation->levels[0].clear();
-    current_simulation->levels[1].clear();
+    current_loop->levels[0].clear();
+    current_loop->levels[1].clear();
 }
 
 std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price, double size) {
@@ -359,23 +359,21 @@ std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price,
         !snap_size(where.spec, size, level.size))
         return 0;
     if (level.size == 0 && size != 0.0)
-        current_simulation->note_below_lot(current_simulation->below_lot.levels, "set_quotes",
-                                           where);
-    current_simulation->levels[which == Side::buy ? 0 : 1].push_back(level);
+        current_loop->note_below_lot(current_loop->below_lot.levels, "set_quotes", where);
+    current_loop->levels[which == Side::buy ? 0 : 1].push_back(level);
     return 1;
 }
 
 void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
     Instrument& where = instrument_at(instrument);
-    current_simulation->ladder(where).set(current_simulation->levels[0],
-                                          current_simulation->levels[1], keep_within);
+    current_loop->ladder(where).set(current_loop->levels[0], current_loop->levels[1], keep_within);
 }
 
 // Closing goes through the interpreter, a target does not. -1: it raised and its error is kept, or
 // the wish is no number of lots.
 std::int64_t target(std::int64_t instrument, double qty, std::int64_t is_close) {
-    return current_simulation->compiled_target(static_cast<std::uint32_t>(instrument), qty,
-                                               is_close != 0);
+    return current_loop->compiled_target(static_cast<std::uint32_t>(instrument), qty,
+                                         is_close != 0);
 }
 
 double money(std::int64_t low, std::int64_t high) {
@@ -383,7 +381,7 @@ double money(std::int64_t low, std::int64_t high) {
 }
 
 double random_number(std::int64_t what, double a, double b) {
-    return current_simulation->compiled_random(what, a, b);
+    return current_loop->compiled_random(what, a, b);
 }
 
 }  // namespace

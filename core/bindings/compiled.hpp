@@ -16,7 +16,7 @@
 
 namespace onetape {
 
-class PySimulation;
+class PyTradingLoop;
 
 struct CompiledFacts {  // of one instrument; for bars of mids prices have one decimal more
     double price_scale, size_scale, mid_price_scale;
@@ -28,7 +28,7 @@ struct CompiledState {  // the head of the record; the attributes follow
 };
 
 // Services act for one run at a time: that whose callback runs.
-extern PySimulation* current_simulation;
+extern PyTradingLoop* current_loop;
 
 using CompiledCallback = void (*)(CompiledState* state, const void* payload,
                                   const CompiledFacts* facts);
@@ -55,12 +55,9 @@ struct ClosedOrder {
 class CompiledStrategy {
  public:
     // order_cells: where in the record, in bytes, an attribute holds an order's id.
-    CompiledStrategy(PySimulation* simulation, CompiledState* state,
-                     const CompiledCallbacks& callbacks, std::vector<std::uint32_t> order_cells)
-        : callbacks(callbacks),
-          simulation_(simulation),
-          state_(state),
-          order_cells_(std::move(order_cells)) {}
+    CompiledStrategy(PyTradingLoop* loop, CompiledState* state, const CompiledCallbacks& callbacks,
+                     std::vector<std::uint32_t> order_cells)
+        : callbacks(callbacks), loop_(loop), state_(state), order_cells_(std::move(order_cells)) {}
 
     void add_facts(const Instrument& instrument);
     void add_word(const std::string& word, std::int64_t number) { words_[word] = number; }
@@ -73,7 +70,7 @@ class CompiledStrategy {
     }
     // False: the callback raised.
     bool call(CompiledCallback callback, const void* payload, std::uint32_t instrument) {
-        current_simulation = simulation_;
+        current_loop = loop_;
         state_->is_done = 0;
         ++depth_;
         callback(state_, payload, &facts_[instrument]);
@@ -107,7 +104,7 @@ class CompiledStrategy {
     // and many for the attributes there are, so that a look at those is paid for by as many orders.
     static constexpr std::size_t closed_least = 64;
 
-    PySimulation* simulation_;
+    PyTradingLoop* loop_;
     CompiledState* state_;
     std::vector<std::uint32_t> order_cells_;
     std::vector<CompiledFacts> facts_;

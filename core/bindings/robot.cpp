@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 
 namespace onetape {
 
@@ -30,8 +30,8 @@ void Callback::clear() {
     self_.reset();
 }
 
-PyRobot::PyRobot(std::shared_ptr<Simulation> simulation, nb::object host)
-    : targets(*simulation), simulation_(std::move(simulation)), host_(std::move(host)) {}
+PyRobot::PyRobot(std::shared_ptr<TradingLoop> loop, nb::object host)
+    : targets(*loop), loop_(std::move(loop)), host_(std::move(host)) {}
 
 std::array<std::pair<const char*, Callback*>, 15> PyRobot::callbacks() {
     return {{{"on_quote", &quote_},
@@ -107,8 +107,8 @@ void PyRobot::release() {
 nb::object PyRobot::book_view(std::uint32_t index) {
     if (books_.size() <= index) books_.resize(index + 1);
     if (!books_[index].is_valid()) {
-        const Instrument* instrument = simulation_->instrument(index);
-        books_[index] = nb::cast(BookView{simulation_, instrument, nullptr, instrument->price_scale,
+        const Instrument* instrument = loop_->instrument(index);
+        books_[index] = nb::cast(BookView{loop_, instrument, nullptr, instrument->price_scale,
                                           instrument->size_scale, instrument->symbol});
     }
     return books_[index];
@@ -316,7 +316,7 @@ bool PyRobot::on_position(Instrument& instrument, PositionSide side) {
                              "on_position");
     }
     if (!position_.set() || plays()) return true;
-    const nb::object view = nb::cast(PositionView{simulation_, &instrument, side});
+    const nb::object view = nb::cast(PositionView{loop_, &instrument, side});
     return finish(position_.call(view.ptr()), "on_position");
 }
 
@@ -350,7 +350,7 @@ bool PyRobot::told_health(const Frame& frame) {
 
 std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
     if (!host_.is_valid()) return skip;
-    const bool hears = simulation_->has_started() && !simulation_->halted();
+    const bool hears = loop_->has_started() && !loop_->halted();
     if (frame.type() == EventType::health) {
         if (!hears || !health_.set() || plays()) return skip;
         return told_health(frame) ? skip : RobotPort::failed;
@@ -365,14 +365,14 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
         Py_XDECREF(event);
         return finish(result, "on_event") ? skip : RobotPort::failed;
     }
-    if (frame.type() == EventType::params && simulation_->is_gateways(source)) {
+    if (frame.type() == EventType::params && loop_->is_gateways(source)) {
         PyObject* result = PyObject_CallMethod(
             host_.ptr(), "params_frame", "N",
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                       static_cast<Py_ssize_t>(frame.payload_bytes)));
         return finish(result, "params frame") ? skip : RobotPort::failed;
     }
-    if (frame.type() == EventType::reply && simulation_->is_gateways(source)) {
+    if (frame.type() == EventType::reply && loop_->is_gateways(source)) {
         PyObject* result = PyObject_CallMethod(
             host_.ptr(), "reply_frame", "N",
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
@@ -380,7 +380,7 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
         return finish(result, "reply frame") ? skip : RobotPort::failed;
     }
     if (frame.type() == EventType::entry) {
-        if (!simulation_->follows_entry(frame.header->sequence)) return skip;
+        if (!loop_->follows_entry(frame.header->sequence)) return skip;
         PyObject* result = PyObject_CallMethod(
             host_.ptr(), "entry_frame", "N",
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),

@@ -12,8 +12,8 @@
 
 #include "bindings/compiled.hpp"
 #include "bindings/event_objects.hpp"
-#include "engine/simulation.hpp"
 #include "engine/targets.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace nb = nanobind;
 
@@ -42,12 +42,12 @@ class Callback {
 };
 
 struct PositionView {
-    std::shared_ptr<Simulation> simulation;
+    std::shared_ptr<TradingLoop> loop;
     Instrument* instrument;
     PositionSide side;
 };
 struct BookView {
-    std::shared_ptr<Simulation> simulation;  // empty in a copy
+    std::shared_ptr<TradingLoop> loop;  // empty in a copy
     const Instrument* instrument;
     std::shared_ptr<const Book> copied;
     double price_scale, size_scale;
@@ -63,11 +63,11 @@ struct HealthView {
     std::string kind, subject, state;
 };
 
-class PySimulation;
+class PyTradingLoop;
 
 class PyRobot final : public RobotPort {
  public:
-    PyRobot(std::shared_ptr<Simulation> simulation, nb::object host);
+    PyRobot(std::shared_ptr<TradingLoop> loop, nb::object host);
 
     // Finds the callbacks that `strategy` overrides of `base`.
     void bind(nb::handle strategy, nb::handle base);
@@ -102,7 +102,7 @@ class PyRobot final : public RobotPort {
     std::unique_ptr<CompiledStrategy> compiled;  // instead of the callbacks in Python
     bool wants_pulse = false;
     std::uint64_t callback_count = 0;  // of all kinds, with on_start
-    PySimulation* playing = nullptr;   // does what the strategy asked for; it is not called
+    PyTradingLoop* playing = nullptr;  // does what the strategy asked for; it is not called
     // At the beginning of each callback. True: it was played, the strategy is not to be called.
     bool plays() {
         ++callback_count;
@@ -129,7 +129,7 @@ class PyRobot final : public RobotPort {
                        const char* where);
     bool failed(const char* where);
 
-    std::shared_ptr<Simulation> simulation_;
+    std::shared_ptr<TradingLoop> loop_;
     nb::object host_;
     Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, mbo_, instrument_, timer_,
         order_, fill_, position_, health_, event_;

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 #include "journal/events.hpp"
 
 namespace onetape {

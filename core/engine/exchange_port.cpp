@@ -1,6 +1,6 @@
 #include "engine/exchange_port.hpp"
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 

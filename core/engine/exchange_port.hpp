@@ -14,7 +14,7 @@
 
 namespace onetape {
 
-class Simulation;
+class TradingLoop;
 
 // A robot's place at a gateway. Its tape is then the run's first: the gateway checks what an order
 // needs, and may trade less than what the run hears of.
@@ -36,7 +36,7 @@ class ExchangePort {
     ExchangePort(const ExchangePort&) = delete;
     ExchangePort& operator=(const ExchangePort&) = delete;
 
-    void bind(Simulation& loop) noexcept { loop_ = &loop; }
+    void bind(TradingLoop& loop) noexcept { loop_ = &loop; }
     [[nodiscard]] const GatewaySeat& seat() const noexcept { return seat_; }
     [[nodiscard]] bool has_gateway() const noexcept { return seat_.robot != 0; }
 
@@ -117,7 +117,7 @@ class ExchangePort {
     [[nodiscard]] virtual std::uint64_t fused_quotes() const noexcept { return 0; }
 
  protected:
-    Simulation* loop_ = nullptr;
+    TradingLoop* loop_ = nullptr;
 
  private:
     GatewaySeat seat_;

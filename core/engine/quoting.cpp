@@ -44,13 +44,13 @@ void Ladder::plan(Half& half, std::span<const BookLevel> wanted, std::int64_t ti
 void Ladder::set(std::span<const BookLevel> bids, std::span<const BookLevel> asks,
                  std::int64_t keep_within) {
     const std::array<std::span<const BookLevel>, 2> wanted{bids, asks};
-    if (settled_.keep_within == keep_within && settled_.at == simulation_->order_changes() &&
+    if (settled_.keep_within == keep_within && settled_.at == loop_->order_changes() &&
         same(settled_.levels[0], bids) && same(settled_.levels[1], asks))
         return;  // the same ladder, and no order has changed since it was found to stand
     const std::int64_t tick = instrument_->spec.tick;
     for (std::size_t i = 0; i < 2; ++i) plan(halves_[i], wanted[i], tick, keep_within);
     for (const Half& half : halves_)
-        for (const OrderRef& order : half.stale) simulation_->cancel(order);
+        for (const OrderRef& order : half.stale) loop_->cancel(order);
     for (std::size_t i = 0; i < 2; ++i) {
         for (const BookLevel& level : halves_[i].missing) {
             OrderSpec order;
@@ -60,13 +60,13 @@ void Ladder::set(std::span<const BookLevel> bids, std::span<const BookLevel> ask
             order.price = level.price;
             order.size = level.size;
             order.tag = "quote";
-            halves_[i].orders.push_back(hedge_ ? simulation_->deny_sideless(*instrument_, order)
-                                               : simulation_->place(*instrument_, order));
+            halves_[i].orders.push_back(hedge_ ? loop_->deny_sideless(*instrument_, order)
+                                               : loop_->place(*instrument_, order));
         }
         settled_.levels[i].assign(wanted[i].begin(), wanted[i].end());
     }
     settled_.keep_within = keep_within;
-    settled_.at = simulation_->order_changes();
+    settled_.at = loop_->order_changes();
 }
 
 }  // namespace onetape

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 #include "journal/events.hpp"
 
 namespace onetape {
@@ -21,8 +21,8 @@ namespace onetape {
 class Ladder {
  public:
     // hedge: the account's mode, in which a ladder's orders are denied: they name no side.
-    Ladder(Simulation& simulation, Instrument& instrument, bool hedge)
-        : simulation_(&simulation), instrument_(&instrument), hedge_(hedge) {}
+    Ladder(TradingLoop& loop, Instrument& instrument, bool hedge)
+        : loop_(&loop), instrument_(&instrument), hedge_(hedge) {}
 
     // Levels in units, best first; those of size 0 or less are none. Cancels first, then places:
     // the two sides together never exceed what was asked for.
@@ -48,7 +48,7 @@ class Ladder {
     static void plan(Half& half, std::span<const BookLevel> wanted, std::int64_t tick,
                      std::int64_t keep_within);
 
-    Simulation* simulation_;
+    TradingLoop* loop_;
     Instrument* instrument_;
     bool hedge_;
     std::array<Half, 2> halves_;  // bids, asks

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <iterator>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 #include "journal/market_frame.hpp"
 
 namespace onetape {

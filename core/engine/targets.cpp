@@ -21,7 +21,7 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
     wish.waits = false;
     wish.canceled.clear();
     std::erase_if(wish.open, [](const OrderRef& order) { return order->closed(); });
-    const std::int64_t position = simulation_->account().position(instrument.index).qty;
+    const std::int64_t position = loop_->account().position(instrument.index).qty;
     if (wish.open.empty() && position == wanted) return nullptr;
     // Where the position may end up, whatever part of the open orders fills.
     std::int64_t highest = position, lowest = position;
@@ -41,7 +41,7 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
             for (const OrderRef& order : wish.open)
                 if (order->side == side && (side == Side::buy ? too_high : too_low)) {
                     wish.canceled.push_back(order);
-                    simulation_->cancel(order);
+                    loop_->cancel(order);
                 }
     }
     const std::int64_t missing =
@@ -53,9 +53,8 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
     spec.size = missing > 0 ? missing : -missing;
     spec.tag = tag;
     spec.more = more;
-    OrderRef sent = simulation_->account().options().hedge
-                        ? simulation_->deny_sideless(instrument, spec)
-                        : simulation_->place(instrument, spec);
+    OrderRef sent = loop_->account().options().hedge ? loop_->deny_sideless(instrument, spec)
+                                                     : loop_->place(instrument, spec);
     wish.open.push_back(sent);
     return sent;
 }
@@ -71,8 +70,7 @@ void Targets::order_closed(const Order& order) {
         std::any_of(wish.canceled.begin(), wish.canceled.end(),
                     [&order](const OrderRef& each) { return each->id == order.id; });
     if (order.state == OrderState::rejected && !is_awaited) return;
-    set(*simulation_->instrument(order.instrument->index), wish.wanted, wish.reduce_only,
-        wish.more);
+    set(*loop_->instrument(order.instrument->index), wish.wanted, wish.reduce_only, wish.more);
 }
 
 }  // namespace onetape

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
@@ -14,7 +14,7 @@ namespace onetape {
 // cancel came in time waits until that is known.
 class Targets {
  public:
-    explicit Targets(Simulation& simulation) : simulation_(&simulation) {}
+    explicit Targets(TradingLoop& loop) : loop_(&loop) {}
 
     // Sends what is missing to reach `wanted` units (signed); null when nothing is, or must wait.
     // more: goes to the tape with each order that is sent for this wish.
@@ -39,7 +39,7 @@ class Targets {
     };
     Wish& wish_of(const Instrument& instrument);
 
-    Simulation* simulation_;
+    TradingLoop* loop_;
     std::vector<Wish> wishes_;  // by instrument
 };
 

@@ -152,8 +152,8 @@ def test_funding_is_paid_from_the_account_of_its_venue(tmp_path) -> None:
     market.quote(4, 99.9, 100)
     played = play(Both, market.done(), accounts=TWO)
     # 10 * 100 * 0.1 % is paid at binance, 5 * 100 * 0.2 % is got at kraken.
-    assert played.sim.funding_text(0) == "-1"
-    assert played.sim.funding_text(1) == "1"
+    assert played.loop.funding_text(0) == "-1"
+    assert played.loop.funding_text(1) == "1"
     assert played.host.balance("USDT", "binance").total == 9_999
     assert played.host.balance("USD", "kraken").total == 1_001
 
@@ -280,7 +280,7 @@ def test_one_venue_is_what_it_was(tmp_path, named) -> None:
     options = {"latency": (0.05, 0.07), "fee": (Decimal("0.0002"), Decimal("0.0005"))}
     played = play(Random, tape, params={"rate": 0.3}, **options, **money)
     played_again = play(Random, tape, params={"rate": 0.3}, **options, cash=cash)
-    assert played.sim.counters()["fills"] > 50
+    assert played.loop.counters()["fills"] > 50
     assert played.action_hash == played_again.action_hash
     assert played.session.state_hash == played_again.session.state_hash
     assert played.equity == played_again.equity
@@ -343,9 +343,9 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
     assert played.robot.worth == pytest.approx([here, here, *(here + x for x in (99.95, 109.95, 109.95))])
     assert played.session.start_equity == here + Decimal("99.95")
     assert played.equity - played.session.start_equity == 10
-    curve = [equity for _, equity, _ in played.sim.equity_samples_text()]
+    curve = [equity for _, equity, _ in played.loop.equity_samples_text()]
     assert Decimal(curve[0]) == here + Decimal("99.95")
-    assert played.sim.drawdown_text == "0"
+    assert played.loop.drawdown_text == "0"
 
 
 def test_the_state_hash_covers_every_account(tmp_path) -> None:
@@ -477,7 +477,7 @@ def test_fees_of_a_venue(tmp_path) -> None:
     for symbol, paid in ((BTC, "0.1"), (KRAKEN, "0.2")):
         played = play(Buys, tape, accounts=TWO, fee=fee, fees=fees, params={"symbol": symbol})
         index = list(played.host.instruments).index(symbol)
-        assert played.sim.fees_text(index) == paid
+        assert played.loop.fees_text(index) == paid
 
 
 # --- conservation -------------------------------------------------------------------------------
@@ -550,7 +550,7 @@ def test_each_account_has_what_its_own_fills_left(tmp_path, seed) -> None:
         latencies=latencies,
         fee=(Decimal("-0.0001"), Decimal("0.0007")),
     )
-    sim, host = played.sim, played.host
+    sim, host = played.loop, played.host
     counters = sim.counters()
     assert counters["fills"] > 50
     assert counters["denied"] + counters["rejected"] > 20
@@ -588,4 +588,4 @@ def test_each_account_has_what_its_own_fills_left(tmp_path, seed) -> None:
     wanted = {money: expected[money] for money in (("binance", "USDT"), ("kraken", "USD"))}
     assert {money: worth[money] for money in wanted} == wanted
     assert worth["kraken", "BTC"] == expected["kraken", "BTC"] >= 0
-    assert Fraction(played.sim.equity_text) == sum(wanted.values())
+    assert Fraction(played.loop.equity_text) == sum(wanted.values())

@@ -70,10 +70,10 @@ def played(tmp_path, asked, strategy=Maker, **plan):
     session.open()
     session.start()
     for after, command, fields in asked:
-        session.sim.limit_source(0, after + 1)  # the instrument is the first frame
+        session.loop.limit_source(0, after + 1)  # the instrument is the first frame
         session.step()
         session.ask(command, fields)
-    session.sim.limit_source(0, 2**62)
+    session.loop.limit_source(0, 2**62)
     session.step()
     robot = session.robot
     session.finish()
@@ -107,7 +107,7 @@ def test_the_next_quote_follows_and_a_replay_does_the_same(tmp_path):
         (PARAMS, {"size": 0.5}, [16]),
     ]
     again = repeat(Recording(RunSpec(session.plan, Maker), asked))
-    assert again.action_hash == session.sim.action_hash().hex()
+    assert again.action_hash == session.loop.action_hash().hex()
     assert again.states == read_states(tmp_path / "journal")
     # The test can fail: without what was asked it is another run.
     assert repeat(Recording(RunSpec(session.plan, Maker))).action_hash != again.action_hash
@@ -130,20 +130,20 @@ def test_a_stop_leaves_nothing_working_and_orders_are_denied_until_the_start(tmp
     session = session_of(Maker, tape(tmp_path), journal=tmp_path / "journal")
     session.open()
     session.start()
-    session.sim.limit_source(0, 6)
+    session.loop.limit_source(0, 6)
     session.step()
-    assert session.sim.working(None)
+    assert session.loop.working(None)
     session.ask(STOP, {})
     session.ask(STOP, {})  # again: nothing more
-    session.sim.limit_source(0, 9)
+    session.loop.limit_source(0, 9)
     session.step()
-    assert session.sim.working(None) == []
-    assert session.sim.last_refused.code == 4312
-    assert session.sim.last_refused.reason == "the operator has stopped the robot"
+    assert session.loop.working(None) == []
+    assert session.loop.last_refused.code == 4312
+    assert session.loop.last_refused.reason == "the operator has stopped the robot"
     session.ask(START, {})
-    session.sim.limit_source(0, 12)
+    session.loop.limit_source(0, 12)
     session.step()
-    assert session.sim.working(None)
+    assert session.loop.working(None)
     session.close()
 
 
@@ -180,11 +180,11 @@ def test_what_it_cannot_take_changes_nothing(tmp_path, fields, words):
 
 def test_a_callback_that_fails_follows_on_error(tmp_path):
     session, _ = played(tmp_path, [(5, PARAMS, {"grow": True})])
-    assert session.sim.halted
+    assert session.loop.halted
     (failed,) = session.host.failures
     assert failed.callback == "on_params"
     again = repeat(Recording(RunSpec(session.plan, Maker), asked_in(tmp_path / "journal")))
-    assert again.action_hash == session.sim.action_hash().hex()
+    assert again.action_hash == session.loop.action_hash().hex()
     session.close()
 
 

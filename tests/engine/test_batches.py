@@ -108,7 +108,7 @@ def test_a_sale_pays_for_the_purchase_beside_it(tmp_path, world, mode, buys_firs
     opened = START + 3 * MINUTE + round(latency[0] * 10**9)  # of the bar behind the decision
     assert [fill[1:] for fill in robot.fills("out")] == [(opened, 100)]
     assert [fill[1:] for fill in robot.fills("in")] == [(opened, 100)]
-    assert played.sim.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
+    assert played.loop.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
 
 
 @pytest.mark.parametrize("buys_first", [False, True])
@@ -127,7 +127,7 @@ def test_the_same_with_quotes_at_a_distance(tmp_path, world, mode, buys_first):
     )
     played = play(made, market.done(), cash=cash(world), latency=(0.01, 0.3), **mode)
     assert len(played.robot.fills("in")) == 1, played.robot.heard
-    assert played.sim.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
+    assert played.loop.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
 
 
 SHORT = "the account cannot carry it: it needs 1000 USD, and 500 are available"
@@ -168,7 +168,7 @@ def test_what_nothing_could_pay_is_denied_at_once(tmp_path):
     made = type("R", (Greedy,), {"a": a, "b": b, "qty": qty})
     played = play(made, bars(tmp_path / "t", a, b), cash=cash(SPOT))
     assert played.robot.heard == [(1, "DENIED", 4201), (3, "DENIED", 4201)]
-    assert played.sim.refusals()["denied"] == {4201: 2}
+    assert played.loop.refusals()["denied"] == {4201: 2}
 
 
 def test_a_robot_that_orders_again_when_denied_does_not_spin(tmp_path):
@@ -182,7 +182,7 @@ def test_a_robot_that_orders_again_when_denied_does_not_spin(tmp_path):
 
     made = type("R", (Again,), {"a": a, "b": b, "buys_first": True, "sold": 0.5, "qty": qty})
     played = play(made, bars(tmp_path / "t", a, b), cash=cash(SPOT))
-    assert played.sim.refusals()["denied"] == {4201: 2}
+    assert played.loop.refusals()["denied"] == {4201: 2}
 
 
 @pytest.mark.parametrize("b_first", [False, True])
@@ -195,7 +195,7 @@ def test_a_purchase_waits_for_a_sale_that_finds_no_market_yet(tmp_path, b_first)
     played = play(made, tape, cash=cash(SPOT))
     assert [fill[1] for fill in played.robot.fills("out")] == [START + 5 * MINUTE]
     assert [fill[1] for fill in played.robot.fills("in")] == [START + 5 * MINUTE]
-    assert played.sim.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
+    assert played.loop.refusals() == {"denied": {}, "rejected": {}, "canceled": {}}
 
 
 def test_a_purchase_whose_sale_was_withdrawn_is_canceled(tmp_path):
@@ -214,7 +214,7 @@ def test_a_purchase_whose_sale_was_withdrawn_is_canceled(tmp_path):
     assert robot.fills("in") == robot.fills("out") == []
     assert ("in", "CANCELED", 4201) in robot.heard
     assert robot.balance("USD").total == 0
-    assert played.sim.refusals()["canceled"] == {4201: 1}
+    assert played.loop.refusals()["canceled"] == {4201: 1}
 
 
 def test_a_resting_purchase_waits_for_its_money_too(tmp_path):

@@ -107,4 +107,4 @@ def test_a_whole_lot_is_no_such_wish(tmp_path):
     params = {"size": 0.001}
     session = play(Quotes, three_quotes(tmp_path), journal=tmp_path / "run", params=params).session
     assert said(tmp_path / "run") == []
-    assert session.sim.counters()["orders"] == 2
+    assert session.loop.counters()["orders"] == 2

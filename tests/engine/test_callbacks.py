@@ -204,7 +204,7 @@ def test_the_symbol_filter_hides_the_rest_and_fills_the_parameter(tmp_path):
     assert played.robot.symbol == ETH
     assert list(played.host.instruments) == [ETH]
     assert played.robot.words() == [["quote", 49.9]]
-    assert played.sim.counters()["events"] == 1
+    assert played.loop.counters()["events"] == 1
 
 
 def test_a_given_parameter_symbol_wins_over_the_filter(tmp_path):

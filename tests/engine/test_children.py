@@ -127,5 +127,5 @@ def test_a_child_that_raises_follows_the_runs_on_error(tmp_path):
             self.child(Bad, "bad")
 
     played = play(Parent, tape(tmp_path), on_error="halt")
-    assert played.sim.halted
+    assert played.loop.halted
     assert played.host.failures[0].error == "RuntimeError: no"

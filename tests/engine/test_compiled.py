@@ -281,7 +281,7 @@ def test_compiled_and_interpreted_order_the_same(tmp_path, strategy, latency):
         assert not played.host.failures
         assert (played.session.compiled is not None) == marked
         state = {name: value for name, value in vars(played.robot).items() if isinstance(value, (int, float, bool))}
-        results.append((played.action_hash, played.session.state_hash, state, played.sim.counters()))
+        results.append((played.action_hash, played.session.state_hash, state, played.loop.counters()))
     assert results[0][3]["orders"] > 3
     assert results[0] == results[1]
 
@@ -290,11 +290,11 @@ def test_compiled_and_interpreted_order_the_same(tmp_path, strategy, latency):
 def test_only_closed_orders_in_reach_are_kept(tmp_path, seconds):
     cls = compiled(type("Held", (Held,), {"__module__": __name__}))
     played = play(cls, wavy(tmp_path / "t", seconds), leverage=20)
-    counters = played.sim.counters()
+    counters = played.loop.counters()
     assert counters["denied"] > seconds * 9 and counters["orders"] > seconds * 18
     assert played.robot.filled > 0
     # The bound of CompiledStrategy, and what one callback may close beyond it.
-    assert 3 <= played.sim.closed_orders_kept <= 64 + 4
+    assert 3 <= played.loop.closed_orders_kept <= 64 + 4
 
 
 def test_a_subclass_of_a_compiled_class_says_so_again():
@@ -369,7 +369,7 @@ def test_what_raises_is_the_strategys_failure(tmp_path):
 
     played = play(broken(on_quote=on_quote), wavy(tmp_path / "t", 10), journal=tmp_path / "run")
     assert [str(each.error) for each in played.host.failures] == ["ValueError: nine"]
-    assert played.sim.halted
+    assert played.loop.halted
     assert played.robot.count == 9
     with JournalReader(tmp_path / "run") as reader:
         alerts = [record for record in reader if record.type == "alert"]
@@ -492,7 +492,7 @@ def test_two_runs_at_once_do_not_meet(tmp_path):
     for session in sessions:
         session.step()
         session.finish()
-    assert [session.sim.action_hash().hex() for session in sessions] == alone
+    assert [session.loop.action_hash().hex() for session in sessions] == alone
     for session in sessions:
         session.close()
 

@@ -191,7 +191,7 @@ def test_a_strategy_whose_session_is_over_is_told_so(tape: Path) -> None:
         lambda: robot.book(SYMBOL),
         lambda: robot.position(SYMBOL),
         lambda: robot.orders(SYMBOL),
-        lambda: robot._sim.run(10, 2**62),
+        lambda: robot._loop.run(10, 2**62),
     ):
         with pytest.raises(RuntimeError, match="the run is over"):
             call()
@@ -234,7 +234,7 @@ def test_the_loop_is_not_entered_from_a_callback(tape: Path) -> None:
             self.subscribe(SYMBOL, quotes=True)
 
         def on_quote(self, quote: Any) -> None:
-            for call in (lambda: self._sim.run(1, 2**62), self._sim.finish_input, self._sim.release):
+            for call in (lambda: self._loop.run(1, 2**62), self._loop.finish_input, self._loop.release):
                 try:
                     call()
                 except RuntimeError as problem:

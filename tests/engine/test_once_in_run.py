@@ -91,8 +91,8 @@ def test_both_legs_have_keys_of_their_own(tmp_path):
         market.quote(second, 100, 100.1, symbol=ETH)
         market.quote(second, 100, 100.1)
     played = play(Legs, market.done())
-    assert played.sim.counters()["orders"] == 4
-    assert played.sim.counters()["fills"] == 2
+    assert played.loop.counters()["orders"] == 4
+    assert played.loop.counters()["fills"] == 2
     assert {order.code for order in played.robot.orders_made} == {4605}
 
 

@@ -112,7 +112,7 @@ def test_a_refused_order_comes_back_denied_with_code_and_reason(tmp_path, act, c
     assert (order.state, order.code) == ("DENIED", code)
     assert words in order.reason
     assert order.is_closed and not played.robot.orders(BTC)
-    assert played.sim.counters()["denied"] == 1
+    assert played.loop.counters()["denied"] == 1
 
 
 def test_a_denied_order_never_reaches_the_exchange(tmp_path):

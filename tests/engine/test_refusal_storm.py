@@ -47,7 +47,7 @@ def test_an_answer_to_each_refusal_ends_in_a_halt_with_the_reason(tmp_path, late
     (failure,) = played.host.failures
     assert f"{OrderRate.name}({OrderRate.code})" in str(failure)
     assert BTC in str(failure)
-    assert played.sim.halted
+    assert played.loop.halted
     with JournalReader(tmp_path / "j") as reader:
         (alert,) = [r.data for r in reader if r.type == "alert"]
     assert alert["kind"] == "strategy_error"
@@ -63,7 +63,7 @@ def test_it_is_halted_whatever_is_to_follow_an_error(tmp_path, on_error):
             super().on_quote(quote)
 
     played = play(Holds, quotes(tmp_path / "t", 30, 0.1), on_error=on_error)
-    assert played.sim.halted
+    assert played.loop.halted
     assert played.robot.position(BTC).qty == (0 if on_error == "flatten" else 2)
 
 
@@ -80,7 +80,7 @@ class Poor(Strategy):
 @pytest.mark.parametrize(("every", "halts"), [(0.005, True), (0.0125, False)])
 def test_orders_that_the_robot_itself_denies_count_and_a_slower_one_goes_on(tmp_path, every, halts):
     played = play(Poor, quotes(tmp_path / "t", 400, every))
-    assert played.sim.halted is halts
+    assert played.loop.halted is halts
     if halts:
         assert f"with {InsufficientFunds.code}" in str(played.host.failures[0])
 
@@ -96,4 +96,4 @@ def test_refusals_of_other_sides_and_codes_are_counted_apart(tmp_path):
             (self.buy if self.n % 2 else self.sell)(BTC, 10_000_000, 100)
 
     played = play(Both, quotes(tmp_path / "t", 2 * MOST, 0.9 / (2 * MOST)))
-    assert not played.sim.halted
+    assert not played.loop.halted

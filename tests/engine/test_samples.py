@@ -25,7 +25,7 @@ def test_so_many_are_kept_at_equal_distances_and_the_last(tmp_path: Path) -> Non
     market = Market(tmp_path / "t")
     for second in (0, SECONDS):
         market.quote(second, 99.9, 100)
-    times, equity, balance, prices, positions = play(Idle, market.done(), sample_every=STEP_NS).sim.samples()
+    times, equity, balance, prices, positions = play(Idle, market.done(), sample_every=STEP_NS).loop.samples()
     assert KEPT / 2 < len(times) <= KEPT + 1
     assert len(times) == len(equity) == len(balance) == len(prices) == len(positions)
     steps = np.diff(times)

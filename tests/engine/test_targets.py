@@ -52,7 +52,7 @@ def positions(journal):
 def test_a_target_is_reached_from_either_side(tmp_path):
     played, path = run(tmp_path, [(0, 10), (1, 4), (2, -3)])
     assert [held for _, held in path] == [10_000, 4_000, -3_000]
-    assert played.sim.counters()["orders"] == 3
+    assert played.loop.counters()["orders"] == 3
 
 
 def test_what_is_on_its_way_is_not_sent_again(tmp_path):
@@ -134,7 +134,7 @@ def test_a_refused_target_is_not_sent_again_by_itself(tmp_path):
         market.quote(second, 99.9, 100.1)
     mine = type("Mine", (Wishes,), {"plan": [(0, 10)]})
     played = play(mine, market.done())
-    assert (played.sim.counters()["orders"], played.sim.counters()["denied"]) == (1, 1)
+    assert (played.loop.counters()["orders"], played.loop.counters()["denied"]) == (1, 1)
 
 
 def test_close_cancels_what_works_and_flattens(tmp_path):

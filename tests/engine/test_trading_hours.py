@@ -227,7 +227,7 @@ def watched(tmp_path, latency, hours=HOURS, strategy=Busy, **plan):
     session.start()
     seen = []
     while session.step(1) != _core.RunOutcome.ENDED:
-        seen.append((session.sim.now - START, len(session.robot.orders(BTC))))
+        seen.append((session.loop.now - START, len(session.robot.orders(BTC))))
     session.finish()
     return session, seen
 
@@ -257,8 +257,8 @@ def test_nothing_works_inside_a_stop(tmp_path, latency):
                 assert happened < LAST + latency + 0.001
             elif record.type == "order_request" and record.data["kind"] == "cancel":
                 assert not STOP < at < AGAIN
-    assert session.sim.counters()["fills"] > 0
-    assert session.sim.counters()["impossible"] == 0
+    assert session.loop.counters()["fills"] > 0
+    assert session.loop.counters()["impossible"] == 0
 
 
 def test_new_orders_are_denied_with_a_number_and_a_reason(tmp_path):
@@ -325,7 +325,7 @@ def test_a_venue_that_refuses_the_cancel_is_asked_again(tmp_path):
     assert session.robot.order.state == "CANCELED"
     gone = min(at for at, working in seen if not working)
     assert 13.2 * SECOND < gone < 14.3 * SECOND
-    assert session.sim.counters()["actions"] <= 1 + 6
+    assert session.loop.counters()["actions"] <= 1 + 6
 
 
 def test_a_robot_that_fails_flat_in_a_stop_closes_at_the_next_start(tmp_path):
@@ -352,6 +352,6 @@ def test_two_runs_do_the_same(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         session, _ = watched(tmp_path / name, 0.03)
-        hashes.append(session.sim.action_hash().hex())
+        hashes.append(session.loop.action_hash().hex())
     whole = play(Busy, tmp_path / "a" / "t", latency=(0.03, 0.03), hours=HOURS, cash={"USDT": 10**9})
     assert hashes[0] == hashes[1] == whole.action_hash

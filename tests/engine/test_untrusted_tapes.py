@@ -73,7 +73,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, 6 << 20))
 try:
     session.step()
 except (DiskFull, IoFailed) as error:
-    print("stopped", type(error).__name__, session.sim.counters()["frames"] < 5001)
+    print("stopped", type(error).__name__, session.loop.counters()["frames"] < 5001)
 """
 
 

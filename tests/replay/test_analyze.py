@@ -123,7 +123,7 @@ def check(database: Database, run: Path, told: dict) -> None:
     seen = {}
 
     def keep(session) -> None:
-        seen[session.sim.counters()["frames"]] = json.loads(json.dumps(state_of(session), default=str))
+        seen[session.loop.counters()["frames"]] = json.loads(json.dumps(state_of(session), default=str))
 
     repeat(Recording(RunSpec(plan, strategy_of(run, plan))), watching=Watching(each=keep))
     for k in (10, 500, 1999, max(seen)):

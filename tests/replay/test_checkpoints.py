@@ -188,18 +188,18 @@ def same_all_the_way(run: Path, seed: int) -> int:
         draw = random.Random(place)
         for _ in range(4):
             assert plain(whole_state(by.session)) == plain(whole_state(straight.session))
-            assert by.session.sim.action_hash() == straight.session.sim.action_hash()
-            assert by.session.sim.counters() == straight.session.sim.counters()
+            assert by.session.loop.action_hash() == straight.session.loop.action_hash()
+            assert by.session.loop.counters() == straight.session.loop.counters()
             assert by.session.robot.random.getstate() == straight.session.robot.random.getstate()
             step = draw.randrange(1, 400)
             by.go(step)
             straight.go(step)
-            assert not by.session.sim.calls_differ
+            assert not by.session.loop.calls_differ
         by.go()
         straight.go()
-        assert not by.session.sim.calls_differ
+        assert not by.session.loop.calls_differ
         assert plain(whole_state(by.session)) == plain(whole_state(straight.session))
-        assert by.session.sim.action_hash() == straight.session.sim.action_hash()
+        assert by.session.loop.action_hash() == straight.session.loop.action_hash()
         for each in (by, straight):
             each.close()
     return len(found.places)
@@ -254,7 +254,7 @@ def test_the_examples_are_the_same_by_checkpoint(tmp_path, walk, often, name, pa
     with_orders.open()
     with_orders.start()
     with_orders.go()
-    acted = with_orders.session.sim.counters()["actions"]
+    acted = with_orders.session.loop.counters()["actions"]
     with_orders.close()
     assert same_all_the_way(run, len(name)) > 10
     assert acted or name == "cross"  # its bars take longer than this market

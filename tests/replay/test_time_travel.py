@@ -61,7 +61,7 @@ def walked(run) -> dict[int, dict]:
     found = {}
 
     def note(session) -> None:
-        frames = session.sim.counters()["frames"]
+        frames = session.loop.counters()["frames"]
         if frames % 500 in (0, 1):
             found[frames] = plain(whole_state(session))
 

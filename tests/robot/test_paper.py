@@ -17,7 +17,8 @@ from onetape.replay.parity import compare
 from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.robot.generated import generated_market
-from onetape.robot.paper import PaperOptions, follow, open_robot, run_paper
+from onetape.robot.paper import PaperOptions, open_robot, run_paper
+from onetape.robot.robot_run import follow
 from onetape.supervisor.demo import run_demo
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pins

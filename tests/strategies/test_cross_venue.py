@@ -64,7 +64,7 @@ def test_without_money_at_one_venue_there_is_no_deal(tmp_path, poor) -> None:
     cash = {venue: dict(money) for venue, money in CASH.items()}
     cash[poor] = {currency: Decimal(0) for currency in cash[poor]}
     played = play(strategy(), tape, accounts=cash, fee=None)
-    assert played.sim.counters()["orders"] == 0
+    assert played.loop.counters()["orders"] == 0
 
 
 def test_a_leg_that_failed_is_taken_back(tmp_path) -> None:
@@ -76,7 +76,7 @@ def test_a_leg_that_failed_is_taken_back(tmp_path) -> None:
     played = play(
         strategy(), tape, accounts=cash, latencies=latencies, fee=None, params={"size": 1.0, "limit": 1.0, "edge": 0.0}
     )
-    counters = played.sim.counters()
+    counters = played.loop.counters()
     assert counters["rejected"] == 1
     assert played.robot.position(BTC).qty == 0
     assert played.robot.position(KRAKEN).qty == 0
@@ -95,7 +95,7 @@ def test_the_legs_are_even_when_nothing_works(tmp_path, seed) -> None:
     latency, latencies = parse_latencies("20ms;kraken=20ms,150ms")
     played = play(strategy(), tape, accounts=CASH, latency=latency, latencies=latencies, fee=None, params={"edge": 0.0})
     robot = played.robot
-    assert played.sim.counters()["fills"] > 10
+    assert played.loop.counters()["fills"] > 10
     assert robot.position(BTC).qty == -robot.position(KRAKEN).qty
     assert abs(robot.position(BTC).qty) <= 0.05 + 1e-9
 

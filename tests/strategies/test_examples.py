@@ -74,7 +74,7 @@ def test_cross_holds_while_the_fast_mean_is_above_the_slow_one(tmp_path):
 
 def test_cross_does_nothing_before_it_has_all_its_bars(tmp_path):
     played = play(example("cross"), closes_tape(tmp_path / "t", [100.0 + i for i in range(29)]))
-    assert played.sim.counters()["orders"] == 0
+    assert played.loop.counters()["orders"] == 0
 
 
 # --- Breakout

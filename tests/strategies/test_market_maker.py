@@ -195,7 +195,7 @@ def test_not_even_everything_that_works_filling_at_once_breaks_them(tmp_path_fac
     played = maker(
         tmp_path, market, latency=(latency, latency), buy_limit=most, sell_limit=least, buy_by=buy_by, sell_by=sell_by
     )
-    assert played.sim.counters()["denied"] == 0
+    assert played.loop.counters()["denied"] == 0
     for highest, lowest in worst_cases(tmp_path / "run"):
         assert highest <= most * 1000
         assert lowest >= least * 1000
@@ -214,7 +214,7 @@ def test_four_prints_in_one_message_fill_no_more_than_the_limit(tmp_path, side, 
     market.quote(9, 99.9, 100.1)
     played = maker(tmp_path, market, latency=(latency, latency), buy_limit=1, sell_limit=-1)
     assert played.robot.position(BTC).qty == (1.0 if side == "sell" else -1.0)
-    assert played.sim.counters()["fills"] == 1
+    assert played.loop.counters()["fills"] == 1
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.05, 3.0])
@@ -252,8 +252,8 @@ def test_an_order_that_is_denied_is_not_sent_again_at_once(tmp_path):
     for number in range(300):  # of three seconds
         market.quote(number / 100, 99.9, 100.1)
     played = maker(tmp_path, market, cash={"USDT": 1}, buy_by=1.0, sell_by=1.0)
-    assert not played.sim.halted
-    assert 0 < played.sim.counters()["denied"] <= 6
+    assert not played.loop.halted
+    assert 0 < played.loop.counters()["denied"] <= 6
 
 
 def test_a_side_that_is_denied_does_not_silence_the_other(tmp_path):

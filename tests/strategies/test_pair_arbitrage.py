@@ -70,7 +70,7 @@ def test_it_enters_both_legs_in_slices_and_leaves_both(tmp_path):
     assert max(a for a, _ in found) == 50 and min(b for _, b in found) == -50
     assert found[-1] == (0, 0)
     assert max(abs(a + b) for a, b in found) == 10
-    assert run.sim.counters()["rejected"] == run.sim.counters()["denied"] == 0
+    assert run.loop.counters()["rejected"] == run.loop.counters()["denied"] == 0
 
 
 def test_its_profit_is_the_sum_of_its_legs_with_fees(tmp_path):
@@ -106,7 +106,7 @@ def test_a_leg_that_the_venue_refuses_leaves_it_a_slice_apart_and_then_flat(tmp_
     found = legs(tmp_path / "run")
     assert max(abs(a + b) for a, b in found) <= 10
     assert found[-1] == (0, 0)
-    refused = run.sim.counters()["rejected"] + run.sim.counters()["denied"]
+    refused = run.loop.counters()["rejected"] + run.loop.counters()["denied"]
     assert refused == 3, "it gives the leg up after three tries"
 
 

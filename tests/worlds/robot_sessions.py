@@ -92,10 +92,10 @@ class Plays(Strategy):
     def seen(self, key):
         self.frames += 1
         number = self.due[key].popleft()
-        before = self._sim.counters()["actions"]
+        before = self._loop.counters()["actions"]
         for name, _, index, *cells in self.plays.acts.get(number, ()):
             getattr(self, f"do_{name}")(index, *cells)
-        self.sent.append((number, before, self._sim.counters()["actions"]))
+        self.sent.append((number, before, self._loop.counters()["actions"]))
 
     def units(self, index, price, size):
         facts = self.plays.session.facts[index]
@@ -369,7 +369,7 @@ class Duel:
                 "follow-ups": sum(map(len, follow_ups.values())),
                 "fills": sum(kind == "fill" for _, kind, *_ in journal.news),
                 "loans": sum(kind == "loan" for _, kind, *_ in journal.news),
-                "taken over": played.sim.counters()["deleveragings"],
+                "taken over": played.loop.counters()["deleveragings"],
                 "versions": sum(frame.event == "version" for frame in self.world.frames),
                 "fused": loop.exchange.fused_quotes,
                 "holes": loop.holes,
@@ -408,7 +408,7 @@ class Duel:
                 same(data[key] or "none", value, f"{key}: {where}")
 
     def compare_money(self, played: tapes.Played, loop: Loop) -> None:
-        sim, known, exchange = played.sim, loop.known, loop.exchange
+        sim, known, exchange = played.loop, loop.known, loop.exchange
 
         def money(text: str) -> Decimal:
             return Decimal(text).scaleb(18)

@@ -183,16 +183,16 @@ class Played:
         self.session = session
         self.robot: Any = session.robot
         self.host = session.host
-        self.sim = session.sim
+        self.loop = session.loop
         self.journal = journal
 
     @property
     def equity(self) -> Decimal:
-        return Decimal(self.sim.equity_text)
+        return Decimal(self.loop.equity_text)
 
     @property
     def action_hash(self) -> str:
-        return self.sim.action_hash().hex()
+        return self.loop.action_hash().hex()
 
 
 def session_of(

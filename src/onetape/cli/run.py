@@ -84,6 +84,7 @@ def command(
 def _live(shell: Shell, exchange: str | None, account: str, chosen: dict[str, Any], options: dict[str, Any]) -> Answer:
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", where="--live", todo="use --paper")
+    del options["speed"]  # of a recorded one
     run_live = load("onetape.robot.live", "run_live", what="trading live")
     build = load("onetape.robot.live", "LiveOptions", what="trading live")
     config, path = shell.config, shell.config_path

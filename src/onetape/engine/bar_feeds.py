@@ -72,7 +72,7 @@ class BarFeeds:
         self.keys.setdefault((symbol, period_text), (period, source))
         self.history = max(self.history, history)
         self.longest_period = max(self.longest_period, period)
-        host.sim.subscribe_bars(symbol, period, source, period_text, history, made_of)
+        host.loop.subscribe_bars(symbol, period, source, period_text, history, made_of)
 
     def _subscribe_live(self, symbol: str, period: int, source: int, text: str, history: int) -> None:
         if source in (VENUE, FINER):
@@ -147,7 +147,7 @@ def take_history(session: Session) -> None:
     with JournalReader(session.sources[0].path) as reader:
         for each in plan.history:
             if each.is_told:
-                session.sim.take_history(0, reader.core, each.first, each.last)
+                session.loop.take_history(0, reader.core, each.first, each.last)
             bars.note_history(each)
 
 
@@ -167,9 +167,9 @@ def preload(session: Session) -> None:
     with ExitStack() as opened:
         # Readers of their own: those of the run stand behind the start already.
         readers = [opened.enter_context(JournalReader(each.path)) for each in session.sources]
-        outcome = session.sim.preload([r.core for r in readers], begin, session.started_at)
+        outcome = session.loop.preload([r.core for r in readers], begin, session.started_at)
         if outcome == _core.RunOutcome.FAILED:
-            session.sim.raise_failure()
+            session.loop.raise_failure()
 
 
 def _finer(text: str, period: int, source: str) -> int:

@@ -101,7 +101,7 @@ def make_child(
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"a child's name is part of its location: {name!r}")
     made: Any = type(kind.__name__, (Child, kind), {"__module__": kind.__module__})()
-    made._sim, made._host = parent._sim, parent._host
+    made._loop, made._host = parent._loop, parent._host
     made._location, made._number = f"{location_of(parent)}/{name}", number
     made._symbols = set()
     made.random, made.resumed = parent.random, parent.resumed

@@ -45,9 +45,9 @@ class Handlers:
     raised, with a name for it."""
 
     def __init__(
-        self, sim: _core.Simulation, own: dict[str, Handler], failed: Callable[[str, BaseException], object]
+        self, loop: _core.TradingLoop, own: dict[str, Handler], failed: Callable[[str, BaseException], object]
     ) -> None:
-        self._sim = sim
+        self._loop = loop
         self._own = own
         self._failed = failed
         self._entries: dict[str, list[_Entry]] = {}
@@ -120,7 +120,7 @@ class Handlers:
             return
         self._through.add(kind)
         if kind in _FROM_CORE:
-            self._sim.set_callback(f"on_{kind}", lambda event: self.tell(kind, event))
+            self._loop.set_callback(f"on_{kind}", lambda event: self.tell(kind, event))
 
     def _show(self, kind: str, event: Any) -> bool:
         """False: the robot was halted meanwhile, nobody hears anything more."""
@@ -143,7 +143,7 @@ class Handlers:
             raise
         except BaseException as problem:
             self._failed(name, problem)
-        return not self._sim.halted
+        return not self._loop.halted
 
 
 def _name(kind: str, entry: _Entry) -> str:

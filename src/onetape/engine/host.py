@@ -65,7 +65,7 @@ class Host:
         bar_sources: Mapping[str, str],
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.sim: _core.Simulation
+        self.loop: _core.TradingLoop
         self.is_hedged = False
         self.sources = 0  # how many inputs the run has
         self.robot: Any = None  # the run's own strategy
@@ -113,23 +113,23 @@ class Host:
         known = self._index.get(symbol)
         if known is not None:
             if instrument != self.instruments[symbol]:
-                if not self.sim.update_instrument(known, _spec(instrument)):
+                if not self.loop.update_instrument(known, _spec(instrument)):
                     raise SchemaMismatch(
                         f"{symbol} changes its decimals",
                         where="instrument frame",
                         todo="cut the run at the change with --from or --to",
                     )
-                self.sim.set_terms(known, self._terms(instrument))
+                self.loop.set_terms(known, self._terms(instrument))
                 self.instruments[symbol] = instrument
             return known
-        index = self.sim.add_instrument(
+        index = self.loop.add_instrument(
             symbol,
             _spec(instrument),
             self.money_index(self.account_of(instrument.venue), instrument.settle),
             self.money_index(self.account_of(instrument.venue), instrument.base),
             instrument.settle,
         )
-        self.sim.set_terms(index, self._terms(instrument))
+        self.loop.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
         for currency, number in self._fee_currencies.items():  # it may be ours from here on
@@ -181,7 +181,7 @@ class Host:
         account has nothing of (coins that only pay fees) is shown, and taken off nothing."""
         self._fee_currencies[currency] = number
         ours = next((at for at, (_, name) in enumerate(self.money) if name == currency), -1)
-        self.sim.set_fee_currency(number, ours, currency)
+        self.loop.set_fee_currency(number, ours, currency)
 
     def params_frame(self, payload: bytes) -> None:
         """A gateway's frame, of a live run."""
@@ -191,10 +191,10 @@ class Host:
 
     def _follow_ledger(self, robot: LiveRobot) -> None:
         """The robot's money is its sub-account's at the gateway, by the entries on its tape."""
-        self._live = LiveMoney(self.sim, robot, self.instruments, self._live_money_index)
-        self.sim.follow_ledger(robot.entries_after)
+        self._live = LiveMoney(self.loop, robot, self.instruments, self._live_money_index)
+        self.loop.follow_ledger(robot.entries_after)
         for currency, amount in robot.others.items():
-            self.sim.deposit(self._live_money_index(currency), amount)
+            self.loop.deposit(self._live_money_index(currency), amount)
 
     def _live_money_index(self, currency: str) -> int:
         known = len(self.money)
@@ -272,7 +272,7 @@ class Host:
     def compiled_problem(self) -> BaseException:
         """What the machine code's callback raised."""
         assert self.take_problem is not None
-        problem = self.sim.compiled_error
+        problem = self.loop.compiled_error
         return problem if isinstance(problem, BaseException) else self.take_problem()
 
     # --- orders ----------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ class Host:
         refusal = notes.refusal(key) if key is not None else None
         more = notes.more(key, _number_of(signal))
         code, reason = refusal or (0, "")
-        order = self.sim.place_with(more, code, reason, *asked)
+        order = self.loop.place_with(more, code, reason, *asked)
         if key is not None:
             notes.claim(key, order)
         return order
@@ -310,7 +310,7 @@ class Host:
         """set_target, for a signal."""
         self.instrument_of(symbol)
         target, more = self.notes.target(symbol, qty, _number_of(signal))
-        order = self.sim.set_target(symbol, qty, reduce_only, more)
+        order = self.loop.set_target(symbol, qty, reduce_only, more)
         self.tell("target", target)
         return order
 
@@ -324,7 +324,7 @@ class Host:
     def notes(self) -> Notes:
         """Made when first needed: most strategies say nothing beside their orders."""
         if self._notes is None:
-            self._notes = Notes(self.sim, self.sources, _or_text)
+            self._notes = Notes(self.loop, self.sources, _or_text)
             self._notes.gateway_decides = self.robot_number != 0
             self._notes.base = self._order_base
         return self._notes
@@ -341,7 +341,7 @@ class Host:
         """Why the gateway refuses an order, of a live run."""
         record = msgspec.msgpack.decode(payload)
         if isinstance(record, dict) and record.get("robot") == self.robot_number and "order" in record:
-            self.sim.note_reason(record["order"], str(record["reason"]))
+            self.loop.note_reason(record["order"], str(record["reason"]))
 
     # --- handlers --------------------------------------------------------------------------------
 
@@ -354,7 +354,7 @@ class Host:
                 for kind in sorted(KINDS)
                 if getattr(type(robot), f"on_{kind}", None) is not getattr(base, f"on_{kind}", None)
             }
-            self._handlers = Handlers(self.sim, own, self.callback_failed)
+            self._handlers = Handlers(self.loop, own, self.callback_failed)
         return self._handlers
 
     @property
@@ -408,33 +408,33 @@ class Host:
 
     def _exact(self, currency: str, numbers: list[int]) -> tuple[Fraction, Fraction, Fraction]:
         """Total, available, locked."""
-        total = _exact_sum(map(self.sim.balance_text, numbers))
+        total = _exact_sum(map(self.loop.balance_text, numbers))
         if self._live is not None:
             locked = Fraction(self._live.locked(currency), MONEY_ONE)
             return total, total - locked, locked
         return (
             total,
-            _exact_sum(map(self.sim.available_text, numbers)),
-            _exact_sum(map(self.sim.locked_text, numbers)),
+            _exact_sum(map(self.loop.available_text, numbers)),
+            _exact_sum(map(self.loop.locked_text, numbers)),
         )
 
     def profit(self, symbol: str) -> float:
         """What fills, fees, funding and the open position of one symbol have made, in the money
         that it settles in."""
         self.instrument_of(symbol)
-        return float(self.sim.gained_text(self._index[symbol]))
+        return float(self.loop.gained_text(self._index[symbol]))
 
     # --- records ---------------------------------------------------------------------------------
 
     def append(self, type_id: int, record: Mapping[str, Any]) -> None:
         """A MessagePack frame into the run's journal, at the loop's time."""
-        self.sim.append_cold(type_id, msgspec.msgpack.encode(record, enc_hook=_or_text))
+        self.loop.append_cold(type_id, msgspec.msgpack.encode(record, enc_hook=_or_text))
 
     def log(self, text: str, level: str, fields: Mapping[str, Any]) -> None:
         """A log frame; warnings and errors are also shown."""
         self.append(_LOG, {"level": level, "text": text, "fields": dict(fields)})
         if level in ("warning", "error"):
-            print(f"{format_time(self.sim.now)} {level}: {text}", file=sys.stderr)
+            print(f"{format_time(self.loop.now)} {level}: {text}", file=sys.stderr)
 
     def settle_memory(self) -> None:
         """After a callback: changed memory goes to the tape before the orders leave."""
@@ -447,7 +447,7 @@ class Host:
         if len(encoded) > MEMORY_BYTES_MAX:
             raise ValueError(f"memory is {len(encoded)} bytes, at most {MEMORY_BYTES_MAX}")
         self._memory_last = encoded
-        self.sim.append_cold(_MEMORY, encoded)
+        self.loop.append_cold(_MEMORY, encoded)
 
     def restore_memory(self, encoded: bytes) -> None:
         """What an earlier life has left; it is on the tape already."""
@@ -461,7 +461,7 @@ class Host:
     def note_state(self) -> str:
         """The state hash now, also on the tape."""
         said = self._notes.digest if self._notes is not None else b""
-        digest = self.sim.state_hash(self._memory_last + said).hex()
+        digest = self.loop.state_hash(self._memory_last + said).hex()
         self.append(_HEALTH, {"kind": "state", "subject": "robot", "state": digest})
         return digest
 
@@ -470,10 +470,10 @@ class Host:
         if isinstance(problem, InvariantViolation):
             raise problem
         words = f"{type(problem).__name__}: {problem}"
-        failed = Failed(callback, words, where_of(problem), self.sim.now)
+        failed = Failed(callback, words, where_of(problem), self.loop.now)
         self._note_failure(failed, "".join(traceback.format_exception(problem))[-8000:])
         if self._on_error != "continue":
-            self.sim.halt(self._on_error == "flatten")
+            self.loop.halt(self._on_error == "flatten")
         return True
 
     def refusal_storm(self, order: _core.Order) -> None:
@@ -484,8 +484,8 @@ class Host:
             f"refused more than {_core.REFUSALS_MAX} times within a second with {order.code}"
         )
         words += f", {order.reason}" if order.reason else ""
-        self._note_failure(Failed("on_order", words, "", self.sim.now), "")
-        self.sim.halt(self._on_error == "flatten")
+        self._note_failure(Failed("on_order", words, "", self.loop.now), "")
+        self.loop.halt(self._on_error == "flatten")
 
     def below_lot(self, service: str, symbol: str) -> None:
         """Said once a service: a wish of less than one lot comes to nothing. The run counts all."""

@@ -26,31 +26,31 @@ _INPUT: Final = struct.Struct("<16sQQQII")  # InputPayload of core/journal/event
 def hold_streams(session: Session, live: LiveRobot) -> None:
     """Before the warm-up: a replay warms up on the same frames."""
     if live.positions and len(session.sources) > 1:
-        session.sim.order_inputs(live.order)
+        session.loop.order_inputs(live.order)
     for source in session.sources[1:]:
         there = live.positions[source.number] if live.positions else source.reader.last_sequence
-        session.sim.limit_source(source.number, there)
+        session.loop.limit_source(source.number, there)
 
 
 def release_streams(session: Session, live: LiveRobot) -> None:
     """After it. A replay is told how far by whoever steps it."""
     if live.positions:
         return
-    positions = [session.sim.source_position(each.number)[0] for each in session.sources]
+    positions = [session.loop.source_position(each.number)[0] for each in session.sources]
     session.plan = replace(session.plan, live=replace(live, positions=positions))
     for source in session.sources[1:]:
-        session.sim.limit_source(source.number, SEQUENCE_NEVER)
+        session.loop.limit_source(source.number, SEQUENCE_NEVER)
 
 
 def note_inputs(session: Session) -> None:
     """Which frames were taken of each source: the run can be repeated from exactly these."""
     inputs = []
     for each, source in zip(session.plan.inputs, session.sources, strict=True):
-        last, crc = session.sim.source_position(source.number)
+        last, crc = session.loop.source_position(source.number)
         uuid, epoch = bytes(source.reader.core.uuid), source.reader.core.epoch
         seal = next(reversed(seals_within(Path(each.path), last)), "")
         taken = {"first_sequence": 1, "last_sequence": last, "crc": crc, "hash": seal}
         inputs.append(replace(each, uuid=uuid.hex(), epoch=epoch, **taken))
         if session.writer is not None:
-            session.sim.append_cold(EventType.INPUT.id, _INPUT.pack(uuid, epoch, 1, last, crc, 0))
+            session.loop.append_cold(EventType.INPUT.id, _INPUT.pack(uuid, epoch, 1, last, crc, 0))
     session.plan = replace(session.plan, inputs=inputs)

@@ -49,7 +49,7 @@ _EVENTS: Final = (
 # Of the host: what follows from what the strategy did.
 _HOST: Final = ("memory", "_memory_last", "failures", "subscriptions", "_notes")
 _BARS: Final = ("sources", "keys", "history", "longest_period")  # of its bars
-_LENT: Final = ("_sim", "_host")
+_LENT: Final = ("_loop", "_host")
 
 
 class CannotKeepError(Exception):
@@ -111,7 +111,7 @@ class StateKeeper:
             "bars": {name: getattr(host.bars, name) for name in _BARS},
             "entries": self._handlers(),
             "through": sorted(handlers.through) if handlers is not None else [],
-            "ladders": self._session.sim.settled_ladders(),
+            "ladders": self._session.loop.settled_ladders(),
         }
 
     def _pickled(self, value: Any, orders: set[int]) -> bytes:
@@ -136,7 +136,7 @@ class StateKeeper:
         whatever a damaged pickle raises: the session is of no use then."""
         if self._trouble:
             raise CannotKeepError(self._trouble)
-        host, sim = self._session.host, self._session.sim
+        host, loop = self._session.host, self._session.loop
         assert host.random is not None
         found = _Unpickler(io.BytesIO(kept), self).load()
         for robot, attributes in zip(self._robots, found["robots"], strict=True):
@@ -150,18 +150,18 @@ class StateKeeper:
         for name, value in found["bars"].items():
             setattr(host.bars, name, value)
         if host.memory_bytes:  # else nothing has asked for it yet
-            sim.touch_memory()
+            loop.touch_memory()
         if found["entries"] or found["through"]:
             host.handlers_of(Strategy).restore(found["entries"], found["through"])
-        sim.settle_ladders(found["ladders"])
+        loop.settle_ladders(found["ladders"])
 
     # --- what is named and not kept -------------------------------------------------------------
 
     def named(self, value: Any, orders: set[int]) -> Any:
         """How a pickle names it; NotImplemented: it is kept as it is. See `_Pickler`."""
-        host, sim = self._session.host, self._session.sim
+        host, loop = self._session.host, self._session.loop
         kind = type(value)
-        if value is sim:
+        if value is loop:
             return _of_loop, ("sim",)
         if value is host:
             return _of_loop, ("host",)
@@ -188,7 +188,7 @@ class StateKeeper:
             return _of_loop, ("order", value.id)
         if kind is _core.Position:
             return _of_loop, ("position", value.symbol, value.side)
-        if kind is _core.LiveBook and value is sim.book(value.symbol):
+        if kind is _core.LiveBook and value is loop.book(value.symbol):
             return _of_loop, ("book", value.symbol)
         if kind is _core.Fill:
             return _of_loop, ("fill", *_core.fill_parts(value))
@@ -200,10 +200,10 @@ class StateKeeper:
 
     def found(self, kind: str, *name: Any) -> Any:
         """What a name stands for here."""
-        host, sim = self._session.host, self._session.sim
+        host, loop = self._session.host, self._session.loop
         match kind:
             case "sim":
-                return sim
+                return loop
             case "host":
                 return host
             case "random":
@@ -213,14 +213,14 @@ class StateKeeper:
             case "robot":
                 return self._robots[name[0]]
             case "order":
-                order = sim.order_by_id(name[0])
+                order = loop.order_by_id(name[0])
                 if order is None:
                     raise CannotKeepError(f"order {name[0]} is not known")
                 return order
             case "position":
-                return sim.position(*name)
+                return loop.position(*name)
             case "book":
-                return sim.book(*name)
+                return loop.book(*name)
             case "fill":
                 return _core.fill_of(*name)
             case "event":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from onetape._core import EntryKind, Simulation
+from onetape._core import EntryKind, TradingLoop
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.locks import Locks
@@ -30,12 +30,12 @@ class LiveMoney:
 
     def __init__(
         self,
-        sim: Simulation,
+        loop: TradingLoop,
         robot: LiveRobot,
         instruments: Mapping[str, Instrument],
         money_index: Callable[[str], int],
     ) -> None:
-        self._sim = sim
+        self._loop = loop
         self._slot = robot.slot
         self._leverage = robot.leverage
         self._instruments = instruments
@@ -56,7 +56,7 @@ class LiveMoney:
             return
         legs = [(self._money_index(name), amount) for name, amount in amounts.items()]
         at = self._number(entry.note) if entry.cause is Cause.FUNDING else -1
-        self._sim.post(_KINDS.get(entry.cause, EntryKind.MOVED), entry.of, at, legs)
+        self._loop.post(_KINDS.get(entry.cause, EntryKind.MOVED), entry.of, at, legs)
 
     def _number(self, symbol: str) -> int:
         if symbol not in self._instruments:
@@ -70,17 +70,17 @@ class LiveMoney:
         return self._held().held(currency, self._slot)
 
     def _held(self) -> Locks:
-        changes = self._sim.order_changes
+        changes = self._loop.order_changes
         if self._locks is None or self._locked_at != changes:
             self._locks, self._locked_at = self._reckoned(), changes
         return self._locks
 
     def _reckoned(self) -> Locks:
         locks = Locks(self._instruments, leverage=self._leverage)
-        for symbol, side, qty, cost in self._sim.holdings():
+        for symbol, side, qty, cost in self._loop.holdings():
             if self._instruments[symbol].kind is not Kind.SPOT:
                 locks.position(self._slot, symbol, _SIDES[side], qty, cost)
-        for order in self._sim.working(None):
+        for order in self._loop.working(None):
             spec = _spec(order)
             price = spec.price_int or spec.trigger_int or self._touch(spec)
             locks.hold(str(order.id), spec, order.qty_int - order.filled_int, price, self._slot)
@@ -88,7 +88,7 @@ class LiveMoney:
 
     def _touch(self, spec: OrderSpec) -> int:
         """What an order without a price of its own would meet; 0: no quote yet."""
-        quote = self._sim.quote(spec.symbol)
+        quote = self._loop.quote(spec.symbol)
         if quote is None:
             return 0
         return int(quote.ask_int if spec.side is Side.BUY else quote.bid_int)

@@ -54,8 +54,8 @@ class Notes:
     """Of one life of a strategy. sources: how many inputs it has. enc: makes plain values of
     numpy's. gateway_decides: whether a request key is another process's to give."""
 
-    def __init__(self, sim: _core.Simulation, sources: int, enc: Callable[[Any], Any]) -> None:
-        self._sim, self._sources = sim, sources
+    def __init__(self, loop: _core.TradingLoop, sources: int, enc: Callable[[Any], Any]) -> None:
+        self._loop, self._sources = loop, sources
         self._enc = enc
         self.base = 0  # of the numbers
         self.gateway_decides = False
@@ -70,18 +70,18 @@ class Notes:
         if direction not in DIRECTIONS:
             raise ValueError(f"direction is {', '.join(DIRECTIONS)}, not {direction!r}")
         self._signals += 1
-        after = tuple(self._sim.source_position(each)[0] for each in range(self._sources))
-        made = Signal(self.base + self._signals, symbol, direction, self._sim.now, after, facts)
+        after = tuple(self._loop.source_position(each)[0] for each in range(self._sources))
+        made = Signal(self.base + self._signals, symbol, direction, self._loop.now, after, facts)
         record = {"id": made.id, "symbol": symbol, "direction": direction, "after": after, "facts": facts}
-        self._sim.append_cold(EventType.SIGNAL.id, self._encoded(record))
+        self._loop.append_cold(EventType.SIGNAL.id, self._encoded(record))
         return made
 
     def target(self, symbol: str, qty: Any, signal: int) -> tuple[Target, bytes]:
         """On the tape at once; and what its orders carry."""
         self._targets += 1
-        made = Target(self.base + self._targets, symbol, float(qty), self._sim.now, signal)
+        made = Target(self.base + self._targets, symbol, float(qty), self._loop.now, signal)
         record = {"id": made.id, "symbol": symbol, "qty": str(qty), "signal": signal}
-        self._sim.append_cold(EventType.TARGET.id, self._encoded(self._placed(record)))
+        self._loop.append_cold(EventType.TARGET.id, self._encoded(self._placed(record)))
         return made, self._encoded(self._placed({"target": made.id, "signal": signal}))
 
     def more(self, key: RequestKey | None, signal: int) -> bytes:
@@ -95,16 +95,16 @@ class Notes:
         """Another order has the key, as far as this process has to know."""
         if self.gateway_decides:
             return None
-        return self._first.refusal(key, 0, self._sim.now)
+        return self._first.refusal(key, 0, self._loop.now)
 
     def claim(self, key: RequestKey, order: _core.Order) -> None:
         if not self.gateway_decides and order.state != OrderState.DENIED:
-            self._first.claim(key, 0, order, 0, self._sim.now)
+            self._first.claim(key, 0, order, 0, self._loop.now)
 
     def end_cycle(self, key: RequestKey) -> None:
         """In its place between the orders of this callback."""
         record = {"end": key.key, "within": key.within}
-        self._sim.append_with_actions(EventType.CYCLE.id, self._encoded(record))
+        self._loop.append_with_actions(EventType.CYCLE.id, self._encoded(record))
         if not self.gateway_decides:
             self._first.end(key, 0)
 

@@ -32,14 +32,14 @@ def set_opening_prices(plan: RunPlan, host: Host, tapes: Iterable[Path]) -> None
         for index, (symbol, each) in enumerate(host.instruments.items())
         if each.kind is Kind.SPOT and (host.account_of(each.venue), each.base) in funded
     }
-    if not wanted or host.sim.counters()["warmed"]:
+    if not wanted or host.loop.counters()["warmed"]:
         return
     found: dict[str, tuple[int, int]] = {}  # time and twice the price
     for path in tapes:
         for symbol, first in _first_prices(path, set(wanted)).items():
             found[symbol] = min(first, found.get(symbol, first))
     for symbol, (_, doubled) in found.items():
-        host.sim.set_opening_price(wanted[symbol], doubled)
+        host.loop.set_opening_price(wanted[symbol], doubled)
 
 
 def _first_prices(path: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:

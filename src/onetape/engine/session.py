@@ -6,8 +6,8 @@ A session reads journals and writes one; it never asks what time it is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -46,7 +46,7 @@ from onetape.tape.schema import INSTRUMENT_TYPE
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["Session"]
+__all__ = ["READ_AT_START", "Session", "started"]
 
 _TYPE_OF = {
     "quotes": EventType.QUOTE,
@@ -115,14 +115,14 @@ class Session:
         account = _core.AccountOptions(
             hedge=self.plan.hedge, isolated=self.plan.margin == "isolated", leverage=self.plan.leverage
         )
-        self.sim = _core.Simulation(
+        self.loop = _core.TradingLoop(
             self.host,
             self._exchange(account, queue),
             account=account,
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
-        self.host.sim = self.sim
+        self.host.loop = self.loop
         self.host.keeps_owners = self.plan.live is not None
         self.host.is_hedged = self.plan.hedge
         prepare_venues(self.plan, self.host)
@@ -131,8 +131,8 @@ class Session:
             self.host.go_live(self.plan.live)
             self._inherit(self.plan.live)
         self.robot = self.host.robot = self._new_robot()
-        self.sim.bind_robot(self.robot, Strategy)
-        self.sim.wants_pulse = True
+        self.loop.bind_robot(self.robot, Strategy)
+        self.loop.wants_pulse = True
         self.started_at = self._find_start()
         if self.plan.live is not None:
             release_streams(self, self.plan.live)
@@ -146,18 +146,18 @@ class Session:
         """on_start, then the bars from before the start."""
         assert self.started_at is not None
         if self.plan.live is not None and self.plan.live.stopped:
-            self.sim.allow_trading(False)
-        self.sim.begin(self.started_at)
-        self.sim.write_missed()
+            self.loop.allow_trading(False)
+        self.loop.begin(self.started_at)
+        self.loop.write_missed()
         if self.spec.attributes:
-            working = {order.id: order for order in self.sim.working(None)}
+            working = {order.id: order for order in self.loop.working(None)}
             for name in self.spec.attributes:
                 setattr(self.robot, name, with_orders(getattr(self.robot, name), working))
-        self.start_equity = Decimal(self.sim.equity_text)
+        self.start_equity = Decimal(self.loop.equity_text)
         self.start_money = {
-            money: Decimal(self.sim.equity_of_text(number)) for number, money in enumerate(self.host.money)
+            money: Decimal(self.loop.equity_of_text(number)) for number, money in enumerate(self.host.money)
         }
-        self.sim.enter_callback()
+        self.loop.enter_callback()
         try:
             self.robot.on_start()
         except KeyboardInterrupt:
@@ -172,7 +172,7 @@ class Session:
                 where=f"{where_of(problem) or self.strategy_class.__name__}, in on_start",
                 todo="fix the strategy",
             ) from problem
-        self.sim.leave_callback()
+        self.loop.leave_callback()
         take_history(self)
         preload(self)
         if is_compiled(self.strategy_class) and not self.plan.interpret:
@@ -190,7 +190,7 @@ class Session:
         self.compiled = compile_strategy(self.robot, self.host)
         self.host.take_problem = self.compiled.take_problem
         self.host.close = self.robot.close
-        self.compiled.attach(self.sim)
+        self.compiled.attach(self.loop)
 
     def step(self, frames_max: int = TIME_MAX, until: int | None = None) -> _core.RunOutcome:
         """Runs up to `frames_max` frames with time <= until. ENDED: no frame now."""
@@ -198,22 +198,22 @@ class Session:
         if until is not None:
             stop = min(stop, until)
         with self._catching():
-            outcome = self.sim.run(frames_max, stop)
+            outcome = self.loop.run(frames_max, stop)
         if outcome == _core.RunOutcome.FAILED:
-            self.sim.raise_failure()
+            self.loop.raise_failure()
         return outcome
 
     def halt(self) -> None:
         """A live robot is to end: what works is cancelled, nothing new is sent. A replay does the
         same after the same frame."""
         assert self.plan.live is not None
-        places = [self.sim.source_position(each.number)[0] for each in self.sources]
+        places = [self.loop.source_position(each.number)[0] for each in self.sources]
         live = replace(self.plan.live, halted_after=places[0], halted_at=places)
         self.plan = replace(self.plan, live=live)
         # Before what it does: a life that is killed meanwhile was halted, too.
         self.host.append(EventType.HEALTH.id, ending_record(places))
-        self.sim.halt(False)
-        self.sim.leave_callback()
+        self.loop.halt(False)
+        self.loop.leave_callback()
 
     def check_change(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The new values of parameters, if a robot that runs can take them. Raises BadConfig,
@@ -237,22 +237,22 @@ class Session:
         """What the operator wants of the robot, between two frames: on its tape first, then done.
         Raises as `check_change`."""
         changed = self.check_change(fields) if command == PARAMS else {}
-        after = [self.sim.source_position(each.number)[0] for each in self.sources]
+        after = [self.loop.source_position(each.number)[0] for each in self.sources]
         shown = {name: toml_value(value) for name, value in changed.items()}
         self.host.append(EventType.COMMAND.id, Asked(command, shown, after).as_record())
         if command == PARAMS:
             self._change(changed)
         else:
-            self.sim.allow_trading(command == START)
-            self.sim.leave_callback()
+            self.loop.allow_trading(command == START)
+            self.loop.leave_callback()
 
     def _change(self, changed: Mapping[str, Any]) -> None:
         for name, value in changed.items():
             self.params[name] = value
             setattr(self.robot, name, value)
-        if self.sim.halted:
+        if self.loop.halted:
             return
-        is_called = self.sim.enter_callback()
+        is_called = self.loop.enter_callback()
         try:
             if is_called and not self.host.tell("params", changed):
                 self.robot.on_params(changed)
@@ -260,11 +260,11 @@ class Session:
             raise
         except BaseException as problem:
             self.host.callback_failed("on_params", problem)
-        self.sim.leave_callback()
+        self.loop.leave_callback()
 
     def attributes(self) -> dict[str, Any]:
         """The strategy's own, with its randomness: parameters and what the loop lends it apart."""
-        lent = {"_sim", "_host", "resumed", *self.params}
+        lent = {"_loop", "_host", "resumed", *self.params}
         return {name: value for name, value in vars(self.robot).items() if name not in lent}
 
     def _catching(self) -> AbstractContextManager[None]:
@@ -273,12 +273,12 @@ class Session:
     def finish(self) -> None:
         """No frame will follow: what is due happens, on_stop, the closing records."""
         with self._catching():
-            self.sim.finish_input()
+            self.loop.finish_input()
         if self.compiled is not None:
             self.compiled.write_back()
-        self.actions_before_stop = self.sim.counters()["actions"]
-        self.sim.begin_stop()
-        self.sim.enter_callback()
+        self.actions_before_stop = self.loop.counters()["actions"]
+        self.loop.begin_stop()
+        self.loop.enter_callback()
         try:
             for each in (self.robot, *self.host.children):
                 each.on_stop()
@@ -286,8 +286,8 @@ class Session:
             raise
         except BaseException as problem:
             self.host.callback_failed("on_stop", problem)
-        self.sim.leave_callback()
-        self.sim.sample()
+        self.loop.leave_callback()
+        self.loop.sample()
         note_inputs(self)
         self.state_hash = self.host.note_state()
         self.is_finished = True
@@ -299,8 +299,8 @@ class Session:
             self.writer = None
         while self.sources:
             self.sources.pop().reader.close()
-        if hasattr(self, "sim"):
-            self.sim.release()
+        if hasattr(self, "loop"):
+            self.loop.release()
         self.__dict__.pop("robot", None)
 
     # --- what came of it -------------------------------------------------------------------------
@@ -323,7 +323,7 @@ class Session:
 
     def last_refusal(self) -> str:
         """The newest refused order, in words."""
-        order = self.sim.last_refused
+        order = self.loop.last_refused
         return f"{order.code} {order.reason}" if order is not None else ""
 
     # --- set-up ----------------------------------------------------------------------------------
@@ -358,9 +358,9 @@ class Session:
     def _inherit(self, live: LiveRobot) -> None:
         """What its earlier lives have left."""
         self.host.notes_choices = True
-        self.sim.inherit(live.since, live.run_from, live.heard)
+        self.loop.inherit(live.since, live.run_from, live.heard)
         for symbol, time, payload in self.spec.earlier_actions:
-            self.sim.hash_action(symbol, time, payload)
+            self.loop.hash_action(symbol, time, payload)
         if live.memory:
             self.host.restore_memory(live.memory)
 
@@ -368,12 +368,12 @@ class Session:
         for each in self.plan.inputs:
             path = Path(each.path)
             reader = JournalReader(path)
-            number = self.sim.add_source(reader.core)
+            number = self.loop.add_source(reader.core)
             self.sources.append(_Source(path, reader, number, each.is_detail))
             if not each.is_detail:
                 self._map_preamble(reader, number)
             if self.spec.limits and self.spec.limits[number]:
-                self.sim.limit_source(number, self.spec.limits[number])
+                self.loop.limit_source(number, self.spec.limits[number])
         self.host.sources = len(self.sources)
         if self.plan.live is not None:
             hold_streams(self, self.plan.live)
@@ -406,7 +406,7 @@ class Session:
                 where=where_of(problem) or self.strategy_class.__name__,
                 todo="a strategy is made without arguments; use on_start",
             ) from problem
-        robot._sim = self.sim
+        robot._loop = self.loop
         robot._host = self.host
         robot.random = self.host.random = random.Random(seed_of(self.plan))
         vars(robot).update(self.spec.attributes)
@@ -421,16 +421,16 @@ class Session:
         core = reader.core
         for type_id, stream, payload in core.preamble:
             if type_id == INSTRUMENT_TYPE:
-                self.sim.map_stream(number, stream, self.host.instrument_frame(number, stream, payload))
+                self.loop.map_stream(number, stream, self.host.instrument_frame(number, stream, payload))
 
     def _map_detail(self, source: _Source) -> None:
         symbols = matching_streams(source.path, streams_of(source.path), self.host.instruments)
         check_detail(source.path, symbols, self.inventory())
         numbers = {symbol: i for i, symbol in enumerate(self.host.instruments)}
-        self.sim.use_as_detail(source.number)
+        self.loop.use_as_detail(source.number)
         for stream, symbol in symbols.items():
-            self.sim.use_detail(numbers[symbol])
-            self.sim.map_stream(source.number, stream, numbers[symbol])
+            self.loop.use_detail(numbers[symbol])
+            self.loop.map_stream(source.number, stream, numbers[symbol])
 
     def _add_first_instruments(self, source: _Source) -> None:
         """What a tape says before its first market event, so that on_start can subscribe to a
@@ -445,10 +445,10 @@ class Session:
     def _find_start(self) -> int:
         """When the robot's time begins (ns), and all that was before it is taken."""
         start = self.plan.start
-        outcome = self.sim.warm_up(start if start is not None else -TIME_MAX)
+        outcome = self.loop.warm_up(start if start is not None else -TIME_MAX)
         if outcome == _core.RunOutcome.FAILED:
-            self.sim.raise_failure()
-        first = self.sim.next_time()
+            self.loop.raise_failure()
+        first = self.loop.next_time()
         if first == TIME_MAX:
             if self.spec.is_growing:
                 raise BadInput("the tape has no market event yet", where="data")
@@ -457,7 +457,7 @@ class Session:
             refuse_empty(self.plan)
         # With data from before it the run begins at --from itself, so that bars and timers that
         # are due before the next event are not passed over; without any, at the first event.
-        return start if start is not None and self.sim.counters()["warmed"] else first
+        return start if start is not None and self.loop.counters()["warmed"] else first
 
     def _open_journal(self, path: Path) -> None:
         assert self.started_at is not None
@@ -486,17 +486,17 @@ class Session:
             ),
             time=self.started_at,
         )
-        self.sim.set_writer(self.writer.core)
+        self.loop.set_writer(self.writer.core)
 
     def _note_instrument(self, index: int, instrument: Instrument) -> None:
         assert self.writer is not None and self.started_at is not None
-        time = max(self.started_at, self.sim.now)
+        time = max(self.started_at, self.loop.now)
         self.writer.append_instrument(index + 1, time, instrument.to_msgpack())
 
     def _begin_life(self, writer: JournalWriter) -> None:
         """First on its journal: what a replay of this life begins with."""
         assert self.started_at is not None
-        position = self.sim.source_position(self.sources[0].number)[0]
+        position = self.loop.source_position(self.sources[0].number)[0]
         record = life_record(
             self.plan,
             start=self.started_at,
@@ -539,3 +539,15 @@ class Session:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+
+
+@contextmanager
+def started(spec: RunSpec, *, progress: Callable[[int, int], None] | None = None) -> Iterator[Session]:
+    """A session whose strategy has begun, until the block ends. progress: as Session's."""
+    session = Session(spec, progress=progress)
+    try:
+        session.open()
+        session.start()
+        yield session
+    finally:
+        session.close()

@@ -67,7 +67,7 @@ def set_trading_hours(plan: RunPlan, host: Host, start: int, *, grows: bool) -> 
     if not grows:
         spans = [tape_span(Path(each.path)) for each in plan.inputs]
         last = max((span[1] for span in spans if span is not None), default=start)
-    host.sim.set_schedule(plan.hours.switches(start, last))
+    host.loop.set_schedule(plan.hours.switches(start, last))
 
 
 # --- what the data lacks --------------------------------------------------------------------------

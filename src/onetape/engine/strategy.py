@@ -41,7 +41,7 @@ class Strategy:
     and `reason`. A wrong type or an unknown symbol raises, because the program is wrong.
     """
 
-    _sim: _core.Simulation
+    _loop: _core.TradingLoop
     _host: Host
     _services: ClassVar[frozenset[str]] = frozenset()
     _compiled: ClassVar[bool] = False  # see engine/compiled.py
@@ -118,12 +118,12 @@ class Strategy:
     @property
     def now(self) -> int:
         """The receipt clock, ns UTC. No market event is seen before its receipt."""
-        return self._sim.now
+        return self._loop.now
 
     @property
     def time(self) -> datetime:
         """`now` as a UTC datetime (microseconds)."""
-        return to_datetime(self._sim.now)
+        return to_datetime(self._loop.now)
 
     def set_timer(self, name: str, *, every: str | None = None, at: int | None = None) -> None:
         """Call on_timer(name) at each UTC multiple of `every`, or once at `at` (ns).
@@ -132,11 +132,11 @@ class Strategy:
         """
         if (every is None) == (at is None):
             raise TypeError("set_timer takes either every='5s' or at=<ns>")
-        self._sim.set_timer(name, parse_period(every) if every is not None else 0, at or 0)
+        self._loop.set_timer(name, parse_period(every) if every is not None else 0, at or 0)
 
     def cancel_timer(self, name: str) -> bool:
         """True when there was such a timer."""
-        return self._sim.cancel_timer(name)
+        return self._loop.cancel_timer(name)
 
     # --- market data -----------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class Strategy:
             | liquidations * _LIQUIDATIONS
             | mbo * _MBO
         )
-        self._sim.subscribe(symbol, wants)
+        self._loop.subscribe(symbol, wants)
         asked = {
             "quotes": quotes,
             "trades": trades,
@@ -189,20 +189,20 @@ class Strategy:
 
     def unsubscribe(self, symbol: str) -> None:
         """No further events of `symbol`; its orders and positions are still reported."""
-        self._sim.unsubscribe(symbol)
+        self._loop.unsubscribe(symbol)
 
     def quote(self, symbol: str) -> _core.Quote | None:
         """The last quote, None before the first."""
-        return self._sim.quote(symbol)
+        return self._loop.quote(symbol)
 
     def book(self, symbol: str) -> _core.LiveBook:
         """The order book as a live view; `copy()` to keep it."""
-        return self._sim.book(symbol)
+        return self._loop.book(symbol)
 
     def bars(self, symbol: str, period: str, n: int) -> _core.Bars:
         """The last n completed bars (fewer in the beginning) as numpy columns, oldest first."""
         period_ns, source = self._host.bars.key(symbol, period)
-        return self._sim.bars(symbol, period_ns, source, n)
+        return self._loop.bars(symbol, period_ns, source, n)
 
     def instrument(self, symbol: str) -> Instrument:
         """Tick, lot, fees and the other facts, as of now."""
@@ -245,7 +245,7 @@ class Strategy:
                 once, signal, symbol, BUY, qty, price, post_only, reduce_only, tif, trigger,
                 trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
-        return self._sim.place(
+        return self._loop.place(
             symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )
 
@@ -275,7 +275,7 @@ class Strategy:
                 once, signal, symbol, SELL, qty, price, post_only, reduce_only, tif, trigger,
                 trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
-        return self._sim.place(
+        return self._loop.place(
             symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )
 
@@ -297,17 +297,17 @@ class Strategy:
 
     def cancel(self, order: _core.Order) -> bool:
         """Ask to cancel. False when there is nothing left to cancel."""
-        return self._sim.cancel(order)
+        return self._loop.cancel(order)
 
     def cancel_all(self, symbol: str | None = None) -> int:
         """Ask to cancel all working orders (of `symbol`); returns how many were asked for."""
-        return self._sim.cancel_all(symbol)
+        return self._loop.cancel_all(symbol)
 
     def amend(self, order: _core.Order, price: Number | None = None, qty: Number | None = None) -> bool:
         """Ask for another price or whole quantity. False when it cannot be asked for."""
         if price is None and qty is None:
             raise TypeError("amend needs a price or a qty")
-        return self._sim.amend(order, price, qty)
+        return self._loop.amend(order, price, qty)
 
     def set_quotes(
         self,
@@ -324,7 +324,7 @@ class Strategy:
         keep_within: an order whose price is at most this many ticks from the wanted one stays
         where it is, with its place in the queue.
         """
-        self._sim.set_quotes(symbol, bids, asks, keep_within)
+        self._loop.set_quotes(symbol, bids, asks, keep_within)
 
     def set_target(
         self, symbol: str, qty: Number, algo: str = "touch", *, signal: Signal | int | None = None, **options: Any
@@ -338,15 +338,15 @@ class Strategy:
             raise NotAvailable(f"execution algorithm {algo!r}", where="set_target", todo='use algo="touch"')
         if signal is not None:
             return self._host.target_for(signal, symbol, qty)
-        return self._sim.set_target(symbol, qty)
+        return self._loop.set_target(symbol, qty)
 
     def close(self, symbol: str) -> _core.Order | None:
         """Cancel what works on `symbol` and flatten its position."""
-        self._sim.cancel_all(symbol)
+        self._loop.cancel_all(symbol)
         if self._host.is_hedged:
             return self._close_sides(symbol)
         is_spot = self._host.instrument_of(symbol).kind == "spot"
-        return self._sim.set_target(symbol, 0, not is_spot)
+        return self._loop.set_target(symbol, 0, not is_spot)
 
     def _close_sides(self, symbol: str) -> _core.Order | None:
         order = None
@@ -360,15 +360,15 @@ class Strategy:
 
     def position(self, symbol: str, side: str | None = None) -> _core.Position:
         """The own position (never None; `qty` is signed) as a live view."""
-        return self._sim.position(symbol, side)
+        return self._loop.position(symbol, side)
 
     def positions(self) -> list[_core.Position]:
         """All positions that are not flat."""
-        return self._sim.positions()
+        return self._loop.positions()
 
     def orders(self, symbol: str | None = None) -> list[_core.Order]:
         """Working orders, oldest first."""
-        return self._sim.working(symbol)
+        return self._loop.working(symbol)
 
     def balance(self, currency: str, venue: str | None = None) -> Any:
         """total, available and locked of one currency, as floats; zero when there is none. Live it
@@ -387,7 +387,7 @@ class Strategy:
     @property
     def equity(self) -> float:
         """Balance and open profit in the run's currency, of all accounts together."""
-        return self._sim.equity
+        return self._loop.equity
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -425,7 +425,7 @@ class Strategy:
     @property
     def memory(self) -> dict[str, Any]:
         """Plain values (at most 64 kB) that survive a restart: they are on the tape."""
-        self._sim.touch_memory()
+        self._loop.touch_memory()
         return self._host.memory
 
 

@@ -65,7 +65,7 @@ def prepare_venues(plan: RunPlan, host: Host) -> None:
         for currency in cash:
             host.money_index(account, currency)
     for venue, latency in plan.latencies.items():
-        host.sim.set_latency(host.venue_number(venue), latency.core())
+        host.loop.set_latency(host.venue_number(venue), latency.core())
 
 
 def _venues(instruments: Iterable[Instrument]) -> list[str]:
@@ -119,7 +119,7 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
                     where="--cash",
                     todo=f"give for example --cash '{prefix}{amount} {settle}'",
                 )
-            host.sim.deposit(host.money_index(account, currency), str(amount))
+            host.loop.deposit(host.money_index(account, currency), str(amount))
     _count_money(plan, host)
     if plan.accounts:  # an instrument may come later that settles in something else
         host.new_instrument = lambda: _count_money(plan, host)
@@ -128,13 +128,13 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
 
 def _count_money(plan: RunPlan, host: Host) -> None:
     """What the run's equity is the sum of, and of what a balance goes on the tape."""
-    host.sim.set_report_currencies(_counted(plan, host))
+    host.loop.set_report_currencies(_counted(plan, host))
     if not plan.accounts:
         return
     useful: dict[str, set[str]] = {}
     for venue in _venues(host.instruments.values()):
         useful[venue] = _useful(i for i in host.instruments.values() if i.venue == venue)
-    host.sim.set_account_money(
+    host.loop.set_account_money(
         [
             (number, account, name)
             for number, (account, name) in enumerate(host.money)
@@ -180,12 +180,12 @@ def set_venue_rules(plan: RunPlan, host: Host) -> RunPlan:
         lambda name: [(n, account) for n, (account, each) in money if each == name], host.venue_number, host.instruments
     )
     names = [f"{name} at {account}" if account else name for account, name in host.money]
-    host.sim.set_rules(_core.VenueRules(**rules, currencies=names))
-    host.sim.set_fee_volume(decimal_text(plan.fee_volume))
+    host.loop.set_rules(_core.VenueRules(**rules, currencies=names))
+    host.loop.set_fee_volume(decimal_text(plan.fee_volume))
 
     def traded_before(venue: str, group: int) -> None:
         if venue in plan.fee_volumes:
-            host.sim.set_group_volume(group, decimal_text(plan.fee_volumes[venue]))
+            host.loop.set_group_volume(group, decimal_text(plan.fee_volumes[venue]))
 
     for (venue, _, _), group in host.volume_groups.items():
         traded_before(venue, group)

@@ -237,8 +237,8 @@ def _states(run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: P
         last = body
         count += 1
         # A life that begins shows what it has before it takes the next frame.
-        frames = seq = max(before + session.sim.counters()["frames"], seq + 1)
-        rows.append([run.name, frames, f"state:{frames}", session.sim.now, body.decode()])
+        frames = seq = max(before + session.loop.counters()["frames"], seq + 1)
+        rows.append([run.name, frames, f"state:{frames}", session.loop.now, body.decode()])
         if len(rows) >= BATCH:
             sink.add("states", rows)
             rows.clear()

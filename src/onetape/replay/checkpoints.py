@@ -95,9 +95,9 @@ def _program() -> str:
 def _hash_of(session: Session) -> tuple[bytes, bytes]:
     """Of the core's state and, of a first life, of all actions: those of a later one are hashed
     behind the actions before it, which not every repetition knows."""
-    sim, live = session.sim, session.plan.live
+    loop, live = session.loop, session.plan.live
     is_first = live is None or live.life == 1
-    return sim.state_hash(session.host.memory_bytes), sim.action_hash() if is_first else b""
+    return loop.state_hash(session.host.memory_bytes), loop.action_hash() if is_first else b""
 
 
 def _uuid_of(run: Path) -> str:
@@ -139,7 +139,7 @@ class CheckpointWriter:
         self._states = 0
         self.none = ""
         self._next = clock() + self._every_s
-        session.sim.record_calls()
+        session.loop.record_calls()
 
     def step(self, step: Callable[[int], _core.RunOutcome]) -> _core.RunOutcome:
         """Takes all that there is, with checkpoints on the way. step: so many frames at most."""
@@ -174,16 +174,16 @@ class CheckpointWriter:
 
     def _keep(self) -> None:
         state, orders = self._keeper.keep()
-        sim = self._session.sim
+        loop = self._session.loop
         self._flush()
         if self._calls > CALLS_BYTES_MAX:
             raise CannotKeepError(f"it asked for more than {CALLS_BYTES_MAX >> 20} MiB of orders")
         state_hash, action_hash = _hash_of(self._session)
         self._places.append(
             Place(
-                frames=int(sim.counters()["frames"]),
-                now=sim.now,
-                callbacks=sim.callback_count,
+                frames=int(loop.counters()["frames"]),
+                now=loop.now,
+                callbacks=loop.callback_count,
                 calls=self._calls,
                 calls_hash=self._calls_hash.digest(),
                 state_hash=state_hash,
@@ -200,7 +200,7 @@ class CheckpointWriter:
             self._thin()
 
     def _flush(self) -> None:
-        calls = self._session.sim.take_calls()
+        calls = self._session.loop.take_calls()
         self._append("calls", calls)
         self._calls += len(calls)
         self._calls_hash.update(calls)
@@ -231,7 +231,7 @@ class CheckpointWriter:
     def _drop(self, why: str) -> None:
         self.none = why
         self._places = []
-        self._session.sim.stop_recording()
+        self._session.loop.stop_recording()
         for kind in ("calls", "states"):
             self._path(kind).unlink(missing_ok=True)
 
@@ -336,11 +336,11 @@ class Checkpoints:
             raise UnusableError("the log of its calls is damaged")
         if hashlib.sha256(state).digest() != place.hash:
             raise UnusableError("the robot's state is damaged")
-        sim = again.session.sim
-        sim.play_calls(before, place.orders)
+        loop = again.session.loop
+        loop.play_calls(before, place.orders)
         again.go(place.frames - again.frames)
-        fits = sim.stop_playing()
-        if not fits or (again.frames, sim.now, sim.callback_count) != (place.frames, place.now, place.callbacks):
+        fits = loop.stop_playing()
+        if not fits or (again.frames, loop.now, loop.callback_count) != (place.frames, place.now, place.callbacks):
             raise UnusableError("the run goes another way")
         try:
             keeper.restore(state)
@@ -350,4 +350,4 @@ class Checkpoints:
             raise UnusableError("the state hash is another one")
         if len(calls) == self._index.calls:
             whole = hashlib.sha256(calls).digest() == self._index.calls_hash
-            sim.compare_calls(calls[place.calls :] if whole else b"")
+            loop.compare_calls(calls[place.calls :] if whole else b"")

@@ -77,12 +77,12 @@ class Repetition:
     @property
     def taken(self) -> list[int]:
         """The last frame taken of each tape."""
-        return [self.session.sim.source_position(each.number)[0] for each in self.session.sources]
+        return [self.session.loop.source_position(each.number)[0] for each in self.session.sources]
 
     @property
     def frames(self) -> int:
         """How many were taken, with those from before the start."""
-        return int(self.session.sim.counters()["frames"])
+        return int(self.session.loop.counters()["frames"])
 
     @property
     def is_whole(self) -> bool:
@@ -109,7 +109,7 @@ class Repetition:
             if self.taken == places:  # it does not take the frame that it has seen coming
                 break
             for source, place in zip(self.session.sources, places, strict=True):
-                self.session.sim.limit_source(source.number, place)
+                self.session.loop.limit_source(source.number, place)
             before = self.frames
             self.session.step(left, until=moment)
             left -= self.frames - before
@@ -133,9 +133,9 @@ class Repetition:
     def run_on(self, until: int) -> None:
         """Beyond the last frame of which it is known that it was dealt with, to a time."""
         for source in self.session.sources:
-            self.session.sim.limit_source(source.number, SEQUENCE_NEVER)
+            self.session.loop.limit_source(source.number, SEQUENCE_NEVER)
         self.session.step(until=until)
-        self.session.sim.advance(until)
+        self.session.loop.advance(until)
 
     def close(self) -> None:
         self.session.close()

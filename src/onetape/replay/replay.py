@@ -248,9 +248,9 @@ def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBO
         try:
             again.open()
             cut, sure = _repeated(again, recording.killed_at, until, watching)
-            counters = session.sim.counters()
+            counters = session.loop.counters()
             attributes = session.attributes()
-            action_hash = session.sim.action_hash().hex()
+            action_hash = session.loop.action_hash().hex()
         finally:
             again.close()
         return Repeated(
@@ -275,11 +275,11 @@ def _repeated(again: Repetition, killed_at: int | None, until: Until, watching: 
             raise
     else:
         _run(again, until, watching)
-        sure = session.sim.counters()["actions"]
+        sure = session.loop.counters()["actions"]
         if killed_at is not None and until.is_whole:
             # It may have done a part of this, for it was killed meanwhile.
             again.run_on(killed_at)
-    cut = session.sim.now
+    cut = session.loop.now
     has_ended = killed_at is None and (until.is_whole or again.is_whole)
     if has_ended:
         if watching.at_end is not None:
@@ -288,7 +288,7 @@ def _repeated(again: Repetition, killed_at: int | None, until: Until, watching: 
         return cut, sure
     if until.moment is not None:
         # Timers and answers that were due by then did not wait for a later frame.
-        session.sim.advance(until.moment)
+        session.loop.advance(until.moment)
         cut = until.moment
     elif not until.is_whole:
         cut -= 1  # further frames may have this last one's time

@@ -31,25 +31,25 @@ LEVELS: Final = 10  # of each side of a book
 DEPTH_MAX: Final = 6  # of what lies within each other
 ITEMS_MAX: Final = 100  # of one list or dict; that there are more is said
 TEXT_MAX: Final = 500  # characters
-_LENT: Final = frozenset({"_sim", "_host", "random", "resumed"})  # by the loop
+_LENT: Final = frozenset({"_loop", "_host", "random", "resumed"})  # by the loop
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def state_of(session: Session) -> dict[str, Any]:
     """What decides what the robot does next: parameters, memory, its own attributes, positions,
     working orders; and its equity."""
-    sim, robot = session.sim, session.robot
+    loop, robot = session.loop, session.robot
     if session.compiled is not None:
         session.compiled.write_back()  # its attributes lie in the machine code's memory
     facts = session.host.instruments
     known = parameters_of(type(robot))
     return {
         "params": {name: toml_value(value) for name, value in session.params.items()},
-        "equity": sim.equity_text,
-        "trading": sim.trading,
-        "halted": sim.halted,
-        "positions": [_position(p, facts[p.symbol]) for p in sim.positions()],
-        "orders": [_order(o, facts[o.symbol]) for o in sim.working(None)],
+        "equity": loop.equity_text,
+        "trading": loop.trading,
+        "halted": loop.halted,
+        "positions": [_position(p, facts[p.symbol]) for p in loop.positions()],
+        "orders": [_order(o, facts[o.symbol]) for o in loop.working(None)],
         "memory": dict(session.host.memory),
         "own": {name: worded(value) for name, value in vars(robot).items() if name not in known and name not in _LENT},
     }
@@ -59,12 +59,12 @@ def whole_state(session: Session) -> dict[str, Any]:
     """The same with the time, the money and what the robot sees of the market."""
     state = state_of(session)
     return {
-        "now": session.sim.now,
+        "now": session.loop.now,
         **{name: state.pop(name) for name in ("equity", "trading", "halted")},
         "balances": _balances(session),
         **state,
         "market": _market_of(session),
-        "state_hash": session.sim.state_hash(session.host.memory_bytes).hex(),
+        "state_hash": session.loop.state_hash(session.host.memory_bytes).hex(),
     }
 
 
@@ -87,8 +87,8 @@ def _market_of(session: Session) -> dict[str, Any]:
         listens.setdefault(symbol, []).append(kind)
     shown = {}
     for symbol, facts in session.host.instruments.items():
-        quote = session.sim.quote(symbol)
-        book = session.sim.book(symbol)
+        quote = session.loop.quote(symbol)
+        book = session.loop.book(symbol)
         bids, asks = book.bids(LEVELS), book.asks(LEVELS)
         shown[symbol] = {
             "subscribed": listens.get(symbol, []),

@@ -50,24 +50,24 @@ def state_by_checkpoint(
 
 
 def _told(path: Path, again: Repetition, recorded: Actions, moment: int | None) -> dict[str, Any]:
-    sim = again.session.sim
+    loop = again.session.loop
     frames = FramesAround(again.plan)
     try:
         # As a whole replay: at its end the state is that before on_stop.
         is_end = again.is_whole
         if not is_end and moment is not None:
-            sim.advance(moment)
+            loop.advance(moment)
         state = opened_at(again, frames, life=0)
         if is_end:
             again.session.finish()
     finally:
         frames.close()
-    if sim.calls_differ:
+    if loop.calls_differ:
         raise UnusableError("the robot goes another way")
-    cut = sim.now if is_end or moment is None else moment
+    cut = loop.now if is_end or moment is None else moment
     acted = int((recorded.columns["time"] <= cut).sum())
     before = int((recorded.columns["time"] < cut).sum())
-    counters = sim.counters()
+    counters = loop.counters()
     if not before <= counters["actions"] <= acted:
         raise UnusableError("the run's tape has other actions")
     return {
@@ -76,7 +76,7 @@ def _told(path: Path, again: Repetition, recorded: Actions, moment: int | None) 
         "actions": acted if is_end or moment is not None else before,
         "divergences": 0,
         "first_divergence": None,
-        "action_hash": sim.action_hash().hex(),
+        "action_hash": loop.action_hash().hex(),
         "verified": False,
         "state": state,
     }

@@ -130,18 +130,18 @@ class Walker:
         assert self.again is not None
         life = self.run.lives[self.life] if self.run.lives else None
         if not self.again.is_whole:
-            self.again.session.sim.advance(moment)
+            self.again.session.loop.advance(moment)
         elif life is not None and not life.has_ended:
-            self.again.session.sim.advance(min(moment, life.time))
+            self.again.session.loop.advance(min(moment, life.time))
         return self._place()
 
     def _place(self) -> dict[str, Any]:
         assert self.again is not None
         return {
             "frames": self.again.frames,
-            "now": self.again.session.sim.now,
+            "now": self.again.session.loop.now,
             "is_end": self.again.is_whole,
-            "differs": self.again.session.sim.calls_differ,
+            "differs": self.again.session.loop.calls_differ,
         }
 
     def _state(self, around: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from onetape.engine.by_venue import ByVenue
 from onetape.engine.plan import RunPlan
 from onetape.engine.run_spec import RunSpec
-from onetape.engine.session import Session
+from onetape.engine.session import Session, started
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
 from onetape.replay.checkpoints import CheckpointWriter
@@ -61,10 +61,7 @@ def run_backtest(options: BacktestOptions) -> RunResult:
 def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: BacktestOptions, began: float) -> RunResult:
     facts = load_instruments(options.instruments)
     spec = RunSpec(plan, strategy, folder / "journal", run_uuid(folder.name, plan), facts)
-    session = Session(spec, progress=_progress_of(options.progress, plan))
-    try:
-        session.open()
-        session.start()
+    with started(spec, progress=_progress_of(options.progress, plan)) as session:
         loop_began = time.perf_counter()
         kept = CheckpointWriter(folder, session) if session.compiled is None else None
         if kept is not None:
@@ -97,8 +94,6 @@ def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: Backtes
         )
         if kept is not None:
             kept.finish()
-    finally:
-        session.close()
     if options.check_lookahead:
         from onetape.replay.lookahead import check_lookahead
 
@@ -114,7 +109,7 @@ def _wants_stress(session: Session, options: BacktestOptions) -> bool:
     """Told so; or a strategy of a file, which a re-run loads anew, over few events, with fills."""
     if options.stress is not None:
         return options.stress
-    counters = session.sim.counters()
+    counters = session.loop.counters()
     is_file = isinstance(options.strategy, str)
     return is_file and bool(counters["fills"]) and counters["events"] <= AUTO_EVENTS_MAX
 

@@ -18,7 +18,7 @@ from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan
 from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.run_spec import RunSpec
-from onetape.engine.session import Session
+from onetape.engine.session import started
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.replay.replay import strategy_of
@@ -104,17 +104,11 @@ def _pnl(
     # What the strategy prints it has printed already. Standard error carries the progress.
     with contextlib.redirect_stdout(io.StringIO()):
         limits = [each.last_sequence for each in plan.inputs]
-        session = Session(
-            RunSpec(plan, strategy_of(run, plan), instruments=instruments or {}, limits=limits), progress=progress
-        )
-        try:
-            session.open()
-            session.start()
+        spec = RunSpec(plan, strategy_of(run, plan), instruments=instruments or {}, limits=limits)
+        with started(spec, progress=progress) as session:
             session.step()
             session.finish()
-            return Decimal(session.sim.equity_text) - session.start_equity
-        finally:
-            session.close()
+            return Decimal(session.loop.equity_text) - session.start_equity
 
 
 def _with(plan: RunPlan, **changes: Any) -> RunPlan:

@@ -28,7 +28,7 @@ from onetape.engine.latency import curve_file
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import DETAIL, MARKET, RunPlan
 from onetape.engine.run_spec import RunSpec
-from onetape.engine.session import Session
+from onetape.engine.session import started
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError
 from onetape.report import statistics as st
@@ -157,10 +157,7 @@ def _run(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, A
             # A tape that still grows is taken up to where the sweep began.
             limits=[each["last_sequence"] for each in setup["tapes"]],
         )
-        session = Session(spec)
-        try:
-            session.open()
-            session.start()
+        with started(spec) as session:
             session.step()
             session.finish()
             result = RunResult.of(session, run=folder, seconds=0.0)
@@ -168,8 +165,6 @@ def _run(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, A
                 return {"error": result.failures[0], "error_name": "STRATEGY_ERROR"}
             data = report_data(session, folder, [], result, with_market=False)
             data.stats = run_statistics(data, result)
-        finally:
-            session.close()
     return _row(result, data, plan, wants_equity=bool(job.get("equity")))
 
 

@@ -23,7 +23,7 @@ from onetape.ipc.names import encoded, process_socket
 from onetape.ipc.server import Stream
 from onetape.model.errors import StrategyError, UsageError
 from onetape.robot.control_tape import RobotTape
-from onetape.robot.paper import PaperRobot
+from onetape.robot.robot_run import RobotRun
 from onetape.tape.durable import write_durably
 
 __all__ = ["RobotControl", "saved_file"]
@@ -44,7 +44,7 @@ class RobotControl:
         self,
         name: str,
         home: Path,
-        robot: PaperRobot,
+        robot: RobotRun,
         tape: RobotTape,
         *,
         section: dict[str, Any],
@@ -119,14 +119,14 @@ class RobotControl:
 
     def _stop(self, _command: Command) -> Do:
         def do() -> dict[str, Any]:
-            working = len(self._session.sim.working(None))
+            working = len(self._session.loop.working(None))
             self._allow(STOP)
             return {"canceled": working}
 
         return do
 
     def _start(self, _command: Command) -> Do:
-        if self._session.sim.halted:
+        if self._session.loop.halted:
             raise StrategyError("the robot is halted, its strategy failed", todo=f"onetape restart robot:{self._name}")
         return lambda: self._allow(START)
 
@@ -155,10 +155,10 @@ class RobotControl:
     def snapshot(self) -> dict[str, Any]:
         """All that there is to show of the robot now: each is whole. Money is text; what is not
         known yet is None."""
-        session, sim = self._session, self._session.sim
+        session, loop = self._session, self._session.loop
         symbols = {name: self._symbol(name) for name in session.host.instruments}
         main = str(session.params.get("symbol") or next(iter(symbols), ""))
-        counters = sim.counters()
+        counters = loop.counters()
         shown = symbols.get(main) or dict.fromkeys(("position", "bid", "ask"))
         strategy = {
             "type": session.strategy_class.__name__,
@@ -166,10 +166,10 @@ class RobotControl:
             "symbol": main,
             **shown,
             "symbols": symbols,
-            "profit": str(Decimal(sim.equity_text) - session.start_equity),
+            "profit": str(Decimal(loop.equity_text) - session.start_equity),
             "status": self._status(),
             "total_trades": counters["fills"],
-            "orders": len(sim.working(None)),
+            "orders": len(loop.working(None)),
             "childs": [],
             "params": self._described,
         }
@@ -177,22 +177,22 @@ class RobotControl:
             "machine": socket.gethostname(),
             "runner": self.door.names[0],
             "time": time.time_ns(),
-            "now": sim.now,
+            "now": loop.now,
             "run": session.writer.path.parent.name if session.writer else "",
             "strategies": [strategy],
         }
 
     def _status(self) -> str:
-        if self._session.sim.halted:
+        if self._session.loop.halted:
             return "halted"
         return "stopped" if self._is_stopped else "started"
 
     def _symbol(self, symbol: str) -> dict[str, Any]:
-        sim = self._session.sim
-        quote = sim.quote(symbol)
+        loop = self._session.loop
+        quote = loop.quote(symbol)
         sides = ("long", "short") if self._session.host.is_hedged else (None,)
         return {
-            "position": sum(sim.position(symbol, side).qty for side in sides),
+            "position": sum(loop.position(symbol, side).qty for side in sides),
             "bid": quote.bid if quote is not None else None,
             "ask": quote.ask if quote is not None else None,
         }

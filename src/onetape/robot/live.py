@@ -41,7 +41,7 @@ from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, asked_history
-from onetape.robot.paper import SAMPLE_NS, PaperOptions, PaperRobot, follow, watch_of
+from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
@@ -73,7 +73,7 @@ DRAIN_S: Final = 5.0  # for the answers to the last cancels
 
 
 @dataclass(frozen=True, slots=True)
-class LiveOptions(PaperOptions):
+class LiveOptions(RobotRunOptions):
     """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
     to; account: which, where there are several; subaccount: whose money the robot trades with."""
 
@@ -325,7 +325,7 @@ def run_live(options: LiveOptions) -> RunResult:
 
         return run_single(options)
     symbols = symbols_of(options)
-    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    deadline = options.deadline
     with gateway(options, symbols) as (account, client):
         robot = open_live(options, account, client)
         try:
@@ -340,7 +340,7 @@ def run_live(options: LiveOptions) -> RunResult:
     return result
 
 
-def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier | None = None) -> PaperRobot:
+def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier | None = None) -> RobotRun:
     """A started robot whose orders the gateway takes. before: the run of the robot that was there
     before: it goes on, or this one takes over its positions and memory."""
     strategy = strategy_class(options)
@@ -419,7 +419,7 @@ def _open(
     told: Mapping[str, Any],
     before: Earlier | None,
     client: Asks,
-) -> PaperRobot:
+) -> RobotRun:
     """Once there is a market on the tape."""
     deadline = time.monotonic() + HEARS_WITHIN_S
     options.doing("waits for the market")
@@ -452,7 +452,7 @@ def _open(
     except BaseException:
         session.close()
         raise
-    return PaperRobot(session, folder, given)
+    return RobotRun(session, folder, options.report, instruments=options.instruments)
 
 
 def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
@@ -490,7 +490,7 @@ def _opened(spec: RunSpec) -> Session:
             time.sleep(0.1)
 
 
-def drain(robots: Sequence[PaperRobot]) -> None:
+def drain(robots: Sequence[RobotRun]) -> None:
     """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
     for robot in robots:
         robot.session.halt()
@@ -498,6 +498,6 @@ def drain(robots: Sequence[PaperRobot]) -> None:
     while time.monotonic() < deadline:
         for robot in robots:
             robot.step()
-        if not any(robot.session.sim.working(None) for robot in robots):
+        if not any(robot.session.loop.working(None) for robot in robots):
             return
         time.sleep(0.02)

@@ -26,7 +26,7 @@ from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.robot.live import DRAIN_S, LiveOptions, account_of, gateway_options, open_live, symbols_of
-from onetape.robot.paper import PaperRobot, watch_of
+from onetape.robot.robot_run import RobotRun, watch_of
 from onetape.runs.outcome import RunResult
 
 __all__ = ["Here", "Single", "drained", "run_single"]
@@ -43,11 +43,11 @@ class Single:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self.robots: list[PaperRobot] = []
-        self.ended: Callable[[PaperRobot, BaseException | None], None] = lambda _robot, _why: None
+        self.robots: list[RobotRun] = []
+        self.ended: Callable[[RobotRun, BaseException | None], None] = lambda _robot, _why: None
         self._is_turning = self._again = False
 
-    def _step(self, robot: PaperRobot) -> None:
+    def _step(self, robot: RobotRun) -> None:
         """One that ends, by itself or by a fault, is the others' business no more."""
         fault: BaseException | None = None
         try:
@@ -98,7 +98,7 @@ def run_single(options: LiveOptions) -> RunResult:
     _refuse_another(options, account)
     symbols = symbols_of(options)
 
-    async def work() -> PaperRobot:
+    async def work() -> RobotRun:
         async with bridged(started) as reached:
             return await _trade(options, account, reached)
 
@@ -117,16 +117,16 @@ def _refuse_another(options: LiveOptions, account: str) -> None:
     raise BadConfig(f"a gateway of {account} runs already", where="--single", todo="leave --single out")
 
 
-async def _trade(options: LiveOptions, account: str, started: GatewayOptions) -> PaperRobot:
+async def _trade(options: LiveOptions, account: str, started: GatewayOptions) -> RobotRun:
     """The robot, when it has ended; it is still to be closed."""
-    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    deadline = options.deadline
     loop = asyncio.get_running_loop()
     gateway = Gateway(started, is_single=True)
     ready, stop = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     running = asyncio.ensure_future(gateway.run(ready.set))
-    robot: PaperRobot | None = None
+    robot: RobotRun | None = None
     try:
         await _either(running, ready)
         if not ready.is_set():
@@ -183,13 +183,13 @@ def _stay_awake(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     again()
 
 
-async def drained(robots: Sequence[PaperRobot], turn: Callable[[], None]) -> None:
+async def drained(robots: Sequence[RobotRun], turn: Callable[[], None]) -> None:
     """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
     for robot in robots:
         robot.session.halt()
     until = time.monotonic() + DRAIN_S
     while time.monotonic() < until:
         turn()
-        if not any(robot.session.sim.working(None) for robot in robots):
+        if not any(robot.session.loop.working(None) for robot in robots):
             return
         await asyncio.sleep(0.02)

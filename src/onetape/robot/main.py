@@ -28,7 +28,7 @@ from onetape.robot.control_tape import RobotTape
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of
 from onetape.robot.options import WAITS, RobotOptions
-from onetape.robot.paper import PaperRobot
+from onetape.robot.robot_run import RobotRun
 from onetape.runs.preparing import strategy_class
 from onetape.tape.wait import Waiter
 
@@ -117,7 +117,7 @@ def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any
         tape.close()
 
 
-def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, client: Asks) -> PaperRobot:
+def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, client: Asks) -> RobotRun:
     """The robot as its earlier lives and its operator have left it. tape: what it was told; client:
     its gateway."""
     before = earlier_of(live, client)
@@ -142,7 +142,7 @@ def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[s
     return {**options.params, **changed}
 
 
-def _traded(options: RobotOptions, robot: PaperRobot, tape: RobotTape, stopping: list[int], out: Any) -> int:
+def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: list[int], out: Any) -> int:
     waiter = Waiter()
     for source in robot.session.sources:
         waiter.add(source.reader)
@@ -176,12 +176,12 @@ def section_of(options: RobotOptions) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names}
 
 
-def halted_words(robot: PaperRobot) -> str:
+def halted_words(robot: RobotRun) -> str:
     """On one line: why a robot that its strategy has failed trades no more."""
     return " ".join(f"halted: {robot.session.host.failures[0]}".split())
 
 
-def _follow(robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any) -> None:
+def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any) -> None:
     """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
     ProcessDown; also when the journal that it follows is not the gateway's any more."""
     reader = robot.session.sources[0].reader
@@ -194,12 +194,12 @@ def _follow(robot: PaperRobot, waiter: Waiter, control: RobotControl, stopping: 
         outcome = robot.step(frames_max=TURN_FRAMES)
         if outcome == _core.RunOutcome.STOPPED:
             return
-        if robot.session.sim.halted and not is_halted:
+        if robot.session.loop.halted and not is_halted:
             is_halted = True  # `status` says so from now on
             out.write(f"{halted_words(robot)}\n")
             out.flush()
         control.turn()
-        writer.progress(robot.session.sim.source_position(0)[0])
+        writer.progress(robot.session.loop.source_position(0)[0])
         if reader.core.writer_alive:
             gone_at = None
         elif gone_at is None:

@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,78 +22,28 @@ from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.time import TIME_MAX, format_time
+from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, Watch, follow, watch_of
 from onetape.runs.input_tapes import load_instruments
-from onetape.runs.options import RunOptions
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import parse_plan, prepare_plan, strategy_class
-from onetape.runs.recording import new_folders_removed, record_run, run_folder, run_uuid
+from onetape.runs.recording import new_folders_removed, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape, located
-from onetape.tape.wait import Waiter
 
-__all__ = ["PaperOptions", "PaperRobot", "follow", "open_robot", "run_paper", "watch_of"]
+__all__ = ["PaperOptions", "open_robot", "run_paper"]
 
-SAMPLE_NS = 200_000_000  # equity, often enough for a run of half a minute
 NAP_S = 0.02  # the longest sleep of a paced tape: keeps Ctrl-C and progress prompt
-WAIT_S = 0.25
-
 YEAR_S = 365 * 86400.0
-
-Watch = Callable[[Sequence["PaperRobot"]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class PaperOptions(RunOptions):
-    """What `onetape run --paper` takes, beside what every run does. data: one tape, or none for a
-    generated market."""
+class PaperOptions(RobotRunOptions):
+    """What `onetape run --paper` takes. data: one tape, or none for a generated market."""
 
     speed: float = 1.0  # of a finished tape, times the speed it was recorded at
-    seconds: float | None = None  # stop after these, by the wall clock
-    report: Path | None = None
 
 
-@dataclass(slots=True)
-class PaperRobot:
-    """One session that runs, and where it is recorded."""
-
-    session: Session
-    folder: Path
-    options: PaperOptions
-    busy_seconds: float = 0.0  # inside the loop
-
-    def step(self, until: int | None = None, frames_max: int = TIME_MAX) -> _core.RunOutcome:
-        """What is there now, up to `until`."""
-        began = time.perf_counter()
-        outcome = self.session.step(frames_max, until)
-        self.busy_seconds += time.perf_counter() - began
-        return outcome
-
-    @property
-    def is_at_end(self) -> bool:
-        """The next event lies at --to or behind it."""
-        end = self.session.plan.end
-        return end is not None and end <= self.session.sim.next_time() < TIME_MAX
-
-    def close(self, *, keep: bool) -> RunResult | None:
-        """Finishes and records; `keep` False leaves nothing."""
-        try:
-            if not keep:
-                return None
-            self.session.finish()
-            return record_run(
-                self.session,
-                self.folder,
-                self.busy_seconds,
-                target=self.options.report,
-                instruments=self.options.instruments,
-            )
-        finally:
-            self.session.close()
-            if not keep:
-                shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def open_robot(options: PaperOptions, *, grows: bool = True) -> PaperRobot:
+def open_robot(options: PaperOptions, *, grows: bool = True) -> RobotRun:
     """A started session on the one tape of `data`, recording under <home>/runs.
 
     grows: the tape is still being written. Raises BadConfig for what then cannot be had.
@@ -120,7 +70,7 @@ def open_robot(options: PaperOptions, *, grows: bool = True) -> PaperRobot:
         session.close()
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return PaperRobot(session, folder, options)
+    return RobotRun(session, folder, options.report, instruments=options.instruments)
 
 
 def _refuse_what_needs_a_whole_tape(options: PaperOptions) -> None:
@@ -132,36 +82,9 @@ def _refuse_what_needs_a_whole_tape(options: PaperOptions) -> None:
         )
 
 
-def follow(robots: Sequence[PaperRobot], watch: Watch | None = None) -> None:
-    """Runs them on a journal that grows, until its writer has closed it and all is read.
-
-    watch: called a few times a second; False stops.
-    """
-    waiter = Waiter()
-    for robot in robots:
-        for source in robot.session.sources:
-            waiter.add(source.reader)
-    rang = False
-    try:
-        while True:
-            # Asked before reading: what a writer closes after this is read in the next round. Not
-            # while it writes: the question takes as long as the robot's answer to a quote.
-            alive = rang or robots[0].session.sources[0].reader.core.writer_alive
-            for robot in robots:
-                if robot.step() == _core.RunOutcome.STOPPED:
-                    return
-            if watch is not None and not watch(robots):
-                return
-            if not alive or all(robot.is_at_end for robot in robots):
-                return
-            rang = waiter.wait(WAIT_S)
-    except KeyboardInterrupt:
-        return
-
-
-def play(robot: PaperRobot, speed: float, watch: Watch | None = None) -> None:
+def play(robot: RobotRun, speed: float, watch: Watch | None = None) -> None:
     """Runs it on a finished tape, `speed` times as fast as it was recorded."""
-    sim = robot.session.sim
+    loop = robot.session.loop
     assert robot.session.started_at is not None
     first, began = robot.session.started_at, time.monotonic()
     try:
@@ -173,7 +96,7 @@ def play(robot: PaperRobot, speed: float, watch: Watch | None = None) -> None:
                 return
             if watch is not None and not watch([robot]):
                 return
-            ahead = (sim.next_time() - virtual) / 1e9 / speed
+            ahead = (loop.next_time() - virtual) / 1e9 / speed
             time.sleep(min(max(ahead, 0.0), NAP_S))
     except KeyboardInterrupt:
         return
@@ -186,21 +109,6 @@ def run_paper(options: PaperOptions) -> RunResult:
         return _on_own_market(options) if not options.data else _on_tape(options)
 
 
-def watch_of(options: PaperOptions, deadline: float | None) -> Watch:
-    """Notes how far the first robot is; ends at the deadline of the monotonic clock."""
-
-    def watch(robots: Sequence[PaperRobot]) -> bool:
-        if options.progress is not None:
-            options.progress(robots[0].session.sim.counters()["events"], None)
-        return deadline is None or time.monotonic() < deadline
-
-    return watch
-
-
-def _deadline(options: PaperOptions) -> float | None:
-    return None if options.seconds is None else time.monotonic() + options.seconds
-
-
 def _on_own_market(options: PaperOptions) -> RunResult:
     from onetape.robot.generated import generated_market
 
@@ -211,7 +119,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
     # What is wrong is said before a market is made.
     parse_plan(options, strategy)
     load_instruments(options.instruments)
-    watch, seconds = watch_of(options, _deadline(options)), options.seconds or YEAR_S
+    watch, seconds = watch_of(options, options.deadline), options.seconds or YEAR_S
     symbol = options.symbol or _symbol_of(strategy, options.params)
     unused: Path | None = None
     try:
@@ -227,7 +135,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
 
 
 def _on_tape(options: PaperOptions) -> RunResult:
-    watch = watch_of(options, _deadline(options))
+    watch = watch_of(options, options.deadline)
     if not 0 < options.speed < math.inf:
         raise BadConfig(f"speed {options.speed}", where="--speed", todo="give a number above 0")
     if len(options.data) > 1:
@@ -243,7 +151,7 @@ def _on_tape(options: PaperOptions) -> RunResult:
     return _conclude(robot, (lambda: follow([robot], watch)) if grows else (lambda: play(robot, options.speed, watch)))
 
 
-def _conclude(robot: PaperRobot, run: Callable[[], None]) -> RunResult:
+def _conclude(robot: RobotRun, run: Callable[[], None]) -> RunResult:
     try:
         run()
     except BaseException:

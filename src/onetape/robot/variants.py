@@ -30,9 +30,9 @@ from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, ProcessDown
 from onetape.replay.replay import given_facts, strategy_of
 from onetape.robot.options import run_journal
-from onetape.robot.paper import SAMPLE_NS
+from onetape.robot.robot_run import SAMPLE_NS, RobotRun
 from onetape.runs.options import RunOptions
-from onetape.runs.recording import begin_run, record_run, run_folder, run_uuid
+from onetape.runs.recording import begin_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
 
 __all__ = ["Variants", "params_of_variant", "variants_file"]
@@ -63,9 +63,7 @@ def params_of_variant(strategy: type[Any], live: Mapping[str, Any], own: Mapping
 class _Variant:
     name: str
     own: dict[str, Any]  # its own parameters
-    session: Session
-    folder: Path
-    busy_seconds: float = 0.0
+    run: RobotRun
     done: int = 0  # of what was asked
 
 
@@ -90,7 +88,7 @@ class Variants:
     @property
     def tape(self) -> JournalReader:
         """The gateway's, to be woken by."""
-        return self._variants[0].session.sources[0].reader
+        return self._variants[0].run.session.sources[0].reader
 
     @property
     def is_of_this_run(self) -> bool:
@@ -112,7 +110,6 @@ class Variants:
         return is_left
 
     def _turn(self, variant: _Variant, reached: int) -> bool:
-        began = time.perf_counter()
         left = False
         for one in self.asked[variant.done :]:
             left = self._to(variant, min(one.after[0], reached))
@@ -121,31 +118,19 @@ class Variants:
             variant.done += 1
             fields = {k: v for k, v in one.fields.items() if k not in variant.own}
             if one.command != PARAMS or fields:
-                variant.session.ask(one.command, fields)
+                variant.run.session.ask(one.command, fields)
         else:
             left = self._to(variant, reached)
-        variant.busy_seconds += time.perf_counter() - began
         return left
 
     def _to(self, variant: _Variant, frame: int) -> bool:
-        session = variant.session
-        session.sim.limit_source(0, frame)
-        outcome = session.step(FRAMES_AT_ONCE)
-        return outcome == _core.RunOutcome.LIMIT
+        variant.run.session.loop.limit_source(0, frame)
+        return variant.run.step(frames_max=FRAMES_AT_ONCE) == _core.RunOutcome.LIMIT
 
     def close(self, *, keep: bool = True) -> None:
         """keep: as runs that can be replayed; else nothing is left of them."""
         for variant in self._variants:
-            session = variant.session
-            try:
-                if keep:
-                    session.finish()
-                    seconds = variant.busy_seconds
-                    record_run(session, variant.folder, seconds, report=False)
-            finally:
-                session.close()
-                if not keep:
-                    shutil.rmtree(variant.folder, ignore_errors=True)
+            variant.run.close(keep=keep)
         self._variants.clear()
         self.reader.close()
 
@@ -175,12 +160,12 @@ class Variants:
             session.close()
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return _Variant(name, own, session, folder)
+        return _Variant(name, own, RobotRun(session, folder, has_report=False))
 
     def _say(self) -> None:
         record = {
             "live": str(self.live),
-            "variants": {each.name: {"run": str(each.folder), "params": each.own} for each in self._variants},
+            "variants": {each.name: {"run": str(each.run.folder), "params": each.own} for each in self._variants},
         }
         file = variants_file(self.home, self.robot)
         beside = file.with_suffix(".new")

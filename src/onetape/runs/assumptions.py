@@ -52,7 +52,7 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
         kinds = _kinds(types)
         lines += _bar_lines(plan, symbol) if kinds == "bars" else queue_lines(session, symbol, kinds)
     lines += _batch_lines(session)
-    counters = session.sim.counters()
+    counters = session.loop.counters()
     lines += _fill_lines(counters)
     if unknown := _unknown_types(session):
         shown = ", ".join(f"{count:,} of type {type_id}" for type_id, count in unknown.items())
@@ -137,11 +137,11 @@ def ambiguous_bars(session: Session) -> list[dict[str, Any]]:
     """The first hundred bars inside which the order of prices decided what own orders became:
     `time` (the bar's open, ns) and `symbol`."""
     symbols = list(session.host.instruments)
-    return [{"time": at, "symbol": symbols[i]} for at, i in session.sim.ambiguous_bars()]
+    return [{"time": at, "symbol": symbols[i]} for at, i in session.loop.ambiguous_bars()]
 
 
 def _ambiguous_lines(session: Session) -> list[Assumption]:
-    counters = session.sim.counters()
+    counters = session.loop.counters()
     count = counters["ambiguous_bars"]
     if not count:
         return []
@@ -173,7 +173,7 @@ def fills_from_bars(session: Session) -> bool:
 
 
 def _detail_lines(session: Session) -> list[Assumption]:
-    counters = session.sim.counters()
+    counters = session.loop.counters()
     lines = []
     for symbol, (types, periods) in session.detail_inventory().items():
         if symbol in session.host.instruments:

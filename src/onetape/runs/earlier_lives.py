@@ -47,7 +47,7 @@ def add_earlier_lives(result: RunResult, journal: Path) -> None:
 def samples_of(session: Session, journal: Path) -> tuple[Any, ...]:
     """Time, equity, balance, prices and positions as `sim.samples` gives them, of the whole run.
     Of earlier lives equity alone was kept: their prices and positions are 0."""
-    own = session.sim.samples()
+    own = session.loop.samples()
     if session.plan.live is None or session.plan.live.life == 1 or not len(own[0]):
         return own
     earlier = [each for each in _equity(journal) if each[0] < own[0][0]]

@@ -78,7 +78,7 @@ class RunOptions:
     doing: Callable[[str], None] = _unheard  # hears what is done from here on, where that is not it
 
     def __post_init__(self) -> None:
-        made = {name: listed(getattr(self, name)) for name in ("data", "detail_data", "closed")}
+        made: dict[str, Any] = {name: listed(getattr(self, name)) for name in ("data", "detail_data", "closed")}
         made |= {name: _text_of(name, getattr(self, name), example) for name, example in _TEXTS.items()}
         made |= {name: _whole(name, getattr(self, name)) for name in ("leverage", "seed")}
         if isinstance(self.strategy, os.PathLike):

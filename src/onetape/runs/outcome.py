@@ -71,10 +71,10 @@ class RunResult:
     @classmethod
     def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
         """Read off a finished session."""
-        sim, host = session.sim, session.host
-        counters = sim.counters()
+        loop, host = session.loop, session.host
+        counters = loop.counters()
         currency = session.plan.currency
-        equity = Decimal(sim.equity_text)
+        equity = Decimal(loop.equity_text)
         symbols = list(host.instruments)
         settled = [i for i, s in enumerate(symbols) if session.plan.counts(host.instruments[s].settle)]
         return cls(
@@ -85,15 +85,15 @@ class RunResult:
             seconds=seconds,
             orders=counters["orders"],
             fills=counters["fills"],
-            pnl=equity - session.start_equity - Decimal(sim.moved_in_text),
-            fees=sum((Decimal(sim.fees_text(i)) for i in settled), Decimal(0)),
-            funding=sum((Decimal(sim.funding_text(i)) for i in settled), Decimal(0)),
+            pnl=equity - session.start_equity - Decimal(loop.moved_in_text),
+            fees=sum((Decimal(loop.fees_text(i)) for i in settled), Decimal(0)),
+            funding=sum((Decimal(loop.funding_text(i)) for i in settled), Decimal(0)),
             liquidations=counters["liquidations"],
-            liquidation_fees=sum((Decimal(sim.liquidation_fees_text(i)) for i in settled), Decimal(0)),
-            insurance=sum((Decimal(sim.insurance_text(i)) for i in settled), Decimal(0)),
+            liquidation_fees=sum((Decimal(loop.liquidation_fees_text(i)) for i in settled), Decimal(0)),
+            insurance=sum((Decimal(loop.insurance_text(i)) for i in settled), Decimal(0)),
             interest=sum(
                 (
-                    Decimal(sim.interest_text(number))
+                    Decimal(loop.interest_text(number))
                     for number, (_, name) in enumerate(host.money)
                     if session.plan.counts(name)
                 ),
@@ -103,16 +103,16 @@ class RunResult:
             loan_calls=counters["loan_calls"],
             loan_liquidations=counters["loan_liquidations"],
             final_equity=equity,
-            max_drawdown=Decimal(sim.drawdown_text),
-            max_drawdown_ratio=sim.drawdown_ratio,
+            max_drawdown=Decimal(loop.drawdown_text),
+            max_drawdown_ratio=loop.drawdown_ratio,
             currency=currency,
-            action_hash=sim.action_hash().hex(),
+            action_hash=loop.action_hash().hex(),
             state_hash=session.state_hash,
             actions=counters["actions"],
             denied=counters["denied"],
             rejected=counters["rejected"],
             failures=[str(each) for each in host.failures],
-            refusals=refusals_by_name(sim.refusals()),
+            refusals=refusals_by_name(loop.refusals()),
             below_lot=_below_lot(session),
             ambiguous_bars=counters["ambiguous_bars"],
             ambiguous_fills=counters["ambiguous_fills"],
@@ -173,15 +173,15 @@ def _stress_json(each: StressLine) -> dict[str, Any]:
 
 def _below_lot(session: Session) -> dict[str, int]:
     """Wishes of more than nothing and less than one lot, by the service they were made with."""
-    sim = session.sim
-    found = {"set_target": sim.targets_below_lot, "set_quotes": sim.levels_below_lot}
+    loop = session.loop
+    found = {"set_target": loop.targets_below_lot, "set_quotes": loop.levels_below_lot}
     return {service: count for service, count in found.items() if count}
 
 
 def why_no_orders(session: Session) -> str | None:
     """In words, when nothing was ordered or nothing filled; None when there is nothing to ask."""
-    sim, host = session.sim, session.host
-    counters = sim.counters()
+    loop, host = session.loop, session.host
+    counters = loop.counters()
     if counters["fills"]:
         return None
     if host.failures:
@@ -263,7 +263,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
                 "amend_triggers": instrument.amend_triggers,
                 "met_triggers": str(instrument.met_triggers),
                 **(
-                    {"fee_tier": session.sim.fee_tier(i), "volume_30d": session.sim.volume_text(i)}
+                    {"fee_tier": session.loop.fee_tier(i), "volume_30d": session.loop.volume_text(i)}
                     if instrument.fee_tiers
                     else {}
                 ),

@@ -92,7 +92,7 @@ def report_data(
     times, equity, _, prices, positions = samples_of(session, folder / "journal")
     ts = np.asarray(times, dtype=np.int64)
     run = read_run(folder / "journal")
-    fills = fill_columns(run, instruments, session.sim.fill_profits())
+    fills = fill_columns(run, instruments, session.loop.fill_profits())
     markets = _markets(session, ts, prices, positions, fills)
     orders, since = order_columns(run, instruments, fills)
     resting = resting_columns(run, orders, since)
@@ -168,8 +168,8 @@ def _markets(session: Session, ts: Ints, prices: Any, positions: Any, fills: Fil
                 kind=str(facts.kind),
                 multiplier=float(facts.multiplier),
                 tick=float(facts.tick),
-                fees=float(session.sim.fees_text(i)),
-                funding=float(session.sim.funding_text(i)),
+                fees=float(session.loop.fees_text(i)),
+                funding=float(session.loop.funding_text(i)),
                 settles_here=session.plan.counts(facts.settle),
                 fee_table=_fee_table(facts),
             )
@@ -202,5 +202,5 @@ def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[In
 
 def _when(session: Session) -> str:
     assert session.started_at is not None
-    first, last = session.started_at, session.sim.now
+    first, last = session.started_at, session.loop.now
     return f"{format_time(first - first % SECOND)} to {format_time(last - last % SECOND)}"

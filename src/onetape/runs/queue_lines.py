@@ -23,7 +23,7 @@ def queue_lines(session: Session, symbol: str, kinds: str) -> list[Assumption]:
     """Of a symbol that fills from more than bars. kinds: of its data, in words."""
     index = list(session.host.instruments).index(symbol)
     queue = session.plan.queue
-    if not session.sim.by_order(index):
+    if not session.loop.by_order(index):
         behind = f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
         if queue in (CONSERVATIVE, AUTO):
             said = f"{behind}displayed at its price and moves up by trades only"
@@ -38,12 +38,12 @@ def queue_lines(session: Session, symbol: str, kinds: str) -> list[Assumption]:
             key="queue",
         )
     ]
-    counts = session.sim.mbo_counts(index) or {}
+    counts = session.loop.mbo_counts(index) or {}
     faults = [f"{counts[name]:,} {word}" for name, word in _FAULTS.items() if counts.get(name)]
     if faults:
         said = f"{symbol}: of {counts['applied']:,} messages about orders {', '.join(faults)}"
         lines.append(Assumption(said, key=f"orders {symbol}"))
-    if unknown := session.sim.counters()["queue_unknown"]:
+    if unknown := session.loop.counters()["queue_unknown"]:
         said = f"{unknown:,} own orders came to rest while the venue's were not known: behind all"
         lines.append(Assumption(said, -1))
     return lines

@@ -26,7 +26,7 @@ _MET_WORDS = {MetTrigger.FIRES: "fires at once", MetTrigger.REFUSED: "is refused
 
 
 def venue_lines(session: Session) -> list[Assumption]:
-    plan, counters = session.plan, session.sim.counters()
+    plan, counters = session.plan, session.loop.counters()
     options = plan.venue
     lines = []
     if plan.hedge:
@@ -59,7 +59,7 @@ def venue_lines(session: Session) -> list[Assumption]:
 
 
 def _loan_lines(session: Session) -> list[Assumption]:
-    levels, counters = session.plan.venue.loans, session.sim.counters()
+    levels, counters = session.plan.venue.loans, session.loop.counters()
     if levels is None or not levels.call:
         text = "loans are not called in when the account can no longer carry them"
         return [Assumption(text, 1, key="loans")]
@@ -85,7 +85,7 @@ def _loan_lines(session: Session) -> list[Assumption]:
 
 
 def _adl_lines(session: Session) -> list[Assumption]:
-    facts, counters = session.plan.venue.adl, session.sim.counters()
+    facts, counters = session.plan.venue.adl, session.loop.counters()
     if not facts:
         return []
     text = f"{counters['deleveragings']} positions were taken over by the venue, as stated in the "
@@ -154,7 +154,7 @@ def fee_changes(session: Session) -> list[dict[str, Any]]:
             "taker_fee": decimal_text(Decimal(taker).scaleb(-12)),
             "volume_30d": volume,
         }
-        for time, index, tier, maker, taker, volume in session.sim.fee_changes()
+        for time, index, tier, maker, taker, volume in session.loop.fee_changes()
     ]
 
 
@@ -165,9 +165,9 @@ def fee_lines(session: Session) -> list[Assumption]:
     tiered = [(i, each) for i, each in enumerate(instruments) if each.fee_tiers]
     if tiered:
         ends = ", ".join(
-            f"{each.symbol} ends in tier {session.sim.fee_tier(i)} of {len(each.fee_tiers)}" for i, each in tiered
+            f"{each.symbol} ends in tier {session.loop.fee_tier(i)} of {len(each.fee_tiers)}" for i, each in tiered
         )
-        changes = session.sim.counters()["fee_tier_changes"]
+        changes = session.loop.counters()["fee_tier_changes"]
         shown = "; ".join(
             f"{each['symbol']} tier {each['tier']} at {format_time(each['time'])}" for each in fee_changes(session)[:3]
         )
@@ -214,7 +214,7 @@ def _schedule_lines(tiered: list[Instrument]) -> list[Assumption]:
 
 
 def liquidation_lines(session: Session) -> list[Assumption]:
-    counters = session.sim.counters()
+    counters = session.loop.counters()
     contracts = [i for i in session.host.instruments.values() if i.kind is not Kind.SPOT]
     lines: list[Assumption] = []
     if not contracts:

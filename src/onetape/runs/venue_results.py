@@ -55,7 +55,7 @@ def venue_results(session: Session) -> list[VenueResult]:
     """By venue and currency, in the order of the instruments. A venue with an account of its own
     gained what its equity did; with one account for several, its instruments' profits are summed
     and interest belongs to nobody."""
-    sim, host, plan = session.sim, session.host, session.plan
+    loop, host, plan = session.loop, session.host, session.plan
     rows: dict[tuple[str, str], list[int]] = {}
     for index, each in enumerate(host.instruments.values()):
         rows.setdefault((each.venue, each.settle), []).append(index)
@@ -64,17 +64,17 @@ def venue_results(session: Session) -> list[VenueResult]:
     for (venue, currency), indices in rows.items():
         fees, funding, volume, pnl = (
             sum((Decimal(read(i)) for i in indices), Decimal(0))
-            for read in (sim.fees_text, sim.funding_text, sim.traded_text, sim.gained_text)
+            for read in (loop.fees_text, loop.funding_text, loop.traded_text, loop.gained_text)
         )
         cash = equity = None
         if is_alone:
             account = host.account_of(venue)
             cash = plan.money.get(account, {}).get(currency, Decimal(0))
             number = host.money_index(account, currency)
-            equity = Decimal(sim.equity_of_text(number))
+            equity = Decimal(loop.equity_of_text(number))
             # A contract's currency that came with the tape began at nothing.
             pnl = equity - session.start_money.get((account, currency), Decimal(0))
-            pnl -= Decimal(sim.moved_in_of_text(number))
+            pnl -= Decimal(loop.moved_in_of_text(number))
         found.append(VenueResult(venue, currency, cash, equity, pnl, fees, funding, volume))
     return found
 

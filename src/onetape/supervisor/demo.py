@@ -17,7 +17,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.replay.parity import compare
 from onetape.replay.replay import replay_run
 from onetape.robot.live import LiveOptions, addressed, drain, gateway_process, open_live, simulated_exchange
-from onetape.robot.paper import PaperRobot
+from onetape.robot.robot_run import RobotRun
 from onetape.security.private import private_folder
 
 __all__ = ["run_demo"]
@@ -62,7 +62,7 @@ def run_demo(
     say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
     with ExitStack() as stack:
         exchange = stack.enter_context(simulated_exchange("binance-usdm", seed))
-        robots: list[PaperRobot] = []
+        robots: list[RobotRun] = []
         for (reference, params), keys in zip(ROBOTS, exchange["accounts"], strict=False):
             name = f"demo-{keys['name']}"
             client = stack.enter_context(gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True)))
@@ -140,18 +140,18 @@ class _Line:
         self._next = 0.0
         self._last: tuple[float, int] = (time.monotonic(), 0)
 
-    def show(self, robots: Sequence[PaperRobot], began: float, seconds: float) -> None:
+    def show(self, robots: Sequence[RobotRun], began: float, seconds: float) -> None:
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + self._every_s
-        counts = [robot.session.sim.counters() for robot in robots]
+        counts = [robot.session.loop.counters() for robot in robots]
         events = sum(count["events"] for count in counts)
         rate = (events - self._last[1]) / max(now - self._last[0], 1e-9)
         self._last = (now, events)
         parts = [f"{min(now - began, seconds):4.0f}s"]
         for robot, count in zip(robots, counts, strict=True):
-            sim = robot.session.sim
+            sim = robot.session.loop
             parts.append(
                 f"{robot.session.strategy_class.__name__} equity {sim.equity:,.2f} "
                 f"position {sim.position(SYMBOL, None).qty:+.3f} fills {count['fills']}"

@@ -34,7 +34,7 @@ from onetape.robot.control_tape import RobotTape
 from onetape.robot.live_single import Here, Single, drained
 from onetape.robot.main import begun, halted_words, live_options, section_of
 from onetape.robot.options import RobotOptions
-from onetape.robot.paper import PaperRobot
+from onetape.robot.robot_run import RobotRun
 from onetape.security.confine import confine
 from onetape.supervisor.child import ChildFiles
 from onetape.supervisor.options import SingleOptions
@@ -48,7 +48,7 @@ LOOK_EVERY_S: Final = 0.1  # also when nothing comes
 class _Robot:
     """One that trades, what it was told, and who may tell it."""
 
-    def __init__(self, robot: PaperRobot, tape: RobotTape, control: RobotControl) -> None:
+    def __init__(self, robot: RobotRun, tape: RobotTape, control: RobotControl) -> None:
         self.robot, self.tape, self.control = robot, tape, control
         self.is_halted = False
 
@@ -193,12 +193,12 @@ class House:
             each.control.turn()
             session = each.robot.session
             if session.writer is not None:
-                session.writer.progress(session.sim.source_position(0)[0])
-            if session.sim.halted and not each.is_halted and session.host.failures:
+                session.writer.progress(session.loop.source_position(0)[0])
+            if session.loop.halted and not each.is_halted and session.host.failures:
                 each.is_halted = True
                 self.parts.tell(name, RUNNING, halted_words(each.robot))
 
-    def _robot_ended(self, robot: PaperRobot, why: BaseException | None) -> None:
+    def _robot_ended(self, robot: RobotRun, why: BaseException | None) -> None:
         for name, each in list(self._robots.items()):
             if each.robot is robot:
                 sys.stderr.write(f"{name}: {why or 'it has stopped itself'}\n")

@@ -75,7 +75,7 @@ class Compiled:
         self.words: dict[str, int] = {}  # timers by name
         self.problem: BaseException | None = None
 
-    def attach(self, sim: _core.Simulation) -> None:
+    def attach(self, loop: _core.TradingLoop) -> None:
         """The loop calls the machine code from here on."""
         addresses = {name: each.address for name, each in self.callbacks.items()}
         orders = {
@@ -86,7 +86,7 @@ class Compiled:
         # One may have closed in on_start, where it was refused: it stays readable.
         held = [order for order in (getattr(self.robot, name) for name in orders) if isinstance(order, _core.Order)]
         cells = list(orders.values())
-        sim.set_compiled(self.record.ctypes.data, addresses, self.words, cells, held)
+        loop.set_compiled(self.record.ctypes.data, addresses, self.words, cells, held)
 
     @contextmanager
     def catching(self) -> Iterator[None]:

@@ -1,14 +1,14 @@
 // Which frame is next where there are several tapes, and the word of it that a live run leaves.
 #include <cstring>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
 // Finished tapes are merged by time. So are those that a live robot follows while they grow, as far
 // as their frames are there already: what comes late has its place behind what was taken before it,
 // which is why that is written down.
-Simulation::Source* Simulation::pick() {
+TradingLoop::Source* TradingLoop::pick() {
     if (ordered_ && started_) return pick_ordered();
     // Before the start only what lay there counts, and the gateway's tape says how far.
     if (sources_.front().is_gateways && !started_ && !load(sources_.front())) return nullptr;
@@ -27,7 +27,7 @@ Simulation::Source* Simulation::pick() {
     return best;
 }
 
-Simulation::Source* Simulation::pick_ordered() {
+TradingLoop::Source* TradingLoop::pick_ordered() {
     Source& gateway = sources_.front();
     if (next_step_ < steps_.size() && gateway.last_sequence >= steps_[next_step_].after) {
         Source& source = sources_[steps_[next_step_].source];
@@ -37,7 +37,7 @@ Simulation::Source* Simulation::pick_ordered() {
 }
 
 // Before the robot sees it: whatever it does then, a replay knows why.
-bool Simulation::note_taken(const Source& source, const Frame& frame) {
+bool TradingLoop::note_taken(const Source& source, const Frame& frame) {
     const Source& gateway = sources_.front();
     if (!gateway.is_gateways || source.is_gateways || !started_) return true;
     if (ordered_) ++next_step_;
@@ -48,7 +48,7 @@ bool Simulation::note_taken(const Source& source, const Frame& frame) {
     return note_input(source, frame.header->sequence, frame.header->sequence);
 }
 
-bool Simulation::note_input(const Source& source, std::uint64_t first, std::uint64_t last) {
+bool TradingLoop::note_input(const Source& source, std::uint64_t first, std::uint64_t last) {
     if (!writer_) return true;
     InputPayload payload{};
     const Uuid& uuid = source.reader->uuid();

@@ -1,10 +1,10 @@
 // Market by order: the venue's orders one by one, and the book that they add up to.
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
-void Simulation::show_mbo(Instrument& instrument, const Frame& frame, const MboPayload& event,
-                          std::int64_t time) {
+void TradingLoop::show_mbo(Instrument& instrument, const Frame& frame, const MboPayload& event,
+                           std::int64_t time) {
     instrument.view.keep_mid();
     if (!instrument.orders) [[unlikely]] {
         // From now on the levels are those of the orders, and quotes have nothing to add to them.
@@ -22,7 +22,7 @@ void Simulation::show_mbo(Instrument& instrument, const Frame& frame, const MboP
 }
 
 // The robot meets the book between the venue's messages, never inside one.
-bool Simulation::show_robot(Instrument& instrument, const MboPayload& event) {
+bool TradingLoop::show_robot(Instrument& instrument, const MboPayload& event) {
     if (wanted(instrument, want_mbo)) {
         in_robot_ = true;
         if (!robot_->on_mbo(instrument, event) || !after_callback()) return false;

@@ -12,7 +12,7 @@
 
 #include "doctest.h"
 #include "engine/recorded_venue.hpp"
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape::test {
 
@@ -144,7 +144,7 @@ class ScriptedRobot final : public RobotPort {
     std::function<void(const OrderRef&)> order;
     std::function<void(const OrderRef&, const FillPayload&)> fill;
     std::function<void(Instrument&)> position;
-    const Simulation* simulation = nullptr;
+    const TradingLoop* loop = nullptr;
 
     bool on_quote(Instrument& i, const QuotePayload&) override { return tell("quote", i, quote); }
     bool on_trade(Instrument& i, const TradePayload&) override { return tell("trade", i, trade); }
@@ -222,7 +222,7 @@ struct World {
     std::vector<std::unique_ptr<Reader>> readers;
     ScriptedRobot robot;
     std::shared_ptr<RecordedVenue> venue;
-    std::unique_ptr<Simulation> simulation;
+    std::unique_ptr<TradingLoop> loop;
 
     explicit World(const WorldOptions& given = {}, Reader* script = nullptr)
         : options(given),
@@ -232,9 +232,9 @@ struct World {
         options.report_currency = 1;
         std::shared_ptr<ExchangePort> exchange = venue;
         if (script != nullptr) exchange = std::make_shared<ReportScript>(*script);
-        simulation = std::make_unique<Simulation>(options, std::move(exchange));
+        loop = std::make_unique<TradingLoop>(options, std::move(exchange));
         simulation->set_robot(&robot);
-        robot.simulation = simulation.get();
+        robot.loop = loop.get();
     }
 
     Instrument& instrument(const InstrumentSpec& spec = linear_spec(), std::uint32_t wants = 1,
@@ -254,14 +254,14 @@ struct World {
 
     void start(const std::function<void()>& on_start = {}) {
         simulation->deposit(1, static_cast<Money>(cash) * pow10(money_decimals));
-        REQUIRE(simulation->warm_up(-Simulation::never) == RunOutcome::reached);
+        REQUIRE(simulation->warm_up(-TradingLoop::never) == RunOutcome::reached);
         simulation->begin(simulation->next_time());
         simulation->enter_callback();
         if (on_start) on_start();
         REQUIRE(simulation->leave_callback());
     }
 
-    RunOutcome run(std::int64_t until = Simulation::never - 1) {
+    RunOutcome run(std::int64_t until = TradingLoop::never - 1) {
         return simulation->run(~std::uint64_t{0}, until);
     }
     void finish() {

@@ -4,12 +4,12 @@
 #include <span>
 #include <vector>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
-Money Simulation::book_fill(const Instrument& instrument, const FillPayload& fill,
-                            std::uint64_t sequence) {
+Money TradingLoop::book_fill(const Instrument& instrument, const FillPayload& fill,
+                             std::uint64_t sequence) {
     FillPayload booked = fill;
     if (fill.fee_currency != 0)
         booked.fee_currency = fill.fee_currency < fee_currencies_.size()
@@ -31,8 +31,8 @@ Money Simulation::book_fill(const Instrument& instrument, const FillPayload& fil
     return profit;
 }
 
-void Simulation::post(EntryKind kind, std::uint64_t of, std::int64_t instrument,
-                      std::span<const LedgerLeg> legs) {
+void TradingLoop::post(EntryKind kind, std::uint64_t of, std::int64_t instrument,
+                       std::span<const LedgerLeg> legs) {
     switch (kind) {
         case EntryKind::fill:
             if (const auto reckoned = unbooked_.take(of)) {
@@ -62,7 +62,7 @@ void Simulation::post(EntryKind kind, std::uint64_t of, std::int64_t instrument,
 }
 
 // What is moved in raises the equity and is no profit; nor is it a drawdown when it is taken away.
-void Simulation::move_money(std::span<const LedgerLeg> legs) {
+void TradingLoop::move_money(std::span<const LedgerLeg> legs) {
     const auto deposit = [&] {
         for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);
     };

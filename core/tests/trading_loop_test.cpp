@@ -1,8 +1,8 @@
 // The loop's rules, one test each. Times are nanoseconds of the tape; prices have one decimal,
 // sizes three.
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
-#include "simulation_world.hpp"
+#include "loop_world.hpp"
 
 using namespace onetape;
 using namespace onetape::test;
@@ -277,7 +277,7 @@ TEST_CASE("a run in pieces takes the same decisions as a run in one") {
         world.start();
         RunOutcome outcome = RunOutcome::limit;
         while (outcome == RunOutcome::limit)
-            outcome = world.simulation->run(frames, Simulation::never - 1);
+            outcome = world.simulation->run(frames, TradingLoop::never - 1);
         CHECK(outcome == RunOutcome::ended);
         CHECK(world.simulation->finish_input());
         return std::pair(world.simulation->action_hash(), world.simulation->state_hash({}));

@@ -1,7 +1,7 @@
 // What happens between frames: bars that close, orders that arrive, answers, timers.
 #include <algorithm>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 namespace {
@@ -12,7 +12,7 @@ constexpr std::uint64_t pulse_turns = 1u << 15;
 
 }  // namespace
 
-void Simulation::find_next_due() {
+void TradingLoop::find_next_due() {
     std::int64_t due = bars_held_ ? never : next_bar_close_;
     if (started_) due = std::min({due, next_switch(), next_sweep_});
     exchange_due_ = exchange_->next_due();
@@ -20,7 +20,7 @@ void Simulation::find_next_due() {
 }
 
 // Between two frames every bar closes and every timer fires: what takes that long was not meant.
-bool Simulation::spans(std::int64_t from, std::int64_t until) {
+bool TradingLoop::spans(std::int64_t from, std::int64_t until) {
     const Int128 silence = Int128{until} - from;
     if (silence < silence_min) [[likely]]
         return true;
@@ -39,7 +39,7 @@ bool Simulation::spans(std::int64_t from, std::int64_t until) {
     return false;
 }
 
-bool Simulation::drain(std::int64_t until) {
+bool TradingLoop::drain(std::int64_t until) {
     if (!spans(now_, until)) return false;
     std::uint64_t turns = 0;
     for (find_next_due(); next_due_ <= until; find_next_due()) {
@@ -66,7 +66,7 @@ bool Simulation::drain(std::int64_t until) {
     return true;
 }
 
-void Simulation::note_bar_due(const Instrument& instrument) {
+void TradingLoop::note_bar_due(const Instrument& instrument) {
     const std::int64_t due = instrument.stream.due();
     if (due < next_bar_close_) [[unlikely]] {
         next_bar_close_ = due;
@@ -76,7 +76,7 @@ void Simulation::note_bar_due(const Instrument& instrument) {
 
 // All bars of the earliest closing moment, of all instruments and periods, are in their windows
 // before the first of them is shown; shorter periods first.
-bool Simulation::close_bars(std::int64_t now) {
+bool TradingLoop::close_bars(std::int64_t now) {
     shown_.clear();
     const std::int64_t moment = next_bar_close_;
     next_bar_close_ = never;
@@ -106,7 +106,7 @@ bool Simulation::close_bars(std::int64_t now) {
     return true;
 }
 
-bool Simulation::fire_timers(std::int64_t now) {
+bool TradingLoop::fire_timers(std::int64_t now) {
     // By due time, then in the order they were set.
     Timer* next = nullptr;
     for (Timer& timer : timers_)

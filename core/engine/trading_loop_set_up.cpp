@@ -1,9 +1,9 @@
 // What a run is made of, before it begins.
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
-Simulation::Simulation(const LoopOptions& options, std::shared_ptr<ExchangePort> exchange)
+TradingLoop::TradingLoop(const LoopOptions& options, std::shared_ptr<ExchangePort> exchange)
     : options_(options),
       exchange_(std::move(exchange)),
       report_currencies_{options.report_currency},
@@ -12,10 +12,10 @@ Simulation::Simulation(const LoopOptions& options, std::shared_ptr<ExchangePort>
     orders_.begin_after(exchange_->seat().order_base);
 }
 
-Simulation::~Simulation() = default;
+TradingLoop::~TradingLoop() = default;
 
-Instrument& Simulation::add_instrument(std::string symbol, const InstrumentSpec& spec,
-                                       std::uint32_t settle, std::uint32_t base) {
+Instrument& TradingLoop::add_instrument(std::string symbol, const InstrumentSpec& spec,
+                                        std::uint32_t settle, std::uint32_t base) {
     auto added = std::make_shared<Instrument>();
     added->index = static_cast<std::uint32_t>(instruments_.size());
     added->symbol = std::move(symbol);
@@ -31,7 +31,7 @@ Instrument& Simulation::add_instrument(std::string symbol, const InstrumentSpec&
     return instrument;
 }
 
-bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& spec) {
+bool TradingLoop::update_instrument(std::uint32_t index, const InstrumentSpec& spec) {
     Instrument& instrument = *instruments_[index];
     if (instrument.known && (instrument.spec.price_decimals != spec.price_decimals ||
                              instrument.spec.size_decimals != spec.size_decimals))
@@ -46,7 +46,7 @@ bool Simulation::update_instrument(std::uint32_t index, const InstrumentSpec& sp
     return true;
 }
 
-void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
+void TradingLoop::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     Instrument& instrument = *instruments_[index];
     instrument.funding_interval = terms.funding_interval;
     robot_account_.set_terms(index, terms);
@@ -60,7 +60,7 @@ void Simulation::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     });
 }
 
-void Simulation::set_rules(const VenueRules& rules) {
+void TradingLoop::set_rules(const VenueRules& rules) {
     exchange_->set_rules(rules);
     for (std::size_t i = 0; i < rules.currencies.size(); ++i)
         currency_names_[static_cast<std::uint32_t>(i)] = rules.currencies[i];
@@ -70,7 +70,7 @@ void Simulation::set_rules(const VenueRules& rules) {
     }
 }
 
-std::uint32_t Simulation::add_source(Reader* reader) {
+std::uint32_t TradingLoop::add_source(Reader* reader) {
     Source source;
     source.reader = reader;
     source.is_gateways = sources_.empty() && exchange_->has_gateway();
@@ -78,13 +78,13 @@ std::uint32_t Simulation::add_source(Reader* reader) {
     return static_cast<std::uint32_t>(sources_.size() - 1);
 }
 
-void Simulation::map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index) {
+void TradingLoop::map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index) {
     auto& streams = sources_[source].streams;
     if (streams.size() <= stream) streams.resize(stream + 1, nullptr);
     streams[stream] = index < 0 ? nullptr : instruments_[static_cast<std::size_t>(index)].get();
 }
 
-void Simulation::deposit(std::uint32_t currency, Money amount) {
+void TradingLoop::deposit(std::uint32_t currency, Money amount) {
     exchange_->deposit(currency, amount);
     robot_account_.deposit(currency, amount);
 }

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "engine/reasons.hpp"
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 #include "exchange/errors.hpp"
 #include "exchange/order_rules.hpp"
 
@@ -57,8 +57,8 @@ OrderEventPayload denial_of(const Order& order, std::int64_t now, std::uint64_t 
 
 }  // namespace
 
-void Simulation::hash_action(std::string_view symbol, const OrderRequestPayload& request,
-                             std::int64_t now) {
+void TradingLoop::hash_action(std::string_view symbol, const OrderRequestPayload& request,
+                              std::int64_t now) {
     // As it was decided: the rest is put in when it leaves. The upper half of an id is that of the
     // life that placed it.
     const auto flags = static_cast<std::uint8_t>(request.flags & ~order_denied);
@@ -79,8 +79,8 @@ void Simulation::hash_action(std::string_view symbol, const OrderRequestPayload&
     actions_hash_.update_number(now);
 }
 
-void Simulation::act(const Instrument& instrument, const OrderRequestPayload& request,
-                     std::string_view more) {
+void TradingLoop::act(const Instrument& instrument, const OrderRequestPayload& request,
+                      std::string_view more) {
     ++counters_.actions;
     hash_action(instrument.symbol, request, now_);
     if (!more.empty())
@@ -89,21 +89,21 @@ void Simulation::act(const Instrument& instrument, const OrderRequestPayload& re
     if (!in_robot_) flush_actions();
 }
 
-void Simulation::append_with_actions(EventType type, std::string payload) {
+void TradingLoop::append_with_actions(EventType type, std::string payload) {
     beside_.push_back({actions_.size(), type, std::move(payload)});
     actions_.emplace_back(0, OrderRequestPayload{});  // its place: an action of no kind
     if (!in_robot_) flush_actions();
 }
 
-void Simulation::write_beside(const Beside& beside) {
+void TradingLoop::write_beside(const Beside& beside) {
     const Status status = append_cold(
         beside.type, 0,
         {reinterpret_cast<const std::byte*>(beside.payload.data()), beside.payload.size()});
     if (status != Status::ok && failure_.ok()) failure_ = {status, "the run's journal"};
 }
 
-void Simulation::write_request(std::uint32_t index, const OrderRequestPayload& request,
-                               std::string_view more, std::uint16_t flags) {
+void TradingLoop::write_request(std::uint32_t index, const OrderRequestPayload& request,
+                                std::string_view more, std::uint16_t flags) {
     if (more.empty()) [[likely]]
         return write(EventType::order_request, index, &request, sizeof request, flags);
     std::string whole(reinterpret_cast<const char*>(&request), sizeof request);
@@ -112,7 +112,7 @@ void Simulation::write_request(std::uint32_t index, const OrderRequestPayload& r
           flags);
 }
 
-void Simulation::flush_actions() {
+void TradingLoop::flush_actions() {
     for (std::size_t at = 0; at < actions_.size(); ++at) flush_action(at);
     if (!behind_.empty()) [[unlikely]]
         for (const auto& [index, request] : actions_)
@@ -124,7 +124,7 @@ void Simulation::flush_actions() {
     behind_.clear();
 }
 
-void Simulation::flush_action(std::size_t at) {
+void TradingLoop::flush_action(std::size_t at) {
     auto& [index, request] = actions_[at];
     std::string_view more;
     for (auto beside = std::find_if(beside_.begin(), beside_.end(),
@@ -148,7 +148,7 @@ void Simulation::flush_action(std::size_t at) {
         write_news(index, denial_of(*denied, now_, counters_.frames), denied, order_never_left);
 }
 
-bool Simulation::settle() {
+bool TradingLoop::settle() {
     if (robot_->unsettled && !robot_->settle()) return false;
     std::vector<OrderRef> denied;
     if (!actions_.empty()) {
@@ -166,7 +166,7 @@ bool Simulation::settle() {
 // A strategy that answers a refusal with the same order does so as fast as it is told: thousands of
 // times a second live, without end where no latency passes. Counted by when the orders were placed,
 // because what was placed while a gateway was away is all refused at once.
-void Simulation::note_refusal(const OrderRef& order) {
+void TradingLoop::note_refusal(const OrderRef& order) {
     last_refused_ = order;
     // In a stop nothing that it asks for can leave: it need not know, and will be started again.
     if (halted_ || order->code == error::trading_stopped) return;
@@ -177,13 +177,13 @@ void Simulation::note_refusal(const OrderRef& order) {
     if (++met.count == refusals_max + 1) storm_ = order;
 }
 
-bool Simulation::tell_storm() {
+bool TradingLoop::tell_storm() {
     const OrderRef order = std::exchange(storm_, OrderRef{});
     in_robot_ = true;
     return robot_->on_refusal_storm(order) && after_callback();
 }
 
-bool Simulation::leave_callback() {
+bool TradingLoop::leave_callback() {
     const bool go_on = after_callback();
     find_next_due();
     return go_on;
@@ -191,7 +191,7 @@ bool Simulation::leave_callback() {
 
 // What an order's unfilled part holds back. It is taken back as the sum that was added, and what
 // is still left added anew: the roundings of parts do not add up to that of the whole.
-void Simulation::reserve(Order& order, std::int64_t price) {
+void TradingLoop::reserve(Order& order, std::int64_t price) {
     order.reserve_price = 0;
     if (order.flags & order_reduce_only || order.remaining() <= 0 || price == 0) return;
     order.reserve_price = price;
@@ -199,7 +199,7 @@ void Simulation::reserve(Order& order, std::int64_t price) {
                                order.remaining());
 }
 
-std::int64_t Simulation::unreserve(Order& order) {
+std::int64_t TradingLoop::unreserve(Order& order) {
     const std::int64_t price = order.reserve_price;
     if (price != 0)
         robot_account_.remove_working(order.instrument->index, order.position_side, order.side,
@@ -208,12 +208,12 @@ std::int64_t Simulation::unreserve(Order& order) {
     return price;
 }
 
-bool Simulation::is_on_first_tape(const Instrument& instrument) const {
+bool TradingLoop::is_on_first_tape(const Instrument& instrument) const {
     const auto& streams = sources_.front().streams;
     return std::find(streams.begin(), streams.end(), &instrument) != streams.end();
 }
 
-OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
+OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
     const OrderRef order = orders_.add();
     ++counters_.orders;
     order->instrument = &instrument;
@@ -277,7 +277,7 @@ OrderRef Simulation::place(Instrument& instrument, const OrderSpec& spec) {
     return order;
 }
 
-void Simulation::deny_order(const OrderRef& order, std::uint16_t code) {
+void TradingLoop::deny_order(const OrderRef& order, std::uint16_t code) {
     order->code = code;
     ++counters_.denied;
     ++counters_.denied_by[code];
@@ -286,19 +286,19 @@ void Simulation::deny_order(const OrderRef& order, std::uint16_t code) {
 }
 
 // What it needed and what there was, in its reason; nothing where it has enough.
-void Simulation::note_shortage(Order& order, const Funds& funds) const {
+void TradingLoop::note_shortage(Order& order, const Funds& funds) const {
     const auto name = currency_names_.find(funds.currency);
     if (funds.code != error::insufficient_funds || name == currency_names_.end()) return;
     order.reason = shortage_text(funds.needed, funds.available, name->second);
 }
 
-Funds Simulation::funds_for(const Account& account, const Order& order, std::int64_t price) {
+Funds TradingLoop::funds_for(const Account& account, const Order& order, std::int64_t price) {
     return account.weigh(order.instrument->index, order.position_side, order.side, price,
                          order.remaining(), (order.flags & order_reduce_only) != 0);
 }
 
 // Where a fill is heard of late, a sale has long paid for the purchase beside it when that arrives.
-Account Simulation::account_after(const Order& but, bool everything) const {
+Account TradingLoop::account_after(const Order& but, bool everything) const {
     Account after = robot_account_;
     for (const auto& [id, order] : orders_.working()) {
         const Instrument& on = *order->instrument;
@@ -332,7 +332,7 @@ Account Simulation::account_after(const Order& but, bool everything) const {
 
 // At the end of a callback all that it asks for is known: orders that reduce come first, and what
 // they give back carries the others.
-std::vector<OrderRef> Simulation::judge_batch() {
+std::vector<OrderRef> TradingLoop::judge_batch() {
     std::vector<OrderRef> denied;
     while (!unfunded_.empty()) {
         const OrderRef order = unfunded_.front();
@@ -355,7 +355,7 @@ std::vector<OrderRef> Simulation::judge_batch() {
     return denied;
 }
 
-bool Simulation::tell_denied(const std::vector<OrderRef>& denied) {
+bool TradingLoop::tell_denied(const std::vector<OrderRef>& denied) {
     judging_ = true;
     for (const OrderRef& order : denied) {
         in_robot_ = true;
@@ -365,8 +365,8 @@ bool Simulation::tell_denied(const std::vector<OrderRef>& denied) {
     return true;
 }
 
-OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
-                          std::string reason) {
+OrderRef TradingLoop::deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
+                           std::string reason) {
     const OrderRef order = orders_.add();
     ++counters_.orders;
     order->instrument = &instrument;
@@ -386,22 +386,22 @@ OrderRef Simulation::deny(Instrument& instrument, const OrderSpec& spec, std::ui
     return order;
 }
 
-OrderRef Simulation::deny_sideless(Instrument& instrument, const OrderSpec& spec) {
+OrderRef TradingLoop::deny_sideless(Instrument& instrument, const OrderSpec& spec) {
     return deny(instrument, spec, error::account_mode,
                 "the account is in hedge mode: targets and ladders name no side");
 }
 
-void Simulation::note_reason(std::uint64_t order_id, std::string text) {
+void TradingLoop::note_reason(std::uint64_t order_id, std::string text) {
     if (const OrderRef order = orders_.find(order_id)) order->reason = std::move(text);
 }
 
 // An order that was kept from another run is nothing that this one could act on.
-bool Simulation::owns(const Order& order) const noexcept {
+bool TradingLoop::owns(const Order& order) const noexcept {
     const std::uint32_t index = order.instrument->index;
     return index < instruments_.size() && instruments_[index].get() == order.instrument;
 }
 
-bool Simulation::cancel(const OrderRef& order) {
+bool TradingLoop::cancel(const OrderRef& order) {
     if (!owns(*order)) return false;
     if (!OrderMachine::allows(*order, OrderAct::cancel_request)) return false;
     const Instrument& instrument = *order->instrument;
@@ -411,7 +411,7 @@ bool Simulation::cancel(const OrderRef& order) {
     return true;
 }
 
-bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
+bool TradingLoop::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
     if (!owns(*order)) return false;
     if (!OrderMachine::allows(*order, OrderAct::amend_request)) return false;
     if (!trading_) {
@@ -436,7 +436,7 @@ bool Simulation::amend(const OrderRef& order, std::int64_t price, std::int64_t s
     return true;
 }
 
-void Simulation::halt(bool and_flatten) {
+void TradingLoop::halt(bool and_flatten) {
     if (halted_) return;
     halted_ = true;
     cancel_working();
@@ -446,25 +446,25 @@ void Simulation::halt(bool and_flatten) {
 
 // A cancel goes the same way as the order, behind it: one that is still under way is canceled as
 // soon as it is there.
-void Simulation::cancel_working() {
+void TradingLoop::cancel_working() {
     std::vector<OrderRef> working;
     for (const auto& [id, order] : orders_.working()) working.push_back(order);
     for (const OrderRef& order : working) cancel(order);
 }
 
-bool Simulation::switch_trading() {
+bool TradingLoop::switch_trading() {
     scheduled_ = schedule_[next_switch_++].open;
     // A robot that the operator has stopped stays so at any hour, and knows it.
     return !allowed_ || tell_trading("schedule");
 }
 
-bool Simulation::allow_trading(bool allowed) {
+bool TradingLoop::allow_trading(bool allowed) {
     if (allowed_ == allowed) return true;
     allowed_ = allowed;
     return !started_ || !scheduled_ || tell_trading("operator");
 }
 
-bool Simulation::tell_trading(const char* by) {
+bool TradingLoop::tell_trading(const char* by) {
     trading_ = scheduled_ && allowed_;
     next_sweep_ = never;
     if (!trading_)
@@ -482,7 +482,7 @@ bool Simulation::tell_trading(const char* by) {
 // that has ended the sale is sent again. One that was refused for another reason, or found too
 // little in the book, is sent again after a second, then two, four and so on up to an hour: what is
 // too small to be sold would be refused for ever.
-void Simulation::flatten_after(const Order& ended) {
+void TradingLoop::flatten_after(const Order& ended) {
     if (flatten_tag != ended.tag.data()) {
         flatten();
     } else if (next_sweep_ == never) {
@@ -491,7 +491,7 @@ void Simulation::flatten_after(const Order& ended) {
     }
 }
 
-void Simulation::flatten() {
+void TradingLoop::flatten() {
     constexpr std::string_view tag = flatten_tag;
     for (auto& instrument : instruments_) {
         for (const PositionSide side :
@@ -517,8 +517,8 @@ void Simulation::flatten() {
     }
 }
 
-BarFeed& Simulation::subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
-                                    const std::string& text, std::int64_t made_of) {
+BarFeed& TradingLoop::subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
+                                     const std::string& text, std::int64_t made_of) {
     const std::size_t index = instrument.stream.add(period, source, made_of);
     if (index == instrument.bars.size())
         instrument.bars.push_back(std::make_unique<BarFeed>(period, source, text, instrument.spec));
@@ -526,12 +526,12 @@ BarFeed& Simulation::subscribe_bars(Instrument& instrument, std::int64_t period,
     return *instrument.bars[index];
 }
 
-void Simulation::unsubscribe_bars(Instrument& instrument, std::int64_t period) {
+void TradingLoop::unsubscribe_bars(Instrument& instrument, std::int64_t period) {
     for (auto& feed : instrument.bars)
         if (feed->period == period || period == 0) feed->shown = false;
 }
 
-void Simulation::set_timer(const std::string& name, std::int64_t every, std::int64_t at) {
+void TradingLoop::set_timer(const std::string& name, std::int64_t every, std::int64_t at) {
     cancel_timer(name);
     const std::int64_t due = every > 0 ? now_ - now_ % every + every : at;
     timers_.push_back({name, every, due});
@@ -539,7 +539,7 @@ void Simulation::set_timer(const std::string& name, std::int64_t every, std::int
     next_due_ = std::min(next_due_, due);
 }
 
-bool Simulation::cancel_timer(const std::string& name) {
+bool TradingLoop::cancel_timer(const std::string& name) {
     const auto before = timers_.size();
     std::erase_if(timers_, [&name](const Timer& timer) { return timer.name == name; });
     next_timer_ = never;

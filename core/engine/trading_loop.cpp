@@ -1,4 +1,4 @@
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,11 +20,11 @@ constexpr bool is_of_orders(EventType type) {
 
 // --- sources ------------------------------------------------------------------------------------
 
-void Simulation::limit_source(std::uint32_t source, std::uint64_t last_sequence) {
+void TradingLoop::limit_source(std::uint32_t source, std::uint64_t last_sequence) {
     sources_[source].limit = last_sequence;
 }
 
-bool Simulation::load(Source& source) {
+bool TradingLoop::load(Source& source) {
     if (source.loaded) return true;
     if (source.reader->next_sequence() > source.limit) [[unlikely]]
         return false;
@@ -37,7 +37,7 @@ bool Simulation::load(Source& source) {
     return false;
 }
 
-std::int64_t Simulation::next_time() {
+std::int64_t TradingLoop::next_time() {
     std::int64_t next = never;  // the robot's time begins with what it is shown
     for (Source& source : sources_)
         if (!source.is_detail && load(source)) next = std::min(next, source.frame.header->time);
@@ -45,7 +45,7 @@ std::int64_t Simulation::next_time() {
 }
 
 // A frame's sum says that it is what was written, not that what was written is a quote.
-bool Simulation::fits(const Frame& frame) {
+bool TradingLoop::fits(const Frame& frame) {
     const bool whole =
         frame.payload_bytes >= market_bytes(frame.type()) &&
         (frame.type() != EventType::book || book_fits(frame.payload, frame.payload_bytes));
@@ -59,7 +59,7 @@ bool Simulation::fits(const Frame& frame) {
     return false;
 }
 
-RunOutcome Simulation::warm_up(std::int64_t start) {
+RunOutcome TradingLoop::warm_up(std::int64_t start) {
     for (std::uint64_t frames = 0;; ++frames) {
         Source* source = pick();
         if (!failure_.ok()) return RunOutcome::failed;
@@ -105,8 +105,8 @@ RunOutcome Simulation::warm_up(std::int64_t start) {
     }
 }
 
-RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t from,
-                               std::int64_t until) {
+RunOutcome TradingLoop::preload(std::span<Reader* const> readers, std::int64_t from,
+                                std::int64_t until) {
     struct Place {
         Reader* reader;
         Frame frame;
@@ -153,8 +153,8 @@ RunOutcome Simulation::preload(std::span<Reader* const> readers, std::int64_t fr
     return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
 }
 
-std::size_t Simulation::take_history(std::uint32_t source, Reader& reader, std::uint64_t first,
-                                     std::uint64_t last) {
+std::size_t TradingLoop::take_history(std::uint32_t source, Reader& reader, std::uint64_t first,
+                                      std::uint64_t last) {
     std::size_t completed = 0;
     if (reader.seek_sequence(first) != Status::ok) return 0;
     for (Frame frame; reader.next(frame) == Status::ok && frame.header->sequence <= last;) {
@@ -180,7 +180,7 @@ std::size_t Simulation::take_history(std::uint32_t source, Reader& reader, std::
     return completed;
 }
 
-void Simulation::begin(std::int64_t now) {
+void TradingLoop::begin(std::int64_t now) {
     started_ = true;
     now_ = now;
     exchange_->begin(now);
@@ -198,7 +198,7 @@ void Simulation::begin(std::int64_t now) {
 // --- the loop -----------------------------------------------------------------------------------
 
 // What a run either has or has not is asked here, once, and not for every frame.
-RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
+RunOutcome TradingLoop::run(std::uint64_t frames_max, std::int64_t until) {
     const bool plain = sources_.size() == 1 && !sources_.front().is_detail && exchange_->is_plain();
     if (plain) return run_plain(sources_.front(), frames_max, until);
     for (std::uint64_t frames = 0; frames < frames_max; ++frames) {
@@ -213,7 +213,7 @@ RunOutcome Simulation::run(std::uint64_t frames_max, std::int64_t until) {
 }
 
 // Frames are checked some at a time. What of them is not taken goes back to the reader.
-RunOutcome Simulation::run_plain(Source& source, std::uint64_t frames_max, std::int64_t until) {
+RunOutcome TradingLoop::run_plain(Source& source, std::uint64_t frames_max, std::int64_t until) {
     Reader& reader = *source.reader;
     std::array<Frame, 32> frames;
     std::size_t next = 0, count = 0;
@@ -253,7 +253,7 @@ RunOutcome Simulation::run_plain(Source& source, std::uint64_t frames_max, std::
 
 // One frame, and what is due before it. False: the run stops here.
 template <bool plain>
-bool Simulation::step(Source& source, const Frame& frame) {
+bool TradingLoop::step(Source& source, const Frame& frame) {
     const std::int64_t time = frame.header->time;
     if (bars_held_) [[unlikely]] {
         if (frame.type() != EventType::bar || time != now_) {
@@ -272,11 +272,11 @@ bool Simulation::step(Source& source, const Frame& frame) {
     return counters_.frames % pulse_frames != 0 || robot_->pulse(counters_.frames, now_);
 }
 
-bool Simulation::finish_input() {
+bool TradingLoop::finish_input() {
     return advance(now_);
 }
 
-bool Simulation::advance(std::int64_t until) {
+bool TradingLoop::advance(std::int64_t until) {
     bars_held_ = false;
     exchange_->end_input(until);
     find_next_due();
@@ -284,7 +284,7 @@ bool Simulation::advance(std::int64_t until) {
 }
 
 template <bool plain>
-bool Simulation::take(Source& source, const Frame& frame) {
+bool TradingLoop::take(Source& source, const Frame& frame) {
     source.loaded = false;
     source.last_sequence = frame.header->sequence;
     source.last_crc = frame.header->crc;
@@ -300,7 +300,7 @@ bool Simulation::take(Source& source, const Frame& frame) {
 }
 
 template <bool plain, class Payload>
-bool Simulation::take_market(const Source& source, const Frame& frame, const Payload& payload) {
+bool TradingLoop::take_market(const Source& source, const Frame& frame, const Payload& payload) {
     Instrument* const found = instrument_of(source, frame.header->stream);
     if (!found) return true;
     Instrument& instrument = *found;
@@ -324,18 +324,18 @@ bool Simulation::take_market(const Source& source, const Frame& frame, const Pay
     return show_robot(instrument, payload);
 }
 
-bool Simulation::reach(std::int64_t time) {
+bool TradingLoop::reach(std::int64_t time) {
     if (next_due_ <= time && !drain(time)) return false;
     if (time > now_) now_ = time;  // a late frame does not turn the clock back
     return true;
 }
 
-bool Simulation::catch_up(std::int64_t time) {
+bool TradingLoop::catch_up(std::int64_t time) {
     if (time > now_) now_ = time;
     return drain(now_);
 }
 
-bool Simulation::take_cold(Source& source, const Frame& frame) {
+bool TradingLoop::take_cold(Source& source, const Frame& frame) {
     if (started_ && source.is_gateways &&
         (frame.type() == EventType::order_event || frame.type() == EventType::fill))
         return exchange_->take_report(instrument_of(source, frame.header->stream), frame);
@@ -355,8 +355,8 @@ bool Simulation::take_cold(Source& source, const Frame& frame) {
 }
 
 template <bool plain>
-void Simulation::show_exchange(Instrument& instrument, const Frame&, const QuotePayload& quote,
-                               std::int64_t time) {
+void TradingLoop::show_exchange(Instrument& instrument, const Frame&, const QuotePayload& quote,
+                                std::int64_t time) {
     instrument.view.set_quote(quote);
     auto change = MarketChange::quote;
     if constexpr (!plain) {
@@ -367,8 +367,8 @@ void Simulation::show_exchange(Instrument& instrument, const Frame&, const Quote
 }
 
 template <bool plain>
-void Simulation::show_exchange(Instrument& instrument, const Frame&, const TradePayload& trade,
-                               std::int64_t time) {
+void TradingLoop::show_exchange(Instrument& instrument, const Frame&, const TradePayload& trade,
+                                std::int64_t time) {
     instrument.view.trade = trade;
     instrument.view.has_trade = true;
     ++instrument.view.version;
@@ -376,8 +376,8 @@ void Simulation::show_exchange(Instrument& instrument, const Frame&, const Trade
 }
 
 template <bool plain>
-void Simulation::show_exchange(Instrument& instrument, const Frame& frame,
-                               const BookPayload& change, std::int64_t time) {
+void TradingLoop::show_exchange(Instrument& instrument, const Frame& frame,
+                                const BookPayload& change, std::int64_t time) {
     const auto* levels = reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
     instrument.view.keep_mid();
     instrument.book.apply(change, frame.header->flags, levels);
@@ -389,8 +389,8 @@ void Simulation::show_exchange(Instrument& instrument, const Frame& frame,
 }
 
 template <bool plain>
-void Simulation::show_exchange(Instrument& instrument, const Frame&, const BarPayload& bar,
-                               std::int64_t time) {
+void TradingLoop::show_exchange(Instrument& instrument, const Frame&, const BarPayload& bar,
+                                std::int64_t time) {
     instrument.view.set_bar(bar);
     if (instrument.detail)
         check_detail(instrument, time);
@@ -399,8 +399,8 @@ void Simulation::show_exchange(Instrument& instrument, const Frame&, const BarPa
 }
 
 template <bool plain>
-void Simulation::show_exchange(Instrument& instrument, const Frame&, const MarkPayload& mark,
-                               std::int64_t time) {
+void TradingLoop::show_exchange(Instrument& instrument, const Frame&, const MarkPayload& mark,
+                                std::int64_t time) {
     const auto set = [&mark](MarketView& view) {
         view.mark = mark.mark;
         view.index = mark.index;
@@ -412,21 +412,21 @@ void Simulation::show_exchange(Instrument& instrument, const Frame&, const MarkP
 }
 
 template <bool plain>
-void Simulation::show_exchange(Instrument& instrument, const Frame&, const FundingPayload& funding,
-                               std::int64_t time) {
+void TradingLoop::show_exchange(Instrument& instrument, const Frame&, const FundingPayload& funding,
+                                std::int64_t time) {
     if (started_) settle_funding(instrument, time, funding);
     if (!instrument.interest->none()) exchange_->show(instrument, MarketChange::value, time);
 }
 
 template <bool plain>
-void Simulation::show_exchange(Instrument&, const Frame&, const LiquidationPayload&, std::int64_t) {
-}
+void TradingLoop::show_exchange(Instrument&, const Frame&, const LiquidationPayload&,
+                                std::int64_t) {}
 
 // Events that make no bars change nothing.
 template <class Payload>
-void Simulation::fold_bars(Instrument& instrument, [[maybe_unused]] const Frame& frame,
-                           [[maybe_unused]] const Payload& payload,
-                           [[maybe_unused]] std::int64_t time) {
+void TradingLoop::fold_bars(Instrument& instrument, [[maybe_unused]] const Frame& frame,
+                            [[maybe_unused]] const Payload& payload,
+                            [[maybe_unused]] std::int64_t time) {
     BarStream& stream = instrument.stream;
     if constexpr (std::is_same_v<Payload, QuotePayload>) {
         stream.on_quote(time, payload.bid, payload.ask);
@@ -441,23 +441,23 @@ void Simulation::fold_bars(Instrument& instrument, [[maybe_unused]] const Frame&
     note_bar_due(instrument);
 }
 
-bool Simulation::show_robot(Instrument& instrument, const QuotePayload& quote) {
+bool TradingLoop::show_robot(Instrument& instrument, const QuotePayload& quote) {
     if (!wanted(instrument, want_quotes)) return true;
     in_robot_ = true;
     return robot_->on_quote(instrument, quote) && after_callback();
 }
 
-bool Simulation::show_robot(Instrument& instrument, const TradePayload& trade) {
+bool TradingLoop::show_robot(Instrument& instrument, const TradePayload& trade) {
     if (!wanted(instrument, want_trades)) return true;
     in_robot_ = true;
     return robot_->on_trade(instrument, trade) && after_callback();
 }
 
-bool Simulation::show_robot(Instrument& instrument, const BookPayload&) {
+bool TradingLoop::show_robot(Instrument& instrument, const BookPayload&) {
     return !wanted(instrument, want_book) || tell_book(instrument);
 }
 
-bool Simulation::tell_book(Instrument& instrument) {
+bool TradingLoop::tell_book(Instrument& instrument) {
     const bool synced = instrument.book.synced();
     if (synced != instrument.was_synced) {
         instrument.was_synced = synced;
@@ -471,24 +471,24 @@ bool Simulation::tell_book(Instrument& instrument) {
 }
 
 // Its bars are shown when they close.
-bool Simulation::show_robot(Instrument& instrument, const BarPayload&) {
+bool TradingLoop::show_robot(Instrument& instrument, const BarPayload&) {
     bars_held_ = bars_held_ || instrument.stream.size() != 0;
     return true;
 }
 
-bool Simulation::show_robot(Instrument& instrument, const MarkPayload& mark) {
+bool TradingLoop::show_robot(Instrument& instrument, const MarkPayload& mark) {
     if (!wanted(instrument, want_mark)) return true;
     in_robot_ = true;
     return robot_->on_mark(instrument, mark) && after_callback();
 }
 
-bool Simulation::show_robot(Instrument& instrument, const FundingPayload& funding) {
+bool TradingLoop::show_robot(Instrument& instrument, const FundingPayload& funding) {
     if (!wanted(instrument, want_funding)) return true;
     in_robot_ = true;
     return robot_->on_funding(instrument, funding) && after_callback();
 }
 
-bool Simulation::show_robot(Instrument& instrument, const LiquidationPayload& liquidation) {
+bool TradingLoop::show_robot(Instrument& instrument, const LiquidationPayload& liquidation) {
     if (!wanted(instrument, want_liquidations)) return true;
     in_robot_ = true;
     return robot_->on_liquidation(instrument, liquidation) && after_callback();

@@ -37,11 +37,11 @@
 
 namespace onetape {
 
-class Simulation final {
+class TradingLoop final {
  public:
     // exchange: what it trades with; it is this loop's from now on.
-    Simulation(const LoopOptions& options, std::shared_ptr<ExchangePort> exchange);
-    ~Simulation();
+    TradingLoop(const LoopOptions& options, std::shared_ptr<ExchangePort> exchange);
+    ~TradingLoop();
 
     // --- set-up ---
     Instrument& add_instrument(std::string symbol, const InstrumentSpec& spec, std::uint32_t settle,
@@ -480,7 +480,7 @@ class Simulation final {
 
 // What working orders hold back was added with the old numbers and must leave with them.
 template <class Change>
-void Simulation::with_reserves_anew(const Instrument& instrument, const Change& change) {
+void TradingLoop::with_reserves_anew(const Instrument& instrument, const Change& change) {
     std::vector<std::pair<Order*, std::int64_t>> reserved;
     for (const auto& [id, order] : orders_.working())
         if (order->instrument == &instrument && order->reserve_price != 0)

@@ -19,21 +19,21 @@
 #include "engine/calls.hpp"
 #include "engine/quoting.hpp"
 #include "engine/reasons.hpp"
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 #include "exchange/errors.hpp"
 #include "exchange/order_rules.hpp"
 
 namespace onetape {
 
-class PySimulation {
+class PyTradingLoop {
  public:
-    PySimulation(nb::object host, std::shared_ptr<ExchangePort> exchange,
-                 const AccountOptions& account, std::int64_t sample_every, std::string robot_tag) {
+    PyTradingLoop(nb::object host, std::shared_ptr<ExchangePort> exchange,
+                  const AccountOptions& account, std::int64_t sample_every, std::string robot_tag) {
         LoopOptions options;
         options.account = account;
         options.sample_every = sample_every;
         options.robot_tag = std::move(robot_tag);
-        core = std::make_shared<Simulation>(options, std::move(exchange));
+        core = std::make_shared<TradingLoop>(options, std::move(exchange));
         robot = std::make_unique<PyRobot>(core, host);
         core->set_robot(robot.get());
         host_ = std::move(host);
@@ -484,7 +484,7 @@ class PySimulation {
         index_ = nb::dict();
     }
 
-    std::shared_ptr<Simulation> core;
+    std::shared_ptr<TradingLoop> core;
     std::unique_ptr<PyRobot> robot;
     std::array<std::vector<BookLevel>, 2> levels;  // of the ladder being set
 
@@ -497,17 +497,17 @@ class PySimulation {
     // The loop calls the strategy, never the other way round.
     class Running {
      public:
-        explicit Running(PySimulation& simulation) : simulation_(simulation) {
-            if (simulation.running_) throw std::runtime_error("the loop is already running");
-            simulation.require_open();
-            simulation.running_ = true;
+        explicit Running(PyTradingLoop& loop) : loop_(loop) {
+            if (loop.running_) throw std::runtime_error("the loop is already running");
+            loop.require_open();
+            loop.running_ = true;
         }
-        ~Running() { simulation_.running_ = false; }
+        ~Running() { loop_.running_ = false; }
         Running(const Running&) = delete;
         Running& operator=(const Running&) = delete;
 
      private:
-        PySimulation& simulation_;
+        PyTradingLoop& loop_;
     };
 
     void read_levels(const Instrument& instrument, nb::handle wanted, Side side,
@@ -563,11 +563,11 @@ class PySimulation {
 
 // What a run's earlier lives have left.
 void bind_exchange_ports(nb::module_& m);
-void bind_notes(nb::class_<PySimulation>& simulation);
-void bind_calls(nb::class_<PySimulation>& simulation);
+void bind_notes(nb::class_<PyTradingLoop>& loop);
+void bind_calls(nb::class_<PyTradingLoop>& loop);
 void bind_kept_objects(nb::module_& m);
 
 }  // namespace onetape
 
-// The part of Simulation's binding that only a live run needs.
-void bind_live(nb::module_& m, nb::class_<onetape::PySimulation>& simulation);
+// The part of TradingLoop's binding that only a live run needs.
+void bind_live(nb::module_& m, nb::class_<onetape::PyTradingLoop>& loop);

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "engine/reasons.hpp"
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
@@ -15,7 +15,7 @@ constexpr std::size_t fee_changes_kept = 100;
 
 }  // namespace
 
-bool Simulation::deliver(Instrument& instrument, const LoanNews& loan) {
+bool TradingLoop::deliver(Instrument& instrument, const LoanNews& loan) {
     const char* state = loan.called ? "called" : "covered";
     const std::string& currency = currency_names_[loan.currency];
     const auto text = [](Money amount) { return decimal_text(amount, money_decimals); };
@@ -30,7 +30,7 @@ bool Simulation::deliver(Instrument& instrument, const LoanNews& loan) {
     return robot_->on_health("margin_call", currency, state) && after_callback();
 }
 
-bool Simulation::deliver(Instrument& instrument, const FeeNews& fees) {
+bool TradingLoop::deliver(Instrument& instrument, const FeeNews& fees) {
     with_reserves_anew(instrument, [&] {
         instrument.spec.maker_fee = fees.maker;
         instrument.spec.taker_fee = fees.taker;
@@ -49,20 +49,20 @@ bool Simulation::deliver(Instrument& instrument, const FeeNews& fees) {
     return robot_->on_health("fee_tier", instrument.symbol, tier.c_str()) && after_callback();
 }
 
-void Simulation::settle_funding(Instrument& instrument, std::int64_t time,
-                                const FundingPayload& payload) {
+void TradingLoop::settle_funding(Instrument& instrument, std::int64_t time,
+                                 const FundingPayload& payload) {
     if (!instrument.funding.take(payload, instrument.funding_interval, counters_.funding)) return;
     if (follows_ledger_) return;  // what it came to is an entry of its own
     exchange_->settle_funding(instrument, time, payload);
 }
 
-void Simulation::apply_funding(Instrument& instrument, const FundingPayload& payload) {
+void TradingLoop::apply_funding(Instrument& instrument, const FundingPayload& payload) {
     const MarketView& view = instrument.fill_view();
     robot_account_.set_mark(instrument.index, view.reference(view.bar.close));
     robot_account_.apply_funding(instrument.index, payload);
 }
 
-void Simulation::note_interest(const BorrowRate& borrow, Money amount) {
+void TradingLoop::note_interest(const BorrowRate& borrow, Money amount) {
     const std::string text = decimal_text(amount, money_decimals);
     if (borrow.account.empty())  // the only one there is
         note(EventType::transfer, 0,
@@ -75,7 +75,7 @@ void Simulation::note_interest(const BorrowRate& borrow, Money amount) {
               {"amount", text}});
 }
 
-bool Simulation::deliver(Instrument& instrument, const CashNews& cash) {
+bool TradingLoop::deliver(Instrument& instrument, const CashNews& cash) {
     switch (cash.kind) {
         case CashKind::funding:
             robot_account_.credit_funding(instrument.index, cash.side, cash.amount);
@@ -97,7 +97,7 @@ bool Simulation::deliver(Instrument& instrument, const CashNews& cash) {
 }
 
 // An order that the venue made appears with its fill, as one that was accepted a moment before.
-OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
+OrderRef TradingLoop::adopt(Instrument& instrument, const FillPayload& fill) {
     const OrderRef order = orders_.adopt(fill.order_id);
     order->instrument = &instrument;
     order->owner = instruments_[instrument.index];
@@ -118,7 +118,7 @@ OrderRef Simulation::adopt(Instrument& instrument, const FillPayload& fill) {
     return order;
 }
 
-bool Simulation::tell_forced(const Instrument& instrument, const FillPayload& fill) {
+bool TradingLoop::tell_forced(const Instrument& instrument, const FillPayload& fill) {
     const Position& left = robot_account_.position(instrument.index, fill.position_side);
     const char* state = left.flat() ? "closed" : "reduced";
     const ForcedWords words = words_of(forced_of(fill.order_id));
@@ -133,25 +133,25 @@ bool Simulation::tell_forced(const Instrument& instrument, const FillPayload& fi
     return robot_->on_health(words.tag, instrument.symbol, state) && after_callback();
 }
 
-void Simulation::move(Order& order, OrderAct act) {
+void TradingLoop::move(Order& order, OrderAct act) {
     const OrderCell cell = OrderMachine::take(order, act);
     if (cell == OrderCell::impossible) ++counters_.impossible;
     if (cell == OrderCell::late) ++counters_.late;
 }
 
-void Simulation::close_order(const OrderRef& order) {
+void TradingLoop::close_order(const OrderRef& order) {
     unreserve(*order);
     orders_.remove(order->id);
 }
 
-void Simulation::take_terms(Order& order, const OrderEventPayload& event) {
+void TradingLoop::take_terms(Order& order, const OrderEventPayload& event) {
     unreserve(order);
     order.price = event.price;
     order.size = event.size;
     reserve(order, order.price != 0 ? order.price : order.instrument->touch(order.side));
 }
 
-void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
+void TradingLoop::learn(const OrderRef& order, const OrderEventPayload& event) {
     if (event.venue_id != 0) order->venue_id = event.venue_id;
     if (event.code != 0) order->code = event.code;
     switch (event.news) {
@@ -208,7 +208,7 @@ void Simulation::learn(const OrderRef& order, const OrderEventPayload& event) {
     }
 }
 
-bool Simulation::deliver(Instrument& instrument, const OrderEventPayload& news) {
+bool TradingLoop::deliver(Instrument& instrument, const OrderEventPayload& news) {
     OrderEventPayload event = news;
     event.cause = counters_.frames;
     ++news_;
@@ -228,7 +228,7 @@ bool Simulation::deliver(Instrument& instrument, const OrderEventPayload& news) 
     return robot_->on_order(order) && after_callback();
 }
 
-void Simulation::fill_order(const OrderRef& order, const FillPayload& fill) {
+void TradingLoop::fill_order(const OrderRef& order, const FillPayload& fill) {
     const std::int64_t price = unreserve(*order);
     order->filled += fill.size;
     reserve(*order, price);
@@ -242,7 +242,7 @@ void Simulation::fill_order(const OrderRef& order, const FillPayload& fill) {
     if (order->closed()) close_order(order);
 }
 
-bool Simulation::deliver(Instrument& instrument, const FillPayload& news, std::uint64_t sequence) {
+bool TradingLoop::deliver(Instrument& instrument, const FillPayload& news, std::uint64_t sequence) {
     FillPayload fill = news;
     fill.cause = counters_.frames;
     ++news_;

@@ -4,15 +4,15 @@
 #include <variant>
 #include <vector>
 
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
-void Simulation::inherit(const Inheritance& what) {
+void TradingLoop::inherit(const Inheritance& what) {
     inherits_ = what;
 }
 
-void Simulation::take_over(const Source& source, const Frame& frame) {
+void TradingLoop::take_over(const Source& source, const Frame& frame) {
     Instrument* const instrument = instrument_of(source, frame.header->stream);
     if (instrument == nullptr || frame.header->sequence <= inherits_.since) return;
     const bool of_this_run = frame.header->sequence > inherits_.run_from;
@@ -54,8 +54,8 @@ void Simulation::take_over(const Source& source, const Frame& frame) {
     }
 }
 
-void Simulation::take_over(Instrument& instrument, const OrderRequestPayload& request,
-                           std::int64_t time) {
+void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& request,
+                            std::int64_t time) {
     if (request.robot != exchange_->seat().robot) return;
     OrderRef order = orders_.find(request.order_id);
     switch (request.kind) {
@@ -93,8 +93,8 @@ void Simulation::take_over(Instrument& instrument, const OrderRequestPayload& re
 
 // The position, and not the money: that is in what the robot begins with. But what the ledger books
 // later than that comes as an entry of its own, and finds the fill here.
-Money Simulation::take_over(const Instrument& instrument, const FillPayload& fill,
-                            std::uint64_t sequence) {
+Money TradingLoop::take_over(const Instrument& instrument, const FillPayload& fill,
+                             std::uint64_t sequence) {
     if (follows_entry(sequence)) return book_fill(instrument, fill, sequence);
     std::vector<Money> before(robot_account_.currency_count());
     for (std::uint32_t i = 0; i < before.size(); ++i) before[i] = robot_account_.balance(i);
@@ -107,11 +107,11 @@ Money Simulation::take_over(const Instrument& instrument, const FillPayload& fil
 }
 
 // The run's tape has so many news already; the gateway's has them in the same order.
-bool Simulation::is_missed(const Frame& frame) {
+bool TradingLoop::is_missed(const Frame& frame) {
     return frame.header->sequence > inherits_.run_from && ++news_met_ > inherits_.heard;
 }
 
-void Simulation::begin_life() {
+void TradingLoop::begin_life() {
     if (!exchange_->has_gateway()) return;
     noted_ = sources_.front().last_sequence;
     if (!counts_) robot_account_.forget_totals();
@@ -121,7 +121,7 @@ void Simulation::begin_life() {
     }
 }
 
-void Simulation::write_missed() {
+void TradingLoop::write_missed() {
     for (const auto& [index, news] : missed_) {
         if (const auto* fill = std::get_if<FillPayload>(&news)) {
             ++counters_.fills;

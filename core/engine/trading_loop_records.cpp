@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "engine/reasons.hpp"
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
@@ -31,16 +31,16 @@ std::string packed(std::initializer_list<std::pair<std::string_view, std::string
 
 }  // namespace
 
-void Simulation::write(EventType type, std::uint32_t instrument, const void* payload,
-                       std::uint32_t bytes, std::uint16_t flags) {
+void TradingLoop::write(EventType type, std::uint32_t instrument, const void* payload,
+                        std::uint32_t bytes, std::uint16_t flags) {
     if (!writer_) return;
     // The run's own journal numbers its instruments from 1, in the order they were added.
     const Status status = writer_->append(type, flags, instrument + 1, now_, payload, bytes);
     if (status != Status::ok && failure_.ok()) failure_ = {status, "the run's journal"};
 }
 
-void Simulation::write_news(std::uint32_t instrument, const OrderEventPayload& event,
-                            const Order* order, std::uint16_t flags) {
+void TradingLoop::write_news(std::uint32_t instrument, const OrderEventPayload& event,
+                             const Order* order, std::uint16_t flags) {
     if (!writer_) return;
     if (event.code == 0 || order == nullptr) [[likely]]
         return write(EventType::order_event, instrument, &event, sizeof event, flags);
@@ -50,20 +50,20 @@ void Simulation::write_news(std::uint32_t instrument, const OrderEventPayload& e
           static_cast<std::uint32_t>(whole.size()), flags);
 }
 
-Status Simulation::append_cold(EventType type, std::uint32_t stream,
-                               std::span<const std::byte> payload) {
+Status TradingLoop::append_cold(EventType type, std::uint32_t stream,
+                                std::span<const std::byte> payload) {
     if (!writer_) return Status::ok;
     return writer_->append(type, 0, stream, now_, payload.data(),
                            static_cast<std::uint32_t>(payload.size()));
 }
 
-void Simulation::note(EventType type, std::uint32_t stream, Texts texts) {
+void TradingLoop::note(EventType type, std::uint32_t stream, Texts texts) {
     if (!writer_) return;
     const std::string map = packed(texts);
     (void)append_cold(type, stream, {reinterpret_cast<const std::byte*>(map.data()), map.size()});
 }
 
-void Simulation::value_all(bool with_openings) {
+void TradingLoop::value_all(bool with_openings) {
     for (auto& instrument : instruments_) {
         std::int64_t doubled = instrument->value_doubled();
         if (doubled == 0 && with_openings) doubled = instrument->opening_doubled;
@@ -71,28 +71,28 @@ void Simulation::value_all(bool with_openings) {
     }
 }
 
-Money Simulation::equity() {
+Money TradingLoop::equity() {
     value_all();
     return sum_of_equities();
 }
 
-Money Simulation::worth() {
+Money TradingLoop::worth() {
     value_all(true);
     return sum_of_equities();
 }
 
-Money Simulation::sum_of_equities() const {
+Money TradingLoop::sum_of_equities() const {
     Money sum = 0;
     for (const std::uint32_t currency : report_currencies_) sum += robot_account_.equity(currency);
     return sum;
 }
 
-Money Simulation::equity_of(std::uint32_t currency) {
+Money TradingLoop::equity_of(std::uint32_t currency) {
     value_all(true);
     return robot_account_.equity(currency);
 }
 
-Money Simulation::gained(std::uint32_t index) {
+Money TradingLoop::gained(std::uint32_t index) {
     value_all();
     const Account& account = robot_account_;
     Money sum = account.unrealized(index) + account.funding(index) + account.insurance(index) -
@@ -102,7 +102,7 @@ Money Simulation::gained(std::uint32_t index) {
     return sum;
 }
 
-void Simulation::note_equity(Money equity) {
+void TradingLoop::note_equity(Money equity) {
     if (!has_peak_ || equity > equity_peak_) {
         equity_peak_ = equity;
         has_peak_ = true;
@@ -115,7 +115,7 @@ void Simulation::note_equity(Money equity) {
     }
 }
 
-void Simulation::sample(bool kept) {
+void TradingLoop::sample(bool kept) {
     const Money value = worth();
     note_equity(value);
     Money balance = 0;
@@ -142,7 +142,7 @@ void Simulation::sample(bool kept) {
     }
 }
 
-void Simulation::thin_samples() {
+void TradingLoop::thin_samples() {
     const std::size_t rows = samples_.size();
     for (std::vector<double>* each : {&sampled_prices_, &sampled_positions_}) {
         const std::size_t width = each->size() / rows;
@@ -155,7 +155,7 @@ void Simulation::thin_samples() {
     sample_stride_ *= 2;
 }
 
-void Simulation::widen_samples() {
+void TradingLoop::widen_samples() {
     const std::size_t rows = samples_.size();
     if (rows == 0) return;
     for (std::vector<double>* each : {&sampled_prices_, &sampled_positions_}) {
@@ -167,12 +167,12 @@ void Simulation::widen_samples() {
     }
 }
 
-Digest Simulation::action_hash() const {
+Digest TradingLoop::action_hash() const {
     Sha256 copy = actions_hash_;
     return copy.finish();
 }
 
-Digest Simulation::state_hash(std::span<const std::byte> memory) const {
+Digest TradingLoop::state_hash(std::span<const std::byte> memory) const {
     Sha256 hash;
     for (const auto& instrument : instruments_) {
         for (const PositionSide side :
@@ -197,10 +197,10 @@ Digest Simulation::state_hash(std::span<const std::byte> memory) const {
     return hash.finish();
 }
 
-std::uint64_t Simulation::source_sequence(std::uint32_t source) const {
+std::uint64_t TradingLoop::source_sequence(std::uint32_t source) const {
     return sources_[source].last_sequence;
 }
-std::uint32_t Simulation::source_crc(std::uint32_t source) const {
+std::uint32_t TradingLoop::source_crc(std::uint32_t source) const {
     return sources_[source].last_crc;
 }
 

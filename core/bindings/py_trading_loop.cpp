@@ -1,14 +1,14 @@
 // An order as a strategy writes it, made into what the loop takes.
-#include "bindings/py_simulation.hpp"
+#include "bindings/py_trading_loop.hpp"
 
 namespace onetape {
 
-OrderRef PySimulation::place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number,
-                                    nb::handle qty, nb::handle price, bool post_only,
-                                    bool reduce_only, const std::string& tif, nb::handle trigger,
-                                    const std::string& trigger_by, nb::handle trigger_kind,
-                                    nb::handle position_side, nb::handle expire,
-                                    const std::string& tag) {
+OrderRef PyTradingLoop::place_wanted(WantedOrder& wanted, nb::handle symbol, int side_number,
+                                     nb::handle qty, nb::handle price, bool post_only,
+                                     bool reduce_only, const std::string& tif, nb::handle trigger,
+                                     const std::string& trigger_by, nb::handle trigger_kind,
+                                     nb::handle position_side, nb::handle expire,
+                                     const std::string& tag) {
     Instrument& instrument = find(symbol);
     const InstrumentSpec& facts = instrument.spec;
     OrderSpec& order = wanted.spec;

@@ -12,7 +12,7 @@
 #include <map>
 
 #include "exchange/prng.hpp"
-#include "simulation_world.hpp"
+#include "loop_world.hpp"
 
 using namespace onetape;
 using namespace onetape::test;
@@ -352,17 +352,17 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     }
     RandomTrader trader(world, random.next(), instruments);
     world.start([&] { world.simulation->set_timer("end", 0, end_ns); });
-    Simulation& simulation = *world.simulation;
+    TradingLoop& loop = *world.loop;
     RunOutcome outcome = RunOutcome::limit;
-    while (outcome == RunOutcome::limit) outcome = simulation.run(frames, Simulation::never - 1);
+    while (outcome == RunOutcome::limit) outcome = loop.run(frames, TradingLoop::never - 1);
     REQUIRE(outcome == RunOutcome::ended);
-    REQUIRE(simulation.finish_input());
+    REQUIRE(loop.finish_input());
     // A liquidation at the very last event is still on its way.
-    REQUIRE(simulation.advance(drained_ns + 1000 * step_ns));
+    REQUIRE(loop.advance(drained_ns + 1000 * step_ns));
 
     // Orders.
     CHECK_FALSE(trader.wrong_);
-    CHECK(simulation.counters().impossible == 0);
+    CHECK(loop.counters().impossible == 0);
     for (const auto& placed : trader.placed) {  // names of a binding cannot be captured
         const std::uint64_t id = placed.first;
         const OrderRef& order = placed.second;
@@ -374,13 +374,13 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
             CHECK(order->state == OrderState::filled);
     }
     // A halt places orders of its own, which the trader did not.
-    CHECK(trader.fills.size() == simulation.counters().fills);
-    CHECK(simulation.orders().working().empty());
+    CHECK(trader.fills.size() == loop.counters().fills);
+    CHECK(loop.orders().working().empty());
     for (std::uint32_t i = 0; i < instruments.size(); ++i) CHECK_FALSE(world.venue->works(i));
 
     // Money. A shadow that sees fills and funding alone.
     Account shadow(plan.options.account);
-    Account robot = simulation.account(), exchange = world.venue->account();
+    Account robot = loop.account(), exchange = world.venue->account();
     for (std::uint32_t i = 0; i < instruments.size(); ++i) {
         shadow.set_instrument(i, plan.specs[i], plan.settle(i), plan.settle(i) + 1);
         shadow.set_terms(i, plan.terms[i]);
@@ -436,8 +436,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
             }
             CHECK(robot.balance(settle) == expected);
         }
-        CHECK(simulation.equity() ==
-              simulation.equity_of(1) + (plan.apart ? simulation.equity_of(3) : 0));
+        CHECK(loop.equity() == loop.equity_of(1) + (plan.apart ? loop.equity_of(3) : 0));
     }
     for (std::uint32_t currency = 0; currency < 6; ++currency) {
         CHECK(robot.balance(currency) == shadow.balance(currency));
@@ -448,7 +447,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
         if (!plan.options.account.isolated)
             CHECK(exchange.available(currency) == shadow.available(currency));
     }
-    return {simulation.action_hash(), simulation.state_hash({})};
+    return {loop.action_hash(), loop.state_hash({})};
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // Data that only the exchange sees, and the bars of the robot's data where it has holes.
-#include "engine/simulation.hpp"
+#include "engine/trading_loop.hpp"
 
 namespace onetape {
 
-void Simulation::use_detail(std::uint32_t index) {
+void TradingLoop::use_detail(std::uint32_t index) {
     Instrument& instrument = *instruments_[index];
     if (instrument.detail) return;
     instrument.detail = std::make_unique<DetailMarket>();
@@ -11,7 +11,7 @@ void Simulation::use_detail(std::uint32_t index) {
 }
 
 // Seen by the exchange alone. What it makes due until now reaches the robot as ever.
-bool Simulation::take_detail(Source& source) {
+bool TradingLoop::take_detail(Source& source) {
     const Frame& frame = source.frame;
     Instrument* instrument = instrument_of(source, frame.header->stream);
     if (!instrument) return true;
@@ -21,7 +21,7 @@ bool Simulation::take_detail(Source& source) {
     return next_due_ > time || drain(time);
 }
 
-void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
+void TradingLoop::show_detail(Instrument& instrument, const Frame& frame) {
     DetailMarket& detail = *instrument.detail;
     MarketView& view = detail.view;
     const std::int64_t received = frame.header->time;
@@ -75,7 +75,7 @@ void Simulation::show_detail(Instrument& instrument, const Frame& frame) {
 }
 
 // A bar of an instrument that has detail data: used where they have a hole.
-void Simulation::check_detail(Instrument& instrument, std::int64_t time) {
+void TradingLoop::check_detail(Instrument& instrument, std::int64_t time) {
     DetailMarket& detail = *instrument.detail;
     const BarPayload& bar = instrument.view.bar;
     if (!detail.shortest(bar)) return;

@@ -1,0 +1,123 @@
+"""A robot that runs in this process, live or on paper: its session, its folder, and the loop over a tape that grows."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from onetape import _core
+from onetape.engine.session import Session
+from onetape.model.time import TIME_MAX
+from onetape.runs.options import RunOptions
+from onetape.runs.outcome import RunResult
+from onetape.runs.recording import record_run
+from onetape.tape.wait import Waiter
+
+__all__ = ["SAMPLE_NS", "RobotRun", "RobotRunOptions", "Watch", "follow", "watch_of"]
+
+SAMPLE_NS: Final = 200_000_000  # equity, often enough for a run of half a minute
+WAIT_S: Final = 0.25
+
+Watch = Callable[[Sequence["RobotRun"]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RobotRunOptions(RunOptions):
+    """What `onetape run` takes, beside what every run does."""
+
+    seconds: float | None = None  # stop after these, by the wall clock
+    report: Path | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """Of the monotonic clock, for a run that begins now."""
+        return None if self.seconds is None else time.monotonic() + self.seconds
+
+
+@dataclass(slots=True)
+class RobotRun:
+    """A session that runs, and where it is recorded.
+
+    report: the page, if not in the folder. has_report: it gets one. instruments: the file of --instruments.
+    """
+
+    session: Session
+    folder: Path
+    report: Path | None = None
+    has_report: bool = True
+    instruments: Path | None = None
+    busy_seconds: float = 0.0  # inside the loop
+
+    def step(self, until: int | None = None, frames_max: int = TIME_MAX) -> _core.RunOutcome:
+        """Takes what is there now, up to the time `until` (ns)."""
+        began = time.perf_counter()
+        outcome = self.session.step(frames_max, until)
+        self.busy_seconds += time.perf_counter() - began
+        return outcome
+
+    @property
+    def is_at_end(self) -> bool:
+        """The next event lies at --to or behind it."""
+        end = self.session.plan.end
+        return end is not None and end <= self.session.loop.next_time() < TIME_MAX
+
+    def close(self, *, keep: bool) -> RunResult | None:
+        """Finishes and records; `keep` False leaves nothing."""
+        try:
+            if not keep:
+                return None
+            self.session.finish()
+            return record_run(
+                self.session,
+                self.folder,
+                self.busy_seconds,
+                report=self.has_report,
+                target=self.report,
+                instruments=self.instruments,
+            )
+        finally:
+            self.session.close()
+            if not keep:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def follow(robots: Sequence[RobotRun], watch: Watch | None = None) -> None:
+    """Runs them on a journal that grows, until its writer has closed it and all is read.
+
+    watch: called a few times a second; False stops.
+    """
+    waiter = Waiter()
+    for robot in robots:
+        for source in robot.session.sources:
+            waiter.add(source.reader)
+    rang = False
+    try:
+        while True:
+            # Asked before reading: what a writer closes after this is read in the next round. Not
+            # while it writes: the question takes as long as the robot's answer to a quote.
+            alive = rang or robots[0].session.sources[0].reader.core.writer_alive
+            for robot in robots:
+                if robot.step() == _core.RunOutcome.STOPPED:
+                    return
+            if watch is not None and not watch(robots):
+                return
+            if not alive or all(robot.is_at_end for robot in robots):
+                return
+            rang = waiter.wait(WAIT_S)
+    except KeyboardInterrupt:
+        return
+
+
+def watch_of(options: RobotRunOptions, deadline: float | None) -> Watch:
+    """Notes how far the first robot is; ends at the deadline of the monotonic clock."""
+
+    def watch(robots: Sequence[RobotRun]) -> bool:
+        if options.progress is not None:
+            options.progress(robots[0].session.loop.counters()["events"], None)
+        return deadline is None or time.monotonic() < deadline
+
+    return watch
