@@ -15,6 +15,7 @@ from typing import Any
 from onetape import Strategy
 from onetape.engine.latency import Latency
 from onetape.engine.plan import DETAIL, RunPlan, TapeInput
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session as Backtest
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import OnetapeError
@@ -333,7 +334,7 @@ class Duel:
             return
         with tempfile.TemporaryDirectory(prefix="session-") as folder:
             made = type("Mine", (Plays,), {"plays": self.world})
-            session = Backtest(self.plan(Path(folder)), made, journal=Path(folder) / "run")
+            session = Backtest(RunSpec(self.plan(Path(folder)), made, Path(folder) / "run"))
             try:
                 session.open()
                 session.start()
