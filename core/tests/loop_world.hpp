@@ -26,8 +26,7 @@ inline void install_machine() {
 struct Folder {
     std::filesystem::path path;
     Folder() {
-        std::string name =
-            (std::filesystem::temp_directory_path() / "simulation-test-XXXXXX").string();
+        std::string name = (std::filesystem::temp_directory_path() / "loop-test-XXXXXX").string();
         path = ::mkdtemp(name.data());
     }
     ~Folder() { std::filesystem::remove_all(path); }
@@ -198,7 +197,7 @@ class ScriptedRobot final : public RobotPort {
  private:
     void note(std::string text, const Instrument* instrument) {
         if (instrument && instrument->index != 0) text += " #" + std::to_string(instrument->index);
-        log.push_back(std::to_string(simulation->now()) + " " + text);
+        log.push_back(std::to_string(loop->now()) + " " + text);
     }
     bool tell(const char* what, Instrument& instrument,
               const std::function<void(Instrument&)>& act) {
@@ -233,40 +232,40 @@ struct World {
         std::shared_ptr<ExchangePort> exchange = venue;
         if (script != nullptr) exchange = std::make_shared<ReportScript>(*script);
         loop = std::make_unique<TradingLoop>(options, std::move(exchange));
-        simulation->set_robot(&robot);
+        loop->set_robot(&robot);
         robot.loop = loop.get();
     }
 
     Instrument& instrument(const InstrumentSpec& spec = linear_spec(), std::uint32_t wants = 1,
                            std::uint32_t settle = 1, std::uint32_t base = 2) {
-        const auto number = std::to_string(simulation->instrument_count());
-        Instrument& added = simulation->add_instrument("test:I" + number, spec, settle, base);
+        const auto number = std::to_string(loop->instrument_count());
+        Instrument& added = loop->add_instrument("test:I" + number, spec, settle, base);
         added.wants = wants;
         return added;
     }
 
     void source(std::unique_ptr<Reader> reader) {
-        const std::uint32_t number = simulation->add_source(reader.get());
+        const std::uint32_t number = loop->add_source(reader.get());
         readers.push_back(std::move(reader));
-        for (std::uint32_t i = 0; i < simulation->instrument_count(); ++i)
-            simulation->map_stream(number, i + 1, i);
+        for (std::uint32_t i = 0; i < loop->instrument_count(); ++i)
+            loop->map_stream(number, i + 1, i);
     }
 
     void start(const std::function<void()>& on_start = {}) {
-        simulation->deposit(1, static_cast<Money>(cash) * pow10(money_decimals));
-        REQUIRE(simulation->warm_up(-TradingLoop::never) == RunOutcome::reached);
-        simulation->begin(simulation->next_time());
-        simulation->enter_callback();
+        loop->deposit(1, static_cast<Money>(cash) * pow10(money_decimals));
+        REQUIRE(loop->warm_up(-TradingLoop::never) == RunOutcome::reached);
+        loop->begin(loop->next_time());
+        loop->enter_callback();
         if (on_start) on_start();
-        REQUIRE(simulation->leave_callback());
+        REQUIRE(loop->leave_callback());
     }
 
     RunOutcome run(std::int64_t until = TradingLoop::never - 1) {
-        return simulation->run(~std::uint64_t{0}, until);
+        return loop->run(~std::uint64_t{0}, until);
     }
     void finish() {
         REQUIRE(run() == RunOutcome::ended);
-        REQUIRE(simulation->finish_input());
+        REQUIRE(loop->finish_input());
     }
 
     OrderRef market(Instrument& on, Side side, std::int64_t size, std::uint8_t flags = 0) {
@@ -274,7 +273,7 @@ struct World {
         spec.side = side;
         spec.size = size;
         spec.flags = flags;
-        return simulation->place(on, spec);
+        return loop->place(on, spec);
     }
     OrderRef limit(Instrument& on, Side side, std::int64_t size, std::int64_t price,
                    std::uint8_t flags = 0) {
@@ -284,7 +283,7 @@ struct World {
         spec.size = size;
         spec.price = price;
         spec.flags = flags;
-        return simulation->place(on, spec);
+        return loop->place(on, spec);
     }
 };
 

@@ -173,28 +173,28 @@ class RandomTrader {
  private:
     void act(Instrument& instrument) {
         // A halted robot gets no timers, so nothing would cancel what it went on to place.
-        if (done_ || world_.simulation->halted() || random_.below(4) != 0) return;
+        if (done_ || world_.loop->halted() || random_.below(4) != 0) return;
         const std::uint32_t what = random_.below(100);
         if (what < 55)
             place(instrument);
         else if (what < 75)
-            with_order([&](const OrderRef& o) { world_.simulation->cancel(o); });
+            with_order([&](const OrderRef& o) { world_.loop->cancel(o); });
         else if (what < 90)
             with_order([&](const OrderRef& o) {
-                world_.simulation->amend(o, random_.below(2) == 0 ? 0 : price(*o->instrument),
-                                         random_.below(2) == 0 ? 0 : 1 + random_.below(200));
+                world_.loop->amend(o, random_.below(2) == 0 ? 0 : price(*o->instrument),
+                                   random_.below(2) == 0 ? 0 : 1 + random_.below(200));
             });
         else if (what < 95) {
-            world_.simulation->set_timer("t" + std::to_string(random_.below(3)),
-                                         random_.below(2) == 0 ? 20 * step_ns : 0,
-                                         world_.simulation->now() + step_ns * random_.below(30));
+            world_.loop->set_timer("t" + std::to_string(random_.below(3)),
+                                   random_.below(2) == 0 ? 20 * step_ns : 0,
+                                   world_.loop->now() + step_ns * random_.below(30));
         } else if (what < 96) {
-            (void)world_.simulation->equity();
+            (void)world_.loop->equity();
         } else if (what < 98) {
-            world_.simulation->subscribe_bars(instrument, (1 + random_.below(3)) * 25 * step_ns,
-                                              static_cast<BarSource>(random_.below(2)), "some");
+            world_.loop->subscribe_bars(instrument, (1 + random_.below(3)) * 25 * step_ns,
+                                        static_cast<BarSource>(random_.below(2)), "some");
         } else if (random_.below(30) == 0) {
-            world_.simulation->halt(random_.below(2) == 0);
+            world_.loop->halt(random_.below(2) == 0);
         }
     }
 
@@ -223,7 +223,7 @@ class RandomTrader {
                 break;
             case 2:
                 spec.tif = TimeInForce::gtd;
-                spec.expire_ns = world_.simulation->now() + step_ns * (1 + random_.below(60));
+                spec.expire_ns = world_.loop->now() + step_ns * (1 + random_.below(60));
                 break;
             default:
                 break;
@@ -236,14 +236,14 @@ class RandomTrader {
         }
         if (world_.options.account.hedge)
             spec.position_side = random_.below(2) == 0 ? PositionSide::long_ : PositionSide::short_;
-        const OrderRef order = world_.simulation->place(instrument, spec);
+        const OrderRef order = world_.loop->place(instrument, spec);
         placed[order->id] = order;
         if (order->closed()) ++ended[order->id];
     }
 
     template <class Act>
     void with_order(Act act) {
-        const auto& working = world_.simulation->orders().working();
+        const auto& working = world_.loop->orders().working();
         if (working.empty()) return;
         auto at = working.begin();
         std::advance(at, random_.below(static_cast<std::uint32_t>(working.size())));
@@ -255,16 +255,15 @@ class RandomTrader {
         if (name != "end") return act(*instruments_[0]);
         done_ = true;
         std::vector<OrderRef> working;
-        for (const auto& [id, order] : world_.simulation->orders().working())
-            working.push_back(order);
-        for (const OrderRef& order : working) world_.simulation->cancel(order);
+        for (const auto& [id, order] : world_.loop->orders().working()) working.push_back(order);
+        for (const OrderRef& order : working) world_.loop->cancel(order);
     }
 
     void on_order(const OrderRef& order) {
         if (order->closed() && order->id != 0) ++ended[order->id];
         if (!order->closed()) act(*const_cast<Instrument*>(order->instrument));
         // An order that fails to be amended or canceled at the end must be tried again.
-        if (done_ && !order->closed()) world_.simulation->cancel(order);
+        if (done_ && !order->closed()) world_.loop->cancel(order);
     }
 
     void on_fill(const OrderRef& order, const FillPayload& fill) {
@@ -339,19 +338,18 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
         instruments.push_back(
             &world.instrument(plan.specs[i], random.below(64) | want_quotes, settle, settle + 1));
     }
-    for (std::uint32_t i = 0; i < plan.terms.size(); ++i)
-        world.simulation->set_terms(i, plan.terms[i]);
-    world.simulation->set_rules(plan.rules);
-    if (seed % 3 == 0) world.simulation->set_schedule(schedule_of(seed));
+    for (std::uint32_t i = 0; i < plan.terms.size(); ++i) world.loop->set_terms(i, plan.terms[i]);
+    world.loop->set_rules(plan.rules);
+    if (seed % 3 == 0) world.loop->set_schedule(schedule_of(seed));
     world.source(tape.read());
-    world.simulation->deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
+    world.loop->deposit(2, static_cast<Money>(1000) * pow10(money_decimals));
     if (plan.apart) {
-        world.simulation->deposit(3, static_cast<Money>(plan.cash) * pow10(money_decimals));
-        world.simulation->deposit(4, static_cast<Money>(1000) * pow10(money_decimals));
-        world.simulation->set_report_currencies({1, 3});
+        world.loop->deposit(3, static_cast<Money>(plan.cash) * pow10(money_decimals));
+        world.loop->deposit(4, static_cast<Money>(1000) * pow10(money_decimals));
+        world.loop->set_report_currencies({1, 3});
     }
     RandomTrader trader(world, random.next(), instruments);
-    world.start([&] { world.simulation->set_timer("end", 0, end_ns); });
+    world.start([&] { world.loop->set_timer("end", 0, end_ns); });
     TradingLoop& loop = *world.loop;
     RunOutcome outcome = RunOutcome::limit;
     while (outcome == RunOutcome::limit) outcome = loop.run(frames, TradingLoop::never - 1);

@@ -21,11 +21,11 @@ void check_lines(const Lines& have, const Lines& want) {
 }
 
 void check_equal_accounts(const World& world) {
-    const Account& robot = world.simulation->account();
+    const Account& robot = world.loop->account();
     const Account& exchange = world.venue->account();
     for (std::uint32_t currency = 0; currency < 4; ++currency)
         CHECK(robot.balance(currency) == exchange.balance(currency));
-    for (std::uint32_t i = 0; i < world.simulation->instrument_count(); ++i) {
+    for (std::uint32_t i = 0; i < world.loop->instrument_count(); ++i) {
         CHECK(robot.net_qty(i) == exchange.net_qty(i));
         CHECK(robot.fees(i) == exchange.fees(i));
         CHECK(robot.funding(i) == exchange.funding(i));
@@ -65,8 +65,8 @@ TEST_CASE("at one moment: bars, expiries, arrivals, replies, timers, and only th
     Instrument& instrument = world.instrument();
     world.source(tape.read());
     world.start([&] {
-        world.simulation->subscribe_bars(instrument, minute, BarSource::mid, "1m");
-        world.simulation->set_timer("tick", minute, 0);
+        world.loop->subscribe_bars(instrument, minute, BarSource::mid, "1m");
+        world.loop->set_timer("tick", minute, 0);
         world.limit(instrument, Side::buy, 10, 599'000);  // arrives at the minute
     });
     world.finish();
@@ -90,7 +90,7 @@ TEST_CASE("an order that is good until the moment of a frame does not trade with
         spec.price = 595'000;
         spec.size = 10;
         spec.expire_ns = 200;
-        world.simulation->place(instrument, spec);
+        world.loop->place(instrument, spec);
     });
     world.finish();
     check_lines(world.robot.log,
@@ -142,9 +142,9 @@ TEST_CASE(
     };
     world.source(tape.read());
     world.start([&] {
-        world.simulation->subscribe_bars(first, 2 * minute, BarSource::mid, "2m");
-        world.simulation->subscribe_bars(first, minute, BarSource::mid, "1m");
-        world.simulation->subscribe_bars(second_one, minute, BarSource::mid, "1m");
+        world.loop->subscribe_bars(first, 2 * minute, BarSource::mid, "2m");
+        world.loop->subscribe_bars(first, minute, BarSource::mid, "1m");
+        world.loop->subscribe_bars(second_one, minute, BarSource::mid, "1m");
     });
     world.finish();
     check_lines(world.robot.log,
@@ -161,11 +161,11 @@ TEST_CASE("missed ticks of a timer come as one, one-shot timers once") {
     world.instrument(linear_spec(), 0);
     world.source(tape.read());
     world.start([&] {
-        world.simulation->set_timer("every", 10 * second, 0);
-        world.simulation->set_timer("once", 0, 15 * second);
-        world.simulation->set_timer("gone", 0, 16 * second);
-        CHECK(world.simulation->cancel_timer("gone"));
-        CHECK_FALSE(world.simulation->cancel_timer("gone"));
+        world.loop->set_timer("every", 10 * second, 0);
+        world.loop->set_timer("once", 0, 15 * second);
+        world.loop->set_timer("gone", 0, 16 * second);
+        CHECK(world.loop->cancel_timer("gone"));
+        CHECK_FALSE(world.loop->cancel_timer("gone"));
     });
     world.finish();
     check_lines(world.robot.log, {"10000000000 timer every", "15000000000 timer once",
@@ -188,9 +188,9 @@ TEST_CASE("a refused order is denied at once and nothing leaves") {
     CHECK(order->state == OrderState::denied);
     CHECK(order->code == 4201);
     CHECK(order->closed());
-    CHECK(world.simulation->orders().working().empty());
+    CHECK(world.loop->orders().working().empty());
     check_lines(world.robot.log, {"100 quote", "200 quote"});
-    CHECK(world.simulation->counters().actions == 1);  // the decision counts
+    CHECK(world.loop->counters().actions == 1);  // the decision counts
     CHECK(world.venue->matching()->counters().orders == 0);
 }
 
@@ -203,7 +203,7 @@ TEST_CASE("a halt cancels what works, keeps the position and ends the callbacks 
         Instrument& instrument = world.instrument();
         world.source(tape.read());
         world.robot.quote = [&](Instrument&) {
-            if (world.simulation->now() == 200) world.simulation->halt(flatten);
+            if (world.loop->now() == 200) world.loop->halt(flatten);
         };
         world.start([&] {
             world.market(instrument, Side::buy, 10);
@@ -213,9 +213,9 @@ TEST_CASE("a halt cancels what works, keeps the position and ends the callbacks 
         const Lines& log = world.robot.log;
         CHECK(std::count(log.begin(), log.end(), "200 quote") == 1);
         CHECK(std::count(log.begin(), log.end(), "300 quote") == 0);
-        CHECK(world.simulation->orders().working().empty());
+        CHECK(world.loop->orders().working().empty());
         CHECK_FALSE(world.venue->works(0));
-        CHECK(world.simulation->account().net_qty(0) == (flatten ? 0 : 10));
+        CHECK(world.loop->account().net_qty(0) == (flatten ? 0 : 10));
         const OrderRef late = world.market(instrument, Side::buy, 1);
         CHECK(late->code == 4303);
         check_equal_accounts(world);
@@ -233,22 +233,22 @@ TEST_CASE("a scheduled stop leaves nothing at the exchange until the next start"
         World world(options);
         Instrument& instrument = world.instrument();
         world.source(tape.read());
-        world.simulation->set_schedule({{50, true}, {500, false}, {800, true}});
+        world.loop->set_schedule({{50, true}, {500, false}, {800, true}});
         int denied = 0;
         int worked_before = 0;
         int worked_after = 0;
         world.robot.quote = [&](Instrument&) {
-            const std::int64_t now = world.simulation->now();
+            const std::int64_t now = world.loop->now();
             const bool works = world.venue->works(0);
             if (now < 500) worked_before += works;
             if (now > 500 + request && now < 800) CHECK_FALSE(works);
             if (now > 800 + request) worked_after += works;
             const OrderRef order = world.limit(instrument, Side::buy, 1, 599'000);
             const bool stopped = now >= 500 && now < 800;
-            CHECK(world.simulation->trading() != stopped);
+            CHECK(world.loop->trading() != stopped);
             CHECK(order->code == (stopped ? 4312 : 0));
             denied += order->state == OrderState::denied;
-            CHECK_FALSE((stopped && world.simulation->amend(order, 599'010, 0)));
+            CHECK_FALSE((stopped && world.loop->amend(order, 599'010, 0)));
         };
         world.start();
         world.finish();
@@ -277,10 +277,10 @@ TEST_CASE("a run in pieces takes the same decisions as a run in one") {
         world.start();
         RunOutcome outcome = RunOutcome::limit;
         while (outcome == RunOutcome::limit)
-            outcome = world.simulation->run(frames, TradingLoop::never - 1);
+            outcome = world.loop->run(frames, TradingLoop::never - 1);
         CHECK(outcome == RunOutcome::ended);
-        CHECK(world.simulation->finish_input());
-        return std::pair(world.simulation->action_hash(), world.simulation->state_hash({}));
+        CHECK(world.loop->finish_input());
+        return std::pair(world.loop->action_hash(), world.loop->state_hash({}));
     };
     const auto whole = hash(~std::uint64_t{0});
     CHECK(hash(1) == whole);
@@ -330,8 +330,7 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
         };
         // What is known decides: a fill under way must be known at the same moment.
         world.robot.position = [&world, &instrument](Instrument&) {
-            if (world.simulation->account().net_qty(0) > 20)
-                world.market(instrument, Side::sell, 20);
+            if (world.loop->account().net_qty(0) > 20) world.market(instrument, Side::sell, 20);
         };
     };
     World first(options);
@@ -342,13 +341,13 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
     journal.durable = false;
     std::unique_ptr<Writer> writer;
     REQUIRE(Writer::open(journal, writer).ok());
-    first.simulation->set_writer(writer.get());
+    first.loop->set_writer(writer.get());
     first.source(tape.read());
     act(first, instrument);
     first.start();
     first.finish();
     REQUIRE(writer->close().ok());
-    CHECK(first.simulation->counters().fills > 5);
+    CHECK(first.loop->counters().fills > 5);
 
     std::unique_ptr<Reader> script;
     REQUIRE(Reader::open({journal.directory, {}}, script).ok());
@@ -359,8 +358,8 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
     second_run.start();
     second_run.finish();
     check_lines(second_run.robot.log, first.robot.log);
-    CHECK(second_run.simulation->action_hash() == first.simulation->action_hash());
-    CHECK(second_run.simulation->state_hash({}) == first.simulation->state_hash({}));
+    CHECK(second_run.loop->action_hash() == first.loop->action_hash());
+    CHECK(second_run.loop->state_hash({}) == first.loop->state_hash({}));
 }
 
 TEST_CASE("funding is paid on what the exchange holds, and the robot's books follow") {
@@ -407,7 +406,7 @@ TEST_CASE("a reduce-only order that was cut is filled when the cut size is") {
         world.source(tape.read());
         OrderRef order;
         world.robot.quote = [&](Instrument&) {
-            if (world.simulation->now() != 200) return;
+            if (world.loop->now() != 200) return;
             OrderSpec spec;
             spec.side = Side::sell;
             spec.size = 25;
@@ -417,14 +416,14 @@ TEST_CASE("a reduce-only order that was cut is filled when the cut size is") {
                 spec.trigger_by = TriggerBy::last;
                 spec.flags = with_trigger_kind(spec.flags, TriggerKind::stop);
             }
-            order = world.simulation->place(instrument, spec);
+            order = world.loop->place(instrument, spec);
         };
         world.start([&] { world.market(instrument, Side::buy, 10); });
         world.finish();
-        CHECK(world.simulation->account().net_qty(0) == 0);
+        CHECK(world.loop->account().net_qty(0) == 0);
         CHECK(order->state == OrderState::filled);
         CHECK(order->size == 10);
-        CHECK(world.simulation->orders().working().empty());
+        CHECK(world.loop->orders().working().empty());
         CHECK_FALSE(world.venue->works(0));
     }
 }
@@ -441,10 +440,10 @@ TEST_CASE("an order of another run is not acted on") {
     OrderRef order;
     left.start([&] { order = left.limit(far, Side::buy, 10, 599'000); });
     right.start();
-    CHECK_FALSE(right.simulation->cancel(order));
-    CHECK_FALSE(right.simulation->amend(order, 598'000, 0));
-    CHECK(right.simulation->counters().actions == 0);
-    CHECK(left.simulation->cancel(order));
+    CHECK_FALSE(right.loop->cancel(order));
+    CHECK_FALSE(right.loop->amend(order, 598'000, 0));
+    CHECK(right.loop->counters().actions == 0);
+    CHECK(left.loop->cancel(order));
 }
 
 TEST_CASE("an order can be read after its run is gone") {

@@ -142,20 +142,7 @@ def summarize_walk(
     sums = dict.fromkeys(("fees", "funding"), 0.0)
     for window in windows:
         variant = chosen_in(window, grid, rows, metric)
-        line: dict[str, Any] = {
-            "window": window.number,
-            "train_start": window.train_start,
-            "train_end": window.train_end,
-            "test_start": window.test_start,
-            "test_end": window.test_end,
-            "variant": variant,
-            "params": None if variant is None else grid[variant],
-            "in_sample": None,
-            "out_of_sample": None,
-            "ratio": None,
-            "pnl": None,
-            "error": None,
-        }
+        line = _line(window, variant, grid)
         table.append(line)
         if variant is None:
             line["error"] = "no variant has a value of the metric in the train window"
@@ -192,6 +179,18 @@ def summarize_walk(
         "stats": {**shown, "fills": totals["fills"], "fees": sums["fees"]},
         # Of the middle window: one that was lucky in training does not carry the figure.
         "efficiency": float(np.median(ratios)) if ratios else None,
+    }
+
+
+def _line(window: Window, variant: int | None, grid: Grid) -> dict[str, Any]:
+    """A window's row of the table, before it is known how its variant did."""
+    times = ("train_start", "train_end", "test_start", "test_end")
+    return {
+        "window": window.number,
+        **{name: getattr(window, name) for name in times},
+        "variant": variant,
+        "params": None if variant is None else grid[variant],
+        **dict.fromkeys(("in_sample", "out_of_sample", "ratio", "pnl", "error")),
     }
 
 
