@@ -14,9 +14,9 @@ from onetape import _core
 from onetape.model import catalogue
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.given import parse_instruments
-from onetape.model.margin import MarginBracket, completed, core_rows, maintenance, notional_limit
+from onetape.model.margin import MarginBracket, completed, core_rows, notional_limit
 from reference.account import SlowAccount
-from reference.facts import Facts
+from reference.facts import Facts, maintenance
 
 
 def rows(*cells: tuple[int | str, str, int]) -> tuple[MarginBracket, ...]:
@@ -115,7 +115,6 @@ def test_the_catalogue_s_brackets_of_btc() -> None:
     cum = [row.maintenance_amount for row in found.brackets]
     assert cum[1:5] == [50, 950, 11450, 131450]
     assert cum[-1] == 421481450
-    assert any("leverageBracket" in each.about for each in catalogue.sources(found.symbol))
     # exchangeInfo of 2021-07-22 says 1.2 % of what is closed by force; later versions keep it.
     assert found.liquidation_fee == Decimal("0.012")
     assert "liquidation_fee" in found.defaulted

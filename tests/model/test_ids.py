@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetape.model.errors import BadInput, OrderInvalid
-from onetape.model.ids import EPOCH_MAX, ORDINAL_MAX, ClientId, client_id, parse_client_id, robot_tag, run_name
-from onetape.model.time import parse_time
+from onetape.model.ids import EPOCH_MAX, ORDINAL_MAX, ClientId, client_id, parse_client_id, robot_tag
 
 TAGS = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
 
@@ -61,10 +60,3 @@ def test_tags_of_robots_differ() -> None:
     assert len(tags) == 200
     assert all(re.fullmatch(r"[a-z0-9]{8}", tag) for tag in tags)
     assert re.fullmatch(r"[a-z0-9]{5,8}", robot_tag("做市"))
-
-
-def test_run_names_sort_by_time() -> None:
-    now = parse_time("2026-11-20T07:15:00.5Z")
-    assert run_name("Cross", now) == "cross-20261120-071500"
-    assert run_name("my strategy.py:Cross", now, attempt=2) == ("my-strategy-py-cross-20261120-071500-2")
-    assert run_name("做市", now) == "run-20261120-071500"

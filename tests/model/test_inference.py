@@ -6,14 +6,12 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from onetape.model import catalogue
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.given import parse_instruments
-from onetape.model.inference import assumptions, decimals_written, fit, for_data, infer, most_decimals
+from onetape.model.inference import assumptions, decimals_written, fit, infer
 
 D = Decimal
 
@@ -48,27 +46,13 @@ def test_what_is_no_number(value: object) -> None:
         decimals_written(value)  # type: ignore[arg-type]
 
 
-def test_the_most_decimals_count() -> None:
-    assert most_decimals(["1.10", "1.125", "2"]) == 3
-    assert most_decimals([]) == 0
-    with pytest.raises(BadInput, match="19 decimals"):
-        most_decimals(["0.0000000000000000001"])
-
-
-@given(st.lists(st.integers(0, 10**9), min_size=1), st.integers(0, 8))
-def test_every_number_lies_on_the_inferred_step(units: list[int], decimals: int) -> None:
-    texts = [format(D(u).scaleb(-decimals), "f") for u in units]
-    step = D(1).scaleb(-most_decimals(texts))
-    assert all(D(text) % step == 0 for text in texts)
-
-
 def test_a_free_name() -> None:
     found = infer("csv:MYDATA", price_decimals=2, size_decimals=0)
     assert (found.tick, found.lot, found.kind) == (D("0.01"), D(1), Kind.LINEAR)
     assert (found.quote, found.settle, found.base) == ("XXX", "XXX", "MYDATA")
     assert (found.origin, found.inferred) == (Origin.INFERRED, ("tick", "lot"))
     assert {"maker_fee", "taker_fee", "kind", "quote"} <= set(found.defaulted)
-    assert (found.maker_fee, found.is_assumed) == (0, True)
+    assert found.maker_fee == 0
     assert assumptions(found)[0] == "csv:MYDATA: tick 0.01, inferred from the data"
     assert "csv:MYDATA: quote currency not known, shown as XXX" in assumptions(found)
 
@@ -79,15 +63,10 @@ def test_a_known_venue_gives_its_fees() -> None:
     assert (found.maker_fee, found.taker_fee) == (D("0.0002"), D("0.0005"))
 
 
-def test_a_known_instrument_is_taken_as_it_is() -> None:
-    known = catalogue.find("binance:BTC/USDT:USDT")
-    assert for_data("binance:BTC/USDT:USDT", price_decimals=1, size_decimals=3) == known
-    assert for_data("binance:BTC/USDT:USDT", price_decimals=0, size_decimals=0) == known
-
-
 def test_finer_prices_mean_another_tick_and_finer_sizes_only_more_room() -> None:
     known = catalogue.find("binance:BTC/USDT:USDT")
     assert known is not None
+    assert fit(known, price_decimals=0, size_decimals=3) == known
     finer = fit(known, price_decimals=2, size_decimals=4)
     assert (finer.tick, finer.price_decimals) == (D("0.01"), 2)
     assert (finer.lot, finer.size_decimals) == (D("0.001"), 4)
@@ -143,7 +122,8 @@ def test_mistakes_in_a_file_are_named(text: str, message: str) -> None:
 def test_no_assumption_is_written_as_a_program_writes_it():
     """Tables (margin brackets, fee tiers) as `name value`, long ones by their ends."""
     for symbol in ("binance:BTC/USDT:USDT", "binance:BTC/USDT", "kraken:BTC/USD"):
-        known = for_data(symbol, price_decimals=1, size_decimals=3)
+        known = catalogue.find(symbol)
+        assert known is not None
         every = msgspec.structs.replace(known, inferred=(), defaulted=known.__struct_fields__)
         for line in assumptions(every):
             assert "(" not in line and "Decimal" not in line and "'" not in line, line

@@ -65,13 +65,6 @@ def test_size_decimals_hold_the_least_quantity() -> None:
     assert linear(lot=D("0.001"), size_min=D("0.0005")).size_decimals == 4
 
 
-def test_what_makes_a_new_version() -> None:
-    known = linear(taker_fee=D("0.0005"))
-    again = linear(taker_fee=D("0.00050"), version=2, valid_from=5, defaulted=("taker_fee",))
-    assert again.changes_from(known) == ()
-    assert linear(tick=D("0.01")).changes_from(linear()) == ("price_decimals", "tick")
-
-
 def test_a_rebate_is_a_negative_maker_fee() -> None:
     assert linear(maker_fee=D("-0.00025")).spec()["maker_fee"] == -250_000_000
 
@@ -181,4 +174,3 @@ def test_rounding_is_passive_and_down() -> None:
     assert instrument.price_int(60000.17, Side.BUY) == 600001
     assert instrument.price_int(60000.17, Side.SELL) == 600002
     assert instrument.size_int("0.0019") == 1
-    assert instrument.target_int(-0.0019) == -1

@@ -16,13 +16,11 @@ from onetape.model.errors import InvalidAmount
 from onetape.model.money import (
     INT128_MAX,
     divide_half_even,
-    fee_units,
     join_units,
     money,
     money_units,
     parse_amount,
     parse_cash,
-    rate_units,
     split_units,
 )
 
@@ -76,14 +74,6 @@ def test_notional(kind: Kind, price: int, size: int, decimals: tuple[int, int], 
         kind=kind.id, price_decimals=decimals[0], size_decimals=decimals[1], multiplier=int(multiplier)
     )
     assert money(spec.notional(price, size)) == wanted
-
-
-@pytest.mark.parametrize(
-    ("notional", "rate", "fee"),
-    [("90000.15", "0.0005", "45.000075"), ("-100", "0.0005", "0.05"), ("100", "-0.00025", "-0.025")],
-)
-def test_both_sides_pay_and_a_rebate_is_negative(notional: str, rate: str, fee: str) -> None:
-    assert money(fee_units(money_units(notional), rate_units(rate))) == D(fee)
 
 
 @pytest.mark.parametrize(

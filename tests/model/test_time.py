@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,8 +20,6 @@ from onetape.model.time import (
     SECOND,
     TIME_MAX,
     WEEK,
-    align_down,
-    align_up,
     format_duration,
     format_time,
     parse_duration,
@@ -225,34 +222,3 @@ def test_durations(text: str, ns: int) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UsageError):
         parse_duration(text)
-
-
-@pytest.mark.parametrize(
-    ("time", "period", "start"),
-    [
-        ("2021-07-22T22:25:40Z", "1m", "2021-07-22T22:25:00Z"),
-        ("2021-07-22T22:25:40Z", "4h", "2021-07-22T20:00:00Z"),
-        ("2021-07-22T22:25:40Z", "1d", "2021-07-22T00:00:00Z"),
-        ("2021-07-22T22:25:40Z", "1w", "2021-07-19T00:00:00Z"),  # a Monday
-        ("2021-07-22T22:25:40Z", "7d", "2021-07-19T00:00:00Z"),
-        ("2021-07-22T22:25:00Z", "1m", "2021-07-22T22:25:00Z"),
-        ("1969-12-31T23:59:59Z", "1d", "1969-12-31T00:00:00Z"),
-        ("1970-01-01T07:30:00Z", "7h", "1970-01-01T07:00:00Z"),
-        ("1970-01-02T00:00:00Z", "7h", "1970-01-01T21:00:00Z"),
-        ("1970-01-01T01:00:00Z", "13m", "1970-01-01T00:52:00Z"),
-    ],
-)
-def test_where_periods_start(time: str, period: str, start: str) -> None:
-    assert format_time(align_down(parse_time(time), parse_period(period))) == start
-
-
-@given(st.integers(-(2**62), 2**62), st.sampled_from(["1s", "13m", "4h", "1d", "7h", "1w", "3w"]))
-def test_a_moment_lies_in_its_period(ns: int, text: str) -> None:
-    period = parse_period(text)
-    start = align_down(ns, period)
-    assert start <= ns < start + period
-    assert align_down(start, period) == start == align_up(start, period)
-    assert align_up(ns, period) in (start, start + period)
-    if period % WEEK == 0:
-        assert to_datetime(start).weekday() == 0
-    assert Fraction(start).denominator == 1

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.instrument import Instrument, from_symbol
-from onetape.model.order import OrderSpec, order_spec
+from onetape.model.order import OrderSpec
 from onetape.orders.filters import VENUE_RULES, Refusal, keeps_rules
 from reference.facts import Facts
 from reference.orders import Order, form_error
@@ -242,7 +242,9 @@ def test_a_value_beyond_all_money_is_refused() -> None:
 
 @given(size=st.floats(0.1, 100), price=st.floats(50_000, 62_000), side=st.sampled_from(["buy", "sell"]))
 def test_what_is_rounded_by_the_rule_passes_the_steps(size: float, price: float, side: str) -> None:
-    rounded = order_spec(BTC, Side(side), size, price, reduce_only=True)
+    wanted = Side(side)
+    size_int, price_int = BTC.size_int(size), BTC.price_int(price, wanted)
+    rounded = order(side=wanted, size_int=size_int, price_int=price_int, reduce_only=True)
     found = refusal_of(rounded, BTC)
     assert found is None or "below the least" in found.reason
 

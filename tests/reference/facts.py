@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from onetape.model.margin import MarginBracket, maintenance, notional_limit
+from onetape.model.margin import MarginBracket, notional_limit
 
 ONE = 10**18
 RATE = 10**12
@@ -14,6 +15,12 @@ RATE = 10**12
 
 def half_even(value: Fraction) -> int:
     return round(value)  # Fraction rounds half to even
+
+
+def maintenance(brackets: Sequence[MarginBracket], value: Fraction) -> Fraction:
+    """The exact margin of a value >= 0 by the bracket that holds for it; beyond the last, the last."""
+    row = next((row for row in brackets if value <= row.notional_max), brackets[-1])
+    return max(value * Fraction(row.maintenance_rate) - Fraction(row.maintenance_amount or 0), Fraction(0))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ TIME_NAMES: Final = ("ts_event", "timestamp", "ts", "time", "date", "datetime")
 SIZE_NAMES: Final = ("size", "amount")
 # Currencies that prices are in.
 MONEY: Final = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "EUR", "GBP", "JPY", "RUB", "CHF"})
-SEPARATORS: Final = (",", ";", "\t")
 
 _NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
     "bars": (("open",), ("high",), ("low",), ("close",)),

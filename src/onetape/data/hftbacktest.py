@@ -75,15 +75,6 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     return Planned(EventRows(source), Layout("book_changes", form="hft"))
 
 
-def is_events(source: TableSource) -> bool:
-    """Whether it is an array of events."""
-    try:
-        _header(source)
-    except BadInput:
-        return False
-    return True
-
-
 def _header(source: TableSource) -> tuple[int, int]:
     """(bytes before the rows, rows). Raises BadInput for any other array."""
     head = source.head(HEADER_BYTES_MAX + 20)

@@ -35,7 +35,6 @@ MAINTENANCE_DEFAULT: Final = Decimal("0.01")
 
 class _Set(msgspec.Struct, frozen=True):
     venue: str
-    about: str
     as_of: str
     maker_fee: Decimal
     taker_fee: Decimal
@@ -49,20 +48,11 @@ class _File(msgspec.Struct, frozen=True):
 
 
 class _Margin(msgspec.Struct, frozen=True):
-    about: str
-    as_of: str
     tables: dict[str, list[tuple[Decimal, Decimal, int]]]
 
 
 class _MarginFile(msgspec.Struct, frozen=True):
     sets: list[_Margin]
-
-
-class Source(msgspec.Struct, frozen=True):
-    """Where the facts of a version come from."""
-
-    about: str
-    as_of: str
 
 
 @lru_cache(maxsize=1)
@@ -72,15 +62,12 @@ def _sets() -> list[_Set]:
 
 
 @lru_cache(maxsize=1)
-def _margins() -> dict[str, tuple[_Margin, tuple[MarginBracket, ...]]]:
+def _margins() -> dict[str, tuple[MarginBracket, ...]]:
     text = Path(__file__).with_name("margin.json").read_bytes()
     return {
-        symbol: (
-            each,
-            tuple(
-                MarginBracket(notional_max=most, maintenance_rate=rate, leverage_max=leverage)
-                for most, rate, leverage in rows
-            ),
+        symbol: tuple(
+            MarginBracket(notional_max=most, maintenance_rate=rate, leverage_max=leverage)
+            for most, rate, leverage in rows
         )
         for each in msgspec.json.decode(text, type=_MarginFile).sets
         for symbol, rows in each.tables.items()
@@ -189,16 +176,8 @@ def _with_brackets(instrument: Instrument, *, is_newest: bool) -> Instrument:
         return instrument
     defaulted = tuple(name for name in instrument.defaulted if name != "maintenance_rate")
     return msgspec.structs.replace(
-        instrument, brackets=found[1], defaulted=defaulted if is_newest else (*defaulted, "brackets")
+        instrument, brackets=found, defaulted=defaulted if is_newest else (*defaulted, "brackets")
     )
-
-
-def sources(symbol: str) -> tuple[Source, ...]:
-    """The sets that know a symbol."""
-    rows = _by_symbol().get(symbol, [])
-    found = tuple(Source(rows_of.about, rows_of.as_of) for rows_of, _ in rows)
-    margin = _margins().get(symbol)
-    return found if margin is None else (*found, Source(margin[0].about, margin[0].as_of))
 
 
 def find_raw(venue: str, raw: str, *, kind: Kind | None = None, at: int | None = None) -> Instrument | None:
@@ -209,12 +188,6 @@ def find_raw(venue: str, raw: str, *, kind: Kind | None = None, at: int | None =
     if len(fitting) > 1:
         raise UsageError(f"{venue} calls several instruments {raw}", todo=f"name one of {', '.join(fitting)}")
     return find(fitting[0], at) if fitting else None
-
-
-def symbols(venue: str | None = None) -> list[str]:
-    """All known symbols, of one venue or of all, sorted."""
-    names = _by_symbol()
-    return sorted(n for n in names if venue is None or n.partition(":")[0] == venue)
 
 
 def default_fees(venue: str, kind: Kind) -> tuple[Decimal, Decimal] | None:
@@ -259,4 +232,4 @@ def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
     )
 
 
-__all__ = ["MAINTENANCE_DEFAULT", "Source", "default_fees", "find", "find_raw", "sources", "symbols", "versions"]
+__all__ = ["MAINTENANCE_DEFAULT", "default_fees", "find", "find_raw", "versions"]

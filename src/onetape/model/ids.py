@@ -20,7 +20,6 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from onetape.model.errors import BadInput, OrderInvalid
-from onetape.model.time import SECOND, to_datetime
 
 CLIENT_ID_CHARS_MAX: Final = 36
 TAG_CHARS_MAX: Final = 8
@@ -89,16 +88,6 @@ def robot_tag(name: str) -> str:
     return plain[:3] + _base36(zlib.crc32(name.encode()) % 36**5).rjust(5, "0")
 
 
-def run_name(strategy: str, now: int, *, attempt: int = 1) -> str:
-    """`cross-20261120-071500`: sorts by time within a strategy; `-2` for a second in one second.
-
-    now: ns UTC. The caller counts `attempt` up while a run of that name is there.
-    """
-    plain = re.sub(r"[^a-z0-9]+", "-", strategy.lower()).strip("-")[:32] or "run"
-    stamp = to_datetime(now - now % SECOND).strftime("%Y%m%d-%H%M%S")
-    return f"{plain}-{stamp}" + (f"-{attempt}" if attempt > 1 else "")
-
-
 @lru_cache(maxsize=256)
 def _stem(tag: str, epoch: int) -> tuple[str, int]:
     """What all ids of a robot's life begin with, and its checksum."""
@@ -135,5 +124,4 @@ __all__ = [
     "client_id",
     "parse_client_id",
     "robot_tag",
-    "run_name",
 ]

@@ -12,7 +12,6 @@ What was found so is named in `inferred`, what nobody said in `defaulted`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -22,7 +21,7 @@ from onetape.model import catalogue, venue_facts
 from onetape.model.decimals import Number, decimal_text, decimals_of, to_decimal
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import BadInput
-from onetape.model.instrument import DECIMALS_MAX, Instrument, from_symbol
+from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 
 ROWS_SHOWN: Final = 3  # of a table, in one line
@@ -42,14 +41,6 @@ def decimals_written(value: Number) -> int:
         return max(decimals_of(to_decimal(text)), 0)
     except (TypeError, ValueError):
         raise BadInput(f"not a number: {value!r}") from None
-
-
-def most_decimals(values: Iterable[Number]) -> int:
-    """The most decimals of a stream, 0 of an empty one. Raises BadInput beyond 18."""
-    most = max((decimals_written(value) for value in values), default=0)
-    if most > DECIMALS_MAX:
-        raise BadInput(f"a number has {most} decimals, at most {DECIMALS_MAX} can be kept")
-    return most
 
 
 def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument:
@@ -108,14 +99,6 @@ def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> I
     return msgspec.structs.replace(instrument, inferred=tuple(dict.fromkeys(inferred)), **changes)
 
 
-def for_data(symbol: str, *, price_decimals: int, size_decimals: int, at: int | None = None) -> Instrument:
-    """The catalogue's version at `at` made to fit the data, else one inferred from it."""
-    known = catalogue.find(symbol, at)
-    if known is None:
-        return infer(symbol, price_decimals=price_decimals, size_decimals=size_decimals)
-    return fit(known, price_decimals=price_decimals, size_decimals=size_decimals)
-
-
 def assumptions(instrument: Instrument) -> list[str]:
     """One line for each fact of it that was inferred or defaulted, for reports."""
     lines = [
@@ -154,4 +137,4 @@ def _step(decimals: int) -> Decimal:
     return Decimal((0, (1,), -decimals))
 
 
-__all__ = ["assumptions", "decimals_written", "fit", "for_data", "infer", "most_decimals"]
+__all__ = ["assumptions", "decimals_written", "fit", "infer"]

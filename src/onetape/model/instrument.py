@@ -21,7 +21,7 @@ from onetape.model.errors import BadInput
 from onetape.model.fee_tiers import FeeTier
 from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
 from onetape.model.money import RATE_DECIMALS, rate_units
-from onetape.model.symbol import UNKNOWN_CURRENCY, file_stem, parse_symbol
+from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 
 DECIMALS_MAX: Final = 18
 BAND_DECIMALS: Final = 6
@@ -143,10 +143,6 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The int64 quantity, down to the lot. Raises ValueError below zero."""
         return rounding.size_to_int(size, lot=self.lot, decimals=self.size_decimals)
 
-    def target_int(self, size: Number) -> int:
-        """The signed int64 quantity of a target, its magnitude down to the lot."""
-        return rounding.signed_size_to_int(size, lot=self.lot, decimals=self.size_decimals)
-
     def price(self, price_int: int) -> Decimal:
         """The exact price of an int64."""
         return scaled(price_int, self.price_decimals)
@@ -201,19 +197,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.symbol.partition(":")[2]
 
     @property
-    def file_stem(self) -> str:
-        """The symbol as a part of a file name."""
-        return file_stem(self.symbol)
-
-    @property
     def volume_group(self) -> tuple[str, bool, str]:
         """What shares one volume for the fee tiers: venue, spot or not, quote currency."""
         return self.venue, self.kind is Kind.SPOT, self.quote
-
-    @property
-    def is_assumed(self) -> bool:
-        """Something of it was inferred or defaulted, and belongs into a run's assumptions."""
-        return bool(self.inferred or self.defaulted)
 
     def spec(self) -> dict[str, int]:
         """The keyword arguments of the core's InstrumentSpec: whole numbers only.
@@ -268,15 +254,6 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "refuses_met_triggers": self.met_triggers is MetTrigger.REFUSED,
         }
 
-    def changes_from(self, other: Instrument) -> tuple[str, ...]:
-        """The facts in which this differs from `other`, in order of the fields; empty: the same
-        rules, and no new version is needed. How and when they became known does not count."""
-        return tuple(
-            field
-            for field in self.__struct_fields__
-            if field not in _ABOUT_THE_FACTS and getattr(self, field) != getattr(other, field)
-        )
-
     def to_msgpack(self) -> bytes:
         """The payload of the instrument's frame."""
         return msgspec.msgpack.encode(self)
@@ -295,7 +272,6 @@ _DECIMAL_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(In
 _NEVER_NEGATIVE: Final = tuple(field for field in _DECIMAL_FIELDS if field not in {"maker_fee", "taker_fee"})
 # Fields that must lie on the size decimals.
 _SIZES: Final = ("lot", "size_min", "market_lot", "market_size_min")
-_ABOUT_THE_FACTS: Final = frozenset({"version", "valid_from", "origin", "inferred", "defaulted"})
 _RATE_PER_BAND: Final = 10 ** (RATE_DECIMALS - BAND_DECIMALS)
 _DECODER: Final = msgspec.msgpack.Decoder(Instrument)
 

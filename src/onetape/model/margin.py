@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -88,20 +87,6 @@ def core_rows(brackets: Sequence[MarginBracket]) -> list[tuple[int, int, int, in
     ]
 
 
-def bracket_at(brackets: Sequence[MarginBracket], value: Fraction) -> MarginBracket:
-    """The row that holds for a value; beyond the last one, the last."""
-    return next((row for row in brackets if value <= row.notional_max), brackets[-1])
-
-
-def maintenance(brackets: Sequence[MarginBracket], value: Fraction, flat_rate: Fraction = Fraction(0)) -> Fraction:
-    """Exact maintenance margin of a value >= 0; `flat_rate` where there are no brackets."""
-    if not brackets:
-        return value * flat_rate
-    row = bracket_at(brackets, value)
-    owed = value * Fraction(row.maintenance_rate) - Fraction(row.maintenance_amount or 0)
-    return max(owed, Fraction(0))
-
-
 def notional_limit(brackets: Sequence[MarginBracket], leverage: int) -> Decimal | None:
     """The greatest value that may be opened at a leverage; None: no limit, 0: nothing may."""
     if not brackets:
@@ -110,13 +95,4 @@ def notional_limit(brackets: Sequence[MarginBracket], leverage: int) -> Decimal 
     return max(allowed, default=Decimal(0))
 
 
-__all__ = [
-    "BRACKETS_MAX",
-    "LEVERAGE_MAX",
-    "MarginBracket",
-    "bracket_at",
-    "completed",
-    "core_rows",
-    "maintenance",
-    "notional_limit",
-]
+__all__ = ["BRACKETS_MAX", "LEVERAGE_MAX", "MarginBracket", "completed", "core_rows", "notional_limit"]

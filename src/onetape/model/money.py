@@ -68,14 +68,6 @@ def rate_units(value: Number, *, what: str = "rate") -> int:
     return divide_half_even(number.numerator * 10**RATE_DECIMALS, number.denominator)
 
 
-def fee_units(notional: int, rate: int) -> int:
-    """Fee in money units of a notional in money units at a rate in 1e-12; negative is a rebate.
-
-    The notional counts without its sign: both sides of a trade pay.
-    """
-    return divide_half_even(abs(notional) * rate, 10**RATE_DECIMALS)
-
-
 class Amount(msgspec.Struct, frozen=True):
     """So much of a currency. The value is canonical: at most 18 decimals, no trailing zeros."""
 
@@ -87,11 +79,6 @@ class Amount(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{decimal_text(self.value)} {self.currency}"
-
-    @property
-    def units(self) -> int:
-        """Units of 1e-18."""
-        return money_units(self.value)
 
 
 def parse_amount(text: str) -> Amount:
@@ -138,7 +125,6 @@ __all__ = [
     "RATE_DECIMALS",
     "Amount",
     "divide_half_even",
-    "fee_units",
     "join_units",
     "money",
     "money_units",

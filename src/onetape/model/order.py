@@ -1,4 +1,4 @@
-"""Orders as values: what is asked for (OrderSpec) and how it stands (Order).
+"""An order as a value: what is requested of a venue.
 
 Exact: prices and quantities are int64 at the instrument's decimals, as on tape. What a strategy
 sees is the engine's view of these.
@@ -6,16 +6,12 @@ sees is the engine's view of these.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from onetape.model.decimals import Number
-from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
-from onetape.model.errors import InvariantViolation, OrderInvalid
-from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS, divide_half_even, money
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.errors import InvariantViolation
 from onetape.model.request_key import RequestKey
 
 TAG_BYTES_MAX: Final = 32
@@ -104,85 +100,4 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """How an order stands. Changes are new values (`msgspec.structs.replace`)."""
-
-    order_id: int  # the robot's ordinal, from 1
-    client_id: str
-    spec: OrderSpec
-    ts_created: int
-    venue_id: str = ""
-    state: OrderState = OrderState.INITIALIZED
-    filled_int: int = 0
-    cost: int = 0  # sum of price_int * size_int over the fills
-    code: int = 0
-    reason: str = ""
-
-    @property
-    def remaining_int(self) -> int:
-        """What may still be filled; 0 once it has ended."""
-        return 0 if self.state.is_final else max(self.spec.size_int - self.filled_int, 0)
-
-    def average_price(self, instrument: Instrument) -> Decimal:
-        """Quantity-weighted price of its fills to 18 decimals, 0 before the first."""
-        if not self.filled_int:
-            return Decimal(0)
-        exact = self.cost * 10 ** (MONEY_DECIMALS - instrument.price_decimals)
-        return money(divide_half_even(exact, self.filled_int))
-
-
-def order_spec(
-    instrument: Instrument,
-    side: Side,
-    size: Number,
-    price: Number | None = None,
-    *,
-    post_only: bool = False,
-    reduce_only: bool = False,
-    tif: TimeInForce = TimeInForce.GTC,
-    trigger: Number | None = None,
-    trigger_by: TriggerBy = TriggerBy.LAST,
-    trigger_kind: TriggerKind = TriggerKind.NONE,
-    position_side: PositionSide = PositionSide.BOTH,
-    expire: int = 0,
-    tag: str = "",
-) -> OrderSpec:
-    """From a person's numbers, rounded by the rule of onetape.model.rounding.
-
-    A trigger is rounded as a price of its side is.
-    Raises OrderInvalid for numbers no order can have.
-    """
-    try:
-        size_int = instrument.size_int(size)
-        price_int = 0 if price is None else instrument.price_int(price, side)
-        trigger_int = 0 if trigger is None else instrument.price_int(trigger, side)
-    except ValueError as error:
-        raise OrderInvalid(str(error), where=instrument.symbol) from None
-    return OrderSpec(
-        symbol=instrument.symbol,
-        side=side,
-        size_int=size_int,
-        type=OrderType.MARKET if price is None else OrderType.LIMIT,
-        price_int=price_int,
-        tif=tif,
-        trigger_int=trigger_int,
-        trigger_by=TriggerBy.NONE if trigger is None else trigger_by,
-        trigger_kind=trigger_kind,
-        position_side=position_side,
-        expire=expire,
-        post_only=post_only,
-        reduce_only=reduce_only,
-        tag=tag,
-    )
-
-
-__all__ = [
-    "OWN_REDUCING",
-    "POST_ONLY",
-    "REDUCE_ONLY",
-    "TAG_BYTES_MAX",
-    "TRIGGER_KIND_SHIFT",
-    "Order",
-    "OrderSpec",
-    "order_spec",
-]
+__all__ = ["OWN_REDUCING", "POST_ONLY", "REDUCE_ONLY", "TAG_BYTES_MAX", "TRIGGER_KIND_SHIFT", "OrderSpec"]

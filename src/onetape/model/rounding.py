@@ -17,8 +17,7 @@ from fractions import Fraction
 from onetape.model.decimals import Number, to_ratio, to_units
 from onetape.model.enums import Side
 
-SNAP_TOLERANCE_PARTS = 10**9
-SNAP_TOLERANCE = Fraction(1, SNAP_TOLERANCE_PARTS)  # relative to the number, inclusive
+SNAP_TOLERANCE_PARTS = 10**9  # of the number, inclusive
 INT64_MAX = 2**63 - 1
 
 
@@ -29,12 +28,6 @@ class Rounding(StrEnum):
     UP = "up"
     NEAREST = "nearest"  # a tie to the even step
     TOWARD_ZERO = "toward zero"
-
-
-def snap(value: Number | Fraction, step: Decimal | Fraction) -> int | None:
-    """The step count the number means, None where it is between two steps."""
-    steps, is_step = _nearest(*_ratio_to(value, step, "value"))
-    return steps if is_step else None
 
 
 def to_steps(value: Number | Fraction, step: Decimal | Fraction, rounding: Rounding, *, what: str = "value") -> int:
@@ -92,16 +85,11 @@ def price_to_int(value: Number, *, tick: Decimal, decimals: int, side: Side, rou
 
 def size_to_int(value: Number, *, lot: Decimal, decimals: int) -> int:
     """A quantity as int64 at `decimals`, down to the lot. Raises ValueError below zero."""
-    units = signed_size_to_int(value, lot=lot, decimals=decimals)
+    steps = to_steps(value, lot, Rounding.TOWARD_ZERO, what="quantity")
+    units = _int64(steps * to_units(lot, decimals, what="lot"), value, "quantity")
     if units < 0 or (units == 0 and to_ratio(value)[0] < 0):
         raise ValueError(f"quantity must not be negative: {value}")
     return units
-
-
-def signed_size_to_int(value: Number, *, lot: Decimal, decimals: int) -> int:
-    """A signed quantity (a target) as int64 at `decimals`: its magnitude down to the lot."""
-    steps = to_steps(value, lot, Rounding.TOWARD_ZERO, what="quantity")
-    return _int64(steps * to_units(lot, decimals, what="lot"), value, "quantity")
 
 
 def _int64(units: int, value: object, what: str) -> int:
@@ -110,13 +98,4 @@ def _int64(units: int, value: object, what: str) -> int:
     return units
 
 
-__all__ = [
-    "SNAP_TOLERANCE",
-    "Rounding",
-    "passive",
-    "price_to_int",
-    "signed_size_to_int",
-    "size_to_int",
-    "snap",
-    "to_steps",
-]
+__all__ = ["Rounding", "passive", "price_to_int", "size_to_int", "to_steps"]

@@ -253,22 +253,6 @@ def rough_duration(ns: int) -> str:
     return " ".join(parts) or "0s"
 
 
-def align_down(ns: int, period: int) -> int:
-    """The start of the period that `ns` lies in; see align_up for where periods start."""
-    anchor = _MONDAY if period % WEEK == 0 else 0
-    return ns - (ns - anchor) % period
-
-
-def align_up(ns: int, period: int) -> int:
-    """The first period start at or after `ns`.
-
-    Periods start at whole multiples since 1970-01-01T00:00Z, whole weeks on Mondays at 00:00Z.
-    One that does not divide a day (7h, 13m) therefore starts at another time each day.
-    """
-    down = align_down(ns, period)
-    return down if down == ns else down + period
-
-
 __all__ = [
     "DAY",
     "HOUR",
@@ -283,8 +267,6 @@ __all__ = [
     "TIME_MIN",
     "US",
     "WEEK",
-    "align_down",
-    "align_up",
     "clock_offset",
     "format_duration",
     "format_time",

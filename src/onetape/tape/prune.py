@@ -19,7 +19,7 @@ from onetape.tape.durable import durable_file, write_durably
 from onetape.tape.pruned import Pruned, write_pruned
 from onetape.tape.segments import Segment, list_segments
 
-__all__ = ["Pin", "PruneReport", "compress", "pin", "pins", "prune", "unpin"]
+__all__ = ["Pin", "PruneReport", "compress", "pin", "pins", "prune"]
 
 _NO_END = 2**63 - 1  # of a range that reaches to whatever is written
 _COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a few per cent
@@ -54,14 +54,10 @@ def _pin_path(directory: Path, run: str) -> Path:
 
 
 def pin(directory: Path, run: str, first_sequence: int, last_sequence: int = _NO_END) -> None:
-    """Keeps a range from being pruned until `unpin`. Pinning again widens nothing: it replaces."""
+    """Keeps a range from being pruned. Pinning again widens nothing: it replaces."""
     path = _pin_path(directory, run)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_durably(path, msgspec.json.encode(Pin(run, first_sequence, last_sequence)))
-
-
-def unpin(directory: Path, run: str) -> None:
-    _pin_path(directory, run).unlink(missing_ok=True)
 
 
 def pins(directory: Path) -> list[Pin]:
