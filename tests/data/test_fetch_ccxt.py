@@ -14,7 +14,7 @@ from history_server import Fault, Server, serving
 
 from onetape.data import ccxt_pages
 from onetape.data.ccxt_pages import PageFetcher, Pages, make_exchange
-from onetape.data.fetching import fetch
+from onetape.data.fetching import FetchOptions, fetch
 from onetape.data.importing import import_files
 from onetape.data.registry import KINDS
 from onetape.model.errors import (
@@ -119,7 +119,7 @@ def pages(server: Server, folder: Path, what: Any = "ohlcv", **options: Any) -> 
         "sleep": lambda seconds: None,
     }
     options = {**defaults, **options}
-    return PageFetcher(exchange, symbol, what, folder=folder, **options).run()
+    return PageFetcher(exchange=exchange, symbol=symbol, what=what, folder=folder, **options).run()
 
 
 def rows_of(found: Pages) -> list[Any]:
@@ -247,7 +247,8 @@ def test_what_the_venue_does_not_have(server: Server, tmp_path: Path) -> None:
     symbol = parse_symbol("kraken:NO/SUCH")
     exchange = make_exchange(symbol, base_url=server.url)
     with pytest.raises(UnknownSymbol, match="NO/SUCH"):
-        PageFetcher(exchange, symbol, "ohlcv", folder=tmp_path, first_ms=FIRST, end_ms=FIRST + MINUTE).run()
+        one = {"exchange": exchange, "symbol": symbol, "what": "ohlcv", "folder": tmp_path}
+        PageFetcher(**one, first_ms=FIRST, end_ms=FIRST + MINUTE).run()
     with pytest.raises(UsageError, match="knows no exchange"):
         make_exchange(parse_symbol("nowhere:BTC/USD"))
     server.api = lambda path, query: (200, {"error": ["EGeneral:Invalid arguments"]})
@@ -284,14 +285,14 @@ def test_fetching_as_one_call(server: Server, tmp_path: Path) -> None:
         "now": datetime(2024, 3, 1, tzinfo=UTC),
     }
     if "ccxt" in KINDS:
-        made = fetch("ccxt", **options, out=out)
+        made = fetch(FetchOptions("ccxt", **options, out=out))
         assert made.imported is not None
         assert made.imported.by_type == {"bar": 1001}
         return
     with pytest.raises(NotAvailable, match="importing ccxt") as caught:
-        fetch("ccxt", **options, out=out)
+        fetch(FetchOptions("ccxt", **options, out=out))
     assert "kept in" in caught.value.todo
-    found = fetch("ccxt", **options)
+    found = fetch(FetchOptions("ccxt", **options))
     assert (found.rows, found.cached) == (1001, 3)
     text = "".join(
         ",".join(str(cell) for cell in row) + "\n" for path in found.files for row in json.loads(path.read_text())

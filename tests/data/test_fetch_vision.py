@@ -13,7 +13,7 @@ import pytest
 from history_server import Fault, Server, klines, serving
 
 from onetape.data.download import Client, Patience
-from onetape.data.fetching import FetchResult, fetch
+from onetape.data.fetching import FetchOptions, FetchResult, fetch
 from onetape.data.importing import import_files
 from onetape.data.registry import KINDS
 from onetape.data.vision import DATASETS, plan
@@ -56,7 +56,7 @@ def get(server: Server, tmp_path: Path) -> Any:
             "patience": FAST,
             "now": NOW,
         }
-        return fetch("binance-vision", **{**defaults, **options})
+        return fetch(FetchOptions("binance-vision", **{**defaults, **options}))
 
     return run
 

@@ -44,29 +44,12 @@ def side_verb(side: str, help_: str) -> click.Command:
     """`buy` or `sell`."""
 
     def command(
-        shell: Shell,
-        symbol: str,
-        qty: str,
-        price: str | None,
-        tif: str,
-        reduce_only: bool,
-        position_side: str,
-        account: str,
-        dry_run: bool,
-        id_: str,
+        shell: Shell, symbol: str, price: str | None, account: str, dry_run: bool, id_: str, **fields: Any
     ) -> Answer:
-        fields: dict[str, Any] = {
-            "side": side,
-            "qty": qty,
-            "tif": tif,
-            "reduce_only": reduce_only,
-            "position_side": position_side,
-            "dry_run": dry_run,
-        }
         if price is not None:
             fields["price"] = price
         done = by_hand(shell, id_)
-        done.place(symbol, account, fields)
+        done.place(symbol, account, {"side": side, "dry_run": dry_run, **fields})
         return answer(done, dry_run=dry_run)
 
     command.__doc__ = help_

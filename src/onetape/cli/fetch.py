@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,20 +41,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 )
 @click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True, help="ccxt: rows of a page.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
-def command(
-    shell: Shell,
-    kind: str,
-    symbol: str,
-    type_: str | None,
-    period: str | None,
-    start: str,
-    end: str | None,
-    out: Path | None,
-    base_url: str | None,
-    keep: Path | None,
-    limit: int,
-    force: bool,
-) -> Answer:
+def command(shell: Shell, kind: str, keep: Path | None, **options: Any) -> Answer:
     """Download public history and import it.
 
     KIND is binance-vision (the venue's archive of files) or ccxt (most venues, page by page; needs
@@ -61,24 +49,18 @@ def command(
     that was cut goes on.
     """
     fetch = load("onetape.data.fetching", "fetch", what="fetching")
+    from onetape.data.fetching import FetchOptions, Watch
     from onetape.security.private import private_folder
 
+    progress = shell.progress.of("bytes" if kind == "binance-vision" else "")
     result = fetch(
-        kind,
-        symbol=symbol,
-        folder=keep.absolute() if keep else shell.home / "downloads" / kind,
-        make_folder=private_folder,
-        type_=type_,
-        period=period,
-        start=start,
-        end=end,
-        out=out,
-        base_url=base_url,
-        limit=limit,
-        force=force,
-        progress=shell.progress.of("bytes" if kind == "binance-vision" else ""),
-        say=shell.say,
-        doing=shell.progress.doing,
+        FetchOptions(
+            kind,
+            folder=keep.absolute() if keep else shell.home / "downloads" / kind,
+            make_folder=private_folder,
+            watch=Watch(progress, shell.say, shell.progress.doing),
+            **options,
+        )
     )
     value = plain(result)
     return Answer(value, rows(value))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from onetape.cli.complete import files, kinds
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 from onetape.cli.reading_options import columns_option, decimal_option, time_format_option
+
+PATH = click.Path(path_type=Path)
 
 
 @verb(
@@ -29,31 +32,23 @@ from onetape.cli.reading_options import columns_option, decimal_option, time_for
     multiple=True,
     help="The stream's symbol, or RAW=symbol,... [default: of csv, its column of symbols].",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="TAPE")
+@click.option("--out", type=PATH, required=True, metavar="TAPE")
 @click.option("--tz", metavar="Z", help="Zone of times written without one [default: UTC].")
 @columns_option
 @time_format_option
 @decimal_option
 @click.option("--period", metavar="P", help="The bars' period [default: the most frequent step].")
 @click.option("--bar-time", type=click.Choice(["open", "close"]), default="open", show_default=True)
-@click.option("--seed-book", metavar="FILE", help="The book at the start of a capture that was cut.")
-@click.option("--instruments", metavar="FILE", help="Instruments instead of the catalogue's.")
+@click.option("--seed-book", type=PATH, metavar="FILE", help="The book at the start of a capture that was cut.")
+@click.option("--instruments", type=PATH, metavar="FILE", help="Instruments instead of the catalogue's.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(
     shell: Shell,
     kind: str,
     sources: tuple[str, ...],
     symbols: tuple[str, ...],
-    out: Path,
-    tz: str | None,
     columns: tuple[str, ...],
-    time_format: str | None,
-    decimal: str | None,
-    period: str | None,
-    bar_time: str,
-    seed_book: str | None,
-    instruments: str | None,
-    force: bool,
+    **options: Any,
 ) -> Answer:
     """Turn recorded files into a tape. Plain, .gz, .zip and .zst files are read alike.
 
@@ -72,18 +67,10 @@ def command(
         kind,
         [Path(source) for source in sources],
         symbol=",".join(symbols) or None,
-        out=out,
-        tz=tz,
         columns=columns or None,
-        time_format=time_format,
-        decimal=decimal,
-        period=period,
-        bar_time=bar_time,
-        seed_book=Path(seed_book) if seed_book else None,
-        instruments=Path(instruments) if instruments else None,
-        force=force,
         progress=shell.progress.of("bytes"),
         on_understood=say,
+        **options,
     )
     value = plain(result)
     shown = {key: item for key, item in value.items() if key != "understood"}

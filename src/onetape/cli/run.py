@@ -52,7 +52,6 @@ def command(
     subaccount: str,
     single: bool,
     spin: bool,
-    params: tuple[str, ...],
     **options: Any,
 ) -> Answer:
     """Run one strategy in the foreground until the data ends or Ctrl-C.
@@ -61,7 +60,7 @@ def command(
     """
     if paper == live:
         raise UsageError("choose one of --paper and --live", where="onetape run")
-    chosen = parameters(params)
+    chosen = parameters(options.pop("params"))
     if spin and not single:
         raise UsageError("only one process of all can spin", where="--spin", todo="give --single")
     if live:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,32 +32,11 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 )
 @click.option("--l3", "by_order", is_flag=True, help="Depth order by order (market by order), not by levels.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
-def command(
-    shell: Shell,
-    out: Path,
-    events: int,
-    seed: int,
-    symbols: tuple[str, ...],
-    flow: str,
-    flow_params: tuple[str, ...],
-    by_order: bool,
-    force: bool,
-) -> Answer:
+def command(shell: Shell, out: Path, symbols: tuple[str, ...], flow_params: tuple[str, ...], **options: Any) -> Answer:
     """Write a generated market to a tape: quotes, trades, depth, bars."""
-    given = parameters(flow_params, where="--flow-param")
+    walk = parameters(flow_params, where="--flow-param")
     write_sample = load("onetape.data.sample", "write_sample", what="the market generator")
-    chosen = {"symbols": list(symbols)} if symbols else {}
-    value = plain(
-        write_sample(
-            out,
-            events=events,
-            seed=seed,
-            flow=flow,
-            flow_params=given,
-            by_order=by_order,
-            force=force,
-            progress=shell.progress.of("events"),
-            **chosen,
-        )
-    )
+    if symbols:
+        options["symbols"] = list(symbols)
+    value = plain(write_sample(out, flow_params=walk, progress=shell.progress.of("events"), **options))
     return Answer(value, rows(value))

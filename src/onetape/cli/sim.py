@@ -6,6 +6,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -70,23 +71,7 @@ def _for_people(shell: Shell, line: str) -> None:
 @click.option("--withdraw/--no-withdraw", default=False, help="The accounts' keys may withdraw.")
 @click.option("--unrouted/--routed", default=False, help="Binance: streams without a category, as until April 2026.")
 @click.option("--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does.")
-def command(
-    shell: Shell,
-    venue: str,
-    port: int,
-    host: str,
-    seed: int,
-    faults: Path | None,
-    tape: Path | None,
-    speed: float,
-    loop: bool,
-    control: int | None,
-    state: Path | None,
-    chain: Path | None,
-    withdraw: bool,
-    unrouted: bool,
-    limits: bool,
-) -> Answer:
+def command(shell: Shell, venue: str, **options: Any) -> Answer:
     """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, kraken or bitmex.
 
     When it is ready it prints one JSON line with addresses, keys and balances; on a terminal,
@@ -100,22 +85,5 @@ def command(
         shell.progress.end()
         said(line)
 
-    run(
-        venue,
-        host=host,
-        port=port,
-        seed=seed,
-        limits=limits,
-        faults=faults,
-        tape=tape,
-        speed=speed,
-        loop=loop,
-        control=control,
-        state=state,
-        chain=chain,
-        withdraw=withdraw,
-        unrouted=unrouted,
-        home=shell.home,
-        say=ready,
-    )
+    run(venue, home=shell.home, say=ready, **options)
     return Answer(None)

@@ -95,64 +95,66 @@ def command(
 
 def _text(result: Any) -> str:
     """The windows of a walk-forward, or the best variants, as a table."""
-    from onetape.report.metrics import metric_text, number_text
-
     sweep, value = result.sweep, result.as_json()
-    lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
-    names = list(sweep.grid.axes)
-    if "walk_forward" in value:
-        walk = value["walk_forward"]
-        head = ["window", *names, "in sample", "out of sample", "ratio", "pnl"]
-        table = [
-            [
-                str(w["window"]),
-                *(str((w["params"] or {}).get(name, "-")) for name in names),
-                *(metric_text(sweep.metric, w[key]) for key in ("in_sample", "out_of_sample")),
-                *(number_text(w[key]) for key in ("ratio", "pnl")),
-            ]
-            for w in walk["windows"]
-        ]
-        stats = walk["stats"]
-        tail = [
-            f"out of sample: pnl {number_text(stats['pnl'])}, "
-            f"sharpe {number_text(stats['sharpe'])}, max drawdown "
-            f"{metric_text('max_drawdown', stats['max_drawdown'])}; "
-            f"out over in, middle window: {number_text(walk['efficiency'])}"
-        ]
-    else:
-        from onetape.report.sweep_results import LESS_IS_BETTER, metric_of
-
-        metric = sweep.metric
-        sign = 1 if metric in LESS_IS_BETTER else -1
-        found = [(metric_of(row, metric), row) for row in sweep.rows]
-        order = sorted(found, key=lambda each: (each[0] is None, sign * (each[0] or 0.0)))[:SHOWN]
-        others = [n for n in ("pnl", "sharpe", "max_drawdown", "fills") if n != metric]
-        head = ["variant", *names, metric, *others]
-        table = [
-            [
-                str(row["variant"]),
-                *(str(row["params"][name]) for name in names),
-                *(metric_text(name, metric_of(row, name)) for name in (metric, *others)),
-            ]
-            if row["error"] is None
-            else [str(row["variant"]), *(str(row["params"][n]) for n in names), row["error"][:60]]
-            for _, row in order
-        ]
-        tail = []
-        if value["best"]:
-            tail = [f"the best again: {value['best']['command']}"]
-        else:
-            from onetape.report.sweep_results import no_value
-
-            tail = [no_value(metric, sweep.rows)]
+    head, table, tail = (_windows if "walk_forward" in value else _best)(sweep, value)
     widths = [max(len(line[at]) for line in (head, *table) if at < len(line)) for at in range(len(head))]
+    lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
     lines += [
         "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=False)) for line in (head, *table)
     ]
     if (checked := value.get("lookahead")) is not None:
-        tail.append(
-            f"look-ahead: {len(checked['checked'])} of {checked['of']} variants checked "
+        tail += (
+            f"\nlook-ahead: {len(checked['checked'])} of {checked['of']} variants checked "
             f"({checked['how']}), {checked['decisions']:,} decisions, "
             f"{len(checked['differing'])} differing"
         )
-    return "\n".join([*lines, *tail, f"page: {sweep.path / 'report.html'}"])
+    return "\n".join([*lines, tail, f"page: {sweep.path / 'report.html'}"])
+
+
+def _windows(sweep: Any, value: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
+    """Head, rows and the sentence below them."""
+    from onetape.report.metrics import metric_text, number_text
+
+    walk, names = value["walk_forward"], list(sweep.grid.axes)
+    table = [
+        [
+            str(w["window"]),
+            *(str((w["params"] or {}).get(name, "-")) for name in names),
+            *(metric_text(sweep.metric, w[key]) for key in ("in_sample", "out_of_sample")),
+            *(number_text(w[key]) for key in ("ratio", "pnl")),
+        ]
+        for w in walk["windows"]
+    ]
+    stats = walk["stats"]
+    tail = (
+        f"out of sample: pnl {number_text(stats['pnl'])}, "
+        f"sharpe {number_text(stats['sharpe'])}, max drawdown "
+        f"{metric_text('max_drawdown', stats['max_drawdown'])}; "
+        f"out over in, middle window: {number_text(walk['efficiency'])}"
+    )
+    return ["window", *names, "in sample", "out of sample", "ratio", "pnl"], table, tail
+
+
+def _best(sweep: Any, value: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
+    """Head, rows and the sentence below them."""
+    from onetape.report.metrics import metric_text
+    from onetape.report.sweep_results import LESS_IS_BETTER, metric_of, no_value
+
+    metric, names = sweep.metric, list(sweep.grid.axes)
+    sign = 1 if metric in LESS_IS_BETTER else -1
+    found = [(metric_of(row, metric), row) for row in sweep.rows]
+    order = sorted(found, key=lambda each: (each[0] is None, sign * (each[0] or 0.0)))[:SHOWN]
+    others = [n for n in ("pnl", "sharpe", "max_drawdown", "fills") if n != metric]
+    table = [
+        [
+            str(row["variant"]),
+            *(str(row["params"][name]) for name in names),
+            *(metric_text(name, metric_of(row, name)) for name in (metric, *others)),
+        ]
+        if row["error"] is None
+        else [str(row["variant"]), *(str(row["params"][n]) for n in names), row["error"][:60]]
+        for _, row in order
+    ]
+    best = value["best"]
+    tail = f"the best again: {best['command']}" if best else no_value(metric, sweep.rows)
+    return ["variant", *names, metric, *others], table, tail

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from onetape.data.download import Watch
 from onetape.model.errors import (
     BadInput,
     NotAvailable,
@@ -38,8 +39,6 @@ BACKOFF_S_MAX: Final = 60.0
 # Where a page of trades is empty, the next begins this much later: what venues bound one answer to.
 EMPTY_STEP_MS: Final = 3_600_000
 PAGES_MAX: Final = 1_000_000
-# Venues that ccxt knows under another name than symbols do.
-IDS: Final[dict[str, str]] = {}
 # The parts of a unified trade that are kept: `info` repeats them in the venue's words.
 TRADE_KEYS: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "cost")
 
@@ -65,7 +64,7 @@ def make_exchange(symbol: Symbol, *, base_url: str | None = None, timeout_s: flo
         raise NotAvailable(
             "ccxt is not installed", where="onetape fetch ccxt", todo="install the extra: pip install 'onetape[bridge]'"
         ) from None
-    name = IDS.get(symbol.venue, symbol.venue)
+    name = symbol.venue
     if name not in ccxt.exchanges:
         raise UsageError(f"ccxt knows no exchange {name!r}", where="--symbol")
     exchange = getattr(ccxt, name)({"enableRateLimit": True, "timeout": int(timeout_s * 1000)})
@@ -82,6 +81,7 @@ def _rebased(urls: Any, base_url: str) -> Any:
     return urls
 
 
+@dataclass(slots=True, kw_only=True)
 class PageFetcher:
     """One request: `what` of a symbol from `first_ms` on and before `end_ms`.
 
@@ -89,49 +89,34 @@ class PageFetcher:
     limit between requests is the exchange's own.
     """
 
-    def __init__(
-        self,
-        exchange: Any,
-        symbol: Symbol,
-        what: What,
-        *,
-        folder: Path,
-        first_ms: int,
-        end_ms: int,
-        period: str = "1m",
-        limit: int = 500,
-        sleep: Callable[[float], None] = time.sleep,
-        progress: Callable[[float, float | None], None] | None = None,
-        say: Callable[[str], None] = lambda line: None,
-        doing: Callable[[str], None] = lambda words: None,
-    ) -> None:
-        self._exchange = exchange
-        self._symbol = symbol
-        self._what = what
-        self._folder = folder
-        self._first = first_ms
-        self._end = end_ms
-        self._period = period
-        self._step = parse_period(period) // MS if what == "ohlcv" else EMPTY_STEP_MS
-        self._limit = limit
-        self._sleep = sleep
-        self._progress = progress
-        self._say = say
-        self._doing = doing
+    exchange: Any
+    symbol: Symbol
+    what: What
+    folder: Path
+    first_ms: int
+    end_ms: int
+    period: str = "1m"
+    limit: int = 500
+    sleep: Callable[[float], None] = time.sleep
+    watch: Watch = field(default_factory=Watch)
+
+    @property
+    def _step(self) -> int:
+        return parse_period(self.period) // MS if self.what == "ohlcv" else EMPTY_STEP_MS
 
     def run(self) -> Pages:
         """Fetch what is not there yet. Raises VenueUnavailable and VenueRateLimit where patience
         ends (a later call goes on), UnknownSymbol, VenueRejected, BadInput for nonsense."""
         found = Pages()
         cursor, known = self._resume(found)
-        timeout_s = getattr(self._exchange, "timeout", 0) / 1000
+        timeout_s = getattr(self.exchange, "timeout", 0) / 1000
         most = f", {timeout_s:.0f} s at most for each" if timeout_s else ""
-        self._doing(f"asks {self._exchange.id} for pages{most}")
-        while cursor < self._end:
+        self.watch.doing(f"asks {self.exchange.id} for pages{most}")
+        while cursor < self.end_ms:
             if len(found.files) >= PAGES_MAX:
-                raise BadInput(f"needs more than {PAGES_MAX:,} pages", where=str(self._folder))
-            if self._progress is not None:
-                self._progress(cursor - self._first, self._end - self._first)
+                raise BadInput(f"needs more than {PAGES_MAX:,} pages", where=str(self.folder))
+            if self.watch.progress is not None:
+                self.watch.progress(cursor - self.first_ms, self.end_ms - self.first_ms)
             answer = self._ask(cursor)
             found.asked += 1
             rows, following, known = self._new_rows(answer, cursor, known, found)
@@ -144,53 +129,53 @@ class PageFetcher:
     ) -> tuple[list[Any], int, list[str]]:
         """(rows of this page, where the next begins, ids of rows already had at that time)."""
         rows = sorted(answer, key=_place)
-        if self._what == "ohlcv":
+        if self.what == "ohlcv":
             # A candle that is not over by then is none yet.
-            until = self._end - self._step
+            until = self.end_ms - self._step
             by_time = {_time_of(row): row for row in rows if cursor <= _time_of(row) <= until}
             fresh = list(by_time.values())
             if fresh:
                 return fresh, _time_of(fresh[-1]) + self._step, []
             # Nothing traded, or nothing yet: on by as many periods as a page may hold.
             is_ahead = any(_time_of(row) > until for row in rows)
-            following = self._end if is_ahead else cursor + self._step * self._limit
-            return [], min(following, self._end), []
+            following = self.end_ms if is_ahead else cursor + self._step * self.limit
+            return [], min(following, self.end_ms), []
         seen = set(known)
-        inside = [row for row in rows if cursor <= _time_of(row) < self._end]
+        inside = [row for row in rows if cursor <= _time_of(row) < self.end_ms]
         fresh = [_trimmed(row) for row in inside if _id_of(row) not in seen]
         if fresh:
             last = _time_of(fresh[-1])
             at_last = [_id_of(row) for row in fresh if _time_of(row) == last]
             # Rows of that very moment may be missing still: it is asked for again.
             return fresh, last, at_last + (known if last == cursor else [])
-        if any(_time_of(row) >= self._end for row in rows):
-            return [], self._end, []
-        if answer and len(answer) >= self._limit:
+        if any(_time_of(row) >= self.end_ms for row in rows):
+            return [], self.end_ms, []
+        if answer and len(answer) >= self.limit:
             # A full page of what is had already, and no way to ask for what comes after it: some
             # venues count `since` in seconds.
             found.notes.append(
-                f"more than {self._limit} trades at {format_time(cursor * MS)}: "
+                f"more than {self.limit} trades at {format_time(cursor * MS)}: "
                 "those beyond a page, up to the next second, are missing"
             )
             return [], (cursor // 1000 + 1) * 1000, []
         if inside:
             return [], cursor + 1, []
-        return [], min(cursor + EMPTY_STEP_MS, self._end), []
+        return [], min(cursor + EMPTY_STEP_MS, self.end_ms), []
 
     def _ask(self, since: int) -> list[Any]:
         """One page from the venue, with patience."""
         import ccxt
 
-        name = self._symbol.name
+        name = self.symbol.name
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                if self._what == "ohlcv":
-                    answer = self._exchange.fetch_ohlcv(name, self._period, since, self._limit)
+                if self.what == "ohlcv":
+                    answer = self.exchange.fetch_ohlcv(name, self.period, since, self.limit)
                 else:
-                    answer = self._exchange.fetch_trades(name, since, self._limit)
+                    answer = self.exchange.fetch_trades(name, since, self.limit)
                 return self._checked(answer)
             except ccxt.BadSymbol as error:
-                raise UnknownSymbol(f"{self._exchange.id} has no {name}", where=_short(error)) from None
+                raise UnknownSymbol(f"{self.exchange.id} has no {name}", where=_short(error)) from None
             except ccxt.NetworkError as error:  # rate limits and timeouts are some of these
                 limited = isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection))
                 why = _short(error)
@@ -198,30 +183,30 @@ class PageFetcher:
                     kind = VenueRateLimit if limited else VenueUnavailable
                     raise kind(
                         f"no page after {attempt} attempts: {why}",
-                        where=self._exchange.id,
+                        where=self.exchange.id,
                         todo="call again: the pages that are there are kept",
                     ) from None
             except ccxt.NotSupported:
-                raise NotAvailable(f"ccxt cannot ask {self._exchange.id} for {self._what}") from None
+                raise NotAvailable(f"ccxt cannot ask {self.exchange.id} for {self.what}") from None
             except ccxt.BaseError as error:
-                raise VenueRejected(_short(error), where=self._exchange.id) from None
+                raise VenueRejected(_short(error), where=self.exchange.id) from None
             waited = min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_S_MAX)
             again = f"again in {waited:.0f} s ({attempt + 1} of {ATTEMPTS_MAX})"
-            self._say(f"{self._exchange.id}: {why}; {again}")
-            self._sleep(waited)
+            self.watch.say(f"{self.exchange.id}: {why}; {again}")
+            self.sleep(waited)
         raise AssertionError("unreachable")
 
     def _checked(self, answer: Any) -> list[Any]:
         """Rows that have a time. Raises BadInput for an answer that is none."""
         if not isinstance(answer, list):
-            raise BadInput("answered no list", where=self._exchange.id)
+            raise BadInput("answered no list", where=self.exchange.id)
         for row in answer:
             try:
                 is_time = isinstance(_time_of(row), int)
             except (TypeError, KeyError, IndexError):
                 is_time = False
             if not is_time:
-                raise BadInput(f"answered a row without time: {row!r:.100}", where=self._exchange.id)
+                raise BadInput(f"answered a row without time: {row!r:.100}", where=self.exchange.id)
         return answer
 
     def _store(self, found: Pages, rows: list[Any], following: int, known: list[str]) -> None:
@@ -231,35 +216,35 @@ class PageFetcher:
         """
         line: dict[str, Any] = {"next": following, "rows": len(rows), "known": known}
         if rows:
-            path = self._folder / f"{len(found.files) + 1:06d}.json"
+            path = self.folder / f"{len(found.files) + 1:06d}.json"
             content = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
             write_durably(path, content)
             line |= {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
             found.files.append(path)
             found.rows += len(rows)
-        journal = self._folder / JOURNAL
+        journal = self.folder / JOURNAL
         with journal.open("ab") as file:
             file.write(json.dumps(line).encode() + b"\n")
         journal.chmod(0o600)
 
     def _resume(self, found: Pages) -> tuple[int, list[str]]:
         """What is whole on disk; the rest of the folder is taken away."""
-        cursor, known = self._first, list[str]()
-        journal = self._folder / JOURNAL
+        cursor, known = self.first_ms, list[str]()
+        journal = self.folder / JOURNAL
         kept = b""
         if journal.is_file():
             for text in journal.read_bytes().splitlines(keepends=True):
-                line = _whole_line(text, self._folder)
+                line = _whole_line(text, self.folder)
                 if line is None:
                     break
                 kept += text
                 cursor, known = line["next"], line["known"]
                 found.rows += line["rows"]
                 if "file" in line:
-                    found.files.append(self._folder / line["file"])
+                    found.files.append(self.folder / line["file"])
             write_durably(journal, kept)
         names = {path.name for path in found.files}
-        for path in self._folder.glob("*.json"):
+        for path in self.folder.glob("*.json"):
             if path.name not in names:
                 path.unlink()
         found.resumed = len(found.files)

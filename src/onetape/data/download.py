@@ -55,6 +55,16 @@ class _AgainError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Who hears of a fetch. progress: (done, in all or None); say: why it waits for a server;
+    doing: whom it asks for what."""
+
+    progress: Callable[[float, float | None], None] | None = None
+    say: Callable[[str], None] = lambda line: None
+    doing: Callable[[str], None] = lambda words: None
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long a server is believed to come back, and how much it may send."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.data import ccxt_pages, vision
-from onetape.data.download import Client, Patience, checked_url
-from onetape.data.importing import ImportResult, Progress, import_files
+from onetape.data.download import Client, Patience, Watch, checked_url
+from onetape.data.importing import ImportResult, import_files
 from onetape.data.staging import refuse_existing
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.symbol import file_stem, parse_symbol
@@ -55,85 +55,71 @@ class FetchResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    """What is wanted of either archive. Times are ns UTC, the end exclusive."""
+class FetchOptions:
+    """What is fetched, and into which folder.
 
+    start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a
+    folder for the owner alone. out: the tape to import to; None: no import.
+    """
+
+    kind: str
     symbol: str
     folder: Path
     make_folder: Callable[[Path], Path]
-    type: str | None
-    period: str | None
-    first_ns: int
-    end_ns: int
-    base_url: str | None
-    progress: Progress | None
-    say: Callable[[str], None]
-    doing: Callable[[str], None]
+    start: str
+    end: str | None = None
+    type_: str | None = None
+    period: str | None = None
+    out: Path | None = None
+    base_url: str | None = None
+    limit: int = 500
+    force: bool = False
+    watch: Watch = field(default_factory=Watch)
+    patience: Patience = field(default_factory=Patience)
+    now: datetime | None = None
+
+    def span(self) -> tuple[int, int]:
+        """First time and end, ns UTC. Raises UsageError for a range that is empty or not over."""
+        today = (self.now or datetime.now(UTC)).date()
+        first = _time(self.start, "--from")
+        end = _time(self.end, "--to") if self.end else _ns(today)
+        if first >= end:
+            raise UsageError(f"the range is empty: {format_time(first)} to {format_time(end)}", where="--from")
+        if end > _ns(today) + DAY:
+            raise UsageError(f"{format_time(end)} is not over yet", where="--to")
+        return first, end
 
 
-def fetch(
-    kind: str,
-    *,
-    symbol: str,
-    folder: Path,
-    make_folder: Callable[[Path], Path],
-    type_: str | None = None,
-    period: str | None = None,
-    start: str,
-    end: str | None = None,
-    out: Path | None = None,
-    base_url: str | None = None,
-    limit: int = 500,
-    force: bool = False,
-    progress: Progress | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    doing: Callable[[str], None] = lambda words: None,
-    patience: Patience | None = None,
-    now: datetime | None = None,
-) -> FetchResult:
-    """Download into `folder` and import to `out`, if given.
+def fetch(options: FetchOptions) -> FetchResult:
+    """Download public history and, with `out`, import it.
 
-    start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a
-    folder for the owner alone. say hears why it waits for a server, doing whom it asks for what.
-    Raises UsageError (exit 2), BadInput and UnknownSymbol (3),
-    VenueRateLimit (5), VenueUnavailable (6); what was downloaded by then is kept, and a second
-    call goes on from there.
+    Raises UsageError (exit 2), BadInput and UnknownSymbol (3), VenueRateLimit (5),
+    VenueUnavailable (6); what was downloaded by then is kept, and a second call goes on from there.
     """
-    if kind not in KINDS:
-        raise UsageError(f"nothing is fetched from {kind!r}", todo=f"use {' or '.join(KINDS)}")
-    if out is not None:
-        refuse_existing(out, force=force)
-    now = now or datetime.now(UTC)
-    today = now.date()
-    first_ns = _time(start, "--from")
-    end_ns = _time(end, "--to") if end else _ns(today)
-    if first_ns >= end_ns:
-        raise UsageError(f"the range is empty: {format_time(first_ns)} to {format_time(end_ns)}", where="--from")
-    if end_ns > _ns(today) + DAY:
-        raise UsageError(f"{format_time(end_ns)} is not over yet", where="--to")
-    if base_url is not None:
-        base_url = checked_url(base_url, where="--base-url")
-    make_folder(folder)
-    wanted = _Request(symbol, folder, make_folder, type_, period, first_ns, end_ns, base_url, progress, say, doing)
-    found = _from_ccxt(wanted, limit=limit) if kind == "ccxt" else _from_vision(wanted, patience or Patience())
-    if out is not None:
-        doing("imports what was fetched")
-        found.imported = _import(kind, found, out, period, force, progress)
+    if options.kind not in KINDS:
+        raise UsageError(f"nothing is fetched from {options.kind!r}", todo=f"use {' or '.join(KINDS)}")
+    if options.out is not None:
+        refuse_existing(options.out, force=options.force)
+    span = options.span()
+    base_url = checked_url(options.base_url, where="--base-url") if options.base_url is not None else None
+    options.make_folder(options.folder)
+    found = (_from_ccxt if options.kind == "ccxt" else _from_vision)(options, *span, base_url)
+    if options.out is not None:
+        options.watch.doing("imports what was fetched")
+        found.imported = _import(options, found, options.out)
     return found
 
 
-def _import(
-    kind: str, found: FetchResult, out: Path, period: str | None, force: bool, progress: Progress | None
-) -> ImportResult:
+def _import(options: FetchOptions, found: FetchResult, out: Path) -> ImportResult:
     try:
         return import_files(
-            kind,
+            options.kind,
             found.files,
             symbol=found.symbol,
             out=out,
-            period=period if kind == "ccxt" else None,
-            force=force,
-            progress=progress,
+            period=options.period if options.kind == "ccxt" else None,
+            force=options.force,
+            progress=options.watch.progress,
         )
     except OnetapeError as error:
         # The downloads are good whatever becomes of the import.
@@ -141,9 +127,9 @@ def _import(
         raise
 
 
-def _from_vision(wanted: _Request, patience: Patience) -> FetchResult:
-    parsed, dataset, period = vision.check_request(wanted.symbol, wanted.type or "klines", wanted.period)
-    first, end = _whole_day(wanted.first_ns, "--from"), _whole_day(wanted.end_ns, "--to")
+def _from_vision(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str | None) -> FetchResult:
+    parsed, dataset, period = vision.check_request(wanted.symbol, wanted.type_ or "klines", wanted.period)
+    first, end = _whole_day(first_ns, "--from"), _whole_day(end_ns, "--to")
     if (end - first).days > vision.DAYS_MAX:
         raise UsageError(f"the range is longer than {vision.DAYS_MAX:,} days", where="--from")
     received = 0
@@ -151,13 +137,12 @@ def _from_vision(wanted: _Request, patience: Patience) -> FetchResult:
     def on_bytes(count: int) -> None:
         nonlocal received
         received += count
-        if wanted.progress is not None:
-            wanted.progress(received, None)
+        if wanted.watch.progress is not None:
+            wanted.watch.progress(received, None)
 
-    client = Client(wanted.make_folder, patience, on_bytes, say=wanted.say, doing=wanted.doing)
+    client = Client(wanted.make_folder, wanted.patience, on_bytes, say=wanted.watch.say, doing=wanted.watch.doing)
     parts = vision.plan(parsed, dataset, period, first, end)
-    base_url = wanted.base_url or vision.BASE_URL
-    done = vision.download(client, parts, wanted.folder, base_url=base_url)
+    done = vision.download(client, parts, wanted.folder, base_url=base_url or vision.BASE_URL)
     notes = []
     if not dataset.daily and (first.day != 1 or end.day != 1):
         notes.append(f"{dataset.name} is published by months: whole months were taken")
@@ -174,12 +159,12 @@ def _from_vision(wanted: _Request, patience: Patience) -> FetchResult:
     )
 
 
-def _from_ccxt(wanted: _Request, *, limit: int) -> FetchResult:
+def _from_ccxt(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str | None) -> FetchResult:
     try:
         parsed = parse_symbol(wanted.symbol)
     except OnetapeError as error:
         raise UsageError(error.what, where="--symbol", todo=error.todo) from None
-    what = wanted.type or "ohlcv"
+    what = wanted.type_ or "ohlcv"
     if what not in ("ohlcv", "trades"):
         raise UsageError(f"no type is called {what!r}", where="--type", todo="one of ohlcv, trades")
     if wanted.period:
@@ -187,24 +172,22 @@ def _from_ccxt(wanted: _Request, *, limit: int) -> FetchResult:
         if what == "trades":
             raise UsageError("means nothing for trades", where="--period")
     period = wanted.period or "1m"
-    wanted.doing("loads ccxt")
-    exchange = ccxt_pages.make_exchange(parsed, base_url=wanted.base_url)
+    wanted.watch.doing("loads ccxt")
+    exchange = ccxt_pages.make_exchange(parsed, base_url=base_url)
     label = f"ohlcv-{period}" if what == "ohlcv" else "trades"
-    span = f"{wanted.first_ns // MS}-{wanted.end_ns // MS}"
+    span = f"{first_ns // MS}-{end_ns // MS}"
     place = wanted.folder / file_stem(wanted.symbol) / f"{label}-{span}"
     wanted.make_folder(place)
     pages = ccxt_pages.PageFetcher(
-        exchange,
-        parsed,
-        "ohlcv" if what == "ohlcv" else "trades",
+        exchange=exchange,
+        symbol=parsed,
+        what="ohlcv" if what == "ohlcv" else "trades",
         folder=place,
-        first_ms=-(-wanted.first_ns // MS),
-        end_ms=-(-wanted.end_ns // MS),
+        first_ms=-(-first_ns // MS),
+        end_ms=-(-end_ns // MS),
         period=period,
-        limit=limit,
-        progress=wanted.progress,
-        say=wanted.say,
-        doing=wanted.doing,
+        limit=wanted.limit,
+        watch=wanted.watch,
     ).run()
     if not pages.files:
         raise UsageError(
@@ -242,4 +225,4 @@ def _whole_day(ns: int, where: str) -> date:
     return date(1970, 1, 1) + timedelta(days=ns // DAY)
 
 
-__all__ = ["KINDS", "FetchResult", "fetch"]
+__all__ = ["KINDS", "FetchOptions", "FetchResult", "Watch", "fetch"]

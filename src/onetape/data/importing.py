@@ -6,9 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from uuid import UUID
 
 from onetape import _core
@@ -43,38 +43,48 @@ IMPORT_VERSION: Final = 5
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
-def import_files(
-    kind: str,
-    sources: Sequence[Path | str],
-    *,
-    symbol: str | None = None,
-    out: Path | str,
-    tz: str | None = None,
-    columns: Columns = None,
-    period: str | None = None,
-    bar_time: str = "open",
-    time_format: str | None = None,
-    decimal: str | None = None,
-    default_symbol: str | None = None,
-    seed_book: Path | None = None,
-    instruments: Path | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-    limits: Limits | None = None,
-    on_understood: OnUnderstood | None = None,
-) -> ImportResult:
-    """Turn files into a sealed tape at `out`.
+class Reading(TypedDict, total=False):
+    """How tables are read, and what instruments their rows belong to.
 
     symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed where a
     recording says, or a column of a csv: its names become instruments of the venue of `symbol`, or
     of `data`. default_symbol: where nothing says. columns: `a,b,..` of a csv without a header, or
     {name: header}. time_format: a pattern of strptime, or s, ms, us, ns. decimal: comma or point.
+    instruments: a file of them, instead of the catalogue.
+    """
+
+    symbol: str | None
+    default_symbol: str | None
+    instruments: Path | None
+    tz: str | None
+    columns: Columns
+    period: str | None
+    bar_time: str
+    time_format: str | None
+    decimal: str | None
+
+
+def import_files(
+    kind: str,
+    sources: Sequence[Path | str],
+    *,
+    out: Path | str,
+    seed_book: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+    on_understood: OnUnderstood | None = None,
+    **reading: Unpack[Reading],
+) -> ImportResult:
+    """Turn files into a sealed tape at `out`.
+
     progress is called with (bytes read, bytes in all or None), on_understood with
     ImportResult.understood, before anything is written. Importing the same files with the same
     options gives the same segments, byte for byte.
     Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
     NotAvailable for kinds of later releases. Nothing is left at `out` then.
     """
+    symbol, default_symbol = reading.get("symbol"), reading.get("default_symbol")
     found = find_kind(kind)
     naming = None
     if found.by_rows:
@@ -86,20 +96,10 @@ def import_files(
         raise UsageError("no file to import", todo="name at least one")
     out = Path(out)
     refuse_existing(out, force=force)
-    options = _options(tz, columns, period, bar_time, time_format, decimal)
-    _check_options(
-        found,
-        {
-            "--columns": columns is not None,
-            "--period": period is not None,
-            "--tz": tz is not None,
-            "--bar-time": bar_time != "open",
-            "--seed-book": seed_book is not None,
-            "--time-format": time_format is not None,
-            "--decimal": decimal is not None,
-        },
-    )
+    options = _options(reading)
+    _check_options(found, reading, seed_book)
     streams = open_sources(paths, limits, accept=found.foreign)
+    instruments = reading.get("instruments")
     given = given_instruments(instruments)
     on_read = _reporter(progress, sum(path.stat().st_size for path in paths))
     used = [*paths, *(path for path in (seed_book, instruments) if path is not None)]
@@ -109,9 +109,8 @@ def import_files(
 
     if found.form == "table":
         assert naming is not None
-        return _import_tables(
-            found, streams, naming, out, options, given, identity, on_read, force=force, on_understood=on_understood
-        )
+        tables = _Tables(found, streams, naming, options, given, identity, on_read)
+        return _import_tables(tables, out, force=force, on_understood=on_understood)
     importer: CaptureImporter | CryptofeedImporter
     if found.form == "recording":
         from onetape.data.cryptofeed import CryptofeedImporter
@@ -129,19 +128,11 @@ def import_files(
 def import_frame(
     frame: object,
     *,
-    symbol: str | None = None,
     out: Path | str,
-    tz: str | None = None,
-    columns: Columns = None,
-    period: str | None = None,
-    bar_time: str = "open",
-    time_format: str | None = None,
-    decimal: str | None = None,
-    default_symbol: str | None = None,
-    instruments: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
     on_understood: OnUnderstood | None = None,
+    **reading: Unpack[Reading],
 ) -> ImportResult:
     """Turn a polars or pandas frame into a sealed tape, by the column rules of `csv`.
 
@@ -150,55 +141,49 @@ def import_frame(
     """
     from onetape.data.frame import FrameSource
 
-    naming = naming_by_rows(symbol, default_symbol)
+    naming = naming_by_rows(reading.get("symbol"), reading.get("default_symbol"))
     out = Path(out)
     refuse_existing(out, force=force)
     source = FrameSource(frame)
-    options = _options(tz, columns, period, bar_time, time_format, decimal)
-    return _import_tables(
-        replace(KINDS["csv"], name="frame"),
-        [source],
-        naming,
-        out,
-        options,
-        given_instruments(instruments),
-        source.digest,
-        _reporter(progress, source.size),
-        force=force,
-        on_understood=on_understood,
-    )
+    given = given_instruments(reading.get("instruments"))
+    on_read = _reporter(progress, source.size)
+    kind = replace(KINDS["csv"], name="frame")
+    tables = _Tables(kind, [source], naming, _options(reading), given, source.digest, on_read)
+    return _import_tables(tables, out, force=force, on_understood=on_understood)
 
 
-def _import_tables(
-    kind: Kind,
-    streams: Sequence[TableSource],
-    naming: Naming,
-    out: Path,
-    options: TableOptions,
-    given: dict[str, Instrument],
-    identity: Callable[[], bytes],
-    on_read: OnRead,
-    *,
-    force: bool,
-    on_understood: OnUnderstood | None,
-) -> ImportResult:
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Sources of rows, and how they are read."""
+
+    kind: Kind
+    streams: Sequence[TableSource]
+    naming: Naming
+    options: TableOptions
+    instruments: dict[str, Instrument]
+    identity: Callable[[], bytes]
+    on_read: OnRead
+
+
+def _import_tables(tables: _Tables, out: Path, *, force: bool, on_understood: OnUnderstood | None) -> ImportResult:
+    kind = tables.kind
     with staged(out, force=force) as directory:
         importer = TableImporter(
-            streams,
-            naming,
+            tables.streams,
             kind.load_planner(),
-            options=options,
-            given=given,
+            naming=tables.naming,
+            options=tables.options,
+            instruments=tables.instruments,
             sort_directory=str(directory),
-            on_read=on_read,
+            on_read=tables.on_read,
             venue_names=kind.venue_names,
             skip_empty=kind.name not in {"csv", "frame"},
             on_understood=on_understood,
         )
-        content = identity()
+        content = tables.identity()
         if kind.names_matter:
             content += json.dumps(importer.shapes).encode()
-        uuid = _uuid(kind.name, naming, options, content)
+        uuid = _uuid(kind.name, tables.naming, tables.options, content)
         return _finish(importer, directory, out, uuid)
 
 
@@ -275,10 +260,19 @@ def _result(
     )
 
 
-def _check_options(kind: Kind, given: dict[str, bool]) -> None:
+def _check_options(kind: Kind, reading: Reading, seed_book: Path | None) -> None:
     """Raise UsageError for an option that would have no effect."""
-    for name, is_given in given.items():
-        if is_given and name not in kind.options:
+    chosen = {
+        "--columns": reading.get("columns") is not None,
+        "--period": reading.get("period") is not None,
+        "--tz": reading.get("tz") is not None,
+        "--bar-time": reading.get("bar_time", "open") != "open",
+        "--seed-book": seed_book is not None,
+        "--time-format": reading.get("time_format") is not None,
+        "--decimal": reading.get("decimal") is not None,
+    }
+    for name, is_chosen in chosen.items():
+        if is_chosen and name not in kind.options:
             raise UsageError(
                 "only captures of depth begin with a book"
                 if name == "--seed-book"
@@ -287,9 +281,8 @@ def _check_options(kind: Kind, given: dict[str, bool]) -> None:
             )
 
 
-def _options(
-    tz: str | None, columns: Columns, period: str | None, bar_time: str, time_format: str | None, decimal: str | None
-) -> TableOptions:
+def _options(reading: Reading) -> TableOptions:
+    bar_time, decimal, columns = reading.get("bar_time", "open"), reading.get("decimal"), reading.get("columns")
     for value, choices, flag in (
         (bar_time, ("open", "close"), "--bar-time"),
         (decimal or "point", ("point", "comma"), "--decimal"),
@@ -298,12 +291,13 @@ def _options(
             raise UsageError(f"is neither {' nor '.join(choices)}: {value!r}", where=flag)
     if isinstance(columns, Mapping):
         columns = [f"{name}={header}" for name, header in columns.items()]
+    period = reading.get("period")
     return TableOptions(
-        zone=tz,
+        zone=reading.get("tz"),
         columns=columns,
         period_ns=parse_period(period) if period else 0,
         time_is_close=bar_time == "close",
-        time_format=time_format,
+        time_format=reading.get("time_format"),
         decimal=decimal,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -37,35 +37,46 @@ class SampleSummary:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class SampleMarket:
+    """What is generated.
+
+    flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
+    by_order: depth as the venue's orders one by one (market by order) instead of as levels.
+    """
+
+    seed: int = 1
+    symbols: Sequence[str] = (DEFAULT_SYMBOL,)
+    start: int = SAMPLE_START
+    rate: float = 1.0
+    flow: str = FLOWS[0]
+    flow_params: Mapping[str, str] = field(default_factory=dict)
+    by_order: bool = False
+
+
 def write_sample(
     out: str | Path,
     *,
     events: int = 200_000,
-    seed: int = 1,
-    symbols: Sequence[str] = (DEFAULT_SYMBOL,),
-    start: int = SAMPLE_START,
-    rate: float = 1.0,
-    flow: str = FLOWS[0],
-    flow_params: Mapping[str, str] | None = None,
-    by_order: bool = False,
     force: bool = False,
     progress: Callable[[float, float | None], None] | None = None,
+    **market: Any,
 ) -> SampleSummary:
-    """Write `events` events of a generated market to a new tape at `out`.
+    """Write `events` events of a generated market, the fields of SampleMarket, to a new tape.
 
-    by_order: depth as the venue's orders one by one (market by order) instead of as levels.
     force: a tape at `out` is replaced, once the new one is whole.
     progress: called with (events written, events).
-    flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
 
     The instruments' own frames are not counted. The tape's identity follows from the arguments, so
     that the same call gives the same tape, byte for byte.
     """
-    path = Path(out)
+    path, wanted = Path(out), SampleMarket(**market)
     if events < 1:
         raise UsageError(f"a sample needs at least one event, not {events}")
-    walk = flow_of(flow, flow_params or {})
-    market = GeneratedMarket(
+    walk = flow_of(wanted.flow, wanted.flow_params)
+    seed, start, rate, by_order = wanted.seed, wanted.start, wanted.rate, wanted.by_order
+    symbols = wanted.symbols
+    generated = GeneratedMarket(
         [flow_market(symbol) for symbol in symbols], seed=seed, start=start, rate=rate, walk=walk, by_order=by_order
     )
     name = f"{seed} {start} {rate!r} {' '.join(symbols)}"
@@ -76,8 +87,8 @@ def write_sample(
         staged(path, force=force, may_be_empty=True) as directory,
         JournalWriter(directory, process="sample", uuid=identity, durable=False) as writer,
     ):
-        market.open(writer)
-        written = market.write(writer, events, progress=progress)
+        generated.open(writer)
+        written = generated.write(writer, events, progress=progress)
     return SampleSummary(
         tape=str(path),
         symbols=list(symbols),

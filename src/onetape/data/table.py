@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 from onetape import _core
@@ -51,35 +51,30 @@ class _Facts:
     steps: dict[int, int]
 
 
+@dataclass(slots=True)
 class TableImporter:
-    """One import. `venue_names`: the raw names are the venue's own, as the catalogue has them."""
+    """One import. `venue_names`: the raw names are the venue's own, as the catalogue has them.
+    instruments: of the user, over those of the catalogue."""
 
-    def __init__(
-        self,
-        sources: Sequence[TableSource],
-        naming: Naming,
-        planner: Planner,
-        *,
-        options: TableOptions,
-        given: dict[str, Instrument],
-        sort_directory: str,
-        on_read: OnRead,
-        venue_names: bool = False,
-        skip_empty: bool = False,
-        on_understood: OnUnderstood | None = None,
-    ) -> None:
-        self._naming = naming
-        self._options = options
-        self._given = given
-        self._sort_directory = sort_directory
-        self._on_read = on_read
-        self._venue_names = venue_names
-        self._skip_empty = skip_empty
-        self._on_understood = on_understood
-        self._zone = list(zone_table(options.zone or "UTC"))
-        self._ignored: Counter[str] = Counter()
-        self._raws = RawNames(naming)
-        self._names: list[str] = []
+    sources: InitVar[Sequence[TableSource]]
+    planner: InitVar[Planner]
+    naming: Naming
+    options: TableOptions
+    instruments: dict[str, Instrument]
+    on_read: OnRead
+    sort_directory: str
+    venue_names: bool = False
+    skip_empty: bool = False
+    on_understood: OnUnderstood | None = None
+    _zone: list[tuple[int, int]] = field(init=False)
+    _ignored: Counter[str] = field(init=False, default_factory=Counter)
+    _raws: RawNames = field(init=False)
+    _names: list[str] = field(init=False, default_factory=list)
+    _plans: list[_Plan] = field(init=False)
+
+    def __post_init__(self, sources: Sequence[TableSource], planner: Planner) -> None:
+        self._zone = list(zone_table(self.options.zone or "UTC"))
+        self._raws = RawNames(self.naming)
         self._plans = self._planned(sources, planner)
 
     @property
@@ -95,7 +90,7 @@ class TableImporter:
     def run(self, sink_at: SinkFactory) -> Outcome:
         """Measure, settle instruments and order, write."""
         plans = self._measured()
-        if self._naming.by_rows and self._named_by_rows():
+        if self.naming.by_rows and self._named_by_rows():
             plans = self._measured()
         self._raws.check(self._names[0])
         if not plans:
@@ -103,8 +98,8 @@ class TableImporter:
         periods = [self._period(plan, facts) for plan, facts in plans]
         instruments = self._instruments([facts for _, facts in plans])
         understood = self._understood(plans, periods, instruments)
-        if self._on_understood is not None:
-            self._on_understood(understood)
+        if self.on_understood is not None:
+            self.on_understood(understood)
         sink, rejects = sink_at()
         for stream, instrument in enumerate(instruments, 1):
             sink.instrument(stream, instrument.to_msgpack())
@@ -113,15 +108,15 @@ class TableImporter:
             sink,
             streams=[
                 (raw, stream, instrument.price_decimals, instrument.size_decimals)
-                for stream, ((raw, _), instrument) in enumerate(zip(self._naming.pairs, instruments, strict=True), 1)
+                for stream, ((raw, _), instrument) in enumerate(zip(self.naming.pairs, instruments, strict=True), 1)
             ],
-            sort_directory="" if in_order else self._sort_directory,
+            sort_directory="" if in_order else self.sort_directory,
         )
         snapped = 0
         for (plan, facts), period in zip(plans, periods, strict=True):
             newest_first = facts.descending and not facts.ascending
             self._begin(table, plan, period_ns=period, reversed_=newest_first)
-            for chunk in plan.source.chunks(self._on_read):
+            for chunk in plan.source.chunks(self.on_read):
                 self._check(table.feed(chunk), table, sink)
                 rejects.add(table.take_rejects())
             self._check(table.end_source(), table, sink)
@@ -147,7 +142,7 @@ class TableImporter:
     def _planned(self, sources: Sequence[TableSource], planner: Planner) -> list[_Plan]:
         plans: list[_Plan] = []
         for source in sources:
-            planned = planner(source, self._options)
+            planned = planner(source, self.options)
             layout = planned.layout
             if layout is None:
                 self._ignored[planned.why] += 1
@@ -157,7 +152,7 @@ class TableImporter:
                 continue
             plans.append(_Plan(planned.source, len(plans), layout, stream))
             self._names.append(planned.source.name)
-            if self._naming.is_needed and not (layout.raw or "symbol" in layout.columns):
+            if self.naming.is_needed and not (layout.raw or "symbol" in layout.columns):
                 parse_naming(None)
         if not plans:
             self._raws.check(sources[0].name)
@@ -176,10 +171,10 @@ class TableImporter:
         if self._raws.others:  # of which only some are counted by name
             for plan in plans:
                 names |= symbol_rows(plan.source, plan.layout, self._zone, with_steps=False).keys()
-        if not names or (len(names) == 1 and self._naming.is_given):
+        if not names or (len(names) == 1 and self.naming.is_given):
             return False
-        self._naming = named(names, self._naming, where=self._names[0])
-        self._raws = RawNames(self._naming)
+        self.naming = named(names, self.naming, where=self._names[0])
+        self._raws = RawNames(self.naming)
         for plan in self._plans:
             self._raws.stream_of(plan.layout, plan.source.name)
         return len(names) > 1
@@ -203,11 +198,11 @@ class TableImporter:
 
     def _measure(self, plan: _Plan) -> _Facts | None:
         """None: a file without rows beside others, or without any of the symbols asked for."""
-        streams = [(raw, i, 0, 0) for i, (raw, _) in enumerate(self._naming.pairs, 1)]
+        streams = [(raw, i, 0, 0) for i, (raw, _) in enumerate(self.naming.pairs, 1)]
         probe = _core.TableImport(None, streams=streams)
         self._begin(probe, plan, measuring=True)
         first = ""
-        for chunk in plan.source.chunks(self._on_read):
+        for chunk in plan.source.chunks(self.on_read):
             probe.feed(chunk)
             first = first or _shown(probe.take_rejects())
         probe.end_source()
@@ -224,7 +219,7 @@ class TableImporter:
         facts = _Facts(numbers, tuple(seen) or (plan.stream,), *probe.facts())
         if facts.rows:
             return facts
-        if (self._skip_empty and not first and len(self._plans) > 1) or unmapped:
+        if (self.skip_empty and not first and len(self._plans) > 1) or unmapped:
             if not unmapped:
                 self._ignored["file without rows"] += 1
             return None
@@ -235,12 +230,12 @@ class TableImporter:
     def _instruments(self, facts: list[_Facts]) -> list[Instrument]:
         began = min(min(one.first, one.last) for one in facts)
         instruments = []
-        for index, symbol in enumerate(self._naming.symbols):
+        for index, symbol in enumerate(self.naming.symbols):
             numbers = Numbers(NOTHING, NOTHING)
             for one in facts:
                 numbers = numbers | one.numbers[index]
-            known = known_instrument(symbol, self._given, began)
-            if self._venue_names:
+            known = known_instrument(symbol, self.instruments, began)
+            if self.venue_names:
                 self._raws.check_venue(index, known, self._names[0])
             instruments.append(fitted(symbol, known, numbers))
         return instruments
@@ -255,9 +250,9 @@ class TableImporter:
             return _most_frequent(steps)
         if not layout.has_period:
             return 0
-        if self._options.period_ns or layout.period_ns:
-            return self._options.period_ns or layout.period_ns
-        if len(self._naming.pairs) > 1 and "symbol" in layout.columns and layout.form == "lines":
+        if self.options.period_ns or layout.period_ns:
+            return self.options.period_ns or layout.period_ns
+        if len(self.naming.pairs) > 1 and "symbol" in layout.columns and layout.form == "lines":
             return self._period_of_symbols(plan)
         if not (facts.ascending or facts.descending):
             raise UsageError(
@@ -269,7 +264,7 @@ class TableImporter:
 
     def _period_of_symbols(self, plan: _Plan) -> int:
         """The one of all symbols, each by its own rows."""
-        raws = frozenset(raw for raw, _ in self._naming.pairs)
+        raws = frozenset(raw for raw, _ in self.naming.pairs)
         steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
         period = _most_frequent(sum(steps.values(), Counter[int]()))
         if not period:
@@ -292,7 +287,7 @@ class TableImporter:
             layout = plan.layout
             if not one.ascending or (layout.kind == "bars" and "ts_recv" in layout.columns):
                 return False
-            shift = 0 if self._options.time_is_close or not layout.has_period else period
+            shift = 0 if self.options.time_is_close or not layout.has_period else period
             if last is not None and one.first + shift < last:
                 return False
             last = one.last + shift
@@ -324,7 +319,7 @@ class TableImporter:
             skip_lines=layout.skip_lines,
             zone=self._zone,
             period_ns=period_ns,
-            time_is_close=self._options.time_is_close,
+            time_is_close=self.options.time_is_close,
             implied_decimals=layout.implied_decimals,
             stream=plan.stream,
             source=plan.index,

@@ -406,6 +406,24 @@ def _check_retention(rules: RetentionConfig, source: _Source) -> None:
 def _check_references(config: Config, source: _Source) -> None:
     _check_sinks(config, source)
     _check_retention(config.retention, source)
+    _check_accounts(config, source)
+    _check_robots(config, source)
+    for name, venue in config.venues.items():
+        for key in ("ws", "rest_wallet"):
+            if getattr(venue, key) and not venue.rest:
+                raise source.bad(
+                    ("venues", name, key),
+                    "an address that is used beside `rest` alone",
+                    'write rest = "...", or leave it out',
+                )
+    for name, collector in config.collectors.items():
+        if collector.kind != "venue" and collector.venue:
+            raise source.bad(("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out")
+        if collector.kind == "venue" and collector.venue not in config.venues:
+            raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")
+
+
+def _check_accounts(config: Config, source: _Source) -> None:
     for name, account in config.accounts.items():
         path = ("accounts", name)
         if account.venue not in config.venues:
@@ -427,6 +445,11 @@ def _check_references(config: Config, source: _Source) -> None:
                 f"no other account `{account.master}` of venue `{account.venue}`",
                 "add it to [accounts]",
             )
+        if account.password and not config.venues[account.venue].kind.startswith("ccxt:"):
+            raise source.bad((*path, "password"), "no venue but those behind ccxt takes a password", "leave it out")
+
+
+def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
         if name == OPERATOR:  # its token would be the operator's
@@ -448,21 +471,3 @@ def _check_references(config: Config, source: _Source) -> None:
         for stream in robot.streams:
             if stream not in config.collectors or not config.collectors[stream].enabled:
                 raise source.bad((*path, "streams"), f"no collector `{stream}`", "add it to [collectors]")
-    for name, venue in config.venues.items():
-        for key in ("ws", "rest_wallet"):
-            if getattr(venue, key) and not venue.rest:
-                raise source.bad(
-                    ("venues", name, key),
-                    "an address that is used beside `rest` alone",
-                    'write rest = "...", or leave it out',
-                )
-    for name, account in config.accounts.items():
-        if account.password and not config.venues[account.venue].kind.startswith("ccxt:"):
-            raise source.bad(
-                ("accounts", name, "password"), "no venue but those behind ccxt takes a password", "leave it out"
-            )
-    for name, collector in config.collectors.items():
-        if collector.kind != "venue" and collector.venue:
-            raise source.bad(("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out")
-        if collector.kind == "venue" and collector.venue not in config.venues:
-            raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")

@@ -58,7 +58,6 @@ def run_demo(
     stand, all `every_s` seconds, then what is proved, with progress."""
     began = time.monotonic()
     private_folder(home / "run")  # before a process that would fail at it
-    line = _Line(doing, every_s)
     say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
     with ExitStack() as stack:
         exchange = stack.enter_context(simulated_exchange("binance-usdm", seed))
@@ -69,13 +68,7 @@ def run_demo(
             options = LiveOptions(strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5)
             robots.append(open_live(options, name, client))
         try:
-            until = time.monotonic() + seconds
-            while time.monotonic() < until:
-                for robot in robots:
-                    robot.step()
-                line.show(robots, began, seconds)
-                time.sleep(STEP_S)
-            drain(robots)
+            _trade(robots, seconds, _Line(doing, every_s))
         except BaseException:
             for robot in robots:
                 robot.close(keep=False)
@@ -84,21 +77,11 @@ def run_demo(
         results = [robot.close(keep=True) for robot in robots]
     say("proof: every run again from its tape, and once more from what it was told")
     runs = [result for result in results if result is not None]
-    divergences, actions, equal = 0, 0, True
-    first: str | None = None
-    for result in runs:
-        doing(f"proves {result.run.name}")
-        again = replay_run(result.run, verify=True, progress=progress)
-        divergences += again["divergences"]
-        actions += again["actions"]
-        first = first or again["first_divergence"]
-        parity = compare(result.run, result.run, mode="decisions", progress=progress)
-        equal = equal and parity["differing"] == 0
-        first = first or parity["first_difference"]
     events = sum(result.events for result in runs)
-    same = "equal" if equal else "DIFFERENT"
+    proof = _prove([result.run for result in runs], doing, progress)
+    same = "equal" if proof["parity_equal"] else "DIFFERENT"
     say(
-        f"replayed {events:,} events, {actions:,} actions, {divergences} divergences; "
+        f"replayed {events:,} events, {proof['actions']:,} actions, {proof['replay_divergences']} divergences; "
         f"decisions on the same news: {same}"
     )
     report = runs[0].report
@@ -110,16 +93,40 @@ def run_demo(
         "orders": sum(result.orders for result in runs),
         "fills": sum(result.fills for result in runs),
         "pnl": str(sum(result.pnl for result in runs)),
-        "actions": actions,
-        "replay_divergences": divergences,
-        "parity_equal": equal,
-        "first_difference": first,
+        **proof,
         "report": str(report) if report else None,
         "reports": [str(result.report) for result in runs],
         "runs": [str(result.run) for result in runs],
         "tape": str(gateway_journal(home, f"demo-{exchange['accounts'][0]['name']}")),
         "dashboard": None,
     }
+
+
+def _trade(robots: Sequence[PaperRobot], seconds: float, line: _Line) -> None:
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        for robot in robots:
+            robot.step()
+        line.show(robots, began, seconds)
+        time.sleep(STEP_S)
+    drain(robots)
+
+
+def _prove(
+    runs: Sequence[Path], doing: Callable[[str], None], progress: Callable[[float, float | None], None] | None
+) -> dict[str, Any]:
+    """Replays each run, and runs it once more on the news that it got."""
+    divergences, actions, equal = 0, 0, True
+    first: str | None = None
+    for run in runs:
+        doing(f"proves {run.name}")
+        replayed = replay_run(run, verify=True, progress=progress)
+        divergences += replayed["divergences"]
+        actions += replayed["actions"]
+        parity = compare(run, run, mode="decisions", progress=progress)
+        equal = equal and parity["differing"] == 0
+        first = first or replayed["first_divergence"] or parity["first_difference"]
+    return {"actions": actions, "replay_divergences": divergences, "parity_equal": equal, "first_difference": first}
 
 
 def _open(page: Path) -> None:
