@@ -47,7 +47,7 @@ def test_what_is_left_of_the_one_that_waited_goes_back_to_the_venue(venue):
     waiting = works(venue, A, 10)
     taking = venue.account.ask(B, SELL, 4, 0)
     assert venue.take() == [Purpose.CANCEL, Purpose.PLACE]
-    again = str(parse_client_id(waiting.client_id)._replace(again=1))
+    again = str(parse_client_id(waiting.client_id)._replace(attempt=1))
     assert there(venue, waiting) == [(waiting.client_id, 10, OrderState.CANCELED), (again, 6, OrderState.ACCEPTED)]
     assert there(venue, taking) == []
     assert (waiting.state, waiting.life.remaining) == (OrderState.PARTIALLY_FILLED, 6)

@@ -172,7 +172,7 @@ def test_where_patience_ends_the_next_call_goes_on_from_the_last_page(
     server.api, server.faults = whole, []
     server.log.clear()
     found = pages(server, tmp_path / "p")
-    assert (found.resumed, found.asked, asked(server, "OHLC")) == (1, 2, 2)
+    assert (found.resumed, found.requests, asked(server, "OHLC")) == (1, 2, 2)
     assert [row[0] for row in rows_of(found)] == [FIRST + i * MINUTE for i in range(1001)]
 
 

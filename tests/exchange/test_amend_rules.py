@@ -12,7 +12,7 @@ from exchange_world import Recorded
 from onetape import _core
 from onetape.model.enums import AmendRule
 from onetape.model.errors import BadConfig
-from onetape.model.given import parse_instruments
+from onetape.model.user_instruments import parse_instruments
 
 RULES = [str(rule) for rule in AmendRule]
 

@@ -11,7 +11,7 @@ from exchange_world import ONE, USDT, Recorded, linear
 
 from onetape import _core
 from onetape.model.errors import BadConfig
-from onetape.model.given import parse_instruments
+from onetape.model.user_instruments import parse_instruments
 
 DAY = 86_400 * 10**9
 WINDOW = 30 * DAY

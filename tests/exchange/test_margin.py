@@ -13,8 +13,8 @@ from exchange_world import ONE, USDT, Recorded, linear
 from onetape import _core
 from onetape.model import catalogue
 from onetape.model.errors import BadConfig, BadInput
-from onetape.model.given import parse_instruments
 from onetape.model.margin import MarginBracket, completed, core_rows, notional_limit
+from onetape.model.user_instruments import parse_instruments
 from reference.account import SlowAccount
 from reference.facts import Facts, maintenance
 

@@ -15,7 +15,7 @@ from onetape import _core
 from onetape.engine.plan import to_toml
 from onetape.engine.venue_options import Closed, VenueOptions, parse_borrow, parse_closed, parse_delay, parse_order_rate
 from onetape.model.errors import BadConfig
-from onetape.model.given_rules import NEVER_CALLED, Adl, LoanLevels
+from onetape.model.user_rules import NEVER_CALLED, Adl, LoanLevels
 
 HOUR = 3600 * 10**9
 

@@ -102,7 +102,7 @@ def test_what_is_left_works_on_at_the_venue_as_the_same_order(tmp_path, kind):
             a.size = whole = a.size * 4
             waiting, _ = crossed_once(world)
             first = world.client_id(a, waiting)
-            again = str(parse_client_id(first)._replace(again=1))
+            again = str(parse_client_id(first)._replace(attempt=1))
 
             def there(name: str = again) -> list:
                 return [o for o in world.account.by_id.values() if o.client_id == name]

@@ -10,8 +10,8 @@ import pytest
 from onetape.model import catalogue
 from onetape.model.enums import Kind, Origin
 from onetape.model.errors import BadConfig, BadInput
-from onetape.model.given import parse_instruments
 from onetape.model.inference import assumptions, decimals_written, fit, infer
+from onetape.model.user_instruments import parse_instruments
 
 D = Decimal
 
@@ -94,7 +94,7 @@ def test_given_facts_stand_over_the_catalogue_s() -> None:
     btc, index = found["binance:BTC/USDT:USDT"], found["cffex:IF"]
     assert (btc.tick, btc.price_decimals, btc.lot) == (D("0.01"), 2, D("0.001"))
     assert (btc.taker_fee, btc.maker_fee) == (D("0.0004"), D("0.0002"))
-    assert (btc.origin, btc.defaulted) == (Origin.GIVEN, ("maker_fee", "liquidation_fee"))
+    assert (btc.origin, btc.defaulted) == (Origin.USER, ("maker_fee", "liquidation_fee"))
     assert (index.tick, index.multiplier, index.quote) == (D("0.2"), D(300), "CNY")
 
 
@@ -116,7 +116,7 @@ def test_given_facts_stand_over_the_catalogue_s() -> None:
 )
 def test_mistakes_in_a_file_are_named(text: str, message: str) -> None:
     with pytest.raises(BadConfig, match=message):
-        parse_instruments(text, where="f.toml")
+        parse_instruments(text, location="f.toml")
 
 
 def test_no_assumption_is_written_as_a_program_writes_it():

@@ -13,8 +13,8 @@ import pytest
 
 from onetape.model import catalogue, inference, venue_facts
 from onetape.model.enums import AmendRule, Kind
-from onetape.model.given import parse_instruments
 from onetape.model.time import parse_time
+from onetape.model.user_instruments import parse_instruments
 
 D = Decimal
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from waiting import PATIENCE_S
 
 
 def test_a_task_that_swallows_a_cancellation_ends_all_the_same(monkeypatch):
-    monkeypatch.setattr(tasks, "AGAIN_S", 0.01)
+    monkeypatch.setattr(tasks, "RETRY_S", 0.01)
 
     async def deaf(times: int) -> str:
         for _ in range(times):

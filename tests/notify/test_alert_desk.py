@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from onetape.model.time import SECOND
-from onetape.notify.alert import AGAIN_NS, MINUTE_MAX, Alert, Desk, Severity, Type
+from onetape.notify.alert import MINUTE_MAX, REPEAT_NS, Alert, Desk, Severity, Type
 from onetape.notify.rules import alert_of, disk_alert
 
 
@@ -18,7 +18,7 @@ def alert(seconds: float, severity=Severity.WARN, subject="gateway:main feed", m
 @pytest.mark.parametrize("severity", list(Severity))
 def test_what_goes_on_is_told_once_and_again_when_it_lasts(severity):
     desk = Desk()
-    again = AGAIN_NS[severity] / SECOND
+    again = REPEAT_NS[severity] / SECOND
     assert desk.take(alert(0, severity)) == alert(0, severity)
     for second in range(1, 6):
         assert desk.take(alert(second, severity, message=f"lost {second}")) is None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onetape.model.enums import OrderState, RequestKind, Side
-from onetape.model.ids import AGAIN_MAX, client_id, robot_tag
+from onetape.model.ids import ATTEMPT_MAX, client_id, robot_tag
 from onetape.orders.calls import Purpose
 from onetape.orders.internal import end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import IntentOut
@@ -81,7 +81,7 @@ def test_what_never_was_at_the_venue_leaves_under_its_own_name(desk):
     assert (order.name, order.again, order.state) == (NAME, 0, OrderState.SUBMITTED)
 
 
-@pytest.mark.parametrize("change", [{"client_id_chars": 5}, {"again": AGAIN_MAX}])
+@pytest.mark.parametrize("change", [{"client_id_chars": 5}, {"again": ATTEMPT_MAX}])
 def test_what_cannot_be_named_is_not_released(desk, change, monkeypatch):
     order = held(desk)
     if "again" in change:

@@ -103,10 +103,10 @@ def refuse(home: Home) -> None:
 
 def test_a_section_is_checked_as_the_configuration_is():
     config = parse_config(TWO)
-    made = with_robot(config, "x", {"strategy": "s.py", "account": "main", "params": {"a": 1}}, where="add_robot")
+    made = with_robot(config, "x", {"strategy": "s.py", "account": "main", "params": {"a": 1}}, location="add_robot")
     assert made.robots["x"].params == {"a": 1}
     assert list(config.robots) == ["mm"]
     with pytest.raises(BadConfig, match="add_robot"):
-        with_robot(made, "x", {"strategy": "s.py", "account": "main"}, where="add_robot")
+        with_robot(made, "x", {"strategy": "s.py", "account": "main"}, location="add_robot")
     with pytest.raises(BadConfig, match="unknown key"):
-        with_robot(config, "y", {"strategy": "s.py", "account": "main", "zoo": 1}, where="add_robot")
+        with_robot(config, "y", {"strategy": "s.py", "account": "main", "zoo": 1}, location="add_robot")

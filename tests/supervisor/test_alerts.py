@@ -21,7 +21,7 @@ from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
-from onetape.supervisor.alert_watch import AlertWatch, told_alerts
+from onetape.supervisor.alert_watch import AlertWatch, past_alerts
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalWriter
@@ -89,7 +89,7 @@ def test_what_breaks_reaches_the_sink_and_the_journal(tmp_path: Path):
             home.run("down")
             told = home.run("alerts")
             assert {each["type"] for each in told} >= {"risk", "process"}
-            assert told == told_alerts(home.home, 50)
+            assert told == past_alerts(home.home, 50)
             # One thing is told once.
             keys = [(e["type"], e["subject"], e["severity"]) for e in told]
             assert keys.count(("process", "robot:bad", "critical")) == 1

@@ -14,7 +14,7 @@ from onetape.gateway.account_views import orders
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS
 from onetape.store.config import load_config
-from onetape.supervisor.alert_watch import told_alerts
+from onetape.supervisor.alert_watch import past_alerts
 from onetape.tape.journal import JournalReader
 from worlds.supervised import Home
 
@@ -123,7 +123,7 @@ class Two(Home):
         assert (shown["pid"], shown["restarts"], shown["reason"]) == (pid, 0, "")
 
     def alerts_of(self, robot: str) -> str:
-        return "\n".join(str(each) for each in told_alerts(self.home, 100) if robot in str(each))
+        return "\n".join(str(each) for each in past_alerts(self.home, 100) if robot in str(each))
 
 
 @pytest.mark.parametrize("policy", ["flatten", *long_form("halt", "continue")])

@@ -21,7 +21,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS
 from onetape.model.errors import DiskFull
 from onetape.notify.alert import Severity, Type
-from onetape.supervisor.alert_watch import told_alerts
+from onetape.supervisor.alert_watch import past_alerts
 from onetape.tape.journal import JournalReader
 from worlds.supervised import ALLOCATE, CONFIG, Home
 
@@ -95,7 +95,7 @@ def test_all_run_again_once_there_is_room(tmp_path: Path) -> None:
         home.wait_for(home.fills)
         supervisor = home.process("supervisor")["pid"]
         for _ in range(TIMES):
-            before = {a["time"] for a in told_alerts(home.home, 1000)}
+            before = {a["time"] for a in past_alerts(home.home, 1000)}
             fill(ballast)
             home.wait_for(lambda old=before: _disk_alerts(home, old))
             deadline = time.monotonic() + 5
@@ -133,7 +133,7 @@ def codes(home: Home) -> set[int]:
 
 
 def _disk_alerts(home: Home, before: set[int]) -> list[dict]:
-    return [a for a in told_alerts(home.home, 1000) if a["time"] not in before and a["type"] == str(Type.DISK)]
+    return [a for a in past_alerts(home.home, 1000) if a["time"] not in before and a["type"] == str(Type.DISK)]
 
 
 def test_on_a_full_disk_new_orders_are_refused_and_kill_and_cancels_work(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_on_a_full_disk_new_orders_are_refused_and_kill_and_cancels_work(tmp_pat
         gateway = GatewayClient(home.home, "main")
         for _ in range(400):  # a quarter of its segment: it asks for the next one, in vain
             gateway.ask("attach", name="x", journal="/nowhere/" + "x" * 4000)
-        home.wait_for(lambda: "no room for the journal" in str(told_alerts(home.home, 100)))
+        home.wait_for(lambda: "no room for the journal" in str(past_alerts(home.home, 100)))
         home.wait_for(lambda: DiskFull.code in codes(home))
         assert home.run("send", "gateway:main", "kill", "reason=full")["status"] == "applied"
         home.wait_for(lambda: gateway.ask("status")["open"] == 0)

@@ -11,7 +11,7 @@ import pytest
 
 from onetape import gateway, net
 from onetape.gateway.client import GatewayClient
-from onetape.supervisor.alert_watch import told_alerts
+from onetape.supervisor.alert_watch import past_alerts
 from worlds.command_lines import CLEAN
 from worlds.supervised import ALLOCATE, Home
 
@@ -106,7 +106,7 @@ def test_a_gateway_that_raises_in_any_of_its_tasks_runs_again(
             home.wait_for(lambda n=many: len(home.fills()) > n)  # the robot trades on
         # A new one stands in the list above, and is made to raise as well.
         assert set((tmp_path / "names").read_text().split("\n")) - {""} == {*KEPT, *WATCHED}
-        told = [a for a in told_alerts(home.home, 100) if a["subject"] == "gateway:main"]
+        told = [a for a in past_alerts(home.home, 100) if a["subject"] == "gateway:main"]
         ended = Counter(a["severity"] for a in told if "planted" in a["message"])
         assert sum(ended.values()) + sum(a["more"] for a in told) == len(raising)
         gateway = GatewayClient(home.home, "main")

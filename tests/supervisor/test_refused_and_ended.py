@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exchange.venue_client import served
-from onetape.supervisor.alert_watch import told_alerts
+from onetape.supervisor.alert_watch import past_alerts
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import GatewayProcess
 from worlds.supervised import ALLOCATE, CONFIG, Home
@@ -30,7 +30,7 @@ venue = "gone"
 
 def going(home: Home) -> list[str]:
     """Alerts that have not ended."""
-    return [each["subject"] for each in told_alerts(home.home, 1000) if each["cleared"] is None]
+    return [each["subject"] for each in past_alerts(home.home, 1000) if each["cleared"] is None]
 
 
 def test_an_account_on_a_closed_venue_is_refused_before_anything_starts(tmp_path: Path):
@@ -63,7 +63,7 @@ def test_a_gateway_that_was_killed_and_reconciled_leaves_no_alert(tmp_path: Path
         for name in ("gateway:main", "gateway:main", "robot:mm"):
             home.kill(name)
             home.wait_for(lambda name=name: name in {e["subject"] for e in home.run("alerts")})
-            wait_for(lambda: not going(home), lambda: told_alerts(home.home, 50))
+            wait_for(lambda: not going(home), lambda: past_alerts(home.home, 50))
         home.run("down")
 
 

@@ -41,14 +41,14 @@ def running(now: float = 0.0) -> Law:
 
 
 def states(made: Law) -> list[str]:
-    return [str(life.state) for life in made.lives.values()]
+    return [str(unit.state) for unit in made.units.values()]
 
 
 def test_each_starts_when_what_it_needs_runs():
     made = law()
     assert made.step(0) == [(Do.START, VENUE)]
     assert states(made) == ["starting", "waiting", "waiting"]
-    assert made.lives[GATEWAY].reason == "waits for venue:x (starting)"
+    assert made.units[GATEWAY].reason == "waits for venue:x (starting)"
     assert made.step(1) == []
     made.ready(VENUE, 1)
     assert made.step(1) == [(Do.START, GATEWAY)]
@@ -72,7 +72,7 @@ def test_the_first_end_costs_no_time_and_the_next_ones_do():
             made.ended(ROBOT, now, -9)
         now += 0.01
     assert starts == [0.0, 0.2, 0.7, 1.7]
-    assert made.lives[ROBOT].restarts == 4
+    assert made.units[ROBOT].restarts == 4
 
 
 def test_too_many_ends_within_a_minute_and_it_is_given_up():
@@ -84,9 +84,9 @@ def test_too_many_ends_within_a_minute_and_it_is_given_up():
         assert made.step(now) == [(Do.START, GATEWAY)]
         made.ready(GATEWAY, now)
     made.ended(GATEWAY, now, 1, "no")
-    life = made.lives[GATEWAY]
-    assert life.state is State.FAILED
-    assert life.reason == f"ended {STORM_MAX} times within 60 s, at last: no"
+    unit = made.units[GATEWAY]
+    assert unit.state is State.FAILED
+    assert unit.reason == f"ended {STORM_MAX} times within 60 s, at last: no"
     assert made.step(now + 1000) == []
     assert made.is_settled
     assert made.restart(GATEWAY, now) == []
@@ -100,7 +100,7 @@ def test_what_cannot_reach_its_venue_tries_on():
     made.step(0)
     for at in range(1, 100):
         made.ended(GATEWAY, at * 5.1, 6, "error VENUE_UNAVAILABLE(4402)")
-        assert made.lives[GATEWAY].state is State.BACKOFF
+        assert made.units[GATEWAY].state is State.BACKOFF
         assert made.step((at + 1) * 5.1) == [(Do.START, GATEWAY)]
     assert not made.is_settled
 
@@ -115,9 +115,9 @@ def refused_at_its_start(name: str, code: int, times: int) -> str:
         assert made.step(now) == [(Do.START, GATEWAY)]
         made.ended(GATEWAY, now, code, f"error {name}({BY_NAME[name].code}): no")
         now += 5.1
-        if made.lives[GATEWAY].state is State.FAILED:
+        if made.units[GATEWAY].state is State.FAILED:
             break
-    return str(made.lives[GATEWAY].state) + ("" if now > 6 else " at once")
+    return str(made.units[GATEWAY].state) + ("" if now > 6 else " at once")
 
 
 # What ends no process says nothing here; "": it may be either, and is tried as often as others.
@@ -156,13 +156,13 @@ def test_without_a_name_the_exit_code_decides(code):
     made.ready(VENUE, 0)
     made.step(0)
     made.ended(GATEWAY, 1, code, "a traceback")
-    assert made.lives[GATEWAY].state is State.FAILED
+    assert made.units[GATEWAY].state is State.FAILED
 
 
 def test_a_robot_whose_strategy_failed_stays_away():
     made = running()
     made.ended(ROBOT, 1, 4, "error STRATEGY_ERROR(4603)")
-    assert made.lives[ROBOT].state is State.FAILED
+    assert made.units[ROBOT].state is State.FAILED
     assert made.step(100) == []
 
 
@@ -173,7 +173,7 @@ def test_ends_that_are_far_apart_are_no_storm():
         made.ended(VENUE, now, -9)
         assert made.step(now) == [(Do.START, VENUE)]
         made.ready(VENUE, now)
-    assert made.lives[VENUE].restarts == 30
+    assert made.units[VENUE].restarts == 30
 
 
 def test_a_wrong_configuration_is_not_tried_again_and_its_dependents_say_why():
@@ -184,8 +184,8 @@ def test_a_wrong_configuration_is_not_tried_again_and_its_dependents_say_why():
     made.ended(GATEWAY, 1, 2, "error BAD_CONFIG(4602): no key")
     assert made.step(100) == []
     assert states(made) == ["running", "failed", "waiting"]
-    assert made.lives[GATEWAY].reason == "error BAD_CONFIG(4602): no key"
-    assert made.lives[ROBOT].reason == "waits for gateway:main (failed)"
+    assert made.units[GATEWAY].reason == "error BAD_CONFIG(4602): no key"
+    assert made.units[ROBOT].reason == "waits for gateway:main (failed)"
     assert made.is_settled
 
 
@@ -197,7 +197,7 @@ def test_dependents_run_on_while_what_they_need_comes_back():
     assert made.step(1) == [(Do.START, ROBOT)]
     made.ended(GATEWAY, 1, -9)
     assert made.step(1) == []
-    assert made.lives[GATEWAY].reason == "waits for venue:x (starting)"
+    assert made.units[GATEWAY].reason == "waits for venue:x (starting)"
 
 
 def test_one_that_does_not_become_ready_is_killed():
@@ -206,7 +206,7 @@ def test_one_that_does_not_become_ready_is_killed():
     assert made.step(START_WITHIN_S) == []
     assert made.step(START_WITHIN_S + 1) == [(Do.KILL, VENUE)]
     made.ended(VENUE, START_WITHIN_S + 1, -9)
-    assert made.lives[VENUE].reason == "not ready within 30 s"
+    assert made.units[VENUE].reason == "not ready within 30 s"
 
 
 def test_one_without_a_heartbeat_is_killed_and_comes_back():
@@ -214,7 +214,7 @@ def test_one_without_a_heartbeat_is_killed_and_comes_back():
     assert made.silent(GATEWAY, SILENT_S) == []
     assert made.silent(GATEWAY, SILENT_S + 0.1) == [(Do.KILL, GATEWAY)]
     made.ended(GATEWAY, 1, -9)
-    assert made.lives[GATEWAY].reason == "no heartbeat for 5.1 s"
+    assert made.units[GATEWAY].reason == "no heartbeat for 5.1 s"
     assert made.step(1) == [(Do.START, GATEWAY)]
 
 
@@ -249,15 +249,15 @@ def test_a_restart_stops_first_and_is_no_storm():
         made.ended(ROBOT, at, 0)
         assert made.step(at) == [(Do.START, ROBOT)]
         made.ready(ROBOT, at)
-    assert made.lives[ROBOT].restarts == 19
+    assert made.units[ROBOT].restarts == 19
 
 
 def test_one_that_ends_without_being_asked_to_has_failed_whatever_its_exit_status():
     made = running()
     made.ended(ROBOT, 1, 0)
-    assert made.lives[ROBOT].reason == "ended without being asked to"
+    assert made.units[ROBOT].reason == "ended without being asked to"
     assert made.step(1) == [(Do.START, ROBOT)]
-    assert made.lives[ROBOT].restarts == 1
+    assert made.units[ROBOT].restarts == 1
 
 
 def test_an_adopted_one_goes_on_where_it_stands():
@@ -267,11 +267,11 @@ def test_an_adopted_one_goes_on_where_it_stands():
     assert made.step(0) == []
     made.ready(GATEWAY, 1)
     assert made.step(1) == [(Do.START, ROBOT)]
-    assert made.lives[VENUE].restarts == 2
+    assert made.units[VENUE].restarts == 2
     made.ended(VENUE, 2, None)
-    assert made.lives[VENUE].reason == "ended while no supervisor looked after it"
+    assert made.units[VENUE].reason == "ended while no supervisor looked after it"
     assert made.step(2) == [(Do.START, VENUE)]
-    assert made.lives[VENUE].restarts == 3
+    assert made.units[VENUE].restarts == 3
 
 
 def bounded(**bounds) -> Law:
@@ -288,7 +288,7 @@ def test_one_that_does_not_come_on_is_ended_once_and_started_again():
     assert made.stuck(ROBOT, 30, 20.2) == []  # it is on its way
     made.tells(ROBOT, "all is well")  # what it has said before
     made.ended(ROBOT, 30, -9, "a line of its log")
-    assert made.lives[ROBOT].reason == "a callback did not come back for 20 s (stuck_after)"
+    assert made.units[ROBOT].reason == "a callback did not come back for 20 s (stuck_after)"
     assert made.step(30) == [(Do.START, ROBOT)]
     assert made.stuck(ROBOT, 31, 99) == []  # it only starts
 
@@ -298,7 +298,7 @@ def test_one_that_takes_too_much_memory_is_ended_with_the_reason():
     assert made.heavy(ROBOT, 1, 500_000_000) == []
     assert made.heavy(ROBOT, 1, 510_000_000) == [(Do.KILL, ROBOT)]
     made.ended(ROBOT, 1, -9)
-    assert made.lives[ROBOT].reason == "took 510 MB of memory, memory_max is 500 MB"
+    assert made.units[ROBOT].reason == "took 510 MB of memory, memory_max is 500 MB"
     assert made.step(1) == [(Do.START, ROBOT)]
 
 
@@ -313,7 +313,7 @@ def go_beyond(made: Law, now: float) -> str:
     made.ended(ROBOT, now, -9)
     if made.step(now + 1):
         made.ready(ROBOT, now + 1)
-    return str(made.lives[ROBOT].state)
+    return str(made.units[ROBOT].state)
 
 
 def test_the_third_time_within_ten_minutes_it_stays_away():
@@ -321,7 +321,7 @@ def test_the_third_time_within_ten_minutes_it_stays_away():
     times = [100.0 * at for at in range(1, FAULTS_MAX + 1)]
     assert [go_beyond(made, at) for at in times] == ["running", "running", "failed"]
     assert made.is_settled
-    assert "memory_max" in made.lives[ROBOT].reason
+    assert "memory_max" in made.units[ROBOT].reason
     # Somebody has looked: it begins anew.
     made.restart(ROBOT, 1000)
     assert made.step(1000) == [(Do.START, ROBOT)]
@@ -345,15 +345,15 @@ def test_what_a_process_says_of_itself_is_its_reason_while_it_starts_and_runs():
     made = law()
     made.step(0)
     made.tells(VENUE, "waits for the market")
-    assert made.lives[VENUE].reason == "waits for the market"
+    assert made.units[VENUE].reason == "waits for the market"
     made.ready(VENUE, 1)
-    assert made.lives[VENUE].reason == ""
+    assert made.units[VENUE].reason == ""
     made = running()
     made.tells(ROBOT, "halted: no")
-    assert made.lives[ROBOT].reason == "halted: no"
+    assert made.units[ROBOT].reason == "halted: no"
     made.restart(ROBOT, 1)
     made.tells(ROBOT, "halted: no")
-    assert made.lives[ROBOT].reason == "asked to restart"
+    assert made.units[ROBOT].reason == "asked to restart"
 
 
 def test_a_restart_whose_process_does_not_stop_is_killed_and_starts_again():
@@ -364,8 +364,8 @@ def test_a_restart_whose_process_does_not_stop_is_killed_and_starts_again():
     assert made.step(11 + STOP_WITHIN_S) == []
     assert made.step(12 + 2 * STOP_WITHIN_S) == [(Do.KILL, ROBOT)]  # it was not enough
     made.ended(ROBOT, 60, 1, "in the middle of it")
-    life = made.lives[ROBOT]
-    assert (life.state, list(life.ends)) == (State.WAITING, [])  # no storm
+    unit = made.units[ROBOT]
+    assert (unit.state, list(unit.ends)) == (State.WAITING, [])  # no storm
     assert made.step(60) == [(Do.START, ROBOT)]
 
 
@@ -381,7 +381,7 @@ def test_one_that_is_killed_and_does_not_end_is_killed_again():
 def test_what_ran_and_ends_as_a_wrong_configuration_does_is_started_again():
     made = running()
     made.ended(GATEWAY, 1, 2, "error BAD_CONFIG(4602)")
-    assert made.lives[GATEWAY].state is State.BACKOFF
+    assert made.units[GATEWAY].state is State.BACKOFF
     assert made.step(1) == [(Do.START, GATEWAY)]
 
 
@@ -392,7 +392,7 @@ def test_one_that_is_being_stopped_starts_again_when_that_is_asked_for():
     assert made.restart(ROBOT, 2) == []
     made.ended(ROBOT, 3, 0)
     assert made.step(3) == [(Do.START, ROBOT)]
-    assert made.lives[ROBOT].ends == deque()
+    assert made.units[ROBOT].ends == deque()
 
 
 def test_one_that_was_given_up_for_its_bounds_begins_anew_when_it_is_asked_for():
@@ -404,20 +404,20 @@ def test_one_that_was_given_up_for_its_bounds_begins_anew_when_it_is_asked_for()
         made.heavy(VENUE, now, 11)
         made.ended(VENUE, now, -9)
         now += 30
-    assert made.lives[VENUE].state is State.FAILED
+    assert made.units[VENUE].state is State.FAILED
     made.restart(VENUE, now)
     assert made.step(now) == [(Do.START, VENUE)]
     made.ready(VENUE, now)
     made.ended(VENUE, now, 1)
-    assert made.lives[VENUE].state is State.BACKOFF
+    assert made.units[VENUE].state is State.BACKOFF
 
 
 def test_what_is_held_waits_and_says_why():
     made = law()
     made.add(Child("robot:late", "robot"), held="its account is paused")
     assert (Do.START, "robot:late") not in made.step(0)
-    assert made.lives["robot:late"].reason == "its account is paused"
-    made.lives["robot:late"].held = ""
+    assert made.units["robot:late"].reason == "its account is paused"
+    made.units["robot:late"].held = ""
     assert (Do.START, "robot:late") in made.step(1)
 
 
@@ -425,7 +425,7 @@ def test_nothing_starts_on_a_full_disk_until_there_is_room():
     made = law()
     made.lacks_room = "waits for room on the disk"
     assert made.step(0) == []
-    assert {life.reason for life in made.lives.values()} == {"waits for room on the disk"}
+    assert {unit.reason for unit in made.units.values()} == {"waits for room on the disk"}
     made.lacks_room = ""
     assert Step(Do.START, VENUE) in made.step(1)
 
@@ -436,6 +436,6 @@ def test_what_waits_for_what_was_stopped_is_settled():
     made.ready(VENUE, 0)
     made.stop(GATEWAY)
     made.step(1)
-    assert made.lives[GATEWAY].state is State.STOPPED
-    assert made.lives[ROBOT].state is State.WAITING
+    assert made.units[GATEWAY].state is State.STOPPED
+    assert made.units[ROBOT].state is State.WAITING
     assert made.is_settled

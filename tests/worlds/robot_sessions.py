@@ -19,7 +19,7 @@ from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session as Backtest
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import OnetapeError
-from onetape.model.given_rules import Adl, LoanLevels
+from onetape.model.user_rules import Adl, LoanLevels
 from reference.exchange import Exchange
 from reference.facts import Facts
 from reference.latency import Delay, Way

@@ -9,11 +9,11 @@ from types import ModuleType
 
 def _named() -> None:
     """`onetape` as a bare name with a place: what the package itself imports is not there."""
-    here = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parent
     package = ModuleType("onetape")
-    package.__path__ = [str(here.parent)]
+    package.__path__ = [str(folder.parent)]
     sys.modules.setdefault("onetape", package)
-    sys.path[:] = [each for each in sys.path if each != str(here)]
+    sys.path[:] = [each for each in sys.path if each != str(folder)]
 
 
 if __name__ == "__main__":

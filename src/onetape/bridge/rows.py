@@ -60,11 +60,11 @@ def order_row(order: dict[str, Any]) -> dict[str, Any]:
 def trade_row(trade: dict[str, Any]) -> dict[str, Any]:
     """Of ccxt's trade structure, where it is one of ours. One without an id gets what it says in
     place of one: two that say the same are one then, and a difference of positions."""
-    told = [trade.get(each) for each in ("order", "timestamp", "side", "price", "amount")]
+    facts = [trade.get(each) for each in ("order", "timestamp", "side", "price", "amount")]
     fee = trade.get("fee") or next(iter(trade.get("fees") or ()), None) or {}
     return {
         "symbol": trade.get("symbol"),
-        "id": str(trade.get("id") or told),
+        "id": str(trade.get("id") or facts),
         "order": str(trade.get("order") or ""),
         "side": trade.get("side"),
         "price": number(trade.get("price")),

@@ -71,11 +71,11 @@ class Server:
         said: dict[str, Any] = json.loads(await request.read() or b"{}")
         ask: Callable[[dict[str, Any]], Awaitable[Any]] = getattr(self._venue, verb)
 
-        async def asked() -> Any:
+        async def call() -> Any:
             BEFORE.set(said.get("before", 0))  # of this task alone
             return await ask(said)
 
-        value, error = await outcome(asked())
+        value, error = await outcome(call())
         if error is not None:
             return web.json_response({"error": error_row(error, self._secrets)})
         return web.json_response({"ok": value})
@@ -91,7 +91,7 @@ class Server:
         if not self._knows(str(said.get("token", ""))):
             await connection.close()
             return connection
-        work = asyncio.create_task(self._told(str(said.get("feed")), connection))
+        work = asyncio.create_task(self._send_feed(str(said.get("feed")), connection))
         heard = asyncio.create_task(_closed(connection))
         await asyncio.wait({work, heard}, return_when=asyncio.FIRST_COMPLETED)
         for each in (work, heard):
@@ -99,7 +99,7 @@ class Server:
         await connection.close()
         return connection
 
-    async def _told(self, feed: str, connection: web.WebSocketResponse) -> None:
+    async def _send_feed(self, feed: str, connection: web.WebSocketResponse) -> None:
         async def send(message: dict[str, Any]) -> None:
             await connection.send_str(json.dumps(message))
 

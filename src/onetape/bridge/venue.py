@@ -103,9 +103,9 @@ class Venue:
         if price is not None:
             kept = self.exchange.price_to_precision(symbol, float(price))
             texts.append(("price", price, kept))
-        for what, asked, kept in texts:
-            if Decimal(asked) != Decimal(kept):
-                raise self._errors.InvalidOrder(f"the venue would make {kept} of {what} {asked}")
+        for what, own_text, kept in texts:
+            if Decimal(own_text) != Decimal(kept):
+                raise self._errors.InvalidOrder(f"the venue would make {kept} of {what} {own_text}")
 
     async def cancel(self, said: dict[str, Any]) -> dict[str, Any]:
         symbol = said["symbol"]
@@ -136,9 +136,9 @@ class Venue:
 
     async def _id_of(self, said: dict[str, Any]) -> str:
         """The venue's id of an order of ours that should be working."""
-        known = self._ids.get(said["client"])
-        if known:
-            return known
+        venue_id = self._ids.get(said["client"])
+        if venue_id:
+            return venue_id
         for row in await self.open_orders_of(said["symbol"]):
             if row["client"] == said["client"]:
                 return str(row["id"])
@@ -163,21 +163,21 @@ class Venue:
     async def order(self, said: dict[str, Any]) -> dict[str, Any]:
         """By the venue's id, by ours, then among those that work and those that ended."""
         symbol, client = said["symbol"], said.get("client", "")
-        known = said.get("id") or self._ids.get(client, "")
-        if known:
-            row = await self._fetch(known, symbol)
+        venue_id = said.get("id") or self._ids.get(client, "")
+        if venue_id:
+            row = await self._fetch(venue_id, symbol)
             if row is not None:
                 return {"order": row, "proof": True}
         if client and self.by_client_id:
             row = await self._fetch(client, symbol, {self.by_client_id: client})
-            if row is not None or not known:
+            if row is not None or not venue_id:
                 return {"order": row, "proof": True}
         for row in await self.open_orders_of(symbol):
-            if _is(row, known, client):
+            if _is(row, venue_id, client):
                 return {"order": row, "proof": True}
         for name in self._lists_of_ended():
             for order in await self.call(name, symbol, said["since"] - LOOK_BACK_MS):
-                if _is(row := order_row(order), known, client):
+                if _is(row := order_row(order), venue_id, client):
                     return {"order": row, "proof": True}
         return {"order": None, "proof": False}
 
@@ -231,20 +231,20 @@ class Venue:
 
     async def balances(self, said: dict[str, Any]) -> dict[str, str]:
         """Totals by currency."""
-        told = (await self.call("fetch_balance")).get("total") or {}
-        return {name: text for name, each in told.items() if (text := number(each)) is not None}
+        reply = (await self.call("fetch_balance")).get("total") or {}
+        return {name: text for name, each in reply.items() if (text := number(each)) is not None}
 
     async def modes(self, said: dict[str, Any]) -> dict[str, bool]:
         """hedged: false also where the venue cannot be asked."""
         if not self.has("fetchPositionMode"):
             return {"hedged": False}
-        told = await self.call("fetch_position_mode", self.symbols[0])
-        return {"hedged": bool(told.get("hedged"))}
+        reply = await self.call("fetch_position_mode", self.symbols[0])
+        return {"hedged": bool(reply.get("hedged"))}
 
     async def markets(self, said: dict[str, Any]) -> list[dict[str, Any]]:
         """Those that were asked for at the start; already here."""
-        known = self.exchange.markets
-        return [market_row(known[each]) for each in self.symbols if each in known]
+        markets = self.exchange.markets
+        return [market_row(markets[each]) for each in self.symbols if each in markets]
 
     async def time(self, said: dict[str, Any]) -> int:
         """ns UTC, of this machine; ccxt signs with the venue's by itself."""

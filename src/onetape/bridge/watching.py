@@ -87,7 +87,7 @@ class _Look:
         self._send = send
         self._due = due
         self._poll_s = poll_s
-        self._told: set[str] = set()  # ids of open orders
+        self._reported: set[str] = set()  # ids of open orders
         self._missed: dict[str, int] = {}  # how often nobody knew one that should be open
         self._seen: OrderedDict[str, None] = OrderedDict()  # ids of trades
         self._since = int(time.time() * 1000)
@@ -113,8 +113,8 @@ class _Look:
         rows = await self._venue.open_orders_of(self._symbol)
         await self._trades()
         there = {row["id"] for row in rows}
-        new = [row for row in rows if row["id"] not in self._told]
-        self._told = there
+        new = [row for row in rows if row["id"] not in self._reported]
+        self._reported = there
         gone = [each for each in working - there if self._venue.open_ids.get(each) == self._symbol]
         for each in gone:
             answer = await self._venue.order({"symbol": self._symbol, "id": each, "since": 0})
@@ -162,7 +162,7 @@ async def watch_market(venue: Venue, send: Send) -> None:
         works += [lambda each=each: _depth(venue, send, each) for each in venue.symbols]  # type: ignore[misc]
     if venue.has("watchTrades"):
         works += [lambda each=each: _trades(venue, send, each) for each in venue.symbols]  # type: ignore[misc]
-    tasks = [asyncio.create_task(_again(each, send)) for each in works]
+    tasks = [asyncio.create_task(_forever(each, send)) for each in works]
     try:
         await asyncio.gather(*tasks)
     finally:
@@ -170,7 +170,7 @@ async def watch_market(venue: Venue, send: Send) -> None:
             each.cancel()
 
 
-async def _again(work: Callable[[], Awaitable[None]], send: Send) -> None:
+async def _forever(work: Callable[[], Awaitable[None]], send: Send) -> None:
     """One that fails is begun anew, later each time."""
     failures = 0
     while True:
@@ -185,8 +185,8 @@ async def _again(work: Callable[[], Awaitable[None]], send: Send) -> None:
 
 async def _quotes(venue: Venue, send: Send) -> None:
     while True:
-        told = await venue.exchange.watch_bids_asks(venue.symbols)
-        for symbol, row in told.items():
+        quotes = await venue.exchange.watch_bids_asks(venue.symbols)
+        for symbol, row in quotes.items():
             await _quote(
                 send,
                 symbol,
@@ -223,5 +223,5 @@ async def _trades(venue: Venue, send: Send, symbol: str) -> None:
                 continue
             price, amount = number(row.get("price")), number(row.get("amount"))
             if price is not None and amount is not None:
-                told = [symbol, row.get("timestamp"), price, amount, row.get("side")]
-                await send({"trade": [*told, str(row.get("id") or "")]})
+                facts = [symbol, row.get("timestamp"), price, amount, row.get("side")]
+                await send({"trade": [*facts, str(row.get("id") or "")]})

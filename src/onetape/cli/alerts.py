@@ -22,9 +22,9 @@ def command(shell: Shell, action: str, last: int) -> Answer:
         send = load("onetape.supervisor.alerts", "send_test", what="alerts")
         path = shell.config_path
         folder = (path.parent if path is not None else Path()).absolute()
-        told = send(shell.config, os.environ, folder)
-        return Answer(told, rows(told))
-    found = load("onetape.supervisor.alerts", "told_alerts", what="alerts")(shell.home, last)
+        sent = send(shell.config, os.environ, folder)
+        return Answer(sent, rows(sent))
+    found = load("onetape.supervisor.alerts", "past_alerts", what="alerts")(shell.home, last)
     lines = [
         f"{moment(each['time'])}  {each['severity']:<8}  {each['type']:<7}  {each['subject']}  {each['message']}"
         for each in found

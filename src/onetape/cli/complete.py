@@ -35,8 +35,8 @@ def processes(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     from onetape.ipc.names import process_of, sockets
 
     home = home_of(ctx.params.get("home"), config=ctx.params.get("config"))
-    known = [process_of(each) for each in sockets(home)]
-    return _some([each.removeprefix("robot:") for each in known], incomplete)
+    names = [process_of(each) for each in sockets(home)]
+    return _some([each.removeprefix("robot:") for each in names], incomplete)
 
 
 def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -46,16 +46,16 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     return _some(list(KINDS), incomplete)
 
 
-def words(*known: str) -> Completer:
+def words(*choices: str) -> Completer:
     """One of these."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return _some(known, incomplete)
+        return _some(choices, incomplete)
 
     return complete
 
 
-def _some(known: Sequence[str], incomplete: str) -> list[CompletionItem]:
+def _some(choices: Sequence[str], incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    return [CompletionItem(each) for each in known if each.startswith(incomplete)]
+    return [CompletionItem(each) for each in choices if each.startswith(incomplete)]

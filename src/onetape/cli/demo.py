@@ -43,10 +43,10 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
             where=f"the first difference: {value.get('first_difference')}",
             todo="onetape replay RUN --verify shows it again",
         )
-    return Answer.of_check(value, error, _told(value))
+    return Answer.of_check(value, error, _text(value))
 
 
-def _told(value: dict[str, Any]) -> str:
+def _text(value: dict[str, Any]) -> str:
     """What happened, for a reader."""
     reports = value.get("reports") or [value.get("report")]
     lines = [

@@ -67,11 +67,11 @@ def command(shell: Shell, venue: str, listen: float) -> Answer:
 
 def _python() -> Iterator[Finding]:
     version = platform.python_version()
-    where = f"{platform.python_implementation()} {version} at {sys.executable}"
+    location = f"{platform.python_implementation()} {version} at {sys.executable}"
     if platform.python_implementation() != "CPython":
-        yield Finding(ERROR, "python", where, "the core is built for CPython")
+        yield Finding(ERROR, "python", location, "the core is built for CPython")
     else:
-        yield Finding(OK, "python", where)
+        yield Finding(OK, "python", location)
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         yield Finding(WARNING, "python", "a free-threaded build", "slower event objects are used")
 
@@ -139,8 +139,8 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
         yield Finding.of("configuration", error)
         return
     shell.progress.doing("looks at the configuration and its strategies")
-    known = list(check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True))
-    yield from known
+    findings_ = list(check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True))
+    yield from findings_
     yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
     from onetape.preflight.venue_doctor import examine
 

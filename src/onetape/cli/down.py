@@ -12,6 +12,6 @@ def command(shell: Shell) -> Answer:
     Nothing that runs is no error.
     """
     bring_down = load("onetape.supervisor.client", "bring_down", what="the supervisor")
-    told = bring_down(shell.home, shell.progress.doing)
-    text = f"stopped {', '.join(told['stopped'])}" if told["stopped"] else "nothing runs"
-    return Answer({"running": False, **told}, text)
+    done = bring_down(shell.home, shell.progress.doing)
+    text = f"stopped {', '.join(done['stopped'])}" if done["stopped"] else "nothing runs"
+    return Answer({"running": False, **done}, text)

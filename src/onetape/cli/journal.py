@@ -135,8 +135,8 @@ def tail(
     return _records(shell, records, jsonl)
 
 
-def _types(given: tuple[str, ...]) -> list[str]:
-    return [name for each in given for name in each.split(",") if name]
+def _types(texts: tuple[str, ...]) -> list[str]:
+    return [name for each in texts for name in each.split(",") if name]
 
 
 @_add("verify", example="onetape journal verify market.tape\nonetape journal verify market.tape --market")

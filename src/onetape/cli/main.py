@@ -232,9 +232,9 @@ def _usage(error: click.UsageError) -> UsageError:
 
 def _system(error: OSError) -> OnetapeError:
     what = (error.strerror or str(error)).lower()
-    where = str(error.filename or "")
+    location = str(error.filename or "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(what, where=where, todo="make room and run it again")
+        return DiskFull(what, where=location, todo="make room and run it again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return PermissionDenied(what, where=where)
-    return BadInput(what, where=where)
+        return PermissionDenied(what, where=location)
+    return BadInput(what, where=location)

@@ -16,7 +16,7 @@ _TIMES = ("ts", "from", "to", "ts_event", "ts_open")
 def market_text(report: MarketReport) -> str:
     """The whole report."""
     table = [("symbol", "type", "count", "first", "last", "found")]
-    told: list[str] = []
+    texts: list[str] = []
     for symbol, types in report.by_symbol.items():
         for name, kind in types.items():
             found = ", ".join(
@@ -24,13 +24,13 @@ def market_text(report: MarketReport) -> str:
             )
             first, last = moment(kind["first_ts"]), moment(kind["last_ts"])
             table.append((symbol, name, f"{kind['count']:,}", first, last, found or "-"))
-            told += _examples(symbol, name, kind)
+            texts += _examples(symbol, name, kind)
     for symbol, changes in report.changes.items():
         for change in changes:
             fields = ", ".join(f"{k} {old} -> {new}" for k, (old, new) in change["fields"].items())
-            told.append(f"{symbol} instrument changed at {moment(change['ts'])}: {fields}")
+            texts.append(f"{symbol} instrument changed at {moment(change['ts'])}: {fields}")
     text = _table(table)
-    return text + ("\n\n" + "\n".join(told) if told else "\n\nnothing was found")
+    return text + ("\n\n" + "\n".join(texts) if texts else "\n\nnothing was found")
 
 
 def _examples(symbol: str, name: str, kind: dict[str, Any]) -> list[str]:

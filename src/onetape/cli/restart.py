@@ -18,7 +18,7 @@ def command(shell: Shell, name: str) -> Answer:
     """
     restart = load("onetape.supervisor.client", "restart", what="the supervisor")
     name = shell.process(name)
-    told = restart(shell.home, name, shell.config, shell.config_path, doing=shell.progress.doing)
-    text = f"{name} runs, process {told['pid']}"
-    changed = [f"  {key}: {was} -> {now}" for key, (was, now) in told["changed"].items()]
-    return Answer(told, "\n".join([text, *changed]))
+    done = restart(shell.home, name, shell.config, shell.config_path, doing=shell.progress.doing)
+    text = f"{name} runs, process {done['pid']}"
+    changed = [f"  {key}: {was} -> {now}" for key, (was, now) in done["changed"].items()]
+    return Answer(done, "\n".join([text, *changed]))

@@ -22,8 +22,8 @@ from onetape.model.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _by_venue(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
-    return by_venue_text(given)
+def _by_venue(context: click.Context, parameter: click.Parameter, chosen: tuple[str, ...]) -> str | None:
+    return by_venue_text(chosen)
 
 
 _OPTIONS = (
@@ -116,8 +116,8 @@ def run_options(function: F) -> F:
 def refused(flags: str, why: str, *, todo: str) -> Callable[[F], F]:
     """A flag of another verb (as `--stress/--no-stress`) that this one cannot mean; unlisted."""
 
-    def refuse(context: click.Context, parameter: click.Parameter, given: bool | None) -> None:
-        if given:
+    def refuse(context: click.Context, parameter: click.Parameter, chosen: bool | None) -> None:
+        if chosen:
             raise UsageError(why, where=f"onetape {context.info_name} {flags}", todo=todo)
 
     return click.option(flags, is_flag=True, default=None, hidden=True, expose_value=False, callback=refuse)

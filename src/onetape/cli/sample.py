@@ -34,7 +34,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(shell: Shell, out: Path, symbols: tuple[str, ...], flow_params: tuple[str, ...], **options: Any) -> Answer:
     """Write a generated market to a tape: quotes, trades, depth, bars."""
-    walk = parameters(flow_params, where="--flow-param")
+    walk = parameters(flow_params, location="--flow-param")
     write_sample = load("onetape.data.sample", "write_sample", what="the market generator")
     if symbols:
         options["symbols"] = list(symbols)

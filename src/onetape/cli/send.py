@@ -46,7 +46,7 @@ def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...
     """
     send = load("onetape.ipc.operator", "send_command", what="commands")
     answers = send(
-        shell.home, shell.process(target), command_name, parameters(fields, where="send"), id_ or uuid.uuid4().hex
+        shell.home, shell.process(target), command_name, parameters(fields, location="send"), id_ or uuid.uuid4().hex
     )
     value = answers[0] if len(answers) == 1 else {"answers": answers}
     error = next((_error(a["error"]) for a in answers if a["error"]), None)
@@ -56,6 +56,6 @@ def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...
     return Answer(value, text, error.exit_code, error)
 
 
-def _error(told: dict[str, Any]) -> OnetapeError:
+def _error(reply: dict[str, Any]) -> OnetapeError:
     """What a process said, as an error of this one."""
-    return BY_CODE.get(told["code"], PermissionDenied)(told["message"])
+    return BY_CODE.get(reply["code"], PermissionDenied)(reply["message"])

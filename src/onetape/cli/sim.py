@@ -20,22 +20,22 @@ def _for_people(shell: Shell, line: str) -> None:
     """The ready line's facts without keys and secrets."""
     from onetape.preflight.preflight import CHECKED
 
-    told = json.loads(line)
-    if "venue" not in told:
+    facts = json.loads(line)
+    if "venue" not in facts:
         print("the tape is over: the books stand still", flush=True)
         return
-    print(f"{told['venue']} is ready, until Ctrl-C")
-    print(f"  REST       {told['rest']}")
-    print(f"  WebSocket  {told['ws']}")
-    if told.get("control"):
-        print(f"  control    {told['control']}")
-    for account in told["accounts"]:
+    print(f"{facts['venue']} is ready, until Ctrl-C")
+    print(f"  REST       {facts['rest']}")
+    print(f"  WebSocket  {facts['ws']}")
+    if facts.get("control"):
+        print(f"  control    {facts['control']}")
+    for account in facts["accounts"]:
         money = ", ".join(f"{amount} {name}" for name, amount in account["balances"].items())
         print(shown(f"  account    {account['name']}: {money or 'no money'}"))
-    if told["venue"] in CHECKED:
-        is_told = shell.home_option or shell.config_option
-        home = f" --home {shell.home}" if is_told else ""
-        print(shown(f"to trade on it: onetape run STRATEGY --live --exchange {told['rest']}{home}"))
+    if facts["venue"] in CHECKED:
+        is_named = shell.home_option or shell.config_option
+        home = f" --home {shell.home}" if is_named else ""
+        print(shown(f"to trade on it: onetape run STRATEGY --live --exchange {facts['rest']}{home}"))
     print("its keys and secrets: the same command with --json", flush=True)
 
 

@@ -27,8 +27,8 @@ def command(shell: Shell, watch: bool) -> Answer:
     A process that waits says what for.
     """
     if not watch:
-        told = _told(shell)
-        return Answer(told, table(told))
+        state = _state(shell)
+        return Answer(state, table(state))
     if shell.json:
         raise UsageError(
             "--watch has no end and --json is one value", where="onetape status", todo="leave one of them out"
@@ -36,35 +36,35 @@ def command(shell: Shell, watch: bool) -> Answer:
 
     def show() -> None:
         while True:
-            print((CLEAR if sys.stdout.isatty() else "") + table(_told(shell)), flush=True)
+            print((CLEAR if sys.stdout.isatty() else "") + table(_state(shell)), flush=True)
             time.sleep(WATCH_S)
 
     return Answer(None, show)
 
 
-def _told(shell: Shell) -> dict[str, Any]:
+def _state(shell: Shell) -> dict[str, Any]:
     status_of = load("onetape.supervisor.client", "status_of", what="the supervisor")
     views = load("onetape.gateway.account_views", "summary", what="accounts")
     robots_now = load("onetape.ipc.operator", "robots_now", what="robots")
-    told = status_of(shell.home)
-    robots = robots_now(shell.home) if told["running"] else {}
+    state = status_of(shell.home)
+    robots = robots_now(shell.home) if state["running"] else {}
     processes = [
-        {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in told["processes"]
+        {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in state["processes"]
     ]
-    return {**told, "processes": processes, **views(shell.home, shell.config)}
+    return {**state, "processes": processes, **views(shell.home, shell.config)}
 
 
-def table(told: dict[str, Any]) -> str:
+def table(state: dict[str, Any]) -> str:
     """The processes for a reader."""
-    if not told["processes"]:
+    if not state["processes"]:
         return "nothing runs (onetape up)"
-    lines = [COLUMNS, *map(_row, told["processes"])]
+    lines = [COLUMNS, *map(_row, state["processes"])]
     widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    robots = [each for each in told["processes"] if each.get("robot")]
+    robots = [each for each in state["processes"] if each.get("robot")]
     shown += map(_robot_line, robots)
-    if "orders" in told:
-        count = told["orders"]
+    if "orders" in state:
+        count = state["orders"]
         shown.append(f"{count} working order{'s' if count != 1 else ''}")
     return "\n".join(shown)
 

@@ -32,7 +32,7 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
         front(config, path, shell.home, ready, single=single)
         return Answer({"running": False}, "all stopped")
     bring_up = load("onetape.supervisor.client", "bring_up", what="the supervisor")
-    told = bring_up(config, path, shell.home, single=single, doing=shell.progress.doing, say=shell.progress.say)
-    said = "runs already, nothing was changed\n" if told["already"] else ""
-    said += "".join(f"{note}\n" for note in told["notes"])
-    return Answer(told, said + table(told))
+    state = bring_up(config, path, shell.home, single=single, doing=shell.progress.doing, say=shell.progress.say)
+    said = "runs already, nothing was changed\n" if state["already"] else ""
+    said += "".join(f"{note}\n" for note in state["notes"])
+    return Answer(state, said + table(state))

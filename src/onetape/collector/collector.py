@@ -120,10 +120,10 @@ class Collector:
 
     # --- who asks ---------------------------------------------------------------------------------
 
-    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        match asked["do"]:
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request["do"]:
             case "command":
-                return self.door.answer(asked)
+                return self.door.answer(request)
             case "who":
                 return {"process": self.door.names[0], "names": self.door.names}
             case other:
@@ -157,10 +157,10 @@ class Collector:
 
     def _topic(self, fields: dict[str, Any]) -> str:
         """What the feed calls it."""
-        given = [fields[name] for name in ("symbol", "topic") if name in fields]
-        if len(given) != 1 or not isinstance(given[0], str):
+        chosen = [fields[name] for name in ("symbol", "topic") if name in fields]
+        if len(chosen) != 1 or not isinstance(chosen[0], str):
             raise UsageError("give symbol=NAME or topic=NAME", where="subscribe")
-        topic = self._raw.get(given[0], given[0]) if "symbol" in fields else given[0]
+        topic = self._raw.get(chosen[0], chosen[0]) if "symbol" in fields else chosen[0]
         has_blank = any(each.isspace() or not each.isprintable() for each in topic)
         if len(topic) > 200 or has_blank or (self.options.kind == "nats" and not topic):
             raise UsageError(f"no topic is called {topic[:80]!r}", where="subscribe")
@@ -172,13 +172,13 @@ class Collector:
         wanted = dict.fromkeys([*self.options.topics, *symbols])
         if not wanted and self.options.kind == "zeromq":
             wanted[""] = None
-        for told in self._tape.told:
-            if told.status != "applied":
+        for past in self._tape.past_commands:
+            if past.status != "applied":
                 continue
-            topic = told.result["topic"]
-            if told.command == SUBSCRIBE:
+            topic = past.result["topic"]
+            if past.command == SUBSCRIBE:
                 wanted[topic] = None
-            elif told.command == UNSUBSCRIBE:
+            elif past.command == UNSUBSCRIBE:
                 wanted.pop(topic, None)
         return list(wanted)
 

@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import CollectorOptions, collector_journal
-from onetape.data.instruments import given_instruments, known_instrument
-from onetape.ipc.command_tape import CommandTape, Told, told_in
+from onetape.data.instruments import find_instrument, read_instruments
+from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
 from onetape.ipc.once import Once
 from onetape.market.stream_feed import BadOut, ExternalOut, FeedOut, HealthOut, QuoteOut, StreamFeed
 from onetape.model import inference
@@ -40,14 +40,14 @@ class StreamTape(CommandTape):
     def __init__(self, options: CollectorOptions, feed: StreamFeed) -> None:
         path = collector_journal(Path(options.home), options.name)
         self._feed = feed
-        self._given: Mapping[str, Instrument] = given_instruments(
+        self._own: Mapping[str, Instrument] = read_instruments(
             Path(options.instruments) if options.instruments else None
         )
         super().__init__(
             JournalWriter(path, process=f"collector:{options.name}", created=time.time_ns(), heartbeat=True)
         )
         self.once = Once()
-        self.told: list[Told] = told_in(path, self.once)
+        self.past_commands: list[PastCommand] = commands_in(path, self.once)
         self._streams: dict[str, tuple[int, int, int]] = {}  # number, decimals of prices and sizes
         self._recover(path)
 
@@ -57,8 +57,8 @@ class StreamTape(CommandTape):
             return
         with JournalReader(path) as reader:
             reader.seek_sequence(reader.last_sequence)
-            for stream, told in reader.instruments.items():
-                self._streams[told["symbol"]] = (stream, told["price_decimals"], told["size_decimals"])
+            for stream, facts in reader.instruments.items():
+                self._streams[facts["symbol"]] = (stream, facts["price_decimals"], facts["size_decimals"])
 
     def close(self) -> None:
         self.writer.close()
@@ -104,13 +104,13 @@ class StreamTape(CommandTape):
             raise BadInput(f"more than {SYMBOLS_MAX} symbols")
         prices = max(decimals_of(out.bid), decimals_of(out.ask))
         sizes = max(decimals_of(out.bid_size), decimals_of(out.ask_size))
-        known = known_instrument(out.symbol, dict(self._given), out.time)
-        if known is None:
+        listed = find_instrument(out.symbol, dict(self._own), out.time)
+        if listed is None:
             instrument = inference.infer(
                 out.symbol, price_decimals=max(DECIMALS, prices), size_decimals=max(DECIMALS, sizes)
             )
         else:
-            instrument = inference.fit(known, price_decimals=prices, size_decimals=sizes)
+            instrument = inference.fit(listed, price_decimals=prices, size_decimals=sizes)
         made = (len(self._streams) + 1, instrument.price_decimals, instrument.size_decimals)
         self.writer.append_instrument(made[0], out.time, instrument.to_msgpack())
         self._streams[out.symbol] = made

@@ -47,14 +47,14 @@ def streams_of(config: Config) -> dict[str, CollectorConfig]:
 
 def collector_options(name: str, config: CollectorConfig, *, home: Path, folder: Path) -> CollectorOptions:
     """Raises BadConfig for what cannot be followed."""
-    where = f"collectors.{name}"
-    _check_address(config, where)
+    location = f"collectors.{name}"
+    _check_address(config, location)
     if not config.topics and not config.symbols and config.kind == "nats":
-        raise BadConfig("no subjects", where=where, todo='write topics = ["prices.>"]')
+        raise BadConfig("no subjects", where=location, todo='write topics = ["prices.>"]')
     if config.message_bytes_max < 1:
-        raise BadConfig("message_bytes_max is below 1", where=where, todo="give bytes")
+        raise BadConfig("message_bytes_max is below 1", where=location, todo="give bytes")
     if config.subscribe and config.kind != "websocket":
-        raise BadConfig(f"{config.kind} subscribes by itself", where=f"{where}.subscribe", todo="leave it out")
+        raise BadConfig(f"{config.kind} subscribes by itself", where=f"{location}.subscribe", todo="leave it out")
     return CollectorOptions(
         name=name,
         home=str(home),
@@ -71,19 +71,19 @@ def collector_options(name: str, config: CollectorConfig, *, home: Path, folder:
     )
 
 
-def _check_address(config: CollectorConfig, where: str) -> None:
-    where = f"{where}.address"
+def _check_address(config: CollectorConfig, location: str) -> None:
+    location = f"{location}.address"
     parts = urlsplit(config.address)
     schemes = SCHEMES[config.kind]
     if parts.scheme not in schemes:
         raise BadConfig(
             f"{config.kind} does not speak {parts.scheme or 'nothing'}",
-            where=where,
+            where=location,
             todo=f"write {' or '.join(f'{each}://' for each in schemes)}...",
         )
     if parts.username is not None or parts.password is not None:
         # The address itself stays out of the message: it holds a secret.
-        raise BadConfig("a secret in the open", where=where, todo="leave user and password out")
+        raise BadConfig("a secret in the open", where=location, todo="leave user and password out")
     if parts.scheme == "ipc":
         return
     try:
@@ -91,8 +91,8 @@ def _check_address(config: CollectorConfig, where: str) -> None:
     except ValueError:
         host, port = "", None
     if not host or (port is None and config.kind == "zeromq"):
-        raise BadConfig("no host and port", where=where, todo=f"write {schemes[0]}://HOST:PORT")
+        raise BadConfig("no host and port", where=location, todo=f"write {schemes[0]}://HOST:PORT")
     if not config.remote and not is_loopback(host):
         raise BadConfig(
-            f"{host} is not this machine", where=where, todo="set remote = true where its network is to be trusted"
+            f"{host} is not this machine", where=location, todo="set remote = true where its network is to be trusted"
         )

@@ -136,12 +136,12 @@ class _ZeroMq:
         zmq = self._zmq
         while True:
             try:
-                told = self._parse(self._monitor.recv_multipart(zmq.NOBLOCK))
+                event_ = self._parse(self._monitor.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
                 return
-            if told["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            if event_["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._takes.opened()
-            elif told["event"] == zmq.EVENT_DISCONNECTED:
+            elif event_["event"] == zmq.EVENT_DISCONNECTED:
                 self._takes.closed("disconnected")
             else:
                 self._takes.closed("nobody answers")

@@ -88,7 +88,7 @@ class ArrowSource:
                     grown = expanded_bytes(memoryview(message.metadata), memoryview(message.body))
                     expanded += grown
                     compressed += size
-                    self._limits.check(expanded=expanded, compressed=compressed, where=self.name)
+                    self._limits.check(expanded=expanded, compressed=compressed, location=self.name)
                     if grown > BATCH_BYTES_MAX:
                         raise BadInput(
                             f"a batch expands to {grown:,} bytes, more than {BATCH_BYTES_MAX:,}",

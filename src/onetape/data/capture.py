@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from onetape import _core
-from onetape.data.instruments import Numbers, fitted, known_instrument
+from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.rejects import RejectFile
@@ -93,7 +93,7 @@ class CaptureImporter:
         sources: Sequence[Source],
         naming: Naming,
         *,
-        given: dict[str, Instrument],
+        own: dict[str, Instrument],
         seeds: Sequence[Seed] = (),
         on_read: OnRead,
     ) -> None:
@@ -102,7 +102,7 @@ class CaptureImporter:
         self._sources = [sources[index] for _, index in sorted(began)]
         self._protocol = protocol
         self._naming = naming
-        self._given = given
+        self._own = own
         self._seeds = seeds
         self._on_read = on_read
         self._numbers: list[Numbers] = []
@@ -115,16 +115,16 @@ class CaptureImporter:
     def run(self, sink_at: SinkFactory) -> Outcome:
         """Import. `sink_at` gives an empty sink: a second time where the first one's decimals
         turned out too few, which only the data can tell."""
-        known = [known_instrument(symbol, self._given, self._began) for symbol in self._naming.symbols]
-        if all(instrument is not None for instrument in known):
-            instruments = [instrument for instrument in known if instrument is not None]
+        listed = [find_instrument(symbol, self._own, self._began) for symbol in self._naming.symbols]
+        if all(instrument is not None for instrument in listed):
+            instruments = [instrument for instrument in listed if instrument is not None]
             done = self._write(sink_at, instruments, growable=True)
             if done is not None:
                 return done
         self._numbers = self._measure()
         instruments = [
             fitted(symbol, instrument, numbers)
-            for symbol, instrument, numbers in zip(self._naming.symbols, known, self._numbers, strict=True)
+            for symbol, instrument, numbers in zip(self._naming.symbols, listed, self._numbers, strict=True)
         ]
         done = self._write(sink_at, instruments, growable=False)
         if done is None:

@@ -49,7 +49,7 @@ class Pages:
 
     files: list[Path] = field(default_factory=list)
     rows: int = 0
-    asked: int = 0
+    requests: int = 0
     resumed: int = 0  # pages that were there
     notes: list[str] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ class PageFetcher:
         """Fetch what is not there yet. Raises VenueUnavailable and VenueRateLimit where patience
         ends (a later call goes on), UnknownSymbol, VenueRejected, BadInput for nonsense."""
         found = Pages()
-        cursor, known = self._resume(found)
+        cursor, seen_ids = self._resume(found)
         timeout_s = getattr(self.exchange, "timeout", 0) / 1000
         most = f", {timeout_s:.0f} s at most for each" if timeout_s else ""
         self.watch.doing(f"asks {self.exchange.id} for pages{most}")
@@ -118,14 +118,14 @@ class PageFetcher:
             if self.watch.progress is not None:
                 self.watch.progress(cursor - self.first_ms, self.end_ms - self.first_ms)
             answer = self._ask(cursor)
-            found.asked += 1
-            rows, following, known = self._new_rows(answer, cursor, known, found)
-            self._store(found, rows, following, known)
+            found.requests += 1
+            rows, following, seen_ids = self._new_rows(answer, cursor, seen_ids, found)
+            self._store(found, rows, following, seen_ids)
             cursor = following
         return found
 
     def _new_rows(
-        self, answer: list[Any], cursor: int, known: list[str], found: Pages
+        self, answer: list[Any], cursor: int, seen_ids: list[str], found: Pages
     ) -> tuple[list[Any], int, list[str]]:
         """(rows of this page, where the next begins, ids of rows already had at that time)."""
         rows = sorted(answer, key=_place)
@@ -140,14 +140,14 @@ class PageFetcher:
             is_ahead = any(_time_of(row) > until for row in rows)
             following = self.end_ms if is_ahead else cursor + self._step * self.limit
             return [], min(following, self.end_ms), []
-        seen = set(known)
+        seen = set(seen_ids)
         inside = [row for row in rows if cursor <= _time_of(row) < self.end_ms]
         fresh = [_trimmed(row) for row in inside if _id_of(row) not in seen]
         if fresh:
             last = _time_of(fresh[-1])
             at_last = [_id_of(row) for row in fresh if _time_of(row) == last]
             # Rows of that very moment may be missing still: it is asked for again.
-            return fresh, last, at_last + (known if last == cursor else [])
+            return fresh, last, at_last + (seen_ids if last == cursor else [])
         if any(_time_of(row) >= self.end_ms for row in rows):
             return [], self.end_ms, []
         if answer and len(answer) >= self.limit:
@@ -191,8 +191,8 @@ class PageFetcher:
             except ccxt.BaseError as error:
                 raise VenueRejected(_short(error), where=self.exchange.id) from None
             waited = min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_S_MAX)
-            again = f"again in {waited:.0f} s ({attempt + 1} of {ATTEMPTS_MAX})"
-            self.watch.say(f"{self.exchange.id}: {why}; {again}")
+            retry = f"again in {waited:.0f} s ({attempt + 1} of {ATTEMPTS_MAX})"
+            self.watch.say(f"{self.exchange.id}: {why}; {retry}")
             self.sleep(waited)
         raise AssertionError("unreachable")
 
@@ -209,12 +209,12 @@ class PageFetcher:
                 raise BadInput(f"answered a row without time: {row!r:.100}", where=self.exchange.id)
         return answer
 
-    def _store(self, found: Pages, rows: list[Any], following: int, known: list[str]) -> None:
+    def _store(self, found: Pages, rows: list[Any], following: int, seen_ids: list[str]) -> None:
         """The page, then the line that says it is there: in this order, each whole or not at all.
 
         An empty page is a line without a file: where the next begins is worth keeping too.
         """
-        line: dict[str, Any] = {"next": following, "rows": len(rows), "known": known}
+        line: dict[str, Any] = {"next": following, "rows": len(rows), "known": seen_ids}
         if rows:
             path = self.folder / f"{len(found.files) + 1:06d}.json"
             content = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
@@ -229,7 +229,7 @@ class PageFetcher:
 
     def _resume(self, found: Pages) -> tuple[int, list[str]]:
         """What is whole on disk; the rest of the folder is taken away."""
-        cursor, known = self.first_ms, list[str]()
+        cursor, seen_ids = self.first_ms, list[str]()
         journal = self.folder / JOURNAL
         kept = b""
         if journal.is_file():
@@ -238,7 +238,7 @@ class PageFetcher:
                 if line is None:
                     break
                 kept += text
-                cursor, known = line["next"], line["known"]
+                cursor, seen_ids = line["next"], line["known"]
                 found.rows += line["rows"]
                 if "file" in line:
                     found.files.append(self.folder / line["file"])
@@ -248,7 +248,7 @@ class PageFetcher:
             if path.name not in names:
                 path.unlink()
         found.resumed = len(found.files)
-        return cursor, known
+        return cursor, seen_ids
 
 
 def _whole_line(text: bytes, folder: Path) -> dict[str, Any] | None:

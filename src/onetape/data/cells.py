@@ -233,34 +233,34 @@ def are_clocks(cells: Iterable[str]) -> bool:
     return 2 * sum(found) > len(found)
 
 
-def find_times(texts: Sequence[str], given: str | None, *, where: str) -> tuple[TimeForm | None, str]:
+def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tuple[TimeForm | None, str]:
     """How times are written: the form and its name; None where the core reads them as they are.
 
     Raises UsageError for a given form that does not fit, BadInput where they may mean two things,
     or nothing that is known.
     """
     texts = [text.strip() for text in texts if text.strip()]
-    if given is not None:
-        form = form_of(given)
+    if chosen is not None:
+        form = form_of(chosen)
         if texts and not any(reads(form(text) or "") for text in texts):
             raise UsageError(
-                f"{where} has the time {texts[0][:40]!r}, which is not written as {given!r}",
+                f"{location} has the time {texts[0][:40]!r}, which is not written as {chosen!r}",
                 where="--time-format",
                 todo=ASK_TIME,
             )
-        return form, given
+        return form, chosen
     if any(map(reads, texts)) or not any(re.search(r"\d", text) for text in texts):
         return None, ""
     found = fitting_formats(texts)
     if len(found) > 1:
         raise BadInput(
             f"the time {texts[0][:40]!r} may mean {' or '.join(found)}",
-            where=where,
+            where=location,
             todo=f"give --time-format '{found[0]}' or '{found[1]}'",
         )
     if found:
         return form_of(found[0]), found[0]
-    raise BadInput(f"{texts[0][:40]!r} is not a time that is known", where=where, todo=ASK_TIME)
+    raise BadInput(f"{texts[0][:40]!r} is not a time that is known", where=location, todo=ASK_TIME)
 
 
 def fitting_formats(texts: Sequence[str]) -> list[str]:
@@ -286,46 +286,46 @@ def fitting_formats(texts: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def form_of(given: str) -> TimeForm:
+def form_of(chosen: str) -> TimeForm:
     """What `--time-format` says: a unit of numbers, or a pattern of strptime.
 
     Raises UsageError for a pattern that tells no day.
     """
-    if given in UNITS:
-        unit = UNITS[given]
+    if chosen in UNITS:
+        unit = UNITS[chosen]
         return lambda text: _of_number(text, unit)
-    if "%" not in given:
+    if "%" not in chosen:
         raise UsageError(
-            f"{given!r} is neither a pattern nor a unit",
+            f"{chosen!r} is neither a pattern nor a unit",
             where="--time-format",
             todo="write for example '%d.%m.%Y %H:%M', or s, ms, us, ns",
         )
-    names = set(re.findall(r"%([A-Za-z])", given.replace("%%", "")))
+    names = set(re.findall(r"%([A-Za-z])", chosen.replace("%%", "")))
     tells_day = names & set("cxs") or (
         names & set("Yy") and (names & set("j") or (names & set("mbB") and "d" in names))
     )
     if "Z" in names or not tells_day:
         raise UsageError(
-            f"{given!r} {'has a zone by its name' if 'Z' in names else 'tells no day'}",
+            f"{chosen!r} {'has a zone by its name' if 'Z' in names else 'tells no day'}",
             where="--time-format",
             todo="leave the name out and give --tz"
             if "Z" in names
             else "a pattern has year, month and day: '%d.%m.%Y %H:%M'",
         )
     try:
-        _parsed("", given)
+        _parsed("", chosen)
     except ValueError as error:
         if "does not match" not in str(error):
             raise UsageError(str(error), where="--time-format") from None
 
-    digits = _form_of_digits(given)
+    digits = _form_of_digits(chosen)
     if digits is not None:
         return digits
 
     @lru_cache(maxsize=4096)
     def form(text: str) -> str | None:
         try:
-            found = _parsed(text, given)
+            found = _parsed(text, chosen)
         except ValueError:
             return None
         return found.isoformat()
@@ -333,9 +333,9 @@ def form_of(given: str) -> TimeForm:
     return form
 
 
-def _form_of_digits(given: str) -> TimeForm | None:
+def _form_of_digits(chosen: str) -> TimeForm | None:
     """The same for a pattern of digits alone; None for another."""
-    parts = re.findall(r"%(.)|(\s+)|([^%\s]+)", given)
+    parts = re.findall(r"%(.)|(\s+)|([^%\s]+)", chosen)
     names = [name for name, _, _ in parts if name]
     if not set(names) <= _DIGITS.keys() or len(set(names)) < len(names):
         return None
@@ -392,14 +392,14 @@ def time_words(text: str) -> str:
 # --- Decimals -------------------------------------------------------------------------------------
 
 
-def find_decimals(cells: Sequence[str], given: str | None, *, where: str) -> Decimals:
+def find_decimals(cells: Sequence[str], chosen: str | None, *, location: str) -> Decimals:
     """What the sign before decimals is, by the numbers of the first rows; "": the plain point.
 
     A comma before three digits may be the thousands': unless another number rules that out,
     BadInput asks for `--decimal`.
     """
-    if given is not None:
-        return "comma" if given == "comma" else "point"
+    if chosen is not None:
+        return "comma" if chosen == "comma" else "point"
     cells = [text for cell in cells if _NUMERIC.match(text := cell.strip().lstrip("+-"))]
     signed = [cell for cell in cells if "," in cell]
     if not signed:
@@ -411,7 +411,7 @@ def find_decimals(cells: Sequence[str], given: str | None, *, where: str) -> Dec
     if all(re.fullmatch(r"[1-9]\d{0,2},\d{3}", cell) for cell in signed):
         raise BadInput(
             f"the comma of {signed[0]} may be before decimals or between thousands",
-            where=where,
+            where=location,
             todo="give --decimal comma (it is 1.234) or --decimal point (1234)",
         )
     return "comma"

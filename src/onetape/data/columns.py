@@ -91,7 +91,7 @@ class TableShape:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenColumns:
+class ChosenColumns:
     """`--columns`: the names of all columns, in order, or the header that a name of ours has."""
 
     listed: tuple[str, ...] = ()
@@ -122,19 +122,19 @@ def split_header(line: str, separator: str) -> list[str]:
     return [cell.strip() for cell in split_row(line.lstrip("\ufeff"), separator)]
 
 
-def parse_columns(given: str | Sequence[str]) -> GivenColumns:
+def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
     """`a,b,..`, where an empty one, `-` or `_` is a column to skip; or `name=header` of each.
 
     Raises UsageError for a name that is none of ours.
     """
-    texts = [given] if isinstance(given, str) else list(given)
+    texts = [chosen] if isinstance(chosen, str) else list(chosen)
     pairs = [text for text in texts if "=" in text]
     if not pairs:
         names = texts[0].split(",") if len(texts) == 1 else texts
         names = [name.strip() for name in names]
         if not any(names):
             raise UsageError("names no column", where="--columns", todo=f"names are {ACCEPTED}")
-        return GivenColumns(tuple("" if name in {"-", "_"} else name for name in names))
+        return ChosenColumns(tuple("" if name in {"-", "_"} else name for name in names))
     if len(pairs) < len(texts):
         raise UsageError("names in order and name=header at once", where="--columns", todo="give one of them")
     picked: dict[str, str] = {}
@@ -158,20 +158,20 @@ def parse_columns(given: str | Sequence[str]) -> GivenColumns:
                     todo=f"write {name}=HEADER once",
                 )
             picked[name] = header
-    return GivenColumns(picked=picked)
+    return ChosenColumns(picked=picked)
 
 
 def settle_shape(
-    names: Sequence[str], *, where: str, given: bool, picked: Mapping[str, str] | None = None
+    names: Sequence[str], *, location: str, chosen: bool, picked: Mapping[str, str] | None = None
 ) -> TableShape:
-    """What the table is. `given`: the names are the user's, not a header's. `picked`: the header
+    """What the table is. `chosen`: the names are the user's, not a header's. `picked`: the header
     that a name of ours has, which goes before what the names say.
 
     Raises BadInput (UsageError where given) showing the names seen and those accepted.
     """
     lowered = _ours([_bare(name) for name in names])
     if picked:
-        _pick(lowered, names, picked, where)
+        _pick(lowered, names, picked, location)
     places: dict[str, int] = {}
     for place, name in enumerate(lowered):
         places.setdefault(name, place)
@@ -183,11 +183,13 @@ def settle_shape(
     time = first(TIME_NAMES)
     if not kinds or time is None:
         what = "no column is a time" if kinds else "the columns are neither quotes, trades nor bars"
-        raise _refusal(what, names, where=where, given=given)
+        raise _refusal(what, names, location=location, chosen=chosen)
     if "orders" in kinds:
         kinds = [kind for kind in kinds if kind != "trades"]  # which have columns of the same names
     if len(kinds) > 1:
-        raise _refusal(f"the columns are {' and '.join(sorted(kinds))} at once", names, where=where, given=given)
+        raise _refusal(
+            f"the columns are {' and '.join(sorted(kinds))} at once", names, location=location, chosen=chosen
+        )
     kind = kinds[0]
     columns = {"ts_event": places[time]}
     if "ts_recv" in places:
@@ -202,7 +204,7 @@ def settle_shape(
     for place in used:
         if lowered.count(lowered[place]) > 1:
             what = f"the column {lowered[place]} stands twice"
-            raise _refusal(what, names, where=where, given=given)
+            raise _refusal(what, names, location=location, chosen=chosen)
     ignored = tuple(name for place, name in enumerate(names) if place not in used and name)
     renamed = tuple(
         f"{name} as {lowered[place]}"
@@ -220,7 +222,7 @@ def _bare(name: str) -> str:
     return _SAYS_UTC.sub("", name.strip().strip("<>").lower()).strip()
 
 
-def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], where: str) -> None:
+def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], location: str) -> None:
     """Give the headers that were picked our names, and those names to no other."""
     places: dict[int, str] = {}
     for ours, header in picked.items():
@@ -230,7 +232,7 @@ def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], w
         if len(found) != 1:
             has = ", ".join(name[:40] for name in names[:40])
             raise UsageError(
-                f"{where} has {'several columns' if found else 'no column'} {header!r}",
+                f"{location} has {'several columns' if found else 'no column'} {header!r}",
                 where="--columns",
                 todo=did_you_mean(header, list(names)) or f"it has {has}",
             )
@@ -270,12 +272,12 @@ def _ours(lowered: Sequence[str]) -> list[str]:
     return found
 
 
-def _refusal(what: str, names: Sequence[str], *, where: str, given: bool) -> Exception:
+def _refusal(what: str, names: Sequence[str], *, location: str, chosen: bool) -> Exception:
     shown = ", ".join(name[:40] for name in names[:40]) or "nothing"
-    kind = UsageError if given else BadInput
+    kind = UsageError if chosen else BadInput
     return kind(
-        f"{what}: the {'columns given are' if given else 'header is'} {shown}",
-        where=where,
+        f"{what}: the {'columns given are' if chosen else 'header is'} {shown}",
+        where=location,
         todo=f"names accepted (any case) are {ACCEPTED}; name them with --columns "
         "name=header, or a,b,.. where there is no header",
     )

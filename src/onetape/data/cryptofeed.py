@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from onetape import _core
 from onetape.data.cryptofeed_lines import Line, LineKind, lines_of, parse_line
-from onetape.data.instruments import Numbers, fitted, known_instrument
+from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.market_reader import Counted, DialectReader, Reader, Stream, TableReader
 from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
@@ -44,11 +44,11 @@ class CryptofeedImporter:
     """One import. `naming` None: every instrument found, by the venue's names for it."""
 
     def __init__(
-        self, sources: Sequence[Source], naming: Naming | None, *, given: dict[str, Instrument], on_read: OnRead
+        self, sources: Sequence[Source], naming: Naming | None, *, own: dict[str, Instrument], on_read: OnRead
     ) -> None:
         self._sources = list(sources)
         self._naming = naming
-        self._given = given
+        self._own = own
         self._on_read = on_read
         heads = [_head(source) for source in self._sources]
         self._markets = [market for market, _ in heads]
@@ -91,8 +91,8 @@ class CryptofeedImporter:
         return self._outcome(written, instruments, sink, rejects)
 
     def _instrument(self, symbol: str, numbers: Numbers) -> Instrument:
-        known = known_instrument(symbol, self._given, self._began)
-        return fitted(symbol, known, numbers)
+        listed = find_instrument(symbol, self._own, self._began)
+        return fitted(symbol, listed, numbers)
 
     def _outcome(
         self, written: _Pass, instruments: list[Instrument], sink: _core.TapeSink, rejects: RejectFile
@@ -197,10 +197,10 @@ class CryptofeedImporter:
         if self._naming is not None and self._naming.is_map:
             return dict(self._naming.pairs).get(raw)
         try:
-            known = catalogue.find_raw(market.venue, raw, kind=market.kind, at=self._began)
+            listed = catalogue.find_raw(market.venue, raw, kind=market.kind, at=self._began)
         except UsageError:  # several of that name, and nothing here that tells them apart
-            known = None
-        symbol = known.symbol if known is not None else self._guess(market, raw)
+            listed = None
+        symbol = listed.symbol if listed is not None else self._guess(market, raw)
         if self._naming is not None and symbol != self._naming.symbols[0]:
             return None
         return symbol

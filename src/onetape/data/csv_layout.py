@@ -22,7 +22,7 @@ from onetape.data.cells import (
 )
 from onetape.data.columns import (
     NUMBERS,
-    GivenColumns,
+    ChosenColumns,
     TableShape,
     find_separator,
     parse_columns,
@@ -46,7 +46,7 @@ class _Table:
     has_header: bool
     cells: list[str]  # of the first line
     rows: list[list[str]]  # the first ones
-    given: bool = False
+    chosen: bool = False
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
@@ -74,21 +74,21 @@ def _settle(head: Head, name: str, options: TableOptions) -> _Table:
         lines.pop()
     rows = [split_row(line, separator) for line in lines]
     rows[:1] = [cells]
-    given = parse_columns(options.columns) if options.columns is not None else GivenColumns()
-    if given.listed:
-        shape = settle_shape(given.listed, where="--columns", given=True)
+    chosen = parse_columns(options.columns) if options.columns is not None else ChosenColumns()
+    if chosen.listed:
+        shape = settle_shape(chosen.listed, location="--columns", chosen=True)
         if len(cells) < shape.fields:
             raise UsageError(f"names {shape.fields} columns, and the rows have {len(cells)}", where="--columns")
         shape = replace(shape, fields=len(cells))
         has_header = not is_time(cells, shape.columns["ts_event"]) and not any(
             c.isdigit() for c in cells[shape.columns["ts_event"]]
         )
-        return _Table(shape, separator, has_header, cells, rows[has_header:], given=True)
-    names = [] if given.picked else bare_names(rows)
+        return _Table(shape, separator, has_header, cells, rows[has_header:], chosen=True)
+    names = [] if chosen.picked else bare_names(rows)
     if names:
-        shape = settle_shape(names, where=name, given=False)
+        shape = settle_shape(names, location=name, chosen=False)
         return _Table(shape, separator, False, cells, rows)
-    shape = settle_shape(cells, where=name, given=False, picked=given.picked)
+    shape = settle_shape(cells, location=name, chosen=False, picked=chosen.picked)
     return _Table(shape, separator, True, cells, rows[1:])
 
 
@@ -136,18 +136,18 @@ class _Times:
     first: str
 
 
-def _times(table: _Table, rows: Sequence[Sequence[str]], given: str | None, name: str) -> _Times:
+def _times(table: _Table, rows: Sequence[Sequence[str]], chosen: str | None, name: str) -> _Times:
     shape = table.shape
     if shape.day_and_clock is not None:
         day, clock = shape.day_and_clock
         days = [row[day] for row in rows]
         if are_clocks(row[clock] for row in rows):
             joined = [with_clock(row[day], row[clock]) or "" for row in rows]
-            form, written = find_times(joined, given, where=name)
+            form, written = find_times(joined, chosen, location=name)
             return _Times(day, clock, form, written, next(iter(joined), ""))
     place = shape.columns["ts_event"]
     days = [row[place] for row in rows]
-    form, written = find_times(days, given, where=name)
+    form, written = find_times(days, chosen, location=name)
     return _Times(place, None, form, written, next(iter(days), "").strip())
 
 
@@ -159,7 +159,7 @@ def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> 
     shape = replace(shape, columns=shape.columns | {"ts_event": times.place})
     numbers = tuple(place for ours, place in shape.columns.items() if ours in NUMBERS)
     cells = [row[place].strip() for row in rows for place in numbers]
-    decimals = find_decimals(cells, options.decimal, where=name)
+    decimals = find_decimals(cells, options.decimal, location=name)
     how = Rewriting(
         table.separator,
         skip_lines,
@@ -190,7 +190,7 @@ def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> 
         "decimal": decimals or "point",
     }
     note = layout.note
-    if not table.has_header and not table.given:
+    if not table.has_header and not table.chosen:
         note = f"no header: columns read as {', '.join(shape.names)}"
     return replace(layout, said=said, note=note), how
 
@@ -217,8 +217,8 @@ def _zone(shape: TableShape, times: _Times, options: TableOptions) -> str:
 
 def _has_zone(text: str) -> bool:
     """The same moment in any zone."""
-    there, elsewhere = (_core.parse_time_text(text, zone) for zone in ((), ((-(2**63), 10**9),)))
-    return isinstance(there, int) and there == elsewhere
+    there, shifted = (_core.parse_time_text(text, zone) for zone in ((), ((-(2**63), 10**9),)))
+    return isinstance(there, int) and there == shifted
 
 
 def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:

@@ -45,7 +45,7 @@ class NotThereError(Exception):
     """404: the file is not, or not yet, published."""
 
 
-class _AgainError(Exception):
+class _RetryError(Exception):
     """The attempt failed in a way that another may not. after_s: the server's wish, if any."""
 
     def __init__(self, why: str, *, after_s: float | None = None, limited: bool = False) -> None:
@@ -143,7 +143,7 @@ class Client:
                 body: bytes = answer.read(TEXT_BYTES_MAX + 1)
                 wanted = answer.headers.get("Content-Length")
                 if wanted is not None and wanted.isdigit() and len(body) < int(wanted):
-                    raise _AgainError("the connection was cut")
+                    raise _RetryError("the connection was cut")
             if len(body) > TEXT_BYTES_MAX:
                 raise BadInput(f"is longer than {TEXT_BYTES_MAX:,} bytes", where=url)
             return body.decode("utf-8", "replace")
@@ -218,15 +218,15 @@ class Client:
             answer = self._open(url, headers)
         except _RangeRefusedError:
             _restart(part, file)
-            raise _AgainError("the server refused to go on in the middle") from None
+            raise _RetryError("the server refused to go on in the middle") from None
         with answer:
             length = answer.headers.get("Content-Length") or ""
             etag = answer.headers.get("ETag") or ""
             if answer.status == 206:
-                told = _RANGE.match(answer.headers.get("Content-Range") or "")
-                if told is None or int(told[1]) != have or int(told[3]) != note["length"]:
+                sent_range = _RANGE.match(answer.headers.get("Content-Range") or "")
+                if sent_range is None or int(sent_range[1]) != have or int(sent_range[3]) != note["length"]:
                     _restart(part, file)
-                    raise _AgainError("the server went on with another file or place")
+                    raise _RetryError("the server went on with another file or place")
                 total = note["length"]
             else:
                 _restart(part, file)
@@ -247,7 +247,7 @@ class Client:
             if have > (total or self.patience.bytes_max):
                 file.truncate(0)
                 raise (
-                    _AgainError("the server sent more than it said")
+                    _RetryError("the server sent more than it said")
                     if total
                     else BadInput(f"is longer than {self.patience.bytes_max:,} bytes", where=url)
                 )
@@ -255,7 +255,7 @@ class Client:
             self.on_bytes(len(chunk))
         file.flush()
         if total and have < total:
-            raise _AgainError(f"the connection was cut at {have:,} of {total:,} bytes")
+            raise _RetryError(f"the connection was cut at {have:,} of {total:,} bytes")
 
     def _open(self, url: str, headers: dict[str, str]) -> Any:
         parts, most = urlsplit(url), self.patience.timeout_s
@@ -271,7 +271,7 @@ class Client:
             if error.code == 416:
                 raise _RangeRefusedError from None
             if error.code in _RETRIED_STATUS:
-                raise _AgainError(
+                raise _RetryError(
                     f"the server answered {error.code}",
                     after_s=_retry_after(error.headers.get("Retry-After")),
                     limited=error.code == 429,
@@ -285,26 +285,28 @@ class Client:
             before = progress()
             try:
                 return once()
-            except _AgainError as error:
-                again = error
+            except _RetryError as error:
+                problem = error
             except (TimeoutError, ssl.SSLError, urllib.error.URLError, http.client.HTTPException) as error:
-                again = _AgainError(_why(error, url))
+                problem = _RetryError(_why(error, url))
             except ConnectionError as error:
-                again = _AgainError(f"the connection broke: {error.strerror or error}")
+                problem = _RetryError(f"the connection broke: {error.strerror or error}")
             failed = 1 if progress() > before else failed + 1
-            wish = again.after_s
+            wish = problem.after_s
             if failed >= patience.attempts_max or (wish or 0) > patience.retry_after_s_max:
-                if again.limited:
+                if problem.limited:
                     raise VenueRateLimit(
-                        f"{again}, {failed} times" + (f", and asks to wait {wish:,.0f} s" if wish else ""),
+                        f"{problem}, {failed} times" + (f", and asks to wait {wish:,.0f} s" if wish else ""),
                         where=url,
                         todo="call again later: what is there is kept",
                     )
-                raise VenueUnavailable(f"{again}, {failed} times", where=url, todo="call again: what is there is kept")
+                raise VenueUnavailable(
+                    f"{problem}, {failed} times", where=url, todo="call again: what is there is kept"
+                )
             waited = patience.wait_s(failed)
             waited = max(waited, wish or 0)
             host = urlsplit(url).hostname
-            words = f"{host}: {again}; again in {waited:.0f} s"
+            words = f"{host}: {problem}; again in {waited:.0f} s"
             words += f" ({failed + 1} of {patience.attempts_max})"
             if later := sum(map(patience.wait_s, range(failed + 1, patience.attempts_max))):
                 words += f", the last in {waited + later:.0f} s"
@@ -317,13 +319,13 @@ class _RangeRefusedError(Exception):
     """416: the part is longer than the file is now."""
 
 
-def checked_url(url: str, *, where: str) -> str:
+def checked_url(url: str, *, location: str) -> str:
     """An http or https address without a slash at its end. Raises UsageError for any other."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"not an http or https address: {url!r}", where=where)
+        raise UsageError(f"not an http or https address: {url!r}", where=location)
     if parts.username or parts.password:
-        raise UsageError("an address holds no password here", where=where)
+        raise UsageError("an address holds no password here", where=location)
     return url.rstrip("/")
 
 

@@ -101,7 +101,7 @@ def fetch(options: FetchOptions) -> FetchResult:
     if options.out is not None:
         refuse_existing(options.out, force=options.force)
     span = options.span()
-    base_url = checked_url(options.base_url, where="--base-url") if options.base_url is not None else None
+    base_url = checked_url(options.base_url, location="--base-url") if options.base_url is not None else None
     options.make_folder(options.folder)
     found = (_from_ccxt if options.kind == "ccxt" else _from_vision)(options, *span, base_url)
     if options.out is not None:
@@ -208,20 +208,20 @@ def _from_ccxt(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str |
     )
 
 
-def _time(text: str, where: str) -> int:
+def _time(text: str, location: str) -> int:
     try:
         return parse_time(text)
     except OnetapeError as error:
-        raise UsageError(f"{error.what}", where=where, todo="write such as 2024-01-31") from None
+        raise UsageError(f"{error.what}", where=location, todo="write such as 2024-01-31") from None
 
 
 def _ns(day: date) -> int:
     return (day - date(1970, 1, 1)).days * DAY
 
 
-def _whole_day(ns: int, where: str) -> date:
+def _whole_day(ns: int, location: str) -> date:
     if ns % DAY:
-        raise UsageError("the archive has whole days", where=where, todo="give a date without a time of day")
+        raise UsageError("the archive has whole days", where=location, todo="give a date without a time of day")
     return date(1970, 1, 1) + timedelta(days=ns // DAY)
 
 

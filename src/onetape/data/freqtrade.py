@@ -59,7 +59,7 @@ def _of_table(source: ArrowSource) -> Planned:
         columns = layout.columns | {"ts_event": names.index("date")}
         layout = replace(layout, columns=columns, fields=len(names), skip_lines=1)
         return Planned(source, layout)
-    shape = settle_shape(names, where=source.name, given=False)
+    shape = settle_shape(names, location=source.name, chosen=False)
     layout = csv_layout.of_shape(shape, ",", 1)
     return Planned(source, replace(layout, raw=_pair(source), ignored=()))
 

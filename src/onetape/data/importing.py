@@ -14,7 +14,7 @@ from uuid import UUID
 from onetape import _core
 from onetape.data.capture import CaptureImporter, read_seeds
 from onetape.data.holes import Holes, holes_in_bars
-from onetape.data.instruments import given_instruments
+from onetape.data.instruments import read_instruments
 from onetape.data.layout import TableOptions, TableSource
 from onetape.data.limits import Limits
 from onetape.data.naming import Naming, naming_by_rows, parse_naming
@@ -100,7 +100,7 @@ def import_files(
     _check_options(found, reading, seed_book)
     streams = open_sources(paths, limits, accept=found.foreign)
     instruments = reading.get("instruments")
-    given = given_instruments(instruments)
+    own = read_instruments(instruments)
     on_read = _reporter(progress, sum(path.stat().st_size for path in paths))
     used = [*paths, *(path for path in (seed_book, instruments) if path is not None)]
 
@@ -109,17 +109,17 @@ def import_files(
 
     if found.form == "table":
         assert naming is not None
-        tables = _Tables(found, streams, naming, options, given, identity, on_read)
+        tables = _Tables(found, streams, naming, options, own, identity, on_read)
         return _import_tables(tables, out, force=force, on_understood=on_understood)
     importer: CaptureImporter | CryptofeedImporter
     if found.form == "recording":
         from onetape.data.cryptofeed import CryptofeedImporter
 
-        importer = CryptofeedImporter(streams, naming, given=given, on_read=on_read)
+        importer = CryptofeedImporter(streams, naming, own=own, on_read=on_read)
     else:
         assert naming is not None
         seeds = read_seeds(seed_book) if seed_book is not None else []
-        importer = CaptureImporter(found.load_protocol(), streams, naming, given=given, seeds=seeds, on_read=on_read)
+        importer = CaptureImporter(found.load_protocol(), streams, naming, own=own, seeds=seeds, on_read=on_read)
     with staged(out, force=force) as directory:
         uuid = _uuid(kind, naming, options, identity())
         return _finish(importer, directory, out, uuid)
@@ -145,10 +145,10 @@ def import_frame(
     out = Path(out)
     refuse_existing(out, force=force)
     source = FrameSource(frame)
-    given = given_instruments(reading.get("instruments"))
+    own = read_instruments(reading.get("instruments"))
     on_read = _reporter(progress, source.size)
     kind = replace(KINDS["csv"], name="frame")
-    tables = _Tables(kind, [source], naming, _options(reading), given, source.digest, on_read)
+    tables = _Tables(kind, [source], naming, _options(reading), own, source.digest, on_read)
     return _import_tables(tables, out, force=force, on_understood=on_understood)
 
 
@@ -307,7 +307,7 @@ def _uuid(kind: str, naming: Naming | None, options: TableOptions, content: byte
     said = [
         IMPORT_VERSION,
         kind,
-        [naming.pairs, naming.by_rows, naming.is_given] if naming is not None else [],
+        [naming.pairs, naming.by_rows, naming.is_chosen] if naming is not None else [],
         options.zone or "UTC",
         options.columns if options.columns is None else list(options.columns),
         options.period_ns,

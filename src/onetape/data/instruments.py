@@ -12,9 +12,9 @@ import msgspec
 
 from onetape.model import catalogue, inference
 from onetape.model.errors import UsageError
-from onetape.model.given import parse_instruments
-from onetape.model.given_rules import GivenRules, parse_rules
 from onetape.model.instrument import DECIMALS_MAX, Instrument
+from onetape.model.user_instruments import parse_instruments
+from onetape.model.user_rules import UserRules, parse_rules
 
 # A lot where nothing tells: data without sizes, or volumes that are averages of sums.
 LOT_DECIMALS_DEFAULT: Final = 8
@@ -82,14 +82,14 @@ def _sum(first: Seen, second: Seen) -> Seen:
     return Counter(first[0]) + Counter(second[0]), Counter(first[1]) + Counter(second[1])
 
 
-def given_instruments(path: Path | None) -> dict[str, Instrument]:
+def read_instruments(path: Path | None) -> dict[str, Instrument]:
     """Those of `--instruments FILE`. Raises UsageError where it cannot be read."""
-    return {} if path is None else parse_instruments(_text(path), where=str(path))
+    return {} if path is None else parse_instruments(_text(path), location=str(path))
 
 
-def given_rules(path: Path | None) -> GivenRules:
+def read_rules(path: Path | None) -> UserRules:
     """The venue's rules of the same file."""
-    return GivenRules() if path is None else parse_rules(_text(path), where=str(path))
+    return UserRules() if path is None else parse_rules(_text(path), location=str(path))
 
 
 def _text(path: Path) -> str:
@@ -99,19 +99,19 @@ def _text(path: Path) -> str:
         raise UsageError(f"cannot be read: {error}", where=str(path)) from None
 
 
-def known_instrument(symbol: str, given: dict[str, Instrument], at: int | None) -> Instrument | None:
+def find_instrument(symbol: str, own: dict[str, Instrument], at: int | None) -> Instrument | None:
     """Given by the user, else the catalogue's version at that time, else None."""
-    return given.get(symbol) or catalogue.find(symbol, at)
+    return own.get(symbol) or catalogue.find(symbol, at)
 
 
-def fitted(symbol: str, known: Instrument | None, numbers: Numbers) -> Instrument:
+def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrument:
     """An instrument that holds all these numbers, as far as 64 bits do."""
     price_decimals = decimals_for(_sum(numbers.price, numbers.reference))
     size_decimals = decimals_for(_sum(numbers.size, numbers.volume))
     tick_decimals = most_decimals(numbers.price, limit=price_decimals)
-    if known is not None:
+    if listed is not None:
         return _widened(
-            inference.fit(known, price_decimals=tick_decimals, size_decimals=size_decimals),
+            inference.fit(listed, price_decimals=tick_decimals, size_decimals=size_decimals),
             price_decimals,
             size_decimals,
         )

@@ -19,27 +19,27 @@ class Limits:
     ratio_max: int = 200
     members_max: int = 100_000
 
-    def check(self, *, expanded: int, compressed: int, where: str) -> None:
+    def check(self, *, expanded: int, compressed: int, location: str) -> None:
         """Raise BadInput, naming the cap, when an expansion has outgrown it."""
         if expanded > self.bytes_max:
             raise BadInput(
                 f"expands to more than {self.bytes_max:,} bytes",
-                where=where,
+                where=location,
                 todo="expand it yourself and import the plain file",
             )
         if expanded > RATIO_FREE_BYTES and expanded > compressed * self.ratio_max:
             raise BadInput(
                 f"expands more than {self.ratio_max}-fold",
-                where=where,
+                where=location,
                 todo="expand it yourself, look at it, and import the plain file",
             )
 
-    def check_members(self, count: int, *, where: str) -> None:
+    def check_members(self, count: int, *, location: str) -> None:
         """Raise BadInput when an archive holds too many members."""
         if count > self.members_max:
             raise BadInput(
                 f"holds {count:,} members, more than {self.members_max:,}",
-                where=where,
+                where=location,
                 todo="import the files one by one",
             )
 

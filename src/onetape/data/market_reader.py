@@ -44,8 +44,8 @@ class Counted:
     def reject(self, source: int, line: int, reason: str, text: bytes) -> None:
         self.rejected += 1
         if self.rejected <= REJECTS_LISTED_MAX:
-            told = reason.encode("utf-8", "backslashreplace")
-            self.waiting.append((source, line, told, text.rstrip(b"\n")[:_TEXT_MAX]))
+            said = reason.encode("utf-8", "backslashreplace")
+            self.waiting.append((source, line, said, text.rstrip(b"\n")[:_TEXT_MAX]))
 
     def take(self) -> list[Reject]:
         found, self.waiting = self.waiting, []

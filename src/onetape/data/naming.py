@@ -23,7 +23,7 @@ class Naming:
 
     pairs: tuple[tuple[str, str], ...]
     by_rows: bool = False
-    is_given: bool = True
+    is_chosen: bool = True
     is_needed: bool = False
 
     @property
@@ -46,7 +46,7 @@ def naming_by_rows(text: str | None, default: str | None) -> Naming:
         found = parse_naming(text)
         return found if found.is_map else replace(found, by_rows=True)
     pairs = (("", default or f"{DEFAULT_VENUE}:ROWS"),)
-    return Naming(pairs, by_rows=True, is_given=False, is_needed=default is None)
+    return Naming(pairs, by_rows=True, is_chosen=False, is_needed=default is None)
 
 
 def parse_naming(text: str | None) -> Naming:

@@ -64,13 +64,13 @@ class RawNames:
         """Names that no stream takes, with their rows or files."""
         return dict(self._others)
 
-    def check(self, where: str) -> None:
+    def check(self, location: str) -> None:
         """Raise BadInput for several names without a map, UnknownSymbol for one not there."""
         raws = sorted(self.seen | set(self._others))
         if not self._naming.is_map and len(raws) > 1:
             raise BadInput(
                 f"there are several symbols: {', '.join(raws[:20])}",
-                where=where,
+                where=location,
                 todo=f"say which is which: --symbol {raws[0]}={self._naming.symbols[0]},...",
             )
         for (raw, symbol), seen in zip(self._naming.pairs, self._seen, strict=True):
@@ -81,18 +81,24 @@ class RawNames:
                     todo=f"it has {', '.join(raws[:20]) or 'no symbol'}",
                 )
 
-    def check_venue(self, stream: int, known: Instrument | None, where: str) -> None:
+    def check_venue(self, stream: int, listed: Instrument | None, location: str) -> None:
         """Raise BadInput where the data's own name is not the one that the catalogue knows."""
         raw, symbol = self._naming.pairs[stream]
         found = next(iter(self._seen[stream]), "")
-        if found and not raw and known is not None and known.origin is Origin.CATALOGUE and found != known.raw_symbol:
+        if (
+            found
+            and not raw
+            and listed is not None
+            and listed.origin is Origin.CATALOGUE
+            and found != listed.raw_symbol
+        ):
             raise BadInput(
-                f"the data is of {found}, and {symbol} is {known.raw_symbol} there",
-                where=where,
+                f"the data is of {found}, and {symbol} is {listed.raw_symbol} there",
+                where=location,
                 todo=f"give --symbol {found}=... to say what it is",
             )
 
 
-def _same_name(given: str, found: str) -> bool:
+def _same_name(wanted: str, found: str) -> bool:
     """File names cannot hold the signs of unified symbols: XRP_USDT_USDT is XRP/USDT:USDT."""
-    return given == found or given.replace("/", "_").replace(":", "_") == found
+    return wanted == found or wanted.replace("/", "_").replace(":", "_") == found

@@ -106,7 +106,7 @@ class Source:
                 raise BadInput(f"gzip is damaged: {error}", where=self.name) from None
             pending = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
             expanded += len(chunk)
-            self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
+            self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
             if chunk:
                 yield chunk
         if not decoder.eof:
@@ -140,7 +140,7 @@ class Source:
                         raise BadInput(f"zstd is damaged: {error}", where=self.name) from None
                     piece = memoryview(frame.unused_data) if frame.eof else memoryview(b"")
                     expanded += len(chunk)
-                    self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
+                    self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
                     kept.append(chunk)
                     kept_bytes += len(chunk)
                 if kept_bytes >= CHUNK_BYTES // 4:
@@ -168,7 +168,7 @@ class Source:
                             "an archive inside an archive is not read", where=self.name, todo="unpack the outer one"
                         )
                     expanded += len(chunk)
-                    self.limits.check(expanded=expanded, compressed=compressed, where=self.name)
+                    self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
                     # The archive reader hides how far it has read: as much as it gave.
                     done = min(compressed, compressed * expanded // max(info.file_size, 1))
                     on_read(done - reported)
@@ -226,9 +226,9 @@ def _members(path: Path, limits: Limits) -> list[Source]:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise BadInput(f"zip is damaged: {error}", where=str(path)) from None
-    limits.check_members(len(infos), where=str(path))
+    limits.check_members(len(infos), location=str(path))
     if sum(info.file_size for info in infos) > limits.bytes_max:
-        limits.check(expanded=limits.bytes_max + 1, compressed=1, where=str(path))
+        limits.check(expanded=limits.bytes_max + 1, compressed=1, location=str(path))
     names: set[str] = set()
     for info in infos:
         rule = _broken_rule(info, names)

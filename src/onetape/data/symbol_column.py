@@ -77,7 +77,7 @@ def _lines(source: TableSource) -> Iterator[bytes]:
         yield carry
 
 
-def named(names: Iterable[str], naming: Naming, *, where: str) -> Naming:
+def named(names: Iterable[str], naming: Naming, *, location: str) -> Naming:
     """Each name as an instrument: itself with a venue, else under that of the naming's symbol,
     which the name that means it keeps.
 
@@ -86,21 +86,21 @@ def named(names: Iterable[str], naming: Naming, *, where: str) -> Naming:
     """
     names = sorted(names)
     wanted = naming.symbols[0]
-    if naming.is_given and len(names) > 1 and not any(_is_same(name, wanted) for name in names):
+    if naming.is_chosen and len(names) > 1 and not any(_is_same(name, wanted) for name in names):
         raise BadInput(
             f"there are several symbols: {', '.join(names[:20])}",
-            where=where,
+            where=location,
             todo=f"say which is which: --symbol {names[0]}={wanted},...; or name one of them: "
             f"--symbol {symbol_of(names[0], DEFAULT_VENUE)}",
         )
     venue = parse_symbol(wanted).venue
     pairs: dict[str, str] = {}
     for name in names:
-        symbol = wanted if naming.is_given and _is_same(name, wanted) else symbol_of(name, venue)
+        symbol = wanted if naming.is_chosen and _is_same(name, wanted) else symbol_of(name, venue)
         if symbol in pairs.values():
             raise UsageError(
                 f"two names in it become {symbol}, one of them {name!r}",
-                where=where,
+                where=location,
                 todo=f"say which is which: --symbol {name}=venue:NAME,...",
             )
         pairs[name] = symbol
@@ -111,9 +111,9 @@ def named(names: Iterable[str], naming: Naming, *, where: str) -> Naming:
 
 def _is_same(name: str, symbol: str) -> bool:
     parsed = parse_symbol(symbol)
-    known = catalogue.find(symbol)
+    listed = catalogue.find(symbol)
     name = name.strip()
-    return name in {symbol, parsed.name} or (known is not None and name == known.raw_symbol)
+    return name in {symbol, parsed.name} or (listed is not None and name == listed.raw_symbol)
 
 
 def symbol_of(name: str, venue: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 from onetape import _core
-from onetape.data.instruments import NOTHING, Numbers, fitted, known_instrument
+from onetape.data.instruments import NOTHING, Numbers, find_instrument, fitted
 from onetape.data.layout import Layout, Planner, TableOptions, TableSource
 from onetape.data.naming import Naming, parse_naming
 from onetape.data.outcome import Outcome, SinkFactory
@@ -171,9 +171,9 @@ class TableImporter:
         if self._raws.others:  # of which only some are counted by name
             for plan in plans:
                 names |= symbol_rows(plan.source, plan.layout, self._zone, with_steps=False).keys()
-        if not names or (len(names) == 1 and self.naming.is_given):
+        if not names or (len(names) == 1 and self.naming.is_chosen):
             return False
-        self.naming = named(names, self.naming, where=self._names[0])
+        self.naming = named(names, self.naming, location=self._names[0])
         self._raws = RawNames(self.naming)
         for plan in self._plans:
             self._raws.stream_of(plan.layout, plan.source.name)
@@ -234,10 +234,10 @@ class TableImporter:
             numbers = Numbers(NOTHING, NOTHING)
             for one in facts:
                 numbers = numbers | one.numbers[index]
-            known = known_instrument(symbol, self.instruments, began)
+            listed = find_instrument(symbol, self.instruments, began)
             if self.venue_names:
-                self._raws.check_venue(index, known, self._names[0])
-            instruments.append(fitted(symbol, known, numbers))
+                self._raws.check_venue(index, listed, self._names[0])
+            instruments.append(fitted(symbol, listed, numbers))
         return instruments
 
     def _period(self, plan: _Plan, facts: _Facts) -> int:

@@ -92,9 +92,9 @@ def raw_name(symbol: Symbol) -> str:
         raise UsageError(
             f"{symbol.text} is not of binance", where="--symbol", todo="give such as binance:BTC/USDT:USDT"
         )
-    known = catalogue.find(symbol.text)
-    if known is not None and known.raw_symbol:
-        return known.raw_symbol
+    listed = catalogue.find(symbol.text)
+    if listed is not None and listed.raw_symbol:
+        return listed.raw_symbol
     joined = symbol.base + symbol.quote
     if not joined.isalnum():
         raise UsageError(f"no name of binance's follows from {symbol.text}", where="--symbol")

@@ -7,7 +7,7 @@ core's VenueRules.
     trigger delay DURATION                      from trigger to live order
 
 Levels at which loans are called in, and positions that the venue takes over, come from the file of
---instruments (model/given_rules.py).
+--instruments (model/user_rules.py).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, Final, NamedTuple
 
 from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
-from onetape.model.given_rules import NEVER_CALLED, Adl, LoanLevels, rules_of
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.money import rate_units
 from onetape.model.time import format_time, parse_duration, parse_time
+from onetape.model.user_rules import NEVER_CALLED, Adl, LoanLevels, rules_of
 
 ORDERS_MAX: Final = 10**9
 WINDOW_MAX: Final = 86_400 * 10**9
@@ -71,7 +71,7 @@ class VenueOptions:
     def from_table(cls, table: Mapping[str, Any]) -> VenueOptions:
         """Back from run.toml; runs from before these existed have no such table."""
         rate = table.get("order_rate") or None
-        rules = rules_of(table, where="venue")
+        rules = rules_of(table, location="venue")
         return cls(
             order_rate=None if rate is None else (rate[0], rate[1]),
             order_rates={v: (r[0], r[1]) for v, r in table.get("order_rates", {}).items()},

@@ -16,9 +16,9 @@ from onetape.engine.plan import DEFAULT_CASH, RunPlan
 from onetape.engine.tape_facts import streams_of
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadConfig
-from onetape.model.given_rules import default_loans
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import TIME_MAX
+from onetape.model.user_rules import default_loans
 from onetape.tape.journal import JournalReader
 
 __all__ = ["check_venues", "fund", "prepare_venues", "set_venue_rules", "with_venue_clocks"]

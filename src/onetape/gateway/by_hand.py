@@ -26,7 +26,7 @@ from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife, kill_reason
 from onetape.gateway.order_requests import ROBOTS_MAX
-from onetape.ipc.door import ALL, Again, Command, Do, Handler
+from onetape.ipc.door import ALL, Repeated, Command, Do, Handler
 from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.errors import NotOwner, OrderInvalid, OrderUnknown, RateLimited, UnknownSymbol, UsageError
@@ -129,7 +129,7 @@ class OrdersByHand:
         def do() -> Any:
             placed = self._placed(spec, MAIN)
             if placed is not None:
-                return Again({"orders": [placed], "checks": []})
+                return Repeated({"orders": [placed], "checks": []})
             life = self._life(MAIN, is_dry=is_dry)
             orders, checks = self._submit(life, spec, is_dry=is_dry)
             return {"orders": self._shown(orders), "checks": _told(checks)}

@@ -16,7 +16,7 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape, kill_reason
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, exchange_of
-from onetape.ipc.door import Again, Command, Do, Door, Handler
+from onetape.ipc.door import Command, Do, Door, Handler, Repeated
 from onetape.ipc.once import Once
 from onetape.model.errors import NotAvailable, UsageError
 from onetape.model.money import money
@@ -199,7 +199,7 @@ class Commands:
 
         def do() -> Any:
             is_known, told = prepared()
-            return Again(told) if is_known else told
+            return Repeated(told) if is_known else told
 
         return do
 

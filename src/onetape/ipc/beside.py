@@ -23,11 +23,11 @@ __all__ = ["Beside"]
 
 
 class _Call:
-    __slots__ = ("asked", "done", "told")
+    __slots__ = ("done", "reply", "request")
 
-    def __init__(self, asked: dict[str, Any]) -> None:
-        self.asked = asked
-        self.told: dict[str, Any] = {}
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.request = request
+        self.reply: dict[str, Any] = {}
         self.done = threading.Event()
 
 
@@ -44,7 +44,7 @@ class Beside:
         settle: Callable[[], None] = lambda: None,
         rang: Callable[[], None] = lambda: None,
         stream: Stream | None = None,
-        is_operator: Callable[[dict[str, Any]], bool] = lambda asked: False,
+        is_operator: Callable[[dict[str, Any]], bool] = lambda request: False,
     ) -> None:
         """Raises OSError where the socket cannot be made."""
         self._path = path
@@ -72,9 +72,9 @@ class Beside:
         while self._calls:
             call = self._calls.popleft()
             try:
-                call.told = self._answer(call.asked)
+                call.reply = self._answer(call.request)
             except NOT_A_REQUEST as error:
-                call.told = not_a_request(error)
+                call.reply = not_a_request(error)
             taken.append(call)
         self._settle()
         for call in taken:
@@ -118,18 +118,18 @@ class Beside:
             self._began.set()
         await self._serving
 
-    def _hand_over(self, asked: dict[str, Any]) -> dict[str, Any]:
-        call = _Call(asked)
+    def _hand_over(self, request: dict[str, Any]) -> dict[str, Any]:
+        call = _Call(request)
         self._calls.append(call)
         self._rang()
         while not call.done.wait(0.2):
             if self._is_closed:
                 self._give_up(call)
-        return call.told
+        return call.reply
 
     @staticmethod
     def _give_up(call: _Call) -> None:
         error = ProcessDown("the process ends").as_json()["error"]
-        id_ = call.asked.get("id")
-        call.told = {"id": id_ if isinstance(id_, str) else "", "status": "refused", "result": None, "error": error}
+        id_ = call.request.get("id")
+        call.reply = {"id": id_ if isinstance(id_, str) else "", "status": "refused", "result": None, "error": error}
         call.done.set()

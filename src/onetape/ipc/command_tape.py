@@ -13,12 +13,12 @@ from onetape.model.enums import EventType
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 
-__all__ = ["CommandTape", "Told", "told_in"]
+__all__ = ["CommandTape", "PastCommand", "commands_in"]
 
 _COMMAND = EventType.COMMAND.id
 
 
-class Told(NamedTuple):
+class PastCommand(NamedTuple):
     """One command of an earlier life. result: of the answer; None where there is none."""
 
     sequence: int
@@ -47,9 +47,9 @@ class CommandTape:
         self.writer.ensure(level)
 
 
-def told_in(path: Path, once: Once) -> list[Told]:
+def commands_in(path: Path, once: Once) -> list[PastCommand]:
     """The commands of a journal that were not refused, in order; their ids go into `once`."""
-    found: dict[str, Told] = {}
+    found: dict[str, PastCommand] = {}
     if not is_tape(path):
         return []
     for frame, record in _records(path):
@@ -62,7 +62,7 @@ def told_in(path: Path, once: Once) -> list[Told]:
         fields = record["fields"]
         once.began(id_, digest_of(record["actor"], record["command"], fields), frame.time)
         if (refused := record.get("refused")) is None:
-            found[id_] = Told(frame.sequence, record["command"], fields, "", None)
+            found[id_] = PastCommand(frame.sequence, record["command"], fields, "", None)
         else:
             once.ended(id_, {"id": id_, "status": "refused", "result": None, "error": refused})
     return list(found.values())

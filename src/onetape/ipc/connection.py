@@ -97,25 +97,25 @@ class _Line(asyncio.Protocol):
         self._part = rest
         for line in lines:
             try:
-                told = msgspec.json.decode(line, type=dict[str, Any])
+                reply = msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.MsgspecError:
                 self.close()  # no process of ours
                 return
-            self._take(told)
+            self._take(reply)
 
-    def _take(self, told: dict[str, Any]) -> None:
+    def _take(self, reply: dict[str, Any]) -> None:
         """An answer to somebody who has stopped waiting still takes its place in the row."""
-        waiting = self._by_id.get(str(told.get("id", "")))
+        waiting = self._by_id.get(str(reply.get("id", "")))
         if waiting:
             answer = waiting.pop(0)
             if not waiting:
-                del self._by_id[str(told["id"])]
-        elif self._in_turn and not told.get("id"):
+                del self._by_id[str(reply["id"])]
+        elif self._in_turn and not reply.get("id"):
             answer = self._in_turn.popleft()
         else:
             return
         if not answer.done():
-            answer.set_result(told)
+            answer.set_result(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from onetape.ipc.known_tokens import KnownTokens
 from onetape.ipc.once import Done, Once, digest_of
+from onetape.ipc.token_cache import TokenCache
 from onetape.model.config import OPERATOR
 from onetape.model.errors import (
     DuplicateCommand,
@@ -28,7 +28,7 @@ from onetape.model.errors import (
     UsageError,
 )
 
-__all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Again", "Command", "Door", "Handler", "Journal"]
+__all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 
 ALL: Final = "*"  # as target: whoever is there
 ID_BYTES_MAX: Final = 128
@@ -48,7 +48,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 Do = Callable[[], Any]
 
 
-class Again(NamedTuple):
+class Repeated(NamedTuple):
     """What a command gives that had been done by another one: its answer is a duplicate's."""
 
     result: Any
@@ -114,41 +114,41 @@ class Door:
         self._now = now
         self._done = done
         self._unsafe = False  # what was answered is not yet as safe as wanted
-        self._tokens = KnownTokens(home)
+        self._tokens = TokenCache(home)
 
     # --- one request ------------------------------------------------------------------------------
 
-    def answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{id, status, result, error}`. It may leave once `settle` has been called."""
-        id_ = asked.get("id")
+        id_ = request.get("id")
         try:
-            command, handler = self._let_in(asked)
-            told = self._do(command, handler, asked.get("deadline_ns"))
+            command, handler = self._let_in(request)
+            reply = self._do(command, handler, request.get("deadline_ns"))
         except ServiceTimeout as error:
-            told = _told(id_, "timeout", error=error)
+            reply = _answer_of(id_, "timeout", error=error)
         except OnetapeError as error:
-            told = _told(id_, "refused", error=error)
-        self.counts[told["status"]] += 1
-        return told
+            reply = _answer_of(id_, "refused", error=error)
+        self.counts[reply["status"]] += 1
+        return reply
 
-    def refusal(self, asked: Mapping[str, Any], owner: str = OPERATOR) -> dict[str, Any] | None:
+    def refusal(self, request: Mapping[str, Any], owner: str = OPERATOR) -> dict[str, Any] | None:
         """The answer to a request that is no command and does not carry the token of `owner` or of
         the operator. None: it does."""
         try:
-            actor = asked.get("actor")
+            actor = request.get("actor")
             if actor not in (OPERATOR, owner):
                 raise PermissionDenied(
-                    f"{str(asked.get('do'))[:80]} is {_whose(owner)}",
+                    f"{str(request.get('do'))[:80]} is {_whose(owner)}",
                     todo="send actor, and its token of <home>/run/tokens",
                 )
-            self._prove(str(actor), asked.get("token"))
+            self._prove(str(actor), request.get("token"))
         except OnetapeError as error:
-            return _told(asked.get("id"), "refused", error=error)
+            return _answer_of(request.get("id"), "refused", error=error)
         return None
 
-    def is_operator(self, asked: Mapping[str, Any]) -> bool:
+    def is_operator(self, request: Mapping[str, Any]) -> bool:
         """A request carries the operator's token."""
-        return asked.get("actor") == OPERATOR and self.refusal(asked) is None
+        return request.get("actor") == OPERATOR and self.refusal(request) is None
 
     def settle(self) -> None:
         """All that was answered is as safe as it should be: one sync for everything since the last
@@ -159,9 +159,9 @@ class Door:
 
     # --- who and what -----------------------------------------------------------------------------
 
-    def _let_in(self, asked: Mapping[str, Any]) -> tuple[Command, Handler]:
-        id_, target, name = asked.get("id"), asked.get("target"), asked.get("command")
-        actor, fields = asked.get("actor"), asked.get("fields")
+    def _let_in(self, request: Mapping[str, Any]) -> tuple[Command, Handler]:
+        id_, target, name = request.get("id"), request.get("target"), request.get("command")
+        actor, fields = request.get("actor"), request.get("fields")
         fields = {} if fields is None else fields
         if not (_is_text(id_) and _is_text(target) and _is_text(name) and _is_text(actor)):
             raise UsageError("a command needs id, target, command and actor, each a text")
@@ -171,7 +171,7 @@ class Door:
             raise UsageError(f"a command's id has at most {ID_BYTES_MAX} bytes")
         if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
             raise UsageError("a command's fields are names and values")
-        self._prove(actor, asked.get("token"))
+        self._prove(actor, request.get("token"))
         if target != ALL and target not in self.names:
             raise UsageError(f"this is {self.names[0]}, not {target[:80]!r}", todo="look at the target's name")
         handler = self.handlers.get(name)
@@ -202,7 +202,7 @@ class Door:
     def _do(self, command: Command, handler: Handler, deadline: object) -> dict[str, Any]:
         if handler.asks:
             self._in_time(deadline)
-            return _told(command.id, "applied", handler.prepare(command)())
+            return _answer_of(command.id, "applied", handler.prepare(command)())
         digest = digest_of(command.actor, command.name, command.fields)
         done = self.once.find(command.id)
         if done is not None and done.digest and done.digest != digest:
@@ -211,7 +211,7 @@ class Door:
             return {**msgspec.json.decode(done.answer), "status": "duplicate"}
         self._in_time(deadline)
         if done is not None:
-            return self._again(command, handler, done)
+            return self._repeated(command, handler, done)
         now = self._now()
         if command.actor != OPERATOR and self.once.is_full(now):
             raise RateLimited("too many commands in one day", todo="send fewer")
@@ -228,11 +228,11 @@ class Door:
         try:
             do = handler.prepare(command)
         except OnetapeError as error:
-            told = _told(command.id, "refused", error=error)
-            self._journal.command({**record, "refused": told["error"]}, now)
+            reply = _answer_of(command.id, "refused", error=error)
+            self._journal.command({**record, "refused": reply["error"]}, now)
             self._unsafe = True
-            self.once.began(command.id, digest, now).answer = msgspec.json.encode(told)
-            return told
+            self.once.began(command.id, digest, now).answer = msgspec.json.encode(reply)
+            return reply
         self._journal.command(record, now)
         done = self.once.began(command.id, digest, now)
         self._unsafe = True
@@ -240,37 +240,37 @@ class Door:
             self.settle()
         return self._carry_out(command, do, done)
 
-    def _again(self, command: Command, handler: Handler, done: Done) -> dict[str, Any]:
+    def _repeated(self, command: Command, handler: Handler, done: Done) -> dict[str, Any]:
         """It stands on the tape, and the process ended before it could say what came of it. A
         handler knows by the id whether it was done; one that is recovered was."""
         if handler.is_recovered:
-            told = _told(command.id, "applied")
-            self._reply(told, done)
-            return {**told, "status": "duplicate"}
+            reply = _answer_of(command.id, "applied")
+            self._reply(reply, done)
+            return {**reply, "status": "duplicate"}
         return self._carry_out(command, handler.prepare(command), done)
 
     def _carry_out(self, command: Command, do: Do, done: Done) -> dict[str, Any]:
         try:
             result = do()
-            if isinstance(result, Again):
-                told = _told(command.id, "applied", result.result)
-                self._reply(told, done)
-                return {**told, "status": "duplicate"}
-            told = _told(command.id, "applied", result)
+            if isinstance(result, Repeated):
+                reply = _answer_of(command.id, "applied", result.result)
+                self._reply(reply, done)
+                return {**reply, "status": "duplicate"}
+            reply = _answer_of(command.id, "applied", result)
         except DuplicateCommand:  # it was, before this process began
-            told = _told(command.id, "applied")
-            self._reply(told, done)
-            return {**told, "status": "duplicate"}
+            reply = _answer_of(command.id, "applied")
+            self._reply(reply, done)
+            return {**reply, "status": "duplicate"}
         except OnetapeError as error:
-            told = _told(command.id, "refused", error=error)
-        self._reply(told, done)
+            reply = _answer_of(command.id, "refused", error=error)
+        self._reply(reply, done)
         self._done()
-        return told
+        return reply
 
-    def _reply(self, told: dict[str, Any], done: Done) -> None:
-        self._journal.command_reply(told, self._now())
+    def _reply(self, reply: dict[str, Any], done: Done) -> None:
+        self._journal.command_reply(reply, self._now())
         self._unsafe = True
-        done.answer = msgspec.json.encode(told)
+        done.answer = msgspec.json.encode(reply)
 
     def _in_time(self, deadline: object) -> None:
         if deadline is None:
@@ -281,7 +281,7 @@ class Door:
             raise ServiceTimeout("the deadline had passed, it was not done")
 
 
-def _told(id_: object, status: str, result: object = None, *, error: OnetapeError | None = None) -> dict[str, Any]:
+def _answer_of(id_: object, status: str, result: object = None, *, error: OnetapeError | None = None) -> dict[str, Any]:
     why = None if error is None else error.as_json()["error"]
     return {"id": id_ if isinstance(id_, str) else "", "status": status, "result": result, "error": why}
 

@@ -54,9 +54,11 @@ def page() -> str:
     """docs/reference/messages.md."""
     lines = [_HEAD, "## Events", "", "| event | number | says |", "|---|---|---|"]
     for schema in built_in().values():
-        told = event_schemas()[schema.name]
+        described = event_schemas()[schema.name]
         own = [
-            key for key in told["properties"] if key not in ("sequence", "time", "type", "flags", "stream", "symbol")
+            key
+            for key in described["properties"]
+            if key not in ("sequence", "time", "type", "flags", "stream", "symbol")
         ]
         what = ", ".join(f"`{key}`" for key in own) or "what the strategy keeps"
         lines.append(f"| `{schema.name}` | {schema.id} | {what} |")
@@ -86,5 +88,5 @@ def page() -> str:
         "| there | here |",
         "|---|---|",
     ]
-    lines += [f"| {there} | {here} |" for there, here in OTHER_NAMES]
+    lines += [f"| {there} | {ours} |" for there, ours in OTHER_NAMES]
     return "\n".join(lines) + "\n"

@@ -72,10 +72,10 @@ def command_schemas() -> dict[str, dict[str, Any]]:
 
 
 def _request(kind: str, name: str, fields: tuple[str, ...] | None) -> dict[str, Any]:
-    given: dict[str, Any] = {"type": "object"}
+    described: dict[str, Any] = {"type": "object"}
     if fields is not None:
-        given["properties"] = {field: _KINDS.get(field, _TEXT) for field in fields}
-        given["additionalProperties"] = False
+        described["properties"] = {field: _KINDS.get(field, _TEXT) for field in fields}
+        described["additionalProperties"] = False
     return {
         "title": f"{kind} {name}",
         "type": "object",
@@ -86,7 +86,7 @@ def _request(kind: str, name: str, fields: tuple[str, ...] | None) -> dict[str, 
             "command": {"const": name},
             "actor": _TEXT,
             "token": _TEXT,
-            "fields": given,
+            "fields": described,
             "deadline_ns": {"type": "integer", "description": "ns UTC; not done after it"},
         },
         "required": ["actor", "command", "do", "id", "target", "token"],

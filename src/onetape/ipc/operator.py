@@ -49,14 +49,14 @@ def robots_now(home: Path) -> dict[str, dict[str, Any]]:
     `fills`."""
     found = {}
     for answer in asyncio.run(_sent(home, "robot", "status", {}, uuid.uuid4().hex, GLANCE_S)):
-        for told in (answer["result"] or {}).get("strategies", ()):
-            held = {name: each["position"] for name, each in told["symbols"].items()}
+        for strategy in (answer["result"] or {}).get("strategies", ()):
+            held = {name: each["position"] for name, each in strategy["symbols"].items()}
             found[answer["process"]] = {
-                "status": told["status"],
-                "profit": told["profit"],
+                "status": strategy["status"],
+                "profit": strategy["profit"],
                 "positions": {name: str(qty) for name, qty in held.items() if qty},
-                "orders": told["orders"],
-                "fills": told["total_trades"],
+                "orders": strategy["orders"],
+                "fills": strategy["total_trades"],
             }
     return found
 

@@ -102,7 +102,7 @@ async def listen(
     settle: Callable[[], None] = lambda: None,
     stream: Stream | None = None,
     *,
-    is_operator: Callable[[dict[str, Any]], bool] = lambda asked: False,
+    is_operator: Callable[[dict[str, Any]], bool] = lambda request: False,
 ) -> Coroutine[Any, Any, None]:
     """Opens the socket; gives what serves it. settle: called once before answers leave.
     is_operator: a request proves that it is the operator's."""
@@ -194,27 +194,27 @@ class _Table:
             self._turn()
 
     def _turn(self) -> None:
-        told: list[tuple[_Sender, bytes]] = []
+        replies: list[tuple[_Sender, bytes]] = []
         for _ in range(min(TURN_MAX, len(self._waiting))):
             sender = self._waiting.popleft()
             if sender.lines and not sender.is_closed:
-                told.append((sender, self._told(sender, sender.lines.popleft())))
+                replies.append((sender, self._reply_to(sender, sender.lines.popleft())))
         self.settle()
-        for sender, line in told:
+        for sender, line in replies:
             sender.tell(line)
             sender.go_on()
 
-    def _told(self, sender: _Sender, line: bytes) -> bytes:
+    def _reply_to(self, sender: _Sender, line: bytes) -> bytes:
         try:
-            asked = _decode(line)
+            request = _decode(line)
             if sender.is_unproven:
-                if not self.is_operator(asked):
+                if not self.is_operator(request):
                     sender.refuse(RateLimited(f"more than {SENDERS_MAX} senders at a time"))
                     return b""
                 sender.is_unproven = False
-            if self.stream is not None and asked["do"] == FOLLOW:
+            if self.stream is not None and request["do"] == FOLLOW:
                 return self.stream.follow(sender)
-            return _encode(self.answer(asked))
+            return _encode(self.answer(request))
         except NOT_A_REQUEST as error:
             return _encode(not_a_request(error))
 
@@ -346,9 +346,9 @@ class _Sender(asyncio.Protocol):
         except (msgspec.MsgspecError, ValueError, RecursionError):
             id_ = ""
         error = RateLimited(f"more than {WAITING_MAX} requests wait", todo="await answers")
-        told = {"id": id_, "status": "refused", "result": None, **error.as_json()}
+        reply = {"id": id_, "status": "refused", "result": None, **error.as_json()}
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(_encode(told) + b"\n")
+            self._transport.write(_encode(reply) + b"\n")
 
     def refuse(self, error: OnetapeError) -> None:
         """And hangs up: at once for what it says, a little later for what it hears. A socket that
@@ -357,8 +357,8 @@ class _Sender(asyncio.Protocol):
         self._not_late()
         self._table.senders.pop(self, None)
         if self._transport is not None and not self._transport.is_closing():
-            told = {"id": "", "status": "refused", "result": None, **error.as_json()}
-            self._transport.write(_encode(told) + b"\n")
+            reply = {"id": "", "status": "refused", "result": None, **error.as_json()}
+            self._transport.write(_encode(reply) + b"\n")
             self._transport.write_eof()
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
 

@@ -38,10 +38,10 @@ async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncIterat
     try:
         writer.write(msgspec.json.encode({"do": FOLLOW}) + b"\n")
         while (line := await reader.readline()).endswith(b"\n"):
-            told = msgspec.json.decode(line, type=dict[str, Any])
-            if "snapshot" not in told:
+            message = msgspec.json.decode(line, type=dict[str, Any])
+            if "snapshot" not in message:
                 raise ProcessDown(f"{process} shows nothing", where=str(path))
-            yield told["snapshot"]
+            yield message["snapshot"]
     except OSError:
         pass
     finally:

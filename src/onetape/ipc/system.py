@@ -20,16 +20,16 @@ from typing import Any, Final
 
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.door import ALL, ID_BYTES_MAX
-from onetape.ipc.known_tokens import KnownTokens
 from onetape.ipc.names import process_of, process_socket, sockets
+from onetape.ipc.token_cache import TokenCache
 from onetape.model.errors import BadConfig, NotOwner, OnetapeError, PermissionDenied, ServiceTimeout, UsageError
 from onetape.model.home import StrPath, home_of
 from onetape.model.time import SECOND
 
 __all__ = ["CommandResult", "IPCCommandSystem"]
 
-AGAIN_S: Final = 0.02  # between tries to reach somebody, doubled up to
-AGAIN_S_MAX: Final = 0.2
+RETRY_S: Final = 0.02  # between tries to reach somebody, doubled up to
+RETRY_S_MAX: Final = 0.2
 WHO_WITHIN_NS: Final = SECOND  # one that hangs is not waited for longer
 GATEWAY: Final = "_gateway"  # a venue's
 WAITING_MAX: Final = 32  # commands of one sender under way; the next ones wait here
@@ -73,7 +73,7 @@ class IPCCommandSystem:
         self._count = 0
         self._connections: dict[str, Connection] = {}  # by path
         self._paths: dict[str, Path] = {}  # by process
-        self._tokens = KnownTokens(self.home)
+        self._tokens = TokenCache(self.home)
         self._room = asyncio.Semaphore(WAITING_MAX)
 
     def start(self) -> None:
@@ -150,7 +150,7 @@ class IPCCommandSystem:
                     ALL, request["command"], request["fields"], id_=id_, timeout=(deadline - time.time_ns()) / SECOND
                 )
                 return _of_all(id_, answers)
-            pause = AGAIN_S
+            pause = RETRY_S
             while True:
                 why = f"no process answers to {target}"
                 found, silent = await self._found(target, deadline)
@@ -166,15 +166,15 @@ class IPCCommandSystem:
                     return _refused(id_, error)
                 if not await _pause(pause, deadline):
                     return _timeout(id_, why)
-                pause = min(2 * pause, AGAIN_S_MAX)
+                pause = min(2 * pause, RETRY_S_MAX)
 
     async def _found(self, target: str, deadline: int) -> tuple[dict[Path, str], list[str]]:
         """Sockets of those who answer to the target, with their names; and who runs, may be one of
         them, and does not say. One that hangs belongs to its kind by its file's name; which
         venue's gateway it is, only itself can tell."""
         if ":" in target:
-            known = self._paths.get(target)
-            path = known or self._paths.setdefault(target, process_socket(self.home, target))
+            cached = self._paths.get(target)
+            path = cached or self._paths.setdefault(target, process_socket(self.home, target))
             connection = self._connections.get(str(path))
             is_there = (connection is not None and connection.is_open) or path.exists()
             return ({path: target} if is_there else {}), []
@@ -182,12 +182,12 @@ class IPCCommandSystem:
         kind = "" if target == ALL else "gateway" if is_venue else target
         paths = list(sockets(self.home, kind))
         before = min(deadline, time.time_ns() + WHO_WITHIN_NS)
-        all_told = await asyncio.gather(*(self._who(path, before) for path in paths))
+        replies = await asyncio.gather(*(self._who(path, before) for path in paths))
         found, silent = {}, []
-        for path, told in zip(paths, all_told, strict=True):
-            if told is None:
+        for path, reply in zip(paths, replies, strict=True):
+            if reply is None:
                 continue
-            name, names = told
+            name, names = reply
             if not names and is_venue:
                 silent.append(name)
             elif not names or target in (ALL, *names):
@@ -198,23 +198,23 @@ class IPCCommandSystem:
         """(its name, all of its names; none if it hangs). None: left behind by one that died, or
         takes no commands."""
         try:
-            told = await self._connection(path).ask({"do": "who"}, before)
+            reply = await self._connection(path).ask({"do": "who"}, before)
         except Gone:
             return None
         except TimeoutError:
             return process_of(path), []
-        return (str(told["process"]), list(told["names"])) if "names" in told else None
+        return (str(reply["process"]), list(reply["names"])) if "names" in reply else None
 
     async def _ask(self, path: Path, process: str, request: dict[str, Any], deadline: int) -> CommandResult:
         """Again and again until there is an answer, or the time is over."""
-        id_, pause, sent = request["id"], AGAIN_S, 0
+        id_, pause, sent = request["id"], RETRY_S, 0
         why = f"{process} does not answer"
         while self._is_started:
             try:
-                asked = {**request, "token": self._tokens.of(self.name)}
-                asked["deadline_ns"] = deadline
+                signed = {**request, "token": self._tokens.of(self.name)}
+                signed["deadline_ns"] = deadline
                 sent += 1
-                told = await self._connection(path).ask(asked, deadline, by_id=id_)
+                reply = await self._connection(path).ask(signed, deadline, by_id=id_)
             except TimeoutError:
                 break
             except Gone as error:
@@ -228,10 +228,10 @@ class IPCCommandSystem:
             except OSError as error:
                 why = f"{process}: {error.strerror}"
             else:
-                return _result(id_, process, told, is_again=sent > 1)
+                return _result(id_, process, reply, is_repeat=sent > 1)
             if not await _pause(pause, deadline):
                 break
-            pause = min(2 * pause, AGAIN_S_MAX)
+            pause = min(2 * pause, RETRY_S_MAX)
         return _timeout(id_, why, process)
 
     def _connection(self, path: Path) -> Connection:
@@ -248,14 +248,14 @@ async def _pause(seconds: float, deadline: int) -> bool:
     return left > seconds
 
 
-def _result(id_: str, process: str, told: dict[str, Any], *, is_again: bool) -> CommandResult:
-    status, error = str(told.get("status", "refused")), told.get("error")
+def _result(id_: str, process: str, reply: dict[str, Any], *, is_repeat: bool) -> CommandResult:
+    status, error = str(reply.get("status", "refused")), reply.get("error")
     if isinstance(error, str):  # of one that does not know commands
         error = PermissionDenied(error).as_json()["error"]
-    if status == "duplicate" and is_again:
+    if status == "duplicate" and is_repeat:
         # The first time was ours: its answer was lost on the way.
         status = "applied" if error is None else "refused"
-    return CommandResult(id_, status, told.get("result"), error, process)
+    return CommandResult(id_, status, reply.get("result"), error, process)
 
 
 def _refused(id_: str, error: OnetapeError) -> CommandResult:

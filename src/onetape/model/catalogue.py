@@ -90,9 +90,9 @@ def _by_raw() -> dict[tuple[str, str], list[str]]:
     for symbol, rows in _by_symbol().items():
         for rows_of, row in rows:
             for alias in row[rows_of.fields.index("raw")].split():
-                known = found.setdefault((rows_of.venue, alias.upper()), [])
-                if symbol not in known:
-                    known.append(symbol)
+                names = found.setdefault((rows_of.venue, alias.upper()), [])
+                if symbol not in names:
+                    names.append(symbol)
     return found
 
 
@@ -142,17 +142,19 @@ def _with_schedules(dated: list[Instrument], names: tuple[str, ...]) -> list[Ins
     oldest schedule holds before its time, too, marked as a default."""
     if not dated:
         return dated
-    known = venue_facts.schedules(dated[0].venue, dated[0].kind, names)
-    if not known:
+    schedules = venue_facts.schedules(dated[0].venue, dated[0].kind, names)
+    if not schedules:
         return dated
     found: list[Instrument] = []
     ends = [instrument.valid_from for instrument in dated[1:]] + [2**63]
     for instrument, end in zip(dated, ends, strict=True):
         begin = instrument.valid_from
-        held = [schedule for schedule in known if schedule.since <= begin]
-        found.append(_with_schedule(instrument, held[-1] if held else known[0], begin))
+        held = [schedule for schedule in schedules if schedule.since <= begin]
+        found.append(_with_schedule(instrument, held[-1] if held else schedules[0], begin))
         found += [
-            _with_schedule(instrument, schedule, schedule.since) for schedule in known if begin < schedule.since < end
+            _with_schedule(instrument, schedule, schedule.since)
+            for schedule in schedules
+            if begin < schedule.since < end
         ]
     return found
 
@@ -192,8 +194,8 @@ def find_raw(venue: str, raw: str, *, kind: Kind | None = None, at: int | None =
 
 def default_fees(venue: str, kind: Kind) -> tuple[Decimal, Decimal] | None:
     """(maker, taker) of the venue's public base tier, None for an unknown venue or market."""
-    if known := venue_facts.schedules(venue, kind):
-        return known[-1].base
+    if schedules := venue_facts.schedules(venue, kind):
+        return schedules[-1].base
     for rows_of in reversed(_sets()):
         is_spot = ":" not in rows_of.rows[0][rows_of.fields.index("name")]
         if rows_of.venue == venue and is_spot == (kind is Kind.SPOT):

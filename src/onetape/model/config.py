@@ -108,8 +108,8 @@ class RobotConfig(_Section, frozen=True):
         """What its parameters `symbol` and `symbols` name, a list or text with commas."""
         more = self.params.get("symbols") or []
         listed = more.split(",") if isinstance(more, str) else more
-        given = [self.params.get("symbol"), *(listed if isinstance(listed, list) else [])]
-        return [each.strip() for each in given if isinstance(each, str) and each.strip()]
+        named = [self.params.get("symbol"), *(listed if isinstance(listed, list) else [])]
+        return [each.strip() for each in named if isinstance(each, str) and each.strip()]
 
 
 class CollectorConfig(_Section, frozen=True):
@@ -216,7 +216,7 @@ class Config(_Section, frozen=True):
         name = ".".join(path)
         return any(each == name or each.startswith(f"{name}.") for each in self.places)
 
-    def where(self, *path: str) -> str:
+    def location(self, *path: str) -> str:
         """The place of a key, of the nearest section around it, or of what is written in that; ""
         where nothing is."""
         names = [".".join(path[:length]) for length in range(len(path), 0, -1)]
@@ -256,7 +256,7 @@ class _Source:
         self.lines = key_lines(text)
         self.variables: dict[tuple[str, ...], str] = {}
 
-    def where(self, path: tuple[str, ...]) -> str:
+    def location(self, path: tuple[str, ...]) -> str:
         for length in range(len(path), 0, -1):
             if variable := self.variables.get(path[:length]):
                 return f"environment variable {variable}"
@@ -265,10 +265,10 @@ class _Source:
 
     def places(self) -> dict[str, str]:
         paths = (*self.lines, *self.variables)
-        return {".".join(path): self.where(path) for path in paths}
+        return {".".join(path): self.location(path) for path in paths}
 
     def bad(self, path: tuple[str, ...], what: str, todo: str = "") -> BadConfig:
-        return BadConfig(f"{what} at {'.'.join(path)}", where=self.where(path), todo=todo)
+        return BadConfig(f"{what} at {'.'.join(path)}", where=self.location(path), todo=todo)
 
 
 def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: str = "onetape.toml") -> Config:
@@ -282,22 +282,22 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
     built: dict[str, Any] = {}
     for section, value in values.items():
         if not isinstance(value, dict):
-            raise source.bad((section,), "a value outside any section", _known_sections())
+            raise source.bad((section,), "a value outside any section", _section_names())
         if kind := NAMED.get(section):
             built[section] = {key: _convert(entry, kind, (section, key), source) for key, entry in value.items()}
         elif kind := SINGLE.get(section):
             built[section] = _convert(value, kind, (section,), source)
         else:
-            raise source.bad((section,), f"unknown section `{section}`", _known_sections())
+            raise source.bad((section,), f"unknown section `{section}`", _section_names())
     config = Config(**built, places=source.places())
     _check_references(config, source)
     return config
 
 
-def with_robot(config: Config, name: str, section: Mapping[str, Any], *, where: str) -> Config:
+def with_robot(config: Config, name: str, section: Mapping[str, Any], *, location: str) -> Config:
     """The configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; where: who
     says it."""
-    source = _Source("", where)
+    source = _Source("", location)
     robot = _convert(dict(section), RobotConfig, ("robots", name), source)
     if not name or name in config.robots:
         raise source.bad(("robots", name), "no name" if not name else f"there is a robot `{name}`")
@@ -306,7 +306,7 @@ def with_robot(config: Config, name: str, section: Mapping[str, Any], *, where: 
     return made
 
 
-def _known_sections() -> str:
+def _section_names() -> str:
     return f"sections are {', '.join((*NAMED, *SINGLE))}"
 
 
@@ -384,16 +384,16 @@ def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], int], s
 def _check_withdraw(path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source) -> None:
     kind = config.venues[account.venue].kind
     for other, addresses in account.withdraw.items():
-        here = (*path, "withdraw", other)
+        place = (*path, "withdraw", other)
         if other not in config.accounts or config.accounts[other].venue == account.venue:
-            raise source.bad(here, f"no account `{other}` at another venue", "within a venue no address is needed")
+            raise source.bad(place, f"no account `{other}` at another venue", "within a venue no address is needed")
         if not account.allow_withdraw:
-            raise source.bad(here, "a key that may withdraw is needed", "allow_withdraw = true")
+            raise source.bad(place, "a key that may withdraw is needed", "allow_withdraw = true")
         for currency, to in addresses.items():
             needed = {"binance-usdm": "network", "kraken": "key"}.get(kind)
             for name in ("address", needed):
                 if name is not None and not getattr(to, name):
-                    raise source.bad((*here, currency), f"no `{name}`", f"{kind} needs it")
+                    raise source.bad((*place, currency), f"no `{name}`", f"{kind} needs it")
 
 
 def _check_retention(rules: RetentionConfig, source: _Source) -> None:

@@ -233,7 +233,7 @@ class Origin(StrEnum):
 
     CATALOGUE = "catalogue"
     INFERRED = "inferred"
-    GIVEN = "given"
+    USER = "given"
     RECORDED = "recorded"
 
 

@@ -25,7 +25,7 @@ CLIENT_ID_CHARS_MAX: Final = 36
 TAG_CHARS_MAX: Final = 8
 EPOCH_MAX: Final = 36**5 - 1
 ORDINAL_MAX: Final = 36**10 - 1
-AGAIN_MAX: Final = 35
+ATTEMPT_MAX: Final = 35
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TAG = re.compile(r"[a-z0-9]{1,8}\Z")
@@ -41,13 +41,13 @@ class ClientId(NamedTuple):
     tag: str
     epoch: int
     ordinal: int
-    again: int = 0
+    attempt: int = 0
 
     def __str__(self) -> str:
-        return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal, again=self.again)
+        return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal, attempt=self.attempt)
 
 
-def client_id(tag: str, *, epoch: int, ordinal: int, again: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
+def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
     """The id of a robot's order. `chars_max` is the venue's limit (Kraken spot: 18).
 
     Raises OrderInvalid when it would be longer, BadInput for a tag or number that cannot be in one.
@@ -56,10 +56,10 @@ def client_id(tag: str, *, epoch: int, ordinal: int, again: int = 0, chars_max: 
     if not 1 <= ordinal <= ORDINAL_MAX:
         raise BadInput(f"ordinal out of range: {ordinal}")
     digits = _base36(ordinal)
-    if again:
-        if not 1 <= again <= AGAIN_MAX:
-            raise BadInput(f"a new order again, at most {AGAIN_MAX} times: {again}")
-        digits += "X" + _DIGITS[again]
+    if attempt:
+        if not 1 <= attempt <= ATTEMPT_MAX:
+            raise BadInput(f"a new order again, at most {ATTEMPT_MAX} times: {attempt}")
+        digits += "X" + _DIGITS[attempt]
     text = stem + digits + _DIGITS[zlib.crc32(digits.encode(), checksum) % 36]
     if len(text) > chars_max:
         raise OrderInvalid(f"client order id {text} is longer than the venue's {chars_max}")
@@ -115,7 +115,7 @@ def _check_of(text: str) -> str:
 
 
 __all__ = [
-    "AGAIN_MAX",
+    "ATTEMPT_MAX",
     "CLIENT_ID_CHARS_MAX",
     "EPOCH_MAX",
     "ORDINAL_MAX",

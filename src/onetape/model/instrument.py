@@ -70,7 +70,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     trigger_by: tuple[TriggerBy, ...] = TRIGGER_PRICES  # what triggers may watch
     version: int = 1  # counts from 1 within a symbol
     valid_from: int = 0  # ns UTC
-    origin: Origin = Origin.GIVEN
+    origin: Origin = Origin.USER
     inferred: tuple[str, ...] = ()  # fields read off the data
     defaulted: tuple[str, ...] = ()  # fields nobody knew: a venue's or the system's default
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 __all__ = ["did_you_mean"]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, words: Iterable[str]) -> str:
     """`did you mean backtest?`, "" where none is near."""
-    found = get_close_matches(word, list(known), n=1)
+    found = get_close_matches(word, list(words), n=1)
     return f"did you mean {found[0]}?" if found else ""

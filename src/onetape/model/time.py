@@ -279,12 +279,12 @@ __all__ = [
 ]
 
 
-def clock_offset(told: int, step: int, sent: int, received: int) -> int:
-    """How far the venue's clock is ahead of ours, ns: the least that fits what it told.
+def clock_offset(venue_time: int, step: int, sent: int, received: int) -> int:
+    """How far the venue's clock is ahead of ours, ns: the least that fits its answer.
 
-    told: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
+    venue_time: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
     least, and not the middle: a venue that tells whole seconds would else move our time by half of
     one, another way each time we ask.
     """
-    least, most = told - received, told + step - sent
+    least, most = venue_time - received, venue_time + step - sent
     return min(max(0, least), most)

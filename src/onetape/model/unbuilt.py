@@ -27,17 +27,17 @@ def unbuilt(config: Config) -> Iterator[NotAvailable]:
     by `enabled = false` does what it says."""
     for section, what in SECTIONS.items():
         if config.has(section) and getattr(getattr(config, section), "enabled", True):
-            yield _missing(what, section, config.where(section), f"take [{section}] out")
+            yield _missing(what, section, config.location(section), f"take [{section}] out")
     for name, collector in config.collectors.items():
         what = KINDS.get(("collectors", collector.kind), "")
         if what and collector.enabled:
             path = f"collectors.{name}"
-            yield _missing(what, path, config.where("collectors", name, "kind"), "take it out")
+            yield _missing(what, path, config.location("collectors", name, "kind"), "take it out")
 
 
-def _missing(what: str, section: str, where: str, todo: str) -> NotAvailable:
+def _missing(what: str, section: str, location: str, todo: str) -> NotAvailable:
     return NotAvailable(
         f"[{section}] is not built yet: {what}",
-        where=where or f"[{section}]",
+        where=location or f"[{section}]",
         todo=f"{todo}, or write enabled = false" if section != "cluster" else todo,
     )

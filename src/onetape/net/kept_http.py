@@ -34,11 +34,11 @@ class KeptConnections:
     """To one host. rest: its base URL, `http://` or `https://`."""
 
     def __init__(self, rest: str, *, kept: int = KEPT) -> None:
-        where = urlsplit(rest)
-        self._is_secure = where.scheme == "https"
-        self._name = where.hostname or ""
-        self._port = where.port or (443 if self._is_secure else 80)
-        self._host = where.netloc.rpartition("@")[2]
+        location = urlsplit(rest)
+        self._is_secure = location.scheme == "https"
+        self._name = location.hostname or ""
+        self._port = location.port or (443 if self._is_secure else 80)
+        self._host = location.netloc.rpartition("@")[2]
         self._kept = kept
         self._there: list[_Kept] = []
         self.sent = 0
@@ -116,11 +116,11 @@ class _Kept(asyncio.Protocol):
         assert self._transport is not None and self._waiting is None
         self._waiting = self._loop.create_future()
         # Given up by who waits: its answer must not be taken for the next one's.
-        self._waiting.add_done_callback(self._given_up)
+        self._waiting.add_done_callback(self._abandoned)
         self._transport.write(request)
         return self._waiting
 
-    def _given_up(self, waiting: asyncio.Future[Response]) -> None:
+    def _abandoned(self, waiting: asyncio.Future[Response]) -> None:
         if waiting.cancelled() and waiting is self._waiting:
             self._waiting = None
             self.close()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 __all__ = ["ended", "first_ended", "watched"]
 
-AGAIN_S: Final = 1.0
+RETRY_S: Final = 1.0
 
 
 def watched(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -32,7 +32,7 @@ async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:
     while left:
         for task in left:
             task.cancel()
-        left = (await asyncio.wait(left, timeout=AGAIN_S))[1]
+        left = (await asyncio.wait(left, timeout=RETRY_S))[1]
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 

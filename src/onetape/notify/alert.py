@@ -17,7 +17,7 @@ from onetape.model.time import SECOND
 
 __all__ = ["Alert", "Desk", "Severity", "Type"]
 
-AGAIN_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
+REPEAT_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
 MINUTE_MAX: Final = 20  # that are not critical
 KEYS_MAX: Final = 1000  # things that go on; beyond it the oldest is told anew
 
@@ -80,7 +80,7 @@ class Alert:
 
 @dataclass(slots=True)
 class _Going:
-    told_at: int
+    sent_at: int
     message: str
     began: int
     more: int = 0
@@ -97,7 +97,7 @@ class Desk:
     def take(self, alert: Alert) -> Alert | None:
         """The alert as it is to be told, None: not now."""
         going = self._going.pop(alert.key, None)
-        if going is not None and alert.time - going.told_at < AGAIN_NS[alert.severity]:
+        if going is not None and alert.time - going.sent_at < REPEAT_NS[alert.severity]:
             going.more += 1
             self._going[alert.key] = going
             return None
@@ -126,9 +126,9 @@ class Desk:
             words = message or f"over: {going.message}"
             yield Alert(Type(type_), Severity.INFO, name, words, now, is_end=True)
 
-    def restore(self, told: Iterable[Mapping[str, Any]]) -> None:
+    def restore(self, alerts: Iterable[Mapping[str, Any]]) -> None:
         """What an earlier desk has told and not ended."""
-        for each in told:
+        for each in alerts:
             alert = Alert(
                 Type(each["type"]), Severity(each["severity"]), each["subject"], each["message"], each["time"]
             )

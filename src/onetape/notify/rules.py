@@ -76,21 +76,21 @@ DISK_CRITICAL: Final = (0.01, 500 << 20)
 def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> Alert | None:
     """Of an `alert` or `health` frame on a process's journal; None for one that is none: health
     without a severity is how things go."""
-    given = record.get("severity")
-    if event == "health" and given in (None, "critical"):  # a critical one is an alert as well
+    named = record.get("severity")
+    if event == "health" and named in (None, "critical"):  # a critical one is an alert as well
         return None
-    severity = _SEVERITIES.get(str(given), Severity.CRITICAL)
+    severity = _SEVERITIES.get(str(named), Severity.CRITICAL)
     kind = str(record.get("kind", "alert"))
     about = _about(record)
     said = str(record.get("state") or record.get("error") or "")
-    where = f", {record['where']}" if record.get("where") else ""
+    location = f", {record['where']}" if record.get("where") else ""
     its = Type.GATEWAY if process.startswith("gateway") else Type.RISK
     row = KINDS.get(kind, Kind(its, notes=_NOTE))
     return Alert(
         row.type,
         severity,
         _subject(process, kind, about),
-        f"{kind} {about}: {said}{where}",
+        f"{kind} {about}: {said}{location}",
         time,
         is_note=said.startswith(row.notes),
     )

@@ -29,5 +29,5 @@ class Finding:
 
     @classmethod
     def of(cls, subject: str, error: OnetapeError) -> Finding:
-        where = f", {error.where}" if error.where else ""
-        return cls(ERROR, subject, f"{error.what}{where}", error.todo, error.name, error.code, error.exit_code)
+        location = f", {error.where}" if error.where else ""
+        return cls(ERROR, subject, f"{error.what}{location}", error.todo, error.name, error.code, error.exit_code)

@@ -147,8 +147,8 @@ def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequ
     access = VenueAccess(target.addresses.rest, hide)
     try:
         passed = _public(access, venue, target, symbols)
-        where = f"[accounts.{account}] at {target.addresses.rest}"
-        _account(access, venue, target, where, passed, wanted, hide)
+        location = f"[accounts.{account}] at {target.addresses.rest}"
+        _account(access, venue, target, location, passed, wanted, hide)
     finally:
         access.close()
     return passed
@@ -166,7 +166,7 @@ def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
 
 
 def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: Sequence[str]) -> Passed:
-    where = target.addresses.rest
+    location = target.addresses.rest
     access.ask(venue.time())  # the connection is not part of what is measured next
     call = venue.time()
     sent = time.time_ns()
@@ -175,7 +175,7 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
     answer = venue.protocol.answer(call, status, headers, body, sent)
     if not answer.value:
         what = headers.get("content-type", "").partition(";")[0] or "nothing"
-        raise VenueUnavailable(f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=where)
+        raise VenueUnavailable(f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=location)
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
     status, _, passed.raw = access.ask(venue.instruments())
     try:
@@ -184,17 +184,23 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
             passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
     except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
-            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}", where=where
+            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}", where=location
         ) from None
     if missing := set(symbols) - {i.symbol for i in passed.instruments}:
-        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=where)
-    if wrong := clock_wrong(passed.offset, where):
+        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=location)
+    if wrong := clock_wrong(passed.offset, location):
         raise wrong
     return passed
 
 
 def _account(
-    access: VenueAccess, venue: TradingVenue, target: Target, where: str, passed: Passed, wanted: Wanted, hide: Redactor
+    access: VenueAccess,
+    venue: TradingVenue,
+    target: Target,
+    location: str,
+    passed: Passed,
+    wanted: Wanted,
+    hide: Redactor,
 ) -> None:
     now = time.time_ns() + passed.offset
     call = venue.protocol.modes(now)
@@ -203,12 +209,12 @@ def _account(
     if passed.mode is not None or answer.venue_code == "-2015":
         passed.rights = _rights(access, venue, target, now, hide)
     if passed.mode is None:
-        raise refused(answer, where, passed.rights)
+        raise refused(answer, location, passed.rights)
     wrong: OnetapeError | None = None
     if target.live_account:
         ids = _ids(access, venue, target, now, passed, hide)
-        wrong = other_account(target.live_account, ids, where)
-    wrong = wrong or unfit(passed.mode, passed.rights, wanted, where)
+        wrong = other_account(target.live_account, ids, location)
+    wrong = wrong or unfit(passed.mode, passed.rights, wanted, location)
     if wrong is not None:
         raise wrong
 

@@ -161,15 +161,15 @@ def _running(home: Path, name: str) -> Finding | None:
     except ProcessDown:
         return None
     try:
-        told = client.ask("status")
+        status = client.ask("status")
     except ProcessDown as error:
         return Finding.of(f"account {name}", error)
-    counts = {str(k): int(v) for k, v in told.get("counts", {}).items()}
+    counts = {str(k): int(v) for k, v in status.get("counts", {}).items()}
     unknown = ", ".join(f"{each} {count}" for each, count in sorted(counts.items()))
-    differences = len(told.get("differences", ()))
+    differences = len(status.get("differences", ()))
     text = f"a gateway trades on it, {differences} differences"
     return Finding(
-        WARNING if differences or not told.get("ready") else OK,
+        WARNING if differences or not status.get("ready") else OK,
         f"account {name}",
         text + (f"; counted: {unknown}" if unknown else ""),
     )

@@ -52,10 +52,10 @@ def venue_drift(target: Target, passed: Passed, symbols: Sequence[str] = (), *, 
     access = VenueAccess(target.addresses.rest)
     try:
         _answers(access, target, passed, report, drifts)
-        for asked in facts.bad_requests:
-            call = Call(Purpose.QUERY, "GET", asked.target, b"", {}, 1)
+        for bad in facts.bad_requests:
+            call = Call(Purpose.QUERY, "GET", bad.target, b"", {}, 1)
             status, _, body = access.ask(call)
-            drifts.refusal(asked, status, body, errors_of(target.kind))
+            drifts.refusal(bad, status, body, errors_of(target.kind))
             report.refusals += 1
     finally:
         access.close()

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from onetape.data.instruments import given_instruments
+from onetape.data.instruments import read_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
 from onetape.engine.asked import asked_in
 from onetape.engine.lives import REPLAY, Life, actions_of, lives_of, plan_of
@@ -385,7 +385,7 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
 def given_facts(path: Path) -> dict[str, Instrument]:
     """The facts that were given to a run by --instruments, which it keeps."""
     kept = path / GIVEN_FILE
-    return dict(given_instruments(kept)) if kept.is_file() else {}
+    return dict(read_instruments(kept)) if kept.is_file() else {}
 
 
 def _edited(source: Path, plan: RunPlan) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from onetape.engine.asked import PARAMS, START, STOP
-from onetape.ipc.command_tape import CommandTape, told_in
+from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.names import encoded
 from onetape.ipc.once import Once
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -63,7 +63,7 @@ class RobotTape(CommandTape):
 
 def _settings(path: Path, once: Once, configured: Mapping[str, Any]) -> Settings:
     sequence, settings, before = _last(path)
-    for told in told_in(path, once):
+    for told in commands_in(path, once):
         if told.sequence <= sequence or told.status != "applied":
             continue
         if told.command == PARAMS:

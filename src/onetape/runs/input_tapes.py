@@ -154,6 +154,6 @@ def load_instruments(path: Path | None) -> dict[str, Instrument]:
     """--instruments: own facts by symbol."""
     if path is None:
         return {}
-    from onetape.data.instruments import given_instruments
+    from onetape.data.instruments import read_instruments
 
-    return dict(given_instruments(path))
+    return dict(read_instruments(path))

@@ -166,9 +166,9 @@ def _one_of(given: str, known: Sequence[str], flag: str) -> None:
 
 
 def _venue_options(options: RunOptions) -> VenueOptions:
-    from onetape.data.instruments import given_rules
+    from onetape.data.instruments import read_rules
 
-    rules = given_rules(options.instruments)
+    rules = read_rules(options.instruments)
     rate, rates = parse_order_rates(options.order_rate or ())
     return VenueOptions(
         order_rate=rate,

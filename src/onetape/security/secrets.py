@@ -64,7 +64,7 @@ def without_secrets(environ: Mapping[str, str], places: Iterable[str]) -> dict[s
 
 def _from_file(path: Path, credentials: str) -> Secret:
     """credentials: the folder that a service was given its secrets in."""
-    where = f"file:{path}"
+    location = f"file:{path}"
     # The last part may be no link: who may put one there says which file is read. Container engines
     # and systemd give files as they are.
     try:
@@ -72,45 +72,47 @@ def _from_file(path: Path, credentials: str) -> Secret:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise PermissionDenied(
-                "a secret's file may not be a link", where=where, todo="name the file itself"
+                "a secret's file may not be a link", where=location, todo="name the file itself"
             ) from None
-        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=where) from error
+        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=location) from error
     try:
         state = os.fstat(descriptor)  # of the file that was opened, not of what the name says now
         if not stat.S_ISREG(state.st_mode):
-            raise BadConfig("not a regular file", where=where)
+            raise BadConfig("not a regular file", where=location)
         # There systemd lets the service's user read by a list of its own, which shows as the
         # group's right; the group is root's.
-        is_given = credentials and path.parent == Path(credentials) and state.st_uid == 0
-        if state.st_mode & (0o037 if is_given else 0o077):
+        is_credential = credentials and path.parent == Path(credentials) and state.st_uid == 0
+        if state.st_mode & (0o037 if is_credential else 0o077):
             mode = f"{stat.S_IMODE(state.st_mode):04o}"
-            raise PermissionDenied(f"others may read this secret (mode {mode})", where=where, todo=f"chmod 600 {path}")
-        return Secret(_read(descriptor, where))
+            raise PermissionDenied(
+                f"others may read this secret (mode {mode})", where=location, todo=f"chmod 600 {path}"
+            )
+        return Secret(_read(descriptor, location))
     finally:
         os.close(descriptor)
 
 
 def _from_descriptor(number: int) -> Secret:
-    where = f"fd:{number}"
+    location = f"fd:{number}"
     try:
-        text = _read(number, where)
+        text = _read(number, location)
         os.close(number)
     except OSError as error:
-        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=where) from error
+        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=location) from error
     return Secret(text)
 
 
-def _read(descriptor: int, where: str) -> str:
+def _read(descriptor: int, location: str) -> str:
     data = b""
     while piece := os.read(descriptor, SECRET_BYTES_MAX + 1 - len(data)):
         data += piece
         if len(data) > SECRET_BYTES_MAX:
-            raise BadConfig(f"longer than {SECRET_BYTES_MAX} bytes", where=where)
+            raise BadConfig(f"longer than {SECRET_BYTES_MAX} bytes", where=location)
     try:
         text = data.decode().strip()
     except UnicodeDecodeError:
         # Without the original error: it carries the bytes.
-        raise BadConfig("not text", where=where) from None
+        raise BadConfig("not text", where=location) from None
     if not text:
-        raise BadConfig("empty", where=where)
+        raise BadConfig("empty", where=location)
     return text

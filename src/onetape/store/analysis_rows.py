@@ -139,7 +139,7 @@ class Rows:
             case "order_request":
                 self._decided(record, symbol, body)
             case "order_event":
-                self._told(record, body)
+                self._reported(record, body)
             case "fill":
                 self._filled(record, symbol, body)
             case "params":
@@ -196,7 +196,7 @@ class Rows:
         })  # fmt: skip
         self._note(order_id)
 
-    def _told(self, record: Record, body: dict[str, Any]) -> None:
+    def _reported(self, record: Record, body: dict[str, Any]) -> None:
         order = self._orders.get(order_id := _signed(body["order_id"]))
         if order is None:
             return

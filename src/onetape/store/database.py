@@ -79,31 +79,31 @@ class Database:
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         host, name = parts.hostname or "localhost", parts.path.strip("/")
         port = parts.port or _PORTS[self.kind]
-        given = {"host": host, "port": port, "user": user or None, "password": password or None}
-        given = {key: value for key, value in given.items() if value is not None}
+        login = {"host": host, "port": port, "user": user or None, "password": password or None}
+        login = {key: value for key, value in login.items() if value is not None}
         connect = self._postgresql if self.kind == "postgresql" else self._mariadb
         try:
-            return connect(given, name)
+            return connect(login, name)
         except self.errors as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
             said = first.replace(password, "***") if password else first
             raise ProcessDown(f"the database does not answer: {said}", where=f"{host}:{port}") from None
 
-    def _postgresql(self, given: dict[str, Any], name: str) -> Any:
+    def _postgresql(self, login: dict[str, Any], name: str) -> Any:
         try:
             import psycopg
         except ImportError:
             raise _no_driver("psycopg") from None
         self.errors = (psycopg.Error,)
-        return psycopg.connect(**given, dbname=name, autocommit=True, connect_timeout=_CONNECT_S)
+        return psycopg.connect(**login, dbname=name, autocommit=True, connect_timeout=_CONNECT_S)
 
-    def _mariadb(self, given: dict[str, Any], name: str) -> Any:
+    def _mariadb(self, login: dict[str, Any], name: str) -> Any:
         try:
             import pymysql
         except ImportError:
             raise _no_driver("pymysql") from None
         self.errors = (pymysql.Error,)
-        return pymysql.connect(**given, database=name, autocommit=True, charset="utf8mb4", connect_timeout=_CONNECT_S)
+        return pymysql.connect(**login, database=name, autocommit=True, charset="utf8mb4", connect_timeout=_CONNECT_S)
 
     def close(self) -> None:
         self._connection.close()
@@ -154,13 +154,13 @@ class Database:
 
     def tables(self) -> set[str]:
         """All tables and views that names without a schema mean, in small letters."""
-        where = {
+        location = {
             "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')",
             "postgresql": "SELECT table_name FROM information_schema.tables "
             "WHERE table_schema = ANY (current_schemas(false))",
             "mariadb": "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
         }[self.kind]
-        return {str(name).lower() for (name,) in self.run(where)}
+        return {str(name).lower() for (name,) in self.run(location)}
 
     def _own(self, statement: str) -> str:
         return statement if self._mark == "?" else statement.replace("?", self._mark)

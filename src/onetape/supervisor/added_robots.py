@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from onetape.engine.asked import PARAMS
-from onetape.ipc.command_tape import CommandTape, told_in
+from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.once import Once
 from onetape.model.config import Config, RobotConfig, with_robot
@@ -43,13 +43,13 @@ class AddedRobots:
         self._tasks: set[asyncio.Task[None]] = set()
         once = Once()
         self.added: dict[str, dict[str, Any]] = {}  # name -> its section
-        for told in told_in(supervisor_journal(supervisor.home), once):
-            if told.status != "applied":
+        for past in commands_in(supervisor_journal(supervisor.home), once):
+            if past.status != "applied":
                 continue
-            if told.command == ADD:
-                self.added[told.result["name"]] = told.result["section"]
-            elif told.command == REMOVE:
-                self.added.pop(told.fields["name"], None)
+            if past.command == ADD:
+                self.added[past.result["name"]] = past.result["section"]
+            elif past.command == REMOVE:
+                self.added.pop(past.fields["name"], None)
         table = {
             ADD: Handler(self._add, fields=None, reaches_out=True),
             REMOVE: Handler(self._remove, fields=("name",), reaches_out=True),
@@ -70,7 +70,7 @@ class AddedRobots:
         """The configuration and what was added to it; what does not fit any more is said."""
         for name, section in self.added.items():
             try:
-                config = with_robot(config, name, section, where=ADD)
+                config = with_robot(config, name, section, location=ADD)
             except BadConfig as error:
                 self._said.append(f"robot {name}, which was added, is left out: {error}")
         return config
@@ -96,11 +96,11 @@ class AddedRobots:
             raise NotAvailable("variants come and go with the whole", todo="onetape down, up")
         others = {key: each for key, each in supervisor.config.robots.items() if key != robot}
         rest = msgspec.structs.replace(supervisor.config, robots=others)
-        supervisor.use(with_robot(rest, robot, msgspec.to_builtins(now), where=read.where("robots")))
+        supervisor.use(with_robot(rest, robot, msgspec.to_builtins(now), location=read.location("robots")))
         if not supervisor.is_single:
-            life = supervisor.law.lives[name]
-            life.child, life.held = (robot_child(supervisor.config, robot), "its symbols are looked up")
-            self._spawn(self._begin(life.child, now.account))
+            unit = supervisor.law.units[name]
+            unit.child, unit.held = (robot_child(supervisor.config, robot), "its symbols are looked up")
+            self._spawn(self._begin(unit.child, now.account))
         return changed
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -119,11 +119,11 @@ class AddedRobots:
             )
         section = self._section(fields)
         supervisor = self._supervisor
-        config = with_robot(supervisor.config, name, section, where=ADD)
+        config = with_robot(supervisor.config, name, section, location=ADD)
         self._check_file(config.robots[name])
-        life = supervisor.law.lives.get(f"robot:{name}")
-        if life is not None and life.state not in (State.STOPPED, State.FAILED):
-            raise UsageError(f"the last robot {name} is {life.state}", todo="ask again later")
+        unit = supervisor.law.units.get(f"robot:{name}")
+        if unit is not None and unit.state not in (State.STOPPED, State.FAILED):
+            raise UsageError(f"the last robot {name} is {unit.state}", todo="ask again later")
 
         def do() -> dict[str, Any]:
             self.added[name] = section
@@ -171,11 +171,11 @@ class AddedRobots:
             is_more = await asyncio.get_running_loop().run_in_executor(None, supervisor.starter.follows_more, account)
         except OnetapeError as error:
             supervisor.say("error", child.name, str(error))
-        life = supervisor.law.lives[child.name]
+        unit = supervisor.law.units[child.name]
         if is_more:
             supervisor.say("info", f"gateway:{account}", "started again: it follows more symbols")
             supervisor.restart(f"gateway:{account}")
-        life.held = ""
+        unit.held = ""
         supervisor.wake.set()
 
     def _remove(self, command: Command) -> Do:

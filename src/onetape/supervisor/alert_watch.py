@@ -28,7 +28,7 @@ from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["AlertWatch", "sinks_of", "told_alerts"]
+__all__ = ["AlertWatch", "past_alerts", "sinks_of"]
 
 LOOK_S: Final = 0.5
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
@@ -43,7 +43,7 @@ def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks
     return Sinks(read)
 
 
-def told_alerts(home: Path, last: int) -> list[dict[str, Any]]:
+def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
     """The newest of this home, oldest first. cleared: when its end was told, ns; null: it goes
     on."""
     found: deque[dict[str, Any]] = deque(maxlen=last)
@@ -52,15 +52,15 @@ def told_alerts(home: Path, last: int) -> list[dict[str, Any]]:
     if is_tape(path):
         with JournalReader(path) as reader:
             for frame in reader.frames(("alert",)):
-                told = msgspec.msgpack.decode(frame.payload)
-                key = told["type"], told["subject"]
-                begins = told.get("state") == "begin"
+                record = msgspec.msgpack.decode(frame.payload)
+                key = record["type"], record["subject"]
+                begins = record.get("state") == "begin"
                 for each in () if begins else going.pop(key, ()):
-                    each["cleared"] = told["time"]
-                told["cleared"] = None if begins else told["time"]
+                    each["cleared"] = record["time"]
+                record["cleared"] = None if begins else record["time"]
                 if begins:
-                    going.setdefault(key, []).append(told)
-                found.append(told)
+                    going.setdefault(key, []).append(record)
+                found.append(record)
     return list(found)
 
 
@@ -83,7 +83,7 @@ class AlertWatch:
         self._said, self._fault = said, ""  # the last that was said of a look that raised
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[int, str, State, str]] = deque()
-        self._desk.restore(each for each in told_alerts(home, KEYS_MAX) if each["cleared"] is None)
+        self._desk.restore(each for each in past_alerts(home, KEYS_MAX) if each["cleared"] is None)
         self._started: dict[str, int] = {}  # of each process, ns UTC
         self._runs: set[str] = set()  # and has begun to run since
         self._closed = threading.Event()
@@ -130,10 +130,10 @@ class AlertWatch:
                 self._said(words)
 
     def _take(self, alert: Alert) -> None:
-        if (told := self._desk.take(alert)) is not None:
-            self._tell(told.as_json())
+        if (record := self._desk.take(alert)) is not None:
+            self._tell(record.as_json())
             if self._sink is not None:
-                self._sink.put(told)
+                self._sink.put(record)
 
     def _processes(self) -> Iterator[Alert]:
         while self._events:
@@ -148,13 +148,13 @@ class AlertWatch:
             elif state is State.RUNNING:
                 self._started.setdefault(name, at)
                 self._runs.add(name)
-                self._runs_again(name, at)
+                self._rerun(name, at)
             elif state is State.STOPPED:
                 self._over(name, at, "stopped")
                 for each in self._inside(name):
                     self._over(each, at, "stopped")
 
-    def _runs_again(self, name: str, now: int) -> None:
+    def _rerun(self, name: str, now: int) -> None:
         """Ends what was said before it was started. What it has said since, it says of this life."""
         for each in (name, *self._inside(name)):
             self._over(each, now, "runs again", before=self._started[name])
@@ -163,10 +163,10 @@ class AlertWatch:
         return list(self._journals()) if name == SINGLE else []
 
     def _over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> None:
-        for told in self._desk.over(subject, now, message, before=before):
-            self._tell(told.as_json())
+        for record in self._desk.over(subject, now, message, before=before):
+            self._tell(record.as_json())
             if self._sink is not None:
-                self._sink.put(told)
+                self._sink.put(record)
 
     def _machine(self, now: int) -> Iterator[Alert]:
         offset = time.time_ns() - time.monotonic_ns()

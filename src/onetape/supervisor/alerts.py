@@ -10,9 +10,9 @@ from typing import Any
 from onetape.model.config import Config
 from onetape.model.errors import BadConfig, ProcessDown
 from onetape.notify.alert import Alert, Severity, Type
-from onetape.supervisor.alert_watch import sinks_of, told_alerts
+from onetape.supervisor.alert_watch import past_alerts, sinks_of
 
-__all__ = ["send_test", "told_alerts"]
+__all__ = ["past_alerts", "send_test"]
 
 
 def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[str, Any]:

@@ -85,9 +85,9 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
 def status_of(home: Path) -> dict[str, Any]:
     """The processes; `running` False where there is no supervisor, and then what one that was
     killed has left."""
-    told = ask(home, "status")
-    if told is not None:
-        return told
+    status = ask(home, "status")
+    if status is not None:
+        return status
     shown = []
     for name, process in _orphans(home):
         shown.append(
@@ -146,13 +146,13 @@ def bring_up(
     with _interruptions():
         began = _begin(config, path, home, single=single)
         try:
-            told = _settled(began, home, doing)
+            status = _settled(began, home, doing)
         except KeyboardInterrupt as interrupt:
             _interrupted(began, home, interrupt, doing, say)
             raise
-    if any(p["state"] != "running" for p in told["processes"]):
-        raise _not_ready(told)
-    return {**told, "already": False}
+    if any(p["state"] != "running" for p in status["processes"]):
+        raise _not_ready(status)
+    return {**status, "already": False}
 
 
 def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]) -> dict[str, Any]:
@@ -161,23 +161,23 @@ def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], 
     deadline = time.monotonic() + UP_WITHIN_S
     answering = time.monotonic() + BEGIN_WITHIN_S
     while True:
-        told = ask(home, "status")
-        if told is None:
+        status = ask(home, "status")
+        if status is None:
             is_other = JournalLocked.name in _said(home)  # one that begins just now
             if time.monotonic() > answering or (began.poll() is not None and not is_other):
                 raise _not_begun(began, home)
-        elif told["settled"]:
-            return told
+        elif status["settled"]:
+            return status
         elif time.monotonic() > deadline:
-            raise _not_ready(told)
+            raise _not_ready(status)
         else:
-            doing(_waited_for(told))
+            doing(_waited_for(status))
         time.sleep(LOOK_S)
 
 
-def _waited_for(told: dict[str, Any]) -> str:
+def _waited_for(status: dict[str, Any]) -> str:
     """How many run, and what the others say."""
-    processes = told["processes"]
+    processes = status["processes"]
     others = [p for p in processes if p["state"] != "running"]
     runs = f"{len(processes) - len(others)} of {len(processes)} run"
     # What waits for another says less than that one.
@@ -297,9 +297,9 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
     )
 
 
-def _not_ready(told: dict[str, Any]) -> OnetapeError:
+def _not_ready(status: dict[str, Any]) -> OnetapeError:
     """By its own name, where one thing alone is wrong and will not pass."""
-    bad = [p for p in told["processes"] if p["state"] != "running"]
+    bad = [p for p in status["processes"] if p["state"] != "running"]
     # What waits for another is not the reason.
     causes = [p for p in bad if p["state"] != "waiting"] or bad
     said = "; ".join(f"{p['name']} {p['state']}: {p['reason'] or 'no reason'}" for p in causes)
@@ -329,16 +329,16 @@ def run_in_front(config: Config, path: Path | None, home: Path, ready: Any, *, s
 def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
     """Stops all, in reverse order: what was stopped. doing: hears what it waits for. Raises
     ProcessDown for what goes on."""
-    told = ask(home, "status")
-    if told is None:
+    status = ask(home, "status")
+    if status is None:
         stopped = _stop_orphans(home, doing)
         return {"stopped": stopped, "already": not stopped}
-    names = [p["name"] for p in told["processes"] if p["pid"]]
-    pid = next(p["pid"] for p in told["processes"] if p["kind"] == "supervisor")
+    names = [p["name"] for p in status["processes"] if p["pid"]]
+    pid = next(p["pid"] for p in status["processes"] if p["kind"] == "supervisor")
     started = start_time(pid)
     ask(home, "down")
-    asked = time.monotonic()
-    deadline = asked + DOWN_WITHIN_S
+    sent_at = time.monotonic()
+    deadline = sent_at + DOWN_WITHIN_S
     while start_time(pid) == started:
         if time.monotonic() > deadline:
             raise ProcessDown(
@@ -346,8 +346,8 @@ def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) ->
                 where=str(home),
                 todo="onetape status says what runs",
             )
-        if time.monotonic() > asked + ASK_EVERY_S:
-            asked = time.monotonic()
+        if time.monotonic() > sent_at + ASK_EVERY_S:
+            sent_at = time.monotonic()
             with suppress(ProcessDown):  # it ends, and answers no more
                 alive = [p for p in status_of(home)["processes"] if p["kind"] != "supervisor"]
                 left = [p["name"] for p in alive if p["pid"]]
@@ -398,10 +398,10 @@ def restart(
         raise UsageError(str(answer["error"]), where="onetape restart")
     deadline = time.monotonic() + UP_WITHIN_S
     while True:
-        told = ask(home, "status")
-        if told is None:
+        status = ask(home, "status")
+        if status is None:
             raise ProcessDown("the supervisor ended meanwhile", where=str(home))
-        process = next(p for p in told["processes"] if p["name"] == name)
+        process = next(p for p in status["processes"] if p["name"] == name)
         if process["starts"] > answer["starts"] and process["state"] == "running":
             return {**process, "changed": answer["changed"]}
         if process["state"] == "failed" or time.monotonic() > deadline:

@@ -48,11 +48,11 @@ class _Server:
         for readable in (self.line.fileno(), self._woken):
             poll.register(readable, select.POLLIN)
         while True:
-            asked = {number for number, _ in poll.poll()}
-            if self._woken in asked:
+            ready = {number for number, _ in poll.poll()}
+            if self._woken in ready:
                 os.read(self._woken, 4096)
                 self._reap()
-            if self.line.fileno() in asked:
+            if self.line.fileno() in ready:
                 message, fds, _, _ = socket.recv_fds(self.line, MESSAGE_BYTES, HELD_FDS)
                 if not message:
                     return None

@@ -89,10 +89,10 @@ class Pulses:
 
     def _reader(self, name: str, kind: str) -> JournalReader | None:
         path = journal_of(self.home, name, kind)
-        known = self._readers.get(name)
-        if known is not None:
-            if known.path == path:
-                return known
+        held = self._readers.get(name)
+        if held is not None:
+            if held.path == path:
+                return held
             self.forget(name)  # a robot that began again has another one
         if path is None or not is_tape(path):
             return None

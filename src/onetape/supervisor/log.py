@@ -58,8 +58,8 @@ class SystemLog:
             with file.open("rb") as source:
                 number = os.fstat(source.fileno()).st_ino
                 size = os.fstat(source.fileno()).st_size
-                known, at = self._read.get(file, (number, 0))
-                if known != number or at > size:  # begun anew
+                before, at = self._read.get(file, (number, 0))
+                if before != number or at > size:  # begun anew
                     at = 0
                 source.seek(at)
                 data = source.read(READ_BYTES)

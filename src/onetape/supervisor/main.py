@@ -45,11 +45,11 @@ def supervise(
     from onetape.supervisor.supervisor import Supervisor
 
     try:
-        given, environ = with_secrets_kept(config, os.environ, folder)
-        starter = Starter(given, home=home, folder=folder, environ=environ)
+        kept, environ = with_secrets_kept(config, os.environ, folder)
+        starter = Starter(kept, home=home, folder=folder, environ=environ)
 
         async def work() -> None:
-            supervisor = Supervisor(given, starter, home, single=single, forks=forks)
+            supervisor = Supervisor(kept, starter, home, single=single, forks=forks)
             if read is not None:
                 supervisor.read = lambda: with_secrets_kept(read(), environ, folder)[0]
             await supervisor.run(lambda: settled(supervisor) if settled is not None else None)

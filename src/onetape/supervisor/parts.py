@@ -27,7 +27,7 @@ class Part(NamedTuple):
     reason: str
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Saved(msgspec.Struct, frozen=True):
     pid: int
     parts: dict[str, Part]
 
@@ -54,17 +54,17 @@ class Parts:
     def _write(self) -> None:
         beside = self._path.with_suffix(".new")
         beside.touch(0o600)
-        beside.write_bytes(msgspec.json.encode(_Told(os.getpid(), self._parts)))
+        beside.write_bytes(msgspec.json.encode(_Saved(os.getpid(), self._parts)))
         beside.replace(self._path)
 
 
 def parts_of(home: Path, pid: int | None) -> dict[str, Part]:
     """As the process of that number has said last; none where it has said nothing yet."""
     try:
-        told = msgspec.json.decode(_file(home).read_bytes(), type=_Told)
+        saved = msgspec.json.decode(_file(home).read_bytes(), type=_Saved)
     except (FileNotFoundError, msgspec.DecodeError):
         return {}
-    return told.parts if told.pid == pid else {}
+    return saved.parts if saved.pid == pid else {}
 
 
 def _file(home: Path) -> Path:

@@ -15,7 +15,7 @@ import msgspec
 
 from onetape.model.errors import DiskFull
 from onetape.supervisor.options import supervisor_journal
-from onetape.supervisor.restart_rules import Life
+from onetape.supervisor.restart_rules import Unit
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 
@@ -40,16 +40,16 @@ class SupervisorTape:
         self.left = left_in(home)
         self._late: dict[tuple[str, str], dict[str, Any]] = {}  # found no room, the last of each
 
-    def process(self, life: Life, pid: int, started: int) -> None:
+    def process(self, unit: Unit, pid: int, started: int) -> None:
         """Where a process stands now, and which one it is. pid 0: there is none."""
         record = {
             "kind": "process",
-            "subject": life.child.name,
-            "state": str(life.state),
+            "subject": unit.child.name,
+            "state": str(unit.state),
             "pid": pid,
             "started": started,
-            "restarts": life.restarts,
-            "reason": life.reason,
+            "restarts": unit.restarts,
+            "reason": unit.reason,
         }
         self._append("health", record)
 

@@ -28,9 +28,9 @@ __all__ = [
     "Child",
     "Do",
     "Law",
-    "Life",
     "State",
     "Step",
+    "Unit",
     "refusal_in",
 ]
 
@@ -118,13 +118,13 @@ class Step(NamedTuple):
 
 
 @dataclass(slots=True)
-class Life:
-    """Where a process stands. since: when it came to this state; again_at: next try, at backoff."""
+class Unit:
+    """Where a process stands. since: when it came to this state; retry_at: next try, at backoff."""
 
     child: Child
     state: State = State.WAITING
     since: float = 0.0
-    again_at: float = 0.0
+    retry_at: float = 0.0
     restarts: int = 0
     reason: str = ""
     within: float = START_WITHIN_S
@@ -146,204 +146,204 @@ class Law:
     """Of all children, in the order in which they start."""
 
     def __init__(self, children: Sequence[Child]) -> None:
-        self.lives = {child.name: Life(child) for child in children}
+        self.units = {child.name: Unit(child) for child in children}
         self.lacks_room = ""  # why nothing can be started: what is said of the disk
-        self._again: set[str] = set()  # asked to restart: after their end they start at once
+        self._restarts: set[str] = set()  # asked to restart: after their end they start at once
 
     # --- what is told -----------------------------------------------------------------------------
 
     def adopted(self, name: str, now: float, *, ready: bool, restarts: int) -> None:
         """It runs already: an earlier supervisor has started it."""
-        life = self.lives[name]
-        self._to(life, State.RUNNING if ready else State.STARTING, now)
-        life.restarts = restarts
-        life.starts = restarts + 1
+        unit = self.units[name]
+        self._to(unit, State.RUNNING if ready else State.STARTING, now)
+        unit.restarts = restarts
+        unit.starts = restarts + 1
 
     def ready(self, name: str, now: float) -> None:
         """It said so."""
-        life = self.lives[name]
-        if life.state is State.STARTING:
-            self._to(life, State.RUNNING, now)
+        unit = self.units[name]
+        if unit.state is State.STARTING:
+            self._to(unit, State.RUNNING, now)
 
     def ended(self, name: str, now: float, code: int | None, why: str = "") -> None:
         """Its process is no more, or could not be made. code: its exit code, negative: the signal;
         None: nobody knows. why: in its own words."""
-        life = self.lives[name]
-        was, asked = life.state, name in self._again
-        why, life.killed_for = life.killed_for or why, ""
-        self._again.discard(name)
-        if not life.is_wanted:
-            self._to(life, State.STOPPED, now)
+        unit = self.units[name]
+        was, is_restart = unit.state, name in self._restarts
+        why, unit.killed_for = unit.killed_for or why, ""
+        self._restarts.discard(name)
+        if not unit.is_wanted:
+            self._to(unit, State.STOPPED, now)
             return
-        if asked:
-            self._to(life, State.WAITING, now)
+        if is_restart:
+            self._to(unit, State.WAITING, now)
             return
-        reason = why or life.reason or _words(code)
+        reason = why or unit.reason or _words(code)
         says = _says(reason, code)
-        if life.is_over or code == HALTED or (says == "permanent" and was is State.STARTING):
-            self._to(life, State.FAILED, now, reason)
+        if unit.is_over or code == HALTED or (says == "permanent" and was is State.STARTING):
+            self._to(unit, State.FAILED, now, reason)
             return
         if self.lacks_room or f"{DiskFull.name}({DiskFull.code})" in reason:
-            life.again_at = now + FULL_S  # one day there will be room: it is no storm
-            self._to(life, State.BACKOFF, now, reason)
+            unit.retry_at = now + FULL_S  # one day there will be room: it is no storm
+            self._to(unit, State.BACKOFF, now, reason)
             return
-        life.ends.append(now)
-        while life.ends and life.ends[0] <= now - STORM_S:
-            life.ends.popleft()
-        if len(life.ends) >= STORM_MAX and says != "passing":
-            what = f"ended {len(life.ends)} times within {STORM_S:.0f} s, at last: {reason}"
-            self._to(life, State.FAILED, now, what)
+        unit.ends.append(now)
+        while unit.ends and unit.ends[0] <= now - STORM_S:
+            unit.ends.popleft()
+        if len(unit.ends) >= STORM_MAX and says != "passing":
+            what = f"ended {len(unit.ends)} times within {STORM_S:.0f} s, at last: {reason}"
+            self._to(unit, State.FAILED, now, what)
             return
-        life.again_at = now + BACKOFF_S[min(len(life.ends), len(BACKOFF_S)) - 1]
-        self._to(life, State.BACKOFF, now, reason)
+        unit.retry_at = now + BACKOFF_S[min(len(unit.ends), len(BACKOFF_S)) - 1]
+        self._to(unit, State.BACKOFF, now, reason)
 
     def silent(self, name: str, seconds: float) -> list[Step]:
         """How old its last heartbeat is."""
         if seconds <= SILENT_S:
             return []
-        return self._kill(self.lives[name], f"no heartbeat for {seconds:.1f} s")
+        return self._kill(self.units[name], f"no heartbeat for {seconds:.1f} s")
 
     def stuck(self, name: str, now: float, seconds: float) -> list[Step]:
         """For how long it has not come on, while there is something to be read."""
-        life = self.lives[name]
-        bounds = life.child.bounds
+        unit = self.units[name]
+        bounds = unit.child.bounds
         if not bounds.stuck_after or seconds <= bounds.stuck_after:
             return []
         words = f"a callback did not come back for {seconds:.0f} s (stuck_after)"
-        return self._fault(life, words, now, is_final=bounds.stuck_is_final)
+        return self._fault(unit, words, now, is_final=bounds.stuck_is_final)
 
     def heavy(self, name: str, now: float, size: int) -> list[Step]:
         """How much memory it takes, bytes."""
-        life = self.lives[name]
-        most = life.child.bounds.memory_max
+        unit = self.units[name]
+        most = unit.child.bounds.memory_max
         if not most or size <= most:
             return []
         words = f"took {format_bytes(size)} of memory, memory_max is {format_bytes(most)}"
-        return self._fault(life, words, now, is_final=False)
+        return self._fault(unit, words, now, is_final=False)
 
-    def _fault(self, life: Life, words: str, now: float, *, is_final: bool) -> list[Step]:
-        steps = self._kill(life, words)
+    def _fault(self, unit: Unit, words: str, now: float, *, is_final: bool) -> list[Step]:
+        steps = self._kill(unit, words)
         if steps:
-            life.faults.append(now)
-            while life.faults[0] <= now - FAULTS_S:
-                life.faults.popleft()
-            life.is_over = is_final or len(life.faults) >= FAULTS_MAX
+            unit.faults.append(now)
+            while unit.faults[0] <= now - FAULTS_S:
+                unit.faults.popleft()
+            unit.is_over = is_final or len(unit.faults) >= FAULTS_MAX
         return steps
 
     @staticmethod
-    def _kill(life: Life, words: str) -> list[Step]:
+    def _kill(unit: Unit, words: str) -> list[Step]:
         """Once; it is a matter of moments then."""
-        if life.state is not State.RUNNING or life.killed_for:
+        if unit.state is not State.RUNNING or unit.killed_for:
             return []
-        life.killed_for = life.reason = words
-        return [Step(Do.KILL, life.child.name)]
+        unit.killed_for = unit.reason = words
+        return [Step(Do.KILL, unit.child.name)]
 
     def tells(self, name: str, words: str) -> None:
         """What a process that runs, or is on its way, has to say of itself."""
-        life = self.lives[name]
-        if life.state in (State.STARTING, State.RUNNING) and not life.killed_for:
-            life.reason = words
+        unit = self.units[name]
+        if unit.state in (State.STARTING, State.RUNNING) and not unit.killed_for:
+            unit.reason = words
 
     def restart(self, name: str, now: float) -> list[Step]:
         """Somebody asks for it; one that failed or was stopped begins anew."""
-        life = self.lives[name]
-        life.ends.clear()
-        life.faults.clear()
-        life.is_over = False
-        life.is_wanted = True
-        if life.state in (State.STARTING, State.RUNNING):
-            self._again.add(name)
-            self._to(life, State.STOPPING, now, "asked to restart")
+        unit = self.units[name]
+        unit.ends.clear()
+        unit.faults.clear()
+        unit.is_over = False
+        unit.is_wanted = True
+        if unit.state in (State.STARTING, State.RUNNING):
+            self._restarts.add(name)
+            self._to(unit, State.STOPPING, now, "asked to restart")
             return [Step(Do.STOP, name)]
-        if life.state is State.STOPPING:
-            self._again.add(name)
+        if unit.state is State.STOPPING:
+            self._restarts.add(name)
         else:
-            self._to(life, State.WAITING, now)
+            self._to(unit, State.WAITING, now)
         return []
 
     def add(self, child: Child, held: str = "") -> None:
         """One more, which starts as the others do. held: why it waits, until that is taken away."""
-        self.lives[child.name] = Life(child, held=held)
+        self.units[child.name] = Unit(child, held=held)
 
     def stop(self, name: str) -> None:
         """It is not wanted any more; `step` stops it."""
-        self.lives[name].is_wanted = False
+        self.units[name].is_wanted = False
 
     def stop_all(self) -> None:
         """From now on they are stopped, in reverse order of their needs; `step` does it."""
-        for life in self.lives.values():
-            life.is_wanted = False
+        for unit in self.units.values():
+            unit.is_wanted = False
 
     # --- what is to be done -----------------------------------------------------------------------
 
     def step(self, now: float) -> list[Step]:
         """As time passes."""
         steps: list[Step] = []
-        for name, life in self.lives.items():
-            if not life.is_wanted:
-                steps += self._wind_down(name, life, now)
-            elif life.state is State.WAITING or (life.state is State.BACKOFF and now >= life.again_at):
-                steps += self._start(name, life, now)
-            elif life.state is State.STARTING and now > life.since + life.within:
-                life.reason = life.reason or f"not ready within {life.within:.0f} s"
-                life.since = now  # killed again if that was not enough
+        for name, unit in self.units.items():
+            if not unit.is_wanted:
+                steps += self._wind_down(name, unit, now)
+            elif unit.state is State.WAITING or (unit.state is State.BACKOFF and now >= unit.retry_at):
+                steps += self._start(name, unit, now)
+            elif unit.state is State.STARTING and now > unit.since + unit.within:
+                unit.reason = unit.reason or f"not ready within {unit.within:.0f} s"
+                unit.since = now  # killed again if that was not enough
                 steps.append(Step(Do.KILL, name))
-            elif life.state is State.STOPPING and now > life.since + STOP_WITHIN_S:
-                life.since = now
+            elif unit.state is State.STOPPING and now > unit.since + STOP_WITHIN_S:
+                unit.since = now
                 steps.append(Step(Do.KILL, name))
         return steps
 
     @property
     def is_down(self) -> bool:
         """Nothing runs, and nothing is wanted."""
-        return not any(life.is_alive or life.is_wanted for life in self.lives.values())
+        return not any(unit.is_alive or unit.is_wanted for unit in self.units.values())
 
     @property
     def is_settled(self) -> bool:
         """All run, or will not without somebody's help."""
         settled = (State.RUNNING, State.STOPPED, State.FAILED)
         return all(
-            life.state in settled or (life.state is State.WAITING and self._is_stuck(life))
-            for life in self.lives.values()
+            unit.state in settled or (unit.state is State.WAITING and self._is_stuck(unit))
+            for unit in self.units.values()
         )
 
-    def _is_stuck(self, life: Life) -> bool:
-        needs = [self.lives[name] for name in life.child.needs]
+    def _is_stuck(self, unit: Unit) -> bool:
+        needs = [self.units[name] for name in unit.child.needs]
         return any(
             need.state in (State.FAILED, State.STOPPED) or (need.state is State.WAITING and self._is_stuck(need))
             for need in needs
         )
 
-    def _start(self, name: str, life: Life, now: float) -> list[Step]:
-        if held := life.held or self.lacks_room:
-            self._to(life, State.WAITING, now, held)
+    def _start(self, name: str, unit: Unit, now: float) -> list[Step]:
+        if held := unit.held or self.lacks_room:
+            self._to(unit, State.WAITING, now, held)
             return []
-        missing = [n for n in life.child.needs if self.lives[n].state is not State.RUNNING]
+        missing = [n for n in unit.child.needs if self.units[n].state is not State.RUNNING]
         if missing:
-            said = ", ".join(f"{n} ({self.lives[n].state})" for n in missing)
-            self._to(life, State.WAITING, now, f"waits for {said}")
+            said = ", ".join(f"{n} ({self.units[n].state})" for n in missing)
+            self._to(unit, State.WAITING, now, f"waits for {said}")
             return []
-        life.restarts += life.starts > 0
-        life.starts += 1
-        self._to(life, State.STARTING, now)
+        unit.restarts += unit.starts > 0
+        unit.starts += 1
+        self._to(unit, State.STARTING, now)
         return [Step(Do.START, name)]
 
-    def _wind_down(self, name: str, life: Life, now: float) -> list[Step]:
-        if life.state in (State.WAITING, State.BACKOFF):
-            self._to(life, State.STOPPED, now)
-        elif life.state is State.STOPPING:
-            if now > life.since + STOP_WITHIN_S:
-                life.since = now
+    def _wind_down(self, name: str, unit: Unit, now: float) -> list[Step]:
+        if unit.state in (State.WAITING, State.BACKOFF):
+            self._to(unit, State.STOPPED, now)
+        elif unit.state is State.STOPPING:
+            if now > unit.since + STOP_WITHIN_S:
+                unit.since = now
                 return [Step(Do.KILL, name)]
-        elif life.is_alive and not any(other.is_alive for other in self.lives.values() if name in other.child.needs):
-            self._to(life, State.STOPPING, now)
+        elif unit.is_alive and not any(other.is_alive for other in self.units.values() if name in other.child.needs):
+            self._to(unit, State.STOPPING, now)
             return [Step(Do.STOP, name)]
         return []
 
-    def _to(self, life: Life, state: State, now: float, reason: str = "") -> None:
-        if life.state is not state:
-            life.state, life.since = state, now
-        life.reason = reason
+    def _to(self, unit: Unit, state: State, now: float, reason: str = "") -> None:
+        if unit.state is not state:
+            unit.state, unit.since = state, now
+        unit.reason = reason
 
 
 def refusal_in(reason: str) -> str:

@@ -166,9 +166,9 @@ class House:
         loop = asyncio.get_running_loop()
         tape = RobotTape(self.home, options.name, options.params)
         try:
-            here = Here(gateway, loop)
+            place = Here(gateway, loop)
             # It waits for the market, which comes over this loop.
-            robot = await loop.run_in_executor(None, begun, options, live_options(options), tape, here)
+            robot = await loop.run_in_executor(None, begun, options, live_options(options), tape, place)
         except BaseException:
             tape.close()
             raise

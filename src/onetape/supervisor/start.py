@@ -166,8 +166,8 @@ class Starter:
         kind = simulated_kind(venue.kind)
         if is_first and (why := _put_aside(state, kind, venue.seed)):
             self.notes.append(f"venue:{name} begins anew, with new money and no orders: its last state {why}")
-        told = self.told(f"venue:{name}")
-        port = 0 if told is None else int(told["rest"].rpartition(":")[2])
+        ready_line = self.ready_line(f"venue:{name}")
+        port = 0 if ready_line is None else int(ready_line["rest"].rpartition(":")[2])
         return VenueOptions(
             kind=kind,
             seed=venue.seed,
@@ -186,7 +186,7 @@ class Starter:
         hours = max(0, time.time_ns() - int(opened["start"])) / HOUR
         return START_WITHIN_S + hours * HOUR_WITHIN_S
 
-    def told(self, name: str) -> dict[str, Any] | None:
+    def ready_line(self, name: str) -> dict[str, Any] | None:
         """What a simulated exchange has said of itself when it became ready last."""
         kept = ChildFiles(self.home, name).out.with_suffix(".ready")
         try:
@@ -217,9 +217,9 @@ class Starter:
         from onetape.robot.live import LiveOptions, options_at
 
         venue = self.config.accounts[name].venue
-        told = None
+        ready_line = None
         if is_simulated(self.config.venues[venue]):
-            told = self.told(f"venue:{venue}")
+            ready_line = self.ready_line(f"venue:{venue}")
         options = options_at(
             LiveOptions(
                 strategy="",
@@ -230,9 +230,9 @@ class Starter:
                 account=name,
                 environ=self.environ,
             ),
-            told,
+            ready_line,
             self.symbols(name),
-            is_new=told is not None
+            is_new=ready_line is not None
             and gateway_journal(self.home, name).exists()
             and self.exchange_of(name) != exchange,
         )
@@ -294,10 +294,10 @@ class Starter:
         if not line:
             return True
         kept = Path(line.removeprefix("ready ")).parent / "source"
-        here = (self.folder / path).resolve().parent
+        base = (self.folder / path).resolve().parent
         return path.endswith(".py") and any(
-            not (here / each.relative_to(kept)).is_file()
-            or (here / each.relative_to(kept)).read_bytes() != each.read_bytes()
+            not (base / each.relative_to(kept)).is_file()
+            or (base / each.relative_to(kept)).read_bytes() != each.read_bytes()
             for each in kept.rglob("*.py")
         )
 

@@ -74,11 +74,11 @@ def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
     bad = [each for each in findings if each.state == ERROR]
     if not bad:
         return
-    told = [f"{each.subject}: {each.text}" for each in bad[:SHOWN_MAX]]
+    texts = [f"{each.subject}: {each.text}" for each in bad[:SHOWN_MAX]]
     if len(bad) > SHOWN_MAX:
-        told.append(f"{len(bad) - SHOWN_MAX} more")
+        texts.append(f"{len(bad) - SHOWN_MAX} more")
     todo = bad[0].todo if len(bad) == 1 else "onetape doctor says what to do about each"
-    raise BY_CODE.get(bad[0].code, BadConfig)("; ".join(told), where=verb, todo=todo)
+    raise BY_CODE.get(bad[0].code, BadConfig)("; ".join(texts), where=verb, todo=todo)
 
 
 def _at(subject: str, error: OnetapeError, place: str) -> Finding:
@@ -172,7 +172,7 @@ def check_clock() -> Iterator[Finding]:
 def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterator[Finding]:
     """What every section of its own says."""
     for name, stream in streams_of(config).items():
-        place = config.where("collectors", name)
+        place = config.location("collectors", name)
         try:
             collector_options(name, stream, home=home, folder=folder)
             if single:
@@ -182,7 +182,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
     for name, robot in config.robots.items():
         if single and robot.variants:
             alone = NotAvailable("variants are processes of their own", todo="without --single")
-            yield _at(f"robot {name}", alone, config.where("robots", name, "variants"))
+            yield _at(f"robot {name}", alone, config.location("robots", name, "variants"))
     names = [OPERATOR, *config.robots]
     names += [name for account in config.accounts.values() for name in account.subaccounts]
     for name in dict.fromkeys(names):
@@ -196,7 +196,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
 def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
     used = {account.venue for account in config.accounts.values()}
     for name, venue in config.venues.items():
-        place = config.where("venues", name)
+        place = config.location("venues", name)
         try:
             if name in used:
                 check_open(name, venue)
@@ -212,7 +212,7 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
             try:
                 secret_of(name, account, what, os.environ, folder)
             except OnetapeError as error:
-                yield _at(f"account {name}", error, config.where("accounts", name, what))
+                yield _at(f"account {name}", error, config.location("accounts", name, what))
 
 
 # --- robots ---------------------------------------------------------------------------------------
@@ -228,13 +228,13 @@ def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Itera
     for name, each in checked.items():
         if each.code:
             failed = BY_CODE[each.code](each.what, where=each.where, todo=each.todo)
-            yield _at(f"robot {name}", failed, config.where("robots", name, "strategy"))
+            yield _at(f"robot {name}", failed, config.location("robots", name, "strategy"))
     yield from _symbols(config, checked)
 
 
 def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[str, Checked]:
     """What a process that imports each strategy says of it."""
-    asked = [
+    requests = [
         RobotCheck(
             options=robot_options(config, name, home=home, folder=folder),
             variants=[each.params for each in config.robots[name].variants.values()],
@@ -244,7 +244,7 @@ def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[s
     try:
         said = subprocess.run(
             [sys.executable, "-m", "onetape.robot.check_main"],
-            input=msgspec.json.encode(asked),
+            input=msgspec.json.encode(requests),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=2 * LOAD_WITHIN_S,
@@ -275,14 +275,14 @@ def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
         try:
             missing = _unlisted(config, section.venue, list(wanted)) if wanted else ()
         except UnknownSymbol as error:
-            yield _at(f"account {account}", error, config.where("accounts", account))
+            yield _at(f"account {account}", error, config.location("accounts", account))
             continue
         except OnetapeError:
             continue  # a venue that does not answer is no reason: its gateway goes on trying
         for symbol in missing:
             name = wanted[symbol]
             unlisted = UnknownSymbol(f"{symbol} does not trade at {venue.kind}")
-            yield _at(f"robot {name}", unlisted, config.where("robots", name, "params"))
+            yield _at(f"robot {name}", unlisted, config.location("robots", name, "params"))
 
 
 def _unlisted(config: Config, name: str, symbols: list[str]) -> Collection[str]:

@@ -36,7 +36,7 @@ from onetape.supervisor.options import supervisor_socket
 from onetape.supervisor.parts import RUNNING, SINGLE, parts_of
 from onetape.supervisor.process_figures import Figures
 from onetape.supervisor.process_journal import SupervisorTape
-from onetape.supervisor.restart_rules import SILENT_S, Child, Do, Law, Life, State, Step
+from onetape.supervisor.restart_rules import SILENT_S, Child, Do, Law, State, Step, Unit
 from onetape.supervisor.retention import keep_to
 from onetape.supervisor.start import ASK_WITHIN_S, Starter, children_of, not_wanted
 
@@ -63,7 +63,7 @@ class Supervisor:
         private_folder(home / "run")
         self.wake = asyncio.Event()
         self._forks_heard = asyncio.Event()
-        self._asked = count(1)
+        self._requests = count(1)
         self.figures = Figures()
         self._figures_at = 0.0
         self.tape = SupervisorTape(home)
@@ -77,7 +77,7 @@ class Supervisor:
         self.starter.exchanges = self.tape.left.exchanges
         self.pulses = Pulses(home)
         self.alerts: AlertWatch | None = None
-        self.files = {name: ChildFiles(home, name) for name in self.law.lives}
+        self.files = {name: ChildFiles(home, name) for name in self.law.units}
         self.processes: dict[str, Process] = {}
         self.forks = forks
         self._shown: dict[str, tuple[State, str]] = {}
@@ -153,7 +153,7 @@ class Supervisor:
         say = partial(self.say, "info", "retention")
         return keep_to(self.home, lambda: self.config.retention, say)
 
-    async def _lasting(self, what: str, work: Awaitable[None], again: Callable[[], Awaitable[None]]) -> None:
+    async def _lasting(self, what: str, work: Awaitable[None], retry: Callable[[], Awaitable[None]]) -> None:
         """Work of its own, until cancelled. Nobody starts a supervisor again: what the work raises
         is said, and it goes on; requests have to be answered, the disk must not fill up."""
         while True:
@@ -163,7 +163,7 @@ class Supervisor:
                 said = f"{what} raised {type(error).__name__}: {error}"
                 self.say("error", "supervisor", said)
             await asyncio.sleep(FAULT_S)
-            work = again()
+            work = retry()
 
     def stop(self) -> None:
         """All of it, in reverse order."""
@@ -172,23 +172,23 @@ class Supervisor:
 
     @property
     def _is_busy(self) -> bool:
-        lives = self.law.lives.values()
-        return any(life.state not in (State.RUNNING, State.FAILED, State.STOPPED) for life in lives)
+        units = self.law.units.values()
+        return any(unit.state not in (State.RUNNING, State.FAILED, State.STOPPED) for unit in units)
 
     def _watch_for_alerts(self, loop: asyncio.AbstractEventLoop) -> None:
         starter, urls = self.starter, self.config.notify.urls
         self.alerts = AlertWatch(
             self.home,
             self._journals,
-            tell=lambda told: _soon(loop, self.tape.alert, told),
+            tell=lambda record: _soon(loop, self.tape.alert, record),
             said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
             sinks=(lambda: sinks_of(urls, starter.environ, starter.folder)) if urls else None,
         )
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
-        told = (each for each in self.children if each.kind in ("robot", "gateway", "collector"))
-        found = {each.name: journal_of(self.home, each.name, each.kind) for each in told}
+        journaled = (each for each in self.children if each.kind in ("robot", "gateway", "collector"))
+        found = {each.name: journal_of(self.home, each.name, each.kind) for each in journaled}
         return {name: path for name, path in found.items() if path is not None}
 
     @property
@@ -196,7 +196,7 @@ class Supervisor:
         """All that is to run, in whichever process."""
         if self.is_single:
             return children_of(self.config)
-        return [life.child for life in list(self.law.lives.values())]
+        return [unit.child for unit in list(self.law.units.values())]
 
     def _left(self) -> set[str]:
         """What an earlier supervisor has left running."""
@@ -222,7 +222,7 @@ class Supervisor:
             found = Process.find(record["pid"], record["started"]) if record["pid"] else None
             if found is None:
                 continue
-            if name not in self.law.lives:  # the configuration has it no more
+            if name not in self.law.units:  # the configuration has it no more
                 found.signal(signal.SIGTERM)
                 found.close()
                 self.say("warning", name, "is not in the configuration any more: asked to stop")
@@ -239,7 +239,7 @@ class Supervisor:
         match step.do:
             case Do.START:
                 self._show()
-                task = asyncio.ensure_future(self._start(self.law.lives[step.name]))
+                task = asyncio.ensure_future(self._start(self.law.units[step.name]))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             case Do.STOP if process is not None:
@@ -249,16 +249,16 @@ class Supervisor:
             case _:
                 pass  # it is being made: `_start` sees to it
 
-    async def _start(self, life: Life) -> None:
-        name = life.child.name
+    async def _start(self, unit: Unit) -> None:
+        name = unit.child.name
         exchange = self.tape.left.exchanges.get(name.partition(":")[2], "")
         try:
-            options = await asyncio.get_running_loop().run_in_executor(None, lambda: self._options(life, exchange))
+            options = await asyncio.get_running_loop().run_in_executor(None, lambda: self._options(unit, exchange))
             await self._forks_heard.wait()
-            if life.state is not State.STARTING:  # meanwhile it is not wanted any more
+            if unit.state is not State.STARTING:  # meanwhile it is not wanted any more
                 self.law.ended(name, time.monotonic(), 0)
                 return
-            process = self._make(life)
+            process = self._make(unit)
         except OnetapeError as error:
             self.say("error", name, str(error))
             self.law.ended(name, time.monotonic(), error.exit_code, str(error))
@@ -269,30 +269,30 @@ class Supervisor:
             self.law.ended(name, time.monotonic(), 1, f"cannot start: {error.strerror}")
             self.wake.set()
             return
-        self.tape.process(life, process.pid, process.started)
+        self.tape.process(unit, process.pid, process.started)
         process.go(options)
         self._watch(name, process)
 
-    def _options(self, life: Life, exchange: str) -> bytes:
+    def _options(self, unit: Unit, exchange: str) -> bytes:
         before = len(self.starter.notes)
-        made = self.starter.options(life.child, is_first=life.starts == 1, exchange=exchange)
-        inside = self.children if self.is_single else (life.child,)  # one after the other
-        life.within = sum(map(self.starter.starts_within, inside))
+        made = self.starter.options(unit.child, is_first=unit.starts == 1, exchange=exchange)
+        inside = self.children if self.is_single else (unit.child,)  # one after the other
+        unit.within = sum(map(self.starter.starts_within, inside))
         for note in self.starter.notes[before:]:
-            self.say("warning", life.child.name, note)
+            self.say("warning", unit.child.name, note)
         return made
 
-    def _make(self, life: Life) -> Process:
-        self.log.begin(self.files[life.child.name].err)
-        self._said.pop(life.child.name, None)
-        kind, name = life.child.kind, life.child.name
+    def _make(self, unit: Unit) -> Process:
+        self.log.begin(self.files[unit.child.name].err)
+        self._said.pop(unit.child.name, None)
+        kind, name = unit.child.kind, unit.child.name
         made = Process.make(kind, name, self.files[name], self.starter.clean, self.forks)
         self._forks_said()
         return made
 
     async def _ask_robot(self, options: bytes) -> str:
         """What a robot's process of these options says before its end."""
-        loop, name = asyncio.get_running_loop(), f"asked {next(self._asked)}"
+        loop, name = asyncio.get_running_loop(), f"asked {next(self._requests)}"
         await self._forks_heard.wait()
         files, ended = ChildFiles(self.home, name), asyncio.Event()
         process = Process.make("robot", name, files, self.starter.clean, self.forks)
@@ -340,15 +340,15 @@ class Supervisor:
         code = process.end()
         self._forks_said()
         self._complaints(name)
-        life = self.law.lives[name]
-        wanted = life.state is not State.STOPPING
+        unit = self.law.units[name]
+        wanted = unit.state is not State.STOPPING
         self.law.ended(name, time.monotonic(), code, self._said.get(name, "") if code else "")
         self.pulses.forget(name)
         if wanted:
-            level = "error" if life.state is State.FAILED else "warning"
-            self.say(level, name, f"process {process.pid} ended: {life.reason}")
+            level = "error" if unit.state is State.FAILED else "warning"
+            self.say(level, name, f"process {process.pid} ended: {unit.reason}")
             if self.alerts is not None:  # it may be started again before anybody looks
-                self.alerts.process(name, life.state, life.reason)
+                self.alerts.process(name, unit.state, unit.reason)
         self.wake.set()
 
     # --- what is looked at ------------------------------------------------------------------------
@@ -361,17 +361,17 @@ class Supervisor:
             for pid in pids:
                 self.figures.look(pid)
         self._look_at_disk()
-        for name, life in self.law.lives.items():
+        for name, unit in self.law.units.items():
             if name not in self.processes:
                 continue
             self._complaints(name)
-            if life.state is State.STARTING and (line := self.files[name].line()):
-                self._became_ready(life, line)
-            elif life.state is State.STARTING:
-                self.law.tells(name, self.files[name].said() or life.reason)
-            elif life.state is State.RUNNING:
-                self._listen_to(life)
-                self._judge(life)
+            if unit.state is State.STARTING and (line := self.files[name].line()):
+                self._became_ready(unit, line)
+            elif unit.state is State.STARTING:
+                self.law.tells(name, self.files[name].said() or unit.reason)
+            elif unit.state is State.RUNNING:
+                self._listen_to(unit)
+                self._judge(unit)
 
     def _look_at_disk(self) -> None:
         """A process begins with a segment of its journal: without room for it none is started, and
@@ -383,15 +383,15 @@ class Supervisor:
             self.law.lacks_room = ""
             self.tape.flush()
 
-    def _listen_to(self, life: Life) -> None:
+    def _listen_to(self, unit: Unit) -> None:
         """A machine that was asleep, or a clock that was set, makes every heartbeat look old, but
         not twice: they come ten times a second."""
-        name = life.child.name
+        name = unit.child.name
         if self.is_single:  # as long as one of its journals has a heartbeat
             ages = [self.pulses.silent_s(each.name, each.kind) for each in self.children]
             silent = min(filter(None, ages), default=0.0)
         else:
-            silent = self.pulses.silent_s(name, life.child.kind)
+            silent = self.pulses.silent_s(name, unit.child.kind)
         if silent <= SILENT_S:
             self._silent_looks.pop(name, None)
             return
@@ -399,41 +399,41 @@ class Supervisor:
         if looks < SILENT_LOOKS:
             return
         for step in self.law.silent(name, silent):
-            self.say("error", name, life.reason)
+            self.say("error", name, unit.reason)
             self._do(step)
 
-    def _judge(self, life: Life) -> None:
+    def _judge(self, unit: Unit) -> None:
         """By what it says of itself, and a robot by what it does to others."""
-        name, now = life.child.name, time.monotonic()
-        if life.child.kind in ("gateway", "robot"):
+        name, now = unit.child.name, time.monotonic()
+        if unit.child.kind in ("gateway", "robot"):
             self.law.tells(name, self.files[name].said())
-        if life.child.kind != "robot":
+        if unit.child.kind != "robot":
             return
         steps = self.law.heavy(name, now, self.figures.memory(self.processes[name].pid))
         # A machine that was asleep: not twice in a row.
-        stuck = self.pulses.stuck_s(name, "robot", life.child.needs)
-        if not stuck or stuck <= life.child.bounds.stuck_after:
+        stuck = self.pulses.stuck_s(name, "robot", unit.child.needs)
+        if not stuck or stuck <= unit.child.bounds.stuck_after:
             self._stuck_looks.pop(name, None)
         else:
             looks = self._stuck_looks[name] = self._stuck_looks.get(name, 0) + 1
             if looks >= SILENT_LOOKS:
                 steps += self.law.stuck(name, now, stuck)
         for step in steps:
-            self.say("error", name, life.reason)
+            self.say("error", name, unit.reason)
             self._do(step)
 
     def _complaints(self, name: str) -> None:
         if said := self.log.take(time.time_ns(), name, self.files[name].err):
             self._said[name] = said
 
-    def _became_ready(self, life: Life, line: bytes) -> None:
-        name = life.child.name
+    def _became_ready(self, unit: Unit, line: bytes) -> None:
+        name = unit.child.name
         account = name.partition(":")[2]
-        if life.child.kind == "venue":
+        if unit.child.kind == "venue":
             self._moved(name, line)
-        elif life.child.kind == "gateway":
+        elif unit.child.kind == "gateway":
             self._stands_by(account)
-        elif life.child.kind == SINGLE:
+        elif unit.child.kind == SINGLE:
             parts = parts_of(self.home, self.processes[SINGLE].pid)
             for account in self.config.accounts:
                 if parts[f"gateway:{account}"].state == RUNNING:
@@ -449,52 +449,52 @@ class Supervisor:
     def _moved(self, venue: str, line: bytes) -> None:
         """A simulated exchange says where it is. Elsewhere than before, its gateways have to be
         told."""
-        before = self.starter.told(venue)
+        before = self.starter.ready_line(venue)
         self.starter.tells(venue, line)
         if before is None or before["rest"] == msgspec.json.decode(line)["rest"]:
             return
-        for name, life in self.law.lives.items():
-            if venue in life.child.needs and life.is_alive:
+        for name, unit in self.law.units.items():
+            if venue in unit.child.needs and unit.is_alive:
                 for step in self.law.restart(name, time.monotonic()):
                     self._do(step)
 
     def _show(self) -> None:
         """Every change goes to the journal and the log."""
-        for name, life in self.law.lives.items():
-            if self._shown.get(name) == (life.state, life.reason):
+        for name, unit in self.law.units.items():
+            if self._shown.get(name) == (unit.state, unit.reason):
                 continue
             before = self._shown.get(name)
-            self._shown[name] = (life.state, life.reason)
-            if life.state is State.STOPPED:
-                for child in self.children if self.is_single else (life.child,):
+            self._shown[name] = (unit.state, unit.reason)
+            if unit.state is State.STOPPED:
+                for child in self.children if self.is_single else (unit.child,):
                     if child.kind == "robot":
                         not_wanted(self.home, child.name.partition(":")[2])
             process = self.processes.get(name)
             if self.alerts is not None:
-                self.alerts.process(name, life.state, life.reason)
-            if process is not None or not life.is_alive:
-                self.tape.process(life, process.pid if process else 0, process.started if process else 0)
-            if before is None or before[0] is not life.state:
-                level = "error" if life.state is State.FAILED else "info"
-                why = f": {life.reason}" if life.reason else ""
-                self.say(level, name, f"{life.state}{why}")
+                self.alerts.process(name, unit.state, unit.reason)
+            if process is not None or not unit.is_alive:
+                self.tape.process(unit, process.pid if process else 0, process.started if process else 0)
+            if before is None or before[0] is not unit.state:
+                level = "error" if unit.state is State.FAILED else "info"
+                why = f": {unit.reason}" if unit.reason else ""
+                self.say(level, name, f"{unit.state}{why}")
 
     def say(self, level: str, process: str, text: str) -> None:
         self.log.write(time.time_ns(), level, process, text)
 
     # --- who asks ---------------------------------------------------------------------------------
 
-    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Whoever is of our user may read; what changes anything is the operator's."""
         door = self.robots.door
-        match asked["do"]:
+        match request["do"]:
             case "status":
                 return self.status()
             case "command":
-                return door.answer(asked)
+                return door.answer(request)
             case "who":
                 return {"process": "supervisor", "names": door.names}
-            case _ if (refused := door.refusal(asked)) is not None:
+            case _ if (refused := door.refusal(request)) is not None:
                 return refused
             case "down":
                 self.tape.command("down", {})
@@ -502,7 +502,7 @@ class Supervisor:
                 self.stop()
                 return {}
             case "restart":
-                return self._restart(str(asked["name"]))
+                return self._restart(str(request["name"]))
             case other:
                 return {"error": f"unknown request {other!r}"}
 
@@ -510,7 +510,7 @@ class Supervisor:
         there = [child.name for child in self.children]
         if name not in there:
             return {"error": f"no process {name!r}; there is: {', '.join(there)}"}
-        if not any(life.is_wanted for life in self.law.lives.values()):
+        if not any(unit.is_wanted for unit in self.law.units.values()):
             return {"error": "everything is being stopped"}
         try:
             changed = self.robots.reread(name)
@@ -525,7 +525,7 @@ class Supervisor:
             not_wanted(self.home, name.partition(":")[2])
         process = SINGLE if self.is_single else name
         self.restart(process)
-        return {"starts": self.law.lives[process].starts, "changed": changed}
+        return {"starts": self.law.units[process].starts, "changed": changed}
 
     def restart(self, name: str) -> None:
         """One process: stopped, and started again."""
@@ -540,9 +540,9 @@ class Supervisor:
         parts = parts_of(self.home, alone.pid) if alone is not None else {}
         for child in self.children:
             name = SINGLE if self.is_single else child.name
-            life, process = self.law.lives[name], self.processes.get(name)
-            state, reason = str(life.state), life.reason
-            if life.state in (State.STARTING, State.RUNNING) and child.name in parts:
+            unit, process = self.law.units[name], self.processes.get(name)
+            state, reason = str(unit.state), unit.reason
+            if unit.state in (State.STARTING, State.RUNNING) and child.name in parts:
                 state, reason = parts[child.name]
             processes.append(
                 {
@@ -552,9 +552,9 @@ class Supervisor:
                     "state": state,
                     **self.pulses.ages(child.name, child.kind, child.needs),
                     **self.figures.of(process.pid if process else None),
-                    "restarts": life.restarts,
+                    "restarts": unit.restarts,
                     "reason": reason,
-                    "starts": life.starts,
+                    "starts": unit.starts,
                 }
             )
             if state == RUNNING and not reason:
@@ -577,7 +577,7 @@ def _pause(shown: dict[str, Any]) -> str:
     return ""
 
 
-def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *given: Any) -> None:
+def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *arguments: Any) -> None:
     """In the loop's thread, from another one; nothing where the loop has ended."""
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(do, *given)
+        loop.call_soon_threadsafe(do, *arguments)

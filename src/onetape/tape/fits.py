@@ -54,14 +54,14 @@ def misfit(tapes: Iterable[Path]) -> OnetapeError | None:
 
 
 def _first(reader: JournalReader) -> str | None:
-    known = set(reader.instruments)
+    streams = set(reader.instruments)
     while (raw := reader.next_raw()) is not None:
         type_, _, sequence, _, stream, payload = raw
         schema = reader.schemas.of(type_)
         try:
             if type_ == INSTRUMENT_TYPE:
                 Instrument.from_msgpack(payload)
-                known.add(stream)
+                streams.add(stream)
                 continue
             value = None if schema.fixed else msgspec.msgpack.decode(payload)
             data = schema.decode(payload) if value is None else value
@@ -69,7 +69,7 @@ def _first(reader: JournalReader) -> str | None:
             what = error.what if isinstance(error, OnetapeError) else str(error)
             return f"frame {sequence}, {schema.name}: {what}"
         wrong = _wrong_fields(schema, data) if schema.fixed else _wrong_keys(schema.name, data)
-        if wrong is None and type_ in _OF_INSTRUMENTS and stream not in known:
+        if wrong is None and type_ in _OF_INSTRUMENTS and stream not in streams:
             wrong = f"instrument {stream} is not named before it"
         if wrong is not None:
             return f"frame {sequence}, {schema.name}: {wrong}"

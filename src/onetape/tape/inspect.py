@@ -173,17 +173,17 @@ def _records(reader: JournalReader, wanted: frozenset[str], predicate: Predicate
 
 def _wanted(reader: JournalReader, types: Iterable[str]) -> frozenset[str]:
     wanted = frozenset(types)
-    known = {schema.name for schema in reader.schemas.by_id.values()}
-    for name in wanted - known:
-        raise BadInput(f"no event type {name!r} on this tape", todo=f"one of: {', '.join(sorted(known))}")
+    names = {schema.name for schema in reader.schemas.by_id.values()}
+    for name in wanted - names:
+        raise BadInput(f"no event type {name!r} on this tape", todo=f"one of: {', '.join(sorted(names))}")
     return wanted
 
 
-def _place(given: str | int | None) -> tuple[int | None, int | None]:
+def _place(place: str | int | None) -> tuple[int | None, int | None]:
     """(sequence, time) of a command line's SEQ|TIME."""
-    if given is None:
+    if place is None:
         return None, None
-    text = str(given).strip()
+    text = str(place).strip()
     explicit = text.removeprefix("seq:")
     if explicit.isascii() and explicit.isdigit():
         number = int(explicit)
@@ -191,5 +191,5 @@ def _place(given: str | int | None) -> tuple[int | None, int | None]:
             return number, None
         return None, parse_time(number)
     if explicit != text:
-        raise UsageError(f"{given!r}: a sequence is a whole number")
+        raise UsageError(f"{place!r}: a sequence is a whole number")
     return None, parse_time(text)

@@ -28,12 +28,12 @@ def repair(path: str | os.PathLike[str]) -> RepairReport:
 
     Takes the journal's lock: JOURNAL_LOCKED while a writer holds it. Nothing is deleted.
     """
-    told = _core.journal_repair(str(path), expand_segment)
+    report = _core.journal_repair(str(path), expand_segment)
     return RepairReport(
         path=str(path),
-        changed=told["changed"],
-        last_seq=told["last_seq"],
-        frames_lost=told["frames_lost"],
-        damage=list(told["damage"]),
-        set_aside=list(told["set_aside"]),
+        changed=report["changed"],
+        last_seq=report["last_seq"],
+        frames_lost=report["frames_lost"],
+        damage=list(report["damage"]),
+        set_aside=list(report["set_aside"]),
     )

@@ -92,7 +92,7 @@ class EventSchema:
     payload_bytes: int = 0  # of the fixed part
     fields: tuple[Field, ...] = ()
     tail: tuple[str, ...] | None = None  # names of the counted (price, size) lists that follow
-    known: bool = field(default=True, compare=False)
+    is_built_in: bool = field(default=True, compare=False)
 
     @cached_property
     def payload_dtype(self) -> np.dtype[np.void]:
@@ -304,8 +304,10 @@ class Schemas:
             self.by_id = dict(_BUILT_IN)
 
     def _add(self, payload: bytes) -> None:
-        told = msgspec.msgpack.decode(payload)
-        schema = _schema(told["id"], told["name"], told["fixed"], told["bytes"], told["fields"], told["tail"])
+        record = msgspec.msgpack.decode(payload)
+        schema = _schema(
+            record["id"], record["name"], record["fixed"], record["bytes"], record["fields"], record["tail"]
+        )
         # The built-in object is shared where it says the same: its caches are warm.
         own = _BUILT_IN.get(schema.id)
         self.by_id[schema.id] = own if own == schema else schema
@@ -314,13 +316,13 @@ class Schemas:
         for schema in self.by_id.values():
             if schema.name == name:
                 return schema
-        known = ", ".join(sorted(s.name for s in self.by_id.values()))
-        raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {known}")
+        is_built_in = ", ".join(sorted(s.name for s in self.by_id.values()))
+        raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {is_built_in}")
 
     def of(self, type_: int) -> EventSchema:
         """The schema of a type id; one the tape does not describe is read as MessagePack."""
         found = self.by_id.get(type_)
         if found is None:
-            found = EventSchema(type_, f"type_{type_}", False, known=False)
+            found = EventSchema(type_, f"type_{type_}", False, is_built_in=False)
             self.by_id[type_] = found
         return found

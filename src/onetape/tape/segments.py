@@ -82,27 +82,27 @@ def list_segments(directory: Path) -> list[Segment]:
     segments = []
     for number, path, compressed in segment_files(directory):
         fd = expand_segment(str(path)) if compressed else -1
-        told = _core.segment_info(str(path), number, fd)
-        if told is None:
+        info = _core.segment_info(str(path), number, fd)
+        if info is None:
             continue
-        seal = told.get("seal")
+        seal = info.get("seal")
         segments.append(
             Segment(
                 number=number,
                 path=path,
                 compressed=compressed,
                 size_bytes=path.stat().st_size,
-                uuid=UUID(bytes=told["uuid"]),
-                epoch=told["epoch"],
-                created=told["created"],
-                process=told["process"],
-                account=told["account"],
-                first_seq=told["first_seq"],
-                sealed=told["sealed"],
-                last_seq=told.get("last_seq"),
-                frames=told.get("frames"),
-                first_time=told.get("first_time"),
-                latest_time=told.get("latest_time"),
+                uuid=UUID(bytes=info["uuid"]),
+                epoch=info["epoch"],
+                created=info["created"],
+                process=info["process"],
+                account=info["account"],
+                first_seq=info["first_seq"],
+                sealed=info["sealed"],
+                last_seq=info.get("last_seq"),
+                frames=info.get("frames"),
+                first_time=info.get("first_time"),
+                latest_time=info.get("latest_time"),
                 seal=None if seal is None else seal.hex(),
             )
         )

@@ -190,11 +190,11 @@ class StateReader:
         return int(self.core.epoch)
 
     def _failure(self, outcome: str, what: str) -> ProcessDown | TornTape:
-        where = f"state table of {self.process}"
+        location = f"state table of {self.process}"
         todo = _DAMAGED.format(process=self.process)
         if outcome == "damaged":
-            return TornTape(f"{what} is damaged: its checksum does not hold", where=where, todo=todo)
-        return ProcessDown(f"{what} {_REASONS[outcome]}", where=where, todo=todo)
+            return TornTape(f"{what} is damaged: its checksum does not hold", where=location, todo=todo)
+        return ProcessDown(f"{what} {_REASONS[outcome]}", where=location, todo=todo)
 
 
 def tables_in(directory: str | os.PathLike[str]) -> list[str]:

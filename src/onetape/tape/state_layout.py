@@ -64,7 +64,7 @@ class GroupSpec:
         return tuple(name for name, _ in self.fields)
 
     @cached_property
-    def _known(self) -> frozenset[str]:
+    def _name_set(self) -> frozenset[str]:
         return frozenset(self._names)
 
     @cached_property
@@ -84,20 +84,20 @@ class GroupSpec:
 
     def pack(self, values: Mapping[str, FieldValue]) -> tuple[bytes, int]:
         """Cells and the word of present fields. A field that is not given is None."""
-        if self._whole >= 0 and values.keys() == self._known:
+        if self._whole >= 0 and values.keys() == self._name_set:
             numbers = [values[name] for name in self._names]
             if None not in numbers:
                 return self._pack(numbers), self._whole
         cells: list[int | float | bytes] = []
         present = 0
-        known = 0
+        count = 0
         for bit, (name, code) in enumerate(self.fields):
             value = values.get(name)
-            known += name in values
+            count += name in values
             if value is not None:
                 present |= 1 << bit
             self._add(cells, name, code, value)
-        if known != len(values):
+        if count != len(values):
             wrong = sorted(values.keys() - {name for name, _ in self.fields})
             raise BadInput(f"group {self.name!r} has no field {', '.join(wrong)}")
         return self._pack(cells), present

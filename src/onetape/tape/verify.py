@@ -35,27 +35,27 @@ class VerifyReport:
 def verify(path: str | os.PathLike[str]) -> VerifyReport:
     """Checks a journal or tape. Raises BadInput where there is none."""
     directory = Path(path)
-    told = _core.journal_verify(str(directory), expand_segment)
-    damage: list[str] = list(told["damaged"])
-    first = told["first_number"]
+    report = _core.journal_verify(str(directory), expand_segment)
+    damage: list[str] = list(report["damaged"])
+    first = report["first_number"]
     if first > 1:
         pruned = read_pruned(directory)
         through = pruned.segment if pruned is not None else 0
         if through + 1 < first:
             damage.insert(0, f"{directory}: segments {through + 1} to {first - 1} are missing, not pruned")
     return VerifyReport(
-        journal=str(UUID(bytes=told["uuid"])),
-        frames=told["frames"],
-        segments=told["segments"],
-        sealed=told["sealed"],
-        first_seq=told["first_seq"],
-        last_seq=told["last_seq"],
-        torn_bytes=told["torn_bytes"],
+        journal=str(UUID(bytes=report["uuid"])),
+        frames=report["frames"],
+        segments=report["segments"],
+        sealed=report["sealed"],
+        first_seq=report["first_seq"],
+        last_seq=report["last_seq"],
+        torn_bytes=report["torn_bytes"],
         damaged=len(damage),
         ok=not damage,
         damage=damage,
         path=str(directory),
-        seal=told["seal"].hex(),
+        seal=report["seal"].hex(),
     )
 
 

@@ -65,24 +65,24 @@ class _Instruments:
                 self.versions[stream] = [(0, 0, data)]
             for frame in reader.frames(["instrument"]):
                 data = reader.schemas.of(frame.type).decode(frame.payload)
-                known = self.versions.setdefault(frame.stream, [])
-                if not known:
-                    known.append((0, frame.time, data))
-                elif known[-1][2] != data:
-                    known.append((frame.sequence, frame.time, data))
+                dated = self.versions.setdefault(frame.stream, [])
+                if not dated:
+                    dated.append((0, frame.time, data))
+                elif dated[-1][2] != data:
+                    dated.append((frame.sequence, frame.time, data))
 
     def symbol(self, stream: int) -> str:
-        known = self.versions.get(stream)
-        return str(known[-1][2].get("symbol")) if known else f"stream {stream}"
+        dated = self.versions.get(stream)
+        return str(dated[-1][2].get("symbol")) if dated else f"stream {stream}"
 
     def latest(self, stream: int) -> dict[str, Any]:
-        known = self.versions.get(stream)
-        return known[-1][2] if known else {}
+        dated = self.versions.get(stream)
+        return dated[-1][2] if dated else {}
 
     def changes(self) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
-        for stream, known in self.versions.items():
-            for (_, _, old), (sequence, time, new) in pairwise(known):
+        for stream, dated in self.versions.items():
+            for (_, _, old), (sequence, time, new) in pairwise(dated):
                 fields = {name: [old.get(name), value] for name, value in new.items() if old.get(name) != value}
                 change = {"sequence": sequence, "ts": time, "fields": fields}
                 found.setdefault(self.symbol(stream), []).append(change)
@@ -90,12 +90,12 @@ class _Instruments:
 
     def pieces(self, stream: int, rows: NDArray[np.void]) -> Iterator[tuple[NDArray[np.void], dict[str, Any]]]:
         """The rows of a stream, cut where its instrument changed."""
-        known = self.versions.get(stream) or [(0, 0, {})]
-        if len(known) == 1:
-            yield rows, known[0][2]
+        dated = self.versions.get(stream) or [(0, 0, {})]
+        if len(dated) == 1:
+            yield rows, dated[0][2]
             return
-        cuts = np.searchsorted(rows["sequence"], [sequence for sequence, _, _ in known[1:]])
-        for begin, end, (_, _, data) in zip([0, *cuts], [*cuts, len(rows)], known, strict=True):
+        cuts = np.searchsorted(rows["sequence"], [sequence for sequence, _, _ in dated[1:]])
+        for begin, end, (_, _, data) in zip([0, *cuts], [*cuts, len(rows)], dated, strict=True):
             if end > begin:
                 yield rows[begin:end], data
 

@@ -234,15 +234,15 @@ class Ids:
         joined = np.concatenate((before, ids))
         order = np.argsort(joined, kind="stable")
         ordered = joined[order]
-        again = np.zeros(len(joined), dtype=bool)
-        again[order[1:]] = ordered[1:] == ordered[:-1]
-        again = again[len(before) :]
+        repeated = np.zeros(len(joined), dtype=bool)
+        repeated[order[1:]] = ordered[1:] == ordered[:-1]
+        repeated = repeated[len(before) :]
         self._recent = joined[-WINDOW:]
-        count = int(again.sum())
+        count = int(repeated.sum())
         if not count:
             return
         self._duplicates.count += count
-        for at in np.flatnonzero(again)[: self._duplicates.wants]:
+        for at in np.flatnonzero(repeated)[: self._duplicates.wants]:
             row = rows[at]
             self._duplicates.first({"sequence": int(row["sequence"]), "ts": int(row["time"]), "id": _id_text(row)})
 

@@ -51,8 +51,8 @@ class Series:
             self.last = self.first
         self._backwards("time_backwards", times, self.last, rows)
         events = rows[self.event_time]
-        known = events != 0
-        if known.all():
+        valid = events != 0
+        if valid.all():
             self._backwards("event_time_backwards", events, self._event_last, rows)
             self._event_last = int(events.max())
         self.mark("late", rows["flags"] & FLAG_LATE != 0, rows)
@@ -279,16 +279,16 @@ class Fundings(Series):
     def check(self, rows: Rows) -> None:
         stated = rows["interval_ns"]
         interval = np.where(stated > 0, stated, self.steps.funding_ns)
-        known = interval > 0
-        every = np.where(known, interval, 1)
+        valid = interval > 0
+        every = np.where(valid, interval, 1)
         rest = rows["ts_event"] % every
         off = np.minimum(rest, every - rest)
-        self.mark("off_schedule", known & (off > self.rules.funding_tolerance_ns), rows, "ts_event")
+        self.mark("off_schedule", valid & (off > self.rules.funding_tolerance_ns), rows, "ts_event")
         begin = self._last or int(rows["ts_event"][0] - every[0])
         steps = np.diff(rows["ts_event"], prepend=np.int64(begin))
         self._last = int(rows["ts_event"][-1])
         self.mark("duplicates", steps == 0, rows, "ts_event")
-        self.mark("missing", known & (steps > every + every // 2), rows, "ts_event", "interval_ns")
+        self.mark("missing", valid & (steps > every + every // 2), rows, "ts_event", "interval_ns")
 
 
 class Liquidations(Series):

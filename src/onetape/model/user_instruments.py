@@ -5,7 +5,7 @@
     tick = "0.10"
     taker_fee = "0.0004"
 
-Rules of the venue may stand beside them (given_rules.py). Keys are the fields of Instrument;
+Rules of the venue may stand beside them (user_rules.py). Keys are the fields of Instrument;
 numbers may be text, which keeps them exact, or plain. Tables
 (margin brackets, fee tiers) are lists of tables:
 
@@ -33,101 +33,101 @@ from onetape.model.decimals import decimals_of, to_decimal
 from onetape.model.enums import Origin
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.fee_tiers import FeeTier
-from onetape.model.given_rules import RULE_TABLES
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.margin import MarginBracket
 from onetape.model.time import parse_time
+from onetape.model.user_rules import RULE_TABLES
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Instrument)}
 _TABLES: dict[str, Any] = {"brackets": tuple[MarginBracket, ...], "fee_tiers": tuple[FeeTier, ...]}
-_NOT_GIVEN = {"origin", "inferred", "defaulted"}
+_DERIVED = {"origin", "inferred", "defaulted"}
 
 
-def parse_instruments(text: str, *, where: str = "") -> dict[str, Instrument]:
+def parse_instruments(text: str, *, location: str = "") -> dict[str, Instrument]:
     """Symbol -> Instrument of a file's text. Raises BadConfig naming the table and the key."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(str(error), where=where) from None
+        raise BadConfig(str(error), where=location) from None
     unknown = set(document) - {"instrument"} - RULE_TABLES
     if unknown:
-        raise BadConfig(f"unknown key {min(unknown)!r}", where=where, todo="use [[instrument]], [[adl]] or [loans]")
+        raise BadConfig(f"unknown key {min(unknown)!r}", where=location, todo="use [[instrument]], [[adl]] or [loans]")
     tables = document.get("instrument", [])
     if not isinstance(tables, list):
-        raise BadConfig("instrument is not a list of tables", where=where, todo="[[instrument]]")
+        raise BadConfig("instrument is not a list of tables", where=location, todo="[[instrument]]")
     found: dict[str, Instrument] = {}
     for number, table in enumerate(tables, 1):
-        instrument = _instrument(table, f"{where} instrument {number}".strip())
+        instrument = _instrument(table, f"{location} instrument {number}".strip())
         if instrument.symbol in found:
-            raise BadConfig(f"{instrument.symbol} is given twice", where=where)
+            raise BadConfig(f"{instrument.symbol} is given twice", where=location)
         found[instrument.symbol] = instrument
     return found
 
 
-def _instrument(table: dict[str, object], where: str) -> Instrument:
+def _instrument(table: dict[str, object], location: str) -> Instrument:
     symbol = table.get("symbol")
     if not isinstance(symbol, str):
-        raise BadConfig("symbol is missing", where=where)
+        raise BadConfig("symbol is missing", where=location)
     facts: dict[str, object] = {}
     for key, value in table.items():
-        if key not in _FIELDS or key in _NOT_GIVEN:
-            raise BadConfig(f"unknown key {key!r}", where=where)
-        facts[key] = _value(key, value, where)
-    known = catalogue.find(symbol)
+        if key not in _FIELDS or key in _DERIVED:
+            raise BadConfig(f"unknown key {key!r}", where=location)
+        facts[key] = _value(key, value, location)
+    listed = catalogue.find(symbol)
     try:
-        if known is None:
+        if listed is None:
             del facts["symbol"]
-            return from_symbol(symbol, origin=Origin.GIVEN, **facts)
-        return _over(known, facts)
+            return from_symbol(symbol, origin=Origin.USER, **facts)
+        return _over(listed, facts)
     except BadInput as error:
-        raise BadConfig(error.what, where=where) from None
+        raise BadConfig(error.what, where=location) from None
 
 
-def _over(known: Instrument, facts: dict[str, object]) -> Instrument:
+def _over(listed: Instrument, facts: dict[str, object]) -> Instrument:
     for decimals, step in (("price_decimals", "tick"), ("size_decimals", "lot")):
         value = facts.get(step)
         if isinstance(value, Decimal):
-            facts.setdefault(decimals, max(decimals_of(value), getattr(known, decimals)))
+            facts.setdefault(decimals, max(decimals_of(value), getattr(listed, decimals)))
     if "maintenance_rate" in facts:
         facts.setdefault("brackets", ())
     if "maker_fee" in facts or "taker_fee" in facts:
         facts.setdefault("fee_tiers", ())
-    defaulted = tuple(name for name in known.defaulted if name not in facts)
+    defaulted = tuple(name for name in listed.defaulted if name not in facts)
     try:
         return msgspec.convert(
-            {**msgspec.structs.asdict(known), **facts, "origin": Origin.GIVEN, "defaulted": defaulted}, Instrument
+            {**msgspec.structs.asdict(listed), **facts, "origin": Origin.USER, "defaulted": defaulted}, Instrument
         )
     except msgspec.ValidationError as error:
         raise BadInput(str(error)) from None
 
 
-def _value(key: str, value: object, where: str) -> object:
+def _value(key: str, value: object, location: str) -> object:
     if key in {"expiry", "valid_from"}:
         try:
             return parse_time(value)
         except BadInput as error:
-            raise BadConfig(f"{key}: {error.what}", where=where) from None
+            raise BadConfig(f"{key}: {error.what}", where=location) from None
     if key in _TABLES:
-        return _table(key, value, where)
+        return _table(key, value, location)
     if _FIELDS[key] is not Decimal:
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise BadConfig(f"{key} is not a number: {value!r}", where=where)
+        raise BadConfig(f"{key} is not a number: {value!r}", where=location)
     try:
         return to_decimal(value, what=key)
     except ValueError as error:
-        raise BadConfig(str(error), where=where) from None
+        raise BadConfig(str(error), where=location) from None
 
 
-def _table(key: str, value: object, where: str) -> object:
+def _table(key: str, value: object, location: str) -> object:
     rows = value if isinstance(value, list) else [value]
     for row in rows:
         if not isinstance(row, dict) or any(isinstance(cell, bool) for cell in row.values()):
-            raise BadConfig(f"{key} is not a list of tables of numbers", where=where)
+            raise BadConfig(f"{key} is not a list of tables of numbers", where=location)
     try:
         return msgspec.convert(rows, _TABLES[key])
     except (msgspec.ValidationError, ValueError) as error:
-        raise BadConfig(f"{key}: {error}", where=where) from None
+        raise BadConfig(f"{key}: {error}", where=location) from None
 
 
 __all__ = ["parse_instruments"]

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from onetape.model.errors import BadConfig
-from onetape.model.given import parse_instruments
-from onetape.model.given_rules import NEVER_CALLED, Adl, GivenRules, LoanLevels, default_loans, parse_rules
 from onetape.model.time import parse_time
+from onetape.model.user_instruments import parse_instruments
+from onetape.model.user_rules import NEVER_CALLED, Adl, LoanLevels, UserRules, default_loans, parse_rules
 
 D = Decimal
 
@@ -45,7 +45,7 @@ def test_rules_stand_beside_instruments_and_come_by_time() -> None:
     assert first == Adl("binance:BTC/USDT:USDT", at, True, D("49000.5"), D("0.25"))
     assert (second.is_long, second.price, second.share) == (False, None, 1)
     assert list(parse_instruments(FILE)) == ["binance:BTC/USDT:USDT"]
-    assert parse_rules("") == GivenRules()
+    assert parse_rules("") == UserRules()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_rules_stand_beside_instruments_and_come_by_time() -> None:
 )
 def test_what_is_wrong_is_named(before: str, after: str, words: str) -> None:
     with pytest.raises(BadConfig, match=words):
-        parse_rules(FILE.replace(before, after, 1), where="facts.toml")
+        parse_rules(FILE.replace(before, after, 1), location="facts.toml")
 
 
 def test_zero_turns_the_calls_off() -> None:

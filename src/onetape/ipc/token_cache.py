@@ -8,23 +8,23 @@ from pathlib import Path
 
 from onetape.security.tokens import read_token, token_file
 
-__all__ = ["KnownTokens"]
+__all__ = ["TokenCache"]
 
 
-class KnownTokens:
+class TokenCache:
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._known: dict[str, tuple[str, int, int, str]] = {}  # file, its inode and time, token
+        self._cache: dict[str, tuple[str, int, int, str]] = {}  # file, its inode and time, token
 
     def of(self, name: str) -> str:
         """Raises as `read_token`."""
-        known = self._known.get(name)
-        if known is not None:
-            path, inode, time, token = known
+        cached = self._cache.get(name)
+        if cached is not None:
+            path, inode, time, token = cached
             try:
                 there = os.stat(path)  # noqa: PTH116 - of a text
             except FileNotFoundError:
-                del self._known[name]
+                del self._cache[name]
             else:
                 if (there.st_ino, there.st_mtime_ns) == (inode, time):
                     return token
@@ -34,5 +34,5 @@ class KnownTokens:
         except FileNotFoundError:
             return read_token(self._home, name)  # says so
         token = read_token(self._home, name)
-        self._known[name] = str(file), there.st_ino, there.st_mtime_ns, token
+        self._cache[name] = str(file), there.st_ino, there.st_mtime_ns, token
         return token

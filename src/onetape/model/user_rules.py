@@ -71,7 +71,7 @@ class Adl:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenRules:
+class UserRules:
     """What a file says beside its instruments; None where it says nothing."""
 
     loans: LoanLevels | None = None
@@ -80,107 +80,107 @@ class GivenRules:
 
 def default_loans(venues: list[str]) -> LoanLevels:
     """Those of the first venue that they are known of, else those of the catalogue's first one."""
-    known = [fact for venue in venues if (fact := venue_facts.loan_fact(venue)) is not None]
-    fact = known[0] if known else venue_facts.loan_facts()[0]
+    names = [fact for venue in venues if (fact := venue_facts.loan_fact(venue)) is not None]
+    fact = names[0] if names else venue_facts.loan_facts()[0]
     return LoanLevels(fact.call, fact.liquidation, fact.fee)
 
 
-def parse_rules(text: str, *, where: str = "") -> GivenRules:
+def parse_rules(text: str, *, location: str = "") -> UserRules:
     """Raises BadConfig naming the table and the key."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(str(error), where=where) from None
-    return rules_of(document, where=where)
+        raise BadConfig(str(error), where=location) from None
+    return rules_of(document, location=location)
 
 
-def rules_of(document: Mapping[str, Any], *, where: str = "") -> GivenRules:
+def rules_of(document: Mapping[str, Any], *, location: str = "") -> UserRules:
     """The same of a table that was read already."""
     loans = document.get("loans")
     rows = document.get("adl", [])
     if not isinstance(rows, list):
-        raise BadConfig("adl is not a list of tables", where=where, todo="write [[adl]]")
+        raise BadConfig("adl is not a list of tables", where=location, todo="write [[adl]]")
     if len(rows) > ADL_MAX:
-        raise BadConfig(f"{len(rows)} tables adl, at most {ADL_MAX}", where=where)
-    facts = [_adl(row, f"{where} adl {number}".strip()) for number, row in enumerate(rows, 1)]
-    return GivenRules(
-        None if loans is None else _loans(loans, f"{where} loans".strip()),
+        raise BadConfig(f"{len(rows)} tables adl, at most {ADL_MAX}", where=location)
+    facts = [_adl(row, f"{location} adl {number}".strip()) for number, row in enumerate(rows, 1)]
+    return UserRules(
+        None if loans is None else _loans(loans, f"{location} loans".strip()),
         tuple(sorted(facts, key=lambda fact: fact.time)),
     )
 
 
-def _loans(table: object, where: str) -> LoanLevels:
-    cells = _cells(table, {"call", "liquidation", "fee"}, {"call"}, where)
-    call = _number(cells, "call", where)
+def _loans(table: object, location: str) -> LoanLevels:
+    cells = _cells(table, {"call", "liquidation", "fee"}, {"call"}, location)
+    call = _number(cells, "call", location)
     if call == 0:
         return NEVER_CALLED
     if "liquidation" not in cells:
-        raise BadConfig("liquidation is missing", where=where)
+        raise BadConfig("liquidation is missing", where=location)
     levels = LoanLevels(
-        call, _number(cells, "liquidation", where), _number(cells, "fee", where) if "fee" in cells else Decimal(0)
+        call, _number(cells, "liquidation", location), _number(cells, "fee", location) if "fee" in cells else Decimal(0)
     )
     if not 1 <= levels.liquidation <= levels.call <= _LEVEL_MAX:
         raise BadConfig(
             f"liquidation {levels.liquidation} and call {levels.call}",
-            where=where,
+            where=location,
             todo=f"levels lie in 1..{_LEVEL_MAX}, liquidation not above call; or call = 0",
         )
     if levels.fee >= 1:
-        raise BadConfig(f"fee {levels.fee} is no share", where=where, todo='write fee = "0.02"')
+        raise BadConfig(f"fee {levels.fee} is no share", where=location, todo='write fee = "0.02"')
     for name in ("call", "liquidation"):
-        _stepped(name, getattr(levels, name), where)
+        _stepped(name, getattr(levels, name), location)
     return levels
 
 
-def _adl(table: object, where: str) -> Adl:
-    known = {"symbol", "time", "side", "price", "share"}
-    cells = _cells(table, known, {"symbol", "time", "side"}, where)
+def _adl(table: object, location: str) -> Adl:
+    names = {"symbol", "time", "side", "price", "share"}
+    cells = _cells(table, names, {"symbol", "time", "side"}, location)
     symbol, side = cells["symbol"], cells["side"]
     if not isinstance(symbol, str) or not symbol:
-        raise BadConfig(f"symbol is not a name: {symbol!r}", where=where)
+        raise BadConfig(f"symbol is not a name: {symbol!r}", where=location)
     if side not in ("long", "short"):
-        raise BadConfig(f"side {side!r}", where=where, todo='write "long" or "short": yours')
+        raise BadConfig(f"side {side!r}", where=location, todo='write "long" or "short": yours')
     try:
         time = parse_time(cells["time"])
     except (BadInput, ValueError) as error:
-        raise BadConfig(f"time: {getattr(error, 'what', error)}", where=where) from None
-    price = _number(cells, "price", where) if "price" in cells else None
-    share = _number(cells, "share", where) if "share" in cells else Decimal(1)
+        raise BadConfig(f"time: {getattr(error, 'what', error)}", where=location) from None
+    price = _number(cells, "price", location) if "price" in cells else None
+    share = _number(cells, "share", location) if "share" in cells else Decimal(1)
     if price is not None and price == 0:
-        raise BadConfig("price must be positive", where=where, todo="leave it out for the mark")
+        raise BadConfig("price must be positive", where=location, todo="leave it out for the mark")
     if not 0 < share <= 1:
-        raise BadConfig(f"share {share}", where=where, todo="above 0, at most 1")
-    _stepped("share", share, where)
+        raise BadConfig(f"share {share}", where=location, todo="above 0, at most 1")
+    _stepped("share", share, location)
     return Adl(symbol, time, side == "long", price, share)
 
 
-def _cells(table: object, known: set[str], needed: set[str], where: str) -> dict[str, Any]:
+def _cells(table: object, names: set[str], needed: set[str], location: str) -> dict[str, Any]:
     if not isinstance(table, Mapping):
-        raise BadConfig("not a table", where=where)
+        raise BadConfig("not a table", where=location)
     cells = dict(table)
-    if unknown := set(cells) - known:
-        raise BadConfig(f"unknown key {min(unknown)!r}", where=where, todo=f"it has {', '.join(sorted(known))}")
+    if unknown := set(cells) - names:
+        raise BadConfig(f"unknown key {min(unknown)!r}", where=location, todo=f"it has {', '.join(sorted(names))}")
     if missing := needed - set(cells):
-        raise BadConfig(f"{min(missing)} is missing", where=where)
+        raise BadConfig(f"{min(missing)} is missing", where=location)
     return cells
 
 
-def _number(cells: Mapping[str, Any], key: str, where: str) -> Decimal:
+def _number(cells: Mapping[str, Any], key: str, location: str) -> Decimal:
     value = cells[key]
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise BadConfig(f"{key} is not a number: {value!r}", where=where)
+        raise BadConfig(f"{key} is not a number: {value!r}", where=location)
     try:
         number = to_decimal(value, what=key)
     except ValueError as error:
-        raise BadConfig(str(error), where=where) from None
+        raise BadConfig(str(error), where=location) from None
     if not number.is_finite() or number < 0 or number >= 10**15:
-        raise BadConfig(f"{key} {value!r}", where=where, todo="a number that is not negative")
+        raise BadConfig(f"{key} {value!r}", where=location, todo="a number that is not negative")
     return number
 
 
-def _stepped(name: str, value: Decimal, where: str) -> None:
+def _stepped(name: str, value: Decimal, location: str) -> None:
     if value % SHARE_STEP:
-        raise BadConfig(f"{name} {value} is finer than {SHARE_STEP}", where=where)
+        raise BadConfig(f"{name} {value} is finer than {SHARE_STEP}", where=location)
 
 
 __all__ = [
@@ -188,8 +188,8 @@ __all__ = [
     "NEVER_CALLED",
     "RULE_TABLES",
     "Adl",
-    "GivenRules",
     "LoanLevels",
+    "UserRules",
     "default_loans",
     "parse_rules",
     "rules_of",
