@@ -2,7 +2,7 @@
 
 A process is `kind:name` (`gateway:main`) or a kind alone (`supervisor`). Its socket is
 `<home>/run/<kind>-<name>.sock`, where letters, digits, `_`, `-` and `.` stand for themselves and
-every other byte as %XX, so that the name can be read back. One that is too long for a file system
+every other byte as %XX (`file_name`), so that the name can be read back. One that is too long for a file system
 is `%~` and its SHA-256: still its own, but only the process itself can say its name.
 """
 
@@ -12,20 +12,19 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from onetape.model.home import file_name
 
 __all__ = ["decoded", "encoded", "process_of", "process_socket", "sockets"]
 
 BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` come with it
-_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 _SUFFIX: Final = ".sock"
 
 
 def encoded(name: str) -> str:
     data = name.encode("utf-8", "surrogatepass")
-    plain = "".join(
-        chr(byte) if byte in _PLAIN and not (at == 0 and byte == ord(".")) else f"%{byte:02X}"
-        for at, byte in enumerate(data)
-    )
+    plain = file_name(data)
     if len(plain) <= BYTES_MAX:
         return plain
     return f"%~{hashlib.sha256(data).hexdigest()}"
@@ -33,21 +32,9 @@ def encoded(name: str) -> str:
 
 def decoded(text: str) -> str | None:
     """None: it was too long to be written, or is none of these names."""
-    data = bytearray()
-    at = 0
-    while at < len(text):
-        if text[at] == "%":
-            try:
-                data.append(int(text[at + 1 : at + 3], 16))
-            except ValueError:
-                return None
-            at += 3
-        else:
-            data += text[at].encode()
-            at += 1
     try:
-        name = data.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
+        name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogatepass")
+    except UnicodeError:
         return None
     return name if encoded(name) == text else None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
-__all__ = ["StrPath", "config_beside", "home_of", "state_of", "user_cache"]
+__all__ = ["StrPath", "config_beside", "file_name", "home_of", "state_of", "user_cache"]
 
 StrPath = str | os.PathLike[str]
 
@@ -28,6 +29,13 @@ def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> 
         return Path(named).absolute()
     beside = config_beside(config)
     return (beside.parent if beside else Path()).absolute() / ".onetape"
+
+
+def file_name(name: bytes) -> str:
+    """The name of a file for any name: two never share one, and none leaves its folder. Letters,
+    digits, `_`, `-` and `.` stand for themselves, every other byte (and a leading point) as %XX."""
+    plain = quote(name, safe="").replace("~", "%7E")
+    return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
 
 def state_of(home: StrPath) -> Path:

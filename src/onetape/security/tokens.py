@@ -17,25 +17,20 @@ from typing import Final
 
 from onetape.model.config import OPERATOR
 from onetape.model.errors import BadConfig, NotOwner, PermissionDenied
+from onetape.model.home import file_name
 from onetape.security.private import private_folder
 
 __all__ = ["TOKEN_BYTES", "grant_of", "make_token", "read_token", "token_file"]
 
 TOKEN_BYTES: Final = 32
 NAME_BYTES_MAX: Final = 255  # of a file's name, on every file system that a home lies on
-_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 
 
 def token_file(home: Path, name: str) -> Path:
-    """Where the token of `name` is: two names never share a file, and none leaves the folder.
-
-    Letters, digits, `_`, `-` and `.` stand for themselves, every other byte (and a leading point)
-    as %XX. Raises BadConfig for an empty name, and for one whose file name would be too long."""
+    """Where the token of `name` is. Raises BadConfig for an empty name, and for one whose file name
+    would be too long."""
     data = name.encode("utf-8", "surrogateescape")
-    plain = "".join(
-        chr(byte) if byte in _PLAIN and not (at == 0 and byte == ord(".")) else f"%{byte:02X}"
-        for at, byte in enumerate(data)
-    )
+    plain = file_name(data)
     if not 0 < len(plain) <= NAME_BYTES_MAX:
         raise BadConfig(f"a name of {len(data)} bytes has no token", where="run/tokens", todo="choose another")
     return home / "run" / "tokens" / plain
