@@ -9,6 +9,7 @@ import click
 
 from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import aligned
 from onetape.model.errors import BadConfig
 
 SHOWN = 20
@@ -97,14 +98,7 @@ def _text(value: dict[str, Any]) -> str:
                 _part(run["deflated_sharpe"]),
             ]
         )
-    widths = [max(len(line[at]) for line in table) for at in range(len(head))]
-    lines = [
-        "  ".join(
-            text.ljust(width) if at == 0 else text.rjust(width)
-            for at, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in table
-    ]
+    lines = aligned(table, right=range(1, len(head)))
     if len(value["runs"]) > SHOWN:
         lines.append(f"... and {len(value['runs']) - SHOWN} more (--json has them all)")
     return "\n".join([*lines, "", value["verdict"]])

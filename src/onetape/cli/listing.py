@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from onetape.cli.frame import moment
@@ -14,11 +14,20 @@ def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, nothing: 
         return nothing
     cells = [[_cell(row[name], name) for name in columns] for row in rows]
     heads = [name.replace("_", " ") for name in columns]
-    widths = [max(len(line[at]) for line in [heads, *cells]) for at in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in [heads, *cells]
-    )
+    return "\n".join(aligned([heads, *cells]))
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Container[int] = ()) -> list[str]:
+    """A line for each row, its cells under each other; those of the columns `right` (from 0) end
+    under each other. A row may have fewer cells than the first."""
+    widths = [max(len(row[at]) for row in rows if at < len(row)) for at in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _cell(value: object, name: str) -> str:

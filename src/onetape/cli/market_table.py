@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from onetape.cli.frame import moment
+from onetape.cli.listing import aligned
 
 if TYPE_CHECKING:
     from onetape.data.quality.market import MarketReport
@@ -29,7 +29,7 @@ def market_text(report: MarketReport) -> str:
         for change in changes:
             fields = ", ".join(f"{k} {old} -> {new}" for k, (old, new) in change["fields"].items())
             texts.append(f"{symbol} instrument changed at {moment(change['ts'])}: {fields}")
-    text = _table(table)
+    text = "\n".join(aligned(table, right={2}))
     return text + ("\n\n" + "\n".join(texts) if texts else "\n\nnothing was found")
 
 
@@ -52,18 +52,6 @@ def _shown(example: dict[str, Any]) -> str:
             key, value = key.removesuffix("ns").rstrip("_") or "length", f"{value / 1e9:,.3f} s"
         parts.append(f"{key.replace('_', ' ')} {value}")
     return "  ".join(parts)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            f"{cell:>{width}}" if column == 2 else f"{cell:<{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 __all__ = ["market_text"]

@@ -8,6 +8,7 @@ import click
 
 from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import aligned
 
 COLUMNS = ("name", "value", "type", "min", "max", "step", "help")
 
@@ -28,11 +29,7 @@ def command(shell: Shell, target: str) -> Answer:
 def _table(found: dict[str, dict[str, Any]]) -> str:
     if not found:
         return "it has no parameters"
-    lines = [COLUMNS, *(_row(name, each) for name, each in found.items())]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join(aligned([COLUMNS, *(_row(name, each) for name, each in found.items())]))
 
 
 def _row(name: str, facts: dict[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import aligned
 from onetape.model.errors import UsageError
 
 COLUMNS = ("name", "pid", "state", "heartbeat", "progress", "lag", "cpu", "memory", "files", "restarts", "reason")
@@ -59,8 +60,7 @@ def table(state: dict[str, Any]) -> str:
     if not state["processes"]:
         return "nothing runs (onetape up)"
     lines = [COLUMNS, *map(_row, state["processes"])]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
-    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    shown = aligned(lines)
     robots = [each for each in state["processes"] if each.get("robot")]
     shown += map(_robot_line, robots)
     if "orders" in state:

@@ -9,6 +9,7 @@ import click
 
 from onetape.cli.arguments import parameters
 from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
+from onetape.cli.listing import aligned
 from onetape.cli.run_options import refused, run_options, strategy_over_data
 
 SHOWN = 10
@@ -97,11 +98,8 @@ def _text(result: Any) -> str:
     """The windows of a walk-forward, or the best variants, as a table."""
     sweep, value = result.sweep, result.as_json()
     head, table, tail = (_windows if "walk_forward" in value else _best)(sweep, value)
-    widths = [max(len(line[at]) for line in (head, *table) if at < len(line)) for at in range(len(head))]
     lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
-    lines += [
-        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=False)) for line in (head, *table)
-    ]
+    lines += aligned([head, *table], right=range(len(head)))
     if (checked := value.get("lookahead")) is not None:
         tail += (
             f"\nlook-ahead: {len(checked['checked'])} of {checked['of']} variants checked "
