@@ -19,7 +19,7 @@ STEPS_MAX: Final = 12  # of doubled milliseconds: some venues count seconds
 
 
 class Page:
-    """One page. said: `since` (ms), and for a later page the cursor of the one before."""
+    """Holds one page. said: `since` (ms), and for a later page the cursor of the one before."""
 
     def __init__(self, said: dict[str, Any], offsets: str = "") -> None:
         self._begin: int = said["since"]

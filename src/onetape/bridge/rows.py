@@ -37,7 +37,7 @@ def number(value: Any) -> str | None:
 
 
 def order_row(order: dict[str, Any]) -> dict[str, Any]:
-    """Of ccxt's order structure."""
+    """Makes a row of ccxt's order structure."""
     filled = order.get("filled")
     if filled is None and order.get("amount") is not None and order.get("remaining") is not None:
         filled = Decimal(str(order["amount"])) - Decimal(str(order["remaining"]))
@@ -58,7 +58,7 @@ def order_row(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def trade_row(trade: dict[str, Any]) -> dict[str, Any]:
-    """Of ccxt's trade structure, where it is one of ours. One without an id gets what it says in
+    """Makes a row of ccxt's trade structure, where it is one of ours. One without an id gets what it says in
     place of one: two that say the same are one then, and a difference of positions."""
     facts = [trade.get(each) for each in ("order", "timestamp", "side", "price", "amount")]
     fee = trade.get("fee") or next(iter(trade.get("fees") or ()), None) or {}
@@ -86,7 +86,7 @@ def position_row(position: dict[str, Any]) -> dict[str, Any]:
 
 
 def market_row(market: dict[str, Any]) -> dict[str, Any]:
-    """Of ccxt's market structure."""
+    """Makes a row of ccxt's market structure."""
     limits = market.get("limits") or {}
     amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
     precision = market.get("precision") or {}

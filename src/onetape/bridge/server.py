@@ -118,7 +118,7 @@ async def _closed(connection: web.WebSocketResponse) -> None:
 
 
 async def _serve(ccxt_pro: Any, said: dict[str, Any]) -> dict[str, Any] | None:
-    """Until standard input ends; what was wrong before it could begin."""
+    """Serves until standard input ends; what was wrong before it could begin."""
     try:
         exchange = open_exchange(ccxt_pro, said)
     except (LookupError, ValueError) as wrong:

@@ -40,7 +40,7 @@ class Venue:
         self._line = asyncio.Lock() if said.get("in_order") else None
 
     async def open(self) -> None:
-        """With the venue's markets."""
+        """Loads the venue's markets."""
         await self.exchange.load_markets()
         self.choose_kind()
 
@@ -161,7 +161,7 @@ class Venue:
     # --- questions --------------------------------------------------------------------------------
 
     async def order(self, said: dict[str, Any]) -> dict[str, Any]:
-        """By the venue's id, by ours, then among those that work and those that ended."""
+        """Finds it by the venue's id, by ours, then among those that work and those that ended."""
         symbol, client = said["symbol"], said.get("client", "")
         venue_id = said.get("id") or self._ids.get(client, "")
         if venue_id:
@@ -213,7 +213,7 @@ class Venue:
         return [row for rows in lists for row in rows]
 
     async def fills(self, said: dict[str, Any]) -> dict[str, Any]:
-        """One page, and where the next one is. Raises what ccxt raises."""
+        """Reads one page, and where the next one is. Raises what ccxt raises."""
         page = Page(said, self.offsets)
         limit = self._page_limit(said["symbol"])
         trades = await self.call("fetch_my_trades", said["symbol"], page.since, limit, page.params)
@@ -242,7 +242,7 @@ class Venue:
         return {"hedged": bool(reply.get("hedged"))}
 
     async def markets(self, said: dict[str, Any]) -> list[dict[str, Any]]:
-        """Those that were asked for at the start; already here."""
+        """Lists those that were asked for at the start; already here."""
         markets = self.exchange.markets
         return [market_row(markets[each]) for each in self.symbols if each in markets]
 

@@ -35,7 +35,7 @@ TRADES_SEEN: Final = 50_000
 
 
 async def watch_account(venue: Venue, send: Send, *, poll_s: float) -> None:
-    """Until something is wrong with it, which it says first. Ends with the connection's task."""
+    """Watches until something is wrong with it, which it says first. Ends with the connection's task."""
     looks = {each: asyncio.Event() for each in venue.symbols}
 
     def hint(symbol: str | None = None) -> None:
@@ -78,7 +78,7 @@ async def _hints(venue: Venue, name: str, hint: Callable[[], None], lookers: lis
 
 
 class _Look:
-    """Of one symbol: which orders are gone, which trades are new."""
+    """Looks at one symbol: which orders are gone, which trades are new."""
 
     def __init__(self, venue: Venue, symbol: str, send: Send, due: asyncio.Event, poll_s: float) -> None:
         self.hinted: dict[str, bool] = {}
@@ -171,7 +171,7 @@ async def watch_market(venue: Venue, send: Send) -> None:
 
 
 async def _forever(work: Callable[[], Awaitable[None]], send: Send) -> None:
-    """One that fails is begun anew, later each time."""
+    """Begins work that fails anew, later each time."""
     failures = 0
     while True:
         began = time.monotonic()

@@ -48,5 +48,5 @@ def command(shell: Shell, explain: str | None, start: str | None, end: str | Non
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Without the frames; they are for machines."""
+    """Leaves out the frames; they are for machines."""
     return {key: value for key, value in row.items() if key not in ("frames", "rest") and value}

@@ -23,7 +23,7 @@ def by_hand(shell: Shell, id_: str) -> Any:
 
 
 def answer(done: Any, *, dry_run: bool = False) -> Answer:
-    """Of a ByHand after its verb."""
+    """Answers for a ByHand after its verb."""
     value = done.value
     lines = [f"{value['status']}  {value['id']}"]
     if dry_run:

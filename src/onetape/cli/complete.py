@@ -47,7 +47,7 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 
 def words(*choices: str) -> Completer:
-    """One of these."""
+    """Completes to one of these."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return _some(choices, incomplete)

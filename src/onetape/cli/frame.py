@@ -61,7 +61,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Shell:
-    """One invocation: where it works and how it talks."""
+    """Holds one invocation: where it works and how it talks."""
 
     json: bool = False
     debug: bool = False

@@ -72,7 +72,7 @@ def command(shell: Shell, folder: Path, deploy: bool) -> Answer:
 
 
 def _credentials(folder: Path) -> str:
-    """Of each account that trades with keys, by the names that the configuration has."""
+    """Lists the credentials of each account that trades with keys, by the names that the configuration has."""
     from onetape.model.config import SECRET_KEYS
     from onetape.store.config import load_config
 

@@ -17,7 +17,7 @@ from onetape.model.shown import shown
 
 
 class TapePath(click.Path):
-    """Also by the name of its process."""
+    """Takes a tape also by the name of its process."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from onetape.tape.segments import located
@@ -92,7 +92,7 @@ _UNSAID = ("ts_recv", "id_kind", "id_high", "reserved", "update_id")
 
 
 def _line(fields: dict[str, Any]) -> str:
-    """One record for a reader; --jsonl and --json have every field."""
+    """Writes one record for a reader; --jsonl and --json have every field."""
     head = f"{fields['sequence']:>9} {moment(fields['time']):<29} {fields['type']:<13}"
     rest = [f"{fields.get('symbol') or ''}"]
     if fields.get("flags"):

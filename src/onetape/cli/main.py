@@ -64,7 +64,7 @@ class VerbGroup(Suggesting):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """By the table: no verb is imported for it."""
+        """Completes verbs by the table: no verb is imported for it."""
         from click.shell_completion import CompletionItem
 
         if incomplete.startswith("-"):

@@ -33,7 +33,7 @@ def reserved_stdout() -> Iterator[int]:
 
 
 def to_json(value: object) -> str:
-    """One JSON value: money and paths as text, no NaN, numpy numbers as numbers."""
+    """Writes one JSON value: money and paths as text, no NaN, numpy numbers as numbers."""
     import json
 
     return json_shown(json.dumps(_clean(value), ensure_ascii=False, allow_nan=False))

@@ -45,7 +45,7 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
 
 
 def _waterfall(value: dict[str, Any]) -> str:
-    """From A's profit to B's, a line a part, the widest one as long as the bar goes."""
+    """Draws the way from A's profit to B's, a line a part, the widest one as long as the bar goes."""
     bridge = value["bridge"]
     residual = bridge["residual_detail"]
     lines = [("A", bridge["pnl_a"], False)]

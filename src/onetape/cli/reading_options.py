@@ -27,5 +27,5 @@ decimal_option = click.option(
 
 
 def reading_options(function: F) -> F:
-    """All of them."""
+    """Adds all of them."""
     return columns_option(time_format_option(decimal_option(function)))

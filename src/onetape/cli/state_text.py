@@ -15,7 +15,7 @@ _BESIDE = {"flags", "ts_recv"}  # of little use to a reader
 
 
 def state_text(state: dict[str, Any]) -> str:
-    """All of it."""
+    """Writes all of a state."""
     lines = [*frame_lines(state), "", *_head(state)]
     lines += _named("parameters", state["params"])
     lines += _named("memory", state["memory"])
@@ -30,7 +30,7 @@ def state_text(state: dict[str, Any]) -> str:
 
 
 def brief_lines(state: dict[str, Any]) -> list[str]:
-    """After a step: the frame, and what the robot has."""
+    """Writes what a step changed: the frame, and what the robot has."""
     frame = state["frame"]
     lines = [frame_line(frame) if frame else "before the first frame"]
     held = ", ".join(f"{each['qty']} {each['symbol']} at {each['entry_price']}" for each in state["positions"])
@@ -100,7 +100,7 @@ def position_lines(state: dict[str, Any]) -> list[str]:
 
 
 def book_lines(state: dict[str, Any]) -> list[str]:
-    """All books, asks above bids."""
+    """Draws all books, asks above bids."""
     lines = []
     for symbol, market in state["market"].items():
         book = market["book"]

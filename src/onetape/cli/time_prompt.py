@@ -28,7 +28,7 @@ def run_prompt(
     write: Callable[[str], None],
     working: AbstractContextManager[object] | None = None,
 ) -> None:
-    """Until q or the end of the input. read: raises EOFError there. working: entered, again and
+    """Takes commands until q or the end of the input. read: raises EOFError there. working: entered, again and
     again, while an answer is made."""
     working = working or nullcontext()
     write("\n".join([*frame_lines(traveller.state()), *brief_lines(traveller.state(0))[1:]]))

@@ -28,7 +28,7 @@ SUBSCRIBE, UNSUBSCRIBE = "subscribe", "unsubscribe"
 
 
 class Collector:
-    """Of one feed. `run` returns when `stopping` is set."""
+    """Collects one feed. `run` returns when `stopping` is set."""
 
     def __init__(self, options: CollectorOptions) -> None:
         self.options = options

@@ -45,7 +45,7 @@ class Takes(Protocol):
 
 
 class Line(Protocol):
-    """One feed. `run` is for ever; topics may come and go meanwhile."""
+    """Receives one feed. `run` is for ever; topics may come and go meanwhile."""
 
     async def run(self) -> None: ...
 
@@ -200,11 +200,11 @@ class _Reconnecting:
         task.add_done_callback(self._tasks.discard)
 
     async def _session(self) -> str:
-        """Until the connection ends: why. Raises OSError and its kin."""
+        """Runs until the connection ends: why. Raises OSError and its kin."""
         raise NotImplementedError
 
     async def _follow(self, topic: str) -> None:
-        """On the connection that there is; without one, the next has it."""
+        """Follows it on the connection that there is; without one, the next has it."""
 
     async def _leave(self, topic: str) -> None: ...
 

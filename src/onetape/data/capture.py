@@ -85,7 +85,7 @@ def first_receipt(source: Source) -> int:
 
 
 class CaptureImporter:
-    """One import. Sources are taken in the order of their first receipt."""
+    """Imports one capture. Sources are taken in the order of their first receipt."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class CaptureImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """By the index that rejects carry. The seed is the last."""
+        """Names the sources, by the index that rejects carry. The seed is the last."""
         return [source.name for source in self._sources] + ["the seed book"]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
@@ -178,7 +178,7 @@ class CaptureImporter:
         return _core.CaptureImport(sink, self._protocol.as_core(), streams, self._naming.is_map)
 
     def _feed(self, decoder: _core.CaptureImport, sink: _core.TapeSink | None, rejects: RejectFile | None) -> bool:
-        """All sources through the decoder. False: it needs more decimals."""
+        """Feeds all sources through the decoder. False: it needs more decimals."""
         if self._seeds:
             decoder.begin_source(len(self._sources))
             for seed in self._seeds:

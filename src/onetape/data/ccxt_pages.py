@@ -83,7 +83,7 @@ def _rebased(urls: Any, base_url: str) -> Any:
 
 @dataclass(slots=True, kw_only=True)
 class PageFetcher:
-    """One request: `what` of a symbol from `first_ms` on and before `end_ms`.
+    """Fetches one request: `what` of a symbol from `first_ms` on and before `end_ms`.
 
     `exchange` has ccxt's fetch_ohlcv and fetch_trades. `sleep` waits between attempts; the rate
     limit between requests is the exchange's own.
@@ -163,7 +163,7 @@ class PageFetcher:
         return [], min(cursor + EMPTY_STEP_MS, self.end_ms), []
 
     def _ask(self, since: int) -> list[Any]:
-        """One page from the venue, with patience."""
+        """Gets one page from the venue, with patience."""
         import ccxt
 
         name = self.symbol.name

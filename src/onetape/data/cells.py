@@ -116,7 +116,7 @@ class RewrittenSource:
         return found[:size]
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """As many lines as the source has."""
+        """Gives as many lines as the source has."""
         rows = _Rows(self._how)
         carry = b""
         is_overlong = False

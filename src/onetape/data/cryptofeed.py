@@ -41,7 +41,7 @@ class _Pass:
 
 
 class CryptofeedImporter:
-    """One import. `naming` None: every instrument found, by the venue's names for it."""
+    """Imports one recording. `naming` None: every instrument found, by the venue's names for it."""
 
     def __init__(
         self, sources: Sequence[Source], naming: Naming | None, *, own: dict[str, Instrument], on_read: OnRead
@@ -56,7 +56,7 @@ class CryptofeedImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """By the index that rejects carry."""
+        """Names the sources, by the index that rejects carry."""
         return [source.name for source in self._sources]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
@@ -120,7 +120,7 @@ class CryptofeedImporter:
     def _walk(
         self, sink: _core.TapeSink | None, streams: dict[Market, list[Stream]], rejects: RejectFile | None
     ) -> _Pass:
-        """All lines of all sources in the order of their receipt. sink None: measure."""
+        """Reads all lines of all sources in the order of their receipt. sink None: measure."""
         walk = _Pass()
         markets = list(self._markets)
         for _, index, line in heapq.merge(*(self._timed(index, source) for index, source in enumerate(self._sources))):

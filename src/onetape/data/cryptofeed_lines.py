@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 
 def lines_of(source: Source, on_read: OnRead | None = None) -> Iterator[Line]:
-    """All lines that are not blank, in constant memory. Lines count from 1."""
+    """Reads all lines that are not blank, in constant memory. Lines count from 1."""
     for number, text, fault in _split(source, on_read):
         if fault:
             yield Line(LineKind.BAD, 0, number, "", fault, text)
@@ -57,7 +57,7 @@ def is_recording(head: bytes) -> bool:
 
 
 def parse_line(text: bytes, number: int) -> Line:
-    """One line, which ends in a newline."""
+    """Parses one line, which ends in a newline."""
     if 48 <= text[0] <= 57:
         stamp, colon, body = text.partition(b": ")
         receipt = _receipt(stamp) if colon else 0

@@ -77,7 +77,7 @@ class Patience:
     damaged_max: int = 2  # whole files with a wrong hash before giving up
 
     def wait_s(self, failed: int) -> float:
-        """After so many attempts."""
+        """Says how long to wait after so many attempts."""
         return min(self.backoff_s * 2.0 ** (failed - 1), self.backoff_s_max)
 
 
@@ -114,7 +114,7 @@ def make_opener() -> urllib.request.OpenerDirector:
 
 @dataclass(slots=True)
 class Fetched:
-    """One file in its place. `how`: it was there, was fetched, or was fetched from the middle."""
+    """Says what became of one file. `how`: it was there, was fetched, or was fetched from the middle."""
 
     path: Path
     how: Literal["cached", "fetched", "resumed"]
@@ -202,7 +202,7 @@ class Client:
         self._patiently(url, lambda: _size(part), once)
 
     def _continue(self, url: str, part: Path, file: IO[bytes]) -> None:
-        """One request from where the part ends; the part is whole when this returns."""
+        """Sends one request from where the part ends; the part is whole when this returns."""
         have, note = _size(part), _note(part)
         if not note or note.get("url") != url or have > note.get("length", 0):
             have, note = 0, {}

@@ -35,7 +35,7 @@ class ExportResult:
     tables: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Gives plain values."""
         return {
             "tape": str(self.tape),
             "out": str(self.out),

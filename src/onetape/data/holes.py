@@ -16,7 +16,7 @@ __all__ = ["Holes", "holes_in_bars"]
 
 @dataclass(slots=True)
 class Holes:
-    """Of one symbol and period: how many, and the longest. Times are ns UTC."""
+    """Counts the holes of one symbol and period: how many, and the longest. Times are ns UTC."""
 
     symbol: str
     period: int

@@ -83,7 +83,7 @@ def _sum(first: Seen, second: Seen) -> Seen:
 
 
 def read_instruments(path: Path | None) -> dict[str, Instrument]:
-    """Those of `--instruments FILE`. Raises UsageError where it cannot be read."""
+    """Reads those of `--instruments FILE`. Raises UsageError where it cannot be read."""
     return {} if path is None else parse_instruments(_text(path), location=str(path))
 
 

@@ -25,7 +25,7 @@ _TEXT_MAX: Final = 200
 
 
 class Stream(NamedTuple):
-    """One instrument of an import: `number` from 1, in the order of the tape."""
+    """Keeps one instrument of an import: `number` from 1, in the order of the tape."""
 
     raw: str
     number: int
@@ -61,7 +61,7 @@ class Counted:
 
 
 class Reader(Protocol):
-    """One market's messages. Made anew for each pass; without a sink it measures."""
+    """Reads one market's messages. Made anew for each pass; without a sink it measures."""
 
     @property
     def gaps(self) -> int: ...
@@ -75,7 +75,7 @@ class Reader(Protocol):
     def has_rejects(self) -> bool: ...
 
     def message(self, source: int, line: int, receipt: int, body: bytes) -> None:
-        """One message, which ends in a newline."""
+        """Takes one message, which ends in a newline."""
         ...
 
     def connected(self) -> None: ...
@@ -86,7 +86,7 @@ class Reader(Protocol):
 
 
 class TableReader:
-    """By a message table, in the core."""
+    """Reads by a message table, in the core."""
 
     def __init__(
         self, table: MessageTable, sink: _core.TapeSink | None, streams: Sequence[Stream], *, others_pass: bool
@@ -158,7 +158,7 @@ class TableReader:
 
 
 class DialectReader:
-    """By a decoder in Python, whose MarketOut this is."""
+    """Reads by a decoder in Python, whose MarketOut this is."""
 
     def __init__(
         self, decoder: DecoderFactory, sink: _core.TapeSink | None, streams: Sequence[Stream], *, others_pass: bool

@@ -38,7 +38,7 @@ class Naming:
 
 
 def naming_by_rows(text: str | None, default: str | None) -> Naming:
-    """Of a table that may have a column of symbols. default: what is nobody's is called.
+    """Names the streams of a table that may have a column of symbols. default: what is nobody's is called.
 
     Raises UsageError as parse_naming does.
     """
@@ -50,7 +50,7 @@ def naming_by_rows(text: str | None, default: str | None) -> Naming:
 
 
 def parse_naming(text: str | None) -> Naming:
-    """From `SYMBOL` or `RAW=SYMBOL,RAW=SYMBOL`. Raises UsageError for anything else."""
+    """Parses `SYMBOL` or `RAW=SYMBOL,RAW=SYMBOL`. Raises UsageError for anything else."""
     if not text or not text.strip():
         raise UsageError("the file does not say which instrument it is", todo=f"give {EXAMPLE}")
     pairs: list[tuple[str, str]] = []

@@ -38,7 +38,7 @@ OnRead = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One stream of bytes: a file, or a member of a zip. Can be read as often as needed."""
+    """Reads one stream of bytes: a file, or a member of a zip. Can be read as often as needed."""
 
     path: Path
     member: str = ""

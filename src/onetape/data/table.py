@@ -53,7 +53,7 @@ class _Facts:
 
 @dataclass(slots=True)
 class TableImporter:
-    """One import. `venue_names`: the raw names are the venue's own, as the catalogue has them.
+    """Imports tables. `venue_names`: the raw names are the venue's own, as the catalogue has them.
     instruments: of the user, over those of the catalogue."""
 
     sources: InitVar[Sequence[TableSource]]
@@ -79,7 +79,7 @@ class TableImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """By the index that rejects carry."""
+        """Names the sources, by the index that rejects carry."""
         return self._names
 
     @property
@@ -346,7 +346,7 @@ class TableImporter:
 
 
 def _most_frequent(steps: Mapping[int, int]) -> int:
-    """Of equals the shortest; 0 of none."""
+    """Picks the most frequent, of equals the shortest; 0 of none."""
     return min(steps.items(), key=lambda item: (-item[1], item[0]), default=(0, 0))[0]
 
 

@@ -58,7 +58,7 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """One object a line; decimals as text, levels as lists of [price, size]."""
+    """Writes one object a line; decimals as text, levels as lists of [price, size]."""
 
     def __init__(self, path: Path, columns: list[Column]) -> None:
         self.count = 0

@@ -30,7 +30,7 @@ DAYS_MAX: Final = 366 * 20
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One type of file: in which markets, with a period or without, by months and by days."""
+    """Describes one type of file: in which markets, with a period or without, by months and by days."""
 
     name: str
     markets: tuple[Kind, ...]
@@ -58,7 +58,7 @@ DATASETS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of the plan. `days` stand in for a month that is not there as a whole."""
+    """Names one file of the plan. `days` stand in for a month that is not there as a whole."""
 
     path: str  # below the base address
     days: tuple[Part, ...] = ()

@@ -82,7 +82,7 @@ class Beside:
         return True
 
     def show(self, shown: dict[str, Any]) -> None:
-        """To all who follow, and to who will next."""
+        """Shows it to all who follow, and to who will next."""
         if self._stream is not None and self._loop is not None and not self._is_closed:
             self._loop.call_soon_threadsafe(self._stream.show, shown)
 

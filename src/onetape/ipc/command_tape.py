@@ -19,7 +19,7 @@ _COMMAND = EventType.COMMAND.id
 
 
 class PastCommand(NamedTuple):
-    """One command of an earlier life. result: of the answer; None where there is none."""
+    """Holds one command of an earlier life. result: of the answer; None where there is none."""
 
     sequence: int
     command: str
@@ -35,7 +35,7 @@ class CommandTape:
         self.writer = writer
 
     def command(self, record: dict[str, Any], now: int) -> None:
-        """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
+        """Writes a command before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
         will not be."""
         self.writer.append("command", msgspec.msgpack.encode(record), time=now)
 

@@ -295,7 +295,7 @@ def _is_text(value: object) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """As a tape can hold it: an integer of more than 64 bits is its digits."""
+    """Makes it plain, as a tape can hold it: an integer of more than 64 bits is its digits."""
     if isinstance(value, dict):
         return {k: each if type(each) is str else _plain(each) for k, each in value.items()}
     if isinstance(value, list):

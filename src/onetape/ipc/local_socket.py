@@ -42,7 +42,7 @@ def _opened(path: Path, do: Callable[[socket.socket, str], None]) -> socket.sock
 
 @contextmanager
 def _address(path: Path) -> Iterator[str]:
-    """Of a deep folder a short name: its open descriptor's (Linux)."""
+    """Gives a deep folder a short name: its open descriptor's (Linux)."""
     if len(os.fsencode(path)) <= ADDRESS_MAX:
         yield str(path)
         return

@@ -63,7 +63,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
 
 
 def command_schemas() -> dict[str, dict[str, Any]]:
-    """By `kind command`: one line to `<home>/run/<process>.sock`."""
+    """Lists the schemas by `kind command`: one line to `<home>/run/<process>.sock`."""
     return {
         f"{kind} {name}": _request(kind, name, fields)
         for kind, commands in COMMANDS.items()

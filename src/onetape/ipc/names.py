@@ -52,7 +52,7 @@ def process_of(path: Path) -> str:
 
 
 def sockets(home: Path, kind: str = "") -> Iterator[Path]:
-    """All sockets of a home, or those of processes of one kind; whether anybody listens there or
+    """Lists all sockets of a home, or those of processes of one kind; whether anybody listens there or
     not."""
     for path in sorted((home / "run").glob(f"*{_SUFFIX}")):
         found = path.name.removesuffix(_SUFFIX).partition("-")[0]

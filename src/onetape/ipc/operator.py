@@ -44,7 +44,7 @@ async def _sent(
 
 
 def robots_now(home: Path) -> dict[str, dict[str, Any]]:
-    """By process, of the robots that answer at once: `status` (started stopped halted), `profit`
+    """Asks the robots that answer at once, by process: `status` (started stopped halted), `profit`
     since the run began (text), `positions` (symbol -> quantity, text), `orders` that work and
     `fills`."""
     found = {}

@@ -115,7 +115,7 @@ async def listen(
     path.chmod(0o600)
 
     async def serve() -> None:
-        """Until cancelled; nobody is answered afterwards. Ends with what an answer raised."""
+        """Serves until cancelled; nobody is answered afterwards. Ends with what an answer raised."""
         looking = asyncio.ensure_future(_hang_up_on_the_silent(table))
         try:
             await table.serve()
@@ -135,7 +135,7 @@ async def _hang_up_on_the_silent(table: _Table) -> None:
 
 
 class _Table:
-    """All senders, and whose turn it is."""
+    """Keeps all senders, and whose turn it is."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class _Table:
             self.senders[sender] = None
 
     def hang_up(self, before: float) -> None:
-        """On those that have said nothing since."""
+        """Hangs up on those that have said nothing since."""
         for each in [each for each in self.senders if each.is_silent and each.heard_at < before]:
             each.close()
 
@@ -351,7 +351,7 @@ class _Sender(asyncio.Protocol):
             self._transport.write(_encode(reply) + b"\n")
 
     def refuse(self, error: OnetapeError) -> None:
-        """And hangs up: at once for what it says, a little later for what it hears. A socket that
+        """Refuses and hangs up: at once for what it says, a little later for what it hears. A socket that
         is closed with words unread takes its own last ones back."""
         self.is_closed = True
         self._not_late()

@@ -27,7 +27,7 @@ CONNECT_WITHIN_S: Final = 1.0
 
 
 async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncIterator[dict[str, Any]]:
-    """Until the process ends: then ProcessDown is raised."""
+    """Follows it until the process ends: then ProcessDown is raised."""
     path = process_socket(home_of(home), process)
     try:
         made = connect(path, timeout_s=CONNECT_WITHIN_S)

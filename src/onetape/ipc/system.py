@@ -77,7 +77,7 @@ class IPCCommandSystem:
         self._room = asyncio.Semaphore(WAITING_MAX)
 
     def start(self) -> None:
-        """From here on it sends. The process that is meant may start later."""
+        """Sends from here on. The process that is meant may start later."""
         self._is_started = True
 
     def stop(self) -> None:
@@ -118,7 +118,7 @@ class IPCCommandSystem:
         return await self._send(target, request, time.time_ns() + int(timeout * SECOND))
 
     def new_id(self) -> str:
-        """Of the sender, the time in us, and a number: never made twice on one machine."""
+        """Makes an id of the sender, the time in us, and a number: never made twice on one machine."""
         self._count += 1
         name = self.name.encode()[:64].decode(errors="ignore")
         return f"{name}_{time.time_ns() // 1000}_{os.getpid()}.{self._count}"
@@ -126,7 +126,7 @@ class IPCCommandSystem:
     async def send_to_each(
         self, target: str, command_type: str, payload: dict[str, Any], *, timeout: float, id_: str
     ) -> list[CommandResult]:
-        """To all that are there now and answer to `target`; none: an empty list."""
+        """Sends to all that are there now and answer to `target`; none: an empty list."""
         deadline = time.time_ns() + int(timeout * SECOND)
         request = {
             "do": "command",

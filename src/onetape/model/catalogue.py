@@ -109,7 +109,7 @@ def find(symbol: str, at: int | None = None) -> Instrument | None:
 
 @lru_cache(maxsize=4096)
 def versions(symbol: str) -> tuple[Instrument, ...]:
-    """All known versions, oldest first, numbered from 1; empty if unknown."""
+    """Lists all known versions, oldest first, numbered from 1; empty if unknown."""
     rows = _by_symbol().get(symbol, [])
     dated = sorted((_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from)
     dated = _with_schedules(_with_liquidation_fees(dated), _aliases(rows))
@@ -183,7 +183,7 @@ def _with_brackets(instrument: Instrument, *, is_newest: bool) -> Instrument:
 
 
 def find_raw(venue: str, raw: str, *, kind: Kind | None = None, at: int | None = None) -> Instrument | None:
-    """By the venue's own name, any case; None if unknown. `kind` decides where the venue uses one
+    """Finds it by the venue's own name, any case; None if unknown. `kind` decides where the venue uses one
     name twice (Binance's BTCUSDT); UsageError where it is needed and missing."""
     names = _by_raw().get((venue, raw.upper()), [])
     fitting = [name for name in names if kind is None or parse_symbol(name).kind is kind]

@@ -27,14 +27,14 @@ class TapeWord(StrEnum):
 
     @classmethod
     def by_id(cls) -> Mapping[int, Self]:
-        """All words by their numbers, for who reads many; a number that has none is a ValueError
+        """Lists all words by their numbers, for who reads many; a number that has none is a ValueError
         here, too."""
         found: Mapping[int, Self] = _MEMBERS[cls]
         return found
 
 
 class _ById(dict[int, TapeWord]):
-    """Of one class."""
+    """Finds the words of one class by their numbers."""
 
     def __init__(self, cls: type[TapeWord], start: int) -> None:
         super().__init__(enumerate(cls, start))
@@ -129,7 +129,7 @@ class TriggerKind(TapeWord):
 
     @property
     def word(self) -> str | None:
-        """As tables show it, None where there is none."""
+        """Writes it as tables show it, None where there is none."""
         return None if self is TriggerKind.NONE else self.value
 
 

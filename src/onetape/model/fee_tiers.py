@@ -55,7 +55,7 @@ def checked(tiers: Sequence[FeeTier]) -> tuple[FeeTier, ...]:
 
 
 def core_rows(tiers: Sequence[FeeTier]) -> list[tuple[int, int, int]]:
-    """As the core takes them: money in 1e-18, rates in 1e-12."""
+    """Writes them as the core takes them: money in 1e-18, rates in 1e-12."""
     return [(money_units(t.volume_min), rate_units(t.maker_fee), rate_units(t.taker_fee)) for t in tiers]
 
 

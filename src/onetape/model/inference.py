@@ -100,7 +100,7 @@ def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> I
 
 
 def assumptions(instrument: Instrument) -> list[str]:
-    """One line for each fact of it that was inferred or defaulted, for reports."""
+    """Writes one line for each fact of it that was inferred or defaulted, for reports."""
     lines = [
         f"{instrument.symbol}: {name} {_shown(instrument, name)}, inferred from the data"
         for name in instrument.inferred

@@ -27,7 +27,7 @@ LEVERAGE_MAX: Final = 1000
 
 
 class MarginBracket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row. maintenance_amount: None where it follows from the rows before it."""
+    """Holds one row. maintenance_amount: None where it follows from the rows before it."""
 
     notional_max: Decimal
     maintenance_rate: Decimal
@@ -75,7 +75,7 @@ def completed(brackets: Sequence[MarginBracket]) -> tuple[MarginBracket, ...]:
 
 
 def core_rows(brackets: Sequence[MarginBracket]) -> list[tuple[int, int, int, int]]:
-    """As the core's table takes them: money in 1e-18, rates in 1e-12."""
+    """Writes them as the core's table takes them: money in 1e-18, rates in 1e-12."""
     return [
         (
             money_units(row.notional_max),

@@ -29,7 +29,7 @@ _NO_KIND: Final = TriggerKind.NONE
 
 
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One order to place. price_int 0 is a market order's; trigger_int 0: no trigger.
+    """Describes one order to place. price_int 0 is a market order's; trigger_int 0: no trigger.
 
     own_reducing: a gateway's mark on a reduce-only order that it sends as a plain one, because only
     its sub-account's position, and not the account's, is there to be reduced."""
@@ -63,7 +63,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_stop(self) -> bool:
-        """Of an order with a trigger: a stop, not a take-profit. Raises InvariantViolation where it
+        """Says of an order with a trigger: a stop, not a take-profit. Raises InvariantViolation where it
         does not say: whoever sends it must not guess."""
         if self.trigger_kind is _NO_KIND:
             raise InvariantViolation("a trigger without its kind cannot be sent", where=self.symbol)

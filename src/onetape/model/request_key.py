@@ -37,12 +37,12 @@ class RequestKey(msgspec.Struct, frozen=True):
         return "" if self.expires > 0 else f"a request key expires later: {self.expires} ns"
 
     def as_record(self) -> dict[str, Any]:
-        """As an order request carries it on the tape."""
+        """Writes it as an order request carries it on the tape."""
         return {"once": self.key, "within": self.within, "expires": self.expires}
 
 
 def request_key(key: str | RequestKey) -> RequestKey:
-    """From a strategy's word. Raises TypeError, ValueError: a wrong key is a wrong program."""
+    """Makes one from a strategy's word. Raises TypeError, ValueError: a wrong key is a wrong program."""
     made = RequestKey(key) if isinstance(key, str) else key
     if not isinstance(made, RequestKey):
         raise TypeError(f"once is a text or a RequestKey, not {type(key).__name__}")

@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
 
 
 def shown(text: str) -> str:
-    r"""With what a terminal would obey written out: \x1b for ESC."""
+    r"""Writes out what a terminal would obey: \x1b for ESC."""
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
@@ -26,7 +26,7 @@ def json_shown(text: str) -> str:
 
 
 def sheet_text(value: str) -> str:
-    """With an apostrophe before what a spreadsheet would calculate."""
+    """Puts an apostrophe before what a spreadsheet would calculate."""
     if _FORMULA.match(value) and not _NUMBER.match(value):
         return "'" + value
     return value

@@ -79,7 +79,7 @@ class UserRules:
 
 
 def default_loans(venues: list[str]) -> LoanLevels:
-    """Those of the first venue that they are known of, else those of the catalogue's first one."""
+    """Takes those of the first venue that they are known of, else those of the catalogue's first one."""
     names = [fact for venue in venues if (fact := venue_facts.loan_fact(venue)) is not None]
     fact = names[0] if names else venue_facts.loan_facts()[0]
     return LoanLevels(fact.call, fact.liquidation, fact.fee)

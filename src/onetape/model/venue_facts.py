@@ -116,7 +116,7 @@ def loan_fact(venue: str) -> LoanFact | None:
 
 
 def loan_facts() -> tuple[LoanFact, ...]:
-    """All of them."""
+    """Lists all of them."""
     return _file().loans
 
 

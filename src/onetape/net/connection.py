@@ -25,7 +25,7 @@ async def connected(
     opened: Callable[[], None] = lambda: None,
     cut: asyncio.Event | None = None,
 ) -> None:
-    """Until the connection ends, or is of no use any more: `take` says True, or `cut` is set."""
+    """Lasts until the connection ends, or is of no use any more: `take` says True, or `cut` is set."""
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:

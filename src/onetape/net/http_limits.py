@@ -16,7 +16,7 @@ _PIECE: Final = 16 << 10
 
 
 async def body_of(reply: aiohttp.ClientResponse) -> bytes:
-    """Of a session without `auto_decompress`: a megabyte of gzip may be a gigabyte, so that it is
+    """Reads the body of a session without `auto_decompress`: a megabyte of gzip may be a gigabyte, so that it is
     unpacked here, no further than the bound. Raises aiohttp.ClientPayloadError."""
     encoding = reply.headers.get("Content-Encoding", "identity").lower()
     if encoding not in (ENCODING, "identity"):

@@ -31,7 +31,7 @@ _BODYLESS: Final = ("GET", "DELETE")
 
 
 class KeptConnections:
-    """To one host. rest: its base URL, `http://` or `https://`."""
+    """Keeps connections to one host. rest: its base URL, `http://` or `https://`."""
 
     def __init__(self, rest: str, *, kept: int = KEPT) -> None:
         location = urlsplit(rest)
@@ -98,7 +98,7 @@ class KeptConnections:
 
 
 class _Kept(asyncio.Protocol):
-    """One connection."""
+    """Carries one request at a time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self.used = time.monotonic()

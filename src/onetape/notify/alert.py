@@ -55,7 +55,7 @@ class Alert:
 
     @property
     def key(self) -> tuple[str, str, str, bool]:
-        """One thing that goes on: words and numbers of the message may change meanwhile."""
+        """Identifies one thing that goes on: words and numbers of the message may change meanwhile."""
         return self.type, self.subject, self.severity, self.is_note
 
     def as_json(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ __all__ = ["KINDS", "ROOM_MIN", "Kind", "alert_of", "disk_alert", "ended_by"]
 
 
 class Kind(NamedTuple):
-    """Of an alert or health frame with a severity. ends: the kind that ends all of this one in the
+    """Says what an alert or health frame with a severity is. ends: the kind that ends all of this one in the
     process, "": its own does, for each subject. notes: how states begin that are notes; ("",): all
     are."""
 
@@ -74,7 +74,7 @@ DISK_CRITICAL: Final = (0.01, 500 << 20)
 
 
 def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> Alert | None:
-    """Of an `alert` or `health` frame on a process's journal; None for one that is none: health
+    """Makes the alert of an `alert` or `health` frame on a process's journal; None for one that is none: health
     without a severity is how things go."""
     named = record.get("severity")
     if event == "health" and named in (None, "critical"):  # a critical one is an alert as well

@@ -70,7 +70,7 @@ class Sink:
         self._thread.start()
 
     def put(self, alert: Alert) -> None:
-        """At once, from any thread."""
+        """Takes it at once, from any thread."""
         with self._lock:
             self._waiting.append(alert)
             if len(self._waiting) > WAITING_MAX:

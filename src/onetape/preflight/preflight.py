@@ -155,7 +155,7 @@ def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequ
 
 
 def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
-    """Only what needs no key. Raises as preflight does."""
+    """Checks only what needs no key. Raises as preflight does."""
     # A secret that is none, and base64 where a venue wants that.
     venue = open_trading_venue(target.kind, "", "", target.addresses)
     access = VenueAccess(target.addresses.rest)

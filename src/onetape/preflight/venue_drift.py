@@ -83,7 +83,7 @@ def _answers(access: VenueAccess, target: Target, passed: Passed, report: DriftR
 async def _listen(
     target: Target, passed: Passed, symbols: list[str], report: DriftReport, drifts: Drifts, sample_s: float
 ) -> None:
-    """Until each message of the sample has come, or the time is over. An acknowledged subscription
+    """Listens until each message of the sample has come, or the time is over. An acknowledged subscription
     is no proof: what counts is the first message of each kind."""
     venue = open_trading_venue(target.kind, "", "", target.addresses)
     try:

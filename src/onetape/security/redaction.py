@@ -18,7 +18,7 @@ CHARS_MIN = 8  # what is shorter is in every second text by chance
 
 
 class Redactor:
-    """Of some secrets, in the forms in which they travel: as they are, in a URL, as hexadecimal,
+    """Hides some secrets, in the forms in which they travel: as they are, in a URL, as hexadecimal,
     as base64, and what a base64 or PEM text stands for. Its text shows none of them."""
 
     __slots__ = ("_forms",)

@@ -158,7 +158,7 @@ class SqlTables:
             self.database.run(f"DELETE FROM {self.name(table)} WHERE run = ?", (run,))  # noqa: S608
 
     def compared(self, run_a: str, run_b: str) -> dict[str, dict[str, Any]]:
-        """By `decision` and `fill`: compared, equal, differing, and the first that differs as
+        """Compares two runs by `decision` and `fill`: compared, equal, differing, and the first that differs as
         `first` (None without): symbol, n, ts_a, ts_b and what each run has."""
         view, found = self.name("compared"), {}
         for what in ("decision", "fill"):
@@ -195,7 +195,7 @@ class SqlTables:
 
 
 class ParquetTables:
-    """One file for each table in a new folder. Raises BadInput where there is something, and
+    """Writes one file for each table in a new folder. Raises BadInput where there is something, and
     NotAvailable without pyarrow."""
 
     def __init__(self, folder: Path) -> None:

@@ -87,7 +87,7 @@ class _Order:
 
 
 class Rows:
-    """Of one tape of a run. `take` a record; what came of it lies in `made` (table -> rows) until
+    """Makes rows of one tape of a run. `take` a record; what came of it lies in `made` (table -> rows) until
     somebody empties it, and in `changed`: orders that are new or have changed."""
 
     def __init__(self, run: str, tape: str, reader: JournalReader) -> None:

@@ -37,7 +37,7 @@ _CONNECT_S: Final = 10
 
 
 class Database:
-    """One connection. Rows are written within `transaction`: all of them or none."""
+    """Holds one connection. Rows are written within `transaction`: all of them or none."""
 
     def __init__(self, url: str) -> None:
         """Raises BadConfig for what is no URL, NotAvailable without the driver, ProcessDown where
@@ -134,7 +134,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Until the block ends; on an error nothing of it was."""
+        """Lasts until the block ends; on an error nothing of it was."""
         self.run("BEGIN")
         try:
             yield
@@ -153,7 +153,7 @@ class Database:
         self.run(f"ALTER TABLE {table} ADD COLUMN {name} {_TYPES[self.kind][kind]}")
 
     def tables(self) -> set[str]:
-        """All tables and views that names without a schema mean, in small letters."""
+        """Lists all tables and views that names without a schema mean, in small letters."""
         location = {
             "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')",
             "postgresql": "SELECT table_name FROM information_schema.tables "

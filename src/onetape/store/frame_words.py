@@ -11,7 +11,7 @@ __all__ = ["FrameWords"]
 
 
 class FrameWords:
-    """Of the tape that `reader` reads."""
+    """Puts frames of the tape that `reader` reads into words."""
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader

@@ -26,7 +26,7 @@ def money_floats(low: Any, high: Any) -> Any:
 
 
 def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl.DataFrame:
-    """All events of type `kind`, in tape order. Fixed types by columns, the others by records."""
+    """Reads all events of type `kind`, in tape order. Fixed types by columns, the others by records."""
     try:
         import polars as pl
     except ImportError:
@@ -87,7 +87,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
 
 
 def _fee_currencies(path: Path, instruments: Any, streams: Any, columns_of: Any) -> list[str]:
-    """By name: 0 is what the instrument settles in, the others are numbers of the gateway's."""
+    """Names the currencies: 0 is what the instrument settles in, the others are numbers of the gateway's."""
     names = fee_currency_names(path)
     settles = {stream: str(facts.get("settle", "")) for stream, facts in instruments.items()}
     return [
@@ -106,7 +106,8 @@ def fee_currency_names(path: Path) -> dict[int, str]:
 
 
 def named_currencies(params: dict[str, Any]) -> dict[int, str]:
-    """Of one `params` record: a gateway's says one at a time, that of a robot's life all."""
+    """Reads the currencies that one `params` record names: a gateway's says one at a time, that of
+    a robot's life all."""
     if isinstance(params.get("currencies"), dict):
         return {number: name for name, number in params["currencies"].items()}
     return {params["currency"]: params["name"]} if {"currency", "name"} <= params.keys() else {}

@@ -69,7 +69,7 @@ class SharedCounters:
         _WORD.pack_into(self._map, at, value)
 
     def banned_until(self) -> int:
-        """Without the lock: one aligned word."""
+        """Reads it without the lock: one aligned word."""
         return self._get(8)
 
     def ban(self, until: int) -> None:

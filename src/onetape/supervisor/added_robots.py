@@ -35,7 +35,8 @@ _KEYS: Final = frozenset(RobotConfig.__struct_fields__) - {PARAMS}
 
 
 class AddedRobots:
-    """Of one supervisor, whose journal is open. door: what it may be asked as a command."""
+    """Keeps the robots that the operator has added to a supervisor, whose journal is open. door:
+    what it may be asked as a command."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -196,7 +197,7 @@ class AddedRobots:
 
 
 def _flat(section: RobotConfig) -> dict[str, Any]:
-    """By key, each parameter by its own."""
+    """Gives each parameter its own key."""
     plain: dict[str, Any] = msgspec.to_builtins(section)
     params = plain.pop(PARAMS)
     return {**plain, **{f"{PARAMS}.{name}": value for name, value in params.items()}}

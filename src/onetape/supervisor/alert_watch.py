@@ -36,7 +36,7 @@ _ALERT: Final = EventType.ALERT.id
 
 
 def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks:
-    """Of the configuration. Raises BadConfig, NotAvailable."""
+    """Makes the sinks of the configuration. Raises BadConfig, NotAvailable."""
     read = [
         read_secret(url, environ, folder=folder).reveal() if url.startswith(("env:", "file:")) else url for url in urls
     ]
@@ -118,7 +118,7 @@ class AlertWatch:
             self._closed.wait(LOOK_S)
 
     def _take_all(self, look: Iterator[Alert]) -> None:
-        """One by one, each when it is found: what ends in the same look ends after it began.
+        """Takes alerts one by one, each when it is found: what ends in the same look ends after it began.
         Whatever a look raises, the next one comes: nobody would tell that nothing is told."""
         try:
             for alert in look:

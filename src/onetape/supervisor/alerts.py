@@ -16,7 +16,7 @@ __all__ = ["past_alerts", "send_test"]
 
 
 def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """One alert to all sinks, now. Raises BadConfig where there is none, ProcessDown where one does
+    """Sends one alert to all sinks, now. Raises BadConfig where there is none, ProcessDown where one does
     not take it."""
     urls = config.notify.urls
     if not urls:

@@ -49,7 +49,7 @@ class ChildFiles:
 
 
 class Process:
-    """One that runs. `file` can be read from once it has ended."""
+    """Names a process that runs. `file` can be read from once it has ended."""
 
     def __init__(self, pid: int, started: int, code: Callable[[], int | None], options: int = -1) -> None:
         """code: what it ended with, asked after its end. options: where they are written."""
@@ -88,7 +88,7 @@ class Process:
 
     @classmethod
     def find(cls, pid: int, started: int) -> Process | None:
-        """One that an earlier supervisor has started, None: it is no more."""
+        """Finds a process that an earlier supervisor has started, None: it is no more."""
         if start_time(pid) != started:
             return None
         try:
@@ -132,7 +132,8 @@ class Process:
 
 
 def start_time(pid: int) -> int:
-    """In the system's own unit since its boot: with the number it names one process. 0: no such."""
+    """Reads when a process started, in the system's own unit since its boot: with the number it
+    names one process. 0: no such."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

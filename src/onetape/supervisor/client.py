@@ -53,7 +53,7 @@ REAP_S: Final = 2.0  # until the system has asked for what has ended; some never
 
 
 def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
-    """One answer of the supervisor, None: none runs. Raises ProcessDown for one that is stuck, and
+    """Asks the supervisor for one answer, None: none runs. Raises ProcessDown for one that is stuck, and
     what it refuses with."""
     request = {"do": do, **fields}
     if do != "status":  # whoever may read the home may read that
@@ -298,7 +298,7 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
 
 
 def _not_ready(status: dict[str, Any]) -> OnetapeError:
-    """By its own name, where one thing alone is wrong and will not pass."""
+    """Names the error of a start: its own, where one thing alone is wrong and will not pass."""
     bad = [p for p in status["processes"] if p["state"] != "running"]
     # What waits for another is not the reason.
     causes = [p for p in bad if p["state"] != "waiting"] or bad
@@ -360,7 +360,7 @@ def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) ->
 
 
 def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
-    """In reverse order, each within its time."""
+    """Stops them in reverse order, each within its time."""
     names = []
     for name, process in reversed(_orphans(home)):
         doing(f"waits for {name}, {STOP_WITHIN_S:.0f} s at most")
@@ -380,7 +380,7 @@ def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
 def restart(
     home: Path, name: str, config: Config, path: Path | None, *, doing: Callable[[str], None] = lambda words: None
 ) -> dict[str, Any]:
-    """One process: stopped, and started again; a robot as its file says now, `changed` is what is
+    """Restarts one process: stopped, and started again; a robot as its file says now, `changed` is what is
     different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
     one that does not come back, and as `up` for a robot that cannot start: that one runs on.
     doing: hears what it waits for."""

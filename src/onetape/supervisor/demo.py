@@ -130,7 +130,7 @@ def _prove(
 
 
 def _open(page: Path) -> None:
-    """In a browser, where there is a screen to show it on."""
+    """Opens it in a browser, where there is a screen to show it on."""
     import os
     import webbrowser
 

@@ -47,7 +47,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
 
 
 class ForkServer:
-    """One that runs. `file` can be read from when it says something, or has ended."""
+    """Runs a fork server, and asks it for processes. `file` can be read from when it says something, or has ended."""
 
     def __init__(self, kinds: Iterable[str], environ: Mapping[str, str], err: Path) -> None:
         """err: where it complains. Raises OSError."""
@@ -93,7 +93,7 @@ class ForkServer:
         return self._made.pop(name, None)
 
     def code_of(self, pid: int) -> int | None:
-        """Of a process that has ended, None: nobody has heard."""
+        """Gives the exit code of a process that has ended, None: nobody has heard."""
         self._read_until(lambda: pid in self._codes)
         return self._codes.pop(pid, None)
 

@@ -30,7 +30,7 @@ HELD_FDS: Final = 3  # standard input, output and error; what is above is the se
 
 
 class _Server:
-    """One end of the socket. Single-threaded, as whoever forks must be."""
+    """Serves one end of the socket. Single-threaded, as whoever forks must be."""
 
     def __init__(self, line: socket.socket) -> None:
         self.line = line

@@ -22,7 +22,7 @@ __all__ = ["Pulses", "journal_of"]
 
 
 class Pulses:
-    """Of the processes of one home."""
+    """Reads the heartbeats of the processes of one home."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -36,7 +36,7 @@ def supervise(
     single: bool = False,
     read: Callable[[], Config] | None = None,
 ) -> None:
-    """Until all is stopped. settled: called once, when all run or will not. single: all in one
+    """Supervises until all is stopped. settled: called once, when all run or will not. single: all in one
     process. read: the configuration as its file is now. Raises JournalLocked where a supervisor of
     this home runs already, BadConfig."""
     confine()

@@ -59,7 +59,7 @@ class Parts:
 
 
 def parts_of(home: Path, pid: int | None) -> dict[str, Part]:
-    """As the process of that number has said last; none where it has said nothing yet."""
+    """Reads them as the process of that number has said last; none where it has said nothing yet."""
     try:
         saved = msgspec.json.decode(_file(home).read_bytes(), type=_Saved)
     except (FileNotFoundError, msgspec.DecodeError):

@@ -17,7 +17,7 @@ NOTHING: Final = {"cpu_percent": None, "memory_bytes": None, "open_files": None}
 
 
 class Figures:
-    """Of some processes. `look` at each now and then: a share of a core needs two looks."""
+    """Measures what some processes take. `look` at each now and then: a share of a core needs two looks."""
 
     def __init__(self) -> None:
         self._cpu: dict[int, deque[tuple[float, float]]] = {}  # pid -> (when, seconds of a core)

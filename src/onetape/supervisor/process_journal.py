@@ -61,7 +61,7 @@ class SupervisorTape:
         self._append("alert", record)
 
     def command(self, name: str, fields: dict[str, Any]) -> None:
-        """Before it is done."""
+        """Writes a command before it is done."""
         self._append("command", {"actor": "operator", "command": name, **fields})
 
     def _append(self, event: str, record: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ class SupervisorTape:
 
 
 def left_in(home: Path) -> Left:
-    """As the journal has it, whoever writes it."""
+    """Reads it as the journal has it, whoever writes it."""
     path = supervisor_journal(home)
     left = Left()
     if not is_tape(path):

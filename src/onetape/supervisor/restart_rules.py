@@ -143,7 +143,7 @@ class Unit:
 
 
 class Law:
-    """Of all children, in the order in which they start."""
+    """Decides for all children, in the order in which they start."""
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.units = {child.name: Unit(child) for child in children}
@@ -262,7 +262,7 @@ class Law:
         return []
 
     def add(self, child: Child, held: str = "") -> None:
-        """One more, which starts as the others do. held: why it waits, until that is taken away."""
+        """Adds one more, which starts as the others do. held: why it waits, until that is taken away."""
         self.units[child.name] = Unit(child, held=held)
 
     def stop(self, name: str) -> None:
@@ -270,14 +270,14 @@ class Law:
         self.units[name].is_wanted = False
 
     def stop_all(self) -> None:
-        """From now on they are stopped, in reverse order of their needs; `step` does it."""
+        """Stops them from now on, in reverse order of their needs; `step` does it."""
         for unit in self.units.values():
             unit.is_wanted = False
 
     # --- what is to be done -----------------------------------------------------------------------
 
     def step(self, now: float) -> list[Step]:
-        """As time passes."""
+        """Decides what time alone brings."""
         steps: list[Step] = []
         for name, unit in self.units.items():
             if not unit.is_wanted:

@@ -46,7 +46,7 @@ LOOK_EVERY_S: Final = 0.1  # also when nothing comes
 
 
 class _Robot:
-    """One that trades, what it was told, and who may tell it."""
+    """Holds a robot that trades, its options, and who may command it."""
 
     def __init__(self, robot: RobotRun, tape: RobotTape, control: RobotControl) -> None:
         self.robot, self.tape, self.control = robot, tape, control

@@ -51,7 +51,7 @@ KEPT_FDS: Final = "fd:"
 
 
 def children_of(config: Config) -> list[Child]:
-    """All processes, each behind those that it needs."""
+    """Lists all processes, each behind those that it needs."""
     venues = [Child(f"venue:{name}", "venue") for name, venue in config.venues.items() if is_simulated(venue)]
     there = {child.name for child in venues}
     gateways = [
@@ -81,7 +81,7 @@ def robot_child(config: Config, name: str) -> Child:
 
 
 def process_journal(home: Path, name: str) -> Path:
-    """Of a simulated exchange."""
+    """Names the journal of a simulated exchange."""
     return home / "journal" / name.replace(":", "-")
 
 

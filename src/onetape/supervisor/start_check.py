@@ -219,7 +219,7 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
 
 
 def check_robot(config: Config, name: str, folder: Path, home: Path) -> Iterator[Finding]:
-    """One robot, by its strategy, its parameters and what it trades."""
+    """Checks one robot by its strategy, its parameters and what it trades."""
     yield from _robots(config, [name], folder, home)
 
 

@@ -51,7 +51,7 @@ PAUSE_MS: Final = 1000  # without a sign of life, before `status` says so
 
 
 class Supervisor:
-    """Of one home. `run` returns when all has been stopped."""
+    """Supervises one home. `run` returns when all has been stopped."""
 
     def __init__(
         self, config: Config, starter: Starter, home: Path, *, single: bool = False, forks: ForkServer | None = None
@@ -87,7 +87,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def use(self, config: Config) -> None:
-        """From here on this is the configuration."""
+        """Takes this as the configuration from here on."""
         self.config = self.starter.config = config
 
     # --- life -------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class Supervisor:
             work = retry()
 
     def stop(self) -> None:
-        """All of it, in reverse order."""
+        """Stops all of it, in reverse order."""
         self.law.stop_all()
         self.wake.set()
 
@@ -193,7 +193,7 @@ class Supervisor:
 
     @property
     def children(self) -> list[Child]:
-        """All that is to run, in whichever process."""
+        """Lists all that is to run, in whichever process."""
         if self.is_single:
             return children_of(self.config)
         return [unit.child for unit in list(self.law.units.values())]
@@ -403,7 +403,7 @@ class Supervisor:
             self._do(step)
 
     def _judge(self, unit: Unit) -> None:
-        """By what it says of itself, and a robot by what it does to others."""
+        """Judges a process by what it says of itself, and a robot by what it does to others."""
         name, now = unit.child.name, time.monotonic()
         if unit.child.kind in ("gateway", "robot"):
             self.law.tells(name, self.files[name].said())
@@ -528,13 +528,13 @@ class Supervisor:
         return {"starts": self.law.units[process].starts, "changed": changed}
 
     def restart(self, name: str) -> None:
-        """One process: stopped, and started again."""
+        """Restarts one process: stopped, and started again."""
         for step in self.law.restart(name, time.monotonic()):
             self._do(step)
         self.wake.set()
 
     def status(self) -> dict[str, Any]:
-        """As CONTRACT.md has it, with a reason beside each state."""
+        """Gives the status as CONTRACT.md has it, with a reason beside each state."""
         processes = [{**self.pulses.own(), **self.figures.of(os.getpid())}]
         alone = self.processes.get(SINGLE)
         parts = parts_of(self.home, alone.pid) if alone is not None else {}
@@ -578,6 +578,6 @@ def _pause(shown: dict[str, Any]) -> str:
 
 
 def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *arguments: Any) -> None:
-    """In the loop's thread, from another one; nothing where the loop has ended."""
+    """Does it in the loop's thread, from another one; nothing where the loop has ended."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(do, *arguments)

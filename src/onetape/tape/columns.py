@@ -43,7 +43,7 @@ class Table:
         return {name: fields[name][0] for name in wanted}
 
     def core(self) -> tuple[int, int, list[tuple[int, int]], list[tuple[int, int, int]]]:
-        """As the core wants it."""
+        """Writes it as the core wants it."""
         import numpy as np
 
         fields = self.schema.row_dtype.fields
@@ -91,7 +91,7 @@ _ORDER_TYPES = {
 def read_columns(
     core: _core.JournalReader, tables: Iterable[Table], *, orders: bool = False, time_until: int = TIME_MAX
 ) -> tuple[list[dict[str, NDArray[Any]]], OrderRows]:
-    """From the reader's place to the end, in one pass: contiguous columns of each table, and the
+    """Reads from the reader's place to the end, in one pass: contiguous columns of each table, and the
     rows of the orders where `orders` (else without columns)."""
     wanted = list(tables)
     walk = _core.ColumnPass([each.core() for each in wanted], orders)

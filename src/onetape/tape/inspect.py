@@ -29,7 +29,7 @@ _FOLLOW_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class JournalInfo:
-    """One journal as `ls` shows it. Times are ns of the frames, None where not known yet."""
+    """Describes one journal as `ls` shows it. Times are ns of the frames, None where not known yet."""
 
     path: str
     journal: str

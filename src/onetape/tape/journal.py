@@ -127,7 +127,7 @@ class JournalWriter:
         self.progress = self.core.progress
 
     def append(self, event: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0) -> int:
-        """One frame from a whole payload; gives its sequence."""
+        """Appends one frame from a whole payload; gives its sequence."""
         return self.append_raw(type_id(event), payload, flags, stream, time)
 
     def append_batch(
@@ -240,7 +240,7 @@ def _with_reserve(usual: Callable[..., int], urgent: Callable[..., int]) -> Call
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Of a journal that is written: its control page. None: it has none."""
+    """Identifies a journal that is written: its control page. None: it has none."""
     try:
         found = (path / "control").stat()
     except OSError:
@@ -334,7 +334,7 @@ class JournalReader:
         names: Iterable[str] | None = None,
         where: Mapping[str, int] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """All rows of one fixed type from the reader's place on, a contiguous array a column.
+        """Reads all rows of one fixed type from the reader's place on, a contiguous array a column.
 
         names: only these columns (default: all).
         where: only rows whose fields have these values; what is left out takes no memory.
@@ -367,7 +367,7 @@ class JournalReader:
         self._learn_instruments()
 
     def _learn_instruments(self) -> None:
-        """Those of the segment's own frames before the place; the preamble has all earlier ones."""
+        """Learns those of the segment's own frames before the place; the preamble has all earlier ones."""
         schemas, place = self.schemas, self.core.next_sequence
         first = self.core.segment_first_sequence
         if place <= first:

@@ -111,12 +111,12 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """By the event's name, in the order of their numbers."""
+    """Lists them by the event's name, in the order of their numbers."""
     return {schema.name: event_schema(schema) for schema in built_in().values()}
 
 
 def event_schema(schema: EventSchema) -> dict[str, Any]:
-    """Of one line. Keys beyond those that are named belong to newer versions, and to the user."""
+    """Describes one line. Keys beyond those that are named belong to newer versions, and to the user."""
     properties: dict[str, Any] = {
         "sequence": INTEGER,
         "time": {**INTEGER, "description": "ns UTC"},
@@ -171,7 +171,7 @@ def _of_field(item: Field) -> dict[str, Any]:
 
 
 def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
-    """Without references: a schema stands alone."""
+    """Resolves references: a schema stands alone."""
     if isinstance(value, dict):
         if "$ref" in value:
             return _inlined(definitions[value["$ref"].rpartition("/")[2]], definitions)

@@ -61,7 +61,7 @@ def pin(directory: Path, run: str, first_sequence: int, last_sequence: int = _NO
 
 
 def pins(directory: Path) -> list[Pin]:
-    """In order of their runs. A pin that cannot be read is an error: it may protect anything."""
+    """Lists the pins in order of their runs. A pin that cannot be read is an error: it may protect anything."""
     found = []
     for path in sorted((directory / "pins").glob("*.json")):
         try:
@@ -137,7 +137,7 @@ class _Limit:
     keep_sequence: int | None
 
     def candidates(self, segments: list[Segment]) -> Iterator[Segment]:
-        """From the front, as long as a segment breaks one of the limits."""
+        """Gives segments from the front, as long as a segment breaks one of the limits."""
         total = sum(s.size_bytes for s in segments)
         last_sealed = max((s.number for s in segments if s.sealed), default=0)
         for segment in segments:

@@ -69,7 +69,7 @@ _STRUCT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a fixed layout. kind: i u p s t m r c e x k, as in core/journal/events.hpp."""
+    """Describes one field of a fixed layout. kind: i u p s t m r c e x k, as in core/journal/events.hpp."""
 
     name: str
     kind: str
@@ -84,7 +84,7 @@ class Field:
 
 @dataclass(frozen=True)
 class EventSchema:
-    """One event type as its tape describes it."""
+    """Describes one event type as its tape does."""
 
     id: int
     name: str

@@ -24,7 +24,7 @@ _BESIDE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One entered segment. `last_seq`, `frames` and times are None while it is open."""
+    """Describes one entered segment. `last_seq`, `frames` and times are None while it is open."""
 
     number: int
     path: Path

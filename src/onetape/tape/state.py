@@ -168,7 +168,7 @@ class StateReader:
         return [entry for entry in named if kind is None or entry[0] == kind]
 
     def groups(self, kind: str) -> dict[str, Group]:
-        """All groups of a kind. Each is whole; together they may span several writes."""
+        """Reads all groups of a kind. Each is whole; together they may span several writes."""
         found = ((key, self.get(kind, key)) for _, key in self.keys(kind))
         return {key: group for key, group in found if group is not None}
 

@@ -34,7 +34,7 @@ _FIELDS_MAX = 64  # one bit each
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """One kind of group: what is written, and read, together."""
+    """Describes one kind of group: what is written, and read, together."""
 
     kind: int
     name: str
@@ -169,7 +169,7 @@ class Layout:
 
     @property
     def cells(self) -> int:
-        """Of its largest group."""
+        """Counts the cells of its largest group."""
         return max(1, max(spec.cells for spec in self.specs))
 
     def spec(self, name: str) -> GroupSpec:

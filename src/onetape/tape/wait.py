@@ -26,7 +26,7 @@ def bell_directory() -> Path:
 
 
 class Waiter:
-    """One bell for several readers. Use it from one thread."""
+    """Waits for several readers by one bell. Use it from one thread."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self.core = _core.Waiter(str(directory or bell_directory()))

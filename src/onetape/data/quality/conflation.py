@@ -19,7 +19,8 @@ FRAMES_MAX: Final = 500_000  # of depth and trades that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Conflation:
-    """Of one instrument. Counts are of messages and prints; `explaining`: prints whose level was
+    """Measures the conflation of one instrument. Counts are of messages and prints; `explaining`:
+    prints whose level was
     displayed before them and is smaller in the next message; `late`: of the `stamped` prints those
     that came after a message that has them."""
 
@@ -50,7 +51,7 @@ class Conflation:
 
 
 def conflation_of(path: Path, frames_max: int = FRAMES_MAX) -> dict[int, Conflation]:
-    """By stream of the tape, those with depth and prints between its messages."""
+    """Measures it by stream of the tape, those with depth and prints between its messages."""
     with JournalReader(path) as reader:
         rows = _core.depth_conflation(reader.core, frames_max)
     return {

@@ -11,7 +11,7 @@ EXAMPLES_MAX: Final = 10
 
 @dataclass(slots=True)
 class Check:
-    """One rule over one series. Examples are the first, or the largest where they have a size."""
+    """Counts what one rule finds in one series. Examples are the first, or the largest where they have a size."""
 
     count: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -60,11 +60,11 @@ class Findings:
         return sum(check.count for check in self.checks.values())
 
     def counts(self) -> dict[str, int]:
-        """All checks that were made, with what each found."""
+        """Lists all checks that were made, with what each found."""
         return {name: check.count for name, check in self.checks.items()}
 
     def examples(self) -> dict[str, list[dict[str, Any]]]:
-        """Of the checks that found something."""
+        """Lists examples of the checks that found something."""
         return {name: check.shown() for name, check in self.checks.items() if check.count}
 
 

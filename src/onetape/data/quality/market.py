@@ -36,14 +36,14 @@ Progress = Callable[[float, float | None], None]
 
 @dataclass(slots=True)
 class MarketReport:
-    """By symbol and type. `changes` are instruments that became others on the way."""
+    """Reports by symbol and type. `changes` are instruments that became others on the way."""
 
     by_symbol: dict[str, dict[str, dict[str, Any]]]
     changes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def findings(self) -> int:
-        """All of them."""
+        """Counts all of them."""
         found = sum(kind["findings"] for types in self.by_symbol.values() for kind in types.values())
         return int(found)
 

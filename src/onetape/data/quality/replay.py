@@ -26,7 +26,7 @@ class Replay:
         self._waiting: dict[int, tuple[Frame, _Top]] = {}
 
     def depth(self, frame: Frame) -> None:
-        """One depth message, whatever it does to the book."""
+        """Takes one depth message, whatever it does to the book."""
         outcome, crossed, _ = self._book.apply_payload(frame.payload, frame.flags)
         if frame.flags & FLAG_UNSYNCED or outcome not in ("applied", "snapshot"):
             return
@@ -55,7 +55,7 @@ class Replay:
             self._compare(*waiting, top)
 
     def quote(self, frame: Frame) -> None:
-        """One quote: against the book of the same number, now or when that comes."""
+        """Takes one quote: against the book of the same number, now or when that comes."""
         _, _, bid, ask, bid_size, ask_size, number = _QUOTE.unpack_from(frame.payload)
         if not number:
             return
