@@ -26,7 +26,7 @@ from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife, kill_reason
 from onetape.gateway.order_requests import ROBOTS_MAX
-from onetape.ipc.door import ALL, Repeated, Command, Do, Handler
+from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.errors import NotOwner, OrderInvalid, OrderUnknown, RateLimited, UnknownSymbol, UsageError

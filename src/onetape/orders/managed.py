@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side
-from onetape.model.ids import AGAIN_MAX, parse_client_id
+from onetape.model.ids import ATTEMPT_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.orders.machine import OrderLife
@@ -208,9 +208,9 @@ class Managed:
     def next_name(self, chars_max: int) -> str:
         """The client id under which what is left is placed again, "" where there is none."""
         parsed = parse_client_id(self.client_id)
-        if parsed is None or self.again >= AGAIN_MAX:
+        if parsed is None or self.again >= ATTEMPT_MAX:
             return ""
-        name = str(parsed._replace(again=self.again + 1))
+        name = str(parsed._replace(attempt=self.again + 1))
         return name if len(name) <= chars_max else ""
 
     def in_our_sizes(self, told: OrderTold) -> OrderTold | None:
