@@ -102,7 +102,7 @@ def run_demo(
     }
 
 
-def _trade(robots: Sequence[PaperRobot], seconds: float, line: _Line) -> None:
+def _trade(robots: Sequence[RobotRun], seconds: float, line: _Line) -> None:
     began = time.monotonic()
     while time.monotonic() < began + seconds:
         for robot in robots:
