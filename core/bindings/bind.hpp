@@ -19,4 +19,5 @@ void bind_journal_columns(nb::module_& m);
 void bind_journal_tools(nb::module_& m);
 void bind_requests(nb::module_& m);
 void bind_signing(nb::module_& m);
+void bind_scan(nb::module_& m);
 void bind_wait(nb::module_& m);

@@ -22,5 +22,6 @@ NB_MODULE(_core, m) {
     bind_requests(m);
     bind_accounts(m);
     bind_signing(m);
+    bind_scan(m);
     bind_wait(m);
 }

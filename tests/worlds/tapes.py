@@ -147,9 +147,9 @@ class Market:
         self._append("bar", row, close_at, symbol)
         return self
 
-    def mark(self, at: float, price: float, *, symbol: str | None = None) -> Market:
-        units = self._units(symbol or self.symbol, price)[0]
-        self._append("mark", _MARK.pack(at_ns(at), at_ns(at), units, 0), at, symbol)
+    def mark(self, at: float, price: float, *, index: float = 0, symbol: str | None = None) -> Market:
+        units = [self._units(symbol or self.symbol, each)[0] for each in (price, index)]
+        self._append("mark", _MARK.pack(at_ns(at), at_ns(at), *units), at, symbol)
         return self
 
     def funding(

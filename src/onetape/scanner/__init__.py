@@ -1,0 +1,1 @@
+"""Which symbols meet a condition: journals followed by the core's scan."""

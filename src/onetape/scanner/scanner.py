@@ -1,0 +1,260 @@
+"""A condition followed over the journals of a market: of processes that run, or of a tape."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape import _core
+from onetape.market.condition import Condition, parse_condition
+from onetape.model.errors import BadInput, ProcessDown, UnknownSymbol, UsageError
+from onetape.model.instrument import Instrument
+from onetape.model.time import DAY, HOUR, SECOND, TIME_MAX
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+from onetape.tape.wait import Waiter
+
+__all__ = ["Match", "Scanner", "market_journals", "symbols_wanted"]
+
+FRAMES_MAX: Final = 1 << 18
+SWEEP: Final = SECOND  # windows slide while nothing comes
+GAP_MAX: Final = 8 * DAY  # between frames; beyond the longest window nothing slides
+MATCHES_MAX: Final = 100_000
+# Of doubles twelve digits are shown: what they add beyond them says nothing.
+_AGE: Final = parse_condition("age >= 0").values(())[0].steps
+KINDS: Final = ("gateway-", "collector-", "hub")  # of journals that have a market
+
+
+def market_journals(home: Path) -> list[Path]:
+    """Of the processes that write a market now. Raises ProcessDown where none does."""
+    found = []
+    for path in sorted((home / "journal").glob("*")):
+        if path.name.startswith(KINDS) and is_tape(path):
+            with JournalReader(path) as reader:
+                if reader.writer_alive:
+                    found.append(path)
+    if not found:
+        raise ProcessDown(
+            "no process has a market", where=str(home), todo="start one: onetape up; or give a tape: --data"
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """names: these alone, none: all. top: of all so many with the greatest turnover."""
+
+    names: frozenset[str] = frozenset()
+    top: int = 0
+
+
+def symbols_wanted(text: str) -> Wanted:
+    """`all`, `top:N` or `a,b`. Raises UsageError."""
+    if text == "all":
+        return Wanted()
+    if text.startswith("top:"):
+        count = text.removeprefix("top:")
+        if not count.isascii() or not count.isdigit() or not 0 < int(count) <= 100_000:
+            raise UsageError(f"{text!r} is no number of symbols", where="--symbols", todo="write top:50")
+        return Wanted(top=int(count))
+    names = frozenset(each.strip() for each in text.split(",") if each.strip())
+    if not names:
+        raise UsageError("no symbols", where="--symbols", todo="write all, top:50 or symbols with commas")
+    return Wanted(names)
+
+
+@dataclass(slots=True)
+class Match:
+    """A symbol from when it met the condition. values: as they were then, None: not known. until:
+    when it ended, ns; None: it goes on."""
+
+    symbol: str
+    ts: int
+    values: dict[str, float | None]
+    age_ms: float | None  # of its last quote, when it began
+    until: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"symbol": self.symbol, "values": self.values, "age_ms": self.age_ms, "ts": self.ts, "until": self.until}
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Of one condition. Frames of all journals are taken in order of their times. Raises
+    UnknownSymbol where the condition, or `wanted`, names a symbol that no journal has; that of a
+    damaged journal."""
+
+    paths: Sequence[Path]
+    condition: Condition
+    wanted: Wanted = field(default_factory=Wanted)
+    is_live: bool = False
+    matches: list[Match] = field(default_factory=list, init=False)
+    _symbols: dict[str, int] = field(default_factory=dict, init=False)
+    _names: list[str] = field(default_factory=list, init=False)
+    _going: dict[int, Match] = field(default_factory=dict, init=False)
+    _readers: list[JournalReader] = field(default_factory=list, init=False)
+    _scan: _core.Scan = field(init=False)
+    _shown: list[str] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        for path in self.paths:
+            self._readers.append(JournalReader(path))
+        if self.is_live:  # so much of the past as the longest window wants
+            since = time.time_ns() - max(self.condition.windows, default=0) - 2 * SECOND
+            for reader in self._readers:
+                reader.seek_time(since)
+        there = self._there()
+        for name in (*self.condition.symbols, *sorted(self.wanted.names)):
+            if name not in there:
+                raise UnknownSymbol(f"no market of {name!r} here", where="scan", todo=_near(there))
+        wanted = self.wanted.names or self._top(there)
+        for name in dict.fromkeys((*self.condition.symbols, *sorted(wanted))):  # what it names comes first
+            self._symbols[name] = len(self._names)
+            self._names.append(name)
+        programs = self.condition.values(self._names)
+        self._shown = [each.name for each in programs]
+        self._scan = _core.Scan(
+            self.condition.steps(self._names),
+            list(self.condition.windows),
+            len(self._names),
+            [*(each.steps for each in programs), _AGE],
+        )
+        for reader in self._readers:
+            feed = self._scan.follow(reader.core)
+            for stream, record in reader.instruments.items():
+                self._map(feed, stream, _instrument(record))
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    @property
+    def symbols(self) -> int:
+        return len(self._names)
+
+    @property
+    def checks(self) -> int:
+        return self._scan.checks
+
+    # --- running ----------------------------------------------------------------------------------
+
+    def over(self, seconds: float | None = None) -> Iterator[Match]:
+        """Of what the journals have, to their end or for so long by their own time: each match as it
+        begins, and once more as it ends."""
+        until, boundary = TIME_MAX, 0
+        while True:
+            yield from self._taken(boundary)
+            now = self._scan.next_time
+            if now >= until:  # TIME_MAX: there is no more
+                break
+            if not boundary:
+                until = TIME_MAX if seconds is None else now + round(seconds * SECOND)
+            elif now - boundary < GAP_MAX:
+                self._scan.sweep(boundary)
+                yield from self._changed()
+                boundary += SWEEP
+                continue
+            boundary = min(until, now - now % SWEEP + SWEEP)
+
+    def live(self, seconds: float | None = None, *, clock: Callable[[], int] = time.time_ns) -> Iterator[Match]:
+        """Of what comes, until so long has passed: likewise."""
+        ends = None if seconds is None else clock() + round(seconds * SECOND)
+        waiter = Waiter()
+        for reader in self._readers:
+            waiter.add(reader)
+        swept = 0
+        while ends is None or clock() < ends:
+            yield from self._taken(TIME_MAX)
+            if (now := clock()) - swept >= SWEEP:
+                swept = now
+                self._scan.sweep(now)
+                yield from self._changed()
+            rest = SWEEP if ends is None else min(SWEEP, max(0, ends - now))
+            waiter.wait(min(0.25, rest / SECOND))
+
+    def _taken(self, time_until: int) -> Iterator[Match]:
+        while (stopped := self._scan.take(FRAMES_MAX, time_until)) is not False:
+            if not isinstance(stopped, bool):
+                feed, stream, payload = stopped
+                self._map(feed, stream, Instrument.from_msgpack(payload))
+            yield from self._changed()
+        yield from self._changed()
+
+    def _changed(self) -> Iterator[Match]:
+        for number, meets, at, values in self._scan.changes():
+            if meets:
+                *values, age = (None if math.isnan(each) else float(f"{each:.12g}") for each in values)
+                known = dict(zip(self._shown, values, strict=True))
+                match = Match(self._names[number], at, known, None if age is None else age * 1000)
+                self._going[number] = match
+                if len(self.matches) < MATCHES_MAX:
+                    self.matches.append(match)
+            else:
+                match = self._going.pop(number)
+                match.until = at
+            yield match
+
+    # --- symbols ----------------------------------------------------------------------------------
+
+    def _there(self) -> dict[str, Instrument]:
+        """Up to the end of each journal: a tape begins with them, behind where its reader stands."""
+        found = {}
+        for path in self.paths:
+            with JournalReader(path) as reader:
+                reader.seek_sequence(reader.last_sequence)
+                found |= {each.symbol: each for each in map(_instrument, reader.instruments.values())}
+        return found
+
+    def _top(self, there: dict[str, Instrument]) -> set[str]:
+        """With the greatest turnover of the last hour that the journals have; all without `top`."""
+        if not self.wanted.top or len(there) <= self.wanted.top:
+            return set(there)
+        traded = dict.fromkeys(there, 0.0)
+        for path in self.paths:
+            with JournalReader(path) as reader:
+                reader.seek_sequence(reader.last_sequence)
+                last = frame.time if (frame := reader.next_frame()) is not None else 0
+                reader.seek_time(last - HOUR)
+                for rows in reader.chunks("trade"):
+                    for stream, record in reader.instruments.items():
+                        its = rows[rows["stream"] == stream]
+                        unit = 10.0 ** -(record["price_decimals"] + record["size_decimals"])
+                        traded[record["symbol"]] += float((its["price"].astype(float) * its["size"]).sum()) * unit
+        return set(sorted(traded, key=lambda name: -traded[name])[: self.wanted.top])
+
+    def _map(self, feed: int, stream: int, instrument: Instrument) -> None:
+        """A stream of a symbol that nobody wants is passed over; a new symbol is taken up."""
+        name = instrument.symbol
+        if name not in self._symbols:
+            if self.wanted.names or self.wanted.top:
+                self._scan.map(feed, stream, _core.SCAN_NO_SYMBOL)
+                return
+            self._symbols[name] = self._scan.add_symbol()
+            self._names.append(name)
+        number = self._symbols[name]
+        self._scan.set_terms(
+            number,
+            10.0**instrument.price_decimals,
+            10.0**instrument.size_decimals,
+            float(instrument.tick),
+            float(instrument.lot),
+            float(instrument.multiplier),
+        )
+        self._scan.map(feed, stream, number)
+
+
+def _instrument(record: dict[str, Any]) -> Instrument:
+    return Instrument.from_msgpack(msgspec.msgpack.encode(record))
+
+
+def _near(there: dict[str, Instrument]) -> str:
+    if not there:
+        raise BadInput("the journals have no instruments", where="scan")
+    shown = ", ".join(sorted(there)[:8])
+    return f"there are {shown}" + (" and more" if len(there) > 8 else "")
