@@ -72,6 +72,7 @@ MANAGED = {
     "sell": f"sell {SYMBOL} 0.01 --dry-run",
     "cancel": f"cancel --symbol {SYMBOL}",
     "close": f"close {SYMBOL}",
+    "scan": "scan mid>0 --seconds 0.01",
     "flatten": f"flatten --symbol {SYMBOL}",
     "alerts": "alerts",
     "params": "params robot:mm",

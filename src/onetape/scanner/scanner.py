@@ -142,6 +142,10 @@ class Scanner:
     def checks(self) -> int:
         return self._scan.checks
 
+    def sweep(self, now: int) -> None:
+        """Judges every symbol as of a time, ns; what changed comes with the next matches."""
+        self._scan.sweep(now)
+
     # --- running ----------------------------------------------------------------------------------
 
     def over(self, seconds: float | None = None) -> Iterator[Match]:
@@ -162,8 +166,10 @@ class Scanner:
                 continue
             boundary = min(until, now - now % SWEEP + SWEEP)
 
-    def live(self, seconds: float | None = None, *, clock: Callable[[], int] = time.time_ns) -> Iterator[Match]:
-        """Of what comes, until so long has passed: likewise."""
+    def live(
+        self, seconds: float | None = None, *, spin: float = 0.0, clock: Callable[[], int] = time.time_ns
+    ) -> Iterator[Match]:
+        """Of what comes, until so long has passed: likewise. spin: seconds of looking without sleep."""
         ends = None if seconds is None else clock() + round(seconds * SECOND)
         waiter = Waiter()
         for reader in self._readers:
@@ -176,7 +182,7 @@ class Scanner:
                 self._scan.sweep(now)
                 yield from self._changed()
             rest = SWEEP if ends is None else min(SWEEP, max(0, ends - now))
-            waiter.wait(min(0.25, rest / SECOND))
+            waiter.wait(min(0.25, rest / SECOND), spin=spin)
 
     def _taken(self, time_until: int) -> Iterator[Match]:
         while (stopped := self._scan.take(FRAMES_MAX, time_until)) is not False:
@@ -189,8 +195,8 @@ class Scanner:
     def _changed(self) -> Iterator[Match]:
         for number, meets, at, values in self._scan.changes():
             if meets:
-                *values, age = (None if math.isnan(each) else float(f"{each:.12g}") for each in values)
-                known = dict(zip(self._shown, values, strict=True))
+                *shown, age = (None if math.isnan(each) else float(f"{each:.12g}") for each in values)
+                known = dict(zip(self._shown, shown, strict=True))
                 match = Match(self._names[number], at, known, None if age is None else age * 1000)
                 self._going[number] = match
                 if len(self.matches) < MATCHES_MAX:
@@ -204,7 +210,7 @@ class Scanner:
 
     def _there(self) -> dict[str, Instrument]:
         """Up to the end of each journal: a tape begins with them, behind where its reader stands."""
-        found = {}
+        found: dict[str, Instrument] = {}
         for path in self.paths:
             with JournalReader(path) as reader:
                 reader.seek_sequence(reader.last_sequence)
