@@ -60,7 +60,9 @@ def main() -> int:
             failures.update(found.keys())
             errors |= found
             took = time.monotonic() - began
-            print(f"run {number} of {options.times}: {len(found)} failed, {took:.0f} s", flush=True)
+            print(
+                f"run {number} of {options.times}: {len(found)} failed, {took:.0f} s", *found, sep="\n    ", flush=True
+            )
     for name, count in failures.most_common():
         print(f"{count:4} of {options.times}  {name}\n      {errors[name]}")
     return bool(failures)

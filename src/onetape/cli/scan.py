@@ -50,7 +50,7 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
             shell.progress.end()
             if not shell.json:
                 write_line(shown(_line(match)))
-        told = {
+        reply = {
             "expression": expression,
             "symbols": scanner.symbols,
             "checks": scanner.checks,
@@ -60,7 +60,7 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
     finally:
         scanner.close()
     met = len({each.symbol for each in scanner.matches})
-    return Answer(told, f"{met} of {scanner.symbols} symbols met it, {scanner.checks:,} checks")
+    return Answer(reply, f"{met} of {scanner.symbols} symbols met it, {scanner.checks:,} checks")
 
 
 def _parsed(shell: Shell, expression: str) -> Any:

@@ -196,8 +196,8 @@ class Scanner:
         for number, meets, at, values in self._scan.changes():
             if meets:
                 *shown, age = (None if math.isnan(each) else float(f"{each:.12g}") for each in values)
-                known = dict(zip(self._shown, shown, strict=True))
-                match = Match(self._names[number], at, known, None if age is None else age * 1000)
+                seen = dict(zip(self._shown, shown, strict=True))
+                match = Match(self._names[number], at, seen, None if age is None else age * 1000)
                 self._going[number] = match
                 if len(self.matches) < MATCHES_MAX:
                     self.matches.append(match)
