@@ -38,11 +38,9 @@ constexpr std::array<std::uint32_t, 256> crc32_table = [] {
 void add_digits(std::string& text, std::int64_t units, int decimals, int written) {
     if (units == 0) return;
     std::string digits = std::to_string(units);
-    const auto change = static_cast<std::size_t>(std::abs(written - decimals));
-    if (written >= decimals)
-        digits.append(change, '0');
-    else  // nothing but zeros stands there
-        digits.resize(digits.size() - std::min(digits.size(), change));
+    for (int at = decimals; at < written; ++at) digits += '0';
+    // Nothing but zeros stands there.
+    for (int at = written; at < decimals && !digits.empty(); ++at) digits.pop_back();
     text += digits;
 }
 
