@@ -101,7 +101,7 @@ def settle(inside: Inside, number: int) -> None:
              "R": False, "ps": "BOTH", "rp": "0", "N": "USDT", "n": "0.24"}  # fmt: skip
     message = {"e": "ORDER_TRADE_UPDATE", "E": 1, "T": now // 1_000_000, "o": event}
     inside.manager.hear(inside.protocol.told(msgspec.json.encode(message)), now)
-    inside.carry_out()
+    inside.core.carry_out()
 
 
 async def measure(orders: int) -> dict[str, float]:

@@ -22,7 +22,8 @@ __all__ = ["View", "frozen", "seen_as", "without_new"]
 
 
 class FrozenMoney:
-    """What an account's money says, as it stood. Prices go on: margins are those of then."""
+    """What an account's money says, as it stood. Prices go on: margins are those of then, and a
+    price of liquidation is that of the position of now with what there was to spare then."""
 
     def __init__(self, account: SimAccount) -> None:
         money = account.money
@@ -40,6 +41,7 @@ class FrozenMoney:
         }
         self._nothing = money.position
         self.leverage = money.leverage
+        self.liquidation_price = money.liquidation_price
         self.wallets = dict(getattr(money, "wallets", {}))
 
     def position(self, index: int, side: str = "both") -> Any:

@@ -187,6 +187,8 @@ class Robots:
                 # The stamp of when they came, not of when they were seen to.
                 requests.taken(TakenOut(life.number, first, last, decided))
         self._spans.decided_at = decided
+        if decided:
+            core.stamp(self._moment())  # some came since: no intent is older than its request
         core.end_requests()
         self._spans.decided_at = 0
         for received, taken in came:  # counted once the orders are out
