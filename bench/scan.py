@@ -90,7 +90,12 @@ def fresh(path: Path) -> tuple[list[float], float]:
     writer.start()
     begins.wait()
     scanner = Scanner([path], parse_condition("mid > 100.5 and spread < 2*tick"))
-    found = [(time.time_ns() - (match.until or match.ts)) / 1000 for match in scanner.live(FRESH_S - 0.5, spin=1.0)]
+    settled = time.time_ns() + 10**9  # what was there before has been caught up with
+    found = [
+        (now - at) / 1000
+        for match in scanner.live(FRESH_S - 0.5, spin=1.0)
+        if (at := match.until or match.ts) > settled and (now := time.time_ns())
+    ]
     rate = scanner.checks / (FRESH_S - 0.5)
     writer.join()
     scanner.close()
