@@ -161,24 +161,7 @@ void bind_scan(nb::module_& m) {
             },
             "(symbol, whether it meets the condition from then on, ns, values then), since asked "
             "last.")
-        .def(
-            "values",
-            [](PyScan& self, std::size_t symbol, std::int64_t time) {
-                return self.scan->values(self.checked(symbol), time);
-            },
-            nb::arg("symbol"), nb::arg("time"), "Of the programs that are shown; NaN: unknown.")
-        .def(
-            "meets",
-            [](PyScan& self, std::size_t symbol) { return self.scan->meets(self.checked(symbol)); },
-            nb::arg("symbol"))
-        .def(
-            "quoted_at",
-            [](PyScan& self, std::size_t symbol) {
-                return self.scan->quoted_at(self.checked(symbol));
-            },
-            nb::arg("symbol"), "ns; the least int64: never.")
         .def_prop_ro(
             "checks", [](PyScan& self) { return self.scan->checks(); },
-            "How often a symbol was judged.")
-        .def_prop_ro("time", [](PyScan& self) { return self.scan->time(); });
+            "How often a symbol was judged.");
 }

@@ -393,7 +393,7 @@ std::vector<double> Scan::values(std::uint32_t symbol, std::int64_t time) {
     std::vector<double> list;
     list.reserve(shown_.size());
     for (const std::vector<ScanStep>& each : shown_)
-        list.push_back(run(each, symbols_[symbol], std::max(time_, time)));
+        list.push_back(run(each, symbols_[symbol], time));
     return list;
 }
 

@@ -155,15 +155,8 @@ class Scan {
     // Every symbol judged anew: windows slide while nothing comes.
     void sweep(std::int64_t time);
 
-    // Of the programs that are shown, as of now; NaN: unknown.
-    [[nodiscard]] std::vector<double> values(std::uint32_t symbol, std::int64_t time);
-    [[nodiscard]] bool meets(std::uint32_t symbol) const noexcept { return symbols_[symbol].meets; }
-    [[nodiscard]] std::int64_t quoted_at(std::uint32_t symbol) const noexcept {
-        return symbols_[symbol].quoted_at;
-    }
     [[nodiscard]] std::size_t count() const noexcept { return symbols_.size(); }
     [[nodiscard]] std::uint64_t checks() const noexcept { return checks_; }
-    [[nodiscard]] std::int64_t time() const noexcept { return time_; }
     // Since they were taken last.
     std::vector<ScanChange> take_changes() { return std::exchange(changes_, {}); }
 
@@ -182,6 +175,8 @@ class Scan {
         [[nodiscard]] double field(ScanField field, std::int64_t now) const noexcept;
     };
     [[nodiscard]] double run(const std::vector<ScanStep>& steps, Symbol& own, std::int64_t time);
+    // Of the programs that are shown; NaN: unknown.
+    [[nodiscard]] std::vector<double> values(std::uint32_t symbol, std::int64_t time);
     Symbol& at_time(std::uint32_t symbol, std::int64_t time) noexcept;
     void judge(std::uint32_t symbol, std::int64_t time);
     void touched(std::uint32_t symbol, std::int64_t time);

@@ -57,11 +57,6 @@ class ConditionError(BadInput):
         )
         self.text, self.column = text, column
 
-    @property
-    def pointed(self) -> str:
-        """The text, and a caret under the place."""
-        return f"{self.text}\n{' ' * (self.column - 1)}^"
-
 
 class Program(NamedTuple):
     """Of one value: its steps, symbols by their place among those that are scanned."""

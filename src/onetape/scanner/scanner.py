@@ -208,19 +208,19 @@ class Scanner:
 
     # --- symbols ----------------------------------------------------------------------------------
 
-    def _there(self) -> dict[str, Instrument]:
+    def _there(self) -> set[str]:
         """Up to the end of each journal: a tape begins with them, behind where its reader stands."""
-        found: dict[str, Instrument] = {}
+        found: set[str] = set()
         for path in self.paths:
             with JournalReader(path) as reader:
                 reader.seek_sequence(reader.last_sequence)
-                found |= {each.symbol: each for each in map(_instrument, reader.instruments.values())}
+                found.update(record["symbol"] for record in reader.instruments.values())
         return found
 
-    def _top(self, there: dict[str, Instrument]) -> set[str]:
+    def _top(self, there: set[str]) -> set[str]:
         """With the greatest turnover of the last hour that the journals have; all without `top`."""
         if not self.wanted.top or len(there) <= self.wanted.top:
-            return set(there)
+            return there
         traded = dict.fromkeys(there, 0.0)
         for path in self.paths:
             with JournalReader(path) as reader:
@@ -259,7 +259,7 @@ def _instrument(record: dict[str, Any]) -> Instrument:
     return Instrument.from_msgpack(msgspec.msgpack.encode(record))
 
 
-def _near(there: dict[str, Instrument]) -> str:
+def _near(there: set[str]) -> str:
     if not there:
         raise BadInput("the journals have no instruments", where="scan")
     shown = ", ".join(sorted(there)[:8])

@@ -150,8 +150,7 @@ class AlertWatch:
                 self._runs.add(name)
                 self._rerun(name, at)
             elif state is State.STOPPED:
-                self._over(name, at, "stopped")
-                for each in self._inside(name):
+                for each in (name, *self._inside(name)):
                     self._over(each, at, "stopped")
 
     def _rerun(self, name: str, now: int) -> None:
