@@ -35,7 +35,7 @@ class Bookkeeper:
         return entry
 
     def replay(self, entry: Entry) -> bool:
-        """An entry of the tape."""
+        """Takes an entry of the tape into the ledger."""
         if not self._ledger.post(entry):
             return False
         self._statements.posted(entry)

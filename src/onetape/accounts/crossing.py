@@ -113,7 +113,7 @@ class Crossing:
         return order
 
     def meet(self, order: Managed, matches: list[Match], now: int) -> None:
-        """The same of an order that is held already."""
+        """Lets an order that is held already trade inside, as `hold` does a new one."""
         meeting = _Meeting(order, {}, now + HELD_MAX, set())
         self._meetings.append(meeting)
         self._take_off(meeting, matches, now)

@@ -31,7 +31,7 @@ _NETTING: Final = int(Outside.NETTING)
 
 
 class Part(StrEnum):
-    """In the order in which they are shown."""
+    """What an account's change is explained by, in the order in which it is shown."""
 
     BEGUN = "begun"  # the venue's first word about a currency
     TRADES = "trades"

@@ -96,7 +96,7 @@ class Ledger:
         return rows
 
     def slots_held(self, currency: str, wallet: str = "") -> list[int]:
-        """Slots that have anything, in order."""
+        """Returns the slots that have anything, in order."""
         return [slot for slot, _ in self._balances.holders(currency, wallet) if slot > TOTAL]
 
     def currencies(self, wallet: str = "") -> list[str]:
@@ -108,7 +108,7 @@ class Ledger:
         return self._balances.wallets()
 
     def transit(self, currency: str) -> int:
-        """Ours and on its way, whatever wallet it left."""
+        """Returns what is ours and on its way, whatever wallet it left."""
         return sum(self.balance(currency, _TRANSIT, wallet) for wallet in self.wallets())
 
     def as_of(self, currency: str, time: int, wallet: str = "") -> int | None:

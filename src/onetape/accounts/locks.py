@@ -48,7 +48,7 @@ class _Margin:
     held: int = 0  # what all that comes to
 
     def worst(self) -> int:
-        """If all that works on one side were filled."""
+        """Returns the value that is held if all that works on one side is filled."""
         return max(abs(self.value + self.buys), abs(self.value - self.sells))
 
 
@@ -99,7 +99,7 @@ class Locks:
     # --- what is asked ----------------------------------------------------------------------------
 
     def held(self, currency: str, slot: int) -> int:
-        """Never negative."""
+        """Returns what is held of a currency in a slot, 1e-18; never negative."""
         return self._held.get((currency, slot), 0)
 
     def held_in(self, currency: str, count: int) -> list[int]:

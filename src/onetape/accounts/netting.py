@@ -16,7 +16,7 @@ __all__ = ["Match", "Reduction", "Resting", "cross", "fair_price", "plain_reduct
 
 
 class Reduction(StrEnum):
-    """How a reduce-only order goes out."""
+    """The form in which a reduce-only order goes to the venue."""
 
     AS_IT_IS = "as it is"
     PLAIN = "plain"  # without the flag

@@ -44,7 +44,7 @@ Judge = Callable[[Managed, int, bool], Refusal | None]
 
 
 class Money(Protocol):
-    """An account's, as its gateway has it."""
+    """The money of an account, as its gateway has it."""
 
     locks: Locks
     accounts: SubAccounts
@@ -57,7 +57,7 @@ class Money(Protocol):
         that currency."""
 
     def order(self, order: Managed) -> None:
-        """It may have changed: so may have what it holds."""
+        """Takes in that an order may have changed, and so what it holds."""
 
 
 @dataclass(slots=True)
@@ -114,7 +114,7 @@ class Proceeds:
                 wait.batch_until = 0
 
     def look(self, now: int) -> None:
-        """What a fill, an end or the time has changed."""
+        """Looks at waiting orders again after a fill, an end or some time."""
         for wait in list(self.waiting):
             if not wait.order.is_open or self._is_over(wait, now):
                 self.waiting.remove(wait)

@@ -115,13 +115,13 @@ class Reductions:
         return text(spec.size_int), text(max(free, 0))
 
     def uncertain(self, spec: OrderSpec) -> OrderSpec:
-        """An order of which nobody knows how it was sent: the worse of both."""
+        """Returns an order that may have been sent in one of two forms in the worse of them."""
         if not self._is_ours(spec) or spec.position_side is not _BOTH:
             return spec
         return structs.replace(spec, reduce_only=False, own_reducing=True)
 
     def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
-        """Of another size (0: as it is)."""
+        """Returns why a reduction may not be amended to that size (0: as it is); None: it may."""
         spec = order.spec
         knows = knows or spec.position_side is not _BOTH
         if not (spec.own_reducing or (self._is_ours(spec) and self._counts(order) and knows)):
@@ -140,7 +140,7 @@ class Reductions:
     # --- what happens -----------------------------------------------------------------------------
 
     def order(self, order: Managed) -> None:
-        """It may have changed."""
+        """Takes in that an order may have changed."""
         spec = order.spec
         if not self._is_shared or not order.robot:
             return

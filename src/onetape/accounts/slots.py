@@ -42,7 +42,7 @@ _COMMAND: Final = Cause.COMMAND
 
 
 class Refused(NamedTuple):
-    """kind: its name and number are the answer's."""
+    """A command that was refused. kind: its name and number are the answer's."""
 
     kind: type[OnetapeError]
     words: str
@@ -78,11 +78,11 @@ class SubAccounts:
         return balance
 
     def available(self, currency: str, slot: int) -> int:
-        """The same, less what is held."""
+        """Returns what is free, less what is held."""
         return self.free(currency, slot) - self.held(currency, slot)
 
     def is_backed(self, currency: str) -> bool:
-        """Pool and credit are not below zero: what was allocated is there."""
+        """Whether pool and credit are not below zero: what was allocated is there."""
         return self.free(currency, MAIN) >= 0
 
     def set_credit(self, currency: str, amount: int) -> bool:
@@ -98,13 +98,13 @@ class SubAccounts:
     def allocate(
         self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
-        """From the pool to a sub-account."""
+        """Makes the entry that moves money from the pool to a sub-account."""
         return self._move(currency, MAIN, slot, amount, now, reference, note)
 
     def release(
         self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
-        """Back to the pool."""
+        """Makes the entry that moves money back to the pool."""
         return self._move(currency, slot, MAIN, amount, now, reference, note)
 
     def adjust(
@@ -150,7 +150,7 @@ class SubAccounts:
         return self.allocate(currency, slot, change, now=now, reference=reference, note=note)
 
     def reset(self, currency: str, amount: int, *, now: int, reference: str = "", note: str = "") -> Entry:
-        """All sub-accounts zero, total and pool the amount."""
+        """Makes the entry after which all sub-accounts are zero, and total and pool are the amount."""
         rows = self.ledger.slots(currency)
         legs = [Leg(slot, currency, -balance) for slot, balance in enumerate(rows) if slot > MAIN and balance]
         change = amount - rows[TOTAL]
@@ -169,7 +169,7 @@ class SubAccounts:
         return Entry(now, _COMMAND, legs, reference, 0, note)
 
     def cannot_leave(self, currency: str, slot: int, amount: int) -> Refused | None:
-        """Why so much cannot be taken out of a slot."""
+        """Returns why so much cannot be taken out of a slot; None: it can."""
         free = self.free(currency, slot)
         if amount > free:
             return _too_little(currency, slot, amount, free)

@@ -111,7 +111,7 @@ class Statements:
         return Entry(time, Cause.OPENING, legs, currency, of)
 
     def posted(self, entry: Entry) -> None:
-        """In the order of the tape, all entries that were booked."""
+        """Takes in an entry that was booked; all of them, in the order of the tape."""
         self.unexplained.posted(entry)
         cause = entry.cause
         if cause not in _REPORTED:

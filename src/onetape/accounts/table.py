@@ -130,7 +130,7 @@ class AccountTable:
         self._writer.publish()
 
     def name(self, names: Mapping[str, int]) -> None:
-        """Sub-accounts by name, in place of those before."""
+        """Writes the sub-accounts by name, in place of those before."""
         for gone in self._names.keys() - names.keys():
             self._writer.remove("slot", gone)
         for name, index in names.items():
@@ -149,7 +149,7 @@ class AccountTable:
         self._writer.put_slots("balance", currency, totals, held, ts=ts, sequence=sequence)
 
     def put_margin(self, margin: Margin, *, sequence: int) -> None:
-        """One currency's."""
+        """Writes the margin of one currency."""
         values = margin._asdict()
         currency, ts = values.pop("currency"), values.pop("ts")
         self._writer.put("margin", currency, values, ts=ts, sequence=sequence)
@@ -188,7 +188,7 @@ class AccountTable:
         return self._writer.keep_in_place()
 
     def close(self) -> None:
-        """A clean stop: the table goes, and readers find the gateway down."""
+        """Ends the table on a clean stop: readers find the gateway down."""
         self._writer.close(remove=True)
 
     def _describe(self, why: str) -> None:
@@ -221,7 +221,7 @@ class AccountReader:
 
     @property
     def names(self) -> dict[str, int]:
-        """Sub-accounts and their slots, by slot."""
+        """Returns sub-accounts and their slots, by slot."""
         found = {key: group["index"] for key, group in self.state.groups("slot").items()}
         indexes = {name: index for name, index in found.items() if isinstance(index, int)}
         return dict(sorted(indexes.items(), key=lambda item: item[1]))
@@ -243,7 +243,7 @@ class AccountReader:
         return found
 
     def margin(self, currency: str) -> Margin | None:
-        """Of a currency, its code as `currencies` has it; None: there is none."""
+        """Returns the margin of a currency, its code as `currencies` has it; None: there is none."""
         group = self.state.get("margin", currency)
         if group is None:
             return None

@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What an answer says."""
+    """What an answer says of a transfer that was sent."""
 
     DONE = "done"
     ACCEPTED = "accepted"  # it will happen, or the venue's history says why not
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
 
 class Found(StrEnum):
-    """What the venue's history says."""
+    """What the venue's history says of a transfer."""
 
     DONE = "done"
     FAILED = "failed"
@@ -133,7 +133,7 @@ class Transfer:
 
     @property
     def is_inside(self) -> bool:
-        """Both wallets are of one account."""
+        """Whether both wallets are of one account."""
         return self.source[:2] == self.target[:2]
 
     @property

@@ -110,7 +110,7 @@ class Transfers:
 
     @property
     def all(self) -> list[Transfer]:
-        """Those that are known, as they were asked for."""
+        """Returns all transfers that are kept, in the order of their requests."""
         return list(self._all.values())
 
     @property
@@ -277,7 +277,7 @@ class Transfers:
         return [Entry(now, Cause.TRANSFER, tuple(legs), f"{one.name}/out"), self._record(one)]
 
     def tick(self, now: int) -> list[Effect]:
-        """What time brings."""
+        """Does what is due by time: sends, asks, gives up."""
         effects: list[Effect] = []
         for one in self.unfinished:
             if now < one.due:
@@ -296,7 +296,7 @@ class Transfers:
     # --- after a restart --------------------------------------------------------------------------
 
     def replay(self, fields: dict[str, Any]) -> None:
-        """A record of the tape, in its order."""
+        """Takes in a record of the tape, in its order."""
         one = Transfer(
             fields["id"],
             Place(*fields["source"]),
@@ -320,7 +320,7 @@ class Transfers:
         self._keep(one)
 
     def resume(self, now: int) -> list[Effect]:
-        """After all records and entries of the tape."""
+        """Goes on after all records and entries of the tape have been read."""
         effects: list[Effect] = []
         for one in list(self._all.values()):
             if one.state is State.DONE:

@@ -102,7 +102,7 @@ class Unexplained:
         return self._currencies.setdefault(currency, _Currency())
 
     def open(self, currency: str) -> int:
-        """What corrections have taken up and nothing has explained."""
+        """Returns what corrections have taken up and nothing has explained."""
         return sum(each.amount for each in self._of(currency).open)
 
     def rest_of(self, currency: str, difference: int, slack: int) -> int:
@@ -209,7 +209,7 @@ class Unexplained:
     # --- after it has been booked -----------------------------------------------------------------
 
     def posted(self, entry: Entry) -> None:
-        """In the order of the tape, all entries that were booked."""
+        """Takes in an entry that was booked; all of them, in the order of the tape."""
         if entry.cause in _LATE and entry.time > self.corrected_last:
             return
         if entry.cause in _CORRECTED:
@@ -309,7 +309,7 @@ class Unexplained:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
-        """As MessagePack and JSON can hold it; amounts as text of their digits."""
+        """Makes the record of a checkpoint, as MessagePack and JSON can hold it; amounts as text of their digits."""
         record = {name: asdict(of) for name, of in self._currencies.items()}
         for of in record.values():
             for each in (*of["ours"], *of["venues"], *of["open"]):

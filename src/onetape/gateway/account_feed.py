@@ -52,7 +52,7 @@ class AccountFeed:
         self._ends = asyncio.Event()  # of the connection that there is
 
     def cut(self) -> None:
-        """The connection is of no use: another one is made."""
+        """Ends a connection that is of no use, so that another one is made."""
         self._ends.set()
 
     async def follow(self) -> None:

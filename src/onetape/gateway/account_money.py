@@ -101,7 +101,7 @@ class AccountMoney:
 
     @property
     def booking(self) -> Booking:
-        """Positions, of slots and of the account."""
+        """The positions of slots and of the account."""
         return self._kept.booking
 
     # --- at a start -------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class AccountMoney:
                 self._open(currency, report.total, report.time)
 
     def ready(self) -> None:
-        """Readers are told from here on."""
+        """Lets readers of the table have the balances from here on."""
         self.publish()
         if not self.is_ready:
             self.is_ready = True
@@ -215,16 +215,16 @@ class AccountMoney:
         self._changed.update(self.locks.position(slot, symbol, side, held.qty, held.cost))
 
     def order(self, order: Managed) -> None:
-        """It may have changed: so may have what it holds."""
+        """Takes in that an order may have changed, and so what it holds."""
         self.hold(order)
         self.reductions.order(order)
 
     def hold(self, order: Managed) -> None:
-        """The half of it that is about money."""
+        """Updates what an order holds of its sub-account's money."""
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
-        """A sub-account's position, signed."""
+        """Returns a sub-account's position, signed."""
         held = self.booking.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
@@ -242,7 +242,7 @@ class AccountMoney:
                 self._heard[each.currency] = each, now + GRACE
 
     def tick(self, now: int) -> None:
-        """What has been heard and has had its time."""
+        """Looks at balances of the stream whose fills have had their time to come."""
         for currency, (report, due) in list(self._heard.items()):
             if due <= now:
                 del self._heard[currency]
@@ -304,7 +304,7 @@ class AccountMoney:
         self.publish()
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
-        """Carried out, or refused."""
+        """Carries a command about money out, or refuses it."""
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
@@ -384,7 +384,7 @@ class AccountMoney:
     # --- what readers see -------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """What has changed, each currency at once."""
+        """Writes what has changed to the table, each currency at once."""
         if not self._changed:
             return
         now = self._wall()
@@ -395,7 +395,7 @@ class AccountMoney:
         self._changed.clear()
 
     def status(self) -> dict[str, Any]:
-        """Amounts as decimal text."""
+        """Returns the figures of `status`, amounts as decimal text."""
         unexplained = self.statements.unexplained
         open_ = {name: unexplained.open(name) for name in self.ledger.currencies()}
         return {
@@ -406,7 +406,7 @@ class AccountMoney:
         }
 
     def alive(self) -> None:
-        """At most half a second apart."""
+        """Writes a sign of life to the table: to be called at least each half second."""
         now = self._wall()
         if self.is_ready:
             self._table_writer.tick(self.booking, self._sequence, now)

@@ -178,12 +178,12 @@ class AccountView:
 
 
 def text_of(value: Decimal) -> str:
-    """As people read it: twelve decimals at most."""
+    """Returns an amount as people read it: twelve decimals at most."""
     return decimal_text(round(value, 12))
 
 
 def read_account(path: Path) -> AccountView:
-    """All of a gateway's journal that concerns its account."""
+    """Reads all of a gateway's journal that concerns its account."""
     view = AccountView()
     symbols = view.streams
     with JournalReader(path) as reader:

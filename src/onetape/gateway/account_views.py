@@ -24,7 +24,7 @@ __all__ = ["fills", "orders", "positions", "summary"]
 
 
 def orders(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Working orders, the oldest first."""
+    """Returns the working orders, the oldest first."""
     found = [row for name, view in _views(home, config) for row in view.orders(name)]
     return sorted(found, key=lambda row: int(row["ts_created"]))
 

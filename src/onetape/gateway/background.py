@@ -30,7 +30,7 @@ class GatewayTasks:
         return task
 
     def keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Work that lasts as long as the gateway: its end is a failure, too."""
+        """Runs work that lasts as long as the gateway: its end is a failure, too."""
 
         async def kept() -> None:
             await work

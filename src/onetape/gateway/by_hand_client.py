@@ -58,7 +58,7 @@ class ByHand:
     # --- verbs ------------------------------------------------------------------------------------
 
     def place(self, symbol: str, account: str, fields: dict[str, Any]) -> None:
-        """Of a dry run the status is `passed` or `refused`."""
+        """Places an order; of a dry run the status is `passed` or `refused`."""
         target = self._account(symbol, account)
         reply = self._ask(target, "place", {"symbol": symbol, **fields}, self.id)
         if reply is not None:
@@ -85,7 +85,7 @@ class ByHand:
         self._judge()
 
     def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
-        """`left`: what is still held at the end."""
+        """Closes what is held. `left`: what is still held at the end."""
         fields = {"symbol": symbol, "dry_run": dry_run}
         if subaccount:
             fields["subaccount"] = subaccount

@@ -78,7 +78,7 @@ def previous_of(file: Path) -> Path:
 
 
 def hold_all(journal: Path) -> None:
-    """A journal that begins, and has no checkpoint yet: none of it may be pruned."""
+    """Pins all of a journal that has no checkpoint yet: none of it may be pruned."""
     pin(journal, _PIN, 1)
 
 
@@ -113,7 +113,7 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
 
 
 def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:
-    """Of a journal that was read up to that frame, inclusive. Raises OSError."""
+    """Writes the checkpoint of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
         chain = _chain_at(reader, sequence)
         assert chain is not None  # it has been read

@@ -191,7 +191,7 @@ class KeptMoney:
         )
 
     def restore(self, record: MoneyRecord) -> None:
-        """Go on from a checkpoint. Before the first frame."""
+        """Goes on from a checkpoint: before the first frame."""
         self._use(Ledger.from_record(record.ledger))
         self.statements.restore(record.statements)
         self.booking.restore(record.booking)

@@ -53,7 +53,7 @@ class Histogram:
         return self.largest
 
     def summary(self) -> dict[str, float]:
-        """count, and microseconds."""
+        """Returns the count, and percentiles in microseconds."""
         row: dict[str, float] = {"count": self.count}
         for percent, name in PERCENTS:
             row[name] = self.percentile(percent) / 1000
@@ -89,7 +89,7 @@ class Spans:
             _keep(self._unsent, key, self.decided_at)
 
     def out(self, call: Call, now: int) -> None:
-        """A request is in the kernel's hands."""
+        """Notes that a request is in the kernel's hands."""
         if (key := _key(call)) is None:
             return
         decided = self._unsent.pop(key, 0) or self.decided_at

@@ -38,7 +38,7 @@ class Rejects:
             raise self.noted(source, error, message) from error
 
     def noted(self, source: str, error: Exception, message: bytes) -> VenueProtocolError:
-        """Counts it, and says so unless that was just said of this source."""
+        """Counts a malformed message, and says so unless that was just said of this source."""
         self.counts[source] += 1
         rule = f"a message that can be read: {type(error).__name__} {error}"[:200]
         found = VenueProtocolError(self._venue, rule, ascii(message[:200].decode("latin-1")))

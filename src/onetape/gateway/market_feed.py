@@ -43,7 +43,7 @@ class _Link:
         self.ends.set()
 
     def reconnect(self, now: int) -> None:
-        """The last time has not helped."""
+        """Makes a connection anew that the last time has not helped: later each time."""
         if now - self._cut_at > self._wait:
             self._cut_at, self._wait = now, min(2 * self._wait, RECONNECT_NS_MAX)
             self.ends.set()
@@ -99,7 +99,7 @@ class MarketFeed:
         }
 
     def take(self, message: bytes, link: int = LINK) -> None:
-        """One message, as it comes over one of the connections."""
+        """Takes in one message, as it comes over one of the connections."""
         self._spoke.add(link)
         if self.is_paused:
             self._market.forget()
@@ -122,7 +122,7 @@ class MarketFeed:
         return top.bid, top.ask
 
     def top(self, symbol: str) -> Top:
-        """The newest quote, zeros likewise."""
+        """Returns the newest quote, zeros where `best` has them."""
         return self._market.top(self._symbols.index(symbol) + 1)
 
     def silent_ns(self, symbol: str) -> int:

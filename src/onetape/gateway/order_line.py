@@ -98,7 +98,7 @@ class EntryLine:
         }
 
     async def follow(self) -> None:
-        """Keeps a connection open, until cancelled."""
+        """Keeps a connection for orders open, until cancelled."""
         failures = 0
         try:
             while True:
@@ -156,7 +156,7 @@ class EntryLine:
         return None
 
     def take(self, connection: _Connection, message: bytes) -> None:
-        """A message of the venue."""
+        """Takes in a message of the venue."""
         session = connection.session
         message = self._line.hide.hidden(message)
         answered = session.take(message, self._line.clock.now())
@@ -178,7 +178,7 @@ class EntryLine:
         self._failure = self._failure or error
 
     def lost(self, connection: _Connection) -> None:
-        """The connection has ended."""
+        """Takes in that the connection has ended."""
         if self._is_open:
             for call, answer in connection.session.closed():
                 self._answered(call, answer)

@@ -36,7 +36,7 @@ class RobotLag:
         return self._age(reader, decided, now)
 
     def of_progress(self, sequence: int, now: int) -> int:
-        """Of a robot that has read up to this frame."""
+        """Returns the lag of a robot that has read up to this frame, ns."""
         if not self._stale_ns or not sequence:
             return 0
         reader = self._open()
@@ -44,13 +44,13 @@ class RobotLag:
         return self._age(reader, 0, now)
 
     def began(self, robot: int) -> bool:
-        """It is behind now, and was not."""
+        """Notes that a robot is behind; returns whether it was not before."""
         is_new = robot not in self._late
         self._late.add(robot)
         return is_new
 
     def ended(self, robot: int) -> bool:
-        """It was behind."""
+        """Notes that a robot is not behind; returns whether it was before."""
         was_late = robot in self._late
         self._late.discard(robot)
         return was_late

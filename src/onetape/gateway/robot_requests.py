@@ -86,13 +86,13 @@ class Robots:
 
     @property
     def count(self) -> int:
-        """How many are there, or on their way."""
+        """Returns how many robots are there, or on their way."""
         late = time.monotonic() - COMING_S
         there = sum(bool(reader.core.writer_alive) for _, reader in self._followed.values())
         return there + sum(since > late for since in self._coming.values())
 
     def runs(self, number: int) -> bool:
-        """Its robot is there, or on its way."""
+        """Whether the robot of that number is there, or on its way."""
         if number in self._followed:
             return bool(self._followed[number][1].core.writer_alive)
         return self._coming.get(number, 0) > time.monotonic() - COMING_S

@@ -55,7 +55,7 @@ class VenueClock:
         return self._venue + self._steady() - self._base
 
     def distrust(self) -> None:
-        """Something says that this clock is off: the venue is asked soon."""
+        """Asks for the venue's time soon: something says that this clock is off."""
         self.doubts.set()
 
     def set(self, venue_time: int, step: int, sent: int, received: int) -> int:

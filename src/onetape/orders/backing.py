@@ -23,7 +23,7 @@ __all__ = ["Spending", "free_funds", "only_reduces", "reducible", "spending", "w
 
 
 class Spending(NamedTuple):
-    """What an order of a spot instrument takes from a balance."""
+    """The amount that an order of a spot instrument takes from a balance, and of which currency."""
 
     currency: str
     amount: int

@@ -51,12 +51,12 @@ class Verdict(NamedTuple):
 
 
 class Counts(Protocol):
-    """Shared by all that spend of one budget. `spend` and `correct` are atomic."""
+    """Counts what all spenders of one budget have spent. `spend` and `correct` are atomic."""
 
     def banned_until(self) -> int: ...
 
     def ban(self, until: int) -> None:
-        """The later of this and what is there."""
+        """Forbids requests until then, unless a later time is set."""
         ...
 
     def spend(self, slot: int, window: int, weight: int, most: int) -> int:
@@ -65,12 +65,12 @@ class Counts(Protocol):
         ...
 
     def correct(self, slot: int, window: int, used: int) -> None:
-        """The venue's count, where it is the higher one."""
+        """Takes the venue's count where it is the higher one."""
         ...
 
 
 class WindowCounts:
-    """`Counts` of one process alone."""
+    """Implements `Counts` for one process alone."""
 
     def __init__(self) -> None:
         self._banned = 0
@@ -109,7 +109,9 @@ class Budget:
         self._settled = settled
 
     def take(self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False) -> Verdict | None:
-        """None: it may be sent, and is counted. is_essential: may use what is kept back."""
+        """Counts a request that may be sent and returns None; else returns why and until when it may not.
+
+        is_essential: may use the reserve."""
         verdict = self._verdict(purpose, weight, now, is_essential or purpose in ESSENTIAL)
         self.state = verdict.reason if verdict is not None else ""
         return verdict

@@ -61,7 +61,7 @@ class Purpose(StrEnum):
 
 
 class OrderKey(NamedTuple):
-    """How an order is named to the venue."""
+    """Names an order to the venue: by symbol and client id, or by the venue's id."""
 
     symbol: str
     client_id: str
@@ -147,11 +147,11 @@ class OrderProtocol(Protocol):
     def query(self, key: OrderKey, now: int) -> Call: ...
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
-        """Whose an order is that is known by the venue's id only."""
+        """Asks whose an order is of which only the venue's id is known."""
         ...
 
     def open_orders(self, now: int) -> list[Call]:
-        """All lists of working orders that the venue has."""
+        """Asks for all lists of working orders that the venue has."""
         ...
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
@@ -173,7 +173,7 @@ class OrderProtocol(Protocol):
         ...
 
     def note_move(self, reference: str) -> None:
-        """A move that our tape has, so that it is the same one however it is told again."""
+        """Takes note of a move that our tape has, so that a later report of it counts as the same move."""
         ...
 
     def transfer(
@@ -236,7 +236,7 @@ class OrderProtocol(Protocol):
 
 
 def signatures(call: Call) -> list[str]:
-    """Of one request, as it carries them: good for a moment, and nobody's business."""
+    """Returns the signatures that one request carries, so that a log can leave them out."""
     _, found, signature = call.target.partition("signature=")
     signed = [signature.partition("&")[0]] if found else []
     return [*signed, *(v for k, v in call.headers.items() if k.lower() == "api-sign")]

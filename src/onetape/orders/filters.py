@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
 
     @classmethod
     def of(cls, error: type[OnetapeError], reason: str) -> Refusal:
-        """With the number of an error class."""
+        """Makes a refusal with the number of an error class."""
         return cls(error.code, reason)
 
 
@@ -61,7 +61,7 @@ def away(order: OrderSpec, near: int) -> str | None:
 
 
 def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decimal) -> str:
-    """That a limit price is beyond a band, in words."""
+    """Says in words that a limit price is beyond a band."""
     side_of_market = "above" if order.side is Side.BUY else "below"
     return (
         f"price {instrument.price_text(order.price_int)} is {away(order, near)} {side_of_market}"

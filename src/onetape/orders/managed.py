@@ -184,7 +184,7 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
 
     @property
     def name(self) -> str:
-        """Its client id at the venue."""
+        """The order's client id at the venue."""
         return self.sent_as or self.client_id
 
     @property
@@ -205,7 +205,7 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
 
     @property
     def worst_left(self) -> int:
-        """What may still be filled in the worst case, in units."""
+        """The quantity that may still be filled in the worst case, in units."""
         if not self.is_open:
             return 0
         return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
@@ -238,7 +238,7 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
 
 
 def requested_order(client_id: str, request: Request, now: int) -> Managed:
-    """A new order of a robot, as it asks for it."""
+    """Makes a new order from a robot's request."""
     spec = request.spec
     assert spec is not None
     return Managed(
@@ -253,7 +253,7 @@ def requested_order(client_id: str, request: Request, now: int) -> Managed:
 
 
 def met(report: OrderStatusReport, robot: int, order_id: int) -> Managed:
-    """An order that no tape of ours has, as the venue shows it."""
+    """Makes an order that no tape of ours has from the venue's report."""
     order = Managed(
         client_id=report.client_id,
         robot=robot,
@@ -271,7 +271,7 @@ def met(report: OrderStatusReport, robot: int, order_id: int) -> Managed:
 
 
 def spec_of(report: OrderStatusReport) -> OrderSpec:
-    """What somebody must have asked for, of an order that the venue shows."""
+    """Reconstructs the terms that an order was placed with from the venue's report."""
     is_market = report.type is OrderType.MARKET
     return OrderSpec(
         symbol=report.symbol,

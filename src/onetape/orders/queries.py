@@ -38,7 +38,7 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
 
 
 def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
-    """Later each time."""
+    """Returns when the next query about an order is due, ns UTC: later each time."""
     order.asks += 1
     if ended_apart:
         return now + QUERY_APART_AFTER
@@ -80,7 +80,7 @@ def queries(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
 
 
 def request(venue: OrderProtocol, order: Managed, kind: RequestKind, now: int, *, reference: int) -> Call:
-    """As it is sent."""
+    """Makes the call of an order's request in the terms that the venue's order has."""
     if kind is _PLACE:
         return venue.place(order.name, order.spec_sent, now, reference=reference)
     key = OrderKey(order.spec.symbol, order.name, order.conditional)

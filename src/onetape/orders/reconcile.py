@@ -35,7 +35,7 @@ OVERLAP: Final = 60 * SECOND  # fills are asked for from so long before their ho
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What we believe and what the venue says."""
+    """One difference between our books and the venue's answer."""
 
     what: str
     ours: str
@@ -84,7 +84,7 @@ class FillHorizon:
         return max(self.complete - OVERLAP, 0)
 
     def begin(self, now: int) -> None:
-        """A round, also one that takes the place of another."""
+        """Begins a round, also one that replaces another."""
         self.complete = self.complete or now
         self._newest = 0
 
@@ -208,7 +208,7 @@ class Reconciler:
             self._call(more)
 
     def tick(self, now: int) -> None:
-        """What is due; ends the round when everything has been seen."""
+        """Sends what is due, and ends the round when every answer has come."""
         current = self._round
         if current is None:
             return

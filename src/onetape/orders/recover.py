@@ -143,7 +143,7 @@ class Recovery:
         self.newest_fill = max(self.newest_fill, self._heard)
 
     def held(self, symbol: str, side: PositionSide, qty: int) -> None:
-        """A position with which the books begin: what the account had before."""
+        """Enters a position with which the books begin: what the account had before."""
         self.manager.positions[symbol, side] = qty
 
     def finish(self, now: int) -> int:
@@ -167,7 +167,7 @@ class Recovery:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> RecoveryRecord:
-        """As of the frames that were read. Before `finish`."""
+        """Makes the record of a checkpoint from the frames read so far. To be called before `finish`."""
         manager = self.manager
         return RecoveryRecord(
             orders=manager.index.to_record(),
@@ -184,7 +184,7 @@ class Recovery:
         )
 
     def restore(self, record: RecoveryRecord) -> None:
-        """Go on from a checkpoint. Before the first frame, with a new manager."""
+        """Goes on from a checkpoint: before the first frame, with a new manager."""
         manager = self.manager
         manager.index.restore(record.orders)
         manager.books.restore(record.books)

@@ -57,7 +57,7 @@ class StreamProbe:
     # --- the stream -------------------------------------------------------------------------------
 
     def came(self, now: int) -> None:
-        """A connection that tells."""
+        """Notes that a connection of the stream has been opened."""
         self._is_up, self._is_reconciled = True, False
         self._forget(now)
 
@@ -65,13 +65,13 @@ class StreamProbe:
         self._is_up = False
 
     def heard(self, now: int) -> None:
-        """It told something of the account."""
+        """Notes that the stream reported something of the account."""
         self._heard = now
         self._has_reported = True
         self._probation = PROBATION
 
     def reconciled(self, now: int) -> None:
-        """All that the venue says is known."""
+        """Notes that a reconciliation has ended: our books are the venue's."""
         if self._is_up and not self._is_reconciled:
             self._is_reconciled = True
             self._believed_at = now + self._probation

@@ -45,7 +45,7 @@ class Rates:
     _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
 
     def sent_this_second(self, now: int) -> int:
-        """Orders of all robots together."""
+        """The number of orders that all robots together have sent in this second."""
         return self._sent if now // SECOND == self._second else 0
 
     def ahead_ns(self, robot: int, now: int) -> int:
@@ -53,7 +53,7 @@ class Rates:
         return max(self._due.get(robot, 0) - now, 0)
 
     def count(self, robot: int, rate: int, now: int) -> None:
-        """One more. rate: the robot's orders a second, 0: no limit of its own."""
+        """Counts one more order. rate: the robot's orders a second, 0: no limit of its own."""
         second = now // SECOND
         if second != self._second:
             self._second, self._sent = second, 0
@@ -64,7 +64,7 @@ class Rates:
 
 @dataclass(slots=True)
 class TradingState:
-    """Of one account."""
+    """Holds what the rules of one account look at: limits, rates, the kill switch and the halt."""
 
     manager: OrderManager
     instruments: Mapping[str, Instrument]

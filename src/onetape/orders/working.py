@@ -47,7 +47,7 @@ def takes_at_once(spec: OrderSpec) -> bool:
 
 
 def waits(order: Managed, traits: Traits) -> bool:
-    """Its trigger has not fired."""
+    """Whether the order's trigger has not fired yet."""
     if order.spec.trigger_by is _NO_TRIGGER:
         return False
     return order.conditional if traits.conditionals else not order.life.triggered
@@ -151,7 +151,7 @@ class Working:
         return self._open[client_id]
 
     def meeting(self, spec: OrderSpec) -> Iterator[Managed]:
-        """All of them, the first to be met first."""
+        """Returns all orders that it would trade with, the first to be met first."""
         if self.marked:
             self.look()
         resting = self._resting.get((spec.symbol, spec.side.opposite))
@@ -162,14 +162,14 @@ class Working:
             yield self._open[client_id]
 
     def unknown(self, symbol: str) -> Managed | None:
-        """One whose state nobody knows, of this symbol."""
+        """Returns an order of this symbol whose state is unknown; None: there is none."""
         if self.marked:
             self.look()
         found = self._unknown.get(symbol)
         return self._open[next(iter(found))] if found else None
 
     def all_unknown(self) -> list[Managed]:
-        """Of all symbols."""
+        """Returns the orders of all symbols whose state is unknown."""
         if self.marked:
             self.look()
         return [self._open[each] for found in self._unknown.values() for each in found]
