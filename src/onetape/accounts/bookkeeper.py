@@ -17,7 +17,10 @@ __all__ = ["Bookkeeper"]
 
 
 class Bookkeeper:
-    """write: puts an entry on the journal."""
+    """Books entries: first on the journal, then in the ledger.
+
+    write: puts an entry on the journal.
+    """
 
     def __init__(self, ledger: Ledger, statements: Statements, write: Callable[[Entry], None]) -> None:
         self._ledger = ledger

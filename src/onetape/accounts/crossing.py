@@ -47,9 +47,12 @@ class _Meeting:
 
 
 class Crossing:
-    """Of one account. quote: best bid and ask of a symbol now, 0 where nobody knows; judge: why
-    what is left of an order may not go to the venue now; newest: the newest id of an internal
-    trade."""
+    """Lets orders of one account that would meet trade with each other inside.
+
+    quote: best bid and ask of a symbol now, 0 where nobody knows.
+    judge: why what is left of an order may not go to the venue now.
+    newest: the newest id of an internal trade.
+    """
 
     def __init__(
         self,

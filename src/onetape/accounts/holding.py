@@ -26,8 +26,10 @@ __all__ = ["Holding", "Own", "Terms"]
 
 
 class Terms:
-    """Of one version of an instrument, what each fill of it needs. value: of price and size, 1e-18
-    of the settle currency, signed as the size."""
+    """What each fill of one version of an instrument needs.
+
+    value: of price and size, 1e-18 of the settle currency, signed as the size.
+    """
 
     __slots__ = ("base", "base_factor", "core", "instrument", "is_spot", "settle", "unit", "value")
 

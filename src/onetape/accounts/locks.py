@@ -77,8 +77,11 @@ class _Terms:
 
 
 class Locks:
-    """Of one account. leverage: what a sub-account's contracts are reckoned at; references: prices
-    that market orders are reckoned at."""
+    """Reckons what working orders and positions of one account hold.
+
+    leverage: what a sub-account's contracts are reckoned at.
+    references: prices that market orders are reckoned at.
+    """
 
     def __init__(
         self, instruments: Mapping[str, Instrument], *, leverage: float, references: Mapping[str, int] = _NO_PRICES
@@ -103,7 +106,8 @@ class Locks:
         return self._held.get((currency, slot), 0)
 
     def held_in(self, currency: str, count: int) -> list[int]:
-        """Of so many slots from 0 on, where the sum of the others stands; never negative."""
+        """Returns what is held in so many slots from 0 on, where the sum of the others stands;
+        never negative."""
         held = self._held
         rows = [held.get((currency, slot), 0) for slot in range(1, count)]
         return [sum(rows), *rows]

@@ -70,7 +70,7 @@ class Resting(NamedTuple):
 
 
 class Match(NamedTuple):
-    """With which waiting order a new one trades, and at what price how much of it."""
+    """A trade between sub-accounts: with which waiting order, at what price, how much of it."""
 
     client_id: str
     price: int

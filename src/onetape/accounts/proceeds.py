@@ -53,8 +53,10 @@ class Money(Protocol):
     def booking(self) -> Booking: ...
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
-        """How much more than is free an order needs. None: nothing, or its sub-account may not use
-        that currency."""
+        """Returns how much more than is free an order needs.
+
+        None: nothing, or its sub-account may not use that currency.
+        """
 
     def order(self, order: Managed) -> None:
         """Takes in that an order may have changed, and so what it holds."""
@@ -69,8 +71,11 @@ class _Wait:
 
 
 class Proceeds:
-    """Of one account. quote: best bid and ask of a symbol now, 0 where nobody knows. waiting: the
-    oldest first; empty: there is nothing to look at."""
+    """Keeps orders of one account that wait for money which others bring.
+
+    quote: best bid and ask of a symbol now, 0 where nobody knows.
+    waiting: the oldest first; empty: there is nothing to look at.
+    """
 
     def __init__(
         self,

@@ -40,9 +40,13 @@ Key = tuple[int, str, PositionSide, Side]  # slot, symbol, and the order's
 
 
 class Reductions:
-    """Of one account. own: a sub-account's position by slot, symbol and side, signed; bounds: the
-    greatest position that the account may reach, by symbol; is_shared: there are sub-accounts. Else
-    the account's position is the only one, and the gate sees to it."""
+    """Holds reduce-only orders of sub-accounts to what their owners hold.
+
+    own: a sub-account's position by slot, symbol and side, signed.
+    bounds: the greatest position that the account may reach, by symbol.
+    is_shared: there are sub-accounts. Else the account's position is the only one, and the gate
+    sees to it.
+    """
 
     def __init__(
         self,
@@ -173,7 +177,7 @@ class Reductions:
             self._hold(key, now, has_shrunk=has_shrunk)
 
     def look(self) -> None:
-        """Once more, at all that works: what the venue refused to make smaller is asked again."""
+        """Looks at all that works once more: what the venue refused to make smaller is asked again."""
         for key in self._orders:
             self._marked.setdefault(key, False)
 

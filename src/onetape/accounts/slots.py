@@ -52,7 +52,11 @@ class Refused(NamedTuple):
 
 
 class SubAccounts:
-    """credit: of each currency, units of 1e-18. held: by currency and slot, never negative."""
+    """Allocates the money of an account to its sub-accounts.
+
+    credit: of each currency, units of 1e-18.
+    held: by currency and slot, never negative.
+    """
 
     def __init__(
         self,
@@ -86,8 +90,11 @@ class SubAccounts:
         return self.free(currency, MAIN) >= 0
 
     def set_credit(self, currency: str, amount: int) -> bool:
-        """False: what has been allocated is no longer backed; the next statement of the venue will
-        reset the currency unless somebody releases enough."""
+        """Sets the credit of a currency.
+
+        False: what has been allocated is no longer backed; the next statement of the venue will
+        reset the currency unless somebody releases enough.
+        """
         if amount < 0:
             raise InvalidAmount(f"credit is not negative: {money(amount)} {currency}")
         self.credit[currency] = amount
@@ -221,7 +228,8 @@ class SubAccounts:
                 return self.reset(currency, amount, now=now, reference=id_, note=note)
 
     def currency(self, value: object) -> str | Refused:
-        """In any case; a currency of which nothing was ever there is none of this account's."""
+        """Finds a currency by its code in any case; one of which nothing was ever there is none of
+        this account's."""
         text = str(value or "").strip()
         for listed in (*self.ledger.currencies(), *self.credit):
             if listed.upper() == text.upper():

@@ -69,8 +69,9 @@ class _Currency:
 
 
 class Statements:
-    """Of one account. slack: units of 1e-18 that the venue may round one change of a currency by.
+    """Compares balances that the venue reports with the ledger of one account.
 
+    slack: units of 1e-18 that the venue may round one change of a currency by.
     Entries among the effects are not booked yet: they go the way of all others.
     """
 

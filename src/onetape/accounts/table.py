@@ -63,9 +63,12 @@ _KEY_BYTES_MAX: Final = 64
 
 
 class Margin(NamedTuple):
-    """Of one currency, units of 1e-18; None: not known. equity: balance and open profit, at the
-    middle of the last quotes; maintenance: by the brackets that the instruments have; initial and
-    available: the venue's word of `reported_at` (ns UTC)."""
+    """The margin of one currency, units of 1e-18; None: not known.
+
+    equity: balance and open profit, at the middle of the last quotes.
+    maintenance: by the brackets that the instruments have.
+    initial, available: the venue's word of `reported_at` (ns UTC).
+    """
 
     currency: str
     equity: int | None
@@ -78,7 +81,10 @@ class Margin(NamedTuple):
 
 
 class PositionShown(NamedTuple):
-    """slot: 0 the account's. qty, prices and money in units of 1e-18; None: not known."""
+    """A position as the table has it, units of 1e-18; None: not known.
+
+    slot: 0 the account's.
+    """
 
     slot: int
     symbol: str
@@ -251,8 +257,10 @@ class AccountReader:
         return Margin(currency, **values, ts=group.ts_data)
 
     def positions(self) -> list[PositionShown]:
-        """By slot, symbol and side; those that are flat now, too. Each is of one moment, together
-        they may span several writes."""
+        """Returns positions by slot, symbol and side; those that are flat now, too.
+
+        Each is of one moment, together they may span several writes.
+        """
         found = []
         for key, group in self.state.groups("position").items():
             slot, side, symbol = key.split(" ", 2)

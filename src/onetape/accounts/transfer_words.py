@@ -67,13 +67,16 @@ class Place(NamedTuple):
 
 
 class Record(NamedTuple):
-    """To the tape, as a `transfer` frame."""
+    """A record for the tape, as a `transfer` frame."""
 
     fields: dict[str, Any]
 
 
 class Send(NamedTuple):
-    """To the venue. The name is its client id where the venue takes one."""
+    """A transfer for the venue.
+
+    name: its client id where the venue takes one.
+    """
 
     name: str
     source: Place
@@ -93,8 +96,11 @@ class AskHistory(NamedTuple):
 
 
 class Tell(NamedTuple):
-    """To the gateway of another account, until it has booked it. txid: of what comes to it from
-    another venue, which it looks for among its deposits since `since`."""
+    """News for the gateway of another account, until it has booked it.
+
+    txid: of what comes to it from another venue, which it looks for among its deposits since
+    `since`.
+    """
 
     name: str
     target: Place

@@ -152,9 +152,13 @@ class Transfers:
         slot: int = MAIN,
         deadline: int = DEADLINE,
     ) -> list[Effect] | Refused:
-        """name: its id. Asking twice by one id is asking once; without one, so is asking
-        while the same is under way. slot: whose money it is in the wallet that is traded from.
-        deadline: from now."""
+        """Begins a transfer, or returns why it is refused.
+
+        name: its id. Asking twice by one id is asking once; without one, so is asking while the
+        same is under way.
+        slot: whose money it is in the wallet that is traded from.
+        deadline: ns from now.
+        """
         existing = self.existing(source, target, currency, amount, name=name, slot=slot)
         if isinstance(existing, Refused):
             return existing

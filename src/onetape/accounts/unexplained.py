@@ -74,7 +74,11 @@ class _Currency:
 
 
 class Compared(NamedTuple):
-    """difference: the venue's less ours. is_settled: nothing is to be looked at."""
+    """What a balance differs by.
+
+    difference: the venue's less ours.
+    is_settled: nothing is to be looked at.
+    """
 
     difference: int
     is_settled: bool
@@ -87,7 +91,10 @@ def moved(report: MoveReport, *, of: int = 0) -> Entry:
 
 
 class Unexplained:
-    """Of one account's trading wallet. slack: what the venue may round an amount by."""
+    """Explains differences between the venue's balance and ours, of one account's trading wallet.
+
+    slack: what the venue may round an amount by.
+    """
 
     def __init__(
         self, slack: Callable[[str], int] = lambda currency: 0, *, deadline: int = DEADLINE, window: int = WINDOW
@@ -113,7 +120,7 @@ class Unexplained:
         return next((rest for rest in rests if abs(rest) <= slack), 0)
 
     def report_time(self, currency: str, amount: int, since: int) -> int:
-        """When the venue has told of such a movement that we were not told of, 0: it has not."""
+        """Returns when the venue has reported such a movement that we had no word of, 0: it has not."""
         slack = self._slack(currency)
         for each in self._of(currency).venues:
             if not each.is_paired and each.time >= since and abs(each.amount - amount) <= slack:

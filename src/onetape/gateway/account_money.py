@@ -56,9 +56,15 @@ Positions = Mapping[tuple[str, PositionSide], int]
 
 
 class AccountMoney:
-    """kept: what the journal says; slot_of: a robot's sub-account; say: for what people have to
-    know; stop: cancels what robots of these slots have working; forced: how client ids begin with
-    which the venue closes by itself; wall: ns UTC, what is written is stamped with."""
+    """Books what happens to the money of an account, and shares it among sub-accounts.
+
+    kept: what the journal says.
+    slot_of: a robot's sub-account.
+    say: for what people have to know.
+    stop: cancels what robots of these slots have working.
+    forced: how client ids begin with which the venue closes by itself.
+    wall: ns UTC, what is written is stamped with.
+    """
 
     def __init__(
         self,
@@ -183,7 +189,11 @@ class AccountMoney:
                     self.order(out.order)
 
     def fill(self, out: FillOut, sequence: int) -> None:
-        """sequence: of its frame. What came before the ledger began is in what it began with."""
+        """Books a fill.
+
+        sequence: of its frame.
+        What came before the ledger began is in what it began with.
+        """
         fill = out.fill
         if not self._kept.opened:
             return
@@ -263,7 +273,7 @@ class AccountMoney:
         return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
-        """After the fills until then have been read: the venue's balances are looked at."""
+        """Looks at the venue's balances after the fills until then have been read."""
         self.moves_wanted = None
         for report in balances.values():
             self._statement(report, now, is_queried=True)
@@ -333,8 +343,11 @@ class AccountMoney:
         self._stop(slots)
 
     def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
-        """Of an order for which the robot's sub-account has not enough. left: what of it can be
-        filled; old: the order that it takes the place of."""
+        """Refuses an order for which the robot's sub-account has not enough; None: it has.
+
+        left: what of it can be filled.
+        old: the order that it takes the place of.
+        """
         if not self._is_shared:
             return None
         slot, price = self._slot_of(robot), self._price(spec)
@@ -365,8 +378,10 @@ class AccountMoney:
         return figure, limit
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
-        """How much more than its sub-account has free an order needs, at least 0. None: it needs
-        nothing, or the sub-account has been stopped from using that currency."""
+        """Returns how much more than its sub-account has free an order needs, at least 0.
+
+        None: it needs nothing, or the sub-account has been stopped from using that currency.
+        """
         slot = self._slot_of(robot)
         wanted = self.locks.wanted(spec, left, self._price(spec), slot=slot)
         if wanted is None or self.statements.is_stopped(wanted.currency, slot):

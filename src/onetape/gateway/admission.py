@@ -21,8 +21,11 @@ __all__ = ["Admission"]
 
 
 class Admission:
-    """crossing: orders that meet those of other sub-accounts trade inside. proceeds: orders that
-    wait for money which others bring."""
+    """Takes in new orders, or denies them.
+
+    crossing: orders that meet those of other sub-accounts trade inside.
+    proceeds: orders that wait for money which others bring.
+    """
 
     def __init__(
         self,

@@ -15,7 +15,11 @@ __all__ = ["GatewayTasks"]
 
 
 class GatewayTasks:
-    """stopping: set when one has failed. hide: takes secrets out of a text."""
+    """Runs the tasks of a gateway until one fails.
+
+    stopping: set when one has failed.
+    hide: takes secrets out of a text.
+    """
 
     def __init__(self, stopping: asyncio.Event, hide: Callable[[str], str]) -> None:
         self.failure: OnetapeError | None = None  # the first; it ends the process

@@ -67,8 +67,10 @@ class ByHand:
         self._judge(is_dry=bool(fields.get("dry_run")))
 
     def cancel(self, order: str, symbol: str, account: str, *, everything: bool) -> None:
-        """By a client id or the venue's, of a symbol, or all that works; other hands' orders are
-        not touched. Without an account: at each one that may have it."""
+        """Cancels by a client id or the venue's, all of a symbol, or all that works; never foreign orders.
+
+        Without an account: at each one that may have it.
+        """
         if sum((bool(order), bool(symbol), everything)) != 1:
             raise UsageError("cancel takes one of ID, --symbol and --all")
         targets = [self._account(symbol, account)] if symbol else self._accounts(account)

@@ -90,7 +90,10 @@ class MarketView(Protocol):
 
 
 class GatewayCore:
-    """Of one account. `open` has to come before any event."""
+    """Decides for one account what is sent, written and shown.
+
+    `open` has to come before any event.
+    """
 
     def __init__(self, options: GatewayOptions, venue: TradingVenue, shell: Shell) -> None:
         self.options = options
@@ -374,8 +377,11 @@ class GatewayCore:
         self.manager.resolve(order, report, self.now)
 
     def disk(self, *, lacks_room: bool) -> None:
-        """Without room for the next segment nothing that adds risk leaves: what is left of this one
-        is for what works, its fills, cancels and kills."""
+        """Takes in whether the disk has room for the next segment.
+
+        Without it nothing that adds risk leaves: what is left of this one is for what works, its
+        fills, cancels and kills.
+        """
         if lacks_room == self.gate.disk_full:
             return
         self.gate.disk_full = lacks_room

@@ -134,7 +134,7 @@ class RobotLife:
 
 
 def kill_reason(fields: Mapping[str, Any]) -> str:
-    """Of a kill command. Never empty: an empty one is no kill."""
+    """Returns the reason of a kill command, never empty: an empty one is no kill."""
     return str(fields.get("reason", "")) or "by the operator"
 
 
@@ -256,13 +256,13 @@ class GatewayTape:
         return life.slot if life is not None else MAIN
 
     def begin_anew(self) -> None:
-        """At another exchange nothing is held yet."""
+        """Forgets what robots hold: at another exchange nothing is held yet."""
         for life in self.robots.values():
             life.held.clear()
 
     def command(self, record: dict[str, Any], now: int) -> None:
-        """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
-        will not be."""
+        """Writes a command before it is done: `id`, `actor`, `target`, `command`, `fields`, and
+        `refused` where it will not be."""
         self._cold("command", record, now)
 
     def command_reply(self, record: dict[str, Any], now: int) -> None:

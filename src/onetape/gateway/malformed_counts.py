@@ -22,7 +22,11 @@ T = TypeVar("T")
 
 
 class Rejects:
-    """Of one gateway. venue: its kind. say: for the journal."""
+    """Counts messages of a venue that cannot be read.
+
+    venue: its kind.
+    say: for the journal.
+    """
 
     def __init__(self, venue: str, say: Callable[[HealthOut], None]) -> None:
         self.counts: Counter[str] = Counter()  # by source, of which there are a handful

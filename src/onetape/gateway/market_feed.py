@@ -126,13 +126,16 @@ class MarketFeed:
         return self._market.top(self._symbols.index(symbol) + 1)
 
     def silent_ns(self, symbol: str) -> int:
-        """For how long a symbol whose stream fell silent has not been heard, 0: it speaks."""
+        """Returns for how many ns a symbol whose stream fell silent has not been heard, 0: it speaks."""
         since = self.stale.get(symbol)
         return 0 if since is None else self._now - since
 
     def look(self, now: int) -> None:
-        """now: attended time. Says what has fallen silent and what speaks again; a connection that
-        is silent, or one of whose symbols is, is made anew."""
+        """Says what has fallen silent and what speaks again.
+
+        A connection that is silent, or one of whose symbols is, is made anew.
+        now: attended time, ns.
+        """
         self._now = now
         spoke, self._spoke = self._spoke, set()
         changes = [self._silence.heard(each, now) for each in spoke]
@@ -166,7 +169,10 @@ class MarketFeed:
             self._say(HealthOut("market", self._account, "live"))
 
     async def follow(self, number: int, stream: MarketStream) -> None:
-        """For ever, over as many connections as it takes. number: of the stream, from 0."""
+        """Follows a stream for ever, over as many connections as it takes.
+
+        number: of the stream, from 0.
+        """
         failures = 0
         name = stream.url.partition("://")[2].partition("/")[2][:40]
         at = LINK * (number + 1)

@@ -28,7 +28,7 @@ RobotRequest = tuple[int, RequestKind, int, OrderSpec, bool]
 
 
 class OrderRequests:
-    """Of one account's robots."""
+    """Carries out the requests of one account's robots."""
 
     def __init__(
         self,

@@ -31,9 +31,13 @@ _CYCLE: Final = type_id("cycle")
 
 
 class Robots:
-    """moment: when it is now, asked for at each event. lag: looks at how far behind they are.
-    may_lack_end: the gateway's tape may lack its end, so that what robots have asked for until now, and
-    the tape does not say was taken, may have left."""
+    """Follows the journals of robots and takes their requests in.
+
+    moment: gives the time, asked for at each event.
+    lag: looks at how far behind they are.
+    may_lack_end: the gateway's tape may lack its end, so that what robots have requested until now,
+    and the tape does not say was taken, may have left.
+    """
 
     def __init__(
         self,

@@ -35,8 +35,11 @@ _FREE: Final = ORDER_PURPOSES | {Purpose.DEAD_MAN, Purpose.TIME, Purpose.INSTRUM
 
 
 class BudgetRule(NamedTuple):
-    """most: weight in each window of `window` ns by the venue's clock, for an address; or orders,
-    for an account."""
+    """A limit of a venue on requests or orders in a window of time.
+
+    most: weight in each window of `window` ns by the venue's clock, for an address; or orders, for
+    an account.
+    """
 
     window: int
     most: int
@@ -96,8 +99,11 @@ class WindowCounts:
 
 
 class Budget:
-    """Of one address, or of one account, at one venue; `of` says which. now: ns UTC by the venue's
-    clock. settled: ns into a window before which an answer may still tell of the window before."""
+    """Spends the budget of one address, or of one account, at one venue; `of` says which.
+
+    now: ns UTC by the venue's clock.
+    settled: ns into a window before which an answer may still tell of the window before.
+    """
 
     def __init__(
         self, rules: tuple[BudgetRule, ...], counts: Counts, *, of: str = "this address", settled: int = 0
@@ -161,7 +167,7 @@ class ReadPause:
         self._answers = 0  # since the last refusal
 
     def opens_at(self, purpose: Purpose, now: int) -> int:
-        """When a request may be sent that must not be sent now; 0: it may."""
+        """Returns when a request may be sent that must not be sent now, ns; 0: it may."""
         if not self.until or purpose in _FREE:
             return 0
         at = self.until if purpose in ESSENTIAL else self.until + HEAD_START

@@ -81,7 +81,7 @@ class Destination(NamedTuple):
 
 
 class Traits(NamedTuple):
-    """How a venue is asked, where venues differ."""
+    """What differs between venues in how they are asked."""
 
     positions: bool = True  # else it has balances only: what fills change is compared with these
     conditionals: bool = True  # orders with a trigger wait in a service of their own
@@ -133,7 +133,10 @@ class OrderProtocol(Protocol):
     def set_instruments(self, instruments: Sequence[Instrument]) -> None: ...
 
     def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
-        """reference: a recent price, where a market order is sent with one; 0: not known."""
+        """Makes the call that places an order.
+
+        reference: a recent price, where a market order is sent with one; 0: not known.
+        """
         ...
 
     def cancel(self, key: OrderKey, now: int) -> Call: ...
@@ -141,7 +144,7 @@ class OrderProtocol(Protocol):
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call: ...
 
     def signed(self, call: Call, now: int) -> Call:
-        """As it goes out over REST; a call without terms is that already."""
+        """Signs a call as it goes out over REST; one without terms is signed already."""
         ...
 
     def query(self, key: OrderKey, now: int) -> Call: ...
@@ -155,8 +158,10 @@ class OrderProtocol(Protocol):
         ...
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        """(currency, change in 1e-18) of the balances that a fill moves, its fee taken off. Asked
-        only where there are no positions."""
+        """Returns (currency, change in 1e-18) of the balances that a fill moves, its fee taken off.
+
+        Asked only where there are no positions.
+        """
         ...
 
     def slack(self, currency: str) -> int:
@@ -164,7 +169,10 @@ class OrderProtocol(Protocol):
         ...
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """since: ns UTC, where there is no cursor of an earlier page."""
+        """Asks for the fills of a symbol, a page at a time.
+
+        since: ns UTC, where there is no cursor of an earlier page.
+        """
         ...
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call | None:

@@ -45,8 +45,11 @@ class Claim(Generic[W]):
 
 
 class FirstRequests(Generic[W]):
-    """standing: of an order that has or had a key; None: it is not known any more, and is taken
-    for one that came to be."""
+    """Lets one order leave for each request key: the first.
+
+    status_of: returns the status of an order that has or had a key; None: it is not kept any more,
+    and is taken for one that came to be.
+    """
 
     def __init__(self, status_of: Callable[[W], OrderStatus | None]) -> None:
         self.status_of = status_of

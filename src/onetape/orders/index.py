@@ -163,8 +163,11 @@ class OrderIndex:
 
 
 def due_at(order: Managed) -> int:
-    """When something of it is due: a request to be sent again, an answer that is lost by then, a
-    question. `NEVER` without."""
+    """Returns when something of an order is due: a request to be sent again, an answer that is lost
+    by then, a query.
+
+    `NEVER`: nothing is.
+    """
     due = order.ask_at if order.ask_at and not order.asking else NEVER
     for pending in order.pending.values():
         due = min(due, pending.resend_at or pending.deadline)
@@ -186,7 +189,7 @@ class DueOrders:
 
     @property
     def next(self) -> int:
-        """When the first is due, `NEVER` without."""
+        """Returns when the first order is due, `NEVER` without one."""
         self._look()
         queue, times = self._queue, self._times
         while queue and times.get(queue[0][1]) != queue[0][0]:

@@ -44,8 +44,11 @@ class Request(NamedTuple):
 
 
 class IntentOut(NamedTuple):
-    """To the journal before it goes to the wire. is_reissue: of a cancel: what is left is to be placed
-    again; of an amendment: it goes to the venue as a new order."""
+    """An intent, for the journal before the request goes to the wire.
+
+    is_reissue: of a cancel: what is left is to be placed again; of an amendment: it goes to the
+    venue as a new order.
+    """
 
     order: Managed
     kind: RequestKind
@@ -55,8 +58,11 @@ class IntentOut(NamedTuple):
 
 
 class NewsOut(NamedTuple):
-    """To the order's robot: `state` is what the order manager makes of it. is_local: a change that
-    was refused here and never left; the order is as it was."""
+    """News of an order for its robot.
+
+    state: what the order manager makes of it.
+    is_local: a change that was refused here and never left; the order is as it was.
+    """
 
     order: Managed
     news: OrderNews
@@ -68,7 +74,10 @@ class NewsOut(NamedTuple):
 
 
 class FillOut(NamedTuple):
-    """To the order's robot; None where no order of ours stands behind it."""
+    """A fill for the order's robot.
+
+    order: None where no order of ours stands behind it.
+    """
 
     order: Managed | None
     fill: FillReport

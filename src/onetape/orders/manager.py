@@ -65,7 +65,12 @@ _NO_TRIGGER: Final = TriggerBy.NONE
 
 
 class OrderManager:
-    """now: ns UTC. `venue` makes the calls. What it says is added to `outs`, in order."""
+    """Keeps the orders of one account: takes requests, answers and reports, and makes calls and news.
+
+    now: ns UTC.
+    venue: makes the calls.
+    What it says is added to `outs`, in order.
+    """
 
     def __init__(self, venue: OrderProtocol) -> None:
         self.venue = venue
@@ -381,7 +386,7 @@ class OrderManager:
 
     @property
     def next_due(self) -> int:
-        """When `tick` has something to do, a large number without."""
+        """Returns when `tick` has something to do, ns; a large number without."""
         return self.index.due.next
 
     # --- what the venue says ----------------------------------------------------------------------

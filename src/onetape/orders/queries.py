@@ -46,8 +46,10 @@ def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
 
 
 def query_amended(order: Managed, report: OrderStatusReport, now: int) -> int:
-    """When it is asked again whether an amendment of it has arrived; 0: these terms are its last.
-    The old ones prove no more than absence does: it may still be on its way."""
+    """Returns when to ask again whether an amendment of the order has arrived; 0: these terms are its last.
+
+    The old ones prove no more than absence does: it may still be on its way.
+    """
     latest = order.amended_at + ABSENT_AFTER
     is_settled = not order.life.update_open or (report.price, report.size) == order.amend_to
     return 0 if is_settled or now >= latest else min(now + QUERY_AFTER[-1], latest)
@@ -69,7 +71,7 @@ def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
 
 
 def queries(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
-    """How it stands, and where fills are missing these."""
+    """Makes the calls that ask for the state of an order, and for its fills where these are missing."""
     order.ask_at, order.asking = 0, True
     key = _question_of(order, now, ended_apart=venue.traits.ended_apart)
     calls = [venue.query(key, now)]

@@ -98,9 +98,14 @@ class FillHorizon:
 
 
 class Reconciler:
-    """symbols: whose fills are asked for. is_new: there is no tape of an earlier life, so that
-    what the account holds at the first round is where the books begin. moves_wanted: says since
-    when what moved money is to be read in the next round, whatever that is made for; None: not."""
+    """Compares our books with the venue's answers, in rounds.
+
+    symbols: whose fills are asked for.
+    is_new: there is no tape of an earlier incarnation, so that what the account holds at the first
+    round is where the books begin.
+    moves_wanted: says since when what moved money is to be read in the next round, whatever that is
+    made for; None: not.
+    """
 
     def __init__(
         self,
@@ -175,7 +180,10 @@ class Reconciler:
         self.manager.calls.append(call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
-        """False: the call is none of this round's."""
+        """Takes in the answer to a call of the round.
+
+        False: the call is none of the round's.
+        """
         current = self._round
         at = -1 if current is None else _index_of(call, current.calls)
         if current is None or at < 0:

@@ -98,8 +98,11 @@ class Recovery:
     def news(
         self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *, is_local: bool = False
     ) -> None:
-        """size, price: of the order after it. is_local: as `NewsOut`'s, and no answer to the change
-        that is under way."""
+        """Takes in a report that the journal has of an order.
+
+        size, price: of the order after it.
+        is_local: as `NewsOut`'s, and no answer to the change that is under way.
+        """
         self.records += 1
         order = self.manager.index.get(client_id)
         if order is None:

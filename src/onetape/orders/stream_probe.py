@@ -35,7 +35,10 @@ Key = tuple[str, PositionSide | None]  # a symbol's position, or a currency
 
 
 class StreamProbe:
-    """every: how often it is asked while the stream says nothing; 0: never."""
+    """Asks the venue whether a silent stream reports what happens.
+
+    every: how often it is asked while the stream says nothing, ns; 0: never.
+    """
 
     def __init__(self, manager: OrderManager, every: int) -> None:
         self.is_silent = False
@@ -100,7 +103,10 @@ class StreamProbe:
         self._manager.calls.append(self._call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
-        """False: the call is not a probe. From here on `is_silent` says what follows."""
+        """Takes in the answer to a probe.
+
+        False: the call is not a probe. From here on `is_silent` says what follows.
+        """
         if call is not self._call:
             return False
         self._call = None

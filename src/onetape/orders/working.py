@@ -109,8 +109,11 @@ class _Resting:
 
 
 class Working:
-    """Of one account. open_orders: by client id, somebody else's. venue: its traits may be known
-    only when its instruments are."""
+    """Sums up the open orders of one account.
+
+    open_orders: by client id, somebody else's.
+    venue: its traits may be known only when its instruments are.
+    """
 
     def __init__(self, open_orders: Mapping[str, Managed], venue: OrderProtocol) -> None:
         self._open = open_orders
@@ -175,7 +178,7 @@ class Working:
         return [self._open[each] for found in self._unknown.values() for each in found]
 
     def spent(self, without: Managed | None = None) -> Iterator[tuple[str, Side, Spent]]:
-        """For each symbol and side with open orders."""
+        """Yields what may be filled, for each symbol and side with open orders."""
         if self.marked:
             self.look()
         share = self._shares.get(without.client_id) if without is not None else None
