@@ -158,6 +158,7 @@ class AccountTable:
         """Writes the margin of one currency."""
         values = margin._asdict()
         currency, ts = values.pop("currency"), values.pop("ts")
+        values["told_at"] = values.pop("reported_at")  # the field's name in files
         self._writer.put("margin", currency, values, ts=ts, sequence=sequence)
 
     def put_position(self, position: PositionShown, *, sequence: int) -> None:
@@ -253,8 +254,8 @@ class AccountReader:
         group = self.state.get("margin", currency)
         if group is None:
             return None
-        values: dict[str, Any] = group.values
-        return Margin(currency, **values, ts=group.ts_data)
+        values: dict[str, Any] = {**group.values}
+        return Margin(currency, reported_at=values.pop("told_at"), **values, ts=group.ts_data)
 
     def positions(self) -> list[PositionShown]:
         """Returns positions by slot, symbol and side; those that are flat now, too.
