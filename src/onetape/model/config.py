@@ -117,6 +117,7 @@ class CollectorConfig(_Section, frozen=True):
 
     kind: Literal["venue", "zeromq", "websocket", "nats"] = "venue"
     venue: str = ""  # of kind venue: a later release
+    transport: Literal["ws", "rest"] = "ws"  # its streams, or requests
     address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
     topics: list[str] = []  # beside `symbols`; none of both: all that comes, but not of NATS
     symbols: list[str] = []  # followed from the start; others by `send collector:NAME subscribe`
@@ -131,9 +132,13 @@ class CollectorConfig(_Section, frozen=True):
 
 
 class HubConfig(_Section, frozen=True):
-    """[hub]: merges the collectors."""
+    """[hub]: merges the collectors by freshness into one market; the process `hub`."""
 
     enabled: bool = True
+    stale: str = "2s"  # of a source that is silent so long, or so much later than the others, nothing is relied on
+    klines: int = 45  # closed bars of each symbol and period that who comes late finds in its table
+    filter: bool = True  # bad ticks are kept back
+    spin: str = ""  # "50us": how long it looks for news before it sleeps, which costs a core. "": not at all
 
 
 class GuardianConfig(_Section, frozen=True):
