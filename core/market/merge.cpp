@@ -228,6 +228,7 @@ Merged Merge::on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t ti
     MergeCounts& counts = heard(source, own, time, 0, 0);
     if (own.is_ended) return count(counts, Merged::ended);
     if (own.pinned != merge_none && own.pinned != source) return count(counts, Merged::pinned);
+    if (bar.period_ns <= 0) return count(counts, Merged::bad);
     auto found = std::find_if(own.bars.begin(), own.bars.end(),
                               [&](const BarValue& each) { return each.period == bar.period_ns; });
     if (found == own.bars.end()) {
