@@ -33,7 +33,7 @@ def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
             (done,) = send(shell.home, "hub", "pin", {"symbol": symbol, "source": source}, id_ or uuid.uuid4().hex)
             _check(done)
         case _:
-            raise UsageError(f"no such words: {' '.join(words)[:80]}", where="onetape feeds", todo="see --help")
+            raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape feeds", todo="see --help")
     (answer,) = send(shell.home, "hub", "status", {}, uuid.uuid4().hex)
     _check(answer)
     rows: list[dict[str, Any]] = answer["result"]["feeds"]

@@ -308,19 +308,21 @@ class Hub:
     def _pin(self, command: Command) -> Do:
         symbol, name = command.fields.get("symbol"), command.fields.get("source")
         if not isinstance(symbol, str) or not isinstance(name, str):
-            raise UsageError("give symbol=SYMBOL and source=SOURCE, or source=auto", where=PIN)
+            raise UsageError("give symbol=SYMBOL and source=SOURCE, or source=auto", location=PIN)
         listing = self._listings.current.get(symbol)
         if listing is None or listing.is_ended:
             there = ", ".join(sorted(self._listings.current)[:8])
-            raise UnknownSymbol(f"no market of {symbol[:80]!r}", where="hub", todo=f"there are {there or 'none yet'}")
+            raise UnknownSymbol(
+                f"no market of {symbol[:80]!r}", location="hub", todo=f"there are {there or 'none yet'}"
+            )
         if name != AUTO:
             source = self._sources.by_name.get(name)
             if source is None or source.number not in listing.sources:
                 there = ", ".join(self.options.sources[each].name for each in sorted(listing.sources))
-                raise UsageError(f"{symbol} has no source {name[:80]!r}", where=PIN, todo=f"it has {there}, or auto")
+                raise UsageError(f"{symbol} has no source {name[:80]!r}", location=PIN, todo=f"it has {there}, or auto")
             if self._health.state(source.number) is FeedState.FAILING:
                 why = self._health.why(source.number)
-                raise MarketDataUnavailable(f"{name} is failing: {why}", where=PIN, todo="pin it when it is back")
+                raise MarketDataUnavailable(f"{name} is failing: {why}", location=PIN, todo="pin it when it is back")
 
         def do() -> dict[str, Any]:
             self._set_pin(symbol, name)

@@ -62,12 +62,12 @@ def hub_options(config: Config, *, home: Path) -> HubOptions:
         if each.enabled
     ]
     if not sources:
-        raise BadConfig("there is nothing to merge", where="[hub]", todo="add a [collectors.NAME]")
+        raise BadConfig("there is nothing to merge", location="[hub]", todo="add a [collectors.NAME]")
     if len(sources) > SOURCES_MAX:
-        raise BadConfig(f"it merges {SOURCES_MAX} collectors at most, not {len(sources)}", where="[hub]")
+        raise BadConfig(f"it merges {SOURCES_MAX} collectors at most, not {len(sources)}", location="[hub]")
     stale = parse_duration(config.hub.stale)
     if not 0 < config.hub.klines <= KLINES_MAX:
-        raise BadConfig(f"klines is 1 to {KLINES_MAX}, not {config.hub.klines}", where="[hub]")
+        raise BadConfig(f"klines is 1 to {KLINES_MAX}, not {config.hub.klines}", location="[hub]")
     return HubOptions(
         home=str(home),
         # Streams before polls: of one moment they are the fresher ones.
