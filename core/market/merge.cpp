@@ -317,10 +317,12 @@ bool Merge::median(std::uint32_t symbol, std::int64_t time, QuotePayload& quote)
 void MergeFeeds::follow(std::uint32_t source, Reader* reader) {
     if (source >= feeds_.size()) feeds_.resize(source + std::size_t{1});
     Feed& feed = feeds_[source];
+    feed = Feed{};
     feed.reader = reader;
-    feed.has_frame = false;
-    feed.first = feed.last = 0;
-    feed.symbols.clear();
+    if (reader == nullptr) return;
+    feed.first = reader->next_sequence();
+    feed.last = feed.first - 1;
+    feed.crc = reader->crc();
 }
 
 void MergeFeeds::map(std::uint32_t source, std::uint32_t stream, std::uint32_t symbol) {
@@ -353,7 +355,6 @@ MergeFeeds::Stop MergeFeeds::take(std::size_t frames_max) {
         const FrameHeader& header = *frame.header;
         source_ = static_cast<std::uint32_t>(first - feeds_.data());
         time_ = std::max(time_, header.time);  // of the hub's journal: it does not go back
-        if (first->first == 0) first->first = header.sequence;
         first->last = header.sequence;
         first->crc = header.crc;
         if (first->last - first->first >= cursor_every) {
@@ -434,18 +435,16 @@ Status MergeFeeds::write_cursor(Feed& feed) {
     std::memcpy(input.source, uuid.data(), sizeof input.source);
     input.epoch = feed.reader->epoch();
     input.first_sequence = feed.first;
-    input.count = feed.last == 0 ? 0 : feed.last - feed.first + 1;
+    input.count = feed.last + 1 - feed.first;  // 0: no more than was said before
     input.crc = feed.crc;
     const Status status = writer_->append(EventType::input, 0, 0, time_, &input, sizeof input);
-    if (status == Status::ok) feed.first = 0;
+    if (status == Status::ok) feed.first = feed.last + 1;
     return status;
 }
 
 Status MergeFeeds::write_cursors(bool all) {
     for (Feed& each : feeds_) {
-        if (each.reader == nullptr || each.last == 0 || (each.first == 0 && !all)) continue;
-        const bool is_repeated = each.first == 0;
-        if (is_repeated) each.first = each.last;  // says the last one once more
+        if (each.reader == nullptr || (each.last < each.first && !all)) continue;
         if (const Status status = write_cursor(each); status != Status::ok) return status;
     }
     return Status::ok;
@@ -461,7 +460,9 @@ bool MergeFeeds::write_median(std::uint32_t symbol, std::int64_t time, Status& s
 }
 
 void MergeFeeds::restore(const Frame& frame) {
-    time_ = std::max(time_, frame.header->time);
+    // What else is on the journal has the time at which it was written.
+    if (is_market(frame.type()) || frame.type() == EventType::input)
+        time_ = std::max(time_, frame.header->time);
     const std::uint32_t source =
         static_cast<std::uint32_t>(frame.header->flags) >> flag_source_shift;
     const std::uint32_t stream = frame.header->stream;

@@ -258,7 +258,7 @@ class MergeFeeds {
         std::vector<std::uint32_t> symbols{};  // by stream
         Frame frame{};
         bool has_frame = false;
-        std::uint64_t first = 0, last = 0;  // taken since the last cursor; 0: nothing
+        std::uint64_t first = 0, last = 0;  // taken since the last cursor
         std::uint32_t crc = 0;              // of the last
     };
     [[nodiscard]] Status merge(std::uint32_t source, const Frame& frame, std::uint32_t symbol);
@@ -273,7 +273,7 @@ class MergeFeeds {
     std::vector<Feed> feeds_;
     std::vector<BadTick> bad_ticks_;
     std::uint64_t passed_over_ = 0;  // frames of kinds that are not merged, or of nobody's streams
-    std::int64_t time_ = std::numeric_limits<std::int64_t>::min();
+    std::int64_t time_ = 0;
     std::uint32_t source_ = 0;
     Frame found_;
     Status status_ = Status::ok;

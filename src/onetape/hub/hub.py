@@ -65,14 +65,14 @@ class Hub:
                 self._merge.end(listing.number)
         if recovered.since > 0:
             self._merge.forget_until(recovered.since)
-            with self._tape.own_frames() as own:
-                self._merge.restore(own.core)
+        with self._tape.own_frames() as own:
+            self._merge.restore(own.core)
         self._sources = Sources(options.sources, self._merge, recovered.cursors)
         self._health = SourceHealth(len(options.sources), options.stale_ns)
         self._attention = Attention()
         self._table = MarketTable(home, options.klines)
         self._touched: dict[int, None] = {}  # listings whose row is to be written
-        self._stale: set[int] = set()
+        self._stale: dict[int, int] = {}  # listings without a fresh source: their last synthetic quote, ns
         self._pins: dict[str, str] = {}
         for past in self._tape.past_commands:
             if past.command == PIN and past.status == "applied":
@@ -85,7 +85,8 @@ class Hub:
         self._stream = Stream()
         self._failed: BaseException | None = None
         self._watch: JournalWatch | None = None
-        self._looked = self._slow = self._marked = 0
+        self._looked = self._slow = 0
+        self._marked = time.monotonic_ns()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Raises what the hub's own journal raised."""
@@ -171,7 +172,7 @@ class Hub:
         """The tombstone of all its values: no source can bring them back."""
         self._merge.end(listing.number)
         self._health.forget(listing.number)
-        self._stale.discard(listing.number)
+        self._stale.pop(listing.number, None)
         self._table.remove(listing.symbol)
         self._say("listing", "delisted", subject=listing.symbol, about={"number": listing.number})
 
@@ -182,6 +183,7 @@ class Hub:
                 continue
             for stream, placed in self._listings.followed(source.number, instruments):
                 self._placed(source.number, stream, placed, time.time_ns())
+            self._merge.write_cursors(True)  # from here on nothing of it is missed
             if self._watch is not None:
                 self._watch.look()
 
@@ -199,12 +201,12 @@ class Hub:
         attended = self._attention.now
         for source in self._sources.all:
             self._health.process(source.number, is_alive=source.is_alive(attended))
-        if steady - self._looked >= LOOK_EVERY:
+        is_time = steady - self._looked >= LOOK_EVERY
+        if is_time:
             self._looked = steady
             spoken = self._merge.spoken()
             self._health.heard(spoken, attended)
             self._touched |= dict.fromkeys(symbol for _, symbol in spoken)
-            self._synthesize(now)
             self._say_bad_ticks()
             self._merge.write_cursors()
         for change in self._health.look(attended):
@@ -213,6 +215,8 @@ class Hub:
             self._say("source", change.state.word, subject=name, about={"why": change.why}, warned=is_warned)
             for each in self._sources.all:  # of one moment's values those of the better one are taken
                 self._merge.set_rank(each.number, each.number + 1000 * self._health.state(each.number))
+        if is_time:
+            self._synthesize(now)
         if steady - self._slow >= SLOW_EVERY:
             self._slow = steady
             self._follow_missing()
@@ -237,13 +241,15 @@ class Hub:
                 continue
             is_fresh = any(self._health.is_fresh(each, number) for each in covering)
             if is_fresh and number in self._stale:
-                self._stale.discard(number)
+                del self._stale[number]
                 self._say("market", "fresh", subject=listing.symbol)
             elif not is_fresh:
                 if number not in self._stale:
-                    self._stale.add(number)
+                    self._stale[number] = 0
                     self._say("market", "stale", subject=listing.symbol, warned=True)
-                self._merge.write_median(number, now)
+                if now - self._stale[number] >= SECOND:
+                    self._stale[number] = now
+                    self._merge.write_median(number, now)
 
     def _latencies(self) -> list[float | None]:
         """How much longer the messages of each are under way than the fastest of its venue, ns;

@@ -26,8 +26,10 @@ import msgspec
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
 from onetape.ipc.once import Once
 from onetape.model.enums import EventType
+from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.schema import INSTRUMENT_TYPE
 from onetape.tape.segments import is_tape
 
 __all__ = ["CURSORS_EVERY", "Cursor", "HubTape", "Recovered"]
@@ -63,10 +65,27 @@ class HubTape(CommandTape):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        super().__init__(JournalWriter(path, process="hub", created=time.time_ns(), heartbeat=True))
+        try:
+            self.recovered = _recovered(path)
+        except TornTape:  # the machine went down: whoever opens it sets aside what was torn
+            JournalWriter(path, process="hub", durable=False).close()
+            self.recovered = _recovered(path)
+        super().__init__(
+            JournalWriter(
+                path,
+                process="hub",
+                created=time.time_ns(),
+                heartbeat=True,
+                # A writer repeats in its segments what it was given itself: so a reader at the end
+                # finds the listings of all earlier lives.
+                extra_preamble=[
+                    (INSTRUMENT_TYPE, number + 1, each.to_msgpack())
+                    for number, each in enumerate(self.recovered.instruments)
+                ],
+            )
+        )
         self.once = Once()
         self.past_commands: list[PastCommand] = commands_in(path, self.once)
-        self.recovered = _recovered(path)
 
     def close(self) -> None:
         self.writer.close()
@@ -115,7 +134,7 @@ def _recovered(path: Path) -> Recovered:
         # All cursors are written each CURSORS_EVERY, also while nothing comes.
         reader.seek_time((frame.time if frame is not None else 0) - 2 * CURSORS_EVERY)
         times = [each.time for each in reader.frames(("input",))]
-        found.since = max(times, default=REMEMBERED_NS) - REMEMBERED_NS
+        found.since = max(max(times, default=0) - REMEMBERED_NS, 0)
         reader.seek_time(found.since)
         found.first_sequence = reader.next_sequence
         for each in reader.frames(("input", "health")):
