@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -84,6 +85,7 @@ void check(const Failure& failure) {
 }
 
 double journals(const std::vector<Update>& list, const std::string& folder, bool filters) {
+    std::filesystem::create_directories(folder);
     std::vector<std::unique_ptr<Writer>> writers(sources + 1);
     for (std::uint32_t each = 0; each <= sources; ++each) {
         WriterOptions options;

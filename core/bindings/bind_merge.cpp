@@ -274,12 +274,11 @@ void bind_merge(nb::module_& m) {
                         each.source, each.symbol, each.sequence, static_cast<int>(each.type),
                         each.outcome == Merged::late
                             ? std::string("late")
-                            : std::string(tick_rule_names[static_cast<std::size_t>(each.rule)]),
-                        each.time));
+                            : std::string(tick_rule_names[static_cast<std::size_t>(each.rule)])));
                 return found;
             },
-            nb::sig("def bad_ticks(self) -> list[tuple[int, int, int, int, str, int]]"),
-            "(source, symbol, sequence in its journal, type, rule, ns) of what was not taken, "
+            nb::sig("def bad_ticks(self) -> list[tuple[int, int, int, int, str]]"),
+            "(source, symbol, sequence in its journal, type, rule) of what was not taken, "
             "since asked last; of very many the first.")
         .def_prop_ro(
             "passed_over", [](PyMerge& self) { return self.feeds->passed_over(); },

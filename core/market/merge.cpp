@@ -425,8 +425,7 @@ Status MergeFeeds::write(EventType type, std::uint16_t flags, std::uint32_t sour
 void MergeFeeds::note(std::uint32_t source, std::uint32_t symbol, const Frame& frame,
                       Merged outcome, TickRule rule) {
     if (bad_ticks_.size() < bad_ticks_max)
-        bad_ticks_.push_back(
-            {source, symbol, frame.header->sequence, frame.type(), outcome, rule, time_});
+        bad_ticks_.push_back({source, symbol, frame.header->sequence, frame.type(), outcome, rule});
 }
 
 Status MergeFeeds::write_cursor(Feed& feed) {

@@ -245,7 +245,6 @@ class MergeFeeds {
         EventType type;
         Merged outcome;
         TickRule rule;
-        std::int64_t time;
     };
     static constexpr std::size_t bad_ticks_max = 1024;  // between two looks; others are counted
     [[nodiscard]] std::vector<BadTick> take_bad_ticks() { return std::exchange(bad_ticks_, {}); }

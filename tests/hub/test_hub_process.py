@@ -248,8 +248,8 @@ def test_a_bad_tick_is_on_the_tape_with_its_rule_and_not_in_the_market(tmp_path,
         (record,) = wait_for(lambda: [e for e in merged(tmp_path, "health") if e.data["kind"] == "quarantine"])
         wait_merged(tmp_path, "quote", 21)
     assert max(each.data["bid"] for each in merged(tmp_path, "quote")) < 1010
-    about = {name: record.data[name] for name in ("subject", "state", "source", "sequence", "type")}
-    assert about == {"subject": BTC, "state": "spike", "source": "ws", "sequence": spike, "type": "quote"}
+    about = {name: record.data[name] for name in ("subject", "state", "source", "source_sequence", "event")}
+    assert about == {"subject": BTC, "state": "spike", "source": "ws", "source_sequence": spike, "event": "quote"}
 
 
 def test_who_comes_late_finds_the_market_in_a_table(tmp_path, pair):

@@ -133,7 +133,7 @@ class Hub:
     def _spun(self) -> bool:
         """Something came while it was looked for."""
         spin = self.options.spin_s
-        return spin > 0 and self._sources.waiter.wait(0.0, spin=spin)
+        return spin > 0 and self._sources.waiter.wait(spin, spin=spin)
 
     def _heard(self, number: int, type_: int, stream: int, at: int, payload: bytes) -> None:
         source = self._sources.all[number]
@@ -271,9 +271,9 @@ class Hub:
         return next(named, "")
 
     def _say_bad_ticks(self) -> None:
-        for number, symbol, sequence, type_, rule, at in self._merge.bad_ticks():
+        for number, symbol, sequence, type_, rule in self._merge.bad_ticks():
             source = self.options.sources[number].name
-            about = {"source": source, "sequence": sequence, "type": _TYPES[type_], "time": at, "rule": rule}
+            about = {"source": source, "source_sequence": sequence, "event": _TYPES[type_]}
             self._say("quarantine", rule, subject=self._listings.all[symbol].symbol, about=about)
 
     def _write_rows(self) -> None:

@@ -16,7 +16,6 @@ __all__ = ["HUB", "HubOptions", "SourceOptions", "has_hub", "hub_journal", "hub_
 
 HUB: Final = "hub"  # the process, its kind and its journal
 SOURCES_MAX: Final = 255
-KLINES_MAX: Final = 1000
 
 
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,14 +64,11 @@ def hub_options(config: Config, *, home: Path) -> HubOptions:
         raise BadConfig("there is nothing to merge", location="[hub]", todo="add a [collectors.NAME]")
     if len(sources) > SOURCES_MAX:
         raise BadConfig(f"it merges {SOURCES_MAX} collectors at most, not {len(sources)}", location="[hub]")
-    stale = parse_duration(config.hub.stale)
-    if not 0 < config.hub.klines <= KLINES_MAX:
-        raise BadConfig(f"klines is 1 to {KLINES_MAX}, not {config.hub.klines}", location="[hub]")
     return HubOptions(
         home=str(home),
         # Streams before polls: of one moment they are the fresher ones.
         sources=sorted(sources, key=lambda each: each.transport == "rest"),
-        stale_ns=stale,
+        stale_ns=parse_duration(config.hub.stale),
         klines=config.hub.klines,
         filters=config.hub.filter,
         spin_s=parse_duration(config.hub.spin) / 1e9 if config.hub.spin else 0.0,
