@@ -103,6 +103,8 @@ double journals(const std::vector<Update>& list, const std::string& folder, bool
                                               each.quote.ts_recv, &each.quote, sizeof each.quote);
         if (status != Status::ok) std::exit(1);
     }
+    // What prepares their next segments is no part of the hub.
+    for (std::uint32_t source = 1; source <= sources; ++source) check(writers[source]->close());
     MergeOptions options;
     options.filters = filters;
     Merge merge(options);

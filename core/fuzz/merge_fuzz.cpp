@@ -31,6 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (int symbol = 0; symbol < 2; ++symbol) merge.add_symbol();
     std::map<std::uint32_t, QuotePayload> quotes;
     std::set<std::pair<std::uint32_t, std::uint64_t>> trades;
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::int64_t> times;
     std::set<std::uint32_t> ended;
     while (!input.empty()) {
         const auto what = input.take<std::uint8_t>();
@@ -58,10 +59,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             case 2:
             case 3: {
                 TradePayload trade{};
-                trade.ts_event = number(input), trade.ts_recv = time;
+                trade.ts_recv = time;
                 trade.price = number(input), trade.size = number(input);
                 trade.id_low = input.take<std::uint8_t>();
                 trade.id_kind = trade.id_low == 0 ? IdKind::none : IdKind::integer;
+                // A trade of the venue has one time: what is forgotten is known by it.
+                const std::int64_t event = number(input);
+                trade.ts_event =
+                    trade.id_low == 0
+                        ? event
+                        : times.try_emplace({symbol, trade.id_low}, event).first->second;
+                if (trade.ts_event == 0) trade.ts_recv = 0;
                 outcome = merge.on_trade(source, symbol, time, trade);
                 for (const HeldTrade& each : merge.released())
                     if (each.trade.id_kind != IdKind::none)

@@ -23,7 +23,7 @@ from onetape.tape.wait import Waiter
 
 __all__ = ["Source", "Sources"]
 
-AGAIN: Final = 256  # frames before a cursor that are read again: what was merged stays merged once
+REREAD: Final = 256  # frames before a cursor that are read again: what was merged stays merged once
 SINCE: Final = 10 * SECOND  # of a journal that was never followed
 _NO_LINK: Final = ("book ", "instruments")  # what else a collector says of its venue
 HEARTBEAT_MAX: Final = SECOND // 2  # attended, without a sign of life: stopped, or not reaped yet
@@ -126,4 +126,4 @@ class Sources:
             return
         # A journal that lost its end in a crash ends before its cursor.
         last = min(cursor.sequence, reader.last_sequence)
-        reader.seek_sequence(max(1, last - AGAIN + 1))
+        reader.seek_sequence(max(1, last - REREAD + 1))
