@@ -272,3 +272,23 @@ def test_who_comes_late_finds_the_market_in_a_table(tmp_path, pair):
         assert quote.sequence >= merged(tmp_path, "quote")[0].sequence
         ws.health("listing", BTC, "delisted", number=1)
         wait_for(lambda: table.state.get("quote", BTC) is None and not table.bars(BTC, minute))
+
+
+def test_a_journal_that_cannot_be_read_takes_nothing_from_the_others(tmp_path, pair):
+    ws, _ = pair
+    broken = SourceJournal(tmp_path, "broken")  # nobody closes it: it would find what is done to it
+    broken.listed(BTC)
+    with hub(hub_options(tmp_path, "ws", "broken")) as running:
+        now = time.time_ns()
+        for each in (ws, broken):
+            each.trade(BTC, 1000, 1, at=now, id_=1)
+        wait_merged(tmp_path, "trade", 1)
+        (segment,) = sorted(broken.writer.path.glob("*.tape"))[:1]
+        with segment.open("r+b") as file:  # a frame that is no frame: damage behind what was read
+            data = file.read()
+            file.seek(len(data.rstrip(b"\0")) + 7 & ~7)
+            file.write(b"\xff" * 64)
+        wait_for(lambda: ("broken", "unreadable") in heads(tmp_path, "source"))
+        ws.trade(BTC, 1001, 1, at=now + 1, id_=2)
+        wait_merged(tmp_path, "trade", 2)
+        wait_for(lambda: state(running, "broken") == "failing")

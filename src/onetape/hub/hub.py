@@ -25,7 +25,7 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.server import Stream, listen
 from onetape.market.silence import Attention
 from onetape.model.enums import EventType
-from onetape.model.errors import MarketDataUnavailable, OnetapeError, UnknownSymbol, UsageError
+from onetape.model.errors import MarketDataUnavailable, OnetapeError, UnknownSymbol, UsageError, check
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
@@ -39,6 +39,7 @@ TURNS_MAX: Final = 64  # calls in one turn of the loop
 TICK_S: Final = 0.05
 LOOK_EVERY: Final = SECOND // 5  # at the states of the sources, for their rhythms
 SLOW_EVERY: Final = SECOND
+AWAY: Final = 60 * SECOND  # until a journal that could not be read is looked at anew
 ROWS_MAX: Final = 250  # of the table, in one tick
 PIN, AUTO = "pin", "auto"
 _INSTRUMENT, _HEALTH = type_id(EventType.INSTRUMENT), type_id(EventType.HEALTH)
@@ -152,6 +153,7 @@ class Hub:
             reason = payload.decode(errors="replace")[:500]
             self._say("source", "unreadable", subject=source.options.name, about={"reason": reason}, warned=True)
             self._sources.leave(source)
+            source.away_until = time.monotonic_ns() + AWAY
 
     def _placed(self, source: int, stream: int, placed: Placed, at: int) -> None:
         if placed.ended is not None:
@@ -161,7 +163,8 @@ class Hub:
             self._merge.map(source, stream, MERGE_NONE)
             return
         if placed.is_new:
-            assert self._merge.add_symbol() == listing.number
+            number = self._merge.add_symbol()
+            check(number == listing.number, "listings and symbols are not the same", location=HUB)
             self._say("listing", "listed", subject=listing.symbol, about={"number": listing.number})
             self._set_pin(listing.symbol, self._pins.get(listing.symbol, AUTO))
         if placed.is_new or placed.is_changed:
@@ -178,6 +181,8 @@ class Hub:
 
     def _follow_missing(self) -> None:
         for source in self._sources.missing():
+            if time.monotonic_ns() < source.away_until:
+                continue
             instruments = self._sources.follow(source)
             if instruments is None:
                 continue
@@ -222,7 +227,7 @@ class Hub:
             self._follow_missing()
             for number, latency in enumerate(self._latencies()):
                 self._health.late(number, latency or 0.0)
-            self._stream.show(self.snapshot())
+            self._stream.show(self.summary())
         if steady - self._marked >= CURSORS_EVERY:
             self._marked = steady
             self._say_sources()
@@ -347,6 +352,15 @@ class Hub:
         listing = self._listings.current.get(symbol)
         if listing is not None:
             self._merge.pin(listing.number, MERGE_NONE if source is None else source.number)
+
+    def summary(self) -> dict[str, Any]:
+        """What is shown to who follows: the sources and how much there is."""
+        sources = [
+            {"source": each.name, "state": self._health.state(number).word, "why": self._health.why(number)}
+            for number, each in enumerate(self.options.sources)
+        ]
+        listed = sum(not each.is_ended for each in self._listings.current.values())
+        return {"sources": sources, "symbols": listed, "frames": self._tape.writer.published}
 
     def snapshot(self) -> dict[str, Any]:
         """Each source of each symbol, as `onetape feeds` shows them; what is not merged."""

@@ -28,9 +28,8 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
     """sources: of two that report a value of one moment the one that stands before the other is
-    taken. stale_ns: a source that is silent so long is not relied on. klines: bars of each symbol and
-    period in the table. spin_s: how long it looks for
-    news before it sleeps."""
+    taken. stale_ns: a source so much later than the fastest is degraded. klines: bars of each
+    symbol and period in the table. spin_s: how long it looks for news before it sleeps."""
 
     home: str
     sources: list[SourceOptions]

@@ -38,6 +38,7 @@ class Source:
     errors: int = 0  # of which it spoke
     heartbeat: int = 0
     beat_at: int = 0  # attended time
+    away_until: int = 0  # by the machine's clock: it could not be read
 
     @property
     def is_lost(self) -> bool:

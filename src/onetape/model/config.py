@@ -136,7 +136,7 @@ class HubConfig(_Section, frozen=True):
     """[hub]: merges the collectors by freshness into one market; the process `hub`."""
 
     enabled: bool = True
-    stale: str = "2s"  # of a source that is silent so long, or so much later than the others, nothing is relied on
+    stale: str = "2s"  # a source so much later than the fastest is degraded; one without the venue's times yields then
     klines: int = 45  # closed bars of each symbol and period that who comes late finds in its table
     filter: bool = True  # bad ticks are kept back
     spin: str = ""  # "50us": how long it looks for news before it sleeps, which costs a core. "": not at all
