@@ -18,6 +18,7 @@ import msgspec
 from onetape.collector.options import collector_options, streams_of
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.options import gateway_journal
+from onetape.hub.options import HUB, has_hub, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS, Config
 from onetape.model.errors import BadInput, OnetapeError
@@ -65,7 +66,8 @@ def children_of(config: Config) -> list[Child]:
         for name, robot in config.robots.items()
         if robot.variants
     ]
-    return [*venues, *collectors, *gateways, *robots, *variants]
+    hub = [Child(HUB, HUB)] if has_hub(config) else []  # it waits for collectors itself
+    return [*venues, *collectors, *hub, *gateways, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -127,6 +129,8 @@ class Starter:
             case "collector":
                 config = self.config.collectors[name]
                 return msgspec.json.encode(collector_options(name, config, home=self.home, folder=self.folder))
+            case "hub":
+                return msgspec.json.encode(hub_options(self.config, home=self.home))
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
