@@ -9,93 +9,43 @@ gap. Source: Bybit API documentation v2, "WebSocket Data", as kept by public arc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
-from onetape.venues.market_decoder import NONE, SIDES, DepthState, MalformedError, MarketOut, iso_ns, ms_ns
+from onetape.venues.protocol_table import Message, Protocol
 
-ZERO = "0"
+_LEVEL: Final = {"side": "data.side", "price": "data.price", "size": "data.size"}
 
-
-class _Book:
-    __slots__ = ("ids", "state")
-
-    def __init__(self) -> None:
-        self.ids: set[tuple[str, str]] = set()
-        self.state = DepthState()
-
-
-class Decoder:
-    """Bybit v2 messages. See MarketDecoder."""
-
-    def __init__(self, out: MarketOut, *, checks: bool = True) -> None:
-        self._out = out
-        self._books: dict[str, _Book] = {}
-
-    def connected(self) -> None:
-        for book in self._books.values():
-            book.state.reconnected()
-
-    def decode(self, message: Any) -> None:
-        topic = message.get("topic")
-        if topic is None:
-            self._out.pass_over("reply")
-            return
-        name, _, raw = topic.partition(".")
-        if name == "trade":
-            for row in message["data"]:
-                stamp = row.get("trade_time_ms")
-                self._out.trade(
-                    row["symbol"],
-                    ms_ns(stamp) if stamp else iso_ns(row["timestamp"]),
-                    row["price"],
-                    row["size"],
-                    SIDES.get(row["side"], NONE),
-                    row.get("trade_id"),
-                )
-        elif name.startswith("orderBook"):
-            self._depth(raw.rpartition(".")[2], message)
-        else:
-            self._out.pass_over(name)
-
-    def _depth(self, raw: str, message: dict[str, Any]) -> None:
-        book = self._books.get(raw)
-        if book is None:
-            book = self._books[raw] = _Book()
-        number = int(message.get("cross_seq") or 0)
-        stamp = int(message.get("timestamp_e6") or 0) * 1000
-        sides: dict[str, list[tuple[str, object]]] = {"Buy": [], "Sell": []}
-        ids, data = book.ids, message["data"]
-        fits = number >= book.state.last_id
-        try:
-            if message["type"] == "snapshot":
-                ids.clear()
-                for row in data["order_book"] if isinstance(data, dict) else data:
-                    ids.add((str(row["id"]), row["side"]))
-                    sides[row["side"]].append((row["price"], row["size"]))
-                flags = book.state.snapshot(number)
-            elif message["type"] == "delta":
-                for row in data["delete"]:
-                    key = str(row["id"]), row["side"]
-                    fits = fits and key in ids
-                    ids.discard(key)
-                    sides[row["side"]].append((row["price"], ZERO))
-                for row in data["update"]:
-                    key = str(row["id"]), row["side"]
-                    fits = fits and key in ids
-                    ids.add(key)
-                    sides[row["side"]].append((row["price"], row["size"]))
-                for row in data["insert"]:
-                    ids.add((str(row["id"]), row["side"]))
-                    sides[row["side"]].append((row["price"], row["size"]))
-                flags = book.state.change(fits=fits, last_id=number)
-            else:
-                raise MalformedError(f"type {message['type']} is not known")
-        except BaseException:
-            book.state.lost()
-            raise
-        # cross_seq is no number of this book's messages: it does not go along as one.
-        if not self._out.book(raw, stamp, flags, 0, 0, sides["Buy"], sides["Sell"]):
-            book.state.lost()
+MARKET: Final = Protocol(
+    event_path="topic",
+    separator=".",
+    rows=("data", "data.order_book", "data.delete", "data.update", "data.insert"),
+    messages=(
+        *(
+            Message(
+                kind="checked_book",
+                name=event,
+                event=event,
+                roles={**_LEVEL, "id": "data.id", "action": "type", "time": "timestamp_e6", "sequence": "cross_seq"},
+                required=("action", "side", "price", "id"),
+                whole="snapshot",
+            )
+            for event in ("orderBookL2_25", "orderBook_200")
+        ),
+        Message(
+            kind="trade",
+            name="trade",
+            event="trade",
+            roles={
+                **_LEVEL,
+                "symbol": "data.symbol",
+                "time": "data.trade_time_ms",
+                "time_fallback": "data.timestamp",
+                "id": "data.trade_id",
+            },
+            required=("symbol", "price", "size", "side"),
+        ),
+    ),
+)
 
 
 def unified(raw: str) -> str:

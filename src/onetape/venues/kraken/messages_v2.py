@@ -21,8 +21,9 @@ _ROW: Final = {"symbol": "data.symbol", "time": "data.timestamp"}
 MARKET: Final = Protocol(
     event_path="channel",
     answer_path="method",
-    rows="data",
+    rows=("data",),
     level=("price", "qty"),
+    checksum="digits",
     messages=(
         Message(
             kind="quote",

@@ -7,79 +7,66 @@ documentation, "Websocket API", read 2026-11. Times are milliseconds; numbers ar
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Final
 
-from onetape.venues.market_decoder import NONE, SIDES, DepthState, MarketOut, ms_ns
+from onetape.venues.protocol_table import Message, Protocol
 
 _NAME = re.compile(r"(?:PI|FI|PF|FF)_([A-Z0-9]+?)(USD|EUR|XBT)(?:_(\d{6}))?\Z")
+_BOOK: Final = {"symbol": "product_id", "time": "timestamp", "last_id": "seq"}
 
-
-class Decoder:
-    """Kraken Futures v1 messages. See MarketDecoder."""
-
-    def __init__(self, out: MarketOut, *, checks: bool = True) -> None:
-        self._out = out
-        self._books: dict[str, DepthState] = {}
-
-    def connected(self) -> None:
-        for state in self._books.values():
-            state.reconnected()
-
-    def decode(self, message: Any) -> None:
-        feed = message.get("feed")
-        if "event" in message or feed is None:
-            self._out.pass_over(str(message.get("event", "unnamed")))
-        elif feed == "book":
-            self._change(message)
-        elif feed == "book_snapshot":
-            self._snapshot(message)
-        elif feed == "trade":
-            self._out.trade(
-                message["product_id"],
-                ms_ns(message["time"]),
-                message["price"],
-                message["qty"],
-                SIDES.get(message["side"], NONE),
-                message.get("uid") or message.get("seq"),
+MARKET: Final = Protocol(
+    event_path="feed",
+    answer_path="event",
+    level=("price", "qty"),
+    messages=(
+        Message(
+            kind="checked_book",
+            name="book",
+            event="book",
+            roles={**_BOOK, "side": "side", "price": "price", "size": "qty"},
+            required=("symbol", "last_id", "side", "price", "size"),
+        ),
+        Message(
+            kind="checked_book",
+            name="book",
+            event="book_snapshot",
+            roles={**_BOOK, "bids": "bids", "asks": "asks"},
+            required=("symbol", "last_id", "bids", "asks"),
+            whole="snapshot",
+        ),
+        Message(
+            kind="trade",
+            name="trade",
+            event="trade",
+            roles={
+                "symbol": "product_id",
+                "time": "time",
+                "price": "price",
+                "size": "qty",
+                "side": "side",
+                "id": "uid",
+            },
+            required=("symbol", "time", "price", "size", "side"),
+        ),
+        *(
+            Message(
+                kind="quote",
+                name="ticker",
+                event=event,
+                roles={
+                    "symbol": "product_id",
+                    "time": "time",
+                    "bid": "bid",
+                    "bid_size": "bid_size",
+                    "ask": "ask",
+                    "ask_size": "ask_size",
+                },
+                required=("symbol",),
             )
-        elif feed in ("ticker", "ticker_lite"):
-            self._out.quote(
-                message["product_id"],
-                ms_ns(message.get("time")),
-                message.get("bid"),
-                message.get("bid_size"),
-                message.get("ask"),
-                message.get("ask_size"),
-            )
-        else:
-            self._out.pass_over(str(feed))
-
-    def _state(self, raw: str) -> DepthState:
-        state = self._books.get(raw)
-        if state is None:
-            state = self._books[raw] = DepthState()
-        return state
-
-    def _snapshot(self, message: dict[str, Any]) -> None:
-        raw, number = message["product_id"], int(message["seq"])
-        bids = [(row["price"], row["qty"]) for row in message["bids"]]
-        asks = [(row["price"], row["qty"]) for row in message["asks"]]
-        state = self._state(raw)
-        flags = state.snapshot(number)
-        stamp = ms_ns(message.get("timestamp"))
-        if not self._out.book(raw, stamp, flags, number, 0, bids, asks):
-            state.lost()
-
-    def _change(self, message: dict[str, Any]) -> None:
-        raw, number = message["product_id"], int(message["seq"])
-        state = self._state(raw)
-        level = [(message["price"], message["qty"])]
-        bids, asks = (level, []) if message["side"] == "buy" else ([], level)
-        before = state.last_id
-        flags = state.change(fits=number == before + 1, last_id=number)
-        stamp = ms_ns(message.get("timestamp"))
-        if not self._out.book(raw, stamp, flags, number, before, bids, asks):
-            state.lost()
+            for event in ("ticker", "ticker_lite")
+        ),
+    ),
+)
 
 
 def unified(raw: str) -> str:
