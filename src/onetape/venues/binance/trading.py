@@ -38,6 +38,7 @@ from onetape.venues.binance.words import (
     TIF_WORDS,
     TIFS,
 )
+from onetape.venues.endpoint import Endpoint
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import row_of
 
@@ -52,7 +53,31 @@ _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
-_PLACE: Final = Purpose.PLACE
+# Conditional orders are the second of each two.
+_PLACE: Final = (
+    Endpoint(Purpose.PLACE, "POST", "/fapi/v1/order", 0, orders=1),
+    Endpoint(Purpose.PLACE, "POST", "/fapi/v1/algoOrder", 0, orders=1),
+)
+_CANCEL: Final = (
+    Endpoint(Purpose.CANCEL, "DELETE", "/fapi/v1/order", 1),
+    Endpoint(Purpose.CANCEL, "DELETE", "/fapi/v1/algoOrder", 1),
+)
+_QUERY: Final = (
+    Endpoint(Purpose.QUERY, "GET", "/fapi/v1/order", 1),
+    Endpoint(Purpose.QUERY, "GET", "/fapi/v1/algoOrder", 1),
+)
+_AMEND: Final = Endpoint(Purpose.AMEND, "PUT", "/fapi/v1/order", 0, orders=1)
+_OPEN_ORDERS: Final = Endpoint(Purpose.OPEN_ORDERS, "GET", "/fapi/v1/openOrders", 40)
+_OPEN_CONDITIONALS: Final = Endpoint(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", 40)
+_FILLS: Final = Endpoint(Purpose.FILLS, "GET", "/fapi/v1/userTrades", 5)
+_MOVES: Final = Endpoint(Purpose.MOVES, "GET", "/fapi/v1/income", 30)
+_DEPOSITS: Final = Endpoint(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, 1)
+_POSITIONS: Final = Endpoint(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", 5)
+_BALANCES: Final = Endpoint(Purpose.BALANCES, "GET", "/fapi/v3/balance", 5)
+_MODES: Final = Endpoint(Purpose.MODES, "GET", "/fapi/v1/accountConfig", 5)
+_KEY_RIGHTS: Final = Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1)
+_WALLET_ACCOUNT: Final = Endpoint(Purpose.BALANCES, "GET", "/api/v3/account", 20)
+_DEAD_MAN: Final = Endpoint(Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", 10)
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
@@ -111,29 +136,22 @@ class BinanceUsdmProtocol:
             params["type"] = "LIMIT" if is_limit else "MARKET"
             params["newClientOrderId"] = client_id
         key = OrderKey(spec.symbol, client_id, conditional)
-        path = "/fapi/v1/algoOrder" if conditional else "/fapi/v1/order"
-        return self._signed(_PLACE, "POST", path, params, now, 0, orders=1, subject=key)
+        return self._signed(_PLACE[conditional], params, now, subject=key)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
-        return self._about(Purpose.CANCEL, "DELETE", key, now)
+        return self._signed(_CANCEL[key.conditional], self._named(key), now, subject=key)
 
     def query(self, key: OrderKey, now: int) -> Call:
-        return self._about(Purpose.QUERY, "GET", key, now)
+        return self._signed(_QUERY[key.conditional], self._named(key), now, subject=key)
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "orderId": venue_id}
-        key = OrderKey(symbol, "", venue_id=venue_id)
-        return self._signed(Purpose.QUERY, "GET", "/fapi/v1/order", params, now, 1, subject=key)
+        return self._signed(_QUERY[False], params, now, subject=OrderKey(symbol, "", venue_id=venue_id))
 
-    def _about(self, purpose: Purpose, method: str, key: OrderKey, now: int) -> Call:
+    def _named(self, key: OrderKey) -> dict[str, str]:
         if key.conditional:
-            params = {"clientAlgoId": key.client_id}
-            path = "/fapi/v1/algoOrder"
-        else:
-            raw = self._by_symbol[key.symbol].raw_symbol
-            params = {"symbol": raw, "origClientOrderId": key.client_id}
-            path = "/fapi/v1/order"
-        return self._signed(purpose, method, path, params, now, 1, subject=key)
+            return {"clientAlgoId": key.client_id}
+        return {"symbol": self._by_symbol[key.symbol].raw_symbol, "origClientOrderId": key.client_id}
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
@@ -150,13 +168,10 @@ class BinanceUsdmProtocol:
             "quantity": i.size_text(size),
             "price": i.price_text(price),
         }
-        return self._signed(Purpose.AMEND, "PUT", "/fapi/v1/order", params, now, 0, orders=1, subject=key)
+        return self._signed(_AMEND, params, now, subject=key)
 
     def open_orders(self, now: int) -> list[Call]:
-        return [
-            self._signed(Purpose.OPEN_ORDERS, "GET", "/fapi/v1/openOrders", {}, now, 40),
-            self._signed(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", {}, now, 40),
-        ]
+        return [self._signed(_OPEN_ORDERS, {}, now), self._signed(_OPEN_CONDITIONALS, {}, now)]
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}
@@ -164,11 +179,10 @@ class BinanceUsdmProtocol:
             params["fromId"] = cursor
         else:
             params["startTime"] = str(since // _MS)
-        return self._signed(Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol)
+        return self._signed(_FILLS, params, now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        params = income_terms(now, since, cursor)
-        return self._signed(Purpose.MOVES, "GET", "/fapi/v1/income", params, now, 30)
+        return self._signed(_MOVES, income_terms(now, since, cursor), now)
 
     def known_move(self, reference: str) -> None:
         """A move that our tape has."""
@@ -186,7 +200,7 @@ class BinanceUsdmProtocol:
         name: str = "",
     ) -> Call | None:
         asked = transfer_terms(Way(source, target, to), currency, amount, name)
-        return self._signed(Purpose.TRANSFER, "POST", *asked, now, 1) if asked else None
+        return self._signed(Endpoint(Purpose.TRANSFER, "POST", asked[0], 1), asked[1], now) if asked else None
 
     def transfers(
         self,
@@ -201,30 +215,27 @@ class BinanceUsdmProtocol:
         currency: str = "",
     ) -> Call | None:
         asked = history_terms(Way(source, target, to), since, cursor, name)
-        return self._signed(Purpose.TRANSFERS, "GET", *asked, now, 1) if asked else None
+        return self._signed(Endpoint(Purpose.TRANSFERS, "GET", asked[0], 1), asked[1], now) if asked else None
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
-        terms = deposit_terms(currency, now, since, cursor)
-        return self._signed(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, terms, now, 1)
+        return self._signed(_DEPOSITS, deposit_terms(currency, now, since, cursor), now)
 
     def positions(self, now: int) -> Call:
-        return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
+        return self._signed(_POSITIONS, {}, now)
 
     def balances(self, now: int) -> Call:
-        return self._signed(Purpose.BALANCES, "GET", "/fapi/v3/balance", {}, now, 5)
+        return self._signed(_BALANCES, {}, now)
 
     def modes(self, now: int) -> Call:
-        return self._signed(Purpose.MODES, "GET", "/fapi/v1/accountConfig", {}, now, 5)
+        return self._signed(_MODES, {}, now)
 
     def key_rights(self, now: int) -> Call:
         """What the key may do. Of the wallet side, which lives at an address of its own."""
-        path = "/sapi/v1/account/apiRestrictions"
-        return self._signed(Purpose.MODES, "GET", path, {}, now, 1)
+        return self._signed(_KEY_RIGHTS, {}, now)
 
     def wallet_account(self, now: int) -> Call:
         """The wallet side's account, which knows the user's number."""
-        terms = {"omitZeroBalances": "true"}
-        return self._signed(Purpose.BALANCES, "GET", "/api/v3/account", terms, now, 20)
+        return self._signed(_WALLET_ACCOUNT, {"omitZeroBalances": "true"}, now)
 
     def moves(self, fill: FillTold) -> list[tuple[str, int]]:
         return []
@@ -235,9 +246,8 @@ class BinanceUsdmProtocol:
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Working orders only, as far as is known: what it does to conditional orders is documented
         nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
-        raw = self._by_symbol[symbol].raw_symbol
-        params = {"symbol": raw, "countdownTime": str(after // _MS)}
-        return self._signed(Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", params, now, 10, symbol=symbol)
+        params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // _MS)}
+        return self._signed(_DEAD_MAN, params, now, symbol=symbol)
 
     def time(self) -> Call:
         """The venue's clock; needs no key."""
@@ -258,18 +268,9 @@ class BinanceUsdmProtocol:
         return f"/private/ws/{key}"
 
     def _signed(
-        self,
-        purpose: Purpose,
-        method: str,
-        path: str,
-        params: dict[str, str],
-        now: int,
-        weight: int,
-        *,
-        orders: int = 0,
-        subject: OrderKey | None = None,
-        symbol: str = "",
+        self, endpoint: Endpoint, params: dict[str, str], now: int, *, subject: OrderKey | None = None, symbol: str = ""
     ) -> Call:
+        purpose, method, path, weight, orders = endpoint
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params)
         target = f"{path}?{self._query(params, now)}"
