@@ -1,7 +1,7 @@
 #pragma once
 // Market messages of a venue to events: one by one as they come live, or as a capture's
 // `<receipt ns> <json>` lines. What the messages look like is a table handed down from Python
-// (onetape/venues/<venue>/protocol.py); this knows the kinds of event, the paths of their values,
+// (onetape/venues/<venue>/market.py); this knows the kinds of event, the paths of their values,
 // and the rules of depth, whose messages are numbered or carry a checksum.
 #include <array>
 #include <cstdint>

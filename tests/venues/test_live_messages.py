@@ -21,10 +21,9 @@ from onetape.model.enums import Kind
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, type_id
-from onetape.venues.binance.market import live_market
-from onetape.venues.binance.protocol import MARKET as BINANCE
-from onetape.venues.binance.protocol import unified
-from onetape.venues.kraken.messages_v2 import MARKET as KRAKEN
+from onetape.venues.binance.market import MARKET as BINANCE
+from onetape.venues.binance.market import live_market, unified
+from onetape.venues.kraken.market import MARKET as KRAKEN
 from onetape.venues.protocol_table import Protocol
 from reference import messages as reference
 

@@ -32,7 +32,6 @@ _RAW_IN_URL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 _REJECTS_LISTED_MAX: Final = 10_000  # as the core's
-_NAMES_MAX: Final = 64  # of what was passed over; more count as "other"
 # (raw name, number from 1 in the order of the tape, price decimals, size decimals, may they grow)
 _Stream = tuple[str, int, int, int, bool]
 
@@ -50,14 +49,6 @@ class _Pass:
         self.rejected += 1
         if self.rejected <= _REJECTS_LISTED_MAX:
             self.rejects.append((source, line.number, reason, line.whole.rstrip(b"\n")[:200]))
-
-    def pass_over(self, what: str) -> None:
-        # Names are the file's own text: shortened, and without what a terminal would obey.
-        if what not in self.ignored:
-            what = "".join(c if c.isprintable() else "?" for c in what[:64])
-            if len(self.ignored) >= _NAMES_MAX and what not in self.ignored:
-                what = "other"
-        self.ignored[what] += 1
 
 
 class CryptofeedImporter:
@@ -156,9 +147,9 @@ class CryptofeedImporter:
             elif kind is LineKind.CONNECTED:
                 markets[index] = _market(line.url, self._sources[index])
                 self._reader(walk, markets[index], sink, streams).connected()
-                walk.pass_over("connection")
+                walk.ignored["connection"] += 1
             elif kind is LineKind.SENT:
-                walk.pass_over("sent by the client")
+                walk.ignored["sent by the client"] += 1
             else:
                 walk.reject(index, line, line.body)
         for reader in walk.readers.values():
@@ -195,7 +186,7 @@ class CryptofeedImporter:
         table = market.load()
         parts = urlsplit(line.url)
         if not table.is_depth_answer(parts.path):
-            walk.pass_over(f"answer of {parts.path}")
+            walk.ignored["answer to a request"] += 1
             return
         raws = parse_qs(parts.query).get(table.depth_answer[1], [""])
         body = line.body.lstrip()

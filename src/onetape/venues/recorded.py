@@ -39,18 +39,18 @@ class Market:
         return found
 
 
-_BINANCE: Final = "onetape.venues.binance.protocol:MARKET"
-_BYBIT: Final = "onetape.venues.bybit.messages_v5:MARKET"
+_BINANCE: Final = "onetape.venues.binance.market:MARKET"
+_BYBIT: Final = "onetape.venues.bybit.market:MARKET"
 MARKETS: Final = (
     Market("binance", ("stream.binance.com", "api.binance.com"), _BINANCE, Kind.SPOT),
     Market("binance", ("fstream.binance.com", "fapi.binance.com"), _BINANCE, Kind.LINEAR),
     Market("binance", ("dstream.binance.com", "dapi.binance.com"), _BINANCE, Kind.INVERSE),
-    Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.protocol:MARKET"),
-    Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.protocol:MARKET"),
-    Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.messages_v2:MARKET", path="/v2"),
-    Market("krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:MARKET"),
-    Market("okx", ("ws.okx.com", "wsaws.okx.com", "www.okx.com"), "onetape.venues.okx.protocol:MARKET"),
-    Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.protocol:MARKET"),
+    Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.market:MARKET"),
+    Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.market_v1:MARKET"),
+    Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.market:MARKET", path="/v2"),
+    Market("krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.market:MARKET"),
+    Market("okx", ("ws.okx.com", "wsaws.okx.com", "www.okx.com"), "onetape.venues.okx.market:MARKET"),
+    Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.market_v2:MARKET"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.SPOT, "/v5/public/spot"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.LINEAR, "/v5/public/linear"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.INVERSE, "/v5/public/inverse"),

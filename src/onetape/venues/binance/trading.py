@@ -18,6 +18,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     AccountModeReport,
@@ -28,13 +29,19 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
-from onetape.venues.binance.balances import balances_told
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
-from onetape.venues.binance.rows import algo_row, order_row, position_row, trade_row
+from onetape.venues.binance.rows import algo_row, balances_told, order_row, position_row, trade_row
 from onetape.venues.binance.signing import sent_terms, signer_of
-from onetape.venues.binance.transfers import Way, history_terms, history_told, transfer_terms
-from onetape.venues.binance.withdrawals import DEPOSITS_PATH, deposit_terms, deposits_told
+from onetape.venues.binance.transfers import (
+    DEPOSITS_PATH,
+    Way,
+    deposit_terms,
+    deposits_told,
+    history_terms,
+    history_told,
+    transfer_terms,
+)
 from onetape.venues.binance.words import (
     ALGO_STATES,
     NEWS,
@@ -48,7 +55,7 @@ from onetape.venues.binance.words import (
 )
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.numbers import money_of, units_of
-from onetape.venues.outcome import row_of
+from onetape.venues.outcome import malformed, row_of, unreadable
 
 __all__ = ["BinanceUsdmProtocol"]
 
@@ -305,12 +312,8 @@ class BinanceUsdmProtocol:
             return self._failed(call, status, headers, value, body)
         try:
             return self._read(call, value, now)
-        except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
-            return Answer(
-                Outcome.AMBIGUOUS,
-                code=VenueRejected.code,
-                text=f"an answer that makes no sense: {type(error).__name__} {error}"[:200],
-            )
+        except MALFORMED as error:
+            return unreadable(error, status)
 
     def _failed(self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes) -> Answer:
         code = value.get("code") if isinstance(value, dict) else None
@@ -373,7 +376,7 @@ class BinanceUsdmProtocol:
                 more = next_income(len(value), sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(moves), cursor=more)
             case Purpose.TRANSFER:
-                number = next(value[key] for key in ("txnId", "tranId", "id") if key in value)
+                number, *_ = (value[key] for key in ("txnId", "tranId", "id") if key in value)
                 return Answer(Outcome.DONE, value=str(number))
             case Purpose.TRANSFERS | Purpose.DEPOSITS:
                 read = history_told if call.purpose is Purpose.TRANSFERS else deposits_told
@@ -404,8 +407,8 @@ class BinanceUsdmProtocol:
             if isinstance(value, dict) and "data" in value and "stream" in value:
                 value = value["data"]
             return self._event(value)
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
+        except MALFORMED as error:
+            return malformed(error)
 
     def _event(self, value: dict[str, Any]) -> list[VenueReport]:
         match value.get("e"):

@@ -26,12 +26,13 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
-from onetape.model.errors import BadConfig, OnetapeError, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
+from onetape.model.errors import BadConfig, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, parse_time, to_datetime
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     AccountModeReport,
@@ -45,12 +46,21 @@ from onetape.orders.reports import (
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.kraken.ledgers import TO_FUTURES, TradesElsewhere, kind_of, moves_of, to_futures, transfers_of
+from onetape.venues.kraken.moves import TradesElsewhere, kind_of, moves_of
 from onetape.venues.kraken.signing import api_sign
+from onetape.venues.kraken.transfers import (
+    TO_FUTURES,
+    deposits_told,
+    status_terms,
+    to_futures,
+    transfers_of,
+    withdraw_terms,
+    withdrawn_told,
+)
 from onetape.venues.kraken.wire import page_terms, parse
-from onetape.venues.kraken.withdrawals import deposits_told, status_terms, withdraw_terms, withdrawn_told
 from onetape.venues.kraken.words import NEWS, STATES, TIFS
-from onetape.venues.numbers import check_shown, money_of, units_of
+from onetape.venues.numbers import check_shown, money_of, spot_moves, units_of
+from onetape.venues.outcome import malformed, unreadable
 from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]
@@ -258,16 +268,7 @@ class KrakenSpotProtocol:
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         pair = self._pairs.by_symbol.get(fill.symbol)
-        if pair is None:
-            return []
-        sign = fill.side.sign
-        scale = pair.price_decimals + pair.size_decimals
-        cost = fill.price * fill.size * 10**MONEY_DECIMALS // 10**scale
-        size = fill.size * 10 ** (MONEY_DECIMALS - pair.size_decimals)
-        moves = {pair.quote: -sign * cost, pair.base: sign * size}
-        fee_currency = fill.fee_currency or pair.quote
-        moves[fee_currency] = moves.get(fee_currency, 0) - fill.fee
-        return list(moves.items())
+        return [] if pair is None else spot_moves(fill, *pair[1:])
 
     def slack(self, currency: str) -> int:
         return self._steps.get(currency, 0)
@@ -321,10 +322,8 @@ class KrakenSpotProtocol:
             if status != 200:
                 raise ValueError(f"HTTP {status}")
             return self._read(call, value["result"], now)
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
-            text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
-            return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
+        except MALFORMED as error:
+            return unreadable(error, status)
 
     def refused(self, call: Call, text: str) -> Answer:
         """What an error of the venue means for the request that met it."""
@@ -480,8 +479,8 @@ class KrakenSpotProtocol:
         is counted by name."""
         try:
             value = parse(message)
-        except ValueError as error:
-            return [StreamReport("malformed", str(error)[:200])]
+        except MALFORMED as error:
+            return malformed(error)
         return self.told_of(value)
 
     def told_of(self, value: dict[str, Any]) -> list[VenueReport]:
@@ -501,8 +500,8 @@ class KrakenSpotProtocol:
                     word = str(channel or value.get("method") or "no channel")
                     self.unknown[word] = self.unknown.get(word, 0) + 1
                     return [StreamReport("unknown", word)]
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
+        except MALFORMED as error:
+            return malformed(error)
 
     def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[VenueReport]:
         kind = row["exec_type"]
