@@ -23,6 +23,11 @@ TableRow = tuple[
 ]  # fmt: skip
 
 
+def top(bid: str, bid_size: str, ask: str, ask_size: str) -> dict[str, str]:
+    """The roles of a quote, by their paths."""
+    return {"bid": bid, "bid_size": bid_size, "ask": ask, "ask_size": ask_size}
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One kind of message.
@@ -45,10 +50,10 @@ class Message:
     """
 
     kind: MessageKind
-    name: str
     event: str
     roles: Mapping[str, str]
     required: tuple[str, ...]
+    name: str = ""  # for people; "": the event's
     channels: tuple[str, ...] = ()
     only: tuple[str, str] | None = None
     whole: str = ""
@@ -95,7 +100,7 @@ class Protocol:
     def as_core(self) -> TableRow:
         """The table as plain values, as the core takes it."""
         messages: list[MessageRow] = [
-            (m.kind, m.name, m.event, list(m.channels), dict(m.roles), list(m.required), m.only, m.whole)
+            (m.kind, m.name or m.event, m.event, list(m.channels), dict(m.roles), list(m.required), m.only, m.whole)
             for m in self.messages
         ]
         return (

@@ -18,7 +18,7 @@ from typing import Final
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.venues.live_market import LiveMarket, MarketStream
-from onetape.venues.protocol_table import Message, Protocol
+from onetape.venues.protocol_table import Message, Protocol, top
 
 # Channels that carry the best levels whole, under the names of the change messages.
 PARTIAL_DEPTH: Final = ("depth5", "depth10", "depth20")
@@ -40,21 +40,19 @@ MARKET: Final = Protocol(
     messages=(
         Message(
             kind="quote",
-            name="bookTicker",
             event="bookTicker",
-            roles={**_TIMES, "bid": "b", "bid_size": "B", "ask": "a", "ask_size": "A", "last_id": "u"},
+            roles={**_TIMES, **top("b", "B", "a", "A"), "last_id": "u"},
             required=("symbol", "bid", "bid_size", "ask", "ask_size"),
         ),
         Message(  # spot's has neither kind nor time
             kind="quote",
             name="bookTicker",
             event="",
-            roles={**_TIMES, "bid": "b", "bid_size": "B", "ask": "a", "ask_size": "A", "last_id": "u"},
+            roles={**_TIMES, **top("b", "B", "a", "A"), "last_id": "u"},
             required=("symbol", "bid", "bid_size", "ask", "ask_size", "last_id"),
         ),
         Message(
             kind="trade",
-            name="trade",
             event="trade",
             roles={**_TIMES, "id": "t", "price": "p", "size": "q", "sell": "m"},
             required=("symbol", "price", "size", "sell"),
@@ -62,7 +60,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="trade",
-            name="aggTrade",
             event="aggTrade",
             roles={**_TIMES, "id": "a", "price": "p", "size": "q", "sell": "m"},
             required=("symbol", "price", "size", "sell"),
@@ -77,7 +74,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="book",
-            name="depthUpdate",
             event="depthUpdate",
             roles={**_TIMES, "first_id": "U", "last_id": "u", "previous_id": "pu", "bids": "b", "asks": "a"},
             required=("symbol", "first_id", "last_id", "bids", "asks"),
@@ -98,21 +94,18 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="mark",
-            name="markPriceUpdate",
             event="markPriceUpdate",
             roles={"time": "E", "symbol": "s", "mark": "p", "index": "i", "rate": "r", "funding_time": "T"},
             required=("symbol", "mark"),
         ),
         Message(
             kind="liquidation",
-            name="forceOrder",
             event="forceOrder",
             roles={"time": "o.T", "time_fallback": "E", "symbol": "o.s", "price": "o.p", "size": "o.z", "side": "o.S"},
             required=("symbol", "price", "size", "side"),
         ),
         Message(
             kind="bar",
-            name="kline",
             event="kline",
             roles={
                 "time": "E",

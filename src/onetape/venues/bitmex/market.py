@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.venues.protocol_table import Message, Protocol
+from onetape.venues.protocol_table import Message, Protocol, top
 
 _ROW: Final = {"symbol": "data.symbol", "time": "data.timestamp"}
 _TAKEN: Final = {"side": "data.side", "price": "data.price", "size": "data.size"}
@@ -31,7 +31,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="trade",
-            name="trade",
             event="trade",
             roles={**_ROW, **_TAKEN, "id": "data.trdMatchID"},
             required=("symbol", "time", "price", "size"),
@@ -39,15 +38,8 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="quote",
-            name="quote",
             event="quote",
-            roles={
-                **_ROW,
-                "bid": "data.bidPrice",
-                "bid_size": "data.bidSize",
-                "ask": "data.askPrice",
-                "ask_size": "data.askSize",
-            },
+            roles={**_ROW, **top("data.bidPrice", "data.bidSize", "data.askPrice", "data.askSize")},
             required=("symbol",),
         ),
     ),

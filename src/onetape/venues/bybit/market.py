@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from onetape.model.enums import Kind
-from onetape.venues.protocol_table import Message, Protocol
+from onetape.venues.protocol_table import Message, Protocol, top
 
 _SPOT_QUOTES: Final = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH", "DAI")
 
@@ -26,7 +26,6 @@ MARKET: Final = Protocol(
     messages=(
         Message(
             kind="checked_book",
-            name="orderbook",
             event="orderbook",
             roles={
                 "symbol": "data.s",
@@ -41,7 +40,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="trade",
-            name="publicTrade",
             event="publicTrade",
             roles={
                 "symbol": "data.s",
@@ -56,16 +54,12 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="quote",
-            name="tickers",
             event="tickers",
             roles={
                 "symbol": "data.symbol",
                 "time": "ts",
                 "action": "type",
-                "bid": "data.bid1Price",
-                "bid_size": "data.bid1Size",
-                "ask": "data.ask1Price",
-                "ask_size": "data.ask1Size",
+                **top("data.bid1Price", "data.bid1Size", "data.ask1Price", "data.ask1Size"),
             },
             required=("symbol", "time", "action"),
             whole="snapshot",

@@ -23,7 +23,6 @@ MARKET: Final = Protocol(
         *(
             Message(
                 kind="checked_book",
-                name=event,
                 event=event,
                 roles={**_LEVEL, "id": "data.id", "action": "type", "time": "timestamp_e6", "sequence": "cross_seq"},
                 required=("action", "side", "price", "id"),
@@ -33,7 +32,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="trade",
-            name="trade",
             event="trade",
             roles={
                 **_LEVEL,

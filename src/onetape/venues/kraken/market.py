@@ -20,7 +20,7 @@ import msgspec
 from onetape.model.instrument import Instrument
 from onetape.venues.kraken.market_v1 import unified
 from onetape.venues.live_market import LiveMarket, MarketStream
-from onetape.venues.protocol_table import Message, Protocol
+from onetape.venues.protocol_table import Message, Protocol, top
 
 __all__ = ["MARKET", "live_market", "name_of", "unified"]
 
@@ -35,20 +35,12 @@ MARKET: Final = Protocol(
     messages=(
         Message(
             kind="quote",
-            name="ticker",
             event="ticker",
-            roles={
-                **_ROW,
-                "bid": "data.bid",
-                "bid_size": "data.bid_qty",
-                "ask": "data.ask",
-                "ask_size": "data.ask_qty",
-            },
+            roles={**_ROW, **top("data.bid", "data.bid_qty", "data.ask", "data.ask_qty")},
             required=("symbol", "bid", "bid_size", "ask", "ask_size"),
         ),
         Message(
             kind="trade",
-            name="trade",
             event="trade",
             roles={**_ROW, "price": "data.price", "size": "data.qty", "side": "data.side", "id": "data.trade_id"},
             required=("symbol", "time", "price", "size", "side"),
@@ -56,7 +48,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="checked_book",
-            name="book",
             event="book",
             roles={**_ROW, "action": "type", "bids": "data.bids", "asks": "data.asks", "checksum": "data.checksum"},
             required=("symbol", "action", "bids", "asks"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.venues.protocol_table import Message, Protocol
+from onetape.venues.protocol_table import Message, Protocol, top
 
 MARKET: Final = Protocol(
     event_path="name",
@@ -22,7 +22,6 @@ MARKET: Final = Protocol(
     messages=(
         Message(
             kind="checked_book",
-            name="book",
             event="book",
             roles={"symbol": "pair", "bids": "bs", "asks": "as"},
             required=("symbol", "bids", "asks"),
@@ -30,37 +29,26 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="checked_book",
-            name="book",
             event="book",
             roles={"symbol": "pair", "bids": "b", "asks": "a", "checksum": "c"},
             required=("symbol",),
         ),
         Message(
             kind="trade",
-            name="trade",
             event="trade",
             roles={"symbol": "pair", "price": "list.0", "size": "list.1", "time": "list.2", "side": "list.3"},
             required=("symbol", "price", "size", "time", "side"),
         ),
         Message(
             kind="quote",
-            name="spread",
             event="spread",
-            roles={
-                "symbol": "pair",
-                "bid": "list.0",
-                "ask": "list.1",
-                "time": "list.2",
-                "bid_size": "list.3",
-                "ask_size": "list.4",
-            },
+            roles={"symbol": "pair", "time": "list.2", **top("list.0", "list.3", "list.1", "list.4")},
             required=("symbol", "bid", "ask", "time", "bid_size", "ask_size"),
         ),
         Message(  # of each side [price, whole lots, lots]
             kind="quote",
-            name="ticker",
             event="ticker",
-            roles={"symbol": "pair", "bid": "b.0", "bid_size": "b.2", "ask": "a.0", "ask_size": "a.2"},
+            roles={"symbol": "pair", **top("b.0", "b.2", "a.0", "a.2")},
             required=("symbol", "bid", "bid_size", "ask", "ask_size"),
         ),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from onetape.venues.protocol_table import Message, Protocol
+from onetape.venues.protocol_table import Message, Protocol, top
 
 _NAME = re.compile(r"(?:PI|FI|PF|FF)_([A-Z0-9]+?)(USD|EUR|XBT)(?:_(\d{6}))?\Z")
 _BOOK: Final = {"symbol": "product_id", "time": "timestamp", "last_id": "seq"}
@@ -21,7 +21,6 @@ MARKET: Final = Protocol(
     messages=(
         Message(
             kind="checked_book",
-            name="book",
             event="book",
             roles={**_BOOK, "side": "side", "price": "price", "size": "qty"},
             required=("symbol", "last_id", "side", "price", "size"),
@@ -36,7 +35,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="trade",
-            name="trade",
             event="trade",
             roles={
                 "symbol": "product_id",
@@ -53,14 +51,7 @@ MARKET: Final = Protocol(
                 kind="quote",
                 name="ticker",
                 event=event,
-                roles={
-                    "symbol": "product_id",
-                    "time": "time",
-                    "bid": "bid",
-                    "bid_size": "bid_size",
-                    "ask": "ask",
-                    "ask_size": "ask_size",
-                },
+                roles={"symbol": "product_id", "time": "time", **top("bid", "bid_size", "ask", "ask_size")},
                 required=("symbol",),
             )
             for event in ("ticker", "ticker_lite")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.venues.protocol_table import Message, Protocol
+from onetape.venues.protocol_table import Message, Protocol, top
 
 _ROW: Final = {"symbol": "arg.instId", "time": "data.ts"}
 _BOOK: Final = {**_ROW, "bids": "data.bids", "asks": "data.asks", "last_id": "data.seqId"}
@@ -25,7 +25,6 @@ MARKET: Final = Protocol(
         *(
             Message(
                 kind="checked_book",
-                name=event,
                 event=event,
                 roles={**_BOOK, "action": "action", "previous_id": "data.prevSeqId", "checksum": "data.checksum"},
                 required=("symbol", "time", "action", "bids", "asks"),
@@ -35,7 +34,6 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="checked_book",
-            name="books5",
             event="books5",
             roles=_BOOK,
             required=("symbol", "time", "bids", "asks"),
@@ -43,22 +41,14 @@ MARKET: Final = Protocol(
         ),
         Message(
             kind="trade",
-            name="trades",
             event="trades",
             roles={**_ROW, "price": "data.px", "size": "data.sz", "side": "data.side", "id": "data.tradeId"},
             required=("symbol", "time", "price", "size", "side", "id"),
         ),
         Message(
             kind="quote",
-            name="tickers",
             event="tickers",
-            roles={
-                **_ROW,
-                "bid": "data.bidPx",
-                "bid_size": "data.bidSz",
-                "ask": "data.askPx",
-                "ask_size": "data.askSz",
-            },
+            roles={**_ROW, **top("data.bidPx", "data.bidSz", "data.askPx", "data.askSz")},
             required=("symbol", "time"),
         ),
     ),
