@@ -204,6 +204,17 @@ const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
     return p == end ? nullptr : "text after the message";
 }
 
+// The value of a key of an object, or at a place of a list.
+[[gnu::always_inline]] inline const char* JsonScanner::member(const char*& p,
+                                                              std::size_t scope_index,
+                                                              std::string_view key, int depth,
+                                                              JsonMessage& message) {
+    if (*p == '{' || *p == '[') return nested(p, scope_index, key, depth, message);
+    const JsonPaths::Scope& scope = paths_.scopes_[scope_index];
+    const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
+    return slot == JsonPaths::none ? skip(p, depth) : value(p, slot, depth, message);
+}
+
 const char* JsonScanner::object(const char*& p, std::size_t scope, int depth,
                                 JsonMessage& message) {
     ++p;
@@ -239,26 +250,23 @@ const char* JsonScanner::object(const char*& p, std::size_t scope, int depth,
     }
 }
 
-// The value of a key of an object, or at a place of a list.
-const char* JsonScanner::member(const char*& p, std::size_t scope_index, std::string_view key,
+const char* JsonScanner::nested(const char*& p, std::size_t scope_index, std::string_view key,
                                 int depth, JsonMessage& message) {
     const JsonPaths::Scope& scope = paths_.scopes_[scope_index];
-    if (*p == '{' || *p == '[') {
-        if (depth >= json_depth_max) return "nested deeper than 64";
-        const std::int16_t inner = JsonPaths::find(scope.inner_single, scope.inner_longer, key);
-        if (*p == '{') {
-            return inner == JsonPaths::none
-                       ? skip(p, depth)
-                       : object(p, static_cast<std::size_t>(inner), depth + 1, message);
-        }
-        if (const JsonPaths::RowList* list = paths_.row_list(scope_index, key)) {
-            return rows(p, *list, depth, message);
-        }
-        const char* inside = p + 1;
-        skip_blanks(inside);
-        if (inner != JsonPaths::none && *inside != '[' && *inside != '{' && *inside != ']') {
-            return array(p, static_cast<std::size_t>(inner), depth + 1, message);
-        }
+    if (depth >= json_depth_max) return "nested deeper than 64";
+    const std::int16_t inner = JsonPaths::find(scope.inner_single, scope.inner_longer, key);
+    if (*p == '{') {
+        return inner == JsonPaths::none
+                   ? skip(p, depth)
+                   : object(p, static_cast<std::size_t>(inner), depth + 1, message);
+    }
+    if (const JsonPaths::RowList* list = paths_.row_list(scope_index, key)) {
+        return rows(p, *list, depth, message);
+    }
+    const char* inside = p + 1;
+    skip_blanks(inside);
+    if (inner != JsonPaths::none && *inside != '[' && *inside != '{' && *inside != ']') {
+        return array(p, static_cast<std::size_t>(inner), depth + 1, message);
     }
     const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
     return slot == JsonPaths::none ? skip(p, depth) : value(p, slot, depth, message);

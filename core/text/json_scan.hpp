@@ -150,6 +150,8 @@ class JsonScanner {
     [[nodiscard]] const char* list_message(const char*& p, JsonMessage& message);
     [[nodiscard]] const char* member(const char*& p, std::size_t scope, std::string_view key,
                                      int depth, JsonMessage& message);
+    [[nodiscard]] const char* nested(const char*& p, std::size_t scope, std::string_view key,
+                                     int depth, JsonMessage& message);
     [[nodiscard]] const char* value(const char*& p, std::int16_t slot, int depth,
                                     JsonMessage& message);
     [[nodiscard]] const char* rows(const char*& p, const JsonPaths::RowList& list, int depth,

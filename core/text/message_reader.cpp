@@ -114,8 +114,10 @@ void MessageReader::take(std::string_view line, std::uint64_t number, std::int64
     while (taken && scanner_.next_row(message_, fault)) {
         taken = fault == nullptr ? message(receipt) : refuse(fault);
     }
-    if (taken) taken = close_book(receipt);
-    if (!taken) lose_book();
+    if (open_.stream != nullptr) {
+        if (taken) taken = close_book(receipt);
+        if (!taken) lose_book();
+    }
     if (!taken && stop_ == Stop::none) {
         rejects_.add(source_, number, std::move(reason_), line);
         reason_.clear();
@@ -151,16 +153,17 @@ MessageReader::Stop MessageReader::message_of(std::uint32_t source, std::uint64_
 
 // The first rule that has all it requires, else the first of the event.
 const MessageRule* MessageReader::rule_of() noexcept {
-    std::string_view channel;
-    event_ = channel_ = {};
+    std::string_view event, channel;
+    channel_ = {};
     if (message_.has(config_.event_slot) && !message_.has(config_.answer_slot)) {
-        event_ = message_.at(config_.event_slot).text;
+        event = message_.at(config_.event_slot).text;
         if (config_.separator != 0) {
-            const std::size_t at = event_.find(config_.separator);
-            if (at != std::string_view::npos) channel_ = event_.substr(at + 1);
-            event_ = event_.substr(0, at);
+            const std::size_t at = event.find(config_.separator);
+            if (at != std::string_view::npos) channel_ = event.substr(at + 1);
+            event = event.substr(0, at);
         }
     }
+    event_ = event;
     const MessageRule* incomplete = nullptr;
     if (message_.has(config_.channel_slot)) {
         channel = message_.at(config_.channel_slot).text;
@@ -169,23 +172,22 @@ const MessageRule* MessageReader::rule_of() noexcept {
         channel = channel.substr(0, channel.find('@'));
     }
     for (const MessageRule& rule : config_.rules) {
-        if (rule.event != event_) continue;
+        if (rule.event != event) continue;
         if (!rule.channels.empty() &&
             std::find(rule.channels.begin(), rule.channels.end(), channel) == rule.channels.end()) {
             continue;
         }
         if ((rule.required & ~message_.present) == 0) return &rule;
-        if (!event_.empty() && incomplete == nullptr) incomplete = &rule;
+        if (!event.empty() && incomplete == nullptr) incomplete = &rule;
     }
     return incomplete;
 }
 
-// "": the message does not say.
-std::string_view MessageReader::symbol_of(const MessageRule& rule) {
-    for (const Role role : {Role::symbol, Role::symbol_fallback}) {
-        const int at = slot(rule, role);
-        if (message_.has(at) && message_.at(at).kind == JsonKind::string)
-            return message_.at(at).text;
+// Of a message that has no symbol in its place. "": it does not say.
+std::string_view MessageReader::implied_symbol(const MessageRule& rule) {
+    const int fallback = slot(rule, Role::symbol_fallback);
+    if (message_.has(fallback) && message_.at(fallback).kind == JsonKind::string) {
+        return message_.at(fallback).text;
     }
     if (!channel_.empty()) {
         const std::size_t at = channel_.rfind(config_.separator);
@@ -199,7 +201,9 @@ std::string_view MessageReader::symbol_of(const MessageRule& rule) {
 }
 
 MessageReader::StreamState* MessageReader::stream_of(const MessageRule& rule) {
-    const std::string_view raw = symbol_of(rule);
+    const int symbol = slot(rule, Role::symbol);
+    const bool is_named = message_.has(symbol) && message_.at(symbol).kind == JsonKind::string;
+    const std::string_view raw = is_named ? message_.at(symbol).text : implied_symbol(rule);
     if (raw.empty()) {
         if (streams_.size() == 1 && !config_.discovers) return &streams_.front();
         refuse(rule.name + " names no symbol, and the capture has several");
@@ -296,7 +300,7 @@ bool MessageReader::is_first(const MessageRule*& first, const MessageRule& rule)
 bool MessageReader::quote_side(const MessageRule& rule, StreamState& stream, Role price, Role size,
                                std::int64_t& price_units, std::int64_t& size_units) {
     const auto is_empty = [&](int at) {
-        return message_.at(at).kind == JsonKind::string && message_.at(at).text.empty();
+        return message_.at(at).text.empty() && message_.at(at).kind == JsonKind::string;
     };
     const int at = slot(rule, price), size_at = slot(rule, size);
     if (message_.has(at) && is_empty(at) && (!message_.has(size_at) || is_empty(size_at))) {
@@ -322,7 +326,8 @@ bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int
             return true;
         }
     }
-    QuotePayload event = stream.top;
+    QuotePayload event{};
+    if (is_change) event = stream.top;
     if (!event_time(rule, event.ts_event) ||
         !quote_side(rule, stream, Role::bid, Role::bid_size, event.bid, event.bid_size) ||
         !quote_side(rule, stream, Role::ask, Role::ask_size, event.ask, event.ask_size) ||

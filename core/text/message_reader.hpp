@@ -182,7 +182,7 @@ class MessageReader {
     bool message(std::int64_t receipt);  // false: reason_ says why
     bool empty_book(std::int64_t receipt);
     [[nodiscard]] const MessageRule* rule_of() noexcept;
-    [[nodiscard]] std::string_view symbol_of(const MessageRule& rule);
+    [[nodiscard]] std::string_view implied_symbol(const MessageRule& rule);
     StreamState* stream_of(const MessageRule& rule);  // nullptr: refused, or not ours
     bool is_first(const MessageRule*& first, const MessageRule& rule);
     bool is_first_channel(const MessageRule& rule, StreamState& stream);
