@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import NewsOut
+from onetape.orders.managed import Managed, NewsOut
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
@@ -26,7 +27,7 @@ class Tape(Desk):
         self.recovery = Recovery(self.manager)
 
     def intent(self, kind=RequestKind.PLACE, name: str = NAME, **more: Any) -> None:
-        marks = {k: more.pop(k) for k in ("is_held", "again") if k in more}
+        marks = {k: more.pop(k) for k in ("is_held", "is_reissue") if k in more}
         terms = {"symbol": SYMBOL, "side": Side.BUY, "size_int": SIZE, "price_int": PRICE, **more}
         number = {NAME: 1, OTHER: 2}[name]
         self.recovery.intent(name, 1, number, kind, OrderSpec(**terms), NOW, **marks)
@@ -143,7 +144,7 @@ def test_an_amendment_that_the_venue_refused_is_answered(tape):
 
 def test_a_cancel_that_was_to_take_it_off_is_known_as_such(tape):
     order = tape.working()
-    tape.intent(RequestKind.CANCEL, again=True)
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
     assert order.is_taken_off
     tape.intent(RequestKind.CANCEL)
     assert not order.is_taken_off
@@ -151,7 +152,7 @@ def test_a_cancel_that_was_to_take_it_off_is_known_as_such(tape):
 
 def test_what_could_not_be_taken_off_is_not_placed_again_when_it_ends(tape):
     order = tape.working()
-    tape.intent(RequestKind.CANCEL, again=True)
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
     tape.news(OrderNews.CANCEL_REJECTED)
     assert not order.is_taken_off
 
@@ -159,8 +160,8 @@ def test_what_could_not_be_taken_off_is_not_placed_again_when_it_ends(tape):
 def test_what_was_placed_again_has_its_new_name_and_is_smaller(tape):
     order = tape.working()
     tape.recovery.fill(tape.fill(4, name=NAME))
-    tape.intent(RequestKind.CANCEL, again=True)
-    tape.intent(RequestKind.AMEND, again=True)
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
+    tape.intent(RequestKind.AMEND, is_reissue=True)
     assert order.name != NAME
     assert tape.manager.orders[order.name] is order
     assert (order.away, order.sent_at) == (4, NOW)
@@ -238,3 +239,16 @@ def test_an_internal_trade_says_nothing_of_the_venue_s_fills(tape):
 def test_the_position_that_the_books_began_with_is_there(tape):
     tape.recovery.held(SYMBOL, PositionSide.BOTH, 7)
     assert tape.manager.positions == {(SYMBOL, PositionSide.BOTH): 7}
+
+
+def test_a_checkpoint_names_an_order_s_fields_as_it_always_did(tape):
+    """Of a journal whose beginning was pruned, one of an earlier version is read."""
+    order = tape.working()
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
+    tape.intent(RequestKind.AMEND, is_reissue=True)
+    order.filled_outside, order.reported_filled, order.reported_time = 1, 2, 3
+    order.cancel_retries, order.working_query_at, order.reported_end = 4, 5, OrderNews.CANCELED
+    kept = msgspec.to_builtins(order)
+    names = ("again", "elsewhere", "told_filled", "told_time", "cancels_again", "asked_working", "told_end", "is_again")
+    assert [kept[name] for name in names] == [1, 1, 2, 3, 4, 5, "canceled", True]
+    assert msgspec.to_builtins(msgspec.convert(kept, Managed)) == kept

@@ -14,11 +14,11 @@ from onetape.model.config import SLOTS_MAX
 from onetape.model.errors import BadInput
 from onetape.model.money import money
 
-__all__ = ["MAIN", "SLOTS_MAX", "TOTAL", "TRANSFER_TOLD", "Cause", "Entry", "Leg", "Outside", "checked"]
+__all__ = ["MAIN", "SLOTS_MAX", "TOTAL", "TRANSFER_REPORTED", "Cause", "Entry", "Leg", "Outside", "checked"]
 
 TOTAL: Final = 0  # not a holder: the sum of all others
 MAIN: Final = 1  # the pool that sub-accounts are filled from
-TRANSFER_TOLD: Final = "transfer "  # of the reference by which one that was told is booked
+TRANSFER_REPORTED: Final = "transfer "  # of the reference by which one that was told is booked
 
 
 class Cause(StrEnum):
@@ -52,7 +52,10 @@ class Outside(IntEnum):
 
 
 class Leg(NamedTuple):
-    """amount: signed, what the holder's balance changes by."""
+    """One holder's part of an entry.
+
+    amount: signed, what the holder's balance changes by.
+    """
 
     holder: int  # a slot from MAIN on, or an Outside
     currency: str
@@ -61,8 +64,10 @@ class Leg(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Never changed: a mistake is put right by another one. time: ns UTC, the venue's where the
-    venue made it."""
+    """One movement of money, which is never changed: a mistake is put right by another one.
+
+    time: ns UTC, the venue's where the venue made it.
+    """
 
     time: int
     cause: Cause

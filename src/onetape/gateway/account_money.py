@@ -19,10 +19,10 @@ from onetape.accounts.entries import MAIN, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused, Slots
-from onetape.accounts.statement import LookAgain, OwnersStopped
+from onetape.accounts.statement import OwnersStopped, Recheck
 from onetape.accounts.table import AccountTable
 from onetape.accounts.unexplained import moved
-from onetape.gateway.account_table import Standing
+from onetape.gateway.account_table import AccountTableWriter
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide
@@ -49,16 +49,22 @@ _ENTRY: Final = type_id("entry")
 _NO_MARGINS: Final[Mapping[str, BalanceReport]] = MappingProxyType({})
 
 GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
-TOLD_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
+REPORT_STEP_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
 
 Balances = Mapping[str, BalanceReport]  # by currency
 Positions = Mapping[tuple[str, PositionSide], int]
 
 
 class AccountMoney:
-    """kept: what the journal says; slot_of: a robot's sub-account; say: for what people have to
-    know; stop: cancels what robots of these slots have working; forced: how client ids begin with
-    which the venue closes by itself; wall: ns UTC, what is written is stamped with."""
+    """Books what happens to the money of an account, and shares it among sub-accounts.
+
+    kept: what the journal says.
+    slot_of: a robot's sub-account.
+    say: for what people have to know.
+    stop: cancels what robots of these slots have working.
+    forced: how client ids begin with which the venue closes by itself.
+    wall: ns UTC, what is written is stamped with.
+    """
 
     def __init__(
         self,
@@ -91,7 +97,7 @@ class AccountMoney:
         self.accounts = kept.accounts
         self.statements = kept.statements
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
-        self._standing = Standing(table, self.ledger, self._instruments, self._references, margins)
+        self._table_writer = AccountTableWriter(table, self.ledger, self._instruments, self._references, margins)
         self._heard: dict[str, tuple[BalanceReport, int]] = {}  # and when it is looked at
         self._changed: set[str] = set()  # currencies, since readers were told
         self._slots_used = kept.slots_used()
@@ -101,7 +107,7 @@ class AccountMoney:
 
     @property
     def booking(self) -> Booking:
-        """Positions, of slots and of the account."""
+        """The positions of slots and of the account."""
         return self._kept.booking
 
     # --- at a start -------------------------------------------------------------------------------
@@ -138,15 +144,15 @@ class AccountMoney:
                 if self._kept.adopt(symbol, side, qty, price):
                     self._lock(symbol, side, MAIN)
                     self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
-        for currency, told in balances.items():
+        for currency, report in balances.items():
             if is_other and currency in self.ledger.currencies():
                 note = OTHER_EXCHANGE
-                self.book(self.accounts.reset(currency, told.total, now=told.time, note=note))
+                self.book(self.accounts.reset(currency, report.total, now=report.time, note=note))
             else:
-                self._open(currency, told.total, told.time)
+                self._open(currency, report.total, report.time)
 
     def ready(self) -> None:
-        """Readers are told from here on."""
+        """Lets readers of the table have the balances from here on."""
         self.publish()
         if not self.is_ready:
             self.is_ready = True
@@ -183,7 +189,11 @@ class AccountMoney:
                     self.order(out.order)
 
     def fill(self, out: FillOut, sequence: int) -> None:
-        """sequence: of its frame. What came before the ledger began is in what it began with."""
+        """Books a fill.
+
+        sequence: of its frame.
+        What came before the ledger began is in what it began with.
+        """
         fill = out.fill
         if not self._kept.opened:
             return
@@ -215,69 +225,71 @@ class AccountMoney:
         self._changed.update(self.locks.position(slot, symbol, side, held.qty, held.cost))
 
     def order(self, order: Managed) -> None:
-        """It may have changed: so may have what it holds."""
+        """Takes in that an order may have changed, and so what it holds."""
         self.hold(order)
         self.reductions.order(order)
 
     def hold(self, order: Managed) -> None:
-        """The half of it that is about money."""
+        """Updates what an order holds of its sub-account's money."""
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
-        """A sub-account's position, signed."""
+        """Returns a sub-account's position, signed."""
         held = self.booking.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
-    def heard(self, told: Iterable[VenueReport], now: int) -> None:
+    def heard(self, reports: Iterable[VenueReport], now: int) -> None:
         """What the venue says of money by itself. A balance may come before the fill that made it,
         so it is looked at when that has had its time."""
         opened = self._kept.opened
-        for each in told:
+        for each in reports:
             if isinstance(each, MoveReport):
                 began = opened.get(each.currency, min(opened.values(), default=0))
                 # What happened by then is in the balance that they began with.
-                if each.time > began + TOLD_NS and opened:
+                if each.time > began + REPORT_STEP_NS and opened:
                     self.book(self._moved(each))
             elif isinstance(each, BalanceReport) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
 
     def tick(self, now: int) -> None:
-        """What has been heard and has had its time."""
-        for currency, (told, due) in list(self._heard.items()):
+        """Looks at balances of the stream whose fills have had their time to come."""
+        for currency, (report, due) in list(self._heard.items()):
             if due <= now:
                 del self._heard[currency]
-                self._statement(told, now, asked=False)
+                self._statement(report, now, is_queried=False)
 
-    def _moved(self, told: MoveReport) -> Entry:
+    def _moved(self, report: MoveReport) -> Entry:
         """Funding is shared by who holds the position; other moves are the pool's."""
-        if told.kind is MoveKind.FUNDING and told.symbol in self._instruments:
-            side = self.booking.one_side(told.symbol)
-            return self.booking.funding(told.symbol, side, told.amount, told.currency, told.time, told.reference)
-        entry = moved(told)
-        if told.kind not in _CAUSES:
+        if report.kind is MoveKind.FUNDING and report.symbol in self._instruments:
+            side = self.booking.one_side(report.symbol)
+            return self.booking.funding(
+                report.symbol, side, report.amount, report.currency, report.time, report.reference
+            )
+        entry = moved(report)
+        if report.kind not in _CAUSES:
             return entry
-        cause, outside = _CAUSES[told.kind]
+        cause, outside = _CAUSES[report.kind]
         pool, world = entry.legs
         return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
-        """After the fills until then have been read: the venue's balances are looked at."""
+        """Looks at the venue's balances after the fills until then have been read."""
         self.moves_wanted = None
-        for told in balances.values():
-            self._statement(told, now, asked=True)
+        for report in balances.values():
+            self._statement(report, now, is_queried=True)
 
-    def _open(self, currency: str, total: int, told_at: int) -> bool:
-        entry = self.statements.opening(currency, total, told_at)
+    def _open(self, currency: str, total: int, reported_at: int) -> bool:
+        entry = self.statements.opening(currency, total, reported_at)
         return entry is not None and self.book(entry) is not None
 
-    def _statement(self, told: BalanceReport, now: int, *, asked: bool) -> None:
-        if self._open(told.currency, told.total, told.time):
+    def _statement(self, report: BalanceReport, now: int, *, is_queried: bool) -> None:
+        if self._open(report.currency, report.total, report.time):
             return
-        for effect in self.statements.told(told, now, asked=asked):
+        for effect in self.statements.on_balance(report, now, is_queried=is_queried):
             match effect:
                 case Entry():
                     self.book(effect)
-                case LookAgain():
+                case Recheck():
                     wanted = self.moves_wanted
                     self.moves_wanted = effect.since if wanted is None else min(wanted, effect.since)
                 case OwnersStopped():
@@ -290,19 +302,19 @@ class AccountMoney:
     def arrived(self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str, note: str) -> None:
         """A deposit of a transfer from another venue, credited after `at`. Where the venue has
         told of it already, it is booked as of then: it is the same money."""
-        told = 0 if wallet else self.statements.unexplained.told_of(currency, amount, at)
-        entry = self.accounts.adjust(currency, amount, now=told or now, transfer=transfer, note=note, wallet=wallet)
+        reported = 0 if wallet else self.statements.unexplained.report_time(currency, amount, at)
+        entry = self.accounts.adjust(currency, amount, now=reported or now, transfer=transfer, note=note, wallet=wallet)
         if isinstance(entry, Refused) or not entry.legs:
             return
         began = self._kept.opened.get(currency, 0)
-        if not wallet and not told and at <= began + TOLD_NS:  # it is in what the ledger began with
+        if not wallet and not reported and at <= began + REPORT_STEP_NS:  # it is in what the ledger began with
             first = entry.legs[0]._replace(holder=Outside.WORLD)
             entry = entry._replace(legs=(first, *entry.legs[1:]))
         self.book(entry)
         self.publish()
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
-        """Carried out, or refused."""
+        """Carries a command about money out, or refuses it."""
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
@@ -331,8 +343,11 @@ class AccountMoney:
         self._stop(slots)
 
     def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
-        """Of an order for which the robot's sub-account has not enough. left: what of it can be
-        filled; old: the order that it takes the place of."""
+        """Refuses an order for which the robot's sub-account has not enough; None: it has.
+
+        left: what of it can be filled.
+        old: the order that it takes the place of.
+        """
         if not self._is_shared:
             return None
         slot, price = self._slot_of(robot), self._price(spec)
@@ -363,8 +378,10 @@ class AccountMoney:
         return figure, limit
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
-        """How much more than its sub-account has free an order needs, at least 0. None: it needs
-        nothing, or the sub-account has been stopped from using that currency."""
+        """Returns how much more than its sub-account has free an order needs, at least 0.
+
+        None: it needs nothing, or the sub-account has been stopped from using that currency.
+        """
         slot = self._slot_of(robot)
         wanted = self.locks.wanted(spec, left, self._price(spec), slot=slot)
         if wanted is None or self.statements.is_stopped(wanted.currency, slot):
@@ -382,7 +399,7 @@ class AccountMoney:
     # --- what readers see -------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """What has changed, each currency at once."""
+        """Writes what has changed to the table, each currency at once."""
         if not self._changed:
             return
         now = self._wall()
@@ -393,7 +410,7 @@ class AccountMoney:
         self._changed.clear()
 
     def status(self) -> dict[str, Any]:
-        """Amounts as decimal text."""
+        """Returns the figures of `status`, amounts as decimal text."""
         unexplained = self.statements.unexplained
         open_ = {name: unexplained.open(name) for name in self.ledger.currencies()}
         return {
@@ -404,10 +421,10 @@ class AccountMoney:
         }
 
     def alive(self) -> None:
-        """At most half a second apart."""
+        """Writes a sign of life to the table: to be called at least each half second."""
         now = self._wall()
         if self.is_ready:
-            self._standing.tick(self.booking, self._sequence, now)
+            self._table_writer.tick(self.booking, self._sequence, now)
         self._table.alive(now)
 
     def close(self) -> None:

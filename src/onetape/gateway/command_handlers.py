@@ -59,9 +59,15 @@ def venues_of(options: GatewayOptions) -> tuple[str, ...]:
 
 
 class Commands:
-    """core: that trades, None: nothing does. now: gives the venue's time. carry_out: takes the
-    effects of a command. money: who moves it, None where nobody does. by_hand: commands about
-    orders. wall: ns UTC, for deadlines and frames."""
+    """Carries out the commands that a gateway takes.
+
+    core: that trades, None: nothing does.
+    now: gives the venue's time.
+    carry_out: takes the effects of a command.
+    money: who moves it, None where nobody does.
+    by_hand: commands about orders.
+    wall: ns UTC, for deadlines and frames.
+    """
 
     def __init__(
         self,
@@ -178,13 +184,13 @@ class Commands:
     def _moved(self, command: Command, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         if self.money is None:
             raise NotAvailable("this gateway keeps no sub-accounts")
-        told = self.money.command(command.actor, name, fields, command.id, self._now())
-        if isinstance(told, Refused):
-            raise told.error()
+        outcome = self.money.command(command.actor, name, fields, command.id, self._now())
+        if isinstance(outcome, Refused):
+            raise outcome.error()
         return {
             "moved": [
                 {"slot": leg.holder, "currency": leg.currency, "amount": str(money(leg.amount))}
-                for leg in told.legs
+                for leg in outcome.legs
                 if leg.holder > 0
             ]
         }
@@ -198,8 +204,8 @@ class Commands:
         prepared = self.transfers.prepare(actor, fields)
 
         def do() -> Any:
-            is_known, told = prepared()
-            return Repeated(told) if is_known else told
+            is_repeated, outcome = prepared()
+            return Repeated(outcome) if is_repeated else outcome
 
         return do
 

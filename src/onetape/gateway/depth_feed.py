@@ -28,12 +28,16 @@ from onetape.venues.depth import DepthStream, Level
 
 __all__ = ["DepthFeed"]
 
-LEVELS_ASKED: Final = 100
+LEVELS_WANTED: Final = 100
 QUESTION_S: Final = 0.25  # how often it is asked whether there is something to ask
 
 
 class DepthFeed:
-    """instruments: as the tape numbers them, from 1. written: told after frames."""
+    """Writes the books that robots want to the tape.
+
+    instruments: as the tape numbers them, from 1.
+    written: called after frames.
+    """
 
     def __init__(
         self,
@@ -63,12 +67,12 @@ class DepthFeed:
         self._ends: dict[str, asyncio.Event] = {}  # of the connection of each
 
     def want(self, symbol: str) -> bool:
-        """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
-        known = self._streams.get(symbol)
-        if known is not None:
+        """Puts a book on the tape from now on, beginning with a snapshot; False: it cannot."""
+        running = self._streams.get(symbol)
+        if running is not None:
             # Others may have followed it for long: who comes now begins with what is known.
             now = time.time_ns()
-            known.snapshot(now, self._writer)
+            running.snapshot(now, self._writer)
             self._written()
             return True
         if symbol not in self._instruments:
@@ -81,18 +85,20 @@ class DepthFeed:
         return True
 
     def levels(self, symbol: str, side: Side) -> list[Level]:
-        """Of the book that is followed, the best first; none where none is known."""
+        """Returns levels of a book that is followed, the best first; none where none is known."""
         stream = self._streams.get(symbol)
         if stream is None or not stream.book.synced:
             return []
-        return stream.book.bids(LEVELS_ASKED) if side is Side.BUY else stream.book.asks(LEVELS_ASKED)
+        return stream.book.bids(LEVELS_WANTED) if side is Side.BUY else stream.book.asks(LEVELS_WANTED)
 
     def _stream_of(self, symbol: str) -> DepthStream | None:
         return self._line.venue.depth(self._instruments[symbol], self._numbers[symbol])
 
     def look(self, now: int) -> None:
-        """now: attended time. The connection of a book that has fallen silent is made anew: a
-        snapshot then says how it stands."""
+        """Makes the connection of a book that has fallen silent anew: a snapshot then has all of it.
+
+        now: attended time, ns.
+        """
         spoke, self._spoke = self._spoke, set()
         for symbol in spoke:
             self._silence.heard(symbol, now)

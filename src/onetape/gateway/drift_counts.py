@@ -14,7 +14,7 @@ from onetape.model.json_text import read_json
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.venues.drift import Drift, Drifts, What
-from onetape.venues.known import errors_of, facts_of
+from onetape.venues.fact_tables import errors_of, facts_of
 
 __all__ = ["DriftWatch"]
 
@@ -23,7 +23,7 @@ EACH: Final = 256  # then one in so many
 
 
 class DriftWatch:
-    """Of one venue; a kind without facts is not watched."""
+    """Counts what a venue says otherwise than its facts have it; a kind without facts is not watched."""
 
     def __init__(self, kind: str, say: Callable[[HealthOut], None]) -> None:
         self._say = say
@@ -37,7 +37,7 @@ class DriftWatch:
 
     @property
     def counts(self) -> dict[str, int]:
-        """By name, how often."""
+        """Returns how often each drift was seen, by name."""
         if self._drifts is None:
             return {}
         return {f"{each.what} {each.name}": each.times for each in self._drifts.rows()}
@@ -55,19 +55,19 @@ class DriftWatch:
             self._tell(self._compared(message))
 
     def answer(self, answer: Answer) -> None:
-        """Of a request: is its error one that we know?"""
+        """Counts an answer whose error the facts do not list."""
         if self._drifts is None or answer.outcome is not Outcome.AMBIGUOUS:
             return  # what is in the table of errors as anything else is known
         code = answer.venue_code
         if code.startswith("-") and code[1:].isdigit():
-            known = int(code) in self._errors
+            is_listed = int(code) in self._errors
         elif answer.text[:1] == "E" and ":" in answer.text:
             group, _, rest = answer.text.partition(":")
             code = f"{group}:{rest.partition(':')[0]}"
-            known = answer.text in self._errors or code in self._errors
+            is_listed = answer.text in self._errors or code in self._errors
         else:
             return
-        if not known:
+        if not is_listed:
             self._tell(self._drifts.noted(What.CODE, code))
 
     def _compared(self, message: bytes) -> list[Drift]:

@@ -30,10 +30,10 @@ class BudgetState:
         self._until = 0  # 0: nothing is wrong, or nobody has noticed yet
 
     def refused(self, verdict: Verdict, now: int) -> None:
-        if verdict.again_at > self._until:
-            self._until = verdict.again_at
+        if verdict.retry_at > self._until:
+            self._until = verdict.retry_at
             text = f"{VenueRateLimit.name}({VenueRateLimit.code}): {verdict.reason}"
-            wait = (verdict.again_at - now) / SECOND
+            wait = (verdict.retry_at - now) / SECOND
             self._say(HealthOut("budget", self._name, f"{text}, for {wait:.1f} s", "warning"))
 
     def look(self, now: int) -> None:
@@ -55,7 +55,7 @@ class OrderBudget:
         self._state = BudgetState(f"orders of {account}", say)
 
     def learn(self, rules: tuple[BudgetRule, ...]) -> None:
-        """As the venue counts them; without any, only what it says is believed."""
+        """Takes the limits as the venue counts them; without any, only what it says is believed."""
         self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
 
     def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
@@ -81,7 +81,7 @@ class OrderBudget:
         self._counts.ban(now + (wait or window - now % window))
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """Of an answer; headers in lower case."""
+        """Takes in the headers of an answer, in lower case."""
         self._budget.heard(200, headers, self._now())
 
     def look(self) -> None:
@@ -101,5 +101,5 @@ class OrderBudget:
 
 def held_back(outcome: Outcome, verdict: Verdict, now: int) -> Answer:
     """What is to be made of a call that was not sent."""
-    wait = verdict.again_at - now
+    wait = verdict.retry_at - now
     return Answer(outcome, code=VenueRateLimit.code, text=verdict.reason, retry_after=wait)

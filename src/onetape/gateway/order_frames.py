@@ -32,7 +32,7 @@ DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
 HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
 # Of a cancel: what is left is to be placed again. Of an amendment: it goes to the venue as a new
 # order of the same robot's order.
-AGAIN_FLAG: Final = 32
+REISSUE_FLAG: Final = 32
 # Of an order_event frame, in its header: the gateway refused the change, and the venue was not
 # asked. `order_never_left` is the robot's own.
 LOCAL_FLAG: Final = 2
@@ -100,8 +100,10 @@ def fill_of(payload: bytes) -> FillFrame:
 
 
 def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
-    """(robot, kind, order id, what is asked for, denied already) of an order_request frame. Raises
-    BadInput for one that is none."""
+    """Reads (robot, kind, order id, what is requested, denied already) from an order_request frame.
+
+    Raises BadInput for one that is none.
+    """
     try:
         return _request_of(payload, symbol)
     except (struct.error, LookupError) as error:
@@ -147,7 +149,10 @@ def key_of(more: bytes) -> RequestKey | None:
 
 
 def ended_key(payload: bytes) -> RequestKey:
-    """Of a robot's cycle frame. Raises BadInput for one that is none."""
+    """Reads the request key from a robot's cycle frame.
+
+    Raises BadInput for one that is none.
+    """
     try:
         record = msgspec.msgpack.decode(payload)
         return msgspec.convert({"key": record["end"], "within": record["within"]}, RequestKey)

@@ -21,7 +21,7 @@ from onetape.model.errors import DuplicateCommand, OrderInvalid, OrderRate
 from onetape.model.request_key import RequestKey
 from onetape.orders.filters import Refusal
 
-__all__ = ["CLAIMS_MAX", "Claim", "FirstRequests", "Standing"]
+__all__ = ["CLAIMS_MAX", "Claim", "FirstRequests", "OrderStatus"]
 
 CLAIMS_MAX: Final = 100_000  # keys in use at a time; beyond it no new one is taken
 WHOLE_ACCOUNT: Final = -1  # in the place of a sub-account's slot
@@ -30,8 +30,8 @@ _NEVER_WAS: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
 W = TypeVar("W")  # by what an order is known here
 
 
-class Standing(NamedTuple):
-    """How an order stands, and that in words."""
+class OrderStatus(NamedTuple):
+    """The state of an order, and a sentence that says it."""
 
     state: OrderState | str
     words: str
@@ -45,11 +45,14 @@ class Claim(Generic[W]):
 
 
 class FirstRequests(Generic[W]):
-    """standing: of an order that has or had a key; None: it is not known any more, and is taken
-    for one that came to be."""
+    """Lets one order leave for each request key: the first.
 
-    def __init__(self, standing: Callable[[W], Standing | None]) -> None:
-        self.standing = standing
+    status_of: returns the status of an order that has or had a key; None: it is not kept any more,
+    and is taken for one that came to be.
+    """
+
+    def __init__(self, status_of: Callable[[W], OrderStatus | None]) -> None:
+        self.status_of = status_of
         self._claims: dict[tuple[int, str], Claim[W]] = {}
 
     def __len__(self) -> int:
@@ -62,21 +65,21 @@ class FirstRequests(Generic[W]):
             return Refusal.of(OrderInvalid, key.broken_rule)
         claim = self._claims.get(_scope(key, slot))
         if claim is not None and now < claim.until:
-            standing = self.standing(claim.winner)
-            if standing is None or standing.state not in _NEVER_WAS:
-                words = "an order that ended" if standing is None else standing.words
+            status = self.status_of(claim.winner)
+            if status is None or status.state not in _NEVER_WAS:
+                words = "an order that ended" if status is None else status.words
                 return Refusal.of(DuplicateCommand, f"the key {key.key!r} has {words}")
         if claim is None and len(self._claims) >= CLAIMS_MAX and not self._make_room(now):
             return Refusal.of(OrderRate, f"{CLAIMS_MAX} request keys are in use: end their cycles")
         return None
 
     def winner(self, key: RequestKey, slot: int) -> W | None:
-        """Of the newest cycle of that key, also one that has expired."""
+        """Returns the order that took the newest cycle of that key, also an expired one."""
         claim = self._claims.get(_scope(key, slot))
         return None if claim is None else claim.winner
 
     def claim(self, key: RequestKey, slot: int, winner: W, robot: int, now: int) -> None:
-        """Its order is taken in."""
+        """Gives the key to an order that was taken in."""
         self._claims[_scope(key, slot)] = Claim(winner, robot, now + key.expires)
 
     def end(self, key: RequestKey, slot: int, robot: int | None = None) -> str:
@@ -85,8 +88,8 @@ class FirstRequests(Generic[W]):
         scope = _scope(key, slot)
         claim = self._claims.get(scope)
         if claim is not None and robot not in (None, claim.robot):
-            standing = self.standing(claim.winner)
-            words = "another robot's" if standing is None else standing.words
+            status = self.status_of(claim.winner)
+            words = "another robot's" if status is None else status.words
             return f"the key {key.key!r} has {words}: its robot or the operator ends the cycle"
         self._claims.pop(scope, None)
         return ""
@@ -94,7 +97,7 @@ class FirstRequests(Generic[W]):
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> list[tuple[tuple[int, str], Claim[W]]]:
-        """Each with its scope, oldest first."""
+        """Returns the claims with their scopes, oldest first."""
         return list(self._claims.items())
 
     def restore(self, record: list[tuple[tuple[int, str], Claim[W]]]) -> None:

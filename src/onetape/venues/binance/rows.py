@@ -17,7 +17,7 @@ from onetape.orders.reports import BalanceReport, FillReport, MarginReport, Orde
 from onetape.venues.binance.words import ALGO_STATES, STATES, TIFS
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["algo_row", "balances_told", "order_row", "position_row", "trade_row"]
+__all__ = ["algo_row", "balance_reports", "order_row", "position_row", "trade_row"]
 
 Row = dict[str, Any]
 ByRaw = Mapping[str, Instrument]
@@ -87,14 +87,16 @@ def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionReport:
     )
 
 
-def balances_told(rows: Iterable[Mapping[str, Any]], asked: int, earliest: int, latest: int) -> Iterator[BalanceReport]:
-    """asked: when; the list may have been read off at any moment from earliest to latest.
+def balance_reports(
+    rows: Iterable[Mapping[str, Any]], queried_at: int, earliest: int, latest: int
+) -> Iterator[BalanceReport]:
+    """queried_at: when; the list may have been read off at any moment from earliest to latest.
 
     `updateTime` is when the currency changed last, not how fresh the list is.
     """
     for row in rows:
         total = money_of(row["balance"])
-        yield BalanceReport(row["asset"], total, asked, earliest, latest, _margin(row))
+        yield BalanceReport(row["asset"], total, queried_at, earliest, latest, _margin(row))
 
 
 def _margin(row: Mapping[str, Any]) -> MarginReport | None:

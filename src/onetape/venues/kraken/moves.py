@@ -13,7 +13,7 @@ from typing import Any, Final
 from onetape.orders.reports import MoveKind, MoveReport
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["TradesElsewhere", "kind_of", "moves_of"]
+__all__ = ["UnfollowedTrades", "kind_of", "moves_of"]
 
 TRADES_KEPT: Final = 10_000
 # Of margin: `rollover` is the interest of a loan, each four hours. What is not here (trades in
@@ -36,7 +36,7 @@ def kind_of(word: str) -> MoveKind:
     return _KINDS.get(word, MoveKind.OTHER)
 
 
-class TradesElsewhere:
+class UnfollowedTrades:
     """The newest trades in pairs that are not followed, by the venue's id."""
 
     def __init__(self) -> None:
@@ -52,12 +52,12 @@ class TradesElsewhere:
 
 
 def moves_of(
-    entries: Mapping[str, Mapping[str, Any]], elsewhere: TradesElsewhere, currency_of: Callable[[str], str]
+    entries: Mapping[str, Mapping[str, Any]], unfollowed: UnfollowedTrades, currency_of: Callable[[str], str]
 ) -> list[MoveReport]:
     """Of an answer's `ledger`, oldest first. Raises LookupError, TypeError, ValueError."""
     found = []
     for name, row in entries.items():
-        if row["type"] == "trade" and row["refid"] not in elsewhere:
+        if row["type"] == "trade" and row["refid"] not in unfollowed:
             continue
         change = money_of(row["amount"]) - money_of(row["fee"])
         time = units_of(row["time"], 9)

@@ -29,12 +29,12 @@ from onetape.venues.numbers import money_of, units_of
 
 __all__ = [
     "TO_FUTURES",
-    "deposits_told",
+    "deposit_reports",
     "status_terms",
     "to_futures",
     "transfers_of",
     "withdraw_terms",
-    "withdrawn_told",
+    "withdrawal_reports",
 ]
 
 TO_FUTURES: Final = ("", "futures")  # the wallets, of which "" is spot
@@ -56,7 +56,7 @@ def status_terms(asset: str, since: int) -> dict[str, str]:
     return {"asset": asset, "start": str(max(since // SECOND - 1, 0)), "limit": str(LIMIT)}
 
 
-def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
+def withdrawal_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
     """Raises LookupError, TypeError, ValueError."""
     found = []
     for row in _all(rows):
@@ -80,8 +80,8 @@ def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> li
     return found
 
 
-def deposits_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """`Settled` still waits for confirmations. Raises as `withdrawn_told`."""
+def deposit_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
+    """`Settled` still waits for confirmations. Raises as `withdrawal_reports`."""
     return [
         TransferReport(
             row["refid"],
