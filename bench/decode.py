@@ -24,8 +24,7 @@ import msgspec
 from onetape import _core
 from onetape.tape.journal import JournalWriter
 from onetape.tape.schema import schema_preamble
-from onetape.venues.binance.market import live_market
-from onetape.venues.binance.protocol import MARKET
+from onetape.venues.binance.market import MARKET, live_market
 
 sys.path.insert(0, str(Path(__file__).parent))
 from market_tapes import CAPTURE, instrument

@@ -12,7 +12,6 @@ void bind_merge(nb::module_& m);
 void bind_models(nb::module_& m);
 void bind_engine(nb::module_& m);
 void bind_text(nb::module_& m);
-void bind_text_events(nb::module_& m);
 void bind_text_messages(nb::module_& m);
 void bind_journal(nb::module_& m);
 void bind_exchange(nb::module_& m);

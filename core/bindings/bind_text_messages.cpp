@@ -22,22 +22,37 @@ namespace {
 // The core's words for kinds and roles, by which tables in Python name them.
 constexpr const char* message_kinds[] = {"quote", "trade",   "book", "snapshot",    "checked_book",
                                          "depth", "refusal", "mark", "liquidation", "bar"};
-constexpr const char* roles[] = {
-    "symbol",   "time",    "time_fallback", "bid",    "ask",       "bid_size",
-    "ask_size", "price",   "size",          "id",     "sell",      "side",
-    "first_id", "last_id", "previous_id",   "bids",   "asks",      "mark",
-    "index",    "rate",    "funding_time",  "open",   "high",      "low",
-    "close",    "volume",  "turnover",      "trades", "open_time", "close_time",
-    "closed",   "action",  "checksum",      "depth",  "error"};
+constexpr const char* roles[] = {"symbol",       "symbol_fallback",
+                                 "time",         "time_fallback",
+                                 "bid",          "ask",
+                                 "bid_size",     "ask_size",
+                                 "price",        "size",
+                                 "id",           "sell",
+                                 "side",         "first_id",
+                                 "last_id",      "previous_id",
+                                 "sequence",     "bids",
+                                 "asks",         "mark",
+                                 "index",        "rate",
+                                 "funding_time", "open",
+                                 "high",         "low",
+                                 "close",        "volume",
+                                 "turnover",     "trades",
+                                 "open_time",    "close_time",
+                                 "closed",       "action",
+                                 "checksum",     "depth",
+                                 "error"};
+constexpr const char* checksums[] = {"none", "digits", "turns"};
 static_assert(std::size(roles) == role_count);
 // (kind, name, event, channels, {role: path}, required roles, (path, value) or None, the action
 // that replaces all of a book)
 using RuleRow = std::tuple<std::string, std::string, std::string, std::vector<std::string>,
                            std::map<std::string, std::string>, std::vector<std::string>,
                            std::optional<std::pair<std::string, std::string>>, std::string>;
-// (event path, channel path, answer path, wrappers, key of the rows, keys of a level, rules)
-using TableRow = std::tuple<std::string, std::string, std::string, std::vector<std::string>,
-                            std::string, std::pair<std::string, std::string>, std::vector<RuleRow>>;
+using Keys = std::vector<std::string>;
+// (event path, what ends the event, channel path, answer path, wrappers, paths of rows, texts, keys
+// of a level, checksum, rules)
+using TableRow = std::tuple<std::string, std::string, std::string, std::string, Keys, Keys, Keys,
+                            std::pair<std::string, std::string>, std::string, std::vector<RuleRow>>;
 // (raw, stream, price decimals, size decimals, growable)
 using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
 
@@ -51,9 +66,12 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
 
 [[nodiscard]] ReaderConfig reader_config(const TableRow& table,
                                          const std::vector<StreamRow>& streams) {
-    const auto& [event_path, channel_path, answer_path, wrappers, rows, level, rules] = table;
+    const auto& [event_path, separator, channel_path, answer_path, wrappers, rows, texts, level,
+                 checksum, rules] = table;
     ReaderConfig config;
     config.event_slot = slot_of(config.paths, event_path);
+    if (!separator.empty()) config.separator = separator.front();
+    config.checksum = static_cast<BookChecksum>(index_of(checksums, checksum));
     if (!channel_path.empty()) config.channel_slot = slot_of(config.paths, channel_path);
     if (!answer_path.empty()) config.answer_slot = slot_of(config.paths, answer_path);
     for (const std::string& wrapper : wrappers) {
@@ -81,11 +99,12 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
             rule.filter = filter->second;
         }
     }
-    if (!rows.empty()) {
-        if (const Failure failure = config.paths.set_rows(rows); !failure.ok()) {
+    for (const std::string& path : rows) {
+        if (const Failure failure = config.paths.add_rows(path); !failure.ok()) {
             throw nb::value_error(failure.what.c_str());
         }
     }
+    config.paths.set_texts(texts);
     if (!level.first.empty()) config.paths.set_level_keys(level.first, level.second);
     for (const auto& [raw, stream, price_decimals, size_decimals, growable] : streams) {
         config.streams.push_back({raw, stream, price_decimals, size_decimals, growable});

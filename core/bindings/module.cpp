@@ -13,7 +13,6 @@ NB_MODULE(_core, m) {
     bind_models(m);
     bind_engine(m);
     bind_text(m);
-    bind_text_events(m);
     bind_text_messages(m);
     bind_journal(m);
     bind_exchange(m);

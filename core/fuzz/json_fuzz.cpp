@@ -15,8 +15,11 @@ JsonScanner make_scanner() {
     for (const char* path : {"e", "E", "s", "b", "a", "bids", "asks", "k.t", "k.o", "price", "u"}) {
         fuzz::require(paths.add(path, slot).ok());
     }
-    for (const char* path : {"rows.p", "rows.bids"}) fuzz::require(paths.add(path, slot).ok());
-    fuzz::require(paths.set_rows("rows").ok());
+    for (const char* path : {"rows.p", "rows.bids", "rows.0", "b.2", "name"}) {
+        fuzz::require(paths.add(path, slot).ok());
+    }
+    for (const char* path : {"rows", "rows.new"}) fuzz::require(paths.add_rows(path).ok());
+    paths.set_texts({"name", "s"});
     paths.set_level_keys("price", "qty");
     return JsonScanner(std::move(paths));
 }

@@ -1,6 +1,7 @@
 // What orders must keep, what fills make of a position, and where it ends: by tables.
 #include <doctest.h>
 
+#include <tuple>
 #include <vector>
 
 #include "exchange/account.hpp"

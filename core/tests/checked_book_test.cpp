@@ -19,42 +19,62 @@ const std::vector<BookLevel> example_asks{
     {452975, 9945542},  {452995, 18772827}};
 constexpr std::uint32_t example_sum = 3310070434;
 
-void scale(std::vector<BookLevel>& levels, std::int64_t price, std::int64_t size) {
-    for (BookLevel& level : levels) level = {level.price * price, level.size * size};
+// Levels as written, of so many decimals.
+std::vector<RawLevel> written(const std::vector<BookLevel>& levels, std::int16_t price,
+                              std::int16_t size) {
+    std::vector<RawLevel> raw;
+    for (const BookLevel& level : levels) {
+        raw.push_back({{level.price, price, false}, {level.size, size, false}});
+    }
+    return raw;
+}
+
+void apply(CheckedBook& book, BookChecksum form, bool is_snapshot, std::vector<BookLevel>& bids,
+           std::vector<BookLevel>& asks, std::int16_t price = 0, std::int16_t size = 0) {
+    const auto raw_bids = written(bids, price, size), raw_asks = written(asks, price, size);
+    book.apply(form, is_snapshot, bids, raw_bids, asks, raw_asks);
 }
 
 }  // namespace
 
-TEST_CASE("a checksum is over the digits as the venue writes them, whatever the units") {
-    for (const int more : {0, 2}) {
-        CheckedBook book;
-        std::vector<BookLevel> bids = example_bids, asks = example_asks;
-        if (more != 0) {
-            scale(bids, 100, 100);
-            scale(asks, 100, 100);
+TEST_CASE("a checksum of digits is over what the venue writes, whether or not it sends zeros") {
+    CheckedBook book;
+    std::vector<BookLevel> bids = example_bids, asks = example_asks;
+    apply(book, BookChecksum::digits, true, bids, asks, 1, 8);
+    CHECK(book.checksum(BookChecksum::digits) == example_sum);
+    CheckedBook bare;
+    std::vector<RawLevel> raw_bids = written(example_bids, 1, 8);
+    const std::vector<RawLevel> raw_asks = written(example_asks, 1, 8);
+    for (RawLevel& level : raw_bids) {
+        while (level.size.mantissa % 10 == 0) {
+            level.size.mantissa /= 10;
+            --level.size.decimals;
         }
-        book.written(1, 8);
-        book.apply(true, bids, asks);
-        CHECK(book.checksum(1 + more, 8 + more) == example_sum);
     }
-    CheckedBook book;  // units that lack a decimal which is zero everywhere
-    std::vector<BookLevel> bids{{45, 1}}, asks{{46, 2}}, same_bids{{4500, 10}},
-        same_asks{{4600, 20}};
-    book.written(2, 1);
-    book.apply(true, bids, asks);
-    CheckedBook same;
-    same.written(2, 1);
-    same.apply(true, same_bids, same_asks);
-    CHECK(book.checksum(0, 0) == same.checksum(2, 1));
+    bare.apply(BookChecksum::digits, true, bids, raw_bids, asks, raw_asks);
+    CHECK(bare.checksum(BookChecksum::digits) == example_sum);
+}
+
+TEST_CASE("a checksum of turns is over a bid and an ask in turn, as they are written") {
+    // The sums are zlib's, of "3366.1:7:3366.8:9:3368.0:8:3372.0:8" and
+    // "3366.1:0.007:3366.8:0.012:0.5:0.006".
+    std::vector<BookLevel> bids{{33661, 7}}, asks{{33668, 9}, {33680, 8}, {33720, 8}};
+    CheckedBook book;
+    apply(book, BookChecksum::turns, true, bids, asks, 1, 0);
+    CHECK(book.checksum(BookChecksum::turns) == 3452136874u);
+    std::vector<BookLevel> more_bids{{33661, 7}, {5, 6}}, one_ask{{33668, 12}};
+    apply(book, BookChecksum::turns, true, more_bids, one_ask, 1, 3);
+    CHECK(book.checksum(BookChecksum::turns) == 1974911491u);
+    CHECK((more_bids.size() == 2 && one_ask.size() == 1));  // nothing is cut off
 }
 
 TEST_CASE("what falls out of the depth is a level that is gone, the farthest first") {
     CheckedBook book;
     book.set_depth(2);
     std::vector<BookLevel> bids{{10, 1}, {9, 1}}, asks{{11, 1}, {12, 1}};
-    book.apply(true, bids, asks);
+    apply(book, BookChecksum::digits, true, bids, asks);
     std::vector<BookLevel> better{{11, 5}, {10, 5}, {12, 5}}, none;
-    book.apply(false, better, none);
+    apply(book, BookChecksum::digits, false, better, none);
     REQUIRE(better.size() == 5);
     CHECK((better[3].price == 9 && better[3].size == 0 && better[4].price == 10));
     CHECK(none.empty());
@@ -64,11 +84,41 @@ TEST_CASE("nobody said how deep: the least that could have been subscribed to") 
     CheckedBook book;
     std::vector<BookLevel> bids, asks;
     for (std::int64_t price = 1; price <= 11; ++price) bids.push_back({price, 1});
-    book.apply(true, bids, asks);
+    apply(book, BookChecksum::digits, true, bids, asks);
     std::vector<BookLevel> more;
     for (std::int64_t price = 12; price <= 26; ++price) more.push_back({price, 1});
-    book.apply(false, more, asks);
+    apply(book, BookChecksum::digits, false, more, asks);
     CHECK(more.size() == 16);  // of 26 one is beyond 25
+}
+
+TEST_CASE("levels by id have the price that was said first, and an id that is not known shows") {
+    CheckedBook book;
+    std::vector<BookLevel> bids, asks;
+    const auto change = [&](Side side, std::uint64_t id, LevelChange what, bool is_priced,
+                            BookLevel level) {
+        bids.clear();
+        asks.clear();
+        auto &own = side == Side::buy ? bids : asks, &other = side == Side::buy ? asks : bids;
+        return book.change(side, id, what, is_priced, level, own, other);
+    };
+    CHECK(change(Side::buy, 1, LevelChange::insert, true, {100, 3}));
+    CHECK(change(Side::buy, 1, LevelChange::update, false, {0, 5}));
+    CHECK((bids.size() == 1 && bids[0].price == 100 && bids[0].size == 5));
+    CHECK(change(Side::sell, 1, LevelChange::update, false, {0, 2}));  // it changed sides
+    CHECK((bids.size() == 1 && bids[0].price == 100 && bids[0].size == 0));
+    CHECK((asks.size() == 1 && asks[0].price == 100 && asks[0].size == 2));
+    CHECK_FALSE(change(Side::buy, 1, LevelChange::remove, false, {0, 0}));
+    CHECK((bids.empty() && asks.empty()));
+    CHECK(change(Side::sell, 1, LevelChange::remove, false, {0, 9}));
+    CHECK((asks.size() == 1 && asks[0].price == 100 && asks[0].size == 0));
+    CHECK_FALSE(change(Side::sell, 1, LevelChange::update, false, {0, 9}));
+    // With a price it is a level all the same.
+    CHECK_FALSE(change(Side::sell, 2, LevelChange::update, true, {101, 4}));
+    CHECK((asks.size() == 1 && asks[0].price == 101 && asks[0].size == 4));
+    CHECK(change(Side::sell, 2, LevelChange::update, true, {101, 5}));
+    book.clear_ids();
+    CHECK_FALSE(change(Side::sell, 2, LevelChange::remove, true, {101, 0}));
+    CHECK((asks.size() == 1 && asks[0].size == 0));
 }
 
 TEST_CASE("a book is known from a snapshot to a checksum that does not agree") {

@@ -1,6 +1,8 @@
 #include "text/json_scan.hpp"
 
+#include <initializer_list>
 #include <string>
+#include <utility>
 
 #include "doctest.h"
 
@@ -169,8 +171,8 @@ TEST_CASE("each object of the list of rows is a message with what stands around 
     REQUIRE(paths.add("kind", kind).ok());
     REQUIRE(paths.add("data.p", price).ok());
     REQUIRE(paths.add("data.bids", bids).ok());
-    CHECK_FALSE(paths.set_rows("other").ok());
-    REQUIRE(paths.set_rows("data").ok());
+    CHECK_FALSE(paths.add_rows("other").ok());
+    REQUIRE(paths.add_rows("data").ok());
     paths.set_level_keys("price", "qty");
     JsonScanner scanner(std::move(paths));
     JsonMessage message;
@@ -209,4 +211,66 @@ TEST_CASE("each object of the list of rows is a message with what stands around 
     REQUIRE(scan(R"({"data":[{"p":1},{"p":2,"p":3}]})") == nullptr);
     REQUIRE(scanner.next_row(message, fault));
     CHECK(fault != nullptr);
+}
+
+TEST_CASE("rows stand in several lists, and a list has values at its places") {
+    JsonPaths paths;
+    int type = -1, price = -1, third = -1, bids = -1, name = -1, pair = -1, ask = -1;
+    for (auto& [path, slot] :
+         std::initializer_list<std::pair<const char*, int*>>{{"type", &type},
+                                                             {"data.p", &price},
+                                                             {"data.2", &third},
+                                                             {"b", &bids},
+                                                             {"name", &name},
+                                                             {"pair", &pair},
+                                                             {"a.1", &ask}}) {
+        REQUIRE(paths.add(path, *slot).ok());
+    }
+    CHECK_FALSE(paths.add_rows("data.new").ok());  // the first is a key
+    for (const char* path : {"data", "data.gone", "data.new"}) REQUIRE(paths.add_rows(path).ok());
+    paths.set_texts({"name", "pair"});
+    JsonScanner scanner(std::move(paths));
+    JsonMessage message;
+    const char* fault = nullptr;
+    std::string line;
+    const auto scan = [&](const std::string& text) {
+        line = text + "\n";
+        return scanner.scan({line.data(), text.size()}, message);
+    };
+    // The lists of an object: every row says which one it is of.
+    REQUIRE(scan(R"({"data":{"gone":[],"new":[{"p":1},{"p":2}],"x":[{"p":9}]},"type":"t"})") ==
+            nullptr);
+    CHECK((message.is_list && message.has_row && message.list == "new"));
+    CHECK(message.at(price).integer == 1);
+    REQUIRE(scanner.next_row(message, fault));
+    CHECK((message.at(price).integer == 2 && message.at(type).text == "t"));
+    CHECK_FALSE(scanner.next_row(message, fault));
+    REQUIRE(scan(R"({"data":{"gone":[{"p":1}],"new":[{"p":2}]}})") == nullptr);
+    CHECK(message.list == "gone");
+    REQUIRE(scanner.next_row(message, fault));
+    CHECK((message.list == "new" && message.at(price).integer == 2));
+    REQUIRE(scan(R"({"data":{"gone":[],"new":[]}})") == nullptr);
+    CHECK((message.is_list && !message.has_row));
+
+    // A message that is a list: its object, its list and its texts.
+    REQUIRE(
+        scan(R"([7, {"b":[["1.5","2","16.1"],["1","3","16.20"],["9","1","2"]]},"book-10","X"])") ==
+        nullptr);
+    CHECK((message.at(name).text == "book-10" && message.at(pair).text == "X"));
+    CHECK((message.at(bids).count == 3 && message.newest_level == "2"));
+    REQUIRE(scan(R"([7,{"a":["1",5,"2"],"b":[["1","2"]]},"ticker","X"])") == nullptr);
+    CHECK((message.at(ask).text == "5" && message.at(bids).count == 1));
+    CHECK(message.newest_level.empty());
+    REQUIRE(scan(R"([8,[["1","2","16.5","b"],["3","4","16.6","s"]],"trade","X"])") == nullptr);
+    CHECK((message.at(third).text == "16.5" && message.at(name).text == "trade"));
+    REQUIRE(scanner.next_row(message, fault));
+    CHECK((fault == nullptr && message.at(third).text == "16.6"));
+    REQUIRE(scan(R"([8,["1","2","16.5"],"spread","X"])") == nullptr);
+    CHECK((message.at(third).text == "16.5" && !message.is_list));
+    for (const char* bad :
+         {"[", "[]", "[1,]", "[1,2", R"([{"b":[["1","2","3]]}])", R"([8,[[1,2],3]])",
+          R"({"data":[{"p":1}],"data":[]})", R"([1,[1,2],"n","p"]x)"}) {
+        CAPTURE(bad);
+        CHECK(scan(bad) != nullptr);
+    }
 }

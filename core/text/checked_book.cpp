@@ -1,8 +1,6 @@
 #include "text/checked_book.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <iterator>
 #include <string>
 
@@ -12,7 +10,7 @@
 namespace onetape {
 namespace {
 
-constexpr std::size_t checked_levels = 10;
+constexpr std::size_t levels_of_digits = 10, levels_of_turns = 25;
 constexpr std::array<std::size_t, 5> depths{10, 25, 100, 500, 1000};  // that can be subscribed to
 
 constexpr std::array<std::uint32_t, 256> crc32_table = [] {
@@ -34,24 +32,30 @@ constexpr std::array<std::uint32_t, 256> crc32_table = [] {
     return ~crc;
 }
 
-// written: the decimals of which the venue sums up, `decimals` those of `units`.
-void add_digits(std::string& text, std::int64_t units, int decimals, int written) {
-    if (units == 0) return;
-    std::string digits = std::to_string(units);
-    for (int at = decimals; at < written; ++at) digits += '0';
-    // Nothing but zeros stands there.
-    for (int at = written; at < decimals && !digits.empty(); ++at) digits.pop_back();
+void add_digits(std::string& text, const RawDecimal& number, int decimals) {
+    text += std::to_string(number.mantissa);
+    text.append(static_cast<std::size_t>(decimals - number.decimals), '0');
+}
+
+// As it was written, if it was written plainly; a colon before all but the first.
+void add_plain(std::string& text, const RawDecimal& number) {
+    if (!text.empty()) text += ':';
+    std::string digits = std::to_string(number.mantissa);
+    const auto decimals = static_cast<std::size_t>(number.decimals);
+    if (digits.size() <= decimals) digits.insert(0, decimals + 1 - digits.size(), '0');
+    if (decimals > 0) digits.insert(digits.size() - decimals, 1, '.');
     text += digits;
 }
 
 template <class Levels>
-void apply_side(Levels& side, bool is_snapshot, std::size_t depth, std::vector<BookLevel>& levels) {
+void apply_side(Levels& side, bool is_snapshot, std::size_t depth, std::vector<BookLevel>& levels,
+                std::span<const RawLevel> raw) {
     if (is_snapshot) side.clear();
-    for (const BookLevel& level : levels) {
-        if (level.size == 0)
-            side.erase(level.price);
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+        if (levels[i].size == 0)
+            side.erase(levels[i].price);
         else
-            side[level.price] = level.size;
+            side[levels[i].price] = raw[i];
     }
     while (depth != 0 && side.size() > depth) {
         const auto last = std::prev(side.end());
@@ -62,17 +66,63 @@ void apply_side(Levels& side, bool is_snapshot, std::size_t depth, std::vector<B
 
 }  // namespace
 
-void CheckedBook::apply(bool is_snapshot, std::vector<BookLevel>& bids,
-                        std::vector<BookLevel>& asks) {
-    if (is_snapshot) {
+void CheckedBook::clear_ids() noexcept {
+    for (auto& side : prices_) side.clear();
+}
+
+bool CheckedBook::change(Side side, std::uint64_t id, LevelChange what, bool is_priced,
+                         BookLevel level, std::vector<BookLevel>& own,
+                         std::vector<BookLevel>& other) {
+    const bool is_bid = side == Side::buy;
+    auto& prices = prices_[is_bid ? 0 : 1];
+    auto& opposite = prices_[is_bid ? 1 : 0];
+    const auto found = prices.find(id);
+    const bool is_known = found != prices.end() || what == LevelChange::insert;
+    if (!is_priced && found != prices.end()) {
+        level.price = found->second;
+    } else if (!is_priced) {
+        const auto moved = opposite.find(id);
+        if (what != LevelChange::update || moved == opposite.end()) return false;
+        // It changed sides: it keeps its id and price.
+        level.price = moved->second;
+        opposite.erase(moved);
+        prices[id] = level.price;
+        other.push_back({level.price, 0});
+        own.push_back(level);
+        return true;
+    }
+    if (what == LevelChange::remove) {
+        prices.erase(id);
+        level.size = 0;
+    } else {
+        prices[id] = level.price;
+    }
+    own.push_back(level);
+    return is_known;
+}
+
+void CheckedBook::apply(BookChecksum form, bool is_snapshot, std::vector<BookLevel>& bids,
+                        std::span<const RawLevel> raw_bids, std::vector<BookLevel>& asks,
+                        std::span<const RawLevel> raw_asks) {
+    const bool is_cut = form == BookChecksum::digits;
+    if (is_cut) {
+        for (const auto& raw : {raw_bids, raw_asks}) {
+            for (const RawLevel& level : raw) {
+                price_decimals_ = std::max<int>(price_decimals_, level.price.decimals);
+                size_decimals_ = std::max<int>(size_decimals_, level.size.decimals);
+            }
+        }
+    }
+    if (is_snapshot && is_cut) {
         const std::size_t most = std::max(bids.size(), asks.size());
         if (depth_ < most) {  // nobody said: the least that could have been subscribed to
             const auto* const fits = std::lower_bound(depths.begin(), depths.end(), most);
             depth_ = fits != depths.end() ? *fits : most;
         }
     }
-    apply_side(bids_, is_snapshot, depth_, bids);
-    apply_side(asks_, is_snapshot, depth_, asks);
+    const std::size_t depth = is_cut ? depth_ : 0;
+    apply_side(bids_, is_snapshot, depth, bids, raw_bids);
+    apply_side(asks_, is_snapshot, depth, asks, raw_asks);
 }
 
 std::uint16_t CheckedBook::flags(bool is_snapshot, bool fits) noexcept {
@@ -89,18 +139,31 @@ std::uint16_t CheckedBook::flags(bool is_snapshot, bool fits) noexcept {
     return static_cast<std::uint16_t>(flags | flag_gap | flag_unsynced);
 }
 
-std::uint32_t CheckedBook::checksum(int price_decimals, int size_decimals) const {
+std::uint32_t CheckedBook::checksum(BookChecksum form) const {
     std::string text;
-    const auto add = [&](const auto& side) {
-        std::size_t count = 0;
-        for (auto level = side.begin(); level != side.end() && count < checked_levels;
-             ++level, ++count) {
-            add_digits(text, level->first, price_decimals, price_decimals_);
-            add_digits(text, level->second, size_decimals, size_decimals_);
-        }
+    if (form == BookChecksum::digits) {
+        const auto add = [&](const auto& side) {
+            std::size_t count = 0;
+            for (auto level = side.begin(); level != side.end() && count < levels_of_digits;
+                 ++level, ++count) {
+                add_digits(text, level->second.price, price_decimals_);
+                add_digits(text, level->second.size, size_decimals_);
+            }
+        };
+        add(asks_);
+        add(bids_);
+        return crc32(text);
+    }
+    const auto add = [&](const RawLevel& level) {
+        add_plain(text, level.price);
+        add_plain(text, level.size);
     };
-    add(asks_);
-    add(bids_);
+    auto bid = bids_.begin();
+    auto ask = asks_.begin();
+    for (std::size_t count = 0; count < levels_of_turns; ++count) {
+        if (bid != bids_.end()) add((bid++)->second);
+        if (ask != asks_.end()) add((ask++)->second);
+    }
     return crc32(text);
 }
 

@@ -1,42 +1,70 @@
 #pragma once
-// A book that its venue holds to a checksum (Kraken's): a CRC-32 over the ten best asks, then bids,
-// each price and size as digits without point and leading zeros, at the pair's decimals. The
-// messages do not say these: they are the most that were written so far, which is right whether or
-// not trailing zeros are sent. The book is cut to the depth that was subscribed to after each
-// message.
+// A book whose snapshots come on the same stream as its changes: is it known? By numbers that go
+// on, by ids of levels, and by a checksum, whichever the venue sends. For a checksum the levels are
+// kept as they were written.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "journal/events.hpp"
+#include "text/json_scan.hpp"
 
 namespace onetape {
+
+// A CRC-32 over the best levels.
+enum class BookChecksum : std::uint8_t {
+    none,
+    // Kraken: ten asks, then bids, each price and size as digits without point and leading zeros,
+    // at the pair's decimals. The messages do not say these: they are the most that were written so
+    // far, which is right whether or not trailing zeros are sent. The book is cut to the depth that
+    // was subscribed to after each message.
+    digits,
+    // OKX: 25 levels, a bid and an ask in turn, prices and sizes as written with colons between.
+    turns,
+};
+
+enum class LevelChange : std::uint8_t { insert, update, remove };
 
 class CheckedBook {
  public:
     void set_depth(std::size_t depth) noexcept { depth_ = depth; }
-    void written(int price_decimals, int size_decimals) noexcept {
-        if (price_decimals > price_decimals_) price_decimals_ = price_decimals;
-        if (size_decimals > size_decimals_) size_decimals_ = size_decimals;
-    }
     // A message was lost: the next one shows the gap.
     void lose() noexcept { is_lost_ = true; }
     void connected() noexcept { synced_ = is_lost_ = false; }
 
-    // Applies a message and adds to it, with size 0, the levels that fell out of the depth.
-    void apply(bool is_snapshot, std::vector<BookLevel>& bids, std::vector<BookLevel>& asks);
-    // Flags of the message last applied. fits: its checksum agrees.
+    // Number of the last message, 0 before the first.
+    [[nodiscard]] std::uint64_t last_id() const noexcept { return last_id_; }
+    void set_last_id(std::uint64_t id) noexcept { last_id_ = id; }
+
+    // Forgets the ids of levels: a snapshot begins.
+    void clear_ids() noexcept;
+    // A level by its id: writes its price where the message does not (`is_priced`), and adds it to
+    // `own`; a level that changed sides is taken from `other`. False: its id is not known.
+    bool change(Side side, std::uint64_t id, LevelChange what, bool is_priced, BookLevel level,
+                std::vector<BookLevel>& own, std::vector<BookLevel>& other);
+
+    // For a checksum: applies a message of levels, `raw` as written, and adds to it, with size 0,
+    // those that fell out of the depth.
+    void apply(BookChecksum form, bool is_snapshot, std::vector<BookLevel>& bids,
+               std::span<const RawLevel> raw_bids, std::vector<BookLevel>& asks,
+               std::span<const RawLevel> raw_asks);
+    [[nodiscard]] std::uint32_t checksum(BookChecksum form) const;
+
+    // Flags of a message. fits: it goes on from the one before, and what is known agrees.
     [[nodiscard]] std::uint16_t flags(bool is_snapshot, bool fits) noexcept;
-    // price_decimals, size_decimals: of the units.
-    [[nodiscard]] std::uint32_t checksum(int price_decimals, int size_decimals) const;
 
  private:
-    std::map<std::int64_t, std::int64_t, std::greater<>> bids_;
-    std::map<std::int64_t, std::int64_t> asks_;
-    std::size_t depth_ = 0;  // 0: not said
-    int price_decimals_ = 0, size_decimals_ = 0;
+    std::map<std::int64_t, RawLevel, std::greater<>> bids_;
+    std::map<std::int64_t, RawLevel> asks_;
+    std::array<std::unordered_map<std::uint64_t, std::int64_t>, 2> prices_;  // by id: bids, asks
+    std::size_t depth_ = 0;                                                  // 0: not said
+    std::uint64_t last_id_ = 0;
+    int price_decimals_ = 0, size_decimals_ = 0;  // the most that were written
     bool synced_ = false, is_lost_ = false;
 };
 

@@ -154,10 +154,19 @@ Failure JsonPaths::add_wrapper(const std::string& key) {
     return {};
 }
 
-Failure JsonPaths::set_rows(const std::string& key) {
+Failure JsonPaths::add_rows(const std::string& path) {
+    const std::size_t dot = path.find('.');
+    const std::string key = path.substr(0, dot);
+    if (dot != std::string::npos) {
+        if (lists_.empty() || lists_.front().key != key) {
+            return {Status::invalid, "rows are not inside the first ones: " + path};
+        }
+        lists_.push_back({rows_scope_, path.substr(dot + 1)});
+        return {};
+    }
     const std::int16_t target = find(scopes_[0].inner_single, scopes_[0].inner_longer, key);
     if (target == none) return {Status::invalid, "no JSON path is in the rows: " + key};
-    rows_key_ = key;
+    lists_.push_back({0, key});
     rows_scope_ = static_cast<std::size_t>(target);
     for (std::size_t slot = 0; slot < scope_of_slot_.size(); ++slot) {
         if (scope_of_slot_[slot] == rows_scope_) rows_mask_ |= std::uint64_t{1} << slot;
@@ -165,9 +174,18 @@ Failure JsonPaths::set_rows(const std::string& key) {
     return {};
 }
 
+const JsonPaths::RowList* JsonPaths::row_list(std::size_t scope,
+                                              std::string_view key) const noexcept {
+    for (const RowList& list : lists_) {
+        if (list.scope == scope && list.key == key) return &list;
+    }
+    return nullptr;
+}
+
 const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
     message.present = 0;
     message.is_list = message.has_row = false;
+    message.newest_level = message.list = {};
     message.levels.clear();
     message.rows.clear();
     row_ = 0;
@@ -177,15 +195,28 @@ const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
     end_ = end;
     skip_blanks(p);
     if (p >= end) return "empty message";
-    if (*p != '{') return malformed;
-    if (const char* fault = object(p, 0, 1, message)) return fault;
+    const bool is_list = *p == '[' && !paths_.texts_.empty();
+    if (*p != '{' && !is_list) return malformed;
+    if (const char* fault = is_list ? list_message(p, message) : object(p, 0, 1, message)) {
+        return fault;
+    }
     skip_blanks(p);
     return p == end ? nullptr : "text after the message";
 }
 
-const char* JsonScanner::object(const char*& p, std::size_t scope_index, int depth,
-                                JsonMessage& message) {
+// The value of a key of an object, or at a place of a list.
+[[gnu::always_inline]] inline const char* JsonScanner::member(const char*& p,
+                                                              std::size_t scope_index,
+                                                              std::string_view key, int depth,
+                                                              JsonMessage& message) {
+    if (*p == '{' || *p == '[') return nested(p, scope_index, key, depth, message);
     const JsonPaths::Scope& scope = paths_.scopes_[scope_index];
+    const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
+    return slot == JsonPaths::none ? skip(p, depth) : value(p, slot, depth, message);
+}
+
+const char* JsonScanner::object(const char*& p, std::size_t scope, int depth,
+                                JsonMessage& message) {
     ++p;
     skip_blanks(p);
     if (*p == '}') {
@@ -206,22 +237,7 @@ const char* JsonScanner::object(const char*& p, std::size_t scope_index, int dep
         if (*p != ':') return expected(p);
         ++p;
         skip_blanks(p);
-        if (*p == '{') {
-            const std::int16_t inner = JsonPaths::find(scope.inner_single, scope.inner_longer, key);
-            if (depth >= json_depth_max) return "nested deeper than 64";
-            const char* fault =
-                inner == JsonPaths::none
-                    ? skip(p, depth)
-                    : object(p, static_cast<std::size_t>(inner), depth + 1, message);
-            if (fault != nullptr) return fault;
-        } else if (*p == '[' && scope_index == 0 && key == paths_.rows_key_ && !key.empty()) {
-            if (const char* fault = rows(p, depth, message)) return fault;
-        } else {
-            const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
-            const char* fault =
-                slot == JsonPaths::none ? skip(p, depth) : value(p, slot, depth, message);
-            if (fault != nullptr) return fault;
-        }
+        if (const char* fault = member(p, scope, key, depth, message)) return fault;
         skip_blanks(p);
         if (*p == ',') {
             ++p;
@@ -234,41 +250,132 @@ const char* JsonScanner::object(const char*& p, std::size_t scope_index, int dep
     }
 }
 
+const char* JsonScanner::nested(const char*& p, std::size_t scope_index, std::string_view key,
+                                int depth, JsonMessage& message) {
+    const JsonPaths::Scope& scope = paths_.scopes_[scope_index];
+    if (depth >= json_depth_max) return "nested deeper than 64";
+    const std::int16_t inner = JsonPaths::find(scope.inner_single, scope.inner_longer, key);
+    if (*p == '{') {
+        return inner == JsonPaths::none
+                   ? skip(p, depth)
+                   : object(p, static_cast<std::size_t>(inner), depth + 1, message);
+    }
+    if (const JsonPaths::RowList* list = paths_.row_list(scope_index, key)) {
+        return rows(p, *list, depth, message);
+    }
+    const char* inside = p + 1;
+    skip_blanks(inside);
+    if (inner != JsonPaths::none && *inside != '[' && *inside != '{' && *inside != ']') {
+        return array(p, static_cast<std::size_t>(inner), depth + 1, message);
+    }
+    const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
+    return slot == JsonPaths::none ? skip(p, depth) : value(p, slot, depth, message);
+}
+
+// Beyond ten places nothing is looked for.
+const char* JsonScanner::array(const char*& p, std::size_t scope, int depth, JsonMessage& message) {
+    constexpr std::string_view places = "0123456789";
+    ++p;
+    skip_blanks(p);
+    if (*p == ']') {
+        ++p;
+        return nullptr;
+    }
+    for (std::size_t place = 0;; ++place) {
+        const char* const fault = place < places.size()
+                                      ? member(p, scope, places.substr(place, 1), depth, message)
+                                      : skip(p, depth);
+        if (fault != nullptr) return fault;
+        skip_blanks(p);
+        if (*p == ']') break;
+        if (*p != ',') return expected(p);
+        ++p;
+        skip_blanks(p);
+    }
+    ++p;
+    return nullptr;
+}
+
+// [7,{"b":..},"book-10","XBT/USD"]
+const char* JsonScanner::list_message(const char*& p, JsonMessage& message) {
+    std::size_t texts = 0;
+    ++p;
+    for (;;) {
+        skip_blanks(p);
+        const char* fault = nullptr;
+        if (*p == '{') {
+            fault = object(p, 0, 2, message);
+        } else if (*p == '[' && !paths_.lists_.empty()) {
+            fault = member(p, 0, paths_.lists_.front().key, 1, message);
+        } else if (*p == '"' && texts < paths_.texts_.size()) {
+            fault = member(p, 0, paths_.texts_[texts++], 1, message);
+        } else {
+            fault = skip(p, 1);
+        }
+        if (fault != nullptr) return fault;
+        skip_blanks(p);
+        if (*p == ']') break;
+        if (*p != ',') return expected(p);
+        ++p;
+    }
+    ++p;
+    return nullptr;
+}
+
 // The first row is read at once, for nearly always it is the only one. Later ones are looked over,
 // and read when they are asked for.
-const char* JsonScanner::rows(const char*& p, int depth, JsonMessage& message) {
-    if (message.is_list) return "a key stands twice";
+const char* JsonScanner::rows(const char*& p, const JsonPaths::RowList& list, int depth,
+                              JsonMessage& message) {
     const char* c = p + 1;
     skip_blanks(c);
-    if (*c != '{' && *c != ']') return skip(p, depth);
+    if (*c != '{' && *c != '[' && *c != ']') {
+        return array(p, paths_.rows_scope_, depth + 1, message);
+    }
+    if (message.is_list && (list.scope == 0 || message.list == list.key)) {
+        return "a key stands twice";
+    }
     message.is_list = true;
     p = c;
     if (*p == ']') {
         ++p;
         return nullptr;
     }
-    message.has_row = true;
-    if (const char* fault = object(p, paths_.rows_scope_, depth + 1, message)) return fault;
+    if (message.has_row) {
+        message.rows.push_back({p, list.key});
+        if (const char* fault = skip(p, depth + 1)) return fault;
+    } else {
+        message.has_row = true;
+        if (const char* fault = row(p, list.key, depth + 1, message)) return fault;
+    }
     for (;;) {
         skip_blanks(p);
         if (*p == ']') break;
         if (*p != ',') return expected(p);
         ++p;
         skip_blanks(p);
-        if (*p != '{') return expected(p);
-        message.rows.push_back(p);
+        if (*p != '{' && *p != '[') return expected(p);
+        message.rows.push_back({p, list.key});
         if (const char* fault = skip(p, depth + 1)) return fault;
     }
     ++p;
     return nullptr;
 }
 
+const char* JsonScanner::row(const char*& p, std::string_view list, int depth,
+                             JsonMessage& message) {
+    message.list = list;
+    return *p == '{' ? object(p, paths_.rows_scope_, depth, message)
+                     : array(p, paths_.rows_scope_, depth, message);
+}
+
 bool JsonScanner::next_row(JsonMessage& message, const char*& fault) {
     if (row_ == message.rows.size()) return false;
     message.present &= ~paths_.rows_mask_;
+    message.newest_level = {};
     message.levels.clear();
-    const char* p = message.rows[row_++];
-    fault = object(p, paths_.rows_scope_, 2, message);
+    const JsonRow& next = message.rows[row_++];
+    const char* p = next.at;
+    fault = row(p, next.list, 2, message);
     return true;
 }
 
@@ -378,8 +485,9 @@ const char* JsonScanner::levels(const char*& p, std::int16_t slot, JsonMessage& 
     if (*p != ']') {
         for (;;) {
             RawLevel& level = message.levels.emplace_back();
-            const char* fault = *p == '{' && !paths_.level_price_.empty() ? level_object(p, level)
-                                                                          : level_list(p, level);
+            const char* fault = *p == '{' && !paths_.level_price_.empty()
+                                    ? level_object(p, level)
+                                    : level_list(p, level, message);
             if (fault != nullptr) return fault;
             skip_blanks(p);
             if (*p == ']') break;
@@ -393,7 +501,7 @@ const char* JsonScanner::levels(const char*& p, std::int16_t slot, JsonMessage& 
     return nullptr;
 }
 
-const char* JsonScanner::level_list(const char*& p, RawLevel& level) {
+const char* JsonScanner::level_list(const char*& p, RawLevel& level, JsonMessage& message) {
     if (*p != '[') return expected(p);
     ++p;
     skip_blanks(p);
@@ -404,10 +512,16 @@ const char* JsonScanner::level_list(const char*& p, RawLevel& level) {
     skip_blanks(p);
     if (const char* fault = level_number(p, level.size, size_fault)) return fault;
     skip_blanks(p);
-    while (*p == ',') {
+    for (bool is_third = true; *p == ','; is_third = false) {
         ++p;
         skip_blanks(p);
-        if (const char* fault = skip(p, 2)) return fault;
+        if (is_third && *p == '"') {
+            std::string_view text;
+            if (const char* fault = string(p, scratch_, text)) return fault;
+            if (text > message.newest_level && holds(text.data(), 0)) message.newest_level = text;
+        } else if (const char* fault = skip(p, 2)) {
+            return fault;
+        }
         skip_blanks(p);
     }
     if (*p != ']') return expected(p);

@@ -43,14 +43,22 @@ struct RawLevel {
     RawDecimal price, size;
 };
 
+// One row of a list: where it begins, and the key under which its list stands.
+struct JsonRow {
+    const char* at;
+    std::string_view list;
+};
+
 // What one scan found. Reused from message to message; texts point into the line.
 struct JsonMessage {
     std::array<JsonValue, json_slots_max> values;
     std::vector<RawLevel> levels;
-    std::uint64_t present = 0;  // bit n: slot n was found
-    bool is_list = false;       // it has the list of rows, of which the first is in `values`
+    std::string_view newest_level;  // the greatest text that stands third in a level: Kraken's time
+    std::uint64_t present = 0;      // bit n: slot n was found
+    bool is_list = false;           // it has a list of rows, of which the first is in `values`
     bool has_row = false;
-    std::vector<const char*> rows;  // the later ones, where they begin
+    std::string_view list;      // the key under which the row stands that is in `values`
+    std::vector<JsonRow> rows;  // the later ones
 
     [[nodiscard]] bool has(int slot) const noexcept {
         return slot >= 0 && (present >> static_cast<unsigned>(slot) & 1u) != 0;
@@ -61,8 +69,9 @@ struct JsonMessage {
 };
 
 // The paths to look for: "E", "k.t" (inside the object k), and wrappers whose inside is the
-// message itself ("data" of {"stream":..,"data":{..}}). Of a list of rows, each an object, the
-// paths are those of every row ("data.price" of {"data":[{"price":..},..]}).
+// message itself ("data" of {"stream":..,"data":{..}}). Of a list of rows the paths are those of
+// every row ("data.price" of {"data":[{"price":..},..]}). Values of a list have their place for a
+// key ("b.2" of {"b":[1,2,3]}), also where a row is one.
 class JsonPaths {
  public:
     JsonPaths();
@@ -70,8 +79,12 @@ class JsonPaths {
     // Slot of the path, the same for the same path. invalid: too many, or nested deeper than two.
     Failure add(const std::string& path, int& slot);
     Failure add_wrapper(const std::string& key);
-    // The list under this key, where its elements are objects. After the paths into it.
-    Failure set_rows(const std::string& key);
+    // A list of rows stands at this path. The first is a key, after the paths into it; others are
+    // in an object under the same key, and their rows are alike ("data", "data.update").
+    Failure add_rows(const std::string& path);
+    // A message may be a list: an object of it is read as the message itself, a list as what stands
+    // under the first key of rows, and its texts as what stands under these keys.
+    void set_texts(std::vector<std::string> keys) { texts_ = std::move(keys); }
     // A level may be an object with these two keys.
     void set_level_keys(std::string price, std::string size) {
         level_price_ = std::move(price);
@@ -99,9 +112,17 @@ class JsonPaths {
                     std::vector<std::pair<std::string, std::int16_t>>& longer,
                     const std::string& key, std::int16_t target);
 
+    struct RowList {
+        std::size_t scope;  // that its key is in
+        std::string key;
+    };
+    [[nodiscard]] const RowList* row_list(std::size_t scope, std::string_view key) const noexcept;
+
     std::vector<Scope> scopes_;
     std::vector<std::size_t> scope_of_slot_;
-    std::string rows_key_, level_price_, level_size_;
+    std::vector<RowList> lists_;
+    std::vector<std::string> texts_;
+    std::string level_price_, level_size_;
     std::size_t rows_scope_ = 0;
     std::uint64_t rows_mask_ = 0;  // slots inside a row
     int slots_ = 0;
@@ -124,11 +145,21 @@ class JsonScanner {
  private:
     [[nodiscard]] const char* object(const char*& p, std::size_t scope, int depth,
                                      JsonMessage& message);
+    [[nodiscard]] const char* array(const char*& p, std::size_t scope, int depth,
+                                    JsonMessage& message);
+    [[nodiscard]] const char* list_message(const char*& p, JsonMessage& message);
+    [[nodiscard]] const char* member(const char*& p, std::size_t scope, std::string_view key,
+                                     int depth, JsonMessage& message);
+    [[nodiscard]] const char* nested(const char*& p, std::size_t scope, std::string_view key,
+                                     int depth, JsonMessage& message);
     [[nodiscard]] const char* value(const char*& p, std::int16_t slot, int depth,
                                     JsonMessage& message);
-    [[nodiscard]] const char* rows(const char*& p, int depth, JsonMessage& message);
+    [[nodiscard]] const char* rows(const char*& p, const JsonPaths::RowList& list, int depth,
+                                   JsonMessage& message);
+    [[nodiscard]] const char* row(const char*& p, std::string_view list, int depth,
+                                  JsonMessage& message);
     [[nodiscard]] const char* levels(const char*& p, std::int16_t slot, JsonMessage& message);
-    [[nodiscard]] const char* level_list(const char*& p, RawLevel& level);
+    [[nodiscard]] const char* level_list(const char*& p, RawLevel& level, JsonMessage& message);
     [[nodiscard]] const char* level_object(const char*& p, RawLevel& level);
     void plain_levels(const char*& p, std::vector<RawLevel>& found) const;
     [[nodiscard]] const char* skip(const char*& p, int depth);

@@ -6,23 +6,22 @@
 #include "base/money.hpp"
 #include "text/decimal_wide.hpp"
 #include "text/time_text.hpp"
+#include "text/trade_id.hpp"
 
 namespace onetape {
 namespace {
 
-// The fixed part of a book takes the room of three levels, so its frame is one array of them.
-constexpr std::size_t head_levels = 3;
-static_assert(sizeof(BookPayload) == head_levels * sizeof(BookLevel));
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t receipt_min = 100'000'000'000'000'000;  // 1973 in ns: else another unit
 
 constexpr std::array<std::string_view, role_count> role_names{
-    "symbol",      "time",         "time",         "bid",    "ask",       "bid size",
-    "ask size",    "price",        "size",         "id",     "side",      "side",
-    "first id",    "last id",      "previous id",  "bids",   "asks",      "mark price",
-    "index price", "funding rate", "funding time", "open",   "high",      "low",
-    "close",       "volume",       "turnover",     "trades", "open time", "close time",
-    "closed",      "action",       "checksum",     "depth",  "error"};
+    "symbol",    "symbol",     "time",        "time",         "bid",          "ask",
+    "bid size",  "ask size",   "price",       "size",         "id",           "side",
+    "side",      "first id",   "last id",     "previous id",  "sequence",     "bids",
+    "asks",      "mark price", "index price", "funding rate", "funding time", "open",
+    "high",      "low",        "close",       "volume",       "turnover",     "trades",
+    "open time", "close time", "closed",      "action",       "checksum",     "depth",
+    "error"};
 
 }  // namespace
 
@@ -110,11 +109,14 @@ bool MessageReader::on_line(std::string_view line, std::uint64_t number,
 
 void MessageReader::take(std::string_view line, std::uint64_t number, std::int64_t receipt) {
     if (receipt >= next_held_ && !release_bars(receipt)) return;
-    if (message_.is_list && !message_.has_row) return;
     const char* fault = nullptr;
-    bool taken = message(receipt);
+    bool taken = message_.is_list && !message_.has_row ? empty_book(receipt) : message(receipt);
     while (taken && scanner_.next_row(message_, fault)) {
         taken = fault == nullptr ? message(receipt) : refuse(fault);
+    }
+    if (open_.stream != nullptr) {
+        if (taken) taken = close_book(receipt);
+        if (!taken) lose_book();
     }
     if (!taken && stop_ == Stop::none) {
         rejects_.add(source_, number, std::move(reason_), line);
@@ -123,7 +125,10 @@ void MessageReader::take(std::string_view line, std::uint64_t number, std::int64
 }
 
 void MessageReader::connected() {
-    for (StreamState& stream : streams_) stream.checked.connected();
+    for (StreamState& stream : streams_) {
+        stream.checked.connected();
+        stream.top_known = false;
+    }
 }
 
 MessageReader::Stop MessageReader::message_of(std::uint32_t source, std::uint64_t number,
@@ -136,7 +141,9 @@ MessageReader::Stop MessageReader::message_of(std::uint32_t source, std::uint64_
         std::ranges::replace_if(whole_, [](char c) { return c == '\n' || c == '\r'; }, ' ');
         fault = scanner_.scan(whole_, message_);
     }
-    if (fault != nullptr) {
+    if (fault != nullptr && (json == "pong" || json == "ping")) {
+        pass_over(json);  // what some requests are answered with
+    } else if (fault != nullptr) {
         rejects_.add(source, number, fault, json);
     } else {
         take(json, number, receipt);
@@ -144,9 +151,20 @@ MessageReader::Stop MessageReader::message_of(std::uint32_t source, std::uint64_
     return stop_;
 }
 
-const MessageRule* MessageReader::rule_of() const noexcept {
+// The first rule that has all it requires, else the first of the event.
+const MessageRule* MessageReader::rule_of() noexcept {
     std::string_view event, channel;
-    if (message_.has(config_.event_slot)) event = message_.at(config_.event_slot).text;
+    channel_ = {};
+    if (message_.has(config_.event_slot) && !message_.has(config_.answer_slot)) {
+        event = message_.at(config_.event_slot).text;
+        if (config_.separator != 0) {
+            const std::size_t at = event.find(config_.separator);
+            if (at != std::string_view::npos) channel_ = event.substr(at + 1);
+            event = event.substr(0, at);
+        }
+    }
+    event_ = event;
+    const MessageRule* incomplete = nullptr;
     if (message_.has(config_.channel_slot)) {
         channel = message_.at(config_.channel_slot).text;
         const std::size_t at = channel.find('@');
@@ -155,30 +173,39 @@ const MessageRule* MessageReader::rule_of() const noexcept {
     }
     for (const MessageRule& rule : config_.rules) {
         if (rule.event != event) continue;
-        if (event.empty() && (rule.required & ~message_.present) != 0) continue;
         if (!rule.channels.empty() &&
             std::find(rule.channels.begin(), rule.channels.end(), channel) == rule.channels.end()) {
             continue;
         }
-        return &rule;
+        if ((rule.required & ~message_.present) == 0) return &rule;
+        if (!event.empty() && incomplete == nullptr) incomplete = &rule;
     }
-    return nullptr;
+    return incomplete;
+}
+
+// Of a message that has no symbol in its place. "": it does not say.
+std::string_view MessageReader::implied_symbol(const MessageRule& rule) {
+    const int fallback = slot(rule, Role::symbol_fallback);
+    if (message_.has(fallback) && message_.at(fallback).kind == JsonKind::string) {
+        return message_.at(fallback).text;
+    }
+    if (!channel_.empty()) {
+        const std::size_t at = channel_.rfind(config_.separator);
+        return at == std::string_view::npos ? channel_ : channel_.substr(at + 1);
+    }
+    if (!message_.has(config_.channel_slot)) return {};
+    const std::string_view channel = message_.at(config_.channel_slot).text;
+    upper_.assign(channel.substr(0, channel.find('@')));
+    for (char& c : upper_) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    return upper_;
 }
 
 MessageReader::StreamState* MessageReader::stream_of(const MessageRule& rule) {
-    std::string_view raw;
     const int symbol = slot(rule, Role::symbol);
-    if (message_.has(symbol) && message_.at(symbol).kind == JsonKind::string) {
-        raw = message_.at(symbol).text;
-    } else if (message_.has(config_.channel_slot)) {
-        const std::string_view channel = message_.at(config_.channel_slot).text;
-        upper_.assign(channel.substr(0, channel.find('@')));
-        for (char& c : upper_) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-        raw = upper_;
-    } else if (streams_.size() == 1 && !config_.discovers) {
-        return &streams_.front();
-    }
+    const bool is_named = message_.has(symbol) && message_.at(symbol).kind == JsonKind::string;
+    const std::string_view raw = is_named ? message_.at(symbol).text : implied_symbol(rule);
     if (raw.empty()) {
+        if (streams_.size() == 1 && !config_.discovers) return &streams_.front();
         refuse(rule.name + " names no symbol, and the capture has several");
         return nullptr;
     }
@@ -207,9 +234,8 @@ MessageReader::StreamState* MessageReader::stream_of(const MessageRule& rule) {
 bool MessageReader::message(std::int64_t receipt) {
     const MessageRule* rule = rule_of();
     if (rule == nullptr) {
-        const int named =
-            message_.has(config_.event_slot) ? config_.event_slot : config_.answer_slot;
-        pass_over(message_.has(named) ? message_.at(named).text : std::string_view("unnamed"));
+        if (message_.has(config_.answer_slot)) event_ = message_.at(config_.answer_slot).text;
+        pass_over(event_.empty() ? std::string_view("unnamed") : event_);
         return true;
     }
     if (rule->kind == MessageKind::refusal) {
@@ -262,16 +288,53 @@ bool MessageReader::message(std::int64_t receipt) {
     return true;
 }
 
+// Of several kinds of message that say the same, one is read.
+bool MessageReader::is_first(const MessageRule*& first, const MessageRule& rule) {
+    if (first == nullptr) first = &rule;
+    if (first == &rule || first->name == rule.name) return true;
+    pass_over(rule.name + " beside " + first->name);
+    return false;
+}
+
+// What is absent stays as it is. Of a side that is empty the price is an empty text.
+bool MessageReader::quote_side(const MessageRule& rule, StreamState& stream, Role price, Role size,
+                               std::int64_t& price_units, std::int64_t& size_units) {
+    const auto is_empty = [&](int at) {
+        return message_.at(at).text.empty() && message_.at(at).kind == JsonKind::string;
+    };
+    const int at = slot(rule, price), size_at = slot(rule, size);
+    if (message_.has(at) && is_empty(at) && (!message_.has(size_at) || is_empty(size_at))) {
+        price_units = size_units = 0;
+        return true;
+    }
+    return units(rule, stream, price, Quantity::price, price_units) &&
+           units(rule, stream, size, Quantity::size, size_units);
+}
+
 bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
+    if (!is_first(stream.quote_rule, rule)) return true;
+    const bool is_change = !rule.whole.empty();  // says what changed since the last whole one
+    if (is_change) {
+        const auto says = [&](Role role) { return message_.has(slot(rule, role)); };
+        if (is_whole(rule)) {
+            stream.top = {};
+            stream.top_known = true;
+        }
+        if (!stream.top_known || (!says(Role::bid) && !says(Role::bid_size) && !says(Role::ask) &&
+                                  !says(Role::ask_size))) {
+            pass_over(rule.name + " without a quote");
+            return true;
+        }
+    }
     QuotePayload event{};
+    if (is_change) event = stream.top;
     if (!event_time(rule, event.ts_event) ||
-        !units(rule, stream, Role::bid, Quantity::price, event.bid) ||
-        !units(rule, stream, Role::ask, Quantity::price, event.ask) ||
-        !units(rule, stream, Role::bid_size, Quantity::size, event.bid_size) ||
-        !units(rule, stream, Role::ask_size, Quantity::size, event.ask_size) ||
+        !quote_side(rule, stream, Role::bid, Role::bid_size, event.bid, event.bid_size) ||
+        !quote_side(rule, stream, Role::ask, Role::ask_size, event.ask, event.ask_size) ||
         !integer(rule, Role::last_id, event.update_id)) {
         return false;
     }
+    if (is_change) stream.top = event;
     if (event.bid_size < 0 || event.ask_size < 0) return refuse("size is negative");
     event.ts_recv = receipt;
     if (event.bid > event.ask && (event.ask != 0 || event.ask_size != 0) && !config_.measuring) {
@@ -281,110 +344,22 @@ bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int
 }
 
 bool MessageReader::trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
-    if (stream.trade_rule == nullptr) stream.trade_rule = &rule;
-    if (stream.trade_rule != &rule) {
-        pass_over(rule.name + " beside " + stream.trade_rule->name);
-        return true;
-    }
+    if (!is_first(stream.trade_rule, rule)) return true;
     TradePayload event{};
     if (!event_time(rule, event.ts_event) ||
         !units(rule, stream, Role::price, Quantity::price, event.price) ||
-        !units(rule, stream, Role::size, Quantity::size, event.size) ||
-        !integer(rule, Role::id, event.id_low)) {
+        !units(rule, stream, Role::size, Quantity::size, event.size) || !trade_id(rule, event)) {
         return false;
     }
     if (event.size < 0) return refuse("size is negative");
     if (event.size == 0 && !config_.measuring) return refuse("size is zero");
     event.ts_recv = receipt;
-    if (message_.has(slot(rule, Role::id))) event.id_kind = IdKind::integer;
     const int sell = slot(rule, Role::sell);
     if (message_.has(sell)) {
         event.side = message_.at(sell).kind == JsonKind::true_ ? Side::sell : Side::buy;
     }
     if (!side_of(rule, event.side)) return false;
     return emit(EventType::trade, 0, stream.spec.stream, receipt, &event, sizeof event);
-}
-
-bool MessageReader::book(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
-    BookPayload head{};
-    DepthIds ids;
-    frame_.resize(head_levels);
-    if (!event_time(rule, head.ts_event) || !integer(rule, Role::first_id, ids.first) ||
-        !integer(rule, Role::last_id, ids.last) ||
-        !integer(rule, Role::previous_id, ids.previous) ||
-        !side_of_levels(rule, stream, Role::bids, frame_)) {
-        return false;
-    }
-    const std::size_t bid_count = frame_.size() - head_levels;
-    if (!side_of_levels(rule, stream, Role::asks, frame_)) return false;
-    if (config_.measuring) return true;
-    if (ids.first > ids.last) return refuse("first id is above the last");
-    ids.linked = message_.has(slot(rule, Role::previous_id));
-    head.ts_recv = receipt;
-    head.first_id = ids.first;
-    head.last_id = ids.last;
-    head.previous_id = ids.previous;
-    std::uint16_t flags = 0;
-    const std::span<const BookLevel> levels = std::span(frame_).subspan(head_levels);
-    head.bid_count = static_cast<std::uint32_t>(bid_count);
-    head.ask_count = static_cast<std::uint32_t>(levels.size() - bid_count);
-    switch (stream.chain.change(ids, head.ts_event, levels.first(bid_count),
-                                levels.subspan(bid_count))) {
-        case DepthChain::Verdict::applies:
-            break;
-        case DepthChain::Verdict::waits:
-        case DepthChain::Verdict::stale:
-            flags = flag_unsynced;
-            break;
-        case DepthChain::Verdict::gap:
-            flags = flag_gap | flag_unsynced;
-            ++gaps_;
-            break;
-    }
-    unsynced_ += (flags & flag_unsynced) != 0;
-    return emit_frame(flags, stream.spec.stream, receipt, head);
-}
-
-bool MessageReader::snapshot(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
-    BookPayload head{};
-    if (!event_time(rule, head.ts_event) || !integer(rule, Role::last_id, head.first_id) ||
-        !sides_of_book(rule, stream)) {
-        return false;
-    }
-    if (config_.measuring) return true;
-    head.ts_recv = receipt;
-    head.last_id = head.first_id;
-    std::uint16_t flags = flag_snapshot;
-    if (stream.chain.snapshot(head.last_id, head.ts_event, bids_, asks_) ==
-        DepthChain::Seed::too_old) {
-        flags = flag_snapshot | flag_unsynced;
-        ++unsynced_;
-    }
-    return emit_book(flags, stream.spec.stream, receipt, head);
-}
-
-bool MessageReader::checked_book(const MessageRule& rule, StreamState& stream,
-                                 std::int64_t receipt) {
-    BookPayload head{};
-    std::uint64_t checksum = 0;
-    CheckedBook& book = stream.checked;
-    if (!event_time(rule, head.ts_event) || !integer(rule, Role::checksum, checksum) ||
-        !sides_of_book(rule, stream)) {
-        book.lose();
-        return false;
-    }
-    for (const RawLevel& raw : message_.levels) book.written(raw.price.decimals, raw.size.decimals);
-    if (config_.measuring) return true;
-    const bool is_snapshot = message_.at(slot(rule, Role::action)).text == rule.whole;
-    book.apply(is_snapshot, bids_, asks_);
-    const StreamNumbers& numbers = stream.numbers;
-    const bool fits = !message_.has(slot(rule, Role::checksum)) ||
-                      checksum == book.checksum(numbers.price_decimals, numbers.size_decimals);
-    const std::uint16_t flags = book.flags(is_snapshot, fits);
-    gaps_ += (flags & flag_gap) != 0;
-    unsynced_ += (flags & flag_unsynced) != 0;
-    head.ts_recv = receipt;
-    return emit_book(flags, stream.spec.stream, receipt, head);
 }
 
 bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
@@ -438,6 +413,7 @@ bool MessageReader::liquidation(const MessageRule& rule, StreamState& stream,
     }
     if (event.size < 0) return refuse("size is negative");
     if (!side_of(rule, event.side)) return false;
+    if (event.side == Side::none) return refuse("side is neither buy nor sell");
     event.ts_recv = receipt;
     return emit(EventType::liquidation, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
@@ -577,6 +553,34 @@ bool MessageReader::integer(const MessageRule& rule, Role role, std::uint64_t& v
     return true;
 }
 
+bool MessageReader::signed_integer(const MessageRule& rule, Role role, std::int64_t& value) {
+    value = 0;
+    if (!message_.has(slot(rule, role))) return true;
+    RawDecimal raw;
+    if (!number(rule, role, raw)) return false;
+    if (raw.decimals != 0 || raw.cut)
+        return refuse(std::string(name_of(role)) + " is not an integer");
+    value = raw.mantissa;
+    return true;
+}
+
+// A text may be an integer or a uuid.
+bool MessageReader::trade_id(const MessageRule& rule, TradePayload& event) {
+    const int at = slot(rule, Role::id);
+    if (!message_.has(at)) return true;
+    if (message_.at(at).kind == JsonKind::string) {
+        read_id(message_.at(at).text, event);
+        return true;
+    }
+    event.id_kind = IdKind::integer;
+    return integer(rule, Role::id, event.id_low);
+}
+
+bool MessageReader::number_time(const RawDecimal& value, Role role, std::int64_t& ns) {
+    return (value.mantissa >= 0 && time_from_number(value, ns) == TimeFault::none) ||
+           refuse(std::string(name_of(role)) + " is out of range");
+}
+
 bool MessageReader::time(const MessageRule& rule, Role role, std::int64_t& ns) {
     ns = 0;
     const int place = slot(rule, role);
@@ -588,21 +592,27 @@ bool MessageReader::time(const MessageRule& rule, Role role, std::int64_t& ns) {
             return parse_time(found.text, utc_, ns) == TimeFault::none ||
                    refuse(std::string(name_of(role)) + " is not a time");
         }
+        if (found.kind == JsonKind::string && found.text.find('.') != std::string_view::npos) {
+            RawDecimal seconds;
+            return number(rule, role, seconds) && number_time(seconds, role, ns);
+        }
     }
     std::uint64_t raw = 0;
     if (!integer(rule, role, raw)) return false;
-    if (raw == 0) return true;
     RawDecimal value;
     value.mantissa = static_cast<std::int64_t>(raw);
-    if (value.mantissa < 0 || time_from_number(value, ns) != TimeFault::none) {
-        return refuse(std::string(name_of(role)) + " is out of range");
-    }
-    return true;
+    return raw == 0 || number_time(value, role, ns);
 }
 
 bool MessageReader::event_time(const MessageRule& rule, std::int64_t& ns) {
-    return message_.has(slot(rule, Role::time)) ? time(rule, Role::time, ns)
-                                                : time(rule, Role::time_fallback, ns);
+    const int place = slot(rule, Role::time);
+    if (message_.has(place)) return time(rule, Role::time, ns);
+    if (place >= 0 || message_.newest_level.empty()) return time(rule, Role::time_fallback, ns);
+    RawDecimal seconds;  // levels have the time where the message has none
+    if (parse_decimal(message_.newest_level, seconds) != NumberFault::none) {
+        return refuse("time of a level is not a number");
+    }
+    return number_time(seconds, Role::time, ns);
 }
 
 // Of whoever took: left as it is where the message does not say.
@@ -610,51 +620,13 @@ bool MessageReader::side_of(const MessageRule& rule, Side& side) {
     const int place = slot(rule, Role::side);
     if (!message_.has(place)) return true;
     const std::string_view text = message_.at(place).text;
-    if (text == "BUY" || text == "buy")
+    if (text == "BUY" || text == "buy" || text == "Buy" || text == "b")
         side = Side::buy;
-    else if (text == "SELL" || text == "sell")
+    else if (text == "SELL" || text == "sell" || text == "Sell" || text == "s")
         side = Side::sell;
-    else
+    else if (!text.empty())
         return refuse("side is neither buy nor sell");
     return true;
-}
-
-bool MessageReader::sides_of_book(const MessageRule& rule, StreamState& stream) {
-    bids_.clear();
-    asks_.clear();
-    return side_of_levels(rule, stream, Role::bids, bids_) &&
-           side_of_levels(rule, stream, Role::asks, asks_);
-}
-
-// Adds them to `levels`.
-bool MessageReader::side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
-                                   std::vector<BookLevel>& levels) {
-    const int at = slot(rule, role);
-    if (!message_.has(at)) return true;
-    const JsonValue& found = message_.at(at);
-    if (found.kind != JsonKind::levels) {
-        return refuse(std::string(name_of(role)) + " is not a list of levels");
-    }
-    const std::size_t from = levels.size();
-    levels.resize(from + found.count);
-    const int price = stream.numbers.price_decimals, size = stream.numbers.size_decimals;
-    const auto fits = [](const RawDecimal& raw, int decimals) {
-        return (raw.decimals == decimals || raw.mantissa == 0) && !raw.cut;
-    };
-    std::int64_t signs = 0;
-    for (std::uint32_t i = 0; i < found.count; ++i) {
-        const RawLevel& raw = message_.levels[found.first + i];
-        BookLevel& level = levels[from + i];
-        if (fits(raw.price, price) && fits(raw.size, size) && !config_.measuring) {
-            level = {raw.price.mantissa, raw.size.mantissa};
-        } else if (!fit(raw.price, stream, Quantity::price, level.price) ||
-                   !fit(raw.size, stream, Quantity::size, level.size)) {
-            if (reason_.empty()) reason_ = "a level does not fit 64 bits";
-            return false;
-        }
-        signs |= level.size;
-    }
-    return signs >= 0 || refuse("size is negative");
 }
 
 bool MessageReader::emit(EventType type, std::uint16_t flags, std::uint32_t stream,
@@ -664,23 +636,6 @@ bool MessageReader::emit(EventType type, std::uint16_t flags, std::uint32_t stre
     if (status_ == Status::ok) return true;
     stop_ = Stop::failed;
     return false;
-}
-
-bool MessageReader::emit_book(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
-                              BookPayload head) {
-    frame_.resize(head_levels);
-    frame_.insert(frame_.end(), bids_.begin(), bids_.end());
-    frame_.insert(frame_.end(), asks_.begin(), asks_.end());
-    head.bid_count = static_cast<std::uint32_t>(bids_.size());
-    head.ask_count = static_cast<std::uint32_t>(asks_.size());
-    return emit_frame(flags, stream, receipt, head);
-}
-
-bool MessageReader::emit_frame(std::uint16_t flags, std::uint32_t stream, std::int64_t receipt,
-                               const BookPayload& head) {
-    __builtin_memcpy(frame_.data(), &head, sizeof head);
-    return emit(EventType::book, flags, stream, receipt, frame_.data(),
-                frame_.size() * sizeof(BookLevel));
 }
 
 bool MessageReader::refuse(std::string reason) {

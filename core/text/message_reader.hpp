@@ -1,7 +1,7 @@
 #pragma once
 // Market messages of a venue to events: one by one as they come live, or as a capture's
 // `<receipt ns> <json>` lines. What the messages look like is a table handed down from Python
-// (onetape/venues/<venue>/protocol.py); this knows the kinds of event, the paths of their values,
+// (onetape/venues/<venue>/market.py); this knows the kinds of event, the paths of their values,
 // and the rules of depth, whose messages are numbered or carry a checksum.
 #include <array>
 #include <cstdint>
@@ -27,7 +27,7 @@ enum class MessageKind : std::uint8_t {
     trade,
     book,
     snapshot,
-    checked_book,  // snapshots and changes without numbers, held to a checksum
+    checked_book,  // snapshots and changes on one stream; with a side: one level of them
     depth,         // answers a subscription: how deep the checked book is
     refusal,       // of a request
     mark,
@@ -38,6 +38,7 @@ enum class MessageKind : std::uint8_t {
 // What a value of a message is. Each rule says under which path it stands.
 enum class Role : std::uint8_t {
     symbol,
+    symbol_fallback,
     time,
     time_fallback,
     bid,
@@ -52,6 +53,7 @@ enum class Role : std::uint8_t {
     first_id,
     last_id,
     previous_id,
+    sequence,  // grows, and shows no gap
     bids,
     asks,
     mark,
@@ -73,12 +75,12 @@ enum class Role : std::uint8_t {
     depth,
     error,
 };
-inline constexpr std::size_t role_count = 35;
+inline constexpr std::size_t role_count = 37;
 
 struct MessageRule {
     MessageKind kind = MessageKind::quote;
     std::string name;                   // for people: "bookTicker"
-    std::string whole;                  // of a checked book: the action that replaces all of it
+    std::string whole;                  // the action that replaces all that is known
     std::string event;                  // value of the discriminator; empty: has none
     std::vector<std::string> channels;  // only on these channels of the wrapper; empty: any
     std::array<int, role_count> slots;  // by role, -1: not in this message
@@ -98,8 +100,10 @@ struct MessageStream {
 struct ReaderConfig {
     JsonPaths paths;
     int event_slot = -1;    // the discriminator
+    char separator = 0;     // ends the event in it; what follows is the rest of its channel
     int channel_slot = -1;  // the wrapper's "symbol@channel"
-    int answer_slot = -1;   // what names a message without the discriminator
+    int answer_slot = -1;   // where present, the message is none of the events
+    BookChecksum checksum = BookChecksum::none;
     std::vector<MessageRule> rules;
     std::vector<MessageStream> streams;
     bool others_pass = false;  // symbols without a stream are passed over, not refused
@@ -151,10 +155,21 @@ class MessageReader {
         StreamNumbers numbers;
         DepthChain chain;
         CheckedBook checked;
-        const MessageRule* trade_rule =
-            nullptr;  // the first kind of trade message: others repeat it
+        // The first kinds of message, and the first channel, that gave these: others repeat them.
+        const MessageRule* quote_rule = nullptr;
+        const MessageRule* trade_rule = nullptr;
+        std::string book_channel;
+        QuotePayload top{};  // of quotes that say only what changed
+        bool top_known = false;
         std::int64_t funding_time = 0, funding_rate = 0;
         bool rate_known = false;
+    };
+    // A checked book whose message is being read.
+    struct OpenBook {
+        StreamState* stream = nullptr;  // nullptr: none
+        const MessageRule* rule = nullptr;
+        BookPayload head{};
+        bool is_snapshot = false, fits = true;
     };
     struct HeldBar {
         std::int64_t time;
@@ -165,13 +180,24 @@ class MessageReader {
     bool on_line(std::string_view line, std::uint64_t number, LineSplitter::Ending ending);
     void take(std::string_view line, std::uint64_t number, std::int64_t receipt);
     bool message(std::int64_t receipt);  // false: reason_ says why
-    [[nodiscard]] const MessageRule* rule_of() const noexcept;
+    bool empty_book(std::int64_t receipt);
+    [[nodiscard]] const MessageRule* rule_of() noexcept;
+    [[nodiscard]] std::string_view implied_symbol(const MessageRule& rule);
     StreamState* stream_of(const MessageRule& rule);  // nullptr: refused, or not ours
+    bool is_first(const MessageRule*& first, const MessageRule& rule);
+    bool is_first_channel(const MessageRule& rule, StreamState& stream);
+    [[nodiscard]] bool is_whole(const MessageRule& rule) const noexcept;
     bool quote(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool quote_side(const MessageRule& rule, StreamState& stream, Role price, Role size,
+                    std::int64_t& price_units, std::int64_t& size_units);
     bool trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool book(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool snapshot(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool checked_book(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool open_book(const MessageRule& rule, StreamState& stream);
+    bool close_book(std::int64_t receipt);
+    void lose_book() noexcept;
+    bool checked_level(const MessageRule& rule, StreamState& stream);
     bool mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool liquidation(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
@@ -184,6 +210,9 @@ class MessageReader {
                std::int64_t& value);
     bool fit(const RawDecimal& raw, StreamState& stream, Quantity quantity, std::int64_t& value);
     bool integer(const MessageRule& rule, Role role, std::uint64_t& value);
+    bool signed_integer(const MessageRule& rule, Role role, std::int64_t& value);
+    bool trade_id(const MessageRule& rule, TradePayload& event);
+    bool number_time(const RawDecimal& value, Role role, std::int64_t& ns);
     bool time(const MessageRule& rule, Role role, std::int64_t& ns);
     bool event_time(const MessageRule& rule, std::int64_t& ns);
     bool side_of(const MessageRule& rule, Side& side);
@@ -212,6 +241,8 @@ class MessageReader {
     std::vector<HeldBar> held_;
     std::int64_t next_held_;
     std::vector<BookLevel> bids_, asks_, frame_;
+    OpenBook open_;
+    std::string_view event_, channel_;  // of the message at hand: "orderbook", "50.BTCUSDT"
     std::string reason_, upper_, refusal_, whole_;
     Zone utc_;
     RejectLog rejects_;

@@ -257,7 +257,4 @@ class TableDecoder final : public RowDecoder {
 
 [[nodiscard]] const char* column_name(TableColumn column) noexcept;
 
-// Integers, uuids and texts of up to 16 bytes are kept; longer ones have no room in a frame.
-void read_id(std::string_view text, TradePayload& event) noexcept;
-
 }  // namespace onetape

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape import _core
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError
-from onetape.venues.binance.protocol import MARKET
+from onetape.venues.binance.market import MARKET
 
 T0 = 1_700_000_000_000_000_000
 MS0 = T0 // 1_000_000

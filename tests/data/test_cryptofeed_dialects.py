@@ -267,3 +267,168 @@ def test_a_trade_has_its_price_size_side_and_time(name: str, tmp_path: Path, rea
     assert (tape.price(trade.data["price"]), tape.size(trade.data["size"])) == (Decimal("100.5"), 2)
     assert trade.data["side"] == "sell"
     assert trade.data["ts_event"] == (MS + 1) * 1_000_000
+
+
+def levels(record: Any, tape: Any) -> tuple[Levels, Levels]:
+    """Sizes by price of a message of depth, as text."""
+    bids, asks = (
+        {str(tape.price(price)): str(tape.size(size).normalize()) for price, size in record.data[side]}
+        for side in ("bids", "asks")
+    )
+    return bids, asks
+
+
+def bitmex_rows(action: str, *rows: str, table: str = "orderBookL2") -> str:
+    return f'{{"table":"{table}","action":"{action}","filter":{{"symbol":"XBTUSD"}},"data":[{",".join(rows)}]}}'
+
+
+def bitmex_row(ident: int, side: str, rest: str = "") -> str:
+    return f'{{"symbol":"XBTUSD","id":{ident},"side":"{side}"{rest}}}'
+
+
+def test_a_level_of_bitmex_that_changes_sides_keeps_its_price(tmp_path: Path, read_tape: Any) -> None:
+    messages = [
+        bitmex_rows("partial", bitmex_row(1, "Buy", ',"size":3,"price":100.5')),
+        bitmex_rows("update", bitmex_row(1, "Sell", ',"size":4')),
+        bitmex_rows("delete", bitmex_row(1, "Sell")),
+    ]
+    result, tape = recorded(tmp_path, DIALECTS["bitmex"].url, messages, read_tape)
+    assert (result.gaps, result.unsynced, result.rejected) == (0, 0, 0)
+    assert [levels(record, tape) for record in tape.of("book")] == [
+        ({"100.5": "3"}, {}),
+        ({"100.5": "0"}, {"100.5": "4"}),
+        ({}, {"100.5": "0"}),
+    ]
+
+
+def test_rows_of_several_instruments_are_a_book_message_each(tmp_path: Path, read_tape: Any) -> None:
+    other = bitmex_row(7, "Sell", ',"size":5,"price":2.5').replace("XBTUSD", "ETHUSD")
+    messages = [bitmex_rows("partial", bitmex_row(1, "Buy", ',"size":3,"price":100.5'), other, other.replace("7", "8"))]
+    _, tape = recorded(tmp_path, DIALECTS["bitmex"].url, messages, read_tape)
+    assert [(record.flags, len(record.data["bids"]), len(record.data["asks"])) for record in tape.of("book")] == [
+        (1, 1, 0),
+        (1, 0, 2),
+    ]
+    assert len({record.stream for record in tape.of("book")}) == 2
+
+
+def test_a_partial_without_rows_is_an_empty_book(tmp_path: Path, read_tape: Any) -> None:
+    """Of a book, and only of one: other lists without rows say nothing."""
+    messages = [
+        bitmex_rows("partial", bitmex_row(1, "Buy", ',"size":3,"price":100.5')),
+        bitmex_rows("partial"),
+        bitmex_rows("update"),
+        bitmex_rows("insert", table="trade"),
+        bitmex_rows("update", bitmex_row(1, "Buy", ',"size":4')),
+    ]
+    result, tape = recorded(tmp_path, DIALECTS["bitmex"].url, messages, read_tape)
+    assert [(record.flags & 3, record.data["bids"]) for record in tape.of("book")][1:] == [(1, []), (2, [])]
+    assert (result.gaps, result.rejected) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (bitmex_row(2, "Buy", ',"size":1'), "no price"),
+        (bitmex_row(2, "Buy", ',"price":1.5'), "no size"),
+        (bitmex_row(2, "Middle", ',"size":1,"price":1.5'), "neither buy nor sell"),
+        (bitmex_row(2, "", ',"size":1,"price":1.5'), "neither buy nor sell"),
+        (bitmex_row(2, "Buy", ',"size":-1,"price":1.5'), "negative"),
+        (bitmex_row(2, "Buy", ',"size":1,"price":1.5').replace('"id":2', '"id":"x"'), "not an integer"),
+        ('{"symbol":"XBTUSD","side":"Buy","size":1,"price":1.5}', "has no id"),
+    ],
+)
+def test_a_book_that_lost_a_row_shows_the_gap_at_its_next_message(
+    row: str, reason: str, tmp_path: Path, read_tape: Any
+) -> None:
+    known = bitmex_row(1, "Buy", ',"size":3,"price":100.5')
+    messages = [
+        bitmex_rows("partial", known),
+        bitmex_rows("insert", bitmex_row(3, "Buy", ',"size":3,"price":101'), row),
+        bitmex_rows("update", bitmex_row(1, "Buy", ',"size":4')),
+    ]
+    result, tape = recorded(tmp_path, DIALECTS["bitmex"].url, messages, read_tape)
+    assert (result.rejected, result.gaps) == (1, 1)
+    assert reason in json.loads((tmp_path / "tape" / "rejects.jsonl").read_text())["reason"]
+    assert [record.flags & 3 for record in tape.of("book")] == [1, 2]
+
+
+def test_an_action_of_a_book_must_be_known(tmp_path: Path, read_tape: Any) -> None:
+    known = bitmex_row(1, "Buy", ',"size":3,"price":100.5')
+    result, _ = recorded(
+        tmp_path, DIALECTS["bitmex"].url, [bitmex_rows("partial", known), bitmex_rows("merge", known)], read_tape
+    )
+    assert (result.rejected, result.by_type["book"]) == (1, 1)
+
+
+def test_bybits_inverse_snapshot_is_the_list_itself(tmp_path: Path, read_tape: Any) -> None:
+    dialect = DIALECTS["bybit"]
+    snapshot = json.loads(dialect.book[0])
+    snapshot["data"] = snapshot["data"]["order_book"]
+    late = json.loads(dialect.book[1])
+    late["cross_seq"] = "6"
+    result, tape = recorded(tmp_path, dialect.url, [json.dumps(snapshot), dialect.book[1], json.dumps(late)], read_tape)
+    bids, asks = levels(tape.of("book")[0], tape)
+    assert ({Decimal(p): Decimal(s) for p, s in bids.items()}, len(asks)) == (
+        {Decimal(p): Decimal(s) for p, s in BIDS.items()},
+        2,
+    )
+    assert [record.flags & 3 for record in tape.of("book")] == [1, 0, 2]  # the last one came too late
+    assert result.gaps == 1
+
+
+def okx_book(action: str, number: int, before: int, channel: str = "books", **more: Any) -> str:
+    row = {"bids": [["1.5", "2", "0", "1"]], "asks": [], "ts": str(MS), "seqId": number, "prevSeqId": before, **more}
+    return json.dumps({"arg": {"channel": channel, "instId": "BTC-USDT"}, "action": action, "data": [row]})
+
+
+def test_okx_names_the_message_before(tmp_path: Path, read_tape: Any) -> None:
+    messages = [
+        okx_book("snapshot", 10, -1),
+        okx_book("update", 12, 10),
+        okx_book("update", 12, 12),  # nothing changed
+        okx_book("update", 15, 14),  # 14 was lost
+        okx_book("snapshot", 20, -1),
+        okx_book("update", 21, 20, bids=[]),
+    ]
+    result, tape = recorded(tmp_path, DIALECTS["okx"].url, messages, read_tape)
+    assert (result.gaps, result.unsynced, result.rejected) == (1, 1, 0)
+    ids = [tuple(record.data[name] for name in ("first_id", "last_id", "previous_id")) for record in tape.of("book")]
+    assert ids == [(0, 10, 0), (12, 12, 10), (12, 12, 12), (15, 15, 14), (0, 20, 0), (21, 21, 20)]
+
+
+def test_okxs_books5_are_snapshots_and_are_not_mixed_with_others(tmp_path: Path, read_tape: Any) -> None:
+    messages = [okx_book("", 3, 0, "books5"), okx_book("", 5, 0, "books5"), okx_book("snapshot", 6, -1)]
+    result, tape = recorded(tmp_path, DIALECTS["okx"].url, ["pong", *messages], read_tape)
+    assert [(record.flags, record.data["last_id"]) for record in tape.of("book")] == [(1, 3), (1, 5)]
+    assert (result.ignored["books beside books5"], result.ignored["pong"], result.rejected) == (1, 1, 0)
+
+
+def test_an_empty_side_of_a_quote_is_zero(tmp_path: Path, read_tape: Any) -> None:
+    row = {"instId": "BTC-USDT", "bidPx": "", "bidSz": "", "askPx": "1.5", "askSz": "2", "ts": str(MS)}
+    quote = {"arg": {"channel": "tickers", "instId": "BTC-USDT"}, "data": [row]}
+    result, tape = recorded(tmp_path, DIALECTS["okx"].url, [json.dumps(quote)], read_tape)
+    (found,) = tape.of("quote")
+    assert (found.data["bid"], found.data["bid_size"], result.rejected) == (0, 0, 0)
+    assert tape.price(found.data["ask"]) == Decimal("1.5")
+
+
+def test_krakens_first_channel_of_quotes_is_read_and_a_book_may_come_in_two_parts(
+    tmp_path: Path, read_tape: Any
+) -> None:
+    spread = json.dumps([9, ["100.0", "101.0", f"{START}.25", "1.5", "2.5"], "spread", "XBT/USD"])
+    ticker = json.dumps([8, {"a": ["101.0", 2, "2.5"], "b": ["100.0", 1, "1.5"]}, "ticker", "XBT/USD"])
+    times = [f"{START}.5", f"{START}.75"]
+    book = json.loads(DIALECTS["kraken"].book[0])
+    parts = [7, {"a": [["101.0", "9", times[1]]]}, {"b": [["100.5", "2", times[0]]]}, "book-10", "XBT/USD"]
+    messages = [spread, ticker, json.dumps(book), json.dumps(parts)]
+    result, tape = recorded(tmp_path, DIALECTS["kraken"].url, messages, read_tape)
+    (quote,) = tape.of("quote")
+    assert quote.data["ts_event"] == START * 10**9 + 250_000_000
+    assert [tape.size(quote.data[f"{side}_size"]) for side in ("bid", "ask")] == [Decimal("1.5"), Decimal("2.5")]
+    assert (result.ignored["ticker beside spread"], result.rejected, result.gaps) == (1, 0, 0)
+    change = tape.of("book")[1]
+    assert (levels(change, tape), change.data["ts_event"]) == (
+        ({"100.5": "2"}, {"101.0": "9"}),
+        START * 10**9 + 750_000_000,
+    )

@@ -336,10 +336,10 @@ def test_a_new_connection_needs_a_new_snapshot(shared: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('1652459230.1: {"arg":', "no JSON"),
-        ("1652459230.1: [1,2]", "not as a message"),
-        ("1652459230.1: 7", "not as a message"),
-        ('1652459230.1: {"data":[],"arg":{"channel":"books"}}', "has no 'instId'"),
+        ('1652459230.1: {"arg":', "ends in the middle"),
+        ("1652459230.1: [1,2]", "not JSON"),
+        ("1652459230.1: 7", "not JSON"),
+        ('1652459230.1: {"data":[{}],"arg":{"channel":"books"}}', "books has no"),
         (
             '1652459230.1: {"data":[{"ts":"1","px":"x","sz":"1","side":"buy","tradeId":"1"}],'
             '"arg":{"channel":"trades","instId":"BTC-USDT"}}',

@@ -13,16 +13,38 @@ import pytest
 from exchange.venue_client import Virtual
 from onetape.exchange.dialect import Connection
 from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance import market as binance_market
 from onetape.venues.binance.depth import BinanceUsdmDepth
-from onetape.venues.depth import DepthStream
+from onetape.venues.bitmex.market import MARKET as BITMEX
+from onetape.venues.depth import DepthStream, TableDepth
 from onetape.venues.kraken import market as kraken_market
 from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.live_market import LiveMarket, MarketStream
 
-KINDS = ("binance-usdm", "kraken")
+KINDS = ("binance-usdm", "kraken", "bitmex")
 LEVELS = 20
+
+
+def subscribed(*tables: str, symbols: list[str]) -> tuple[bytes, ...]:
+    topics = [f"{table}:{symbol}" for symbol in symbols for table in tables]
+    return (json.dumps({"op": "subscribe", "args": topics}).encode(),)
+
+
+class BitmexDepth(TableDepth):
+    """No gateway follows BitMEX: its table reads what its exchange writes all the same."""
+
+    url = "/realtime"
+
+    def __init__(self, instrument: Instrument) -> None:
+        super().__init__(BITMEX, instrument.raw_symbol, instrument, 1)
+        self.hello = subscribed("orderBookL2", symbols=[instrument.raw_symbol])
+
+    take = TableDepth.read
+
+    def question(self, now: int) -> None:
+        """The snapshot comes by itself."""
 
 
 class Written:
@@ -32,19 +54,25 @@ class Written:
         self.venue = Virtual(kind, limits=False)
         self.exchange = self.venue.dialect.exchange
         self.instruments = list(self.exchange.instruments)
-        self.is_kraken = kind == "kraken"
+        self.kind = kind
 
     def market(self) -> LiveMarket:
-        if self.is_kraken:
+        if self.kind == "bitmex":
+            named = [(i.raw_symbol, i) for i in self.instruments]
+            hello = subscribed("quote", "trade", symbols=[raw for raw, _ in named])
+            return LiveMarket(BITMEX, named, [MarketStream("/realtime", hello)])
+        if self.kind == "kraken":
             return kraken_market.live_market(self.instruments, "/v2")
         return binance_market.live_market(self.instruments)
 
-    def depth(self) -> DepthStream:
-        if self.is_kraken:
+    def depth(self) -> DepthStream | BitmexDepth:
+        if self.kind == "bitmex":
+            return BitmexDepth(self.instruments[0])
+        if self.kind == "kraken":
             return KrakenDepth(self.instruments[0], 1, "/v2")
         return BinanceUsdmDepth(self.instruments[0], 1, "")
 
-    def connect(self, stream: MarketStream | DepthStream) -> Connection:
+    def connect(self, stream: MarketStream | DepthStream | BitmexDepth) -> Connection:
         connection = self.venue.connect(stream.url)
         for hello in stream.hello:
             self.venue.dialect.message(connection, hello, self.venue.time)
@@ -75,8 +103,9 @@ def test_the_market_that_an_exchange_writes_is_read(kind, tmp_path):
         with JournalReader(tmp_path / "tape") as reader:
             types = {record.type for record in reader}
     assert (market.rejected, market.core.refusal) == (0, "")
-    assert not set(market.core.passed_over) - {"status", "heartbeat", "subscribe"}
-    assert types >= ({"quote", "trade"} if written.is_kraken else {"quote", "trade", "mark"})
+    # Unnamed are BitMEX's answers.
+    assert not set(market.core.passed_over) - {"status", "heartbeat", "subscribe", "unnamed", "trade partial"}
+    assert types >= ({"quote", "trade", "mark"} if kind == "binance-usdm" else {"quote", "trade"})
     exchange = written.exchange
     for index in range(len(written.instruments)):
         (bid,), (ask,) = exchange.levels(index, Side.BUY, 1), exchange.levels(index, Side.SELL, 1)

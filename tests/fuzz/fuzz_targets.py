@@ -25,8 +25,8 @@ from onetape.model.errors import OnetapeError
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
 from onetape.tape.state import GroupSpec, Layout, StateReader, StateWriter
 from onetape.tape.verify import verify
-from onetape.venues.binance.protocol import MARKET as BINANCE
-from onetape.venues.kraken.messages_v2 import MARKET as KRAKEN
+from onetape.venues.binance.market import MARKET as BINANCE
+from onetape.venues.kraken.market import MARKET as KRAKEN
 
 CORPUS = Path(__file__).parent / "corpus"
 LAYOUT = Layout([GroupSpec(1, "g", (("a", "i"), ("b", "i"), ("sum", "i")))])

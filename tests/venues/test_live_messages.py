@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
@@ -14,18 +13,18 @@ from zlib import crc32
 import pytest
 from live_tape import LiveTape, frames_of, instrument
 
+from onetape import _core
 from onetape.data.cryptofeed_lines import LineKind, lines_of
 from onetape.data.importing import import_files
 from onetape.data.source import open_sources
-from onetape.model.enums import Kind
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, type_id
+from onetape.venues.binance.market import MARKET as BINANCE
 from onetape.venues.binance.market import live_market
-from onetape.venues.binance.protocol import MARKET as BINANCE
-from onetape.venues.binance.protocol import unified
-from onetape.venues.kraken.messages_v2 import MARKET as KRAKEN
+from onetape.venues.kraken.market import MARKET as KRAKEN
 from onetape.venues.protocol_table import Protocol
+from onetape.venues.recorded import market_of
 from reference import messages as reference
 
 RECEIVED = 1_795_000_000_000_000_000
@@ -383,25 +382,32 @@ def test_a_capture_and_the_same_bytes_live_are_the_same_frames(file, shared, tmp
     assert found == frames_of(tmp_path / "tape")
 
 
-RECORDINGS = {
-    "binance-usdm/4-symbols-2021-07-22-first-half.ws.txt": Kind.LINEAR,
-    "binance-spot/4-symbols-2021-10-12.ws.txt": Kind.SPOT,
-}
+RECORDINGS = (
+    "binance-usdm/4-symbols-2021-07-22-first-half.ws.txt",
+    "binance-spot/4-symbols-2021-10-12.ws.txt",
+    "bitmex/10-symbols-2021-07-22-first-half.ws.txt",
+    "bybit/linear-8-symbols-2021-04-17.ws.txt.gz",
+    "kraken-futures/10-products-2021-07-22-first-half.ws.txt.gz",
+    "kraken-spot/10-pairs-2021-04-17-first-quarter.book.ws.txt.gz",
+    "kraken-spot/10-pairs-2021-04-17.ticker.ws.txt",
+    "okx/3-instruments-2022-05-13.ws.txt.gz",
+)
 
 
 @pytest.mark.parametrize("file", RECORDINGS)
 def test_a_recording_and_the_same_bytes_live_are_the_same_frames(file, shared, tmp_path):
     import_files("cryptofeed", [shared / file], out=tmp_path / "tape")
-    messages = []
-    for source in open_sources([shared / file]):
-        messages += [
-            (line.body.rstrip(b"\n"), line.receipt) for line in lines_of(source) if line.kind is LineKind.RECEIVED
-        ]
-    raws = {m.decode() for body, _ in messages for m in re.findall(rb'"s":"([A-Z0-9_]+)"', body)}
-    by_symbol = {f"binance:{unified(raw, RECORDINGS[file])}": raw for raw in raws}
-    with JournalReader(tmp_path / "tape") as reader:
-        names = [by_symbol[Instrument.from_msgpack(payload).symbol] for payload in raw_instruments(reader)]
-    assert live_frames(tmp_path / "tape", tmp_path / "live", BINANCE, names, messages) == frames_of(tmp_path / "tape")
+    lines = [line for source in open_sources([shared / file]) for line in lines_of(source)]
+    market = market_of(lines[0].url)
+    assert market is not None
+    messages = [(line.body.rstrip(b"\n"), line.receipt) for line in lines if line.kind is LineKind.RECEIVED]
+    named = _core.CaptureImport(None, market.load().as_core(), [], False, True)
+    for number, (message, received) in enumerate(messages, 1):
+        named.message(0, number, received, message + b"\n")
+    names = [named.facts(index)[0] for index in range(named.stream_count)]
+    found = live_frames(tmp_path / "tape", tmp_path / "live", market.load(), names, messages)
+    assert found == frames_of(tmp_path / "tape")
+    assert found
 
 
 def test_marks_and_trades_come_on_one_connection_and_tops_on_another():

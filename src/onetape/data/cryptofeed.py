@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,27 +18,37 @@ from urllib.parse import parse_qs, urlsplit
 from onetape import _core
 from onetape.data.cryptofeed_lines import Line, LineKind, lines_of, parse_line
 from onetape.data.instruments import Numbers, find_instrument, fitted
-from onetape.data.market_reader import Counted, DialectReader, Reader, Stream, TableReader
 from onetape.data.naming import Naming
 from onetape.data.outcome import Outcome, SinkFactory
-from onetape.data.rejects import RejectFile
+from onetape.data.rejects import Reject, RejectFile
 from onetape.data.source import OnRead, Source
 from onetape.model import catalogue
-from onetape.model.errors import BadInput, NotAvailable, UnknownSymbol, UsageError
+from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import parse_symbol
-from onetape.venues.protocol_table import Protocol
 from onetape.venues.recorded import HOSTS, Market, market_of
 
 _RAW_IN_URL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
+_REJECTS_LISTED_MAX: Final = 10_000  # as the core's
+# (raw name, number from 1 in the order of the tape, price decimals, size decimals, may they grow)
+_Stream = tuple[str, int, int, int, bool]
+
+
 @dataclass(slots=True)
 class _Pass:
-    """What one walk over the files came to."""
+    """What one walk over the files came to: a reader for each market, and what is no message."""
 
-    readers: dict[Market, Reader] = field(default_factory=dict)
-    bad: Counted = field(default_factory=Counted)
+    readers: dict[Market, _core.CaptureImport] = field(default_factory=dict)
+    rejected: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def reject(self, source: int, line: Line, reason: bytes) -> None:
+        self.rejected += 1
+        if self.rejected <= _REJECTS_LISTED_MAX:
+            self.rejects.append((source, line.number, reason, line.whole.rstrip(b"\n")[:200]))
 
 
 class CryptofeedImporter:
@@ -62,13 +73,14 @@ class CryptofeedImporter:
     def run(self, sink_at: SinkFactory) -> Outcome:
         """Import into an empty sink. Raises BadInput where no message could be read."""
         measured = self._walk(None, {}, None)
-        found: dict[Market, list[Stream]] = {}
+        found: dict[Market, list[_Stream]] = {}
         instruments: list[Instrument] = []
         taken: dict[str, str] = {}
         seen: list[str] = []
         for market, reader in measured.readers.items():
             found[market] = []
-            for raw, numbers in reader.measured():
+            for index in range(reader.stream_count):
+                raw, *numbers = reader.facts(index)
                 seen.append(raw)
                 symbol = self._name(market, raw)
                 if symbol is None:
@@ -80,9 +92,10 @@ class CryptofeedImporter:
                         todo="say which is which: --symbol RAW=symbol,...",
                     )
                 taken[symbol] = raw
-                instrument = self._instrument(symbol, numbers)
+                instrument = self._instrument(symbol, Numbers(*numbers))
                 instruments.append(instrument)
-                found[market].append(Stream(raw, len(instruments), instrument.price_decimals, instrument.size_decimals))
+                decimals = instrument.price_decimals, instrument.size_decimals
+                found[market].append((raw, len(instruments), *decimals, False))
         self._check_names(taken, seen)
         sink, rejects = sink_at()
         for number, instrument in enumerate(instruments, 1):
@@ -103,14 +116,15 @@ class CryptofeedImporter:
                 location=rejects.first or ", ".join(self.source_names),
                 todo="look at its first lines, and at the KIND",
             )
-        ignored = dict(written.bad.ignored)
-        for reader in written.readers.values():
-            for name, count in reader.ignored().items():
-                ignored[name] = ignored.get(name, 0) + count
+        ignored = written.ignored.copy()
         readers = written.readers.values()
+        for reader in readers:
+            ignored.update(reader.passed_over)
+            if self._naming is not None:
+                ignored.update({f"symbol {raw}": count for raw, count in reader.unmapped.items()})
         return Outcome(
             instruments=instruments,
-            rejected=written.bad.rejected + sum(reader.rejected for reader in readers),
+            rejected=written.rejected + sum(reader.rejected for reader in readers),
             gaps=sum(reader.gaps for reader in readers),
             unsynced=sum(reader.unsynced for reader in readers),
             snapped=sum(reader.snapped for reader in readers),
@@ -118,7 +132,7 @@ class CryptofeedImporter:
         )
 
     def _walk(
-        self, sink: _core.TapeSink | None, streams: dict[Market, list[Stream]], rejects: RejectFile | None
+        self, sink: _core.TapeSink | None, streams: dict[Market, list[_Stream]], rejects: RejectFile | None
     ) -> _Pass:
         """Reads all lines of all sources in the order of their receipt. sink None: measure."""
         walk = _Pass()
@@ -127,30 +141,24 @@ class CryptofeedImporter:
             kind = line.kind
             if kind is LineKind.RECEIVED:
                 reader = self._reader(walk, markets[index], sink, streams)
-                reader.message(index, line.number, line.receipt, line.body)
+                _check(reader.message(index, line.number, line.receipt, line.body), sink)
             elif kind is LineKind.ANSWERED:
                 self._answer(walk, index, line, sink, streams)
             elif kind is LineKind.CONNECTED:
                 markets[index] = _market(line.url, self._sources[index])
                 self._reader(walk, markets[index], sink, streams).connected()
-                walk.bad.pass_over("connection")
+                walk.ignored["connection"] += 1
             elif kind is LineKind.SENT:
-                walk.bad.pass_over("sent by the client")
+                walk.ignored["sent by the client"] += 1
             else:
-                walk.bad.reject(index, line.number, line.body.decode(), line.whole)
+                walk.reject(index, line, line.body)
         for reader in walk.readers.values():
-            reader.finish()
+            _check(reader.finish(), sink)
         if rejects is not None:
-            self._pass_on(walk, rejects)
-        return walk
-
-    @staticmethod
-    def _pass_on(walk: _Pass, rejects: RejectFile) -> None:
-        if walk.bad.waiting:
-            rejects.add(walk.bad.take())
-        for reader in walk.readers.values():
-            if reader.has_rejects:
+            rejects.add(walk.rejects)
+            for reader in walk.readers.values():
                 rejects.add(reader.take_rejects())
+        return walk
 
     def _timed(self, index: int, source: Source) -> Iterator[tuple[tuple[int, int], int, Line]]:
         """Lines with what they are merged by. One without a time stays behind the line before it,
@@ -161,36 +169,34 @@ class CryptofeedImporter:
             yield (latest, index), index, line
 
     def _reader(
-        self, walk: _Pass, market: Market, sink: _core.TapeSink | None, streams: dict[Market, list[Stream]]
-    ) -> Reader:
+        self, walk: _Pass, market: Market, sink: _core.TapeSink | None, streams: dict[Market, list[_Stream]]
+    ) -> _core.CaptureImport:
         reader = walk.readers.get(market)
         if reader is None:
-            loaded = market.load()
-            make = TableReader if isinstance(loaded, Protocol) else DialectReader
-            reader = walk.readers[market] = make(
-                loaded, sink, streams.get(market, []), others_pass=self._naming is not None
-            )
+            own, others_pass = streams.get(market, []), self._naming is not None
+            reader = _core.CaptureImport(sink, market.load().as_core(), own, others_pass, sink is None)
+            walk.readers[market] = reader
         return reader
 
     def _answer(
-        self, walk: _Pass, index: int, line: Line, sink: _core.TapeSink | None, streams: dict[Market, list[Stream]]
+        self, walk: _Pass, index: int, line: Line, sink: _core.TapeSink | None, streams: dict[Market, list[_Stream]]
     ) -> None:
         """An answer to a request: a depth snapshot where the venue's table says so."""
         market = _market(line.url, self._sources[index])
-        loaded = market.load()
+        table = market.load()
         parts = urlsplit(line.url)
-        if not isinstance(loaded, Protocol) or not loaded.is_depth_answer(parts.path):
-            walk.bad.pass_over(f"answer of {parts.path}")
+        if not table.is_depth_answer(parts.path):
+            walk.ignored["answer to a request"] += 1
             return
-        raws = parse_qs(parts.query).get(loaded.depth_answer[1], [""])
+        raws = parse_qs(parts.query).get(table.depth_answer[1], [""])
         body = line.body.lstrip()
         if not _RAW_IN_URL.match(raws[0]) or not body.startswith(b"{"):
-            walk.bad.reject(index, line.number, "answers no depth of a symbol", line.whole)
+            walk.reject(index, line, b"answers no depth of a symbol")
             return
         # The answer itself does not name its instrument.
         named = b'{"symbol":"' + raws[0].upper().encode() + b'",' + body[1:]
         reader = self._reader(walk, market, sink, streams)
-        reader.message(index, line.number, line.receipt, named)
+        _check(reader.message(index, line.number, line.receipt, named), sink)
 
     def _name(self, market: Market, raw: str) -> str | None:
         """The symbol of a raw name; None where it is not asked for, or no name at all."""
@@ -223,6 +229,14 @@ class CryptofeedImporter:
                 raise UnknownSymbol(
                     f"the recording has no {raw or symbol}", location="--symbol", todo=f"it has {there}"
                 )
+
+
+def _check(stop: int, sink: _core.TapeSink | None) -> None:
+    """Raises what stopped the core, if it did."""
+    if stop and sink is not None:
+        sink.check()
+    if stop:
+        raise InvariantViolation("a reader stopped without a reason")
 
 
 def _market(url: str, source: Source) -> Market:

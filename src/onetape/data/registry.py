@@ -57,7 +57,7 @@ KINDS: Final = {
             frozenset({"--tz", "--columns", "--period", "--bar-time", "--time-format", "--decimal"}),
             by_rows=True,
         ),
-        Kind("binance-raw", "capture", "onetape.venues.binance.protocol:MARKET", frozenset({"--seed-book"})),
+        Kind("binance-raw", "capture", "onetape.venues.binance.market:MARKET", frozenset({"--seed-book"})),
         Kind("binance-vision", "table", "onetape.data.binance_vision:plan", venue_names=True, names_matter=True),
         Kind("tardis", "table", "onetape.data.tardis:plan", venue_names=True, names_matter=True),
         Kind("ccxt", "table", "onetape.data.ccxt_json:plan", frozenset({"--period", "--bar-time"})),

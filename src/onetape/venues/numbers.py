@@ -1,12 +1,13 @@
-"""Decimal text of venues as whole units, exactly."""
+"""Decimal text of venues as whole units, exactly; and what a fill moves of them."""
 
 from __future__ import annotations
 
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import InvalidAmount
 from onetape.model.money import MONEY_DECIMALS, money
+from onetape.orders.reports import FillReport
 
-__all__ = ["check_shown", "money_of", "units_of"]
+__all__ = ["check_shown", "money_of", "spot_moves", "units_of"]
 
 
 def units_of(text: str, decimals: int) -> int:
@@ -42,3 +43,15 @@ def check_shown(amount: int, step: int, currency: str) -> None:
         raise InvalidAmount(
             f"{text} {currency} is finer than the venue's history shows", todo=f"leave out {decimal_text(money(rest))}"
         )
+
+
+def spot_moves(
+    fill: FillReport, base: str, quote: str, price_decimals: int, size_decimals: int
+) -> list[tuple[str, int]]:
+    """Changes of balances by a fill, each (currency, 1e-18)."""
+    sign = fill.side.sign
+    cost = fill.price * fill.size * 10**MONEY_DECIMALS // 10 ** (price_decimals + size_decimals)
+    moves = {quote: -sign * cost, base: sign * fill.size * 10 ** (MONEY_DECIMALS - size_decimals)}
+    fee_currency = fill.fee_currency or quote
+    moves[fee_currency] = moves.get(fee_currency, 0) - fill.fee
+    return list(moves.items())

@@ -16,7 +16,16 @@ from onetape.model.instrument import Instrument
 MessageKind = Literal[
     "quote", "trade", "book", "snapshot", "checked_book", "depth", "refusal", "mark", "liquidation", "bar"
 ]
-Row = tuple[str, str, str, list[str], dict[str, str], list[str], tuple[str, str] | None, str]
+Checksum = Literal["none", "digits", "turns"]
+MessageRow = tuple[str, str, str, list[str], dict[str, str], list[str], tuple[str, str] | None, str]
+TableRow = tuple[
+    str, str, str, str, list[str], list[str], list[str], tuple[str, str], str, list[MessageRow]
+]  # fmt: skip
+
+
+def top(bid: str, bid_size: str, ask: str, ask_size: str) -> dict[str, str]:
+    """The roles of a quote, by their paths."""
+    return {"bid": bid, "bid_size": bid_size, "ask": ask, "ask_size": ask_size}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +33,27 @@ class Message:
     """One kind of message.
 
     `event` is the value of the protocol's discriminator ("" where it has none: then `required`
-    tells it apart). `roles` gives the path of each role's value, "k.o" for o inside k. A message
-    with `channels` is this one only on those channels. Where the value at `only[0]` is there and
-    is not `only[1]`, the message is passed over. A book is replaced by a message whose role
-    `action` has the value `whole`.
+    tells it apart, as it does among several of one event). `roles` gives the path of each role's
+    value, "k.o" for o inside k, "b.2" for the third of a list b. A message with `channels` is this
+    one only on those channels. Where the value at `only[0]` is there and is not `only[1]`, the
+    message is passed over.
+
+    A message whose role `action` has the value `whole` (any, where there is no such role) replaces
+    what is known of a book; of a quote it does so too, and others then say only what changed. A
+    checked book has snapshots and changes on one stream. With a role `side` a message or a row is
+    one level of it; with an `id` levels are known by that, and `action` or the key of the row's
+    list is `insert`, `update` or `delete`. It is held to what roles there are: `last_id` counts on
+    by one, or goes on from `previous_id`; `sequence` grows; `checksum` is the protocol's.
+
+    Of quotes and trades under several names, and books of several channels, one is read: the
+    others repeat it.
     """
 
     kind: MessageKind
-    name: str
     event: str
     roles: Mapping[str, str]
     required: tuple[str, ...]
+    name: str = ""  # for people; "": the event's
     channels: tuple[str, ...] = ()
     only: tuple[str, str] | None = None
     whole: str = ""
@@ -44,19 +63,33 @@ class Message:
 class Protocol:
     """All market messages of a venue, and how they are wrapped.
 
-    The value at `channel_path` names symbol and channel ("btcusdt@depth"), what stands under a
-    key of `wrappers` is read as the message itself. Each object of the list under `rows` is an
-    event of its own. The value at `answer_path` names messages without an event. Levels of depth
-    are [price, size], or objects with the keys `level`. Earlier messages win. `depth_answer` is how
-    the address of a depth snapshot ends, and the parameter of it that names the symbol.
+    The value at `event_path` names the event, up to a `separator`; what follows is the rest of its
+    channel: a depth, and last a symbol where messages have none. The value at `channel_path` names
+    symbol and channel ("btcusdt@depth"), what stands under a key of `wrappers` is read as the
+    message itself. A message with a value at `answer_path` is none of the events, and is named by
+    it. Earlier messages win.
+
+    Each row of a list under the first of `rows` is an event of its own; others are lists inside an
+    object of that key ("data", "data.update"). A message may itself be a list where there are
+    `texts`: an object in it is read as the message, a list as the rows, and its texts as the values
+    of these keys. Levels of depth are [price, size], or objects with the keys `level`; a book
+    without a time of its own has the newest that stands third in its levels. `checksum` is over the
+    ten best asks and bids as digits, or over 25 of both in turns, as written
+    (core/text/checked_book.hpp).
+
+    `depth_answer` is how the address of a depth snapshot ends, and the parameter of it that names
+    the symbol.
     """
 
     event_path: str
+    separator: str = ""
     channel_path: str = ""
     answer_path: str = ""
     wrappers: tuple[str, ...] = ()
-    rows: str = ""
+    rows: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     level: tuple[str, str] = ("", "")
+    checksum: Checksum = "none"
     messages: tuple[Message, ...] = field(default=())
     depth_answer: tuple[str, str] = ("", "")
 
@@ -64,14 +97,15 @@ class Protocol:
         """Is this the path of an address that answers with a depth snapshot?"""
         return bool(self.depth_answer[0]) and path.endswith(self.depth_answer[0])
 
-    def as_core(self) -> tuple[str, str, str, list[str], str, tuple[str, str], list[Row]]:
+    def as_core(self) -> TableRow:
         """The table as plain values, as the core takes it."""
-        messages: list[Row] = [
-            (m.kind, m.name, m.event, list(m.channels), dict(m.roles), list(m.required), m.only, m.whole)
+        messages: list[MessageRow] = [
+            (m.kind, m.name or m.event, m.event, list(m.channels), dict(m.roles), list(m.required), m.only, m.whole)
             for m in self.messages
         ]
         return (
-            self.event_path, self.channel_path, self.answer_path, list(self.wrappers), self.rows, self.level, messages
+            self.event_path, self.separator, self.channel_path, self.answer_path, list(self.wrappers),
+            list(self.rows), list(self.texts), self.level, self.checksum, messages,
         )  # fmt: skip
 
     def live(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 from onetape.model.enums import Kind
+from onetape.venues.protocol_table import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
     """One market of a venue as recordings know it.
 
-    `protocol` is module:attribute of a message table (Protocol) or of a MarketDecoder; the module
-    has `unified(raw)` for names that no catalogue knows. `kind` decides where the venue uses a
+    `protocol` is module:attribute of a message table; the module has `unified(raw)` for names that
+    no catalogue knows. `kind` decides where the venue uses a
     name twice, None where it does not. `path` is how addresses of this one begin after the host,
     where a host speaks several dialects.
     """
@@ -25,10 +26,11 @@ class Market:
     kind: Kind | None = None
     path: str = ""
 
-    def load(self) -> Any:
-        """The table or the decoder, imported when it is first needed."""
+    def load(self) -> Protocol:
+        """The table, imported when it is first needed."""
         module, _, attribute = self.protocol.partition(":")
-        return getattr(import_module(module), attribute)
+        found: Protocol = getattr(import_module(module), attribute)
+        return found
 
     def unified(self, raw: str) -> str:
         """The unified name by the venue's rule of naming, "" where that does not say."""
@@ -37,18 +39,18 @@ class Market:
         return found
 
 
-_BINANCE: Final = "onetape.venues.binance.protocol:MARKET"
-_BYBIT: Final = "onetape.venues.bybit.messages_v5:Decoder"
+_BINANCE: Final = "onetape.venues.binance.market:MARKET"
+_BYBIT: Final = "onetape.venues.bybit.market:MARKET"
 MARKETS: Final = (
     Market("binance", ("stream.binance.com", "api.binance.com"), _BINANCE, Kind.SPOT),
     Market("binance", ("fstream.binance.com", "fapi.binance.com"), _BINANCE, Kind.LINEAR),
     Market("binance", ("dstream.binance.com", "dapi.binance.com"), _BINANCE, Kind.INVERSE),
-    Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.protocol:Decoder"),
-    Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.protocol:Decoder"),
-    Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.messages_v2:MARKET", path="/v2"),
-    Market("krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.protocol:Decoder"),
-    Market("okx", ("ws.okx.com", "wsaws.okx.com", "www.okx.com"), "onetape.venues.okx.protocol:Decoder"),
-    Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.protocol:Decoder"),
+    Market("bitmex", ("www.bitmex.com", "ws.bitmex.com"), "onetape.venues.bitmex.market:MARKET"),
+    Market("kraken", ("ws.kraken.com", "api.kraken.com"), "onetape.venues.kraken.market_v1:MARKET"),
+    Market("kraken", ("ws.kraken.com",), "onetape.venues.kraken.market:MARKET", path="/v2"),
+    Market("krakenfutures", ("futures.kraken.com",), "onetape.venues.krakenfutures.market:MARKET"),
+    Market("okx", ("ws.okx.com", "wsaws.okx.com", "www.okx.com"), "onetape.venues.okx.market:MARKET"),
+    Market("bybit", ("stream.bybit.com", "api.bybit.com"), "onetape.venues.bybit.market_v2:MARKET"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.SPOT, "/v5/public/spot"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.LINEAR, "/v5/public/linear"),
     Market("bybit", ("stream.bybit.com",), _BYBIT, Kind.INVERSE, "/v5/public/inverse"),

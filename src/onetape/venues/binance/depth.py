@@ -13,7 +13,7 @@ from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
-from onetape.venues.binance.protocol import MARKET
+from onetape.venues.binance.market import MARKET
 from onetape.venues.depth import TableDepth
 
 __all__ = ["BinanceUsdmDepth"]

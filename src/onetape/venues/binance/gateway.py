@@ -13,7 +13,7 @@ from onetape.orders.reports import VenueReport
 from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.instruments import instruments_of, order_rules_of
 from onetape.venues.binance.market import live_market
-from onetape.venues.binance.order_socket import PATH, BinanceOrderSocket
+from onetape.venues.binance.order_session import PATH, BinanceOrderSession
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import Addresses
@@ -88,5 +88,5 @@ class BinanceUsdmVenue:
     def entry_key(self, now: int) -> Call | None:
         return None
 
-    def entry_dialect(self, key: str) -> BinanceOrderSocket:
-        return BinanceOrderSocket(self.protocol)
+    def entry_dialect(self, key: str) -> BinanceOrderSession:
+        return BinanceOrderSession(self.protocol)

@@ -1,18 +1,148 @@
-"""Binance USD-M: the connections of a live market.
+"""Binance's market messages: which stream kinds exist and which key carries what; and the
+connections of a live USD-M market.
 
-Public data (top of the book) and market data (trades, marks) come on two connections since
-2026-04-23; their messages are those of protocol.py. Depth has connections of its own: depth.py.
+One table serves spot, USD-M and COIN-M: their messages differ by keys that are there or not
+(`pu` and `T` only in futures). Source: Binance API documentation, "Web Socket Streams" of the
+three products, read 2026-11. Times are milliseconds, or microseconds where a client asked for
+them; prices and quantities are decimal strings.
+
+Of USD-M, public data (top of the book) and market data (trades, marks) come on two connections
+since 2026-04-23. Depth has connections of its own: depth.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
-from onetape.venues.binance.protocol import MARKET
 from onetape.venues.live_market import LiveMarket, MarketStream
+from onetape.venues.protocol_table import Message, Protocol, top
 
-__all__ = ["live_market"]
+# Channels that carry the best levels whole, under the names of the change messages.
+PARTIAL_DEPTH: Final = ("depth5", "depth10", "depth20")
+
+# What spot and linear instruments are quoted in; of two that fit, the longer comes first.
+QUOTES: Final = (
+    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "BIDR", "BKRW", "IDRT", "USDS",
+    "BTC", "ETH", "BNB", "EUR", "GBP", "AUD", "BRL", "TRY", "RUB", "UAH",
+    "NGN", "ZAR", "DAI", "VAI", "XRP", "TRX", "DOGE", "USD",
+)  # fmt: skip
+
+_TIMES: Final = {"time": "T", "time_fallback": "E", "symbol": "s"}
+
+MARKET: Final = Protocol(
+    event_path="e",
+    channel_path="stream",
+    wrappers=("data",),
+    depth_answer=("/depth", "symbol"),
+    messages=(
+        Message(
+            kind="quote",
+            event="bookTicker",
+            roles={**_TIMES, **top("b", "B", "a", "A"), "last_id": "u"},
+            required=("symbol", "bid", "bid_size", "ask", "ask_size"),
+        ),
+        Message(  # spot's has neither kind nor time
+            kind="quote",
+            name="bookTicker",
+            event="",
+            roles={**_TIMES, **top("b", "B", "a", "A"), "last_id": "u"},
+            required=("symbol", "bid", "bid_size", "ask", "ask_size", "last_id"),
+        ),
+        Message(
+            kind="trade",
+            event="trade",
+            roles={**_TIMES, "id": "t", "price": "p", "size": "q", "sell": "m"},
+            required=("symbol", "price", "size", "sell"),
+            only=("X", "MARKET"),  # futures: not the insurance fund's and ADL's
+        ),
+        Message(
+            kind="trade",
+            event="aggTrade",
+            roles={**_TIMES, "id": "a", "price": "p", "size": "q", "sell": "m"},
+            required=("symbol", "price", "size", "sell"),
+        ),
+        Message(
+            kind="snapshot",
+            name="partial depth",
+            event="depthUpdate",
+            channels=PARTIAL_DEPTH,
+            roles={**_TIMES, "last_id": "u", "bids": "b", "asks": "a"},
+            required=("symbol", "last_id", "bids", "asks"),
+        ),
+        Message(
+            kind="book",
+            event="depthUpdate",
+            roles={**_TIMES, "first_id": "U", "last_id": "u", "previous_id": "pu", "bids": "b", "asks": "a"},
+            required=("symbol", "first_id", "last_id", "bids", "asks"),
+        ),
+        Message(  # the answer to GET depth, written between the messages; spot's partial depth
+            kind="snapshot",
+            name="depth snapshot",
+            event="",
+            roles={
+                "time": "T",
+                "time_fallback": "E",
+                "symbol": "symbol",
+                "last_id": "lastUpdateId",
+                "bids": "bids",
+                "asks": "asks",
+            },
+            required=("last_id", "bids", "asks"),
+        ),
+        Message(
+            kind="mark",
+            event="markPriceUpdate",
+            roles={"time": "E", "symbol": "s", "mark": "p", "index": "i", "rate": "r", "funding_time": "T"},
+            required=("symbol", "mark"),
+        ),
+        Message(
+            kind="liquidation",
+            event="forceOrder",
+            roles={"time": "o.T", "time_fallback": "E", "symbol": "o.s", "price": "o.p", "size": "o.z", "side": "o.S"},
+            required=("symbol", "price", "size", "side"),
+        ),
+        Message(
+            kind="bar",
+            event="kline",
+            roles={
+                "time": "E",
+                "symbol": "s",
+                "open_time": "k.t",
+                "close_time": "k.T",
+                "open": "k.o",
+                "high": "k.h",
+                "low": "k.l",
+                "close": "k.c",
+                "volume": "k.v",
+                "turnover": "k.q",
+                "trades": "k.n",
+                "closed": "k.x",
+            },
+            required=("symbol", "open_time", "close_time", "open", "high", "low", "close"),
+        ),
+    ),
+)
+
+
+def unified(raw: str, kind: Kind) -> str:
+    """The unified name of an instrument that no catalogue knows, "" where its name does not say.
+
+    Names have no separator, so the quote is the longest known currency at the end.
+    """
+    name, _, rest = raw.partition("_")
+    quotes = ("USD",) if kind is Kind.INVERSE else QUOTES
+    quote = next((q for q in quotes if name.endswith(q) and len(name) > len(q)), "")
+    if not quote or (kind is Kind.SPOT and rest):
+        return ""
+    base = name[: -len(quote)]
+    if kind is Kind.SPOT:
+        return f"{base}/{quote}"
+    settle = base if kind is Kind.INVERSE else quote
+    expiry = f"-{rest}" if rest.isdigit() else ""
+    return f"{base}/{quote}:{settle}{expiry}"
 
 
 def live_market(instruments: Sequence[Instrument], address: str = "") -> LiveMarket:

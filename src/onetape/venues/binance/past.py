@@ -24,21 +24,9 @@ __all__ = ["BinanceUsdmPast"]
 _MS: Final = 1_000_000
 _MINUTE: Final = 60 * SECOND
 _WORDS: Final = {
-    minutes * _MINUTE: word
-    for minutes, word in (
-        (1, "1m"),
-        (3, "3m"),
-        (5, "5m"),
-        (15, "15m"),
-        (30, "30m"),
-        (60, "1h"),
-        (120, "2h"),
-        (240, "4h"),
-        (360, "6h"),
-        (480, "8h"),
-        (720, "12h"),
-        (1440, "1d"),
-    )
+    number * unit * _MINUTE: f"{number}{word}"
+    for unit, word, numbers in ((1, "m", (1, 3, 5, 15, 30)), (60, "h", (1, 2, 4, 6, 8, 12)), (1440, "d", (1,)))
+    for number in numbers
 }
 BARS_MAX: Final = 1500
 TRADES_MAX: Final = 1000

@@ -1,18 +1,23 @@
 """Binance USD-M: rows of REST answers as what they tell, in units. Each is of an instrument that is
-known; by_raw: those, by the venue's name."""
+known; by_raw: those, by the venue's name.
+
+Source of balances: "Futures Account Balance V3" of the USD-M documentation, read 2026-11.
+`availableBalance` is never below zero there, so that it tells what margin takes only while it is
+above.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.instrument import Instrument
-from onetape.orders.reports import FillReport, OrderStatusReport, PositionReport
+from onetape.orders.reports import BalanceReport, FillReport, MarginReport, OrderStatusReport, PositionReport
 from onetape.venues.binance.words import ALGO_STATES, STATES, TIFS
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["algo_row", "order_row", "position_row", "trade_row"]
+__all__ = ["algo_row", "balance_reports", "order_row", "position_row", "trade_row"]
 
 Row = dict[str, Any]
 ByRaw = Mapping[str, Instrument]
@@ -80,3 +85,23 @@ def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionReport:
     return PositionReport(
         i.symbol, PositionSide(row["positionSide"].lower()), units_of(row["positionAmt"], i.size_decimals), now
     )
+
+
+def balance_reports(
+    rows: Iterable[Mapping[str, Any]], queried_at: int, earliest: int, latest: int
+) -> Iterator[BalanceReport]:
+    """queried_at: when; the list may have been read off at any moment from earliest to latest.
+
+    `updateTime` is when the currency changed last, not how fresh the list is.
+    """
+    for row in rows:
+        total = money_of(row["balance"])
+        yield BalanceReport(row["asset"], total, queried_at, earliest, latest, _margin(row))
+
+
+def _margin(row: Mapping[str, Any]) -> MarginReport | None:
+    if not row.keys() >= {"crossWalletBalance", "crossUnPnl", "availableBalance"}:
+        return None
+    profit, available = money_of(row["crossUnPnl"]), money_of(row["availableBalance"])
+    taken = money_of(row["crossWalletBalance"]) + profit - available
+    return MarginReport(profit, available, taken if available > 0 <= taken else None)

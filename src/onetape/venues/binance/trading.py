@@ -18,6 +18,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     AccountModeReport,
@@ -28,13 +29,19 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
-from onetape.venues.binance.balances import balance_reports
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import SeenMoves, income_terms, next_income
-from onetape.venues.binance.rows import algo_row, order_row, position_row, trade_row
+from onetape.venues.binance.rows import algo_row, balance_reports, order_row, position_row, trade_row
 from onetape.venues.binance.signing import sent_terms, signer_of
-from onetape.venues.binance.transfers import Way, history_terms, transfer_reports, transfer_terms
-from onetape.venues.binance.withdrawals import DEPOSITS_PATH, deposit_reports, deposit_terms
+from onetape.venues.binance.transfers import (
+    DEPOSITS_PATH,
+    Way,
+    deposit_reports,
+    deposit_terms,
+    history_terms,
+    transfer_reports,
+    transfer_terms,
+)
 from onetape.venues.binance.words import (
     ALGO_STATES,
     NEWS,
@@ -46,8 +53,9 @@ from onetape.venues.binance.words import (
     TIF_WORDS,
     TIFS,
 )
+from onetape.venues.endpoint import Endpoint
 from onetape.venues.numbers import money_of, units_of
-from onetape.venues.outcome import row_of
+from onetape.venues.outcome import malformed, row_of, unreadable
 
 __all__ = ["BinanceUsdmProtocol"]
 
@@ -60,7 +68,31 @@ _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
-_PLACE: Final = Purpose.PLACE
+# Conditional orders are the second of each two.
+_PLACE: Final = (
+    Endpoint(Purpose.PLACE, "POST", "/fapi/v1/order", 0, orders=1),
+    Endpoint(Purpose.PLACE, "POST", "/fapi/v1/algoOrder", 0, orders=1),
+)
+_CANCEL: Final = (
+    Endpoint(Purpose.CANCEL, "DELETE", "/fapi/v1/order", 1),
+    Endpoint(Purpose.CANCEL, "DELETE", "/fapi/v1/algoOrder", 1),
+)
+_QUERY: Final = (
+    Endpoint(Purpose.QUERY, "GET", "/fapi/v1/order", 1),
+    Endpoint(Purpose.QUERY, "GET", "/fapi/v1/algoOrder", 1),
+)
+_AMEND: Final = Endpoint(Purpose.AMEND, "PUT", "/fapi/v1/order", 0, orders=1)
+_OPEN_ORDERS: Final = Endpoint(Purpose.OPEN_ORDERS, "GET", "/fapi/v1/openOrders", 40)
+_OPEN_CONDITIONALS: Final = Endpoint(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", 40)
+_FILLS: Final = Endpoint(Purpose.FILLS, "GET", "/fapi/v1/userTrades", 5)
+_MOVES: Final = Endpoint(Purpose.MOVES, "GET", "/fapi/v1/income", 30)
+_DEPOSITS: Final = Endpoint(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, 1)
+_POSITIONS: Final = Endpoint(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", 5)
+_BALANCES: Final = Endpoint(Purpose.BALANCES, "GET", "/fapi/v3/balance", 5)
+_MODES: Final = Endpoint(Purpose.MODES, "GET", "/fapi/v1/accountConfig", 5)
+_KEY_RIGHTS: Final = Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1)
+_WALLET_ACCOUNT: Final = Endpoint(Purpose.BALANCES, "GET", "/api/v3/account", 20)
+_DEAD_MAN: Final = Endpoint(Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", 10)
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
@@ -119,29 +151,22 @@ class BinanceUsdmProtocol:
             params["type"] = "LIMIT" if is_limit else "MARKET"
             params["newClientOrderId"] = client_id
         key = OrderKey(spec.symbol, client_id, conditional)
-        path = "/fapi/v1/algoOrder" if conditional else "/fapi/v1/order"
-        return self._signed(_PLACE, "POST", path, params, now, 0, orders=1, subject=key)
+        return self._signed(_PLACE[conditional], params, now, subject=key)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
-        return self._about(Purpose.CANCEL, "DELETE", key, now)
+        return self._signed(_CANCEL[key.conditional], self._named(key), now, subject=key)
 
     def query(self, key: OrderKey, now: int) -> Call:
-        return self._about(Purpose.QUERY, "GET", key, now)
+        return self._signed(_QUERY[key.conditional], self._named(key), now, subject=key)
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "orderId": venue_id}
-        key = OrderKey(symbol, "", venue_id=venue_id)
-        return self._signed(Purpose.QUERY, "GET", "/fapi/v1/order", params, now, 1, subject=key)
+        return self._signed(_QUERY[False], params, now, subject=OrderKey(symbol, "", venue_id=venue_id))
 
-    def _about(self, purpose: Purpose, method: str, key: OrderKey, now: int) -> Call:
+    def _named(self, key: OrderKey) -> dict[str, str]:
         if key.conditional:
-            params = {"clientAlgoId": key.client_id}
-            path = "/fapi/v1/algoOrder"
-        else:
-            raw = self._by_symbol[key.symbol].raw_symbol
-            params = {"symbol": raw, "origClientOrderId": key.client_id}
-            path = "/fapi/v1/order"
-        return self._signed(purpose, method, path, params, now, 1, subject=key)
+            return {"clientAlgoId": key.client_id}
+        return {"symbol": self._by_symbol[key.symbol].raw_symbol, "origClientOrderId": key.client_id}
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
@@ -158,13 +183,10 @@ class BinanceUsdmProtocol:
             "quantity": i.size_text(size),
             "price": i.price_text(price),
         }
-        return self._signed(Purpose.AMEND, "PUT", "/fapi/v1/order", params, now, 0, orders=1, subject=key)
+        return self._signed(_AMEND, params, now, subject=key)
 
     def open_orders(self, now: int) -> list[Call]:
-        return [
-            self._signed(Purpose.OPEN_ORDERS, "GET", "/fapi/v1/openOrders", {}, now, 40),
-            self._signed(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", {}, now, 40),
-        ]
+        return [self._signed(_OPEN_ORDERS, {}, now), self._signed(_OPEN_CONDITIONALS, {}, now)]
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}
@@ -172,11 +194,10 @@ class BinanceUsdmProtocol:
             params["fromId"] = cursor
         else:
             params["startTime"] = str(since // _MS)
-        return self._signed(Purpose.FILLS, "GET", "/fapi/v1/userTrades", params, now, 5, symbol=symbol)
+        return self._signed(_FILLS, params, now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        params = income_terms(now, since, cursor)
-        return self._signed(Purpose.MOVES, "GET", "/fapi/v1/income", params, now, 30)
+        return self._signed(_MOVES, income_terms(now, since, cursor), now)
 
     def note_move(self, reference: str) -> None:
         """A move that our tape has."""
@@ -194,7 +215,7 @@ class BinanceUsdmProtocol:
         name: str = "",
     ) -> Call | None:
         terms = transfer_terms(Way(source, target, to), currency, amount, name)
-        return self._signed(Purpose.TRANSFER, "POST", *terms, now, 1) if terms else None
+        return self._signed(Endpoint(Purpose.TRANSFER, "POST", terms[0], 1), terms[1], now) if terms else None
 
     def transfers(
         self,
@@ -209,30 +230,27 @@ class BinanceUsdmProtocol:
         currency: str = "",
     ) -> Call | None:
         terms = history_terms(Way(source, target, to), since, cursor, name)
-        return self._signed(Purpose.TRANSFERS, "GET", *terms, now, 1) if terms else None
+        return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], 1), terms[1], now) if terms else None
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
-        terms = deposit_terms(currency, now, since, cursor)
-        return self._signed(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, terms, now, 1)
+        return self._signed(_DEPOSITS, deposit_terms(currency, now, since, cursor), now)
 
     def positions(self, now: int) -> Call:
-        return self._signed(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", {}, now, 5)
+        return self._signed(_POSITIONS, {}, now)
 
     def balances(self, now: int) -> Call:
-        return self._signed(Purpose.BALANCES, "GET", "/fapi/v3/balance", {}, now, 5)
+        return self._signed(_BALANCES, {}, now)
 
     def modes(self, now: int) -> Call:
-        return self._signed(Purpose.MODES, "GET", "/fapi/v1/accountConfig", {}, now, 5)
+        return self._signed(_MODES, {}, now)
 
     def key_rights(self, now: int) -> Call:
         """What the key may do. Of the wallet side, which lives at an address of its own."""
-        path = "/sapi/v1/account/apiRestrictions"
-        return self._signed(Purpose.MODES, "GET", path, {}, now, 1)
+        return self._signed(_KEY_RIGHTS, {}, now)
 
     def wallet_account(self, now: int) -> Call:
         """The wallet side's account, which knows the user's number."""
-        terms = {"omitZeroBalances": "true"}
-        return self._signed(Purpose.BALANCES, "GET", "/api/v3/account", terms, now, 20)
+        return self._signed(_WALLET_ACCOUNT, {"omitZeroBalances": "true"}, now)
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         return []
@@ -243,9 +261,8 @@ class BinanceUsdmProtocol:
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Working orders only, as far as is known: what it does to conditional orders is documented
         nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
-        raw = self._by_symbol[symbol].raw_symbol
-        params = {"symbol": raw, "countdownTime": str(after // _MS)}
-        return self._signed(Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", params, now, 10, symbol=symbol)
+        params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // _MS)}
+        return self._signed(_DEAD_MAN, params, now, symbol=symbol)
 
     def time(self) -> Call:
         """The venue's clock; needs no key."""
@@ -266,18 +283,9 @@ class BinanceUsdmProtocol:
         return f"/private/ws/{key}"
 
     def _signed(
-        self,
-        purpose: Purpose,
-        method: str,
-        path: str,
-        params: dict[str, str],
-        now: int,
-        weight: int,
-        *,
-        orders: int = 0,
-        subject: OrderKey | None = None,
-        symbol: str = "",
+        self, endpoint: Endpoint, params: dict[str, str], now: int, *, subject: OrderKey | None = None, symbol: str = ""
     ) -> Call:
+        purpose, method, path, weight, orders = endpoint
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params)
         target = f"{path}?{self._query(params, now)}"
@@ -304,12 +312,8 @@ class BinanceUsdmProtocol:
             return self._failed(call, status, headers, value, body)
         try:
             return self._read(call, value, now)
-        except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
-            return Answer(
-                Outcome.AMBIGUOUS,
-                code=VenueRejected.code,
-                text=f"an answer that makes no sense: {type(error).__name__} {error}"[:200],
-            )
+        except MALFORMED as error:
+            return unreadable(error, status)
 
     def _failed(self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes) -> Answer:
         code = value.get("code") if isinstance(value, dict) else None
@@ -372,7 +376,7 @@ class BinanceUsdmProtocol:
                 more = next_income(len(value), sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(moves), cursor=more)
             case Purpose.TRANSFER:
-                number = next(value[key] for key in ("txnId", "tranId", "id") if key in value)
+                number, *_ = (value[key] for key in ("txnId", "tranId", "id") if key in value)
                 return Answer(Outcome.DONE, value=str(number))
             case Purpose.TRANSFERS | Purpose.DEPOSITS:
                 read = transfer_reports if call.purpose is Purpose.TRANSFERS else deposit_reports
@@ -403,8 +407,8 @@ class BinanceUsdmProtocol:
             if isinstance(value, dict) and "data" in value and "stream" in value:
                 value = value["data"]
             return self._event(value)
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
+        except MALFORMED as error:
+            return malformed(error)
 
     def _event(self, value: dict[str, Any]) -> list[VenueReport]:
         match value.get("e"):

@@ -1,5 +1,5 @@
 """Binance: money between the wallet of USD-M futures ("" here, which is traded from) and the spot
-wallet, and what its history says of that.
+wallet, between accounts, and from the spot wallet to an address outside; and what comes from there.
 
 The universal transfer takes no id of ours and gives its own (`tranId`). So one whose answer is lost
 is found again by type, amount and time; a request that is late is refused by its `recvWindow`, so
@@ -11,31 +11,45 @@ A master account also sends to its sub-accounts, which are named by their email,
 A sub-account gives to its master by its own key, from spot wallet to spot wallet, without an id of
 ours: the number in the answer (`txnId`) is taken for the history's `tranId`.
 
+A withdrawal takes an id of ours (`withdrawOrderId`), by which the history is asked. That a second
+one by the same id would be refused is not documented, so it is never relied on; a request that is
+late is refused by its `recvWindow`. What is asked for has the fee in it; the history's `amount` is
+what is sent on, without `transactionFee` (our reading: the documentation does not say).
+
 Sources: "User Universal Transfer" of the wallet and "Universal Transfer (For Master Account)",
-"Transfer to Master (For Sub-account)" of the sub-account documentation with their histories, read
-2026-11; all live at the wallet side's address, where /sapi paths go.
+"Transfer to Master (For Sub-account)" of the sub-account documentation with their histories,
+"Withdraw", "Withdraw History" and "Deposit History" of the wallet's, read 2026-11; all are at the
+wallet side's address, where /sapi paths go. The history of withdrawals costs a tenth of what may be
+asked for in a second.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from onetape.model.decimals import decimal_text
+from onetape.model.errors import UsageError
 from onetape.model.money import money
+from onetape.model.time import parse_time
 from onetape.orders.calls import MASTER, Destination
-from onetape.orders.reports import TransferReport, TransferState
-from onetape.venues.binance.withdrawals import (
-    WITHDRAW_PATH,
-    WITHDRAWN_PATH,
-    withdraw_terms,
-    withdrawal_reports,
-    withdrawn_terms,
-)
+from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.binance.words import SHOWN
 from onetape.venues.numbers import check_shown, money_of
 
-__all__ = ["TRANSFER_PATH", "Way", "history_terms", "transfer_reports", "transfer_terms"]
+__all__ = [
+    "DEPOSITS_PATH",
+    "TRANSFER_PATH",
+    "WITHDRAWN_PATH",
+    "WITHDRAW_PATH",
+    "Way",
+    "deposit_reports",
+    "deposit_terms",
+    "history_terms",
+    "transfer_reports",
+    "transfer_terms",
+]
 
 TRANSFER_PATH: Final = "/sapi/v1/asset/transfer"
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
@@ -44,6 +58,14 @@ RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
 PAGE: Final = 100
 TRANSFER_PAGE: Final = 500
 RETURNED_MAX: Final = 500  # and no further pages
+WITHDRAW_PATH: Final = "/sapi/v1/capital/withdraw/apply"
+WITHDRAWN_PATH: Final = "/sapi/v1/capital/withdraw/history"
+DEPOSITS_PATH: Final = "/sapi/v1/capital/deposit/hisrec"
+WITHDRAWN_PAGE: Final = 1000
+SPAN_MS: Final = 6 * 86_400_000  # asked by id a history has less than seven days
+KEPT_MS: Final = 89 * 86_400_000
+_SPOT: Final = "0"  # walletType
+_NAME: Final = re.compile(r"[A-Za-z0-9_\-]{1,32}\Z")
 _OUT: Final = "2"  # of a transfer's type, as a sub-account sees it
 _MS: Final = 1_000_000
 _TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
@@ -57,6 +79,14 @@ _STATES: Final = {
     "PENDING": TransferState.UNDERWAY,
     "FAILED": TransferState.FAILED,
 }
+_WITHDRAWN: Final = {
+    1: TransferState.FAILED,  # cancelled
+    3: TransferState.FAILED,  # rejected
+    5: TransferState.FAILED,
+    6: TransferState.DONE,
+}
+# 6: credited, and may not be withdrawn again yet.
+_DEPOSITED: Final = {1: TransferState.DONE, 6: TransferState.DONE, 2: TransferState.FAILED, 7: TransferState.FAILED}
 
 
 class Way(NamedTuple):
@@ -203,3 +233,84 @@ def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
         and int(row["type"]) == int(_OUT)
         and {row["fromAccountType"], row["toAccountType"]} <= set(_ACCOUNT_WALLETS)
     ]
+
+
+def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> dict[str, str]:
+    """amount: 1e-18. Raises InvalidAmount for what the history would not show in full, UsageError
+    for an id that the venue may not take."""
+    check_shown(amount, SHOWN, currency)
+    if not _NAME.match(name):
+        raise UsageError(f"the id of a withdrawal at Binance is 1 to 32 letters, digits, - and _: {name!r}")
+    terms = {
+        "coin": currency,
+        "withdrawOrderId": name,
+        "network": to.network,
+        "address": to.address,
+        "addressTag": to.memo,
+        "amount": decimal_text(money(amount)),
+        "walletType": _SPOT,
+    }
+    return {key: text for key, text in terms.items() if text}
+
+
+def withdrawn_terms(since: int, name: str) -> dict[str, str]:
+    start = since // _MS
+    return {
+        "withdrawOrderId": name,
+        "startTime": str(start),
+        "endTime": str(start + SPAN_MS),
+        "limit": str(WITHDRAWN_PAGE),
+    }
+
+
+def withdrawal_reports(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
+    """Raises LookupError, TypeError, ValueError."""
+    found = []
+    for row in rows:
+        state = _WITHDRAWN.get(int(row["status"]), TransferState.UNDERWAY)
+        txid = str(row.get("txId") or "")
+        if state is TransferState.DONE and not txid:
+            state = TransferState.UNDERWAY  # nobody could find it elsewhere
+        fee = money_of(str(row["transactionFee"]))
+        found.append(
+            TransferReport(
+                str(row["id"]),
+                "spot",
+                OUTSIDE,
+                row["coin"],
+                money_of(str(row["amount"])) + fee,
+                parse_time(str(row["applyTime"]).replace(" ", "T") + "Z"),
+                state,
+                str(row.get("withdrawOrderId") or ""),
+                fee,
+                txid,
+            )
+        )
+    return found
+
+
+def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str, str]:
+    """cursor: start:offset."""
+    start, _, offset = cursor.partition(":")
+    start = start or str(max(since // _MS, now // _MS - KEPT_MS))
+    return {"coin": currency, "startTime": start, "limit": str(WITHDRAWN_PAGE), "offset": offset or "0"}
+
+
+def deposit_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
+    """And the cursor of what follows. Raises LookupError, TypeError, ValueError."""
+    found = [
+        TransferReport(
+            str(row["id"]),
+            OUTSIDE,
+            "spot",
+            row["coin"],
+            money_of(str(row["amount"])),
+            int(row["insertTime"]) * _MS,
+            _DEPOSITED.get(int(row["status"]), TransferState.UNDERWAY),
+            txid=str(row.get("txId") or ""),
+        )
+        for row in rows
+    ]
+    full = len(rows) >= WITHDRAWN_PAGE
+    more = f"{sent['startTime']}:{int(sent['offset']) + len(rows)}" if full else ""
+    return found, more

@@ -11,7 +11,8 @@ from onetape.model.errors import NotAvailable, OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.orders.calls import Call
-from onetape.orders.reports import StreamReport, VenueReport
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.reports import VenueReport
 from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.market import CcxtMarket
@@ -19,6 +20,7 @@ from onetape.venues.ccxt.trading import CcxtProtocol
 from onetape.venues.depth import DepthStream
 from onetape.venues.gateways import Addresses
 from onetape.venues.order_entry import EntryDialect
+from onetape.venues.outcome import malformed
 
 __all__ = ["CcxtVenue"]
 
@@ -38,8 +40,8 @@ class _AccountStream:
     def reports_of(self, message: bytes) -> list[VenueReport]:
         try:
             value: dict[str, Any] = read_json(message)
-        except msgspec.DecodeError as error:
-            return [StreamReport("malformed", str(error)[:200])]
+        except MALFORMED as error:
+            return malformed(error)
         if "live" in value:
             self.is_live = True
         elif "lost" in value:

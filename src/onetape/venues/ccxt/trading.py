@@ -17,13 +17,13 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.enums import Kind, Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
-from onetape.model.errors import OnetapeError, OrderOutcomeUnknown
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     AccountModeReport,
@@ -31,12 +31,13 @@ from onetape.orders.reports import (
     FillReport,
     OrderStatusReport,
     PositionReport,
-    StreamReport,
     VenueReport,
 )
 from onetape.venues.ccxt.errors import row_of_error
 from onetape.venues.ccxt.facts import Facts
 from onetape.venues.ccxt.numbers import MILLISECOND, client_id_of, client_id_text, trade_number, units
+from onetape.venues.numbers import spot_moves
+from onetape.venues.outcome import malformed, unreadable
 
 __all__ = ["CcxtProtocol"]
 
@@ -228,16 +229,7 @@ class CcxtProtocol:
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         i = self._by_symbol.get(fill.symbol)
-        if i is None:
-            return []
-        sign = fill.side.sign
-        scale = i.price_decimals + i.size_decimals
-        cost = fill.price * fill.size * 10**MONEY_DECIMALS // 10**scale
-        size = fill.size * 10 ** (MONEY_DECIMALS - i.size_decimals)
-        moves = {i.quote: -sign * cost, i.base: sign * size}
-        fee_currency = fill.fee_currency or i.quote
-        moves[fee_currency] = moves.get(fee_currency, 0) - fill.fee
-        return list(moves.items())
+        return [] if i is None else spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals)
 
     def slack(self, currency: str) -> int:
         """Floats drop zeros: what was seen with most decimals says how finely the venue rounds."""
@@ -266,10 +258,8 @@ class CcxtProtocol:
             if "error" in value:
                 return self._failed(call, value["error"])
             return self._read(call, value["ok"], now)
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
-            code = OrderOutcomeUnknown.code
-            return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
+        except MALFORMED as error:
+            return unreadable(error, status)
 
     def _failed(self, call: Call, error: Mapping[str, Any]) -> Answer:
         row = row_of_error(error["names"], str(error["text"]), self._facts.codes)
@@ -404,8 +394,8 @@ class CcxtProtocol:
             if "trades" in value:
                 return list(self._fills(value["trades"]))
             return []
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
+        except MALFORMED as error:
+            return malformed(error)
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1

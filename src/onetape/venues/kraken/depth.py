@@ -1,5 +1,5 @@
 """Kraken spot: depth of one pair over WebSocket v2, whose snapshot comes first and whose messages
-carry a checksum: messages_v2.py. Here is what to subscribe to, and when to begin anew."""
+carry a checksum: market.py. Here is what to subscribe to, and when to begin anew."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.venues.depth import TableDepth
-from onetape.venues.kraken.market import name_of
-from onetape.venues.kraken.messages_v2 import MARKET
+from onetape.venues.kraken.market import MARKET, name_of
 
 __all__ = ["KrakenDepth"]
 

@@ -14,17 +14,19 @@ import msgspec
 
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
-from onetape.orders.reports import StreamReport, VenueReport
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.reports import VenueReport
 from onetape.venues.gateways import Addresses
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of
 from onetape.venues.kraken.market import live_market
-from onetape.venues.kraken.order_socket import KrakenOrderSocket
+from onetape.venues.kraken.order_session import KrakenOrderSession
 from onetape.venues.kraken.past import KrakenPast
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from onetape.venues.kraken.wire import parse
 from onetape.venues.live_market import LiveMarket
+from onetape.venues.outcome import malformed
 
 __all__ = ["KrakenSpotVenue"]
 
@@ -57,8 +59,8 @@ class _AccountStream:
     def reports_of(self, message: bytes) -> list[VenueReport]:
         try:
             value = parse(message)
-        except ValueError as error:
-            return [StreamReport("malformed", str(error)[:200])]
+        except MALFORMED as error:
+            return malformed(error)
         if value.get("method") == "subscribe":
             self._confirm(value)
             return []
@@ -131,5 +133,5 @@ class KrakenSpotVenue:
     def entry_key(self, now: int) -> Call | None:
         return self.protocol.token(now)
 
-    def entry_dialect(self, key: str) -> KrakenOrderSocket:
-        return KrakenOrderSocket(self.protocol, key)
+    def entry_dialect(self, key: str) -> KrakenOrderSession:
+        return KrakenOrderSession(self.protocol, key)

@@ -1,20 +1,68 @@
-"""Kraken spot: the connection of a live market, over WebSocket v2.
+"""Kraken's spot market messages, WebSocket v2: channels `book`, `ticker`, `trade`.
 
-`ticker` with the trigger `bbo` gives the top of the book, `trade` the trades, as messages_v2.py
-describes them. Depth: depth.py.
+A message is {channel, type, data: [rows]}; prices and sizes are JSON numbers. A book is cut to the
+depth that was subscribed to after each message, and carries a CRC-32 over its ten best asks, then
+bids (core/text/checked_book.hpp). A snapshot of trades is what was traded before we came, and a
+ticker need not have a time. Candles have no last word here: `ohlc` tells the running one. Source:
+docs.kraken.com, "WebSocket v2, Book", "Book checksum v2", "Ticker" and "Trade", read 2026-11.
+
+A live market subscribes to `ticker` with the trigger `bbo`, for the top of the book, and to
+`trade`. Depth: depth.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from onetape.model.instrument import Instrument
-from onetape.venues.kraken.messages_v2 import MARKET
+from onetape.venues.kraken.market_v1 import unified
 from onetape.venues.live_market import LiveMarket, MarketStream
+from onetape.venues.protocol_table import Message, Protocol, top
 
-__all__ = ["live_market", "name_of"]
+__all__ = ["MARKET", "live_market", "name_of", "unified"]
+
+_ROW: Final = {"symbol": "data.symbol", "time": "data.timestamp"}
+
+MARKET: Final = Protocol(
+    event_path="channel",
+    answer_path="method",
+    rows=("data",),
+    level=("price", "qty"),
+    checksum="digits",
+    messages=(
+        Message(
+            kind="quote",
+            event="ticker",
+            roles={**_ROW, **top("data.bid", "data.bid_qty", "data.ask", "data.ask_qty")},
+            required=("symbol", "bid", "bid_size", "ask", "ask_size"),
+        ),
+        Message(
+            kind="trade",
+            event="trade",
+            roles={**_ROW, "price": "data.price", "size": "data.qty", "side": "data.side", "id": "data.trade_id"},
+            required=("symbol", "time", "price", "size", "side"),
+            only=("type", "update"),
+        ),
+        Message(
+            kind="checked_book",
+            event="book",
+            roles={**_ROW, "action": "type", "bids": "data.bids", "asks": "data.asks", "checksum": "data.checksum"},
+            required=("symbol", "action", "bids", "asks"),
+            whole="snapshot",
+        ),
+        Message(
+            kind="depth",
+            name="subscribe",
+            event="",
+            roles={"symbol": "result.symbol", "depth": "result.depth"},
+            required=("symbol", "depth"),
+        ),
+        Message(kind="refusal", name="refused", event="", roles={"error": "error"}, required=("error",)),
+    ),
+)
 
 
 def name_of(instrument: Instrument) -> str:

@@ -26,12 +26,13 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
-from onetape.model.errors import BadConfig, OnetapeError, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
+from onetape.model.errors import BadConfig, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, parse_time, to_datetime
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     AccountModeReport,
@@ -42,14 +43,24 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
+from onetape.venues.endpoint import Endpoint
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.kraken.ledgers import TO_FUTURES, UnfollowedTrades, kind_of, moves_of, to_futures, transfers_of
+from onetape.venues.kraken.moves import UnfollowedTrades, kind_of, moves_of
 from onetape.venues.kraken.signing import api_sign
+from onetape.venues.kraken.transfers import (
+    TO_FUTURES,
+    deposit_reports,
+    status_terms,
+    to_futures,
+    transfers_of,
+    withdraw_terms,
+    withdrawal_reports,
+)
 from onetape.venues.kraken.wire import page_terms, parse
-from onetape.venues.kraken.withdrawals import deposit_reports, status_terms, withdraw_terms, withdrawal_reports
 from onetape.venues.kraken.words import NEWS, STATES, TIFS
-from onetape.venues.numbers import check_shown, money_of, units_of
+from onetape.venues.numbers import check_shown, money_of, spot_moves, units_of
+from onetape.venues.outcome import malformed, unreadable
 from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]
@@ -64,6 +75,25 @@ _RETRY: Final = {
 }
 _UNKNOWN_ORDER: Final = "EOrder:Unknown order"
 _SILENT: Final = frozenset({"heartbeat", "status"})
+_PLACE: Final = Endpoint(Purpose.PLACE, "POST", "/0/private/AddOrder", 0, orders=1)
+_CANCEL: Final = Endpoint(Purpose.CANCEL, "POST", "/0/private/CancelOrder", 0, orders=1)
+_AMEND: Final = Endpoint(Purpose.AMEND, "POST", "/0/private/AmendOrder", 0, orders=1)
+_QUERY: Final = Endpoint(Purpose.QUERY, "POST", "/0/private/QueryOrders", 1)
+_QUERY_OPEN: Final = Endpoint(Purpose.QUERY, "POST", "/0/private/OpenOrders", 1)
+_QUERY_CLOSED: Final = Endpoint(Purpose.QUERY, "POST", "/0/private/ClosedOrders", 2)
+_OPEN_ORDERS: Final = Endpoint(Purpose.OPEN_ORDERS, "POST", "/0/private/OpenOrders", 1)
+_FILLS: Final = Endpoint(Purpose.FILLS, "POST", "/0/private/TradesHistory", 2)
+_MOVES: Final = Endpoint(Purpose.MOVES, "POST", "/0/private/Ledgers", 2)
+_WITHDRAW: Final = Endpoint(Purpose.TRANSFER, "POST", "/0/private/Withdraw", 1)
+_TRANSFER: Final = Endpoint(Purpose.TRANSFER, "POST", "/0/private/WalletTransfer", 1)
+_WITHDRAWN: Final = Endpoint(Purpose.TRANSFERS, "POST", "/0/private/WithdrawStatus", 1)
+_TRANSFERS: Final = Endpoint(Purpose.TRANSFERS, "POST", "/0/private/Ledgers", 2)
+_DEPOSITS: Final = Endpoint(Purpose.DEPOSITS, "POST", "/0/private/DepositStatus", 1)
+_POSITIONS: Final = Endpoint(Purpose.POSITIONS, "POST", "/0/private/OpenPositions", 1)
+_BALANCES: Final = Endpoint(Purpose.BALANCES, "POST", "/0/private/Balance", 1)
+_MODES: Final = Endpoint(Purpose.MODES, "POST", "/0/private/GetApiKeyInfo", 1)
+_DEAD_MAN: Final = Endpoint(Purpose.DEAD_MAN, "POST", "/0/private/CancelAllOrdersAfter", 0)
+_TOKEN: Final = Endpoint(Purpose.STREAM_KEY, "POST", "/0/private/GetWebSocketsToken", 1)
 
 
 class KrakenSpotProtocol:
@@ -130,42 +160,37 @@ class KrakenSpotProtocol:
         if spec.reduce_only:  # of margin only: refused there rather than forgotten here
             params["reduce_only"] = "true"
         key = OrderKey(spec.symbol, client_id)
-        return self._private(Purpose.PLACE, "AddOrder", params, now, 0, orders=1, subject=key)
+        return self._signed(_PLACE, params, now, subject=key)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
-        params = {"cl_ord_id": key.client_id}
-        return self._private(Purpose.CANCEL, "CancelOrder", params, now, 0, orders=1, subject=key)
+        return self._signed(_CANCEL, {"cl_ord_id": key.client_id}, now, subject=key)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
         i = self._by_symbol[key.symbol]
         params = {"cl_ord_id": key.client_id, "order_qty": i.size_text(size), "deadline": rfc3339(now + DEADLINE)}
         if spec.type is OrderType.LIMIT:
             params["limit_price"] = i.price_text(price)
-        return self._private(Purpose.AMEND, "AmendOrder", params, now, 0, orders=1, subject=key)
+        return self._signed(_AMEND, params, now, subject=key)
 
     def query(self, key: OrderKey, now: int) -> Call:
         if key.venue_id:
-            name, params = "QueryOrders", {"txid": key.venue_id}
-        else:
-            name = "ClosedOrders" if key.ended else "OpenOrders"
-            params = {"cl_ord_id": key.client_id}
-        return self._private(Purpose.QUERY, name, params, now, 2 if key.ended else 1, subject=key)
+            return self._signed(_QUERY, {"txid": key.venue_id}, now, subject=key)
+        endpoint = _QUERY_CLOSED if key.ended else _QUERY_OPEN
+        return self._signed(endpoint, {"cl_ord_id": key.client_id}, now, subject=key)
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
 
     def open_orders(self, now: int) -> list[Call]:
-        return [self._private(Purpose.OPEN_ORDERS, "OpenOrders", {}, now, 1)]
+        return [self._signed(_OPEN_ORDERS, {}, now)]
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         """Of all symbols, newest first: trades that come meanwhile push the others back, so that
         pages may overlap and lose nothing."""
-        params = page_terms(since, cursor)
-        return self._private(Purpose.FILLS, "TradesHistory", params, now, 2, symbol=symbol)
+        return self._signed(_FILLS, page_terms(since, cursor), now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        params = page_terms(since, cursor)
-        return self._private(Purpose.MOVES, "Ledgers", params, now, 2)
+        return self._signed(_MOVES, page_terms(since, cursor), now)
 
     def note_move(self, reference: str) -> None:
         """Nothing to keep: stream and list have the same ids."""
@@ -190,10 +215,8 @@ class KrakenSpotProtocol:
         check_shown(amount, self._steps.get(currency, 1), currency)
         asset = self._pairs.asset(currency)
         if isinstance(to, Destination):
-            params = withdraw_terms(to, asset, amount)
-            return self._private(Purpose.TRANSFER, "Withdraw", params, now, 1)
-        params = to_futures(asset, amount)
-        return self._private(Purpose.TRANSFER, "WalletTransfer", params, now, 1)
+            return self._signed(_WITHDRAW, withdraw_terms(to, asset, amount), now)
+        return self._signed(_TRANSFER, to_futures(asset, amount), now)
 
     def transfers(
         self,
@@ -209,33 +232,29 @@ class KrakenSpotProtocol:
     ) -> Call | None:
         """From the ledger, as `account_moves`; of withdrawals their own list."""
         if isinstance(to, Destination):
-            params = status_terms(self._pairs.asset(currency), since)
-            return self._private(Purpose.TRANSFERS, "WithdrawStatus", params, now, 1)
+            return self._signed(_WITHDRAWN, status_terms(self._pairs.asset(currency), since), now)
         if to or (source, target) != TO_FUTURES:
             return None
-        params = {"type": "transfer", **page_terms(since, cursor)}
-        return self._private(Purpose.TRANSFERS, "Ledgers", params, now, 2)
+        return self._signed(_TRANSFERS, {"type": "transfer", **page_terms(since, cursor)}, now)
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
-        params = status_terms(self._pairs.asset(currency), since)
-        return self._private(Purpose.DEPOSITS, "DepositStatus", params, now, 1)
+        return self._signed(_DEPOSITS, status_terms(self._pairs.asset(currency), since), now)
 
     def positions(self, now: int) -> Call:
         """There are none; never asked by who heeds `traits`."""
-        return self._private(Purpose.POSITIONS, "OpenPositions", {}, now, 1)
+        return self._signed(_POSITIONS, {}, now)
 
     def balances(self, now: int) -> Call:
-        return self._private(Purpose.BALANCES, "Balance", {}, now, 1)
+        return self._signed(_BALANCES, {}, now)
 
     def modes(self, now: int) -> Call:
-        return self._private(Purpose.MODES, "GetApiKeyInfo", {}, now, 1)
+        return self._signed(_MODES, {}, now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """The account's: it takes all orders, those whose trigger waits and those of others too."""
         if symbol:
             return None
-        params = {"timeout": str(-(-after // SECOND))}
-        return self._private(Purpose.DEAD_MAN, "CancelAllOrdersAfter", params, now, 0)
+        return self._signed(_DEAD_MAN, {"timeout": str(-(-after // SECOND))}, now)
 
     def time(self) -> Call:
         """The venue's clock, in whole seconds; needs no key."""
@@ -245,45 +264,33 @@ class KrakenSpotProtocol:
         return Call(Purpose.INSTRUMENTS, "GET", "/0/public/AssetPairs", b"", {}, 1)
 
     def token(self, now: int) -> Call:
-        return self._private(Purpose.STREAM_KEY, "GetWebSocketsToken", {}, now, 1)
+        return self._signed(_TOKEN, {}, now)
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         pair = self._pairs.by_symbol.get(fill.symbol)
-        if pair is None:
-            return []
-        sign = fill.side.sign
-        scale = pair.price_decimals + pair.size_decimals
-        cost = fill.price * fill.size * 10**MONEY_DECIMALS // 10**scale
-        size = fill.size * 10 ** (MONEY_DECIMALS - pair.size_decimals)
-        moves = {pair.quote: -sign * cost, pair.base: sign * size}
-        fee_currency = fill.fee_currency or pair.quote
-        moves[fee_currency] = moves.get(fee_currency, 0) - fill.fee
-        return list(moves.items())
+        return [] if pair is None else spot_moves(fill, *pair[1:])
 
     def slack(self, currency: str) -> int:
         return self._steps.get(currency, 0)
 
-    def _private(
+    def _signed(
         self,
-        purpose: Purpose,
-        name: str,
+        endpoint: Endpoint,
         params: Mapping[str, str],
         now: int,
-        weight: int,
         *,
-        orders: int = 0,
         subject: OrderKey | None = None,
         symbol: str = "",
     ) -> Call:
-        path = f"/0/private/{name}"
+        purpose, method, path, weight, orders = endpoint
         # Microseconds of the clock: it goes on over a restart, and never back within one. Taken
         # here for those that are signed late, too: they go out in the order of their making.
         self._nonce = max(self._nonce + 1, now // 1000)
         terms = {"nonce": str(self._nonce), **params}
         if self.signs_late and purpose in ORDER_PURPOSES:
-            return Call(purpose, "POST", path, b"", {}, weight, orders, subject, symbol, terms)
+            return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, terms)
         body, headers = self._sign(path, terms)
-        return Call(purpose, "POST", path, body, headers, weight, orders, subject, symbol)
+        return Call(purpose, method, path, body, headers, weight, orders, subject, symbol)
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
@@ -315,10 +322,8 @@ class KrakenSpotProtocol:
             if status != 200:
                 raise ValueError(f"HTTP {status}")
             return self._read(call, value["result"], now)
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
-            text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
-            return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
+        except MALFORMED as error:
+            return unreadable(error, status)
 
     def refused(self, call: Call, text: str) -> Answer:
         """What an error of the venue means for the request that met it."""
@@ -474,8 +479,8 @@ class KrakenSpotProtocol:
         is counted by name."""
         try:
             value = parse(message)
-        except ValueError as error:
-            return [StreamReport("malformed", str(error)[:200])]
+        except MALFORMED as error:
+            return malformed(error)
         return self.reports_in(value)
 
     def reports_in(self, value: dict[str, Any]) -> list[VenueReport]:
@@ -495,8 +500,8 @@ class KrakenSpotProtocol:
                     word = str(channel or value.get("method") or "no channel")
                     self.unknown[word] = self.unknown.get(word, 0) + 1
                     return [StreamReport("unknown", word)]
-        except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
+        except MALFORMED as error:
+            return malformed(error)
 
     def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[VenueReport]:
         kind = row["exec_type"]

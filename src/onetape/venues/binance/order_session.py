@@ -20,7 +20,7 @@ from onetape.venues.binance.signing import socket_payload
 from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol
 from onetape.venues.order_entry import Reply
 
-__all__ = ["PATH", "BinanceOrderSocket"]
+__all__ = ["PATH", "BinanceOrderSession"]
 
 PATH: Final = "/ws-fapi/v1"
 _MS: Final = 1_000_000
@@ -35,7 +35,7 @@ _WHOLE: Final = frozenset({"goodTillDate", "orderId", "algoId"})
 _SPANS: Final = {"SECOND": "S", "MINUTE": "M", "HOUR": "H", "DAY": "D"}
 
 
-class BinanceOrderSocket:
+class BinanceOrderSession:
     """An `EntryDialect`."""
 
     def __init__(self, protocol: BinanceUsdmProtocol) -> None:

@@ -20,7 +20,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.venues.binance.errors import ERRORS as BINANCE
-from onetape.venues.binance.order_socket import BinanceOrderSocket
+from onetape.venues.binance.order_session import BinanceOrderSession
 from onetape.venues.binance.signing import hmac_hex, signer_of, socket_payload
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import Addresses, open_trading_venue
@@ -399,7 +399,7 @@ def test_a_request_signed_late_is_the_one_that_was_signed_at_once():
         assert "signature" not in b.target
         assert late.signed(b, NOW) == a
         assert late.signed(a, NOW) is a
-    assert BinanceOrderSocket(late).carries(calls_of("binance-usdm", late)[0])
+    assert BinanceOrderSession(late).carries(calls_of("binance-usdm", late)[0])
 
 
 # --- Ed25519 --------------------------------------------------------------------------------------

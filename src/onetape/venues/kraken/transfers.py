@@ -1,13 +1,18 @@
-"""Kraken: money that leaves the spot wallet for an address elsewhere, and what comes to it.
+"""Kraken: money that leaves the spot wallet for an address elsewhere or for the futures wallet, and
+what comes to it.
 
 An address is stored at the venue under a name (`key`); that it is the one which we mean is checked
 by sending it along. There is no id of ours: a request that is late is refused by its nonce, and one
 whose answer is lost is found by asset, amount and time among `WithdrawStatus`. What is asked for
 has the fee in it; `amount` of the status is what is sent on, `fee` is apart.
 
-Sources: docs.kraken.com, "Withdraw Funds", "Get Status of Recent Withdrawals", "Get Status of
-Recent Deposits", "Get Withdrawal Information", and "Advanced API FAQ" of support.kraken.com for
-what a status means, read 2026-11.
+A transfer to the futures wallet is an entry of subtype `spottofutures` in the ledger, as the page
+of the balances channel lists it; that its `refid` is the one which `WalletTransfer` gives is our
+reading.
+
+Sources: docs.kraken.com, "Get ledgers info", "Withdraw Funds", "Get Status of Recent Withdrawals",
+"Get Status of Recent Deposits", "Get Withdrawal Information", and "Advanced API FAQ" of
+support.kraken.com for what a status means, read 2026-11.
 """
 
 from __future__ import annotations
@@ -22,8 +27,17 @@ from onetape.orders.calls import Destination
 from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["deposit_reports", "status_terms", "withdraw_terms", "withdrawal_reports"]
+__all__ = [
+    "TO_FUTURES",
+    "deposit_reports",
+    "status_terms",
+    "to_futures",
+    "transfers_of",
+    "withdraw_terms",
+    "withdrawal_reports",
+]
 
+TO_FUTURES: Final = ("", "futures")  # the wallets, of which "" is spot
 LIMIT: Final = 500  # of a list; no more are read
 _FAILED: Final = frozenset({"Failure"})
 _RETURNED: Final = frozenset({"canceled", "return"})  # `status-prop`
@@ -94,3 +108,26 @@ def _all(rows: Sequence[Row]) -> Sequence[Row]:
     if len(rows) >= LIMIT:
         raise ValueError(f"{len(rows)} rows, perhaps more")
     return rows
+
+
+def to_futures(asset: str, amount: int) -> dict[str, str]:
+    """The terms of a `WalletTransfer`. amount: 1e-18."""
+    text = decimal_text(money(amount))
+    return {"asset": asset, "from": "Spot Wallet", "to": "Futures Wallet", "amount": text}
+
+
+def transfers_of(entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]) -> list[TransferReport]:
+    """What has gone from the spot wallet to the futures wallet, of an answer's `ledger`. An entry
+    is there when it has been made. Raises LookupError, TypeError, ValueError."""
+    return [
+        TransferReport(
+            row["refid"],
+            *TO_FUTURES,
+            currency_of(row["asset"]),
+            -money_of(row["amount"]),
+            units_of(row["time"], 9),
+            TransferState.DONE,
+        )
+        for row in entries.values()
+        if row["subtype"] == "spottofutures" and money_of(row["amount"]) < 0
+    ]

@@ -16,23 +16,24 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.enums import OrderState
-from onetape.model.errors import VenueRejected
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import OrderStatusReport
 from onetape.venues.kraken.trading import KrakenSpotProtocol, rfc3339
 from onetape.venues.kraken.wire import parse
 from onetape.venues.order_entry import Reply
+from onetape.venues.outcome import unreadable
 
-__all__ = ["KrakenOrderSocket"]
+__all__ = ["KrakenOrderSession"]
 
 _METHODS: Final = {Purpose.PLACE: "add_order", Purpose.AMEND: "amend_order", Purpose.CANCEL: "cancel_order"}
 _NUMBERS: Final = frozenset({"order_qty", "limit_price"})
 _SILENT: Final = frozenset({"heartbeat", "status", "balances"})
 
 
-class KrakenOrderSocket:
+class KrakenOrderSession:
     """An `EntryDialect`. token: of GetWebSocketsToken, for one connection."""
 
     def __init__(self, protocol: KrakenSpotProtocol, token: str) -> None:
@@ -113,9 +114,8 @@ class KrakenOrderSocket:
         try:
             assert call.subject is not None
             venue_id = reply.value["order_id"]
-        except (LookupError, TypeError):
-            text = "an answer that makes no sense: no order_id"
-            return Answer(Outcome.AMBIGUOUS, (), VenueRejected.code, "", text)
+        except MALFORMED as error:
+            return unreadable(error, reply.status)
         key = call.subject
         row = OrderStatusReport(key.symbol, key.client_id, str(venue_id), OrderState.ACCEPTED, 0)
         return Answer(Outcome.DONE, (row,))
