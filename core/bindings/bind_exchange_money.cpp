@@ -182,6 +182,20 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def_prop_rw(
             "realized", [](const Position& p) { return money_to_python(p.realized); },
             [](Position& p, const nb::int_& units) { p.realized = money_from_python(units); })
+        .def_prop_rw(
+            "state",
+            [](const Position& p) {
+                return nb::make_tuple(p.qty, money_to_python(p.cost), money_to_python(p.realized));
+            },
+            [](Position& p, const nb::tuple& state) {
+                if (state.size() != 3) throw nb::value_error("qty, cost and realized");
+                p = {nb::cast<std::int64_t>(state[0]),
+                     money_from_python(nb::cast<nb::int_>(state[1])),
+                     money_from_python(nb::cast<nb::int_>(state[2]))};
+            },
+            nb::for_getter(nb::sig("def state(self, /) -> tuple[int, int, int]")),
+            nb::for_setter(nb::sig("def state(self, value: tuple[int, int, int], /) -> None")),
+            "qty, cost and realized at once: each alone costs as much as the three.")
         .def(
             "take",
             [](Position& p, const InstrumentSpec& spec, std::int64_t change,
