@@ -343,8 +343,8 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
     assert played.robot.worth == pytest.approx([here, here, *(here + x for x in (99.95, 109.95, 109.95))])
     assert played.session.start_equity == here + Decimal("99.95")
     assert played.equity - played.session.start_equity == 10
-    curve = [equity for _, equity, _ in played.loop.equity_samples_text()]
-    assert Decimal(curve[0]) == here + Decimal("99.95")
+    _, curve, *_ = played.loop.samples()
+    assert curve[0] == pytest.approx(here + 99.95, abs=1e-12)
     assert played.loop.drawdown_text == "0"
 
 
