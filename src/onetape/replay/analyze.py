@@ -15,13 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.engine.asked import asked_in
 from onetape.engine.lives import Life, lives_of
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
-from onetape.replay.repetition import Recording
+from onetape.replay.repetition import recording_of
 from onetape.replay.replay import Watching, check_inputs, given_facts, repeat, repeat_lives, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.report.run import silent_state
@@ -251,6 +250,6 @@ def _states(run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: P
         repeat_lives(run, lives, spec, watching=watching)
     else:
         check_inputs(plan)
-        repeat(Recording(spec, asked_in(journal)), watching=watching)
+        repeat(recording_of(spec, journal), watching=watching)
     sink.add("states", rows)
     return count

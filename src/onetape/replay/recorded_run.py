@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.asked import asked_in
-from onetape.engine.lives import REPLAY, Life, lives_of, plan_of
-from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.lives import REPLAY, Life, lives_of
+from onetape.engine.plan import read_plan
 from onetape.engine.run_spec import RunSpec
-from onetape.model.errors import BadInput, StrategyError
-from onetape.replay.repetition import Recording, Repetition
-from onetape.replay.replay import check_inputs, given_facts, strategy_of
+from onetape.model.errors import BadInput
+from onetape.replay.repetition import Recording, Repetition, recording_of
+from onetape.replay.replay import check_inputs, given_facts, repeat, strategy_of
 
 __all__ = ["RecordedRun"]
 
@@ -50,38 +49,16 @@ class RecordedRun:
             found = index
         return found
 
-    def plan_at(self, index: int) -> RunPlan:
-        return plan_of(self.plan, self.lives[index]) if self.lives else self.plan
+    def recording(self, index: int) -> Recording:
+        """One that is written nowhere. index: of the life."""
+        spec = RunSpec(self.plan, self.strategy, instruments=given_facts(self.path))
+        life = self.lives[index] if self.lives else None
+        if life is not None and index and life.live.restart == REPLAY:  # as the life before has left it
+            spec = replace(spec, attributes=repeat(self.recording(index - 1)).attributes)
+        found = recording_of(spec, self.journal, life)
+        check_inputs(found.spec.plan)
+        return found
 
     def repetition(self, index: int) -> Repetition:
-        """One that writes nothing, before `open`. index: of the life."""
-        plan = self.plan_at(index)
-        check_inputs(plan)
-        spec = RunSpec(plan, self.strategy, instruments=given_facts(self.path))
-        if not self.lives:
-            return Repetition(Recording(spec, asked_in(self.journal)))
-        life = self.lives[index]
-        if index and life.live.restart == REPLAY:
-            spec = replace(spec, attributes=self._left_by(index - 1))
-        return Repetition(Recording(spec, asked_in(self.journal, life.first, life.last), life.position))
-
-    def _left_by(self, index: int) -> dict[str, Any]:
-        """The strategy's attributes at the end of a life."""
-        life = self.lives[index]
-        again = self.repetition(index)
-        try:
-            again.open()
-            try:
-                again.start()
-            except StrategyError:
-                if life.has_ended:
-                    raise
-            else:
-                again.go()
-                if life.has_ended:
-                    again.session.finish()
-                else:
-                    again.run_on(life.time)
-            return again.session.attributes()
-        finally:
-            again.close()
+        """Before `open`. index: of the life."""
+        return Repetition(self.recording(index))
