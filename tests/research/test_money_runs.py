@@ -15,40 +15,20 @@ from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.runs.outcome import RunResult
 from onetape.tape.journal import JournalReader
-from worlds.strategy_files import write
+from worlds.strategy_files import listener, write
 from worlds.tapes import BTC, Market
 
-HOLDER = """
-from onetape import Strategy
-
-
-class Holder(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-    size: float = 1.0
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True, funding=True)
-        self.memory["heard"] = []
-        self.sent = False
-
-    def hear(self, *words):
-        self.memory["heard"] = [*self.memory["heard"], " ".join(map(str, words))]
-
-    def on_quote(self, q):
-        if not self.sent:
-            self.sent = True
-            self.buy(self.symbol, self.size)
-            self.sell(self.symbol, self.size, q.ask * 1.04, reduce_only=True)
-
-    def on_order(self, order):
-        self.hear("order", order.tag, order.state, order.code)
-
-    def on_fill(self, fill):
-        self.hear("fill", fill.order.tag, fill.side, fill.qty, fill.price, fill.fee)
-
-    def on_health(self, h):
-        self.hear("health", h.kind, h.subject, h.state)
-"""
+HOLDER = listener(
+    feeds="quotes=True, funding=True",
+    quote="""
+    if self.n == 1:
+        self.buy(self.symbol, 1.0)
+        self.sell(self.symbol, 1.0, quote.ask * 1.04, reduce_only=True)
+    """,
+    order='self.hear("order", order.tag, order.state, order.code)',
+    fill='self.hear("fill", fill.order.tag, fill.side, fill.qty, fill.price, fill.fee)',
+    health='self.hear("health", health.kind, health.subject, health.state)',
+)
 
 
 def backtest(home: Path, tape: Path, name: str, text: str = HOLDER, **options) -> RunResult:
@@ -137,30 +117,14 @@ def test_margin_facts_of_a_file_are_kept_for_the_replay(tmp_path) -> None:
     assert msgspec.json.encode(done.as_json()["liquidations"]) == str(done.liquidations).encode()
 
 
-TRADER = """
-from onetape import Strategy
-
-
-class Trader(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.n = 0
-        self.memory["heard"] = []
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n % 3 == 0:
-            self.set_target(self.symbol, 0.5 if self.n % 2 else -0.5)
-
-    def on_fill(self, fill):
-        share = fill.fee / (fill.qty * fill.price)
-        self.memory["heard"] = [*self.memory["heard"], f"{share:.5f}"]
-
-    def on_health(self, h):
-        self.memory["heard"] = [*self.memory["heard"], f"{h.kind} {h.state}"]
-"""
+TRADER = listener(
+    quote="""
+    if self.n % 3 == 0:
+        self.set_target(self.symbol, 0.5 if self.n % 2 else -0.5)
+    """,
+    fill='self.hear(f"{fill.fee / (fill.qty * fill.price):.5f}")',
+    health="self.hear(health.kind, health.state)",
+)
 
 
 def test_fee_tiers_of_a_run_are_recorded_and_replayed(tmp_path) -> None:

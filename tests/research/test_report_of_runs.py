@@ -16,7 +16,7 @@ import onetape
 from onetape.data.sample import write_sample
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan
-from onetape.model.errors import BadConfig, StrategyError
+from onetape.model.errors import StrategyError
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.research.stress import worse_plans
 from onetape.runs.market_columns import _are_among
@@ -365,17 +365,6 @@ def test_sizes_of_two_instruments_are_their_own(tmp_path):
         size = next(each["size"] for each in report["assumptions"] if each["text"].startswith(symbol))
         amount = float(re.search(r"(-[\d.,]+) USDT", size)[1].replace(",", ""))
         assert amount == pytest.approx(-paid / 4, abs=0.006)
-
-
-def test_rarer_options_of_the_command_are_given_by_name(sample, tmp_path):
-    strategy = str(write(tmp_path, "taker", TAKER))
-    run = onetape.backtest(
-        strategy, sample, home=tmp_path, report=False, options={"order_rate": "1/1h", "margin": "isolated"}
-    )
-    assert run.facts["money"]["margin"] == "isolated"
-    assert run.stats["orders"] > run.stats["rejected"] == run.stats["orders"] - 1
-    with pytest.raises(BadConfig, match="no option is called 'magic'"):
-        onetape.backtest(strategy, sample, home=tmp_path, options={"magic": 1})
 
 
 @pytest.mark.parametrize("is_sorted", [True, False])
