@@ -185,7 +185,12 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def_prop_rw(
             "state",
             [](const Position& p) {
-                return nb::make_tuple(p.qty, money_to_python(p.cost), money_to_python(p.realized));
+                nb::object parts = nb::steal(PyTuple_New(3));
+                if (!parts.is_valid()) throw nb::python_error();
+                PyTuple_SET_ITEM(parts.ptr(), 0, PyLong_FromLongLong(p.qty));
+                PyTuple_SET_ITEM(parts.ptr(), 1, int128_to_python(p.cost).release().ptr());
+                PyTuple_SET_ITEM(parts.ptr(), 2, int128_to_python(p.realized).release().ptr());
+                return parts;
             },
             [](Position& p, const nb::tuple& state) {
                 if (state.size() != 3) throw nb::value_error("qty, cost and realized");

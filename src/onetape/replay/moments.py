@@ -13,7 +13,7 @@ __all__ = ["place_of"]
 SEQUENCE_MAX = 10**12  # smaller numbers are sequences, larger ones times
 
 
-def place_of(text: str, journal: Path, *, where: str = "--until") -> tuple[int | None, int | None]:
+def place_of(text: str, journal: Path, *, location: str = "--until") -> tuple[int | None, int | None]:
     """(sequence, None) or (None, ns) of a place in a run. A time of day is the first one
     within the run, whose own tape is `journal`. Raises BadConfig."""
     if text.isdigit() and int(text) < SEQUENCE_MAX:
@@ -24,13 +24,13 @@ def place_of(text: str, journal: Path, *, where: str = "--until") -> tuple[int |
         return None, parse_time(text)
     except (ValueError, BadInput) as problem:
         what = problem.what if isinstance(problem, BadInput) else str(problem)
-        raise BadConfig(what, where=where, todo="give a sequence, a time or a time of day") from None
+        raise BadConfig(what, location=location, todo="give a sequence, a time or a time of day") from None
 
 
 def _time_of_day(text: str, journal: Path) -> int:
     span = tape_span(journal)
     if span is None:
-        raise BadInput("the run has no frames", where=str(journal), todo="run it again")
+        raise BadInput("the run has no frames", location=str(journal), todo="run it again")
     first, last = span
     hour, _, rest = text.partition(":")
     in_day = parse_time(f"1970-01-01T{hour.zfill(2)}:{rest}")
