@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from onetape.engine.strategy import Strategy
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, play
+from worlds.tapes import BTC, Market, play, records
 
 
 def sent(journal: Path) -> list[tuple[int, str, str, float, float]]:
-    with JournalReader(journal) as reader:
-        return [
-            (r.time, r.data["kind"], r.data["side"], r.data["price"] / 10, r.data["size"] / 1000)
-            for r in reader
-            if r.type == "order_request"
-        ]
+    return [
+        (r.time, r.data["kind"], r.data["side"], r.data["price"] / 10, r.data["size"] / 1000)
+        for r in records(journal, "order_request")
+    ]
 
 
 def quoted(tmp_path: Path, ladders: list[tuple[list, list]], *, keep_within=0, market=None):

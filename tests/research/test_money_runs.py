@@ -14,9 +14,8 @@ from onetape.model.errors import BadConfig
 from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.runs.outcome import RunResult
-from onetape.tape.journal import JournalReader
 from worlds.strategy_files import listener, write
-from worlds.tapes import BTC, Market
+from worlds.tapes import BTC, Market, records
 
 HOLDER = listener(
     feeds="quotes=True, funding=True",
@@ -36,13 +35,8 @@ def backtest(home: Path, tape: Path, name: str, text: str = HOLDER, **options) -
     return run_backtest(BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, **options))
 
 
-def records(run: Path, kind: str) -> list[dict]:
-    with JournalReader(run / "journal") as reader:
-        return [reader.schemas.of(frame.type).decode(frame.payload) for frame in reader.frames(types=[kind])]
-
-
 def heard(run: Path) -> list[str]:
-    return records(run, "memory")[-1]["heard"]
+    return records(run / "journal", "memory")[-1].data["heard"]
 
 
 def crash(path: Path, **facts: object) -> Path:
@@ -67,7 +61,7 @@ def test_a_liquidation_reaches_the_robot_the_tape_and_the_result(tmp_path, margi
     assert words[-1] == f"health liquidation {BTC} closed"
     assert done.liquidations == 1
     assert done.final_equity == (0 if margin == "cross" else 3000)
-    [alert] = [each for each in records(done.run, "alert") if each["kind"] == "liquidation"]
+    [alert] = [r.data for r in records(done.run / "journal", "alert") if r.data["kind"] == "liquidation"]
     assert (alert["symbol"], alert["state"], alert["price"]) == (BTC, "closed", "54000")
     answer = replay_run(done.run, verify=True)
     assert answer["divergences"] == 0
@@ -140,7 +134,7 @@ def test_fee_tiers_of_a_run_are_recorded_and_replayed(tmp_path) -> None:
     done = backtest(tmp_path, tape, "run", TRADER, instruments=facts, fee_volume="40000", latency="0")
     # 30,000 and 60,000 on top of 40,000 reach the tier.
     assert heard(done.run)[:4] == ["0.00050", "0.00050", "fee_tier 1", "0.00040"]
-    [news] = [each for each in records(done.run, "health") if each["kind"] == "fee_tier"]
+    [news] = [r.data for r in records(done.run / "journal", "health") if r.data["kind"] == "fee_tier"]
     assert (news["state"], news["taker"]) == ("1", "0.0004")
     assert any("1 changes of tier" in each.text for each in done.assumptions)
     assert 'fee_volume = "40000"' in (done.run / "run.toml").read_text()
@@ -218,7 +212,7 @@ def test_funding_follows_the_events_whatever_their_interval(tmp_path, size, fund
     assert "1 funding events repeat the one before and were not paid again" in words
     assert any(word.startswith("2 funding intervals have no event") for word in words)
     # Each payment is on the run's tape, with its sign.
-    paid = [Decimal(each["amount"]) for each in records(done.run, "transfer")]
+    paid = [Decimal(r.data["amount"]) for r in records(done.run / "journal", "transfer")]
     assert paid == [Decimal(n) * Decimal(size) for n in (-6, -6, -6, 8, 8, 8)]
     assert replay_run(done.run, verify=True)["divergences"] == 0
 

@@ -22,6 +22,7 @@ from onetape.research.stress import worse_plans
 from onetape.runs.market_columns import _are_among
 from onetape.tape.journal import JournalReader
 from worlds.strategy_files import TAKER, write
+from worlds.tapes import records
 
 STOPPER = '''
 from onetape import Strategy
@@ -135,8 +136,7 @@ def test_orders_come_out_as_a_walk_over_the_tape_counts_them(recorded, name):
 
 def test_what_filled_a_resting_order_is_read_off_the_tape(recorded, sample):
     result, report = recorded["taker"]
-    with JournalReader(sample) as reader:
-        times = {record.time for record in reader if record.type == "trade"}
+    times = {record.time for record in records(sample, "trade")}
     moments = [at for o in slow_orders(result.run).values() for at, _ in o["rests"]]
     share = sum(at in times for at in moments) / len(moments)
     assert 0 < share < 1
