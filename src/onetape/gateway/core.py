@@ -45,7 +45,7 @@ from onetape.venues.gateways import TradingVenue
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
 
 RECONCILE_EVERY: Final = 300 * SECOND
-LOOK_AGAIN: Final = SECOND // 2  # after a balance that differed
+RECHECK_NS: Final = SECOND // 2  # after a balance that differed
 
 
 class Moment(NamedTuple):
@@ -112,7 +112,7 @@ class GatewayCore:
             {i.symbol: i for i in instruments},
             self.manager.references,
             protocol.slack,
-            known=protocol.known_move,
+            on_reference=protocol.note_move,
         )
 
     def open(
@@ -136,7 +136,7 @@ class GatewayCore:
             tape.begin_anew()
         else:
             tape.first = recovered.tape.first
-        tape.first.standing = tape.standing_in(self.manager)
+        tape.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of = tape.owner_of
         self.money = self._open_money(kept, table)
         tape.open(self.wall)
@@ -223,7 +223,7 @@ class GatewayCore:
         if reconciler.rounds != rounds:
             self._end_round()
         elif self.is_up and not reconciler.is_running:
-            every = self.options.check_every_ns if money.moves_wanted is None else LOOK_AGAIN
+            every = self.options.check_every_ns if money.moves_wanted is None else RECHECK_NS
             if self.steady - self._checked > every:
                 reconciler.check(now)
         money.tick(now)
@@ -289,7 +289,7 @@ class GatewayCore:
         self._answered(call, answer)
         self.carry_out()
         if call.purpose is Purpose.MOVES:
-            self._report_money(answer.told)
+            self._report_money(answer.reports)
 
     def _answered(self, call: Call, answer: Answer) -> None:
         now = self.now
@@ -496,10 +496,10 @@ def open_proceeds(
 
 def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Limits:
     """Those of the configuration, whose quantities are as a person writes them."""
-    known = {i.symbol: i for i in instruments}
+    by_symbol = {i.symbol: i for i in instruments}
 
-    def sized(given: dict[str, float]) -> dict[str, int]:
-        return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
+    def sized(quantities: dict[str, float]) -> dict[str, int]:
+        return {s: by_symbol[s].size_int(qty) for s, qty in quantities.items() if s in by_symbol}
 
     return Limits(
         position_max=sized(options.position_max),

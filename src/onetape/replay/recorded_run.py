@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.lives import REPLAY, Life, lives_of
+from onetape.engine.incarnations import REPLAY, Life, incarnations_of
 from onetape.engine.plan import read_plan
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadInput
 from onetape.replay.repetition import Recording, Repetition, recording_of
-from onetape.replay.replay import check_inputs, given_facts, repeat, strategy_of
+from onetape.replay.replay import check_inputs, instrument_overrides, repeat, strategy_of
 
 __all__ = ["RecordedRun"]
 
@@ -25,8 +25,8 @@ class RecordedRun:
         self.journal = path / "journal"
         self.plan, _ = read_plan(path)
         self.strategy = source or strategy_of(path, self.plan)
-        self.lives: list[Life] = lives_of(self.journal) if self.plan.live is not None else []
-        if not self.lives and not all(each.last_sequence for each in self.plan.inputs):
+        self.incarnations: list[Life] = incarnations_of(self.journal) if self.plan.live is not None else []
+        if not self.incarnations and not all(each.last_sequence for each in self.plan.inputs):
             raise BadInput(
                 "the run is still going, or ended without its record",
                 location=str(path),
@@ -36,12 +36,12 @@ class RecordedRun:
     @property
     def count(self) -> int:
         """Of its lives; a run that is not live has one."""
-        return len(self.lives) or 1
+        return len(self.incarnations) or 1
 
     def life_at(self, *, sequence: int | None = None, moment: int | None = None) -> int:
         """The index of the life that a frame of the tape, or a time, falls into."""
         found = 0
-        for index, life in enumerate(self.lives[1:], 1):
+        for index, life in enumerate(self.incarnations[1:], 1):
             if sequence is not None and life.position >= sequence:
                 break
             if moment is not None and life.start > moment:
@@ -51,8 +51,8 @@ class RecordedRun:
 
     def recording(self, index: int) -> Recording:
         """One that is written nowhere. index: of the life."""
-        spec = RunSpec(self.plan, self.strategy, instruments=given_facts(self.path))
-        life = self.lives[index] if self.lives else None
+        spec = RunSpec(self.plan, self.strategy, instruments=instrument_overrides(self.path))
+        life = self.incarnations[index] if self.incarnations else None
         if life is not None and index and life.live.restart == REPLAY:  # as the life before has left it
             spec = replace(spec, attributes=repeat(self.recording(index - 1)).attributes)
         found = recording_of(spec, self.journal, life)

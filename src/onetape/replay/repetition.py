@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from onetape import _core
-from onetape.engine.asked import Asked, asked_in
-from onetape.engine.lives import Life, plan_of
+from onetape.engine.incarnations import Life, plan_of
 from onetape.engine.plan import SEQUENCE_NEVER
+from onetape.engine.robot_commands import RobotCommand, commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.time import TIME_MAX
@@ -27,13 +27,13 @@ class Recording:
     """A recorded run, or one life of it, as it is to be done again.
 
     spec: how it began; limits are those of its plan.
-    asked: what was asked of the robot from outside while it ran.
+    commands: what was asked of the robot from outside while it ran.
     position: the last frame before a life began; None: the run has one life.
     killed_at: time (ns) of the last thing that it did; None: it had an end.
     """
 
     spec: RunSpec
-    asked: Sequence[Asked] = ()
+    commands: Sequence[RobotCommand] = ()
     position: int | None = None
     killed_at: int | None = None
 
@@ -41,10 +41,10 @@ class Recording:
 def recording_of(spec: RunSpec, journal: Path, life: Life | None = None) -> Recording:
     """The run whose own tape is `journal`, or one life of it. spec: of the whole run."""
     if life is None:
-        return Recording(spec, asked_in(journal))
+        return Recording(spec, commands_of(journal))
     killed_at = None if life.has_ended else life.time
-    asked = asked_in(journal, life.first, life.last)
-    return Recording(replace(spec, plan=plan_of(spec.plan, life)), asked, life.position, killed_at)
+    commands = commands_of(journal, life.first, life.last)
+    return Recording(replace(spec, plan=plan_of(spec.plan, life)), commands, life.position, killed_at)
 
 
 class Repetition:
@@ -65,7 +65,7 @@ class Repetition:
         )
         # Where it is stopped in between, and what is done there.
         self._stops: list[tuple[list[int], Callable[[], None] | None]] = [
-            (one.after, partial(self.session.ask, one.command, one.fields)) for one in recording.asked
+            (one.after, partial(self.session.ask, one.command, one.fields)) for one in recording.commands
         ]
         if plan.live is not None and plan.live.halted_after:
             after = plan.live.halted_at or [plan.live.halted_after]
@@ -83,7 +83,7 @@ class Repetition:
         """on_start, and what was asked of the robot before its first frame. Raises StrategyError
         where on_start fails."""
         self.session.start()
-        self._do_what_was_asked()
+        self._do_commands()
 
     @property
     def taken(self) -> list[int]:
@@ -126,7 +126,7 @@ class Repetition:
             left -= self.frames - before
             if self.taken != places:
                 break
-            self._do_what_was_asked()
+            self._do_commands()
         return frames_max - left
 
     def go_some(self, frames_max: int) -> _core.RunOutcome:
@@ -134,7 +134,7 @@ class Repetition:
         took = self.go(frames_max)
         return _core.RunOutcome.LIMIT if took == frames_max else _core.RunOutcome.ENDED
 
-    def _do_what_was_asked(self) -> None:
+    def _do_commands(self) -> None:
         taken = self.taken
         while len(self._stops) > 1 and self._stops[0][0] == taken:
             _, do = self._stops.pop(0)

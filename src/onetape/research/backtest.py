@@ -101,8 +101,8 @@ def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: Backtes
         from onetape.replay.lookahead import check_lookahead
 
         options.doing("the look-ahead check")
-        given = [*options.data, *options.detail_data, *options.sources]
-        files = [Path(each) for each in given if isinstance(each, (str, os.PathLike))]
+        inputs = [*options.data, *options.detail_data, *options.sources]
+        files = [Path(each) for each in inputs if isinstance(each, (str, os.PathLike))]
         result.lookahead = check_lookahead(session.plan, folder, actions=session.actions_before_stop, forbidden=files)
     result.wall_seconds = time.perf_counter() - began
     return result
@@ -170,8 +170,8 @@ def backtest(
     Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
     `.equity`, `.stats`, `.report()`.
     """
-    given = {name: value for name, value in locals().items() if name not in ("home", "report", "options")}
-    asked = BacktestOptions(home=home_of(home), write_report=report, **given, **_rarer(options))
+    inputs = {name: value for name, value in locals().items() if name not in ("home", "report", "options")}
+    asked = BacktestOptions(home=home_of(home), write_report=report, **inputs, **_rarer(options))
     return open_run(run_backtest(asked).run)
 
 
