@@ -57,8 +57,12 @@ class Part(NamedTuple):
 
 
 class OrdersByHand:
-    """Commands about orders of a core's account. runs: a robot of that number is there, or on its way.
-    now: the venue's time, ns UTC; an event follows, whose moment it is."""
+    """Carries out orders of people, who trade as one more robot.
+
+    core: whose account's orders they are.
+    runs: whether a robot of that number is there, or on its way.
+    now: the venue's time, ns UTC.
+    """
 
     def __init__(self, core: GatewayCore, *, runs: Callable[[int], bool], now: Callable[[], int]) -> None:
         self._manager = core.manager
