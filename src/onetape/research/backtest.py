@@ -171,8 +171,8 @@ def backtest(
     `.equity`, `.stats`, `.report()`.
     """
     inputs = {name: value for name, value in locals().items() if name not in ("home", "report", "options")}
-    asked = BacktestOptions(home=home_of(home), write_report=report, **inputs, **_rarer(options))
-    return open_run(run_backtest(asked).run)
+    request = BacktestOptions(home=home_of(home), write_report=report, **inputs, **_rarer(options))
+    return open_run(run_backtest(request).run)
 
 
 def _rarer(options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -276,7 +276,7 @@ def sweep(
     A class typed into a notebook or a script works: its source is taken along.
     Raises Divergence when check_lookahead finds a decision that needs the future.
     """
-    given = {name: value for name, value in locals().items() if name not in ("home", "options")}
+    chosen = {name: value for name, value in locals().items() if name not in ("home", "options")}
     names = {each.name for each in fields(SweepOptions)}
     for name in options:
         if name not in names:
@@ -285,7 +285,7 @@ def sweep(
                 location="sweep",
                 todo=f"a strategy's parameter goes into params={{{name!r}: [...]}}",
             )
-    result = run_sweep(SweepOptions(home=home_of(home), **given, **options))
+    result = run_sweep(SweepOptions(home=home_of(home), **chosen, **options))
     if (divergence := divergence_of(result)) is not None:
         raise divergence
     return result.sweep
