@@ -197,10 +197,6 @@ void bind_engine(nb::module_& m) {
     m.def("order_machine_installed", &OrderMachine::installed);
     m.def("compiled_services", &compiled_services,
           "Name and address of each service that a compiled strategy may call.");
-    m.def("should_requote", &should_requote, nb::arg("working"), nb::arg("wanted"), nb::arg("tick"),
-          nb::arg("keep_within"), nb::arg("size_changed") = false,
-          "Whether a quote at `working` should move to `wanted` (both in price units).");
-
     nb::enum_<RunOutcome>(m, "RunOutcome")
         .value("ENDED", RunOutcome::ended)
         .value("REACHED", RunOutcome::reached)
@@ -482,14 +478,6 @@ void bind_engine(nb::module_& m) {
                                        column(s.core->sampled_positions()));
              })
         .def("fill_profits", [](const PyTradingLoop& s) { return column(s.core->fill_profits()); })
-        .def("equity_samples_text",
-             [](const PyTradingLoop& s) {
-                 nb::list rows;
-                 for (const EquitySample& sample : s.core->samples())
-                     rows.append(nb::make_tuple(sample.time, money_text(sample.equity),
-                                                money_text(sample.balance)));
-                 return rows;
-             })
         .def_prop_ro("drawdown_text",
                      [](const PyTradingLoop& s) { return money_text(s.core->drawdown_max()); })
         .def_prop_ro("drawdown_ratio",

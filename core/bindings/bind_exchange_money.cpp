@@ -182,6 +182,25 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def_prop_rw(
             "realized", [](const Position& p) { return money_to_python(p.realized); },
             [](Position& p, const nb::int_& units) { p.realized = money_from_python(units); })
+        .def_prop_rw(
+            "state",
+            [](const Position& p) {
+                nb::object parts = nb::steal(PyTuple_New(3));
+                if (!parts.is_valid()) throw nb::python_error();
+                PyTuple_SET_ITEM(parts.ptr(), 0, PyLong_FromLongLong(p.qty));
+                PyTuple_SET_ITEM(parts.ptr(), 1, int128_to_python(p.cost).release().ptr());
+                PyTuple_SET_ITEM(parts.ptr(), 2, int128_to_python(p.realized).release().ptr());
+                return parts;
+            },
+            [](Position& p, const nb::tuple& state) {
+                if (state.size() != 3) throw nb::value_error("qty, cost and realized");
+                p = {nb::cast<std::int64_t>(state[0]),
+                     money_from_python(nb::cast<nb::int_>(state[1])),
+                     money_from_python(nb::cast<nb::int_>(state[2]))};
+            },
+            nb::for_getter(nb::sig("def state(self, /) -> tuple[int, int, int]")),
+            nb::for_setter(nb::sig("def state(self, value: tuple[int, int, int], /) -> None")),
+            "qty, cost and realized at once: each alone costs as much as the three.")
         .def(
             "take",
             [](Position& p, const InstrumentSpec& spec, std::int64_t change,

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "bindings/bars_view.hpp"
@@ -72,38 +73,19 @@ class PyTradingLoop {
     }
 
     RunOutcome run(std::uint64_t frames, std::int64_t until) {
-        const Running running(*this);
-        const RunOutcome outcome = core->run(frames, until);
-        if (robot->has_error()) robot->raise_error();
-        return outcome;
+        return running([&] { return core->run(frames, until); });
     }
-
     RunOutcome warm_up(std::int64_t start) {
-        const Running running(*this);
-        const RunOutcome outcome = core->warm_up(start);
-        if (robot->has_error()) robot->raise_error();
-        return outcome;
+        return running([&] { return core->warm_up(start); });
     }
-
     bool finish_input() {
-        const Running running(*this);
-        const bool done = core->finish_input();
-        if (robot->has_error()) robot->raise_error();
-        return done;
+        return running([&] { return core->finish_input(); });
     }
-
     bool advance(std::int64_t until) {
-        const Running running(*this);
-        const bool done = core->advance(until);
-        if (robot->has_error()) robot->raise_error();
-        return done;
+        return running([&] { return core->advance(until); });
     }
-
     bool allow_trading(bool allowed) {
-        const Running running(*this);
-        const bool done = core->allow_trading(allowed);
-        if (robot->has_error()) robot->raise_error();
-        return done;
+        return running([&] { return core->allow_trading(allowed); });
     }
 
     bool enter_callback() {
@@ -494,21 +476,20 @@ class PyTradingLoop {
         std::int64_t lot = 0, units = 0;  // a lot of 0 is no instrument's
     };
 
-    // The loop calls the strategy, never the other way round.
-    class Running {
-     public:
-        explicit Running(PyTradingLoop& loop) : loop_(loop) {
-            if (loop.running_) throw std::runtime_error("the loop is already running");
-            loop.require_open();
-            loop.running_ = true;
-        }
-        ~Running() { loop_.running_ = false; }
-        Running(const Running&) = delete;
-        Running& operator=(const Running&) = delete;
-
-     private:
-        PyTradingLoop& loop_;
-    };
+    // The loop calls the strategy, never the other way round. What a callback raised is raised.
+    template <class Work>
+    std::invoke_result_t<const Work&> running(const Work& work) {
+        if (running_) throw std::runtime_error("the loop is already running");
+        require_open();
+        running_ = true;
+        struct Ended {
+            bool& flag;
+            ~Ended() { flag = false; }
+        } const ended{running_};
+        const auto outcome = work();
+        if (robot->has_error()) robot->raise_error();
+        return outcome;
+    }
 
     void read_levels(const Instrument& instrument, nb::handle wanted, Side side,
                      std::vector<BookLevel>& levels) {

@@ -1,6 +1,7 @@
 #include "engine/quoting.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace onetape {
 namespace {
@@ -14,12 +15,6 @@ bool same(std::span<const BookLevel> a, std::span<const BookLevel> b) {
 
 }  // namespace
 
-bool should_requote(std::int64_t working, std::int64_t wanted, std::int64_t tick,
-                    std::int64_t keep_within, bool size_changed) noexcept {
-    const std::int64_t distance = working > wanted ? working - wanted : wanted - working;
-    return size_changed || distance > keep_within * tick;
-}
-
 void Ladder::plan(Half& half, std::span<const BookLevel> wanted, std::int64_t tick,
                   std::int64_t keep_within) {
     half.missing.clear();
@@ -30,8 +25,9 @@ void Ladder::plan(Half& half, std::span<const BookLevel> wanted, std::int64_t ti
     for (const OrderRef& order : half.orders) {
         if (order->state == OrderState::pending_cancel) continue;
         const auto stands = [&](const BookLevel& level) {
-            const bool size_changed = level.size != order->remaining() && level.size != order->size;
-            return !should_requote(order->price, level.price, tick, keep_within, size_changed);
+            const bool is_right = level.size == order->remaining() || level.size == order->size;
+            // Its place in the queue is worth more than a tick.
+            return is_right && std::abs(order->price - level.price) <= keep_within * tick;
         };
         const auto match = std::find_if(half.missing.begin(), half.missing.end(), stands);
         if (match == half.missing.end())

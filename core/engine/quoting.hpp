@@ -12,11 +12,6 @@
 
 namespace onetape {
 
-// Whether an order at price `working` should move to `wanted`. It stays while it is at most
-// keep_within ticks away and its size is right: the place in the queue is worth more than a tick.
-[[nodiscard]] bool should_requote(std::int64_t working, std::int64_t wanted, std::int64_t tick,
-                                  std::int64_t keep_within, bool size_changed) noexcept;
-
 // The quotes of one strategy in one instrument: resting post-only limits.
 class Ladder {
  public:

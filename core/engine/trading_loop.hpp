@@ -369,6 +369,9 @@ class TradingLoop final {
              std::string_view more = {});
     void flush_actions();
     void flush_action(std::size_t at);
+    // Every order gets its terms here, whoever made it. Returns it.
+    OrderRef open_order(const OrderRef& order, const Instrument& instrument,
+                        const OrderRequestPayload& terms, std::int64_t created) const;
     void deny_order(const OrderRef& order, std::uint16_t code);
     // The account as it would be if every order under way that takes from the market had filled and
     // given back what it closes. but: an order that is left out. `everything`: also all else that

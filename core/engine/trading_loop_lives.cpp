@@ -1,6 +1,5 @@
 // What a live robot had before its process began: the orders and positions of its earlier lives,
 // as its gateway's tape has them. Folded without being shown: the robot finds the result.
-#include <cstring>
 #include <variant>
 #include <vector>
 
@@ -61,21 +60,7 @@ void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& r
     switch (request.kind) {
         case RequestKind::place:
             if (order) return;
-            order = orders_.adopt(request.order_id);
-            order->instrument = &instrument;
-            order->owner = instruments_[instrument.index];
-            order->side = request.side;
-            order->type = request.type;
-            order->tif = request.tif;
-            order->trigger_by = request.trigger_by;
-            order->position_side = request.position_side;
-            order->flags = request.flags;
-            order->price = request.price;
-            order->size = request.size;
-            order->trigger = request.trigger;
-            order->expire_ns = request.expire_ns;
-            order->created = time;
-            std::memcpy(order->tag.data(), request.tag, sizeof request.tag);
+            order = open_order(orders_.adopt(request.order_id), instrument, request, time);
             move(*order, OrderAct::submit);
             return;
         case RequestKind::cancel:

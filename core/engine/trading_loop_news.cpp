@@ -98,20 +98,19 @@ bool TradingLoop::deliver(Instrument& instrument, const CashNews& cash) {
 
 // An order that the venue made appears with its fill, as one that was accepted a moment before.
 OrderRef TradingLoop::adopt(Instrument& instrument, const FillPayload& fill) {
-    const OrderRef order = orders_.adopt(fill.order_id);
-    order->instrument = &instrument;
-    order->owner = instruments_[instrument.index];
-    order->side = fill.side;
-    order->type = OrderType::market;
-    order->tif = TimeInForce::ioc;
-    order->position_side = fill.position_side;
-    order->flags = order_reduce_only;
-    order->size = fill.size;
-    order->created = fill.ts_event;
-    order->venue_id = fill.venue_id;
     const ForcedWords words = words_of(forced_of(fill.order_id));
     const std::string_view tag = words.tag;
-    std::memcpy(order->tag.data(), tag.data(), tag.size());
+    OrderRequestPayload terms{};
+    terms.side = fill.side;
+    terms.type = OrderType::market;
+    terms.tif = TimeInForce::ioc;
+    terms.position_side = fill.position_side;
+    terms.flags = order_reduce_only;
+    terms.size = fill.size;
+    std::memcpy(terms.tag, tag.data(), tag.size());
+    const OrderRef order =
+        open_order(orders_.adopt(fill.order_id), instrument, terms, fill.ts_event);
+    order->venue_id = fill.venue_id;
     order->reason = words.reason;
     move(*order, OrderAct::submit);
     move(*order, OrderAct::accept);

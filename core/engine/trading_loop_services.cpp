@@ -17,6 +17,23 @@ constexpr std::string_view flatten_tag = "flatten";
 constexpr std::int64_t flatten_pause_max = 3'600'000'000'000;
 constexpr std::int64_t refusal_period = 1'000'000'000;
 
+OrderRequestPayload request_of(const OrderSpec& spec) {
+    OrderRequestPayload request{};
+    request.price = spec.price;
+    request.size = spec.size;
+    request.trigger = spec.trigger;
+    request.expire_ns = spec.expire_ns;
+    request.kind = RequestKind::place;
+    request.side = spec.side;
+    request.type = spec.type;
+    request.tif = spec.tif;
+    request.flags = spec.flags;
+    request.trigger_by = spec.trigger_by;
+    request.position_side = spec.position_side;
+    std::memcpy(request.tag, spec.tag.data(), std::min(spec.tag.size(), sizeof request.tag));
+    return request;
+}
+
 OrderRequestPayload request_of(const Order& order, RequestKind kind) {
     OrderRequestPayload request{};
     request.order_id = order.id;
@@ -213,25 +230,30 @@ bool TradingLoop::is_on_first_tape(const Instrument& instrument) const {
     return std::find(streams.begin(), streams.end(), &instrument) != streams.end();
 }
 
-OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
-    const OrderRef order = orders_.add();
-    ++counters_.orders;
+OrderRef TradingLoop::open_order(const OrderRef& order, const Instrument& instrument,
+                                 const OrderRequestPayload& terms, std::int64_t created) const {
     order->instrument = &instrument;
     order->owner = instruments_[instrument.index];
-    order->side = spec.side;
-    order->type = spec.type;
-    order->tif = spec.tif;
-    order->trigger_by = spec.trigger_by;
-    order->position_side = spec.position_side;
-    order->flags = spec.flags;
-    order->price = spec.price;
-    order->size = spec.size;
-    order->trigger = spec.trigger;
-    order->expire_ns = spec.expire_ns;
-    order->created = now_;
-    std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
+    order->side = terms.side;
+    order->type = terms.type;
+    order->tif = terms.tif;
+    order->trigger_by = terms.trigger_by;
+    order->position_side = terms.position_side;
+    order->flags = terms.flags;
+    order->price = terms.price;
+    order->size = terms.size;
+    order->trigger = terms.trigger;
+    order->expire_ns = terms.expire_ns;
+    order->created = created;
+    std::memcpy(order->tag.data(), terms.tag, sizeof terms.tag);
+    return order;
+}
 
-    const OrderRequestPayload request = request_of(*order, RequestKind::place);
+OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
+    OrderRequestPayload request = request_of(spec);
+    const OrderRef order = open_order(orders_.add(), instrument, request, now_);
+    request.order_id = order->id;
+    ++counters_.orders;
     const bool reduce_only = (spec.flags & order_reduce_only) != 0;
     const std::int64_t reference = instrument.touch(spec.side);
     const std::int64_t price = spec.price != 0 ? spec.price : reference;
@@ -367,22 +389,18 @@ bool TradingLoop::tell_denied(const std::vector<OrderRef>& denied) {
 
 OrderRef TradingLoop::deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
                            std::string reason) {
-    const OrderRef order = orders_.add();
+    OrderRequestPayload request = request_of(spec);
+    // Of what may be no number that an order can carry, nothing is on the tape.
+    request.price = request.size = request.trigger = request.expire_ns = 0;
+    request.trigger_by = TriggerBy::none;
+    const OrderRef order = open_order(orders_.add(), instrument, request, now_);
+    request.order_id = order->id;
     ++counters_.orders;
-    order->instrument = &instrument;
-    order->owner = instruments_[instrument.index];
-    order->side = spec.side;
-    order->type = spec.type;
-    order->tif = spec.tif;
-    order->position_side = spec.position_side;
-    order->flags = spec.flags;
-    order->created = now_;
-    std::memcpy(order->tag.data(), spec.tag.data(), std::min<std::size_t>(spec.tag.size(), 32));
     order->reason = std::move(reason);
     deny_order(order, code);
     denied_.push_back(order);
     orders_.remove(order->id);
-    act(instrument, request_of(*order, RequestKind::place), spec.more);
+    act(instrument, request, spec.more);
     return order;
 }
 

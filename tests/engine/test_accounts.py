@@ -8,7 +8,6 @@ from collections import defaultdict
 from decimal import Decimal
 from fractions import Fraction
 
-import msgspec
 import pytest
 
 from onetape import Strategy
@@ -17,7 +16,7 @@ from onetape.engine.plan import parse_fees
 from onetape.engine.venue_options import VenueOptions, parse_borrow, parse_order_rates
 from onetape.model.errors import OnetapeError, UnknownSymbol
 from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, play, session_of
+from worlds.tapes import BTC, Market, play, records, session_of
 from worlds.two_venues import FLAT, KRAKEN, SPOT, TWO, said, two
 
 
@@ -178,13 +177,8 @@ def test_interest_is_charged_to_the_account_that_owes(tmp_path) -> None:
     assert played.host.balance("USD", "binance").total == 1_000
     assert played.host.balance("USD", "kraken").total == -1_010
     played.session.close()
-    paid = records(journal, "transfer")
+    paid = [record.data for record in records(journal, "transfer")]
     assert [(each["account"], each["amount"]) for each in paid] == [("kraken", "-10")]
-
-
-def records(journal, kind: str) -> list[dict]:
-    with JournalReader(journal) as reader:
-        return [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(types=[kind])]
 
 
 # --- what the robot and the report see ----------------------------------------------------------
@@ -230,7 +224,7 @@ def test_balances_on_the_tape_name_their_account(tmp_path) -> None:
     played = play(Buys, tape, accounts=TWO, params={"size": 4.0}, journal=journal, sample_every=5 * 10**9)
     played.session.close()
     found = defaultdict(list)
-    for each in records(journal, "balance"):
+    for each in (record.data for record in records(journal, "balance")):
         found[each.get("account"), each.get("currency")].append(each["equity"])
     assert set(found) == {(None, None), ("binance", "USDT"), ("kraken", "USD")}
     assert len({len(rows) for rows in found.values()}) == 1
@@ -311,9 +305,8 @@ def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_not
     assert played.host.balance("USDC", "kraken").total == 99.9
     assert played.equity == Decimal("109.9")
     played.session.close()
-    last = {
-        (each["account"], each["currency"]): each["equity"] for each in records(journal, "balance") if "account" in each
-    }
+    rows = [record.data for record in records(journal, "balance")]
+    last = {(each["account"], each["currency"]): each["equity"] for each in rows if "account" in each}
     assert last["kraken", "USDC"] == "99.9"
     assert last["okx", "USDT"] == "0"
 
@@ -343,8 +336,8 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
     assert played.robot.worth == pytest.approx([here, here, *(here + x for x in (99.95, 109.95, 109.95))])
     assert played.session.start_equity == here + Decimal("99.95")
     assert played.equity - played.session.start_equity == 10
-    curve = [equity for _, equity, _ in played.loop.equity_samples_text()]
-    assert Decimal(curve[0]) == here + Decimal("99.95")
+    _, curve, *_ = played.loop.samples()
+    assert curve[0] == pytest.approx(here + 99.95, abs=1e-12)
     assert played.loop.drawdown_text == "0"
 
 

@@ -9,8 +9,7 @@ from decimal import Decimal
 import pytest
 
 from onetape import Strategy
-from onetape.tape.journal import JournalReader
-from worlds.tapes import START, Market, play
+from worlds.tapes import START, Market, play, records
 
 MINUTE = 60 * 10**9
 SPOT = ("kraken:AAA/USD", "kraken:BBB/USD", "USD", 10.0, 1000)
@@ -145,12 +144,10 @@ def test_a_purchase_that_no_sale_beside_it_pays_is_denied_at_the_callbacks_end(t
     assert ("in", "DENIED", 4201) in robot.heard
     assert len(robot.fills("out")) == 1
     assert robot.fills("in") == []
-    with JournalReader(journal) as reader:
-        rows = [
-            (r.data["order_id"], r.data["news"], r.data.get("code"), r.data.get("more"))
-            for r in reader
-            if r.type == "order_event"
-        ]
+    rows = [
+        (r.data["order_id"], r.data["news"], r.data.get("code"), r.data.get("more"))
+        for r in records(journal, "order_event")
+    ]
     assert (bought.id, "denied", 4201, {"reason": SHORT}) in rows
 
 

@@ -10,8 +10,7 @@ import pytest
 from onetape.engine.compiled import compiled
 from onetape.engine.strategy import Strategy
 from onetape.runs.outcome import RunResult, why_no_orders
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, play
+from worlds.tapes import BTC, Market, play, records
 
 
 class Quotes(Strategy):
@@ -64,8 +63,7 @@ def three_quotes(tmp_path: Path) -> Path:
 
 
 def said(journal: Path) -> list[str]:
-    with JournalReader(journal) as reader:
-        return [r.data["text"] for r in reader if r.type == "log" and r.data["level"] == "warning"]
+    return [r.data["text"] for r in records(journal, "log") if r.data["level"] == "warning"]
 
 
 @pytest.mark.parametrize(

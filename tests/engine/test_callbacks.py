@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from onetape import _core
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import UnknownSymbol
 from worlds.tapes import BTC, ETH, MS, START, Market, at_ns, play, session_of
@@ -366,60 +365,6 @@ def test_timers_need_exactly_one_of_every_and_at(tmp_path):
 
 
 # --- kept objects
-
-
-class Keeper(Strategy):
-    keep: str = "both"
-
-    def on_start(self):
-        self.subscribe(BTC, quotes=True, trades=True)
-        self.kept = []
-        self.wanted = []
-
-    def on_quote(self, q):
-        self.wanted.append((q.bid * 1, q.ask * 1, q.bid_size * 1, q.bid_int, q.ts_recv))
-        if self.keep == "event":
-            self.kept.append(q)
-        elif self.keep == "value":
-            self.kept.append(q.bid)
-        elif self.keep == "both":
-            self.kept.append((q, q.bid, q.ask_size))
-        elif self.keep == "every other" and len(self.wanted) % 2:
-            self.kept.append((len(self.wanted) - 1, q))
-
-
-@pytest.fixture(params=[True, False], ids=["reuse", "fresh"])
-def reuse(request):
-    before = _core.event_reuse()
-    _core.set_event_reuse(request.param)
-    yield request.param
-    _core.set_event_reuse(before)
-
-
-@pytest.mark.parametrize("keep", ["event", "value", "both", "every other"])
-def test_kept_events_and_their_values_stay_as_they_were(tmp_path, reuse, keep):
-    market = Market(tmp_path / "t")
-    for step in range(50):
-        market.quote(step, 100 + step / 10, 101 + step / 10, step + 1, step + 2)
-    robot = play(Keeper, market.done(), params={"keep": keep}).robot
-    if keep == "event":
-        got = [(q.bid, q.ask, q.bid_size, q.bid_int, q.ts_recv) for q in robot.kept]
-        assert got == robot.wanted
-    elif keep == "value":
-        assert robot.kept == [bid for bid, *_ in robot.wanted]
-    elif keep == "both":
-        assert [(q.bid, q.ask) for q, *_ in robot.kept] == [w[:2] for w in robot.wanted]
-        assert [bid for _, bid, _ in robot.kept] == [bid for bid, *_ in robot.wanted]
-        assert [q.ask_size for q, *_ in robot.kept] == [size for *_, size in robot.kept]
-    else:
-        assert all(q.bid == robot.wanted[index][0] for index, q in robot.kept)
-
-
-def test_results_do_not_depend_on_reuse(tmp_path, reuse):
-    market = Market(tmp_path / "t")
-    for step in range(50):
-        market.quote(step, 100 + step / 10, 101 + step / 10)
-    assert play(BuyOnce, market.done()).robot.heard == play(BuyOnce, market.path).robot.heard
 
 
 def test_a_book_is_a_live_view_and_its_copy_stays(tmp_path):

@@ -8,8 +8,7 @@ import pytest
 
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, ETH, Market, play
+from worlds.tapes import BTC, ETH, Market, play, records
 
 
 class Leaf(Strategy):
@@ -63,8 +62,7 @@ def tape(tmp_path):
 
 
 def placed(journal):
-    with JournalReader(journal) as reader:
-        return [r.data.get("more") for r in reader if r.type == "order_request"]
+    return [r.data.get("more") for r in records(journal, "order_request")]
 
 
 def test_each_has_its_place_and_hears_its_own(tmp_path):

@@ -15,8 +15,7 @@ from onetape.engine.loader import load_strategy
 from onetape.model.errors import StrategyError
 from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, ETH, Market, play
+from worlds.tapes import BTC, ETH, Market, play, records
 
 numba = pytest.importorskip("numba")
 
@@ -371,9 +370,8 @@ def test_what_raises_is_the_strategys_failure(tmp_path):
     assert [str(each.error) for each in played.host.failures] == ["ValueError: nine"]
     assert played.loop.halted
     assert played.robot.count == 9
-    with JournalReader(tmp_path / "run") as reader:
-        alerts = [record for record in reader if record.type == "alert"]
-    assert len(alerts) == 1 and alerts[0].data["callback"] == "on_quote"
+    [alert] = records(tmp_path / "run", "alert")
+    assert alert.data["callback"] == "on_quote"
 
 
 def test_a_division_by_zero_is_no_infinity(tmp_path):

@@ -9,8 +9,7 @@ import pytest
 
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, at_ns, play
+from worlds.tapes import BTC, Market, at_ns, play, records
 
 
 def quiet(path: Path, seconds: int = 6) -> Path:
@@ -18,11 +17,6 @@ def quiet(path: Path, seconds: int = 6) -> Path:
     for second in range(seconds):
         market.quote(second, 99.9, 100.1)
     return market.done()
-
-
-def records(journal: Path, *types: str) -> list[tuple[str, dict]]:
-    with JournalReader(journal) as reader:
-        return [(r.type, r.data) for r in reader if r.type in types]
 
 
 class Faulty(Strategy):
@@ -84,7 +78,7 @@ def test_flatten_also_closes_what_fills_before_its_cancel_arrives(tmp_path):
 
 def test_the_failure_stands_on_the_tape_with_place_and_traceback(tmp_path):
     play(Faulty, quiet(tmp_path / "t"), journal=tmp_path / "run")
-    ((_, alert),) = records(tmp_path / "run", "alert")
+    alert = records(tmp_path / "run", "alert")[0].data
     assert alert["kind"] == "strategy_error" and alert["severity"] == "critical"
     assert alert["callback"] == "on_quote" and alert["error"] == "RuntimeError: no plan"
     assert "test_failures.py" in alert["where"] and "in fail" in alert["where"]
@@ -166,9 +160,9 @@ class Remembers(Strategy):
 
 def test_changed_memory_is_on_the_tape_before_the_orders_of_its_callback(tmp_path):
     play(Remembers, quiet(tmp_path / "t", 3), journal=tmp_path / "run")
-    kinds = [kind for kind, _ in records(tmp_path / "run", "memory", "order_request")]
+    kinds = [record.type for record in records(tmp_path / "run", "memory", "order_request")]
     assert kinds == ["memory", "order_request"] * 3
-    assert [data["n"] for _, data in records(tmp_path / "run", "memory")] == [1, 2, 3]
+    assert [record.data["n"] for record in records(tmp_path / "run", "memory")] == [1, 2, 3]
 
 
 def test_memory_that_did_not_change_is_not_written_again(tmp_path):
@@ -188,7 +182,7 @@ def test_a_change_inside_a_remembered_list_is_seen(tmp_path):
             self.seen.append(self.n)
 
     play(Deep, quiet(tmp_path / "t", 3), journal=tmp_path / "run")
-    assert records(tmp_path / "run", "memory")[-1][1] == {"seen": [1, 2, 3]}
+    assert records(tmp_path / "run", "memory")[-1].data == {"seen": [1, 2, 3]}
 
 
 @pytest.mark.parametrize(("value", "words"), [(object(), "plain values only"), ("x" * 70_000, "at most 65536")])
@@ -210,7 +204,7 @@ def test_memory_takes_every_plain_value(tmp_path):
             self.memory.update(plain)
 
     play(All, quiet(tmp_path / "t"), journal=tmp_path / "run")
-    assert records(tmp_path / "run", "memory")[0][1] == plain
+    assert records(tmp_path / "run", "memory")[0].data == plain
 
 
 def test_memory_takes_numpys_numbers(tmp_path):
@@ -222,7 +216,7 @@ def test_memory_takes_numpys_numbers(tmp_path):
             self.memory["count"] = np.int64(3)
 
     play(Mean, quiet(tmp_path / "t"), journal=tmp_path / "run")
-    assert records(tmp_path / "run", "memory")[0][1] == {"mean": 1.5, "count": 3}
+    assert records(tmp_path / "run", "memory")[0].data == {"mean": 1.5, "count": 3}
 
 
 # --- log
@@ -238,7 +232,7 @@ def test_log_lines_are_frames_and_warnings_are_shown(tmp_path, capsys):
                 self.log("careful", level="warning", size=np.float64(2.5), exact=Decimal("0.1"))
 
     play(Talks, quiet(tmp_path / "t"), journal=tmp_path / "run")
-    lines = [data for _, data in records(tmp_path / "run", "log")]
+    lines = [record.data for record in records(tmp_path / "run", "log")]
     assert lines[0] == {"level": "info", "text": "hello", "fields": {"price": 1.5, "symbol": BTC}}
     assert lines[1]["fields"] == {"size": 2.5, "exact": "0.1"}
     shown = capsys.readouterr()

@@ -6,8 +6,7 @@ import pytest
 
 from onetape.engine import handlers
 from onetape.engine.strategy import Strategy
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, play
+from worlds.tapes import BTC, Market, play, records
 
 
 class Base(Strategy):
@@ -193,10 +192,9 @@ def test_what_a_handler_raises_follows_on_error(tmp_path, on_error, expected):
     played = play(Mine, tape(tmp_path, 2), on_error=on_error, journal=tmp_path / "j")
     assert played.robot.heard == expected
     assert played.host.failures[0].error == "RuntimeError: no"
-    with JournalReader(tmp_path / "j") as reader:
-        alerts = [reader.schemas.of(f.type).decode(f.payload) for f in reader.frames(("alert",))]
-    assert alerts[0]["kind"] == "strategy_error"
-    assert alerts[0]["callback"].endswith("Mine.bad of 'quote'")
+    alert = records(tmp_path / "j", "alert")[0].data
+    assert alert["kind"] == "strategy_error"
+    assert alert["callback"].endswith("Mine.bad of 'quote'")
 
 
 def test_handlers_that_answer_themselves_are_stopped(tmp_path, monkeypatch):
@@ -225,9 +223,7 @@ def test_orders_of_all_handlers_leave_together_after_memory(tmp_path):
             self.memory["seen"] = quote.bid
 
     play(Mine, tape(tmp_path, 1), journal=tmp_path / "j")
-    with JournalReader(tmp_path / "j") as reader:
-        order = [reader.schemas.of(f.type).name for f in reader.frames(("memory", "order_request"))]
-    assert order == ["memory", "order_request"]
+    assert [r.type for r in records(tmp_path / "j", "memory", "order_request")] == ["memory", "order_request"]
 
 
 @pytest.mark.parametrize(

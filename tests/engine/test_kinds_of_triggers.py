@@ -14,8 +14,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.enums import MetTrigger, TriggerKind
 from onetape.model.errors import NotAvailable
 from onetape.model.order import TRIGGER_KIND_SHIFT
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, play
+from worlds.tapes import BTC, Market, play, records
 
 RULES = {"fires": MetTrigger.FIRES, "refused": MetTrigger.REFUSED}
 KINDS = ["stop", "take_profit"]
@@ -56,8 +55,7 @@ def quotes(market: Market, *rows: tuple[float, float]) -> Market:
 
 
 def rows(journal: Path, event: str) -> list[dict[str, Any]]:
-    with JournalReader(journal) as reader:
-        return [record.data for record in reader if record.type == event]
+    return [record.data for record in records(journal, event)]
 
 
 @pytest.mark.parametrize(

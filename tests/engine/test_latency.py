@@ -10,8 +10,7 @@ from onetape.engine.plan import RunPlan, read_plan, write_plan
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import HOUR, MINUTE, SECOND
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, MS, START, Market, at_ns, play
+from worlds.tapes import BTC, MS, START, Market, at_ns, play, records
 
 SPOKEN = [
     ("10ms", Latency(10 * MS, 10 * MS)),
@@ -276,7 +275,5 @@ def test_a_venue_is_closed_by_its_own_clock(tmp_path, closed, fills):
     latency = Latency(0, 0, clock=CONSTANT, feed=5 * SECOND)
     hours = VenueOptions(closed=[Closed(*map(at_ns, closed))])
     played = play(Rests, market.done(), latency=latency, venue=hours, journal=tmp_path / "run")
-    times = []
-    with JournalReader(played.journal) as reader:
-        times = [r.data["ts_event"] for r in reader if r.type == "fill"]
+    times = [r.data["ts_event"] for r in records(played.journal, "fill")]
     assert times == [at_ns(each) for each in fills]

@@ -15,41 +15,21 @@ import numpy as np
 import pytest
 
 from onetape import Strategy, _core
-from onetape.engine.latency import Latency
-from onetape.engine.plan import RunPlan, TapeInput
-from onetape.engine.run_spec import RunSpec
-from onetape.engine.session import Session
-from onetape.model.catalogue import find
-from onetape.tape.journal import JournalWriter
-from onetape.tape.schema import built_in
+from worlds.tapes import BTC as SYMBOL
+from worlds.tapes import SECOND, START, Market, close_sessions, play, session_of
 
-SYMBOL = "binance:BTC/USDT:USDT"
-START = 1_780_272_000 * 10**9
-SECOND = 10**9
 QUOTES = 400
 
 
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A quote a second, the bid one tick up each time; a trade of the same price after it."""
-    path = tmp_path_factory.mktemp("lifetimes") / "tape"
-    facts = find(SYMBOL)
-    assert facts is not None
-    rows = np.zeros(1, dtype=built_in()[2].payload_dtype)
-    trades = np.zeros(1, dtype=built_in()[3].payload_dtype)
-    with JournalWriter(path, uuid=bytes(range(16)), durable=False) as writer:
-        writer.append_instrument(1, START, facts.to_msgpack())
-        for number in range(QUOTES):
-            time = START + number * SECOND
-            rows["ts_event"] = rows["ts_recv"] = time
-            rows["bid"], rows["ask"] = 600_000 + number, 600_001 + number
-            rows["bid_size"] = rows["ask_size"] = 1000 + number
-            writer.append_batch("quote", 1, rows)
-            trades["ts_event"] = trades["ts_recv"] = time
-            trades["price"], trades["size"], trades["side"] = 600_000 + number, 1 + number, 1
-            trades["id_low"], trades["id_kind"] = number, 1
-            writer.append_batch("trade", 1, trades)
-    return path
+    market = Market(tmp_path_factory.mktemp("lifetimes") / "tape")
+    for number in range(QUOTES):
+        price = 60_000 + number / 10
+        market.quote(number, price, price + 0.1, 1 + number / 1000, 1 + number / 1000)
+        market.trade(number, price, 0.001 * (1 + number))
+    return market.done()
 
 
 class Collector(Strategy):
@@ -67,6 +47,8 @@ class Collector(Strategy):
         self.seen += 1
         self.keep("quotes", quote)
         self.keep("bids", quote.bid)
+        if self.seen % 2:
+            self.keep("every other", quote)
         self.keep("asked quotes", self.quote(SYMBOL))
         if self.seen == 10:
             self.keep("order", self.buy(SYMBOL, 0.01))
@@ -77,7 +59,9 @@ class Collector(Strategy):
             self.keep("copy", self.book(SYMBOL).copy())
 
     def on_trade(self, trade: Any) -> None:
-        self.keep("trades", trade)
+        if self.seen % 3 == 0:
+            self.keep("every third", trade)
+            self.keep("prices", trade.price)
 
     def on_bar(self, bar: Any) -> None:
         self.keep("bars", bar)
@@ -94,26 +78,10 @@ class Collector(Strategy):
         self.keep("positions", position)
 
 
-def session_of(strategy: type[Strategy], tape: Path, **options: Any) -> Session:
-    plan = RunPlan(
-        strategy=strategy.__name__,
-        inputs=[TapeInput(path=str(tape))],
-        cash={"USDT": Decimal(100_000)},
-        latency=Latency(0, 0),
-        **options,
-    )
-    return Session(RunSpec(plan, strategy))
-
-
 def collected(tape: Path) -> tuple[dict[str, list[Any]], Strategy]:
-    session = session_of(Collector, tape)
-    session.open()
-    session.start()
-    session.step()
-    session.finish()
-    robot = session.robot
-    session.close()
-    return robot.kept, robot  # type: ignore[attr-defined]
+    robot = play(Collector, tape).robot
+    close_sessions()
+    return robot.kept, robot
 
 
 def churn() -> None:
@@ -142,9 +110,9 @@ def test_events_that_were_kept_do_not_change(tape: Path) -> None:
     assert kept["bids"] == wanted
     assert [quote.bid for quote in kept["asked quotes"]] == wanted
     assert [quote.bid_size_int for quote in kept["quotes"]] == [1000 + number for number in range(QUOTES)]
-    assert [trade.id for trade in kept["trades"]] == list(range(QUOTES))
-    assert [trade.price for trade in kept["trades"]] == wanted
-    assert {trade.side for trade in kept["trades"]} == {"buy"}
+    assert [quote.bid for quote in kept["every other"]] == wanted[::2]
+    assert [trade.price for trade in kept["every third"]] == kept["prices"] == wanted[2::3]
+    assert {trade.side for trade in kept["every third"]} == {"buy"}
     assert len({id(quote) for quote in kept["quotes"]}) == QUOTES
     closes = [bar.close for bar in kept["bars"] if bar.period == "5s"]
     assert closes == sorted(closes) and len(closes) > QUOTES // 5 - 2
@@ -214,14 +182,7 @@ def test_orders_of_one_run_mean_nothing_to_another(tape: Path) -> None:
             if not answers:
                 answers.extend([self.cancel(order), self.amend(order, price=51_000)])
 
-    session = session_of(Second, tape)
-    try:
-        session.open()
-        session.start()
-        session.step()
-        session.finish()
-    finally:
-        session.close()
+    play(Second, tape)
     assert answers == [False, False]
     assert order.state == "ACCEPTED"
 
@@ -254,14 +215,8 @@ def test_the_loop_is_not_entered_from_a_callback(tape: Path) -> None:
 def test_a_closed_session_gives_its_strategy_back_to_the_collector(tape: Path) -> None:
     import weakref
 
-    session = session_of(Collector, tape)
-    session.open()
-    session.start()
-    session.step()
-    session.finish()
-    seen = weakref.ref(session.robot)
-    session.close()
-    del session
+    seen = weakref.ref(play(Collector, tape).robot)
+    close_sessions()
     gc.collect()
     assert seen() is None
 

@@ -8,7 +8,7 @@ import pytest
 from onetape import RequestKey, Strategy
 from onetape.engine.compiled import compiled
 from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, ETH, Market, play
+from worlds.tapes import BTC, ETH, Market, play, records
 
 
 class Seer(Strategy):
@@ -45,8 +45,7 @@ def tape(tmp_path, quotes=6, name="a"):
 
 
 def told(journal, kind):
-    with JournalReader(journal) as reader:
-        return [reader.schemas.of(f.type).decode(f.payload) for f in reader.frames((kind,))]
+    return [record.data for record in records(journal, kind)]
 
 
 def test_one_order_for_each_opportunity(tmp_path):
@@ -102,10 +101,8 @@ def test_it_stands_on_the_tape_with_its_order(tmp_path):
     key = {"once": "op 0", "within": "account", "expires": 86_400_000_000_000}
     assert [row["more"] for row in asked] == [key] * 6
     assert told(tmp_path / "j", "cycle") == [{"end": "op 0", "within": "account"}]
-    with JournalReader(tmp_path / "j") as reader:
-        order = [f.type for f in reader.frames(("order_request", "cycle"))]
-    cycle = order.index(29)
-    assert cycle == 2, "it ends between the orders before and after it"
+    order = [r.type for r in records(tmp_path / "j", "order_request", "cycle")]
+    assert order.index("cycle") == 2, "it ends between the orders before and after it"
 
 
 def test_an_order_without_a_key_is_as_it_was(tmp_path):

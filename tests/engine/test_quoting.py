@@ -6,19 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from onetape._core import should_requote
 from onetape.engine.strategy import Strategy
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, play
+from worlds.tapes import BTC, Market, play, records
 
 
 def sent(journal: Path) -> list[tuple[int, str, str, float, float]]:
-    with JournalReader(journal) as reader:
-        return [
-            (r.time, r.data["kind"], r.data["side"], r.data["price"] / 10, r.data["size"] / 1000)
-            for r in reader
-            if r.type == "order_request"
-        ]
+    return [
+        (r.time, r.data["kind"], r.data["side"], r.data["price"] / 10, r.data["size"] / 1000)
+        for r in records(journal, "order_request")
+    ]
 
 
 def quoted(tmp_path: Path, ladders: list[tuple[list, list]], *, keep_within=0, market=None):
@@ -87,21 +83,7 @@ def test_a_filled_level_is_placed_again(tmp_path):
     assert [batch for batch in batches if batch[0][0] == "place"][-1] == [("place", "buy", 99, 1)]
 
 
-@pytest.mark.parametrize(("ticks", "requests"), [(0, 0), (1, 0), (2, 0), (3, 2)])
+@pytest.mark.parametrize(("ticks", "requests"), [(0, 0), (1, 0), (2, 0), (-2, 0), (3, 2), (-3, 2)])
 def test_keep_within_leaves_near_orders_where_they_are(tmp_path, ticks, requests):
     batches, _ = quoted(tmp_path, [([(99, 1)], []), ([(99 - ticks / 10, 1)], [])], keep_within=2)
     assert sum(len(batch) for batch in batches[1:]) == requests
-
-
-@pytest.mark.parametrize(
-    ("working", "wanted", "size_changed", "expected"),
-    [
-        (100, 102, False, False),
-        (100, 98, False, False),
-        (100, 103, False, True),
-        (100, 97, False, True),
-        (100, 100, True, True),
-    ],
-)
-def test_should_requote(working, wanted, size_changed, expected):
-    assert should_requote(working, wanted, tick=1, keep_within=2, size_changed=size_changed) is expected

@@ -10,8 +10,7 @@ import pytest
 from onetape import _core
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import InsufficientFunds, OrderRate
-from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, Market, play
+from worlds.tapes import BTC, Market, play, records
 
 MOST = _core.REFUSALS_MAX
 
@@ -48,8 +47,7 @@ def test_an_answer_to_each_refusal_ends_in_a_halt_with_the_reason(tmp_path, late
     assert f"{OrderRate.name}({OrderRate.code})" in str(failure)
     assert BTC in str(failure)
     assert played.loop.halted
-    with JournalReader(tmp_path / "j") as reader:
-        (alert,) = [r.data for r in reader if r.type == "alert"]
+    [alert] = [r.data for r in records(tmp_path / "j", "alert")]
     assert alert["kind"] == "strategy_error"
     assert alert["error"] == failure.error
 

@@ -19,7 +19,7 @@ from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import BadConfig
 from onetape.model.time import DAY, format_time, parse_time
 from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, MS, SECOND, START, Market, at_ns, play, session_of
+from worlds.tapes import BTC, MS, SECOND, START, Market, at_ns, play, records, session_of
 
 STOPPED = 4312
 SEED = "10:06-13:59,14:06-18:30"
@@ -279,10 +279,8 @@ def test_the_robot_is_told_and_its_position_is_kept(tmp_path):
         ("trading", "stopped", 25 * SECOND),
     ]
     assert session.robot.position(BTC).qty > 0
-    with JournalReader(tmp_path / "run") as reader:
-        notes = [
-            (r.time - START, r.data["state"]) for r in reader if r.type == "health" and r.data["kind"] == "trading"
-        ]
+    health = records(tmp_path / "run", "health")
+    notes = [(r.time - START, r.data["state"]) for r in health if r.data["kind"] == "trading"]
     assert notes == [(at, state) for _, state, at in session.robot.heard]
 
 
@@ -341,8 +339,7 @@ def test_a_robot_that_fails_flat_in_a_stop_closes_at_the_next_start(tmp_path):
 
     session, _ = watched(tmp_path, 0.004, strategy=Fails, on_error="flatten")
     assert session.robot.position(BTC).qty == 0
-    with JournalReader(tmp_path / "run") as reader:
-        fills = [r.data["ts_event"] - START for r in reader if r.type == "fill"]
+    fills = [r.data["ts_event"] - START for r in records(tmp_path / "run", "fill")]
     assert len(fills) == 2
     assert 20 * SECOND < fills[1] < 21 * SECOND
 

@@ -78,9 +78,12 @@ def test_equals_the_slow_position(
     fast, slow = _core.CorePosition(), SlowPosition(kind, numbers)
     for side, price, size in fills:
         assert fast.apply(spec, side, price, size) == slow.apply(side, price, size)
-        assert (fast.qty, fast.cost, fast.realized) == (slow.qty, slow.cost, slow.realized)
+        assert fast.state == (fast.qty, fast.cost, fast.realized) == (slow.qty, slow.cost, slow.realized)
     expected = slow.gain(slow.value(mark, slow.qty), slow.cost) if slow.qty else 0
     assert fast.unrealized(spec, mark) == expected
+    again = _core.CorePosition()
+    again.state = fast.state
+    assert again.state == fast.state
 
 
 @pytest.mark.parametrize(("kind", "numbers"), SPECS)
@@ -132,6 +135,16 @@ def test_known_profits(kind: str, numbers: dict[str, int], fills: list[tuple[str
         position.apply(spec, side, price, size)
     assert position.realized == int(Fraction(realized) * ONE)
     assert position.qty == 0
+
+
+def test_a_state_is_three_whole_numbers_that_fit() -> None:
+    position = _core.CorePosition()
+    position.state = (-1, 2**100, -(2**100))
+    wrong: list[Any] = [(1, 2), (2**63, 0, 0), (0, 2**127, 0), (0, 1.5, 0)]
+    for state in wrong:
+        with pytest.raises((TypeError, ValueError, OverflowError, RuntimeError)):
+            position.state = state
+    assert position.state == (-1, 2**100, -(2**100))
 
 
 def test_entry_price() -> None:

@@ -186,11 +186,13 @@ def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, cu
     order = desk.order()
     desk.place(order)
     told = desk.fill(order, currency=currency)
-    taken: list[tuple[FillReport, int]] = []
     assert desk.say(FillOut(order, told))[0] > 0
     made = desk.again()
-    taken = [made._read_fill(frame.payload, SYMBOL, "USDT") for frame in desk.frames("fill")]
-    assert taken == [(told._replace(fee_currency=currency or "USDT"), 2)]
+    [frame] = desk.frames("fill")
+    fill, life = made._read_fill(frame.payload, SYMBOL, "USDT")
+    assert fill == told._replace(fee_currency=currency or "USDT")
+    assert life is made.robots[1]
+    assert life.slot == 2
     assert desk.known(order).life.filled == 4
 
 

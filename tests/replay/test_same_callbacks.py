@@ -3,15 +3,13 @@ whether a gateway's tape brings them or the venue's connections are in its own p
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
-import copied_process
 from onetape.tape.journal import JournalReader
+from worlds.command_lines import answered
 
 SECONDS = (4, 10, 30)  # the next where a machine is too busy for one
 
@@ -58,19 +56,10 @@ class Hears(Strategy):
 """
 
 
-def onetape(folder: Path, *arguments: object) -> str:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    done = copied_process.run(*arguments, cwd=folder, env=clean)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def heard(folder: Path, *how: str) -> list[str]:
     """What its callbacks were, in their order."""
     for seconds in SECONDS:
-        told = json.loads(
-            onetape(folder, "run", "hears.py", "--live", *how, "--account", "main", "--seconds", seconds, "--json")
-        )
+        told = answered(folder, "run", "hears.py", "--live", *how, "--account", "main", "--seconds", seconds)
         with JournalReader(Path(told["run"]) / "journal") as reader:
             texts = [msgspec.msgpack.decode(f.payload)["text"] for f in reader.frames(("log",))]
         if told["fills"] and "trade" in texts:
@@ -79,7 +68,7 @@ def heard(folder: Path, *how: str) -> list[str]:
 
 
 def test_callbacks_are_the_same_from_the_tape_and_from_the_venue(tmp_path):
-    onetape(tmp_path, "init", "my")
+    answered(tmp_path, "init", "my")
     folder = tmp_path / "my"
     (folder / "hears.py").write_text(ROBOT)
     tape, venue = heard(folder), heard(folder, "--single")

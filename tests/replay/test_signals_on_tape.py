@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import copied_process
 from onetape.data.sample import write_sample
+from worlds.command_lines import answered
 
 STRATEGY = """
 from onetape import Strategy
@@ -50,12 +50,6 @@ ORDER BY f.seq
 """
 
 
-def run(folder: Path, *words: object, code: int = 0) -> dict:
-    done = copied_process.run(*words, "--json", cwd=folder)
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("signals")
@@ -65,10 +59,10 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_each_fill_is_joined_to_the_market_event_that_caused_it(folder: Path):
-    made = run(
+    made = answered(
         folder, "backtest", "seer.py", "--data", "m.tape", "--out", "run", "--latency", "10ms", "--cash", "100000 USDT"
     )
-    told = run(folder, "analyze", made["run"], "--db", "sqlite:///x.db")
+    told = answered(folder, "analyze", made["run"], "--db", "sqlite:///x.db")
     with sqlite3.connect(folder / "x.db") as database:
         rows = database.execute(CHAIN).fetchall()
     assert len(rows) == made["fills"] > 10
@@ -82,7 +76,7 @@ def test_each_fill_is_joined_to_the_market_event_that_caused_it(folder: Path):
 
 
 def test_it_is_repeated_and_a_change_of_what_is_said_is_a_divergence(folder: Path):
-    made = run(
+    made = answered(
         folder,
         "backtest",
         "seer.py",
@@ -95,15 +89,15 @@ def test_it_is_repeated_and_a_change_of_what_is_said_is_a_divergence(folder: Pat
         "--cash",
         "100000 USDT",
     )
-    assert run(folder, "replay", made["run"], "--verify")["divergences"] == 0
+    assert answered(folder, "replay", made["run"], "--verify")["divergences"] == 0
     kept = Path(made["run"]) / "source" / "seer.py"
     kept.write_text(STRATEGY.replace("seen=self.seen, ", "seen=self.seen + 1, "))
-    told = run(folder, "replay", made["run"], "--verify", code=4)
+    told = answered(folder, "replay", made["run"], "--verify", code=4)
     assert told["divergences"] > 0
 
 
 def test_an_order_by_hand_has_its_signal_and_its_key(folder: Path):
-    made = run(
+    made = answered(
         folder,
         "backtest",
         "seer.py",
@@ -116,7 +110,7 @@ def test_an_order_by_hand_has_its_signal_and_its_key(folder: Path):
         "--cash",
         "100000 USDT",
     )
-    run(folder, "analyze", made["run"], "--db", "sqlite:///y.db")
+    answered(folder, "analyze", made["run"], "--db", "sqlite:///y.db")
     with sqlite3.connect(folder / "y.db") as database:
         rows = database.execute(
             "SELECT o.tag, l.signal, l.target, l.once FROM links l JOIN orders o "

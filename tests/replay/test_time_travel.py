@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import copied_process
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, BadInput, ProcessDown, StrategyError
 from onetape.model.time import format_time
@@ -32,6 +31,7 @@ from onetape.replay.time_travel import COPIES_MAX, Traveller, steps_of
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
+from worlds.command_lines import answered
 from worlds.strategy_files import TAKER, write
 from worlds.tapes import Market
 
@@ -305,24 +305,18 @@ def test_what_is_shown_of_attributes_is_bounded():
 # --- the command ------------------------------------------------------------------------------
 
 
-def onetape(*arguments: str, code: int = 0) -> dict:
-    done = copied_process.run(*arguments, "--json")
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_the_command_tells_the_contracts_keys_and_the_state(run, walked):
-    told = onetape("replay", str(run), "--until", "2000", "--step", "2")
+    told = answered(run.parent, "replay", run, "--until", "2000", "--step", "2")
     for key in ("run", "events", "actions", "divergences", "first_divergence", "action_hash"):
         assert key in told
     assert robots(told["state"], walked[2000]) == walked[2000]
     assert [each["frames"] for each in told["steps"]] == [2001, 2002]
     assert robots(told["steps"][0], walked[2001]) == walked[2001]
-    back = onetape("replay", str(run), "--until", "2003", "--step", "-3")
+    back = answered(run.parent, "replay", run, "--until", "2003", "--step", "-3")
     assert [each["frames"] for each in back["steps"]] == [2002, 2001, 2000]
     assert back["steps"][2]["own"] == told["state"]["own"]
-    assert "state" not in onetape("replay", str(run))
-    refused = onetape("replay", str(run), "--step", "2", code=2)
+    assert "state" not in answered(run.parent, "replay", run)
+    refused = answered(run.parent, "replay", run, "--step", "2", code=2)
     assert "--until" in refused["error"]["message"]
     with pytest.raises(BadConfig, match="0 steps"):
         steps_of(run, "2000", 0)

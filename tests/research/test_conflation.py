@@ -14,6 +14,7 @@ from onetape.data.importing import import_files
 from onetape.data.quality.conflation import conflation_of
 from onetape.data.quality.market import verify_market
 from onetape.tape.journal import JournalReader
+from worlds.strategy_files import listener
 from worlds.tapes import BTC, START, Market
 
 MS = 10**6
@@ -53,22 +54,7 @@ def test_counts_of_a_made_tape(tmp_path: Path) -> None:
     assert shown["prints_explaining"] == round(1 / 3, 6)
 
 
-RESTING = """
-from onetape import Strategy
-
-
-class Resting(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, book=True)
-        self.sent = False
-
-    def on_book(self, book):
-        if not self.sent:
-            self.sent = True
-            self.buy(self.symbol, 1, 99)
-"""
+RESTING = listener(feeds="book=True", book="if self.n == 1: self.buy(self.symbol, 1, 99)")
 
 
 def test_a_run_says_how_blind_its_fills_were(tmp_path: Path) -> None:

@@ -68,13 +68,9 @@ def test_a_position_that_is_taken_over(tmp_path) -> None:
 
 
 def test_a_side_of_a_hedge_is_taken_over(tmp_path) -> None:
-    text = HOLDER.replace(
-        "            self.buy(self.symbol, self.size)\n"
-        "            self.sell(self.symbol, self.size, q.ask * 1.04, reduce_only=True)\n",
-        "            self.buy(self.symbol, self.size, position_side='long')\n"
-        "            self.sell(self.symbol, self.size, position_side='short')\n",
-    )
-    assert text != HOLDER
+    text = HOLDER.replace("self.buy(self.symbol, 1.0", "self.buy(self.symbol, 1.0, position_side='long'")
+    text = text.replace("quote.ask * 1.04, reduce_only=True", "position_side='short'")
+    assert text.count("position_side") == 2
     tape = flat(tmp_path / "flat.tape", taker_fee="0").done()
     given = rules(tmp_path, adl(20, side="short", price="61000"))
     done = backtest(tmp_path, tape, "run", text, instruments=given, hedge=True, leverage=5)

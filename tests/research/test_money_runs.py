@@ -14,41 +14,20 @@ from onetape.model.errors import BadConfig
 from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.runs.outcome import RunResult
-from onetape.tape.journal import JournalReader
-from worlds.strategy_files import write
-from worlds.tapes import BTC, Market
+from worlds.strategy_files import listener, write
+from worlds.tapes import BTC, Market, records
 
-HOLDER = """
-from onetape import Strategy
-
-
-class Holder(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-    size: float = 1.0
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True, funding=True)
-        self.memory["heard"] = []
-        self.sent = False
-
-    def hear(self, *words):
-        self.memory["heard"] = [*self.memory["heard"], " ".join(map(str, words))]
-
-    def on_quote(self, q):
-        if not self.sent:
-            self.sent = True
-            self.buy(self.symbol, self.size)
-            self.sell(self.symbol, self.size, q.ask * 1.04, reduce_only=True)
-
-    def on_order(self, order):
-        self.hear("order", order.tag, order.state, order.code)
-
-    def on_fill(self, fill):
-        self.hear("fill", fill.order.tag, fill.side, fill.qty, fill.price, fill.fee)
-
-    def on_health(self, h):
-        self.hear("health", h.kind, h.subject, h.state)
-"""
+HOLDER = listener(
+    feeds="quotes=True, funding=True",
+    quote="""
+    if self.n == 1:
+        self.buy(self.symbol, 1.0)
+        self.sell(self.symbol, 1.0, quote.ask * 1.04, reduce_only=True)
+    """,
+    order='self.hear("order", order.tag, order.state, order.code)',
+    fill='self.hear("fill", fill.order.tag, fill.side, fill.qty, fill.price, fill.fee)',
+    health='self.hear("health", health.kind, health.subject, health.state)',
+)
 
 
 def backtest(home: Path, tape: Path, name: str, text: str = HOLDER, **options) -> RunResult:
@@ -56,13 +35,8 @@ def backtest(home: Path, tape: Path, name: str, text: str = HOLDER, **options) -
     return run_backtest(BacktestOptions(strategy=str(code), data=[tape], home=home, out=name, **options))
 
 
-def records(run: Path, kind: str) -> list[dict]:
-    with JournalReader(run / "journal") as reader:
-        return [reader.schemas.of(frame.type).decode(frame.payload) for frame in reader.frames(types=[kind])]
-
-
 def heard(run: Path) -> list[str]:
-    return records(run, "memory")[-1]["heard"]
+    return records(run / "journal", "memory")[-1].data["heard"]
 
 
 def crash(path: Path, **facts: object) -> Path:
@@ -87,7 +61,7 @@ def test_a_liquidation_reaches_the_robot_the_tape_and_the_result(tmp_path, margi
     assert words[-1] == f"health liquidation {BTC} closed"
     assert done.liquidations == 1
     assert done.final_equity == (0 if margin == "cross" else 3000)
-    [alert] = [each for each in records(done.run, "alert") if each["kind"] == "liquidation"]
+    [alert] = [r.data for r in records(done.run / "journal", "alert") if r.data["kind"] == "liquidation"]
     assert (alert["symbol"], alert["state"], alert["price"]) == (BTC, "closed", "54000")
     answer = replay_run(done.run, verify=True)
     assert answer["divergences"] == 0
@@ -137,30 +111,14 @@ def test_margin_facts_of_a_file_are_kept_for_the_replay(tmp_path) -> None:
     assert msgspec.json.encode(done.as_json()["liquidations"]) == str(done.liquidations).encode()
 
 
-TRADER = """
-from onetape import Strategy
-
-
-class Trader(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.n = 0
-        self.memory["heard"] = []
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n % 3 == 0:
-            self.set_target(self.symbol, 0.5 if self.n % 2 else -0.5)
-
-    def on_fill(self, fill):
-        share = fill.fee / (fill.qty * fill.price)
-        self.memory["heard"] = [*self.memory["heard"], f"{share:.5f}"]
-
-    def on_health(self, h):
-        self.memory["heard"] = [*self.memory["heard"], f"{h.kind} {h.state}"]
-"""
+TRADER = listener(
+    quote="""
+    if self.n % 3 == 0:
+        self.set_target(self.symbol, 0.5 if self.n % 2 else -0.5)
+    """,
+    fill='self.hear(f"{fill.fee / (fill.qty * fill.price):.5f}")',
+    health="self.hear(health.kind, health.state)",
+)
 
 
 def test_fee_tiers_of_a_run_are_recorded_and_replayed(tmp_path) -> None:
@@ -176,7 +134,7 @@ def test_fee_tiers_of_a_run_are_recorded_and_replayed(tmp_path) -> None:
     done = backtest(tmp_path, tape, "run", TRADER, instruments=facts, fee_volume="40000", latency="0")
     # 30,000 and 60,000 on top of 40,000 reach the tier.
     assert heard(done.run)[:4] == ["0.00050", "0.00050", "fee_tier 1", "0.00040"]
-    [news] = [each for each in records(done.run, "health") if each["kind"] == "fee_tier"]
+    [news] = [r.data for r in records(done.run / "journal", "health") if r.data["kind"] == "fee_tier"]
     assert (news["state"], news["taker"]) == ("1", "0.0004")
     assert any("1 changes of tier" in each.text for each in done.assumptions)
     assert 'fee_volume = "40000"' in (done.run / "run.toml").read_text()
@@ -254,7 +212,7 @@ def test_funding_follows_the_events_whatever_their_interval(tmp_path, size, fund
     assert "1 funding events repeat the one before and were not paid again" in words
     assert any(word.startswith("2 funding intervals have no event") for word in words)
     # Each payment is on the run's tape, with its sign.
-    paid = [Decimal(each["amount"]) for each in records(done.run, "transfer")]
+    paid = [Decimal(r.data["amount"]) for r in records(done.run / "journal", "transfer")]
     assert paid == [Decimal(n) * Decimal(size) for n in (-6, -6, -6, 8, 8, 8)]
     assert replay_run(done.run, verify=True)["divergences"] == 0
 

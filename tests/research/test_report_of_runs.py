@@ -16,12 +16,13 @@ import onetape
 from onetape.data.sample import write_sample
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan
-from onetape.model.errors import BadConfig, StrategyError
+from onetape.model.errors import StrategyError
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.research.stress import worse_plans
 from onetape.runs.market_columns import _are_among
 from onetape.tape.journal import JournalReader
 from worlds.strategy_files import TAKER, write
+from worlds.tapes import records
 
 STOPPER = '''
 from onetape import Strategy
@@ -135,8 +136,7 @@ def test_orders_come_out_as_a_walk_over_the_tape_counts_them(recorded, name):
 
 def test_what_filled_a_resting_order_is_read_off_the_tape(recorded, sample):
     result, report = recorded["taker"]
-    with JournalReader(sample) as reader:
-        times = {record.time for record in reader if record.type == "trade"}
+    times = {record.time for record in records(sample, "trade")}
     moments = [at for o in slow_orders(result.run).values() for at, _ in o["rests"]]
     share = sum(at in times for at in moments) / len(moments)
     assert 0 < share < 1
@@ -365,17 +365,6 @@ def test_sizes_of_two_instruments_are_their_own(tmp_path):
         size = next(each["size"] for each in report["assumptions"] if each["text"].startswith(symbol))
         amount = float(re.search(r"(-[\d.,]+) USDT", size)[1].replace(",", ""))
         assert amount == pytest.approx(-paid / 4, abs=0.006)
-
-
-def test_rarer_options_of_the_command_are_given_by_name(sample, tmp_path):
-    strategy = str(write(tmp_path, "taker", TAKER))
-    run = onetape.backtest(
-        strategy, sample, home=tmp_path, report=False, options={"order_rate": "1/1h", "margin": "isolated"}
-    )
-    assert run.facts["money"]["margin"] == "isolated"
-    assert run.stats["orders"] > run.stats["rejected"] == run.stats["orders"] - 1
-    with pytest.raises(BadConfig, match="no option is called 'magic'"):
-        onetape.backtest(strategy, sample, home=tmp_path, options={"magic": 1})
 
 
 @pytest.mark.parametrize("is_sorted", [True, False])

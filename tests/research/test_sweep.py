@@ -114,17 +114,6 @@ def test_the_printed_command_repeats_a_variant(tmp_path, whole):
         assert float(value["pnl"]) == row["pnl"] and value["fills"] == row["fills"]
 
 
-def test_options_of_the_backtest_are_in_the_rows_and_in_the_command(tmp_path, code, sample):
-    options = {"fee": (0, "0.01"), "cash": "5000 USDT", "latency": "40ms", "seed": 9, "leverage": 2}
-    found = run(code, sample, tmp_path, params={"fast": [2]}, **options)
-    same = onetape.backtest(str(code), sample, home=tmp_path, fast=2, report=False, **options)
-    assert found.frame["action_hash"].to_list() == [same.stats["action_hash"]]
-    assert found.frame["final_equity"][0] == float(same.stats["final_equity"])
-    words = shlex.split(found.command(0))
-    for word in ("0,0.01", "5000 USDT", "40ms", "9", "2"):
-        assert word in words
-
-
 def test_best_takes_the_first_of_equals_and_less_where_less_is_better(whole):
     frame = whole.frame
     assert whole.best()["variant"] == frame["pnl"].arg_max()

@@ -10,6 +10,7 @@ from test_money_runs import TRADER, backtest, heard
 
 from onetape.model import catalogue
 from onetape.replay.replay import replay_run
+from worlds.strategy_files import listener
 from worlds.tapes import BTC, Market
 
 KRAKEN = "kraken:BTC/USD"
@@ -87,29 +88,13 @@ def test_what_a_tier_asks_beside_volume_is_said_to_flatter(tmp_path) -> None:
     assert line.bias == 1
 
 
-AMENDER = """
-from onetape import Strategy
-
-
-class Amender(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.order = None
-        self.n = 0
-        self.memory["heard"] = []
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n == 1:
-            self.order = self.buy(self.symbol, 1, 59_000)
-        if self.n == 5:
-            self.amend(self.order, price=59_100)
-
-    def on_order(self, order):
-        self.memory["heard"] = [*self.memory["heard"], f"{order.state} {order.price} {order.code}"]
-"""
+AMENDER = listener(
+    quote="""
+    if self.n == 1: self.order = self.buy(self.symbol, 1, 59_000)
+    if self.n == 5: self.amend(self.order, price=59_100)
+    """,
+    order="self.hear(order.state, order.price, order.code)",
+)
 
 
 @pytest.mark.parametrize(

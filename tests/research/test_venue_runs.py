@@ -13,6 +13,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import format_time, parse_time
 from onetape.replay.replay import replay_run
+from worlds.strategy_files import listener
 from worlds.tapes import BTC, SECOND, Market, play
 
 START = parse_time("2026-01-01T00:00:00Z")
@@ -29,36 +30,21 @@ def flat(path, symbol: str = BTC, seconds: int = 60, price: float = 60_000, **fa
     return market
 
 
-SIDES = """
-from onetape import Strategy
-
-
-class Sides(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.n = 0
-        self.memory["heard"] = []
-
-    def hear(self, text):
-        self.memory["heard"] = [*self.memory["heard"], text]
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n == 2:
-            self.buy(self.symbol, 1, position_side="long")
-            self.sell(self.symbol, 2, position_side="short")
-            refused = self.set_target(self.symbol, 1)
-            self.hear(f"target {refused.state} {refused.code}")
-            self.hear(f"no side {self.buy(self.symbol, 1).code}")
-        if self.n == 10:
-            held = [self.position(self.symbol, side).qty for side in ("long", "short", "both")]
-            self.hear(f"held {held}")
-            self.close(self.symbol)
-        if self.n == 20:
-            self.hear(f"left {len(self.positions())}")
-"""
+SIDES = listener(
+    quote="""
+    if self.n == 2:
+        self.buy(self.symbol, 1, position_side="long")
+        self.sell(self.symbol, 2, position_side="short")
+        refused = self.set_target(self.symbol, 1)
+        self.hear("target", refused.state, refused.code)
+        self.hear("no side", self.buy(self.symbol, 1).code)
+    if self.n == 10:
+        self.hear("held", [self.position(self.symbol, side).qty for side in ("long", "short", "both")])
+        self.close(self.symbol)
+    if self.n == 20:
+        self.hear("left", len(self.positions()))
+    """
+)
 
 
 def test_hedge_mode_from_the_command_to_the_position(tmp_path) -> None:
@@ -69,31 +55,19 @@ def test_hedge_mode_from_the_command_to_the_position(tmp_path) -> None:
     assert replay_run(done.run, verify=True)["divergences"] == 0
 
 
-ORDERS = """
-from onetape import Strategy
-
-
-class Orders(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.n = 0
-        self.memory["heard"] = []
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n == 1:
-            self.buy(self.symbol, 0.01, q.bid * 0.9, tag="rests")
-        if self.n in (5, 25, 45):
-            for _ in range(3):
-                self.buy(self.symbol, 0.01, tag=f"at {self.n}")
-
-    def on_order(self, order):
-        if order.state in ("REJECTED", "CANCELED"):
-            text = f"{order.tag} {order.state} {order.code} {order.reason}"
-            self.memory["heard"] = [*self.memory["heard"], text]
-"""
+ORDERS = listener(
+    quote="""
+    if self.n == 1:
+        self.buy(self.symbol, 0.01, quote.bid * 0.9, tag="rests")
+    if self.n in (5, 25, 45):
+        for _ in range(3):
+            self.buy(self.symbol, 0.01, tag=f"at {self.n}")
+    """,
+    order="""
+    if order.state in ("REJECTED", "CANCELED"):
+        self.hear(order.tag, order.state, order.code, order.reason)
+    """,
+)
 
 
 def test_closed_hours_and_order_rates_of_a_run(tmp_path) -> None:
@@ -123,39 +97,22 @@ def test_closed_hours_and_order_rates_of_a_run(tmp_path) -> None:
 
 
 FUTURE = "binance:BTC/USDT:USDT-260101"
-HOLD = """
-from onetape import Strategy
-
-
-class Hold(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT-260101"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.n = 0
-        self.memory["heard"] = []
-
-    def hear(self, text):
-        self.memory["heard"] = [*self.memory["heard"], text]
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n == 2:
-            self.buy(self.symbol, 1)
-            self.buy(self.symbol, 1, q.bid * 0.9, tag="rests")
-        if self.n == 50:
-            self.buy(self.symbol, 1, tag="late")
-
-    def on_fill(self, fill):
-        self.hear(f"fill {fill.order.tag} {fill.side} {fill.price} fee {fill.fee}")
-
-    def on_order(self, order):
-        if order.state in ("REJECTED", "CANCELED"):
-            self.hear(f"{order.tag} {order.state} {order.code}")
-
-    def on_health(self, h):
-        self.hear(f"{h.kind} {h.state}")
-"""
+HOLD = listener(
+    FUTURE,
+    quote="""
+    if self.n == 2:
+        self.buy(self.symbol, 1)
+        self.buy(self.symbol, 1, quote.bid * 0.9, tag="rests")
+    if self.n == 50:
+        self.buy(self.symbol, 1, tag="late")
+    """,
+    fill='self.hear("fill", fill.order.tag, fill.side, fill.price, "fee", fill.fee)',
+    order="""
+    if order.state in ("REJECTED", "CANCELED"):
+        self.hear(order.tag, order.state, order.code)
+    """,
+    health="self.hear(health.kind, health.state)",
+)
 
 
 def test_a_dated_future_settles_at_its_expiry(tmp_path) -> None:
@@ -179,22 +136,7 @@ def test_a_dated_future_settles_at_its_expiry(tmp_path) -> None:
 
 
 SPOT = "binance:BTC/USDT"
-LOAN = """
-from onetape import Strategy
-
-
-class Loan(Strategy):
-    symbol: str = "binance:BTC/USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.sent = False
-
-    def on_quote(self, q):
-        if not self.sent:
-            self.sent = True
-            self.buy(self.symbol, 2)
-"""
+LOAN = listener(SPOT, quote="if self.n == 1: self.buy(self.symbol, 2)")
 
 
 def test_spot_on_loan_pays_interest(tmp_path) -> None:
@@ -217,27 +159,10 @@ def test_spot_on_loan_pays_interest(tmp_path) -> None:
         backtest(tmp_path, tmp_path / "spot.tape", "bad", LOAN, borrow="EUR=0.1")
 
 
-STOP = """
-from onetape import Strategy
-
-
-class Stop(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.n = 0
-        self.memory["heard"] = []
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n == 1:
-            self.sell(self.symbol, 0.5, trigger=59_000)
-
-    def on_order(self, order):
-        at = (self.now - 1767225600000000000) // 10**6
-        self.memory["heard"] = [*self.memory["heard"], f"{at} {order.state}"]
-"""
+STOP = listener(
+    quote="if self.n == 1: self.sell(self.symbol, 0.5, trigger=59_000)",
+    order="self.hear((self.now - 1767225600000000000) // 10**6, order.state)",
+)
 
 
 def test_a_trigger_s_delay_in_a_run(tmp_path) -> None:
@@ -260,24 +185,13 @@ def test_two_venues_share_one_account_and_the_report_says_so(tmp_path) -> None:
 
 
 INDEX = "cffex:IF2603"
-TURN = """
-from onetape import Strategy
-
-
-class Turn(Strategy):
-    symbol: str = "cffex:IF2603"
-
-    def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
-        self.n = 0
-
-    def on_quote(self, q):
-        self.n += 1
-        if self.n == 2:
-            self.buy(self.symbol, 3)
-        if self.n == 8:
-            self.sell(self.symbol, 2)
-"""
+TURN = listener(
+    INDEX,
+    quote="""
+    if self.n == 2: self.buy(self.symbol, 3)
+    if self.n == 8: self.sell(self.symbol, 2)
+    """,
+)
 
 
 def test_an_index_future_counts_its_multiplier_and_a_commission_of_its_notional(tmp_path) -> None:
@@ -306,24 +220,14 @@ def test_an_index_future_counts_its_multiplier_and_a_commission_of_its_notional(
     assert replay_run(done.run, verify=True)["divergences"] == 0
 
 
-FIRST = """
-from onetape import Strategy
-
-
-class First(Strategy):
-    symbol: str = "cffex:IF"
-
-    def on_start(self):
-        self.subscribe(self.symbol, bars="5m")
-        self.n = 0
-
-    def on_bar(self, bar):
-        self.n += 1
-        if self.n == 1:
-            self.sell(self.symbol, 2)
-        if self.n == 3001:
-            self.buy(self.symbol, 1)
-"""
+FIRST = listener(
+    "cffex:IF",
+    'bars="5m"',
+    bar="""
+    if self.n == 1: self.sell(self.symbol, 2)
+    if self.n == 3001: self.buy(self.symbol, 1)
+    """,
+)
 
 
 def test_a_recorded_index_future_to_the_last_cent(tmp_path, shared) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-
-import copied_process
 from exchange.venue_client import BinanceClient, Wire, served
+from worlds.command_lines import answered
+from worlds.gateway_process import configure
 
 STRATEGY = """
 from onetape import Strategy
@@ -38,27 +36,16 @@ class Sides(Strategy):
 
 def test_each_side_is_traded_by_itself(tmp_path):
     (tmp_path / "sides.py").write_text(STRATEGY)
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
     with served("binance-usdm", seed=6, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
         client = BinanceClient(Wire(port), account.key, account.secret)
         status, _ = client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true")
         assert status == 200
-        (tmp_path / "onetape.toml").write_text(
-            f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
-            f'[accounts.main]\nvenue = "b"\nposition_mode = "hedge"\nkey = "env:HEDGE_KEY"\n'
-            f'secret = "env:HEDGE_SECRET"\n'
-        )
-        keys = {"HEDGE_KEY": account.key, "HEDGE_SECRET": account.secret}
-        done = copied_process.run(
-            "run", "sides.py", "--live", "--seconds", "12", "--json", "--out", "r", cwd=tmp_path, env={**clean, **keys}
-        )
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
+        configure(tmp_path, port, account, position_mode="hedge")
+        told = answered(tmp_path, "run", "sides.py", "--live", "--seconds", 12, "--out", "r")
         assert (told["orders"], told["failures"]) == (4, [])
         assert told["fills"] == len(account.trades)
         _, rows = client.ask("GET", "/fapi/v3/positionRisk")
         sides = {row["positionSide"]: row["positionAmt"] for row in rows}
         assert sides == {"LONG": "0.030"}, rows
-        again = copied_process.run("replay", "r", "--verify", "--json", cwd=tmp_path, env=clean)
-        assert again.returncode == 0, again.stderr
+        assert answered(tmp_path, "replay", "r", "--verify")["divergences"] == 0

@@ -4,7 +4,6 @@ none missing and none twice; and a replay has the same."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import struct
 import subprocess
@@ -18,7 +17,8 @@ from onetape import _core
 from onetape.gateway.options import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
-from worlds.gateway_process import TRADED
+from worlds.command_lines import CLEAN
+from worlds.gateway_process import TRADED, configure
 
 SECOND = 10**9
 TRADE = struct.Struct("<4qQQBB14x")
@@ -61,23 +61,19 @@ class Looks(Strategy):
 """
 
 
-def configured(folder: Path, kind: str, port: int) -> None:
+def configured(folder: Path, kind: str, port: int, account) -> None:
     (folder / "looks.py").write_text(ROBOT)
-    (folder / "onetape.toml").write_text(
-        f'[venues.b]\nkind = "{kind}"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
-        '[accounts.main]\nvenue = "b"\nkey = "env:MAIN_KEY"\nsecret = "env:MAIN_SECRET"\n'
-    )
+    configure(folder, port, account, kind=kind)
 
 
-def looked(folder: Path, account, symbol: str, *more: object) -> tuple[dict, dict, str]:
+def looked(folder: Path, symbol: str, *more: object) -> tuple[dict, dict, str]:
     """What a robot has seen, what its run says, and what it has printed."""
     out = folder / "seen.json"
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
     with Copied(
         ONETAPE, "run", "looks.py", "--live", "--account", "main", "--home", folder / "home",
         "--param", f"symbol={symbol}", "--param", f"out={out}", "--json", *more, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-        env={**clean, "MAIN_KEY": account.key, "MAIN_SECRET": account.secret},
+        env=CLEAN,
     ) as process:  # fmt: skip
         try:
             wait_for(lambda: out.is_file() or process.poll() is not None)
@@ -106,10 +102,10 @@ def traded_in(folder: Path, trades, begin: int, end: int) -> int:
 def test_what_the_venue_told_and_what_was_heard_join_without_gap_or_double(tmp_path, kind, single):
     symbol, _ = TRADED[kind]
     with served(kind, limits=False) as (dialect, port):
-        configured(tmp_path, kind, port)
+        configured(tmp_path, kind, port, dialect.exchange.accounts[0])
         at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
         more = ["--single"] if single else []
-        seen, told, said = looked(tmp_path, dialect.exchange.accounts[0], symbol, *more)
+        seen, told, said = looked(tmp_path, symbol, *more)
         trades = list(dialect.exchange.listings[at].trades)
     assert "from before the start" not in said
     period = 5 * SECOND
@@ -139,19 +135,10 @@ def test_what_the_venue_told_and_what_was_heard_join_without_gap_or_double(tmp_p
 def test_longer_bars_are_the_venues_own(tmp_path, kind):
     symbol, _ = TRADED[kind]
     with served(kind, limits=False) as (dialect, port):
-        configured(tmp_path, kind, port)
+        configured(tmp_path, kind, port, dialect.exchange.accounts[0])
         at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
-        seen, _, said = looked(
-            tmp_path,
-            dialect.exchange.accounts[0],
-            symbol,
-            "--param",
-            "period=1m",
-            "--param",
-            "history=3",
-            "--param",
-            "wanted=1",
-        )
+        params = ["--param", "period=1m", "--param", "history=3", "--param", "wanted=1"]
+        seen, _, said = looked(tmp_path, symbol, *params)
         listing = dialect.exchange.listings[at]
         bars, trades = {bar.open_time: bar for bar in listing.bars}, list(listing.trades)
     assert "from before the start" not in said
@@ -170,9 +157,7 @@ def test_longer_bars_are_the_venues_own(tmp_path, kind):
 def test_less_than_was_wanted_is_said(tmp_path):
     symbol, _ = TRADED["binance-usdm"]
     with served("binance-usdm", limits=False) as (dialect, port):
-        configured(tmp_path, "binance-usdm", port)
-        seen, _, said = looked(
-            tmp_path, dialect.exchange.accounts[0], symbol, "--param", "history=500", "--param", "wanted=1"
-        )
+        configured(tmp_path, "binance-usdm", port, dialect.exchange.accounts[0])
+        seen, _, said = looked(tmp_path, symbol, "--param", "history=500", "--param", "wanted=1")
     assert 20 < len(seen["first"]) < 500
     assert "from before the start" in said

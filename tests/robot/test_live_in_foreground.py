@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from copied_process import ONETAPE, Copied
 from exchange.venue_client import served
 from waiting import PATIENCE_S
+from worlds.command_lines import CLEAN
 from worlds.gateway_process import TRADED
 
 ROBOT = """
@@ -52,14 +52,13 @@ def test_a_strategy_in_the_foreground_finds_no_secret(tmp_path: Path, single):
             '[accounts.main]\nvenue = "b"\nkey = "env:MAIN_KEY"\nsecret = "env:MAIN_SECRET"\n'
         )
         account, out = dialect.exchange.accounts[0], tmp_path / "seen.json"
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
         words = ["--single"] if single else []
         with Copied(
             ONETAPE, "run", "looks.py", "--live", "--account", "main", "--seconds", 3, "--json",
             "--home", tmp_path / "home", "--param", f"symbol={TRADED[kind][0]}",
             "--param", f"out={out}", *words, cwd=tmp_path, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**clean, "MAIN_KEY": account.key, "MAIN_SECRET": account.secret, "MINE": "kept"},
+            env={**CLEAN, "MAIN_KEY": account.key, "MAIN_SECRET": account.secret, "MINE": "kept"},
         ) as process:  # fmt: skip
             _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said

@@ -3,11 +3,8 @@ position at the exchange never goes beyond it."""
 
 from __future__ import annotations
 
-import json
-import os
-
-import copied_process
 from exchange.venue_client import served
+from worlds.command_lines import answered
 from worlds.gateway_process import configure
 
 SIZE = 30  # units of 0.001
@@ -45,17 +42,15 @@ spread = "300ms"
 
 def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
     (tmp_path / "swing.py").write_text(STRATEGY)
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
     with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):
         account = dialect.exchange.accounts[0]
         configure(tmp_path, port, account)
-        done = copied_process.run("run", "swing.py", "--live", "--seconds", "7", "--json", cwd=tmp_path, env=clean)
-        assert done.returncode == 0, done.stderr
+        told = answered(tmp_path, "run", "swing.py", "--live", "--seconds", 7)
         held, path = 0, []
         for trade in account.trades:
             held += trade.fill.size * trade.order.side.sign
             path.append(held)
-        assert path, done.stderr
+        assert path
         assert max(map(abs, path)) <= SIZE
         assert SIZE in map(abs, path)
-        assert json.loads(done.stdout)["fills"] == len(account.trades)
+        assert told["fills"] == len(account.trades)

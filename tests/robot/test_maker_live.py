@@ -3,11 +3,9 @@ nobody else moves, it does not run after itself."""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
-import copied_process
 from exchange.venue_client import served
 from onetape.exchange.played_tape import VenueTape
 from onetape.gateway.options import gateway_journal
@@ -15,6 +13,8 @@ from onetape.gateway.order_frames import REQUEST
 from onetape.model import catalogue
 from onetape.model.enums import RequestKind
 from onetape.tape.journal import JournalReader, JournalWriter
+from worlds.command_lines import answered
+from worlds.gateway_process import configure
 
 MAKER = Path(__file__).resolve().parents[2] / "strategies" / "market_maker.py"
 SECONDS = (3, 20)  # the second where a machine is too busy for the first
@@ -44,33 +44,11 @@ def test_it_does_not_requote_on_its_own_quotes(tmp_path: Path):
     market = still_market(tmp_path / "tape")
     with served("binance-usdm", limits=False, market=market) as (dialect, port):
         account = dialect.exchange.accounts[0]
-        (tmp_path / "onetape.toml").write_text(
-            f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
-            '[accounts.main]\nvenue = "b"\nkey = "env:MAKER_KEY"\nsecret = "env:MAKER_SECRET"\n'
-        )
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
+        configure(tmp_path, port, account)
         for seconds in SECONDS:
             home = tmp_path / f"home{seconds}"
-            done = copied_process.run(
-                "run",
-                MAKER,
-                "--live",
-                "--account",
-                "main",
-                "--seconds",
-                seconds,
-                "--home",
-                home,
-                "--param",
-                "shift=2",
-                "--param",
-                "buy_by=0.01",
-                "--param",
-                "sell_limit=0",
-                cwd=tmp_path,
-                env={**clean, "MAKER_KEY": account.key, "MAKER_SECRET": account.secret},
-            )
-            assert done.returncode == 0, done.stderr
+            params = ["--param", "shift=2", "--param", "buy_by=0.01", "--param", "sell_limit=0"]
+            answered(tmp_path, "run", MAKER, "--live", "--seconds", seconds, "--home", home, *params)
             if account.by_id:
                 break
         assert {order.price for order in account.by_id.values()} == {600_008}

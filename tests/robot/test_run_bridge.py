@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import copied_process
 from bridge.bridge_process import OWN, PYTHON
 from onetape.gateway.bridge_options import CCXT_VERSION
 from onetape.model.errors import BadConfig, NotAvailable
+from worlds.command_lines import CLEAN
 
 STRATEGY = Path(__file__).resolve().parents[2] / "strategies" / "market_maker.py"
 
@@ -28,8 +28,7 @@ def run(
     lines += [f'password = "{password}"'] if password else []
     lines += ["[bridge]", f'python = "{python}"'] if python else []
     (folder / "onetape.toml").write_text("\n".join(lines) + "\n")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    return copied_process.run(*arguments, "--json", cwd=folder, env=clean)
+    return copied_process.run(*arguments, "--json", cwd=folder, env=CLEAN)
 
 
 LIVE = ("run", STRATEGY, "--live", "--symbol", "binance:BTC/USDT:USDT", "--seconds")

@@ -3,33 +3,24 @@ process of its own, with what `onetape init` wrote; and the proof by replay."""
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
-import copied_process
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
+from worlds.command_lines import answered
 
 SECONDS = (6, 30)  # the second where a machine is too busy for the first
-
-
-def onetape(folder: Path, *arguments: object, code: int = 0):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    done = copied_process.run(*arguments, "--json", cwd=folder, env=clean)
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout)
 
 
 def traded(folder: Path, *arguments: object) -> dict:
     """A live run with orders of its own."""
     for seconds in SECONDS:
-        told = onetape(
+        told = answered(
             folder, "run", *arguments, "--live", "--account", "main", "--seconds", seconds, "--home", f"home{seconds}"
         )
         if told["orders"]:
@@ -48,14 +39,14 @@ def records(tape: Path, *names: str) -> list[tuple[str, dict]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    onetape(tmp_path, "init", "my")
+    answered(tmp_path, "init", "my")
     return tmp_path / "my"
 
 
 def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
     told = traded(folder, "strategies/market_maker.py")
     run = Path(told["run"])
-    again = onetape(folder, "replay", run, "--verify")
+    again = answered(folder, "replay", run, "--verify")
     assert again["divergences"] == 0
     assert again["actions"] > 0
     (home,) = (each for each in run.parents if (each / "journal").is_dir() and each != run)
@@ -90,8 +81,8 @@ def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
 def test_a_second_run_begins_with_a_second_exchange(folder):
     """The simulated exchange of a run ends with it: nothing of the first is held against it."""
     for _ in range(2):
-        told = onetape(folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds", 3)
-        assert onetape(folder, "replay", told["run"], "--verify")["divergences"] == 0
+        told = answered(folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds", 3)
+        assert answered(folder, "replay", told["run"], "--verify")["divergences"] == 0
     home = Path(told["run"]).parents[1]
     words = records(gateway_journal(home, "main"), "health", "alert")
     assert [word for word in words if word[0] == "alert"] == []
@@ -100,7 +91,7 @@ def test_a_second_run_begins_with_a_second_exchange(folder):
 
 
 def test_what_the_venue_does_not_list_is_one_line(folder):
-    said = onetape(
+    said = answered(
         folder,
         "run",
         "strategies/market_maker.py",
@@ -118,7 +109,7 @@ def test_what_the_venue_does_not_list_is_one_line(folder):
 
 
 def test_a_sub_account_that_is_not_there_is_one_line(folder):
-    said = onetape(
+    said = answered(
         folder,
         "run",
         "strategies/market_maker.py",
@@ -154,5 +145,5 @@ class Books(Strategy):
 def test_a_strategy_on_the_book_is_called_live_and_is_repeated(folder):
     (folder / "books.py").write_text(BOOKS)
     told = traded(folder, "books.py:Books")
-    again = onetape(folder, "replay", told["run"], "--verify")
+    again = answered(folder, "replay", told["run"], "--verify")
     assert again["divergences"] == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import shutil
 import signal
 import socket
@@ -30,6 +29,7 @@ from onetape.model.config import AccountConfig, Config
 from onetape.model.money import money
 from onetape.robot.live import simulated_exchange
 from onetape.tape.journal import JournalReader
+from worlds.command_lines import CLEAN
 from worlds.gateway_process import TRADED
 
 KINDS = ("binance-usdm", "kraken")
@@ -76,7 +76,7 @@ class Sim:
                 *words,
                 stdout=PIPE,
                 stderr=errors,
-                env=environ(),
+                env=CLEAN,
             )
         line = self.process.stdout.readline()
         assert line, self.log.read_text()
@@ -111,14 +111,10 @@ def sims():
         each.stop()
 
 
-def environ() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-
-
 def run(folder: Path, home: Path, address: str, *words: object):
     (folder / "takes.py").write_text(TAKES)
     return copied_process.run(
-        "run", "takes.py", "--live", "--exchange", address, "--home", home, "--json", *words, cwd=folder, env=environ()
+        "run", "takes.py", "--live", "--exchange", address, "--home", home, "--json", *words, cwd=folder, env=CLEAN
     )
 
 
@@ -129,7 +125,7 @@ def traded(folder: Path, sim: Sim, *words: object, robots: int = 1, account: str
         Copied(
             ONETAPE, "run", "takes.py", "--live", "--exchange", sim.rest, "--home", sim.home,
             "--json", "--param", f"symbol={TRADED[sim.told['venue']][0]}", "--out", uuid4().hex,
-            *words, cwd=folder, env=environ(), stdout=PIPE, stderr=PIPE, text=True,
+            *words, cwd=folder, env=CLEAN, stdout=PIPE, stderr=PIPE, text=True,
         )
         for _ in range(robots)
     ]  # fmt: skip
@@ -210,7 +206,7 @@ def test_runs_trade_on_an_exchange_beside_them_and_the_books_agree(tmp_path, sim
     ]
     assert sum(corrected) <= step_of(after)  # what was summed more finely than it is told
     for told in (first, second):
-        done = copied_process.run("replay", told["run"], "--verify", "--json", env=environ())
+        done = copied_process.run("replay", told["run"], "--verify", "--json", env=CLEAN)
         assert json.loads(done.stdout)["divergences"] == 0
 
 
@@ -407,7 +403,7 @@ def test_what_cannot_be_traded_on_is_one_line(tmp_path, sims, location, words, c
 def test_a_paper_run_has_no_exchange(tmp_path):
     (tmp_path / "takes.py").write_text(TAKES)
     done = copied_process.run(
-        "run", "takes.py", "--paper", "--exchange", "http://127.0.0.1:9001", cwd=tmp_path, env=environ()
+        "run", "takes.py", "--paper", "--exchange", "http://127.0.0.1:9001", cwd=tmp_path, env=CLEAN
     )
     assert done.returncode == 2
     assert "--exchange" in done.stderr and "--live" in done.stderr

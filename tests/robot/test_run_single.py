@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
-import copied_process
+import pytest
+
 from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.gateway.order_frames import FILL, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
+from worlds.command_lines import answered
 
 ROBOT = """
 from onetape import Strategy
@@ -33,22 +32,14 @@ class Pair(Strategy):
 """
 
 
-def onetape(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
-    done = copied_process.run(*arguments, cwd=folder, env=clean)
-    assert done.returncode == code, done.stderr
-    return done
-
-
 def test_one_process_trades_cancels_what_works_and_is_repeated(tmp_path):
-    onetape(tmp_path, "init", "my")
+    answered(tmp_path, "init", "my")
     folder = tmp_path / "my"
     (folder / "pair.py").write_text(ROBOT)
-    live = ("run", "pair.py", "--live", "--single", "--account", "main", "--seconds", 4, "--json")
-    told = json.loads(onetape(folder, *live).stdout)
+    told = answered(folder, "run", "pair.py", "--live", "--single", "--account", "main", "--seconds", 4)
     assert (told["orders"], told["fills"]) == (2, 1)
     run = Path(told["run"])
-    again = json.loads(onetape(folder, "replay", run, "--verify", "--json").stdout)
+    again = answered(folder, "replay", run, "--verify")
     assert again["divergences"] == 0
     assert again["actions"] == 3  # two orders, and the cancel of what did not trade
     home = run.parents[1]
@@ -61,13 +52,7 @@ def test_one_process_trades_cancels_what_works_and_is_repeated(tmp_path):
     assert not gateway_socket(home, "main").exists()
 
 
-def test_single_is_of_live_runs_only(tmp_path):
+@pytest.mark.parametrize(("mode", "flag"), [("--paper", "--single"), ("--live", "--spin")])
+def test_what_is_of_one_process_alone_is_refused_elsewhere(tmp_path, mode, flag):
     (tmp_path / "pair.py").write_text(ROBOT)
-    told = onetape(tmp_path, "run", "pair.py", "--paper", "--single", code=2)
-    assert "--single" in told.stderr
-
-
-def test_only_one_process_of_all_spins(tmp_path):
-    (tmp_path / "pair.py").write_text(ROBOT)
-    told = onetape(tmp_path, "run", "pair.py", "--live", "--spin", code=2)
-    assert "--spin" in told.stderr
+    assert flag in answered(tmp_path, "run", "pair.py", mode, flag, code=2)["error"]["message"]

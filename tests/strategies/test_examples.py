@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, ETH, Market, play
+from worlds.tapes import BTC, ETH, SECOND, START, Market, play, records
 
 FOLDER = Path(__file__).resolve().parents[2] / "strategies"
 NAMES = {
@@ -33,8 +33,7 @@ def example(name: str):
 
 
 def fills(journal: Path) -> list[dict]:
-    with JournalReader(journal) as reader:
-        return [record.data | {"time": record.time} for record in reader if record.type == "fill"]
+    return [r.data | {"time": r.time, "stream": r.stream} for r in records(journal, "fill")]
 
 
 def test_every_example_is_tested_and_below_sixty_lines():
@@ -65,10 +64,7 @@ def test_cross_holds_while_the_fast_mean_is_above_the_slow_one(tmp_path):
             wanted.append((end * 60, "buy" if wish else "sell"))
             held = wish
     play(example("cross"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run", params={"symbol": BTC})
-    with JournalReader(tmp_path / "run") as reader:
-        sent = [
-            ((r.time - 1_767_225_600 * 10**9) // 10**9, r.data["side"]) for r in reader if r.type == "order_request"
-        ]
+    sent = [((r.time - START) // SECOND, r.data["side"]) for r in records(tmp_path / "run", "order_request")]
     assert sent == wanted and len(sent) > 3
 
 
@@ -91,12 +87,10 @@ def test_breakout_goes_with_a_close_outside_the_range_of_the_bars_before(tmp_pat
             wanted.append((end * 60, wish - held))
             held = wish
     play(example("breakout"), closes_tape(tmp_path / "t", closes), journal=tmp_path / "run", params={"symbol": BTC})
-    with JournalReader(tmp_path / "run") as reader:
-        sent = [
-            ((r.time - 1_767_225_600 * 10**9) // 10**9, r.data["size"] if r.data["side"] == "buy" else -r.data["size"])
-            for r in reader
-            if r.type == "order_request"
-        ]
+    sent = [
+        ((r.time - START) // SECOND, r.data["size"] if r.data["side"] == "buy" else -r.data["size"])
+        for r in records(tmp_path / "run", "order_request")
+    ]
     assert sent == wanted and len(sent) > 2
 
 
@@ -190,7 +184,7 @@ def test_pair_enters_both_legs_against_each_other_and_leaves_both(tmp_path):
 def test_pair_profit_is_the_sum_of_its_legs(tmp_path):
     played = play(example("pair"), pair_tape(tmp_path / "t"), journal=tmp_path / "run")
     cash = {1: Decimal(0), 2: Decimal(0)}
-    for fill in fills_with_stream(tmp_path / "run"):
+    for fill in fills(tmp_path / "run"):
         value = Decimal(fill["price"]) * fill["size"] / 10_000
         cash[fill["stream"]] += value if fill["side"] == "sell" else -value
     assert played.equity - 100_000 == cash[1] + cash[2] != 0
@@ -237,7 +231,7 @@ def test_legs_of_a_pair_stay_within_a_slice_and_its_profit_is_theirs(tmp_path_fa
     legs = {1: 0, 2: 0}
     cash = {1: Decimal(0), 2: Decimal(0)}
     last = {1: 0, 2: 0}
-    for fill in fills_with_stream(folder / "run"):
+    for fill in fills(folder / "run"):
         stream, sign = fill["stream"], 1 if fill["side"] == "buy" else -1
         legs[stream] += sign * fill["size"]
         cash[stream] -= sign * Decimal(fill["price"]) * fill["size"] / 10_000
@@ -249,11 +243,6 @@ def test_legs_of_a_pair_stay_within_a_slice_and_its_profit_is_theirs(tmp_path_fa
     mids = {1: Decimal(a) / 10, 2: Decimal(b) / 10}
     total = sum(cash[leg] + Decimal(legs[leg]) / 1000 * mids[leg] for leg in legs)
     assert played.equity - 100_000 == total
-
-
-def fills_with_stream(journal: Path) -> list[dict]:
-    with JournalReader(journal) as reader:
-        return [r.data | {"stream": r.stream} for r in reader if r.type == "fill"]
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.3])

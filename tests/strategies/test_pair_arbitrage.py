@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.tape.journal import JournalReader
-from worlds.tapes import Market, play
+from worlds.tapes import Market, play, records
 
 FILE = Path(__file__).resolve().parents[2] / "strategies" / "pair_arbitrage.py"
 KRAKEN = "kraken:BTC/USD:USD"
@@ -112,11 +112,11 @@ def test_a_leg_that_the_venue_refuses_leaves_it_a_slice_apart_and_then_flat(tmp_
 
 def test_orders_of_each_leg_say_where_they_are_from(tmp_path):
     played(tmp_path, there_and_back())
-    with JournalReader(tmp_path / "run") as reader:
-        found = [
-            (record.stream, record.data["more"]["location"]) for record in reader if record.type == "order_request"
-        ]
-    assert set(found) == {(1, "/pairarbitrage/a"), (2, "/pairarbitrage/b")}
+    asked = records(tmp_path / "run", "order_request")
+    assert {(record.stream, record.data["more"]["location"]) for record in asked} == {
+        (1, "/pairarbitrage/a"),
+        (2, "/pairarbitrage/b"),
+    }
 
 
 @st.composite

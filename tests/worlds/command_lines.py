@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import copied_process
 from copied_process import ONETAPE, WITHIN_S, Copied
@@ -17,6 +18,13 @@ def command_line(line: list[str], folder: Path) -> tuple[int, str, str]:
     """Exit code, standard output, standard error."""
     done = copied_process.run(*line, cwd=folder, env=CLEAN)
     return done.returncode, done.stdout, done.stderr
+
+
+def answered(folder: Path, *words: object, code: int = 0, **environ: str) -> Any:
+    """What `onetape … --json` says, which ends with this code. environ: variables beside its own."""
+    done = copied_process.run(*words, "--json", cwd=folder, env=CLEAN | environ)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 def begin(folder: Path, *words: object) -> subprocess.Popen:

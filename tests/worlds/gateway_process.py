@@ -75,16 +75,16 @@ class GatewayProcess:
             return json.loads(client.makefile().readline())
 
 
-def configure(folder: Path, port: int, account) -> None:
-    """A configuration for robots of the command line, on a simulated Binance."""
+def configure(folder: Path, port: int, account, *, kind: str = "binance-usdm", **more: str) -> None:
+    """A configuration for robots of the command line, on a simulated exchange. more: of the account."""
     for name in ("key", "secret"):
         file = folder / name
         file.write_text(getattr(account, name))
         file.chmod(0o600)
     (folder / "onetape.toml").write_text(
-        f'[venues.b]\nkind = "binance-usdm"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
-        f'[accounts.main]\nvenue = "b"\nkey = "file:{folder}/key"\n'
-        f'secret = "file:{folder}/secret"\n'
+        f'[venues.b]\nkind = "{kind}"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
+        f'[accounts.main]\nvenue = "b"\nkey = "file:{folder}/key"\nsecret = "file:{folder}/secret"\n'
+        + "".join(f'{name} = "{value}"\n' for name, value in more.items())
     )
 
 

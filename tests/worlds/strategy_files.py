@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent, indent
+
+BTC = "binance:BTC/USDT:USDT"
 
 TAKER = """
 from onetape import Strategy
@@ -69,6 +72,31 @@ class Cheat(Strategy):
         elif following < q.bid_int:
             self.set_target(self.symbol, -0.1)
 """
+
+
+def listener(symbol: str = BTC, feeds: str = "quotes=True", **callbacks: str) -> str:
+    """A strategy of one symbol: the body of each callback by kind, whose argument is called so. `self.n` counts
+    what its first kind has shown; what it says to `self.hear` is in its memory, as `heard`."""
+    text = f"""
+from onetape import Strategy
+
+
+class Listener(Strategy):
+    symbol: str = "{symbol}"
+
+    def on_start(self):
+        self.subscribe(self.symbol, {feeds})
+        self.n = 0
+        self.memory["heard"] = []
+
+    def hear(self, *words):
+        self.memory["heard"] = [*self.memory["heard"], " ".join(map(str, words))]
+"""
+    count = "self.n += 1\n"
+    for kind, body in callbacks.items():
+        text += f"\n    def on_{kind}(self, {kind}):\n" + indent(count + dedent(body).strip("\n") + "\n", " " * 8)
+        count = ""
+    return text
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -23,7 +23,7 @@ from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.instrument import from_symbol
 from onetape.model.time import parse_period
-from onetape.tape.journal import JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter, Record
 
 BTC = "binance:BTC/USDT:USDT"
 ETH = "binance:ETH/USDT:USDT"
@@ -40,6 +40,12 @@ _LAST = struct.Struct("<q")
 _BAR = struct.Struct("<qqqqqqqqqqqq")
 _SIDES = {"none": 0, "buy": 1, "sell": 2}
 _SNAPSHOT = 1
+
+
+def records(journal: Path, *types: str) -> list[Record]:
+    """Of these kinds, in order."""
+    with JournalReader(journal) as reader:
+        return [record for record in reader if record.type in types]
 
 
 def at_ns(seconds: float) -> int:

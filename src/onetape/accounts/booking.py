@@ -120,8 +120,8 @@ class Booking:
             legs = self._late(_Recent(time, trade_id, slot, change, value), own, symbol)
         else:
             account = own.account
-            before = account.qty, account.cost, account.realized
-            own_before = own.qty, own.cost, own.realized
+            before = account.state
+            own_before = own.state
             recent.append(_made(_Recent, (time, trade_id, slot, change, value, own_before, before)))
             profit = own.fill(change, value)
             total = 0 if is_internal else account.fill(change, value)
@@ -161,19 +161,15 @@ class Booking:
             held = self.positions[(each.slot, *key)]
             account = self.account[key]
             realized.setdefault(each.slot, held.realized)
-            held.qty, held.cost, held.realized = each.own
-            account.qty, account.cost, account.realized = each.account
+            held.state = each.own
+            account.state = each.account
         return after[::-1]
 
     def _redo(self, fills: Iterable[_Recent], key: tuple[str, PositionSide]) -> None:
         recent = self._recent_of(key)
         for each in fills:
             held, account = self.positions[(each.slot, *key)], self.account[key]
-            recent.append(
-                each._replace(
-                    own=(held.qty, held.cost, held.realized), account=(account.qty, account.cost, account.realized)
-                )
-            )
+            recent.append(each._replace(own=held.state, account=account.state))
             held.fill(each.change, each.value)
             if each.trade_id < INTERNAL_TRADES:
                 account.fill(each.change, each.value)
@@ -301,8 +297,8 @@ class Booking:
 
     def to_record(self) -> BookingRecord:
         return BookingRecord(
-            [(*key, (each.qty, each.cost, each.realized)) for key, each in self.positions.items()],
-            [(*key, (each.qty, each.cost, each.realized)) for key, each in self.account.items()],
+            [(*key, each.state) for key, each in self.positions.items()],
+            [(*key, each.state) for key, each in self.account.items()],
             [(*key, list(recent)) for key, recent in self._recent.items()],
         )
 
@@ -311,11 +307,11 @@ class Booking:
         for slot, symbol, side, state in record.positions:
             if symbol in self._instruments:
                 own = self._holding(slot, symbol, side, self.terms(symbol))
-                own.qty, own.cost, own.realized = state
+                own.state = state
         for symbol, side, state in record.account:
             if symbol in self._instruments:
                 held = self.account[symbol, side]
-                held.qty, held.cost, held.realized = state
+                held.state = state
         for symbol, side, recent in record.recent:
             if symbol in self._instruments:
                 self._recent_of((symbol, side)).extend(recent)

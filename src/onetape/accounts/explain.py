@@ -83,6 +83,7 @@ class Anew(NamedTuple):
 
 
 Event = Entry | Filled | Adopted | Anew
+_Place = tuple[str, int]  # currency and slot
 
 
 @dataclass(slots=True)
@@ -131,72 +132,87 @@ def explain(
     at what it cost.
     Raises InvariantViolation where it does not add up.
     """
-    booking = Booking(instruments)
-    balances: dict[tuple[str, int], int] = {}
-    rows: dict[tuple[str, int], Explained] = {}
-    profits: dict[tuple[str, int], dict[str, int]] | None = None
-
-    def row(currency: str, slot: int) -> Explained:
-        return rows.setdefault((currency, slot), Explained(currency, slot))
-
-    def begin() -> dict[tuple[str, int], dict[str, int]]:
-        for (currency, slot), balance in balances.items():
-            row(currency, slot).opening = balance
-        found = _profits(booking, opening_marks)
-        for at, by_symbol in found.items():
-            row(*at).opening_profit = sum(by_symbol.values())
-        return found
-
+    found = _Window(since, instruments, opening_marks, wallet)
     for sequence, event in events:
         if sequence >= until:
             break
-        if sequence >= since and profits is None:
-            profits = begin()
-        if isinstance(event, Anew):
-            booking = Booking(instruments)
-            continue
-        if not isinstance(event, Entry):
-            _hold(booking, event)
-            continue
-        for part, currency, slot, amount in _moves(event, wallet):
-            balances[currency, slot] = balances.get((currency, slot), 0) + amount
-            if sequence >= since:
-                of = row(currency, slot)
-                of.parts[part] = of.parts.get(part, 0) + amount
-                frames = of.frames.setdefault(part, [])
-                if not frames or frames[-1] != sequence:
-                    frames.append(sequence)
-    if profits is None:
-        profits = begin()
-    ends = _profits(booking, closing_marks)
-    for (currency, slot), balance in balances.items():
-        row(currency, slot).closing = balance
-    for at in {**profits, **ends}:
-        before, after = profits.get(at, {}), ends.get(at, {})
-        of = row(*at)
-        of.closing_profit = sum(after.values())
-        changes = {name: after.get(name, 0) - before.get(name, 0) for name in {**before, **after}}
-        of.revaluation = {name: change for name, change in changes.items() if change}
-    found = [each for _, each in sorted(rows.items()) if not each.is_nothing]
-    for each in found:
-        check(not each.rest, f"{money(each.rest)} {each.currency} of slot {each.slot} unexplained")
-    return found
+        found.take(sequence, event)
+    return found.end(closing_marks)
 
 
-def _hold(booking: Booking, event: Filled | Adopted) -> None:
-    match event:
-        case Adopted(symbol, side, qty, price):
-            booking.adopt(symbol, side, qty, price)
-        case Filled(fill, slot, is_forced):
-            if is_forced:
-                booking.forced(fill)
-            else:
-                booking.fill(fill, slot)
+@dataclass(slots=True)
+class _Window:
+    """What a tape says of money, as it is read: from its beginning, and from `since` on by part."""
+
+    since: int
+    instruments: Mapping[str, Instrument]
+    opening_marks: Mapping[str, int]
+    wallet: str
+    booking: Booking = field(init=False)
+    balances: dict[_Place, int] = field(default_factory=dict)
+    rows: dict[_Place, Explained] = field(default_factory=dict)
+    profits: dict[_Place, dict[str, int]] | None = None  # open when it began; None: it has not
+
+    def __post_init__(self) -> None:
+        self.booking = Booking(self.instruments)
+
+    def row(self, place: _Place) -> Explained:
+        return self.rows.setdefault(place, Explained(*place))
+
+    def begin(self) -> dict[_Place, dict[str, int]]:
+        for place, balance in self.balances.items():
+            self.row(place).opening = balance
+        self.profits = _profits(self.booking, self.opening_marks)
+        for place, by_symbol in self.profits.items():
+            self.row(place).opening_profit = sum(by_symbol.values())
+        return self.profits
+
+    def take(self, sequence: int, event: Event) -> None:
+        if sequence >= self.since and self.profits is None:
+            self.begin()
+        match event:
+            case Anew():
+                self.booking = Booking(self.instruments)
+            case Adopted(symbol, side, qty, price):
+                self.booking.adopt(symbol, side, qty, price)
+            case Filled(fill, _, True):
+                self.booking.forced(fill)
+            case Filled(fill, slot):
+                self.booking.fill(fill, slot)
+            case _:
+                for part, currency, slot, amount in _moves(event, self.wallet):
+                    self.move((currency, slot), part, amount, sequence)
+
+    def move(self, place: _Place, part: Part, amount: int, sequence: int) -> None:
+        self.balances[place] = self.balances.get(place, 0) + amount
+        if sequence < self.since:
+            return
+        of = self.row(place)
+        of.parts[part] = of.parts.get(part, 0) + amount
+        frames = of.frames.setdefault(part, [])
+        if not frames or frames[-1] != sequence:
+            frames.append(sequence)
+
+    def end(self, closing_marks: Mapping[str, int]) -> list[Explained]:
+        profits = self.begin() if self.profits is None else self.profits
+        ends = _profits(self.booking, closing_marks)
+        for place, balance in self.balances.items():
+            self.row(place).closing = balance
+        for place in {**profits, **ends}:
+            before, after = profits.get(place, {}), ends.get(place, {})
+            of = self.row(place)
+            of.closing_profit = sum(after.values())
+            changes = {name: after.get(name, 0) - before.get(name, 0) for name in {**before, **after}}
+            of.revaluation = {name: change for name, change in changes.items() if change}
+        found = [each for _, each in sorted(self.rows.items()) if not each.is_nothing]
+        for each in found:
+            check(not each.rest, f"{money(each.rest)} {each.currency} of slot {each.slot} unexplained")
+        return found
 
 
-def _profits(booking: Booking, marks: Mapping[str, int]) -> dict[tuple[str, int], dict[str, int]]:
+def _profits(booking: Booking, marks: Mapping[str, int]) -> dict[_Place, dict[str, int]]:
     """Open profit by currency and slot, then by symbol."""
-    found: dict[tuple[str, int], dict[str, int]] = {}
+    found: dict[_Place, dict[str, int]] = {}
     holdings = [(slot, symbol, held) for (slot, symbol, _), held in booking.positions.items()]
     total = [(TOTAL, symbol, held) for (symbol, _), held in booking.account.items()]
     for slot, symbol, held in (*holdings, *total):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.model.time import format_time
 from onetape.tape.journal import JournalReader
 
-__all__ = ["Actions", "first_difference", "read_actions"]
+__all__ = ["Actions", "first_difference", "read_actions", "symbols_of"]
 
 # What makes two actions the same: no ids of runs, no paths, no versions.
 FIELDS = (
@@ -87,6 +88,16 @@ def read_actions(journal: Path) -> Actions:
     """All order requests of a run's journal."""
     with JournalReader(journal) as reader:
         rows = reader.columns("order_request")
+    symbols, facts = symbols_of(journal, rows)
+    columns: dict[str, NDArray[Any]] = {"symbol": symbols, "sequence": rows["sequence"]}
+    for name in FIELDS:
+        if name != "symbol":
+            columns[name] = rows[name]
+    return Actions(columns, facts)
+
+
+def symbols_of(journal: Path, rows: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], dict[str, Instrument]]:
+    """The symbol of each row of a run's journal, and the run's instruments. rows: with `stream` and `sequence`."""
     facts: dict[str, Instrument] = {}
     symbols = np.full(len(rows["stream"]), "", dtype=object)
     with JournalReader(journal) as reader:
@@ -96,11 +107,7 @@ def read_actions(journal: Path) -> Actions:
             # From here on: the next life of a run may number its instruments in another way.
             later = (rows["stream"] == frame.stream) & (rows["sequence"] > frame.sequence)
             symbols[later] = instrument.symbol
-    columns: dict[str, NDArray[Any]] = {"symbol": symbols, "sequence": rows["sequence"]}
-    for name in FIELDS:
-        if name != "symbol":
-            columns[name] = rows[name]
-    return Actions(columns, facts)
+    return symbols, facts
 
 
 def first_difference(a: Actions, b: Actions) -> tuple[int, int, str]:

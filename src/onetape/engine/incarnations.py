@@ -40,6 +40,11 @@ SEED_SPAN = 1 << 32
 ENDING = "ending"
 IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hpp
 NEVER_LEFT = 1  # flag of an order_event frame: order_never_left there
+# Of a LiveRobot, what the frame that begins a life has under the same name.
+_LIVE = (
+    "order_base", "account", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot", "leverage",
+    "entries_after", "others", "memory",
+)  # fmt: skip
 REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
 
 
@@ -96,19 +101,7 @@ def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes
         "params": {name: toml_value(value) for name, value in plan.params.items()},
         "on_error": plan.on_error,
         "robot": live.number,
-        "order_base": live.order_base,
-        "account": live.account,
-        "currencies": live.currencies,
-        "since": live.since,
-        "run_from": live.run_from,
-        "heard": live.heard,
-        "restart": live.restart,
-        "stopped": live.stopped,
-        "slot": live.slot,
-        "leverage": live.leverage,
-        "entries_after": live.entries_after,
-        "others": live.others,
-        "memory": live.memory,
+        **{name: getattr(live, name) for name in _LIVE},
         "tapes": tapes,
         "positions": live.positions,
     }
@@ -191,21 +184,9 @@ def _took(life: Life, frame: Frame) -> None:
 def _begun(record: dict[str, Any], sequence: int) -> Life:
     live = LiveRobot(
         number=record["robot"],
-        order_base=record["order_base"],
-        account=record["account"],
-        currencies=record["currencies"],
         life=record["life"],
-        since=record["since"],
-        run_from=record["run_from"],
-        heard=record["heard"],
-        restart=record["restart"],
-        stopped=record["stopped"],
-        slot=record["slot"],
-        leverage=record["leverage"],
-        entries_after=record["entries_after"],
-        others=record["others"],
-        memory=record["memory"],
         positions=record.get("positions", []),
+        **{name: record[name] for name in _LIVE},
     )
     return Life(
         number=record["life"],

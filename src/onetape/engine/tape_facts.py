@@ -38,21 +38,8 @@ class TapeContents:
 
 
 def tape_instruments(path: Path) -> dict[str, Instrument]:
-    """The instruments of a tape by symbol, latest version: last preamble, then later frames."""
-    found: dict[str, Instrument] = {}
-    with JournalReader(path) as reader:
-        core = reader.core
-        # Each segment repeats what came before it, so the last one and its frames are enough.
-        core.seek_sequence(max(core.last_sequence, 1))
-        for type_id, _, payload in core.preamble:
-            if type_id == INSTRUMENT_TYPE:
-                instrument = Instrument.from_msgpack(payload)
-                found[instrument.symbol] = instrument
-    with JournalReader(path) as reader:
-        for record in reader.frames(types=["instrument"]):
-            instrument = Instrument.from_msgpack(record.payload)
-            found[instrument.symbol] = instrument
-    return found
+    """The instruments of a tape by symbol, latest version."""
+    return {each.symbol: each for each in streams_of(path).values()}
 
 
 def seals_within(path: Path, last_sequence: int) -> list[str]:

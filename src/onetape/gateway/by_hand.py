@@ -17,14 +17,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from onetape.accounts.entries import MAIN
-from onetape.gateway.account_money import AccountMoney
-from onetape.gateway.admission import Admission
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife, kill_reason
+from onetape.gateway.core import GatewayCore
+from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.config import OPERATOR
@@ -36,13 +35,8 @@ from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.time import DAY
 from onetape.orders.backing import reducible
-from onetape.orders.gate import Gate
 from onetape.orders.managed import Managed
-from onetape.orders.manager import OrderManager
 from onetape.orders.pre_trade.rules import Check
-
-if TYPE_CHECKING:
-    from onetape.gateway.gateway import Gateway
 
 __all__ = ["OrdersByHand"]
 
@@ -65,52 +59,21 @@ class Part(NamedTuple):
 class OrdersByHand:
     """Carries out orders of people, who trade as one more robot.
 
-    now: the venue's time, ns UTC.
-    wall: of the tape.
-    carry_out: carries out what the manager wants, on the tape and then at the venue.
+    core: whose account's orders they are.
     runs: whether a robot of that number is there, or on its way.
-    slots: sub-accounts by name.
+    now: the venue's time, ns UTC.
     """
 
-    def __init__(
-        self,
-        manager: OrderManager,
-        gate: Gate,
-        tape: GatewayTape,
-        money: AccountMoney,
-        admission: Admission,
-        runs: Callable[[int], bool],
-        slots: Mapping[str, int],
-        *,
-        now: Callable[[], int],
-        wall: Callable[[], int],
-        carry_out: Callable[[], None],
-    ) -> None:
-        self._manager = manager
-        self._gate = gate
-        self._tape = tape
-        self._money = money
+    def __init__(self, core: GatewayCore, *, runs: Callable[[int], bool], now: Callable[[], int]) -> None:
+        self._manager = core.manager
+        self._gate = core.gate
+        self._tape = core.tape
+        self._money = core.money
         self._runs = runs
-        self._admission = admission
-        self._slots = {"main": MAIN, **slots}
-        self._now, self._wall = now, wall
-        self._carry_out = carry_out
-
-    @classmethod
-    def at(cls, gateway: Gateway) -> OrdersByHand:
-        core = gateway.core
-        return cls(
-            core.manager,
-            core.gate,
-            core.tape,
-            core.money,
-            core.admission,
-            gateway.robots.runs,
-            gateway.options.subaccounts,
-            now=gateway.now,
-            wall=time.time_ns,
-            carry_out=core.carry_out,
-        )
+        self._admission = core.admission
+        self._slots = {"main": MAIN, **core.options.subaccounts}
+        self._now, self._wall = now, time.time_ns
+        self._carry_out = core.carry_out
 
     @property
     def handlers(self) -> dict[str, Handler]:

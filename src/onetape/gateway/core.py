@@ -131,65 +131,57 @@ class GatewayCore:
         """Begins where its journal ends. tape: of the journal, with the names that it had. Of
         another exchange than the journal's only names count (`options.is_new`)."""
         self.stamp(moment)
-        manager, options, old = self.manager, self.options, recovered.tape
-        is_other, recovery = options.is_new, recovered.recovery
+        is_other, recovery = self.options.is_new, recovered.recovery
         self.instruments = list(instruments)
         self.orders.learn(self._venue.order_rules)
         self.tape = tape
         if is_other:
             tape.begin_anew()
         else:
-            tape.first = old.first
-        tape.first.status_of = tape.order_status_in(manager)
-        manager.owner_of = tape.owner_of
+            tape.first = recovered.tape.first
+        tape.first.status_of = tape.order_status_in(self.manager)
+        self.manager.owner_of = tape.owner_of
         self.money = self._open_money(kept, table)
         tape.open(self.wall)
         unknown = 0 if is_other else recovery.finish(self.wall)
-        for order in manager.open.values():
+        for order in self.manager.open.values():
             self.money.order(order)
         self.reconciler = Reconciler(
-            manager,
+            self.manager,
             [i.symbol for i in instruments],
             is_new=is_other or not recovery.has_begun,
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        by_symbol = {i.symbol: i for i in instruments}
-        self.gate = Gate(manager, by_symbol, _limits_of(options, instruments))
-        self.gate.killed = old.killed
-        self.gate.silent_ns = market.silent_ns
-        self.gate.in_front = market.in_front
+        self._open_admission(market, killed=recovered.tape.killed, trades_inside=recovery.trades_inside)
+        self._began_round = self._checked = self._looked = self.steady
+        name = self.options.account
+        if is_other:
+            self.say(HealthOut("exchange", name, "new"))
+        self.say(HealthOut("intents", name, f"on {self.options.intents}"))
+        if unknown:
+            self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
+
+    def _open_admission(self, market: MarketView, *, killed: str, trades_inside: int) -> None:
+        """What a robot's order passes before it leaves, and what is asked about it on the way."""
+        manager, options, slot_of = self.manager, self.options, self.tape.slot_of
+        listed = {i.symbol: i for i in self.instruments}
+        gate = self.gate = Gate(manager, listed, _limits_of(options, self.instruments))
+        gate.killed = killed
+        gate.silent_ns, gate.in_front = market.silent_ns, market.in_front
         self.listening = Listening(
-            options.account, manager, self.gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
+            options.account, manager, gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
         )
         self.crossing: Crossing | None = None
         if options.cross_internally and options.subaccounts:  # else there is nobody to cross with
             self.crossing = Crossing(
-                manager,
-                by_symbol,
-                slot_of=tape.slot_of,
-                quote=market.best,
-                judge=self.gate.left,
-                newest=recovery.trades_inside,
+                manager, listed, slot_of=slot_of, quote=market.best, judge=gate.left, newest=trades_inside
             )
         self.proceeds = open_proceeds(
-            manager,
-            by_symbol,
-            self.money,
-            slot_of=tape.slot_of,
-            quote=market.best,
-            gate=self.gate,
-            crossing=self.crossing,
+            manager, listed, self.money, slot_of=slot_of, quote=market.best, gate=gate, crossing=self.crossing
         )
-        self.admission = Admission(manager, self.gate, tape, self.money, self.crossing, self.proceeds)
-        self.requests = OrderRequests(manager, self.gate, tape, self.money, self.admission, self.proceeds)
-        self._began_round = self._checked = self._looked = self.steady
-        if is_other:
-            self.say(HealthOut("exchange", options.account, "new"))
-        self.say(HealthOut("intents", options.account, f"on {options.intents}"))
-        if unknown:
-            words = f"{unknown} orders unknown"
-            self.say(HealthOut("recovered", options.account, words, "warning"))
+        self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
+        self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds)
 
     def _open_money(self, kept: KeptMoney, table: AccountTable) -> AccountMoney:
         options, protocol = self.options, self._venue.protocol

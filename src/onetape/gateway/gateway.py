@@ -29,6 +29,7 @@ from onetape.gateway.depth_feed import DepthFeed
 from onetape.gateway.drift_counts import DriftWatch
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.instrument_list import learn_venue
+from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.malformed_counts import Rejects
 from onetape.gateway.market_feed import MarketFeed
@@ -160,7 +161,8 @@ class Gateway:
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
     def _open_tape(self) -> None:
-        options, core, say = self.options, self.core, self.core.say
+        """From the journal and its checkpoint: the core, and what stands around it."""
+        options, core = self.options, self.core
         path = gateway_journal(self.home, options.account)
         private_folder(path.parent)
         is_begun = path.exists()
@@ -196,27 +198,7 @@ class Gateway:
             kind=options.kind,
             names=options.subaccounts,
         )
-        self.market = MarketFeed(
-            self.venue,
-            self.instruments,
-            writer,
-            core.manager.references,
-            say,
-            self.watch,
-            self.rejects,
-            account=options.account,
-            written=self.wake,
-        )
-        self.depth = DepthFeed(
-            self.line,
-            self.instruments,
-            writer,
-            spawn=self.tasks.spawn,
-            say=say,
-            written=self.wake,
-            watch=self.watch,
-            rejects=self.rejects,
-        )
+        self._open_market(writer)
         core.open(self.instruments, MarketNow(self.market, self.depth), tape, table, kept, recovered, self.moment())
         self.checkpoints = CheckpointProcess(
             options,
@@ -224,10 +206,40 @@ class Gateway:
             writer,
             at=recovered.sequence,
             slack=self.protocol.slack,
-            say=say,
+            say=core.say,
             refused=recovered.refused,
         )
-        self.history = HistoryDesk(self.line, self.instruments, writer, spawn=self.tasks.spawn, written=self.wake)
+        self._open_account(tape, kept, recovered)
+
+    def _open_market(self, writer: JournalWriter) -> None:
+        """What the journal has of the market: the venue's streams, depth and bars that are asked for."""
+        say, spawn = self.core.say, self.tasks.spawn
+        self.market = MarketFeed(
+            self.venue,
+            self.instruments,
+            writer,
+            self.core.manager.references,
+            say,
+            self.watch,
+            self.rejects,
+            account=self.options.account,
+            written=self.wake,
+        )
+        self.depth = DepthFeed(
+            self.line,
+            self.instruments,
+            writer,
+            spawn=spawn,
+            say=say,
+            written=self.wake,
+            watch=self.watch,
+            rejects=self.rejects,
+        )
+        self.history = HistoryDesk(self.line, self.instruments, writer, spawn=spawn, written=self.wake)
+
+    def _open_account(self, tape: GatewayTape, kept: KeptMoney, recovered: Recovered) -> None:
+        """Who speaks for the account and who may ask of it: its stream, robots, transfers, the operator."""
+        options, core, old = self.options, self.core, recovered.tape
         self.account = AccountFeed(
             self.line,
             hear=self._reports,
@@ -241,7 +253,7 @@ class Gateway:
             loop=asyncio.get_running_loop(),
             moment=self.moment,
             spans=self.spans,
-            lag=RobotLag(writer.path, options.stale_ns),
+            lag=RobotLag(tape.writer.path, options.stale_ns),
             may_lack_end=old.may_lack_end and not options.is_new,
         )
         self.transfers = TransferDesk(
@@ -253,7 +265,7 @@ class Gateway:
             self.wallets,
             now=self.now,
             spawn=self.tasks.spawn,
-            say=say,
+            say=core.say,
             heard=self.watch.answer,
             tell=partial(tell_gateway, self.home),
             killed=lambda: core.gate.killed,
@@ -270,7 +282,7 @@ class Gateway:
             once=old.once,
             money=core.money,
             transfers=self.transfers,
-            by_hand=OrdersByHand.at(self).handlers,
+            by_hand=OrdersByHand(core, runs=self.robots.runs, now=self.now).handlers,
         )
 
     # --- events -----------------------------------------------------------------------------------

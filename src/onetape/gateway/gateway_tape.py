@@ -45,7 +45,7 @@ from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, Int
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
-from onetape.tape.journal import JournalReader, JournalWriter, type_id
+from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
 
 __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason"]
 
@@ -57,6 +57,10 @@ _ORDER_REQUEST: Final = type_id("order_request")
 _INPUT: Final = type_id("input")
 _EVENT: Final = type_id("order_event")
 _PLACE: Final = RequestKind.PLACE
+_RECOVERED: Final = (
+    "instrument", "order_request", "order_event", "fill", "params", "input", "command", "position", "health", "entry",
+    "reply", "transfer", "cycle",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -430,88 +434,66 @@ class GatewayTape:
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Everything that this journal says about orders, robots and money. Before `open`.
         start: the first frame that is read; until: the first that is not, 0: none."""
-        wanted = (
-            "instrument",
-            "order_request",
-            "order_event",
-            "fill",
-            "params",
-            "input",
-            "command",
-            "position",
-            "health",
-            "entry",
-            "reply",
-            "transfer",
-            "cycle",
-        )
-        symbols: dict[int, str] = {}
-        settles: dict[int, str] = {}
         with JournalReader(path) as reader:
             # What was written and not synced outlives the process, not the machine.
             control = reader.control
             self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
             if start:
                 reader.seek_sequence(start)
-            for stream, record in reader.instruments.items():
-                symbols[stream], settles[stream] = record["symbol"], record["settle"]
-            for frame in reader.frames(wanted, sequence_until=until):
+            listed = {stream: (each["symbol"], each["settle"]) for stream, each in reader.instruments.items()}
+            for frame in reader.frames(_RECOVERED, sequence_until=until):
                 recovery.began(frame.time)
                 match frame.type:
-                    case EventType.HEALTH.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        if record["kind"] == "reconciled":
-                            recovery.reconciled()
-                        elif record["kind"] == "exchange" and record["state"] == "new":
-                            self.since = frame.sequence
-                            self.begin_anew()
-                    case EventType.INSTRUMENT.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        symbols[frame.stream] = record["symbol"]
-                        settles[frame.stream] = record["settle"]
-                    case EventType.COMMAND.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        self._recover_command(record, frame.time, recovery)
-                    case EventType.REPLY.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        if "status" in record:  # else of an order
-                            self.once.ended(record["id"], record)
-                    case EventType.POSITION.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        side = PositionSide(record["side"])
-                        if record["source"] == LEDGER:
-                            kept.position(record["symbol"], side, record["qty"], record["price"])
-                        if record["source"] == OPENING:
-                            recovery.held(record["symbol"], side, record["qty"])
-                    case EventType.PARAMS.id:
-                        record = msgspec.msgpack.decode(frame.payload)
-                        kept.names = record.get("slots", kept.names)
-                        self._recover_params(record)
                     case EventType.INPUT.id:
                         _, _, first, count, _, number = INPUT.unpack(frame.payload)
                         if number in self.robots:
                             self.robots[number].taken = first + count - 1
                             self.robots[number].denied.clear()
                     case EventType.ORDER_REQUEST.id:
-                        self._recover_intent(frame.payload, symbols, frame.stream, frame.time, recovery)
+                        self._recover_intent(frame.payload, listed[frame.stream][0], frame.time, recovery)
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
-                        stream = frame.stream
-                        fill, slot = self._read_fill(frame.payload, symbols[stream], settles[stream])
+                        fill, life = self._read_fill(frame.payload, *listed[frame.stream])
                         recovery.fill(fill)
-                        if (life := self.robots.get(fill_of(frame.payload).robot)) is not None:
+                        if life is not None:
                             life.note_fill(fill)
-                        kept.fill(fill, slot, frame.sequence)
+                        kept.fill(fill, life.slot if life else MAIN, frame.sequence)
                     case EventType.ENTRY.id:
                         kept.entry(frame.payload)
-                    case EventType.CYCLE.id:
+                    case EventType.INSTRUMENT.id:
                         record = msgspec.msgpack.decode(frame.payload)
-                        if "refused" not in record:
-                            key = RequestKey(record["end"], record["within"])
-                            self.first.end(key, record["slot"])
-                    case EventType.TRANSFER.id:
-                        kept.transfer(msgspec.msgpack.decode(frame.payload))
+                        listed[frame.stream] = record["symbol"], record["settle"]
+                    case _:
+                        self._recover_record(frame, recovery, kept)
+
+    def _recover_record(self, frame: Frame, recovery: Recovery, kept: KeptMoney) -> None:
+        """One that is a map, of names, commands and money; orders, fills and entries have layouts."""
+        record = msgspec.msgpack.decode(frame.payload)
+        match frame.type:
+            case EventType.HEALTH.id:
+                if record["kind"] == "reconciled":
+                    recovery.reconciled()
+                elif record["kind"] == "exchange" and record["state"] == "new":
+                    self.since = frame.sequence
+                    self.begin_anew()
+            case EventType.COMMAND.id:
+                self._recover_command(record, frame.time, recovery)
+            case EventType.REPLY.id if "status" in record:  # else of an order
+                self.once.ended(record["id"], record)
+            case EventType.POSITION.id:
+                side = PositionSide(record["side"])
+                if record["source"] == LEDGER:
+                    kept.position(record["symbol"], side, record["qty"], record["price"])
+                if record["source"] == OPENING:
+                    recovery.held(record["symbol"], side, record["qty"])
+            case EventType.PARAMS.id:
+                kept.names = record.get("slots", kept.names)
+                self._recover_params(record)
+            case EventType.CYCLE.id if "refused" not in record:
+                self.first.end(RequestKey(record["end"], record["within"]), record["slot"])
+            case EventType.TRANSFER.id:
+                kept.transfer(record)
 
     def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery) -> None:
         fields = record.get("fields")
@@ -552,10 +534,8 @@ class GatewayTape:
                 by_hand=before.by_hand if before else 0,
             )
 
-    def _recover_intent(
-        self, payload: bytes, symbols: dict[int, str], stream: int, time: int, recovery: Recovery
-    ) -> None:
-        robot, kind, order_id, spec, _ = request_of(payload, symbols[stream])
+    def _recover_intent(self, payload: bytes, symbol: str, time: int, recovery: Recovery) -> None:
+        robot, kind, order_id, spec, _ = request_of(payload, symbol)
         life = self.robots[robot]
         life.note_order(order_id)
         name = life.client_id(order_id)
@@ -574,8 +554,8 @@ class GatewayTape:
                 life.denied.add(order_id)
             recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
-    def _read_fill(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, int]:
-        """A fill, and the slot of its robot."""
+    def _read_fill(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, RobotLife | None]:
+        """A fill, and the robot whose order it is of."""
         row = fill_of(payload)
         life = self.robots.get(row.robot)
         fill = FillReport(
@@ -592,7 +572,7 @@ class GatewayTape:
             fee_currency=next((n for n, at in self.currencies.items() if at == row.currency), settle),
             liquidity=row.liquidity,
         )
-        return fill, life.slot if life else MAIN
+        return fill, life
 
 
 def is_risk(out: Out) -> bool:

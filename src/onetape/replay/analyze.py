@@ -17,11 +17,10 @@ import msgspec
 
 from onetape.engine.incarnations import Life, incarnations_of
 from onetape.engine.plan import RunPlan, read_plan
-from onetape.engine.robot_commands import commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
-from onetape.replay.repetition import Recording
+from onetape.replay.repetition import recording_of
 from onetape.replay.replay import Watching, check_inputs, instrument_overrides, repeat, repeat_incarnations, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.report.run import silent_state
@@ -251,6 +250,6 @@ def _states(run: Path, plan: RunPlan, incarnations: list[Life], sink: Sink, prog
         repeat_incarnations(run, incarnations, spec, watching=watching)
     else:
         check_inputs(plan)
-        repeat(Recording(spec, commands_of(journal)), watching=watching)
+        repeat(recording_of(spec, journal), watching=watching)
     sink.add("states", rows)
     return count

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from onetape.engine.tape_facts import tape_span
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import DAY, format_time, parse_time
-from onetape.tape.journal import JournalReader
 
-__all__ = ["place_of", "span_of"]
+__all__ = ["place_of"]
 
 SEQUENCE_MAX = 10**12  # smaller numbers are sequences, larger ones times
-
-
-def span_of(journal: Path) -> tuple[int, int]:
-    """ns of the first and the last frame of a run's own tape."""
-    with JournalReader(journal) as reader:
-        first = reader.next_frame()
-        reader.seek_sequence(reader.last_sequence)
-        last = reader.next_frame()
-    if first is None or last is None:
-        raise BadInput("the run has no frames", location=str(journal), todo="run it again")
-    return first.time, last.time
 
 
 def place_of(text: str, journal: Path, *, location: str = "--until") -> tuple[int | None, int | None]:
@@ -31,14 +20,18 @@ def place_of(text: str, journal: Path, *, location: str = "--until") -> tuple[in
         return int(text), None
     try:
         if text.count(":") in (1, 2) and text.partition(":")[0].isdigit() and len(text) < 19:
-            return None, _time_of_day(text, *span_of(journal))
+            return None, _time_of_day(text, journal)
         return None, parse_time(text)
     except (ValueError, BadInput) as problem:
         what = problem.what if isinstance(problem, BadInput) else str(problem)
         raise BadConfig(what, location=location, todo="give a sequence, a time or a time of day") from None
 
 
-def _time_of_day(text: str, first: int, last: int) -> int:
+def _time_of_day(text: str, journal: Path) -> int:
+    span = tape_span(journal)
+    if span is None:
+        raise BadInput("the run has no frames", location=str(journal), todo="run it again")
+    first, last = span
     hour, _, rest = text.partition(":")
     in_day = parse_time(f"1970-01-01T{hour.zfill(2)}:{rest}")
     moment = first - first % DAY + in_day

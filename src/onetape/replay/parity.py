@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onetape.engine.actions import Actions, first_difference, read_actions
+from onetape.engine.actions import Actions, first_difference, read_actions, symbols_of
 from onetape.engine.plan import read_plan
-from onetape.engine.robot_commands import commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX, format_time, parse_duration, rough_duration
 from onetape.replay.money_bridge import build_bridge
-from onetape.replay.repetition import Recording
+from onetape.replay.repetition import recording_of
 from onetape.replay.replay import Watching, check_inputs, instrument_overrides, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
@@ -81,7 +81,7 @@ def _decisions(
     fed = replace(plan_a, params=plan_b.params, seed=plan_b.seed)
     journal = run_a / "journal"
     spec = RunSpec(fed, strategy_of(run_b, plan_b), instruments=instrument_overrides(run_a), script=journal)
-    repetition = repeat(Recording(spec, commands_of(journal)), watching=Watching(progress=progress))
+    repetition = repeat(recording_of(spec, journal), watching=Watching(progress=progress))
     recorded = read_actions(journal)
     if slack:
         _align_times(recorded, repetition.actions, slack)
@@ -110,26 +110,58 @@ def compare_orders(journal_a: Path, journal_b: Path, slack: int = 0, until: int 
         actions.where(actions.columns["time"] <= until)
         for actions in (read_actions(journal_a), read_actions(journal_b))
     )
-    compared = differing = 0
-    first: tuple[int, str] | None = None
+    found = _Compared(slack)
     placed_a, placed_b = _placed(a), _placed(b)
     for key in sorted(set(placed_a) | set(placed_b)):
         left, right = placed_a.get(key, a.head(0)), placed_b.get(key, b.head(0))
-        n, bad, when, words = _match_orders(left, right, slack)
-        compared += n
-        differing += bad
-        if bad and (first is None or when < first[0]):
-            first = (when, words)
+        found.take("order", "", _ORDER_FIELDS, (left.columns, left.describe), (right.columns, right.describe))
+    instruments = a.instruments | b.instruments
     fills_a, fills_b = _fills(journal_a, until), _fills(journal_b, until)
     for symbol in sorted(set(fills_a) | set(fills_b)):
-        n, bad, when, words = _match_fills(
-            symbol, fills_a.get(symbol), fills_b.get(symbol), slack, a.instruments | b.instruments
-        )
-        compared += n
-        differing += bad
-        if bad and (first is None or when < first[0]):
-            first = (when, words)
-    return _answer("orders", compared, differing, first[1] if first else "")
+        sides = [each.get(symbol, _NO_FILLS) for each in (fills_a, fills_b)]
+        shown = [(rows, partial(_fill_words, rows, instruments[symbol])) for rows in sides]
+        found.take("fill", f" of {symbol}", ("side", "price", "size"), *shown)
+    return _answer("orders", found.compared, found.differing, found.first[1])
+
+
+_Side = tuple[dict[str, NDArray[Any]], Callable[[int], str]]  # columns, and one row in words
+_NO_FILLS = {name: np.zeros(0, np.int64) for name in ("time", "side", "price", "size")}
+
+
+@dataclass(slots=True)
+class _Compared:
+    """What was compared so far, and of what differs the earliest."""
+
+    slack: int
+    compared: int = 0
+    differing: int = 0
+    first: tuple[int, str] = (TIME_MAX, "")
+
+    def take(self, kind: str, of: str, fields: Sequence[str], a: _Side, b: _Side) -> None:
+        """Rows of both sides by their number: times may lie `slack` apart, `fields` are equal."""
+        left, right = a[0], b[0]
+        counts = len(left["time"]), len(right["time"])
+        common = min(counts)
+        differs = np.abs(left["time"][:common] - right["time"][:common]) > self.slack
+        for name in fields:
+            differs |= np.asarray(left[name][:common] != right[name][:common], dtype=bool)
+        bad = int(differs.sum()) + abs(counts[0] - counts[1])
+        self.compared += max(counts)
+        self.differing += bad
+        if not bad:
+            return
+        if differs.any():
+            at = int(np.argmax(differs))
+            when = int(left["time"][at])
+            apart = abs(when - int(right["time"][at]))
+            note = f" ({rough_duration(apart)} apart)" if apart else ""
+            words = f"{kind} {at + 1}{of}: A: {a[1](at)}; B: {b[1](at)}{note}"
+        else:
+            (rows, said), name = (a, "A") if counts[0] > counts[1] else (b, "B")
+            when = int(rows["time"][common])
+            words = f"{kind} {common + 1}{of} is in {name} only: {said(common)}"
+        if when < self.first[0]:
+            self.first = when, words
 
 
 def _placed(actions: Actions) -> dict[tuple[int, str], Actions]:
@@ -143,73 +175,18 @@ def _placed(actions: Actions) -> dict[tuple[int, str], Actions]:
     return found
 
 
-def _match_orders(a: Actions, b: Actions, slack: int) -> tuple[int, int, int, str]:
-    common = min(len(a), len(b))
-    differs = np.abs(a.columns["time"][:common] - b.columns["time"][:common]) > slack
-    for name in _ORDER_FIELDS:
-        differs |= np.asarray(a.columns[name][:common] != b.columns[name][:common], dtype=bool)
-    bad = int(differs.sum()) + abs(len(a) - len(b))
-    if not bad:
-        return max(len(a), len(b)), 0, 0, ""
-    if differs.any():
-        at = int(np.argmax(differs))
-        words = f"order {at + 1}: A: {a.describe(at)}; B: {b.describe(at)}"
-        when = int(a.columns["time"][at])
-    else:
-        at = common
-        longer, word = (a, "A") if len(a) > len(b) else (b, "B")
-        words = f"order {at + 1} is in {word} only: {longer.describe(at)}"
-        when = int(longer.columns["time"][at])
-    return max(len(a), len(b)), bad, when, words
-
-
 def _fills(journal: Path, until: int) -> dict[str, dict[str, NDArray[Any]]]:
     with JournalReader(journal) as reader:
         rows = reader.columns("fill")
-    rows = {name: column[rows["time"] <= until] for name, column in rows.items()}
-    names: dict[int, str] = {}
-    with JournalReader(journal) as reader:
-        for frame in reader.frames(types=["instrument"]):
-            names[frame.stream] = Instrument.from_msgpack(frame.payload).symbol
-    found = {}
-    for stream in np.unique(rows["stream"]):
-        keep = rows["stream"] == stream
-        found[names[int(stream)]] = {name: rows[name][keep] for name in ("time", "side", "price", "size", "liquidity")}
-    return found
+    symbols, _ = symbols_of(journal, rows)
+    is_in = rows["time"] <= until
+    return {
+        str(symbol): {name: rows[name][is_in & (symbols == symbol)] for name in _NO_FILLS}
+        for symbol in sorted(set(symbols[is_in]))
+    }
 
 
-def _match_fills(
-    symbol: str,
-    a: dict[str, NDArray[Any]] | None,
-    b: dict[str, NDArray[Any]] | None,
-    slack: int,
-    instruments: dict[str, Instrument],
-) -> tuple[int, int, int, str]:
-    empty = {name: np.zeros(0, np.int64) for name in ("time", "side", "price", "size", "liquidity")}
-    a, b = a or empty, b or empty
-    na, nb = len(a["time"]), len(b["time"])
-    common = min(na, nb)
-    differs = np.abs(a["time"][:common] - b["time"][:common]) > slack
-    for name in ("side", "price", "size"):
-        differs |= a[name][:common] != b[name][:common]
-    bad = int(differs.sum()) + abs(na - nb)
-    if not bad:
-        return max(na, nb), 0, 0, ""
-    facts = instruments[symbol]
-
-    def words(fills: dict[str, NDArray[Any]], at: int) -> str:
-        side = "bought" if fills["side"][at] == 1 else "sold"
-        return (
-            f"{side} {facts.size_text(int(fills['size'][at]))} at "
-            f"{facts.price_text(int(fills['price'][at]))}, {format_time(int(fills['time'][at]))}"
-        )
-
-    if differs.any():
-        at = int(np.argmax(differs))
-        apart = abs(int(a["time"][at]) - int(b["time"][at]))
-        note = f" ({rough_duration(apart)} apart)" if apart else ""
-        text = f"fill {at + 1} of {symbol}: A {words(a, at)}; B {words(b, at)}{note}"
-        return max(na, nb), bad, int(a["time"][at]), text
-    longer, word = (a, "A") if na > nb else (b, "B")
-    text = f"fill {common + 1} of {symbol} is in {word} only: {words(longer, common)}"
-    return max(na, nb), bad, int(longer["time"][common]), text
+def _fill_words(fills: dict[str, NDArray[Any]], facts: Instrument, at: int) -> str:
+    side = "bought" if fills["side"][at] == 1 else "sold"
+    size, price, time = (int(fills[name][at]) for name in ("size", "price", "time"))
+    return f"{side} {facts.size_text(size)} at {facts.price_text(price)}, {format_time(time)}"

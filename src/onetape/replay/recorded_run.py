@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.incarnations import REPLAY, Life, incarnations_of, plan_of
-from onetape.engine.plan import RunPlan, read_plan
-from onetape.engine.robot_commands import commands_of
+from onetape.engine.incarnations import REPLAY, Life, incarnations_of
+from onetape.engine.plan import read_plan
 from onetape.engine.run_spec import RunSpec
-from onetape.model.errors import BadInput, StrategyError
-from onetape.replay.repetition import Recording, Repetition
-from onetape.replay.replay import check_inputs, instrument_overrides, strategy_of
+from onetape.model.errors import BadInput
+from onetape.replay.repetition import Recording, Repetition, recording_of
+from onetape.replay.replay import check_inputs, instrument_overrides, repeat, strategy_of
 
 __all__ = ["RecordedRun"]
 
@@ -50,38 +49,16 @@ class RecordedRun:
             found = index
         return found
 
-    def plan_at(self, index: int) -> RunPlan:
-        return plan_of(self.plan, self.incarnations[index]) if self.incarnations else self.plan
+    def recording(self, index: int) -> Recording:
+        """One that is written nowhere. index: of the life."""
+        spec = RunSpec(self.plan, self.strategy, instruments=instrument_overrides(self.path))
+        life = self.incarnations[index] if self.incarnations else None
+        if life is not None and index and life.live.restart == REPLAY:  # as the life before has left it
+            spec = replace(spec, attributes=repeat(self.recording(index - 1)).attributes)
+        found = recording_of(spec, self.journal, life)
+        check_inputs(found.spec.plan)
+        return found
 
     def repetition(self, index: int) -> Repetition:
-        """One that writes nothing, before `open`. index: of the life."""
-        plan = self.plan_at(index)
-        check_inputs(plan)
-        spec = RunSpec(plan, self.strategy, instruments=instrument_overrides(self.path))
-        if not self.incarnations:
-            return Repetition(Recording(spec, commands_of(self.journal)))
-        life = self.incarnations[index]
-        if index and life.live.restart == REPLAY:
-            spec = replace(spec, attributes=self._left_by(index - 1))
-        return Repetition(Recording(spec, commands_of(self.journal, life.first, life.last), life.position))
-
-    def _left_by(self, index: int) -> dict[str, Any]:
-        """The strategy's attributes at the end of a life."""
-        life = self.incarnations[index]
-        repetition = self.repetition(index)
-        try:
-            repetition.open()
-            try:
-                repetition.start()
-            except StrategyError:
-                if life.has_ended:
-                    raise
-            else:
-                repetition.go()
-                if life.has_ended:
-                    repetition.session.finish()
-                else:
-                    repetition.run_on(life.time)
-            return repetition.session.attributes()
-        finally:
-            repetition.close()
+        """Before `open`. index: of the life."""
+        return Repetition(self.recording(index))

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from onetape import _core
+from onetape.engine.incarnations import Life, plan_of
 from onetape.engine.plan import SEQUENCE_NEVER
-from onetape.engine.robot_commands import RobotCommand
+from onetape.engine.robot_commands import RobotCommand, commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.time import TIME_MAX
 
-__all__ = ["Recording", "Repetition"]
+__all__ = ["Recording", "Repetition", "recording_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,15 @@ class Recording:
     commands: Sequence[RobotCommand] = ()
     position: int | None = None
     killed_at: int | None = None
+
+
+def recording_of(spec: RunSpec, journal: Path, life: Life | None = None) -> Recording:
+    """The run whose own tape is `journal`, or one life of it. spec: of the whole run."""
+    if life is None:
+        return Recording(spec, commands_of(journal))
+    killed_at = None if life.has_ended else life.time
+    commands = commands_of(journal, life.first, life.last)
+    return Recording(replace(spec, plan=plan_of(spec.plan, life)), commands, life.position, killed_at)
 
 
 class Repetition:

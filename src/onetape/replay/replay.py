@@ -15,7 +15,6 @@ from onetape.engine.incarnations import REPLAY, Life, actions_of, incarnations_o
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan
 from onetape.engine.purity import impurities
-from onetape.engine.robot_commands import commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.engine.tape_facts import seals_within
@@ -26,7 +25,7 @@ from onetape.replay.checkpoints import Checkpoints, CheckpointWriter
 from onetape.replay.divergence import Part, first_differing_frame
 from onetape.replay.frames_around import FramesAround
 from onetape.replay.moments import place_of
-from onetape.replay.repetition import Recording, Repetition
+from onetape.replay.repetition import Recording, Repetition, recording_of
 from onetape.replay.robot_state import opened_at
 from onetape.tape.journal import JournalReader
 
@@ -215,7 +214,7 @@ class _Replay:
         if incarnations:
             return repeat_incarnations(self._path, incarnations, spec, stop, watching, scratch=scratch)
         check_inputs(spec.plan)
-        return repeat(Recording(spec, commands_of(self._path / "journal")), stop, watching)
+        return repeat(recording_of(spec, self._path / "journal"), stop, watching)
 
     def _note_state(self, repetition: Repetition) -> None:
         live = repetition.session.plan.live
@@ -337,29 +336,24 @@ def repeat_incarnations(
             # timers would go on for ever.
             is_last = life is begun[-1]
             part_until = until.within(life) if is_last else WHOLE
-            plan = plan_of(spec.plan, life)
-            check_inputs(plan)
-            journal = (scratch or Path(passing)) / str(life.number)
             carried = whole.attributes if whole and life.live.restart == REPLAY else {}
-            part = repeat(
-                Recording(
-                    replace(
-                        spec, plan=plan, journal=journal, instruments=facts, earlier_actions=before, attributes=carried
-                    ),
-                    commands_of(path / "journal", life.first, life.last),
-                    life.position,
-                    None if life.has_ended else life.time,
-                ),
-                part_until,
-                watching if is_last else replace(watching, at_end=None),
+            own = replace(
+                spec,
+                journal=(scratch or Path(passing)) / str(life.number),
+                instruments=facts,
+                earlier_actions=before,
+                attributes=carried,
             )
+            recording = recording_of(own, path / "journal", life)
+            check_inputs(recording.spec.plan)
+            part = repeat(recording, part_until, watching if is_last else replace(watching, at_end=None))
             if not life.has_ended:
                 numbers = recorded.columns["sequence"]
                 written = int(((numbers > life.first) & (numbers <= life.last)).sum())
                 part.actions = part.actions.head(max(part.sure, written))
                 part.states = part.states[: len(read_states(path / "journal", life))]
-            found = islice(actions_of(journal, SEQUENCE_NEVER), len(part.actions))
-            before = [*before, *found]
+            assert own.journal is not None
+            before = [*before, *islice(actions_of(own.journal, SEQUENCE_NEVER), len(part.actions))]
             whole = part if whole is None else _joined(whole, part)
     assert whole is not None
     return whole

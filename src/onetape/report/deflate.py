@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Moments", "deflated_sharpe", "expected_maximum", "minimum_track_record", "moments", "probabilistic_sharpe"]
+__all__ = ["Moments", "expected_maximum", "minimum_track_record", "moments", "probabilistic_sharpe"]
 
 EULER_GAMMA = 0.5772156649015329
 _NORMAL = NormalDist()
@@ -73,15 +73,6 @@ def probabilistic_sharpe(
     if count < 2 or spread is None:
         return None
     return _NORMAL.cdf((sharpe - benchmark) * math.sqrt(count - 1) / math.sqrt(spread))
-
-
-def deflated_sharpe(
-    sharpe: float, *, count: int, skewness: float, kurtosis: float, variance: float, tries: int
-) -> float | None:
-    """The probabilistic Sharpe ratio against the best that luck gives in `tries` tries."""
-    return probabilistic_sharpe(
-        sharpe, count=count, skewness=skewness, kurtosis=kurtosis, benchmark=expected_maximum(variance, tries)
-    )
 
 
 def minimum_track_record(

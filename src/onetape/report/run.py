@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from onetape._core import forced_tag
 from onetape.model.enums import TriggerKind
 from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.home import home_of
 from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.tape.journal import JournalReader
 
@@ -264,14 +265,10 @@ def _require_polars() -> None:
 
 def open_run(path: str | Path) -> Run:
     """A recorded run by its folder, or by its name under .onetape/runs (or $ONETAPE_HOME/runs)."""
-    import os
-
     folder = Path(path)
     if not (folder / "run.toml").is_file():
-        home = Path(os.environ.get("ONETAPE_HOME") or ".onetape")
-        if (home / "runs" / folder / "run.toml").is_file():
-            folder = home / "runs" / folder
-        else:
+        folder = home_of() / "runs" / folder
+        if not (folder / "run.toml").is_file():
             raise BadConfig(f"{path} is not a run", location="open", todo="name a run or its folder")
     return Run(folder)
 

@@ -15,6 +15,7 @@ from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session, started
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, StrategyError
+from onetape.model.home import home_of
 from onetape.replay.checkpoints import CheckpointWriter
 from onetape.report.report_data import StressLine
 from onetape.report.run import Run, open_run
@@ -169,6 +170,13 @@ def backtest(
     Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
     `.equity`, `.stats`, `.report()`.
     """
+    inputs = {name: value for name, value in locals().items() if name not in ("home", "report", "options")}
+    request = BacktestOptions(home=home_of(home), write_report=report, **inputs, **_rarer(options))
+    return open_run(run_backtest(request).run)
+
+
+def _rarer(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Raises BadConfig for an option that there is not."""
     rarer = dict(options or {})
     if unknown := sorted(set(rarer) - _RARER):
         raise BadConfig(
@@ -176,31 +184,7 @@ def backtest(
             location="backtest(options=...)",
             todo=f"there are {', '.join(sorted(_RARER))}",
         )
-    result = run_backtest(
-        BacktestOptions(
-            strategy=strategy,
-            data=data,
-            home=Path(home or os.environ.get("ONETAPE_HOME") or ".onetape"),
-            params=params,
-            symbol=symbol,
-            start=start,
-            end=end,
-            cash=cash,  # type: ignore[arg-type]
-            fee=fee,  # type: ignore[arg-type]
-            leverage=leverage,
-            latency=latency,  # type: ignore[arg-type]
-            queue=queue,
-            fuse=fuse,
-            seed=seed,
-            out=out,
-            write_report=report,
-            stress=stress,
-            detail_data=detail_data,
-            bar_volume=bar_volume,
-            **rarer,
-        )
-    )
-    return open_run(result.run)
+    return rarer
 
 
 # What has a keyword of its own above. The others may well be names of a strategy's parameters.

@@ -22,6 +22,7 @@ import numpy as np
 from onetape.engine.grid import Grid, make_grid
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, Divergence
+from onetape.model.home import home_of
 from onetape.report.sweep_results import (
     RESULTS,
     Sweep,
@@ -275,6 +276,7 @@ def sweep(
     A class typed into a notebook or a script works: its source is taken along.
     Raises Divergence when check_lookahead finds a decision that needs the future.
     """
+    chosen = {name: value for name, value in locals().items() if name not in ("home", "options")}
     names = {each.name for each in fields(SweepOptions)}
     for name in options:
         if name not in names:
@@ -283,25 +285,7 @@ def sweep(
                 location="sweep",
                 todo=f"a strategy's parameter goes into params={{{name!r}: [...]}}",
             )
-    result = run_sweep(
-        SweepOptions(
-            strategy=strategy,
-            data=data,
-            home=Path(home or os.environ.get("ONETAPE_HOME") or ".onetape"),
-            params=params,
-            jobs=jobs,
-            walk_forward=walk_forward,
-            anchored=anchored,
-            metric=metric,
-            backend=backend,
-            out=out,
-            resume=resume,
-            check_lookahead=check_lookahead,
-            keep_runs=keep_runs,
-            progress=progress,
-            **options,
-        )
-    )
+    result = run_sweep(SweepOptions(home=home_of(home), **chosen, **options))
     if (divergence := divergence_of(result)) is not None:
         raise divergence
     return result.sweep

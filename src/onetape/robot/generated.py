@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onetape.model.errors import ProcessDown
+from onetape.robot.child_process import child_process
 from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader
 
 __all__ = ["GeneratedTape", "generated_market"]
-
-READY_WITHIN_S = 30.0
-STOP_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +54,9 @@ def generated_market(
     ]
     for symbol in symbols:
         command += ["--symbol", symbol]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
-    try:
+    with child_process(command) as process:
         assert process.stdout is not None
-        if process.stdout.readline().strip() != "ready":
+        if process.stdout.readline().strip() != b"ready":
             raise ProcessDown(
                 "the generated market did not start",
                 location="onetape.robot.generated_market",
@@ -72,13 +68,3 @@ def generated_market(
         if last is None:
             raise ProcessDown("the generated market wrote nothing", location=str(path))
         yield GeneratedTape(path, last.time)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()

@@ -22,7 +22,6 @@ __all__ = ["run_market"]
 TICK_S = 0.01  # how often due events are written
 HEARTBEAT_NS = 50_000_000  # a quiet market still says what time it is
 BATCH = 100_000
-_TIMER_PAYLOAD = 16  # TimerPayload: due, id 0 (the clock itself), missed
 
 
 def run_market(

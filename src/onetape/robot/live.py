@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +38,7 @@ from onetape.model.time import parse_duration
 from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
+from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, watch_of
@@ -65,8 +65,6 @@ __all__ = [
     "symbols_of",
 ]
 
-READY_WITHIN_S: Final = 30.0
-STOP_WITHIN_S: Final = 10.0
 MARKET_WITHIN_S: Final = 10.0
 HEARS_WITHIN_S: Final = 5.0  # then its bars may lack what comes before it does
 DRAIN_S: Final = 5.0  # for the answers to the last cancels
@@ -205,7 +203,7 @@ def _socket(rest: str) -> str:
 def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None = None) -> Iterator[GatewayClient]:
     """A gateway until the block ends. environ: its own, without what others need. Raises
     VenueUnavailable when it does not become ready."""
-    with _child([sys.executable, "-m", "onetape.gateway.main"], environ) as child:
+    with child_process([sys.executable, "-m", "onetape.gateway.main"], environ) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
@@ -215,29 +213,9 @@ def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None =
 
 
 @contextmanager
-def _child(command: list[str], environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends with the block at the latest. Ctrl-C reaches us, and we end it."""
-    process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-@contextmanager
 def simulated_exchange(kind: str, seed: int, environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
     """A simulated exchange of our own until the block ends: what it says when it is ready."""
-    with _child([sys.executable, "-m", "onetape.exchange.main"], environ) as process:
+    with child_process([sys.executable, "-m", "onetape.exchange.main"], environ) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(msgspec.json.encode(VenueOptions(kind=kind, seed=seed)))
         process.stdin.close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from onetape import __version__
 from onetape.data.quality.conflation import Conflation
@@ -71,100 +72,80 @@ class RunResult:
     @classmethod
     def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
         """Read off a finished session."""
-        loop, host = session.loop, session.host
+        loop, host, plan = session.loop, session.host, session.plan
         counters = loop.counters()
-        currency = session.plan.currency
         equity = Decimal(loop.equity_text)
         symbols = list(host.instruments)
-        settled = [i for i, s in enumerate(symbols) if session.plan.counts(host.instruments[s].settle)]
+        settled = [i for i, s in enumerate(symbols) if plan.counts(host.instruments[s].settle)]
+        counted = [number for number, (_, name) in enumerate(host.money) if plan.counts(name)]
+
+        def total(read: Callable[[int], str], numbers: Sequence[int] = settled) -> Decimal:
+            return sum((Decimal(read(number)) for number in numbers), Decimal(0))
+
         return cls(
             run=run,
             strategy=session.strategy_class.__name__,
             symbols=symbols,
-            events=counters["events"],
             seconds=seconds,
-            orders=counters["orders"],
-            fills=counters["fills"],
             pnl=equity - session.start_equity - Decimal(loop.moved_in_text),
-            fees=sum((Decimal(loop.fees_text(i)) for i in settled), Decimal(0)),
-            funding=sum((Decimal(loop.funding_text(i)) for i in settled), Decimal(0)),
-            liquidations=counters["liquidations"],
-            liquidation_fees=sum((Decimal(loop.liquidation_fees_text(i)) for i in settled), Decimal(0)),
-            insurance=sum((Decimal(loop.insurance_text(i)) for i in settled), Decimal(0)),
-            interest=sum(
-                (
-                    Decimal(loop.interest_text(number))
-                    for number, (_, name) in enumerate(host.money)
-                    if session.plan.counts(name)
-                ),
-                Decimal(0),
-            ),
-            deleveragings=counters["deleveragings"],
-            loan_calls=counters["loan_calls"],
-            loan_liquidations=counters["loan_liquidations"],
+            fees=total(loop.fees_text),
+            funding=total(loop.funding_text),
+            liquidation_fees=total(loop.liquidation_fees_text),
+            insurance=total(loop.insurance_text),
+            interest=total(loop.interest_text, counted),
             final_equity=equity,
             max_drawdown=Decimal(loop.drawdown_text),
             max_drawdown_ratio=loop.drawdown_ratio,
-            currency=currency,
+            currency=plan.currency,
             action_hash=loop.action_hash().hex(),
             state_hash=session.state_hash,
-            actions=counters["actions"],
-            denied=counters["denied"],
-            rejected=counters["rejected"],
             failures=[str(each) for each in host.failures],
             refusals=refusals_by_name(loop.refusals()),
             below_lot=_below_lot(session),
-            ambiguous_bars=counters["ambiguous_bars"],
-            ambiguous_fills=counters["ambiguous_fills"],
             detail={name: counters[f"detail_{name}"] for name in ("events", "holes", "incomplete")}
-            if any(each.is_detail for each in session.plan.inputs)
+            if any(each.is_detail for each in plan.inputs)
             else None,
             venues=venue_results(session),
+            **{name: counters[name] for name in _COUNTS},
         )
 
     def as_json(self) -> dict[str, Any]:
         """One JSON value: money as decimal strings, counts as integers."""
-        return {
+        made = {
             "run": str(self.run),
-            "strategy": self.strategy,
-            "symbols": self.symbols,
-            "events": self.events,
             "seconds": round(self.seconds, 6),
             "wall_seconds": round(self.wall_seconds, 6),
             "events_per_second": round(self.events / self.seconds) if self.seconds else 0,
-            "orders": self.orders,
-            "fills": self.fills,
-            "pnl": decimal_text(self.pnl),
-            "fees": decimal_text(self.fees),
-            "funding": decimal_text(self.funding),
-            "liquidations": self.liquidations,
-            "liquidation_fees": decimal_text(self.liquidation_fees),
-            "insurance": decimal_text(self.insurance),
-            "interest": decimal_text(self.interest),
-            "deleveragings": self.deleveragings,
-            "loan_calls": self.loan_calls,
-            "loan_liquidations": self.loan_liquidations,
-            "final_equity": decimal_text(self.final_equity),
             "max_drawdown": round(self.max_drawdown_ratio, 9),
             "max_drawdown_amount": decimal_text(self.max_drawdown),
-            "currency": self.currency,
-            "action_hash": self.action_hash,
-            "state_hash": self.state_hash,
-            "actions": self.actions,
-            "denied": self.denied,
-            "rejected": self.rejected,
-            "refusals": self.refusals,
-            "below_lot": self.below_lot,
-            "ambiguous_bars": self.ambiguous_bars,
-            "ambiguous_fills": self.ambiguous_fills,
             "report": str(self.report) if self.report else None,
-            "why_no_orders": self.why_no_orders,
-            "failures": self.failures,
             "venues": [each.as_json() for each in self.venues],
+        }
+        for name in _KEYS:
+            if name not in made:
+                value = getattr(self, name)
+                made[name] = decimal_text(value) if isinstance(value, Decimal) else value
+        return {
+            **{name: made[name] for name in _KEYS},
             **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
             **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
             **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
         }
+
+
+# What the loop counts, by its own names.
+_COUNTS: Final = (
+    "events", "orders", "fills", "liquidations", "deleveragings", "loan_calls", "loan_liquidations", "actions",
+    "denied", "rejected", "ambiguous_bars", "ambiguous_fills",
+)  # fmt: skip
+# In the order in which they are shown.
+_KEYS: Final = (
+    "run", "strategy", "symbols", "events", "seconds", "wall_seconds", "events_per_second", "orders", "fills", "pnl",
+    "fees", "funding", "liquidations", "liquidation_fees", "insurance", "interest", "deleveragings", "loan_calls",
+    "loan_liquidations", "final_equity", "max_drawdown", "max_drawdown_amount", "currency", "action_hash", "state_hash",
+    "actions", "denied", "rejected", "refusals", "below_lot", "ambiguous_bars", "ambiguous_fills", "report",
+    "why_no_orders", "failures", "venues",
+)  # fmt: skip
 
 
 def _stress_json(each: StressLine) -> dict[str, Any]:

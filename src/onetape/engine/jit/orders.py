@@ -148,6 +148,23 @@ def _is_closed(order):
     return lambda order: order_word(number(order), 10) != 0
 
 
+def _order_bits(price, tif, trigger, trigger_by, kind, position_side):
+    """What of an order is settled while the strategy is compiled, as the core's `place` takes it."""
+    if is_none(trigger) and not is_none(kind):
+        raise TypingError("onetape: kind needs a trigger")
+    if isinstance(price, types.Optional) or isinstance(trigger, types.Optional):
+        raise TypingError("onetape: a price that may be None: write an `if` around two orders")
+    return (
+        choice(tif, TIFS, "tif") << 8
+        | choice(trigger_by, TRIGGERS, "trigger_by") << 12
+        | side_choice(position_side) << 16
+        | (0 if is_none(kind) else choice(kind, TRIGGER_KINDS, "kind") << 20)
+        | (0 if is_none(price) else PRICE)
+        | (0 if is_none(trigger) else TRIGGER)
+    )
+
+
+# numba compares the overload's parameters with those of what it returns: both have all of buy's.
 def _place_overload(side):
     def make(
         self,
@@ -164,18 +181,7 @@ def _place_overload(side):
         expire=None,
         tag="",
     ):
-        if is_none(trigger) and not is_none(kind):
-            raise TypingError("onetape: kind needs a trigger")
-        bits = (
-            choice(tif, TIFS, "tif") << 8
-            | choice(trigger_by, TRIGGERS, "trigger_by") << 12
-            | side_choice(position_side) << 16
-            | (0 if is_none(kind) else choice(kind, TRIGGER_KINDS, "kind") << 20)
-            | (0 if is_none(price) else PRICE)
-            | (0 if is_none(trigger) else TRIGGER)
-        )
-        if isinstance(price, types.Optional) or isinstance(trigger, types.Optional):
-            raise TypingError("onetape: a price that may be None: write an `if` around two orders")
+        bits = _order_bits(price, tif, trigger, trigger_by, kind, position_side)
         as_order = maker(OrderType(self.symbols))
 
         def call(
@@ -193,23 +199,9 @@ def _place_overload(side):
             expire=None,
             tag="",
         ):
-            flags = bits
-            if post_only:
-                flags |= POST_ONLY
-            if reduce_only:
-                flags |= REDUCE_ONLY
-            return as_order(
-                place(
-                    symbol_number(self, symbol),
-                    side,
-                    float(qty),
-                    as_float(price),
-                    as_float(trigger),
-                    flags,
-                    as_int(expire),
-                    c_text(tag),
-                )
-            )
+            flags = bits | (POST_ONLY if post_only else 0) | (REDUCE_ONLY if reduce_only else 0)
+            instrument, limit, stop = symbol_number(self, symbol), as_float(price), as_float(trigger)
+            return as_order(place(instrument, side, float(qty), limit, stop, flags, as_int(expire), c_text(tag)))
 
         return call
 
