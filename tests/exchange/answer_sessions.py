@@ -108,7 +108,7 @@ def _binance_raw(s: Session, verb: str, path: str, at: int, params: dict[str, st
         query += f"&recvWindow={s.random.choice(['5000', '60000', '60001', '1', 'x', '4999.5'])}"
     key = account.key.encode() if s.random.random() > 0.02 else b"nobody"
     if s.random.random() < 0.2:  # the account's other key
-        other = next(k for k in s.exchange.keys.values() if k.account is account and k.secret[:1] == "-")
+        other = next(k for k in s.exchange.accounts.keys.values() if k.account is account and k.secret[:1] == "-")
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         signer = load_pem_private_key(other.secret.encode(), password=None)

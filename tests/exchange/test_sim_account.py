@@ -9,9 +9,8 @@ import pytest
 from msgspec import structs
 
 from onetape.exchange import account as account_module
-from onetape.exchange.account import SimAccount, since
+from onetape.exchange.account import SimAccount, SimOrder, since
 from onetape.exchange.joint import Collateral, Rates
-from onetape.exchange.reports import SimOrder
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce
 

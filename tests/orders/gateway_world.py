@@ -70,7 +70,7 @@ class World:
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind == "binance-usdm":
-            self.exchange.set_hedge(self.account, True, START)
+            self.exchange.accounts.set_hedge(self.account, True, START)
         # Some have credit, and in some nothing moves money that nobody tells of.
         self.quote = "USD" if self.kind == "kraken" else "USDT"
         self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
@@ -401,13 +401,13 @@ class World:
             trade_by_hand(exchange, account, index, rng.choice((size, -size)), self.now)
         elif what < 0.6:
             self.seen["funding"] += 1
-            exchange.fund(index, self.now, rng.choice((100_000_000, -100_000_000)))
+            exchange.clearing.fund(index, self.now, rng.choice((100_000_000, -100_000_000)))
         else:
             origin = rng.choice(("liquidation", "adl", "settlement"))
             for side in account.sides:
                 if account.qty(index, side):
                     self.seen[origin] += 1
-                    exchange.force_close(account, index, side, self.now, origin)
+                    exchange.clearing.force_close(account, index, side, self.now, origin)
         return None
 
     def pay(self, every: int) -> None:

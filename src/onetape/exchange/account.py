@@ -19,14 +19,23 @@ from msgspec import structs
 from onetape import _core
 from onetape.exchange.funds import Funds
 from onetape.exchange.joint import JointFunds, Rates
-from onetape.exchange.reports import SimFill, SimOrder
-from onetape.model.enums import Kind, PositionSide
+from onetape.model.enums import (
+    FINAL_STATES,
+    Kind,
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+    TriggerKind,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
 from onetape.model.money import money_units
 from onetape.model.time import DAY
 
-__all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "Trade", "since"]
+__all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "SimFill", "SimOrder", "Trade", "since"]
 
 # Orders that ended and can still be asked for, and for how long. The times are Binance's ("Query
 # Order"); the numbers bound what a maker that quotes anew ten times a second takes of memory.
@@ -46,6 +55,69 @@ def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[R
     found = list(takewhile(lambda row: time(row) >= start, reversed(rows)))
     found.reverse()
     return found
+
+
+@dataclass(slots=True, eq=False)
+class SimOrder:
+    """An order at the exchange. `id` is the venue's own and counts over the whole exchange."""
+
+    id: int
+    client_id: str
+    account: SimAccount
+    index: int  # of the instrument
+    side: Side
+    type: OrderType
+    tif: TimeInForce
+    price: int
+    size: int
+    post_only: bool
+    reduce_only: bool
+    position_side: PositionSide
+    created: int
+    updated: int
+    trigger: int = 0
+    trigger_by: TriggerBy = TriggerBy.NONE
+    trigger_kind: TriggerKind = TriggerKind.NONE
+    expire: int = 0
+    state: OrderState = OrderState.INITIALIZED
+    filled: int = 0
+    cost: int = 0  # sum of price * size over the fills
+    value: int = 0  # of the fills, 1e-18 of the settle currency: what an inverse average needs
+    fee: int = 0
+    fee_base: int = 0  # the part of the fees that was charged in the base currency
+    code: int = 0  # why it was refused or ended
+    origin: str = "client"  # or liquidation, adl, settlement
+    reserved: int = 0  # the price at which what is left counts as a working order, 0: it does not
+    extra: dict[str, Any] = field(default_factory=dict)  # what only the dialect knows
+
+    @property
+    def reference(self) -> dict[str, int]:
+        return {"order": self.id}
+
+    @property
+    def left(self) -> int:
+        return self.size - self.filled
+
+    @property
+    def is_open(self) -> bool:
+        return self.state not in FINAL_STATES
+
+    @property
+    def is_closing(self) -> bool:
+        """In hedge mode: takes off the side that it names."""
+        return self.position_side is (PositionSide.LONG if self.side is Side.SELL else PositionSide.SHORT)
+
+
+class SimFill(NamedTuple):
+    """One trade of one order."""
+
+    trade_id: int
+    time: int
+    price: int
+    size: int
+    fee: int
+    is_maker: bool
+    realized: int
 
 
 class Trade(NamedTuple):
@@ -133,6 +205,10 @@ class SimAccount:
     def __post_init__(self) -> None:
         self.specs = tuple(_core.InstrumentSpec(**i.spec()) for i in self.instruments)
         self.money = self._new_money()
+
+    @property
+    def reference(self) -> dict[str, int]:
+        return {"account": self.number}
 
     def _new_money(self) -> _core.CoreAccount:
         made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default)

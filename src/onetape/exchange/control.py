@@ -6,19 +6,18 @@ not from a venue's dialect, so that a test can hold the one against the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.control_venue import VenueControl, known_keys
 from onetape.exchange.dialect import Reply, fields
 from onetape.exchange.faults import parse_faults, rules_of
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.hands import account_of, amount_of, deposit, trade_by_hand
-from onetape.exchange.reports import SimOrder
 from onetape.exchange.tape_market import RecordedMarket
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import PositionSide
@@ -88,7 +87,7 @@ class Control:
 
     def _state(self, params: Params, now: int) -> dict[str, Any]:
         known_keys(params, "account")
-        chosen = self.exchange.accounts
+        chosen: Sequence[SimAccount] = self.exchange.accounts
         if name := params.get("account"):
             chosen = [account_of(self.exchange, name)]
         return {
@@ -223,7 +222,7 @@ class Control:
             rate = int(scaled)
         if not self.exchange.instruments[index].perpetual:
             raise BadConfig("only perpetuals have funding", where=str(params.get("symbol")))
-        self.exchange.fund(index, now, rate)
+        self.exchange.clearing.fund(index, now, rate)
         return {"funded": self.exchange.instruments[index].symbol}
 
     def _close(self, params: Params, now: int) -> dict[str, Any]:
@@ -240,7 +239,7 @@ class Control:
             raise BadConfig(f"unknown side {side!r}", todo=f"one of {', '.join(sides)}")
         if not account.qty(index, PositionSide(side)):
             raise BadConfig("there is no position to close", where=f"{account.name} {side}")
-        self.exchange.force_close(account, index, side, now, origin)
+        self.exchange.clearing.force_close(account, index, side, now, origin)
         return self._account(account)
 
     def _deposit(self, params: Params, now: int) -> dict[str, Any]:
@@ -268,5 +267,5 @@ class Control:
         is_open = params.get("open", False)
         if not isinstance(is_open, bool):
             raise BadConfig("open is true or false")
-        self.exchange.set_open(index, is_open, now)
+        self.exchange.board.set_open(index, is_open, now)
         return {"symbol": self.exchange.instruments[index].symbol, "open": is_open}

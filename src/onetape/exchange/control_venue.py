@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from onetape.exchange.exchange import NEVER
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.hands import account_of
 from onetape.exchange.keys import HMAC, KINDS, ApiKey
 from onetape.exchange.listing import changed_brackets, changed_filters
+from onetape.exchange.timeline import NEVER
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import parse_duration
 
@@ -52,16 +52,16 @@ class VenueControl:
         known_keys(params, "symbol", "gone")
         index = self._index(params)
         gone = _flag(params, "gone", usual=False)
-        self.exchange.delist(index, now)
+        self.exchange.clearing.delist(index, now)
         if gone:
-            self.exchange.set_listed(index, False, now)
+            self.exchange.board.set_listed(index, False, now)
         return self._instrument(index)
 
     def _list(self, params: Params, now: int) -> dict[str, Any]:
         known_keys(params, "symbol")
         index = self._index(params)
-        self.exchange.set_listed(index, True, now)
-        self.exchange.set_open(index, True, now)
+        self.exchange.board.set_listed(index, True, now)
+        self.exchange.board.set_open(index, True, now)
         return self._instrument(index)
 
     def _filter(self, params: Params, now: int) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class VenueControl:
             changed_filters(self.exchange.instruments[index], changes)
         except BadInput as error:
             raise BadConfig(error.what, where=error.where, todo=error.todo) from None
-        self.exchange.change_instrument(index, changes)
+        self.exchange.board.change_instrument(index, changes)
         return self._instrument(index)
 
     def _brackets(self, params: Params, now: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class VenueControl:
             changed_brackets(self.exchange.instruments[index], rows)
         except BadInput as error:
             raise BadConfig(error.what, where=error.where, todo=error.todo) from None
-        self.exchange.change_brackets(index, rows)
+        self.exchange.accounts.change_brackets(index, rows)
         return self._instrument(index)
 
     def _index(self, params: Params) -> int:
@@ -116,12 +116,12 @@ class VenueControl:
                 raise BadConfig('lasting is a duration, such as "30s"')
             until = NEVER if lasting is None else now + parse_duration(lasting)
         cancels = _flag(params, "cancel_orders", usual=False)
-        self.exchange.set_maintenance(until, allow)
+        self.exchange.board.set_maintenance(until, allow)
         if is_on:
             self.faulty.close_sockets("maintenance")
             if cancels:
                 for account in self.exchange.accounts:
-                    self.exchange.cancel_all(account, now)
+                    self.exchange.orders.cancel_all(account, now)
         return {"maintenance": is_on}
 
     # --- withdrawals and deposits -----------------------------------------------------------------
@@ -136,13 +136,14 @@ class VenueControl:
         if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
             raise BadConfig("fail is the number of a withdrawal, the first is 1")
         if delay is not None:
-            self.exchange.set_outside_delay(parse_duration(delay))
+            self.exchange.transfers.set_delay(parse_duration(delay))
         if number is not None:
-            self.exchange.fail_withdrawal(number, now)
+            self.exchange.transfers.fail(number, now)
         return {
-            "delay_ns": self.exchange.outside_delay,
+            "delay_ns": self.exchange.transfers.delay,
             "withdrawals": [
-                {"number": each.number, "state": each.state, "txid": each.txid} for each in self.exchange.withdrawals
+                {"number": each.number, "state": each.state, "txid": each.txid}
+                for each in self.exchange.transfers.withdrawals
             ],
         }
 
@@ -150,7 +151,7 @@ class VenueControl:
 
     def keys(self) -> list[dict[str, Any]]:
         """Without secrets."""
-        return [self._key_row(key) for key in self.exchange.keys.values()]
+        return [self._key_row(key) for key in self.exchange.accounts.keys.values()]
 
     @staticmethod
     def _key_row(key: ApiKey) -> dict[str, Any]:
@@ -178,24 +179,24 @@ class VenueControl:
         if not isinstance(public, str) or (public and kind == HMAC):
             raise BadConfig("public is the PEM of a key of Ed25519 or RSA")
         changes = self._rights(params)
-        made = self.exchange.make_key(account, label, kind, public)
-        self.exchange.change_key(made.key, **changes)
+        made = self.exchange.accounts.make_key(account, label, kind, public)
+        self.exchange.accounts.change_key(made.key, **changes)
         return {**self._key_row(made), "secret": made.secret}
 
     def _change_key(self, params: Params, now: int) -> dict[str, Any]:
         known_keys(params, "key", "trade", "withdraw", "addresses")
         key = self._key(params)
-        self.exchange.change_key(key.key, **self._rights(params))
+        self.exchange.accounts.change_key(key.key, **self._rights(params))
         return self._key_row(key)
 
     def _withdraw_key(self, params: Params, now: int) -> dict[str, Any]:
         known_keys(params, "key")
         key = self._key(params)
-        self.exchange.withdraw_key(key.key)
+        self.exchange.accounts.revoke_key(key.key)
         return self._key_row(key)
 
     def _key(self, params: Params) -> ApiKey:
-        found = self.exchange.keys.get(str(params.get("key")))
+        found = self.exchange.accounts.keys.get(str(params.get("key")))
         if found is None:
             raise BadConfig("there is no such key", todo="GET /keys lists them")
         return found

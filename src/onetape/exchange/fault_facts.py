@@ -124,7 +124,7 @@ class VenueWords:
 
     def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
         """with_symbols: read what it is about, too, which only rules want to know."""
-        account = self.exchange.by_key.get(request.headers.get(self.key, ""))
+        account = self.exchange.accounts.by_key.get(request.headers.get(self.key, ""))
         name = account.name if account else ""
         way = (request.method, request.path)
         purpose = self._purposes.get(way)
@@ -163,7 +163,7 @@ class VenueWords:
         account = self.account_of(connection)
         if self.kind == "binance-usdm" and not account:
             key = named.get("apiKey") or getattr(connection.state, "api_key", "")
-            known = self.exchange.by_key.get(str(key))
+            known = self.exchange.accounts.by_key.get(str(key))
             account = known.name if known else ""
         return Facts("WS", name, found.value if found else "other", account, _symbols(named))
 

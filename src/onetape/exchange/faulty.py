@@ -163,7 +163,7 @@ class Faulty:
         for stale in list(self._stale):
             self._release(stale)
         for index in sorted(self._halted):
-            self.exchange.set_open(index, True, now)
+            self.exchange.board.set_open(index, True, now)
         self._halted.clear()
 
     def at(self, when: int, what: Callable[[int], None]) -> None:
@@ -189,7 +189,7 @@ class Faulty:
 
     def http(self, request: Request, now: int) -> Reply | Pending:
         facts = self.words.request(request, with_symbols=bool(self.rules))
-        if not self.rules and not self._maintenance[0] and not self.exchange.maintenance[0]:
+        if not self.rules and not self._maintenance[0] and not self.exchange.board.maintenance[0]:
             self._note(facts, request.query, now, "")  # nearly always: nothing is to be judged
             return self._carry_out(request, facts, now)
         if self._in_maintenance(facts, now):
@@ -299,7 +299,7 @@ class Faulty:
         # By a rule, or by hand: the exchange itself knows the second.
         return any(
             now < until and facts.purpose != allowed
-            for until, allowed in (self._maintenance, self.exchange.maintenance)
+            for until, allowed in (self._maintenance, self.exchange.board.maintenance)
         )
 
     def close_sockets(self, reason: str) -> None:
@@ -319,7 +319,7 @@ class Faulty:
     # --- connections ------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        if now < max(self._maintenance[0], self.exchange.maintenance[0]):
+        if now < max(self._maintenance[0], self.exchange.board.maintenance[0]):
             return False
         c = connection
         inner = Connection(c.id, c.path, c.query, c.peer, c.opened, c.headers)
@@ -514,10 +514,10 @@ class Faulty:
                 self.close_sockets("maintenance")
                 if rule.cancel_orders:
                     for account in self.exchange.accounts:
-                        self.exchange.cancel_all(account, now)
+                        self.exchange.orders.cancel_all(account, now)
             case "halt":
                 index = self.words.index(rule.symbol)
-                self.exchange.set_open(index, False, now)
+                self.exchange.board.set_open(index, False, now)
                 self._halted.add(index)
                 self._at_rule(until, lambda due: self._reopen(index, due))
             case _:
@@ -526,7 +526,7 @@ class Faulty:
     def _reopen(self, index: int, now: int) -> None:
         if index in self._halted:
             self._halted.discard(index)
-            self.exchange.set_open(index, True, now)
+            self.exchange.board.set_open(index, True, now)
 
     def _of(self, account: str) -> list[_Link]:
         links = list(self._links.values())

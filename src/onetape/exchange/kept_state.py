@@ -35,7 +35,7 @@ class VenueState:
         self.writer = writer
         self.exchange = dialect.exchange
         self.start = start
-        self.exchange.recorder = self._record
+        self.exchange.timeline.recorder = self._record
 
     @classmethod
     def open(
@@ -78,7 +78,7 @@ class VenueState:
         self.writer.append(_COMMAND, msgspec.msgpack.encode([now, name, args, kwargs]), time=now)
 
     def close(self) -> None:
-        self.exchange.recorder = None
+        self.exchange.timeline.recorder = None
         self.writer.close()
 
 

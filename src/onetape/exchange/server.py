@@ -32,9 +32,9 @@ from onetape.exchange.faults import Rule, parse_faults
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.http_port import IDLE_S, REQUEST_S, NoHttp, PlainHttp
 from onetape.exchange.kept_state import VenueState
-from onetape.exchange.outside import TERMS
 from onetape.exchange.played_tape import VenueTape, say_end
 from onetape.exchange.tape_market import RecordedMarket
+from onetape.exchange.transfers import TERMS
 from onetape.exchange.venues import open_venue
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadInput, IoFailed, UsageError
@@ -462,8 +462,8 @@ def let_withdraw(dialect: Dialect) -> None:
     """The keys that accounts were opened with may withdraw."""
     exchange = dialect.exchange
     for account in exchange.accounts:
-        if not exchange.keys[account.key].can_withdraw:
-            exchange.change_key(account.key, can_withdraw=True)
+        if not exchange.accounts.keys[account.key].can_withdraw:
+            exchange.accounts.change_key(account.key, can_withdraw=True)
 
 
 def push_unrouted(dialect: Faulty) -> None:
@@ -514,11 +514,13 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
                 if account.money.balance(at)
             },
             # Where deposits come to.
-            "addresses": {name: exchange.address_of(account, name) for name in exchange.currencies if name in TERMS},
+            "addresses": {
+                name: exchange.transfers.address_of(account, name) for name in exchange.currencies if name in TERMS
+            },
             # Further keys, by label: one of Ed25519 where the venue has them.
             "keys": {
                 key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
-                for key in exchange.keys.values()
+                for key in exchange.accounts.keys.values()
                 if key.account is account and key.key != account.key
             },
         }

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from onetape.exchange.board import Market
 from onetape.exchange.dialect import Dialect
-from onetape.exchange.exchange import SimExchange
+from onetape.exchange.exchange import Rules, SimExchange
 from onetape.exchange.flow import FlowMarket, GeneratedMarket, flow_market
 from onetape.exchange.joint import Collateral
 from onetape.exchange.keys import ED25519, key_pair
-from onetape.exchange.state import Market
 from onetape.model import catalogue
 from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
@@ -39,14 +39,10 @@ class VenueFacts:
 
     symbols: tuple[str, ...]
     balances: dict[str, str]
-    first_order_id: int
-    self_trade: str
+    rules: Rules
     dialect: Callable[..., Dialect]
     leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
-    isolates: bool = False  # isolated positions have margin of their own
     ed25519: bool = False  # every account has such a key, too
-    collateral: dict[str, Collateral] = field(default_factory=dict)  # what is joint margin
-    outside_wallet: str = ""  # that deposits come to, if it is not the one that is traded from
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
@@ -71,25 +67,25 @@ VENUES: Final[dict[str, VenueFacts]] = {
     "binance-usdm": VenueFacts(
         symbols=("binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"),
         balances={"USDT": "100000", "BTC": "1"},
-        first_order_id=8_389_765_000_001,
-        self_trade="cancel_resting",
+        rules=Rules(
+            first_order_id=8_389_765_000_001,
+            isolates=True,
+            outside_wallet="spot",
+            # The haircut of USDT, and that an exchange may be dearer by another one, are those of the
+            # samples of "Asset Index"; the limits of debts those of "Exchange Information". That of
+            # BTC is what the venue's page of the mode has had for years. Read 2026-11.
+            collateral={
+                "USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000)),
+                "BTC": Collateral(Decimal("0.05"), Decimal("0.025"), Decimal("0.1")),
+            },
+        ),
         dialect=_binance,
-        isolates=True,
         ed25519=True,
-        outside_wallet="spot",
-        # The haircut of USDT, and that an exchange may be dearer by another one, are those of the
-        # samples of "Asset Index"; the limits of debts those of "Exchange Information". That of
-        # BTC is what the venue's page of the mode has had for years. Read 2026-11.
-        collateral={
-            "USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000)),
-            "BTC": Collateral(Decimal("0.05"), Decimal("0.025"), Decimal("0.1")),
-        },
     ),
     "bitmex": VenueFacts(
         symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC", "bitmex:LTC/USDT:USDT"),
         balances={"BTC": "10", "USDT": "100000"},
-        first_order_id=1_480_210_001,
-        self_trade="cancel_resting",
+        rules=Rules(first_order_id=1_480_210_001),
         dialect=_bitmex,
         # Cross margin is at the most leverage there is: 1 / initMargin of the venue's answers.
         leverage={"bitmex:BTC/USD:BTC": 100, "bitmex:BTC/EUR:BTC": 50, "bitmex:LTC/USDT:USDT": 33},
@@ -97,8 +93,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
     "kraken": VenueFacts(
         symbols=("kraken:BTC/USD", "kraken:ETH/USD", "kraken:XRP/USD"),
         balances={"USD": "100000", "BTC": "1", "ETH": "20", "XRP": "50000"},
-        first_order_id=1_000_000_001,
-        self_trade="cancel_incoming",
+        rules=Rules(self_trade="cancel_incoming"),
         dialect=_kraken,
     ),
 }
@@ -156,22 +151,13 @@ def open_venue(
         start=now - history,
         rate=rate,
     )
-    exchange = SimExchange(
-        opened,
-        self_trade=facts.self_trade,
-        first_order_id=facts.first_order_id,
-        currencies=tuple(facts.balances),
-        isolates=facts.isolates,
-        collateral=facts.collateral,
-        outside_wallet=facts.outside_wallet,
-    )
-    exchange.keyring = (seed, kind)
+    exchange = SimExchange(opened, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances))
     exchange.advance_unheard(now)
     for name in accounts:
         key, secret = key_pair(seed, f"{kind}/{name}")
-        account = exchange.open_account(name, key, secret, facts.balances)
+        account = exchange.accounts.open(name, key, secret, facts.balances)
         if facts.ed25519:
-            exchange.make_key(account, ED25519, ED25519)
+            exchange.accounts.make_key(account, ED25519, ED25519)
     exchange.take()
     exchange.replay(calls)
     return facts.dialect(exchange, limits=limits)

@@ -312,7 +312,7 @@ def test_whatever_is_asked_nothing_is_overdrawn_and_the_books_agree(seed):
     for client in clients:
         client.ask("CancelAll")
         assert {Decimal(r["hold_trade"]) for r in client.ask("BalanceEx")[0].values()} == {0}
-        account = venue.dialect.exchange.by_key[client.key]
+        account = venue.dialect.exchange.accounts.by_key[client.key]
         last = {entry.currency: entry.balance for entry in venue.dialect.account.ledger(account)}
         assert last == {at: int(account.money.balance(at)) for at in last}
 
@@ -321,7 +321,7 @@ def test_an_exchange_that_makes_its_calls_again_is_the_same():
     now, calls = 1_795_000_000_000_000_000, []
     venue = Virtual("kraken", seed=9, limits=False)
     exchange = venue.dialect.exchange
-    exchange.recorder = lambda name, args, kwargs: calls.append(
+    exchange.timeline.recorder = lambda name, args, kwargs: calls.append(
         (exchange.now, name, json.loads(json.dumps(args)), json.loads(json.dumps(kwargs)))
     )
     client, rng = (KrakenClient(venue, exchange.accounts[0].key, exchange.accounts[0].secret), random.Random(4))

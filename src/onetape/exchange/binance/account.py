@@ -275,7 +275,7 @@ class AccountData:
             raise Refused(-4067)
         if any(account.has_position(at) for at in range(len(self.exchange.instruments))):
             raise Refused(-4068)
-        self.exchange.set_hedge(account, wanted == "true", now)
+        self.exchange.accounts.set_hedge(account, wanted == "true", now)
         return {"code": 200, "msg": "success"}
 
     def commission_rate(self, params: dict[str, str]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.wire import Refused, amount, ms, price_decimals, price_text, size_text
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.listing import Listing
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
@@ -75,7 +76,7 @@ class PublicData:
             "exchangeFilters": [],
             "assets": [
                 {"asset": name, "marginAvailable": True, "autoAssetExchange": f"-{terms.debt_max}"}
-                for name, terms in self.exchange.collateral.items()
+                for name, terms in self.exchange.accounts.collateral.items()
             ],
             "symbols": [self._symbol(self.exchange.listings[at]) for at in self.asked({})],
         }
@@ -126,7 +127,7 @@ class PublicData:
             raise Refused(-1130, "limit")
         i, exchange = self.exchange.instruments[at], self.exchange
         rows = {
-            name: [[price_text(i, price), size_text(i, size)] for price, size in exchange.levels(at, side, limit)]
+            name: [[price_text(i, price), size_text(i, size)] for price, size in exchange.board.levels(at, side, limit)]
             for name, side in (("bids", Side.BUY), ("asks", Side.SELL))
         }
         update = exchange.listings[at].depth_id

@@ -295,7 +295,7 @@ class BinanceUsdm:
         text = params.get("countdownTime", "")
         if not text.isdigit():
             raise Refused(-1102, "countdowntime")
-        self.exchange.dead_man(account, int(text) * 1_000_000, now, index)
+        self.exchange.orders.dead_man(account, int(text) * 1_000_000, now, index)
         return {"symbol": params["symbol"], "countdownTime": text}
 
     # --- WebSocket --------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ from onetape.exchange.bitmex.wire import (
     underlying,
     wallet_name,
 )
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.listing import Listing
 from onetape.exchange.reports import BarReport, QuoteReport, TradeReport
 from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
@@ -227,8 +228,8 @@ class PublicData:
         at = self.at(params)
         i = self.exchange.instruments[at]
         depth = whole(params, "depth", DEPTH, "Invalid count") or 1 << 20
-        asks = self.exchange.levels(at, Side.SELL, depth)[::-1]
-        bids = self.exchange.levels(at, Side.BUY, depth)
+        asks = self.exchange.board.levels(at, Side.SELL, depth)[::-1]
+        bids = self.exchange.board.levels(at, Side.BUY, depth)
         return [
             {
                 "symbol": i.raw_symbol,

@@ -6,9 +6,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.public import MINUTE, Candle, candles, day_figures
 from onetape.exchange.kraken.wire import average, fixed, number, price_text, rfc3339, size_text
+from onetape.exchange.listing import Listing
 from onetape.exchange.reports import TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument

@@ -9,9 +9,10 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.names import Names, altname
 from onetape.exchange.kraken.wire import Refused, average, fixed, number, price_text, seconds, size_text
+from onetape.exchange.listing import Listing
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
@@ -223,7 +224,7 @@ class PublicData:
             self.names.pair_ids[at]: {
                 name: [
                     [price_text(i, price), size_text(i, size), now // 1_000_000_000]
-                    for price, size in self.exchange.levels(at, side, count)
+                    for price, size in self.exchange.board.levels(at, side, count)
                 ]
                 for name, side in (("asks", Side.SELL), ("bids", Side.BUY))
             }
