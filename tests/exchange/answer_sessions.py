@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from onetape.exchange.dialect import Close, Connection, Reply, Request
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.http_port import response
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.net.http_reader import read_request
 
 START = 1_795_000_000_000_000_000
@@ -32,7 +32,7 @@ class Session:
 
     def __init__(self, kind: str, seed: int) -> None:
         self.time = START
-        inner = open_venue(kind, seed=seed, now=START, limits=False, history=HISTORY)
+        inner = open_venue(kind, seed=seed, now=START, limits=False, market=Crowd(history=HISTORY))
         self.dialect = Faulty(inner, kind, seed=seed)
         self.exchange = self.dialect.exchange
         self.random = random.Random(seed)

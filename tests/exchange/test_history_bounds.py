@@ -11,7 +11,7 @@ from onetape.exchange import account, conditional
 from onetape.exchange.account import SimOrder
 from onetape.exchange.conditional import Conditional, NewConditional
 from onetape.exchange.order_entry import NewOrder
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.time import SECOND
 
@@ -24,7 +24,7 @@ class Desk:
         for name in ("UNFILLED_MAX", "FILLED_MAX"):
             monkeypatch.setattr(account, name, KEPT)
         monkeypatch.setattr(conditional, "CLOSED_MAX", KEPT)
-        dialect = open_venue("binance-usdm", seed=5, now=NOW, limits=False, rate=0.5)
+        dialect = open_venue("binance-usdm", seed=5, now=NOW, limits=False, market=Crowd(rate=0.5))
         self.exchange, self.account = dialect.exchange, dialect.exchange.accounts[0]
         self.last = self.exchange.listings[0].last
         self.number = 0

@@ -10,7 +10,7 @@ from msgspec import structs
 from onetape.exchange.account import Trade
 from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.reports import CashReport, OrderReport
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.enums import (
     OrderNews,
     OrderState,
@@ -41,7 +41,7 @@ class Desk:
     """An account at an exchange; `at` gives prices around the market, in percent."""
 
     def __init__(self, kind: str = "binance-usdm", *, hedge: bool = False) -> None:
-        dialect = open_venue(kind, seed=5, now=NOW, limits=False, rate=0.5, history=30 * 10**9)
+        dialect = open_venue(kind, seed=5, now=NOW, limits=False, market=Crowd(0.5, 30 * 10**9))
         self.exchange = dialect.exchange
         self.account = self.exchange.accounts[0]
         self.index, self.now = 0, self.exchange.now

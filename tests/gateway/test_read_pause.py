@@ -16,7 +16,7 @@ import pytest
 from exchange.venue_client import served
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.kraken.limits import KEY, KEY_STARTER, Counter
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.gateway.query_line import VenueLine
 from onetape.gateway.request_budget import PAUSED, AddressBudget, BudgetError
 from onetape.gateway.venue_clock import VenueClock
@@ -43,7 +43,7 @@ class World:
         self.now = START
         self.said: list[str] = []
         self.asked: list[tuple[int, Purpose, int]] = []  # when, what, and the answer's code
-        self.dialect = open_venue("kraken", seed=3, now=START, rate=0.1, history=SECOND)
+        self.dialect = open_venue("kraken", seed=3, now=START, market=Crowd(0.1, SECOND))
         self.dialect.limits.key = tier
         self.account = self.dialect.exchange.accounts[0]
         self.venue = open_trading_venue("kraken", self.account.key, self.account.secret, Addresses("", "", ""))

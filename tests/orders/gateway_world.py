@@ -21,7 +21,7 @@ from decimal import Decimal
 from onetape.exchange.dialect import Connection
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
@@ -63,7 +63,7 @@ class World:
         self.random = random.Random(self.seed)
         self.now = START
         self.dialect = open_venue(
-            self.kind, seed=self.seed, now=START, limits=False, rate=MARKET_RATE, history=30 * SECOND
+            self.kind, seed=self.seed, now=START, limits=False, market=Crowd(MARKET_RATE, 30 * SECOND)
         )
         # Some worlds have other hands in them; then exposure is not the gateway's alone.
         self.hands = self.seed % 3 == 0

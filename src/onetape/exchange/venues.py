@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import structs
 
@@ -25,10 +25,7 @@ from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
 
-__all__ = ["VENUES", "VenueFacts", "facts_of", "lists", "open_venue"]
-
-HISTORY_NS: Final = 600 * 1_000_000_000  # of the market, before the exchange opens
-RATE: Final = 3.0
+__all__ = ["VENUES", "Crowd", "VenueFacts", "facts_of", "lists", "open_venue"]
 
 Call = tuple[int, str, list[Any], dict[str, Any]]  # (time, method, arguments, keywords)
 
@@ -125,6 +122,17 @@ def _market(symbol: str, leverage: int) -> FlowMarket:
     return flow_market(symbol, structs.replace(found.instrument, leverage=leverage))
 
 
+class Crowd(NamedTuple):
+    """A generated market: how busy it is, 1 being near life, and how much of it there has been when the exchange opens,
+    ns."""
+
+    rate: float = 3.0
+    history: int = 600 * 1_000_000_000
+
+
+_CROWD: Final = Crowd()
+
+
 def open_venue(
     kind: str,
     *,
@@ -133,25 +141,18 @@ def open_venue(
     accounts: tuple[str, ...] = ("main", "second"),
     limits: bool = True,
     calls: Iterable[Call] = (),
-    market: Market | None = None,
-    rate: float = RATE,
-    history: int = HISTORY_NS,
+    market: Market | Crowd = _CROWD,
 ) -> Dialect:
     """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
 
-    market: instead of the generated one; it begins at `now`. rate, history: how busy the generated
-    one is, 1 being near life, and how much of it there has been, ns. calls: what it has been told
-    since, as its recorder had it; it then stands at the last of them. Raises UsageError for a kind
-    that there is not.
+    market: a recorded one begins at `now`. calls: what it has been told since, as its recorder had
+    it; it then stands at the last of them. Raises UsageError for a kind that there is not.
     """
     facts = facts_of(kind)
-    opened: Market = market or GeneratedMarket(
-        [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols],
-        seed=seed,
-        start=now - history,
-        rate=rate,
-    )
-    exchange = SimExchange(opened, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances))
+    if isinstance(market, Crowd):
+        symbols = [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
+        market = GeneratedMarket(symbols, seed=seed, start=now - market.history, rate=market.rate)
+    exchange = SimExchange(market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances))
     exchange.advance_unheard(now)
     for name in accounts:
         key, secret = key_pair(seed, f"{kind}/{name}")

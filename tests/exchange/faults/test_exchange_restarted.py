@@ -15,7 +15,7 @@ from onetape.exchange.faults import parse_faults
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.kept_state import VenueState
 from onetape.exchange.server import catch_up
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.errors import OnetapeError
 from orders.gateway_world import MARKET_RATE, SECOND, World
 from waiting import wait_for
@@ -149,8 +149,7 @@ def test_minutes_of_trading_made_again_call_by_call_ends_in_the_same_state(seed)
         "binance-usdm",
         seed=seed,
         now=START,
-        rate=MARKET_RATE,
-        history=30 * SECOND,
+        market=Crowd(MARKET_RATE, 30 * SECOND),
         calls=map(msgspec.msgpack.decode, calls),
     )
     again.exchange.advance(world.now)

@@ -17,7 +17,7 @@ from exchange.venue_client import HISTORY, Virtual
 from onetape.exchange.kraken.book import checksum
 from onetape.exchange.kraken.names import Names, altname, asset_id, identify, number_of
 from onetape.exchange.kraken.wire import trade_id, trade_number
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model import catalogue
 from onetape.model.enums import Side
 from onetape.venues.kraken.errors import ERRORS, row_of_text
@@ -327,7 +327,7 @@ def test_an_exchange_that_makes_its_calls_again_is_the_same():
     client, rng = (KrakenClient(venue, exchange.accounts[0].key, exchange.accounts[0].secret), random.Random(4))
     for _ in range(25):
         act(client, rng)
-    again = open_venue("kraken", seed=9, now=now, history=HISTORY).exchange
+    again = open_venue("kraken", seed=9, now=now, market=Crowd(history=HISTORY)).exchange
     again.replay(calls)
     again.advance(exchange.now)
     assert len(calls) > 25

@@ -77,40 +77,10 @@ class AccountData:
         for at, name in enumerate(self.exchange.currencies):
             if not self._settles(at) and not account.money.balance(at):
                 continue
-            wallet = int(account.money.balance(at))
-            unrealized = self._equity(account, at) - wallet
-            initial, maint = account.money.initial_margin(at), account.maintenance_margin(at)
-            available, withdrawable = self._free(account, at)
-            orders = max(int(initial) - self._held_margin(account, at), 0)
-            for key, value in (
-                ("initial", initial),
-                ("maint", maint),
-                ("wallet", wallet),
-                ("unrealized", unrealized),
-                ("available", available),
-                ("cross", account.cross_balance(at)),
-                ("apart", self._apart(account, at)),
-                ("orders", orders),
-            ):
-                totals[key] += self._in_total(account, at, key, int(value))
-            assets.append(
-                {
-                    "asset": name,
-                    "walletBalance": amount(wallet),
-                    "unrealizedProfit": amount(unrealized),
-                    "marginBalance": amount(wallet + unrealized),
-                    "maintMargin": owed(maint),
-                    "initialMargin": owed(int(initial)),
-                    "positionInitialMargin": owed(int(initial) - orders),
-                    "openOrderInitialMargin": owed(orders),
-                    "crossWalletBalance": amount(account.cross_balance(at)),
-                    "crossUnPnl": amount(unrealized - self._apart(account, at)),
-                    "availableBalance": amount(available),
-                    "maxWithdrawAmount": amount(withdrawable),
-                    "marginAvailable": True,
-                    "updateTime": ms(now),
-                }
-            )
+            sums = self._sums(account, at)
+            for key, value in sums.items():
+                totals[key] += self._in_total(account, at, key, value)
+            assets.append(self._asset(account, at, name, sums, now))
         if account.joint is not None:  # not a sum: each has the whole of it
             free = totals["wallet"] + totals["unrealized"] - totals["initial"]
             totals["available"] = max(free, 0)
@@ -130,18 +100,43 @@ class AccountData:
             "positions": [self._account_position(row) for row in self._rows(account, now, version)],
         }
         if version == 2:
-            answer = {
-                "feeTier": 0,
-                "feeBurn": False,
-                "canTrade": account.can_trade,
-                "canDeposit": True,
-                "canWithdraw": account.can_withdraw,
-                "updateTime": 0,
-                "multiAssetsMargin": account.joint is not None,
-                "tradeGroupId": -1,
-                **answer,
-            }
+            config = self.account_config(account)
+            del config["dualSidePosition"]
+            answer = {"feeTier": config.pop("feeTier"), "feeBurn": False, **config, **answer}
         return answer
+
+    def _sums(self, account: SimAccount, at: int) -> dict[str, int]:
+        """What the account adds up of a currency, 1e-18 of it."""
+        wallet = int(account.money.balance(at))
+        initial = int(account.money.initial_margin(at))
+        return {
+            "initial": initial,
+            "maint": int(account.maintenance_margin(at)),
+            "wallet": wallet,
+            "unrealized": self._equity(account, at) - wallet,
+            "available": self._free(account, at)[0],
+            "cross": account.cross_balance(at),
+            "apart": self._apart(account, at),
+            "orders": max(initial - self._held_margin(account, at), 0),
+        }
+
+    def _asset(self, account: SimAccount, at: int, name: str, sums: dict[str, int], now: int) -> dict[str, Any]:
+        return {
+            "asset": name,
+            "walletBalance": amount(sums["wallet"]),
+            "unrealizedProfit": amount(sums["unrealized"]),
+            "marginBalance": amount(sums["wallet"] + sums["unrealized"]),
+            "maintMargin": owed(sums["maint"]),
+            "initialMargin": owed(sums["initial"]),
+            "positionInitialMargin": owed(sums["initial"] - sums["orders"]),
+            "openOrderInitialMargin": owed(sums["orders"]),
+            "crossWalletBalance": amount(sums["cross"]),
+            "crossUnPnl": amount(sums["unrealized"] - sums["apart"]),
+            "availableBalance": amount(sums["available"]),
+            "maxWithdrawAmount": amount(self._free(account, at)[1]),
+            "marginAvailable": True,
+            "updateTime": ms(now),
+        }
 
     @staticmethod
     def _account_position(row: dict[str, Any]) -> dict[str, Any]:

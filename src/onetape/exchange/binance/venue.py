@@ -172,7 +172,10 @@ class BinanceUsdm:
         return {("GET", path): handler for path, handler in routes.items()}
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
-        trading, algo, data = self.trading, self.algo, self.account
+        return {**self._order_routes(), **self._account_routes(), **self._wallet_routes()}
+
+    def _order_routes(self) -> dict[tuple[str, str], Signed]:
+        trading, algo = self.trading, self.algo
         return {
             ("POST", "/fapi/v1/order"): trading.place,
             ("POST", "/fapi/v1/order/test"): lambda a, p, n: trading.place(a, p, n, test=True),
@@ -195,6 +198,11 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/openAlgoOrders"): lambda a, p, _n: algo.open_orders(a, p),
             ("GET", "/fapi/v1/allAlgoOrders"): lambda a, p, _n: algo.all_orders(a, p),
             ("DELETE", "/fapi/v1/algoOpenOrders"): algo.cancel_all,
+        }
+
+    def _account_routes(self) -> dict[tuple[str, str], Signed]:
+        data = self.account
+        return {
             ("GET", "/fapi/v2/balance"): lambda a, _p, n: data.balances(a, n),
             ("GET", "/fapi/v3/balance"): lambda a, _p, n: data.balances(a, n),
             ("GET", "/fapi/v2/account"): lambda a, _p, n: data.account(a, n, version=2),
@@ -217,16 +225,21 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/income"): lambda a, p, _n: data.income(a, p),
             ("GET", "/fapi/v1/forceOrders"): lambda a, p, _n: data.force_orders(a, p),
             ("GET", "/fapi/v1/rateLimit/order"): lambda _a, _p, _n: self.limits.announced_orders(),
-            ("POST", "/sapi/v1/asset/transfer"): data.wallet.transfer,
-            ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: data.wallet.history(a, p),
-            ("POST", GIVE_PATH): data.wallet.give,
-            ("GET", GIVE_PATH): lambda a, p, _n: data.wallet.given(a, p),
-            ("POST", RETURN_PATH): data.wallet.give_back,
-            ("GET", RETURNED_PATH): lambda a, p, _n: data.wallet.of_sub_account(a, p),
-            ("POST", WITHDRAW_PATH): self.capital.withdraw,
-            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: self.capital.withdrawals(a, p),
-            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: self.capital.deposits(a, p),
-            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: self.capital.address(a, p),
+        }
+
+    def _wallet_routes(self) -> dict[tuple[str, str], Signed]:
+        wallet, capital = self.account.wallet, self.capital
+        return {
+            ("POST", "/sapi/v1/asset/transfer"): wallet.transfer,
+            ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: wallet.history(a, p),
+            ("POST", GIVE_PATH): wallet.give,
+            ("GET", GIVE_PATH): lambda a, p, _n: wallet.given(a, p),
+            ("POST", RETURN_PATH): wallet.give_back,
+            ("GET", RETURNED_PATH): lambda a, p, _n: wallet.of_sub_account(a, p),
+            ("POST", WITHDRAW_PATH): capital.withdraw,
+            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: capital.withdrawals(a, p),
+            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: capital.deposits(a, p),
+            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: capital.address(a, p),
             ("GET", "/api/v3/account"): lambda a, _p, _n: {"uid": 1_000_000 + a.number},
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.

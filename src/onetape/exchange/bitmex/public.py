@@ -50,6 +50,67 @@ def rate_number(rate: int) -> float:
     return float(Decimal(rate).scaleb(-RATE_DECIMALS))
 
 
+def _contract(listing: Listing) -> dict[str, Any]:
+    i = listing.instrument
+    return {
+        "symbol": i.raw_symbol,
+        "rootSymbol": underlying(i.base),
+        "state": "Open" if listing.is_open else "Closed",
+        "typ": "FFWCSX" if i.perpetual else "FFCCSX",
+        "listing": iso(LISTED),
+        "front": iso(LISTED),
+        "expiry": None if i.expiry is None else iso(i.expiry),
+        "settle": None if i.expiry is None else iso(i.expiry),
+        "positionCurrency": i.quote if i.kind is Kind.INVERSE else i.base,
+        "underlying": underlying(i.base),
+        "quoteCurrency": i.quote,
+        "underlyingSymbol": f"{underlying(i.base)}=",
+        "reference": "BMEX",
+        "referenceSymbol": index_symbol(i),
+    }
+
+
+def _terms(i: Instrument) -> dict[str, Any]:
+    inverse, scale = i.kind is Kind.INVERSE, 10 ** ASSETS[i.settle][2]
+    return {
+        "maxOrderQty": int(i.size_max),
+        "maxPrice": 1_000_000,
+        "lotSize": int(i.lot),
+        "tickSize": float(i.tick),
+        "multiplier": -scale if inverse else int(i.multiplier * scale),
+        "settlCurrency": wallet_name(i.settle),
+        "underlyingToPositionMultiplier": None if inverse else int(1 / i.multiplier),
+        "underlyingToSettleMultiplier": -scale if inverse else None,
+        "quoteToSettleMultiplier": None if inverse else scale,
+        "isQuanto": False,
+        "isInverse": inverse,
+        "initMargin": round(1 / (i.leverage or LEVERAGE_MAX), 4),
+        "maintMargin": float(i.maintenance_rate),
+        "riskLimit": 20_000_000_000,
+        "riskStep": 15_000_000_000,
+        "capped": False,
+        "taxed": True,
+        "deleverage": True,
+        "makerFee": float(i.maker_fee),
+        "takerFee": float(i.taker_fee),
+        "settlementFee": 0,
+    }
+
+
+def _funding(listing: Listing) -> dict[str, Any]:
+    i = listing.instrument
+    interval = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
+    return {
+        "fundingBaseSymbol": f".{underlying(i.base)}BON8H",
+        "fundingQuoteSymbol": f".{i.quote}BON8H",
+        "fundingPremiumSymbol": f".{i.raw_symbol}PI8H",
+        "fundingTimestamp": iso(listing.funding_time) if i.perpetual else None,
+        "fundingInterval": f"2000-01-01T{interval:02d}:00:00.000Z" if i.perpetual else None,
+        "fundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
+        "indicativeFundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
+    }
+
+
 class PublicData:
     """What anybody may ask of one exchange."""
 
@@ -84,63 +145,32 @@ class PublicData:
 
     def instrument_row(self, at: int, now: int) -> dict[str, Any]:
         listing = self.exchange.listings[at]
-        i, bars = listing.instrument, listing.day(now)
-        inverse = i.kind is Kind.INVERSE
-        scale = 10 ** ASSETS[i.settle][2]
-        held = self.exchange.open_interest(at, now)
-        volume = sum(b.volume for b in bars)
-        interval = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
-        mid = Decimal(listing.bid + listing.ask) / 2
         return {
-            "symbol": i.raw_symbol,
-            "rootSymbol": underlying(i.base),
-            "state": "Open" if listing.is_open else "Closed",
-            "typ": "FFWCSX" if i.perpetual else "FFCCSX",
-            "listing": iso(LISTED),
-            "front": iso(LISTED),
-            "expiry": None if i.expiry is None else iso(i.expiry),
-            "settle": None if i.expiry is None else iso(i.expiry),
-            "positionCurrency": i.quote if inverse else i.base,
-            "underlying": underlying(i.base),
-            "quoteCurrency": i.quote,
-            "underlyingSymbol": f"{underlying(i.base)}=",
-            "reference": "BMEX",
-            "referenceSymbol": index_symbol(i),
-            "maxOrderQty": int(i.size_max),
-            "maxPrice": 1_000_000,
-            "lotSize": int(i.lot),
-            "tickSize": float(i.tick),
-            "multiplier": -scale if inverse else int(i.multiplier * scale),
-            "settlCurrency": wallet_name(i.settle),
-            "underlyingToPositionMultiplier": None if inverse else int(1 / i.multiplier),
-            "underlyingToSettleMultiplier": -scale if inverse else None,
-            "quoteToSettleMultiplier": None if inverse else scale,
-            "isQuanto": False,
-            "isInverse": inverse,
-            "initMargin": round(1 / (i.leverage or LEVERAGE_MAX), 4),
-            "maintMargin": float(i.maintenance_rate),
-            "riskLimit": 20_000_000_000,
-            "riskStep": 15_000_000_000,
-            "capped": False,
-            "taxed": True,
-            "deleverage": True,
-            "makerFee": float(i.maker_fee),
-            "takerFee": float(i.taker_fee),
-            "settlementFee": 0,
-            "fundingBaseSymbol": f".{underlying(i.base)}BON8H",
-            "fundingQuoteSymbol": f".{i.quote}BON8H",
-            "fundingPremiumSymbol": f".{i.raw_symbol}PI8H",
-            "fundingTimestamp": iso(listing.funding_time) if i.perpetual else None,
-            "fundingInterval": f"2000-01-01T{interval:02d}:00:00.000Z" if i.perpetual else None,
-            "fundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
-            "indicativeFundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
+            **_contract(listing),
+            **_terms(listing.instrument),
+            **_funding(listing),
+            **self._day(listing, now),
+            **self._prices(at, now),
+        }
+
+    def _day(self, listing: Listing, now: int) -> dict[str, Any]:
+        i, bars = listing.instrument, listing.day(now)
+        home, foreign = self._notionals(i, bars)
+        return {
             "prevPrice24h": price_number(i, bars[0].open if bars else listing.last),
-            "volume24h": volume,
+            "volume24h": sum(b.volume for b in bars),
             "turnover24h": self._turnover(i, bars),
-            "homeNotional24h": self._notionals(i, bars)[0],
-            "foreignNotional24h": self._notionals(i, bars)[1],
+            "homeNotional24h": home,
+            "foreignNotional24h": foreign,
             "highPrice": price_number(i, max((b.high for b in bars), default=listing.last)),
             "lowPrice": price_number(i, min((b.low for b in bars), default=listing.last)),
+        }
+
+    def _prices(self, at: int, now: int) -> dict[str, Any]:
+        listing = self.exchange.listings[at]
+        i, held = listing.instrument, self.exchange.open_interest(at, now)
+        mid = Decimal(listing.bid + listing.ask) / 2
+        return {
             "lastPrice": price_number(i, listing.last),
             "lastPriceProtected": price_number(i, listing.last),
             "lastTickDirection": self._tick_direction(listing),
