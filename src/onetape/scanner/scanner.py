@@ -41,7 +41,7 @@ def market_journals(home: Path) -> list[Path]:
                     found.append(path)
     if not found:
         raise ProcessDown(
-            "no process has a market", where=str(home), todo="start one: onetape up; or give a tape: --data"
+            "no process has a market", location=str(home), todo="start one: onetape up; or give a tape: --data"
         )
     return found
 
@@ -61,11 +61,11 @@ def symbols_wanted(text: str) -> Wanted:
     if text.startswith("top:"):
         count = text.removeprefix("top:")
         if not count.isascii() or not count.isdigit() or not 0 < int(count) <= 100_000:
-            raise UsageError(f"{text!r} is no number of symbols", where="--symbols", todo="write top:50")
+            raise UsageError(f"{text!r} is no number of symbols", location="--symbols", todo="write top:50")
         return Wanted(top=int(count))
     names = frozenset(each.strip() for each in text.split(",") if each.strip())
     if not names:
-        raise UsageError("no symbols", where="--symbols", todo="write all, top:50 or symbols with commas")
+        raise UsageError("no symbols", location="--symbols", todo="write all, top:50 or symbols with commas")
     return Wanted(names)
 
 
@@ -112,7 +112,7 @@ class Scanner:
         there = self._there()
         for name in (*self.condition.symbols, *sorted(self.wanted.names)):
             if name not in there:
-                raise UnknownSymbol(f"no market of {name!r} here", where="scan", todo=_near(there))
+                raise UnknownSymbol(f"no market of {name!r} here", location="scan", todo=_near(there))
         wanted = self.wanted.names or self._top(there)
         for name in dict.fromkeys((*self.condition.symbols, *sorted(wanted))):  # what it names comes first
             self._symbols[name] = len(self._names)
@@ -261,6 +261,6 @@ def _instrument(record: dict[str, Any]) -> Instrument:
 
 def _near(there: set[str]) -> str:
     if not there:
-        raise BadInput("the journals have no instruments", where="scan")
+        raise BadInput("the journals have no instruments", location="scan")
     shown = ", ".join(sorted(there)[:8])
     return f"there are {shown}" + (" and more" if len(there) > 8 else "")

@@ -41,10 +41,10 @@ class SharedCounters:
                 if os.fstat(self._file).st_size == 0:
                     os.pwrite(self._file, _WORD.pack(MAGIC) + bytes(_SIZE - 8), 0)
                 if os.fstat(self._file).st_size != _SIZE:
-                    raise BadInput("not a file of counters", where=str(path), todo="remove it")
+                    raise BadInput("not a file of counters", location=str(path), todo="remove it")
                 self._map = mmap.mmap(self._file, _SIZE)
                 if self._get(0) != MAGIC:
-                    raise BadInput("not a file of counters", where=str(path), todo="remove it")
+                    raise BadInput("not a file of counters", location=str(path), todo="remove it")
         except BaseException:
             os.close(self._file)
             raise
