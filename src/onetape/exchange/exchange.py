@@ -99,7 +99,7 @@ class SimExchange:
     def open_interest(self, index: int, now: int) -> int:
         """Sizes that are held long. The generated crowd's, and a tape's, are not known: as much as
         if half of what was traded within a day had opened; what accounts hold is on top of it."""
-        traded = sum(bar.volume for bar in self.listings[index].day(now))
+        traded = self.listings[index].day(now).volume
         held = sum(max(a.qty(index, side), 0) for a in self.accounts for side in a.sides)
         return traded // 2 + held
 

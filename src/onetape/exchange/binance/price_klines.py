@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from onetape.exchange.binance.public import INTERVALS, PublicData
+from onetape.exchange.bars import PriceBars
+from onetape.exchange.binance.public import INTERVALS, PublicData, klines_of
 from onetape.exchange.binance.terms import in_time, whole
 from onetape.exchange.binance.wire import Refused, ms, price_text
 from onetape.exchange.listing import PREMIUM_DECIMALS, Listing
-from onetape.exchange.price_bars import PriceBars, merged_prices
 
 __all__ = ["price_klines"]
 
@@ -33,7 +33,7 @@ def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[
         raise Refused(-1120)
     limit = min(whole(params.get("limit") or str(LIMITS[0]), "limit"), LIMITS[1])
     bars, text = _of(listing, kind)
-    found = [b for b in merged_prices(list(bars.bars), minutes) if in_time(b.open_time, params)]
+    found = [b for b in klines_of(bars.bars, minutes) if in_time(b.open_time, params)]
     found = found[:limit] if params.get("startTime") else found[-limit:]
     return [
         [
@@ -45,7 +45,7 @@ def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[
             "0",
             ms(bar.close_time) - 1,
             "0",
-            bar.prices,
+            bar.trades,
             "0",
             "0",
             "0",

@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from onetape.exchange.account import SimAccount
+from onetape.exchange.bars import one_of
 from onetape.exchange.binance.multi_assets import MultiAssets
-from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, one_of, turnover_text
+from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, turnover_text
 from onetape.exchange.binance.user_events import UserEvents
 from onetape.exchange.binance.wire import ms, price_text, size_text
 from onetape.exchange.dialect import Connection, encode

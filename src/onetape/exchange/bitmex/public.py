@@ -7,9 +7,9 @@ recorded answers of 2021 and 2024.
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import groupby
 from typing import Any, Final
 
+from onetape.exchange.bars import aligned, merged
 from onetape.exchange.bitmex.rows import Params, flag, page, text, whole
 from onetape.exchange.bitmex.wire import (
     ASSETS,
@@ -111,6 +111,20 @@ def _funding(listing: Listing) -> dict[str, Any]:
     }
 
 
+def turnover(i: Instrument, bar: BarReport) -> int:
+    """In wallet units of the settle currency."""
+    # A sum of price * size is in whole numbers; of inverse contracts it is their value already.
+    units = bar.turnover if i.kind is Kind.INVERSE else i.turnover_units(bar.turnover)
+    return money_int(units, i.settle)
+
+
+def bar_notionals(i: Instrument, bar: BarReport) -> tuple[float, float]:
+    """What was traded in the base and in the quote currency."""
+    contracts = float(i.size(bar.volume) * i.multiplier)
+    value = turnover(i, bar) / 10 ** ASSETS[i.settle][2]
+    return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
+
+
 class PublicData:
     """What anybody may ask of one exchange."""
 
@@ -154,16 +168,16 @@ class PublicData:
         }
 
     def _day(self, listing: Listing, now: int) -> dict[str, Any]:
-        i, bars = listing.instrument, listing.day(now)
-        home, foreign = self._notionals(i, bars)
+        i, day = listing.instrument, listing.day(now)
+        home, foreign = bar_notionals(i, day)
         return {
-            "prevPrice24h": price_number(i, bars[0].open if bars else listing.last),
-            "volume24h": sum(b.volume for b in bars),
-            "turnover24h": self._turnover(i, bars),
+            "prevPrice24h": price_number(i, day.open),
+            "volume24h": day.volume,
+            "turnover24h": turnover(i, day),
             "homeNotional24h": home,
             "foreignNotional24h": foreign,
-            "highPrice": price_number(i, max((b.high for b in bars), default=listing.last)),
-            "lowPrice": price_number(i, min((b.low for b in bars), default=listing.last)),
+            "highPrice": price_number(i, day.high),
+            "lowPrice": price_number(i, day.low),
         }
 
     def _prices(self, at: int, now: int) -> dict[str, Any]:
@@ -303,50 +317,32 @@ class PublicData:
         minutes = BINS.get(text(params, "binSize") or "1m")
         if minutes is None:
             raise Refused("Invalid binSize")
-        rows = []
-        for at in self.asked(params):
-            listing = self.exchange.listings[at]
-            bars = [*listing.bars, *([listing.bar] if listing.bar else [])]
-            span = minutes * MINUTE
-            for start, found in groupby(bars, key=lambda bar: bar.open_time // span * span):
-                if start + span <= now or flag(params, "partial"):
-                    rows.append((start, at, self.bin_row(at, start + span, list(found))))
+        rows = [
+            (bar.open_time, at, self.bin_row(at, bar))
+            for at in self.asked(params)
+            for bar in merged(self.exchange.listings[at].minutes, aligned(minutes))
+            if bar.close_time <= now or flag(params, "partial")
+        ]
         return page([row for *_, row in sorted(rows, key=lambda each: each[:2])], params)
 
-    def bin_row(self, at: int, end: int, bars: list[BarReport]) -> dict[str, Any]:
+    def bin_row(self, at: int, bar: BarReport) -> dict[str, Any]:
         """A bin is stamped with its end."""
         i = self.exchange.instruments[at]
-        volume = sum(bar.volume for bar in bars)
-        turnover = self._turnover(i, bars)
-        home, foreign = self._notionals(i, bars)
+        home, foreign = bar_notionals(i, bar)
         return {
-            "timestamp": iso(end),
+            "timestamp": iso(bar.close_time),
             "symbol": i.raw_symbol,
-            "open": price_number(i, bars[0].open),
-            "high": price_number(i, max(bar.high for bar in bars)),
-            "low": price_number(i, min(bar.low for bar in bars)),
-            "close": price_number(i, bars[-1].close),
-            "trades": sum(bar.trades for bar in bars),
-            "volume": volume,
+            "open": price_number(i, bar.open),
+            "high": price_number(i, bar.high),
+            "low": price_number(i, bar.low),
+            "close": price_number(i, bar.close),
+            "trades": bar.trades,
+            "volume": bar.volume,
             "vwap": round(foreign / home, i.price_decimals + 3) if home else None,
-            "turnover": turnover,
+            "turnover": turnover(i, bar),
             "homeNotional": home,
             "foreignNotional": foreign,
         }
-
-    @staticmethod
-    def _turnover(i: Instrument, bars: list[BarReport]) -> int:
-        """In wallet units of the settle currency."""
-        units = sum(bar.turnover for bar in bars)
-        if i.kind is not Kind.INVERSE:  # a sum of price * size, as whole numbers
-            units = i.turnover_units(units)
-        return money_int(units, i.settle)
-
-    def _notionals(self, i: Instrument, bars: list[BarReport]) -> tuple[float, float]:
-        """What was traded in the base and in the quote currency."""
-        contracts = float(i.size(sum(bar.volume for bar in bars)) * i.multiplier)
-        value = self._turnover(i, bars) / 10 ** ASSETS[i.settle][2]
-        return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
 
     def quote_row(self, quote: QuoteReport) -> dict[str, Any]:
         i = self.exchange.instruments[quote.at]
