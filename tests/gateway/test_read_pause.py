@@ -15,7 +15,7 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.exchange.dialect import Request as Http
-from onetape.exchange.kraken.limits import KEY, KEY_STARTER, Counter
+from onetape.exchange.kraken.limits import KEY, Counter
 from onetape.exchange.venues import Crowd, open_venue
 from onetape.gateway.query_line import VenueLine
 from onetape.gateway.request_budget import PAUSED, AddressBudget, BudgetError
@@ -32,6 +32,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.venues.gateways import Addresses, open_trading_venue
 
+KEY_STARTER = (15, 330_000)  # of a key of the lowest tier
 START = 1_795_000_000 * SECOND
 STEP = SECOND // 10
 

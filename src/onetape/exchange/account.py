@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from heapq import merge
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeVar
@@ -32,7 +31,6 @@ from onetape.model.enums import (
 )
 from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
-from onetape.model.money import money_units
 from onetape.model.time import DAY
 
 __all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "SimFill", "SimOrder", "Trade", "since"]
@@ -394,6 +392,3 @@ class SimAccount:
             self.unfilled.pop()
         if self.by_client_id.get(order.client_id) is order:
             del self.by_client_id[order.client_id]
-
-    def deposit(self, currency: int, amount: Decimal) -> None:
-        self.money.deposit(currency, money_units(amount))

@@ -123,11 +123,6 @@ class Accounts(Sequence[SimAccount]):
 
     # --- money ------------------------------------------------------------------------------------
 
-    @property
-    def next_income(self) -> int:
-        """The number of the next entry in a history."""
-        return self._next_income
-
     def note_income(
         self,
         account: SimAccount,
@@ -244,7 +239,7 @@ class Accounts(Sequence[SimAccount]):
         if self.isolates:
             listing = self.board.listings[index]
             account.set_isolated(index, isolated)
-            account.money.set_mark(index, listing.mark or listing.last)
+            account.money.set_mark(index, listing.valuation)
         else:
             (account.isolated.add if isolated else account.isolated.discard)(index)
         self.timeline.say(ModeReport(now, account, "margin", index))
@@ -297,6 +292,6 @@ class Accounts(Sequence[SimAccount]):
         for listing in self.board.listings:
             i = listing.instrument
             if i.base == name and i.quote in _DOLLARS:
-                index = listing.index or listing.mark or listing.last
+                index = listing.index or listing.valuation
                 return Rates.of(index * 10 ** (MONEY_DECIMALS - i.price_decimals), terms)
         return _NOTHING

@@ -66,7 +66,7 @@ class Clearing:
 
     def _settle_funding(self, index: int, now: int) -> None:
         listing = self.listings[index]
-        mark, rate = listing.mark or listing.last, listing.funding_rate
+        mark, rate = listing.valuation, listing.funding_rate
         if not mark:
             return
         listing.fundings.append((now, rate, mark))
@@ -99,7 +99,7 @@ class Clearing:
         """Closes what its own margin no longer carries; what it cost more than that margin is the
         venue's loss."""
         listing = self.listings[index]
-        i, mark = listing.instrument, listing.mark or listing.last
+        i, mark = listing.instrument, listing.valuation
         settle = self.currencies.index(i.settle)
         for side in account.sides:
             position = account.money.position(index, side.value)

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from onetape.exchange.dialect import Connection, Dialect, Reply, Request, fields
+from onetape.exchange.dialect import Connection, Dialect, Reply, Request, encode, fields
 from onetape.exchange.faults import ActiveRule
 from onetape.model.errors import BadConfig
+from onetape.model.json_text import read_json
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Outcome
 from onetape.venues.binance.errors import ERRORS as BINANCE
@@ -256,6 +257,26 @@ class VenueWords:
             location="faults",
             todo=f"ambiguous ones: {', '.join(self.ambiguous())}; or give status and body",
         )
+
+    def socket_error(self, reply: Reply, request: bytes) -> bytes | None:
+        """The answer to a message that asked for something, out of what HTTP would have said; None
+        where the venue has no such answer: nothing was asked, or the error is none of its own."""
+        try:
+            value: dict[str, Any] = read_json(request)
+            said: dict[str, Any] = msgspec.json.decode(reply.body)
+            match self.kind:
+                case "binance-usdm":
+                    error = {"code": said["code"], "msg": said["msg"]}
+                    return encode({"id": value["id"], "status": reply.status, "error": error})
+                case "kraken":
+                    text = said["error"][0]
+                    return encode(
+                        {"method": value["method"], "req_id": value["req_id"], "success": False, "error": text}
+                    )
+                case _:
+                    return None
+        except (msgspec.DecodeError, LookupError, TypeError):
+            return None
 
     def ambiguous(self) -> list[str]:
         """The errors after which nobody knows whether a request was carried out."""

@@ -66,6 +66,11 @@ class Listing:
     premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
     fundings: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=1000))
 
+    @property
+    def valuation(self) -> int:
+        """The price that positions are valued at, 0: not known yet."""
+        return self.mark or self.last
+
     def add_mark(self, time: int, mark: int, index: int) -> None:
         self.mark, self.index = mark, index
         self.mark_bars.add(time, mark)

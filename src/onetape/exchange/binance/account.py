@@ -181,7 +181,7 @@ class AccountData:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         position = account.money.position(at, side.value)
         qty = int(position.qty)
-        mark = listing.mark or listing.last
+        mark = listing.valuation
         notional = i.notional_units(mark, qty) if qty else 0
         unrealized = int(position.unrealized(_spec(account, at), mark)) if qty else 0
         leverage = account.leverage_of(at)
@@ -225,7 +225,7 @@ class AccountData:
             spare = self.multi_assets.spare_of(account, settle)
         elif alone:
             position = account.money.position(at, side.value)
-            now = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            now = self.exchange.listings[at].valuation
             notional = abs(i.notional_units(now, account.qty(at, side)))
             margin = account.wallet(at, side) + int(position.unrealized(_spec(account, at), now))
             spare = margin - i.maintenance_units(notional)
@@ -366,7 +366,7 @@ class AccountData:
         for at in account.isolated:
             if self.exchange.instruments[at].settle != name:
                 continue
-            mark = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            mark = self.exchange.listings[at].valuation
             for side in account.sides:
                 position = account.money.position(at, side.value)
                 total += int(position.unrealized(_spec(account, at), mark)) if position.qty else 0
@@ -377,7 +377,7 @@ class AccountData:
         for at, i in enumerate(self.exchange.instruments):
             if self.exchange.currencies.index(i.settle) != currency:
                 continue
-            mark = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            mark = self.exchange.listings[at].valuation
             for side in account.sides:
                 qty = account.qty(at, side)
                 total += abs(i.notional_units(mark, qty)) // account.leverage_of(at) if qty else 0

@@ -168,4 +168,4 @@ class MarginData:
         return rows
 
     def _price(self, at: int) -> int:
-        return self.exchange.listings[at].mark or self.exchange.listings[at].last
+        return self.exchange.listings[at].valuation

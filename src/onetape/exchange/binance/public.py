@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from onetape.exchange.bars import merged
+from onetape.exchange.bars import PriceBars, merged
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.wire import Refused, amount, ms, price_decimals, price_text, size_text
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.listing import Listing
+from onetape.exchange.listing import PREMIUM_DECIMALS, Listing
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, SECOND
 
-__all__ = ["PublicData"]
+__all__ = ["INTERVALS", "PublicData", "kline_span", "price_klines"]
 
 ORDER_TYPES: Final = (
     "LIMIT",
@@ -387,3 +387,45 @@ def _range(params: dict[str, str]) -> tuple[int, int]:
 def _between(trades: list[TradeReport], params: dict[str, str]) -> list[TradeReport]:
     start, end = _range(params)
     return [t for t in trades if start <= ms(t.time) <= end]
+
+
+def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[list[Any]]:
+    """As klines, with zeros for what is traded, and the number of prices where trades are counted. kind: mark, index or
+    premium. Raises Refused. Source: "Mark Price Kline", "Index Price Kline" and "Premium index Kline" of the USD-M
+    documentation, read 2026-11."""
+    if kind == "index":
+        params = {**params, "symbol": params.get("pair", "")}
+        if not params["symbol"]:
+            raise Refused(-1102, "pair")
+    listing = public.listing(params)
+    minutes = INTERVALS.get(params.get("interval", ""))
+    if minutes is None:
+        raise Refused(-1120)
+    limit = min(_number(params, "limit", 500), 1500)
+    (start, end), (bars, text) = _range(params), _of(listing, kind)
+    found = [b for b in klines_of(bars.bars, minutes) if start <= ms(b.open_time) <= end]
+    found = found[:limit] if params.get("startTime") else found[-limit:]
+    return [
+        [
+            ms(bar.open_time),
+            text(bar.open),
+            text(bar.high),
+            text(bar.low),
+            text(bar.close),
+            "0",
+            ms(bar.close_time) - 1,
+            "0",
+            bar.trades,
+            "0",
+            "0",
+            "0",
+        ]
+        for bar in found
+    ]
+
+
+def _of(listing: Listing, kind: str) -> tuple[PriceBars, Callable[[int], str]]:
+    if kind == "premium":
+        return listing.premium_bars, lambda value: f"{value / 10**PREMIUM_DECIMALS:.8f}"
+    bars = listing.mark_bars if kind == "mark" else listing.index_bars
+    return bars, lambda value: price_text(listing.instrument, value)

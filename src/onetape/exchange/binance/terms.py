@@ -198,7 +198,7 @@ class OrderTerms:
     def check_notional(self, index: int, side: str, price: int, size: int, reduces: bool) -> None:
         listing = self.exchange.listings[index]
         i = listing.instrument
-        near = price or listing.mark or listing.last
+        near = price or listing.valuation
         steps = self._steps_of(i)
         if reduces or not steps.notional_min or not near:
             return

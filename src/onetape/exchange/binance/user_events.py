@@ -155,7 +155,7 @@ class UserEvents:
     def _position(self, account: SimAccount, index: int, side: Any) -> dict[str, Any]:
         i, listing = self.exchange.instruments[index], self.exchange.listings[index]
         position = account.money.position(index, side.value)
-        mark = listing.mark or listing.last
+        mark = listing.valuation
         return {
             "s": i.raw_symbol,
             "pa": size_text(i, int(position.qty)),
@@ -175,7 +175,7 @@ class UserEvents:
         rows = []
         for index, side in report.positions:
             i, listing = self.exchange.instruments[index], self.exchange.listings[index]
-            mark, position = listing.mark or listing.last, account.money.position(index, side.value)
+            mark, position = listing.valuation, account.money.position(index, side.value)
             notional = abs(i.notional_units(mark, int(position.qty)))
             is_alone = index in account.isolated
             rows.append(

@@ -18,10 +18,9 @@ from onetape.exchange.binance.account import AccountData
 from onetape.exchange.binance.algo import AlgoService
 from onetape.exchange.binance.capital import WITHDRAW_PATH, CapitalData
 from onetape.exchange.binance.limits import Limits, weight_of
-from onetape.exchange.binance.price_klines import price_klines
-from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.public import PublicData, price_klines
 from onetape.exchange.binance.socket_api import PATH as SOCKET_API
-from onetape.exchange.binance.socket_api import SocketApi
+from onetape.exchange.binance.socket_api import Routes, SocketApi
 from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms
 from onetape.exchange.binance.trading import BATCH_MAX, CANCEL_BATCH_MAX, Trading
@@ -63,9 +62,9 @@ class BinanceUsdm:
         self.streams = Streams(exchange, self.public)
         self.access = Access(exchange)
         self.socket_api = SocketApi(self)
-        self.open = self._public_routes()
-        self.signed = self._signed_routes()
-        self.keyed = self._key_routes()
+        self.open: Routes = self._public_routes()
+        self.signed: Routes = self._signed_routes()
+        self.keyed: Routes = self._key_routes()
 
     def addresses(self, host: str, port: int) -> tuple[str, str]:
         return f"http://{host}:{port}", f"ws://{host}:{port}"

@@ -183,7 +183,7 @@ class AccountData:
 
     def _mark(self, index: int) -> int:
         listing = self.exchange.listings[index]
-        return listing.mark or listing.last or 1
+        return listing.valuation or 1
 
     def position_row(self, account: SimAccount, index: int, now: int) -> dict[str, Any]:
         i, mark = self.exchange.instruments[index], self._mark(index)
