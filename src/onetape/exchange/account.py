@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 from msgspec import structs
 
 from onetape import _core
-from onetape.exchange.funds import Funds
 from onetape.exchange.joint import JointFunds, Rates
 from onetape.model.enums import (
     FINAL_STATES,
@@ -41,6 +40,7 @@ UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # cancelled, expired or refused wit
 FILLED_MAX, FILLED_NS = 20_000, 90 * DAY
 TRADES_MAX: Final = 50_000
 INCOME_MAX: Final = 100_000
+MARGIN_STEP: Final = 10**10  # isolated margin moves in steps of 1e-8, as Binance writes it
 POSITION_SIDES: Final = (PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT)
 
 
@@ -174,6 +174,7 @@ class SimAccount:
     currencies: tuple[str, ...]
     leverage_default: int = 20
     hedge: bool = False
+    isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
     can_withdraw: bool = False
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
@@ -209,11 +210,12 @@ class SimAccount:
         return {"account": self.number}
 
     def _new_money(self) -> _core.CoreAccount:
-        made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default)
+        made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default, margin_step=MARGIN_STEP)
         number = {name: at for at, name in enumerate(self.currencies)}
         for index, instrument in enumerate(self.instruments):
             made.set_instrument(index, self.specs[index], number[instrument.settle], number[instrument.base])
             made.set_terms(index, self._terms(index))
+            made.set_isolated(index, self.isolates and index in self.isolated)
         return made
 
     def _terms(self, index: int) -> _core.InstrumentTerms:
@@ -260,26 +262,13 @@ class SimAccount:
         self.money = self._new_money()
         for at in range(len(self.currencies)):
             self.money.deposit(at, before.balance(at))
-        if isinstance(before, Funds):
-            self._set_apart(before.isolated)
 
     def set_isolated(self, index: int, isolated: bool) -> None:
         """Whether positions of an instrument have margin of their own. Without one, and without
         orders."""
         (self.isolated.add if isolated else self.isolated.discard)(index)
-        self._set_apart(self.isolated)
-
-    def _set_apart(self, isolated: set[int]) -> None:
-        if not isinstance(self.money, Funds):
-            number = {name: at for at, name in enumerate(self.currencies)}
-            self.money = Funds(
-                self.money,
-                self._new_money(),
-                [number[i.settle] for i in self.instruments],
-                lambda index, price, qty: self.instruments[index].notional_units(price, qty),
-                self.leverage_of,
-            )
-        self.money.isolated = set(isolated)
+        if self.isolates:
+            self.money.set_isolated(index, isolated)
 
     def set_joint(self, rates: Callable[[int], Rates] | None) -> None:
         """Whether all currencies are the margin of all positions (None: each of its own). Without
@@ -296,14 +285,7 @@ class SimAccount:
 
     def wallet(self, index: int, side: PositionSide) -> int:
         """What is set apart for an isolated position, 1e-18."""
-        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
-        return wallets.get((index, side.value), 0)
-
-    def maintenance_margin(self, currency: int) -> int:
-        """Of all positions, also of those that have margin of their own, 1e-18."""
-        apart = getattr(self.money, "apart", None)
-        own = int(apart.maintenance_margin(currency)) if apart is not None else 0
-        return int(self.money.maintenance_margin(currency)) + own
+        return int(self.money.allotted(index, side.value))
 
     def note_fee(self, index: int, side: PositionSide, before: int, fee: int) -> None:
         """A fill that changed a position, of `before` until then, cost a fee: what it opened has
@@ -320,14 +302,11 @@ class SimAccount:
 
     def cross_balance(self, currency: int) -> int:
         """The wallet without what is set apart, 1e-18."""
-        name = self.currencies[currency]
-        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
-        apart = sum(w for (at, _), w in wallets.items() if self.instruments[at].settle == name)
-        return int(self.money.balance(currency)) - apart
+        return int(self.money.free_of_isolated(currency))
 
     def cross_equity(self, currency: int) -> int:
         """The wallet without what is set apart, and the profit of what shares it, 1e-18."""
-        return int(getattr(self.money, "cross", self.money).equity(currency))
+        return int(self.money.covered(currency))
 
     @property
     def sides(self) -> tuple[PositionSide, ...]:

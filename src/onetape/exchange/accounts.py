@@ -78,6 +78,7 @@ class Accounts(Sequence[SimAccount]):
             instruments=tuple(self.board.instruments),
             currencies=self.board.currencies,
             leverage_default=leverage,
+            isolates=self.isolates,
         )
         self._all.append(account)
         self.by_key[key] = account
@@ -236,12 +237,7 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("set_isolated")
     def set_isolated(self, account: SimAccount, index: int, isolated: bool, now: int) -> None:
-        if self.isolates:
-            listing = self.board.listings[index]
-            account.set_isolated(index, isolated)
-            account.money.set_mark(index, listing.valuation)
-        else:
-            (account.isolated.add if isolated else account.isolated.discard)(index)
+        account.set_isolated(index, isolated)
         self.timeline.say(ModeReport(now, account, "margin", index))
 
     @recorded("set_joint")
@@ -257,7 +253,7 @@ class Accounts(Sequence[SimAccount]):
         """To an isolated position, or from it where negative; the caller has checked that it is
         there. amount: 1e-18."""
         side = PositionSide(side)
-        account.money.move(index, side.value, amount)
+        account.money.move_margin(index, side.value, amount)
         account.margin_moves.append(MarginMove(now, index, side, amount))
         settle = self.board.currencies.index(self.board.instruments[index].settle)
         self.timeline.say(CashReport(now, account, "margin", (settle,), ((index, side),), -amount, index))

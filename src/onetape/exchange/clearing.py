@@ -195,7 +195,7 @@ class Clearing:
                 self.accounts.credit(account, now, "auto_exchange", currency, amount)
 
     def _call_cross(self, account: SimAccount, index: int, settle: int, now: int) -> None:
-        owed = int(account.money.maintenance_margin(settle))
+        owed = int(account.money.cross_maintenance(settle))
         margin = account.cross_equity(settle)
         if margin * CALL_RATIO[0] > owed * CALL_RATIO[1]:
             account.called.discard(settle)

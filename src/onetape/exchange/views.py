@@ -11,13 +11,25 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, SimOrder, Trade
 from onetape.exchange.conditional import ConditionalBook
 from onetape.exchange.exchange import SimExchange
 
 __all__ = ["View", "frozen", "seen_as", "without_new"]
+
+
+SUMS: Final = (
+    "balance",
+    "equity",
+    "available",
+    "initial_margin",
+    "maintenance_margin",
+    "cross_maintenance",
+    "covered",
+    "free_of_isolated",
+)
 
 
 class FrozenMoney:
@@ -28,10 +40,7 @@ class FrozenMoney:
         money = account.money
         currencies = range(len(account.currencies))
         instruments = range(len(account.instruments))
-        self._sums = {
-            name: [getattr(money, name)(at) for at in currencies]
-            for name in ("balance", "equity", "available", "initial_margin", "maintenance_margin")
-        }
+        self._sums = {name: [getattr(money, name)(at) for at in currencies] for name in SUMS}
         self._of = {
             name: [getattr(money, name)(at) for at in instruments] for name in ("unrealized", "fees", "funding")
         }
@@ -41,11 +50,14 @@ class FrozenMoney:
         self._nothing = money.position
         self.leverage = money.leverage
         self.liquidation_price = money.liquidation_price
-        self.wallets = dict(getattr(money, "wallets", {}))
+        self._allotted = {key: money.allotted(*key) for key in self._positions}
 
     def position(self, index: int, side: str = "both") -> Any:
         found = self._positions.get((index, side))
         return self._nothing(index, side) if found is None else found
+
+    def allotted(self, index: int, side: str) -> int:
+        return int(self._allotted.get((index, side), 0))
 
     def __getattr__(self, name: str) -> Any:
         for table in (self._sums, self._of):

@@ -8,6 +8,7 @@ moved to symbolConfig, modes to accountConfig.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, since
@@ -107,17 +108,20 @@ class AccountData:
 
     def _sums(self, account: SimAccount, at: int) -> dict[str, int]:
         """What the account adds up of a currency, 1e-18 of it."""
-        wallet = int(account.money.balance(at))
-        initial = int(account.money.initial_margin(at))
+        wallet, cross = int(account.money.balance(at)), account.cross_balance(at)
+        # What is set apart is no initial margin here: that goes by the notional of now.
+        alone = self._held_margin(account, at, account.isolated)
+        initial = int(account.money.initial_margin(at)) - (wallet - cross) + alone
+        held = self._held_margin(account, at, range(len(self.exchange.instruments)))
         return {
             "initial": initial,
-            "maint": int(account.maintenance_margin(at)),
+            "maint": int(account.money.maintenance_margin(at)),
             "wallet": wallet,
             "unrealized": self._equity(account, at) - wallet,
             "available": self._free(account, at)[0],
-            "cross": account.cross_balance(at),
+            "cross": cross,
             "apart": self._apart(account, at),
-            "orders": max(initial - self._held_margin(account, at), 0),
+            "orders": max(initial - held, 0),
         }
 
     def _asset(self, account: SimAccount, at: int, name: str, sums: dict[str, int], now: int) -> dict[str, Any]:
@@ -230,9 +234,7 @@ class AccountData:
             margin = account.wallet(at, side) + int(position.unrealized(_spec(account, at), now))
             spare = margin - i.maintenance_units(notional)
         else:
-            margin = self._equity(account, settle) - self._apart(account, settle)
-            margin -= int(account.money.balance(settle)) - account.cross_balance(settle)
-            spare = margin - int(account.money.maintenance_margin(settle))
+            spare = account.cross_equity(settle) - int(account.money.cross_maintenance(settle))
         price = account.money.liquidation_price(at, side.value, spare, alone)
         return f"{price:.8f}" if price else "0"
 
@@ -372,9 +374,11 @@ class AccountData:
                 total += int(position.unrealized(_spec(account, at), mark)) if position.qty else 0
         return total
 
-    def _held_margin(self, account: SimAccount, currency: int) -> int:
+    def _held_margin(self, account: SimAccount, currency: int, instruments: Iterable[int]) -> int:
+        """The initial margin of positions, by their notional of now."""
         total = 0
-        for at, i in enumerate(self.exchange.instruments):
+        for at in instruments:
+            i = self.exchange.instruments[at]
             if self.exchange.currencies.index(i.settle) != currency:
                 continue
             mark = self.exchange.listings[at].valuation
