@@ -32,7 +32,17 @@ from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
 from onetape.model.time import DAY
 
-__all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "SimFill", "SimOrder", "Trade", "since"]
+__all__ = [
+    "TRADES_MAX",
+    "AccountTransfer",
+    "Income",
+    "MarginMove",
+    "SimAccount",
+    "SimFill",
+    "SimOrder",
+    "Trade",
+    "since",
+]
 
 # Orders that ended and can still be asked for, and for how long. The times are Binance's ("Query
 # Order"); the numbers bound what a maker that quotes anew ten times a second takes of memory.
@@ -140,7 +150,7 @@ class Income(NamedTuple):
     fee: int = 0
 
 
-class Given(NamedTuple):
+class AccountTransfer(NamedTuple):
     """Money that one account gave to another. wallets: "" is the one that is traded from."""
 
     id: int

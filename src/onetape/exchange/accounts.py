@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final, overload
 
-from onetape.exchange.account import Given, Income, MarginMove, SimAccount
+from onetape.exchange.account import AccountTransfer, Income, MarginMove, SimAccount
 from onetape.exchange.board import Board
 from onetape.exchange.joint import ONE, Collateral, Rates
 from onetape.exchange.keys import HMAC, MAIN, ApiKey, new_key
@@ -47,7 +47,7 @@ class Accounts(Sequence[SimAccount]):
         self.keyring = keyring
         self.isolates = isolates
         self.collateral = collateral
-        self.given: list[Given] = []  # oldest first
+        self.account_transfers: list[AccountTransfer] = []  # oldest first
         self.by_key: dict[str, SimAccount] = {}
         self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
         self._all: list[SimAccount] = []
@@ -225,7 +225,9 @@ class Accounts(Sequence[SimAccount]):
             else:
                 self.move(one, "", now, "given", at, change)
         self._next_income = max(self._next_income, number + 1)
-        self.given.append(Given(number, now, name, account.name, target, (wallets[0], wallets[1]), at, units))
+        self.account_transfers.append(
+            AccountTransfer(number, now, name, account.name, target, (wallets[0], wallets[1]), at, units)
+        )
         return number
 
     # --- margin -----------------------------------------------------------------------------------

@@ -189,9 +189,9 @@ class Clearing:
                 return
             if at == debt or has <= 0 or not bid:
                 continue
-            given = min(has, -(-owed * ask // bid))
-            got = min(given * bid // ask, owed)
-            for currency, amount in ((at, -given), (debt, got)):
+            sold = min(has, -(-owed * ask // bid))
+            got = min(sold * bid // ask, owed)
+            for currency, amount in ((at, -sold), (debt, got)):
                 self.accounts.credit(account, now, "auto_exchange", currency, amount)
 
     def _call_cross(self, account: SimAccount, index: int, settle: int, now: int) -> None:

@@ -36,7 +36,7 @@ ORIGINS: Final = ("liquidation", "adl", "settlement")
 RATE_DECIMALS: Final = 12
 
 
-def known_keys(params: Params, *names: str) -> None:
+def check_keys(params: Params, *names: str) -> None:
     """Raises BadConfig for a name that says nothing."""
     for name in params:
         if name not in names:
@@ -80,8 +80,8 @@ class Control:
             table = {"GET": self._gets, "POST": self._posts}.get(method, {})
             handler = table.get(path)
             if handler is None:
-                known = ", ".join([*(f"GET {p}" for p in self._gets), *(f"POST {p}" for p in self._posts)])
-                return Reply.json({"error": f"no {method} {path}, there is: {known}"}, 404)
+                routes = ", ".join([*(f"GET {p}" for p in self._gets), *(f"POST {p}" for p in self._posts)])
+                return Reply.json({"error": f"no {method} {path}, there is: {routes}"}, 404)
             return Reply.json(handler(self._params(method, query, body), now))
         except OnetapeError as error:
             return Reply.json({"error": error.message}, 400)
@@ -103,7 +103,7 @@ class Control:
     # --- reading ----------------------------------------------------------------------------------
 
     def _state(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "account")
+        check_keys(params, "account")
         chosen: Sequence[SimAccount] = self.exchange.accounts
         if name := params.get("account"):
             chosen = [account_of(self.exchange, name)]
@@ -183,23 +183,23 @@ class Control:
         }
 
     def _requests(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "since")
+        check_keys(params, "since")
         since = params.get("since", "0")
         if not (since.isascii() and since.isdigit()):
             raise BadConfig(f"since is a number of a request, not {since!r}")
         return {"requests": [r._asdict() for r in self.faulty.received if r.number > int(since)]}
 
     def _faults(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params)
+        check_keys(params)
         return {
             "faults": [
                 {"name": each.rule.title, "action": each.action, "met": each.met, "hits": each.hits}
-                for each in self.faulty.given
+                for each in self.faulty.active_rules
             ]
         }
 
     def _keys(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params)
+        check_keys(params)
         return {"keys": [self._key_row(key) for key in self.exchange.accounts.keys.values()]}
 
     # --- steering ---------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class Control:
     def _add_faults(self, params: Params, now: int) -> dict[str, Any]:
         """{"fault": [...]} or {"toml": "..."} adds; {"clear": true} takes away what is there
         first."""
-        known_keys(params, "clear", "fault", "toml")
+        check_keys(params, "clear", "fault", "toml")
         rules = rules_of(params.get("fault", []))
         if text := params.get("toml"):
             if not isinstance(text, str):
@@ -220,7 +220,7 @@ class Control:
         return self._faults({}, now)
 
     def _time(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "offset")
+        check_keys(params, "offset")
         text = params.get("offset")
         if not isinstance(text, str):
             raise BadConfig('offset is a duration, such as "-10s"')
@@ -229,7 +229,7 @@ class Control:
         return {"skew": self.faulty.skew}
 
     def _fund(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol", "rate")
+        check_keys(params, "symbol", "rate")
         index = self._index(params)
         rate = None
         if "rate" in params:
@@ -244,7 +244,7 @@ class Control:
 
     def _close(self, params: Params, now: int) -> dict[str, Any]:
         """Closes a position by force, as a liquidation unless `origin` says otherwise."""
-        known_keys(params, "account", "symbol", "side", "origin")
+        check_keys(params, "account", "symbol", "side", "origin")
         account = account_of(self.exchange, params.get("account"))
         index = self._index(params)
         origin = params.get("origin", "liquidation")
@@ -260,7 +260,7 @@ class Control:
         return self._account(account)
 
     def _deposit(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "account", "currency", "amount", "silent")
+        check_keys(params, "account", "currency", "amount", "silent")
         account = account_of(self.exchange, params.get("account"))
         amount, silent = amount_of(params.get("amount")), _flag(params, "silent", usual=False)
         reason = "deposit" if amount > 0 else "withdraw"
@@ -270,14 +270,14 @@ class Control:
 
     def _trade(self, params: Params, now: int) -> dict[str, Any]:
         """A market order that no program sent. amount: signed, in units of the instrument."""
-        known_keys(params, "account", "symbol", "amount")
+        check_keys(params, "account", "symbol", "amount")
         account = account_of(self.exchange, params.get("account"))
         index = self._index(params)
         amount = amount_of(params.get("amount"))
         return self._order(trade_by_hand(self.exchange, account, index, amount, now))
 
     def _halt(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol", "open")
+        check_keys(params, "symbol", "open")
         index = self._index(params)
         is_open = _flag(params, "open", usual=False)
         self.exchange.board.set_open(index, is_open, now)
@@ -287,7 +287,7 @@ class Control:
 
     def _delist(self, params: Params, now: int) -> dict[str, Any]:
         """Cancels, settles and closes; with `gone` the symbol is no longer known."""
-        known_keys(params, "symbol", "gone")
+        check_keys(params, "symbol", "gone")
         index = self._index(params)
         gone = _flag(params, "gone", usual=False)
         self.exchange.clearing.delist(index, now)
@@ -296,14 +296,14 @@ class Control:
         return self._instrument(index)
 
     def _list(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol")
+        check_keys(params, "symbol")
         index = self._index(params)
         self.exchange.board.set_listed(index, True, now)
         self.exchange.board.set_open(index, True, now)
         return self._instrument(index)
 
     def _filter(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol", "changes")
+        check_keys(params, "symbol", "changes")
         index, changes = self._index(params), params.get("changes")
         if not isinstance(changes, dict) or not changes:
             raise BadConfig('changes is an object, such as {"tick": "0.5"}')
@@ -313,7 +313,7 @@ class Control:
 
     def _brackets(self, params: Params, now: int) -> dict[str, Any]:
         """rows: of notional_max, maintenance_rate and leverage_max, by rising notional."""
-        known_keys(params, "symbol", "rows")
+        check_keys(params, "symbol", "rows")
         index, rows = self._index(params), params.get("rows")
         if not isinstance(rows, list):
             raise BadConfig("rows is a list of brackets")
@@ -337,7 +337,7 @@ class Control:
 
     def _maintenance(self, params: Params, now: int) -> dict[str, Any]:
         """Requests are refused as the venue does it, sockets close; `lasting`: else until told."""
-        known_keys(params, "on", "lasting", "allow", "cancel_orders")
+        check_keys(params, "on", "lasting", "allow", "cancel_orders")
         is_on = _flag(params, "on", usual=True)
         allow, lasting = params.get("allow", ""), params.get("lasting")
         if allow not in ALLOWED:
@@ -361,7 +361,7 @@ class Control:
     def _outside(self, params: Params, now: int) -> dict[str, Any]:
         """delay: until a withdrawal is sent on, and until a deposit is credited. fail: the number
         of a withdrawal that is under way."""
-        known_keys(params, "delay", "fail")
+        check_keys(params, "delay", "fail")
         delay, number = params.get("delay"), params.get("fail")
         if delay is not None and not isinstance(delay, str):
             raise BadConfig('delay is a duration, such as "30s"')
@@ -396,7 +396,7 @@ class Control:
     def _make_key(self, params: Params, now: int) -> dict[str, Any]:
         """A further key of an account; the answer has its secret, unless its owner brought a public
         key."""
-        known_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
+        check_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
         account = account_of(self.exchange, params.get("account"))
         label, kind = params.get("label"), params.get("kind", HMAC)
         public = params.get("public", "")
@@ -412,13 +412,13 @@ class Control:
         return {**self._key_row(made), "secret": made.secret}
 
     def _change_key(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "key", "trade", "withdraw", "addresses")
+        check_keys(params, "key", "trade", "withdraw", "addresses")
         key = self._key(params)
         self.exchange.accounts.change_key(key.key, **self._rights(params))
         return self._key_row(key)
 
     def _withdraw_key(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "key")
+        check_keys(params, "key")
         key = self._key(params)
         self.exchange.accounts.revoke_key(key.key)
         return self._key_row(key)

@@ -454,7 +454,7 @@ def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
     dialect = Faulty(inner, kind, seed=seed)
     now = max(now, inner.exchange.now)
     catch_up(dialect, now)
-    dialect.add(rules, now, given=now if kept is None else kept.start)
+    dialect.add(rules, now, since=now if kept is None else kept.start)
     if options.withdraw:
         let_withdraw(dialect)
     if options.unrouted:

@@ -14,7 +14,7 @@ from onetape.model.json_text import read_json
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.venues.drift import Drift, Drifts, What
-from onetape.venues.known import errors_of, facts_of
+from onetape.venues.fact_tables import errors_of, facts_of
 
 __all__ = ["DriftWatch"]
 
@@ -60,14 +60,14 @@ class DriftWatch:
             return  # what is in the table of errors as anything else is known
         code = answer.venue_code
         if code.startswith("-") and code[1:].isdigit():
-            known = int(code) in self._errors
+            is_listed = int(code) in self._errors
         elif answer.text[:1] == "E" and ":" in answer.text:
             group, _, rest = answer.text.partition(":")
             code = f"{group}:{rest.partition(':')[0]}"
-            known = answer.text in self._errors or code in self._errors
+            is_listed = answer.text in self._errors or code in self._errors
         else:
             return
-        if not known:
+        if not is_listed:
             self._tell(self._drifts.noted(What.CODE, code))
 
     def _compared(self, message: bytes) -> list[Drift]:

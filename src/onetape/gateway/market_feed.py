@@ -26,8 +26,8 @@ from onetape.venues.live_market import MarketStream, Top
 __all__ = ["MarketFeed"]
 
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
-CUT_AGAIN: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
-CUT_AGAIN_MAX: Final = 120 * SECOND
+RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
+RECONNECT_NS_MAX: Final = 120 * SECOND
 
 
 class _Link:
@@ -39,13 +39,13 @@ class _Link:
         self._cut_at = self._wait = 0
 
     def cut(self, now: int) -> None:
-        self._cut_at, self._wait = now, CUT_AGAIN
+        self._cut_at, self._wait = now, RECONNECT_NS
         self.ends.set()
 
-    def cut_again(self, now: int) -> None:
+    def reconnect(self, now: int) -> None:
         """The last time has not helped."""
         if now - self._cut_at > self._wait:
-            self._cut_at, self._wait = now, min(2 * self._wait, CUT_AGAIN_MAX)
+            self._cut_at, self._wait = now, min(2 * self._wait, RECONNECT_NS_MAX)
             self.ends.set()
 
 
@@ -143,7 +143,7 @@ class MarketFeed:
             self._links[change.stream - change.stream % LINK].cut(now)
         for number, link in self._links.items():
             if number in self._silence.silent:
-                link.cut_again(now)
+                link.reconnect(now)
         if fell or any(changes):
             self._tell_stale()
 

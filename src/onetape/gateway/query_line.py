@@ -19,7 +19,7 @@ from onetape.net.http_limits import ENCODING, body_of
 from onetape.net.kept_http import KeptConnections
 from onetape.net.tasks import ended, watched
 from onetape.orders.calls import ORDER_PURPOSES, Call, signatures
-from onetape.orders.malformed import MALFORMED, check_told
+from onetape.orders.malformed import MALFORMED, check_reports
 from onetape.orders.outcome import Answer, Outcome
 from onetape.security.redaction import Redactor
 from onetape.venues.gateways import TradingVenue
@@ -138,13 +138,13 @@ class VenueLine:
         if self.budget is not None:
             self.budget.answered(call, status, answer)
         if answer.code == ClockSkew.code:
-            self.clock.doubt()
+            self.clock.distrust()
         return answer
 
     def _read(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> Answer:
         try:
             answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
-            check_told(answer.told)
+            check_reports(answer.reports)
             answer.text.encode()
         except MALFORMED as error:
             shown = self.hide.hidden(body, *signatures(call))
