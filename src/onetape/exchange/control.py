@@ -444,7 +444,7 @@ class Control:
 
 
 def _flag(params: Params, name: str, *, usual: bool) -> bool:
-    given = params.get(name, usual)
-    if not isinstance(given, bool):
+    value = params.get(name, usual)
+    if not isinstance(value, bool):
         raise BadConfig(f"{name} is true or false")
-    return given
+    return value
