@@ -105,7 +105,7 @@ class BareVenue:
     def __init__(self, count: int, every_ns: int) -> None:
         # Hardly a market, and no past: nobody trades there.
         self.dialect = venues.open_venue(
-            "binance-usdm", seed=7, now=time.time_ns(), limits=False, rate=0.01, history=10_000_000_000
+            "binance-usdm", seed=7, now=time.time_ns(), limits=False, market=venues.Crowd(0.01, 10_000_000_000)
         )
         self.count, self.every_ns = count + WARM, every_ns
         self.listening = socket.create_server(("127.0.0.1", 0))

@@ -30,6 +30,7 @@ import uvloop
 from onetape.exchange import venues
 from onetape.exchange.binance import trading
 from onetape.exchange.faulty import Faulty
+from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.server import VenueServer
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import GatewayOptions
@@ -56,7 +57,7 @@ async def serve(pieces: int) -> None:
     server = VenueServer(Faulty(inner, "binance-usdm", seed=7))
     exchange = server.dialect.exchange
     for account in exchange.accounts:
-        exchange.deposit(account, "USDT", "100000000", exchange.now)
+        exchange.accounts.deposit(account, "USDT", "100000000", exchange.now)
     port = await server.start("127.0.0.1", 0)
     account, other = exchange.accounts[:2]
     answer({"port": port, "key": account.key, "secret": account.secret})
@@ -64,14 +65,22 @@ async def serve(pieces: int) -> None:
     limits: Any = inner.limits  # type: ignore[attr-defined]
     while line := (await loop.run_in_executor(None, sys.stdin.readline)).split():
         if line[0] == "fill":
-            above = sum(size for price, size in exchange.levels(0, Side.BUY, 10_000) if price > int(line[1]))
+            above = sum(size for price, size in exchange.board.levels(0, Side.BUY, 10_000) if price > int(line[1]))
             if above:  # what others bid comes first
-                exchange.place(
-                    other, 0, exchange.now, side="sell", type="limit", tif="IOC", price=int(line[1]) + 1, size=above
+                exchange.orders.place(
+                    other,
+                    0,
+                    exchange.now,
+                    NewOrder(
+                        side=Side.SELL, type=OrderType.LIMIT, tif=TimeInForce.IOC, price=int(line[1]) + 1, size=above
+                    ),
                 )
             for number in range(int(line[2])):
-                exchange.place(
-                    other, 0, exchange.now, side="sell", type="limit", tif="IOC", price=int(line[1]), size=LOT
+                exchange.orders.place(
+                    other,
+                    0,
+                    exchange.now,
+                    NewOrder(side=Side.SELL, type=OrderType.LIMIT, tif=TimeInForce.IOC, price=int(line[1]), size=LOT),
                 )
                 if number % 500 == 0:
                     await asyncio.sleep(0)

@@ -57,7 +57,7 @@ async def exchange() -> None:
     inner = open_venue("binance-usdm", seed=7, now=time.time_ns(), accounts=names, limits=False)
     dialect = Faulty(inner, "binance-usdm", seed=7)
     for account in dialect.exchange.accounts:
-        dialect.exchange.deposit(account, "USDT", "10000000", dialect.exchange.now)
+        dialect.exchange.accounts.deposit(account, "USDT", "10000000", dialect.exchange.now)
     server = VenueServer(dialect)
     port = await server.start("127.0.0.1", 0)
     keys = [(account.key, account.secret) for account in dialect.exchange.accounts]

@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
     std::size_t levels = 0;
     for (int run = 0; run < 3; ++run) {
         sink = {};
-        MatchingEngine engine(spec, {.self_trade = SelfTrade::allow}, sink);
+        MatchingEngine engine(spec, {}, sink);
         const auto begin = std::chrono::steady_clock::now();
         std::int64_t now = 0;
         for (const Operation& operation : operations) {

@@ -76,14 +76,10 @@ struct PyMatching {
 
     PyMatching(const PyMatching&) = delete;  // the engine holds on to the sink
     PyMatching& operator=(const PyMatching&) = delete;
-    PyMatching(const InstrumentSpec& spec, const std::string& self_trade, bool market_events,
-               bool by_order, const std::string& amend, bool amend_triggers,
-               bool refuses_met_triggers)
+    PyMatching(const InstrumentSpec& spec, bool market_events, bool by_order,
+               const std::string& amend, bool amend_triggers, bool refuses_met_triggers)
         : engine(spec,
-                 {.self_trade = named<SelfTrade>(nb::str(self_trade.c_str()),
-                                                 "allow,cancel_incoming,cancel_resting,cancel_both",
-                                                 "self_trade"),
-                  .by_order = by_order,
+                 {.by_order = by_order,
                   .amend = {named<AmendRule>(nb::str(amend.c_str()), amend_names, "amend"),
                             amend_triggers},
                   .refuses_met_triggers = refuses_met_triggers},
@@ -113,10 +109,8 @@ void onetape::bind_exchange_matching(nb::module_& m) {
     nb::class_<PyMatching>(m, "MatchingEngine",
                            "Price-time priority for one instrument. Every call gives the list of "
                            "what it caused, in order.")
-        .def(nb::init<const InstrumentSpec&, const std::string&, bool, bool, const std::string&,
-                      bool, bool>(),
-             nb::arg("spec"), nb::arg("self_trade") = "cancel_incoming",
-             nb::arg("market_events") = false, nb::arg("by_order") = false,
+        .def(nb::init<const InstrumentSpec&, bool, bool, const std::string&, bool, bool>(),
+             nb::arg("spec"), nb::arg("market_events") = false, nb::arg("by_order") = false,
              nb::arg("amend") = "decrease_keeps", nb::arg("amend_triggers") = true,
              nb::arg("refuses_met_triggers") = false)
         .def(

@@ -232,10 +232,24 @@ void onetape::bind_exchange_money(nb::module_& m) {
     nb::class_<Account>(m, "CoreAccount", "Balances, positions and cross margin of one account.")
         .def(
             "__init__",
-            [](Account* self, bool hedge, std::int64_t leverage, bool isolated) {
-                new (self) Account({.hedge = hedge, .isolated = isolated, .leverage = leverage});
+            [](Account* self, bool hedge, std::int64_t leverage, bool isolated,
+               const nb::int_& margin_step) {
+                new (self) Account({.hedge = hedge,
+                                    .isolated = isolated,
+                                    .leverage = leverage,
+                                    .margin_step = money_from_python(margin_step)});
             },
-            nb::arg("hedge") = false, nb::arg("leverage") = 1, nb::arg("isolated") = false)
+            nb::arg("hedge") = false, nb::arg("leverage") = 1, nb::arg("isolated") = false,
+            nb::arg("margin_step") = 0)
+        .def("set_isolated", &Account::set_isolated, nb::arg("index"), nb::arg("isolated"))
+        .def(
+            "move_margin",
+            [](Account& a, std::uint32_t index, const std::string& side, const nb::int_& amount) {
+                a.move_margin(
+                    index, named<PositionSide>(nb::str(side.c_str()), position_side_names, "side"),
+                    money_from_python(amount));
+            },
+            nb::arg("index"), nb::arg("side"), nb::arg("amount"))
         .def("set_instrument", &Account::set_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
         .def("set_terms", &Account::set_terms, nb::arg("index"), nb::arg("terms"))
@@ -326,6 +340,16 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def("maintenance_margin",
              [](const Account& a, std::uint32_t c) {
                  return money_to_python(a.maintenance_margin(c));
+             })
+        .def("cross_maintenance",
+             [](const Account& a, std::uint32_t c) {
+                 return money_to_python(a.cross_maintenance(c));
+             })
+        .def("covered",
+             [](const Account& a, std::uint32_t c) { return money_to_python(a.covered(c)); })
+        .def("free_of_isolated",
+             [](const Account& a, std::uint32_t c) {
+                 return money_to_python(a.free_of_isolated(c));
              })
         .def("below_maintenance",
              [](const Account& a, std::uint32_t c) { return a.below_maintenance(c); })

@@ -78,7 +78,10 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
     holding.is_spot = spec.kind == ContractKind::spot;
     holding.settle = settle;
     holding.base = base;
-    if (!holding.known) holding.leverage = options_.leverage;
+    if (!holding.known) {
+        holding.leverage = options_.leverage;
+        holding.isolated = options_.isolated;
+    }
     holding.known = true;
     if (holding.margin.empty()) holding.margin.set({}, spec.maintenance_rate);
     ++revision_;
@@ -98,6 +101,17 @@ void Account::set_terms(std::uint32_t index, const InstrumentTerms& terms) noexc
     holding.margin.set(terms.brackets, holding.spec.maintenance_rate);
     holding.leverage = terms.leverage > 0 ? terms.leverage : options_.leverage;
     holding.liquidation_fee = terms.liquidation_fee;
+    ++revision_;
+}
+
+void Account::set_isolated(std::uint32_t index, bool isolated) noexcept {
+    at(index).isolated = isolated;
+    ++revision_;
+}
+
+void Account::move_margin(std::uint32_t index, PositionSide side, Money amount) noexcept {
+    at(index).allotted[static_cast<std::size_t>(side)] += amount;
+    note_open(index);
     ++revision_;
 }
 
@@ -137,7 +151,7 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     Position& position = holding.positions[static_cast<std::size_t>(side)];
     const Position before = position;
     const Money profit = position.apply(holding.spec, fill.side, fill.price, fill.size);
-    if (options_.isolated) allot(holding, static_cast<std::size_t>(side), before, fill);
+    if (holding.isolated) allot(holding, static_cast<std::size_t>(side), before, fill);
     const std::uint32_t fee_money = fill.fee_currency ? fill.fee_currency - 1 : holding.settle;
     if (fill.fee_currency != fee_elsewhere) balance_at(fee_money) -= fee;
     if (fee_money == holding.settle)
@@ -180,7 +194,7 @@ void Account::credit_funding(std::uint32_t index, PositionSide side, Money chang
     Holding& holding = at(index);
     holding.funding += change;
     balance_at(holding.settle) += change;
-    if (options_.isolated) holding.allotted[static_cast<std::size_t>(side)] += change;
+    if (holding.isolated) holding.allotted[static_cast<std::size_t>(side)] += change;
     note_open(index);
     ++revision_;
 }

@@ -25,6 +25,7 @@ struct AccountOptions {
     bool hedge = false;         // long and short side by side; else one position a instrument
     bool isolated = false;      // margin is allotted to each position; else the account backs all
     std::int64_t leverage = 1;  // initial margin = notional / leverage, >= 1; terms may say else
+    Money margin_step = 0;      // isolated margin moves in whole ones of these, 0: exactly
 };
 
 // Unsettled wishes of one side: what working orders may still buy or sell.
@@ -58,6 +59,11 @@ class Account {
                         std::uint32_t base) noexcept;
     // Brackets and leverage of an instrument that is known.
     void set_terms(std::uint32_t index, const InstrumentTerms& terms) noexcept;
+    // Whether positions of an instrument have margin of their own, whatever the options say.
+    // Without positions and without working orders of it.
+    void set_isolated(std::uint32_t index, bool isolated) noexcept;
+    // To what is allotted to a position from what is free; back where it is negative.
+    void move_margin(std::uint32_t index, PositionSide side, Money amount) noexcept;
     // Without working orders of the instrument: what they hold back was reckoned with the old ones.
     void set_fees(std::uint32_t index, std::int64_t maker, std::int64_t taker) noexcept;
     void deposit(std::uint32_t currency, Money amount) noexcept;  // negative: withdrawal
@@ -148,8 +154,10 @@ class Account {
     [[nodiscard]] Money equity(std::uint32_t currency) const noexcept;
     [[nodiscard]] Money initial_margin(std::uint32_t currency) const noexcept;
     [[nodiscard]] Money maintenance_margin(std::uint32_t currency) const noexcept;
+    // Of the positions that the account backs.
+    [[nodiscard]] Money cross_maintenance(std::uint32_t currency) const noexcept;
     // Free for new orders: balance and unrealized profit of derivatives, less initial margin and
-    // what working spot orders hold; in isolated mode without that profit. May be negative.
+    // what working spot orders hold; without the profit of isolated positions. May be negative.
     [[nodiscard]] Money available(std::uint32_t currency) const noexcept;
     // Initial margin and what working spot orders hold.
     [[nodiscard]] Money locked(std::uint32_t currency) const noexcept;
@@ -165,8 +173,9 @@ class Account {
     [[nodiscard]] std::optional<double> liquidation_price(std::uint32_t index, PositionSide side,
                                                           Money spare, bool alone) const noexcept;
 
-    // For liquidation. Balance and unrealized profit of contracts; what isolated margin covers
-    // beyond maintenance; balance that is not allotted; whether anything is held in a currency.
+    // For liquidation. Balance that is not allotted and unrealized profit of what the account
+    // backs; what isolated margin covers beyond maintenance; balance that is not allotted; whether
+    // anything is held in a currency.
     [[nodiscard]] Money covered(std::uint32_t currency) const noexcept;
     [[nodiscard]] Money spare(std::uint32_t index, PositionSide side) const noexcept;
     [[nodiscard]] Money free_of_isolated(std::uint32_t currency) const noexcept;
@@ -213,6 +222,7 @@ class Account {
         std::int64_t mark_doubled = 0;  // 0: not known
         bool known = false;
         bool is_spot = false;
+        bool isolated = false;
         bool values_base = false;  // the one spot instrument that prices its base in its quote
         bool is_open = false;      // is among open_
         mutable Share share;

@@ -39,7 +39,7 @@ Money Account::margin_of(const Holding& holding) const noexcept {
     Share& share = holding.share;
     if (share.has_margin) return share.margin;
     share.has_margin = true;
-    share.margin = options_.isolated ? isolated_margin_of(holding) : cross_margin_of(holding);
+    share.margin = holding.isolated ? isolated_margin_of(holding) : cross_margin_of(holding);
     return share.margin;
 }
 
@@ -75,11 +75,15 @@ void Account::allot(Holding& holding, std::size_t side, const Position& before,
     if (before.qty != 0 && (before.qty > 0) != (change > 0)) {
         const std::int64_t held = before.qty < 0 ? -before.qty : before.qty;
         const std::int64_t closed = std::min(fill.size, held);
-        allotted -= multiply_divide_half_even(allotted, closed, held);
+        Money share = multiply_divide_half_even(allotted, closed, held);
+        if (options_.margin_step != 0 && closed != held) share -= share % options_.margin_step;
+        allotted -= share;
         opened = fill.size - closed;
     }
     const Money value = absolute(holding.spec.notional(fill.price, opened));
-    allotted += divide_half_even(value, holding.leverage);
+    const Money step = options_.margin_step;
+    allotted += step == 0 ? divide_half_even(value, holding.leverage)
+                          : (value / holding.leverage + step - 1) / step * step;
 }
 
 Money Account::base_value(const Holding& holding) const noexcept {
@@ -98,7 +102,7 @@ bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price
     for (const Holding& other : holdings_) {
         if (!other.known || other.settle != holding.settle) continue;
         if (!other.is_spot) {
-            own += (options_.isolated ? 0 : profit_of(other)) - margin_of(other);
+            own += (other.isolated ? 0 : profit_of(other)) - margin_of(other);
             continue;
         }
         Money buys = 0, sells = 0;
@@ -158,6 +162,14 @@ Money Account::initial_margin(std::uint32_t currency) const noexcept {
 Money Account::maintenance_margin(std::uint32_t currency) const noexcept {
     Money sum = 0;
     for_contracts(currency, [&](const Holding& holding) { sum += maintenance_of(holding); });
+    return sum;
+}
+
+Money Account::cross_maintenance(std::uint32_t currency) const noexcept {
+    Money sum = 0;
+    for_contracts(currency, [&](const Holding& holding) {
+        if (!holding.isolated) sum += maintenance_of(holding);
+    });
     return sum;
 }
 
@@ -272,8 +284,9 @@ std::int64_t Account::reduction_step(std::uint32_t index, PositionSide side) con
 
 Money Account::available(std::uint32_t currency) const noexcept {
     Money sum = balance(currency) - locked(currency);
-    if (options_.isolated) return sum;
-    for_contracts(currency, [&](const Holding& holding) { sum += profit_of(holding); });
+    for_contracts(currency, [&](const Holding& holding) {
+        if (!holding.isolated) sum += profit_of(holding);
+    });
     return sum;
 }
 
@@ -303,7 +316,13 @@ bool Account::holds(std::uint32_t currency) const noexcept {
 
 Money Account::covered(std::uint32_t currency) const noexcept {
     Money sum = balance(currency);
-    for_contracts(currency, [&](const Holding& holding) { sum += profit_of(holding); });
+    for_contracts(currency, [&](const Holding& holding) {
+        if (!holding.isolated) {
+            sum += profit_of(holding);
+            return;
+        }
+        for (const Money allotted : holding.allotted) sum -= allotted;
+    });
     return sum;
 }
 
@@ -312,7 +331,7 @@ LoanState Account::loans(std::uint32_t currency) const noexcept {
     const auto add = [&state](Money value) {
         (value < 0 ? state.debts : state.assets) += absolute(value);
     };
-    add(options_.isolated ? free_of_isolated(currency) : covered(currency));
+    add(covered(currency));
     for (std::uint32_t index = 0; index < holdings_.size(); ++index) {
         const Money held = base_balance(index);
         if (held == 0 || holdings_[index].settle != currency) continue;
@@ -338,7 +357,7 @@ Money Account::base_balance(std::uint32_t index) const noexcept {
 }
 
 bool Account::below_maintenance(std::uint32_t currency) const noexcept {
-    return holds(currency) && covered(currency) < maintenance_margin(currency);
+    return holds(currency) && covered(currency) < cross_maintenance(currency);
 }
 
 }  // namespace onetape

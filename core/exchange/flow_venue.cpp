@@ -22,7 +22,7 @@ FlowVenue::FlowVenue(Flow& flow, std::uint32_t index, const FlowSymbol& symbol,
     : flow_(&flow),
       index_(index),
       symbol_(symbol),
-      engine_(symbol.spec, {.self_trade = SelfTrade::allow, .by_order = options.by_order}, *this),
+      engine_(symbol.spec, {.by_order = options.by_order}, *this),
       next_mark_(options.start),
       next_bar_(options.start - options.start % bar_period + bar_period),
       by_order_(options.by_order) {

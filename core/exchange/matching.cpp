@@ -136,10 +136,6 @@ void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
         }
         const std::uint32_t maker_slot = level.head;
         Order& maker = orders_[maker_slot];
-        if (maker.participant == order.participant && options_.self_trade != SelfTrade::allow) {
-            if (!resolve_self_trade(slot, maker_slot, now)) return;
-            continue;
-        }
         std::int64_t size = std::min(order.left, maker.left);
         // Positions may have moved since a reduce-only order came to rest.
         if ((maker.flags & order_reduce_only) != 0) {
@@ -168,18 +164,6 @@ void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
     } else {
         rest(slot, now);
     }
-}
-
-// False when the incoming order is gone.
-bool MatchingEngine::resolve_self_trade(std::uint32_t taker, std::uint32_t maker,
-                                        std::int64_t now) noexcept {
-    const SelfTrade how = options_.self_trade;
-    if (how != SelfTrade::cancel_incoming) {
-        close(maker, now, OrderNews::canceled, error::self_trade);
-    }
-    if (how == SelfTrade::cancel_resting) return true;
-    close(taker, now, OrderNews::canceled, error::self_trade);
-    return false;
 }
 
 void MatchingEngine::trade(std::uint32_t taker_slot, std::uint32_t maker_slot, std::int64_t size,
@@ -267,10 +251,6 @@ bool MatchingEngine::fillable(const Order& order) noexcept {
         }
         for (std::uint32_t slot = level.head; slot != none && left > 0; slot = orders_[slot].next) {
             const Order& maker = orders_[slot];
-            if (maker.participant == order.participant && options_.self_trade != SelfTrade::allow) {
-                if (options_.self_trade == SelfTrade::cancel_resting) continue;
-                return false;  // the incoming order would stop here
-            }
             std::int64_t size = std::min(std::min(left, maker.left), room(maker));
             if (size == 0) continue;
             if ((order.flags & order_reduce_only) != 0) size = std::min(size, room(order));

@@ -6,6 +6,9 @@
 // array a side with the best at its end, so that what happens near the touch moves few bytes.
 // Nothing allocates once the slab has grown to the number of orders that work at a time.
 //
+// Orders of one participant trade with each other: whether they may is decided before they come
+// here.
+//
 // Time comes with each call and must not go back. The sink must not call the engine.
 #include <array>
 #include <cstdint>
@@ -21,16 +24,7 @@
 
 namespace onetape {
 
-// What happens when an order meets one of the same participant.
-enum class SelfTrade : std::uint8_t {
-    allow = 0,
-    cancel_incoming = 1,
-    cancel_resting = 2,
-    cancel_both = 3,
-};
-
 struct MatchingOptions {
-    SelfTrade self_trade = SelfTrade::cancel_incoming;
     bool by_order = false;    // tell the sink of each order of the book, too
     bool check_rules = true;  // order_rules.hpp; a trusted feed of own making may skip them
     AmendTerms amend{};
@@ -157,7 +151,6 @@ class MatchingEngine {
                const OrderRequestPayload& request) noexcept;
     void activate(std::uint32_t slot, std::int64_t now) noexcept;
     void match(std::uint32_t slot, std::int64_t now) noexcept;
-    bool resolve_self_trade(std::uint32_t taker, std::uint32_t maker, std::int64_t now) noexcept;
     void trade(std::uint32_t taker, std::uint32_t maker, std::int64_t size,
                std::int64_t now) noexcept;
     void send_fill(const Order& order, std::int64_t price, std::int64_t size, Liquidity liquidity,

@@ -128,7 +128,7 @@ TEST_CASE("position: arithmetic is available at compile time") {
 
 TEST_CASE("matching: a market that breathes in steady state keeps its books") {
     CountingSink sink;
-    MatchingEngine engine(btc(), {.self_trade = SelfTrade::allow}, sink);
+    MatchingEngine engine(btc(), {}, sink);
     Prng random(11);
     std::vector<std::uint64_t> live;
     std::uint64_t id = 0;

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from onetape.exchange.dialect import Close, Connection, Reply, Request
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.http_port import response
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.net.http_reader import read_request
 
 START = 1_795_000_000_000_000_000
@@ -32,7 +32,7 @@ class Session:
 
     def __init__(self, kind: str, seed: int) -> None:
         self.time = START
-        inner = open_venue(kind, seed=seed, now=START, limits=False, history=HISTORY)
+        inner = open_venue(kind, seed=seed, now=START, limits=False, market=Crowd(history=HISTORY))
         self.dialect = Faulty(inner, kind, seed=seed)
         self.exchange = self.dialect.exchange
         self.random = random.Random(seed)
@@ -108,7 +108,7 @@ def _binance_raw(s: Session, verb: str, path: str, at: int, params: dict[str, st
         query += f"&recvWindow={s.random.choice(['5000', '60000', '60001', '1', 'x', '4999.5'])}"
     key = account.key.encode() if s.random.random() > 0.02 else b"nobody"
     if s.random.random() < 0.2:  # the account's other key
-        other = next(k for k in s.exchange.keys.values() if k.account is account and k.secret[:1] == "-")
+        other = next(k for k in s.exchange.accounts.keys.values() if k.account is account and k.secret[:1] == "-")
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         signer = load_pem_private_key(other.secret.encode(), password=None)

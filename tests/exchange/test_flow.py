@@ -185,7 +185,7 @@ def test_an_outside_participant_trades_in_the_same_book() -> None:
     for _ in range(100):
         market.next()
     now = market.next_time
-    told = market.request(0, 1, now, order_id=1, side="buy", type="market", tif="IOC", size=10)
+    told = market.core.request(0, 1, now, order_id=1, side="buy", type="market", tif="IOC", size=10)
     fills = [item for item in told if item["event"] == "fill"]
     assert sum(fill["size"] for fill in fills) == 10
     assert all(fill["liquidity"] == "taker" for fill in fills)
@@ -200,10 +200,10 @@ def test_an_outside_participant_trades_in_the_same_book() -> None:
         assert event is not None
         if event.type == QUOTE:
             bid = fields(event)[2]
-    market.request(0, 1, market.next_time, order_id=2, side="buy", price=bid, size=10)
+    market.core.request(0, 1, market.next_time, order_id=2, side="buy", price=bid, size=10)
     for _ in range(5000):
         market.next()
-        said += market.news()
+        said += market.core.news()
         if any(item["event"] == "fill" for item in said):
             break
     assert any(item.get("liquidity") == "maker" for item in said)

@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 
 from onetape.exchange import account, conditional
-from onetape.exchange.conditional import Conditional
-from onetape.exchange.reports import SimOrder
-from onetape.exchange.venues import open_venue
+from onetape.exchange.account import SimOrder
+from onetape.exchange.conditional import Conditional, NewConditional
+from onetape.exchange.order_entry import NewOrder
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.time import SECOND
 
@@ -23,7 +24,7 @@ class Desk:
         for name in ("UNFILLED_MAX", "FILLED_MAX"):
             monkeypatch.setattr(account, name, KEPT)
         monkeypatch.setattr(conditional, "CLOSED_MAX", KEPT)
-        dialect = open_venue("binance-usdm", seed=5, now=NOW, limits=False, rate=0.5)
+        dialect = open_venue("binance-usdm", seed=5, now=NOW, limits=False, market=Crowd(rate=0.5))
         self.exchange, self.account = dialect.exchange, dialect.exchange.accounts[0]
         self.last = self.exchange.listings[0].last
         self.number = 0
@@ -34,12 +35,14 @@ class Desk:
 
     def _place(self, **terms):
         self.number += 1
-        return self.exchange.place(self.account, 0, self.now, size=10, client_id=f"n{self.number}", **terms)
+        return self.exchange.orders.place(
+            self.account, 0, self.now, NewOrder(size=10, client_id=f"n{self.number}", **terms)
+        )
 
     def quote(self) -> SimOrder:
         """Placed and cancelled."""
         order = self._place(side=Side.BUY, type=OrderType.LIMIT, price=self.last * 9 // 10)
-        self.exchange.cancel(self.account, order, self.now)
+        self.exchange.orders.cancel(self.account, order, self.now)
         self.exchange.take()
         return order
 
@@ -52,21 +55,23 @@ class Desk:
 
     def stop(self, client_id: str = "") -> Conditional:
         """Placed and cancelled."""
-        order = self.exchange.place_conditional(
+        order = self.exchange.conditionals.place(
             self.account,
             self.now,
-            client_id=client_id,
-            index=0,
-            type="STOP_MARKET",
-            side=Side.SELL,
-            position_side=PositionSide.BOTH,
-            size=10,
-            price=0,
-            trigger=self.last // 2,
-            by=TriggerBy.MARK,
-            tif=TimeInForce.GTC,
+            NewConditional(
+                client_id=client_id,
+                index=0,
+                type="STOP_MARKET",
+                side=Side.SELL,
+                position_side=PositionSide.BOTH,
+                size=10,
+                price=0,
+                trigger=self.last // 2,
+                by=TriggerBy.MARK,
+                tif=TimeInForce.GTC,
+            ),
         )
-        self.exchange.cancel_conditional(order, self.now)
+        self.exchange.conditionals.cancel(order, self.now)
         self.exchange.take()
         return order
 

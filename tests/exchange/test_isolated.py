@@ -77,6 +77,63 @@ def test_a_position_s_loss_is_not_carried_by_the_rest() -> None:
     assert account.below_maintenance(USDT) is False  # cross would go on
 
 
+def test_one_instrument_may_be_isolated_while_the_account_backs_another() -> None:
+    account = _core.CoreAccount(leverage=10)
+    for index in (0, 1):
+        account.set_instrument(index, linear(maintenance_rate=10**10), USDT, 2)
+    account.set_isolated(0, True)
+    account.deposit(USDT, 1000 * ONE)
+    account.apply_fill(0, "buy", 100, 10)
+    account.apply_fill(1, "buy", 100, 20)
+    assert (account.allotted(0), account.allotted(1)) == (100 * ONE, 0)
+    assert account.available(USDT) == 700 * ONE
+    account.set_mark(0, 150)  # its profit is its own
+    account.set_mark(1, 110)
+    assert account.free_of_isolated(USDT) == 900 * ONE
+    assert account.covered(USDT) == 1100 * ONE
+    assert account.available(USDT) == (1100 - 220) * ONE
+    assert (account.maintenance_margin(USDT), account.cross_maintenance(USDT)) == (37 * ONE, 22 * ONE)
+    account.set_mark(0, 1)
+    assert account.position_below_maintenance(0)
+    assert not account.below_maintenance(USDT)
+    account.set_mark(1, 55)  # 900 - 900, and 11 to maintain
+    assert account.below_maintenance(USDT)
+    account.apply_fill(0, "sell", 100, 10)
+    account.set_isolated(0, False)
+    account.apply_fill(0, "buy", 100, 10)
+    assert account.allotted(0) == 0
+
+
+def test_margin_that_is_moved_by_hand_stays_with_the_position_until_it_closes() -> None:
+    account = isolated()
+    account.apply_fill(0, "buy", 100, 10)
+    account.move_margin(0, "both", 60 * ONE)
+    assert (account.allotted(0), account.available(USDT)) == (160 * ONE, 840 * ONE)
+    account.move_margin(0, "both", -10 * ONE)
+    account.apply_fill(0, "sell", 100, 4)
+    assert account.allotted(0) == 90 * ONE
+    account.apply_fill(0, "sell", 100, 6)
+    assert (account.allotted(0), account.available(USDT)) == (0, 1000 * ONE)
+
+
+def test_margin_may_move_in_whole_steps_only() -> None:
+    """Up where a position opens, down where a part of it closes; with the rest of it all comes back."""
+    step = ONE // 100
+    account = _core.CoreAccount(leverage=3, isolated=True, margin_step=step)
+    account.set_instrument(0, linear(), USDT, 2)
+    account.deposit(USDT, 1000 * ONE)
+    account.apply_fill(0, "buy", 100, 1)
+    assert account.allotted(0) == 3334 * step
+    account.apply_fill(0, "buy", 90, 2)
+    assert account.allotted(0) == 9334 * step  # 60 are whole steps already
+    account.apply_fill(0, "sell", 100, 1)  # 31.11 and a third
+    assert account.allotted(0) == 6223 * step
+    account.apply_fill(0, "sell", 100, 4)  # through zero: 200 / 3
+    assert account.allotted(0) == 6667 * step
+    account.apply_fill(0, "buy", 100, 2)
+    assert account.allotted(0) == 0
+
+
 def test_orders_are_checked_against_what_is_free() -> None:
     world = Recorded(cash=100, leverage=10, isolated=True)
     world.run("""

@@ -19,9 +19,9 @@ LONG = os.environ.get("ONETAPE_LONG") == "1"
 MAKER, TAKER = "-0.00025", "0.00075"
 
 
-def fast_engine(self_trade: str = "cancel_incoming", **rules: Any) -> Any:
+def fast_engine(**rules: Any) -> Any:
     spec = linear(maker_fee=-250_000_000, taker_fee=750_000_000)
-    return _core.MatchingEngine(spec, self_trade=self_trade, **rules)
+    return _core.MatchingEngine(spec, **rules)
 
 
 def flat(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -80,13 +80,10 @@ OPERATIONS = st.one_of(
 )
 
 
-POLICIES = ["allow", "cancel_incoming", "cancel_resting", "cancel_both"]
-
-
-def compare(operations: list[dict[str, Any]], self_trade: str, **rules: Any) -> ReferenceEngine:
+def compare(operations: list[dict[str, Any]], **rules: Any) -> ReferenceEngine:
     """Both engines on the same operations: the same events, books and positions after each."""
-    fast = fast_engine(self_trade, **rules)
-    slow = ReferenceEngine(maker=MAKER, taker=TAKER, self_trade=self_trade, **rules)
+    fast = fast_engine(**rules)
+    slow = ReferenceEngine(maker=MAKER, taker=TAKER, **rules)
     ids = dict.fromkeys(range(4), 0)
     for now, operation in enumerate(operations, start=1):
         slow.events.clear()
@@ -128,11 +125,10 @@ def compare(operations: list[dict[str, Any]], self_trade: str, **rules: Any) -> 
     return slow
 
 
-@pytest.mark.parametrize("self_trade", POLICIES)
 @settings(max_examples=2000 if LONG else 60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(operations=st.lists(OPERATIONS, min_size=1, max_size=60))
-def test_equals_the_reference_engine(self_trade: str, operations: list[dict[str, Any]]) -> None:
-    compare(operations, self_trade)
+def test_equals_the_reference_engine(operations: list[dict[str, Any]]) -> None:
+    compare(operations)
 
 
 def session(seed: int, length: int) -> list[dict[str, Any]]:
@@ -180,10 +176,9 @@ def session(seed: int, length: int) -> list[dict[str, Any]]:
     return result
 
 
-@pytest.mark.parametrize("self_trade", POLICIES)
 @pytest.mark.parametrize("seed", range(100 if LONG else 6))
-def test_equals_the_reference_engine_over_a_busy_session(seed: int, self_trade: str) -> None:
-    slow = compare(session(seed, 500), self_trade)
+def test_equals_the_reference_engine_over_a_busy_session(seed: int) -> None:
+    slow = compare(session(seed, 500))
     assert slow.trades > 60  # a session worth comparing
 
 
@@ -191,7 +186,7 @@ def test_equals_the_reference_engine_over_a_busy_session(seed: int, self_trade: 
 @pytest.mark.parametrize("rule", ["decrease_keeps", "requeues", "decrease_only", "none"])
 @pytest.mark.parametrize("seed", range(20 if LONG else 3))
 def test_equals_the_reference_engine_under_each_amend_rule(seed: int, rule: str, triggers: bool) -> None:
-    compare(session(seed, 400), "cancel_incoming", amend=rule, amend_triggers=triggers)
+    compare(session(seed, 400), amend=rule, amend_triggers=triggers)
 
 
 @settings(max_examples=examples(20), deadline=None)
@@ -199,7 +194,7 @@ def test_equals_the_reference_engine_under_each_amend_rule(seed: int, rule: str,
 def test_deep_books_far_from_the_touch(seed: int) -> None:
     """Prices over a wide range, so that the search by halves is exercised too."""
     source = random.Random(seed)
-    fast, slow = fast_engine("allow"), ReferenceEngine(maker=MAKER, taker=TAKER, self_trade="allow")
+    fast, slow = fast_engine(), ReferenceEngine(maker=MAKER, taker=TAKER)
     for now in range(1, 300):
         if source.random() < 0.7:
             side = source.choice(["buy", "sell"])

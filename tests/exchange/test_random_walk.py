@@ -118,11 +118,11 @@ class Desk:
         self.size = int(flow_market(SYMBOL).size * 1000)
 
     def send(self, order_id: int, owner: int = MINE, **request: Any) -> list[Any]:
-        return self.market.request(0, owner, self.market.next_time, order_id=order_id, **request)
+        return self.market.core.request(0, owner, self.market.next_time, order_id=order_id, **request)
 
     def run(self, seconds: int) -> tuple[list[FlowEvent], list[Any]]:
         until = self.market.next_time + seconds * SECOND
-        return list(self.market.events(until)), self.market.news()
+        return list(self.market.events(until)), self.market.core.news()
 
 
 def fills(said: list[Any], owner: int = MINE) -> list[tuple[int, int, str]]:

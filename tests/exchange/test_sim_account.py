@@ -9,9 +9,8 @@ import pytest
 from msgspec import structs
 
 from onetape.exchange import account as account_module
-from onetape.exchange.account import SimAccount, since
+from onetape.exchange.account import SimAccount, SimOrder, since
 from onetape.exchange.joint import Collateral, Rates
-from onetape.exchange.reports import SimOrder
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce
 
@@ -286,9 +285,3 @@ def test_what_is_dropped_has_never_been():
 @pytest.mark.parametrize(("start", "found"), [(0, [1, 3, 3, 5]), (3, [3, 3, 5]), (4, [5]), (6, [])])
 def test_a_history_is_read_from_a_time_on_oldest_first(start, found):
     assert since([1, 3, 3, 5], start, lambda row: row) == found
-
-
-def test_a_deposit_is_in_its_currency():
-    made = account()
-    made.deposit(1, Decimal("0.5"))
-    assert [int(made.money.balance(at)) for at in range(2)] == [100_000 * ONE, ONE // 2]

@@ -10,8 +10,9 @@ from test_sim_entry import BUY, SELL, Desk
 
 from onetape.exchange.hands import deposit
 from onetape.exchange.joint import Collateral
+from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.reports import CallReport, CashReport
-from onetape.model.enums import OrderState, PositionSide
+from onetape.model.enums import OrderState, OrderType, PositionSide
 from onetape.model.errors import InsufficientFunds
 from onetape.model.money import money_units
 
@@ -41,12 +42,12 @@ def fall(desk: Desk, percent: float, index: int = 0) -> None:
     listing = desk.exchange.listings[index]
     mark = int(listing.last * (100 + percent) / 100)
     desk.now += 10**9
-    desk.exchange._set_mark(index, mark, mark, desk.now)
+    desk.exchange.set_mark(index, mark, mark, desk.now)
 
 
 def mark(desk: Desk, value: int) -> None:
     desk.now += 10**9
-    desk.exchange._set_mark(0, value, value, desk.now)
+    desk.exchange.set_mark(0, value, value, desk.now)
 
 
 def told(desk: Desk, kind: type, reason: str = "") -> list:
@@ -60,7 +61,7 @@ def back(desk: Desk, left: int, side: PositionSide = BOTH) -> None:
     account, listing = desk.account, desk.exchange.listings[0]
     position = account.money.position(0, side.value)
     has = account.wallet(0, side) + int(position.unrealized(account.specs[0], listing.mark))
-    desk.exchange.move_margin(account, 0, side, left - has, desk.now)
+    desk.exchange.accounts.move_margin(account, 0, side, left - has, desk.now)
 
 
 def owed(desk: Desk, size: int) -> int:
@@ -75,7 +76,7 @@ def liquidations(desk: Desk) -> list:
 def test_funding_is_paid_by_who_holds_and_is_in_the_history(desk, side, sign):
     desk.place(side, 1000)
     before = desk.amounts()
-    desk.exchange.fund(0, desk.now, 100_000_000)
+    desk.exchange.clearing.fund(0, desk.now, 100_000_000)
     (paid,) = desk.income("funding")
     assert paid * sign > 0
     assert sum(desk.amounts()) - sum(before) == paid
@@ -83,7 +84,7 @@ def test_funding_is_paid_by_who_holds_and_is_in_the_history(desk, side, sign):
 
 def test_funding_comes_again_after_its_interval(desk):
     first = desk.exchange.listings[0].funding_time
-    desk.exchange._fund(0, first)
+    desk.exchange.clearing._fund(0, first)
     interval = desk.i.funding_interval or 8 * HOUR
     assert desk.exchange.listings[0].funding_time == first + interval
 
@@ -97,7 +98,7 @@ def test_what_was_paid_and_for_which_position_is_told(field, held):
     listing = desk.exchange.listings[0]
     listing.mark, listing.last = (590_000, 610_000) if field == "mark" else (0, 590_000)
     desk.exchange.take()
-    desk.exchange.fund(0, desk.now, 100_000_000)
+    desk.exchange.clearing.fund(0, desk.now, 100_000_000)
     paid = (1 if held is SHORT else -1) * 59_000 * ONE // 10_000  # a coin, 0.01 %
     assert told(desk, CashReport) == [CashReport(desk.now, desk.account, "funding", (0,), ((0, held),), paid, 0)]
     (noted,) = [each for each in desk.account.income if each.kind == "funding"]
@@ -106,9 +107,9 @@ def test_what_was_paid_and_for_which_position_is_told(field, held):
 
 
 def test_who_holds_nothing_neither_pays_nor_is_told(desk):
-    other = desk.exchange.open_account("other", "k", "s", {"USDT": "1000"})
+    other = desk.exchange.accounts.open("other", "k", "s", {"USDT": "1000"})
     desk.place(BUY, 1000)
-    desk.exchange.fund(0, desk.now, 100_000_000)
+    desk.exchange.clearing.fund(0, desk.now, 100_000_000)
     assert [each.account for each in told(desk, CashReport, "funding")] == [desk.account]
     assert [each.kind for each in other.income] == ["deposit"]
 
@@ -117,7 +118,7 @@ def test_where_no_price_is_known_nothing_is_paid(desk):
     desk.place(BUY, 1000)
     listing = desk.exchange.listings[0]
     listing.mark = listing.last = 0
-    desk.exchange.fund(0, desk.now, 100_000_000)
+    desk.exchange.clearing.fund(0, desk.now, 100_000_000)
     assert desk.income("funding") == []
     assert list(listing.fundings) == []
 
@@ -127,7 +128,7 @@ def test_funding_is_due_at_the_whole_intervals_of_the_day(desk, interval, hours)
     listing = desk.exchange.listings[0]
     listing.instrument = structs.replace(listing.instrument, funding_interval=interval)
     begin = 1000 * 24 * HOUR
-    desk.exchange._schedule_funding(0, begin + 2 * hours * HOUR + 5)
+    desk.exchange.clearing._schedule_funding(0, begin + 2 * hours * HOUR + 5)
     assert listing.funding_time == begin + 3 * hours * HOUR
 
 
@@ -168,7 +169,7 @@ def test_the_largest_is_closed_first_and_no_more_than_is_needed(desk, is_joint):
 
 
 def test_a_position_with_margin_of_its_own_is_not_closed_for_the_others(desk):
-    desk.exchange.set_isolated(desk.account, 1, True, desk.now)
+    desk.exchange.accounts.set_isolated(desk.account, 1, True, desk.now)
     buy(desk, 1, 20_000)  # larger than the other
     desk.place(BUY, 300)
     settle = desk.exchange.currencies.index(desk.i.settle)
@@ -182,10 +183,10 @@ def test_a_position_with_margin_of_its_own_is_not_closed_for_the_others(desk):
 
 def test_what_a_position_cost_beyond_its_own_margin_is_the_venue_s_loss(desk):
     side = desk.account.sides[0]
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     desk.place(BUY, 1000)
     taken = desk.account.wallet(0, side) - money_units(Decimal(10))
-    desk.exchange.move_margin(desk.account, 0, side, -taken, desk.now)
+    desk.exchange.accounts.move_margin(desk.account, 0, side, -taken, desk.now)
     before, seen = desk.amounts()[0], len(desk.account.income)
     fall(desk, -1)
     assert len(liquidations(desk)) == 1
@@ -200,7 +201,7 @@ def test_what_a_position_cost_beyond_its_own_margin_is_the_venue_s_loss(desk):
 
 @pytest.mark.parametrize(("more", "stays"), [(0, False), (1, True)])
 def test_an_isolated_position_ends_when_no_more_is_left_than_it_owes(desk, more, stays):
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     desk.place(BUY, 1000)
     back(desk, owed(desk, 1000) + more)
     mark(desk, desk.exchange.listings[0].mark)
@@ -209,14 +210,14 @@ def test_an_isolated_position_ends_when_no_more_is_left_than_it_owes(desk, more,
 
 def test_with_a_side_that_ends_go_its_own_orders_alone():
     desk = Desk(hedge=True)
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     for side, leg in ((BUY, LONG), (SELL, SHORT)):
         desk.place(side, 300, position_side=leg)
     gone = desk.place(SELL, 100, 5, position_side=LONG)
     stays = desk.place(BUY, 100, -5, position_side=SHORT)
     desk.index = 1
-    elsewhere = desk.exchange.place(
-        desk.account, 1, desk.now, side=BUY, size=10, type="limit", price=200_000, position_side=LONG
+    elsewhere = desk.exchange.orders.place(
+        desk.account, 1, desk.now, NewOrder(side=BUY, size=10, type=OrderType.LIMIT, price=200_000, position_side=LONG)
     )
     back(desk, money_units(Decimal(1)), LONG)
     mark(desk, desk.exchange.listings[0].mark)
@@ -228,7 +229,7 @@ def test_with_a_side_that_ends_go_its_own_orders_alone():
 
 @pytest.mark.parametrize(("more", "calls"), [(0, 1), (10, 0)])
 def test_an_owner_is_called_when_four_fifths_of_what_is_left_are_owed(desk, more, calls):
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     desk.place(BUY, 1000)
     desk.exchange.take()
     back(desk, owed(desk, 1000) * 10 // 8 + more)
@@ -238,7 +239,7 @@ def test_an_owner_is_called_when_four_fifths_of_what_is_left_are_owed(desk, more
 
 
 def test_an_owner_is_called_once_and_again_when_it_was_better(desk):
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     desk.place(BUY, 1000)
     for part, calls in ((12, 1), (11, 0), (20, 0), (12, 1)):
         desk.exchange.take()
@@ -254,8 +255,8 @@ def cross_left(desk: Desk, left: int) -> None:
 
 def join(desk: Desk, **terms: Collateral) -> None:
     """All currencies are one margin; those without terms do not count."""
-    desk.exchange.collateral = {"USDT": Collateral(Decimal(0), Decimal(0), Decimal(10_000)), **terms}
-    desk.exchange.set_joint(desk.account, True, desk.now)
+    desk.exchange.accounts.collateral = {"USDT": Collateral(Decimal(0), Decimal(0), Decimal(10_000)), **terms}
+    desk.exchange.accounts.set_joint(desk.account, True, desk.now)
 
 
 @pytest.mark.parametrize("is_joint", [False, True])
@@ -301,12 +302,14 @@ def test_what_shares_a_wallet_is_carried_by_as_much_as_it_owes(desk, more, stays
 
 def test_what_settles_in_another_currency_is_not_touched():
     desk = Desk("bitmex")
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)  # a word only: it ends with all
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)  # a word only: it ends with all
     buy(desk, 2, 10_000)
     desk.place(BUY, 10_000)
     resting = desk.place(BUY, 100, -5)
     desk.index = 2
-    elsewhere = desk.exchange.place(desk.account, 2, desk.now, side=BUY, size=1000, type="limit", price=6000)
+    elsewhere = desk.exchange.orders.place(
+        desk.account, 2, desk.now, NewOrder(side=BUY, size=1000, type=OrderType.LIMIT, price=6000)
+    )
     desk.account.money.deposit(0, 1 - desk.account.cross_equity(0))
     mark(desk, desk.exchange.listings[0].mark)
     assert (resting.state, elsewhere.is_open) == (OrderState.CANCELED, True)
@@ -330,7 +333,7 @@ def test_what_all_positions_cost_beyond_the_wallet_is_the_venue_s_loss(desk, is_
     assert told(desk, CashReport, "insurance") == [
         CashReport(desk.now, desk.account, "insurance", (0,), (), insured, 0)
     ]
-    assert desk.exchange._insurance == {0: insured}
+    assert desk.exchange.clearing.insurance == {0: insured}
     assert desk.income("liquidation_fee") == [0]  # nothing is left to pay it from
 
 
@@ -361,8 +364,8 @@ def test_a_side_of_a_hedge_is_closed_as_that_side():
 
 def test_what_is_left_of_an_isolated_margin_is_its_owner_s(desk):
     fee_free = structs.replace(desk.i, liquidation_fee=Decimal(0))
-    desk.exchange._replace(0, fee_free)
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.exchange.board.replace(0, fee_free)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     desk.place(BUY, 1000)
     back(desk, owed(desk, 1000))
     before, seen = desk.amounts()[0], len(desk.account.income)
@@ -377,12 +380,12 @@ def test_what_is_left_of_an_isolated_margin_is_its_owner_s(desk):
 def test_while_a_part_is_held_no_loss_is_the_venue_s(desk, mode):
     """The book does not have enough to close all of it."""
     if mode == "isolated":
-        desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+        desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     if mode == "joint":
         join(desk)
     desk.place(BUY, 1000)
     (back if mode == "isolated" else cross_left)(desk, 1)
-    there = desk.exchange.levels
+    there = desk.exchange.board.levels
     desk.exchange.flow.request(
         0,
         99,
@@ -400,7 +403,7 @@ def test_while_a_part_is_held_no_loss_is_the_venue_s(desk, mode):
 
 def test_a_side_that_holds_nothing_is_not_called():
     desk = Desk(hedge=True)
-    desk.exchange.set_isolated(desk.account, 0, True, desk.now)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     desk.place(BUY, 1000, position_side=LONG)
     desk.exchange.take()
     mark(desk, desk.exchange.listings[0].mark)
@@ -411,12 +414,12 @@ def test_funding_of_an_inverse_position_is_by_its_value_in_coins():
     desk = Desk("bitmex")
     desk.place(BUY, 10_000)
     desk.exchange.listings[0].mark = 500_000
-    desk.exchange.fund(0, desk.now, 100_000_000)
+    desk.exchange.clearing.fund(0, desk.now, 100_000_000)
     assert desk.income("funding") == [-(10_000 * ONE // 50_000 // 10_000)]
 
 
 def test_where_nothing_is_held_nothing_is_closed(desk):
-    desk.exchange.force_close(desk.account, 0, BOTH, desk.now, "adl")
+    desk.exchange.clearing.force_close(desk.account, 0, BOTH, desk.now, "adl")
     assert desk.account.by_id == {}
 
 
@@ -427,7 +430,7 @@ def test_closing_by_force_names_why(desk):
         ("settlement", "settlement_autoclose-"),
     ):
         desk.place(BUY, 10)
-        desk.exchange.force_close(desk.account, 0, desk.account.sides[0], desk.now, origin)
+        desk.exchange.clearing.force_close(desk.account, 0, desk.account.sides[0], desk.now, origin)
         (order,) = [o for o in desk.account.by_id.values() if o.origin == origin]
         assert order.client_id.startswith(name)
         assert len(desk.income("liquidation_fee")) == 1  # of the liquidation alone
@@ -467,10 +470,10 @@ def test_a_bracket_holds_to_its_very_edge_where_the_next_one_jumps(desk):
     ("index", "mark", "last", "price"), [(2500, 2600, 2700, 2500), (0, 2600, 2700, 2600), (0, 0, 2700, 2700)]
 )
 def test_a_coin_counts_at_the_index_of_its_own_market(desk, index, mark, last, price):
-    desk.exchange.collateral = {"ETH": Collateral(Decimal("0.1"), Decimal("0.2"), Decimal(1))}
+    desk.exchange.accounts.collateral = {"ETH": Collateral(Decimal("0.1"), Decimal("0.2"), Decimal(1))}
     listing = desk.exchange.listings[1]
     listing.index, listing.mark, listing.last = index * 100, mark * 100, last * 100
-    rates = desk.exchange.rates(desk.exchange.currencies.index("ETH"))
+    rates = desk.exchange.accounts.rates(desk.exchange.currencies.index("ETH"))
     assert rates == (
         price * ONE,
         price * ONE * 9 // 10,
@@ -481,15 +484,15 @@ def test_a_coin_counts_at_the_index_of_its_own_market(desk, index, mark, last, p
 
 
 def test_a_dollar_is_worth_one_less_its_haircut(desk):
-    assert desk.exchange.rates(0)[:3] == (ONE, ONE - ONE // 10_000, ONE + ONE // 10_000)
+    assert desk.exchange.accounts.rates(0)[:3] == (ONE, ONE - ONE // 10_000, ONE + ONE // 10_000)
 
 
 def test_what_is_no_collateral_or_has_no_market_does_not_count(desk):
     eth = desk.exchange.currencies.index("ETH")
-    assert set(desk.exchange.rates(eth)) == {0}
-    desk.exchange.collateral = {"ETH": Collateral(Decimal(0), Decimal(0), Decimal(1))}
-    desk.exchange.listings = desk.exchange.listings[:1]
-    assert set(desk.exchange.rates(eth)) == {0}
+    assert set(desk.exchange.accounts.rates(eth)) == {0}
+    desk.exchange.accounts.collateral = {"ETH": Collateral(Decimal(0), Decimal(0), Decimal(1))}
+    desk.exchange.board.listings = desk.exchange.listings[:1]
+    assert set(desk.exchange.accounts.rates(eth)) == {0}
 
 
 COIN = Collateral(Decimal(0), Decimal("0.1"), Decimal(1))  # exchanged at a tenth less
@@ -506,7 +509,7 @@ def test_a_debt_is_paid_with_what_there_is_of_other_currencies(desk, coins, give
     money.deposit(1, money_units(Decimal(coins)) - money.balance(1))
     money.deposit(0, money_units(Decimal(-10_900)) - money.balance(0))
     desk.exchange.take()
-    desk.exchange._check_joint(desk.account, 0, desk.now)
+    desk.exchange.clearing._check_joint(desk.account, 0, desk.now)
     paid = money_units(Decimal(coins)) - money.balance(1)
     assert -(-paid // 10**9) == given
     assert money.balance(0) == money_units(Decimal(left))

@@ -8,8 +8,9 @@ import pytest
 from msgspec import structs
 
 from onetape.exchange.account import Trade
+from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.reports import CashReport, OrderReport
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.enums import (
     OrderNews,
     OrderState,
@@ -40,14 +41,14 @@ class Desk:
     """An account at an exchange; `at` gives prices around the market, in percent."""
 
     def __init__(self, kind: str = "binance-usdm", *, hedge: bool = False) -> None:
-        dialect = open_venue(kind, seed=5, now=NOW, limits=False, rate=0.5, history=30 * 10**9)
+        dialect = open_venue(kind, seed=5, now=NOW, limits=False, market=Crowd(0.5, 30 * 10**9))
         self.exchange = dialect.exchange
         self.account = self.exchange.accounts[0]
         self.index, self.now = 0, self.exchange.now
         self.i = self.exchange.instruments[0]
         self.last = self.exchange.listings[0].last
         if hedge:
-            self.exchange.set_hedge(self.account, True, self.now)
+            self.exchange.accounts.set_hedge(self.account, True, self.now)
 
     def at(self, percent: float) -> int:
         tick = int(self.i.tick.scaleb(self.i.price_decimals))
@@ -55,16 +56,18 @@ class Desk:
 
     def place(self, side: Side, size: int, percent: float | None = None, **more: Any):
         is_limit = percent is not None
-        return self.exchange.place(
+        return self.exchange.orders.place(
             self.account,
             self.index,
             self.now,
-            side=side,
-            size=size,
-            type=OrderType.LIMIT if is_limit else OrderType.MARKET,
-            tif=TimeInForce.GTC if is_limit else TimeInForce.IOC,
-            price=self.at(percent) if percent is not None else 0,
-            **more,
+            NewOrder(
+                side=side,
+                size=size,
+                type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+                tif=TimeInForce.GTC if is_limit else TimeInForce.IOC,
+                price=self.at(percent) if percent is not None else 0,
+                **more,
+            ),
         )
 
     def amounts(self) -> list[int]:
@@ -85,9 +88,9 @@ def refused(order) -> int:
 
 
 def test_nothing_is_placed_in_what_is_halted(desk):
-    desk.exchange.set_open(0, False, desk.now)
+    desk.exchange.board.set_open(0, False, desk.now)
     assert refused(desk.place(BUY, 10, -3)) == MarketDataUnavailable.code
-    desk.exchange.set_open(0, True, desk.now)
+    desk.exchange.board.set_open(0, True, desk.now)
     assert desk.place(BUY, 10, -3).is_open
 
 
@@ -114,23 +117,21 @@ def test_in_hedge_mode_no_more_is_closed_than_is_held_and_not_closed_already():
 )
 def test_an_order_that_would_trade_with_an_own_one_goes_by_the_rule(desk, rule, old, new):
     resting = desk.place(SELL, 10, -0.0)
-    best = desk.exchange.levels(0, SELL, 1)[0][0]
+    best = desk.exchange.board.levels(0, SELL, 1)[0][0]
     resting = (
-        desk.exchange.place(desk.account, 0, desk.now, side=SELL, size=10, type=OrderType.LIMIT, price=best - 1)
+        desk.exchange.orders.place(
+            desk.account, 0, desk.now, NewOrder(side=SELL, size=10, type=OrderType.LIMIT, price=best - 1)
+        )
         if best > resting.price
         else resting
     )
     if not resting.is_open:  # it traded: the market was there
         pytest.skip("no room between the best prices")
-    order = desk.exchange.place(
+    order = desk.exchange.orders.place(
         desk.account,
         0,
         desk.now,
-        side=BUY,
-        size=10,
-        type=OrderType.LIMIT,
-        price=resting.price,
-        extra={"self_trade": rule},
+        NewOrder(side=BUY, size=10, type=OrderType.LIMIT, price=resting.price, extra={"self_trade": rule}),
     )
     assert (resting.is_open, order.state is not OrderState.REJECTED) == (old, new)
     if not new:
@@ -145,9 +146,9 @@ def test_an_own_order_that_is_not_reached_is_left_alone(desk):
 
 def test_what_has_ended_is_not_canceled_or_amended(desk):
     order = desk.place(BUY, 10, -3)
-    assert desk.exchange.cancel(desk.account, order, desk.now) == 0
-    assert desk.exchange.cancel(desk.account, order, desk.now) == OrderUnknown.code
-    assert desk.exchange.amend(desk.account, order, desk.now, size=20) == OrderUnknown.code
+    assert desk.exchange.orders.cancel(desk.account, order, desk.now) == 0
+    assert desk.exchange.orders.cancel(desk.account, order, desk.now) == OrderUnknown.code
+    assert desk.exchange.orders.amend(desk.account, order, desk.now, size=20) == OrderUnknown.code
 
 
 @pytest.mark.parametrize("ends", ["cancel", "amend", "fill"])
@@ -158,14 +159,14 @@ def test_what_an_order_held_is_free_when_it_has_ended(desk, ends):
     order = desk.place(BUY, size, -3)
     before = most(desk)
     if ends == "cancel":
-        desk.exchange.cancel(desk.account, order, desk.now)
+        desk.exchange.orders.cancel(desk.account, order, desk.now)
     elif ends == "amend":
-        desk.exchange.amend(desk.account, order, desk.now, size=size // 2)
+        desk.exchange.orders.amend(desk.account, order, desk.now, size=size // 2)
         assert order.size == size // 2
     else:
-        desk.exchange.amend(desk.account, order, desk.now, price=desk.at(-2))
+        desk.exchange.orders.amend(desk.account, order, desk.now, price=desk.at(-2))
         assert order.price == desk.at(-2)
-        desk.exchange.cancel(desk.account, order, desk.now)
+        desk.exchange.orders.cancel(desk.account, order, desk.now)
     assert most(desk) > before
 
 
@@ -188,7 +189,7 @@ def test_a_reduction_that_is_larger_than_the_position_is_cut_and_goes_with_it(de
     assert (cut.size, cut.is_open) == (10, True)
     desk.place(SELL, 10)
     assert (cut.state, cut.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
-    desk.exchange.cancel(desk.account, cut, desk.now)
+    desk.exchange.orders.cancel(desk.account, cut, desk.now)
     assert cut.code == ReduceOnlyViolated.code  # why it ended is not overwritten
 
 
@@ -197,7 +198,7 @@ def test_a_reduction_that_waits_is_cut_to_the_position_when_it_is_triggered(desk
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
     stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
     assert (stop.size, stop.is_open) == (15, True)
-    desk.exchange._set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    desk.exchange.set_mark(0, desk.at(-3), desk.at(-3), desk.now)
     assert (stop.size, stop.filled, stop.state) == (10, 10, OrderState.FILLED)
     assert desk.account.open_orders == {}
 
@@ -225,14 +226,14 @@ def test_an_order_that_was_filled_is_open_no_more_and_found_by_its_id(desk):
 
 def test_a_renamed_order_is_found_by_its_new_name_alone(desk):
     order = desk.place(BUY, 10, -3, client_id="one")
-    desk.exchange.amend(desk.account, order, desk.now, size=20, client_id="two")
+    desk.exchange.orders.amend(desk.account, order, desk.now, size=20, client_id="two")
     assert "one" not in desk.account.by_client_id
     assert desk.account.by_client_id["two"] is order
 
 
 def test_balances_are_carried_over_when_the_mode_changes(desk):
     before = desk.amounts()
-    desk.exchange.set_hedge(desk.account, True, desk.now)
+    desk.exchange.accounts.set_hedge(desk.account, True, desk.now)
     assert desk.amounts() == before
 
 
@@ -247,8 +248,8 @@ def test_leverage_comes_down_to_what_a_new_table_allows(desk):
 
 
 def limit(desk: Desk, side: Side, size: int, price: int, index: int = 0, **more: Any):
-    return desk.exchange.place(
-        desk.account, index, desk.now, side=side, size=size, type=OrderType.LIMIT, price=price, **more
+    return desk.exchange.orders.place(
+        desk.account, index, desk.now, NewOrder(side=side, size=size, type=OrderType.LIMIT, price=price, **more)
     )
 
 
@@ -282,7 +283,7 @@ def test_when_a_side_shrinks_what_closes_more_than_is_left_goes():
     fits, goes, too = (desk.place(SELL, size, 3, position_side=LONG) for size in (2, 6, 2))
     # A side has shrunk by 6: four are left.
     desk.account.money.apply_fill(0, SELL, desk.last, 6, 0, LONG)
-    desk.exchange._after_fill(fits)
+    desk.exchange.orders._after_fill(fits)
     assert (goes.state, goes.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
     assert all(each.is_open for each in (waits, opens, other, elsewhere, fits, too))
 
@@ -291,7 +292,7 @@ def test_what_the_venue_closes_by_force_goes_before_what_its_owner_closes():
     desk = Desk(hedge=True)
     desk.place(BUY, 10, position_side=LONG)
     closing = desk.place(SELL, 10, 3, position_side=LONG)
-    desk.exchange.force_close(desk.account, 0, LONG, desk.now, "adl")
+    desk.exchange.clearing.force_close(desk.account, 0, LONG, desk.now, "adl")
     assert desk.account.qty(0, LONG) == 0
     assert (closing.state, closing.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
 
@@ -317,7 +318,7 @@ def test_an_order_needs_the_margin_of_its_own_price(desk, less, is_open):
 
 
 def test_an_order_that_waits_meets_nobody_yet(desk):
-    (best, _), *_ = desk.exchange.levels(0, SELL, 1)
+    (best, _), *_ = desk.exchange.board.levels(0, SELL, 1)
     resting = limit(desk, SELL, 10, best - 10)
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
     waits = limit(desk, BUY, 10, desk.at(4), trigger=desk.at(3), **terms)
@@ -345,14 +346,14 @@ def test_a_market_order_has_to_know_the_other_side_s_price(desk, gone, side):
 def test_an_amendment_that_cannot_be_paid_changes_nothing(desk):
     order = desk.place(BUY, 10, -3)
     held = desk.account.money.initial_margin(0)
-    assert desk.exchange.amend(desk.account, order, desk.now, size=10**6) == InsufficientFunds.code
+    assert desk.exchange.orders.amend(desk.account, order, desk.now, size=10**6) == InsufficientFunds.code
     assert (order.size, order.is_open) == (10, True)
     assert desk.account.money.initial_margin(0) == held
 
 
 def test_what_rests_of_an_order_is_held_back_and_all_of_it_is_free_in_the_end(desk):
     money, unit = desk.account.money, 10**14
-    (price, there), *_ = desk.exchange.levels(0, SELL, 1)
+    (price, there), *_ = desk.exchange.board.levels(0, SELL, 1)
     order = limit(desk, BUY, there + 7, price)
     assert (order.state, order.filled, order.left) == (OrderState.PARTIALLY_FILLED, there, 7)
     assert order.cost == price * there
@@ -362,9 +363,9 @@ def test_what_rests_of_an_order_is_held_back_and_all_of_it_is_free_in_the_end(de
         return (held + rests) // 20 + rests * 5 // 10_000  # the fee is held back, too
 
     assert money.initial_margin(0) == needed(7)
-    desk.exchange.amend(desk.account, order, desk.now, size=there + 5)
+    desk.exchange.orders.amend(desk.account, order, desk.now, size=there + 5)
     assert money.initial_margin(0) == needed(5)
-    desk.exchange.cancel(desk.account, order, desk.now)
+    desk.exchange.orders.cancel(desk.account, order, desk.now)
     desk.place(SELL, there)
     assert (desk.account.qty(0), money.initial_margin(0)) == (0, 0)
 
@@ -375,7 +376,7 @@ def test_what_rests_of_an_order_is_held_back_and_all_of_it_is_free_in_the_end(de
 @pytest.mark.parametrize("side", [BUY, SELL])
 @pytest.mark.parametrize(("more", "meets"), [(0, False), (1, True)])
 def test_an_own_order_is_met_by_what_better_prices_leave(desk, side, more, meets):
-    (_, one), (_, two), (third, _) = desk.exchange.levels(0, side.opposite, 3)
+    (_, one), (_, two), (third, _) = desk.exchange.board.levels(0, side.opposite, 3)
     resting = limit(desk, side.opposite, 10, third)
     order = desk.place(side, one + two + more)
     assert order.state is OrderState.FILLED
@@ -387,7 +388,7 @@ def test_an_own_order_is_met_by_what_better_prices_leave(desk, side, more, meets
 @pytest.mark.parametrize("side", [BUY, SELL])
 @pytest.mark.parametrize(("behind", "meets"), [(0, True), (1, False)])
 def test_an_own_order_is_met_at_its_very_price(desk, side, behind, meets):
-    (best, there), *_ = desk.exchange.levels(0, side.opposite, 1)
+    (best, there), *_ = desk.exchange.board.levels(0, side.opposite, 1)
     resting = limit(desk, side.opposite, 10, best + behind * side.sign)
     limit(desk, side, there + 20, best)
     assert (resting.is_open, resting.filled) == (not meets, 0)
@@ -395,17 +396,17 @@ def test_an_own_order_is_met_at_its_very_price(desk, side, behind, meets):
 
 @pytest.mark.parametrize("side", [BUY, SELL])
 def test_what_stands_a_unit_before_an_own_order_is_better(desk, side):
-    (best, there), *_ = desk.exchange.levels(0, side.opposite, 1)
+    (best, there), *_ = desk.exchange.board.levels(0, side.opposite, 1)
     resting = limit(desk, side.opposite, 10, best + side.sign)
     assert desk.place(side, there).state is OrderState.FILLED
     assert resting.is_open
 
 
 def test_orders_elsewhere_or_of_one_side_or_that_wait_do_not_meet(desk):
-    (best, there), *_ = desk.exchange.levels(0, SELL, 1)
+    (best, there), *_ = desk.exchange.board.levels(0, SELL, 1)
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
     waits = limit(desk, SELL, 10, best - 1000, trigger=desk.at(-3), **terms)
-    elsewhere = limit(desk, SELL, 10, desk.exchange.levels(1, SELL, 1)[0][0], 1)
+    elsewhere = limit(desk, SELL, 10, desk.exchange.board.levels(1, SELL, 1)[0][0], 1)
     same = limit(desk, BUY, 10, desk.at(-3))
     order = desk.place(BUY, there + 5)
     assert order.state is OrderState.FILLED
@@ -413,7 +414,7 @@ def test_orders_elsewhere_or_of_one_side_or_that_wait_do_not_meet(desk):
 
 
 def test_an_order_that_only_rests_is_refused_for_that_and_not_for_an_own_one(desk):
-    (best, _), *_ = desk.exchange.levels(0, SELL, 1)
+    (best, _), *_ = desk.exchange.board.levels(0, SELL, 1)
     resting = limit(desk, SELL, 10, best)
     order = limit(desk, BUY, 10, best, post_only=True)
     assert order.state is not OrderState.FILLED
@@ -432,7 +433,7 @@ def reports(desk: Desk) -> list[tuple]:
 
 
 def test_each_step_of_an_order_is_told_as_it_stood_then(desk):
-    (price, there), *_ = desk.exchange.levels(0, SELL, 1)
+    (price, there), *_ = desk.exchange.board.levels(0, SELL, 1)
     desk.exchange.take()
     start = desk.now
     order = limit(desk, BUY, there + 7, price)
@@ -441,9 +442,9 @@ def test_each_step_of_an_order_is_told_as_it_stood_then(desk):
         (start, None, OrderState.PARTIALLY_FILLED, there, 0),
     ]
     desk.now += 1
-    desk.exchange.amend(desk.account, order, desk.now, price=price - 10)
+    desk.exchange.orders.amend(desk.account, order, desk.now, price=price - 10)
     desk.now += 1
-    desk.exchange.cancel(desk.account, order, desk.now)
+    desk.exchange.orders.cancel(desk.account, order, desk.now)
     assert reports(desk) == [
         (start + 1, OrderNews.UPDATED, OrderState.PARTIALLY_FILLED, there, 0),
         (start + 2, OrderNews.CANCELED, OrderState.CANCELED, there, 0),
@@ -466,7 +467,7 @@ def test_an_amendment_that_the_engine_refuses_changes_nothing(desk):
     order = desk.place(BUY, 10, -3)
     held = desk.account.money.initial_margin(0)
     desk.exchange.take()
-    code = desk.exchange.amend(desk.account, order, desk.now, size=1, client_id="other")
+    code = desk.exchange.orders.amend(desk.account, order, desk.now, size=1, client_id="other")
     assert code == OrderBelowMinNotional.code
     assert (order.size, order.client_id, order.is_open) == (10, "", True)
     assert desk.account.money.initial_margin(0) == held
@@ -478,7 +479,7 @@ def test_a_stop_that_may_open_is_not_cut(desk):
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
     stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
     desk.now += 1
-    desk.exchange._set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    desk.exchange.set_mark(0, desk.at(-3), desk.at(-3), desk.now)
     assert (stop.size, stop.filled, stop.updated) == (15, 15, desk.now)
     assert desk.account.qty(0) == -5
 
@@ -498,7 +499,7 @@ def test_a_stop_is_told_when_it_is_triggered_and_waits_no_more(desk):
     desk.exchange.take()
     assert desk.account.money.initial_margin(0) == 0
     desk.now += 1
-    desk.exchange._set_mark(0, desk.at(3), desk.at(3), desk.now)
+    desk.exchange.set_mark(0, desk.at(3), desk.at(3), desk.now)
     assert reports(desk) == [(desk.now, OrderNews.TRIGGERED, OrderState.TRIGGERED, 0, 0)]
     assert (order.trigger, order.extra["triggered"], order.is_open) == (0, desk.now, True)
     assert other.trigger == desk.at(4)
@@ -517,13 +518,13 @@ def test_a_reduction_is_cut_where_less_is_held_and_only_there(desk, side, held, 
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
     order = desk.place(side, 15, trigger=desk.at(3 * side.sign), **terms)
     value = desk.at(3 * side.sign) + side.sign
-    desk.exchange._set_mark(0, value, value, desk.now)
+    desk.exchange.set_mark(0, value, value, desk.now)
     assert (order.size, order.filled, order.is_open) == (size, filled, False)
     assert desk.account.qty(0) == (filled - held) * side.sign
 
 
 def test_a_fill_is_told_with_its_money_and_is_in_the_history(desk):
-    (price, _), *_ = desk.exchange.levels(0, SELL, 1)
+    (price, _), *_ = desk.exchange.board.levels(0, SELL, 1)
     desk.exchange.take()
     order = desk.place(BUY, 10)
     said = desk.exchange.take()
@@ -559,7 +560,7 @@ def test_a_fill_is_told_with_its_money_and_is_in_the_history(desk):
 def test_money_of_a_forced_fill_is_told_as_what_forced_it(desk):
     desk.place(BUY, 10)
     desk.exchange.take()
-    desk.exchange.force_close(desk.account, 0, PositionSide.BOTH, desk.now, "adl")
+    desk.exchange.clearing.force_close(desk.account, 0, PositionSide.BOTH, desk.now, "adl")
     assert [r.reason for r in desk.exchange.take() if isinstance(r, CashReport)] == ["adl"]
 
 

@@ -32,7 +32,7 @@ def test_a_stop_on_spot_holds_its_money_back_at_the_worst_price(spot):
     assert order.is_open
     assert order.reserved >= spot.at(5) * 105 // 100
     assert free(spot) < before - size
-    spot.exchange.cancel(spot.account, order, spot.now)
+    spot.exchange.orders.cancel(spot.account, order, spot.now)
     assert free(spot) == before
 
 
@@ -46,7 +46,7 @@ def test_a_stop_on_spot_holds_its_money_back_at_the_worst_price(spot):
     ],
 )
 def test_a_stop_at_the_market_trades_up_to_a_twentieth_behind_its_trigger(spot, side, trigger, worst):
-    spot.exchange.change_instrument(0, {"tick": "10"})
+    spot.exchange.board.change_instrument(0, {"tick": "10"})
     terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
     order = spot.place(side, 10_000_000, trigger=trigger, **terms)
     assert (order.is_open, order.reserved) == (True, worst)
@@ -67,11 +67,11 @@ def test_another_trigger_has_another_worst_price(spot):
     quote, size = spot.exchange.currencies.index("USD"), 1_000_000
     terms = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
     order = spot.place(BUY, size, trigger=630_000, **terms)
-    assert spot.exchange.amend(spot.account, order, spot.now, trigger=640_000) == 0
+    assert spot.exchange.orders.amend(spot.account, order, spot.now, trigger=640_000) == 0
     assert (order.trigger, order.reserved) == (640_000, 672_000)
     value = 680_000 * size * 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
     spot.account.money.deposit(quote, value - spot.account.money.balance(quote))
-    code = spot.exchange.amend(spot.account, order, spot.now, trigger=660_000)
+    code = spot.exchange.orders.amend(spot.account, order, spot.now, trigger=660_000)
     assert (code, order.trigger, order.reserved) == (InsufficientFunds.code, 640_000, 672_000)
 
 
@@ -85,7 +85,7 @@ def test_coins_that_are_to_be_sold_are_held_back(spot, place):
     before = free(spot, SELL)
     order = stop(spot, SELL, 1_000_000) if place == "stop" else spot.place(SELL, 1_000_000, 3)
     assert free(spot, SELL) == before - 1_000_000
-    spot.exchange.cancel(spot.account, order, spot.now)
+    spot.exchange.orders.cancel(spot.account, order, spot.now)
     assert free(spot, SELL) == before
 
 
@@ -94,7 +94,7 @@ def test_what_was_sold_is_held_back_no_more(spot, waits):
     before = free(spot, SELL)
     order = stop(spot, SELL, 1_000_000) if waits else spot.place(SELL, 1_000_000)
     if waits:
-        spot.exchange._set_mark(0, spot.at(-3), spot.at(-3), spot.now)
+        spot.exchange.set_mark(0, spot.at(-3), spot.at(-3), spot.now)
     assert (order.state, order.reserved) == (OrderState.FILLED, 0)
     assert free(spot, SELL) == before - 1_000_000
 
@@ -115,13 +115,13 @@ def test_a_fill_on_spot_is_told_with_both_its_currencies_and_no_position(spot):
 
 
 def test_where_a_side_of_the_book_is_empty_no_market_order_is_taken(spot):
-    spot.exchange.levels = lambda *_: []
+    spot.exchange.board.levels = lambda *_: []
     assert refused(spot.place(BUY, 1_000_000)) == MarketDataUnavailable.code
 
 
 def test_on_spot_nothing_is_bought_that_cannot_be_paid(spot):
     """What stands behind the best price costs more than that."""
-    best, more = spot.exchange.levels(0, SELL, 2)
+    best, more = spot.exchange.board.levels(0, SELL, 2)
     size = best[1] + more[1] - 1000
     money, units = spot.account.money, 10 ** (18 - spot.i.price_decimals - spot.i.size_decimals)
     quote = spot.exchange.currencies.index(spot.i.quote)

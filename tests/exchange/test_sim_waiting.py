@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from test_sim_entry import BUY, SELL, Desk
 
-from onetape.model.enums import Side, TriggerBy
+from onetape.exchange.conditional import NewConditional
+from onetape.model.enums import PositionSide, Side, TimeInForce, TriggerBy
 
 
 @pytest.fixture
@@ -21,15 +22,15 @@ def waiting(desk: Desk, kind: str, side: Side, percent: float, **more: Any):
         "index": 0,
         "type": kind,
         "side": side,
-        "position_side": "both",
+        "position_side": PositionSide.BOTH,
         "size": 10,
         "price": 0,
         "trigger": desk.at(percent),
-        "by": "last",
-        "tif": "GTC",
+        "by": TriggerBy.LAST,
+        "tif": TimeInForce.GTC,
         **more,
     }
-    return desk.exchange.place_conditional(desk.account, desk.now, **terms)
+    return desk.exchange.conditionals.place(desk.account, desk.now, NewConditional(**terms))
 
 
 def glance(desk: Desk, value: int, by: TriggerBy = TriggerBy.LAST) -> None:
@@ -115,7 +116,7 @@ def test_an_order_that_waits_expires_and_its_child_ends_with_it(desk):
     limit = waiting(desk, "STOP", BUY, 3, price=desk.at(-3), client_id="v")
     price(desk, limit.trigger)
     assert limit.state == "TRIGGERED"
-    desk.exchange.cancel(desk.account, limit.child, desk.now)
+    desk.exchange.orders.cancel(desk.account, limit.child, desk.now)
     assert limit.state == "TRIGGERED"  # the service hears of it some time later
     desk.exchange.advance(desk.exchange.now + 10**9)
     assert limit.state == "FINISHED"
@@ -124,7 +125,7 @@ def test_an_order_that_waits_expires_and_its_child_ends_with_it(desk):
 def test_what_has_ended_otherwise_is_not_finished_later(desk):
     order = waiting(desk, "STOP", BUY, 3, price=desk.at(-3))
     price(desk, order.trigger)
-    desk.exchange.cancel(desk.account, order.child, desk.now)
+    desk.exchange.orders.cancel(desk.account, order.child, desk.now)
     desk.exchange.conditionals.cancel(order, desk.now)
     desk.exchange.advance(desk.exchange.now + 10**9)
     assert order.state == "CANCELED"

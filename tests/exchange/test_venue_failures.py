@@ -9,7 +9,7 @@ import time
 import pytest
 
 from onetape.exchange.server import VenueServer, serve
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from waiting import PATIENCE_S
 
 
@@ -19,7 +19,7 @@ async def raises() -> None:
 
 @pytest.mark.parametrize("place", ["tick", "beside"])
 def test_what_its_work_raises_ends_it(monkeypatch, place: str) -> None:
-    dialect = open_venue("binance-usdm", seed=1, now=time.time_ns(), history=10**9)
+    dialect = open_venue("binance-usdm", seed=1, now=time.time_ns(), market=Crowd(history=10**9))
     server = VenueServer(dialect)
 
     def planted(now: int) -> None:

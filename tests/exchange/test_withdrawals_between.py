@@ -26,7 +26,7 @@ class World:
         self.chains = [Chain(self.folder, each.dialect.exchange) for each in self.both]
         self.accounts = [each.dialect.exchange.accounts[0] for each in self.both]
         for each, account in zip(self.both, self.accounts, strict=True):
-            each.dialect.exchange.change_key(account.key, can_withdraw=True)
+            each.dialect.exchange.accounts.change_key(account.key, can_withdraw=True)
         b, k = self.accounts
         self.b = BinanceClient(self.binance, b.key, b.secret)
         self.k = KrakenClient(self.kraken, k.key, k.secret)
@@ -49,7 +49,7 @@ class World:
                 self.chains[at].tick(self.both[at].time)
 
     def address(self, at: int, currency: str = "BTC") -> str:
-        return self.both[at].dialect.exchange.address_of(self.accounts[at], currency)
+        return self.both[at].dialect.exchange.transfers.address_of(self.accounts[at], currency)
 
     def withdraw(self, amount: str = "0.1", **more):
         terms = {"coin": "BTC", "network": "BTC", "address": self.address(1), "amount": amount}
@@ -154,7 +154,7 @@ def test_what_kraken_refuses_moves_nothing(world, more, error):
 
 def test_a_key_needs_the_right(world):
     for each, account in zip(world.both, world.accounts, strict=True):
-        each.dialect.exchange.change_key(account.key, can_withdraw=False)
+        each.dialect.exchange.accounts.change_key(account.key, can_withdraw=False)
     assert world.withdraw()[1]["code"] == -1002
     terms = {"asset": "XXBT", "key": "there", "amount": "0.01", "address": world.address(0)}
     assert world.k.ask("Withdraw", **terms)[1] == ["EGeneral:Permission denied"]
@@ -164,7 +164,7 @@ def test_one_that_fails_comes_back_with_its_fee(world):
     before = world.coins()
     terms = {"asset": "XXBT", "key": "there", "amount": "0.2", "address": world.address(0)}
     assert world.k.ask("Withdraw", **terms)[1] == []
-    world.kraken.dialect.exchange.fail_withdrawal(1, world.kraken.time)
+    world.kraken.dialect.exchange.transfers.fail(1, world.kraken.time)
     (row,) = world.k.ask("WithdrawStatus", asset="XXBT")[0]
     assert (row["status"], world.coins()) == ("Failure", before)
     world.wait(DELAY)

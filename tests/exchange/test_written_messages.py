@@ -108,7 +108,7 @@ def test_the_market_that_an_exchange_writes_is_read(kind, tmp_path):
     assert types >= ({"quote", "trade", "mark"} if kind == "binance-usdm" else {"quote", "trade"})
     exchange = written.exchange
     for index in range(len(written.instruments)):
-        (bid,), (ask,) = exchange.levels(index, Side.BUY, 1), exchange.levels(index, Side.SELL, 1)
+        (bid,), (ask,) = exchange.board.levels(index, Side.BUY, 1), exchange.board.levels(index, Side.SELL, 1)
         assert market.top(index + 1) == (bid[0], ask[0], bid[1], ask[1])
 
 
@@ -131,6 +131,6 @@ def test_the_depth_that_an_exchange_writes_is_its_book(kind, tmp_path):
             assert depth.broken == ""
             if depth.book.synced:
                 compared += 1
-                assert depth.book.bids(LEVELS) == written.exchange.levels(0, Side.BUY, LEVELS)
-                assert depth.book.asks(LEVELS) == written.exchange.levels(0, Side.SELL, LEVELS)
+                assert depth.book.bids(LEVELS) == written.exchange.board.levels(0, Side.BUY, LEVELS)
+                assert depth.book.asks(LEVELS) == written.exchange.board.levels(0, Side.SELL, LEVELS)
     assert compared > 50

@@ -21,7 +21,7 @@ from onetape.exchange.dialect import Connection, Pending, Request
 from onetape.exchange.faults import parse_faults
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.server import VenueServer
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from waiting import PATIENCE_S
 
 HISTORY = 200 * 10**9  # of the market: enough for a few bars, and soon made
@@ -30,7 +30,7 @@ HISTORY = 200 * 10**9  # of the market: enough for a few bars, and soon made
 @contextmanager
 def served(kind: str, seed: int = 7, *, faults: str = "", wrap=None, **options):
     """(dialect, port) while the block runs. faults: TOML. wrap: puts another dialect around it."""
-    options.setdefault("history", HISTORY)
+    options.setdefault("market", Crowd(history=HISTORY))
     dialect = open_venue(kind, seed=seed, now=time.time_ns(), **options)
     if faults:
         dialect = Faulty(dialect, kind, seed=seed)
@@ -77,7 +77,7 @@ class Virtual:
         is a ConnectionResetError."""
         self.time = 1_795_000_000_000_000_000
         self.connections = 0
-        options.setdefault("history", HISTORY)
+        options.setdefault("market", Crowd(history=HISTORY))
         self.dialect = open_venue(kind, seed=seed, now=self.time, **options)
         if faults:
             self.dialect = Faulty(self.dialect, kind, seed=seed)

@@ -202,7 +202,7 @@ def test_the_venue_cancels_when_the_gateway_is_silent(venue, world):
     robot.place(Side.BUY, listing.bid - 2000)
     wait_for(lambda: len(account.open_orders) == 1)
     # Three times in that time it says that it lives: the first would have come to its end.
-    wait_for(lambda: sum(venue[0].exchange._dead_men.values()) > 4)
+    wait_for(lambda: sum(venue[0].exchange.orders.dead_men.values()) > 4)
     assert len(account.open_orders) == 1
     gateway.kill()
     wait_for(lambda: not account.open_orders)

@@ -26,7 +26,7 @@ def rule(action: str, **keys) -> str:
 def ed25519(dialect) -> dict:
     """The key of the first account that is one of Ed25519, as a gateway's options."""
     exchange = dialect.exchange
-    key = next(k for k in exchange.keys.values() if k.kind == "ed25519" and k.account is exchange.accounts[0])
+    key = next(k for k in exchange.accounts.keys.values() if k.kind == "ed25519" and k.account is exchange.accounts[0])
     return {"key": key.key, "secret": key.secret}
 
 

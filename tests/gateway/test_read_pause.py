@@ -15,8 +15,8 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.exchange.dialect import Request as Http
-from onetape.exchange.kraken.limits import KEY, KEY_STARTER, Counter
-from onetape.exchange.venues import open_venue
+from onetape.exchange.kraken.limits import KEY, Counter
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.gateway.query_line import VenueLine
 from onetape.gateway.request_budget import PAUSED, AddressBudget, BudgetError
 from onetape.gateway.venue_clock import VenueClock
@@ -32,6 +32,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.venues.gateways import Addresses, open_trading_venue
 
+KEY_STARTER = (15, 330_000)  # of a key of the lowest tier
 START = 1_795_000_000 * SECOND
 STEP = SECOND // 10
 
@@ -43,7 +44,7 @@ class World:
         self.now = START
         self.said: list[str] = []
         self.asked: list[tuple[int, Purpose, int]] = []  # when, what, and the answer's code
-        self.dialect = open_venue("kraken", seed=3, now=START, rate=0.1, history=SECOND)
+        self.dialect = open_venue("kraken", seed=3, now=START, market=Crowd(0.1, SECOND))
         self.dialect.limits.key = tier
         self.account = self.dialect.exchange.accounts[0]
         self.venue = open_trading_venue("kraken", self.account.key, self.account.secret, Addresses("", "", ""))

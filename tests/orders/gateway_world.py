@@ -21,7 +21,7 @@ from decimal import Decimal
 from onetape.exchange.dialect import Connection
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
@@ -63,14 +63,14 @@ class World:
         self.random = random.Random(self.seed)
         self.now = START
         self.dialect = open_venue(
-            self.kind, seed=self.seed, now=START, limits=False, rate=MARKET_RATE, history=30 * SECOND
+            self.kind, seed=self.seed, now=START, limits=False, market=Crowd(MARKET_RATE, 30 * SECOND)
         )
         # Some worlds have other hands in them; then exposure is not the gateway's alone.
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind == "binance-usdm":
-            self.exchange.set_hedge(self.account, True, START)
+            self.exchange.accounts.set_hedge(self.account, True, START)
         # Some have credit, and in some nothing moves money that nobody tells of.
         self.quote = "USD" if self.kind == "kraken" else "USDT"
         self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
@@ -401,13 +401,13 @@ class World:
             trade_by_hand(exchange, account, index, rng.choice((size, -size)), self.now)
         elif what < 0.6:
             self.seen["funding"] += 1
-            exchange.fund(index, self.now, rng.choice((100_000_000, -100_000_000)))
+            exchange.clearing.fund(index, self.now, rng.choice((100_000_000, -100_000_000)))
         else:
             origin = rng.choice(("liquidation", "adl", "settlement"))
             for side in account.sides:
                 if account.qty(index, side):
                     self.seen[origin] += 1
-                    exchange.force_close(account, index, side, self.now, origin)
+                    exchange.clearing.force_close(account, index, side, self.now, origin)
         return None
 
     def pay(self, every: int) -> None:

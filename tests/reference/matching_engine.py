@@ -13,7 +13,7 @@ from typing import Any
 _EXACT = Context(prec=80)
 
 ORDER_INVALID, WOULD_CROSS, UNKNOWN, REDUCE_ONLY = 4101, 4103, 4104, 4106
-DUPLICATE, SELF_TRADE, WOULD_TRIGGER = 4107, 4108, 4109
+DUPLICATE, WOULD_TRIGGER = 4107, 4109
 NO_MARKET = 1005
 VENUE_REJECTED = 4401
 
@@ -51,13 +51,11 @@ class ReferenceEngine:
         *,
         maker: str = "0",
         taker: str = "0",
-        self_trade: str = "cancel_incoming",
         amend: str = "decrease_keeps",
         amend_triggers: bool = True,
         refuses_met_triggers: bool = False,
     ) -> None:
         self.fees = {"maker": Decimal(maker), "taker": Decimal(taker)}
-        self.self_trade = self_trade
         self.amend_rule = amend
         self.amend_triggers = amend_triggers
         self.refuses_met_triggers = refuses_met_triggers
@@ -250,13 +248,6 @@ class ReferenceEngine:
             if not queue or not self._acceptable(order, queue[0].price):
                 break
             maker = queue[0]
-            if maker.participant == order.participant and self.self_trade != "allow":
-                if self.self_trade != "cancel_incoming":
-                    self._close(maker, "canceled", SELF_TRADE)
-                if self.self_trade != "cancel_resting":
-                    self._close(order, "canceled", SELF_TRADE)
-                    return
-                continue
             size = min(order.left, maker.left)
             if maker.reduce_only:
                 size = min(size, self._reducible(maker.participant, maker.side))

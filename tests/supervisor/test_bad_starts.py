@@ -139,12 +139,12 @@ def may(b: Bench, **rights: bool):
     before = {name: getattr(account, name) for name in rights}
     for name, value in rights.items():
         setattr(account, name, value)
-    exchange.change_key(account.key, **rights)
+    exchange.accounts.change_key(account.key, **rights)
 
     def mend() -> None:
         for name, value in before.items():
             setattr(account, name, value)
-        exchange.change_key(account.key, **before)
+        exchange.accounts.change_key(account.key, **before)
 
     return mend
 
@@ -196,8 +196,8 @@ def elsewhere(b: Bench):
 
 def bound(b: Bench):
     """To an address that is not ours."""
-    b.dialect.exchange.change_key(b.account.key, addresses=["203.0.113.9"])
-    return lambda: b.dialect.exchange.change_key(b.account.key, addresses=[])
+    b.dialect.exchange.accounts.change_key(b.account.key, addresses=["203.0.113.9"])
+    return lambda: b.dialect.exchange.accounts.change_key(b.account.key, addresses=[])
 
 
 def multi_assets(b: Bench):

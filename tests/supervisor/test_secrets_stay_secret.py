@@ -142,7 +142,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
     home = tmp_path / ".onetape"
     dialect, port = exchanges[kind]
     first = dialect.exchange.accounts[0]
-    account = next(k for k in dialect.exchange.keys.values() if k.kind == form and k.account is first)
+    account = next(k for k in dialect.exchange.accounts.keys.values() if k.kind == form and k.account is first)
     hidden = [account.key, account.secret]
     (tmp_path / "key").write_text(account.key)
     (tmp_path / "key").chmod(0o600)

@@ -27,7 +27,7 @@ venue = "k"
 @pytest.mark.parametrize("more", [(), ("--single",)], ids=["processes", "single"])
 def test_money_goes_where_the_configuration_says(tmp_path: Path, more: tuple[str, ...]) -> None:
     exchange = Virtual("kraken", seed=1).dialect.exchange
-    address = exchange.address_of(exchange.accounts[0], "BTC")
+    address = exchange.transfers.address_of(exchange.accounts[0], "BTC")
 
     with Home(tmp_path, CONFIG.format(address=address)) as home:
         home.run("up", *more)

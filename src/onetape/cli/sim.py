@@ -13,6 +13,7 @@ import click
 from onetape.cli.complete import words
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.output import write_line
+from onetape.exchange.options import VenueOptions
 from onetape.model.shown import shown
 
 
@@ -85,5 +86,6 @@ def command(shell: Shell, venue: str, **options: Any) -> Answer:
         shell.progress.end()
         said(line)
 
-    run(venue, home=shell.home, say=ready, **options)
+    options |= {name: str(options[name] or "") for name in ("state", "chain", "faults", "tape")}
+    run(VenueOptions(kind=venue, home=str(shell.home), **options), ready)
     return Answer(None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from heapq import merge
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeVar
@@ -17,16 +16,33 @@ from typing import Any, Final, NamedTuple, TypeVar
 from msgspec import structs
 
 from onetape import _core
-from onetape.exchange.funds import Funds
 from onetape.exchange.joint import JointFunds, Rates
-from onetape.exchange.reports import SimFill, SimOrder
-from onetape.model.enums import Kind, PositionSide
+from onetape.model.enums import (
+    FINAL_STATES,
+    Kind,
+    OrderState,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerBy,
+    TriggerKind,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
-from onetape.model.money import money_units
 from onetape.model.time import DAY
 
-__all__ = ["TRADES_MAX", "AccountTransfer", "Income", "MarginMove", "SimAccount", "Trade", "since"]
+__all__ = [
+    "TRADES_MAX",
+    "AccountTransfer",
+    "Income",
+    "MarginMove",
+    "SimAccount",
+    "SimFill",
+    "SimOrder",
+    "Trade",
+    "since",
+]
 
 # Orders that ended and can still be asked for, and for how long. The times are Binance's ("Query
 # Order"); the numbers bound what a maker that quotes anew ten times a second takes of memory.
@@ -34,6 +50,7 @@ UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # cancelled, expired or refused wit
 FILLED_MAX, FILLED_NS = 20_000, 90 * DAY
 TRADES_MAX: Final = 50_000
 INCOME_MAX: Final = 100_000
+MARGIN_STEP: Final = 10**10  # isolated margin moves in steps of 1e-8, as Binance writes it
 POSITION_SIDES: Final = (PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT)
 
 
@@ -46,6 +63,69 @@ def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[R
     found = list(takewhile(lambda row: time(row) >= start, reversed(rows)))
     found.reverse()
     return found
+
+
+@dataclass(slots=True, eq=False)
+class SimOrder:
+    """An order at the exchange. `id` is the venue's own and counts over the whole exchange."""
+
+    id: int
+    client_id: str
+    account: SimAccount
+    index: int  # of the instrument
+    side: Side
+    type: OrderType
+    tif: TimeInForce
+    price: int
+    size: int
+    post_only: bool
+    reduce_only: bool
+    position_side: PositionSide
+    created: int
+    updated: int
+    trigger: int = 0
+    trigger_by: TriggerBy = TriggerBy.NONE
+    trigger_kind: TriggerKind = TriggerKind.NONE
+    expire: int = 0
+    state: OrderState = OrderState.INITIALIZED
+    filled: int = 0
+    cost: int = 0  # sum of price * size over the fills
+    value: int = 0  # of the fills, 1e-18 of the settle currency: what an inverse average needs
+    fee: int = 0
+    fee_base: int = 0  # the part of the fees that was charged in the base currency
+    code: int = 0  # why it was refused or ended
+    origin: str = "client"  # or liquidation, adl, settlement
+    reserved: int = 0  # the price at which what is left counts as a working order, 0: it does not
+    extra: dict[str, Any] = field(default_factory=dict)  # what only the dialect knows
+
+    @property
+    def reference(self) -> dict[str, int]:
+        return {"order": self.id}
+
+    @property
+    def left(self) -> int:
+        return self.size - self.filled
+
+    @property
+    def is_open(self) -> bool:
+        return self.state not in FINAL_STATES
+
+    @property
+    def is_closing(self) -> bool:
+        """In hedge mode: takes off the side that it names."""
+        return self.position_side is (PositionSide.LONG if self.side is Side.SELL else PositionSide.SHORT)
+
+
+class SimFill(NamedTuple):
+    """One trade of one order."""
+
+    trade_id: int
+    time: int
+    price: int
+    size: int
+    fee: int
+    is_maker: bool
+    realized: int
 
 
 class Trade(NamedTuple):
@@ -104,6 +184,7 @@ class SimAccount:
     currencies: tuple[str, ...]
     leverage_default: int = 20
     hedge: bool = False
+    isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
     can_withdraw: bool = False
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
@@ -134,12 +215,17 @@ class SimAccount:
         self.specs = tuple(_core.InstrumentSpec(**i.spec()) for i in self.instruments)
         self.money = self._new_money()
 
+    @property
+    def reference(self) -> dict[str, int]:
+        return {"account": self.number}
+
     def _new_money(self) -> _core.CoreAccount:
-        made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default)
+        made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default, margin_step=MARGIN_STEP)
         number = {name: at for at, name in enumerate(self.currencies)}
         for index, instrument in enumerate(self.instruments):
             made.set_instrument(index, self.specs[index], number[instrument.settle], number[instrument.base])
             made.set_terms(index, self._terms(index))
+            made.set_isolated(index, self.isolates and index in self.isolated)
         return made
 
     def _terms(self, index: int) -> _core.InstrumentTerms:
@@ -186,26 +272,13 @@ class SimAccount:
         self.money = self._new_money()
         for at in range(len(self.currencies)):
             self.money.deposit(at, before.balance(at))
-        if isinstance(before, Funds):
-            self._set_apart(before.isolated)
 
     def set_isolated(self, index: int, isolated: bool) -> None:
         """Whether positions of an instrument have margin of their own. Without one, and without
         orders."""
         (self.isolated.add if isolated else self.isolated.discard)(index)
-        self._set_apart(self.isolated)
-
-    def _set_apart(self, isolated: set[int]) -> None:
-        if not isinstance(self.money, Funds):
-            number = {name: at for at, name in enumerate(self.currencies)}
-            self.money = Funds(
-                self.money,
-                self._new_money(),
-                [number[i.settle] for i in self.instruments],
-                lambda index, price, qty: self.instruments[index].notional_units(price, qty),
-                self.leverage_of,
-            )
-        self.money.isolated = set(isolated)
+        if self.isolates:
+            self.money.set_isolated(index, isolated)
 
     def set_joint(self, rates: Callable[[int], Rates] | None) -> None:
         """Whether all currencies are the margin of all positions (None: each of its own). Without
@@ -222,14 +295,7 @@ class SimAccount:
 
     def wallet(self, index: int, side: PositionSide) -> int:
         """What is set apart for an isolated position, 1e-18."""
-        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
-        return wallets.get((index, side.value), 0)
-
-    def maintenance_margin(self, currency: int) -> int:
-        """Of all positions, also of those that have margin of their own, 1e-18."""
-        apart = getattr(self.money, "apart", None)
-        own = int(apart.maintenance_margin(currency)) if apart is not None else 0
-        return int(self.money.maintenance_margin(currency)) + own
+        return int(self.money.allotted(index, side.value))
 
     def note_fee(self, index: int, side: PositionSide, before: int, fee: int) -> None:
         """A fill that changed a position, of `before` until then, cost a fee: what it opened has
@@ -246,14 +312,11 @@ class SimAccount:
 
     def cross_balance(self, currency: int) -> int:
         """The wallet without what is set apart, 1e-18."""
-        name = self.currencies[currency]
-        wallets: dict[tuple[int, str], int] = getattr(self.money, "wallets", {})
-        apart = sum(w for (at, _), w in wallets.items() if self.instruments[at].settle == name)
-        return int(self.money.balance(currency)) - apart
+        return int(self.money.free_of_isolated(currency))
 
     def cross_equity(self, currency: int) -> int:
         """The wallet without what is set apart, and the profit of what shares it, 1e-18."""
-        return int(getattr(self.money, "cross", self.money).equity(currency))
+        return int(self.money.covered(currency))
 
     @property
     def sides(self) -> tuple[PositionSide, ...]:
@@ -318,6 +381,3 @@ class SimAccount:
             self.unfilled.pop()
         if self.by_client_id.get(order.client_id) is order:
             del self.by_client_id[order.client_id]
-
-    def deposit(self, currency: int, amount: Decimal) -> None:
-        self.money.deposit(currency, money_units(amount))

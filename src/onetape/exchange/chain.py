@@ -57,15 +57,15 @@ class Chain:
         if now < self._next:
             return
         self._next = now + LOOK_NS
-        for each in self._exchange.sent[self._written :]:
+        for each in self._exchange.transfers.sent[self._written :]:
             path = self._folder / f"{each.txid}.json"
             if not path.exists():
                 made = Transaction(
                     txid=each.txid,
                     currency=self._exchange.currencies[each.currency],
-                    network=each.network,
-                    address=each.address,
-                    memo=each.memo,
+                    network=each.to.network,
+                    address=each.to.address,
+                    memo=each.to.memo,
                     amount=decimal_text(money(each.amount - each.fee)),
                 )
                 try:
@@ -85,8 +85,8 @@ class Chain:
         except (OSError, msgspec.DecodeError) as error:
             sys.stderr.write(f"{path}: no transaction: {error}\n")
             return
-        owner = self._exchange.owner_of(found.address, found.currency)
-        if owner is not None and not self._exchange.has_come(found.txid, found.address):
-            self._exchange.receive(
+        owner = self._exchange.transfers.owner_of(found.address, found.currency)
+        if owner is not None and not self._exchange.transfers.has_come(found.txid, found.address):
+            self._exchange.transfers.receive(
                 owner, found.currency, found.amount, now, txid=found.txid, network=found.network, address=found.address
             )

@@ -7,12 +7,15 @@ from typing import Final
 
 from onetape._core import at_rate
 from onetape.exchange.account import SimAccount
-from onetape.exchange.joint import ONE, Collateral, Rates
-from onetape.exchange.order_entry import OrderEntry
+from onetape.exchange.accounts import Accounts
+from onetape.exchange.board import Board
+from onetape.exchange.conditional import ConditionalBook
+from onetape.exchange.order_entry import NewOrder, OrderEntry
 from onetape.exchange.reports import CallReport, CashReport
+from onetape.exchange.timeline import Timeline, recorded
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.errors import InsufficientFunds
-from onetape.model.money import MONEY_DECIMALS, money_units, rate_units
+from onetape.model.money import money_units, rate_units
 
 __all__ = ["Clearing"]
 
@@ -20,36 +23,42 @@ MINUTE: Final = 60_000_000_000
 CALL_RATIO: Final = (8, 10)  # an owner is told when the maintenance margin is this part of what is
 
 JOINT: Final = -1  # in what an account was told of: the margin of all its currencies
-_DOLLARS: Final = ("USD", "USDT", "USDC")  # one each: no market of theirs is here
-_NOTHING: Final = Rates(0, 0, 0, 0, 0)
+_FORCED: Final = {"liquidation": "autoclose-", "adl": "adl_autoclose-", "settlement": "settlement_autoclose-"}
 
 
-class Clearing(OrderEntry):
-    """Part of SimExchange."""
+class Clearing:
+    """Settles what accounts hold: at each mark, when funding is due, and when an instrument ends."""
 
-    isolates: bool
-    collateral: dict[str, Collateral]
+    def __init__(
+        self, timeline: Timeline, board: Board, accounts: Accounts, orders: OrderEntry, conditionals: ConditionalBook
+    ) -> None:
+        self.timeline = timeline
+        self.accounts = accounts
+        self.orders = orders
+        self.conditionals = conditionals
+        self.board = board
+        self.instruments = board.instruments
+        self.listings = board.listings
+        self.currencies = board.currencies
+        self.insurance: dict[int, int] = {}  # what the venue put in, by currency
+        for index, listing in enumerate(self.listings):
+            if listing.instrument.perpetual:
+                self._schedule_funding(index, timeline.now)
 
-    def rates(self, currency: int) -> Rates:
-        """What a unit of a currency is as joint margin, at the index of now."""
-        name = self.currencies[currency]
-        terms = self.collateral.get(name)
-        if terms is None:
-            return _NOTHING
-        if name in _DOLLARS:
-            return Rates.of(ONE, terms)
-        for listing in self.listings:
-            i = listing.instrument
-            if i.base == name and i.quote in _DOLLARS:
-                index = listing.index or listing.mark or listing.last
-                return Rates.of(index * 10 ** (MONEY_DECIMALS - i.price_decimals), terms)
-        return _NOTHING
+    # --- funding ----------------------------------------------------------------------------------
+
+    @recorded("fund")
+    def fund(self, index: int, now: int, rate: int | None = None) -> None:
+        """Funding at once, at a rate in 1e-12 if one is given."""
+        if rate is not None:
+            self.listings[index].funding_rate = rate
+        self._settle_funding(index, now)
 
     def _schedule_funding(self, index: int, now: int) -> None:
         listing = self.listings[index]
         interval = listing.instrument.funding_interval or 8 * 60 * MINUTE
         listing.funding_time = now - now % interval + interval
-        self.at(listing.funding_time, lambda due: self._fund(index, due))
+        self.timeline.at(listing.funding_time, lambda due: self._fund(index, due))
 
     def _fund(self, index: int, now: int) -> None:
         self._schedule_funding(index, now)
@@ -57,7 +66,7 @@ class Clearing(OrderEntry):
 
     def _settle_funding(self, index: int, now: int) -> None:
         listing = self.listings[index]
-        mark, rate = listing.mark or listing.last, listing.funding_rate
+        mark, rate = listing.valuation, listing.funding_rate
         if not mark:
             return
         listing.fundings.append((now, rate, mark))
@@ -66,15 +75,31 @@ class Clearing(OrderEntry):
             if not account.has_position(index):
                 continue
             paid = int(account.money.apply_funding(index, rate, mark))
-            self._note_income(account, now, "funding", settle, paid, index)
+            self.accounts.note_income(account, now, "funding", settle, paid, index=index)
             sides = tuple((index, s) for s in account.sides if account.qty(index, s))
-            self.say(CashReport(now, account, "funding", (settle,), sides, paid, index))
+            self.timeline.say(CashReport(now, account, "funding", (settle,), sides, paid, index))
+
+    # --- marks ------------------------------------------------------------------------------------
+
+    def on_mark(self, index: int, mark: int, now: int) -> None:
+        """Values what accounts hold by a new mark, and closes what they no longer carry."""
+        is_spot = self.listings[index].instrument.kind is Kind.SPOT
+        for account in self.accounts:
+            account.money.set_mark(index, mark)
+            if account.joint is not None:
+                self._check_joint(account, index, now)
+            elif is_spot or not account.has_position(index):
+                continue
+            elif index in account.isolated and self.accounts.isolates:
+                self._check_isolated(account, index, now)
+            else:
+                self._check_margin(account, index, now)
 
     def _check_isolated(self, account: SimAccount, index: int, now: int) -> None:
         """Closes what its own margin no longer carries; what it cost more than that margin is the
         venue's loss."""
         listing = self.listings[index]
-        i, mark = listing.instrument, listing.mark or listing.last
+        i, mark = listing.instrument, listing.valuation
         settle = self.currencies.index(i.settle)
         for side in account.sides:
             position = account.money.position(index, side.value)
@@ -88,7 +113,7 @@ class Clearing(OrderEntry):
                 continue
             for order in [o for o in account.open_orders.values() if o.index == index]:
                 if order.position_side is side:
-                    self._cancel(order, now, code=InsufficientFunds.code)
+                    self.orders.cancel_now(order, now, code=InsufficientFunds.code)
             before = int(account.money.balance(settle)) - account.wallet(index, side)
             self._close_by_force(account, index, side, now, "liquidation")
             if not account.qty(index, side):
@@ -101,15 +126,13 @@ class Clearing(OrderEntry):
             account.called.discard(key)
         elif key not in account.called:
             account.called.add(key)
-            self.say(CallReport(now, account, ((index, side),)))
+            self.timeline.say(CallReport(now, account, ((index, side),)))
 
     def _insure(self, account: SimAccount, settle: int, loss: int, index: int, now: int) -> None:
         if loss <= 0:
             return
-        account.money.deposit(settle, loss)
-        self._insurance[settle] = self._insurance.get(settle, 0) + loss
-        self._note_income(account, now, "insurance", settle, loss, index)
-        self.say(CashReport(now, account, "insurance", (settle,), (), loss, index))
+        self.insurance[settle] = self.insurance.get(settle, 0) + loss
+        self.accounts.credit(account, now, "insurance", settle, loss, index=index)
 
     def _check_margin(self, account: SimAccount, index: int, now: int) -> None:
         settle = self.currencies.index(self.instruments[index].settle)
@@ -118,7 +141,7 @@ class Clearing(OrderEntry):
             return
         for order in list(account.open_orders.values()):
             if self.instruments[order.index].settle == self.instruments[index].settle:
-                self._cancel(order, now, code=InsufficientFunds.code)
+                self.orders.cancel_now(order, now, code=InsufficientFunds.code)
         for at, side in self._held(account, settle):
             if not account.money.below_maintenance(settle):
                 break
@@ -130,7 +153,7 @@ class Clearing(OrderEntry):
         """An account whose currencies stand for each other: debts that grew too large are paid,
         and where the sum no longer carries the positions, all of them are closed."""
         for at, name in enumerate(self.currencies):
-            terms = self.collateral.get(name)
+            terms = self.accounts.collateral.get(name)
             if terms is not None and int(account.money.balance(at)) < -money_units(terms.debt_max):
                 self._pay_debt(account, at, now)
         margin, owed = account.money.equity_usd(), account.money.maintenance_usd()
@@ -141,10 +164,10 @@ class Clearing(OrderEntry):
                 account.called.discard(JOINT)
             elif JOINT not in account.called:
                 account.called.add(JOINT)
-                self.say(CallReport(now, account, tuple(self._held(account, None))))
+                self.timeline.say(CallReport(now, account, tuple(self._held(account, None))))
             return
         for order in list(account.open_orders.values()):
-            self._cancel(order, now, code=InsufficientFunds.code)
+            self.orders.cancel_now(order, now, code=InsufficientFunds.code)
         for at, side in self._held(account, None):
             if not account.money.below_maintenance(0):
                 break
@@ -158,10 +181,10 @@ class Clearing(OrderEntry):
 
     def _pay_debt(self, account: SimAccount, debt: int, now: int) -> None:
         """Exchanges what there is of other currencies against what is owed of one."""
-        ask = self.rates(debt).exchange_ask
+        ask = self.accounts.rates(debt).exchange_ask
         for at in range(len(self.currencies)):
             owed, has = -int(account.money.balance(debt)), int(account.money.balance(at))
-            bid = self.rates(at).exchange_bid
+            bid = self.accounts.rates(at).exchange_bid
             if owed <= 0 or not ask:
                 return
             if at == debt or has <= 0 or not bid:
@@ -169,18 +192,16 @@ class Clearing(OrderEntry):
             sold = min(has, -(-owed * ask // bid))
             got = min(sold * bid // ask, owed)
             for currency, amount in ((at, -sold), (debt, got)):
-                account.money.deposit(currency, amount)
-                self._note_income(account, now, "auto_exchange", currency, amount, -1)
-                self.say(CashReport(now, account, "auto_exchange", (currency,), (), amount))
+                self.accounts.credit(account, now, "auto_exchange", currency, amount)
 
     def _call_cross(self, account: SimAccount, index: int, settle: int, now: int) -> None:
-        owed = int(account.money.maintenance_margin(settle))
+        owed = int(account.money.cross_maintenance(settle))
         margin = account.cross_equity(settle)
         if margin * CALL_RATIO[0] > owed * CALL_RATIO[1]:
             account.called.discard(settle)
         elif settle not in account.called:
             account.called.add(settle)
-            self.say(CallReport(now, account, tuple(self._held(account, settle))))
+            self.timeline.say(CallReport(now, account, tuple(self._held(account, settle))))
 
     def _held(self, account: SimAccount, settle: int | None) -> Iterator[tuple[int, PositionSide]]:
         """What settles in a currency (None: in any) and shares its wallet, the largest notional
@@ -190,39 +211,51 @@ class Clearing(OrderEntry):
             for at, i in enumerate(self.instruments)
             if settle in (None, self.currencies.index(i.settle))
             and i.kind is not Kind.SPOT
-            and not (self.isolates and at in account.isolated)
+            and not (self.accounts.isolates and at in account.isolated)
             for side in account.sides
             if account.qty(at, side)
         ]
         for _, at, side in sorted(found, key=lambda each: (-each[0], each[1])):
             yield at, side
 
+    # --- by force ---------------------------------------------------------------------------------
+
+    @recorded("force_close")
+    def force_close(self, account: SimAccount, index: int, side: PositionSide | str, now: int, origin: str) -> None:
+        """Liquidation, adl or settlement, when somebody wants to see one."""
+        self._close_by_force(account, index, PositionSide(side), now, origin)
+
+    @recorded("delist")
+    def delist(self, index: int, now: int) -> None:
+        """No trading any more: what works is cancelled, what is held is settled."""
+        for account in self.accounts:
+            self.orders.cancel_all(account, now, index)
+            for waiting in self.conditionals.open_of(account, index):
+                self.conditionals.cancel(waiting, now)
+            for side in account.sides:
+                if account.qty(index, side):
+                    self._close_by_force(account, index, side, now, "settlement")
+        self.listings[index].is_open = False
+
     def _close_by_force(self, account: SimAccount, index: int, side: PositionSide, now: int, origin: str) -> None:
         held = account.qty(index, side)
         if not held:
             return
-        order = self.place_now(
-            account,
-            index,
-            now,
+        wanted = NewOrder(
             side=Side.SELL if held > 0 else Side.BUY,
             type=OrderType.MARKET,
             tif=TimeInForce.IOC,
             size=abs(held),
             position_side=side,
             reduce_only=not account.hedge,
-            client_id=f"{_FORCED[origin]}{self._next_id}",
+            client_id=f"{_FORCED[origin]}{self.orders.next_id}",
             origin=origin,
         )
+        order = self.orders.place(account, index, now, wanted)
         rate = self.instruments[index].liquidation_fee
         if origin == "liquidation" and rate and order.filled:
             instrument = self.instruments[index]
             settle = self.currencies.index(instrument.settle)
             fee = at_rate(order.value, rate_units(rate))
             fee = max(min(fee, int(account.money.balance(settle))), 0)
-            account.money.deposit(settle, -fee)
-            self._note_income(account, now, "liquidation_fee", settle, -fee, index)
-            self.say(CashReport(now, account, "liquidation_fee", (settle,), (), -fee, index))
-
-
-_FORCED: Final = {"liquidation": "autoclose-", "adl": "adl_autoclose-", "settlement": "settlement_autoclose-"}
+            self.accounts.credit(account, now, "liquidation_fee", settle, -fee, index=index)

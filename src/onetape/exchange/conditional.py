@@ -12,19 +12,25 @@ their triggers in the matching engine and need none of this.
 
 from __future__ import annotations
 
+import copy
 import random
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from onetape.exchange.reports import ConditionalReport, SimOrder
+import msgspec
+from msgspec import structs
+
+from onetape.exchange.account import SimAccount, SimOrder
+from onetape.exchange.board import Board
+from onetape.exchange.order_entry import NewOrder, OrderEntry
+from onetape.exchange.reports import ConditionalReport
+from onetape.exchange.timeline import CallTerms, Timeline, recorded
 from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.errors import BY_CODE
 
-if TYPE_CHECKING:
-    from onetape.exchange.account import SimAccount
-    from onetape.exchange.exchange import SimExchange
-
-__all__ = ["OPEN_MAX", "Conditional", "ConditionalBook"]
+__all__ = ["OPEN_MAX", "Conditional", "ConditionalBook", "NewConditional"]
 
 OPEN_MAX: Final = 200  # of an account, all symbols (Binance, 2025-12-29)
 CLOSED_MAX: Final = 10_000  # that ended and can still be asked for
@@ -32,12 +38,34 @@ FINISH_LAG: Final = (2_000_000, 40_000_000)  # ns, seeded
 WAITING: Final = frozenset({"NEW", "TRIGGERING"})
 
 
-@dataclass(slots=True, eq=False)
-class Conditional:
-    """One waiting order. Prices and sizes int64 at the instrument's decimals, times ns UTC.
+class NewConditional(CallTerms, frozen=True, kw_only=True):
+    """The terms of a conditional order. Prices and sizes int64 at the instrument's decimals, times ns UTC.
 
     type: STOP, STOP_MARKET, TAKE_PROFIT, TAKE_PROFIT_MARKET or TRAILING_STOP_MARKET.
     """
+
+    index: int
+    client_id: str
+    type: str
+    side: Side
+    size: int
+    position_side: PositionSide = PositionSide.BOTH
+    price: int = 0
+    trigger: int = 0
+    by: TriggerBy = TriggerBy.LAST
+    tif: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
+    post_only: bool = False
+    close_position: bool = False
+    activate: int = 0  # trailing: the price from which it follows, 0: at once
+    callback: int = 0  # trailing: in 1e-4 of the price (0.1 % is 10)
+    expire: int = 0
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Conditional:
+    """One waiting order: its terms (see NewConditional), and what became of it."""
 
     id: int
     client_id: str
@@ -56,8 +84,8 @@ class Conditional:
     reduce_only: bool = False
     post_only: bool = False
     close_position: bool = False
-    activate: int = 0  # trailing: the price from which it follows, 0: at once
-    callback: int = 0  # trailing: in 1e-4 of the price (0.1 % is 10)
+    activate: int = 0
+    callback: int = 0
     expire: int = 0
     state: str = "NEW"
     activated: bool = False
@@ -66,6 +94,10 @@ class Conditional:
     triggered: int = 0
     reason: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> dict[str, int]:
+        return {"conditional": self.id}
 
     @property
     def is_open(self) -> bool:
@@ -98,15 +130,28 @@ class Conditional:
 
 
 class ConditionalBook:
-    """The conditional orders of an exchange. Its calls are made by the exchange, in time order."""
+    """The conditional orders of an exchange. seed: of how long news of a child takes. delay: ns, from trigger to
+    child."""
 
-    def __init__(self, exchange: SimExchange, *, delay: int) -> None:
-        self.exchange = exchange
-        self.delay = delay  # ns from trigger to child
+    def __init__(self, timeline: Timeline, board: Board, orders: OrderEntry, *, seed: int, delay: int) -> None:
+        self.timeline = timeline
+        self.board = board
+        self.orders = orders
+        self.seed = seed
+        self.delay = delay
         self.by_id: dict[int, Conditional] = {}
         self.by_client_id: dict[tuple[int, str], Conditional] = {}
         self._waiting: dict[int, list[Conditional]] = {}  # by instrument
         self._closed: deque[Conditional] = deque()
+        orders.watch(self)
+
+    def only(self, orders: Iterable[Conditional]) -> ConditionalBook:
+        """A book of these alone, to be read."""
+        book = copy.copy(self)
+        book.by_id, book.by_client_id, book._waiting = {}, {}, {}
+        for order in orders:
+            book._enter(order)
+        return book
 
     def open_of(self, account: SimAccount, index: int | None = None) -> list[Conditional]:
         """In the order of their ids."""
@@ -117,25 +162,34 @@ class ConditionalBook:
             if order.account is account
         ]
 
-    def add(self, order: Conditional) -> None:
+    def _enter(self, order: Conditional) -> None:
         self.by_id[order.id] = order
         if order.client_id:
             self.by_client_id[order.account.number, order.client_id] = order
-        self._waiting.setdefault(order.index, []).append(order)
+        if order.is_open:
+            self._waiting.setdefault(order.index, []).append(order)
+
+    @recorded("place_conditional", NewConditional)
+    def place(self, account: SimAccount, now: int, wanted: NewConditional) -> Conditional:
+        """Takes in an order whose terms the caller has checked."""
+        fields = structs.asdict(wanted)
+        order = Conditional(id=self.orders.take_id(), account=account, created=now, updated=now, **fields)
+        self._enter(order)
         self._say(order, order.created)
         if order.expire:
-            self.exchange.at(order.expire, lambda now: self._expire(order, now))
+            self.timeline.at(order.expire, lambda now: self._expire(order, now))
         if order.type == "TRAILING_STOP_MARKET":
-            price = self.exchange.price(order.index, order.by)
+            price = self.board.price(order.index, order.by)
             if price:
                 was = order.activated
                 self._look(order, price, order.created)
                 if order.activated and not was:
                     self._say(order, order.created)
+        return order
 
-    def cancel(self, order: Conditional, now: int, state: str = "CANCELED", why: str = "") -> None:
-        order.reason = why or order.reason
-        self._end(order, now, state)
+    @recorded("cancel_conditional")
+    def cancel(self, order: Conditional, now: int) -> None:
+        self._end(order, now, "CANCELED")
 
     def on_price(self, index: int, by: TriggerBy, price: int, now: int) -> None:
         waiting = self._waiting.get(index)
@@ -151,8 +205,8 @@ class ConditionalBook:
             if order.close_position and order.position_side is side and order.state == "NEW":
                 self._end(order, now, "EXPIRED")
 
-    def on_child(self, child: SimOrder, now: int) -> None:
-        """The child order of one of them has ended."""
+    def on_ended(self, child: SimOrder, now: int) -> None:
+        """An order has ended, which may be the child of one of these."""
         order = child.extra.get("parent")
         if isinstance(order, Conditional) and order.state == "TRIGGERED":
             self._finish(order, now)
@@ -162,7 +216,7 @@ class ConditionalBook:
         if order.meets(price):
             order.state, order.triggered, order.updated = "TRIGGERING", now, now
             self._say(order, now)
-            self.exchange.at(now + self.delay, lambda due: self._fire(order, due))
+            self.timeline.at(now + self.delay, lambda due: self._fire(order, due))
         elif order.activated and not was:
             order.updated = now
             self._say(order, now)
@@ -177,10 +231,7 @@ class ConditionalBook:
                 self._end(order, now, "EXPIRED")
                 return
             size = abs(held)
-        child = self.exchange.place_now(
-            account,
-            order.index,
-            now,
+        wanted = NewOrder(
             side=order.side,
             type=OrderType.MARKET if order.is_market else OrderType.LIMIT,
             tif=TimeInForce.GTC if order.is_market else order.tif,
@@ -193,8 +244,9 @@ class ConditionalBook:
             client_id=order.client_id,
             extra={"parent": order},
         )
+        child = self.orders.place(account, order.index, now, wanted)
         if child.code and not child.filled and not child.is_open:
-            order.reason = self.exchange.reason(child.code)
+            order.reason = BY_CODE[child.code].name
             self._end(order, now, "REJECTED")
             return
         order.child, order.state, order.updated = child, "TRIGGERED", now
@@ -204,9 +256,8 @@ class ConditionalBook:
 
     def _finish(self, order: Conditional, now: int) -> None:
         """The service hears of the child's end from the matching engine, later than its owner."""
-        seed, _ = self.exchange.keyring
-        lag = random.Random(f"{seed}/{order.id}").randrange(*FINISH_LAG)
-        self.exchange.at(now + lag, lambda due: self._finished(order, due))
+        lag = random.Random(f"{self.seed}/{order.id}").randrange(*FINISH_LAG)
+        self.timeline.at(now + lag, lambda due: self._finished(order, due))
 
     def _finished(self, order: Conditional, now: int) -> None:
         if order.state == "TRIGGERED":
@@ -231,4 +282,4 @@ class ConditionalBook:
         self._say(order, now)
 
     def _say(self, order: Conditional, now: int) -> None:
-        self.exchange.say(ConditionalReport(now, order, order.state))
+        self.timeline.say(ConditionalReport(now, order, order.state))

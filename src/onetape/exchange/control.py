@@ -6,20 +6,21 @@ not from a venue's dialect, so that a test can hold the one against the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from onetape.exchange.account import SimAccount
-from onetape.exchange.control_venue import VenueControl, check_keys
+from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.dialect import Reply, fields
 from onetape.exchange.faults import parse_faults, rules_of
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.hands import account_of, amount_of, deposit, trade_by_hand
-from onetape.exchange.reports import SimOrder
+from onetape.exchange.keys import HMAC, KINDS, ApiKey
+from onetape.exchange.listing import changed_brackets, changed_filters
 from onetape.exchange.tape_market import RecordedMarket
+from onetape.exchange.timeline import NEVER
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import PositionSide
 from onetape.model.errors import BadConfig, OnetapeError
@@ -30,8 +31,16 @@ from onetape.model.time import parse_duration
 __all__ = ["Control"]
 
 Params = dict[str, Any]
+ALLOWED: Final = ("", "cancel")
 ORIGINS: Final = ("liquidation", "adl", "settlement")
 RATE_DECIMALS: Final = 12
+
+
+def check_keys(params: Params, *names: str) -> None:
+    """Raises BadConfig for a name that says nothing."""
+    for name in params:
+        if name not in names:
+            raise BadConfig(f"unknown key `{name}`", todo=f"keys are {', '.join(names) or 'none'}")
 
 
 class Control:
@@ -40,7 +49,6 @@ class Control:
     def __init__(self, faulty: Faulty) -> None:
         self.faulty = faulty
         self.exchange = faulty.exchange
-        self.venue = VenueControl(faulty)
         self._gets: dict[str, Callable[[Params, int], Any]] = {
             "/state": self._state,
             "/requests": self._requests,
@@ -55,7 +63,15 @@ class Control:
             "/deposit": self._deposit,
             "/trade": self._trade,
             "/halt": self._halt,
-            **self.venue.posts,
+            "/delist": self._delist,
+            "/list": self._list,
+            "/filter": self._filter,
+            "/brackets": self._brackets,
+            "/maintenance": self._maintenance,
+            "/keys": self._make_key,
+            "/keys/change": self._change_key,
+            "/keys/withdraw": self._withdraw_key,
+            "/outside": self._outside,
         }
 
     def answer(self, method: str, path: str, query: str, body: bytes, now: int) -> Reply:
@@ -88,7 +104,7 @@ class Control:
 
     def _state(self, params: Params, now: int) -> dict[str, Any]:
         check_keys(params, "account")
-        chosen = self.exchange.accounts
+        chosen: Sequence[SimAccount] = self.exchange.accounts
         if name := params.get("account"):
             chosen = [account_of(self.exchange, name)]
         return {
@@ -184,7 +200,7 @@ class Control:
 
     def _keys(self, params: Params, now: int) -> dict[str, Any]:
         check_keys(params)
-        return {"keys": self.venue.keys()}
+        return {"keys": [self._key_row(key) for key in self.exchange.accounts.keys.values()]}
 
     # --- steering ---------------------------------------------------------------------------------
 
@@ -214,7 +230,7 @@ class Control:
 
     def _fund(self, params: Params, now: int) -> dict[str, Any]:
         check_keys(params, "symbol", "rate")
-        index = self.faulty.words.index(str(params.get("symbol")))
+        index = self._index(params)
         rate = None
         if "rate" in params:
             scaled = amount_of(params["rate"], "rate").scaleb(RATE_DECIMALS)
@@ -223,14 +239,14 @@ class Control:
             rate = int(scaled)
         if not self.exchange.instruments[index].perpetual:
             raise BadConfig("only perpetuals have funding", location=str(params.get("symbol")))
-        self.exchange.fund(index, now, rate)
+        self.exchange.clearing.fund(index, now, rate)
         return {"funded": self.exchange.instruments[index].symbol}
 
     def _close(self, params: Params, now: int) -> dict[str, Any]:
         """Closes a position by force, as a liquidation unless `origin` says otherwise."""
         check_keys(params, "account", "symbol", "side", "origin")
         account = account_of(self.exchange, params.get("account"))
-        index = self.faulty.words.index(str(params.get("symbol")))
+        index = self._index(params)
         origin = params.get("origin", "liquidation")
         if origin not in ORIGINS:
             raise BadConfig(f"unknown origin {origin!r}", todo=f"one of {', '.join(ORIGINS)}")
@@ -240,15 +256,13 @@ class Control:
             raise BadConfig(f"unknown side {side!r}", todo=f"one of {', '.join(sides)}")
         if not account.qty(index, PositionSide(side)):
             raise BadConfig("there is no position to close", location=f"{account.name} {side}")
-        self.exchange.force_close(account, index, side, now, origin)
+        self.exchange.clearing.force_close(account, index, side, now, origin)
         return self._account(account)
 
     def _deposit(self, params: Params, now: int) -> dict[str, Any]:
         check_keys(params, "account", "currency", "amount", "silent")
         account = account_of(self.exchange, params.get("account"))
-        amount, silent = amount_of(params.get("amount")), params.get("silent", False)
-        if not isinstance(silent, bool):
-            raise BadConfig("silent is true or false")
+        amount, silent = amount_of(params.get("amount")), _flag(params, "silent", usual=False)
         reason = "deposit" if amount > 0 else "withdraw"
         currency = str(params.get("currency"))
         deposit(self.exchange, account, currency, amount, now, reason=reason, silent=silent)
@@ -258,15 +272,179 @@ class Control:
         """A market order that no program sent. amount: signed, in units of the instrument."""
         check_keys(params, "account", "symbol", "amount")
         account = account_of(self.exchange, params.get("account"))
-        index = self.faulty.words.index(str(params.get("symbol")))
+        index = self._index(params)
         amount = amount_of(params.get("amount"))
         return self._order(trade_by_hand(self.exchange, account, index, amount, now))
 
     def _halt(self, params: Params, now: int) -> dict[str, Any]:
         check_keys(params, "symbol", "open")
-        index = self.faulty.words.index(str(params.get("symbol")))
-        is_open = params.get("open", False)
-        if not isinstance(is_open, bool):
-            raise BadConfig("open is true or false")
-        self.exchange.set_open(index, is_open, now)
+        index = self._index(params)
+        is_open = _flag(params, "open", usual=False)
+        self.exchange.board.set_open(index, is_open, now)
         return {"symbol": self.exchange.instruments[index].symbol, "open": is_open}
+
+    # --- instruments ------------------------------------------------------------------------------
+
+    def _delist(self, params: Params, now: int) -> dict[str, Any]:
+        """Cancels, settles and closes; with `gone` the symbol is no longer known."""
+        check_keys(params, "symbol", "gone")
+        index = self._index(params)
+        gone = _flag(params, "gone", usual=False)
+        self.exchange.clearing.delist(index, now)
+        if gone:
+            self.exchange.board.set_listed(index, False, now)
+        return self._instrument(index)
+
+    def _list(self, params: Params, now: int) -> dict[str, Any]:
+        check_keys(params, "symbol")
+        index = self._index(params)
+        self.exchange.board.set_listed(index, True, now)
+        self.exchange.board.set_open(index, True, now)
+        return self._instrument(index)
+
+    def _filter(self, params: Params, now: int) -> dict[str, Any]:
+        check_keys(params, "symbol", "changes")
+        index, changes = self._index(params), params.get("changes")
+        if not isinstance(changes, dict) or not changes:
+            raise BadConfig('changes is an object, such as {"tick": "0.5"}')
+        changed_filters(self.exchange.instruments[index], changes)  # before the call is noted
+        self.exchange.board.change_instrument(index, changes)
+        return self._instrument(index)
+
+    def _brackets(self, params: Params, now: int) -> dict[str, Any]:
+        """rows: of notional_max, maintenance_rate and leverage_max, by rising notional."""
+        check_keys(params, "symbol", "rows")
+        index, rows = self._index(params), params.get("rows")
+        if not isinstance(rows, list):
+            raise BadConfig("rows is a list of brackets")
+        changed_brackets(self.exchange.instruments[index], rows)  # before the call is noted
+        self.exchange.accounts.change_brackets(index, rows)
+        return self._instrument(index)
+
+    def _index(self, params: Params) -> int:
+        return self.faulty.words.index(str(params.get("symbol")))
+
+    def _instrument(self, index: int) -> dict[str, Any]:
+        listing = self.exchange.listings[index]
+        return {
+            "symbol": listing.instrument.symbol,
+            "open": listing.is_open,
+            "listed": listing.is_listed,
+            "version": listing.instrument.version,
+        }
+
+    # --- maintenance ------------------------------------------------------------------------------
+
+    def _maintenance(self, params: Params, now: int) -> dict[str, Any]:
+        """Requests are refused as the venue does it, sockets close; `lasting`: else until told."""
+        check_keys(params, "on", "lasting", "allow", "cancel_orders")
+        is_on = _flag(params, "on", usual=True)
+        allow, lasting = params.get("allow", ""), params.get("lasting")
+        if allow not in ALLOWED:
+            raise BadConfig('allow is "cancel", or nothing')
+        until = 0
+        if is_on:
+            if lasting is not None and not isinstance(lasting, str):
+                raise BadConfig('lasting is a duration, such as "30s"')
+            until = NEVER if lasting is None else now + parse_duration(lasting)
+        cancels = _flag(params, "cancel_orders", usual=False)
+        self.exchange.board.set_maintenance(until, allow)
+        if is_on:
+            self.faulty.close_sockets("maintenance")
+            if cancels:
+                for account in self.exchange.accounts:
+                    self.exchange.orders.cancel_all(account, now)
+        return {"maintenance": is_on}
+
+    # --- withdrawals and deposits -----------------------------------------------------------------
+
+    def _outside(self, params: Params, now: int) -> dict[str, Any]:
+        """delay: until a withdrawal is sent on, and until a deposit is credited. fail: the number
+        of a withdrawal that is under way."""
+        check_keys(params, "delay", "fail")
+        delay, number = params.get("delay"), params.get("fail")
+        if delay is not None and not isinstance(delay, str):
+            raise BadConfig('delay is a duration, such as "30s"')
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+            raise BadConfig("fail is the number of a withdrawal, the first is 1")
+        if delay is not None:
+            self.exchange.transfers.set_delay(parse_duration(delay))
+        if number is not None:
+            self.exchange.transfers.fail(number, now)
+        return {
+            "delay_ns": self.exchange.transfers.delay,
+            "withdrawals": [
+                {"number": each.number, "state": each.state, "txid": each.txid}
+                for each in self.exchange.transfers.withdrawals
+            ],
+        }
+
+    # --- keys -------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _key_row(key: ApiKey) -> dict[str, Any]:
+        return {
+            "account": key.account.name,
+            "label": key.label,
+            "kind": key.kind,
+            "key": key.key,
+            "trade": key.can_trade,
+            "withdraw": key.can_withdraw,
+            "addresses": list(key.addresses),
+        }
+
+    def _make_key(self, params: Params, now: int) -> dict[str, Any]:
+        """A further key of an account; the answer has its secret, unless its owner brought a public
+        key."""
+        check_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
+        account = account_of(self.exchange, params.get("account"))
+        label, kind = params.get("label"), params.get("kind", HMAC)
+        public = params.get("public", "")
+        if not isinstance(label, str) or not label:
+            raise BadConfig("label is a name for the key")
+        if kind not in KINDS or (kind != HMAC and self.faulty.kind != "binance-usdm"):
+            raise BadConfig(f"no kind of key {kind!r} at {self.faulty.kind}")
+        if not isinstance(public, str) or (public and kind == HMAC):
+            raise BadConfig("public is the PEM of a key of Ed25519 or RSA")
+        changes = self._rights(params)
+        made = self.exchange.accounts.make_key(account, label, kind, public)
+        self.exchange.accounts.change_key(made.key, **changes)
+        return {**self._key_row(made), "secret": made.secret}
+
+    def _change_key(self, params: Params, now: int) -> dict[str, Any]:
+        check_keys(params, "key", "trade", "withdraw", "addresses")
+        key = self._key(params)
+        self.exchange.accounts.change_key(key.key, **self._rights(params))
+        return self._key_row(key)
+
+    def _withdraw_key(self, params: Params, now: int) -> dict[str, Any]:
+        check_keys(params, "key")
+        key = self._key(params)
+        self.exchange.accounts.revoke_key(key.key)
+        return self._key_row(key)
+
+    def _key(self, params: Params) -> ApiKey:
+        found = self.exchange.accounts.keys.get(str(params.get("key")))
+        if found is None:
+            raise BadConfig("there is no such key", todo="GET /keys lists them")
+        return found
+
+    @staticmethod
+    def _rights(params: Params) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, right in (("trade", "can_trade"), ("withdraw", "can_withdraw")):
+            if name in params:
+                found[right] = _flag(params, name, usual=True)
+        if "addresses" in params:
+            addresses = params["addresses"]
+            if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+                raise BadConfig('addresses is a list, such as ["127.0.0.1"]; empty: any')
+            found["addresses"] = addresses
+        return found
+
+
+def _flag(params: Params, name: str, *, usual: bool) -> bool:
+    value = params.get(name, usual)
+    if not isinstance(value, bool):
+        raise BadConfig(f"{name} is true or false")
+    return value

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from onetape.exchange.dialect import Connection, Dialect, Reply, Request, fields
+from onetape.exchange.dialect import Connection, Dialect, Reply, Request, encode, fields
 from onetape.exchange.faults import ActiveRule
 from onetape.model.errors import BadConfig
+from onetape.model.json_text import read_json
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Outcome
 from onetape.venues.binance.errors import ERRORS as BINANCE
@@ -124,7 +125,7 @@ class VenueWords:
 
     def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
         """with_symbols: read what it is about, too, which only rules want to know."""
-        account = self.exchange.by_key.get(request.headers.get(self.key, ""))
+        account = self.exchange.accounts.by_key.get(request.headers.get(self.key, ""))
         name = account.name if account else ""
         way = (request.method, request.path)
         purpose = self._purposes.get(way)
@@ -163,7 +164,7 @@ class VenueWords:
         account = self.account_of(connection)
         if self.kind == "binance-usdm" and not account:
             key = named.get("apiKey") or getattr(connection.state, "api_key", "")
-            account_of_key = self.exchange.by_key.get(str(key))
+            account_of_key = self.exchange.accounts.by_key.get(str(key))
             account = account_of_key.name if account_of_key else ""
         return Facts("WS", name, found.value if found else "other", account, _symbols(named))
 
@@ -256,6 +257,26 @@ class VenueWords:
             location="faults",
             todo=f"ambiguous ones: {', '.join(self.ambiguous())}; or give status and body",
         )
+
+    def socket_error(self, reply: Reply, request: bytes) -> bytes | None:
+        """The answer to a message that asked for something, out of what HTTP would have said; None
+        where the venue has no such answer: nothing was asked, or the error is none of its own."""
+        try:
+            value: dict[str, Any] = read_json(request)
+            said: dict[str, Any] = msgspec.json.decode(reply.body)
+            match self.kind:
+                case "binance-usdm":
+                    error = {"code": said["code"], "msg": said["msg"]}
+                    return encode({"id": value["id"], "status": reply.status, "error": error})
+                case "kraken":
+                    text = said["error"][0]
+                    return encode(
+                        {"method": value["method"], "req_id": value["req_id"], "success": False, "error": text}
+                    )
+                case _:
+                    return None
+        except (msgspec.DecodeError, LookupError, TypeError):
+            return None
 
     def ambiguous(self) -> list[str]:
         """The errors after which nobody knows whether a request was carried out."""

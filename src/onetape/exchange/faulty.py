@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from onetape.exchange.account import SimAccount
 from onetape.exchange.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
 from onetape.exchange.exchange import SimExchange
@@ -21,8 +23,6 @@ from onetape.exchange.fault_facts import Facts, VenueWords
 from onetape.exchange.faults import FOR_EVER, ActiveRule, Rule
 from onetape.exchange.hands import by_hand
 from onetape.exchange.reports import OrderReport, Report
-from onetape.exchange.socket_errors import socket_error
-from onetape.exchange.tampering import bad_checksum, crossed
 from onetape.exchange.views import View, frozen, seen_as, without_new
 from onetape.model.enums import OrderState
 from onetape.model.errors import BadConfig
@@ -163,7 +163,7 @@ class Faulty:
         for stale in list(self._stale):
             self._release(stale)
         for index in sorted(self._halted):
-            self.exchange.set_open(index, True, now)
+            self.exchange.board.set_open(index, True, now)
         self._halted.clear()
 
     def at(self, when: int, what: Callable[[int], None]) -> None:
@@ -189,7 +189,7 @@ class Faulty:
 
     def http(self, request: Request, now: int) -> Reply | Pending:
         facts = self.words.request(request, with_symbols=bool(self.rules))
-        if not self.rules and not self._maintenance[0] and not self.exchange.maintenance[0]:
+        if not self.rules and not self._maintenance[0] and not self.exchange.board.maintenance[0]:
             self._note(facts, request.query, now, "")  # nearly always: nothing is to be judged
             return self._carry_out(request, facts, now)
         if self._in_maintenance(facts, now):
@@ -299,7 +299,7 @@ class Faulty:
         # By a rule, or by hand: the exchange itself knows the second.
         return any(
             now < until and facts.purpose != allowed
-            for until, allowed in (self._maintenance, self.exchange.maintenance)
+            for until, allowed in (self._maintenance, self.exchange.board.maintenance)
         )
 
     def close_sockets(self, reason: str) -> None:
@@ -319,7 +319,7 @@ class Faulty:
     # --- connections ------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        if now < max(self._maintenance[0], self.exchange.maintenance[0]):
+        if now < max(self._maintenance[0], self.exchange.board.maintenance[0]):
             return False
         c = connection
         inner = Connection(c.id, c.path, c.query, c.peer, c.opened, c.headers)
@@ -361,7 +361,7 @@ class Faulty:
                 self.at(now + rule.pause(), lambda due: self._hand_in(link, data, due))
             case "error":
                 reply, is_ambiguous = self.words.error(rule)
-                said = socket_error(self.kind, reply, data)
+                said = self.words.socket_error(reply, data)
                 if said is None or self._is_done(rule, is_ambiguous):
                     self._hand_in(link, data, now, is_answered=said is None)
                 if said is not None:
@@ -514,10 +514,10 @@ class Faulty:
                 self.close_sockets("maintenance")
                 if rule.cancel_orders:
                     for account in self.exchange.accounts:
-                        self.exchange.cancel_all(account, now)
+                        self.exchange.orders.cancel_all(account, now)
             case "halt":
                 index = self.words.index(rule.symbol)
-                self.exchange.set_open(index, False, now)
+                self.exchange.board.set_open(index, False, now)
                 self._halted.add(index)
                 self._at_rule(until, lambda due: self._reopen(index, due))
             case _:
@@ -526,7 +526,7 @@ class Faulty:
     def _reopen(self, index: int, now: int) -> None:
         if index in self._halted:
             self._halted.discard(index)
-            self.exchange.set_open(index, True, now)
+            self.exchange.board.set_open(index, True, now)
 
     def _of(self, account: str) -> list[_Link]:
         links = list(self._links.values())
@@ -561,3 +561,39 @@ def _is_news(waiting: _Waiting, report: Report) -> bool:
             return report.state is OrderState.CANCELED
         case _:
             return True
+
+
+# Each venue's names of the two sides; swapped, the best bid is above the best ask.
+PAIRS: Final = (("b", "a"), ("bids", "asks"), ("bid", "ask"), ("bidPrice", "askPrice"))
+SIDES: Final = {"Buy": "Sell", "Sell": "Buy"}
+
+
+def crossed(message: bytes) -> bytes:
+    """Bids and asks exchanged, wherever they stand in the message."""
+    return msgspec.json.encode(_crossed(msgspec.json.decode(message)))
+
+
+def _crossed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_crossed(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: _crossed(inner) for name, inner in value.items()}
+    for bid, ask in PAIRS:
+        if bid in value and ask in value:
+            found[bid], found[ask] = found[ask], found[bid]
+    if value.get("side") in SIDES and "id" in value:  # a row of BitMEX's orderBookL2
+        found["side"] = SIDES[value["side"]]
+    return found
+
+
+def bad_checksum(message: bytes) -> bytes:
+    """Each checksum is one that does not fit; a message without any is as it was."""
+    value = msgspec.json.decode(message)
+    rows = value.get("data") if isinstance(value, dict) else None
+    found = False
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and isinstance(row.get("checksum"), int):
+            row["checksum"] ^= 1
+            found = True
+    return msgspec.json.encode(value) if found else message

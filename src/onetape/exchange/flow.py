@@ -276,20 +276,6 @@ class GeneratedMarket:
         """No event comes earlier than this."""
         return int(self.core.next_time)
 
-    def request(self, symbol: int, participant: int, now: int, **request: Any) -> list[Any]:
-        """An outside participant (1 or more) acts; gives what participants were told since.
-
-        now: not before the last event and not after `next_time`. Fields as in the tape's
-        order_request, integers; side, type, tif and kind by name.
-        """
-        said: list[Any] = self.core.request(symbol, participant, now, **request)
-        return said
-
-    def news(self) -> list[Any]:
-        """What outside participants were told since the last call: order news and fills."""
-        said: list[Any] = self.core.news()
-        return said
-
 
 def _on_step(value: Decimal, step: Decimal, *, up: bool = False) -> Decimal:
     steps = (value / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.fault_facts import VenueWords
 from onetape.exchange.faults import ActiveRule
 from onetape.exchange.listing import changed_filters
-from onetape.exchange.reports import SimOrder
-from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
+from onetape.exchange.order_entry import NewOrder
+from onetape.model.enums import Kind, OrderType, PositionSide, Side
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.money import money_units
 
@@ -55,7 +55,7 @@ def deposit(
     if amount.as_tuple().exponent < -18:  # type: ignore[operator]
         raise BadConfig(f"more than 18 decimals: {amount}")
     money_units(amount)
-    exchange.deposit(account, currency, str(amount), now, reason=reason, silent=silent)
+    exchange.accounts.deposit(account, currency, str(amount), now, reason=reason, silent=silent)
 
 
 def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount: Decimal, now: int) -> SimOrder:
@@ -69,18 +69,10 @@ def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount
     position = PositionSide.BOTH
     if account.hedge and instrument.kind is not Kind.SPOT:
         position = PositionSide.LONG if amount > 0 else PositionSide.SHORT
-    order: SimOrder = exchange.place(
-        account,
-        index,
-        now,
-        side=side.value,
-        type=OrderType.MARKET.value,
-        tif=TimeInForce.GTC.value,
-        size=size,
-        position_side=position.value,
-        client_id=f"web_{exchange.next_id}",
+    wanted = NewOrder(
+        side=side, type=OrderType.MARKET, size=size, position_side=position, client_id=f"web_{exchange.orders.next_id}"
     )
-    return order
+    return exchange.orders.place(account, index, now, wanted)
 
 
 def by_hand(
@@ -92,7 +84,7 @@ def by_hand(
         case "delist":
             index = words.index(rule.symbol)
             if not only_check:
-                exchange.delist(index, now)
+                exchange.clearing.delist(index, now)
         case "filter":
             index = words.index(rule.symbol)
             try:
@@ -100,7 +92,7 @@ def by_hand(
             except BadInput as error:
                 raise BadConfig(error.what, location=error.location, todo=error.todo) from None
             if not only_check:
-                exchange.change_instrument(index, rule.changes)
+                exchange.board.change_instrument(index, rule.changes)
         case "balance":
             account, amount = account_of(exchange, rule.account), amount_of(rule.amount)
             if rule.currency not in exchange.currencies:

@@ -53,7 +53,7 @@ class Rates(NamedTuple):
 
 
 class JointFunds:
-    """Has the methods of a CoreAccount (or of Funds), which is `own`. settle: the number of each
+    """Has the methods of a CoreAccount, which is `own`. settle: the number of each
     instrument's currency. rates: of a currency, now."""
 
     def __init__(self, own: Any, settle: Sequence[int], count: int, rates: Callable[[int], Rates]) -> None:

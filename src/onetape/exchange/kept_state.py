@@ -15,7 +15,7 @@ import msgspec
 
 from onetape.exchange.dialect import Dialect
 from onetape.exchange.played_tape import VenueTape
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.enums import EventType
 from onetape.model.errors import BadInput, UsageError
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -35,7 +35,7 @@ class VenueState:
         self.writer = writer
         self.exchange = dialect.exchange
         self.start = start
-        self.exchange.recorder = self._record
+        self.exchange.timeline.recorder = self._record
 
     @classmethod
     def open(
@@ -66,7 +66,7 @@ class VenueState:
                     todo="give the --tape, --speed and --loop that it was opened with",
                 )
             start = int(opened["start"])
-            market = None if tape is None else tape.market(start)
+            market = Crowd() if tape is None else tape.market(start)
             dialect = open_venue(kind, seed=seed, now=start, limits=limits, calls=calls, market=market)
         except BaseException:
             writer.close()
@@ -78,7 +78,7 @@ class VenueState:
         self.writer.append(_COMMAND, msgspec.msgpack.encode([now, name, args, kwargs]), time=now)
 
     def close(self) -> None:
-        self.exchange.recorder = None
+        self.exchange.timeline.recorder = None
         self.writer.close()
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import ValidationError, convert, structs
 
-from onetape.exchange.price_bars import PriceBars
+from onetape.exchange.bars import PriceBars, flat_bar, one_of
 from onetape.exchange.reports import BarReport, QuoteReport, TradeReport
 from onetape.model.enums import Kind, Side
 from onetape.model.errors import BadInput
@@ -66,6 +66,11 @@ class Listing:
     premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
     fundings: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=1000))
 
+    @property
+    def valuation(self) -> int:
+        """The price that positions are valued at, 0: not known yet."""
+        return self.mark or self.last
+
     def add_mark(self, time: int, mark: int, index: int) -> None:
         self.mark, self.index = mark, index
         self.mark_bars.add(time, mark)
@@ -105,8 +110,7 @@ class Listing:
         """The minute of `now`; None where nothing was ever traded."""
         if self.bar is not None or not self.last:
             return self.bar
-        start = now - now % MINUTE
-        return BarReport(now, self.at, start, start + MINUTE, *(4 * (self.last,)), *(5 * (0,)))
+        return flat_bar(now, self.at, now - now % MINUTE, self.last)
 
     def close_bar(self, end: int) -> BarReport | None:
         """The minute that ends at `end` is history; None where it was so before."""
@@ -117,10 +121,16 @@ class Listing:
         self.bar = None
         return bar
 
-    def day(self, now: int) -> list[BarReport]:
-        """The bars of the last 24 hours, the running one with them."""
-        found = [bar for bar in self.bars if bar.open_time > now - DAY]
-        return [*found, self.bar] if self.bar is not None else found
+    @property
+    def minutes(self) -> list[BarReport]:
+        """Those that have ended, and the running one once it has a trade."""
+        return [*self.bars, self.bar] if self.bar is not None else list(self.bars)
+
+    def day(self, now: int, since: int = 0) -> BarReport:
+        """The last 24 hours as one bar, or what began at `since` (ns UTC) or later."""
+        since = since or now - DAY + 1
+        bars = [bar for bar in self.minutes if bar.open_time >= since]
+        return one_of(bars or [flat_bar(now, self.at, since, self.last)], since, now)
 
 
 def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrument:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import msgspec
 
@@ -26,25 +25,13 @@ def main() -> int:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
-    def serve(port: int) -> None:
-        run_venue(
-            options.kind,
-            host="127.0.0.1",
-            port=port,
-            seed=options.seed,
-            say=say,
-            state=Path(options.state) if options.state else None,
-            chain=Path(options.chain) if options.chain else None,
-            withdraw=options.withdraw,
-        )
-
     try:
         try:
-            serve(options.port)
+            run_venue(options, say)
         except IoFailed:
             if not options.port:
                 raise
-            serve(0)  # somebody else has taken it meanwhile
+            run_venue(msgspec.structs.replace(options, port=0), say)  # somebody else has taken it meanwhile
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -8,13 +8,27 @@ __all__ = ["VenueOptions"]
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a simulated exchange is started with. port: the one of its last life, 0: any. state:
-    where it keeps what it is told, "": nowhere. chain: the folder by which those of one home send
-    each other money. withdraw: their keys may."""
+    """What a simulated exchange is started with; paths as text, "": none.
+
+    port: 0: a free one. state: where the exchange keeps what it has been told, so that it comes back as it was. chain:
+    the folder by which withdrawals go to other exchanges. withdraw: the keys that accounts are opened with may. limits:
+    who asks too much is refused. faults: a file of rules. tape: a recorded market, at `speed` times life, begun again
+    (`loop`) when it is over. control: the port of the control endpoint, None: there is none. unrouted: stream addresses
+    without a category carry every stream (Binance). home: whose runs find its keys.
+    """
 
     kind: str
     seed: int
+    host: str = "127.0.0.1"
     port: int = 0
     state: str = ""
     chain: str = ""
     withdraw: bool = False
+    limits: bool = True
+    faults: str = ""
+    tape: str = ""
+    speed: float = 1.0
+    loop: bool = False
+    control: int | None = None
+    unrouted: bool = False
+    home: str = ""

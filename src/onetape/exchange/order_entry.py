@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from onetape.exchange.account import SimAccount, Trade
-from onetape.exchange.reports import CashReport, OrderReport, SimFill, SimOrder
-from onetape.exchange.state import ExchangeState
+import msgspec
+from msgspec import structs
+
+from onetape.exchange.account import SimAccount, SimFill, SimOrder, Trade
+from onetape.exchange.accounts import Accounts
+from onetape.exchange.board import Board
+from onetape.exchange.reports import CashReport, OrderReport
+from onetape.exchange.timeline import CallTerms, Timeline, recorded
 from onetape.model.enums import (
     Kind,
     OrderNews,
@@ -21,17 +26,10 @@ from onetape.model.enums import (
 from onetape.model.errors import AccountMode, MarketDataUnavailable, OrderUnknown, ReduceOnlyViolated, SelfTrade
 from onetape.model.money import divide_half_even
 
-__all__ = ["OrderEntry"]
+__all__ = ["NewOrder", "OrderEntry", "Watcher"]
 
 STOP_ROOM: Final = 20  # market stops on spot trade up to a twentieth behind their trigger
 
-# By their words: a call of an enumeration is slow.
-_SIDES: Final = {each.value: each for each in Side}
-_TYPES: Final = {each.value: each for each in OrderType}
-_TIFS: Final = {each.value: each for each in TimeInForce}
-_POSITIONS: Final = {each.value: each for each in PositionSide}
-_TRIGGERS: Final = {each.value: each for each in TriggerBy}
-_TRIGGER_KINDS: Final = {each.value: each for each in TriggerKind}
 _NEWS = {
     "canceled": (OrderNews.CANCELED, OrderState.CANCELED),
     "expired": (OrderNews.EXPIRED, OrderState.EXPIRED),
@@ -39,91 +37,207 @@ _NEWS = {
 }
 
 
-class OrderEntry(ExchangeState):
-    """Part of SimExchange."""
+class NewOrder(CallTerms, frozen=True, kw_only=True):
+    """The terms of an order. price, trigger: at the instrument's decimals, 0: none. expire: ns UTC, 0: never. extra:
+    what only the dialect knows."""
 
-    def place_now(
-        self,
-        account: SimAccount,
-        index: int,
-        now: int,
-        *,
-        side: Side | str,
-        type: OrderType | str,
-        size: int,
-        tif: TimeInForce | str = TimeInForce.GTC,
-        price: int = 0,
-        post_only: bool = False,
-        reduce_only: bool = False,
-        position_side: PositionSide | str = PositionSide.BOTH,
-        trigger: int = 0,
-        trigger_by: TriggerBy | str = TriggerBy.NONE,
-        trigger_kind: TriggerKind | str = TriggerKind.NONE,
-        expire: int = 0,
-        client_id: str = "",
-        origin: str = "client",
-        extra: dict[str, Any] | None = None,
-    ) -> SimOrder:
-        order = SimOrder(
-            id=self._next_id,
-            client_id=client_id,
-            account=account,
-            index=index,
-            side=_SIDES.get(side) or Side(side),
-            type=_TYPES.get(type) or OrderType(type),
-            tif=_TIFS.get(tif) or TimeInForce(tif),
-            price=price,
-            size=size,
-            post_only=post_only,
-            reduce_only=reduce_only,
-            position_side=_POSITIONS.get(position_side) or PositionSide(position_side),
-            created=now,
-            updated=now,
-            trigger=trigger,
-            trigger_by=_TRIGGERS.get(trigger_by) or TriggerBy(trigger_by),
-            trigger_kind=_TRIGGER_KINDS.get(trigger_kind) or TriggerKind(trigger_kind),
-            expire=expire,
-            origin=origin,
-            extra=extra or {},
-        )
+    side: Side
+    type: OrderType
+    size: int
+    tif: TimeInForce = TimeInForce.GTC
+    price: int = 0
+    post_only: bool = False
+    reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
+    trigger: int = 0
+    trigger_by: TriggerBy = TriggerBy.NONE
+    trigger_kind: TriggerKind = TriggerKind.NONE
+    expire: int = 0
+    client_id: str = ""
+    origin: str = "client"
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def made(self, number: int, account: SimAccount, index: int, now: int) -> SimOrder:
+        """The order that an exchange keeps of it. number: its id."""
+        return SimOrder(id=number, account=account, index=index, created=now, updated=now, **structs.asdict(self))
+
+
+class Watcher(Protocol):
+    """Learns what becomes of orders and positions."""
+
+    def on_ended(self, order: SimOrder, now: int) -> None: ...
+
+    def on_flat(self, account: SimAccount, index: int, side: PositionSide, now: int) -> None:
+        """A position is gone."""
+        ...
+
+
+class OrderEntry:
+    """The orders of an exchange, from their terms to their end. first_id: of its first order. self_trade: what becomes
+    of orders that would meet their owner's own, where they do not say."""
+
+    def __init__(self, timeline: Timeline, board: Board, accounts: Accounts, *, first_id: int, self_trade: str) -> None:
+        self.timeline = timeline
+        self.board = board
+        self.accounts = accounts
+        self.flow = board.flow
+        self.instruments = board.instruments
+        self.listings = board.listings
+        self.self_trade = self_trade
+        self.dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
+        self._next_id = first_id
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        self._watchers.append(watcher)
+
+    @property
+    def next_id(self) -> int:
+        """Of the next order."""
+        return self._next_id
+
+    def take_id(self) -> int:
         self._next_id += 1
+        return self._next_id - 1
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    @recorded("place", NewOrder)
+    def place(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
+        """Enters a new order. One that is refused is REJECTED."""
+        order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         code = self._admit(order)
         if code:
             self._refuse(order, now, code)
             return order
-        if not trigger and self._meets_own(order, now):
+        if not order.trigger and self._meets_own(order, now):
             self._refuse(order, now, SelfTrade.code)
             return order
         self._reserve(order)
+        self.hear(self._send(order))
+        return order
+
+    def _send(self, order: SimOrder) -> list[Any]:
+        """Gives what the matching engine says to it."""
         is_capped = self._is_capped(order)
         more: dict[str, Any] = {}  # what most orders have none of
-        if trigger:
-            more |= {"trigger": trigger, "trigger_kind": order.trigger_kind}
+        if order.trigger:
+            more |= {"trigger": order.trigger, "trigger_kind": order.trigger_kind}
         if order.trigger_by is not TriggerBy.NONE:
             more["trigger_by"] = order.trigger_by
-        if expire:
-            more["expire"] = expire
-        if post_only:
+        if order.expire:
+            more["expire"] = order.expire
+        if order.post_only:
             more["post_only"] = True
-        if reduce_only and not (account.hedge and order.is_closing):
+        if order.reduce_only and not (order.account.hedge and order.is_closing):
             more["reduce_only"] = True
-        self._hear(
-            self.flow.request(
-                index,
-                account.number,
-                now,
-                order_id=order.id,
-                side=order.side,
-                type=OrderType.LIMIT if is_capped else order.type,
-                tif=TimeInForce.IOC if is_capped else order.tif,
-                price=self._cap(order) if is_capped else price,
-                size=order.size,
-                position_side=order.position_side,
-                **more,
-            )
+        return self._request(
+            order,
+            order.created,
+            type=OrderType.LIMIT if is_capped else order.type,
+            tif=TimeInForce.IOC if is_capped else order.tif,
+            price=self._cap(order) if is_capped else order.price,
+            size=order.size,
+            position_side=order.position_side,
+            **more,
         )
-        return order
+
+    def _request(self, order: SimOrder, now: int, **terms: Any) -> list[Any]:
+        said: list[Any] = self.flow.request(
+            order.index, order.account.number, now, order_id=order.id, side=order.side, **terms
+        )
+        return said
+
+    @recorded("amend")
+    def amend(
+        self,
+        account: SimAccount,
+        order: SimOrder,
+        now: int,
+        *,
+        price: int = 0,
+        size: int = 0,
+        trigger: int = 0,
+        client_id: str = "",
+    ) -> int:
+        """0 leaves a value as it is. Gives 0, or the number of the error. client_id: the order's
+        new one, at venues where an amendment may rename it; free, as the caller has checked."""
+        if not order.is_open:
+            return OrderUnknown.code
+        closes = account.hedge and order.is_closing and not order.trigger
+        # What is closed may not be more than there is: the side would turn.
+        if closes and size and size - order.filled > self._closable(order):
+            return ReduceOnlyViolated.code
+        if order.reserved:
+            self._release(order)
+            worst = price or order.price or self._cap(order, trigger)
+            left = max((size or order.size) - order.filled, 0)
+            code = account.money.check_funds(order.index, order.side, worst, left, False, order.position_side)
+            self._reserve(order)
+            if code:
+                return int(code)
+        return self._replace(order, now, price=price, size=size, trigger=trigger, client_id=client_id)
+
+    def _replace(self, order: SimOrder, now: int, *, price: int, size: int, trigger: int, client_id: str) -> int:
+        was = order.client_id, order.trigger
+        if client_id:
+            order.account.rename(order, client_id)
+        if trigger and order.trigger:
+            order.trigger = trigger  # before the request: it may fire at once
+        if trigger and self._is_capped(order):
+            price = self._cap(order)
+        code = self.hear(self._request(order, now, kind="amend", price=price, size=size, trigger=trigger))
+        if code:
+            order.account.rename(order, was[0])
+            order.trigger = was[1]
+        return code
+
+    @recorded("cancel")
+    def cancel(self, account: SimAccount, order: SimOrder, now: int) -> int:
+        """Gives 0, or the number of the error."""
+        return self.cancel_now(order, now)
+
+    @recorded("cancel_all")
+    def cancel_all(self, account: SimAccount, now: int, index: int | None = None) -> list[SimOrder]:
+        """In the order they were placed; what was cancelled."""
+        chosen = [o for o in account.open_orders.values() if index is None or o.index == index]
+        for order in chosen:
+            self.cancel_now(order, now)
+        return chosen
+
+    @recorded("dead_man")
+    def dead_man(self, account: SimAccount, after: int, now: int, index: int | None = None) -> None:
+        """Cancels what works, of an instrument or all of it, when nobody has called again within
+        `after` ns; 0 disarms. It acts once."""
+        armed = self.dead_men.get((account.number, index), 0) + 1
+        self.dead_men[account.number, index] = armed
+
+        def fire(due: int) -> None:
+            if self.dead_men.get((account.number, index)) != armed:
+                return
+            for order in [o for o in account.open_orders.values() if index in (None, o.index)]:
+                self.cancel_now(order, due)
+
+        if after:
+            self.timeline.at(now + after, fire)
+
+    @recorded("drop")
+    def drop(self, account: SimAccount, order: SimOrder) -> None:
+        """As if an order had never been: what was refused at the door of a venue that keeps no
+        record of such."""
+        account.drop(order)
+
+    @recorded("note")
+    def note(self, order: SimOrder, values: dict[str, Any]) -> None:
+        """What only the dialect knows of an order; None takes a value away."""
+        for name, value in values.items():
+            if value is None:
+                order.extra.pop(name, None)
+            else:
+                order.extra[name] = value
+
+    # --- the door ---------------------------------------------------------------------------------
 
     def _admit(self, order: SimOrder) -> int:
         account, listing = order.account, self.listings[order.index]
@@ -188,7 +302,7 @@ class OrderEntry(ExchangeState):
         be bought that cannot be paid, and the touch alone would let a large order overdraw."""
         left, cost = order.size, 0
         side = Side.SELL if order.side is Side.BUY else Side.BUY
-        for price, size in self.levels(order.index, side, 1 << 30):
+        for price, size in self.board.levels(order.index, side, 1 << 30):
             take = min(left, size)
             cost, left = cost + take * price, left - take
             if not left:
@@ -221,13 +335,13 @@ class OrderEntry(ExchangeState):
         rule = order.extra.get("self_trade", self.self_trade)  # some venues let each order say
         if rule != "cancel_incoming":
             for other in meets:
-                self._cancel(other, now, code=SelfTrade.code)
+                self.cancel_now(other, now, code=SelfTrade.code)
         return bool(rule != "cancel_resting")
 
     def _reaches(self, order: SimOrder, price: int) -> bool:
         """Whether what stands at better prices leaves something of it."""
         side = order.side.opposite
-        levels = self.levels(order.index, side, 1 << 30)
+        levels = self.board.levels(order.index, side, 1 << 30)
         better = sum(size for at, size in levels if (at - price) * side.sign > 0)
         return better < order.size
 
@@ -237,18 +351,16 @@ class OrderEntry(ExchangeState):
         if order.type is OrderType.MARKET:
             return True
         is_buy = order.side is Side.BUY
-        best = self.levels(order.index, Side.SELL if is_buy else Side.BUY, 1)
+        best = self.board.levels(order.index, Side.SELL if is_buy else Side.BUY, 1)
         if not best:
             return False
         return order.price >= best[0][0] if is_buy else order.price <= best[0][0]
 
-    def _cancel(self, order: SimOrder, now: int, *, code: int = 0) -> int:
+    def cancel_now(self, order: SimOrder, now: int, *, code: int = 0) -> int:
         if not order.is_open:
             return OrderUnknown.code
         order.code = code
-        return self._hear(
-            self.flow.request(order.index, order.account.number, now, order_id=order.id, kind="cancel", side=order.side)
-        )
+        return self.hear(self._request(order, now, kind="cancel"))
 
     def _reserve(self, order: SimOrder) -> None:
         if order.trigger and self.instruments[order.index].kind is Kind.SPOT:
@@ -270,15 +382,22 @@ class OrderEntry(ExchangeState):
 
     def _refuse(self, order: SimOrder, now: int, code: int) -> None:
         order.state, order.code, order.updated = OrderState.REJECTED, code, now
-        self.say(OrderReport(now, order, OrderNews.REJECTED, order.state, 0, 0, None, code))
+        self.timeline.say(OrderReport(now, order, OrderNews.REJECTED, order.state, 0, 0, None, code))
         self._ended(order, now)
 
     def _ended(self, order: SimOrder, now: int) -> None:
         order.account.forget_open(order)
-        if "parent" in order.extra:
-            self.conditionals.on_child(order, now)
+        for watcher in self._watchers:
+            watcher.on_ended(order, now)
 
-    def _hear(self, news: list[Any]) -> int:
+    # --- what becomes of it -----------------------------------------------------------------------
+
+    def _report(
+        self, order: SimOrder, now: int, news: OrderNews | None, *, fill: SimFill | None = None, code: int = 0
+    ) -> None:
+        self.timeline.say(OrderReport(now, order, news, order.state, order.filled, order.cost, fill, code))
+
+    def hear(self, news: list[Any]) -> int:
         """Takes in what was said to participants; gives the code of a refused request, 0: none."""
         refused = 0
         changed: list[SimOrder] = []
@@ -359,26 +478,28 @@ class OrderEntry(ExchangeState):
         if in_base:
             i = self.instruments[index]
             fee = divide_half_even(fee * 10**i.price_decimals, price)
-            account.money.deposit(self.currencies.index(i.base), -fee)
+            account.money.deposit(self.board.currencies.index(i.base), -fee)
             order.fee_base += fee
         else:
             order.fee += fee
         fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized)
         account.trades.append(Trade(order, fill))
         instrument = self.instruments[index]
-        settle = self.currencies.index(instrument.settle)
+        settle = self.board.currencies.index(instrument.settle)
         account.touched[index, order.position_side] = now
         currencies: tuple[int, ...] = (settle,)
         if instrument.kind is Kind.SPOT:
-            currencies = (settle, self.currencies.index(instrument.base))
+            currencies = (settle, self.board.currencies.index(instrument.base))
         else:
             if realized:
-                self._note_income(account, now, "realized", settle, realized, index, fill.trade_id)
+                self.accounts.note_income(
+                    account, now, "realized", settle, realized, index=index, trade_id=fill.trade_id
+                )
             if fee:
-                self._note_income(account, now, "fee", settle, -fee, index, fill.trade_id)
+                self.accounts.note_income(account, now, "fee", settle, -fee, index=index, trade_id=fill.trade_id)
             account.note_fee(index, order.position_side, held, fee)
         self._report(order, now, None, fill=fill)
-        self.say(
+        self.timeline.say(
             CashReport(
                 now,
                 account,
@@ -408,10 +529,11 @@ class OrderEntry(ExchangeState):
                 working += other.left
                 if working > abs(held):
                     working -= other.left
-                    self._cancel(other, now, code=ReduceOnlyViolated.code)
+                    self.cancel_now(other, now, code=ReduceOnlyViolated.code)
         elif held == 0:
             for other in list(account.open_orders.values()):
                 if other.index == index and other.reduce_only and not other.trigger:
-                    self._cancel(other, now, code=ReduceOnlyViolated.code)
+                    self.cancel_now(other, now, code=ReduceOnlyViolated.code)
         if held == 0:
-            self.conditionals.on_flat(account, index, side, now)
+            for watcher in self._watchers:
+                watcher.on_flat(account, index, side, now)

@@ -6,23 +6,10 @@ ns UTC.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from onetape.model.enums import (
-    FINAL_STATES,
-    OrderNews,
-    OrderState,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    TriggerBy,
-    TriggerKind,
-)
-
-if TYPE_CHECKING:
-    from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimFill, SimOrder
+from onetape.model.enums import OrderNews, OrderState, PositionSide, Side
 
 __all__ = [
     "BarReport",
@@ -35,69 +22,8 @@ __all__ = [
     "OrderReport",
     "QuoteReport",
     "Report",
-    "SimFill",
-    "SimOrder",
     "TradeReport",
 ]
-
-
-@dataclass(slots=True, eq=False)
-class SimOrder:
-    """An order at the exchange. `id` is the venue's own and counts over the whole exchange."""
-
-    id: int
-    client_id: str
-    account: SimAccount
-    index: int  # of the instrument
-    side: Side
-    type: OrderType
-    tif: TimeInForce
-    price: int
-    size: int
-    post_only: bool
-    reduce_only: bool
-    position_side: PositionSide
-    created: int
-    updated: int
-    trigger: int = 0
-    trigger_by: TriggerBy = TriggerBy.NONE
-    trigger_kind: TriggerKind = TriggerKind.NONE
-    expire: int = 0
-    state: OrderState = OrderState.INITIALIZED
-    filled: int = 0
-    cost: int = 0  # sum of price * size over the fills
-    value: int = 0  # of the fills, 1e-18 of the settle currency: what an inverse average needs
-    fee: int = 0
-    fee_base: int = 0  # the part of the fees that was charged in the base currency
-    code: int = 0  # why it was refused or ended
-    origin: str = "client"  # or liquidation, adl, settlement
-    reserved: int = 0  # the price at which what is left counts as a working order, 0: it does not
-    extra: dict[str, Any] = field(default_factory=dict)  # what only the dialect knows
-
-    @property
-    def left(self) -> int:
-        return self.size - self.filled
-
-    @property
-    def is_open(self) -> bool:
-        return self.state not in FINAL_STATES
-
-    @property
-    def is_closing(self) -> bool:
-        """In hedge mode: takes off the side that it names."""
-        return self.position_side is (PositionSide.LONG if self.side is Side.SELL else PositionSide.SHORT)
-
-
-class SimFill(NamedTuple):
-    """One trade of one order."""
-
-    trade_id: int
-    time: int
-    price: int
-    size: int
-    fee: int
-    is_maker: bool
-    realized: int
 
 
 class OrderReport(NamedTuple):

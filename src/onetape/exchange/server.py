@@ -12,7 +12,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -32,17 +32,18 @@ from onetape.exchange.faults import Rule, parse_faults
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.http_port import IDLE_S, REQUEST_S, NoHttp, PlainHttp
 from onetape.exchange.kept_state import VenueState
-from onetape.exchange.outside import TERMS
+from onetape.exchange.options import VenueOptions
 from onetape.exchange.played_tape import VenueTape, say_end
 from onetape.exchange.tape_market import RecordedMarket
-from onetape.exchange.venues import open_venue
+from onetape.exchange.transfers import TERMS
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadInput, IoFailed, UsageError
 from onetape.model.money import money
 from onetape.net.http_reader import BODY_MAX
 from onetape.venues.hosts import is_loopback
 
-__all__ = ["VenueServer", "let_withdraw", "opened", "ready_line", "run_venue"]
+__all__ = ["VenueServer", "opened", "ready_line", "run_venue"]
 
 TICK_S: Final = 0.01
 STOP_S: Final = 1.0  # for what is being answered when the exchange closes
@@ -376,81 +377,44 @@ async def serve(
         raise raised[0]
 
 
-def run_venue(
-    kind: str,
-    *,
-    host: str,
-    port: int,
-    seed: int,
-    say: Callable[[str], None],
-    limits: bool = True,
-    faults: Path | None = None,
-    tape: Path | None = None,
-    speed: float = 1.0,
-    loop: bool = False,
-    control: int | None = None,
-    state: Path | None = None,
-    chain: Path | None = None,
-    withdraw: bool = False,
-    unrouted: bool = False,
-    home: Path | None = None,
-) -> None:
-    """`onetape sim`: serves until a signal asks to stop. `say` gets the line of JSON when ready.
-
-    control: the port of the control endpoint, 0: a free one, None: there is none. state: where the
-    exchange keeps what it has been told, so that it comes back as it was. chain: the folder by
-    which withdrawals go to other exchanges. withdraw: what accounts were opened with may withdraw.
-    unrouted: stream addresses without a category carry every stream (Binance). home: whose runs
-    find its keys.
-    """
-    played = None if tape is None else VenueTape(tape, kind, speed=speed, loop=loop)
-    rules = read_faults(faults) if faults is not None else []
-    dialect, kept = opened(kind, seed=seed, limits=limits, rules=rules, played=played, state=state)
-    if withdraw:
-        let_withdraw(dialect)
-    if unrouted:
-        push_unrouted(dialect)
-    carried = None if chain is None else Chain(chain, dialect.exchange)
-    server = VenueServer(dialect, chain=carried)
-    identity = uuid4() if kept is None else kept.writer.uuid
-    left = ExitStack()
-
-    def ready(listening: int, steering: int | None) -> None:
-        line = ready_line(dialect, kind, host, listening, steering)
-        if home is not None:
-            _leave(left, home, host, listening, line, identity.hex)
-        say(line)
-
-    market = dialect.exchange.market
-    beside = partial(say_end, market, say) if isinstance(market, RecordedMarket) else None
-    try:
-        uvloop.run(
-            serve(
-                server,
-                host,
-                port,
-                ready,
-                control=None if control is None else Control(dialect),
-                control_port=control or 0,
-                beside=beside,
-            )
-        )
-    except OSError as error:
-        raise IoFailed(
-            f"cannot listen: {error.strerror or error}",
-            location=f"{host}:{port}",
-            todo="give another --port, or 0 for a free one",
-        ) from None
-    finally:
-        left.close()
+def run_venue(options: VenueOptions, say: Callable[[str], None]) -> None:
+    """Serves until a signal asks to stop; `say` gets the line of JSON when ready. Raises UsageError, BadInput or
+    BadConfig for what the options name, IoFailed where it cannot listen."""
+    dialect, kept = opened(options)
+    with ExitStack() as left:
         if kept is not None:
-            kept.close()
+            left.callback(kept.close)
+        exchange = dialect.exchange
+        server = VenueServer(dialect, chain=Chain(Path(options.chain), exchange) if options.chain else None)
+        identity = uuid4() if kept is None else kept.writer.uuid
+
+        def ready(port: int, control_port: int | None) -> None:
+            line = ready_line(dialect, options.kind, options.host, port, control_port)
+            if options.home:
+                _leave(left, options, port, line, identity.hex)
+            say(line)
+
+        market = exchange.market
+        beside = partial(say_end, market, say) if isinstance(market, RecordedMarket) else None
+        control = None if options.control is None else Control(dialect)
+        serving = serve(
+            server, options.host, options.port, ready, control=control, control_port=options.control or 0, beside=beside
+        )
+        try:
+            uvloop.run(serving)
+        except OSError as error:
+            raise IoFailed(
+                f"cannot listen: {error.strerror or error}",
+                location=f"{options.host}:{options.port}",
+                todo="give another --port, or 0 for a free one",
+            ) from None
 
 
-def _leave(left: ExitStack, home: Path, host: str, port: int, line: str, exchange: str) -> None:
+def _leave(left: ExitStack, options: VenueOptions, port: int, line: str, exchange: str) -> None:
     """An exchange that cannot write to its home serves all the same."""
+    home = Path(options.home)
     try:
-        left.enter_context(left_for_runs(home, host, port, line, exchange=exchange))
+        left.enter_context(left_for_runs(home, options.host, port, line, exchange=exchange))
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         print(
@@ -462,8 +426,8 @@ def let_withdraw(dialect: Dialect) -> None:
     """The keys that accounts were opened with may withdraw."""
     exchange = dialect.exchange
     for account in exchange.accounts:
-        if not exchange.keys[account.key].can_withdraw:
-            exchange.change_key(account.key, can_withdraw=True)
+        if not exchange.accounts.keys[account.key].can_withdraw:
+            exchange.accounts.change_key(account.key, can_withdraw=True)
 
 
 def push_unrouted(dialect: Faulty) -> None:
@@ -474,28 +438,27 @@ def push_unrouted(dialect: Faulty) -> None:
     streams.is_unrouted = True
 
 
-def opened(
-    kind: str,
-    *,
-    seed: int,
-    limits: bool = True,
-    rules: Sequence[Rule] = (),
-    played: VenueTape | None = None,
-    state: Path | None = None,
-) -> tuple[Faulty, VenueState | None]:
-    """An exchange whose time is now, as its state has it; whoever gets the state closes it."""
+def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
+    """An exchange whose time is now, as its state has it; whoever gets the state closes it. Raises UsageError, BadInput
+    or BadConfig for what the options name."""
+    kind, seed, limits = options.kind, options.seed, options.limits
+    tape = VenueTape(Path(options.tape), kind, speed=options.speed, loop=options.loop) if options.tape else None
+    rules = read_faults(Path(options.faults)) if options.faults else []
     now = time.time_ns()
     kept = None
-    if state is None:
-        inner = open_venue(
-            kind, seed=seed, now=now, limits=limits, market=None if played is None else played.market(now)
-        )
+    if options.state:
+        kept, inner = VenueState.open(Path(options.state), kind=kind, seed=seed, now=now, limits=limits, tape=tape)
     else:
-        kept, inner = VenueState.open(state, kind=kind, seed=seed, now=now, limits=limits, tape=played)
+        market = Crowd() if tape is None else tape.market(now)
+        inner = open_venue(kind, seed=seed, now=now, limits=limits, market=market)
     dialect = Faulty(inner, kind, seed=seed)
     now = max(now, inner.exchange.now)
     catch_up(dialect, now)
     dialect.add(rules, now, since=now if kept is None else kept.start)
+    if options.withdraw:
+        let_withdraw(dialect)
+    if options.unrouted:
+        push_unrouted(dialect)
     return dialect, kept
 
 
@@ -514,11 +477,13 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
                 if account.money.balance(at)
             },
             # Where deposits come to.
-            "addresses": {name: exchange.address_of(account, name) for name in exchange.currencies if name in TERMS},
+            "addresses": {
+                name: exchange.transfers.address_of(account, name) for name in exchange.currencies if name in TERMS
+            },
             # Further keys, by label: one of Ed25519 where the venue has them.
             "keys": {
                 key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
-                for key in exchange.keys.values()
+                for key in exchange.accounts.keys.values()
                 if key.account is account and key.key != account.key
             },
         }

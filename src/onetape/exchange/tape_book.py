@@ -55,7 +55,7 @@ class TapeBook:
                 Decimal(0),
             ),
         )
-        self.engine = _core.MatchingEngine(_core.InstrumentSpec(**free.spec()), self_trade="allow", market_events=True)
+        self.engine = _core.MatchingEngine(_core.InstrumentSpec(**free.spec()), market_events=True)
         self.lot = int(instrument.lot.scaleb(instrument.size_decimals))
         self.tick = int(instrument.tick.scaleb(instrument.price_decimals))
         self.has_depth = False

@@ -261,17 +261,11 @@ class TapeFlow:
     def next_expiry(self) -> int:
         return min(book.engine.next_expiry for book in self.books)
 
-    def set_position(self, symbol: int, participant: int, qty: int) -> None:
-        self.books[symbol].engine.set_position(participant, qty)
-
     def bids(self, symbol: int, count: int = 1 << 30) -> list[tuple[int, int]]:
         return self.books[symbol].engine.bids(count)
 
     def asks(self, symbol: int, count: int = 1 << 30) -> list[tuple[int, int]]:
         return self.books[symbol].engine.asks(count)
-
-    def last_price(self, symbol: int) -> int:
-        return self.books[symbol].last
 
     def news(self) -> list[Any]:
         said, self._news = self._news, []

@@ -10,25 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import structs
 
+from onetape.exchange.board import Market
 from onetape.exchange.dialect import Dialect
-from onetape.exchange.exchange import SimExchange
+from onetape.exchange.exchange import Rules, SimExchange
 from onetape.exchange.flow import FlowMarket, GeneratedMarket, flow_market
 from onetape.exchange.joint import Collateral
 from onetape.exchange.keys import ED25519, key_pair
-from onetape.exchange.state import Market
 from onetape.model import catalogue
 from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
 
-__all__ = ["VENUES", "VenueFacts", "facts_of", "lists", "open_venue"]
-
-HISTORY_NS: Final = 600 * 1_000_000_000  # of the market, before the exchange opens
-RATE: Final = 3.0
+__all__ = ["VENUES", "Crowd", "VenueFacts", "facts_of", "lists", "open_venue"]
 
 Call = tuple[int, str, list[Any], dict[str, Any]]  # (time, method, arguments, keywords)
 
@@ -39,14 +36,10 @@ class VenueFacts:
 
     symbols: tuple[str, ...]
     balances: dict[str, str]
-    first_order_id: int
-    self_trade: str
+    rules: Rules
     dialect: Callable[..., Dialect]
     leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
-    isolates: bool = False  # isolated positions have margin of their own
     ed25519: bool = False  # every account has such a key, too
-    collateral: dict[str, Collateral] = field(default_factory=dict)  # what is joint margin
-    outside_wallet: str = ""  # that deposits come to, if it is not the one that is traded from
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
@@ -71,25 +64,25 @@ VENUES: Final[dict[str, VenueFacts]] = {
     "binance-usdm": VenueFacts(
         symbols=("binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"),
         balances={"USDT": "100000", "BTC": "1"},
-        first_order_id=8_389_765_000_001,
-        self_trade="cancel_resting",
+        rules=Rules(
+            first_order_id=8_389_765_000_001,
+            isolates=True,
+            outside_wallet="spot",
+            # The haircut of USDT, and that an exchange may be dearer by another one, are those of the
+            # samples of "Asset Index"; the limits of debts those of "Exchange Information". That of
+            # BTC is what the venue's page of the mode has had for years. Read 2026-11.
+            collateral={
+                "USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000)),
+                "BTC": Collateral(Decimal("0.05"), Decimal("0.025"), Decimal("0.1")),
+            },
+        ),
         dialect=_binance,
-        isolates=True,
         ed25519=True,
-        outside_wallet="spot",
-        # The haircut of USDT, and that an exchange may be dearer by another one, are those of the
-        # samples of "Asset Index"; the limits of debts those of "Exchange Information". That of
-        # BTC is what the venue's page of the mode has had for years. Read 2026-11.
-        collateral={
-            "USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000)),
-            "BTC": Collateral(Decimal("0.05"), Decimal("0.025"), Decimal("0.1")),
-        },
     ),
     "bitmex": VenueFacts(
         symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC", "bitmex:LTC/USDT:USDT"),
         balances={"BTC": "10", "USDT": "100000"},
-        first_order_id=1_480_210_001,
-        self_trade="cancel_resting",
+        rules=Rules(first_order_id=1_480_210_001),
         dialect=_bitmex,
         # Cross margin is at the most leverage there is: 1 / initMargin of the venue's answers.
         leverage={"bitmex:BTC/USD:BTC": 100, "bitmex:BTC/EUR:BTC": 50, "bitmex:LTC/USDT:USDT": 33},
@@ -97,8 +90,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
     "kraken": VenueFacts(
         symbols=("kraken:BTC/USD", "kraken:ETH/USD", "kraken:XRP/USD"),
         balances={"USD": "100000", "BTC": "1", "ETH": "20", "XRP": "50000"},
-        first_order_id=1_000_000_001,
-        self_trade="cancel_incoming",
+        rules=Rules(self_trade="cancel_incoming"),
         dialect=_kraken,
     ),
 }
@@ -130,6 +122,17 @@ def _market(symbol: str, leverage: int) -> FlowMarket:
     return flow_market(symbol, structs.replace(found.instrument, leverage=leverage))
 
 
+class Crowd(NamedTuple):
+    """A generated market: how busy it is, 1 being near life, and how much of it there has been when the exchange opens,
+    ns."""
+
+    rate: float = 3.0
+    history: int = 600 * 1_000_000_000
+
+
+_CROWD: Final = Crowd()
+
+
 def open_venue(
     kind: str,
     *,
@@ -138,40 +141,24 @@ def open_venue(
     accounts: tuple[str, ...] = ("main", "second"),
     limits: bool = True,
     calls: Iterable[Call] = (),
-    market: Market | None = None,
-    rate: float = RATE,
-    history: int = HISTORY_NS,
+    market: Market | Crowd = _CROWD,
 ) -> Dialect:
     """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
 
-    market: instead of the generated one; it begins at `now`. rate, history: how busy the generated
-    one is, 1 being near life, and how much of it there has been, ns. calls: what it has been told
-    since, as its recorder had it; it then stands at the last of them. Raises UsageError for a kind
-    that there is not.
+    market: a recorded one begins at `now`. calls: what it has been told since, as its recorder had
+    it; it then stands at the last of them. Raises UsageError for a kind that there is not.
     """
     facts = facts_of(kind)
-    opened: Market = market or GeneratedMarket(
-        [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols],
-        seed=seed,
-        start=now - history,
-        rate=rate,
-    )
-    exchange = SimExchange(
-        opened,
-        self_trade=facts.self_trade,
-        first_order_id=facts.first_order_id,
-        currencies=tuple(facts.balances),
-        isolates=facts.isolates,
-        collateral=facts.collateral,
-        outside_wallet=facts.outside_wallet,
-    )
-    exchange.keyring = (seed, kind)
+    if isinstance(market, Crowd):
+        symbols = [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
+        market = GeneratedMarket(symbols, seed=seed, start=now - market.history, rate=market.rate)
+    exchange = SimExchange(market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances))
     exchange.advance_unheard(now)
     for name in accounts:
         key, secret = key_pair(seed, f"{kind}/{name}")
-        account = exchange.open_account(name, key, secret, facts.balances)
+        account = exchange.accounts.open(name, key, secret, facts.balances)
         if facts.ed25519:
-            exchange.make_key(account, ED25519, ED25519)
+            exchange.accounts.make_key(account, ED25519, ED25519)
     exchange.take()
     exchange.replay(calls)
     return facts.dialect(exchange, limits=limits)

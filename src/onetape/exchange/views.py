@@ -11,14 +11,25 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
-from onetape.exchange.account import SimAccount, Trade
+from onetape.exchange.account import SimAccount, SimOrder, Trade
 from onetape.exchange.conditional import ConditionalBook
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import SimOrder
 
 __all__ = ["View", "frozen", "seen_as", "without_new"]
+
+
+SUMS: Final = (
+    "balance",
+    "equity",
+    "available",
+    "initial_margin",
+    "maintenance_margin",
+    "cross_maintenance",
+    "covered",
+    "free_of_isolated",
+)
 
 
 class FrozenMoney:
@@ -29,10 +40,7 @@ class FrozenMoney:
         money = account.money
         currencies = range(len(account.currencies))
         instruments = range(len(account.instruments))
-        self._sums = {
-            name: [getattr(money, name)(at) for at in currencies]
-            for name in ("balance", "equity", "available", "initial_margin", "maintenance_margin")
-        }
+        self._sums = {name: [getattr(money, name)(at) for at in currencies] for name in SUMS}
         self._of = {
             name: [getattr(money, name)(at) for at in instruments] for name in ("unrealized", "fees", "funding")
         }
@@ -42,11 +50,14 @@ class FrozenMoney:
         self._nothing = money.position
         self.leverage = money.leverage
         self.liquidation_price = money.liquidation_price
-        self.wallets = dict(getattr(money, "wallets", {}))
+        self._allotted = {key: money.allotted(*key) for key in self._positions}
 
     def position(self, index: int, side: str = "both") -> Any:
         found = self._positions.get((index, side))
         return self._nothing(index, side) if found is None else found
+
+    def allotted(self, index: int, side: str) -> int:
+        return int(self._allotted.get((index, side), 0))
 
     def __getattr__(self, name: str) -> Any:
         for table in (self._sums, self._of):
@@ -61,24 +72,15 @@ class View:
     def __init__(self, exchange: SimExchange, account: SimAccount) -> None:
         self.account = account
         self.seen = copy.copy(account)
-        self.conditionals = copy.copy(exchange.conditionals)
+        self.conditionals = exchange.conditionals
 
     def take_conditionals(self, book: ConditionalBook, born_before: int, *, keep: bool) -> None:
         """keep: copies, that do not change any more."""
-        by_id, by_client_id = {}, {}
-        waiting: dict[int, list[Any]] = {}
-        for order in book.by_id.values():
-            if order.account is not self.account or order.created >= born_before:
-                continue
-            mine = replace(order, account=self.seen) if keep else copy.copy(order)
-            mine.account = self.seen
-            by_id[order.id] = mine
-            if order.client_id:
-                by_client_id[self.account.number, order.client_id] = mine
-            if order.is_open:
-                waiting.setdefault(order.index, []).append(mine)
-        self.conditionals.by_id, self.conditionals.by_client_id = by_id, by_client_id
-        self.conditionals._waiting = waiting
+        orders = [o for o in book.by_id.values() if o.account is self.account and o.created < born_before]
+        mine = [replace(o, account=self.seen) if keep else copy.copy(o) for o in orders]
+        for order in mine:
+            order.account = self.seen
+        self.conditionals = book.only(mine)
 
 
 def frozen(exchange: SimExchange, account: SimAccount) -> View:
@@ -131,11 +133,11 @@ def without_new(exchange: SimExchange, account: SimAccount, born_before: int, *,
 def seen_as(exchange: SimExchange, view: View) -> Iterator[None]:
     """While the block runs the exchange answers about the account from the view."""
     account, real = view.account, exchange.conditionals
-    keys = [key for key, owner in exchange.by_key.items() if owner is account]
-    exchange.by_key.update(dict.fromkeys(keys, view.seen))
+    keys = [key for key, owner in exchange.accounts.by_key.items() if owner is account]
+    exchange.accounts.by_key.update(dict.fromkeys(keys, view.seen))
     exchange.conditionals = view.conditionals
     try:
         yield
     finally:
-        exchange.by_key.update(dict.fromkeys(keys, account))
+        exchange.accounts.by_key.update(dict.fromkeys(keys, account))
         exchange.conditionals = real

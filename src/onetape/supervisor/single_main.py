@@ -24,7 +24,7 @@ import uvloop
 from onetape.exchange.chain import Chain
 from onetape.exchange.kept_state import VenueState
 from onetape.exchange.options import VenueOptions
-from onetape.exchange.server import LOOPBACK, VenueServer, let_withdraw, opened, ready_line
+from onetape.exchange.server import LOOPBACK, VenueServer, opened, ready_line
 from onetape.gateway.bridge_process import bridged
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
@@ -122,11 +122,7 @@ class House:
         for note in self.starter.notes:
             sys.stderr.write(f"{note}\n")
         self.starter.notes.clear()
-        dialect, kept = await asyncio.get_running_loop().run_in_executor(
-            None, lambda: opened(options.kind, seed=options.seed, state=Path(options.state))
-        )
-        if options.withdraw:
-            let_withdraw(dialect)
+        dialect, kept = await asyncio.get_running_loop().run_in_executor(None, opened, options)
         server = VenueServer(dialect, chain=Chain(Path(options.chain), dialect.exchange))
         try:
             port = await server.start(LOOPBACK, options.port)

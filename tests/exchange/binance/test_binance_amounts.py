@@ -47,7 +47,7 @@ def traded(venue, client, *, isolated: bool) -> list:
         market(client, side, size)
         venue.wait(3)
     exchange = venue.dialect.exchange
-    exchange.fund(0, venue.time, 123_457_891)
+    exchange.clearing.fund(0, venue.time, 123_457_891)
     venue.settle()
     paths = {
         "v3/balance": {},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.venue_client import Virtual, heard
+from onetape.exchange.options import VenueOptions
 from onetape.exchange.server import opened, push_unrouted
 from onetape.model.errors import UsageError
 
@@ -141,8 +142,8 @@ def test_an_unrouted_address_carries_every_stream_where_that_is_wanted(venue, cl
 
 
 def test_only_a_venue_with_categories_can_do_without_them():
-    dialect, _ = opened("binance-usdm", seed=3)
+    dialect, _ = opened(VenueOptions(kind="binance-usdm", seed=3))
     push_unrouted(dialect)
     assert dialect.inner.streams.is_unrouted
     with pytest.raises(UsageError, match="kraken has no categories"):
-        push_unrouted(opened("kraken", seed=3)[0])
+        push_unrouted(opened(VenueOptions(kind="kraken", seed=3))[0])

@@ -88,9 +88,9 @@ def test_income_has_every_kind_and_adds_up_to_the_balance(venue, client):
     exchange = venue.dialect.exchange
     account = exchange.accounts[0]
     market(client, "BUY", "0.050")
-    exchange.fund(0, venue.time, 10**8)
+    exchange.clearing.fund(0, venue.time, 10**8)
     market(client, "SELL", "0.020")
-    exchange.force_close(account, 0, "both", venue.time, "liquidation")
+    exchange.clearing.force_close(account, 0, "both", venue.time, "liquidation")
     venue.settle()
     rows = [r for r in ok(client.ask("GET", "/fapi/v1/income", limit=1000)) if r["asset"] == "USDT"]
     assert {r["incomeType"] for r in rows} == {

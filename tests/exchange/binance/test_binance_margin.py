@@ -38,7 +38,7 @@ def move_mark(venue: Virtual, factor: str) -> None:
     exchange: SimExchange = venue.dialect.exchange
     listing = exchange.listings[0]
     mark = int(listing.mark * Decimal(factor))
-    exchange._set_mark(0, mark, mark, venue.time)
+    exchange.set_mark(0, mark, mark, venue.time)
     venue.settle()
 
 
@@ -141,7 +141,7 @@ def test_an_isolated_liquidation_takes_its_margin_and_no_more(venue, client):
 def test_a_cross_margin_call_comes_once_and_names_the_wallet(venue, client):
     ok(client.ask("POST", "/fapi/v1/leverage", **BTC, leverage=50))
     account = venue.dialect.exchange.accounts[0]
-    venue.dialect.exchange.deposit(account, "USDT", "-98000", venue.time)
+    venue.dialect.exchange.accounts.deposit(account, "USDT", "-98000", venue.time)
     market(client, "BUY", "0.600")
     key = ok(client.ask("POST", "/fapi/v1/listenKey"))["listenKey"]
     stream = venue.connect(f"/private/ws/{key}")
@@ -185,7 +185,7 @@ def test_isolated_funding_comes_out_of_the_position(venue, client):
     market(client, "BUY", "0.100")
     wallet, cross = Decimal(position(client)["isolatedWallet"]), usdt(client)["crossWalletBalance"]
     exchange: SimExchange = venue.dialect.exchange
-    exchange.fund(0, venue.time, 10**9)  # 0.1 %
+    exchange.clearing.fund(0, venue.time, 10**9)  # 0.1 %
     paid = Decimal(ok(client.ask("GET", "/fapi/v1/income", incomeType="FUNDING_FEE"))[0]["income"])
     assert paid < 0
     assert Decimal(position(client)["isolatedWallet"]) == wallet + paid

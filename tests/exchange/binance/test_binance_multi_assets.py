@@ -56,14 +56,14 @@ def move(venue, index: int, factor: str) -> None:
     """Mark and index, by hand."""
     exchange = venue.dialect.exchange
     price = int(exchange.listings[index].mark * Decimal(factor))
-    exchange._set_mark(index, price, price, venue.time)
+    exchange.set_mark(index, price, price, venue.time)
     venue.settle()
 
 
 def poor(venue, usdt: str = "100") -> None:
     """Takes all USDT but so much away."""
     exchange = venue.dialect.exchange
-    exchange.deposit(exchange.accounts[0], "USDT", str(Decimal(usdt) - 100_000), venue.time)
+    exchange.accounts.deposit(exchange.accounts[0], "USDT", str(Decimal(usdt) - 100_000), venue.time)
 
 
 def test_the_mode_is_switched_shown_and_told_over_a_real_socket():
@@ -137,9 +137,9 @@ def test_each_refusal_has_its_code(venue, client):
     poor(venue)
     ok(market(client, "BUY", "0.500"))
     assert refused(client, False) == -4169
-    exchange.deposit(account, "USDT", "-200", venue.time)
+    exchange.accounts.deposit(account, "USDT", "-200", venue.time)
     assert refused(client, False) == -4172
-    exchange.deposit(account, "USDT", "50000", venue.time)
+    exchange.accounts.deposit(account, "USDT", "50000", venue.time)
     switch(client, False)
     ok(market(client, "SELL", "0.500"))
 
@@ -147,7 +147,7 @@ def test_each_refusal_has_its_code(venue, client):
 def test_a_coin_that_falls_takes_positions_in_others_with_it(venue, client):
     poor(venue)
     # A tenth of a coin: what it carries is closed by what the book has.
-    venue.dialect.exchange.deposit(venue.dialect.exchange.accounts[0], "BTC", "-0.9", venue.time)
+    venue.dialect.exchange.accounts.deposit(venue.dialect.exchange.accounts[0], "BTC", "-0.9", venue.time)
     switch(client, True)
     size = (
         totals(client)["availableBalance"]
@@ -179,10 +179,10 @@ def test_a_coin_that_falls_takes_positions_in_others_with_it(venue, client):
 def test_a_debt_that_grows_too_large_is_paid_from_the_other_currencies(venue, client):
     switch(client, True)
     exchange, account = venue.dialect.exchange, venue.dialect.exchange.accounts[0]
-    exchange.deposit(account, "USDT", "-109999", venue.time)
+    exchange.accounts.deposit(account, "USDT", "-109999", venue.time)
     move(venue, 0, "1")
     assert asset(client, "USDT")["walletBalance"] == -9999
-    exchange.deposit(account, "USDT", "-2", venue.time)
+    exchange.accounts.deposit(account, "USDT", "-2", venue.time)
     row = ok(client.ask("GET", "/fapi/v1/assetIndex", symbol="BTCUSD"))
     move(venue, 0, "1")
     assert asset(client, "USDT")["walletBalance"] == 0
@@ -195,8 +195,8 @@ def test_hedge_mode_and_a_restart_keep_the_mode(tmp_path):
     options = {"kind": "binance-usdm", "seed": 7, "now": 1_795_000_000_000_000_000, "limits": False}
     state, dialect = VenueState.open(tmp_path / "state", **options)
     account = dialect.exchange.accounts[0]
-    dialect.exchange.set_joint(account, True, options["now"])
-    dialect.exchange.set_hedge(account, True, options["now"])
+    dialect.exchange.accounts.set_joint(account, True, options["now"])
+    dialect.exchange.accounts.set_hedge(account, True, options["now"])
     before = account.money.free_usd()
     state.close()
     state, dialect = VenueState.open(tmp_path / "state", **options)

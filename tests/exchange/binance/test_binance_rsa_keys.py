@@ -47,7 +47,7 @@ def stamp() -> int:
 def test_an_rsa_key_signs_rest_and_calls_and_logs_on_nowhere():
     with served("binance-usdm") as (dialect, port):
         exchange = dialect.exchange
-        made = exchange.make_key(exchange.accounts[0], "own", RSA, pem(OWN))
+        made = exchange.accounts.make_key(exchange.accounts[0], "own", RSA, pem(OWN))
         assert made.secret == ""
         wire = Wire(port)
 
@@ -97,5 +97,5 @@ def small() -> str:
 def test_what_is_no_such_key_is_refused(kind, public):
     exchange = Virtual("binance-usdm").dialect.exchange
     with pytest.raises(BadConfig):
-        exchange.make_key(exchange.accounts[0], "own", kind, public())
-    assert not [key for key in exchange.keys.values() if key.label == "own"]
+        exchange.accounts.make_key(exchange.accounts[0], "own", kind, public())
+    assert not [key for key in exchange.accounts.keys.values() if key.label == "own"]

@@ -22,7 +22,7 @@ LIMIT = {**BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity"
 
 def ed25519(venue: Virtual, account: int = 0):
     owner = venue.dialect.exchange.accounts[account]
-    return next(k for k in venue.dialect.exchange.keys.values() if k.account is owner and k.kind == ED25519)
+    return next(k for k in venue.dialect.exchange.accounts.keys.values() if k.account is owner and k.kind == ED25519)
 
 
 class Api:
@@ -244,7 +244,7 @@ def test_an_owner_may_bring_a_public_key(venue):
     exchange = venue.dialect.exchange
     private = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    made = exchange.make_key(exchange.accounts[0], "own", ED25519, public.decode())
+    made = exchange.accounts.make_key(exchange.accounts[0], "own", ED25519, public.decode())
     assert made.secret == ""
     text = f"timestamp={venue.time // 1_000_000}"
     digest = quote(base64.b64encode(private.sign(text.encode())).decode(), safe="")
@@ -253,6 +253,6 @@ def test_an_owner_may_bring_a_public_key(venue):
     )
     assert (status, answer) == (200, [])
     with pytest.raises(BadConfig):
-        exchange.make_key(exchange.accounts[0], "own", ED25519, public.decode())
+        exchange.accounts.make_key(exchange.accounts[0], "own", ED25519, public.decode())
     with pytest.raises(BadConfig):
-        exchange.make_key(exchange.accounts[0], "other", ED25519, "ssh-ed25519 AAAA")
+        exchange.accounts.make_key(exchange.accounts[0], "other", ED25519, "ssh-ed25519 AAAA")

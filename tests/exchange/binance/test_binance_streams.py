@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-from exchange.venue_client import BinanceClient, Virtual, hashlib, heard, hmac
+from exchange.venue_client import HISTORY, BinanceClient, Virtual, hashlib, heard, hmac
 from onetape.exchange.dialect import Close
+from onetape.exchange.venues import Crowd
 
 BTC = {"symbol": "BTCUSDT"}
 ORDER = "/fapi/v1/order"
@@ -78,7 +79,7 @@ def test_the_account_hears_of_an_order_its_fill_its_money_and_its_position(venue
 
 
 def test_a_listen_key_expires_and_the_stream_is_silent():
-    venue = Virtual("binance-usdm", rate=0.02)  # two hours of it
+    venue = Virtual("binance-usdm", market=Crowd(0.02, HISTORY))  # two hours of it
     account = venue.dialect.exchange.accounts[0]
     client = BinanceClient(venue, account.key, account.secret)
     _, key = client.ask("POST", "/fapi/v1/listenKey", signed=False)

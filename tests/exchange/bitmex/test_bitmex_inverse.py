@@ -87,7 +87,7 @@ def test_a_position_goes_at_its_liquidation_price_and_not_before(venue, side, si
     account = exchange.accounts[0]
     client.order(side, 40_000)
     held = value(trades(client))
-    exchange.deposit(account, "BTC", "-9.98", venue.time)
+    exchange.accounts.deposit(account, "BTC", "-9.98", venue.time)
     balance = int(account.money.balance(0)) * UNIT
     # W + s (N/E - N/P) = m N/P, solved for P.
     closed = (1 + sign * MAINTENANCE) * 40_000 / (held + sign * balance)
@@ -95,9 +95,9 @@ def test_a_position_goes_at_its_liquidation_price_and_not_before(venue, side, si
     assert shown == pytest.approx(float(closed), abs=0.001)
     tick = int(closed * 10)
     safe, deadly = (tick + 1, tick) if sign > 0 else (tick, tick + 1)
-    exchange._set_mark(0, safe, safe, venue.time)
+    exchange.set_mark(0, safe, safe, venue.time)
     assert account.qty(0) == sign * 40_000
-    exchange._set_mark(0, deadly, deadly, venue.time)
+    exchange.set_mark(0, deadly, deadly, venue.time)
     assert account.qty(0) == 0
     venue.settle()
     last = client.ask("GET", "/order", symbol="XBTUSD", reverse=True, count=1)[1][0]
@@ -109,7 +109,7 @@ def test_funding_is_paid_on_the_value_at_the_mark(venue):
     client.order("Buy", 50_000)
     before = wallet(client)
     mark = Fraction(exchange.listings[0].mark, 10)
-    exchange.fund(0, venue.time, 375_000_000)  # 0.000375
+    exchange.clearing.fund(0, venue.time, 375_000_000)  # 0.000375
     venue.settle()
     paid = Fraction("0.000375") * 50_000 / mark / SATOSHI
     assert abs(before - wallet(client) - paid) <= 1
@@ -161,7 +161,7 @@ def test_bins_add_up_to_the_trades_in_contracts_and_in_bitcoin(venue):
         assert each["vwap"] == pytest.approx(float(each["volume"] / home), rel=1e-6)
         tested += 1
     assert tested
-    assert venue.dialect.exchange.levels(0, Side.BUY, 1)
+    assert venue.dialect.exchange.board.levels(0, Side.BUY, 1)
 
 
 def _minute_end(stamp: str) -> str:

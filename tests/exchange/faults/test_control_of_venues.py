@@ -23,7 +23,7 @@ class Steered:
         self.control = Control(self.there.dialect)
         self.exchange = self.there.dialect.exchange
         self.calls: list = []
-        self.exchange.recorder = lambda name, a, k: self.calls.append(name)
+        self.exchange.timeline.recorder = lambda name, a, k: self.calls.append(name)
         account = self.exchange.accounts[0]
         self.client = BinanceClient(self.there, account.key, account.secret)
 
@@ -165,10 +165,10 @@ def test_every_change_comes_back_after_a_restart(tmp_path):
     assert all(made["secret"].encode() not in p.read_bytes() for p in (tmp_path / "state").iterdir() if p.is_file())
     again, inner = VenueState.open(tmp_path / "state", **options)
     exchange = inner.exchange
-    assert exchange.keys[made["key"]].secret == made["secret"]
-    assert exchange.keys[made["key"]].addresses == ("127.0.0.1",)
+    assert exchange.accounts.keys[made["key"]].secret == made["secret"]
+    assert exchange.accounts.keys[made["key"]].addresses == ("127.0.0.1",)
     assert not exchange.listings[0].is_listed
     assert str(exchange.instruments[1].tick) == "0.5"
     assert exchange.instruments[2].brackets[0].leverage_max == 7
-    assert exchange.maintenance[0] > now
+    assert exchange.board.maintenance[0] > now
     again.close()

@@ -15,7 +15,7 @@ from onetape.exchange.faults import parse_faults
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.kept_state import VenueState
 from onetape.exchange.server import catch_up
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.errors import OnetapeError
 from orders.gateway_world import MARKET_RATE, SECOND, World
 from waiting import wait_for
@@ -125,7 +125,7 @@ def test_what_the_journal_has_makes_the_same_exchange_again(tmp_path):
                 client.place(ordertype="market", volume="0.001")
                 client.place(volume="100000")  # refused
                 there.wait(1)
-            faulty.exchange.note(next(iter(account.open_orders.values())), {"last": 1})
+            faulty.exchange.orders.note(next(iter(account.open_orders.values())), {"last": 1})
             now = faulty.exchange.now
         else:
             dialect.exchange.advance(now)
@@ -143,14 +143,13 @@ def test_minutes_of_trading_made_again_call_by_call_ends_in_the_same_state(seed)
     def record(name, args, kwargs):
         calls.append(msgspec.msgpack.encode([world.exchange.now, name, args, kwargs]))
 
-    world.exchange.recorder = record
+    world.exchange.timeline.recorder = record
     world.run(240)
     again = open_venue(
         "binance-usdm",
         seed=seed,
         now=START,
-        rate=MARKET_RATE,
-        history=30 * SECOND,
+        market=Crowd(MARKET_RATE, 30 * SECOND),
         calls=map(msgspec.msgpack.decode, calls),
     )
     again.exchange.advance(world.now)
@@ -161,6 +160,49 @@ def test_minutes_of_trading_made_again_call_by_call_ends_in_the_same_state(seed)
     assert len(calls) > 50
     assert {msgspec.msgpack.decode(c)[1] for c in calls} >= {"place", "cancel", "amend"}
     assert states[0] == states[1]
+
+
+def test_calls_of_journals_of_all_times_are_made_again():
+    """Terms are the keywords of a call, by their values: also those that are what they are without being named."""
+    main = {"account": 1}
+    plain = {"side": "buy", "type": "limit", "tif": "GTC", "price": 400_000, "size": 10_000}
+    usual = {"post_only": False, "trigger": 0, "trigger_by": "none", "trigger_kind": "none", "expire": 0}
+    waiting = {
+        "index": 0,
+        "client_id": "w",
+        "type": "STOP_MARKET",
+        "side": "sell",
+        "position_side": "both",
+        "size": 100,
+        "price": 0,
+        "trigger": 300_000,
+        "by": "mark",
+        "tif": "GTC",
+        "reduce_only": False,
+        "post_only": False,
+        "close_position": False,
+        "expire": 0,
+        "extra": {"tif": "GTE_GTC"},
+    }
+    to = {"network": "BTC", "address": "there", "memo": "", "key": "", "name": "mine"}
+    calls = [
+        [START, "place", [main, 0, START], {**plain, **usual, "client_id": "one", "extra": {"oflags": ["fciq"]}}],
+        [START, "place", [main, 0, START], {**plain, "side": "no side"}],  # was refused, and is
+        [START, "place_conditional", [main, START], waiting],
+        [START, "deposit", [main, "BTC", "1", START], {"reason": "deposit", "silent": False}],
+        [START, "transfer", [main, "BTC", "-1", START], {}],
+        [START, "withdraw", [main, "BTC", "0.5", START], to],
+        [START, "amend", [main, {"order": 8_389_765_000_001}, START], {"size": 20_000}],
+        [START, "cancel_conditional", [{"conditional": 8_389_765_000_002}, START], {}],
+    ]
+    exchange = open_venue("binance-usdm", seed=1, now=START, calls=calls).exchange
+    account = exchange.accounts[0]
+    (order,) = account.by_id.values()
+    assert (order.client_id, order.size, order.is_open, order.extra) == ("one", 20_000, True, {"oflags": ["fciq"]})
+    (conditional,) = exchange.conditionals.by_id.values()
+    assert (conditional.by, conditional.extra, conditional.state) == ("mark", {"tif": "GTE_GTC"}, "CANCELED")
+    (withdrawal,) = exchange.transfers.withdrawals
+    assert (withdrawal.to.address, withdrawal.to.name) == ("there", "mine")
 
 
 @pytest.mark.parametrize(("kind", "seed"), [("bitmex", 3), ("kraken", 4)])

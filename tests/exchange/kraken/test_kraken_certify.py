@@ -17,7 +17,7 @@ from exchange.venue_client import HISTORY, Virtual
 from onetape.exchange.kraken.book import checksum
 from onetape.exchange.kraken.names import Names, altname, asset_id, identify, number_of
 from onetape.exchange.kraken.wire import trade_id, trade_number
-from onetape.exchange.venues import open_venue
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model import catalogue
 from onetape.model.enums import Side
 from onetape.venues.kraken.errors import ERRORS, row_of_text
@@ -312,7 +312,7 @@ def test_whatever_is_asked_nothing_is_overdrawn_and_the_books_agree(seed):
     for client in clients:
         client.ask("CancelAll")
         assert {Decimal(r["hold_trade"]) for r in client.ask("BalanceEx")[0].values()} == {0}
-        account = venue.dialect.exchange.by_key[client.key]
+        account = venue.dialect.exchange.accounts.by_key[client.key]
         last = {entry.currency: entry.balance for entry in venue.dialect.account.ledger(account)}
         assert last == {at: int(account.money.balance(at)) for at in last}
 
@@ -321,13 +321,13 @@ def test_an_exchange_that_makes_its_calls_again_is_the_same():
     now, calls = 1_795_000_000_000_000_000, []
     venue = Virtual("kraken", seed=9, limits=False)
     exchange = venue.dialect.exchange
-    exchange.recorder = lambda name, args, kwargs: calls.append(
+    exchange.timeline.recorder = lambda name, args, kwargs: calls.append(
         (exchange.now, name, json.loads(json.dumps(args)), json.loads(json.dumps(kwargs)))
     )
     client, rng = (KrakenClient(venue, exchange.accounts[0].key, exchange.accounts[0].secret), random.Random(4))
     for _ in range(25):
         act(client, rng)
-    again = open_venue("kraken", seed=9, now=now, history=HISTORY).exchange
+    again = open_venue("kraken", seed=9, now=now, market=Crowd(history=HISTORY)).exchange
     again.replay(calls)
     again.advance(exchange.now)
     assert len(calls) > 25

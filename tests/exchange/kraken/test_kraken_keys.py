@@ -18,8 +18,8 @@ REFUSED = "EGeneral:Permission denied"
 def reader_of(dialect, **rights):
     """A further key of the first account."""
     exchange = dialect.exchange
-    made = exchange.make_key(exchange.accounts[0], "reader", HMAC)
-    exchange.change_key(made.key, **rights)
+    made = exchange.accounts.make_key(exchange.accounts[0], "reader", HMAC)
+    exchange.accounts.change_key(made.key, **rights)
     return made
 
 
@@ -85,9 +85,9 @@ def test_rights_that_change_later_are_heard_of_at_once():
         return heard(connection)[0]
 
     assert place()["error"] == REFUSED
-    exchange.change_key(made.key, can_trade=True)
+    exchange.accounts.change_key(made.key, can_trade=True)
     assert place()["success"] is True
-    exchange.withdraw_key(made.key)
+    exchange.accounts.revoke_key(made.key)
     assert place()["error"] == "ESession:Invalid session"
 
 

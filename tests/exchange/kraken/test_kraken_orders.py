@@ -10,6 +10,7 @@ import pytest
 
 from exchange.kraken_client import KrakenClient
 from exchange.venue_client import Virtual, Wire, served
+from onetape.exchange.venues import Crowd
 
 DECIMALS = "EOrder:Invalid price:XBT/USD price can only be specified up to 1 decimals."
 EXCLUSIVE = "EGeneral:Invalid arguments:cl_ord_id and userref are exclusive"
@@ -251,7 +252,7 @@ def test_a_trigger_that_cannot_be_paid_is_refused(client):
 def test_a_market_stop_for_all_there_is_does_not_overdraw(moves):
     """It walks the book when it fires: what that costs is held back before."""
     # A market that rises to the trigger and whose book takes all of it.
-    free = client_of(Virtual("kraken", limits=False, history=600 * 10**9))
+    free = client_of(Virtual("kraken", limits=False, market=Crowd()))
     trigger = free.best()[1] + 5
     most = Decimal(100_000) / (trigger * Decimal("1.06") * Decimal("1.004"))
     volume = f"{most:.6f}"

@@ -32,14 +32,14 @@ class Access:
     def key(self, name: str, address: str) -> ApiKey:
         if not name:
             raise Refused(-2014, status=401)
-        found = self.exchange.keys.get(name)
+        found = self.exchange.accounts.keys.get(name)
         if found is None or not found.is_allowed(address):
             raise Refused(-2015, status=401)
         return found
 
     def account(self, key: ApiKey) -> SimAccount:
         """As it is seen now: a fault may show it as it was."""
-        return self.exchange.by_key[key.key]
+        return self.exchange.accounts.by_key[key.key]
 
     @staticmethod
     def check_trade(key: ApiKey) -> None:

@@ -8,6 +8,7 @@ moved to symbolConfig, modes to accountConfig.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, since
@@ -77,40 +78,10 @@ class AccountData:
         for at, name in enumerate(self.exchange.currencies):
             if not self._settles(at) and not account.money.balance(at):
                 continue
-            wallet = int(account.money.balance(at))
-            unrealized = self._equity(account, at) - wallet
-            initial, maint = account.money.initial_margin(at), account.maintenance_margin(at)
-            available, withdrawable = self._free(account, at)
-            orders = max(int(initial) - self._held_margin(account, at), 0)
-            for key, value in (
-                ("initial", initial),
-                ("maint", maint),
-                ("wallet", wallet),
-                ("unrealized", unrealized),
-                ("available", available),
-                ("cross", account.cross_balance(at)),
-                ("apart", self._apart(account, at)),
-                ("orders", orders),
-            ):
-                totals[key] += self._in_total(account, at, key, int(value))
-            assets.append(
-                {
-                    "asset": name,
-                    "walletBalance": amount(wallet),
-                    "unrealizedProfit": amount(unrealized),
-                    "marginBalance": amount(wallet + unrealized),
-                    "maintMargin": owed(maint),
-                    "initialMargin": owed(int(initial)),
-                    "positionInitialMargin": owed(int(initial) - orders),
-                    "openOrderInitialMargin": owed(orders),
-                    "crossWalletBalance": amount(account.cross_balance(at)),
-                    "crossUnPnl": amount(unrealized - self._apart(account, at)),
-                    "availableBalance": amount(available),
-                    "maxWithdrawAmount": amount(withdrawable),
-                    "marginAvailable": True,
-                    "updateTime": ms(now),
-                }
-            )
+            sums = self._sums(account, at)
+            for key, value in sums.items():
+                totals[key] += self._in_total(account, at, key, value)
+            assets.append(self._asset(account, at, name, sums, now))
         if account.joint is not None:  # not a sum: each has the whole of it
             free = totals["wallet"] + totals["unrealized"] - totals["initial"]
             totals["available"] = max(free, 0)
@@ -130,18 +101,46 @@ class AccountData:
             "positions": [self._account_position(row) for row in self._rows(account, now, version)],
         }
         if version == 2:
-            answer = {
-                "feeTier": 0,
-                "feeBurn": False,
-                "canTrade": account.can_trade,
-                "canDeposit": True,
-                "canWithdraw": account.can_withdraw,
-                "updateTime": 0,
-                "multiAssetsMargin": account.joint is not None,
-                "tradeGroupId": -1,
-                **answer,
-            }
+            config = self.account_config(account)
+            del config["dualSidePosition"]
+            answer = {"feeTier": config.pop("feeTier"), "feeBurn": False, **config, **answer}
         return answer
+
+    def _sums(self, account: SimAccount, at: int) -> dict[str, int]:
+        """What the account adds up of a currency, 1e-18 of it."""
+        wallet, cross = int(account.money.balance(at)), account.cross_balance(at)
+        # What is set apart is no initial margin here: that goes by the notional of now.
+        alone = self._held_margin(account, at, account.isolated)
+        initial = int(account.money.initial_margin(at)) - (wallet - cross) + alone
+        held = self._held_margin(account, at, range(len(self.exchange.instruments)))
+        return {
+            "initial": initial,
+            "maint": int(account.money.maintenance_margin(at)),
+            "wallet": wallet,
+            "unrealized": self._equity(account, at) - wallet,
+            "available": self._free(account, at)[0],
+            "cross": cross,
+            "apart": self._apart(account, at),
+            "orders": max(initial - held, 0),
+        }
+
+    def _asset(self, account: SimAccount, at: int, name: str, sums: dict[str, int], now: int) -> dict[str, Any]:
+        return {
+            "asset": name,
+            "walletBalance": amount(sums["wallet"]),
+            "unrealizedProfit": amount(sums["unrealized"]),
+            "marginBalance": amount(sums["wallet"] + sums["unrealized"]),
+            "maintMargin": owed(sums["maint"]),
+            "initialMargin": owed(sums["initial"]),
+            "positionInitialMargin": owed(sums["initial"] - sums["orders"]),
+            "openOrderInitialMargin": owed(sums["orders"]),
+            "crossWalletBalance": amount(sums["cross"]),
+            "crossUnPnl": amount(sums["unrealized"] - sums["apart"]),
+            "availableBalance": amount(sums["available"]),
+            "maxWithdrawAmount": amount(self._free(account, at)[1]),
+            "marginAvailable": True,
+            "updateTime": ms(now),
+        }
 
     @staticmethod
     def _account_position(row: dict[str, Any]) -> dict[str, Any]:
@@ -186,7 +185,7 @@ class AccountData:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         position = account.money.position(at, side.value)
         qty = int(position.qty)
-        mark = listing.mark or listing.last
+        mark = listing.valuation
         notional = i.notional_units(mark, qty) if qty else 0
         unrealized = int(position.unrealized(_spec(account, at), mark)) if qty else 0
         leverage = account.leverage_of(at)
@@ -230,14 +229,12 @@ class AccountData:
             spare = self.multi_assets.spare_of(account, settle)
         elif alone:
             position = account.money.position(at, side.value)
-            now = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            now = self.exchange.listings[at].valuation
             notional = abs(i.notional_units(now, account.qty(at, side)))
             margin = account.wallet(at, side) + int(position.unrealized(_spec(account, at), now))
             spare = margin - i.maintenance_units(notional)
         else:
-            margin = self._equity(account, settle) - self._apart(account, settle)
-            margin -= int(account.money.balance(settle)) - account.cross_balance(settle)
-            spare = margin - int(account.money.maintenance_margin(settle))
+            spare = account.cross_equity(settle) - int(account.money.cross_maintenance(settle))
         price = account.money.liquidation_price(at, side.value, spare, alone)
         return f"{price:.8f}" if price else "0"
 
@@ -275,7 +272,7 @@ class AccountData:
             raise Refused(-4067)
         if any(account.has_position(at) for at in range(len(self.exchange.instruments))):
             raise Refused(-4068)
-        self.exchange.set_hedge(account, wanted == "true", now)
+        self.exchange.accounts.set_hedge(account, wanted == "true", now)
         return {"code": 200, "msg": "success"}
 
     def commission_rate(self, params: dict[str, str]) -> dict[str, Any]:
@@ -371,18 +368,20 @@ class AccountData:
         for at in account.isolated:
             if self.exchange.instruments[at].settle != name:
                 continue
-            mark = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            mark = self.exchange.listings[at].valuation
             for side in account.sides:
                 position = account.money.position(at, side.value)
                 total += int(position.unrealized(_spec(account, at), mark)) if position.qty else 0
         return total
 
-    def _held_margin(self, account: SimAccount, currency: int) -> int:
+    def _held_margin(self, account: SimAccount, currency: int, instruments: Iterable[int]) -> int:
+        """The initial margin of positions, by their notional of now."""
         total = 0
-        for at, i in enumerate(self.exchange.instruments):
+        for at in instruments:
+            i = self.exchange.instruments[at]
             if self.exchange.currencies.index(i.settle) != currency:
                 continue
-            mark = self.exchange.listings[at].mark or self.exchange.listings[at].last
+            mark = self.exchange.listings[at].valuation
             for side in account.sides:
                 qty = account.qty(at, side)
                 total += abs(i.notional_units(mark, qty)) // account.leverage_of(at) if qty else 0

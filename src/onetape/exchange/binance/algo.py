@@ -13,15 +13,16 @@ from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import OrderTerms, decimal_of, flag, in_time, whole, word
 from onetape.exchange.binance.wire import Refused, average_price, ms, position_side, price_text, size_text
-from onetape.exchange.conditional import OPEN_MAX, Conditional
+from onetape.exchange.conditional import OPEN_MAX, Conditional, NewConditional
 from onetape.exchange.exchange import SimExchange
-from onetape.model.enums import PositionSide, TriggerBy
+from onetape.model.enums import PositionSide, Side, TimeInForce, TriggerBy
 
 __all__ = ["CONDITIONAL_TYPES", "AlgoService"]
 
 CONDITIONAL_TYPES: Final = frozenset(
     {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
 )
+_TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
 CALLBACK_RATES: Final = (Decimal("0.1"), Decimal(20))  # percent; 20 since 2026-10-23
 
 
@@ -56,36 +57,43 @@ class AlgoService:
         price = 0
         if kind in ("STOP", "TAKE_PROFIT"):
             price = self.terms.limit_price(index, side, params, params.get("priceMatch", "NONE"))
-        terms: dict[str, Any] = {
-            "index": index,
-            "client_id": self.terms.client_id(account, params, "clientAlgoId"),
-            "type": kind,
-            "side": side.lower(),
-            "position_side": position.value,
-            "size": size,
-            "price": price,
-            "trigger": 0,
-            "by": "mark" if params.get("workingType") == "MARK_PRICE" else "last",
-            "tif": {"GTX": "GTC", "GTE_GTC": "GTC"}.get(tif, tif),
-            "reduce_only": reduce_only,
-            "post_only": tif == "GTX",
-            "close_position": close,
-            "expire": self.terms.expire_time(params, tif, now),
-            "extra": {"tif": tif, "priceProtect": flag(params, "priceProtect")},
-        }
+        trigger = callback = activate = 0
+        by = TriggerBy.MARK if params.get("workingType") == "MARK_PRICE" else TriggerBy.LAST
+        client_id = self.terms.client_id(account, params, "clientAlgoId")
+        expire = self.terms.expire_time(params, tif, now)
+        extra = {"tif": tif, "priceProtect": flag(params, "priceProtect")}
         if kind == "TRAILING_STOP_MARKET":
             rate = decimal_of(params, "callbackRate")
             if not CALLBACK_RATES[0] <= rate <= CALLBACK_RATES[1]:
                 raise Refused(-2021, text="Invalid callBack rate")
-            terms["callback"] = int(rate * 100)
+            callback = int(rate * 100)
             if params.get("activatePrice"):
-                terms["activate"] = self.terms.price(i, params, "activatePrice")
+                activate = self.terms.price(i, params, "activatePrice")
         else:
-            terms["trigger"] = self.terms.price(i, params, "triggerPrice")
-            self._check_trigger(index, kind, side, terms)
+            trigger = self.terms.price(i, params, "triggerPrice")
+            self._check_trigger(index, kind, side, trigger, by)
         if len(self.exchange.conditionals.open_of(account)) >= OPEN_MAX:
             raise Refused(-4045)
-        return self.row(self.exchange.place_conditional(account, now, **terms))
+        wanted = NewConditional(
+            index=index,
+            client_id=client_id,
+            type=kind,
+            side=Side(side.lower()),
+            position_side=position,
+            size=size,
+            price=price,
+            trigger=trigger,
+            by=by,
+            tif=_TIFS.get(tif, TimeInForce.GTC),
+            reduce_only=reduce_only,
+            post_only=tif == "GTX",
+            close_position=close,
+            activate=activate,
+            callback=callback,
+            expire=expire,
+            extra=extra,
+        )
+        return self.row(self.exchange.conditionals.place(account, now, wanted))
 
     def _check_close(
         self, account: SimAccount, index: int, params: dict[str, str], kind: str, side: str, position: PositionSide
@@ -106,10 +114,9 @@ class AlgoService:
             if other.close_position and same and other.type == kind:
                 raise Refused(-4130)
 
-    def _check_trigger(self, index: int, kind: str, side: str, terms: dict[str, Any]) -> None:
-        price = self.exchange.price(index, TriggerBy(terms["by"]))
+    def _check_trigger(self, index: int, kind: str, side: str, trigger: int, by: TriggerBy) -> None:
+        price = self.exchange.board.price(index, by)
         rises = (side == "BUY") != kind.startswith("TAKE_PROFIT")
-        trigger = terms["trigger"]
         if price and (price >= trigger if rises else price <= trigger):
             raise Refused(-2021)
 
@@ -117,13 +124,13 @@ class AlgoService:
         order = self._find(account, params)
         if order is None or not order.is_open:
             raise Refused(-2011)
-        self.exchange.cancel_conditional(order, now)
+        self.exchange.conditionals.cancel(order, now)
         return {"algoId": order.id, "clientAlgoId": order.client_id, "code": "200", "msg": "success"}
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         for order in self.exchange.conditionals.open_of(account, self.public.at(params)):
             if order.is_open:  # else it has fired, and its child is an order of the book
-                self.exchange.cancel_conditional(order, now)
+                self.exchange.conditionals.cancel(order, now)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
     def query(self, account: SimAccount, params: dict[str, str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.wire import Refused, amount, ms
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.outside import TERMS
+from onetape.exchange.transfers import TERMS, Destination
 from onetape.model.money import money_units
 
 __all__ = ["WITHDRAW_PATH", "CapitalData"]
@@ -45,18 +45,15 @@ class CapitalData:
             raise Refused(-1130, "walletType")
         if units < money_units(Decimal(TERMS[coin].least)):
             raise Refused(-1130, "amount")
-        if units > self.exchange.outside_free(account, self.exchange.currencies.index(coin)):
+        if units > self.exchange.transfers.free(account, self.exchange.currencies.index(coin)):
             raise Refused(-4026)
-        number = self.exchange.withdraw(
-            account,
-            coin,
-            text,
-            now,
+        to = Destination(
             network=params.get("network", coin),
             address=params["address"],
             memo=params.get("addressTag", ""),
             name=params.get("withdrawOrderId", ""),
         )
+        number = self.exchange.transfers.withdraw(account, coin, text, now, to)
         return {"id": _id(number)}
 
     def withdrawals(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
@@ -72,18 +69,18 @@ class CapitalData:
                 "transactionFee": amount(each.fee),
                 "coin": self.exchange.currencies[each.currency],
                 "status": _STATUS[each.state],
-                "address": each.address,
+                "address": each.to.address,
                 "txId": each.txid,
                 "applyTime": f"{datetime.fromtimestamp(each.time // 10**9, UTC):%Y-%m-%d %H:%M:%S}",
-                "network": each.network,
+                "network": each.to.network,
                 "transferType": 0,
                 "walletType": 0,
-                **({"withdrawOrderId": each.name} if each.name else {}),
+                **({"withdrawOrderId": each.to.name} if each.to.name else {}),
             }
-            for each in reversed(self.exchange.withdrawals)
+            for each in reversed(self.exchange.transfers.withdrawals)
             if each.account.name == account.name
             and start <= ms(each.time) <= end
-            and name in (None, each.name)
+            and name in (None, each.to.name)
             and params.get("coin") in (None, self.exchange.currencies[each.currency])
         ]
         return _page(rows, params)
@@ -107,7 +104,7 @@ class CapitalData:
                 "unlockConfirm": 0,
                 "walletType": 0,
             }
-            for each in reversed(self.exchange.arrived)
+            for each in reversed(self.exchange.transfers.arrived)
             if each.account.name == account.name
             and start <= ms(each.time) <= end
             and params.get("coin") in (None, self.exchange.currencies[each.currency])
@@ -117,7 +114,7 @@ class CapitalData:
 
     def address(self, account: SimAccount, params: Params) -> dict[str, Any]:
         coin = self._coin(params)
-        return {"address": self.exchange.address_of(account, coin), "coin": coin, "tag": "", "url": ""}
+        return {"address": self.exchange.transfers.address_of(account, coin), "coin": coin, "tag": "", "url": ""}
 
     def _coin(self, params: Params) -> str:
         coin = params.get("coin", "")

@@ -58,7 +58,7 @@ class MarginData:
                 raise Refused(-2027)
         if wanted < before:
             self._check_margin(account, at, wanted, before)
-        self.exchange.set_leverage(account, at, wanted, now)
+        self.exchange.accounts.set_leverage(account, at, wanted, now)
         return {"leverage": wanted, "maxNotionalValue": f"{self.most(account, at):f}", "symbol": i.raw_symbol}
 
     def _check_margin(self, account: SimAccount, at: int, wanted: int, before: int) -> None:
@@ -87,7 +87,7 @@ class MarginData:
             raise Refused(-4047)
         if account.has_position(at):
             raise Refused(-4048)
-        self.exchange.set_isolated(account, at, wanted == "ISOLATED", now)
+        self.exchange.accounts.set_isolated(account, at, wanted == "ISOLATED", now)
         return {"code": 200, "msg": "success"}
 
     def move(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class MarginData:
             raise Refused(-4050)
         if kind == REDUCE and units > self.spare(account, at, side):
             raise Refused(-4051)
-        self.exchange.move_margin(account, at, side.value, units if kind == ADD else -units, now)
+        self.exchange.accounts.move_margin(account, at, side.value, units if kind == ADD else -units, now)
         return {"amount": float(wanted), "code": 200, "msg": "Successfully modify position margin.", "type": int(kind)}
 
     def spare(self, account: SimAccount, at: int, side: PositionSide) -> int:
@@ -168,4 +168,4 @@ class MarginData:
         return rows
 
     def _price(self, at: int) -> int:
-        return self.exchange.listings[at].mark or self.exchange.listings[at].last
+        return self.exchange.listings[at].valuation

@@ -42,12 +42,12 @@ class MultiAssets:
             raise Refused(-4172)
         if not wanted and self._is_short_alone(account):
             raise Refused(-4169)
-        exchange.set_joint(account, wanted, now)
+        exchange.accounts.set_joint(account, wanted, now)
         return {"code": 200, "msg": "success"}
 
     def _counted(self) -> list[int]:
         names = self.exchange.currencies
-        return [at for at, name in enumerate(names) if name in self.exchange.collateral]
+        return [at for at, name in enumerate(names) if name in self.exchange.accounts.collateral]
 
     @staticmethod
     def _is_short_alone(account: SimAccount) -> bool:
@@ -57,16 +57,16 @@ class MultiAssets:
 
     def worth(self, at: int, units: int) -> int:
         """In USD, 1e-18."""
-        return self.exchange.rates(at).worth(units)
+        return self.exchange.accounts.rates(at).worth(units)
 
     def needed(self, at: int, units: int) -> int:
-        return self.exchange.rates(at).needed(units)
+        return self.exchange.accounts.rates(at).needed(units)
 
     def withdrawable(self, account: SimAccount, at: int) -> int:
         """What may leave without taking margin that is needed, 1e-18 of the currency."""
-        bid = self.exchange.rates(at).bid
+        bid = self.exchange.accounts.rates(at).bid
         wallet = max(int(account.money.balance(at)), 0)
-        free = max(int(account.money.available(at)), 0) * self.exchange.rates(at).ask
+        free = max(int(account.money.available(at)), 0) * self.exchange.accounts.rates(at).ask
         return min(wallet, free // bid) if bid else wallet
 
     # --- prices -----------------------------------------------------------------------------------
@@ -82,8 +82,8 @@ class MultiAssets:
         return found[0]
 
     def _row(self, at: int, now: int) -> dict[str, Any]:
-        name, rates = self.exchange.currencies[at], self.exchange.rates(at)
-        terms = self.exchange.collateral[name]
+        name, rates = self.exchange.currencies[at], self.exchange.accounts.rates(at)
+        terms = self.exchange.accounts.collateral[name]
         buffer, exchanged = f"{terms.haircut:.8f}", f"{terms.exchange_haircut:.8f}"
         return {
             "symbol": name + _SUFFIX,
@@ -121,7 +121,7 @@ class MultiAssets:
 
     def spare_of(self, account: SimAccount, at: int) -> int:
         """What a currency's positions may still lose before the liquidation, 1e-18 of it."""
-        money, ask = account.money, self.exchange.rates(at).ask
+        money, ask = account.money, self.exchange.accounts.rates(at).ask
         spare = sum(
             self.worth(each, int(money.equity(each))) - self.needed(each, int(money.maintenance_margin(each)))
             for each in self._counted()

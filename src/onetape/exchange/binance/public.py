@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import groupby
 from typing import Any, Final
 
+from onetape.exchange.bars import PriceBars, merged
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.wire import Refused, amount, ms, price_decimals, price_text, size_text
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.listing import PREMIUM_DECIMALS, Listing
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, SECOND
 
-__all__ = ["PublicData"]
+__all__ = ["INTERVALS", "PublicData", "kline_span", "price_klines"]
 
 ORDER_TYPES: Final = (
     "LIMIT",
@@ -75,7 +77,7 @@ class PublicData:
             "exchangeFilters": [],
             "assets": [
                 {"asset": name, "marginAvailable": True, "autoAssetExchange": f"-{terms.debt_max}"}
-                for name, terms in self.exchange.collateral.items()
+                for name, terms in self.exchange.accounts.collateral.items()
             ],
             "symbols": [self._symbol(self.exchange.listings[at]) for at in self.instruments_of({})],
         }
@@ -126,7 +128,7 @@ class PublicData:
             raise Refused(-1130, "limit")
         i, exchange = self.exchange.instruments[at], self.exchange
         rows = {
-            name: [[price_text(i, price), size_text(i, size)] for price, size in exchange.levels(at, side, limit)]
+            name: [[price_text(i, price), size_text(i, size)] for price, size in exchange.board.levels(at, side, limit)]
             for name, side in (("bids", Side.BUY), ("asks", Side.SELL))
         }
         update = exchange.listings[at].depth_id
@@ -172,7 +174,7 @@ class PublicData:
         running = listing.running(self.exchange.now)
         bars = [*listing.bars, *([running] if running else [])]
         start, end = _range(params)
-        wanted = [b for b in merged(bars, minutes) if start <= ms(b.open_time) <= end]
+        wanted = [b for b in klines_of(bars, minutes) if start <= ms(b.open_time) <= end]
         wanted = wanted[:limit] if "startTime" in params else wanted[-limit:]
         return [kline_row(listing.instrument, bar) for bar in wanted]
 
@@ -222,29 +224,26 @@ class PublicData:
 
     def day_ticker(self, at: int, now: int) -> dict[str, Any]:
         listing = self.exchange.listings[at]
-        i, bars = listing.instrument, listing.day(now)
-        first = bars[0].open if bars else listing.last
-        volume = sum(b.volume for b in bars)
-        turnover = sum(b.turnover for b in bars)
-        change = listing.last - first
+        i, day = listing.instrument, listing.day(now)
+        change = listing.last - day.open
         last = listing.trades[-1] if listing.trades else None
         return {
             "symbol": i.raw_symbol,
             "priceChange": price_text(i, change),
-            "priceChangePercent": f"{100 * change / first if first else 0:.3f}",
-            "weightedAvgPrice": price_text(i, turnover // volume if volume else listing.last),
+            "priceChangePercent": f"{100 * change / day.open if day.open else 0:.3f}",
+            "weightedAvgPrice": price_text(i, day.turnover // day.volume if day.volume else listing.last),
             "lastPrice": price_text(i, listing.last),
             "lastQty": size_text(i, last.size if last else 0),
-            "openPrice": price_text(i, first),
-            "highPrice": price_text(i, max((b.high for b in bars), default=listing.last)),
-            "lowPrice": price_text(i, min((b.low for b in bars), default=listing.last)),
-            "volume": size_text(i, volume),
-            "quoteVolume": turnover_text(i, turnover),
+            "openPrice": price_text(i, day.open),
+            "highPrice": price_text(i, day.high),
+            "lowPrice": price_text(i, day.low),
+            "volume": size_text(i, day.volume),
+            "quoteVolume": turnover_text(i, day.turnover),
             "openTime": ms(now - DAY),
             "closeTime": ms(now),
             "firstId": listing.trades[0].trade_id if listing.trades else -1,
             "lastId": last.trade_id if last else -1,
-            "count": sum(b.trades for b in bars),
+            "count": day.trades,
         }
 
     def price_ticker(self, at: int, now: int) -> dict[str, Any]:
@@ -338,31 +337,8 @@ def kline_row(i: Instrument, bar: BarReport) -> list[Any]:
     ]
 
 
-def merged(bars: list[BarReport], minutes: int) -> list[BarReport]:
-    """Minute bars as bars of `minutes`."""
-    if minutes == 1:
-        return bars
-    spans = groupby(bars, key=lambda bar: kline_span(bar.open_time, minutes))
-    return [one_of(list(found), *span) for span, found in spans]
-
-
-def one_of(bars: list[BarReport], start: int, end: int) -> BarReport:
-    """Bars that follow each other as one."""
-    traded = [bar for bar in bars if bar.trades]
-    return bars[-1]._replace(
-        open_time=start,
-        close_time=end,
-        open=bars[0].open,
-        high=max(bar.high for bar in bars),
-        low=min(bar.low for bar in bars),
-        volume=sum(bar.volume for bar in bars),
-        turnover=sum(bar.turnover for bar in bars),
-        trades=sum(bar.trades for bar in bars),
-        buy_volume=sum(bar.buy_volume for bar in bars),
-        buy_turnover=sum(bar.buy_turnover for bar in bars),
-        first_trade=traded[0].first_trade if traded else -1,
-        last_trade=traded[-1].last_trade if traded else -1,
-    )
+def klines_of(bars: Iterable[BarReport], minutes: int) -> list[BarReport]:
+    return merged(bars, lambda time: kline_span(time, minutes))
 
 
 def kline_span(time: int, minutes: int) -> tuple[int, int]:
@@ -411,3 +387,45 @@ def _range(params: dict[str, str]) -> tuple[int, int]:
 def _between(trades: list[TradeReport], params: dict[str, str]) -> list[TradeReport]:
     start, end = _range(params)
     return [t for t in trades if start <= ms(t.time) <= end]
+
+
+def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[list[Any]]:
+    """As klines, with zeros for what is traded, and the number of prices where trades are counted. kind: mark, index or
+    premium. Raises Refused. Source: "Mark Price Kline", "Index Price Kline" and "Premium index Kline" of the USD-M
+    documentation, read 2026-11."""
+    if kind == "index":
+        params = {**params, "symbol": params.get("pair", "")}
+        if not params["symbol"]:
+            raise Refused(-1102, "pair")
+    listing = public.listing(params)
+    minutes = INTERVALS.get(params.get("interval", ""))
+    if minutes is None:
+        raise Refused(-1120)
+    limit = min(_number(params, "limit", 500), 1500)
+    (start, end), (bars, text) = _range(params), _of(listing, kind)
+    found = [b for b in klines_of(bars.bars, minutes) if start <= ms(b.open_time) <= end]
+    found = found[:limit] if params.get("startTime") else found[-limit:]
+    return [
+        [
+            ms(bar.open_time),
+            text(bar.open),
+            text(bar.high),
+            text(bar.low),
+            text(bar.close),
+            "0",
+            ms(bar.close_time) - 1,
+            "0",
+            bar.trades,
+            "0",
+            "0",
+            "0",
+        ]
+        for bar in found
+    ]
+
+
+def _of(listing: Listing, kind: str) -> tuple[PriceBars, Callable[[int], str]]:
+    if kind == "premium":
+        return listing.premium_bars, lambda value: f"{value / 10**PREMIUM_DECIMALS:.8f}"
+    bars = listing.mark_bars if kind == "mark" else listing.index_bars
+    return bars, lambda value: price_text(listing.instrument, value)

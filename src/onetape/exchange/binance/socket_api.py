@@ -12,21 +12,19 @@ all. Source: "WebSocket API General Info" and "Websocket API" of the USD-M docum
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from onetape.exchange.binance.limits import ORDERS, weight_of
+from onetape.exchange.binance.access import Access
+from onetape.exchange.binance.limits import ORDERS, Limits, weight_of
 from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.dialect import Connection, fields
 from onetape.exchange.keys import ED25519, HMAC, RSA, ApiKey
 from onetape.model.json_text import read_json
 from onetape.venues.binance.signing import socket_payload
-
-if TYPE_CHECKING:
-    from onetape.exchange.binance.venue import BinanceUsdm
 
 __all__ = ["PATH", "SocketApi"]
 
@@ -78,10 +76,24 @@ class Session:
         return "" if self.key is None else self.key.key
 
 
+Routes = Mapping[tuple[str, str], Callable[..., Any]]
+
+
+class Requests(Protocol):
+    """What requests by HTTP end in: handlers by method and path, for anybody, for a key, and signed."""
+
+    skew: int
+    limits: Limits
+    access: Access
+    open: Routes
+    keyed: Routes
+    signed: Routes
+
+
 class SocketApi:
     """The calls of one exchange. They end in the same functions as the requests of REST."""
 
-    def __init__(self, venue: BinanceUsdm) -> None:
+    def __init__(self, venue: Requests) -> None:
         self.venue = venue
         self.connections: dict[int, Connection] = {}
         self._session: dict[str, Callable[[Session, dict[str, str], str, int], Any]] = {

@@ -14,12 +14,14 @@ from typing import Any, Final
 import msgspec
 
 from onetape.exchange.account import SimAccount
+from onetape.exchange.bars import one_of
 from onetape.exchange.binance.multi_assets import MultiAssets
-from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, one_of, turnover_text
+from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, turnover_text
 from onetape.exchange.binance.user_events import UserEvents
 from onetape.exchange.binance.wire import ms, price_text, size_text
 from onetape.exchange.dialect import Connection, encode
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.listing import Listing
 from onetape.exchange.reports import (
     BarReport,
     CallReport,
@@ -394,8 +396,8 @@ class Streams:
         self._stream(f"{low}@depth{suffix}", {**head, "b": rows(batch.bids), "a": rows(batch.asks)})
         for count in (5, 10, 20):
             if self._heard(name := f"{low}@depth{count}{suffix}"):
-                bids = self.exchange.levels(index, Side.BUY, count)
-                asks = self.exchange.levels(index, Side.SELL, count)
+                bids = self.exchange.board.levels(index, Side.BUY, count)
+                asks = self.exchange.board.levels(index, Side.SELL, count)
                 self._stream(name, {**head, "b": rows(bids), "a": rows(asks)})
         batch.previous, batch.first = batch.last, 0
         batch.bids, batch.asks = {}, {}
@@ -459,7 +461,7 @@ class Streams:
                 self._stream(name, event)
 
     def _asset_indexes(self, now: int) -> None:
-        names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.collateral]
+        names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.accounts.collateral]
         if not self._heard("!assetIndex@arr", *names):
             return
         events = self.multi_assets.events(now)

@@ -10,11 +10,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
 from onetape._core import plain_units
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.wire import Refused, ms, price_text
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import SimOrder
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.instrument import Instrument
@@ -177,7 +176,7 @@ class OrderTerms:
             raise Refused(-5037)
         own, depth = _MATCH[match]
         book_side = Side.BUY if (side == "BUY") == own else Side.SELL
-        levels = self.exchange.levels(index, book_side, depth + 1)
+        levels = self.exchange.board.levels(index, book_side, depth + 1)
         if len(levels) <= depth:
             raise Refused(-5041)
         return levels[depth][0]
@@ -199,7 +198,7 @@ class OrderTerms:
     def check_notional(self, index: int, side: str, price: int, size: int, reduces: bool) -> None:
         listing = self.exchange.listings[index]
         i = listing.instrument
-        near = price or listing.mark or listing.last
+        near = price or listing.valuation
         steps = self._steps_of(i)
         if reduces or not steps.notional_min or not near:
             return

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount, Trade, since
+from onetape.exchange.account import SimAccount, SimOrder, Trade, since
 from onetape.exchange.binance.algo import CONDITIONAL_TYPES
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, word
 from onetape.exchange.binance.wire import Refused, amount, ms, order_row, owed, position_side, price_text, size_text
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import SimOrder
+from onetape.exchange.order_entry import NewOrder
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce
+from onetape.model.enums import OrderType, Side, TimeInForce
 from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
@@ -37,8 +37,8 @@ OPEN_ORDERS_MAX: Final = 200  # of a symbol (MAX_NUM_ORDERS)
 BATCH_MAX: Final = 5
 CANCEL_BATCH_MAX: Final = 10
 AMENDMENTS_MAX: Final = 10_000
-_POSITION_WORDS: Final = {each: each.value for each in PositionSide}
-_TIF: Final = {"GTX": "GTC", "RPI": "GTC", "": "GTC"}
+_SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
+_TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
 # How the exchange's refusals are called here.
 _CODES: Final = {
     InsufficientFunds.code: -2019,
@@ -64,22 +64,20 @@ class Trading:
     # --- orders -----------------------------------------------------------------------------------
 
     def place(self, account: SimAccount, params: dict[str, str], now: int, *, test: bool = False) -> dict[str, Any]:
-        wanted = self.order_terms(account, params, now)
+        index, wanted = self.order_terms(account, params, now)
         if test:
             return {}
-        index = wanted.pop("index")
-        kept = wanted["extra"]
-        order = self.exchange.place(account, index, now, **wanted)
+        order = self.exchange.orders.place(account, index, now, wanted)
         failed = not order.is_open and not order.filled
         if failed and (order.code or order.tif is TimeInForce.FOK):
-            self.exchange.drop(account, order)
+            self.exchange.orders.drop(account, order)
             raise self._refusal(order)
         kind = params.get("newOrderRespType", "ACK")
         at_once = order.type is OrderType.MARKET or order.tif is not TimeInForce.GTC
         return order_row(
             self.exchange.instruments[index],
             order,
-            as_new=not (kind == "RESULT" and (at_once or kept.get("priceMatch"))),
+            as_new=not (kind == "RESULT" and (at_once or wanted.extra.get("priceMatch"))),
         )
 
     def _refusal(self, order: SimOrder) -> Refused:
@@ -90,8 +88,8 @@ class Trading:
             return Refused(-5021)
         return Refused(_CODES.get(order.code, -2010))
 
-    def order_terms(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """The arguments of SimExchange.place, and `index`. Raises Refused."""
+    def order_terms(self, account: SimAccount, params: dict[str, str], now: int) -> tuple[int, NewOrder]:
+        """(instrument, the order). Raises Refused."""
         index = self.public.at(params)
         instrument = self.exchange.instruments[index]
         if not self.exchange.listings[index].is_open:
@@ -135,20 +133,19 @@ class Trading:
             if stp not in ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE"):
                 raise Refused(-5039)
             extra["stp"] = stp
-        return {
-            "index": index,
-            "side": side.lower(),
-            "type": kind.lower(),
-            "tif": _TIF.get(tif, tif) if kind == "LIMIT" else "GTC",
-            "price": price,
-            "size": size,
-            "post_only": tif in ("GTX", "RPI") and kind == "LIMIT",
-            "reduce_only": reduce_only,
-            "position_side": _POSITION_WORDS[position],
-            "expire": expire,
-            "client_id": client_id,
-            "extra": extra,
-        }
+        return index, NewOrder(
+            side=_SIDES[side],
+            type=OrderType.LIMIT if kind == "LIMIT" else OrderType.MARKET,
+            tif=_TIFS.get(tif, TimeInForce.GTC) if kind == "LIMIT" else TimeInForce.GTC,
+            price=price,
+            size=size,
+            post_only=tif in ("GTX", "RPI") and kind == "LIMIT",
+            reduce_only=reduce_only,
+            position_side=position,
+            expire=expire,
+            client_id=client_id,
+            extra=extra,
+        )
 
     def modify(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         """Side, quantity and price are all required, and the place in the queue is lost."""
@@ -174,15 +171,15 @@ class Trading:
         noted: dict[str, Any] = {"amendments": done + 1}
         if modify_id := params.get("modifyId"):
             noted["modifyId"] = modify_id
-        self.exchange.note(order, noted)
+        self.exchange.orders.note(order, noted)
         before = (order.price, order.size)
-        code = self.exchange.amend(account, order, now, price=price, size=size)
+        code = self.exchange.orders.amend(account, order, now, price=price, size=size)
         if code == OrderWouldCross.code:  # one that became a taker is cancelled
-            self.exchange.cancel(account, order, now)
+            self.exchange.orders.cancel(account, order, now)
         elif code:
             raise Refused(_CODES.get(code, -2010))
         history = [*order.extra.get("history", ()), (now, before, (price, size))]
-        self.exchange.note(order, {"history": history})
+        self.exchange.orders.note(order, {"history": history})
         return order_row(instrument, order)
 
     def cancel(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
@@ -190,12 +187,12 @@ class Trading:
         order = self.terms.find(account, params, index)
         if order is None or not order.is_open:
             raise Refused(-2011)
-        self.exchange.cancel(account, order, now)
+        self.exchange.orders.cancel(account, order, now)
         return order_row(self.exchange.instruments[index], order)
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         """Working orders only: conditional ones are left."""
-        self.exchange.cancel_all(account, now, self.public.at(params))
+        self.exchange.orders.cancel_all(account, now, self.public.at(params))
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
     def query(self, account: SimAccount, params: dict[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimFill, SimOrder
 from onetape.exchange.binance.account import break_even_text, entry_text
 from onetape.exchange.binance.wire import (
     amount,
@@ -45,6 +45,9 @@ _REASONS: Final = {
 }
 
 
+FORCED: Final = ("liquidation", "adl")
+
+
 class UserEvents:
     """Writes an account's events; `tell` carries them to whoever listens."""
 
@@ -53,15 +56,21 @@ class UserEvents:
         self._tell = tell
 
     def order(self, report: OrderReport, now: int) -> None:
-        order, fill = report.order, report.fill
         if report.news is OrderNews.REJECTED:
             return  # in the answer only
         if _failed_at_door(report):
             return
-        account = order.account
+        order = report.order
+        if report.fill is not None and order.origin not in FORCED:
+            self._tell(order.account, self._trade_lite(order, report.fill, now))
+        body = self._order_body(report)
+        self._tell(order.account, {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body})
+
+    def _order_body(self, report: OrderReport) -> dict[str, Any]:
+        order, fill = report.order, report.fill
         i = self.exchange.instruments[order.index]
         parent = order.extra.get("parent")
-        forced = order.origin in ("liquidation", "adl")
+        forced = order.origin in FORCED
         status = "NEW" if report.news is OrderNews.ACCEPTED else status_of(order, report.state)
         kind = _execution(report, forced)
         body: dict[str, Any] = {
@@ -104,26 +113,25 @@ class UserEvents:
             body["n"] = owed(fill.fee)
         if kind == "AMENDMENT" and "modifyId" in order.extra:
             body["M"] = order.extra["modifyId"]
-        if fill is not None and not forced:
-            self._tell(
-                account,
-                {
-                    "e": "TRADE_LITE",
-                    "E": ms(now),
-                    "T": ms(report.time),
-                    "s": i.raw_symbol,
-                    "q": size_text(i, order.size),
-                    "p": price_text(i, order.price),
-                    "m": fill.is_maker,
-                    "c": order.client_id,
-                    "S": order.side.value.upper(),
-                    "L": price_text(i, fill.price),
-                    "l": size_text(i, fill.size),
-                    "t": fill.trade_id,
-                    "i": order.id,
-                },
-            )
-        self._tell(account, {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body})
+        return body
+
+    def _trade_lite(self, order: SimOrder, fill: SimFill, now: int) -> dict[str, Any]:
+        i = self.exchange.instruments[order.index]
+        return {
+            "e": "TRADE_LITE",
+            "E": ms(now),
+            "T": ms(fill.time),
+            "s": i.raw_symbol,
+            "q": size_text(i, order.size),
+            "p": price_text(i, order.price),
+            "m": fill.is_maker,
+            "c": order.client_id,
+            "S": order.side.value.upper(),
+            "L": price_text(i, fill.price),
+            "l": size_text(i, fill.size),
+            "t": fill.trade_id,
+            "i": order.id,
+        }
 
     def cash(self, report: CashReport, now: int) -> None:
         account = report.account
@@ -147,7 +155,7 @@ class UserEvents:
     def _position(self, account: SimAccount, index: int, side: Any) -> dict[str, Any]:
         i, listing = self.exchange.instruments[index], self.exchange.listings[index]
         position = account.money.position(index, side.value)
-        mark = listing.mark or listing.last
+        mark = listing.valuation
         return {
             "s": i.raw_symbol,
             "pa": size_text(i, int(position.qty)),
@@ -167,7 +175,7 @@ class UserEvents:
         rows = []
         for index, side in report.positions:
             i, listing = self.exchange.instruments[index], self.exchange.listings[index]
-            mark, position = listing.mark or listing.last, account.money.position(index, side.value)
+            mark, position = listing.valuation, account.money.position(index, side.value)
             notional = abs(i.notional_units(mark, int(position.qty)))
             is_alone = index in account.isolated
             rows.append(

@@ -18,10 +18,9 @@ from onetape.exchange.binance.account import AccountData
 from onetape.exchange.binance.algo import AlgoService
 from onetape.exchange.binance.capital import WITHDRAW_PATH, CapitalData
 from onetape.exchange.binance.limits import Limits, weight_of
-from onetape.exchange.binance.price_klines import price_klines
-from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.public import PublicData, price_klines
 from onetape.exchange.binance.socket_api import PATH as SOCKET_API
-from onetape.exchange.binance.socket_api import SocketApi
+from onetape.exchange.binance.socket_api import Routes, SocketApi
 from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms
 from onetape.exchange.binance.trading import BATCH_MAX, CANCEL_BATCH_MAX, Trading
@@ -63,9 +62,9 @@ class BinanceUsdm:
         self.streams = Streams(exchange, self.public)
         self.access = Access(exchange)
         self.socket_api = SocketApi(self)
-        self.open = self._public_routes()
-        self.signed = self._signed_routes()
-        self.keyed = self._key_routes()
+        self.open: Routes = self._public_routes()
+        self.signed: Routes = self._signed_routes()
+        self.keyed: Routes = self._key_routes()
 
     def addresses(self, host: str, port: int) -> tuple[str, str]:
         return f"http://{host}:{port}", f"ws://{host}:{port}"
@@ -172,7 +171,10 @@ class BinanceUsdm:
         return {("GET", path): handler for path, handler in routes.items()}
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
-        trading, algo, data = self.trading, self.algo, self.account
+        return {**self._order_routes(), **self._account_routes(), **self._wallet_routes()}
+
+    def _order_routes(self) -> dict[tuple[str, str], Signed]:
+        trading, algo = self.trading, self.algo
         return {
             ("POST", "/fapi/v1/order"): trading.place,
             ("POST", "/fapi/v1/order/test"): lambda a, p, n: trading.place(a, p, n, test=True),
@@ -195,6 +197,11 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/openAlgoOrders"): lambda a, p, _n: algo.open_orders(a, p),
             ("GET", "/fapi/v1/allAlgoOrders"): lambda a, p, _n: algo.all_orders(a, p),
             ("DELETE", "/fapi/v1/algoOpenOrders"): algo.cancel_all,
+        }
+
+    def _account_routes(self) -> dict[tuple[str, str], Signed]:
+        data = self.account
+        return {
             ("GET", "/fapi/v2/balance"): lambda a, _p, n: data.balances(a, n),
             ("GET", "/fapi/v3/balance"): lambda a, _p, n: data.balances(a, n),
             ("GET", "/fapi/v2/account"): lambda a, _p, n: data.account(a, n, version=2),
@@ -217,16 +224,21 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/income"): lambda a, p, _n: data.income(a, p),
             ("GET", "/fapi/v1/forceOrders"): lambda a, p, _n: data.force_orders(a, p),
             ("GET", "/fapi/v1/rateLimit/order"): lambda _a, _p, _n: self.limits.announced_orders(),
-            ("POST", "/sapi/v1/asset/transfer"): data.wallet.transfer,
-            ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: data.wallet.history(a, p),
-            ("POST", GIVE_PATH): data.wallet.give,
-            ("GET", GIVE_PATH): lambda a, p, _n: data.wallet.transfer_rows(a, p),
-            ("POST", RETURN_PATH): data.wallet.give_back,
-            ("GET", RETURNED_PATH): lambda a, p, _n: data.wallet.of_sub_account(a, p),
-            ("POST", WITHDRAW_PATH): self.capital.withdraw,
-            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: self.capital.withdrawals(a, p),
-            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: self.capital.deposits(a, p),
-            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: self.capital.address(a, p),
+        }
+
+    def _wallet_routes(self) -> dict[tuple[str, str], Signed]:
+        wallet, capital = self.account.wallet, self.capital
+        return {
+            ("POST", "/sapi/v1/asset/transfer"): wallet.transfer,
+            ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: wallet.history(a, p),
+            ("POST", GIVE_PATH): wallet.give,
+            ("GET", GIVE_PATH): lambda a, p, _n: wallet.transfer_rows(a, p),
+            ("POST", RETURN_PATH): wallet.give_back,
+            ("GET", RETURNED_PATH): lambda a, p, _n: wallet.of_sub_account(a, p),
+            ("POST", WITHDRAW_PATH): capital.withdraw,
+            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: capital.withdrawals(a, p),
+            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: capital.deposits(a, p),
+            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: capital.address(a, p),
             ("GET", "/api/v3/account"): lambda a, _p, _n: {"uid": 1_000_000 + a.number},
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
@@ -295,7 +307,7 @@ class BinanceUsdm:
         text = params.get("countdownTime", "")
         if not text.isdigit():
             raise Refused(-1102, "countdowntime")
-        self.exchange.dead_man(account, int(text) * 1_000_000, now, index)
+        self.exchange.orders.dead_man(account, int(text) * 1_000_000, now, index)
         return {"symbol": params["symbol"], "countdownTime": text}
 
     # --- WebSocket --------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class WalletData:
         asset = self.exchange.currencies[at]
         if units > (account.beside.get(at, 0) if sign > 0 else self._withdrawable(account, at)):
             raise Refused(-5013)
-        made = self.exchange.transfer(account, asset, str(sign * Decimal(text)), now)
+        made = self.exchange.accounts.transfer(account, asset, str(sign * Decimal(text)), now)
         return {"tranId": made}
 
     def give(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
@@ -59,14 +59,14 @@ class WalletData:
         words = (params.get("fromAccountType", ""), params.get("toAccountType", ""))
         if not set(words) <= set(_ACCOUNT_WALLETS) or "SPOT" not in words:
             raise Refused(-1102, "toAccountType")
-        if name and any(row.name == name for row in exchange.account_transfers):
+        if name and any(row.name == name for row in exchange.accounts.account_transfers):
             raise Refused(-1000)
         at, units, text = self._terms(params)
         wallets = (_ACCOUNT_WALLETS[words[0]], _ACCOUNT_WALLETS[words[1]])
         if units > (account.beside.get(at, 0) if wallets[0] else self._withdrawable(account, at)):
             raise Refused(-5013)
         asset = exchange.currencies[at]
-        made = exchange.give(account, target, wallets, asset, text, name, now)
+        made = exchange.accounts.give(account, target, wallets, asset, text, name, now)
         return {"tranId": made, "clientTranId": name}
 
     def transfer_rows(self, account: SimAccount, params: Params) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class WalletData:
                 "status": "SUCCESS",
                 "clientTranId": row.name,
             }
-            for row in reversed(self.exchange.account_transfers)
+            for row in reversed(self.exchange.accounts.account_transfers)
             if row.source == account.name
             and ms(row.time) >= start
             and params.get("toEmail", row.target) == row.target
@@ -104,7 +104,7 @@ class WalletData:
         if units > account.beside.get(at, 0):
             raise Refused(-5013)
         asset = self.exchange.currencies[at]
-        made = self.exchange.give(account, master.name, ("spot", "spot"), asset, text, "", now)
+        made = self.exchange.accounts.give(account, master.name, ("spot", "spot"), asset, text, "", now)
         return {"txnId": str(made)}
 
     def of_sub_account(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ class WalletData:
         start = int(params.get("startTime") or 0)
         end = int(params.get("endTime") or 2**62)
         rows = []
-        for row in reversed(self.exchange.account_transfers):
+        for row in reversed(self.exchange.accounts.account_transfers):
             kind = {row.target: 1, row.source: 2}.get(account.name, 0)
             asset = self.exchange.currencies[row.currency]
             if (

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape._core import units_text
-from onetape.exchange.reports import OrderReport, SimOrder
+from onetape.exchange.account import SimOrder
+from onetape.exchange.reports import OrderReport
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS

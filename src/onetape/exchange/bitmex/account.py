@@ -183,7 +183,7 @@ class AccountData:
 
     def _mark(self, index: int) -> int:
         listing = self.exchange.listings[index]
-        return listing.mark or listing.last or 1
+        return listing.valuation or 1
 
     def position_row(self, account: SimAccount, index: int, now: int) -> dict[str, Any]:
         i, mark = self.exchange.instruments[index], self._mark(index)
@@ -279,24 +279,24 @@ class AccountData:
         if wanted != wanted.to_integral_value():
             raise Refused("Fractional leverage is not simulated", name="ValidationError")
         before = account.leverage_of(index)
-        self.exchange.set_leverage(account, index, int(wanted) or most, now)
+        self.exchange.accounts.set_leverage(account, index, int(wanted) or most, now)
         at = self.exchange.currencies.index(i.settle)
         if int(account.money.available(at)) < 0:
             short = -int(account.money.available(at))
-            self.exchange.set_leverage(account, index, before, now)
+            self.exchange.accounts.set_leverage(account, index, before, now)
             raise Refused(
                 "Account has insufficient Available Balance, {} {} required",
                 money_int(short, i.settle),
                 wallet_name(i.settle),
                 name="ValidationError",
             )
-        self.exchange.set_isolated(account, index, bool(wanted), now)
+        self.exchange.accounts.set_isolated(account, index, bool(wanted), now)
         return self.position_row(account, index, now)
 
     def isolate(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         index = self.public.at(params)
         enabled = flag(params, "enabled") if text(params, "enabled") else True
-        self.exchange.set_isolated(account, index, enabled, now)
+        self.exchange.accounts.set_isolated(account, index, enabled, now)
         return self.position_row(account, index, now)
 
     # --- executions -------------------------------------------------------------------------------

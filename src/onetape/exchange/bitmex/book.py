@@ -28,7 +28,7 @@ class BookTable:
     def __init__(self, exchange: SimExchange, at: int, instrument: Instrument) -> None:
         self.at = at
         self.instrument = instrument
-        self.sides = {side: dict(exchange.levels(at, side, 1 << 20)) for side in (Side.BUY, Side.SELL)}
+        self.sides = {side: dict(exchange.board.levels(at, side, 1 << 20)) for side in (Side.BUY, Side.SELL)}
 
     def apply(self, report: DepthReport) -> Iterator[Change]:
         """Takes a message in, and says what changed. A level that the first look had already, or

@@ -7,9 +7,9 @@ recorded answers of 2021 and 2024.
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import groupby
 from typing import Any, Final
 
+from onetape.exchange.bars import aligned, merged
 from onetape.exchange.bitmex.rows import Params, flag, page, text, whole
 from onetape.exchange.bitmex.wire import (
     ASSETS,
@@ -24,7 +24,8 @@ from onetape.exchange.bitmex.wire import (
     underlying,
     wallet_name,
 )
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.listing import Listing
 from onetape.exchange.reports import BarReport, QuoteReport, TradeReport
 from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
@@ -47,6 +48,81 @@ def level_id(i: Instrument, number: int, price: int) -> int:
 
 def rate_number(rate: int) -> float:
     return float(Decimal(rate).scaleb(-RATE_DECIMALS))
+
+
+def _contract(listing: Listing) -> dict[str, Any]:
+    i = listing.instrument
+    return {
+        "symbol": i.raw_symbol,
+        "rootSymbol": underlying(i.base),
+        "state": "Open" if listing.is_open else "Closed",
+        "typ": "FFWCSX" if i.perpetual else "FFCCSX",
+        "listing": iso(LISTED),
+        "front": iso(LISTED),
+        "expiry": None if i.expiry is None else iso(i.expiry),
+        "settle": None if i.expiry is None else iso(i.expiry),
+        "positionCurrency": i.quote if i.kind is Kind.INVERSE else i.base,
+        "underlying": underlying(i.base),
+        "quoteCurrency": i.quote,
+        "underlyingSymbol": f"{underlying(i.base)}=",
+        "reference": "BMEX",
+        "referenceSymbol": index_symbol(i),
+    }
+
+
+def _terms(i: Instrument) -> dict[str, Any]:
+    inverse, scale = i.kind is Kind.INVERSE, 10 ** ASSETS[i.settle][2]
+    return {
+        "maxOrderQty": int(i.size_max),
+        "maxPrice": 1_000_000,
+        "lotSize": int(i.lot),
+        "tickSize": float(i.tick),
+        "multiplier": -scale if inverse else int(i.multiplier * scale),
+        "settlCurrency": wallet_name(i.settle),
+        "underlyingToPositionMultiplier": None if inverse else int(1 / i.multiplier),
+        "underlyingToSettleMultiplier": -scale if inverse else None,
+        "quoteToSettleMultiplier": None if inverse else scale,
+        "isQuanto": False,
+        "isInverse": inverse,
+        "initMargin": round(1 / (i.leverage or LEVERAGE_MAX), 4),
+        "maintMargin": float(i.maintenance_rate),
+        "riskLimit": 20_000_000_000,
+        "riskStep": 15_000_000_000,
+        "capped": False,
+        "taxed": True,
+        "deleverage": True,
+        "makerFee": float(i.maker_fee),
+        "takerFee": float(i.taker_fee),
+        "settlementFee": 0,
+    }
+
+
+def _funding(listing: Listing) -> dict[str, Any]:
+    i = listing.instrument
+    interval = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
+    return {
+        "fundingBaseSymbol": f".{underlying(i.base)}BON8H",
+        "fundingQuoteSymbol": f".{i.quote}BON8H",
+        "fundingPremiumSymbol": f".{i.raw_symbol}PI8H",
+        "fundingTimestamp": iso(listing.funding_time) if i.perpetual else None,
+        "fundingInterval": f"2000-01-01T{interval:02d}:00:00.000Z" if i.perpetual else None,
+        "fundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
+        "indicativeFundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
+    }
+
+
+def turnover(i: Instrument, bar: BarReport) -> int:
+    """In wallet units of the settle currency."""
+    # A sum of price * size is in whole numbers; of inverse contracts it is their value already.
+    units = bar.turnover if i.kind is Kind.INVERSE else i.turnover_units(bar.turnover)
+    return money_int(units, i.settle)
+
+
+def bar_notionals(i: Instrument, bar: BarReport) -> tuple[float, float]:
+    """What was traded in the base and in the quote currency."""
+    contracts = float(i.size(bar.volume) * i.multiplier)
+    value = turnover(i, bar) / 10 ** ASSETS[i.settle][2]
+    return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
 
 
 class PublicData:
@@ -83,63 +159,32 @@ class PublicData:
 
     def instrument_row(self, at: int, now: int) -> dict[str, Any]:
         listing = self.exchange.listings[at]
-        i, bars = listing.instrument, listing.day(now)
-        inverse = i.kind is Kind.INVERSE
-        scale = 10 ** ASSETS[i.settle][2]
-        held = self.exchange.open_interest(at, now)
-        volume = sum(b.volume for b in bars)
-        interval = (i.funding_interval or 8 * 60 * MINUTE) // (60 * MINUTE)
+        return {
+            **_contract(listing),
+            **_terms(listing.instrument),
+            **_funding(listing),
+            **self._day(listing, now),
+            **self._prices(at, now),
+        }
+
+    def _day(self, listing: Listing, now: int) -> dict[str, Any]:
+        i, day = listing.instrument, listing.day(now)
+        home, foreign = bar_notionals(i, day)
+        return {
+            "prevPrice24h": price_number(i, day.open),
+            "volume24h": day.volume,
+            "turnover24h": turnover(i, day),
+            "homeNotional24h": home,
+            "foreignNotional24h": foreign,
+            "highPrice": price_number(i, day.high),
+            "lowPrice": price_number(i, day.low),
+        }
+
+    def _prices(self, at: int, now: int) -> dict[str, Any]:
+        listing = self.exchange.listings[at]
+        i, held = listing.instrument, self.exchange.open_interest(at, now)
         mid = Decimal(listing.bid + listing.ask) / 2
         return {
-            "symbol": i.raw_symbol,
-            "rootSymbol": underlying(i.base),
-            "state": "Open" if listing.is_open else "Closed",
-            "typ": "FFWCSX" if i.perpetual else "FFCCSX",
-            "listing": iso(LISTED),
-            "front": iso(LISTED),
-            "expiry": None if i.expiry is None else iso(i.expiry),
-            "settle": None if i.expiry is None else iso(i.expiry),
-            "positionCurrency": i.quote if inverse else i.base,
-            "underlying": underlying(i.base),
-            "quoteCurrency": i.quote,
-            "underlyingSymbol": f"{underlying(i.base)}=",
-            "reference": "BMEX",
-            "referenceSymbol": index_symbol(i),
-            "maxOrderQty": int(i.size_max),
-            "maxPrice": 1_000_000,
-            "lotSize": int(i.lot),
-            "tickSize": float(i.tick),
-            "multiplier": -scale if inverse else int(i.multiplier * scale),
-            "settlCurrency": wallet_name(i.settle),
-            "underlyingToPositionMultiplier": None if inverse else int(1 / i.multiplier),
-            "underlyingToSettleMultiplier": -scale if inverse else None,
-            "quoteToSettleMultiplier": None if inverse else scale,
-            "isQuanto": False,
-            "isInverse": inverse,
-            "initMargin": round(1 / (i.leverage or LEVERAGE_MAX), 4),
-            "maintMargin": float(i.maintenance_rate),
-            "riskLimit": 20_000_000_000,
-            "riskStep": 15_000_000_000,
-            "capped": False,
-            "taxed": True,
-            "deleverage": True,
-            "makerFee": float(i.maker_fee),
-            "takerFee": float(i.taker_fee),
-            "settlementFee": 0,
-            "fundingBaseSymbol": f".{underlying(i.base)}BON8H",
-            "fundingQuoteSymbol": f".{i.quote}BON8H",
-            "fundingPremiumSymbol": f".{i.raw_symbol}PI8H",
-            "fundingTimestamp": iso(listing.funding_time) if i.perpetual else None,
-            "fundingInterval": f"2000-01-01T{interval:02d}:00:00.000Z" if i.perpetual else None,
-            "fundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
-            "indicativeFundingRate": rate_number(listing.funding_rate) if i.perpetual else None,
-            "prevPrice24h": price_number(i, bars[0].open if bars else listing.last),
-            "volume24h": volume,
-            "turnover24h": self._turnover(i, bars),
-            "homeNotional24h": self._notionals(i, bars)[0],
-            "foreignNotional24h": self._notionals(i, bars)[1],
-            "highPrice": price_number(i, max((b.high for b in bars), default=listing.last)),
-            "lowPrice": price_number(i, min((b.low for b in bars), default=listing.last)),
             "lastPrice": price_number(i, listing.last),
             "lastPriceProtected": price_number(i, listing.last),
             "lastTickDirection": self._tick_direction(listing),
@@ -227,8 +272,8 @@ class PublicData:
         at = self.at(params)
         i = self.exchange.instruments[at]
         depth = whole(params, "depth", DEPTH, "Invalid count") or 1 << 20
-        asks = self.exchange.levels(at, Side.SELL, depth)[::-1]
-        bids = self.exchange.levels(at, Side.BUY, depth)
+        asks = self.exchange.board.levels(at, Side.SELL, depth)[::-1]
+        bids = self.exchange.board.levels(at, Side.BUY, depth)
         return [
             {
                 "symbol": i.raw_symbol,
@@ -272,50 +317,32 @@ class PublicData:
         minutes = BINS.get(text(params, "binSize") or "1m")
         if minutes is None:
             raise Refused("Invalid binSize")
-        rows = []
-        for at in self.instruments_of(params):
-            listing = self.exchange.listings[at]
-            bars = [*listing.bars, *([listing.bar] if listing.bar else [])]
-            span = minutes * MINUTE
-            for start, found in groupby(bars, key=lambda bar: bar.open_time // span * span):
-                if start + span <= now or flag(params, "partial"):
-                    rows.append((start, at, self.bin_row(at, start + span, list(found))))
+        rows = [
+            (bar.open_time, at, self.bin_row(at, bar))
+            for at in self.instruments_of(params)
+            for bar in merged(self.exchange.listings[at].minutes, aligned(minutes))
+            if bar.close_time <= now or flag(params, "partial")
+        ]
         return page([row for *_, row in sorted(rows, key=lambda each: each[:2])], params)
 
-    def bin_row(self, at: int, end: int, bars: list[BarReport]) -> dict[str, Any]:
+    def bin_row(self, at: int, bar: BarReport) -> dict[str, Any]:
         """A bin is stamped with its end."""
         i = self.exchange.instruments[at]
-        volume = sum(bar.volume for bar in bars)
-        turnover = self._turnover(i, bars)
-        home, foreign = self._notionals(i, bars)
+        home, foreign = bar_notionals(i, bar)
         return {
-            "timestamp": iso(end),
+            "timestamp": iso(bar.close_time),
             "symbol": i.raw_symbol,
-            "open": price_number(i, bars[0].open),
-            "high": price_number(i, max(bar.high for bar in bars)),
-            "low": price_number(i, min(bar.low for bar in bars)),
-            "close": price_number(i, bars[-1].close),
-            "trades": sum(bar.trades for bar in bars),
-            "volume": volume,
+            "open": price_number(i, bar.open),
+            "high": price_number(i, bar.high),
+            "low": price_number(i, bar.low),
+            "close": price_number(i, bar.close),
+            "trades": bar.trades,
+            "volume": bar.volume,
             "vwap": round(foreign / home, i.price_decimals + 3) if home else None,
-            "turnover": turnover,
+            "turnover": turnover(i, bar),
             "homeNotional": home,
             "foreignNotional": foreign,
         }
-
-    @staticmethod
-    def _turnover(i: Instrument, bars: list[BarReport]) -> int:
-        """In wallet units of the settle currency."""
-        units = sum(bar.turnover for bar in bars)
-        if i.kind is not Kind.INVERSE:  # a sum of price * size, as whole numbers
-            units = i.turnover_units(units)
-        return money_int(units, i.settle)
-
-    def _notionals(self, i: Instrument, bars: list[BarReport]) -> tuple[float, float]:
-        """What was traded in the base and in the quote currency."""
-        contracts = float(i.size(sum(bar.volume for bar in bars)) * i.multiplier)
-        value = self._turnover(i, bars) / 10 ** ASSETS[i.settle][2]
-        return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
 
     def quote_row(self, quote: QuoteReport) -> dict[str, Any]:
         i = self.exchange.instruments[quote.at]

@@ -147,8 +147,7 @@ class Streams:
                 last = list(listing.trades)[-1:]
                 return [self.public.trade_row(t, self._directions[at]) for t in last]
             case "tradeBin1m":
-                bars = list(listing.bars)[-1:]
-                return [self.public.bin_row(at, bar.close_time, [bar]) for bar in bars]
+                return [self.public.bin_row(at, bar) for bar in list(listing.bars)[-1:]]
             case "instrument":
                 return [self.public.instrument_row(at, now)]
             case _:
@@ -225,8 +224,7 @@ class Streams:
                 case TradeReport():
                     self._trade(report)
                 case BarReport():
-                    at, end = report.at, report.close_time
-                    self._insert("tradeBin1m", at, self.public.bin_row, at, end, [report])
+                    self._insert("tradeBin1m", report.at, self.public.bin_row, report.at, report)
                 case MarkReport():
                     self._mark(report, now)
                 case OrderReport():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.bitmex.public import PublicData
 from onetape.exchange.bitmex.rows import Params, page, text, whole
 from onetape.exchange.bitmex.wire import (
@@ -23,7 +23,7 @@ from onetape.exchange.bitmex.wire import (
     wallet_name,
 )
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import SimOrder
+from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import InsufficientFunds, MarketDataUnavailable, OrderWouldCross, PositionLimit
 from onetape.model.instrument import Instrument
@@ -65,10 +65,10 @@ class Trading:
 
     def place(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         at, wanted = self.order_terms(account, params, now)
-        order = self.exchange.place(account, at, now, **wanted)
+        order = self.exchange.orders.place(account, at, now, wanted)
         if order.code and not order.filled and not is_canceled_at_once(order.code):
             code, value = order.code, (order.price, order.size)
-            self.exchange.drop(account, order)
+            self.exchange.orders.drop(account, order)
             raise self._refusal(at, code, *value)
         return order_row(self.exchange.instruments[at], order)
 
@@ -86,14 +86,12 @@ class Trading:
             return Refused("No liquidity to match a market order")
         return Refused("Order was refused")
 
-    def order_terms(self, account: SimAccount, params: Params, now: int) -> tuple[int, dict[str, Any]]:
-        """(instrument, arguments of SimExchange.place). Raises Refused."""
+    def order_terms(self, account: SimAccount, params: Params, now: int) -> tuple[int, NewOrder]:
+        """(instrument, the order). Raises Refused."""
         at = self.public.at(params)
         i = self.exchange.instruments[at]
-        kind = self._kind(params)
-        inst = self._instructions(params)
-        closes = "Close" in inst
-        side, size, close_all = self._side_and_size(account, at, params, is_close=closes)
+        kind, inst = self._kind(params), self._instructions(params)
+        side, size, close_all = self._side_and_size(account, at, params, is_close="Close" in inst)
         tif_word = text(params, "timeInForce")
         if tif_word not in TIFS:
             raise Refused("Invalid timeInForce", name=INVALID)
@@ -120,21 +118,21 @@ class Trading:
             extra["close_all"] = True
         if said := text(params, "text"):
             extra["text"] = f"{said[:255]}\nSubmitted via API."
-        return at, {
-            "side": side.value,
-            "type": "limit" if kind in LIMITS else "market",
-            "tif": tif.value,
-            "price": price,
-            "size": size,
-            "post_only": "ParticipateDoNotInitiate" in inst,
-            "reduce_only": closes or "ReduceOnly" in inst,
-            "trigger": trigger,
-            "trigger_by": by.value,
-            "trigger_kind": STOPS[kind].value if kind in STOPS else "none",
-            "expire": (now // DAY + 1) * DAY if tif is TimeInForce.GTD else 0,
-            "client_id": client_id,
-            "extra": extra,
-        }
+        return at, NewOrder(
+            side=side,
+            type=OrderType.LIMIT if kind in LIMITS else OrderType.MARKET,
+            tif=tif,
+            price=price,
+            size=size,
+            post_only="ParticipateDoNotInitiate" in inst,
+            reduce_only="Close" in inst or "ReduceOnly" in inst,
+            trigger=trigger,
+            trigger_by=by,
+            trigger_kind=STOPS.get(kind, TriggerKind.NONE),
+            expire=(now // DAY + 1) * DAY if tif is TimeInForce.GTD else 0,
+            client_id=client_id,
+            extra=extra,
+        )
 
     @staticmethod
     def _kind(params: Params) -> str:
@@ -203,7 +201,7 @@ class Trading:
 
     def _check_trigger(self, at: int, kind: str, side: Side, trigger: int, by: TriggerBy) -> None:
         """On the side of the market that its type says, or it is refused."""
-        price = self.exchange.price(at, by)
+        price = self.exchange.board.price(at, by)
         rises = (STOPS[kind] is TriggerKind.STOP) == (side is Side.BUY)
         if price and (trigger <= price if rises else trigger >= price):
             raise Refused("Invalid stopPx for ordType", name=INVALID)
@@ -269,13 +267,13 @@ class Trading:
             noted["stop_price"] = wanted["trigger"]
         if wanted["size"]:
             noted["close_all"] = None
-        self.exchange.note(order, noted)
-        code = self.exchange.amend(account, order, now, client_id=client_id, **wanted)
+        self.exchange.orders.note(order, noted)
+        code = self.exchange.orders.amend(account, order, now, client_id=client_id, **wanted)
         if code == OrderWouldCross.code:  # post-only that would take: the venue ends it
-            self.exchange.cancel(account, order, now)
+            self.exchange.orders.cancel(account, order, now)
             order.code = code
         elif code:
-            self.exchange.note(order, before)
+            self.exchange.orders.note(order, before)
             raise self._refusal(order.index, code, wanted["price"] or order.price, wanted["size"] or order.size)
         return order_row(i, order)
 
@@ -316,7 +314,7 @@ class Trading:
             )
             if order.is_open:
                 self._note(order, params)
-                self.exchange.cancel(account, order, now)
+                self.exchange.orders.cancel(account, order, now)
                 rows.append(order_row(i, order))
             else:
                 why = f"Unable to cancel order due to existing state: {was}"
@@ -325,7 +323,7 @@ class Trading:
 
     def _note(self, order: SimOrder, params: Params) -> None:
         if said := text(params, "text"):
-            self.exchange.note(order, {"text": said[:255]})
+            self.exchange.orders.note(order, {"text": said[:255]})
 
     def cancel_all(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
         wanted = set(self.public.instruments_of(params))
@@ -335,7 +333,7 @@ class Trading:
             i = self.exchange.instruments[order.index]
             if order.index in wanted and page([order_row(i, order)], fit):
                 self._note(order, params)
-                self.exchange.cancel(account, order, now)
+                self.exchange.orders.cancel(account, order, now)
                 rows.append(order_row(i, order))
         return rows
 
@@ -346,7 +344,7 @@ class Trading:
         after = whole(params, "timeout", 0, "Invalid count")
         if after > DEAD_MAN_MAX_MS:
             raise Refused("Invalid count")
-        self.exchange.dead_man(account, after * 1_000_000, now)
+        self.exchange.orders.dead_man(account, after * 1_000_000, now)
         due = iso(now + after * 1_000_000) if after else 0
         return {"now": iso(now), "cancelTime": due}
 

@@ -113,13 +113,13 @@ class Bitmex:
         )
 
     def _may_trade(self, request: Request) -> bool:
-        key = self.exchange.keys.get(request.headers.get("api-key", ""))
+        key = self.exchange.accounts.keys.get(request.headers.get("api-key", ""))
         return key is not None and key.can_trade
 
     def _authenticated(
         self, key: str, expires: str, signed_as: str, signed: tuple[str, str, bytes], now: int
     ) -> SimAccount:
-        account, api_key = self.exchange.by_key.get(key), self.exchange.keys.get(key)
+        account, api_key = self.exchange.accounts.by_key.get(key), self.exchange.accounts.keys.get(key)
         if account is None or api_key is None:
             raise Refused("Invalid API Key.", status=401)
         verb, target, body = signed

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from onetape.exchange.reports import SimOrder
+from onetape.exchange.account import SimOrder
 from onetape.model.enums import Kind, OrderState, OrderType, Side, TimeInForce
 from onetape.model.errors import OrderWouldCross, ReduceOnlyViolated
 from onetape.model.instrument import Instrument

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeVar
 
-from onetape.exchange.account import TRADES_MAX, Income, SimAccount, Trade, since
+from onetape.exchange.account import TRADES_MAX, Income, SimAccount, SimFill, SimOrder, Trade, since
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.keys import MAIN, ApiKey
 from onetape.exchange.kraken.names import identify
@@ -31,7 +31,6 @@ from onetape.exchange.kraken.wire import (
     trade_number,
     trade_row,
 )
-from onetape.exchange.reports import SimFill, SimOrder
 from onetape.model.enums import Side
 from onetape.model.money import MONEY_DECIMALS
 

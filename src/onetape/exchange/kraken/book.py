@@ -61,8 +61,8 @@ class BookView:
     asks: dict[int, int] = field(default_factory=dict)
 
     def _levels(self) -> tuple[Levels, Levels]:
-        bids = self.exchange.levels(self.index, Side.BUY, self.depth)
-        asks = self.exchange.levels(self.index, Side.SELL, self.depth)
+        bids = self.exchange.board.levels(self.index, Side.BUY, self.depth)
+        asks = self.exchange.board.levels(self.index, Side.SELL, self.depth)
         return bids, asks
 
     def snapshot(self, now: int) -> dict[str, Any]:

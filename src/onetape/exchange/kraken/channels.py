@@ -6,10 +6,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from onetape.exchange.exchange import Listing, SimExchange
-from onetape.exchange.kraken.public import MINUTE, Candle, candles, day_figures
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.kraken.public import candles
 from onetape.exchange.kraken.wire import average, fixed, number, price_text, rfc3339, size_text
-from onetape.exchange.reports import TradeReport
+from onetape.exchange.listing import Listing
+from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.instrument import Instrument
 
@@ -23,7 +24,7 @@ def status_row(connection: int) -> dict[str, Any]:
 
 
 def ticker_row(listing: Listing, symbol: str, now: int) -> dict[str, Any]:
-    i, day = listing.instrument, day_figures(listing, listing.day(now))
+    i, day = listing.instrument, listing.day(now)
     change = listing.last - day.open
     percent = Decimal(change * 100) / Decimal(day.open) if day.open else Decimal(0)
     return {
@@ -56,11 +57,11 @@ def trade_row(instrument: Instrument, symbol: str, trade: TradeReport) -> dict[s
     }
 
 
-def last_candles(listing: Listing, minutes: int) -> list[Candle]:
+def last_candles(listing: Listing, minutes: int) -> list[BarReport]:
     return candles(listing, minutes)[-CANDLES_SHOWN:]
 
 
-def candle_row(instrument: Instrument, symbol: str, candle: Candle, minutes: int, now: int) -> dict[str, Any]:
+def candle_row(instrument: Instrument, symbol: str, candle: BarReport, minutes: int, now: int) -> dict[str, Any]:
     return {
         "symbol": symbol,
         "open": number(price_text(instrument, candle.open)),
@@ -70,9 +71,9 @@ def candle_row(instrument: Instrument, symbol: str, candle: Candle, minutes: int
         "trades": candle.trades,
         "volume": number(size_text(instrument, candle.volume)),
         "vwap": number(average(instrument, candle.turnover, candle.volume)),
-        "interval_begin": f"{rfc3339(candle.start)[:19]}.000000000Z",
+        "interval_begin": f"{rfc3339(candle.open_time)[:19]}.000000000Z",
         "interval": minutes,
-        "timestamp": rfc3339(min(candle.start + minutes * MINUTE, max(now, candle.start))),
+        "timestamp": rfc3339(min(candle.close_time, max(now, candle.open_time))),
     }
 
 

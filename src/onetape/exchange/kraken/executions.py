@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount, Trade
+from onetape.exchange.account import SimAccount, SimFill, SimOrder, Trade
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.account import LedgerEntry
 from onetape.exchange.kraken.wire import (
@@ -24,7 +24,7 @@ from onetape.exchange.kraken.wire import (
     trade_id,
     why,
 )
-from onetape.exchange.reports import OrderReport, SimFill, SimOrder
+from onetape.exchange.reports import OrderReport
 from onetape.model.enums import OrderNews, OrderState
 from onetape.model.errors import SelfTrade
 

@@ -20,7 +20,7 @@ from onetape.exchange.kraken.account import entry_of_income, reference_of
 from onetape.exchange.kraken.public import PublicData
 from onetape.exchange.kraken.terms import Params, decimal_of, text_of
 from onetape.exchange.kraken.wire import MONEY_SHOWN, Refused, invalid, money_text
-from onetape.exchange.outside import TERMS, Arrived, Withdrawal
+from onetape.exchange.transfers import TERMS, Arrived, Destination, Withdrawal
 from onetape.model.decimals import decimal_text, decimals_of
 from onetape.model.money import money_units
 
@@ -45,7 +45,7 @@ class Funding:
         if money_units(amount) > int(account.money.available(at)):
             raise Refused("EFunding:Insufficient funds")
         currency = self.exchange.currencies[at]
-        self.exchange.transfer(account, currency, decimal_text(-amount), now)
+        self.exchange.accounts.transfer(account, currency, decimal_text(-amount), now)
         return {"refid": entry_of_income(account.income[-1], 0).reference}
 
     def deposit_methods(self, account: SimAccount, params: Params, now: int) -> list[Any]:
@@ -79,9 +79,9 @@ class Funding:
     def withdraw_info(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         at = self._asset(params)
         currency, key = self.exchange.currencies[at], text_of(params, "key")
-        if (account.name, key) not in self.exchange.stored or currency not in TERMS:
+        if (account.name, key) not in self.exchange.transfers.stored or currency not in TERMS:
             raise Refused("EFunding:Unknown withdraw key")
-        free, fee = self.exchange.outside_free(account, at), Decimal(TERMS[currency].fee)
+        free, fee = self.exchange.transfers.free(account, at), Decimal(TERMS[currency].fee)
         amount = self._amount(params)
         if money_units(amount) > free:
             raise Refused("EFunding:Insufficient funds")
@@ -96,40 +96,39 @@ class Funding:
         at = self._asset(params)
         currency, key = self.exchange.currencies[at], text_of(params, "key")
         amount, address = self._amount(params), text_of(params, "address")
-        stored = self.exchange.stored.get((account.name, key))
+        stored = self.exchange.transfers.stored.get((account.name, key))
         if not key or currency not in TERMS or (stored is None and not address):
             raise Refused("EFunding:Unknown withdraw key")
         if stored is not None and address not in ("", stored):
             raise Refused("EFunding:Invalid withdrawal address")
         if amount < Decimal(TERMS[currency].least):
             raise Refused("EFunding:Invalid amount")
-        if money_units(amount) > self.exchange.outside_free(account, at):
+        if money_units(amount) > self.exchange.transfers.free(account, at):
             raise Refused("EFunding:Insufficient funds")
         if stored is None:
-            self.exchange.store_address(account, key, address)
-        number = self.exchange.withdraw(
-            account, currency, decimal_text(amount), now, address=stored or address, key=key, network=currency
-        )
-        return {"refid": reference_of(self.exchange.withdrawals[number - 1].income, "W")}
+            self.exchange.transfers.store_address(account, key, address)
+        to = Destination(address=stored or address, key=key, network=currency)
+        number = self.exchange.transfers.withdraw(account, currency, decimal_text(amount), now, to)
+        return {"refid": reference_of(self.exchange.transfers.withdrawals[number - 1].income, "W")}
 
     def withdraw_status(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         """Newest first."""
         return [
             {
-                "method": each.network,
-                "network": each.network,
+                "method": each.to.network,
+                "network": each.to.network,
                 "aclass": "currency",
                 "asset": self.public.names.asset_ids[each.currency],
                 "refid": reference_of(each.income, "W"),
                 "txid": each.txid or None,
-                "info": each.address,
+                "info": each.to.address,
                 "amount": money_text(each.amount - each.fee),
                 "fee": money_text(each.fee),
                 "time": each.time // 10**9,
                 "status": _STATUS[each.state],
-                "key": each.key,
+                "key": each.to.key,
             }
-            for each in reversed(self.exchange.withdrawals)
+            for each in reversed(self.exchange.transfers.withdrawals)
             if each.account.name == account.name and self._is_wanted(each, params)
         ][:LISTED]
 
@@ -148,13 +147,13 @@ class Funding:
                 "time": each.time // 10**9,
                 "status": "Success" if each.is_credited else "Settled",
             }
-            for each in reversed(self.exchange.arrived)
+            for each in reversed(self.exchange.transfers.arrived)
             if each.account.name == account.name and self._is_wanted(each, params)
         ][:LISTED]
 
     def deposit_addresses(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         currency = self.exchange.currencies[self._asset(params)]
-        address = self.exchange.address_of(account, currency)
+        address = self.exchange.transfers.address_of(account, currency)
         return [{"address": address, "expiretm": "0", "new": False}]
 
     def _is_wanted(self, each: Withdrawal | Arrived, params: Params) -> bool:

@@ -21,7 +21,6 @@ SECOND: Final = 1_000_000_000
 MICRO: Final = 1_000_000
 # Of the middle tier, "Intermediate": most, and millionths a second by which it runs down.
 KEY: Final = (20, 500_000)
-KEY_STARTER: Final = (15, 330_000)
 PAIR: Final = (125, 2_340_000)
 ORDERS_MAX: Final = 80  # open ones of a pair
 HISTORY: Final = frozenset({"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers", "QueryLedgers"})

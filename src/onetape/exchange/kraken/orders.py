@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.public import PublicData
 from onetape.exchange.kraken.terms import Params, check_deadline, flag, from_socket, text_of
 from onetape.exchange.kraken.trading import BATCH, Trading
 from onetape.exchange.kraken.wire import Refused, invalid, order_id, stamp
-from onetape.exchange.reports import SimOrder
+from onetape.exchange.order_entry import NewOrder
 
 __all__ = ["OrderMethods"]
 
@@ -54,7 +54,7 @@ class OrderMethods:
 
     def _add(self, account: SimAccount, params: Params, now: int) -> Answers:
         made = self.trading.place(account, self._at(params), from_socket(params), now)
-        if isinstance(made, dict):  # validate
+        if isinstance(made, NewOrder):  # validate
             return [{"result": {}, "success": True}]
         return [{"result": self._ids(made), "success": True}]
 
@@ -112,7 +112,7 @@ class OrderMethods:
         for each in made:
             if isinstance(each, str):
                 results.append({"error": each, "success": False})
-            elif isinstance(each, dict):
+            elif isinstance(each, NewOrder):
                 results.append({})
             else:
                 results.append(self._ids(each))

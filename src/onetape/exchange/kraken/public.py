@@ -7,20 +7,21 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from onetape.exchange.exchange import Listing, SimExchange
+from onetape.exchange.bars import aligned, merged
+from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.names import Names, altname
 from onetape.exchange.kraken.wire import Refused, average, fixed, number, price_text, seconds, size_text
+from onetape.exchange.listing import Listing
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
+from onetape.model.time import DAY
 
-__all__ = ["INTERVALS", "Candle", "DayFigures", "PublicData", "candles", "day_figures"]
+__all__ = ["INTERVALS", "PublicData", "candles"]
 
-MINUTE: Final = 60_000_000_000
-DAY: Final = 1440 * MINUTE
 INTERVALS: Final = (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)  # minutes
 CANDLES_MAX: Final = 720
 DEPTH_MAX: Final = 500
@@ -29,68 +30,9 @@ SPREADS_MAX: Final = 200
 _MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
 
 
-class Candle(NamedTuple):
-    """Bars of a minute put together. Prices and sizes int64, turnover is price * size."""
-
-    start: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-    turnover: int
-    trades: int
-
-
-class DayFigures(NamedTuple):
-    """Of the last 24 hours, or since midnight."""
-
-    open: int
-    high: int
-    low: int
-    volume: int
-    turnover: int
-    trades: int
-
-
-def candles(listing: Listing, minutes: int) -> list[Candle]:
+def candles(listing: Listing, minutes: int) -> list[BarReport]:
     """Oldest first, the running one last; a span without trades has none."""
-    bars = [*listing.bars, listing.bar] if listing.bar is not None else list(listing.bars)
-    found: list[Candle] = []
-    for bar in bars:
-        if not bar.trades:
-            continue
-        start = bar.open_time - bar.open_time % (minutes * MINUTE)
-        if found and found[-1].start == start:
-            last = found[-1]
-            found[-1] = Candle(
-                start,
-                last.open,
-                max(last.high, bar.high),
-                min(last.low, bar.low),
-                bar.close,
-                last.volume + bar.volume,
-                last.turnover + bar.turnover,
-                last.trades + bar.trades,
-            )
-        else:
-            found.append(Candle(start, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.turnover, bar.trades))
-    return found[-CANDLES_MAX:]
-
-
-def day_figures(listing: Listing, bars: Iterable[BarReport]) -> DayFigures:
-    rows = list(bars)
-    if not rows:
-        last = listing.last
-        return DayFigures(last, last, last, 0, 0, 0)
-    return DayFigures(
-        rows[0].open,
-        max(bar.high for bar in rows),
-        min(bar.low for bar in rows),
-        sum(bar.volume for bar in rows),
-        sum(bar.turnover for bar in rows),
-        sum(bar.trades for bar in rows),
-    )
+    return merged((bar for bar in listing.minutes if bar.trades), aligned(minutes))[-CANDLES_MAX:]
 
 
 class PublicData:
@@ -194,9 +136,7 @@ class PublicData:
 
     def _ticker(self, at: int, now: int) -> dict[str, Any]:
         listing = self.exchange.listings[at]
-        i, bars = listing.instrument, listing.day(now)
-        day = day_figures(listing, bars)
-        today = day_figures(listing, [b for b in bars if b.open_time >= now - now % DAY])
+        i, day, today = listing.instrument, listing.day(now), listing.day(now, now - now % DAY)
         last = listing.trades[-1] if listing.trades else None
 
         def side(price: int, size: int) -> list[str]:
@@ -223,7 +163,7 @@ class PublicData:
             self.names.pair_ids[at]: {
                 name: [
                     [price_text(i, price), size_text(i, size), now // 1_000_000_000]
-                    for price, size in self.exchange.levels(at, side, count)
+                    for price, size in self.exchange.board.levels(at, side, count)
                 ]
                 for name, side in (("asks", Side.SELL), ("bids", Side.BUY))
             }
@@ -260,11 +200,11 @@ class PublicData:
         listing, since = self.exchange.listings[at], since_of(params)
         i, rows = listing.instrument, candles(listing, minutes)
         # The last one still runs; `last` is what to go on from: the one before it.
-        last = rows[-2].start if len(rows) > 1 else (rows[-1].start if rows else since)
+        last = rows[-2].open_time if len(rows) > 1 else (rows[-1].open_time if rows else since)
         return {
             self.names.pair_ids[at]: [
                 [
-                    row.start // 1_000_000_000,
+                    row.open_time // 1_000_000_000,
                     price_text(i, row.open),
                     price_text(i, row.high),
                     price_text(i, row.low),
@@ -274,7 +214,7 @@ class PublicData:
                     row.trades,
                 ]
                 for row in rows
-                if row.start >= since
+                if row.open_time >= since
             ],
             "last": last // 1_000_000_000,
         }

@@ -15,7 +15,9 @@ from onetape.exchange.account import SimAccount
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.limits import ORDERS_MAX
 from onetape.exchange.kraken.wire import Refused, invalid
-from onetape.model.enums import Side
+from onetape.exchange.listing import Listing
+from onetape.exchange.order_entry import NewOrder
+from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money_units
 
@@ -23,6 +25,7 @@ __all__ = ["check_deadline", "check_supported", "flag", "from_socket", "order_te
 
 Params = dict[str, Any]
 MARKET_TYPES: Final = ("market", "stop-loss", "take-profit")
+TIFS: Final = {each.value: each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD)}
 LIMIT_TYPES: Final = ("limit", "stop-loss-limit", "take-profit-limit")
 FLAGS: Final = frozenset({"post", "fciq", "fcib", "viqc", "nompp"})
 STP: Final = {"cancel-newest": "cancel_incoming", "cancel-oldest": "cancel_resting", "cancel-both": "cancel_both"}
@@ -162,13 +165,9 @@ def client_id(account: SimAccount, params: Params) -> tuple[str, int | None]:
 
 def order_terms(
     exchange: SimExchange, account: SimAccount, index: int, pair: str, params: Params, now: int
-) -> dict[str, Any]:
-    """The arguments of SimExchange.place but the first three. Raises Refused.
-
-    pair: the name that goes into texts.
-    """
+) -> NewOrder:
+    """Reads an order. pair: the name that goes into texts. Raises Refused."""
     listing = exchange.listings[index]
-    i = listing.instrument
     if not listing.is_open:
         raise Refused("EService:Market in cancel_only mode")
     check_deadline(params, now)
@@ -180,39 +179,23 @@ def order_terms(
     check_supported(params)
     if flag(params, "reduce_only"):  # of margin positions, and there are none
         raise invalid("reduce_only")
-    is_limit, is_stop = kind in LIMIT_TYPES, kind not in ("market", "limit")
+    is_limit = kind in LIMIT_TYPES
     flags = order_flags(params, side, kind)
     extra: dict[str, Any] = {"ordertype": kind, "oflags": flags}
-    price = stop = 0
-    # `#` goes to the side where such an order waits: above the last price or below it.
-    waits = 1 if (side == "buy") == kind.startswith("stop-loss") else -1
-    signs = {"+": 1, "-": -1, "#": waits}
-    if is_stop:
-        stop = placed_price(i, pair, text_of(params, "price"), "price", listing.last, signs)
-        extra["stop"] = stop
-        extra["reference"] = text_of(params, "trigger") or "last"
+    stop = _stop_price(listing, pair, side, kind, params)
+    if stop:
+        extra["stop"], extra["reference"] = stop, text_of(params, "trigger") or "last"
         if extra["reference"] not in ("last", "index"):
             raise invalid("trigger")
-    if is_limit:
-        name = "price2" if is_stop else "price"
-        if is_stop:  # relative to the trigger; which way `#` would go there is not documented
-            signs = {"+": 1, "-": -1}
-        base = stop or listing.last
-        price = placed_price(i, pair, text_of(params, name), name, base, signs)
+    price = _limit_price(listing, pair, side, stop, params) if is_limit else 0
     tif, expire = time_in_force(params, now, is_market=not is_limit)
-    if tif in ("IOC", "FOK") and "post" in flags:
+    if tif in (TimeInForce.IOC, TimeInForce.FOK) and "post" in flags:
         raise invalid("timeinforce")
     if stp := text_of(params, "stptype"):
         if stp not in STP:
             raise invalid("stptype")
         extra["self_trade"] = STP[stp]
-    if "viqc" in flags:
-        size = quote_size(exchange, index, side, text_of(params, "volume"))
-    else:
-        size = size_units(i, text_of(params, "volume"))
-    near = price or stop or (listing.ask if side == "buy" else listing.bid) or listing.last
-    if i.notional_min and near and i.notional_units(near, size) < money_units(i.notional_min):
-        raise Refused("EOrder:Cost minimum not met")
+    size = _size(exchange, index, side, price or stop, params, in_quote="viqc" in flags)
     client, reference = client_id(account, params)
     if reference is not None:
         extra["userref"] = reference
@@ -221,26 +204,54 @@ def order_terms(
     if "fcib" in flags:
         extra["fee_in_base"] = True
         check_base_fee(exchange, account, index, side, size)
-    return {
-        "side": side,
-        "type": "limit" if is_limit else "market",
-        "size": size,
-        "tif": tif,
-        "price": price,
-        "post_only": "post" in flags,
-        "trigger": stop,
-        "trigger_by": extra["reference"] if is_stop else "none",
-        "trigger_kind": _trigger_kind(kind),
-        "expire": expire,
-        "client_id": client,
-        "extra": extra,
-    }
+    return NewOrder(
+        side=Side(side),
+        type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+        size=size,
+        tif=tif,
+        price=price,
+        post_only="post" in flags,
+        trigger=stop,
+        trigger_by=TriggerBy(extra["reference"]) if stop else TriggerBy.NONE,
+        trigger_kind=_trigger_kind(kind),
+        expire=expire,
+        client_id=client,
+        extra=extra,
+    )
 
 
-def _trigger_kind(kind: str) -> str:
+def _stop_price(listing: Listing, pair: str, side: str, kind: str, params: Params) -> int:
+    """0: it does not wait for a price. `#` goes to the side where such an order waits: above the last price or below
+    it."""
+    if _trigger_kind(kind) is TriggerKind.NONE:
+        return 0
+    waits = 1 if (side == "buy") == kind.startswith("stop-loss") else -1
+    signs = {"+": 1, "-": -1, "#": waits}
+    return placed_price(listing.instrument, pair, text_of(params, "price"), "price", listing.last, signs)
+
+
+def _limit_price(listing: Listing, pair: str, side: str, stop: int, params: Params) -> int:
+    name, signs = "price", {"+": 1, "-": -1, "#": -1 if side == "buy" else 1}
+    if stop:  # relative to the trigger; which way `#` would go there is not documented
+        name, signs = "price2", {"+": 1, "-": -1}
+    return placed_price(listing.instrument, pair, text_of(params, name), name, stop or listing.last, signs)
+
+
+def _size(exchange: SimExchange, index: int, side: str, price: int, params: Params, *, in_quote: bool) -> int:
+    """price: 0 where it has none of its own."""
+    listing = exchange.listings[index]
+    i, text = listing.instrument, text_of(params, "volume")
+    size = quote_size(exchange, index, side, text) if in_quote else size_units(i, text)
+    near = price or (listing.ask if side == "buy" else listing.bid) or listing.last
+    if i.notional_min and near and i.notional_units(near, size) < money_units(i.notional_min):
+        raise Refused("EOrder:Cost minimum not met")
+    return size
+
+
+def _trigger_kind(kind: str) -> TriggerKind:
     if kind.startswith("stop-loss"):
-        return "stop"
-    return "take_profit" if kind.startswith("take-profit") else "none"
+        return TriggerKind.STOP
+    return TriggerKind.TAKE_PROFIT if kind.startswith("take-profit") else TriggerKind.NONE
 
 
 def order_flags(params: Params, side: str, kind: str) -> list[str]:
@@ -257,24 +268,22 @@ def order_flags(params: Params, side: str, kind: str) -> list[str]:
     return flags if "fcib" in flags or "fciq" in flags else [*flags, "fciq"]
 
 
-def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[str, int]:
+def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[TimeInForce, int]:
     """(GTC, IOC, FOK or GTD, when it expires)."""
-    tif, text = text_of(params, "timeinforce").upper() or "GTC", text_of(params, "expiretm")
-    if tif not in ("GTC", "IOC", "FOK", "GTD"):
-        raise invalid("timeinforce")
-    if is_market and tif == "GTD":
+    tif, text = TIFS.get(text_of(params, "timeinforce").upper() or "GTC"), text_of(params, "expiretm")
+    if tif is None or (is_market and tif is TimeInForce.GTD):
         raise invalid("timeinforce")
     if text in ("", "0"):
-        if tif == "GTD":
+        if tif is TimeInForce.GTD:
             raise invalid("expiretm")
         return tif, 0
     digits = text.removeprefix("+")
     if not digits.isascii() or not digits.isdigit() or len(digits) > 11:
         raise invalid("expiretm")
     due = int(digits) * 1_000_000_000 + (now if text.startswith("+") else 0)
-    if tif not in ("GTC", "GTD") or is_market or due <= now or due >= 2**62:
+    if tif not in (TimeInForce.GTC, TimeInForce.GTD) or is_market or due <= now or due >= 2**62:
         raise invalid("expiretm")
-    return "GTD", due
+    return TimeInForce.GTD, due
 
 
 def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
@@ -283,7 +292,7 @@ def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
     scale = i.price_decimals + i.size_decimals
     left = int(decimal_of(text, "volume").scaleb(scale))
     size = 0
-    for price, there in exchange.levels(index, Side.SELL if side == "buy" else Side.BUY, 1 << 30):
+    for price, there in exchange.board.levels(index, Side.SELL if side == "buy" else Side.BUY, 1 << 30):
         take = min(there, left // price)
         size, left = size + take, left - take * price
         if take < there:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.limits import Limits, amend_cost, cancel_cost, edit_cost
 from onetape.exchange.kraken.public import PublicData
@@ -32,8 +32,8 @@ from onetape.exchange.kraken.wire import (
     price_text,
     size_text,
 )
-from onetape.exchange.reports import SimOrder
-from onetape.model.enums import OrderType, Side, TimeInForce
+from onetape.exchange.order_entry import NewOrder
+from onetape.model.enums import OrderType, Side
 from onetape.model.errors import (
     InsufficientFunds,
     MarketDataUnavailable,
@@ -72,34 +72,32 @@ class Trading:
 
     # --- new orders -------------------------------------------------------------------------------
 
-    def place(
-        self, account: SimAccount, index: int, params: Params, now: int, *, cost: int = 1
-    ) -> SimOrder | dict[str, Any]:
+    def place(self, account: SimAccount, index: int, params: Params, now: int, *, cost: int = 1) -> SimOrder | NewOrder:
         """The order, or with `validate` the terms it would have had."""
         self.limits.spend_pair(account.number, index, cost, now)
         wanted = self.terms(account, index, params, now)
         return wanted if flag(params, "validate") else self.send(account, index, wanted, now)
 
-    def terms(self, account: SimAccount, index: int, params: Params, now: int) -> dict[str, Any]:
+    def terms(self, account: SimAccount, index: int, params: Params, now: int) -> NewOrder:
         if not account.can_trade:
             raise Refused("EGeneral:Permission denied")
         pair = self.public.names.wsnames[index]
         wanted = order_terms(self.exchange, account, index, pair, params, now)
-        if wanted["post_only"] and not wanted["trigger"]:
-            self._check_passive(index, Side(wanted["side"]), wanted["price"])
+        if wanted.post_only and not wanted.trigger:
+            self._check_passive(index, wanted.side, wanted.price)
         return wanted
 
-    def send(self, account: SimAccount, index: int, wanted: dict[str, Any], now: int) -> SimOrder:
-        order = self.exchange.place(account, index, now, **wanted)
+    def send(self, account: SimAccount, index: int, wanted: NewOrder, now: int) -> SimOrder:
+        order = self.exchange.orders.place(account, index, now, wanted)
         # An order that met its owner's own was taken and ended; all others that fail never were.
         if order.code and not order.is_open and not order.filled and order.code != SelfTrade.code:
-            self.exchange.drop(account, order)
+            self.exchange.orders.drop(account, order)
             raise Refused(text_for(order.code))
         return order
 
     def _check_passive(self, index: int, side: Side, price: int) -> None:
         listing = self.exchange.listings[index]
-        other = self.exchange.levels(index, Side.SELL if side is Side.BUY else Side.BUY, 1)
+        other = self.exchange.board.levels(index, Side.SELL if side is Side.BUY else Side.BUY, 1)
         if listing.is_open and other:
             best = other[0][0]
             if price >= best if side is Side.BUY else price <= best:
@@ -110,9 +108,9 @@ class Trading:
         made = self.place(account, index, params, now)
         return self.receipt(account, index, made)
 
-    def receipt(self, account: SimAccount, index: int, made: SimOrder | dict[str, Any]) -> dict[str, Any]:
-        if isinstance(made, dict):
-            return {"descr": {"order": self._words(index, self._imagined(account, index, made))}}
+    def receipt(self, account: SimAccount, index: int, made: SimOrder | NewOrder) -> dict[str, Any]:
+        if isinstance(made, NewOrder):  # it was only to be checked
+            return {"descr": {"order": self._words(index, made.made(0, account, index, 0))}}
         answer: dict[str, Any] = {"descr": {"order": self._words(index, made)}, "txid": [order_id(made)]}
         if made.client_id:
             answer["cl_ord_id"] = made.client_id
@@ -122,30 +120,9 @@ class Trading:
         i, name = self.exchange.instruments[index], self.public.names.altnames[index]
         return describe(i, name, order)["order"]
 
-    @staticmethod
-    def _imagined(account: SimAccount, index: int, wanted: dict[str, Any]) -> SimOrder:
-        """What `validate` says of an order that was never placed."""
-        return SimOrder(
-            id=0,
-            client_id="",
-            account=account,
-            index=index,
-            side=Side(wanted["side"]),
-            type=OrderType(wanted["type"]),
-            tif=TimeInForce(wanted["tif"]),
-            price=wanted["price"],
-            size=wanted["size"],
-            post_only=wanted["post_only"],
-            reduce_only=False,
-            position_side=account.sides[0],
-            created=0,
-            updated=0,
-            extra=wanted["extra"],
-        )
-
     def batch(
         self, account: SimAccount, index: int, orders: list[Params], now: int, *, test: bool
-    ) -> list[SimOrder | str | dict[str, Any]]:
+    ) -> list[SimOrder | str | NewOrder]:
         """Each order, or why the engine refused it. Where one is not valid, none is placed."""
         if not BATCH[0] <= len(orders) <= BATCH[1]:
             raise invalid("orders")
@@ -156,7 +133,7 @@ class Trading:
         wanted = [self.terms(account, index, each, now) for each in orders]
         if test:
             return list(wanted)
-        made: list[SimOrder | str | dict[str, Any]] = []
+        made: list[SimOrder | str | NewOrder] = []
         for each in wanted:
             try:
                 made.append(self.send(account, index, each, now))
@@ -215,16 +192,16 @@ class Trading:
         if price and not order.trigger and (order.post_only or flag(params, "post_only")):
             self._check_passive(order.index, order.side, price)
         if 0 < changes["size"] <= order.filled:
-            self.exchange.note(order, {"why": "Amended below the filled quantity"})
-            self.exchange.cancel(account, order, now)
-        elif code := self.exchange.amend(
+            self.exchange.orders.note(order, {"why": "Amended below the filled quantity"})
+            self.exchange.orders.cancel(account, order, now)
+        elif code := self.exchange.orders.amend(
             account, order, now, price=changes["price"], size=changes["size"], trigger=changes["trigger"]
         ):
             raise Refused(text_for(code))
         if changes["trigger"] and order.trigger:
-            self.exchange.note(order, {"stop": changes["trigger"]})
+            self.exchange.orders.note(order, {"stop": changes["trigger"]})
         count = order.extra.get("amends", 0) + 1
-        self.exchange.note(order, {"amends": count})
+        self.exchange.orders.note(order, {"amends": count})
         return order, amend_id(order, count)
 
     def amend_order(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
@@ -244,8 +221,8 @@ class Trading:
             raise invalid("txid")
         self.limits.spend_pair(account.number, index, edit_cost(now - old.created), now)
         wanted = self.terms(account, index, self._amended(old, params), now)
-        self.exchange.note(old, {"why": "Order replaced"})
-        self.exchange.cancel(account, old, now)
+        self.exchange.orders.note(old, {"why": "Order replaced"})
+        self.exchange.orders.cancel(account, old, now)
         return old, self.send(account, index, wanted, now)
 
     def _amended(self, old: SimOrder, params: Params) -> Params:
@@ -302,7 +279,7 @@ class Trading:
         for order in orders:
             self.limits.spend_pair(account.number, order.index, cancel_cost(now - order.created), now)
         for order in orders:
-            self.exchange.cancel(account, order, now)
+            self.exchange.orders.cancel(account, order, now)
         return len(orders)
 
     def cancel_order(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
@@ -327,14 +304,14 @@ class Trading:
         return self.cancel(account, list(found.values()), now)
 
     def cancel_all(self, account: SimAccount, now: int) -> int:
-        return len(self.exchange.cancel_all(account, now))
+        return len(self.exchange.orders.cancel_all(account, now))
 
     def dead_man(self, account: SimAccount, text: str, now: int) -> int:
         """When it fires, 0: it is off. Of the account: all orders, untriggered ones too."""
         if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > 86_400:
             raise invalid("timeout")
         after = int(text) * 1_000_000_000
-        self.exchange.dead_man(account, after, now)
+        self.exchange.orders.dead_man(account, after, now)
         return now + after if after else 0
 
 

@@ -59,7 +59,7 @@ class KrakenSpot:
         self.trading = Trading(exchange, self.public, self.limits)
         self.account = AccountData(exchange, self.public)
         self.funding = Funding(exchange, self.public)
-        self.tokens = Tokens(exchange.keys)
+        self.tokens = Tokens(exchange.accounts.keys)
         self.socket = Socket(exchange, self.public, self.trading, self.tokens)
         self.nonces: dict[str, int] = {}
         self._open = self._public_routes()
@@ -96,7 +96,7 @@ class KrakenSpot:
                 if private is not None:
                     return private(account, params, now)
                 if keyed is not None:
-                    return keyed(self.exchange.keys[request.headers["api-key"]], now)
+                    return keyed(self.exchange.accounts.keys[request.headers["api-key"]], now)
         raise Refused("EGeneral:Unknown method")
 
     @staticmethod
@@ -116,7 +116,7 @@ class KrakenSpot:
     def _account(self, request: Request, params: Params, now: int) -> SimAccount:
         """Whose key it is: key, then signature, then nonce."""
         name = request.headers.get("api-key", "")
-        account, key = self.exchange.by_key.get(name), self.exchange.keys.get(name)
+        account, key = self.exchange.accounts.by_key.get(name), self.exchange.accounts.keys.get(name)
         if account is None or key is None or not key.is_allowed(request.peer):
             raise Refused("EAPI:Invalid key")
         text = text_of(params, "nonce")

@@ -13,9 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.exchange.account import Trade
+from onetape.exchange.account import SimFill, SimOrder, Trade
 from onetape.exchange.kraken.names import identify, number_of
-from onetape.exchange.reports import SimFill, SimOrder
 from onetape.model.enums import OrderState, Side
 from onetape.model.errors import SelfTrade
 from onetape.model.instrument import Instrument

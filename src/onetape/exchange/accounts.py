@@ -1,0 +1,295 @@
+"""The accounts of a simulated exchange: who has one, with which keys, how its margin works, and money that moves.
+
+What moves is in the account's history and said (`credit`), unless it happens beside what is traded from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any, Final, overload
+
+from onetape.exchange.account import AccountTransfer, Income, MarginMove, SimAccount
+from onetape.exchange.board import Board
+from onetape.exchange.joint import ONE, Collateral, Rates
+from onetape.exchange.keys import HMAC, MAIN, ApiKey, new_key
+from onetape.exchange.listing import changed_brackets
+from onetape.exchange.reports import CashReport, ModeReport
+from onetape.exchange.timeline import Timeline, recorded
+from onetape.model.enums import PositionSide
+from onetape.model.errors import BadConfig
+from onetape.model.money import MONEY_DECIMALS, money_units
+
+__all__ = ["Accounts"]
+
+_DOLLARS: Final = ("USD", "USDT", "USDC")  # one each: no market of theirs is here
+_NOTHING: Final = Rates(0, 0, 0, 0, 0)
+
+
+class Accounts(Sequence[SimAccount]):
+    """All accounts of an exchange, in the order in which they were opened.
+
+    keyring: seed and kind of venue, from which secrets follow. isolates: isolated positions have margin of their own,
+    and end alone. collateral: what counts as joint margin.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        board: Board,
+        *,
+        keyring: tuple[int, str],
+        isolates: bool,
+        collateral: dict[str, Collateral],
+    ) -> None:
+        self.timeline = timeline
+        self.board = board
+        self.keyring = keyring
+        self.isolates = isolates
+        self.collateral = collateral
+        self.account_transfers: list[AccountTransfer] = []  # oldest first
+        self.by_key: dict[str, SimAccount] = {}
+        self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
+        self._all: list[SimAccount] = []
+        self._next_income = 1
+
+    @overload
+    def __getitem__(self, at: int) -> SimAccount: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[SimAccount]: ...
+    def __getitem__(self, at: int | slice) -> SimAccount | Sequence[SimAccount]:
+        return self._all[at]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[SimAccount]:
+        return iter(self._all)
+
+    # --- keys -------------------------------------------------------------------------------------
+
+    @recorded("open_account")
+    def open(self, name: str, key: str, secret: str, balances: dict[str, str], *, leverage: int = 20) -> SimAccount:
+        account = SimAccount(
+            name=name,
+            number=len(self._all) + 1,
+            key=key,
+            secret=secret,
+            instruments=tuple(self.board.instruments),
+            currencies=self.board.currencies,
+            leverage_default=leverage,
+            isolates=self.isolates,
+        )
+        self._all.append(account)
+        self.by_key[key] = account
+        self.keys[key] = ApiKey(key, account, MAIN, HMAC, secret)
+        for currency, amount in balances.items():
+            self.deposit(account, currency, amount, self.timeline.now, reason="deposit")
+        self._set_marks(account)
+        self.timeline.take()
+        return account
+
+    @recorded("make_key")
+    def make_key(self, account: SimAccount, label: str, kind: str = HMAC, public: str = "") -> ApiKey:
+        """Makes another key of an account; its secret follows from the seed. Raises BadConfig."""
+        made = new_key(self.keyring, account, label, kind=kind, public=public)
+        if made.key in self.keys:
+            raise BadConfig(f"there is a key {label!r}", location=account.name)
+        self.by_key[made.key] = account
+        self.keys[made.key] = made
+        return made
+
+    @recorded("change_key")
+    def change_key(
+        self,
+        key: str,
+        *,
+        can_trade: bool | None = None,
+        can_withdraw: bool | None = None,
+        addresses: list[str] | None = None,
+    ) -> None:
+        """What a key may do, and from where (empty: anywhere); None leaves it."""
+        found = self.keys[key]
+        if can_trade is not None:
+            found.can_trade = can_trade
+        if can_withdraw is not None:
+            found.can_withdraw = can_withdraw
+        if addresses is not None:
+            found.addresses = tuple(addresses)
+
+    @recorded("withdraw_key")
+    def revoke_key(self, key: str) -> None:
+        """It is as if it had never been."""
+        del self.keys[key], self.by_key[key]
+
+    # --- money ------------------------------------------------------------------------------------
+
+    def note_income(
+        self,
+        account: SimAccount,
+        now: int,
+        kind: str,
+        currency: int,
+        amount: int,
+        *,
+        index: int = -1,
+        trade_id: int = 0,
+        fee: int = 0,
+    ) -> None:
+        """Enters a change of a balance into the account's history. amount, fee: 1e-18."""
+        account.income.append(Income(self._next_income, now, kind, currency, amount, index, trade_id, fee))
+        self._next_income += 1
+
+    def credit(
+        self,
+        account: SimAccount,
+        now: int,
+        kind: str,
+        currency: int,
+        amount: int,
+        *,
+        reason: str = "",
+        index: int = -1,
+        fee: int = 0,
+    ) -> None:
+        """Books money (1e-18, negative: it goes) into the account, notes it and says it. reason: what is said, if it
+        is not the kind."""
+        account.money.deposit(currency, amount)
+        self.note_income(account, now, kind, currency, amount, index=index, fee=fee)
+        self.timeline.say(CashReport(now, account, reason or kind, (currency,), (), amount, index))
+
+    def move(
+        self, account: SimAccount, wallet: str, now: int, kind: str, currency: int, amount: int, *, fee: int = 0
+    ) -> int:
+        """Books money into a wallet of the account, "" being the one that is traded from: what happens in another is
+        not said. Gives its number."""
+        number = self._next_income
+        if wallet:
+            account.beside[currency] = account.beside.get(currency, 0) + amount
+            self._next_income += 1
+            return number
+        reason = "deposit" if amount > 0 else "withdraw"
+        self.credit(account, now, kind, currency, amount, reason=reason, fee=fee)
+        return number
+
+    @recorded("deposit")
+    def deposit(
+        self,
+        account: SimAccount,
+        currency: str,
+        amount: str,
+        now: int,
+        *,
+        reason: str = "deposit",
+        silent: bool = False,
+    ) -> None:
+        """Money that comes (or goes, negative) from outside. silent: the balance is another one,
+        and nothing tells why."""
+        at = self.board.currencies.index(currency)
+        units = money_units(Decimal(amount))
+        if silent:
+            account.money.deposit(at, units)
+            account.silent.append((now, at, units))
+            return
+        self.credit(account, now, reason, at, units)
+
+    @recorded("transfer")
+    def transfer(self, account: SimAccount, currency: str, amount: str, now: int) -> int:
+        """From the other wallet to the one that is traded from; back where it is negative. The
+        caller has seen to it that it is there. Gives its id."""
+        at = self.board.currencies.index(currency)
+        units = money_units(Decimal(amount))
+        account.beside[at] = account.beside.get(at, 0) - units
+        return self.move(account, "", now, "transfer", at, units)
+
+    @recorded("give")
+    def give(
+        self,
+        account: SimAccount,
+        target: str,
+        wallets: tuple[str, str],
+        currency: str,
+        amount: str,
+        name: str,
+        now: int,
+    ) -> int:
+        """From one account to another, by name; wallets: of both, "" is the one that is traded
+        from. The caller has seen to it that it is there. Gives its id."""
+        at = self.board.currencies.index(currency)
+        units = money_units(Decimal(amount))
+        other = next(each for each in self._all if each.name == target)
+        number = self._next_income
+        for one, wallet, change in ((account, wallets[0], -units), (other, wallets[1], units)):
+            if wallet:
+                one.beside[at] = one.beside.get(at, 0) + change
+            else:
+                self.move(one, "", now, "given", at, change)
+        self._next_income = max(self._next_income, number + 1)
+        self.account_transfers.append(
+            AccountTransfer(number, now, name, account.name, target, (wallets[0], wallets[1]), at, units)
+        )
+        return number
+
+    # --- margin -----------------------------------------------------------------------------------
+
+    @recorded("set_leverage")
+    def set_leverage(self, account: SimAccount, index: int, leverage: int, now: int) -> None:
+        account.set_leverage(index, leverage)
+        self.timeline.say(ModeReport(now, account, "leverage", index))
+
+    @recorded("set_isolated")
+    def set_isolated(self, account: SimAccount, index: int, isolated: bool, now: int) -> None:
+        account.set_isolated(index, isolated)
+        self.timeline.say(ModeReport(now, account, "margin", index))
+
+    @recorded("set_joint")
+    def set_joint(self, account: SimAccount, joint: bool, now: int) -> None:
+        """Whether all currencies are the margin of all positions. The caller has seen to it that
+        there are no orders and nothing isolated."""
+        account.set_joint(self.rates if joint else None)
+        account.called.clear()
+        self.timeline.say(ModeReport(now, account, "joint"))
+
+    @recorded("move_margin")
+    def move_margin(self, account: SimAccount, index: int, side: PositionSide | str, amount: int, now: int) -> None:
+        """To an isolated position, or from it where negative; the caller has checked that it is
+        there. amount: 1e-18."""
+        side = PositionSide(side)
+        account.money.move_margin(index, side.value, amount)
+        account.margin_moves.append(MarginMove(now, index, side, amount))
+        settle = self.board.currencies.index(self.board.instruments[index].settle)
+        self.timeline.say(CashReport(now, account, "margin", (settle,), ((index, side),), -amount, index))
+
+    @recorded("set_hedge")
+    def set_hedge(self, account: SimAccount, hedge: bool, now: int) -> None:
+        """The caller has seen to it that there are no positions and no orders."""
+        account.set_hedge(hedge)
+        self._set_marks(account)
+        self.timeline.say(ModeReport(now, account, "hedge"))
+
+    def _set_marks(self, account: SimAccount) -> None:
+        for index, listing in enumerate(self.board.listings):
+            if listing.mark:
+                account.money.set_mark(index, listing.mark)
+
+    @recorded("change_brackets")
+    def change_brackets(self, index: int, rows: list[dict[str, Any]]) -> None:
+        """Another table of leverage and maintenance margin. Raises BadInput."""
+        self.board.replace(index, changed_brackets(self.board.instruments[index], rows))
+        for account in self._all:
+            account.set_brackets(index, self.board.instruments[index].brackets)
+
+    def rates(self, currency: int) -> Rates:
+        """What a unit of a currency is as joint margin, at the index of now."""
+        name = self.board.currencies[currency]
+        terms = self.collateral.get(name)
+        if terms is None:
+            return _NOTHING
+        if name in _DOLLARS:
+            return Rates.of(ONE, terms)
+        for listing in self.board.listings:
+            i = listing.instrument
+            if i.base == name and i.quote in _DOLLARS:
+                index = listing.index or listing.valuation
+                return Rates.of(index * 10 ** (MONEY_DECIMALS - i.price_decimals), terms)
+        return _NOTHING

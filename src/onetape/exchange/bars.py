@@ -1,0 +1,71 @@
+"""Bars of a simulated exchange: minutes of trades and of prices, and what is made of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
+from onetape.exchange.reports import BarReport
+from onetape.model.time import MINUTE
+
+__all__ = ["PriceBars", "aligned", "flat_bar", "merged", "one_of"]
+
+BARS_KEPT: Final = 3000
+
+Span = Callable[[int], tuple[int, int]]
+
+
+def flat_bar(time: int, at: int, start: int, price: int) -> BarReport:
+    """A minute without trades."""
+    return BarReport(time, at, start, start + MINUTE, *(4 * (price,)), *(5 * (0,)))
+
+
+def one_of(bars: Sequence[BarReport], start: int, end: int) -> BarReport:
+    """Makes one of bars that follow each other."""
+    traded = [bar for bar in bars if bar.trades]
+    return bars[-1]._replace(
+        open_time=start,
+        close_time=end,
+        open=bars[0].open,
+        high=max(bar.high for bar in bars),
+        low=min(bar.low for bar in bars),
+        volume=sum(bar.volume for bar in bars),
+        turnover=sum(bar.turnover for bar in bars),
+        trades=sum(bar.trades for bar in bars),
+        buy_volume=sum(bar.buy_volume for bar in bars),
+        buy_turnover=sum(bar.buy_turnover for bar in bars),
+        first_trade=traded[0].first_trade if traded else -1,
+        last_trade=traded[-1].last_trade if traded else -1,
+    )
+
+
+def merged(bars: Iterable[BarReport], span: Span) -> list[BarReport]:
+    """Makes longer bars of minutes, oldest first. span: (open, close) of the one that a time lies in."""
+    spans = groupby(bars, key=lambda bar: span(bar.open_time))
+    return [one_of(list(found), *at) for at, found in spans]
+
+
+def aligned(minutes: int) -> Span:
+    """Spans at multiples of their length since the epoch."""
+    length = minutes * MINUTE
+    return lambda time: (time - time % length, time - time % length + length)
+
+
+class PriceBars:
+    """Minutes of a price that nobody traded at, a mark, an index or a premium, the running one last. What is counted
+    as trades are the prices."""
+
+    def __init__(self) -> None:
+        self.bars: deque[BarReport] = deque(maxlen=BARS_KEPT)
+
+    def add(self, time: int, price: int) -> None:
+        start = time - time % MINUTE
+        if not self.bars or self.bars[-1].open_time != start:
+            self.bars.append(flat_bar(time, -1, start, price)._replace(trades=1))
+            return
+        last = self.bars[-1]
+        self.bars[-1] = last._replace(
+            high=max(last.high, price), low=min(last.low, price), close=price, trades=last.trades + 1
+        )

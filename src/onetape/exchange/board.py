@@ -1,0 +1,136 @@
+"""What anybody sees of a simulated exchange: its instruments, their prices, books and trades."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from onetape._core import FLAG_SNAPSHOT
+from onetape.exchange.listing import Listing, changed_filters
+from onetape.exchange.reports import DepthReport, MarkReport, QuoteReport, TradeReport
+from onetape.exchange.timeline import Timeline, recorded
+from onetape.model.enums import EventType, Side, TriggerBy
+from onetape.model.instrument import Instrument
+
+__all__ = ["MARK", "TRADE", "Board", "Market"]
+
+QUOTE, TRADE, BOOK = EventType.QUOTE.id, EventType.TRADE.id, EventType.BOOK.id
+MARK, BAR, FUNDING = EventType.MARK.id, EventType.BAR.id, EventType.FUNDING.id
+_QUOTE_FIELDS: Final = struct.Struct("<6qQ")
+_TRADE_FIELDS: Final = struct.Struct("<4qQQB")
+_BOOK_FIELDS: Final = struct.Struct("<2q3Q2I")
+_MARK_FIELDS: Final = struct.Struct("<4q")
+_FUNDING_FIELDS: Final = struct.Struct("<3q")
+_LEVEL: Final = struct.Struct("<qq")
+_SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)
+
+
+class Listed(Protocol):
+    @property
+    def instrument(self) -> Instrument: ...
+
+
+class Market(Protocol):
+    """What an exchange is opened with: a generated market, or a recorded one. `core` has the
+    methods of `_core.OrderFlow`."""
+
+    start: int
+    core: Any
+
+    @property
+    def markets(self) -> Sequence[Listed]: ...
+
+
+class Board:
+    """Lists instruments in the order of the market. currencies: that accounts hold besides those of the
+    instruments."""
+
+    def __init__(self, timeline: Timeline, market: Market, currencies: tuple[str, ...]) -> None:
+        self.timeline = timeline
+        self.flow: Any = market.core
+        self.instruments = [each.instrument for each in market.markets]
+        self.listings = tuple(Listing(i, at) for at, i in enumerate(self.instruments))
+        own = (currency for i in self.instruments for currency in (i.settle, i.quote, i.base))
+        self.currencies = tuple(dict.fromkeys((*own, *currencies)))
+        self.maintenance = (0, "")  # until when, and the purpose that is let through
+        self.is_heard = True  # what is said of books and quotes
+
+    def price(self, index: int, by: TriggerBy) -> int:
+        """What a trigger goes by, 0: not known yet."""
+        listing = self.listings[index]
+        return {TriggerBy.MARK: listing.mark, TriggerBy.INDEX: listing.index}.get(by, listing.last)
+
+    def levels(self, index: int, side: Side, count: int) -> list[tuple[int, int]]:
+        """(price, size) of the book, best first."""
+        book = self.flow.bids if side is Side.BUY else self.flow.asks
+        found: list[tuple[int, int]] = book(index, count)
+        return found
+
+    def take(self, kind: int, flags: int, index: int, time: int, payload: bytes) -> None:
+        """Takes in one event of the market, all but a mark, and says it."""
+        listing, say = self.listings[index], self.timeline.say
+        if kind == BOOK:
+            _, _, first, last, _, bids, asks = _BOOK_FIELDS.unpack_from(payload)
+            before, listing.depth_id = listing.depth_id, last
+            if self.is_heard and not flags & FLAG_SNAPSHOT:
+                levels = list(_LEVEL.iter_unpack(payload[_BOOK_FIELDS.size :]))
+                say(DepthReport(time, index, first, last, before, levels[:bids], levels[bids : bids + asks]))
+        elif kind == QUOTE:
+            _, _, bid, ask, bid_size, ask_size, update = _QUOTE_FIELDS.unpack_from(payload)
+            listing.bid, listing.bid_size = bid, bid_size
+            listing.ask, listing.ask_size = ask, ask_size
+            if self.is_heard:
+                quote = QuoteReport(time, index, bid, bid_size, ask, ask_size, update)
+                listing.quotes.append(quote)
+                say(quote)
+        elif kind == TRADE:
+            _, _, price, size, trade_id, _, side = _TRADE_FIELDS.unpack_from(payload)
+            trade = TradeReport(time, index, price, size, _SIDES[side], trade_id)
+            if listing.bar is not None and listing.bar.close_time <= time:
+                self._close_bar(listing, listing.bar.close_time)  # its end comes after the trade
+            listing.add_trade(trade)
+            say(trade)
+        elif kind == FUNDING:
+            listing.funding_rate = _FUNDING_FIELDS.unpack_from(payload)[2]
+        elif kind == BAR:
+            self._close_bar(listing, time)
+
+    def _close_bar(self, listing: Listing, end: int) -> None:
+        if (bar := listing.close_bar(end)) is not None:
+            self.timeline.say(bar)
+
+    @staticmethod
+    def mark_of(payload: bytes) -> tuple[int, int]:
+        """(mark, index price) of an event of the market."""
+        _, _, mark, index_price = _MARK_FIELDS.unpack_from(payload)
+        return mark, index_price
+
+    def set_mark(self, index: int, mark: int, index_price: int, now: int) -> None:
+        self.listings[index].add_mark(now, mark, index_price)
+        self.timeline.say(MarkReport(now, index, mark, index_price))
+
+    @recorded("set_open")
+    def set_open(self, index: int, is_open: bool, now: int) -> None:
+        """Halts an instrument, or opens it again. What works stays in the book."""
+        self.listings[index].is_open = is_open
+
+    @recorded("set_listed")
+    def set_listed(self, index: int, is_listed: bool, now: int) -> None:
+        """Whether the venue knows of an instrument at all."""
+        self.listings[index].is_listed = is_listed
+
+    @recorded("set_maintenance")
+    def set_maintenance(self, until: int, allowed: str) -> None:
+        """Until a time (ns UTC, 0: it is over) only requests of the purpose are taken."""
+        self.maintenance = (until, allowed)
+
+    @recorded("change_instrument")
+    def change_instrument(self, index: int, changes: dict[str, str]) -> None:
+        """Lists another version of an instrument's filters, from decimals as text. They may only grow
+        coarser than what the matching engine has: it goes on with the first version. Raises
+        BadInput."""
+        self.replace(index, changed_filters(self.instruments[index], changes))
+
+    def replace(self, index: int, instrument: Instrument) -> None:
+        self.instruments[index] = self.listings[index].instrument = instrument

@@ -1,0 +1,128 @@
+"""The time of a simulated exchange: what is due, what it has reported, and which calls changed it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, Final, Protocol, TypeVar, cast, runtime_checkable
+
+import msgspec
+
+from onetape.exchange.reports import Report
+
+__all__ = ["NEVER", "CallTerms", "Timeline", "recorded", "recorded_calls"]
+
+NEVER: Final = 2**63 - 1
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+Recorder = Callable[[str, list[Any], dict[str, Any]], None]
+
+
+class Timeline:
+    """Each part of an exchange has the same one.
+
+    now: ns UTC, where the exchange stands. recorder: takes each call from outside, before it is carried out, as (name,
+    arguments, keywords).
+    """
+
+    def __init__(self, start: int) -> None:
+        self.now = start
+        self.recorder: Recorder | None = None
+        self.is_inside = False  # a recorded call is being carried out: what it calls is part of it
+        self._reports: list[Report] = []
+        self._timers: list[tuple[int, int, Callable[[int], None]]] = []
+        self._timer_count = 0
+
+    def at(self, when: int, what: Callable[[int], None]) -> None:
+        """Calls `what(now)` when the exchange's time comes to `when`."""
+        self._timer_count += 1
+        heapq.heappush(self._timers, (when, self._timer_count, what))
+
+    @property
+    def next_due(self) -> int:
+        return self._timers[0][0] if self._timers else NEVER
+
+    def run_next(self) -> None:
+        """Does what is due first."""
+        _, _, what = heapq.heappop(self._timers)
+        what(self.now)
+
+    def say(self, report: Report) -> None:
+        self._reports.append(report)
+
+    def take(self) -> list[Report]:
+        """Gives what was said since the last call."""
+        reports, self._reports = self._reports, []
+        return reports
+
+
+class CallTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a call asks for, as one record: the last argument of a recorded method. A journal has its fields as the
+    keywords of the call."""
+
+
+@runtime_checkable
+class Referable(Protocol):
+    """What a journal names by its number, such as {"order": 7}."""
+
+    @property
+    def reference(self) -> dict[str, int]: ...
+
+
+def recorded(name: str, terms: type[CallTerms] | None = None) -> Callable[[Method], Method]:
+    """Notes each call of a method from outside, so that it can be made again after a restart.
+
+    name: what journals call it; it outlives the names of methods. terms: the record that its last argument is. The
+    object that has the method has a `timeline`.
+    """
+
+    def decorate(method: Method) -> Method:
+        @wraps(method)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            timeline: Timeline = self.timeline
+            if timeline.recorder is None or timeline.is_inside:
+                return method(self, *args, **kwargs)
+            timeline.recorder(name, [_plain(each) for each in _without_terms(args)], kwargs | _terms_of(args))
+            timeline.is_inside = True
+            try:
+                return method(self, *args, **kwargs)
+            finally:
+                timeline.is_inside = False
+
+        call.recorded = name, terms  # type: ignore[attr-defined]
+        return cast(Method, call)
+
+    return decorate
+
+
+def _without_terms(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return args[:-1] if args and isinstance(args[-1], CallTerms) else args
+
+
+def _terms_of(args: tuple[Any, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if args and isinstance(args[-1], CallTerms):
+        found = msgspec.to_builtins(args[-1])
+    return found
+
+
+def _plain(value: object) -> object:
+    return value.reference if isinstance(value, Referable) else value
+
+
+def recorded_calls(parts: Iterable[object]) -> dict[str, Callable[..., Any]]:
+    """The recorded methods of the parts by their names in a journal, called as it has them: with terms as keywords.
+    Raises msgspec.ValidationError, when called, for terms that are none."""
+    found: dict[str, Callable[..., Any]] = {}
+    for part in parts:
+        for attribute in vars(type(part)).values():
+            if named := getattr(attribute, "recorded", None):
+                name, terms = named
+                method = attribute.__get__(part)
+                found[name] = method if terms is None else _with_terms(method, terms)
+    return found
+
+
+def _with_terms(method: Callable[..., Any], terms: type[CallTerms]) -> Callable[..., Any]:
+    return lambda *args, **fields: method(*args, msgspec.convert(fields, terms))
