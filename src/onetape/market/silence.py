@@ -122,6 +122,11 @@ class SilenceWatch(Generic[Name]):
         since = self.silent.pop(stream, None)
         return None if since is None else Change(stream, False, since)
 
+    def forget(self, stream: Name) -> None:
+        """Nothing is expected of it any more."""
+        self._rhythms.pop(stream, None)
+        self.silent.pop(stream, None)
+
     def look(self, now: int) -> list[Change[Name]]:
         """Which have just fallen silent."""
         found = [

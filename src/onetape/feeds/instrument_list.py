@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import aiohttp
 import msgspec
 
-from onetape.gateway.query_line import VenueLine
-from onetape.gateway.venue_clock import ask_time
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.venue_clock import ask_time
 from onetape.model.errors import UnknownSymbol, VenueUnavailable
 from onetape.model.instrument import Instrument
 
