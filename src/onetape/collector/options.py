@@ -16,6 +16,7 @@ from onetape.model.time import parse_duration
 from onetape.venues.hosts import is_loopback
 
 __all__ = [
+    "SHARE",
     "CollectorOptions",
     "VenueFeedOptions",
     "collector_journal",
