@@ -15,20 +15,13 @@ from onetape.exchange.faults import parse_faults
 from onetape.model.time import SECOND
 from onetape.tape.verify import verify
 from waiting import wait_for
-from worlds.venue_collectors import collecting, frames, options_of, status, told, traded, trades, wait_until_heard
+from worlds.venue_collectors import assert_whole, collecting, frames, options_of, status, told, trades, wait_until_heard
 
 SYMBOLS = {
     "binance-usdm": ["binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"],
     "kraken": ["kraken:BTC/USD", "kraken:ETH/USD", "kraken:XRP/USD"],
 }
 KINDS = tuple(SYMBOLS)
-
-
-def is_whole(home, dialect, symbol: str) -> int:
-    """Nothing is missing, and nothing there twice. Gives how many."""
-    found = trades(home, symbol)
-    assert found == traded(dialect, symbol, found[0][0], found[-1][0])
-    return len(found)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -40,7 +33,7 @@ def test_all_that_a_venue_lists_is_on_the_tape_with_both_times(kind, tmp_path):
         found = wait_until_heard(tmp_path)
         assert found["symbols"] == SYMBOLS[kind] and not found["stale_ms"] and not found["rejected"]
         for symbol in SYMBOLS[kind]:
-            is_whole(tmp_path, dialect, symbol)
+            assert_whole(tmp_path, dialect, symbol)
     assert [i.symbol for i in streams_of(collector_journal(tmp_path, "feed")).values()] == SYMBOLS[kind]
     for each in frames(tmp_path, "quote", "trade", "mark"):
         assert each.time == each.data["ts_recv"] and 0 < each.data["ts_event"] < each.time + SECOND
@@ -55,7 +48,7 @@ def test_connections_are_renewed_before_they_end_and_no_trade_is_missing_or_twic
         with collecting(options):
             wait_for(lambda: status(tmp_path)["renewed"] >= 2 * status(tmp_path)["connections"] > 0)
             found = status(tmp_path)
-            count = sum(is_whole(tmp_path, dialect, symbol) for symbol in SYMBOLS[kind])
+            count = sum(assert_whole(tmp_path, dialect, symbol) for symbol in SYMBOLS[kind])
     assert found["repeated"] > 0 and count > 100
     assert not any(state == "lost" for _, state in told(tmp_path, "feed"))
 
@@ -101,7 +94,7 @@ def test_a_symbol_that_is_delisted_and_listed_again_is_another_and_the_others_mi
         assert numbers == {1: first, 2: second, 3: third, 4: second}
         wait_for(lambda: any(each.stream == 4 for each in frames(tmp_path, "trade")))
         for symbol in (first, third):
-            is_whole(tmp_path, dialect, symbol)
+            assert_whole(tmp_path, dialect, symbol)
     prices = {number: [each.data["price"] for each in frames(tmp_path, "trade") if each.stream == number]
               for number in numbers}  # fmt: skip
     for number, symbol in numbers.items():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,17 @@ def trades(home: Path, symbol: str, name: str = NAME) -> list[tuple[int, int, in
     return [(each.data["id_low"], each.data["price"], each.data["size"]) for each in found]
 
 
-def traded(dialect: Dialect, symbol: str, first: int, last: int) -> list[tuple[int, int, int]]:
-    """The exchange's own list between two numbers."""
+def assert_whole(home: Path, dialect: Dialect, symbol: str) -> int:
+    """Of a symbol's trades none is missing on the tape, and none there twice: they are those of the exchange's own
+    list, which keeps the last thousand. Gives how many."""
     (listing,) = (each for each in dialect.exchange.listings if each.instrument.symbol == symbol)
-    return [(t.trade_id, t.price, t.size) for t in list(listing.trades) if first <= t.trade_id <= last]
+    found = trades(home, symbol)
+    kept = [(t.trade_id, t.price, t.size) for t in list(listing.trades) if t.trade_id >= found[0][0]]
+    last = [each for each in found if each[0] >= kept[0][0]]
+    assert last and last == [each for each in kept if each[0] <= found[-1][0]]
+    numbers = [each[0] for each in found]
+    assert all(a < b for a, b in pairwise(numbers))
+    return len(found)
 
 
 def wait_until_heard(home: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from onetape.exchange.faults import FOR_EVER, ActiveRule, Rule
 from onetape.exchange.hands import by_hand
 from onetape.exchange.reports import OrderReport, Report
 from onetape.exchange.socket_errors import socket_error
-from onetape.exchange.tampering import bad_checksum, crossed
+from onetape.exchange.tampering import bad_checksum, crossed, shuffled
 from onetape.exchange.views import View, frozen, seen_as, without_new
 from onetape.model.enums import OrderState
 from onetape.model.errors import BadConfig
@@ -225,6 +225,9 @@ class Faulty:
                 if self._is_done(rule, is_ambiguous):
                     self._carry_out(request, facts, now)
                 return reply
+            case "shuffle":
+                reply = self._carry_out(request, facts, now)
+                return reply._replace(body=shuffled(reply.body, rule.random))
             case "reorder":
                 pending = Pending()
                 waiting = _Waiting(pending, self._carry_out(request, facts, now), facts.account, rule.rule.until)
@@ -366,7 +369,7 @@ class Faulty:
                     self._hand_in(link, data, now, is_answered=said is None)
                 if said is not None:
                     link.outer.send(said)
-            case "reorder" | "invisible":  # of HTTP only
+            case "reorder" | "invisible" | "shuffle":  # of HTTP only
                 self._hand_in(link, data, now)
             case _:
                 self._hand_in(link, data, now)

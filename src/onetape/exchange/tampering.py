@@ -1,12 +1,13 @@
-"""Messages of market data that are wrong: a crossed book, a checksum that does not fit."""
+"""Messages of market data that are wrong, or odd: a crossed book, a checksum that does not fit, rows in any order."""
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any, Final
 
 import msgspec
 
-__all__ = ["bad_checksum", "crossed"]
+__all__ = ["bad_checksum", "crossed", "shuffled"]
 
 # Each venue's names of the two sides; swapped, the best bid is above the best ask.
 PAIRS: Final = (("b", "a"), ("bids", "asks"), ("bid", "ask"), ("bidPrice", "askPrice"))
@@ -30,6 +31,18 @@ def _crossed(value: Any) -> Any:
     if value.get("side") in SIDES and "id" in value:  # a row of BitMEX's orderBookL2
         found["side"] = SIDES[value["side"]]
     return found
+
+
+def shuffled(body: bytes, chance: Random) -> bytes:
+    """The rows of an answer, a list or what Kraken has under names in `result`, in another order."""
+    value = msgspec.json.decode(body)
+    if isinstance(value, list):
+        chance.shuffle(value)
+    elif isinstance(value, dict) and isinstance(value.get("result"), dict):
+        rows = list(value["result"].items())
+        chance.shuffle(rows)
+        value["result"] = dict(rows)
+    return msgspec.json.encode(value)
 
 
 def bad_checksum(message: bytes) -> bytes:
