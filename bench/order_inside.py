@@ -43,7 +43,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Request
-from onetape.orders.told import BalanceTold
+from onetape.orders.reports import BalanceReport
 from onetape.robot.live import LiveOptions, open_live
 from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
@@ -114,7 +114,7 @@ class Inside:
             moment(),
         )
         self.core.gate.ready = True
-        balances = {"USDT": BalanceTold("USDT", 10**23, time.time_ns())}
+        balances = {"USDT": BalanceReport("USDT", 10**23, time.time_ns())}
         self.core.money.begin(balances, {}, is_other=False)
         self.core.money.ready()
         life = self.core.requests.attach("other", "", time.time_ns(), slot=3)

@@ -52,8 +52,8 @@ def main() -> int:
     if options.simulated:
         results = simulated(options.cases)
     else:
-        where = place_of(options.rest)
-        if where == "live" and not options.live:
+        venue = place_of(options.rest)
+        if venue == "live" and not options.live:
             parser.error(f"{options.rest} is neither a demo nor this machine: --live is needed")
         key = os.environ.get("ONETAPE_CONFORM_KEY", "")
         secret = os.environ.get("ONETAPE_CONFORM_SECRET", "")
@@ -68,9 +68,9 @@ def main() -> int:
         except (OSError, ValueError, AssertionError) as error:
             print(f"{options.rest}: {error}", file=sys.stderr)
             return 1
-        results = run(desk, options.cases, with_bans=where == "here")
+        results = run(desk, options.cases, with_bans=venue == "here")
         if options.keep:
-            keep(where, results)
+            keep(venue, results)
     if options.page:
         options.page.write_text(page(results if options.simulated else {}))
     return 1 if any(not row["held"] for row in results.values()) else 0
@@ -123,11 +123,11 @@ def simulated(wanted: list[str]) -> dict[str, dict]:
     return results
 
 
-def keep(where: str, results: dict[str, dict]) -> None:
+def keep(venue: str, results: dict[str, dict]) -> None:
     known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     day = time.strftime("%Y-%m-%d", time.gmtime())
     for number, row in results.items():
-        known.setdefault("binance-usdm", {}).setdefault(where, {})[number] = {**row, "date": day}
+        known.setdefault("binance-usdm", {}).setdefault(venue, {})[number] = {**row, "date": day}
     KEPT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
@@ -160,8 +160,8 @@ def page(results: dict[str, dict]) -> str:
     for case in CASES:
         here = results.get(case.id)
         cells = ["not run" if here is None else said({**here, "date": day})]
-        for where in ("demo", "live"):
-            row = known.get("binance-usdm", {}).get(where, {}).get(case.id)
+        for venue in ("demo", "live"):
+            row = known.get("binance-usdm", {}).get(venue, {}).get(case.id)
             never = "never: it asks for a ban" if case.simulated_only else "not run"
             cells.append(said(row) if row else never)
         lines.append(f"| {case.id} | {case.name} | {' | '.join(cells)} |")

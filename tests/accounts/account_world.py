@@ -8,7 +8,7 @@ from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.unexplained import Unexplained
-from onetape.orders.told import BalanceTold
+from onetape.orders.reports import BalanceReport
 
 U = 10**18  # one of a currency
 
@@ -59,7 +59,7 @@ class World:
     ) -> list:
         """units: the total exactly. span: it was read off at some moment of it."""
         units = int(total * U) if units is None else units
-        told = BalanceTold("USD", units, at, *span)
+        told = BalanceReport("USD", units, at, *span)
         effects = self.statements.told(told, now or at, asked=asked)
         for each in effects:
             if isinstance(each, Entry):

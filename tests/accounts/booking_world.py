@@ -7,7 +7,7 @@ from decimal import Decimal
 from onetape.accounts.entries import Entry
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.instrument import Instrument, from_symbol
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 
 UNIT = 10**18
 SPOT, LINEAR, INVERSE = "binance:BTC/USDT", "binance:BTC/USDT:USDT", "binance:BTC/USD:BTC"
@@ -29,11 +29,11 @@ def fill_of(
     currency: str = "",
     side: PositionSide = PositionSide.BOTH,
     client_id: str = "",
-) -> FillTold:
+) -> FillReport:
     """`+2@100` buys two at 100, `-1@110` sells one; numbers as people write them."""
     size, price = text[1:].split("@")
     i = INSTRUMENTS[symbol]
-    return FillTold(
+    return FillReport(
         symbol,
         client_id,
         "v",

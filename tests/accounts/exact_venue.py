@@ -10,7 +10,7 @@ from onetape.model.enums import Liquidity, OrderState, PositionSide, Side
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import FillTold, OrderTold
+from onetape.orders.reports import FillReport, OrderStatusReport
 
 
 class Died(Exception):
@@ -51,7 +51,7 @@ class There:
     size: int
     filled: int = 0
     state: OrderState = OrderState.ACCEPTED
-    fills: list[FillTold] = field(default_factory=list)
+    fills: list[FillReport] = field(default_factory=list)
 
     @property
     def left(self) -> int:
@@ -72,13 +72,13 @@ class Venue:
 
     # --- what it does -----------------------------------------------------------------------------
 
-    def fill(self, name: str, size: int, price: int, *, is_told: bool = True) -> FillTold:
+    def fill(self, name: str, size: int, price: int, *, is_told: bool = True) -> FillReport:
         there = self.orders[name]
         assert 0 < size <= there.left
         there.filled += size
         there.state = OrderState.PARTIALLY_FILLED if there.left else OrderState.FILLED
         self.trades += 1
-        told = FillTold(
+        told = FillReport(
             PERP,
             name,
             "",
@@ -98,9 +98,9 @@ class Venue:
             self.account.write()
         return told
 
-    def told(self, name: str) -> OrderTold:
+    def told(self, name: str) -> OrderStatusReport:
         there = self.orders[name]
-        return OrderTold(
+        return OrderStatusReport(
             PERP,
             name,
             "",

@@ -24,7 +24,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import INTERNAL_TRADES, BalanceTold, FillTold, OrderTold
+from onetape.orders.reports import INTERNAL_TRADES, BalanceReport, FillReport, OrderStatusReport
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
@@ -135,7 +135,7 @@ class Funded(AbstractContextManager):
 
     def fund(self, **amounts: float) -> None:
         """The account, at the venue."""
-        told = {c: BalanceTold(c, int(n * 10**8) * 10**10, self.now) for c, n in amounts.items()}
+        told = {c: BalanceReport(c, int(n * 10**8) * 10**10, self.now) for c, n in amounts.items()}
         self.manager.hear(told.values(), self.now)
         self.money.begin(told, {}, is_other=False)
         self.money.check(told, self.now)
@@ -230,7 +230,7 @@ class Funded(AbstractContextManager):
         spec = order.spec
         coin = next(c for c, symbol in self.symbols.items() if symbol == spec.symbol)
         self.now += MS
-        told = FillTold(
+        told = FillReport(
             spec.symbol,
             order.client_id,
             "",
@@ -249,7 +249,7 @@ class Funded(AbstractContextManager):
 
     def ended(self, order: Managed, news: OrderNews = OrderNews.CANCELED) -> None:
         """By the venue's word, with what is filled until then."""
-        told = OrderTold(
+        told = OrderStatusReport(
             order.spec.symbol,
             order.client_id,
             "",

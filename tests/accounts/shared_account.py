@@ -18,7 +18,7 @@ from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
-from onetape.orders.told import INTERNAL_TRADES, FillTold, OrderTold
+from onetape.orders.reports import INTERNAL_TRADES, FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 PERP = "binance:BTC/USDT:USDT"
@@ -190,16 +190,16 @@ class Account:
         self.write()
         return [call.purpose for call in calls]
 
-    def canceled(self, call) -> OrderTold:
+    def canceled(self, call) -> OrderStatusReport:
         order = self.manager.orders[call.subject.client_id]
-        return OrderTold(
+        return OrderStatusReport(
             PERP, call.subject.client_id, "", OrderState.CANCELED, self.now, filled=order.life.filled - order.elsewhere
         )
 
     def fill(self, order, size: int, price: int = 600_000) -> None:
         self.count += 1
         self.now += 1
-        told = FillTold(
+        told = FillReport(
             PERP,
             order.client_id,
             "",

@@ -21,7 +21,7 @@ from onetape.accounts.slots import Refused
 from onetape.accounts.statement import LookAgain, OwnersStopped
 from onetape.accounts.unexplained import moved
 from onetape.model.time import SECOND
-from onetape.orders.told import MoveTold
+from onetape.orders.reports import MoveReport
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 OURS = (MAIN, 2, 3)
@@ -71,7 +71,7 @@ class Accounts(RuleBasedStateMachine):
         self.held: dict[int, Fraction] = {}
         self.count = 0
         self.at_venue(1000 * U)
-        self.desk.keeper.book(moved(MoveTold("first", "USD", 1000 * U, self.desk.now)))
+        self.desk.keeper.book(moved(MoveReport("first", "USD", 1000 * U, self.desk.now)))
 
     # --- the model --------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Accounts(RuleBasedStateMachine):
                 legs = (Leg(slot, "USD", amount), Leg(Outside.MARKET, "USD", -amount))
                 self.desk.keeper.book(Entry(when, Cause.FILL, legs, name))
             case ("move", when, amount, name):
-                self.desk.keeper.book(moved(MoveTold(name, "USD", amount, when)))
+                self.desk.keeper.book(moved(MoveReport(name, "USD", amount, when)))
             case ("adjust", amount, name):
                 before = self.of_tape(TOTAL)
                 fields = {"currency": "usd", "delta": _text(amount), "transfer_id": name}

@@ -16,7 +16,7 @@ from onetape.accounts.entries import MAIN, Cause, Outside, checked
 from onetape.accounts.ledger import Ledger
 from onetape.model.decimals import scaled
 from onetape.model.enums import Liquidity, PositionSide, Side
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 from reference.position import Position, money_units
 
 A, B = 2, 3
@@ -124,8 +124,8 @@ FILLS = st.lists(
 )
 
 
-def made(symbol: str, side: Side, price: int, size: int, trade: int) -> FillTold:
-    return FillTold(symbol, "", "", trade, side, BOTH, price, size, trade, 0, "", Liquidity.TAKER)
+def made(symbol: str, side: Side, price: int, size: int, trade: int) -> FillReport:
+    return FillReport(symbol, "", "", trade, side, BOTH, price, size, trade, 0, "", Liquidity.TAKER)
 
 
 @settings(max_examples=examples(150), deadline=None)

@@ -17,7 +17,7 @@ from onetape.model.order import OWN_REDUCING
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Outcome
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 
 BID, ASK = 599_990, 600_010
 

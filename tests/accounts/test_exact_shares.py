@@ -16,7 +16,7 @@ from onetape.accounts.locks import Locks
 from onetape.accounts.sharing import shares, split
 from onetape.model.enums import PositionSide, Side
 from onetape.model.order import OrderSpec
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 
 A, B = 2, 3
 BOTH, LONG, SHORT = PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT

@@ -12,7 +12,7 @@ from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.explain import Adopted, Event, Explained, Filled, Part, explain
 from onetape.accounts.ledger import Ledger
 from onetape.model.enums import PositionSide
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 
 A, B = 2, 3
 BOTH = PositionSide.BOTH

@@ -16,7 +16,7 @@ from onetape.model.errors import InvalidAmount
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
-from onetape.orders.told import MoveTold
+from onetape.orders.reports import MoveReport
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def world() -> World:
 
 
 def told_move(world: World, amount: int, *, at: int, name: str = "T1") -> None:
-    world.keeper.book(moved(MoveTold(name, "USD", amount * U, at)))
+    world.keeper.book(moved(MoveReport(name, "USD", amount * U, at)))
 
 
 # --- the ledger ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from onetape.accounts.ledger import Ledger
 from onetape.accounts.netting import Match, Reduction, Resting, cross, fair_price, plain_reduction, traded
 from onetape.model.enums import Liquidity, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.order import OrderSpec
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 
 A, B, C = 2, 3, 4
 BUY, SELL = Side.BUY, Side.SELL

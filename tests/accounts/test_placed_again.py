@@ -15,7 +15,7 @@ from onetape.model.ids import parse_client_id
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
-from onetape.orders.told import OrderTold
+from onetape.orders.reports import OrderStatusReport
 
 BID, ASK = 599_990, 600_010
 
@@ -203,7 +203,7 @@ def test_late_words_about_the_order_before_mean_nothing(venue):
     waiting = works(venue, A, 10)
     venue.account.ask(B, SELL, 4, 0)
     venue.take()
-    gone = OrderTold(
+    gone = OrderStatusReport(
         PERP, waiting.client_id, "", OrderState.CANCELED, venue.account.now + 1, OrderNews.CANCELED, size=10, filled=0
     )
     venue.account.manager.hear([gone, gone._replace(news=None)], venue.account.now)

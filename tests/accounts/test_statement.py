@@ -13,7 +13,7 @@ from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
 from onetape.accounts.unexplained import Unexplained, moved
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
-from onetape.orders.told import MoveTold
+from onetape.orders.reports import MoveReport
 
 MINUTE = 60 * SECOND
 RESET = ["correction", "reset", "OwnersStopped", "critical"]
@@ -123,7 +123,7 @@ def test_what_moved_before_an_operator_s_total_is_asked_for_with_what_came_after
     world.told(10_000, at=5)  # then 4 leave, of which nobody hears
     world.command(command, 4000, index=0, actor="operator", at=20)
     assert world.told(9996, at=30) == [LookAgain("USD", 5, 5996 * U)]
-    world.keeper.book(moved(MoveTold("w1", "USD", -4 * U, 15)))
+    world.keeper.book(moved(MoveReport("w1", "USD", -4 * U, 15)))
     world.told(9996, at=31)
     assert (world.rows[0], world.open) == (9996, 0)
 

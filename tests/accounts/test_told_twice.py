@@ -14,7 +14,7 @@ from account_world import U, World
 from onetape.accounts.statement import LookAgain
 from onetape.accounts.unexplained import moved
 from onetape.model.time import SECOND
-from onetape.orders.told import MoveTold
+from onetape.orders.reports import MoveReport
 
 LANDS = 100  # when the venue's balance has it, seconds
 CHECKS = range(40, 640, 60)
@@ -27,7 +27,7 @@ def commands(at: tuple[int, ...], amount: int, name: str) -> list[tuple[int, Cal
 
 
 def told_by_stream(at: tuple[int, ...], amount: int) -> list[tuple[int, Callable]]:
-    told = MoveTold(VENUES_NAME, "USD", amount * U, LANDS * SECOND)
+    told = MoveReport(VENUES_NAME, "USD", amount * U, LANDS * SECOND)
     return [(when, lambda w: w.keeper.book(moved(told))) for when in at]
 
 
@@ -90,7 +90,7 @@ def test_two_equal_transfers_are_two():
             if who == "command":
                 world.command("adjust", 500, at=at * SECOND, transfer_id=name)
             else:
-                told = MoveTold(name, "USD", 500 * U, at * SECOND)
+                told = MoveReport(name, "USD", 500 * U, at * SECOND)
                 world.keeper.book(moved(told))
         assert world.rows[0] == 11_000, order
         assert world.told(11_000, at=60 * SECOND) == []
@@ -100,7 +100,7 @@ def test_a_command_that_is_wrong_is_put_right_by_the_venue():
     """It says 100, and 1000 have moved."""
     world = World()
     world.command("adjust", 100, at=10 * SECOND, transfer_id=VENUES_NAME)
-    world.keeper.book(moved(MoveTold(VENUES_NAME, "USD", 1000 * U, 20 * SECOND)))
+    world.keeper.book(moved(MoveReport(VENUES_NAME, "USD", 1000 * U, 20 * SECOND)))
     assert world.rows[0] == 11_000
     assert world.told(11_000, at=30 * SECOND) == []
 
@@ -125,7 +125,7 @@ def test_a_correction_that_had_more_than_the_transfer_is_set_against_it_when_the
     corrected(world, 10_993, 160)  # the transfer, and seven that nobody knows of
     world.command("adjust", 1000, at=170 * SECOND)
     assert world.rows[0] == 11_993  # no amount that is open is equal
-    world.keeper.book(moved(MoveTold(VENUES_NAME, "USD", 1000 * U, LANDS * SECOND)))
+    world.keeper.book(moved(MoveReport(VENUES_NAME, "USD", 1000 * U, LANDS * SECOND)))
     assert (world.rows[0], world.open) == (10_993, -7)
 
 
@@ -133,6 +133,6 @@ def test_a_transfer_that_comes_after_it_was_given_up_is_booked_when_the_stream_t
     world = World()
     world.command("adjust", 1000, at=10 * SECOND)
     corrected(world, 10_000, 140)
-    world.keeper.book(moved(MoveTold(VENUES_NAME, "USD", 1000 * U, 300 * SECOND)))
+    world.keeper.book(moved(MoveReport(VENUES_NAME, "USD", 1000 * U, 300 * SECOND)))
     assert world.rows[0] == 11_000
     assert world.told(11_000, at=310 * SECOND) == []

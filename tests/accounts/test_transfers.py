@@ -16,7 +16,7 @@ from onetape.accounts.unexplained import moved
 from onetape.model.errors import UsageError
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
-from onetape.orders.told import MoveTold, TransferState, TransferTold
+from onetape.orders.reports import MoveReport, TransferReport, TransferState
 
 
 def test_a_transfer_leaves_is_on_its_way_and_arrives():
@@ -53,7 +53,7 @@ def test_a_sub_accounts_money_leaves_its_slot_and_comes_back_there():
 def test_a_sub_accounts_half_that_the_stream_tells_too_counts_once(is_first):
     desk = Desk()
     desk.command("allocate", 50, at=desk.now, index=2)
-    told = moved(MoveTold("venue 77", "USD", 40 * U, desk.now + 1))
+    told = moved(MoveReport("venue 77", "USD", 40 * U, desk.now + 1))
     desk.run(desk.ask(slot=2))
     effects = desk.ask(name="back", source=SPOT, target=HERE, slot=2)
     for each in effects[:3]:
@@ -102,9 +102,9 @@ class Lost(Desk):
 
     def row(self, venue_id: str, *, after: int = 0, state=TransferState.DONE, amount: int = 10):
         time = 1000 * SECOND + after
-        return TransferTold(venue_id, "", "spot", "USD", amount * U, time, state)
+        return TransferReport(venue_id, "", "spot", "USD", amount * U, time, state)
 
-    def looked(self, name: str, *rows: TransferTold, after: int = 0) -> str:
+    def looked(self, name: str, *rows: TransferReport, after: int = 0) -> str:
         now = self.now + after
         for each in self.transfers.looked(name, rows, now, as_of=now):
             self.carry_out(each)

@@ -10,7 +10,7 @@ from onetape.accounts.entries import Cause, Outside
 from onetape.accounts.transfers import AskHistory, Found, Outcome, Send, State, Tell
 from onetape.accounts.unexplained import moved
 from onetape.model.time import SECOND
-from onetape.orders.told import OUTSIDE, MoveTold, TransferState, TransferTold
+from onetape.orders.reports import OUTSIDE, MoveReport, TransferReport, TransferState
 
 FEE = 2 * U
 HOUR = 3600 * SECOND
@@ -42,10 +42,12 @@ class Withdrawing(Desk):
 
     def row(
         self, state: str, *, amount: int = 40, name: str = "", venue_id: str = "v1", fee: int = FEE, txid: str = "abc"
-    ) -> TransferTold:
-        return TransferTold(venue_id, "", OUTSIDE, "USD", amount * U, self.sent, TransferState(state), name, fee, txid)
+    ) -> TransferReport:
+        return TransferReport(
+            venue_id, "", OUTSIDE, "USD", amount * U, self.sent, TransferState(state), name, fee, txid
+        )
 
-    def looked(self, *rows: TransferTold, name: str = "t", after: int = 0) -> list:
+    def looked(self, *rows: TransferReport, name: str = "t", after: int = 0) -> list:
         self.now += after
         return self.do(self.transfers.looked(name, rows, self.now, as_of=self.now))
 
@@ -151,10 +153,10 @@ def test_what_the_venue_tells_of_one_that_came_back_counts_once(is_first, tells_
     desk = Withdrawing()
     desk.answered(Outcome.ACCEPTED, venue_id="v1")
     if tells_of_leaving:
-        desk.keeper.book(moved(MoveTold("L1", "USD", -40 * U, desk.now + 1)))
+        desk.keeper.book(moved(MoveReport("L1", "USD", -40 * U, desk.now + 1)))
     assert desk.money == (60, 40, 0)
     desk.now += 10 * SECOND
-    back = moved(MoveTold("L2", "USD", 40 * U, desk.now + 1))
+    back = moved(MoveReport("L2", "USD", 40 * U, desk.now + 1))
     if tells_of_leaving and is_first:
         desk.keeper.book(back)
     desk.looked(desk.row("failed"))
@@ -277,10 +279,10 @@ class Between(Desk):
         outcome = {"refused": Outcome.REFUSED, "busy": Outcome.BUSY}.get(word, Outcome.LOST)
         return self.transfers.answered(send.name, outcome, self.now)
 
-    def row(self, number: int) -> TransferTold:
+    def row(self, number: int) -> TransferReport:
         state = TransferState.UNDERWAY if self.looks < 3 else TransferState(self.ends)
         sent = self.transfers.get("t").first_sent
-        return TransferTold(f"v{number}", "", OUTSIDE, "USD", 40 * U, sent, state, "", FEE, f"txid{number}")
+        return TransferReport(f"v{number}", "", OUTSIDE, "USD", 40 * U, sent, state, "", FEE, f"txid{number}")
 
     @property
     def sum(self) -> int:

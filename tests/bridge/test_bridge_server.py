@@ -16,7 +16,7 @@ from onetape.model.enums import OrderType, Side
 from onetape.model.errors import VenueRateLimit
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Outcome
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 from onetape.venues.ccxt.gateway import CcxtVenue
 from onetape.venues.gateways import Addresses
 
@@ -72,7 +72,7 @@ def test_the_bridge_answers_who_knows_its_token_and_lets_nothing_late_leave():
             found, pages, cursor = [], 0, ""
             while pages == 0 or cursor:
                 answer = ask(protocol.fills(KRAKEN, 0, since=since, cursor=cursor))
-                found += [t for t in answer.told if isinstance(t, FillTold)]
+                found += [t for t in answer.told if isinstance(t, FillReport)]
                 pages, cursor = pages + 1, answer.cursor
             assert pages > 1
             sizes = {fill.trade_id: fill.size for fill in found}

@@ -21,7 +21,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, FillTold, OrderTold, PositionTold
+from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport, PositionReport
 
 SECOND = 1_000_000_000
 WAIT_S = 15.0  # for what the venue does in its own time
@@ -125,10 +125,10 @@ class Desk:
         key = self.key(client_id, conditional=conditional)
         return self.ask(self.protocol.query(key, self.now()))
 
-    def standing(self, client_id: str, *, conditional: bool = False) -> OrderTold:
+    def standing(self, client_id: str, *, conditional: bool = False) -> OrderStatusReport:
         answer = self.query(client_id, conditional=conditional)
         assert answer.outcome is Outcome.DONE, answer
-        return _only(answer, OrderTold)
+        return _only(answer, OrderStatusReport)
 
     def open_ids(self) -> set[str]:
         """Client ids of all lists of orders that wait or work."""
@@ -136,37 +136,37 @@ class Desk:
         for call in self.protocol.open_orders(self.now()):
             answer = self.ask(call)
             assert answer.outcome is Outcome.DONE, answer
-            found |= {t.client_id for t in answer.told if isinstance(t, OrderTold)}
+            found |= {t.client_id for t in answer.told if isinstance(t, OrderStatusReport)}
         return found & set(self.sent)
 
     def position(self) -> int:
         answer = self.ask(self.protocol.positions(self.now()))
         assert answer.outcome is Outcome.DONE, answer
-        rows = [t for t in answer.told if isinstance(t, PositionTold)]
+        rows = [t for t in answer.told if isinstance(t, PositionReport)]
         return sum(t.qty for t in rows if t.symbol == self.instrument.symbol)
 
     def balance(self) -> int:
         """Of the settlement currency, in 1e-18."""
         answer = self.ask(self.protocol.balances(self.now()))
         assert answer.outcome is Outcome.DONE, answer
-        rows = [t for t in answer.told if isinstance(t, BalanceTold)]
+        rows = [t for t in answer.told if isinstance(t, BalanceReport)]
         return next(t.total for t in rows if t.currency == self.instrument.settle)
 
     def mark(self) -> Mark:
         since = self.now() - 60 * SECOND
         return Mark(since, frozenset(f.trade_id for f in self._fills(since, "")))
 
-    def fills(self, mark: Mark, cursor: str = "") -> list[FillTold]:
+    def fills(self, mark: Mark, cursor: str = "") -> list[FillReport]:
         """All pages, without what was there at the mark."""
         return [f for f in self._fills(mark.since, cursor) if f.trade_id not in mark.known]
 
-    def _fills(self, since: int, cursor: str) -> list[FillTold]:
-        found: list[FillTold] = []
+    def _fills(self, since: int, cursor: str) -> list[FillReport]:
+        found: list[FillReport] = []
         for _ in range(100):
             call = self.protocol.fills(self.instrument.symbol, self.now(), since=since, cursor=cursor)
             answer = self.ask(call)
             assert answer.outcome is Outcome.DONE, answer
-            found += [t for t in answer.told if isinstance(t, FillTold)]
+            found += [t for t in answer.told if isinstance(t, FillReport)]
             cursor = answer.cursor
             if not cursor:
                 return found
@@ -393,7 +393,7 @@ def what_has_ended_can_be_asked_for(desk: Desk) -> str:
     assert desk.cancel(name).outcome is Outcome.DONE
     assert desk.standing(name).state is OrderState.CANCELED
     by_number = desk.ask(desk.protocol.query_venue_id(desk.instrument.symbol, number, desk.now()))
-    assert _only(by_number, OrderTold).client_id == name
+    assert _only(by_number, OrderStatusReport).client_id == name
     assert desk.query(f"{desk.prefix}-never").not_found
     again = desk.cancel(name)
     assert again.outcome is not Outcome.DONE and again.not_found, again

@@ -26,9 +26,9 @@ class Http:
     second request: whether the first arrived is for the caller to find out."""
 
     def __init__(self, rest: str) -> None:
-        where = urlsplit(rest)
-        kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
-        self.connection = kind(where.hostname or "", where.port, timeout=TIMEOUT_S)
+        url = urlsplit(rest)
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        self.connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_S)
 
     def carry(self, call: Call) -> tuple[int, Mapping[str, str], bytes]:
         return self.send(call.method, call.target, call.body, call.headers)

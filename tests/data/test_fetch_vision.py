@@ -200,7 +200,7 @@ def test_patience_has_an_end(get: Any, server: Server, fault: Fault, error: type
     server.faults = [fault]
     with pytest.raises(error) as caught:
         get(end="2024-02-01")
-    assert MONTH in caught.value.where
+    assert MONTH in caught.value.location
     assert len(server.log) < 12
 
 
@@ -240,7 +240,7 @@ def test_a_full_disk_is_said(get: Any, monkeypatch: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "where"),
+    ("options", "location"),
     [
         ({"symbol": "kraken:BTC/USD"}, "--symbol"),
         ({"symbol": "nonsense"}, "--symbol"),
@@ -258,10 +258,12 @@ def test_a_full_disk_is_said(get: Any, monkeypatch: Any) -> None:
         ({"base_url": "http://user:word@127.0.0.1"}, "--base-url"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_named(get: Any, server: Server, options: dict[str, Any], where: str) -> None:
+def test_a_request_that_makes_no_sense_is_named(
+    get: Any, server: Server, options: dict[str, Any], location: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         get(**options)
-    assert caught.value.where == where
+    assert caught.value.location == location
     assert server.log == []
 
 

@@ -40,8 +40,8 @@ class Session:
         self.names = 0
 
     def open(self, name: str, path: str, *calls: dict[str, object]) -> None:
-        where, _, query = path.partition("?")
-        stream = Connection(len(self.streams) + 1, where, query, "127.0.0.1", self.time)
+        target, _, query = path.partition("?")
+        stream = Connection(len(self.streams) + 1, target, query, "127.0.0.1", self.time)
         assert self.dialect.connect(stream, self.time)
         self.streams.append((name, stream))
         for call in calls:

@@ -17,17 +17,17 @@ async def raises() -> None:
     raise ValueError("planted")
 
 
-@pytest.mark.parametrize("where", ["tick", "beside"])
-def test_what_its_work_raises_ends_it(monkeypatch, where: str) -> None:
+@pytest.mark.parametrize("place", ["tick", "beside"])
+def test_what_its_work_raises_ends_it(monkeypatch, place: str) -> None:
     dialect = open_venue("binance-usdm", seed=1, now=time.time_ns(), history=10**9)
     server = VenueServer(dialect)
 
     def planted(now: int) -> None:
         raise ValueError("planted")
 
-    if where == "tick":
+    if place == "tick":
         monkeypatch.setattr(dialect, "tick", planted)
-    beside = raises if where == "beside" else None
+    beside = raises if place == "beside" else None
     serving = serve(server, "127.0.0.1", 0, lambda *_: None, beside=beside)
     with pytest.raises(ValueError, match="planted"):
         asyncio.run(asyncio.wait_for(serving, PATIENCE_S))

@@ -124,9 +124,9 @@ class Virtual:
         return (reply.status, json.loads(reply.body), {k.lower(): v for k, v in reply.headers.items()})
 
     def connect(self, path: str) -> Connection:
-        where, _, query = path.partition("?")
+        target, _, query = path.partition("?")
         self.connections += 1
-        connection = Connection(self.connections, where, query, "127.0.0.1", self.time)
+        connection = Connection(self.connections, target, query, "127.0.0.1", self.time)
         assert self.dialect.connect(connection, self.time)
         return connection
 

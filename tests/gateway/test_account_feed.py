@@ -12,7 +12,7 @@ from onetape.feeds.malformed_counts import Rejects
 from onetape.gateway.account_feed import AccountFeed
 from onetape.model.errors import VenueRejected
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import StreamTold, Told
+from onetape.orders.reports import StreamReport, VenueReport
 from onetape.security.redaction import Redactor
 from waiting import PATIENCE_S
 
@@ -39,12 +39,12 @@ class Stream:
     def __init__(self, url: str) -> None:
         self.url, self.is_live, self.broken = url, False, ""
 
-    def told(self, message: bytes) -> list[Told]:
+    def told(self, message: bytes) -> list[VenueReport]:
         if message == b"nonsense":
             raise ValueError(message)
         self.is_live = self.is_live or message == b"live"
         self.broken = "a gap" if message == b"gap" else ""
-        return [StreamTold(message.decode())]
+        return [StreamReport(message.decode())]
 
 
 async def follow(

@@ -20,7 +20,7 @@ from onetape.model.errors import InsufficientFunds
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, HealthOut
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import BalanceTold, MoveKind, MoveTold
+from onetape.orders.reports import BalanceReport, MoveKind, MoveReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
@@ -74,7 +74,7 @@ class Life(AbstractContextManager):
 
     def told(self, total: int, at: int) -> None:
         """The venue's balance, at a start and later."""
-        balances = {"USDT": BalanceTold("USDT", total * UNIT, at)}
+        balances = {"USDT": BalanceReport("USDT", total * UNIT, at)}
         self.money.begin(balances, {}, is_other=False)
         self.money.check(balances, at)
 
@@ -147,7 +147,7 @@ def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
 
 @pytest.mark.parametrize(("time", "total"), [(BEGAN, 1000), (BEGAN + TOLD_NS, 1000), (BEGAN + TOLD_NS + 1, 1007)])
 def test_a_move_until_the_books_began_is_in_what_they_began_with(money, time, total):
-    money.heard([MoveTold("d1", "USDT", 7 * UNIT, time, MoveKind.TRANSFER)], BEGAN + 2)
+    money.heard([MoveReport("d1", "USDT", 7 * UNIT, time, MoveKind.TRANSFER)], BEGAN + 2)
     assert money.ledger.total("USDT") == total * UNIT
 
 

@@ -24,7 +24,7 @@ from onetape.orders.gate import Limits
 from onetape.orders.managed import Managed
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import RULES
-from onetape.orders.told import BalanceTold, ModeTold
+from onetape.orders.reports import AccountModeReport, BalanceReport
 from onetape.tape.journal import JournalWriter
 
 STEPS = 500
@@ -78,7 +78,7 @@ class Desk(Funded):
                 silent = 0 if usual else rng.randrange(5 * SECOND)
                 gate.silent_ns = lambda _: silent
             case 5:
-                self.manager.hear([ModeTold(not usual, False, rng.random() < 0.9, False)], self.now)
+                self.manager.hear([AccountModeReport(not usual, False, rng.random() < 0.9, False)], self.now)
             case 6:
                 sizes = {s: self.size(c, 0.3) for c, s in self.symbols.items()}
                 gate.limits = Limits(
@@ -172,7 +172,7 @@ def walk(home: Path, kind: str, seed: int) -> Counter[str]:
             is_counted = desk.gate.rates.sent_this_second(desk.now) > before
             assert behind or not is_counted, at
         if desk.kind == "spot":  # more than the account has, though its sub-accounts have enough
-            desk.manager.hear([BalanceTold("USD", 0, desk.now)], desk.now)
+            desk.manager.hear([BalanceReport("USD", 0, desk.now)], desk.now)
     return reached
 
 

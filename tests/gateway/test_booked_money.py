@@ -18,7 +18,7 @@ from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut, Request, asked_for
-from onetape.orders.told import BalanceTold, MoveKind, MoveTold
+from onetape.orders.reports import BalanceReport, MoveKind, MoveReport
 
 BOTH = PositionSide.BOTH
 
@@ -87,7 +87,7 @@ def test_a_position_of_before_the_books_is_the_pool_s_and_said_with_its_price(tm
     with Life(tmp_path) as life:
         life.money._references = {LINEAR: 1000}
         positions = {(LINEAR, BOTH): 5}
-        balances = {"USDT": BalanceTold("USDT", 1000 * UNIT, BEGAN)}
+        balances = {"USDT": BalanceReport("USDT", 1000 * UNIT, BEGAN)}
         for _ in range(2):  # the books begin once
             life.money.begin(balances, positions, is_other=False)
         assert life.money.own(MAIN, LINEAR, BOTH) == 5
@@ -97,7 +97,7 @@ def test_a_position_of_before_the_books_is_the_pool_s_and_said_with_its_price(tm
 def test_at_another_exchange_the_books_begin_once(life):
     life.money._has_begun = False  # this gateway's first words of the venue
     for total in (500, 700):
-        told = {"USDT": BalanceTold("USDT", total * UNIT, BEGAN + 9)}
+        told = {"USDT": BalanceReport("USDT", total * UNIT, BEGAN + 9)}
         life.money.begin(told, {}, is_other=True)
     assert life.rows()[0] == 500
 
@@ -159,7 +159,7 @@ def test_what_an_order_held_is_free_once_it_was_filled(life):
 )
 def test_what_moves_money_is_booked_as_what_it_is(life, kind, cause, outside):
     booked = _noted(life)
-    told = MoveTold("m1", "USDT", 7 * UNIT, BEGAN + TOLD_NS + 1, kind)
+    told = MoveReport("m1", "USDT", 7 * UNIT, BEGAN + TOLD_NS + 1, kind)
     for _ in range(2):
         life.money.heard([told], BEGAN)
     (entry,) = booked
@@ -169,14 +169,14 @@ def test_what_moves_money_is_booked_as_what_it_is(life, kind, cause, outside):
 def test_funding_is_shared_by_who_holds_the_position(life):
     for slot in (1, 2):
         life.money.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=slot)
-    told = MoveTold("f", "USDT", -8 * UNIT, BEGAN + TOLD_NS + 1, MoveKind.FUNDING, LINEAR)
+    told = MoveReport("f", "USDT", -8 * UNIT, BEGAN + TOLD_NS + 1, MoveKind.FUNDING, LINEAR)
     life.money.heard([told], BEGAN)
     assert [life.money.ledger.balance("USDT", slot) // UNIT for slot in (1, 2)] == [996, -4]
 
 
 def test_a_balance_of_the_stream_is_looked_at_when_the_fill_behind_it_has_had_its_time(life):
     life.money.ready()
-    life.money.heard([BalanceTold("USDT", 1001 * UNIT, BEGAN + 5)], BEGAN + 5)
+    life.money.heard([BalanceReport("USDT", 1001 * UNIT, BEGAN + 5)], BEGAN + 5)
     life.money.tick(BEGAN + 5 + GRACE - 1)
     assert life.money.moves_wanted is None
     life.money.tick(BEGAN + 5 + GRACE)
@@ -185,9 +185,9 @@ def test_a_balance_of_the_stream_is_looked_at_when_the_fill_behind_it_has_had_it
 
 def test_of_two_currencies_that_differ_what_moved_is_read_since_the_earlier(life):
     life.money._open("BNB", 5 * UNIT, BEGAN + 50)
-    life.money.check({"BNB": BalanceTold("BNB", 6 * UNIT, BEGAN + 60)}, BEGAN + 60)
+    life.money.check({"BNB": BalanceReport("BNB", 6 * UNIT, BEGAN + 60)}, BEGAN + 60)
     assert life.money.moves_wanted == BEGAN + 50
-    told = {name: BalanceTold(name, total * UNIT, BEGAN + 70) for name, total in (("USDT", 1001), ("BNB", 7))}
+    told = {name: BalanceReport(name, total * UNIT, BEGAN + 70) for name, total in (("USDT", 1001), ("BNB", 7))}
     life.money.check(told, BEGAN + 70)
     assert life.money.moves_wanted == BEGAN
 

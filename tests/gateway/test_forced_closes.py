@@ -19,7 +19,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife
 from onetape.orders.managed import FillOut, Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import BalanceTold, FillTold
+from onetape.orders.reports import BalanceReport, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
@@ -71,7 +71,7 @@ class Gateway:
         self.money.close()
         self.writer.close()
 
-    def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
+    def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
         """Of a robot's order, or of another hand's."""
         spec = OrderSpec(symbol=fill.symbol, side=fill.side, size_int=fill.size, price_int=fill.price)
         order = Managed("", slot, 1, spec, OrderLife(fill.size), 0, fill.price)
@@ -90,8 +90,8 @@ class Gateway:
 def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id: str):
     gateway = Gateway(tmp_path, "one")
     money = gateway.money
-    money.begin({"USDT": BalanceTold("USDT", 1000 * UNIT, 1)}, {}, is_other=False)
-    heard: list[tuple[FillTold, int, int]] = []
+    money.begin({"USDT": BalanceReport("USDT", 1000 * UNIT, 1)}, {}, is_other=False)
+    heard: list[tuple[FillReport, int, int]] = []
     for trade, (slot, text) in enumerate([(A, "+3@100"), (B, "+1@100"), (MAIN, "-1@100")], 1):
         fill = fill_of(LINEAR, text, trade=trade)
         gateway.fill(fill, slot, 100 + trade)

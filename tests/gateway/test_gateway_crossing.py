@@ -17,7 +17,7 @@ from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import SelfTrade
 from onetape.model.ids import parse_client_id
 from onetape.model.money import money_units
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, cut_journal

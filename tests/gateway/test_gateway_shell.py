@@ -19,7 +19,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import FillOut, HealthOut, IntentOut, Managed, Request
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import INTERNAL_TRADES, FillTold
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.journal import JournalReader
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -206,5 +206,5 @@ def test_an_intent_must_not_be_forgotten_and_a_cancel_is_asked_for_again(play, k
 
 @pytest.mark.parametrize(("trade", "is_kept"), [(INTERNAL_TRADES, True), (7, False)])
 def test_an_internal_fill_must_not_be_forgotten_and_the_venue_tells_its_own(trade, is_kept):
-    fill = FillTold(SYMBOL, "a", "b", trade, Side.BUY, PositionSide.BOTH, 1, 1, 1, 0, "", Liquidity.MAKER)
+    fill = FillReport(SYMBOL, "a", "b", trade, Side.BUY, PositionSide.BOTH, 1, 1, 1, 0, "", Liquidity.MAKER)
     assert is_risk(FillOut(None, fill)) is is_kept

@@ -30,7 +30,7 @@ from onetape.orders.managed import (
 )
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
-from onetape.orders.told import INTERNAL_TRADES, FillTold
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
@@ -91,7 +91,7 @@ class Desk:
         return self.recovery.manager.orders[order.client_id]
 
     def fill(self, order, *, trade: int = 7, venue_id: str = "77", currency: str = "USDT"):
-        return FillTold(
+        return FillReport(
             SYMBOL, order.client_id, venue_id, trade, Side.BUY, BOTH, 600_000, 4, NOW, 3, currency, Liquidity.MAKER
         )
 
@@ -186,7 +186,7 @@ def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, cu
     order = desk.order()
     desk.place(order)
     told = desk.fill(order, currency=currency)
-    taken: list[tuple[FillTold, int]] = []
+    taken: list[tuple[FillReport, int]] = []
     assert desk.say(FillOut(order, told))[0] > 0
     made = desk.again()
     taken = [made._told(frame.payload, SYMBOL, "USDT") for frame in desk.frames("fill")]

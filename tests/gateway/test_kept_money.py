@@ -22,7 +22,7 @@ from onetape.accounts.unexplained import Unexplained
 from onetape.gateway.kept_money import OTHER_EXCHANGE, KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.model.enums import PositionSide
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 
 A, B = 2, 3
 BOTH = PositionSide.BOTH
@@ -44,7 +44,7 @@ def kept_of(tmp_path, **known) -> KeptMoney:
     return KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0, **known)
 
 
-def traded(count: int) -> Iterator[tuple[FillTold, int, int, bytes]]:
+def traded(count: int) -> Iterator[tuple[FillReport, int, int, bytes]]:
     """(fill, slot, its frame, payload of its entry), as a gateway writes them."""
     rng, booking = random.Random(4), Booking(INSTRUMENTS)
     for number in range(count):

@@ -21,7 +21,7 @@ from onetape.model.config import AccountConfig, Config
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.errors import ProcessDown, UnknownCurrency
 from onetape.model.time import SECOND
-from onetape.orders.told import BalanceTold, FillTold, MarginTold
+from onetape.orders.reports import BalanceReport, FillReport, MarginReport
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, news_of
 
@@ -99,8 +99,8 @@ def is_down(manager: StrategyBalanceManager) -> bool:
     return False
 
 
-def fill(trade: int, side: Side, price: int, size: int) -> FillTold:
-    return FillTold(SYMBOL, "c", "1", trade, side, BOTH, price, size, trade, 0, "USDT", Liquidity.TAKER)
+def fill(trade: int, side: Side, price: int, size: int) -> FillReport:
+    return FillReport(SYMBOL, "c", "1", trade, side, BOTH, price, size, trade, 0, "USDT", Liquidity.TAKER)
 
 
 def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):
@@ -125,7 +125,7 @@ def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):
         assert reader.margin("BTC") is None
         # A price is known, and the venue has told of margin.
         references[SYMBOL] = price - 10 * 10**instrument.price_decimals
-        margins["USDT"] = BalanceTold("USDT", 0, 5, margin=MarginTold(9, 8, 7))
+        margins["USDT"] = BalanceReport("USDT", 0, 5, margin=MarginReport(9, 8, 7))
         standing.tick(booking, 8, 2 * SECOND)
         shown = {each.slot: each for each in reader.positions()}
         assert (shown[2].unrealized, shown[3].unrealized) == (-20 * U, 33 * U)

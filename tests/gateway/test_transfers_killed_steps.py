@@ -17,7 +17,7 @@ from long_form import long_form
 from onetape.model.money import money, money_units
 from onetape.orders.calls import MASTER, OrderProtocol
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import TransferTold
+from onetape.orders.reports import TransferReport
 from onetape.venues.gateways import Addresses, open_trading_venue
 from worlds.books_process import UNIT, Books, Wire
 from worlds.copied import in_a_copy
@@ -121,7 +121,7 @@ class World:
         _, protocol = self.keyed(way)
         call = protocol.transfers(*way.wallets, time.time_ns(), since=self.began, to=way.to)
         told = self.ask(way, call).told
-        return sum(isinstance(row, TransferTold) and row.amount == amount for row in told)
+        return sum(isinstance(row, TransferReport) and row.amount == amount for row in told)
 
 
 @pytest.fixture(scope="module")

@@ -64,14 +64,14 @@ def test_what_is_not_built_is_named_with_its_line():
     found = list(unbuilt(parse_config("".join(f"[{section}]\n" for section in SECTIONS))))
     assert len(found) == len(SECTIONS)
     for number, error in enumerate(found, 1):
-        assert (error.code, error.where) == (4601, f"onetape.toml:{number}")
+        assert (error.code, error.location) == (4601, f"onetape.toml:{number}")
 
 
 def test_what_is_switched_off_is_not_missed_and_a_variable_is_a_place():
     assert not list(unbuilt(parse_config("[guardian]\nenabled = false\n")))
     assert not list(unbuilt(parse_config("")))
     (error,) = unbuilt(parse_config("", environ={"ONETAPE_CONTROL__PORT": "3000"}))
-    assert error.where == "environment variable ONETAPE_CONTROL__PORT"
+    assert error.location == "environment variable ONETAPE_CONTROL__PORT"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_an_error_names_its_line(old, new, says, line):
     with pytest.raises(BadConfig) as caught:
         parse_config(text, name="my.toml")
     assert says in caught.value.what
-    assert caught.value.where == f"my.toml:{line}"
+    assert caught.value.location == f"my.toml:{line}"
     assert "abc123" not in str(caught.value)
 
 
@@ -108,7 +108,7 @@ def test_any_key_can_be_set_by_environment(variable, value, read):
 def test_a_wrong_environment_names_the_variable(variable, value):
     with pytest.raises(BadConfig) as caught:
         parse_config(WHOLE, environ={variable: value})
-    assert caught.value.where == f"environment variable {variable}"
+    assert caught.value.location == f"environment variable {variable}"
 
 
 TRICKY = '''
@@ -165,16 +165,16 @@ def literal(value: object) -> str:
 @given(st.dictionaries(names, st.dictionaries(names, scalars, max_size=4), max_size=4))
 def test_every_key_of_any_file_is_on_its_line(tables):
     rows: list[str] = []
-    where: dict[tuple[str, ...], int] = {}
+    lines: dict[tuple[str, ...], int] = {}
     for table, pairs in tables.items():
         rows.append(f"[{basic(table)}]")
-        where[(table,)] = len(rows)
+        lines[(table,)] = len(rows)
         for key, value in pairs.items():
             rows.append(f"{basic(key)} = {literal(value)} # = [no]")
-            where[(table, key)] = len(rows)
+            lines[(table, key)] = len(rows)
     text = "\n".join(rows)
     assert tomllib.loads(text) == tables
-    assert key_lines(text) == where
+    assert key_lines(text) == lines
 
 
 SENDING = """\

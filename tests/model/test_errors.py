@@ -80,9 +80,9 @@ def test_a_class_is_named_like_its_error(code: int) -> None:
     ("error", "line"),
     [
         (BadInput("no price"), "error BAD_INPUT(4501): no price"),
-        (BadInput("no price", where="a.csv:3"), "error BAD_INPUT(4501): no price, a.csv:3"),
+        (BadInput("no price", location="a.csv:3"), "error BAD_INPUT(4501): no price, a.csv:3"),
         (
-            BadInput("no price", where="a.csv:3", todo="give --columns"),
+            BadInput("no price", location="a.csv:3", todo="give --columns"),
             "error BAD_INPUT(4501): no price, a.csv:3, give --columns",
         ),
         (BadInput("two\nlines", todo="x"), "error BAD_INPUT(4501): two lines, x"),
@@ -98,7 +98,7 @@ def test_an_error_is_one_line(error: OnetapeError, line: str) -> None:
 
 
 def test_json_has_the_three_keys() -> None:
-    assert TornTape("bad frame", where="0000000001.tape").as_json() == {
+    assert TornTape("bad frame", location="0000000001.tape").as_json() == {
         "error": {"code": 4504, "name": "TORN_TAPE", "message": "bad frame, 0000000001.tape"}
     }
 
@@ -116,7 +116,8 @@ def test_long_evidence_is_cut_in_the_line_and_kept_whole_beside_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [BadInput("a", where="b", todo="c"), VenueProtocolError("kraken", "rule", "text"), InvariantViolation("x")]
+    "error",
+    [BadInput("a", location="b", todo="c"), VenueProtocolError("kraken", "rule", "text"), InvariantViolation("x")],
 )
 def test_errors_cross_processes(error: OnetapeError) -> None:
     copy = pickle.loads(pickle.dumps(error))
@@ -128,4 +129,4 @@ def test_errors_cross_processes(error: OnetapeError) -> None:
 def test_check_raises_with_its_rule() -> None:
     check(True, "never shown")
     with pytest.raises(InvariantViolation, match="debits equal credits, transfer 7"):
-        check(False, "debits equal credits", where="transfer 7")
+        check(False, "debits equal credits", location="transfer 7")

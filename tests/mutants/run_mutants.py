@@ -103,8 +103,8 @@ def mutated(source: str, fault: Fault) -> str:
     """The source with the fault. Raises ValueError where its snippet is not there exactly once."""
     found = source.count(fault.old)
     if found != 1:
-        where = f"stands {found} times in it" if found else "is not in it"
-        raise ValueError(f"the snippet {fault.old!r} {where}: mend the list ({fault.breaks})")
+        count_text = f"stands {found} times in it" if found else "is not in it"
+        raise ValueError(f"the snippet {fault.old!r} {count_text}: mend the list ({fault.breaks})")
     if fault.old == fault.new:
         raise ValueError(f"the snippet {fault.old!r} is replaced by itself ({fault.breaks})")
     return source.replace(fault.old, fault.new)
@@ -137,8 +137,8 @@ class Copy:
             self._copy(name)
         package = self.root / "src" / "onetape"
         # Asked of another process: this one's forks are to import it themselves.
-        where = "import onetape._core as core; print(core.__file__)"
-        found = subprocess.run([sys.executable, "-c", where], capture_output=True, check=True)
+        code = "import onetape._core as core; print(core.__file__)"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         core = Path(found.stdout.decode().strip())
         for source, target in ((core, package / core.name), (self.root / "strategies", package / "strategies")):
             target.unlink(missing_ok=True)

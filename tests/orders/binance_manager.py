@@ -20,7 +20,7 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import FillTold, OrderTold, Told
+from onetape.orders.reports import FillReport, OrderStatusReport, VenueReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -60,15 +60,17 @@ class Desk:
             self.manager.outs.clear()
         return order
 
-    def row(self, order: Managed | str = "id-1", state: OrderState = OrderState.ACCEPTED, **more: Any) -> OrderTold:
+    def row(
+        self, order: Managed | str = "id-1", state: OrderState = OrderState.ACCEPTED, **more: Any
+    ) -> OrderStatusReport:
         name = order if isinstance(order, str) else order.name
         known = {"side": Side.BUY, "price": PRICE, "size": SIZE, "time": self.now}
         if not isinstance(order, str):
             known |= {"conditional": order.conditional, "reduce_only": order.spec.reduce_only}
-        return OrderTold(SYMBOL, name, **{"venue_id": "77", "state": state, **known, **more})
+        return OrderStatusReport(SYMBOL, name, **{"venue_id": "77", "state": state, **known, **more})
 
-    def fill(self, size: int, trade: int = 1, name: str = "id-1", venue_id: str = "77", **more: Any) -> FillTold:
-        return FillTold(
+    def fill(self, size: int, trade: int = 1, name: str = "id-1", venue_id: str = "77", **more: Any) -> FillReport:
+        return FillReport(
             **{
                 "symbol": SYMBOL,
                 "client_id": name,
@@ -86,7 +88,7 @@ class Desk:
             }
         )
 
-    def hear(self, *rows: Told) -> None:
+    def hear(self, *rows: VenueReport) -> None:
         self.now += 1
         self.manager.hear(rows, self.now)
 
@@ -98,7 +100,7 @@ class Desk:
     def sent(self) -> list[Purpose]:
         return [call.purpose for call in self.take()]
 
-    def answer(self, *rows: Told, outcome: Outcome = Outcome.DONE, **more: Any) -> None:
+    def answer(self, *rows: VenueReport, outcome: Outcome = Outcome.DONE, **more: Any) -> None:
         """To the one call that is on the wire."""
         (call,) = self.take()
         self.manager.answered(call, Answer(outcome, rows, **more), self.now)

@@ -14,7 +14,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import checks
 from onetape.orders.pre_trade.view import View
-from onetape.orders.told import BalanceTold, FillTold
+from onetape.orders.reports import BalanceReport, FillReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
@@ -80,7 +80,7 @@ class Desk:
 
     def fill(self, order, size: int) -> None:
         self.count += 1
-        self.manager.hear([FillTold(
+        self.manager.hear([FillReport(
             self.symbol, order.client_id, "", self.count, order.spec.side,
             order.spec.position_side, self.price(60_000), size, NOW + self.count, 0, "USD",
             Liquidity.TAKER,
@@ -90,7 +90,7 @@ class Desk:
         self.manager.positions[self.symbol, side] = qty
 
     def own(self, currency: str, amount) -> None:
-        told = BalanceTold(currency, int(Decimal(amount) * UNIT), NOW + self.count)
+        told = BalanceReport(currency, int(Decimal(amount) * UNIT), NOW + self.count)
         self.manager.hear([told], NOW)
 
     def book(self, bid, size: int) -> None:

@@ -578,9 +578,9 @@ class World:
         waiting = {c.client_id: c for c in self.exchange.conditionals.open_of(self.account)}
         ours = {o.client_id: o for o in manager.open.values()}
         for name in sorted({*theirs, *waiting} ^ set(ours)):
-            where = "here only" if name in ours else "there only"
+            presence = "here only" if name in ours else "there only"
             state = ours[name].state if name in ours else (theirs.get(name) or waiting[name]).state
-            found.append(f"order {name} {where}: {state}")
+            found.append(f"order {name} {presence}: {state}")
         for name in sorted(set(theirs) & set(ours)):
             a, b = ours[name], theirs[name]
             if (a.price, a.life.size, a.life.filled) != (b.price, b.size, b.filled):

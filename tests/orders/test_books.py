@@ -6,7 +6,7 @@ import pytest
 
 from onetape.model.enums import PositionSide, Side
 from onetape.orders.books import Books
-from onetape.orders.told import INTERNAL_TRADES, BalanceTold, PositionTold
+from onetape.orders.reports import INTERNAL_TRADES, BalanceReport, PositionReport
 from orders.binance_manager import NOW, SYMBOL, Desk
 
 AT = (SYMBOL, PositionSide.BOTH)
@@ -51,20 +51,20 @@ def test_an_internal_trade_leaves_what_the_account_holds_as_it_is(desk):
 
 def test_of_spot_the_newest_balance_and_the_fills_since_count(desk):
     books = Books(Spot())
-    books.balance(BalanceTold("BTC", 100, NOW), "rest")
+    books.balance(BalanceReport("BTC", 100, NOW), "rest")
     for trade, time in enumerate((NOW + 1, NOW + 3), 1):
         books.book(desk.fill(4, trade, time=time))
     assert books.holding("BTC") == 108
-    books.balance(BalanceTold("BTC", 104, NOW + 2), "stream")
+    books.balance(BalanceReport("BTC", 104, NOW + 2), "stream")
     assert books.holding("BTC") == 108
-    books.balance(BalanceTold("BTC", 100, NOW), "rest")  # an older one
+    books.balance(BalanceReport("BTC", 100, NOW), "rest")  # an older one
     assert books.holding("BTC") == 108
 
 
 def test_an_older_position_is_not_believed_and_one_as_before_is_not_said(desk):
     books = desk.manager.books
     told = [
-        len(books.position(PositionTold(SYMBOL, PositionSide.BOTH, qty, NOW + at), "rest"))
+        len(books.position(PositionReport(SYMBOL, PositionSide.BOTH, qty, NOW + at), "rest"))
         for qty, at in ((5, 2), (7, 1), (5, 3), (7, 4))
     ]
     assert told == [1, 0, 0, 1]

@@ -10,15 +10,15 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import IntentOut, Managed, NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import OrderTold
+from onetape.orders.reports import OrderStatusReport
 from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager
 
 LOST = Answer(Outcome.AMBIGUOUS, code=4105)
 SIZE, PRICE = 10, 600_000
 
 
-def row(order: Managed, now: int, state: OrderState = OrderState.ACCEPTED) -> OrderTold:
-    return OrderTold(
+def row(order: Managed, now: int, state: OrderState = OrderState.ACCEPTED) -> OrderStatusReport:
+    return OrderStatusReport(
         symbol=SYMBOL, client_id=order.name, venue_id="77", state=state, time=now, side=Side.BUY, price=PRICE, size=SIZE
     )
 

@@ -30,7 +30,7 @@ from onetape.orders.backing import spending
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import ModeTold, OrderTold, StreamTold
+from onetape.orders.reports import AccountModeReport, OrderStatusReport, StreamReport
 from orders.gate_desk import NOW, PERP, SPOT, UNIT, Desk
 
 
@@ -56,7 +56,7 @@ def silent_and_long(desk, seconds: float = 3):
 
 
 def cannot_trade(desk):
-    desk.manager.mode = ModeTold(False, False, False, False)
+    desk.manager.mode = AccountModeReport(False, False, False, False)
 
 
 LONG = PositionSide.LONG
@@ -335,17 +335,17 @@ def test_a_symbol_that_nobody_trades():
 
 def test_a_mode_that_was_changed_stops_new_risk_and_no_reduction():
     desk = Desk()
-    desk.manager.hear([ModeTold(False, False, True, False)], NOW)
+    desk.manager.hear([AccountModeReport(False, False, True, False)], NOW)
     assert desk.code("buy", 5, 59_000) == 0
-    desk.manager.hear([StreamTold("settings changed", "x")], NOW)
+    desk.manager.hear([StreamReport("settings changed", "x")], NOW)
     asked = desk.manager.calls.pop()
     assert asked.purpose is Purpose.MODES
-    told = Answer(Outcome.DONE, (ModeTold(True, False, True, False),))
+    told = Answer(Outcome.DONE, (AccountModeReport(True, False, True, False),))
     desk.manager.answered(asked, told, NOW)
     assert desk.code("buy", 5, 59_000) == AccountMode.code
     desk.hold(10)
     assert desk.code("sell", 5, 61_000, reduce_only=True) == 0
-    desk.manager.hear([ModeTold(False, False, True, False)], NOW)
+    desk.manager.hear([AccountModeReport(False, False, True, False)], NOW)
     assert desk.code("buy", 5, 59_000) == 0
 
 
@@ -410,7 +410,7 @@ def test_money_that_others_hold_back_counts():
     desk.own("BTC", "1")
     desk.manager.hear(
         [
-            OrderTold(
+            OrderStatusReport(
                 SPOT,
                 "web",
                 "7",

@@ -8,10 +8,10 @@ from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Pos
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import FillTold, OrderTold
+from onetape.orders.reports import FillReport, OrderStatusReport
 from orders.binance_manager import NOW, SYMBOL, binance_manager
 
-FILL = FillTold(SYMBOL, "", "77", 5, Side.BUY, PositionSide.BOTH, 600_000, 10, NOW, 0, "USDT", Liquidity.TAKER)
+FILL = FillReport(SYMBOL, "", "77", 5, Side.BUY, PositionSide.BOTH, 600_000, 10, NOW, 0, "USDT", Liquidity.TAKER)
 
 
 def test_a_question_that_was_lost_is_asked_again() -> None:
@@ -25,7 +25,7 @@ def test_a_question_that_was_lost_is_asked_again() -> None:
     manager.answered(question, Answer(Outcome.AMBIGUOUS), NOW)
     manager.hear([FILL], NOW, source="rest")
     question = manager.calls.pop()
-    row = OrderTold(
+    row = OrderStatusReport(
         SYMBOL, "web_1", "77", OrderState.FILLED, NOW, side=Side.BUY, type=OrderType.MARKET, size=10, filled=10
     )
     manager.answered(question, Answer(Outcome.DONE, (row,)), NOW)
@@ -35,8 +35,8 @@ def test_a_question_that_was_lost_is_asked_again() -> None:
     assert manager.open == {}
 
 
-def word(state: OrderState, filled: int, news: OrderNews | None = None) -> OrderTold:
-    return OrderTold(
+def word(state: OrderState, filled: int, news: OrderNews | None = None) -> OrderStatusReport:
+    return OrderStatusReport(
         SYMBOL,
         "settlement_autoclose-1",
         "77",

@@ -28,7 +28,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import FillTold, OrderTold
+from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -48,8 +48,8 @@ def row(
     conditional=False,
     venue_id="7",
     news: OrderNews | None = None,
-) -> OrderTold:
-    return OrderTold(
+) -> OrderStatusReport:
+    return OrderStatusReport(
         SYMBOL,
         NAME,
         venue_id,
@@ -64,8 +64,8 @@ def row(
     )
 
 
-def fill(trade: int, size: int, time: int, *, listed=False) -> FillTold:
-    return FillTold(
+def fill(trade: int, size: int, time: int, *, listed=False) -> FillReport:
+    return FillReport(
         SYMBOL,
         "" if listed else NAME,
         "7",
@@ -102,8 +102,8 @@ class Scenario:
     afterwards, with its fills."""
 
     events: list
-    truth: OrderTold
-    fills: list[FillTold]
+    truth: OrderStatusReport
+    fills: list[FillReport]
     ends: str
     asks: str = ""  # for "cancel" or "amend" when the order works
     spec: dict = field(default_factory=dict)

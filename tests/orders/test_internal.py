@@ -12,7 +12,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.internal import end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import IntentOut
 from onetape.orders.outcome import Outcome
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, Desk
 
 NAME, OTHER = (client_id(robot_tag("mm"), epoch=1, ordinal=n) for n in (1, 2))

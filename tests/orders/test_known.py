@@ -9,7 +9,7 @@ from onetape.model.errors import OrderInvalid
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut, NewsOut
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import PRICE, SECOND, SIZE, STOP, Desk
 
 CANCELED, FILLED = OrderState.CANCELED, OrderState.FILLED

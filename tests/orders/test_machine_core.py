@@ -48,10 +48,10 @@ def test_the_core_moves_an_order_as_the_model_does(state: OrderState) -> None:
             )
             cell = TABLE[state][event]
             answer = order.take(event.id)
-            where = f"{state} {event} filled={filled} facts={facts}"
+            context = f"{state} {event} filled={filled} facts={facts}"
             open_or_gone = cell in (Effect.OPEN, Effect.GONE) or isinstance(cell, OrderState)
-            assert answer == (0 if open_or_gone else EFFECT_IDS[Effect(cell)]), where
-            assert OrderState.from_id(order.state) is life.state, where
+            assert answer == (0 if open_or_gone else EFFECT_IDS[Effect(cell)]), context
+            assert OrderState.from_id(order.state) is life.state, context
             if cell not in (Effect.IMPOSSIBLE, Effect.REFUSED):
                 wanted = (life.accepted, life.triggered, life.cancel_open, life.update_open)
-                assert order.facts == wanted, where
+                assert order.facts == wanted, context

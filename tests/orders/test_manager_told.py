@@ -11,7 +11,7 @@ from onetape.model.errors import OrderOutcomeUnknown, VenueRejected
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, ModeTold, PositionTold, StreamTold
+from onetape.orders.reports import AccountModeReport, BalanceReport, PositionReport, StreamReport
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk, words
 
 ACCEPTED, CANCELED, FILLED = OrderState.ACCEPTED, OrderState.CANCELED, OrderState.FILLED
@@ -29,12 +29,12 @@ def desk() -> Desk:
 
 
 def test_how_the_account_is_set_is_believed_and_asked_for_when_that_changes(desk):
-    mode = ModeTold(hedge=True, multi_assets=False, can_trade=True, can_withdraw=False)
+    mode = AccountModeReport(hedge=True, multi_assets=False, can_trade=True, can_withdraw=False)
     desk.hear(mode)
     assert desk.manager.mode == mode
-    desk.hear(StreamTold("expired"))
+    desk.hear(StreamReport("expired"))
     assert desk.sent() == []
-    desk.hear(StreamTold("settings changed", "x"))
+    desk.hear(StreamReport("settings changed", "x"))
     assert desk.sent() == [Purpose.MODES]
 
 
@@ -297,8 +297,8 @@ def test_a_fill_with_an_id_that_is_not_ours_is_booked_and_nobody_is_asked(desk):
 
 
 def test_balances_and_positions_are_told_with_where_they_are_from(desk):
-    desk.hear(BalanceTold("USDT", 5, desk.now), PositionTold(SYMBOL, PositionSide.BOTH, 7, desk.now))
-    desk.manager.hear([BalanceTold("USDT", 6, desk.now + 9)], desk.now, source="rest")
+    desk.hear(BalanceReport("USDT", 5, desk.now), PositionReport(SYMBOL, PositionSide.BOTH, 7, desk.now))
+    desk.manager.hear([BalanceReport("USDT", 6, desk.now + 9)], desk.now, source="rest")
     told = [out for out in desk.manager.outs if isinstance(out, AccountOut)]
     assert [(out.name, out.amount, out.source) for out in told] == [
         ("USDT", 5, "stream"),
@@ -308,7 +308,7 @@ def test_balances_and_positions_are_told_with_where_they_are_from(desk):
 
 
 def test_what_is_odd_of_the_stream_is_counted(desk):
-    desk.hear(StreamTold("unknown event", "X"), StreamTold("expired"), StreamTold("expired"))
+    desk.hear(StreamReport("unknown event", "X"), StreamReport("expired"), StreamReport("expired"))
     assert desk.manager.counts == {"unknown event X": 1, "expired": 2}
 
 

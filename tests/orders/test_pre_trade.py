@@ -42,7 +42,7 @@ from onetape.orders.managed import Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import RULES, checks, refusal_of
 from onetape.orders.pre_trade.view import View
-from onetape.orders.told import ModeTold
+from onetape.orders.reports import AccountModeReport
 from orders.gate_desk import NOW, PERP, SPOT, Desk
 
 DOCS = Path(__file__).parents[2] / "docs/concepts/live.md"
@@ -96,7 +96,7 @@ def delisted(desk):
 
 
 def read_only(desk):
-    desk.manager.hear([ModeTold(False, False, can_trade=False, can_withdraw=False)], NOW)
+    desk.manager.hear([AccountModeReport(False, False, can_trade=False, can_withdraw=False)], NOW)
 
 
 def taken() -> FirstRequests[str]:

@@ -14,7 +14,7 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import OVERLAP, SETTLE, Reconciler
-from onetape.orders.told import PositionTold
+from onetape.orders.reports import PositionReport
 from orders.binance_manager import BTC, NOW, SECOND, STOP, SYMBOL, Desk
 
 ETH = catalogue.find("binance:ETH/USDT:USDT")
@@ -172,7 +172,7 @@ def test_a_venue_is_asked_for_what_it_has(rounds, traits, left_out, fills):
     venue.traits = venue.traits._replace(**traits)
     rounds.manager.positions[SYMBOL, BOTH] = 7  # which a venue without positions does not have
     if not left_out:
-        rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW),)
+        rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, NOW),)
     rounds.reconciler.start(rounds.now, "start")
     asked = [purpose for purpose in ROUND[:-1] if purpose not in left_out]
     assert rounds.play() == asked + [Purpose.FILLS] * fills
@@ -275,7 +275,7 @@ def test_the_next_round_begins_at_the_newest_fill_of_the_last_one(rounds):
     rounds.place()
     newest = NOW + 300 * SECOND
     rounds.rows[Purpose.FILLS] = (rounds.fill(1, time=newest),)
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 1, NOW),)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 1, NOW),)
     rounds.rows[Purpose.OPEN_ORDERS] = (rounds.row(),)
     rounds.reconciler.start(rounds.now, "start")
     assert rounds.reconciler.fills.complete == NOW
@@ -392,7 +392,7 @@ def test_what_is_on_the_wire_or_held_is_not_asked_for(rounds):
 
 def test_new_books_begin_with_what_the_account_holds():
     rounds = Rounds(is_new=True)
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW),)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, NOW),)
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
     assert rounds.manager.positions == {(SYMBOL, BOTH): 7}
@@ -407,7 +407,7 @@ def test_only_what_differs_is_an_opening(ours, theirs, outs):
     """Ours: what the fills of the overlap say."""
     rounds = Rounds(is_new=True)
     rounds.manager.positions[SYMBOL, BOTH] = ours
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, theirs, NOW),)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, theirs, NOW),)
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
     assert rounds.manager.positions == {(SYMBOL, BOTH): theirs}
@@ -432,7 +432,7 @@ def test_later_the_books_are_not_made_to_agree():
     rounds = Rounds(is_new=True)
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW + 100 * SECOND),)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, NOW + 100 * SECOND),)
     rounds.now += 200 * SECOND
     rounds.reconciler.start(rounds.now, "again")
     rounds.play()
@@ -443,7 +443,7 @@ def test_later_the_books_are_not_made_to_agree():
 def test_a_trade_between_fills_and_positions_at_the_opening_is_looked_at_once_more():
     """The positions of the first look may be without it, the fills with it, or the other way."""
     rounds = Rounds(is_new=True)
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, NOW),)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, NOW),)
     rounds.reconciler.start(rounds.now, "start")
     order = rounds.place("id-1", accepted=False)
     for call in [c for c in rounds.take() if c.purpose is not Purpose.PLACE]:
@@ -451,7 +451,7 @@ def test_a_trade_between_fills_and_positions_at_the_opening_is_looked_at_once_mo
     rounds.hear(rounds.fill(2, name=order.client_id))
     rounds.tick()
     assert [c.purpose for c in rounds.manager.calls] == [Purpose.POSITIONS, Purpose.BALANCES, Purpose.FILLS]
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 9, rounds.now),)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 9, rounds.now),)
     rounds.play()
     assert rounds.manager.positions == {(SYMBOL, BOTH): 9}
 
@@ -467,7 +467,7 @@ def test_a_position_that_the_venue_does_not_list_is_flat(rounds):
 @pytest.mark.parametrize(("ours", "theirs"), [(7, 0), (0, 7), (7, 8), (7, -7)])
 def test_positions_that_differ_are_said_after_some_looks_and_not_mended(rounds, ours, theirs):
     rounds.manager.positions[SYMBOL, BOTH] = ours
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, theirs, NOW),) if theirs else ()
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, theirs, NOW),) if theirs else ()
     rounds.reconciler.start(rounds.now, "start")
     asked = rounds.play()
     assert asked.count(Purpose.POSITIONS) == 10
@@ -485,7 +485,7 @@ def test_a_position_that_agrees_at_the_second_look_is_no_difference(rounds):
     rounds.reconciler.start(rounds.now, "start")
     rounds.answer_all()
     rounds.tick()
-    rounds.rows[Purpose.POSITIONS] = (PositionTold(SYMBOL, BOTH, 7, rounds.now),)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, rounds.now),)
     rounds.play()
     assert rounds.said() == [("reconciled", "start", "0 differences", "info")]
 

@@ -11,14 +11,14 @@ from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import ROUNDS_MAX, SETTLE, Reconciler
-from onetape.orders.told import OrderTold
+from onetape.orders.reports import OrderStatusReport
 from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager
 
 SIZE = 10
 
 
-def row(state: OrderState, time: int) -> OrderTold:
-    return OrderTold(SYMBOL, "id-1", "77", state, time, side=Side.BUY, price=600_000, size=SIZE)
+def row(state: OrderState, time: int) -> OrderStatusReport:
+    return OrderStatusReport(SYMBOL, "id-1", "77", state, time, side=Side.BUY, price=600_000, size=SIZE)
 
 
 class Round:

@@ -11,7 +11,7 @@ from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import NewsOut
 from onetape.orders.recover import Recovery
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
 
 NAME, OTHER = (client_id(robot_tag("mm"), epoch=1, ordinal=n) for n in (1, 2))

@@ -11,8 +11,8 @@ from onetape.orders.calls import Purpose
 from onetape.orders.managed import HealthOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
+from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.orders.resolve import resolution_of
-from onetape.orders.told import FillTold, OrderTold
 from orders.binance_manager import BTC, NOW, SECOND, SYMBOL, binance_manager, words
 
 
@@ -29,7 +29,7 @@ class World:
         self.manager.resolve(*resolution_of(self.manager, {SYMBOL: BTC}, {"order": "id-1"} | said), NOW)
 
     def fill(self, size: int, trade: int = 5) -> None:
-        fill = FillTold(
+        fill = FillReport(
             symbol=SYMBOL,
             client_id="",
             venue_id="77",
@@ -132,7 +132,7 @@ def test_a_wrong_word_is_a_difference_at_the_next_reconciliation(world):
     world.say(**{"as": "closed"})
     manager, reconciler = world.manager, Reconciler(world.manager, [SYMBOL], is_new=False)
     reconciler.start(NOW, "test")
-    row = OrderTold(SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
+    row = OrderStatusReport(SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
     now = NOW
     while reconciler.is_running:
         calls, manager.calls = manager.calls, []
@@ -169,7 +169,7 @@ def test_what_is_settled_is_asked_for_at_once_where_fills_are_missing(world):
 def test_an_order_whose_fills_never_come_may_be_settled(world):
     """It is known to have ended, so that it is unknown no longer, and open for ever."""
     world.say(**{"as": "open", "venue_id": "77"})
-    row = OrderTold(SYMBOL, "id-1", "77", OrderState.CANCELED, NOW, filled=6)
+    row = OrderStatusReport(SYMBOL, "id-1", "77", OrderState.CANCELED, NOW, filled=6)
     world.manager.hear([row], NOW)
     assert not world.order.is_unknown
     world.say(**{"as": "closed"})
@@ -177,7 +177,7 @@ def test_an_order_whose_fills_never_come_may_be_settled(world):
 
 
 def test_an_order_of_other_hands_is_not_ours_to_settle(world):
-    row = OrderTold(SYMBOL, "web_1", "78", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
+    row = OrderStatusReport(SYMBOL, "web_1", "78", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
     world.manager.hear([row], NOW)
     world.manager.orders["web_1"].life.state = OrderState.UNKNOWN
     with pytest.raises(BadInput, match="no order of ours"):

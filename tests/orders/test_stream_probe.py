@@ -10,8 +10,8 @@ from onetape.model.enums import PositionSide
 from onetape.model.time import MS, SECOND
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.reports import BalanceReport, PositionReport
 from onetape.orders.stream_probe import EVERY_MAX, PROBATION, StreamProbe
-from onetape.orders.told import BalanceTold, PositionTold
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 
@@ -31,11 +31,11 @@ class Desk:
         self.outcome, self.time = Outcome.DONE, True
         self.connect()
 
-    def told(self) -> PositionTold | BalanceTold:
+    def told(self) -> PositionReport | BalanceReport:
         time = NOW + self.now if self.time else NOW - 1
         if self.spot:
-            return BalanceTold("BTC", self.held, time)
-        return PositionTold(BTC, BOTH, self.held, time)
+            return BalanceReport("BTC", self.held, time)
+        return PositionReport(BTC, BOTH, self.held, time)
 
     def connect(self) -> None:
         self.probe.came(self.now)

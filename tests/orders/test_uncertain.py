@@ -11,7 +11,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.managed import HealthOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import OrderTold
+from onetape.orders.reports import OrderStatusReport
 from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager, words
 
 NOT_FOUND = Answer(Outcome.AMBIGUOUS, venue_code="-2013", not_found=True)
@@ -28,7 +28,7 @@ def uncertain(manager: OrderManager):
 
 
 def working(*, price: int = 600_000, size: int = 10) -> Answer:
-    row = OrderTold(SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, price=price, size=size)
+    row = OrderStatusReport(SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, price=price, size=size)
     return Answer(Outcome.DONE, (row,))
 
 

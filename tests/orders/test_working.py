@@ -27,7 +27,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, FillTold, OrderTold
+from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
@@ -119,7 +119,7 @@ class Life:
             answer = replace(answer, told=(self.told(order),))
         self.manager.answered(call, answer, self.now)
 
-    def told(self, order, news: OrderNews | None = None) -> OrderTold:
+    def told(self, order, news: OrderNews | None = None) -> OrderStatusReport:
         rng = self.rng
         states = [
             OrderState.ACCEPTED,
@@ -130,7 +130,7 @@ class Life:
             OrderState.REJECTED,
         ]
         size = rng.choice((order.life.size, max(order.life.size - 1, 1), 25))
-        return OrderTold(
+        return OrderStatusReport(
             order.spec.symbol,
             order.client_id,
             rng.choice(("", f"7{order.client_id[1:]}", "99")),
@@ -165,7 +165,7 @@ class Life:
         self.count += 1
         name = order.client_id if self.rng.random() < 0.8 else ""
         most = max(order.life.size - order.life.filled, 1)
-        self.manager.hear([FillTold(
+        self.manager.hear([FillReport(
             order.spec.symbol, name, order.venue_id or "98", self.count, order.spec.side,
             order.spec.position_side, 600_000, self.rng.choice((1, most)), self.now, 0, "USD",
             Liquidity.TAKER,
@@ -174,7 +174,7 @@ class Life:
     def foreign(self) -> None:
         self.count += 1
         spec = self.spec()
-        self.manager.hear([OrderTold(
+        self.manager.hear([OrderStatusReport(
             spec.symbol, f"web{self.count}", f"8{self.count}", OrderState.ACCEPTED, self.now,
             side=spec.side, type=spec.type, price=spec.price_int, size=spec.size_int,
             position_side=spec.position_side, reduce_only=spec.reduce_only,
@@ -197,7 +197,7 @@ class Life:
     def price(self) -> None:
         symbol = self.rng.choice(list(self.instruments))
         self.manager.references[symbol] = self.rng.randint(590_000, 610_000)
-        self.manager.hear([BalanceTold("USD", self.rng.randint(0, 10**24), self.now)], self.now)
+        self.manager.hear([BalanceReport("USD", self.rng.randint(0, 10**24), self.now)], self.now)
 
     def specs(self) -> list[OrderSpec]:
         """One of each position and direction, and a few more."""

@@ -174,19 +174,19 @@ def play_all(world: World, core_facts: Sequence[Facts] | None = None) -> tuple[s
     for number, step in enumerate(world.steps):
         got, wanted = play(step, fast, slow)
         said += got
-        where = f"step {number} {step}:\n"
+        context = f"step {number} {step}:\n"
         for one, two in zip(got, wanted, strict=False):
             if one != two:
                 odd = {k: (one.get(k), two.get(k)) for k in one | two if one.get(k) != two.get(k)}
-                return f"{where}  core      {one}\n  reference {two}\n  {odd}", said, fast
+                return f"{context}  core      {one}\n  reference {two}\n  {odd}", said, fast
         if len(got) != len(wanted):
             more = "core" if len(got) > len(wanted) else "reference"
             rest = max(got, wanted, key=len)[min(len(got), len(wanted)) :]
-            return f"{where}  the {more} alone says {rest}", said, fast
+            return f"{context}  the {more} alone says {rest}", said, fast
         here, there = fast.money(world), slow_money(slow, world)
         if here != there:
             odd = {k: (here[k], there[k]) for k in here if here[k] != there[k]}
-            return f"{where}  money differs (core, reference): {odd}", said, fast
+            return f"{context}  money differs (core, reference): {odd}", said, fast
     return None, said, fast
 
 

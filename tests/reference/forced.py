@@ -46,7 +46,7 @@ class Forced(Loans):
                 self.close(o, now, FUNDS)
         while account.is_short(currency):
             # What ties up most goes first.
-            where = [
+            candidates = [
                 key
                 for key, held in account.held.items()
                 if held.qty
@@ -54,9 +54,9 @@ class Forced(Loans):
                 and not self.facts[key[0]].is_spot
                 and account.marks.get(key[0])
             ]
-            if not where:
+            if not candidates:
                 return  # nothing that a price is known of
-            worst = max(where, key=lambda k: (account.needs(k[0], account.held[k]), -k[0], -SIDES.index(k[1])))
+            worst = max(candidates, key=lambda k: (account.needs(k[0], account.held[k]), -k[0], -SIDES.index(k[1])))
             self.close_by_force(*worst, now)
 
     def close_by_force(self, index: int, side: str, now: int) -> None:

@@ -334,7 +334,7 @@ def test_every_choice_is_taken_by_name_in_python(tmp_path, files) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "where"),
+    ("name", "value", "location"),
     [
         ("margin", "portfolio", "--margin"),
         ("on_error", "ignore", "--on-error"),
@@ -344,13 +344,13 @@ def test_every_choice_is_taken_by_name_in_python(tmp_path, files) -> None:
         ("speed", float("nan"), "--speed"),
     ],
 )
-def test_python_s_words_are_checked_too(tmp_path, name, value, where) -> None:
+def test_python_s_words_are_checked_too(tmp_path, name, value, location) -> None:
     code = tmp_path / "play.py"
     code.write_text(ROWS[0].code)
     tape = rising(tmp_path / "a.tape")
     with pytest.raises(BadConfig) as problem:
         run_paper(PaperOptions(str(code), tape, tmp_path / "home", **{name: value}))
-    assert problem.value.where == where
+    assert problem.value.location == location
     assert not (tmp_path / "home").exists()
 
 

@@ -22,7 +22,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, NewsOut, Request, asked_for
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -34,8 +34,8 @@ assert PERPETUAL is not None
 assert SPOT is not None
 
 
-def fill_of(symbol: str, trade: int, fee: int, currency: str, client_id: str = "x") -> FillTold:
-    return FillTold(
+def fill_of(symbol: str, trade: int, fee: int, currency: str, client_id: str = "x") -> FillReport:
+    return FillReport(
         symbol=symbol,
         client_id=client_id,
         venue_id="77",
@@ -70,9 +70,9 @@ class Heard(Recovery):
         protocol = BinanceUsdmProtocol("k", "s")
         protocol.set_instruments([PERPETUAL, SPOT])
         super().__init__(OrderManager(protocol))
-        self.fills: list[FillTold] = []
+        self.fills: list[FillReport] = []
 
-    def fill(self, fill: FillTold) -> None:
+    def fill(self, fill: FillReport) -> None:
         self.fills.append(fill)
         super().fill(fill)
 

@@ -11,7 +11,7 @@ from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL
 from onetape.model.enums import Side
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.command_lines import begin, ended

@@ -90,6 +90,6 @@ def test_a_leg_that_is_refused_leaves_the_other_where_both_could_go(tmp_path):
     assert rejections(tmp_path / ".onetape") == 3, "it gives the leg up after three tries"
     with JournalReader(Path(told["run"]) / "journal") as reader:
         asked = [r.data for r in reader if r.type == "order_request"]
-    where = {each["more"]["location"] for each in asked if each["kind"] == "place"}
-    assert where == {"/pairarbitrage/a", "/pairarbitrage/b"}
+    locations = {each["more"]["location"] for each in asked if each["kind"] == "place"}
+    assert locations == {"/pairarbitrage/a", "/pairarbitrage/b"}
     assert ended(begin(tmp_path, "replay", told["run"], "--verify"))["divergences"] == 0

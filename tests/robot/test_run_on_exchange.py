@@ -389,12 +389,12 @@ ROWS = [
 
 
 @pytest.mark.parametrize(
-    ("where", "words", "code", "name", "what", "todo"),
+    ("location", "words", "code", "name", "what", "todo"),
     ROWS,
     ids=[f"{n}-{row[0].__name__.strip('<>')}" for n, row in enumerate(ROWS)],
 )
-def test_what_cannot_be_traded_on_is_one_line(tmp_path, sims, where, words, code, name, what, todo):
-    place = where(sims, tmp_path)
+def test_what_cannot_be_traded_on_is_one_line(tmp_path, sims, location, words, code, name, what, todo):
+    place = location(sims, tmp_path)
     done = run(tmp_path, tmp_path / "home", place, "--param", "symbol=kraken:BTC/USD", "--seconds", 5, *words)
     error = json.loads(done.stdout)["error"]
     assert f"{error['name']}({error['code']})" == name

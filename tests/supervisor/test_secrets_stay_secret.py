@@ -81,8 +81,8 @@ def places(folder: Path, keep: set[str]) -> dict[str, bytes]:
 
 def leaks(told: dict[str, bytes], secrets: list[str]) -> list[str]:
     return [
-        f"{where}: {form[:6]!r}..."
-        for where, data in told.items()
+        f"{location}: {form[:6]!r}..."
+        for location, data in told.items()
         for secret in secrets
         for form in forms(secret)
         if form in data

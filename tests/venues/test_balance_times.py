@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from onetape.orders.told import BalanceTold
+from onetape.orders.reports import BalanceReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 
@@ -30,7 +30,7 @@ def test_a_list_of_binance_is_as_of_between_request_and_answer():
     told = protocol.answer(call, 200, {}, body, HERE).told
     assert [t.currency for t in told] == ["USDT", "BNB"]
     for each in told:
-        assert isinstance(each, BalanceTold)
+        assert isinstance(each, BalanceReport)
         assert each.time == ASKED
         assert (each.as_of_from, each.as_of_to) == (ASKED - MS, HERE + MS)
 
@@ -39,7 +39,7 @@ def test_a_list_of_kraken_is_as_of_between_too_and_its_clock_is_coarser():
     protocol = KrakenSpotProtocol("k", "c2VjcmV0")
     call = protocol.balances(ASKED)
     (told,) = protocol.answer(call, 200, {}, b'{"error":[],"result":{"ZUSD":"1.5"}}', HERE).told
-    assert isinstance(told, BalanceTold)
+    assert isinstance(told, BalanceReport)
     assert (told.time, told.as_of_from) == (ASKED, ASKED - SECOND)
     assert told.as_of_to == HERE + SECOND
 
@@ -54,7 +54,7 @@ def test_an_event_is_as_of_its_own_time(late):
         "a": {"m": "ORDER", "B": [{"a": "USDT", "wb": "7", "cw": "7", "bc": "0"}], "P": []},
     }
     (told,) = protocol.told(json.dumps(event).encode())
-    assert isinstance(told, BalanceTold)
+    assert isinstance(told, BalanceReport)
     assert (told.time, told.as_of_from, told.as_of_to) == (ASKED, ASKED, ASKED)
 
 
@@ -62,7 +62,7 @@ def test_what_the_stream_told_after_the_request_is_newer_than_its_answer():
     """The list may have been read off before or after that event."""
     protocol, body = binance()
     (told, _) = protocol.answer(protocol.balances(ASKED), 200, {}, body, HERE).told
-    assert isinstance(told, BalanceTold)
-    between = BalanceTold("USDT", 1, ASKED + 40 * MS)
+    assert isinstance(told, BalanceReport)
+    between = BalanceReport("USDT", 1, ASKED + 40 * MS)
     assert told.as_of_from < between.time < told.as_of_to
     assert told.time < between.time

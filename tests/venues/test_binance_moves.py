@@ -10,7 +10,7 @@ import pytest
 
 from onetape.model import catalogue
 from onetape.model.money import money_units
-from onetape.orders.told import BalanceTold, MoveKind, MoveTold
+from onetape.orders.reports import BalanceReport, MoveKind, MoveReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 MS, SECOND = 1_000_000, 1_000_000_000
@@ -46,11 +46,11 @@ def row(kind: str, income: str, tran: int, time: int = T, symbol: str = "", asse
     }
 
 
-def heard(venue: BinanceUsdmProtocol, message: bytes) -> list[MoveTold]:
-    return [told for told in venue.told(message) if isinstance(told, MoveTold)]
+def heard(venue: BinanceUsdmProtocol, message: bytes) -> list[MoveReport]:
+    return [told for told in venue.told(message) if isinstance(told, MoveReport)]
 
 
-def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveTold]:
+def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveReport]:
     call = venue.account_moves(NOW, since=NOW - 3600 * SECOND)
     answer = venue.answer(call, 200, {}, json.dumps(rows).encode(), NOW)
     return list(answer.told)
@@ -72,8 +72,8 @@ def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveTold]:
 )
 def test_a_change_of_the_stream_says_why(reason, kind):
     balance, told = protocol().told(event(reason, "-12.5"))
-    assert isinstance(balance, BalanceTold)
-    assert isinstance(told, MoveTold)
+    assert isinstance(balance, BalanceReport)
+    assert isinstance(told, MoveReport)
     assert (told.kind, told.currency, told.amount, told.time) == (kind, "USDT", money_units("-12.5"), NOW)
 
 

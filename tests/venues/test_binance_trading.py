@@ -24,7 +24,14 @@ from onetape.model.errors import InvariantViolation
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, FillTold, ModeTold, OrderTold, PositionTold, StreamTold
+from onetape.orders.reports import (
+    AccountModeReport,
+    BalanceReport,
+    FillReport,
+    OrderStatusReport,
+    PositionReport,
+    StreamReport,
+)
 from onetape.venues.binance.errors import ERRORS
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
@@ -241,7 +248,7 @@ def trade_row(number: int, **more: Any) -> dict[str, Any]:
 
 def test_a_row_of_an_order_is_read_as_it_says(protocol):
     (found,) = answer(protocol, protocol.query(KEY, NOW), order_row()).told
-    assert found == OrderTold(
+    assert found == OrderStatusReport(
         SYMBOL,
         "id-1",
         "77",
@@ -325,7 +332,7 @@ def test_a_position_is_signed(protocol, amount):
     row = {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": amount}
     rows = [row, {**row, "symbol": "ETHUSDT"}]
     (found,) = answer(protocol, protocol.positions(NOW), rows).told
-    assert found == PositionTold(SYMBOL, PositionSide.BOTH, int(float(amount) * 1000), NOW)
+    assert found == PositionReport(SYMBOL, PositionSide.BOTH, int(float(amount) * 1000), NOW)
 
 
 @pytest.mark.parametrize("key", range(4))
@@ -333,7 +340,7 @@ def test_how_an_account_is_set_is_what_it_says(protocol, key):
     words = ("dualSidePosition", "multiAssetsMargin", "canTrade", "canWithdraw")
     value = {word: number == key for number, word in enumerate(words)}
     (found,) = answer(protocol, protocol.modes(NOW), value).told
-    assert found == ModeTold(*value.values())
+    assert found == AccountModeReport(*value.values())
 
 
 # --- the stream -----------------------------------------------------------------------------------
@@ -351,7 +358,7 @@ def event(**more: Any) -> bytes:
 def test_a_fill_is_told_before_its_order_with_its_fee(protocol):
     text = event(x="TRADE", X="PARTIALLY_FILLED", l="0.004", z="0.006", L="59999.9", n="0.02", N="BNB", t=9, m=True)
     fill, order = protocol.told(text)
-    assert isinstance(fill, FillTold)
+    assert isinstance(fill, FillReport)
     assert (fill.trade_id, fill.size, fill.price) == (9, 4, 599_999)
     assert (fill.fee, fill.fee_currency, fill.liquidity) == (2 * 10**16, "BNB", Liquidity.MAKER)
     assert (order.filled, order.news, order.state) == (6, None, OrderState.PARTIALLY_FILLED)
@@ -424,9 +431,9 @@ def test_a_balance_is_the_wallet_s_and_a_position_is_signed(protocol):
         },
     }
     balance, position = protocol.told(json.dumps(value).encode())
-    assert balance == BalanceTold("USDT", 1005 * 10**17, NOW)
-    assert position == PositionTold(SYMBOL, PositionSide.BOTH, -10, NOW)
+    assert balance == BalanceReport("USDT", 1005 * 10**17, NOW)
+    assert position == PositionReport(SYMBOL, PositionSide.BOTH, -10, NOW)
 
 
 def test_a_key_that_has_expired_is_said(protocol):
-    assert protocol.told(b'{"e":"listenKeyExpired"}') == [StreamTold("expired")]
+    assert protocol.told(b'{"e":"listenKeyExpired"}') == [StreamReport("expired")]

@@ -15,7 +15,7 @@ from onetape.model.errors import InvalidAmount
 from onetape.model.money import money_units
 from onetape.orders.calls import MASTER, Call
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import MoveKind, TransferState, TransferTold
+from onetape.orders.reports import MoveKind, TransferReport, TransferState
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from waiting import PATIENCE_S
 
@@ -47,10 +47,10 @@ class World:
     def transfer(self, source: str, target: str, amount: int = AMOUNT) -> Answer:
         return self.ask(self.protocol.transfer(source, target, "USDT", amount, time.time_ns()))
 
-    def history(self, source: str, target: str) -> list[TransferTold]:
+    def history(self, source: str, target: str) -> list[TransferReport]:
         now = time.time_ns()
         call = self.protocol.transfers(source, target, now, since=self.began)
-        return [told for told in self.ask(call).told if isinstance(told, TransferTold)]
+        return [told for told in self.ask(call).told if isinstance(told, TransferReport)]
 
     def balance(self) -> int:
         told = self.ask(self.protocol.balances(time.time_ns())).told
@@ -168,7 +168,9 @@ def test_a_history_between_accounts_has_our_id(world):
     body = msgspec.json.encode({"result": rows, "totalCount": 3})
     answer = world.protocol.answer(call, 200, {}, body, 0)
     time_ns = 1640317374000 * 10**6
-    assert answer.told == (TransferTold("92275823339", "spot", "", "USDT", AMOUNT, time_ns, TransferState.DONE, "t-1"),)
+    assert answer.told == (
+        TransferReport("92275823339", "spot", "", "USDT", AMOUNT, time_ns, TransferState.DONE, "t-1"),
+    )
 
 
 def test_to_the_master_goes_by_the_sub_accounts_own_key_and_says_no_more_than_what():
@@ -202,7 +204,7 @@ def test_a_sub_accounts_history_has_what_went_to_the_master():
     body = msgspec.json.encode([row, *({**row, **other} for other in others)])
     time_ns = 1544433325000 * 10**6
     assert protocol.answer(call, 200, {}, body, 0).told == (
-        TransferTold("11798835829", "spot", "spot", "USDT", AMOUNT, time_ns, TransferState.DONE),
+        TransferReport("11798835829", "spot", "spot", "USDT", AMOUNT, time_ns, TransferState.DONE),
     )
     # A list that is full may not be all of it: nothing is known then.
     full = msgspec.json.encode([row] * 500)

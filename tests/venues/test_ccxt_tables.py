@@ -17,7 +17,7 @@ from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Outcome
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 from onetape.venues.ccxt.errors import ERRORS, LATE, UNSENT, UNWANTED, row_of_error, row_of_names
 from onetape.venues.ccxt.facts import FACTS, Facts, facts_of
 from onetape.venues.ccxt.instruments import instruments_of
@@ -345,7 +345,7 @@ def test_fills_are_exact_and_a_full_page_goes_on():
     cursor = {"since": 1, "older": 2, "newer": 3}
     answer = answered(p, call, {"ok": {"trades": [TRADE], "cursor": cursor}})
     (fill,) = answer.told
-    assert isinstance(fill, FillTold)
+    assert isinstance(fill, FillReport)
     assert (fill.price, fill.size, fill.fee, fill.venue_id) == (600001, 50, -1, "77")
     assert fill.time == 1_795_000_000_123 * 10**6
     again = msgspec.json.decode(p.fills(SYMBOL, NOW, since=0, cursor=answer.cursor).body)

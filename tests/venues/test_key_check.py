@@ -15,13 +15,13 @@ from onetape.model.errors import (
     VenueRejected,
     VenueUnavailable,
 )
-from onetape.orders.told import ModeTold
+from onetape.orders.reports import AccountModeReport
 from onetape.venues.gateways import Addresses, open_trading_venue
 from onetape.venues.key_check import KeyRights, Wanted, clock_wrong, refused, unfit
 
 NOW = 1_795_000_000_000_000_000
 SECOND = 1_000_000_000
-GOOD = ModeTold(hedge=False, multi_assets=False, can_trade=True, can_withdraw=False)
+GOOD = AccountModeReport(hedge=False, multi_assets=False, can_trade=True, can_withdraw=False)
 ONE_WAY, HEDGE = Wanted(), Wanted(hedge=True)
 
 

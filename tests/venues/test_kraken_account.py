@@ -11,7 +11,7 @@ from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Sid
 from onetape.model.errors import InvariantViolation
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
-from onetape.orders.told import FillTold, ModeTold, OrderTold
+from onetape.orders.reports import AccountModeReport, FillReport, OrderStatusReport
 
 __all__ = ["venue"]  # a fixture
 
@@ -42,7 +42,7 @@ def row(**more: Any) -> dict[str, Any]:
     }
 
 
-def listed(venue, **more: Any) -> OrderTold:
+def listed(venue, **more: Any) -> OrderStatusReport:
     (found,) = read(venue, venue.protocol.open_orders(NOW)[0], {"open": {"OA": row(**more)}}).told
     return found
 
@@ -259,7 +259,7 @@ def test_what_a_fill_moves_with_its_fee(venue, side, sign):
 def test_what_a_key_may_do_is_what_it_says(venue, permissions):
     call = venue.protocol.modes(NOW)
     (found,) = read(venue, call, {"permissions": permissions}).told
-    assert found == ModeTold(False, False, "modify-trades" in permissions, "withdraw-funds" in permissions)
+    assert found == AccountModeReport(False, False, "modify-trades" in permissions, "withdraw-funds" in permissions)
     assert call.purpose is Purpose.MODES
 
 
@@ -287,7 +287,7 @@ def test_a_trigger_that_fires_is_news(venue):
 @pytest.mark.parametrize(("word", "liquidity"), [("m", Liquidity.MAKER), ("t", Liquidity.TAKER)])
 def test_a_fill_of_the_stream_says_who_made_the_price(venue, word, liquidity):
     fill, order = venue.protocol.told(message("executions", trade(liquidity_ind=word)))
-    assert isinstance(fill, FillTold)
+    assert isinstance(fill, FillReport)
     assert fill.liquidity is liquidity
     assert order.state is OrderState.PARTIALLY_FILLED
 

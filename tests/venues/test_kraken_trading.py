@@ -16,7 +16,7 @@ from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, FillTold, MoveTold, OrderTold, StreamTold
+from onetape.orders.reports import BalanceReport, FillReport, MoveReport, OrderStatusReport, StreamReport
 from onetape.venues.gateways import Addresses, open_trading_venue, ws_address
 from onetape.venues.kraken.gateway import KrakenSpotVenue
 
@@ -214,8 +214,8 @@ def message(channel: str, *rows, sequence: int = 1, kind: str = "update") -> byt
 
 def test_the_last_trade_is_not_the_end_and_the_end_is_told_apart(venue):
     fill, order = venue.protocol.told(message("executions", trade()))
-    assert isinstance(fill, FillTold)
-    assert isinstance(order, OrderTold)
+    assert isinstance(fill, FillReport)
+    assert isinstance(order, OrderStatusReport)
     assert (fill.trade_id, fill.price, fill.size, fill.fee) == (7, 600_000, 1_000_000, 24 * 10**17)
     assert (order.state, order.news, order.filled) == (OrderState.PARTIALLY_FILLED, None, 1_000_000)
     (end,) = venue.protocol.told(message("executions", trade(exec_type="filled", order_status="filled")))
@@ -242,7 +242,7 @@ def test_the_last_trade_is_not_the_end_and_the_end_is_told_apart(venue):
 )
 def test_what_cannot_be_read_is_said_and_raises_nothing(venue, text):
     told = venue.protocol.told(text)
-    assert [type(each) for each in told] == [StreamTold]
+    assert [type(each) for each in told] == [StreamReport]
 
 
 def test_small_numbers_are_read_exactly_however_they_are_written(venue):
@@ -261,8 +261,8 @@ def test_a_deposit_is_told_as_a_move_and_a_trade_is_not(venue):
         "type": "deposit",
     }
     balance, move = venue.protocol.told(message("balances", row))
-    assert balance == BalanceTold("USD", 1100 * 10**18, NOW)
-    assert move == MoveTold("L1", "USD", 99 * 10**18, NOW)
+    assert balance == BalanceReport("USD", 1100 * 10**18, NOW)
+    assert move == MoveReport("L1", "USD", 99 * 10**18, NOW)
     assert len(venue.protocol.told(message("balances", {**row, "type": "trade"}))) == 1
 
 
@@ -303,10 +303,10 @@ def test_a_clock_of_whole_seconds_does_not_move_a_clock_that_fits_it():
 
 
 def test_what_cannot_be_traded_on_is_said():
-    where = Addresses("", "", "")
+    addresses = Addresses("", "", "")
     with pytest.raises(BadConfig, match="not base64"):
-        open_trading_venue("kraken", "key", "not base64!", where)
+        open_trading_venue("kraken", "key", "not base64!", addresses)
     with pytest.raises(NotAvailable, match="trading live on okx"):
-        open_trading_venue("okx", "", "", where)
+        open_trading_venue("okx", "", "", addresses)
     assert ws_address("kraken", "http://h:1") == "ws://h:1/v2"
     assert ws_address("binance-usdm", "https://h") == "wss://h"

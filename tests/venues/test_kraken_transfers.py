@@ -11,7 +11,7 @@ from onetape.model.errors import InvalidAmount
 from onetape.model.money import money_units
 from onetape.orders.calls import MASTER
 from onetape.orders.outcome import Outcome
-from onetape.orders.told import TransferState, TransferTold
+from onetape.orders.reports import TransferReport, TransferState
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 
@@ -84,7 +84,9 @@ def test_the_ledger_tells_what_went_to_the_futures_wallet(protocol):
     }
     told = answer(protocol, call, {"ledger": rows, "count": 70})
     time = 1_794_999_000 * SECOND + SECOND // 4
-    assert told.told == (TransferTold(ROW["refid"], "", "futures", "USD", money_units(500), time, TransferState.DONE),)
+    assert told.told == (
+        TransferReport(ROW["refid"], "", "futures", "USD", money_units(500), time, TransferState.DONE),
+    )
     assert told.cursor == f"{NOW // SECOND - 1}:4"
     more = protocol.transfers("", "futures", NOW, since=0, cursor=told.cursor)
     assert dict(parse_qsl(more.body.decode()))["ofs"] == "4"

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from onetape.orders.told import MoveKind
+from onetape.orders.reports import MoveKind
 from onetape.venues.binance.moves import KnownMoves
 
 AMOUNT, AT = -9_933_879_600_000_000_000, 1_795_001_466_140

@@ -11,7 +11,7 @@ from onetape.model.errors import InvalidAmount, UsageError
 from onetape.model.money import money_units
 from onetape.orders.calls import Call, Destination
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import OUTSIDE, TransferState, TransferTold
+from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
@@ -141,7 +141,7 @@ def test_binances_history_is_asked_by_our_id_for_less_than_a_week(binance):
     assert int(terms["endTime"]) - int(terms["startTime"]) < 7 * 86_400_000
     (row,) = read(binance, call, [SENT]).told
     time = 1_570_878_722 * SECOND
-    assert row == TransferTold(
+    assert row == TransferReport(
         SENT["id"],
         "spot",
         OUTSIDE,
@@ -182,7 +182,7 @@ def test_deposits_at_binance(binance, status, state):
     assert query(call) == {"coin": "BNB", "startTime": str(NOW // 10**6 - 1000), "limit": "1000", "offset": "0"}
     told = read(binance, call, [{**CAME, "status": status}])
     assert told.told == (
-        TransferTold(
+        TransferReport(
             CAME["id"],
             OUTSIDE,
             "spot",
@@ -220,7 +220,7 @@ def test_krakens_list_of_withdrawals(kraken):
     call = kraken.transfers("", "spot", NOW, since=NOW, to=THERE, currency="BTC")
     assert form(call) == {"asset": "XXBT", "start": str(NOW // SECOND - 1), "limit": "500"}
     (row,) = read(kraken, call, [STATUS]).told
-    assert row == TransferTold(
+    assert row == TransferReport(
         STATUS["refid"],
         "",
         OUTSIDE,
@@ -265,7 +265,7 @@ def test_deposits_at_kraken(kraken, changes, state):
     call = kraken.deposits("BTC", NOW, since=NOW)
     assert call.target == "/0/private/DepositStatus"
     (row,) = read(kraken, call, [{**STATUS, **changes}]).told
-    assert row == TransferTold(
+    assert row == TransferReport(
         STATUS["refid"],
         OUTSIDE,
         "",

@@ -25,7 +25,7 @@ from onetape.orders.calls import OrderProtocol
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
-from onetape.orders.told import BalanceTold
+from onetape.orders.reports import BalanceReport
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
@@ -117,7 +117,7 @@ class Books:
         )
         self.steps_left = -1  # never
         self.money.recover()
-        told = BalanceTold(currency, 1000 * UNIT, 1)
+        told = BalanceReport(currency, 1000 * UNIT, 1)
         self.money.begin({currency: told}, {}, is_other=False)
         self.money.ready()
         self.desk = TransferDesk(

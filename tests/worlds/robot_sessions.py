@@ -37,9 +37,9 @@ class Part(Exception):
     """Where the two part."""
 
 
-def same(one: Any, two: Any, where: Any) -> None:
+def same(one: Any, two: Any, context: Any) -> None:
     if one != two:
-        raise Part(f"{where}: the core {one}, the reference {two}")
+        raise Part(f"{context}: the core {one}, the reference {two}")
 
 
 # --- the robot ----------------------------------------------------------------------------------
@@ -386,27 +386,27 @@ class Duel:
 
     def compare_news(self, got: Any, heard: int, event: dict[str, Any]) -> None:
         time, kind, index, data = got
-        where = f"at {time - START} {kind} {data}; the reference at {heard - START} {event}"
-        same(time, heard, where)
+        context = f"at {time - START} {kind} {data}; the reference at {heard - START} {event}"
+        same(time, heard, context)
         if kind == "cash":
-            same("cash", event["event"], where)
-            same(Decimal(data["amount"]).scaleb(18), event["amount"], where)
+            same("cash", event["event"], context)
+            same(Decimal(data["amount"]).scaleb(18), event["amount"], context)
             if data["kind"] == "interest":
                 account = VENUES.index(data["account"]) + 1 if "account" in data else 0
                 number = next(c for c in NAMES if NAMES[c] == data["currency"])
-                same(at_venue(number, account), event["currency"], where)
+                same(at_venue(number, account), event["currency"], context)
             return
-        same(index, event["owner"], where)
+        same(index, event["owner"], context)
         if kind == "loan":
-            same("loan", event["event"], where)
-            same(data["state"], "called" if event["called"] else "covered", where)
+            same("loan", event["event"], context)
+            same(data["state"], "called" if event["called"] else "covered", context)
             for key in ("assets", "debts"):
-                same(Decimal(data[key]).scaleb(18), event[key], where)
+                same(Decimal(data[key]).scaleb(18), event[key], context)
             return
-        same("fill" if kind == "fill" else "order", event["event"], where)
+        same("fill" if kind == "fill" else "order", event["event"], context)
         for key, value in event.items():
             if key in data and data[key] != value:
-                same(data[key] or "none", value, f"{key}: {where}")
+                same(data[key] or "none", value, f"{key}: {context}")
 
     def compare_money(self, played: tapes.Played, loop: Loop) -> None:
         sim, known, exchange = played.loop, loop.known, loop.exchange

@@ -27,7 +27,7 @@ from onetape.accounts.sharing import shares, split
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, divide_half_even
-from onetape.orders.told import INTERNAL_TRADES, FillTold
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
 
 __all__ = ["FORCED", "Booking", "BookingRecord"]
 
@@ -89,7 +89,7 @@ class Booking:
 
     # --- fills ------------------------------------------------------------------------------------
 
-    def fill(self, fill: FillTold, slot: int) -> Entry:
+    def fill(self, fill: FillReport, slot: int) -> Entry:
         """A fill of an order of that sub-account; of the pool where nobody's order is known. Of an
         internal trade the venue knows nothing: the other side is `netting`, until that side's fill
         comes, and the account's position stays."""
@@ -184,7 +184,7 @@ class Booking:
         account = self.account[key]
         return _profit_legs(profits, account.realized - total, account.terms.settle)
 
-    def forced(self, fill: FillTold) -> Entry:
+    def forced(self, fill: FillReport) -> Entry:
         """A liquidation, a deleveraging, a settlement: it closes part of the account's position,
         and every sub-account that holds in that direction loses of its own in proportion, in whole
         lots as far as they go; the fee likewise. A late one takes its place as a late fill does."""

@@ -23,7 +23,7 @@ from onetape.model.enums import PositionSide
 from onetape.model.errors import check
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 
 __all__ = ["Adopted", "Anew", "Event", "Explained", "Filled", "Part", "explain"]
 
@@ -64,7 +64,7 @@ _AT_VENUE: Final = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTERE
 class Filled(NamedTuple):
     """A fill and its slot. is_forced: it was shared among those that held."""
 
-    fill: FillTold
+    fill: FillReport
     slot: int
     is_forced: bool = False
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from onetape.model.enums import Liquidity, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.order import OrderSpec
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 
 __all__ = ["Match", "Reduction", "Resting", "cross", "fair_price", "plain_reduction", "traded"]
 
@@ -114,12 +114,12 @@ def cross(spec: OrderSpec, others: Iterable[Resting], *, bid: int, ask: int, lot
     return found
 
 
-def traded(spec: OrderSpec, client_id: str, match: Match, *, time: int, trade_id: int) -> tuple[FillTold, FillTold]:
+def traded(spec: OrderSpec, client_id: str, match: Match, *, time: int, trade_id: int) -> tuple[FillReport, FillReport]:
     """Both fills of one trade, the new order's first, each booked as any other. Each names the
     other's order where a venue's fill has the venue's id: whoever reads one knows both."""
 
-    def fill(name: str, other: str, side: Side, liquidity: Liquidity) -> FillTold:
-        return FillTold(
+    def fill(name: str, other: str, side: Side, liquidity: Liquidity) -> FillReport:
+        return FillReport(
             spec.symbol,
             name,
             other,

@@ -166,7 +166,7 @@ class StrategyBalanceManager:
             if isinstance(told, int):
                 raise UnknownSubaccount(
                     f"slot {told} has {_code(currency)} and strategy_count is {count}",
-                    where=self._named(),
+                    location=self._named(),
                     todo=f"make it {told + 1} or more",
                 )
             return told
@@ -187,7 +187,7 @@ class StrategyBalanceManager:
         self._check_fresh(reader)
         found = reader.margin(_code(currency))
         if found is None:
-            raise UnknownCurrency(f"there is no margin in {_code(currency)}", where=self._named())
+            raise UnknownCurrency(f"there is no margin in {_code(currency)}", location=self._named())
         return MarginState(
             found.currency,
             _maybe(found.equity),
@@ -250,20 +250,20 @@ class StrategyBalanceManager:
         if found is None:
             raise UnknownCurrency(
                 f"{code} is no currency of this account",
-                where=self._named(),
+                location=self._named(),
                 todo=f"there are {', '.join(reader.currencies) or 'none yet'}",
             )
         told = ask(found)
         if told is None:
             self._check_fresh(reader)
-            raise StaleData(f"{code} cannot be read now", where=self._named(), todo="read it again")
+            raise StaleData(f"{code} cannot be read now", location=self._named(), todo="read it again")
         return told
 
     def _check_index(self, index: int) -> None:
         if not TOTAL <= index < self.strategy_count:
             raise UnknownSubaccount(
                 f"slot {index}",
-                where=self._named(),
+                location=self._named(),
                 todo=f"slots are 0 to {self.strategy_count - 1}: strategy_count says so",
             )
 
@@ -275,10 +275,10 @@ class StrategyBalanceManager:
         if not reader.state.writer_alive:
             raise self._down()
         if why:
-            raise StaleData(f"{reader.process} is not ready", where=why, todo="wait until it has its balances")
+            raise StaleData(f"{reader.process} is not ready", location=why, todo="wait until it has its balances")
         silent = "" if age == _NEVER else f" for {age / _NS:.1f} s"
         raise StaleData(
-            f"{reader.process} has shown no life{silent}", where=self._named(), todo="look at `onetape status`"
+            f"{reader.process} has shown no life{silent}", location=self._named(), todo="look at `onetape status`"
         )
 
     def _attached(self) -> AccountReader:
@@ -300,7 +300,7 @@ class StrategyBalanceManager:
             )
             raise BadInput(
                 f"{self.exchange} has several accounts: {names}",
-                where=str(self._home),
+                location=str(self._home),
                 todo="say which with account=NAME",
             )
         return meant[0] if meant else None
@@ -308,7 +308,7 @@ class StrategyBalanceManager:
     def _down(self) -> ProcessDown:
         unread = f"; {', '.join(self._unread)} cannot be read here" if self._unread else ""
         return ProcessDown(
-            f"no gateway of {self._named()} tells balances", where=f"{state_of(self._home)}{unread}", todo="start it"
+            f"no gateway of {self._named()} tells balances", location=f"{state_of(self._home)}{unread}", todo="start it"
         )
 
     def _named(self) -> str:

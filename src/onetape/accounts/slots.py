@@ -279,5 +279,5 @@ def amount_of(name: str, fields: Mapping[str, Any]) -> int | Refused:
 
 
 def _too_little(currency: str, slot: int, amount: int, free: int) -> Refused:
-    where = "the pool" if slot == MAIN else f"slot {slot}"
-    return Refused(InsufficientFunds, f"{where} has {money(free)} {currency} to use, asked {money(amount)}")
+    location = "the pool" if slot == MAIN else f"slot {slot}"
+    return Refused(InsufficientFunds, f"{location} has {money(free)} {currency} to use, asked {money(amount)}")

@@ -19,7 +19,7 @@ from onetape.accounts.unexplained import Unexplained
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
-from onetape.orders.told import BalanceTold
+from onetape.orders.reports import BalanceReport
 
 __all__ = ["Effect", "LookAgain", "OwnersStopped", "Statements"]
 
@@ -128,7 +128,7 @@ class Statements:
             elif holder > MAIN and amount > 0 and cause is _COMMAND:
                 self._stopped.get(currency, set()).discard(holder)
 
-    def told(self, told: BalanceTold, now: int, *, asked: bool = True, of: int = 0) -> list[Effect]:
+    def told(self, told: BalanceReport, now: int, *, asked: bool = True, of: int = 0) -> list[Effect]:
         """A balance as of its time by the venue's clock. asked: by a check, after the fills until
         then had been read; else the stream's, which can agree, and make us look. of: its frame."""
         currency, total = told.currency, told.total
@@ -172,7 +172,7 @@ class Statements:
             return [said, LookAgain(currency, state.agreed, difference)]
         return [LookAgain(currency, state.agreed, difference)]
 
-    def _moment(self, told: BalanceTold, slack: int) -> tuple[int, int] | None:
+    def _moment(self, told: BalanceReport, slack: int) -> tuple[int, int] | None:
         """(when, what the total was then) the venue has read this balance off, where it may have
         been any moment of a span: what happened in it may be in the balance or not. None: the
         balance was right at no moment of it."""

@@ -44,7 +44,7 @@ from onetape.model.errors import DuplicateCommand, InvalidAccount, InvalidAmount
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
-from onetape.orders.told import OUTSIDE, TransferState, TransferTold
+from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 
 __all__ = [
     "DEADLINE",
@@ -190,7 +190,7 @@ class Transfers:
             case Outcome.LOST:
                 return self._unknown(one, now)
 
-    def looked(self, name: str, rows: Iterable[TransferTold], now: int, *, as_of: int) -> list[Effect]:
+    def looked(self, name: str, rows: Iterable[TransferReport], now: int, *, as_of: int) -> list[Effect]:
         """The history since when it was asked for, all of it. as_of: when that was."""
         one = self._all.get(name)
         if one is None or one.state not in _ASKED:
@@ -207,7 +207,7 @@ class Transfers:
             one.fee = min(max(row.fee, 0), one.amount)
         return self.history(name, _FOUND[row.state], now, as_of=as_of)
 
-    def _row_of(self, one: Transfer, rows: Iterable[TransferTold]) -> TransferTold | None:
+    def _row_of(self, one: Transfer, rows: Iterable[TransferReport]) -> TransferReport | None:
         """By the venue's id where it has said one, else by ours, else by what it looks like."""
         rows = list(rows)
         if one.venue_id:
@@ -219,7 +219,7 @@ class Transfers:
             ]
         return min(own, key=lambda each: (each.time, each.venue_id), default=None)
 
-    def _is_like(self, one: Transfer, row: TransferTold) -> bool:
+    def _is_like(self, one: Transfer, row: TransferReport) -> bool:
         target = OUTSIDE if one.is_outside else one.target.wallet
         first, last = one.first_sent - CLOCKS, one.sent + self._settled_after + CLOCKS
         return (
@@ -230,7 +230,7 @@ class Transfers:
             and first <= row.time <= last
         )
 
-    def _may_be_of(self, other: Transfer, one: Transfer, row: TransferTold) -> bool:
+    def _may_be_of(self, other: Transfer, one: Transfer, row: TransferReport) -> bool:
         """An older one that is alike and unknown too has the older row."""
         return (
             other.state in (State.SENT, State.UNKNOWN)

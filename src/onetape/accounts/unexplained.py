@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry, Leg, Outside
 from onetape.model.time import SECOND
-from onetape.orders.told import MoveTold
+from onetape.orders.reports import MoveReport
 
 __all__ = ["DEADLINE", "WINDOW", "Compared", "Unexplained", "moved"]
 
@@ -80,7 +80,7 @@ class Compared(NamedTuple):
     is_settled: bool
 
 
-def moved(told: MoveTold, *, of: int = 0) -> Entry:
+def moved(told: MoveReport, *, of: int = 0) -> Entry:
     """What the venue tells of money that came to the account, or left it."""
     legs = (Leg(MAIN, told.currency, told.amount), Leg(_WORLD, told.currency, -told.amount))
     return Entry(told.time, _TRANSFER, legs, told.reference, of)

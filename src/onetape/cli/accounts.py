@@ -33,7 +33,7 @@ def command(shell: Shell, explain: str | None, start: str | None, end: str | Non
     """
     if explain is None:
         if start or end:
-            raise UsageError("what is now has no times", where="accounts", todo="give --explain")
+            raise UsageError("what is now has no times", location="accounts", todo="give --explain")
         found = load("onetape.gateway.account_balances", "balances", what="accounts")(shell.home, shell.config)
         return Answer(found, listing(found, COLUMNS, nothing="no balance is known (onetape up)"))
     found = load("onetape.gateway.explained", "explained", what="accounts")(

@@ -60,7 +60,7 @@ def _pair(shell: Shell, runs: tuple[str, ...], db: str, prefix: str, *, states: 
     if len(runs) > 2 or alone:
         raise BadConfig(
             "two runs are compared, in a database",
-            where="analyze",
+            location="analyze",
             todo="name two runs and --db, without --follow and --parquet",
         )
     analyze = load("onetape.replay.analyze", "analyze_pair", what="analyze")

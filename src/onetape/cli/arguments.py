@@ -16,9 +16,9 @@ def parameters(pairs: Iterable[str], *, location: str = "--param") -> dict[str, 
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise UsageError(f"a parameter is name=value, not {pair!r}", where=location)
+            raise UsageError(f"a parameter is name=value, not {pair!r}", location=location)
         if name.strip() in found:
-            raise UsageError(f"parameter {name.strip()!r} is given twice", where=location)
+            raise UsageError(f"parameter {name.strip()!r} is given twice", location=location)
         found[name.strip()] = value
     return found
 

@@ -31,5 +31,5 @@ def command(shell: Shell, names: tuple[str, ...], runs: int) -> Answer:
     try:
         value = json.loads(done.stdout)
     except ValueError as error:
-        raise NotAvailable("a measuring program failed", where=str(script)) from error
+        raise NotAvailable("a measuring program failed", location=str(script)) from error
     return Answer(value, value["table"], 0 if done.returncode == 0 else 1)

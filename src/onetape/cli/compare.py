@@ -62,7 +62,7 @@ def _runs(paths: list[Path]) -> list[Path]:
         if not kept:
             raise BadConfig(
                 f"the sweep {path.name} kept no runs",
-                where="--report",
+                location="--report",
                 todo="sweep with --keep-runs, or see the report.html in its folder",
             )
         found += [each.parent for each in kept]

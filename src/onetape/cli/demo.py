@@ -40,7 +40,7 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
     if value.get("replay_divergences") or value.get("parity_equal") is False:
         error = Divergence(
             "the proof failed",
-            where=f"the first difference: {value.get('first_difference')}",
+            location=f"the first difference: {value.get('first_difference')}",
             todo="onetape replay RUN --verify shows it again",
         )
     return Answer.of_check(value, error, _text(value))

@@ -127,7 +127,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
     path = shell.config_path
     if path is None:
         if venue:
-            raise UsageError(f"no configuration has a venue {venue!r}", where="--venue")
+            raise UsageError(f"no configuration has a venue {venue!r}", location="--venue")
         yield from check_home(shell.home)
         yield from check_clock()
         yield Finding(OK, "configuration", "none, the defaults hold", "onetape init writes one")

@@ -139,7 +139,7 @@ class Suggesting(click.Group):
         if is_typed and self.get_command(ctx, name) is None:
             near = did_you_mean(name, self.list_commands(ctx))
             todo = near or f"see {ctx.command_path} --help"
-            raise UsageError(f"no such command {name!r}", where=ctx.command_path, todo=todo)
+            raise UsageError(f"no such command {name!r}", location=ctx.command_path, todo=todo)
         return super().resolve_command(ctx, args)
 
 
@@ -193,7 +193,7 @@ def home_refused(error: OSError, home: Path) -> PermissionDenied | None:
         return None
     return PermissionDenied(
         f"the home {home} cannot be used: {(error.strerror or str(error)).lower()}",
-        where=str(place),
+        location=str(place),
         todo="name another with --home DIR or $ONETAPE_HOME",
     )
 
@@ -231,7 +231,7 @@ def load(module: str, name: str, *, what: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name == module or module.startswith(f"{error.name}."):
             raise NotAvailable(
-                f"{what} is not part of this build", where=f"{module}.{name}", todo="see the roadmap"
+                f"{what} is not part of this build", location=f"{module}.{name}", todo="see the roadmap"
             ) from error
         raise
 

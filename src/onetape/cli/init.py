@@ -56,7 +56,7 @@ def command(shell: Shell, folder: Path, deploy: bool) -> Answer:
     wanted = {**({} if deploy and has_config else TEMPLATES), **(DEPLOYED if deploy else {})}
     targets = {folder / name: template for name, template in wanted.items()}
     if existing := [str(path) for path in targets if os.path.lexists(path)]:
-        raise UsageError("will not overwrite", where=", ".join(existing), todo="name another folder")
+        raise UsageError("will not overwrite", location=", ".join(existing), todo="name another folder")
     for path, (package, name) in targets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         # "x": a file that appeared meanwhile is not overwritten either.

@@ -128,7 +128,7 @@ def tail(
     """Print the last records of a tape."""
     if follow and shell.json:
         raise UsageError(
-            "--follow has no end and --json is one value", where="onetape journal tail", todo="use --jsonl"
+            "--follow has no end and --json is one value", location="onetape journal tail", todo="use --jsonl"
         )
     read = load("onetape.tape.inspect", "tail", what="reading tapes")
     records = read(tape, count=count, follow=follow, types=_types(types), where=where)
@@ -158,7 +158,7 @@ def _types(texts: tuple[str, ...]) -> list[str]:
 def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float | None, spike: float | None) -> Answer:
     """Check every byte: exit 3 (TORN_TAPE) if a sealed tape is damaged."""
     if not market and (strict or silence is not None or spike is not None):
-        raise UsageError("means nothing without --market", where="--strict, --silence, --spike")
+        raise UsageError("means nothing without --market", location="--strict, --silence, --spike")
     check = load("onetape.tape.verify", "verify", what="verification")
     shell.progress.doing("every byte")
     value = plain(check(tape))
@@ -166,7 +166,7 @@ def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float 
         places = value.get("damage") or []
         error = TornTape(
             f"{value['damaged']} damaged places, the first: {places[0] if places else '?'}",
-            where=str(tape),
+            location=str(tape),
             todo="onetape journal repair keeps what is before it",
         )
         return Answer.of_check(value, error)
@@ -187,7 +187,9 @@ def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float 
     value["market"] = report.as_json()
     found = None
     if strict and report.findings:
-        found = MarketFindings(f"{report.findings:,} findings in the market", where=str(tape), todo="they are listed")
+        found = MarketFindings(
+            f"{report.findings:,} findings in the market", location=str(tape), todo="they are listed"
+        )
     return Answer.of_check(value, found, text)
 
 
@@ -220,7 +222,7 @@ def prune(
     if older is None and size is None and not compress:
         raise UsageError(
             "say what may go, or what may shrink",
-            where="onetape journal prune",
+            location="onetape journal prune",
             todo="give --older, --size or --compress",
         )
     value: dict[str, Any] = {}

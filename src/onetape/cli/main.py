@@ -200,7 +200,7 @@ def _named(error: BaseException) -> OnetapeError:
         case click.ClickException():
             return UsageError(error.format_message())
         case KeyboardInterrupt() | click.Abort():
-            return Interrupted("stopped before it was done", where=str(error) or "Ctrl-C")
+            return Interrupted("stopped before it was done", location=str(error) or "Ctrl-C")
         case ModuleNotFoundError() if not (error.name or "").startswith("onetape"):
             return NotAvailable(f"{error.name} is not installed", todo="pip install 'onetape[research]' has it")
         case OSError():
@@ -210,7 +210,7 @@ def _named(error: BaseException) -> OnetapeError:
         frame = frame.tb_next
     at = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else ""
     return _by_a_tape() or InvariantViolation(
-        f"unexpected {type(error).__name__}: {error}", where=at, todo="--debug shows the traceback"
+        f"unexpected {type(error).__name__}: {error}", location=at, todo="--debug shows the traceback"
     )
 
 
@@ -227,14 +227,14 @@ def _by_a_tape() -> OnetapeError | None:
 def _usage(error: click.UsageError) -> UsageError:
     what = error.format_message().rstrip(".")
     command = error.ctx.command_path if error.ctx else "onetape"
-    return UsageError(what[:1].lower() + what[1:], where=command, todo=f"see {command} --help")
+    return UsageError(what[:1].lower() + what[1:], location=command, todo=f"see {command} --help")
 
 
 def _system(error: OSError) -> OnetapeError:
     what = (error.strerror or str(error)).lower()
     location = str(error.filename or "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(what, where=location, todo="make room and run it again")
+        return DiskFull(what, location=location, todo="make room and run it again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return PermissionDenied(what, where=location)
-    return BadInput(what, where=location)
+        return PermissionDenied(what, location=location)
+    return BadInput(what, location=location)

@@ -24,8 +24,8 @@ def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
     kind = next((each for each in CHECKED if each.partition("-")[0] == kind), kind)
     if kind not in CHECKED:
         if configured is None and not kind.startswith("ccxt:") and kind != "bitmex":
-            raise UsageError(f"no venue {venue!r}", where="VENUE", todo=f"one of {', '.join(CHECKED)}")
-        raise NotAvailable(f"the market of {kind}", where="VENUE", todo=f"its kind is one of {', '.join(CHECKED)}")
+            raise UsageError(f"no venue {venue!r}", location="VENUE", todo=f"one of {', '.join(CHECKED)}")
+        raise NotAvailable(f"the market of {kind}", location="VENUE", todo=f"its kind is one of {', '.join(CHECKED)}")
     if exchange is not None:
         return market_of(venue, VenueConfig(kind=kind, mode="sim", rest=exchange))
     if configured is None:
@@ -35,5 +35,5 @@ def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
     try:  # what our exchange has said of itself when it began last
         ready_line = json.loads(ChildFiles(shell.home, f"venue:{venue}").out.with_suffix(".ready").read_bytes())
     except (FileNotFoundError, ValueError):
-        raise ProcessDown(f"venue:{venue} does not run", where=str(shell.home), todo="onetape up") from None
+        raise ProcessDown(f"venue:{venue} does not run", location=str(shell.home), todo="onetape up") from None
     return market_of(venue, VenueConfig(kind=kind, mode="sim", rest=ready_line["rest"], ws=ready_line["ws"]))

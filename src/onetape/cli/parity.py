@@ -39,7 +39,8 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
     error = None
     if value["differing"]:
         error = Divergence(
-            f"{value['differing']} of {value['compared']} differ", where=f"the first: {value.get('first_difference')}"
+            f"{value['differing']} of {value['compared']} differ",
+            location=f"the first: {value.get('first_difference')}",
         )
     return Answer.of_check(value, error, _waterfall(value) if mode == "money" else "")
 

@@ -36,7 +36,7 @@ def command(
     existing tape of the same venue is gone on with.
     """
     if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError("--seconds has to be above 0", where="onetape record")
+        raise UsageError("--seconds has to be above 0", location="onetape record")
     record = load("onetape.collector.recording", "record", what="the recorder")
     look = load("onetape.preflight.preflight", "look", what="the recorder")
     from onetape.collector.options import SHARE, VenueFeedOptions

@@ -43,9 +43,9 @@ def command(shell: Shell, run: str, verify: bool, until: str | None, step: int |
     opens the robot's whole state at a frame; on a terminal a prompt steps on from there and back.
     """
     if step is not None and until is None:
-        raise BadConfig("a step from where?", where="--step", todo="give --until, too")
+        raise BadConfig("a step from where?", location="--step", todo="give --until, too")
     if step is not None and source is not None:
-        raise BadConfig("steps go through the run as it was", where="--step", todo="leave out --source")
+        raise BadConfig("steps go through the run as it was", location="--step", todo="leave out --source")
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not shell.json
     if until is not None and on_terminal and not (verify or source or step):
         return _by_hand(shell, run, until)
@@ -60,7 +60,7 @@ def command(shell: Shell, run: str, verify: bool, until: str | None, step: int |
     error = None
     if value.get("divergences") and (verify or source is not None):
         error = Divergence(
-            f"{value['divergences']} actions differ", where=f"the first: {value.get('first_divergence')}"
+            f"{value['divergences']} actions differ", location=f"the first: {value.get('first_divergence')}"
         )
     return Answer.of_check(value, error, _text(value))
 

@@ -59,19 +59,19 @@ def command(
     STRATEGY is file.py[:Class] or module:Class.
     """
     if paper == live:
-        raise UsageError("choose one of --paper and --live", where="onetape run")
+        raise UsageError("choose one of --paper and --live", location="onetape run")
     chosen = parameters(options.pop("params"))
     if spin and not single:
-        raise UsageError("only one process of all can spin", where="--spin", todo="give --single")
+        raise UsageError("only one process of all can spin", location="--spin", todo="give --single")
     if live:
         own = {"single": single, "spin": spin, "subaccount": subaccount}
         return _live(shell, exchange, account, chosen, {**options, **own})
     if exchange is not None:
-        raise UsageError("a paper run has its own", where="--exchange", todo="give --live")
+        raise UsageError("a paper run has its own", location="--exchange", todo="give --live")
     if single:
-        raise UsageError("only a live run has a gateway", where="--single", todo="give --live")
+        raise UsageError("only a live run has a gateway", location="--single", todo="give --live")
     if subaccount != "main":
-        raise UsageError("only a live run has one", where="--subaccount", todo="give --live")
+        raise UsageError("only a live run has one", location="--subaccount", todo="give --live")
     run_paper = load("onetape.robot.paper", "run_paper", what="paper trading")
     build = load("onetape.robot.paper", "PaperOptions", what="paper trading")
     progress = shell.progress.of("events")
@@ -82,7 +82,7 @@ def command(
 
 def _live(shell: Shell, exchange: str | None, account: str, chosen: dict[str, Any], options: dict[str, Any]) -> Answer:
     if options.pop("data", None):
-        raise UsageError("--data is a recorded market", where="--live", todo="use --paper")
+        raise UsageError("--data is a recorded market", location="--live", todo="use --paper")
     del options["speed"]  # of a recorded one
     run_live = load("onetape.robot.live", "run_live", what="trading live")
     build = load("onetape.robot.live", "LiveOptions", what="trading live")

@@ -118,7 +118,7 @@ def refused(flags: str, why: str, *, todo: str) -> Callable[[F], F]:
 
     def refuse(context: click.Context, parameter: click.Parameter, chosen: bool | None) -> None:
         if chosen:
-            raise UsageError(why, where=f"onetape {context.info_name} {flags}", todo=todo)
+            raise UsageError(why, location=f"onetape {context.info_name} {flags}", todo=todo)
 
     return click.option(flags, is_flag=True, default=None, hidden=True, expose_value=False, callback=refuse)
 

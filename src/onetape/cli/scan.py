@@ -35,9 +35,9 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
     low volume turnover trades vwap; with + - * / abs min max, comparisons, and, or, not.
     """
     if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError("--seconds has to be above 0", where="onetape scan")
+        raise UsageError("--seconds has to be above 0", location="onetape scan")
     if shell.json and seconds is None and not data:
-        raise UsageError("without --seconds it has no end, and --json is one value", where="onetape scan")
+        raise UsageError("without --seconds it has no end, and --json is one value", location="onetape scan")
     condition = _parsed(shell, expression)
     scanner_type = load("onetape.scanner.scanner", "Scanner", what="the scanner")
     wanted = load("onetape.market.wanted", "symbols_wanted", what="the scanner")(symbols)

@@ -32,7 +32,7 @@ def command(shell: Shell, watch: bool) -> Answer:
         return Answer(state, table(state))
     if shell.json:
         raise UsageError(
-            "--watch has no end and --json is one value", where="onetape status", todo="leave one of them out"
+            "--watch has no end and --json is one value", location="onetape status", todo="leave one of them out"
         )
 
     def show() -> None:

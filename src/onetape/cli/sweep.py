@@ -82,7 +82,7 @@ def command(
         )
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            "stopped before it was done", where=str(stop), todo="the same command with --out and --resume goes on"
+            "stopped before it was done", location=str(stop), todo="the same command with --out and --resume goes on"
         ) from None
     if report is not None:
         shell.progress.doing("the page")

@@ -159,11 +159,11 @@ class Collector:
         """What the feed calls it."""
         chosen = [fields[name] for name in ("symbol", "topic") if name in fields]
         if len(chosen) != 1 or not isinstance(chosen[0], str):
-            raise UsageError("give symbol=NAME or topic=NAME", where="subscribe")
+            raise UsageError("give symbol=NAME or topic=NAME", location="subscribe")
         topic = self._raw.get(chosen[0], chosen[0]) if "symbol" in fields else chosen[0]
         has_blank = any(each.isspace() or not each.isprintable() for each in topic)
         if len(topic) > 200 or has_blank or (self.options.kind == "nats" and not topic):
-            raise UsageError(f"no topic is called {topic[:80]!r}", where="subscribe")
+            raise UsageError(f"no topic is called {topic[:80]!r}", location="subscribe")
         return topic
 
     def _wanted(self) -> list[str]:

@@ -80,7 +80,7 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
     try:
         symbols_wanted(symbols or "all")
     except UsageError as error:
-        raise BadConfig(error.what, where=f"collectors.{name}.symbols", todo=error.todo) from None
+        raise BadConfig(error.what, location=f"collectors.{name}.symbols", todo=error.todo) from None
     is_alone = all(account.venue != collector.venue for account in config.accounts.values())
     return VenueFeedOptions(
         name=name,
@@ -101,11 +101,11 @@ def collector_options(name: str, config: CollectorConfig, *, home: Path, folder:
     location = f"collectors.{name}"
     _check_address(config, location)
     if not config.topics and not config.symbols and config.kind == "nats":
-        raise BadConfig("no subjects", where=location, todo='write topics = ["prices.>"]')
+        raise BadConfig("no subjects", location=location, todo='write topics = ["prices.>"]')
     if config.message_bytes_max < 1:
-        raise BadConfig("message_bytes_max is below 1", where=location, todo="give bytes")
+        raise BadConfig("message_bytes_max is below 1", location=location, todo="give bytes")
     if config.subscribe and config.kind != "websocket":
-        raise BadConfig(f"{config.kind} subscribes by itself", where=f"{location}.subscribe", todo="leave it out")
+        raise BadConfig(f"{config.kind} subscribes by itself", location=f"{location}.subscribe", todo="leave it out")
     return CollectorOptions(
         name=name,
         home=str(home),
@@ -129,12 +129,12 @@ def _check_address(config: CollectorConfig, location: str) -> None:
     if parts.scheme not in schemes:
         raise BadConfig(
             f"{config.kind} does not speak {parts.scheme or 'nothing'}",
-            where=location,
+            location=location,
             todo=f"write {' or '.join(f'{each}://' for each in schemes)}...",
         )
     if parts.username is not None or parts.password is not None:
         # The address itself stays out of the message: it holds a secret.
-        raise BadConfig("a secret in the open", where=location, todo="leave user and password out")
+        raise BadConfig("a secret in the open", location=location, todo="leave user and password out")
     if parts.scheme == "ipc":
         return
     try:
@@ -142,8 +142,10 @@ def _check_address(config: CollectorConfig, location: str) -> None:
     except ValueError:
         host, port = "", None
     if not host or (port is None and config.kind == "zeromq"):
-        raise BadConfig("no host and port", where=location, todo=f"write {schemes[0]}://HOST:PORT")
+        raise BadConfig("no host and port", location=location, todo=f"write {schemes[0]}://HOST:PORT")
     if not config.remote and not is_loopback(host):
         raise BadConfig(
-            f"{host} is not this machine", where=location, todo="set remote = true where its network is to be trusted"
+            f"{host} is not this machine",
+            location=location,
+            todo="set remote = true where its network is to be trusted",
         )

@@ -67,7 +67,7 @@ def line_of(options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> L
 
 def _lacking(package: str, kind: str) -> NotAvailable:
     return NotAvailable(
-        f"a feed of kind {kind} needs {package}", where="[collectors]", todo="pip install 'onetape[streams]'"
+        f"a feed of kind {kind} needs {package}", location="[collectors]", todo="pip install 'onetape[streams]'"
     )
 
 

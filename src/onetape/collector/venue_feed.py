@@ -59,7 +59,7 @@ class VenueFeed:
         self.venue = open_trading_venue(options.kind, "", "", Addresses(options.rest, options.ws, options.ws))
         polls = self.venue.polls
         if options.transport == "rest" and polls is None:
-            raise NotAvailable(f"the market of {options.kind} by requests", where=f"collectors.{options.name}")
+            raise NotAvailable(f"the market of {options.kind} by requests", location=f"collectors.{options.name}")
         self.clock = VenueClock()
         self.rejects = Rejects(options.kind, tape.say)
         file = budget_file(Path(options.home), options.rest)

@@ -34,7 +34,7 @@ class ArrowSource:
         if not is_plain:
             raise BadInput(
                 "is Feather inside an archive, which is not read",
-                where=source.name,
+                location=source.name,
                 todo="unpack it first: Feather is compressed by itself",
             )
         self.path: Path = source.path
@@ -65,13 +65,13 @@ class ArrowSource:
                 else "other"
                 for field in batch.schema
             }
-        raise BadInput("has no rows", where=self.name)
+        raise BadInput("has no rows", location=self.name)
 
     def head(self, size: int = 1 << 16) -> bytes:
         """The first rows; the header alone where there is none."""
         for batch, _ in self.batches():
             return _rows(batch, self.name).text(0, 100, header=True)[:size]
-        raise BadInput("has no rows", where=self.name)
+        raise BadInput("has no rows", location=self.name)
 
     def batches(self) -> Iterator[tuple[Any, int]]:
         """(record batch, bytes it took in the file)."""
@@ -92,7 +92,7 @@ class ArrowSource:
                     if grown > BATCH_BYTES_MAX:
                         raise BadInput(
                             f"a batch expands to {grown:,} bytes, more than {BATCH_BYTES_MAX:,}",
-                            where=self.name,
+                            location=self.name,
                             todo="write it in smaller batches",
                         )
                     batch = pa.ipc.read_record_batch(message, schema)
@@ -100,7 +100,7 @@ class ArrowSource:
                     yield batch, size
         except (pa.ArrowException, OSError, ValueError, struct.error, EOFError) as error:
             shown = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            raise BadInput(f"Arrow is damaged: {shown}", where=self.name) from None
+            raise BadInput(f"Arrow is damaged: {shown}", location=self.name) from None
 
 
 def _blocks(whole: memoryview) -> Iterator[tuple[int, int]]:
@@ -147,7 +147,7 @@ class ArrowCells:
                     cells = self._cells(batch.slice(first, ROWS_A_CHUNK))
                 except (ValueError, OverflowError) as error:
                     shown = str(error).splitlines()[0][:120]
-                    raise BadInput(f"a time is out of range: {shown}", where=self.name) from None
+                    raise BadInput(f"a time is out of range: {shown}", location=self.name) from None
                 yield cells
             if on_read is not None:
                 on_read(size)
@@ -213,7 +213,7 @@ def _rows(batch: Any, name: str) -> PolarsRows:
     try:
         return PolarsRows(pl.from_arrow(batch))
     except (pl.exceptions.PolarsError, TypeError) as error:
-        raise BadInput(f"has columns that are not read: {error}", where=name) from None
+        raise BadInput(f"has columns that are not read: {error}", location=name) from None
 
 
 def _pyarrow() -> Any:

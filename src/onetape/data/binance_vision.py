@@ -156,11 +156,11 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     by_content = of_header(cells) if has_header else of_row(cells)
     what = what or by_content
     if what in _REFUSED:
-        raise BadInput(f"is {what}: {_REFUSED[what]}", where=source.name, todo="leave it out")
+        raise BadInput(f"is {what}: {_REFUSED[what]}", location=source.name, todo="leave it out")
     if what not in _FORMS or _contradicts(what, by_content):
         raise BadInput(
             f"is no known file of data.binance.vision: its first line is {head.first[:80]!a}",
-            where=source.name,
+            location=source.name,
             todo=f"these are read: {', '.join(_FORMS)}, under the names that the venue gives them",
         )
     kind, names, ours = _FORMS[what]
@@ -172,7 +172,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     if set(missing) - {"funding_interval_hours"}:
         raise BadInput(
             f"lacks {', '.join(missing)}: the header is {', '.join(cells)[:200]}",
-            where=source.name,
+            location=source.name,
             todo=f"{what} have {', '.join(_FORMS[what][1])}",
         )
     if what == "klines":
@@ -251,7 +251,7 @@ def _refuse_marks(rows: list[str], columns: dict[str, int], source: TableSource)
             raise BadInput(
                 "are klines of mark or index prices (they count and have no volume), and neither "
                 "name nor folder says which",
-                where=source.name,
+                location=source.name,
                 todo="put it into a folder called markPriceKlines or indexPriceKlines, as the venue has it",
             )
 
@@ -270,7 +270,7 @@ def _check_width(what: str, cells: list[str], source: TableSource) -> None:
     if len(cells) not in widths:
         raise BadInput(
             f"rows have {len(cells)} columns, and {what} have {min(widths)}",
-            where=source.name,
+            location=source.name,
             todo="look at its first lines",
         )
 

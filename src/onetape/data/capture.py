@@ -44,27 +44,27 @@ def read_seeds(path: Path) -> list[Seed]:
             with gzip.open(path) as file:
                 raw = file.read(SEED_BYTES_MAX + 1)
         if len(raw) > SEED_BYTES_MAX:
-            raise BadInput(f"is larger than {SEED_BYTES_MAX:,} bytes", where=str(path))
+            raise BadInput(f"is larger than {SEED_BYTES_MAX:,} bytes", location=str(path))
         # Fractions stay as written: the core reads them exactly.
         document = json.loads(raw, parse_float=str)
     except (OSError, EOFError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from None
+        raise UsageError(f"cannot be read: {error}", location=str(path)) from None
     except ValueError as error:
-        raise BadInput(f"is not JSON: {error}", where=str(path)) from None
+        raise BadInput(f"is not JSON: {error}", location=str(path)) from None
     books = document.get("books") if isinstance(document, dict) else None
     if isinstance(books, dict):
         found = books
     elif isinstance(document, dict) and "lastUpdateId" in document:
         found = {str(document.get("symbol", "")): document}
     else:
-        raise BadInput("is no depth snapshot", where=str(path), todo="give what GET depth answers")
+        raise BadInput("is no depth snapshot", location=str(path), todo="give what GET depth answers")
     return [Seed(name, _on_one_line(book, name, path)) for name, book in sorted(found.items())]
 
 
 def _on_one_line(book: object, raw: str, path: Path) -> str:
     keys = ("lastUpdateId", "bids", "asks")
     if not isinstance(book, dict) or any(key not in book for key in keys):
-        raise BadInput("a book lacks lastUpdateId, bids or asks", where=f"{path} {raw}".strip())
+        raise BadInput("a book lacks lastUpdateId, bids or asks", location=f"{path} {raw}".strip())
     kept = {key: book[key] for key in ("lastUpdateId", "E", "T", "bids", "asks") if key in book}
     if raw:
         kept["symbol"] = raw
@@ -79,7 +79,7 @@ def first_receipt(source: Source) -> int:
             return int(digits)
     raise BadInput(
         "is no capture: no line of its beginning is a receipt time in ns and a JSON message",
-        where=source.name,
+        location=source.name,
         todo="look at its first lines, and at the KIND",
     )
 
@@ -153,7 +153,7 @@ class CaptureImporter:
         if not events:
             raise BadInput(
                 f"no message could be read in {decoder.lines:,} lines",
-                where=rejects.first or ", ".join(source.name for source in self._sources),
+                location=rejects.first or ", ".join(source.name for source in self._sources),
                 todo="look at its first lines, and at the KIND",
             )
         ignored = dict(decoder.passed_over)
@@ -186,7 +186,7 @@ class CaptureImporter:
                 if not self._taken(decoder, decoder.feed(line.encode()), sink, rejects):
                     return False
             if decoder.rejected and sink is not None and rejects is not None:
-                raise BadInput("the seed book cannot be read", where=rejects.first)
+                raise BadInput("the seed book cannot be read", location=rejects.first)
         for index, source in enumerate(self._sources):
             decoder.begin_source(index)
             for chunk in source.chunks(self._on_read):
@@ -207,7 +207,7 @@ class CaptureImporter:
             names = [raw, *sorted(decoder.unmapped)]
             raise BadInput(
                 f"the capture holds several symbols: {', '.join(names)}",
-                where=self._sources[0].name,
+                location=self._sources[0].name,
                 todo=f"say which is which: --symbol {raw}={self._naming.symbols[0]},...",
             )
         if stop == _FAILED and sink is not None:
@@ -222,12 +222,12 @@ class CaptureImporter:
             if raw and not found:
                 raise UnknownSymbol(
                     f"the capture has no {raw}",
-                    where=f"--symbol {raw}={symbol}",
+                    location=f"--symbol {raw}={symbol}",
                     todo=f"it has {', '.join(there) or 'no symbol'}",
                 )
             if found and not raw and instrument.origin is Origin.CATALOGUE and found != instrument.raw_symbol:
                 raise BadInput(
                     f"the capture is of {found}, and {symbol} is {instrument.raw_symbol} there",
-                    where=self._sources[0].name,
+                    location=self._sources[0].name,
                     todo=f"give --symbol {found}=... to say what it is",
                 )

@@ -32,7 +32,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
         return Planned(source, Layout("trades", columns, form="json", keys=TRADE_KEYS))
     raise BadInput(
         f"is neither OHLCV nor trades: its first row is {json.dumps(row)[:80]}",
-        where=source.name,
+        location=source.name,
         todo="give what fetch_ohlcv or fetch_trades answered, as JSON",
     )
 
@@ -66,14 +66,14 @@ def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
     """
     raw = source.head(HEAD_BYTES)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:100]:
-        raise BadInput("is no text in UTF-8", where=source.name, todo="look at its encoding")
+        raise BadInput("is no text in UTF-8", location=source.name, todo="look at its encoding")
     text = raw.decode("utf-8", "replace").lstrip("\ufeff").lstrip()
     if not text:
-        raise BadInput("is empty", where=source.name)
+        raise BadInput("is empty", location=source.name)
     inside = text[1:].lstrip() if text.startswith("[") else ""
     at = inside if inside.startswith(("[", "{")) else text
     if text.startswith("[") and inside.startswith("]"):
-        raise BadInput("is an empty list", where=source.name)
+        raise BadInput("is an empty list", location=source.name)
     rows: list[Any] = []
     decoder = json.JSONDecoder(parse_float=str, parse_int=str)
     place = 0
@@ -90,7 +90,7 @@ def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
     if not rows:
         raise BadInput(
             f"is no JSON, or its first row is cut: it begins with {text[:60]!a}",
-            where=source.name,
+            location=source.name,
             todo="look at its first lines, and at its KIND",
         )
     return rows[0]

@@ -62,11 +62,13 @@ def make_exchange(symbol: Symbol, *, base_url: str | None = None, timeout_s: flo
         import ccxt
     except ModuleNotFoundError:
         raise NotAvailable(
-            "ccxt is not installed", where="onetape fetch ccxt", todo="install the extra: pip install 'onetape[bridge]'"
+            "ccxt is not installed",
+            location="onetape fetch ccxt",
+            todo="install the extra: pip install 'onetape[bridge]'",
         ) from None
     name = symbol.venue
     if name not in ccxt.exchanges:
-        raise UsageError(f"ccxt knows no exchange {name!r}", where="--symbol")
+        raise UsageError(f"ccxt knows no exchange {name!r}", location="--symbol")
     exchange = getattr(ccxt, name)({"enableRateLimit": True, "timeout": int(timeout_s * 1000)})
     if base_url is not None:
         exchange.urls["api"] = _rebased(exchange.urls["api"], base_url)
@@ -114,7 +116,7 @@ class PageFetcher:
         self.watch.doing(f"asks {self.exchange.id} for pages{most}")
         while cursor < self.end_ms:
             if len(found.files) >= PAGES_MAX:
-                raise BadInput(f"needs more than {PAGES_MAX:,} pages", where=str(self.folder))
+                raise BadInput(f"needs more than {PAGES_MAX:,} pages", location=str(self.folder))
             if self.watch.progress is not None:
                 self.watch.progress(cursor - self.first_ms, self.end_ms - self.first_ms)
             answer = self._ask(cursor)
@@ -175,7 +177,7 @@ class PageFetcher:
                     answer = self.exchange.fetch_trades(name, since, self.limit)
                 return self._checked(answer)
             except ccxt.BadSymbol as error:
-                raise UnknownSymbol(f"{self.exchange.id} has no {name}", where=_short(error)) from None
+                raise UnknownSymbol(f"{self.exchange.id} has no {name}", location=_short(error)) from None
             except ccxt.NetworkError as error:  # rate limits and timeouts are some of these
                 limited = isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection))
                 why = _short(error)
@@ -183,13 +185,13 @@ class PageFetcher:
                     kind = VenueRateLimit if limited else VenueUnavailable
                     raise kind(
                         f"no page after {attempt} attempts: {why}",
-                        where=self.exchange.id,
+                        location=self.exchange.id,
                         todo="call again: the pages that are there are kept",
                     ) from None
             except ccxt.NotSupported:
                 raise NotAvailable(f"ccxt cannot ask {self.exchange.id} for {self.what}") from None
             except ccxt.BaseError as error:
-                raise VenueRejected(_short(error), where=self.exchange.id) from None
+                raise VenueRejected(_short(error), location=self.exchange.id) from None
             waited = min(BACKOFF_S * 2 ** (attempt - 1), BACKOFF_S_MAX)
             retry = f"again in {waited:.0f} s ({attempt + 1} of {ATTEMPTS_MAX})"
             self.watch.say(f"{self.exchange.id}: {why}; {retry}")
@@ -199,14 +201,14 @@ class PageFetcher:
     def _checked(self, answer: Any) -> list[Any]:
         """Rows that have a time. Raises BadInput for an answer that is none."""
         if not isinstance(answer, list):
-            raise BadInput("answered no list", where=self.exchange.id)
+            raise BadInput("answered no list", location=self.exchange.id)
         for row in answer:
             try:
                 is_time = isinstance(_time_of(row), int)
             except (TypeError, KeyError, IndexError):
                 is_time = False
             if not is_time:
-                raise BadInput(f"answered a row without time: {row!r:.100}", where=self.exchange.id)
+                raise BadInput(f"answered a row without time: {row!r:.100}", location=self.exchange.id)
         return answer
 
     def _store(self, found: Pages, rows: list[Any], following: int, seen_ids: list[str]) -> None:

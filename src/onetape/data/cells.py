@@ -245,7 +245,7 @@ def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tu
         if texts and not any(reads(form(text) or "") for text in texts):
             raise UsageError(
                 f"{location} has the time {texts[0][:40]!r}, which is not written as {chosen!r}",
-                where="--time-format",
+                location="--time-format",
                 todo=ASK_TIME,
             )
         return form, chosen
@@ -255,12 +255,12 @@ def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tu
     if len(found) > 1:
         raise BadInput(
             f"the time {texts[0][:40]!r} may mean {' or '.join(found)}",
-            where=location,
+            location=location,
             todo=f"give --time-format '{found[0]}' or '{found[1]}'",
         )
     if found:
         return form_of(found[0]), found[0]
-    raise BadInput(f"{texts[0][:40]!r} is not a time that is known", where=location, todo=ASK_TIME)
+    raise BadInput(f"{texts[0][:40]!r} is not a time that is known", location=location, todo=ASK_TIME)
 
 
 def fitting_formats(texts: Sequence[str]) -> list[str]:
@@ -297,7 +297,7 @@ def form_of(chosen: str) -> TimeForm:
     if "%" not in chosen:
         raise UsageError(
             f"{chosen!r} is neither a pattern nor a unit",
-            where="--time-format",
+            location="--time-format",
             todo="write for example '%d.%m.%Y %H:%M', or s, ms, us, ns",
         )
     names = set(re.findall(r"%([A-Za-z])", chosen.replace("%%", "")))
@@ -307,7 +307,7 @@ def form_of(chosen: str) -> TimeForm:
     if "Z" in names or not tells_day:
         raise UsageError(
             f"{chosen!r} {'has a zone by its name' if 'Z' in names else 'tells no day'}",
-            where="--time-format",
+            location="--time-format",
             todo="leave the name out and give --tz"
             if "Z" in names
             else "a pattern has year, month and day: '%d.%m.%Y %H:%M'",
@@ -316,7 +316,7 @@ def form_of(chosen: str) -> TimeForm:
         _parsed("", chosen)
     except ValueError as error:
         if "does not match" not in str(error):
-            raise UsageError(str(error), where="--time-format") from None
+            raise UsageError(str(error), location="--time-format") from None
 
     digits = _form_of_digits(chosen)
     if digits is not None:
@@ -411,7 +411,7 @@ def find_decimals(cells: Sequence[str], chosen: str | None, *, location: str) ->
     if all(re.fullmatch(r"[1-9]\d{0,2},\d{3}", cell) for cell in signed):
         raise BadInput(
             f"the comma of {signed[0]} may be before decimals or between thousands",
-            where=location,
+            location=location,
             todo="give --decimal comma (it is 1.234) or --decimal point (1234)",
         )
     return "comma"

@@ -133,10 +133,10 @@ def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
         names = texts[0].split(",") if len(texts) == 1 else texts
         names = [name.strip() for name in names]
         if not any(names):
-            raise UsageError("names no column", where="--columns", todo=f"names are {ACCEPTED}")
+            raise UsageError("names no column", location="--columns", todo=f"names are {ACCEPTED}")
         return ChosenColumns(tuple("" if name in {"-", "_"} else name for name in names))
     if len(pairs) < len(texts):
-        raise UsageError("names in order and name=header at once", where="--columns", todo="give one of them")
+        raise UsageError("names in order and name=header at once", location="--columns", todo="give one of them")
     picked: dict[str, str] = {}
     for text in pairs:
         parts = text.split(",")
@@ -148,13 +148,13 @@ def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
                 near = did_you_mean(name, _OURS)
                 raise UsageError(
                     f"no column is called {name!r}",
-                    where="--columns",
+                    location="--columns",
                     todo=f"{near}; names are {', '.join(_OURS)}" if near else f"names are {', '.join(_OURS)}",
                 )
             if not header or name in picked:
                 raise UsageError(
                     f"{name} {'stands twice' if header else 'has no header'}",
-                    where="--columns",
+                    location="--columns",
                     todo=f"write {name}=HEADER once",
                 )
             picked[name] = header
@@ -233,17 +233,17 @@ def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], l
             has = ", ".join(name[:40] for name in names[:40])
             raise UsageError(
                 f"{location} has {'several columns' if found else 'no column'} {header!r}",
-                where="--columns",
+                location="--columns",
                 todo=did_you_mean(header, list(names)) or f"it has {has}",
             )
         places[found[0]] = ours
     if len(places) < len(picked):
-        raise UsageError("gives two names to one column", where="--columns")
+        raise UsageError("gives two names to one column", location="--columns")
     times = [ours for ours in picked if ours in TIME_NAMES]
     if set(times) != {"date", "time"} and len(times) > 1:
         raise UsageError(
             f"names several times: {', '.join(times)}",
-            where="--columns",
+            location="--columns",
             todo="give one, or date= and time= of two columns",
         )
     for place, ours in places.items():
@@ -277,7 +277,7 @@ def _refusal(what: str, names: Sequence[str], *, location: str, chosen: bool) ->
     kind = UsageError if chosen else BadInput
     return kind(
         f"{what}: the {'columns given are' if chosen else 'header is'} {shown}",
-        where=location,
+        location=location,
         todo=f"names accepted (any case) are {ACCEPTED}; name them with --columns "
         "name=header, or a,b,.. where there is no header",
     )

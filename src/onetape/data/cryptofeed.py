@@ -76,7 +76,7 @@ class CryptofeedImporter:
                 if symbol in taken:
                     raise BadInput(
                         f"{taken[symbol]} and {raw} are both {symbol}",
-                        where=market.venue,
+                        location=market.venue,
                         todo="say which is which: --symbol RAW=symbol,...",
                     )
                 taken[symbol] = raw
@@ -100,7 +100,7 @@ class CryptofeedImporter:
         if not sink.counts()[0]:
             raise BadInput(
                 "no message could be read",
-                where=rejects.first or ", ".join(self.source_names),
+                location=rejects.first or ", ".join(self.source_names),
                 todo="look at its first lines, and at the KIND",
             )
         ignored = dict(written.bad.ignored)
@@ -220,7 +220,9 @@ class CryptofeedImporter:
         for raw, symbol in self._naming.pairs:
             if symbol not in taken:
                 there = ", ".join(sorted(seen)[:50]) or "no symbol"
-                raise UnknownSymbol(f"the recording has no {raw or symbol}", where="--symbol", todo=f"it has {there}")
+                raise UnknownSymbol(
+                    f"the recording has no {raw or symbol}", location="--symbol", todo=f"it has {there}"
+                )
 
 
 def _market(url: str, source: Source) -> Market:
@@ -228,7 +230,7 @@ def _market(url: str, source: Source) -> Market:
     if market is None:
         raise BadInput(
             f"is a recording of a host that is not known: {url[:100]!a}",
-            where=source.name,
+            location=source.name,
             todo=f"known are {', '.join(HOSTS)}",
         )
     return market
@@ -247,7 +249,7 @@ def _head(source: Source) -> tuple[Market, int]:
             break
     raise BadInput(
         "is no recording of cryptofeed: no wss:// or https:// line at its beginning says whose",
-        where=source.name,
+        location=source.name,
         todo="look at its first lines, and at the KIND",
     )
 

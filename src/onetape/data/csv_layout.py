@@ -78,7 +78,7 @@ def _settle(head: Head, name: str, options: TableOptions) -> _Table:
     if chosen.listed:
         shape = settle_shape(chosen.listed, location="--columns", chosen=True)
         if len(cells) < shape.fields:
-            raise UsageError(f"names {shape.fields} columns, and the rows have {len(cells)}", where="--columns")
+            raise UsageError(f"names {shape.fields} columns, and the rows have {len(cells)}", location="--columns")
         shape = replace(shape, fields=len(cells))
         has_header = not is_time(cells, shape.columns["ts_event"]) and not any(
             c.isdigit() for c in cells[shape.columns["ts_event"]]

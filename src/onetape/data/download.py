@@ -90,7 +90,7 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new != old and (old, new) != ("http", "https"):
             raise VenueUnavailable(
-                f"redirects from {old} to {new or 'nowhere'}, which is not followed", where=req.full_url
+                f"redirects from {old} to {new or 'nowhere'}, which is not followed", location=req.full_url
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -145,7 +145,7 @@ class Client:
                 if wanted is not None and wanted.isdigit() and len(body) < int(wanted):
                     raise _RetryError("the connection was cut")
             if len(body) > TEXT_BYTES_MAX:
-                raise BadInput(f"is longer than {TEXT_BYTES_MAX:,} bytes", where=url)
+                raise BadInput(f"is longer than {TEXT_BYTES_MAX:,} bytes", location=url)
             return body.decode("utf-8", "replace")
 
         return self._patiently(url, lambda: 0, once)
@@ -163,7 +163,7 @@ class Client:
         text = self.text(url + ".CHECKSUM")
         wanted = _published(text, path.name)
         if not wanted:
-            raise BadInput("the published checksum is none of this file", where=f"{url}.CHECKSUM")
+            raise BadInput("the published checksum is none of this file", location=f"{url}.CHECKSUM")
         if path.is_file() and _sha256(path) == wanted:
             found = Fetched(path, "cached", 0)
         else:
@@ -191,7 +191,7 @@ class Client:
                 _forget(part)
         raise BadInput(
             f"is damaged: its SHA-256 is {found}, published is {sha256}",
-            where=url,
+            location=url,
             todo="try again later: the server may be about to replace it",
         )
 
@@ -233,7 +233,7 @@ class Client:
                 have = 0
                 total = int(length) if length.isdigit() else 0
             if total > self.patience.bytes_max:
-                raise BadInput(f"is longer than {self.patience.bytes_max:,} bytes", where=url)
+                raise BadInput(f"is longer than {self.patience.bytes_max:,} bytes", location=url)
             if total and not have:
                 kept = etag if not etag.startswith("W/") else ""
                 write_durably(_note_path(part), json.dumps({"url": url, "length": total, "etag": kept}).encode())
@@ -249,7 +249,7 @@ class Client:
                 raise (
                     _RetryError("the server sent more than it said")
                     if total
-                    else BadInput(f"is longer than {self.patience.bytes_max:,} bytes", where=url)
+                    else BadInput(f"is longer than {self.patience.bytes_max:,} bytes", location=url)
                 )
             file.write(chunk)
             self.on_bytes(len(chunk))
@@ -276,7 +276,7 @@ class Client:
                     after_s=_retry_after(error.headers.get("Retry-After")),
                     limited=error.code == 429,
                 ) from None
-            raise VenueUnavailable(f"the server answered {error.code} {error.reason}"[:200], where=url) from None
+            raise VenueUnavailable(f"the server answered {error.code} {error.reason}"[:200], location=url) from None
 
     def _patiently(self, url: str, progress: Callable[[], int], once: Callable[[], _T]) -> _T:
         """Attempts until one succeeds. The bound counts those without progress between them."""
@@ -297,11 +297,11 @@ class Client:
                 if problem.limited:
                     raise VenueRateLimit(
                         f"{problem}, {failed} times" + (f", and asks to wait {wish:,.0f} s" if wish else ""),
-                        where=url,
+                        location=url,
                         todo="call again later: what is there is kept",
                     )
                 raise VenueUnavailable(
-                    f"{problem}, {failed} times", where=url, todo="call again: what is there is kept"
+                    f"{problem}, {failed} times", location=url, todo="call again: what is there is kept"
                 )
             waited = patience.wait_s(failed)
             waited = max(waited, wish or 0)
@@ -323,9 +323,9 @@ def checked_url(url: str, *, location: str) -> str:
     """An http or https address without a slash at its end. Raises UsageError for any other."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"not an http or https address: {url!r}", where=location)
+        raise UsageError(f"not an http or https address: {url!r}", location=location)
     if parts.username or parts.password:
-        raise UsageError("an address holds no password here", where=location)
+        raise UsageError("an address holds no password here", location=location)
     return url.rstrip("/")
 
 
@@ -333,7 +333,7 @@ def _why(error: Exception, url: str) -> str:
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, ssl.SSLCertVerificationError):
         # Another attempt would meet the same certificate.
-        raise VenueUnavailable(f"its certificate is not to be trusted: {reason.verify_message}", where=url) from None
+        raise VenueUnavailable(f"its certificate is not to be trusted: {reason.verify_message}", location=url) from None
     if isinstance(reason, TimeoutError):
         return "the server did not answer in time"
     if isinstance(reason, socket.gaierror):
@@ -402,12 +402,12 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError("is being downloaded by another process", where=str(part), todo="wait for it") from None
+            raise UsageError("is being downloaded by another process", location=str(part), todo="wait for it") from None
         try:
             yield file
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull("no room for the download", where=str(part)) from None
+                raise DiskFull("no room for the download", location=str(part)) from None
             raise
 
 

@@ -61,7 +61,7 @@ def export_tape(tape: Path | str, *, format: str, out: Path | str, progress: Pro
     tape, out = Path(tape), Path(out)
     check_format(format)
     if not is_tape(tape):
-        raise BadInput("is no tape", where=str(tape), todo="name a directory of segments")
+        raise BadInput("is no tape", location=str(tape), todo="name a directory of segments")
     rows: dict[str, int] = {}
     with staged(out, may_be_empty=True) as directory:
         writers: dict[str, TableWriter] = {}

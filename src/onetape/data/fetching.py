@@ -84,9 +84,9 @@ class FetchOptions:
         first = _time(self.start, "--from")
         end = _time(self.end, "--to") if self.end else _ns(today)
         if first >= end:
-            raise UsageError(f"the range is empty: {format_time(first)} to {format_time(end)}", where="--from")
+            raise UsageError(f"the range is empty: {format_time(first)} to {format_time(end)}", location="--from")
         if end > _ns(today) + DAY:
-            raise UsageError(f"{format_time(end)} is not over yet", where="--to")
+            raise UsageError(f"{format_time(end)} is not over yet", location="--to")
         return first, end
 
 
@@ -131,7 +131,7 @@ def _from_vision(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str
     parsed, dataset, period = vision.check_request(wanted.symbol, wanted.type_ or "klines", wanted.period)
     first, end = _whole_day(first_ns, "--from"), _whole_day(end_ns, "--to")
     if (end - first).days > vision.DAYS_MAX:
-        raise UsageError(f"the range is longer than {vision.DAYS_MAX:,} days", where="--from")
+        raise UsageError(f"the range is longer than {vision.DAYS_MAX:,} days", location="--from")
     received = 0
 
     def on_bytes(count: int) -> None:
@@ -163,14 +163,14 @@ def _from_ccxt(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str |
     try:
         parsed = parse_symbol(wanted.symbol)
     except OnetapeError as error:
-        raise UsageError(error.what, where="--symbol", todo=error.todo) from None
+        raise UsageError(error.what, location="--symbol", todo=error.todo) from None
     what = wanted.type_ or "ohlcv"
     if what not in ("ohlcv", "trades"):
-        raise UsageError(f"no type is called {what!r}", where="--type", todo="one of ohlcv, trades")
+        raise UsageError(f"no type is called {what!r}", location="--type", todo="one of ohlcv, trades")
     if wanted.period:
         parse_period(wanted.period)
         if what == "trades":
-            raise UsageError("means nothing for trades", where="--period")
+            raise UsageError("means nothing for trades", location="--period")
     period = wanted.period or "1m"
     wanted.watch.doing("loads ccxt")
     exchange = ccxt_pages.make_exchange(parsed, base_url=base_url)
@@ -192,7 +192,7 @@ def _from_ccxt(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str |
     if not pages.files:
         raise UsageError(
             f"{exchange.id} has nothing of {parsed.name} in that range",
-            where="--from",
+            location="--from",
             todo="look at the symbol and the times",
         )
     return FetchResult(
@@ -212,7 +212,7 @@ def _time(text: str, location: str) -> int:
     try:
         return parse_time(text)
     except OnetapeError as error:
-        raise UsageError(f"{error.what}", where=location, todo="write such as 2024-01-31") from None
+        raise UsageError(f"{error.what}", location=location, todo="write such as 2024-01-31") from None
 
 
 def _ns(day: date) -> int:
@@ -221,7 +221,7 @@ def _ns(day: date) -> int:
 
 def _whole_day(ns: int, location: str) -> date:
     if ns % DAY:
-        raise UsageError("the archive has whole days", where=location, todo="give a date without a time of day")
+        raise UsageError("the archive has whole days", location=location, todo="give a date without a time of day")
     return date(1970, 1, 1) + timedelta(days=ns // DAY)
 
 

@@ -80,7 +80,7 @@ class PolarsRows:
             elif isinstance(kind, pl.Categorical | pl.Enum | pl.Object):
                 changes.append(column.cast(pl.String))
             elif kind.is_nested():
-                raise BadInput(f"column {name} holds lists or structs", where="polars frame")
+                raise BadInput(f"column {name} holds lists or structs", location="polars frame")
         self._frame = frame
         self._changes = changes
         self.count: int = frame.height
@@ -131,7 +131,7 @@ def _by_ticker(pd: Any, frame: Any) -> Any:
     if level is None:
         raise BadInput(
             "the columns have two levels, and none is called Ticker",
-            where="pandas frame",
+            location="pandas frame",
             todo="give it one level of columns, with a column symbol",
         )
     tickers = frame.columns.get_level_values(level).unique()

@@ -35,7 +35,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     """Raises BadInput for what is none of its files, NotAvailable for Feather without the extra."""
     head = source.head(100)
     if head.startswith(OLD_MAGIC):
-        raise BadInput("is Feather of version 1", where=source.name, todo="write it anew")
+        raise BadInput("is Feather of version 1", location=source.name, todo="write it anew")
     if head.startswith(MAGIC):
         assert isinstance(source, Source)
         return _of_table(ArrowSource(source))
@@ -75,7 +75,7 @@ def _of_json(source: TableSource) -> Layout:
         return Layout("trades", dict(TRADE_ROW), form="json", fields=6, raw=_pair(source))
     raise BadInput(
         "is neither candles nor trades of freqtrade",
-        where=source.name,
+        location=source.name,
         todo="candles are [[ms,open,high,low,close,volume],..], trades [[ms,id,type,side,price,amount,cost],..]",
     )
 
@@ -101,7 +101,7 @@ def _named(source: TableSource, places: dict[str, int]) -> Layout:
     if re.search(r"-mark(-|\Z)", name):
         return Layout("marks", {"mark": places["close"]}, period_ns=period, raw=_pair(source))
     if re.search(r"-(index|premiumIndex)(-|\Z)", name):
-        raise BadInput("are candles of an index, which freqtrade does not use", where=source.name)
+        raise BadInput("are candles of an index, which freqtrade does not use", location=source.name)
     columns = {name: place for name, place in places.items() if name in CANDLE}
     return Layout("bars", columns, period_ns=period, raw=_pair(source))
 

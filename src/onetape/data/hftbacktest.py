@@ -50,7 +50,7 @@ class EventRows:
                 skip -= skipped
                 chunk = chunk[skipped:]
             if len(chunk) > left:
-                raise BadInput(f"goes on behind its {self._rows:,} rows", where=self.name)
+                raise BadInput(f"goes on behind its {self._rows:,} rows", location=self.name)
             left -= len(chunk)
             if chunk:
                 yield chunk
@@ -58,7 +58,7 @@ class EventRows:
             missing = -(-left // ROW_BYTES)
             raise BadInput(
                 f"ends in the middle: {missing:,} of {self._rows:,} rows are missing",
-                where=self.name,
+                location=self.name,
                 todo="make or fetch it again",
             )
 
@@ -79,22 +79,22 @@ def _header(source: TableSource) -> tuple[int, int]:
     """(bytes before the rows, rows). Raises BadInput for any other array."""
     head = source.head(HEADER_BYTES_MAX + 20)
     if not head.startswith(MAGIC):
-        raise BadInput("is no array of numpy", where=source.name, todo="give the .npz or .npy of hftbacktest")
+        raise BadInput("is no array of numpy", location=source.name, todo="give the .npz or .npy of hftbacktest")
     begin, shape, descr = _described(head, source)
     if len(shape) == 2 and descr == "<f8":
         raise BadInput(
             "is of hftbacktest 1.x: a plain table of floats",
-            where=source.name,
+            location=source.name,
             todo="convert it with hftbacktest 2.x first",
         )
     if len(shape) != 1 or descr != ROW:
         raise BadInput(
             f"is no array of events: {len(shape)} dimensions of {str(descr)[:120]!a}",
-            where=source.name,
+            location=source.name,
             todo=f"rows are {', '.join(name for name, _ in ROW)}, 64 bytes",
         )
     if shape[0] <= 0:
-        raise BadInput("has no rows", where=source.name)
+        raise BadInput("has no rows", location=source.name)
     return begin, shape[0]
 
 
@@ -115,5 +115,5 @@ def _described(head: bytes, source: TableSource) -> tuple[int, tuple[int, ...], 
             raise ValueError("without a shape")
     except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError) as error:
         shown = ascii(str(error).splitlines()[0][:80]) if str(error) else type(error).__name__
-        raise BadInput(f"the array's header is damaged: {shown}", where=source.name) from None
+        raise BadInput(f"the array's header is damaged: {shown}", location=source.name) from None
     return begin, shape, descr

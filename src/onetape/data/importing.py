@@ -277,7 +277,7 @@ def _check_options(kind: Kind, reading: Reading, seed_book: Path | None) -> None
                 "only captures of depth begin with a book"
                 if name == "--seed-book"
                 else f"means nothing for {kind.name}",
-                where=name,
+                location=name,
             )
 
 
@@ -288,7 +288,7 @@ def _options(reading: Reading) -> TableOptions:
         (decimal or "point", ("point", "comma"), "--decimal"),
     ):
         if value not in choices:
-            raise UsageError(f"is neither {' nor '.join(choices)}: {value!r}", where=flag)
+            raise UsageError(f"is neither {' nor '.join(choices)}: {value!r}", location=flag)
     if isinstance(columns, Mapping):
         columns = [f"{name}={header}" for name, header in columns.items()]
     period = reading.get("period")

@@ -96,7 +96,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from None
+        raise UsageError(f"cannot be read: {error}", location=str(path)) from None
 
 
 def find_instrument(symbol: str, own: dict[str, Instrument], at: int | None) -> Instrument | None:

@@ -111,9 +111,9 @@ def text_head(source: TableSource) -> Head:
     first = next((line for line in head.split(b"\n") if line.strip()), b"")
     text = first.decode("utf-8", "replace").strip("\r").lstrip("\ufeff")
     if "\0" in text or head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadInput("is no text in UTF-8", where=source.name, todo="look at its KIND and its encoding")
+        raise BadInput("is no text in UTF-8", location=source.name, todo="look at its KIND and its encoding")
     if not text.strip():
-        raise BadInput("is empty", where=source.name)
+        raise BadInput("is empty", location=source.name)
     at = head.index(first)
     lines = head[at : at + (1 << 16)].decode("utf-8", "replace").splitlines()
     return Head(text, head[:at].count(b"\n"), lines)

@@ -24,13 +24,13 @@ class Limits:
         if expanded > self.bytes_max:
             raise BadInput(
                 f"expands to more than {self.bytes_max:,} bytes",
-                where=location,
+                location=location,
                 todo="expand it yourself and import the plain file",
             )
         if expanded > RATIO_FREE_BYTES and expanded > compressed * self.ratio_max:
             raise BadInput(
                 f"expands more than {self.ratio_max}-fold",
-                where=location,
+                location=location,
                 todo="expand it yourself, look at it, and import the plain file",
             )
 
@@ -39,7 +39,7 @@ class Limits:
         if count > self.members_max:
             raise BadInput(
                 f"holds {count:,} members, more than {self.members_max:,}",
-                where=location,
+                location=location,
                 todo="import the files one by one",
             )
 

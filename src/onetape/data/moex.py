@@ -55,7 +55,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
             )
     raise BadInput(
         f"is neither stats nor trades of the exchange: its first line is {head.first[:80]!a}",
-        where=source.name,
+        location=source.name,
         todo="rows are number,symbol,bid|ask,action,time,.. or symbol,action,type,settle,time,..",
     )
 

@@ -57,20 +57,20 @@ def parse_naming(text: str | None) -> Naming:
     for part in text.split(","):
         raw, equals, symbol = part.strip().rpartition("=")
         if (equals and not raw) or not symbol:
-            raise UsageError(f"not a symbol: {part!r}", where="--symbol", todo=f"give {EXAMPLE}")
+            raise UsageError(f"not a symbol: {part!r}", location="--symbol", todo=f"give {EXAMPLE}")
         try:
             parse_symbol(symbol)
         except BadInput as error:
-            raise UsageError(error.what, where="--symbol", todo=f"give {EXAMPLE}") from None
+            raise UsageError(error.what, location="--symbol", todo=f"give {EXAMPLE}") from None
         pairs.append((raw, symbol))
     raws = [raw for raw, _ in pairs]
     if len(pairs) > 1 and not all(raws):
         raise UsageError(
             "several symbols need the name that the file uses for each",
-            where="--symbol",
+            location="--symbol",
             todo="give --symbol RAW=symbol,...",
         )
     for names in (raws, [symbol for _, symbol in pairs]):
         if len(set(names)) < len(names):
-            raise UsageError("a name stands twice", where="--symbol")
+            raise UsageError("a name stands twice", location="--symbol")
     return Naming(tuple(pairs))

@@ -39,7 +39,7 @@ class RawNames:
             if len(raws) > 1:
                 raise UsageError(
                     f"{source_name} holds one instrument and does not say which",
-                    where="--symbol",
+                    location="--symbol",
                     todo="import it by itself, with one symbol",
                 )
             self._seen[0].add(raws[0])
@@ -70,14 +70,14 @@ class RawNames:
         if not self._naming.is_map and len(raws) > 1:
             raise BadInput(
                 f"there are several symbols: {', '.join(raws[:20])}",
-                where=location,
+                location=location,
                 todo=f"say which is which: --symbol {raws[0]}={self._naming.symbols[0]},...",
             )
         for (raw, symbol), seen in zip(self._naming.pairs, self._seen, strict=True):
             if raw and not seen:
                 raise UnknownSymbol(
                     f"the data has no {raw}",
-                    where=f"--symbol {raw}={symbol}",
+                    location=f"--symbol {raw}={symbol}",
                     todo=f"it has {', '.join(raws[:20]) or 'no symbol'}",
                 )
 
@@ -94,7 +94,7 @@ class RawNames:
         ):
             raise BadInput(
                 f"the data is of {found}, and {symbol} is {listed.raw_symbol} there",
-                where=location,
+                location=location,
                 todo=f"give --symbol {found}=... to say what it is",
             )
 

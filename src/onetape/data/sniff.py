@@ -30,9 +30,9 @@ def sniff(path: Path) -> Sniffed:
     if path.is_dir():
         if is_tape(path):
             return "tape"
-        raise UnknownFormat("is a folder without segments", where=str(path), todo="name a tape or a file")
+        raise UnknownFormat("is a folder without segments", location=str(path), todo="name a tape or a file")
     if not path.exists():
-        raise UsageError("is not there", where=str(path), todo="check the path")
+        raise UsageError("is not there", location=str(path), todo="check the path")
     sources = open_sources([path], accept=("Arrow",))
     source = next((s for s in sources if s.member == hftbacktest.ARRAY), sources[0])
     head = source.head()
@@ -85,7 +85,7 @@ def _of_text(text: str, source: Source) -> Sniffed:
     except BadInput as error:
         raise UnknownFormat(
             "is no tape, no capture and no table that is known",
-            where=source.name,
+            location=source.name,
             todo=f"as a table: {error.what}; {error.todo}",
         ) from None
     return "csv"

@@ -103,7 +103,7 @@ class Source:
             try:
                 chunk = decoder.decompress(pending, CHUNK_BYTES)
             except zlib.error as error:
-                raise BadInput(f"gzip is damaged: {error}", where=self.name) from None
+                raise BadInput(f"gzip is damaged: {error}", location=self.name) from None
             pending = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
             expanded += len(chunk)
             self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
@@ -112,7 +112,7 @@ class Source:
         if not decoder.eof:
             raise BadInput(
                 "gzip ends in the middle",
-                where=self.name,
+                location=self.name,
                 todo="fetch it again, or import what `gzip -dc` still gives as a plain file",
             )
 
@@ -137,7 +137,7 @@ class Source:
                     try:
                         chunk = frame.decompress(piece)
                     except zstandard.ZstdError as error:
-                        raise BadInput(f"zstd is damaged: {error}", where=self.name) from None
+                        raise BadInput(f"zstd is damaged: {error}", location=self.name) from None
                     piece = memoryview(frame.unused_data) if frame.eof else memoryview(b"")
                     expanded += len(chunk)
                     self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
@@ -151,7 +151,7 @@ class Source:
         if not frame.eof:
             raise BadInput(
                 "zstd ends in the middle",
-                where=self.name,
+                location=self.name,
                 todo="fetch it again, or import what `zstd -dc` still gives as a plain file",
             )
 
@@ -165,7 +165,7 @@ class Source:
                 while chunk := file.read(CHUNK_BYTES):
                     if not expanded and _is_packed(chunk):
                         raise BadInput(
-                            "an archive inside an archive is not read", where=self.name, todo="unpack the outer one"
+                            "an archive inside an archive is not read", location=self.name, todo="unpack the outer one"
                         )
                     expanded += len(chunk)
                     self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
@@ -190,19 +190,21 @@ def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Col
             mode = path.stat().st_mode
         except OSError as error:
             raise UsageError(
-                f"cannot be read: {error.strerror or error}", where=str(path), todo="check the path"
+                f"cannot be read: {error.strerror or error}", location=str(path), todo="check the path"
             ) from None
         if not stat.S_ISREG(mode):
-            raise UsageError("is not a file", where=str(path), todo="name the files in it")
+            raise UsageError("is not a file", location=str(path), todo="name the files in it")
         try:
             with path.open("rb") as file:
                 magic = file.read(8)
         except OSError as error:
-            raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+            raise UsageError(f"cannot be read: {error.strerror}", location=str(path)) from None
         for foreign, form in FOREIGN_MAGICS.items():
             if magic.startswith(foreign) and form not in accept:
                 raise BadInput(
-                    f"is {form}, which is not read here", where=str(path), todo="give it plain, or as .gz, .zip or .zst"
+                    f"is {form}, which is not read here",
+                    location=str(path),
+                    todo="give it plain, or as .gz, .zip or .zst",
                 )
         if magic.startswith(ZIP_MAGICS):
             found += _members(path, limits)
@@ -225,7 +227,7 @@ def _members(path: Path, limits: Limits) -> list[Source]:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise BadInput(f"zip is damaged: {error}", where=str(path)) from None
+        raise BadInput(f"zip is damaged: {error}", location=str(path)) from None
     limits.check_members(len(infos), location=str(path))
     if sum(info.file_size for info in infos) > limits.bytes_max:
         limits.check(expanded=limits.bytes_max + 1, compressed=1, location=str(path))
@@ -233,11 +235,11 @@ def _members(path: Path, limits: Limits) -> list[Source]:
     for info in infos:
         rule = _broken_rule(info, names)
         if rule:
-            raise BadInput(f"zip member {rule}", where=f"{path}!{info.filename!a}", todo="repack it")
+            raise BadInput(f"zip member {rule}", location=f"{path}!{info.filename!a}", todo="repack it")
         names.add(info.filename)
     files = sorted(info.filename for info in infos if not info.is_dir())
     if not files:
-        raise BadInput("zip holds no file", where=str(path))
+        raise BadInput("zip holds no file", location=str(path))
     return [Source(path, member=name, limits=limits) for name in files]
 
 
@@ -267,9 +269,9 @@ def _checked(source: Source, chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from chunks
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadInput(f"zip is damaged: {error}", where=source.name) from None
+        raise BadInput(f"zip is damaged: {error}", location=source.name) from None
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", where=source.name) from None
+        raise BadInput(f"cannot be read: {error.strerror or error}", location=source.name) from None
 
 
 def _nobody(count: int) -> None:

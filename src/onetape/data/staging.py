@@ -32,13 +32,13 @@ def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Ite
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot make the folder: {error.strerror}", where=str(out.parent)) from None
+        raise UsageError(f"cannot make the folder: {error.strerror}", location=str(out.parent)) from None
     _sweep(out)
     partial = out.parent / f".{out.name}.partial-{os.getpid()}"
     try:
         partial.mkdir(mode=0o700)
     except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=str(out.parent)) from None
+        raise UsageError(f"cannot be written: {error.strerror}", location=str(out.parent)) from None
     try:
         yield partial
         for name in LIVE_FILES:
@@ -46,8 +46,8 @@ def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Ite
         _move(partial, out, force=force)
     except OSError as error:
         if error.errno in {28, 122}:
-            raise DiskFull(f"no room: {error.strerror}", where=str(out)) from None
-        raise UsageError(f"cannot be written: {error}", where=str(out)) from None
+            raise DiskFull(f"no room: {error.strerror}", location=str(out)) from None
+        raise UsageError(f"cannot be written: {error}", location=str(out)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -57,13 +57,13 @@ def refuse_existing(out: Path, *, force: bool) -> None:
     if not os.path.lexists(out):
         return
     if not force:
-        raise UsageError("exists already", where=str(out), todo="name another, or use --force")
+        raise UsageError("exists already", location=str(out), todo="name another, or use --force")
     if out.is_symlink() or not is_tape(out):
-        raise UsageError("exists and is not a tape", where=str(out), todo="--force replaces tapes only")
+        raise UsageError("exists and is not a tape", location=str(out), todo="--force replaces tapes only")
     if foreign := sorted(foreign_to_tape(out) - {REJECTS}):
         raise UsageError(
             f"exists and is not a tape alone: it has {', '.join(foreign[:3])}",
-            where=str(out),
+            location=str(out),
             todo="--force replaces tapes only",
         )
 

@@ -40,7 +40,7 @@ def symbol_rows(
             if len(steps) == SYMBOLS_MAX:
                 raise BadInput(
                     f"has more than {SYMBOLS_MAX:,} symbols, such as {name[:40]!r}",
-                    where=source.name,
+                    location=source.name,
                     todo="say which column is the symbol: --columns symbol=HEADER",
                 )
             steps[name] = Counter()
@@ -89,7 +89,7 @@ def named(names: Iterable[str], naming: Naming, *, location: str) -> Naming:
     if naming.is_chosen and len(names) > 1 and not any(_is_same(name, wanted) for name in names):
         raise BadInput(
             f"there are several symbols: {', '.join(names[:20])}",
-            where=location,
+            location=location,
             todo=f"say which is which: --symbol {names[0]}={wanted},...; or name one of them: "
             f"--symbol {symbol_of(names[0], DEFAULT_VENUE)}",
         )
@@ -100,7 +100,7 @@ def named(names: Iterable[str], naming: Naming, *, location: str) -> Naming:
         if symbol in pairs.values():
             raise UsageError(
                 f"two names in it become {symbol}, one of them {name!r}",
-                where=location,
+                location=location,
                 todo=f"say which is which: --symbol {name}=venue:NAME,...",
             )
         pairs[name] = symbol

@@ -94,7 +94,7 @@ class TableImporter:
             plans = self._measured()
         self._raws.check(self._names[0])
         if not plans:
-            raise BadInput("no file has a row", where=", ".join(self._names[:5]))
+            raise BadInput("no file has a row", location=", ".join(self._names[:5]))
         periods = [self._period(plan, facts) for plan, facts in plans]
         instruments = self._instruments([facts for _, facts in plans])
         understood = self._understood(plans, periods, instruments)
@@ -126,7 +126,7 @@ class TableImporter:
             rejects.add(table.take_rejects())
         rejects.add(table.take_rejects())
         if not sink.counts()[0]:
-            raise BadInput("no row could be read", where=rejects.first or self.source_names[0])
+            raise BadInput("no row could be read", location=rejects.first or self.source_names[0])
         return Outcome(
             instruments,
             rejected=table.rejected,
@@ -156,7 +156,7 @@ class TableImporter:
                 parse_naming(None)
         if not plans:
             self._raws.check(sources[0].name)
-            raise BadInput("holds nothing of this kind", where=", ".join(s.name for s in sources[:5]))
+            raise BadInput("holds nothing of this kind", location=", ".join(s.name for s in sources[:5]))
         return plans
 
     def _measured(self) -> list[tuple[_Plan, _Facts]]:
@@ -224,7 +224,7 @@ class TableImporter:
                 self._ignored["file without rows"] += 1
             return None
         raise BadInput(
-            f"no row could be read: {first}" if first else "has a header and no rows", where=plan.source.name
+            f"no row could be read: {first}" if first else "has a header and no rows", location=plan.source.name
         )
 
     def _instruments(self, facts: list[_Facts]) -> list[Instrument]:
@@ -256,10 +256,12 @@ class TableImporter:
             return self._period_of_symbols(plan)
         if not (facts.ascending or facts.descending):
             raise UsageError(
-                "rows are in no order, so the bars' period cannot be told", where=plan.source.name, todo="give --period"
+                "rows are in no order, so the bars' period cannot be told",
+                location=plan.source.name,
+                todo="give --period",
             )
         if not facts.steps:
-            raise UsageError("a single bar does not say its period", where=plan.source.name, todo="give --period")
+            raise UsageError("a single bar does not say its period", location=plan.source.name, todo="give --period")
         return _most_frequent(facts.steps)
 
     def _period_of_symbols(self, plan: _Plan) -> int:
@@ -268,7 +270,7 @@ class TableImporter:
         steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
         period = _most_frequent(sum(steps.values(), Counter[int]()))
         if not period:
-            raise UsageError("single bars do not say their period", where=plan.source.name, todo="give --period")
+            raise UsageError("single bars do not say their period", location=plan.source.name, todo="give --period")
         for name, found in steps.items():
             own = _most_frequent(found)
             # What is seldom traded has longer steps too, but hardly the same ones.
@@ -276,7 +278,7 @@ class TableImporter:
                 raise BadInput(
                     f"its bars are of several periods: most {format_duration(period)}, "
                     f"of {name[:40]} {format_duration(own)}",
-                    where=plan.source.name,
+                    location=plan.source.name,
                     todo=f"give --period, or import them one after the other: --symbol {name[:40]}=venue:NAME",
                 )
         return period

@@ -42,7 +42,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     if layout is None:
         raise BadInput(
             f"is no CSV file of tardis that is read: the header is {', '.join(cells)[:200]!a}",
-            where=source.name,
+            location=source.name,
             todo=f"these are read: {READ}",
         )
     kind, columns, levels = layout

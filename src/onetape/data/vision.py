@@ -90,14 +90,14 @@ def raw_name(symbol: Symbol) -> str:
     symbol of another venue."""
     if symbol.venue != "binance" or not symbol.is_unified:
         raise UsageError(
-            f"{symbol.text} is not of binance", where="--symbol", todo="give such as binance:BTC/USDT:USDT"
+            f"{symbol.text} is not of binance", location="--symbol", todo="give such as binance:BTC/USDT:USDT"
         )
     listed = catalogue.find(symbol.text)
     if listed is not None and listed.raw_symbol:
         return listed.raw_symbol
     joined = symbol.base + symbol.quote
     if not joined.isalnum():
-        raise UsageError(f"no name of binance's follows from {symbol.text}", where="--symbol")
+        raise UsageError(f"no name of binance's follows from {symbol.text}", location="--symbol")
     tail = symbol.name.rpartition("-")[2] if symbol.expiry is not None else ""
     if tail:
         return f"{joined}_{tail}"
@@ -148,19 +148,19 @@ def check_request(symbol: str, type_: str, period: str | None) -> tuple[Symbol, 
     try:
         parsed = parse_symbol(symbol)
     except BadInput as error:
-        raise UsageError(error.what, where="--symbol", todo=error.todo) from None
+        raise UsageError(error.what, location="--symbol", todo=error.todo) from None
     raw_name(parsed)
     dataset = DATASETS.get(type_)
     if dataset is None:
-        raise UsageError(f"no type is called {type_!r}", where="--type", todo=f"one of {', '.join(DATASETS)}")
+        raise UsageError(f"no type is called {type_!r}", location="--type", todo=f"one of {', '.join(DATASETS)}")
     if parsed.kind not in dataset.markets:
-        raise UsageError(f"{type_} is there for futures only", where="--type")
+        raise UsageError(f"{type_} is there for futures only", location="--type")
     if dataset.has_period:
         period = period or "1m"
         if period not in PERIODS:
-            raise UsageError(f"no period is {period!r}", where="--period", todo=f"one of {', '.join(PERIODS)}")
+            raise UsageError(f"no period is {period!r}", location="--period", todo=f"one of {', '.join(PERIODS)}")
     elif period:
-        raise UsageError(f"means nothing for {type_}", where="--period")
+        raise UsageError(f"means nothing for {type_}", location="--period")
     return parsed, dataset, period or ""
 
 
@@ -176,7 +176,7 @@ def download(client: Client, parts: list[Part], folder: Path, *, base_url: str =
         first = parts[0].path if parts else "an empty range"
         raise BadInput(
             "nothing is published of that range",
-            where=f"{base_url}/{first}",
+            location=f"{base_url}/{first}",
             todo="look at the symbol, the type and the dates",
         )
     return found

@@ -34,13 +34,13 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
     """`--cash`. Raises BadConfig or InvalidAmount."""
     if isinstance(given, Mapping):
         if not given:
-            raise BadConfig("no account", where="cash", todo=HOW_TO)
+            raise BadConfig("no account", location="cash", todo=HOW_TO)
         for name, text in given.items():
             if not isinstance(text, str):
-                raise BadConfig(f"{name}: '100000 USDT', not {text!r}", where="cash", todo=HOW_TO)
+                raise BadConfig(f"{name}: '100000 USDT', not {text!r}", location="cash", todo=HOW_TO)
         found = {_venue(str(name), str(name)): parse_cash(text) for name, text in given.items()}
         if len(found) < len(given):
-            raise BadConfig("a venue is given twice", where="cash", todo=HOW_TO)
+            raise BadConfig("a venue is given twice", location="cash", todo=HOW_TO)
         return found
     if "=" not in given:
         return {SHARED: parse_cash(given)}
@@ -51,7 +51,7 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
         if not equals:
             raise BadConfig(
                 f"{part.strip()!r} names no venue, and others do",
-                where="--cash",
+                location="--cash",
                 todo=f"{HOW_TO}: each amount with its venue, or none of them",
             )
         amount = parse_amount(text)
@@ -65,7 +65,7 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
 def _venue(name: str, part: str) -> str:
     found = name.strip()
     if not is_venue(found):
-        raise BadConfig(f"no venue is called {found!r}: {part.strip()!r}", where="--cash", todo=HOW_TO)
+        raise BadConfig(f"no venue is called {found!r}: {part.strip()!r}", location="--cash", todo=HOW_TO)
     return found
 
 

@@ -37,9 +37,9 @@ class Failed:
 
     callback: str
     error: str
-    where: str
+    location: str
     time: int
 
     def __str__(self) -> str:
-        place = self.where or "strategy"
+        place = self.location or "strategy"
         return f"{self.error}, {place}, in {self.callback} at {format_time(self.time)}"

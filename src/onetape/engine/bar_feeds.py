@@ -78,7 +78,7 @@ class BarFeeds:
         if source in (VENUE, FINER):
             raise NotAvailable(
                 f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
-                where="strategy",
+                location="strategy",
                 todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
             )
         if source == TRADE:
@@ -106,7 +106,7 @@ class BarFeeds:
             shown = " and ".join(format_duration(each) for each in sorted(periods))
             raise UnknownSymbol(
                 f"{symbol} has bars of {shown} only, of which none of {format_duration(period)} can be made",
-                where="strategy",
+                location="strategy",
                 todo=f"subscribe to a multiple of {format_duration(min(periods))}",
             )
         return "trade"

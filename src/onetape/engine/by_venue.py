@@ -26,7 +26,7 @@ def by_venue_text(given: ByVenue | None, *, between: str = ";") -> str | None:
 
 
 def split_by_venue(
-    given: ByVenue, *, where: str, todo: str, reserved: frozenset[str] = frozenset()
+    given: ByVenue, *, location: str, todo: str, reserved: frozenset[str] = frozenset()
 ) -> tuple[str | None, dict[str, str]]:
     """The text of all venues that are not named (None: there is none), and those of the named.
 
@@ -35,9 +35,9 @@ def split_by_venue(
     """
     common: str | None = None
     named: dict[str, str] = {}
-    for venue, text in _parts(given, where=where, todo=todo, reserved=reserved):
+    for venue, text in _parts(given, location=location, todo=todo, reserved=reserved):
         if venue in named or (not venue and common is not None):
-            raise BadConfig(f"{text!r}: that of {venue or 'all venues'} is given twice", where=where, todo=todo)
+            raise BadConfig(f"{text!r}: that of {venue or 'all venues'} is given twice", location=location, todo=todo)
         if venue:
             named[venue] = text
         else:
@@ -45,13 +45,13 @@ def split_by_venue(
     return common, named
 
 
-def _parts(given: ByVenue, *, where: str, todo: str, reserved: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _parts(given: ByVenue, *, location: str, todo: str, reserved: frozenset[str]) -> Iterator[tuple[str, str]]:
     if isinstance(given, Mapping):
         for name, text in given.items():
             if name and not is_venue(str(name)):
-                raise BadConfig(f"no venue is called {name!r}", where=where, todo=todo)
+                raise BadConfig(f"no venue is called {name!r}", location=location, todo=todo)
             if not isinstance(text, str):
-                raise BadConfig(f"{name or 'all venues'}: not a text: {text!r}", where=where, todo=todo)
+                raise BadConfig(f"{name or 'all venues'}: not a text: {text!r}", location=location, todo=todo)
             yield name, text
         return
     for each in [given] if isinstance(given, str) else given:

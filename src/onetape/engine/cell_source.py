@@ -47,7 +47,7 @@ def module_text(wanted: type) -> str:
         else:
             raise BadConfig(
                 f"{user} uses {name}, a {type(value).__name__} that no other process can have",
-                where=wanted.__name__,
+                location=wanted.__name__,
                 todo=f"make {name} inside the class, or put the strategy into a file",
             )
 
@@ -86,7 +86,7 @@ def class_text(value: Any) -> str:
                 return textwrap.dedent(ast.get_source_segment(cell, node, padded=True) or "")
     raise BadConfig(
         f"the source of {value.__name__} cannot be found",
-        where=value.__name__,
+        location=value.__name__,
         todo="put the strategy into a file: sweep('file.py:Class', ...)",
     )
 

@@ -31,7 +31,7 @@ def matching_streams(path: Path, streams: Mapping[int, Instrument], known: Mappi
         there = ", ".join(sorted({each.symbol for each in streams.values()})) or "no instrument"
         raise UnknownSymbol(
             f"{path.name} has {there}, and the run has {', '.join(known)}",
-            where="--detail-data",
+            location="--detail-data",
             todo="give finer data of the run's own symbols (--symbol names those of a file)",
         )
     for each in found.values():
@@ -41,7 +41,7 @@ def matching_streams(path: Path, streams: Mapping[int, Instrument], known: Mappi
                 f"{path.name} writes {each.symbol} with {each.price_decimals} and "
                 f"{each.size_decimals} decimals (price, size), --data with {run.price_decimals} "
                 f"and {run.size_decimals}",
-                where="--detail-data",
+                location="--detail-data",
                 todo="import both with the same --instruments FILE",
             )
     return {stream: each.symbol for stream, each in found.items()}
@@ -58,7 +58,7 @@ def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> Non
         if finer or not bars:
             raise BadConfig(
                 f"--data has {' and '.join(finer) if finer else 'no bars'} of {symbol}",
-                where="--detail-data",
+                location="--detail-data",
                 todo="detail data resolve bars; leave them out, or give bars alone as --data",
             )
         have = counts.get(stream, {})
@@ -67,6 +67,6 @@ def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> Non
             what = f"bars of {format_duration(min(own))}" if own else "neither prices nor bars"
             raise BadConfig(
                 f"{path.name} has {what} of {symbol}, and --data bars of {format_duration(min(bars))}",
-                where="--detail-data",
+                location="--detail-data",
                 todo="give trades, quotes, depth or bars of a shorter period",
             )

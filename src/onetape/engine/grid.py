@@ -48,18 +48,20 @@ def make_grid(strategy: type, given: Mapping[str, Any]) -> Grid:
     for name, values in given.items():
         if name not in known:
             raise BadConfig(
-                f"unknown parameter {name!r}", where=strategy.__name__, todo=f"it has: {', '.join(known) or 'none'}"
+                f"unknown parameter {name!r}", location=strategy.__name__, todo=f"it has: {', '.join(known) or 'none'}"
             )
         typed = [_plain(coerce(value, known[name], strategy.__name__)) for value in _several(values)]
         if not typed:
-            raise BadConfig(f"parameter {name!r} has no values", where="--param", todo="give some")
+            raise BadConfig(f"parameter {name!r} has no values", location="--param", todo="give some")
         twice = [value for at, value in enumerate(typed) if value in typed[:at]]
         if twice:
-            raise BadConfig(f"parameter {name!r} has {twice[0]!r} twice", where="--param", todo="give it once")
+            raise BadConfig(f"parameter {name!r} has {twice[0]!r} twice", location="--param", todo="give it once")
         axes[name] = tuple(typed)
     grid = Grid(axes)
     if len(grid) > VARIANTS_MAX:
-        raise BadConfig(f"{len(grid):,} variants, at most {VARIANTS_MAX:,}", where="--param", todo="give fewer values")
+        raise BadConfig(
+            f"{len(grid):,} variants, at most {VARIANTS_MAX:,}", location="--param", todo="give fewer values"
+        )
     resolve(strategy, grid[0])  # parameters without a value are found before any work
     return grid
 
@@ -79,21 +81,21 @@ def parse_values(text: str) -> list[str]:
         elif part.strip():
             values.append(part.strip())
         else:
-            raise BadConfig(f"an empty value in {text!r}", where="--param", todo="write 1,2,3")
+            raise BadConfig(f"an empty value in {text!r}", location="--param", todo="write 1,2,3")
     return values
 
 
 def _range(text: str, first: Decimal, last: Decimal, step: Decimal) -> list[str]:
     if not all(number.is_finite() for number in (first, last, step)):
-        raise BadConfig(f"{text!r} is not finite", where="--param", todo="write 0.1:0.5:0.1")
+        raise BadConfig(f"{text!r} is not finite", location="--param", todo="write 0.1:0.5:0.1")
     if step == 0 or (last - first) * step < 0:
         raise BadConfig(
-            f"the step of {text!r} never reaches its end", where="--param", todo="write from:to:step, as 0.1:0.5:0.1"
+            f"the step of {text!r} never reaches its end", location="--param", todo="write from:to:step, as 0.1:0.5:0.1"
         )
     count = int((last - first) / step) + 1
     if count > VARIANTS_MAX:
         raise BadConfig(
-            f"{text!r} has {count:,} values, at most {VARIANTS_MAX:,}", where="--param", todo="give a wider step"
+            f"{text!r} has {count:,} values, at most {VARIANTS_MAX:,}", location="--param", todo="give a wider step"
         )
     return [f"{first + step * number:f}" for number in range(count)]
 

@@ -109,7 +109,7 @@ class Handlers:
                     return
             if self._queue:
                 text = f"one {kind} event caused more than {CAUSED_MAX} others"
-                error = StrategyError(text, where="handlers", todo="a handler answers itself")
+                error = StrategyError(text, location="handlers", todo="a handler answers itself")
                 self._failed(f"handlers of {self._queue[0][0]}", error)
         finally:
             self._queue.clear()

@@ -22,7 +22,7 @@ from onetape.engine.bar_feeds import BarFeeds
 from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
-from onetape.engine.loader import where_of
+from onetape.engine.loader import source_location
 from onetape.engine.notes import Direction, Notes, Signal
 from onetape.engine.plan import LiveRobot
 from onetape.engine.tape_facts import Inventory
@@ -116,7 +116,7 @@ class Host:
                 if not self.loop.update_instrument(known, _spec(instrument)):
                     raise SchemaMismatch(
                         f"{symbol} changes its decimals",
-                        where="instrument frame",
+                        location="instrument frame",
                         todo="cut the run at the change with --from or --to",
                     )
                 self.loop.set_terms(known, self._terms(instrument))
@@ -252,7 +252,7 @@ class Host:
     def unknown_symbol(self, symbol: object) -> None:
         """Raises."""
         there = ", ".join(self.instruments) or "no instrument"
-        raise UnknownSymbol(f"{symbol} is not in the data", where="strategy", todo=f"the data has: {there}")
+        raise UnknownSymbol(f"{symbol} is not in the data", location="strategy", todo=f"the data has: {there}")
 
     # --- compiled strategies ---------------------------------------------------------------------
 
@@ -389,7 +389,7 @@ class Host:
             there = ", ".join(sorted({each.venue for each in self.instruments.values()}))
             raise UnknownSymbol(
                 f"no instrument of venue {venue!r} is in the data",
-                where="balance",
+                location="balance",
                 todo=f"the data has: {there or 'no instrument'}",
             )
         account = None if venue is None else self.account_of(venue)
@@ -470,7 +470,7 @@ class Host:
         if isinstance(problem, InvariantViolation):
             raise problem
         words = f"{type(problem).__name__}: {problem}"
-        failed = Failed(callback, words, where_of(problem), self.loop.now)
+        failed = Failed(callback, words, source_location(problem), self.loop.now)
         self._note_failure(failed, "".join(traceback.format_exception(problem))[-8000:])
         if self._on_error != "continue":
             self.loop.halt(self._on_error == "flatten")
@@ -496,7 +496,7 @@ class Host:
     def _note_failure(self, failed: Failed, trace: str) -> None:
         if len(self.failures) < FAILURES_KEPT:
             self.failures.append(failed)
-        said = {"callback": failed.callback, "error": failed.error, "where": failed.where}
+        said = {"callback": failed.callback, "error": failed.error, "where": failed.location}
         kind = {"kind": "strategy_error", "severity": "critical"}
         self.append(_ALERT, {**kind, **said, "traceback": trace})
 

@@ -314,7 +314,7 @@ def _shared_values(modules: list[ModuleType], classes: list[type[Any]]) -> Itera
     seen: set[int] = set()
     spaces += [(each.__name__, dict(vars(each))) for each in classes if each.__module__ in names]
     while spaces:
-        where, space = spaces.pop()
+        path, space = spaces.pop()
         for name, value in list(space.items()):
             if isinstance(value, (staticmethod, classmethod)):
                 value = value.__func__
@@ -323,13 +323,13 @@ def _shared_values(modules: list[ModuleType], classes: list[type[Any]]) -> Itera
             if isinstance(value, type):
                 if value.__module__ in names:
                     seen.add(id(value))
-                    spaces.append((f"{where}.{name}", dict(vars(value))))
+                    spaces.append((f"{path}.{name}", dict(vars(value))))
             elif isinstance(value, FunctionType):
                 if value.__module__ in names:
                     seen.add(id(value))
-                    yield f"{where}.{name}", (value.__defaults__, value.__kwdefaults__)
+                    yield f"{path}.{name}", (value.__defaults__, value.__kwdefaults__)
             elif not isinstance(value, _WITHOUT_STATE):
-                yield f"{where}.{name}", value
+                yield f"{path}.{name}", value
 
 
 _WITHOUT_STATE: Final[tuple[type[Any], ...]] = (

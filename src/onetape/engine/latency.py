@@ -137,7 +137,7 @@ def parse_latencies(given: ByVenue) -> tuple[Latency, Latencies]:
     Raises what split_by_venue and parse_latency raise."""
     # `feed=2ms` and `burst=..` begin the options of a latency.
     reserved = frozenset({"burst", "feed"})
-    common, named = split_by_venue(given, where="--latency", todo=HOW_TO, reserved=reserved)
+    common, named = split_by_venue(given, location="--latency", todo=HOW_TO, reserved=reserved)
     return (
         Latency() if common is None else parse_latency(common),
         {venue: parse_latency(text) for venue, text in named.items()},
@@ -153,7 +153,7 @@ def parse_latency(text: str) -> Latency:
         if is_option and name in ("burst", "feed") and name not in options:
             options[name] = value
         elif options or not part:
-            raise BadConfig(f"latency {text!r}", where="--latency", todo=HOW_TO)
+            raise BadConfig(f"latency {text!r}", location="--latency", todo=HOW_TO)
         else:
             ways.append(part)
     found = _ways(ways, text)
@@ -175,7 +175,7 @@ def _ways(ways: list[str], text: str) -> Latency:
     if len(ways) == 1 and _is_file(ways[0]):
         return _read_curve(Path(ways[0]))
     if len(ways) > 2:
-        raise BadConfig(f"latency {text!r}", where="--latency", todo=HOW_TO)
+        raise BadConfig(f"latency {text!r}", location="--latency", todo=HOW_TO)
     if not ways:
         return Latency()
     values = [_parse(way, text) for way in ways]
@@ -195,10 +195,10 @@ def _parse(value: str, text: str) -> int:
         found = 0 if value == "0" else parse_duration(value)
     except UsageError as problem:
         said = f"latency {text!r}: {problem.what}"
-        raise BadConfig(said, where="--latency", todo=HOW_TO) from None
+        raise BadConfig(said, location="--latency", todo=HOW_TO) from None
     if not 0 <= found <= DELAY_MAX:
         raise BadConfig(
-            f"latency {value!r} is not between 0 and {format_duration(DELAY_MAX)}", where="--latency", todo=HOW_TO
+            f"latency {value!r} is not between 0 and {format_duration(DELAY_MAX)}", location="--latency", todo=HOW_TO
         )
     return found
 
@@ -211,34 +211,34 @@ def _read_curve(path: Path) -> Latency:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
-        raise BadInput(f"cannot be read: {problem}", where=str(path), todo="name a CSV") from None
+        raise BadInput(f"cannot be read: {problem}", location=str(path), todo="name a CSV") from None
     rows = [row for row in csv.reader(io.StringIO(content)) if row]
     if not rows or tuple(cell.strip().lower() for cell in rows[0]) != _HEADER:
         raise BadInput(
             f"the header is {','.join(rows[0]) if rows else 'missing'}",
-            where=str(path),
+            location=str(path),
             todo=f"write {','.join(_HEADER)}: 09:30,4ms,6ms",
         )
     if not 1 <= len(rows) - 1 <= CURVE_POINTS_MAX:
-        raise BadInput(f"{len(rows) - 1} points", where=str(path), todo=f"give 1 to {CURVE_POINTS_MAX}")
+        raise BadInput(f"{len(rows) - 1} points", location=str(path), todo=f"give 1 to {CURVE_POINTS_MAX}")
     points: list[tuple[int, int, int]] = []
     daily: bool | None = None
     for number, row in enumerate(rows[1:], 2):
-        where = f"{path}:{number}"
+        location = f"{path}:{number}"
         if len(row) != len(_HEADER):
-            raise BadInput(f"{len(row)} cells", where=where, todo="give time, request, reply")
-        is_daily, time = _curve_time(row[0].strip(), where)
+            raise BadInput(f"{len(row)} cells", location=location, todo="give time, request, reply")
+        is_daily, time = _curve_time(row[0].strip(), location)
         if daily not in (None, is_daily):
-            raise BadInput("times of day and full times are mixed", where=where, todo="choose one")
+            raise BadInput("times of day and full times are mixed", location=location, todo="choose one")
         daily = is_daily
         if points and time <= points[-1][0]:
-            raise BadInput("times do not rise", where=where, todo="sort the rows")
-        request, reply = (_curve_delay(cell.strip(), where) for cell in row[1:])
+            raise BadInput("times do not rise", location=location, todo="sort the rows")
+        request, reply = (_curve_delay(cell.strip(), location) for cell in row[1:])
         points.append((time, request, reply))
     return Latency(curve=tuple(points), daily=bool(daily))
 
 
-def _curve_time(text: str, where: str) -> tuple[bool, int]:
+def _curve_time(text: str, location: str) -> tuple[bool, int]:
     parts = text.split(":")
     if 2 <= len(parts) <= 3 and len(parts[0]) <= 2:
         try:
@@ -249,20 +249,20 @@ def _curve_time(text: str, where: str) -> tuple[bool, int]:
             minute = second = 0
         if 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < MINUTE:
             return True, hour * HOUR + minute * MINUTE + second
-        raise BadInput(f"time {text!r}", where=where, todo="write 09:30 or 09:30:15")
+        raise BadInput(f"time {text!r}", location=location, todo="write 09:30 or 09:30:15")
     try:
         return False, parse_time(text)
     except (ValueError, UsageError) as problem:
-        raise BadInput(str(problem), where=where, todo="write 2024-08-08T12:00:00Z") from None
+        raise BadInput(str(problem), location=location, todo="write 2024-08-08T12:00:00Z") from None
 
 
-def _curve_delay(text: str, where: str) -> int:
+def _curve_delay(text: str, location: str) -> int:
     try:
         found = int(text) if text.isdigit() else parse_duration(text)
     except UsageError as problem:
-        raise BadInput(problem.what, where=where, todo="write 4ms, or ns as a number") from None
+        raise BadInput(problem.what, location=location, todo="write 4ms, or ns as a number") from None
     if not 0 <= found <= DELAY_MAX:
-        raise BadInput(f"delay {text}", where=where, todo="give 0 to one hour")
+        raise BadInput(f"delay {text}", location=location, todo="give 0 to one hour")
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Final
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
 
-__all__ = ["keep_source", "load_strategy", "own_modules", "where_of"]
+__all__ = ["keep_source", "load_strategy", "own_modules", "source_location"]
 
 # Libraries that we import where they are needed.
 IMPORTED_LATE: Final = (
@@ -47,14 +47,14 @@ def load_strategy(reference: str) -> type[Strategy]:
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise BadConfig(f"no strategy file {path}", where="STRATEGY", todo="name an existing file.py[:Class]")
+        raise BadConfig(f"no strategy file {path}", location="STRATEGY", todo="name an existing file.py[:Class]")
     _check_writers(path)
     name = path.stem if path.stem.isidentifier() else "strategy"
     # An own name, so that a strategy called `random.py` hides nothing that others import.
     spec = importlib.util.spec_from_file_location(f"onetape_strategy_{name}", path)
     loader = spec.loader if spec is not None else None
     if spec is None or loader is None:
-        raise BadConfig(f"{path} is not a Python file", where="STRATEGY", todo="give a .py file")
+        raise BadConfig(f"{path} is not a Python file", location="STRATEGY", todo="give a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     linecache.checkcache(str(path))
@@ -77,7 +77,7 @@ def _check_writers(path: Path) -> None:
         is_sticky = place is folder and mode & stat.S_ISVTX  # as /tmp: others' files stay theirs
         if mode & stat.S_IWOTH and not is_sticky:
             raise PermissionDenied(
-                f"anybody may write it (mode {stat.S_IMODE(mode):04o})", where=str(place), todo=f"chmod o-w {place}"
+                f"anybody may write it (mode {stat.S_IMODE(mode):04o})", location=str(place), todo=f"chmod o-w {place}"
             )
 
 
@@ -102,12 +102,12 @@ def _load_module(name: str) -> ModuleType:
         found = None
     if found is None:
         raise BadConfig(
-            f"no module {name}", where="STRATEGY", todo="give file.py[:Class] or an importable module:Class"
+            f"no module {name}", location="STRATEGY", todo="give file.py[:Class] or an importable module:Class"
         )
     return _run_module(lambda: importlib.import_module(name), name)
 
 
-def _run_module(load: Callable[[], ModuleType], where: str) -> ModuleType:
+def _run_module(load: Callable[[], ModuleType], location: str) -> ModuleType:
     try:
         return load()
     except OnetapeError:
@@ -116,11 +116,13 @@ def _run_module(load: Callable[[], ModuleType], where: str) -> ModuleType:
         raise
     except BaseException as problem:
         raise StrategyError(
-            f"{type(problem).__name__}: {problem}", where=where_of(problem) or where, todo="fix the strategy file"
+            f"{type(problem).__name__}: {problem}",
+            location=source_location(problem) or location,
+            todo="fix the strategy file",
         ) from problem
 
 
-def where_of(problem: BaseException) -> str:
+def source_location(problem: BaseException) -> str:
     """`file.py:line in function` of the innermost frame outside this package."""
     if isinstance(problem, SyntaxError) and problem.filename:
         return f"{problem.filename}:{problem.lineno}"
@@ -145,14 +147,14 @@ def _pick(module: ModuleType, class_name: str, reference: str) -> type[Strategy]
             return found[class_name]
         raise BadConfig(
             f"no strategy class {class_name!r} in {reference.rpartition(':')[0]}",
-            where="STRATEGY",
+            location="STRATEGY",
             todo=f"it has: {', '.join(own) or 'no class that inherits from onetape.Strategy'}",
         )
     if len(own) == 1:
         return next(iter(own.values()))
     raise BadConfig(
         f"{reference} has {'no strategy class' if not own else 'several strategy classes'}",
-        where="STRATEGY",
+        location="STRATEGY",
         todo=f"name one: {', '.join(own)}" if own else "inherit a class from onetape.Strategy",
     )
 

@@ -113,7 +113,7 @@ def resolve(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = made[name]
         elif parameter.is_required:
             raise BadConfig(
-                f"parameter {name!r} has no value", where=strategy.__name__, todo=f"give --param {name}=..."
+                f"parameter {name!r} has no value", location=strategy.__name__, todo=f"give --param {name}=..."
             )
         else:
             values[name] = _bounded(parameter.default, parameter, strategy.__name__)
@@ -126,7 +126,7 @@ def coerced(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given:
         if name not in known:
             raise BadConfig(
-                f"unknown parameter {name!r}", where=strategy.__name__, todo=f"it has: {', '.join(known) or 'none'}"
+                f"unknown parameter {name!r}", location=strategy.__name__, todo=f"it has: {', '.join(known) or 'none'}"
             )
     return {name: coerce(value, known[name], strategy.__name__) for name, value in given.items()}
 
@@ -201,7 +201,7 @@ def coerce(value: Any, parameter: Parameter, owner: str) -> Any:
     expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise BadConfig(
         f"parameter {parameter.name!r} must be {expected}, not {value!r}",
-        where=owner,
+        location=owner,
         todo=f"for example --param {parameter.name}={parameter.default!r}",
     )
 
@@ -223,7 +223,7 @@ def _bounded(value: Any, parameter: Parameter, owner: str) -> Any:
         bounds = " and ".join(
             f"at {word} {bound}" for word, bound in (("least", low), ("most", high)) if bound is not None
         )
-        raise BadConfig(f"parameter {parameter.name!r} is {each}, and must be {bounds}", where=owner)
+        raise BadConfig(f"parameter {parameter.name!r} is {each}, and must be {bounds}", location=owner)
     return value
 
 

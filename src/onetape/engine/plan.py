@@ -170,7 +170,7 @@ def parse_fees(given: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
     """`0.0002,0.0005` and `kraken=0.0016,0.0026`: of all venues that are not named, and of those
     that are."""
     todo = "write MAKER,TAKER as 0.0002,0.0005, or kraken=0.0016,0.0026 for one venue"
-    common, named = split_by_venue(given, where="--fee", todo=todo)
+    common, named = split_by_venue(given, location="--fee", todo=todo)
     fees = {venue: parse_fee(text) for venue, text in named.items()}
     return None if common is None else parse_fee(common), fees
 
@@ -182,7 +182,7 @@ def parse_fee(text: str) -> Fee:
     except ArithmeticError:
         values = []
     if not 1 <= len(values) <= 2 or any(not v.is_finite() or abs(v) >= 1 for v in values):
-        raise BadConfig(f"fee {text!r}", where="--fee", todo="write MAKER,TAKER as 0.0002,0.0005")
+        raise BadConfig(f"fee {text!r}", location="--fee", todo="write MAKER,TAKER as 0.0002,0.0005")
     return values[0], values[-1]
 
 
@@ -201,7 +201,7 @@ def parse_volumes(text: str) -> tuple[Decimal, dict[str, Decimal]]:
         if not value.is_finite() or not 0 <= value < 10**18 or again:
             raise BadConfig(
                 f"volume {part!r}{' again' if again else ''}",
-                where="--fee-volume",
+                location="--fee-volume",
                 todo="write 5000000, or binance=5000000,kraken=20000",
             )
         if equals:
@@ -223,7 +223,7 @@ def parse_bar_volume(text: str) -> int:
     if not 1 <= millionths <= 1_000_000 or millionths != millionths.to_integral_value():
         raise BadConfig(
             f"share of a bar's volume {text!r}",
-            where="--bar-volume",
+            location="--bar-volume",
             todo="write 5% or 0.05: above 0, at most 100%, in steps of 0.0001%",
         )
     return int(millionths)
@@ -289,7 +289,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
     """The plan of a run and the whole document. Raises BadConfig for what is not a run."""
     file = path / "run.toml"
     if not file.is_file():
-        raise BadConfig(f"{path} is not a run", where="run.toml", todo="name a run or its folder")
+        raise BadConfig(f"{path} is not a run", location="run.toml", todo="name a run or its folder")
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         run, money, model = document["run"], document["money"], document["model"]
@@ -329,7 +329,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
         if any(each.role not in (MARKET, DETAIL) for each in plan.inputs):
             raise ValueError("the role of an input is neither market nor detail")
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
-        raise BadConfig(f"run.toml cannot be read: {problem}", where=str(file), todo="run it again") from None
+        raise BadConfig(f"run.toml cannot be read: {problem}", location=str(file), todo="run it again") from None
     return plan, document
 
 

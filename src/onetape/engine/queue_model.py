@@ -63,7 +63,7 @@ def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
         raise BadConfig(
             f"fifo needs the venue's orders one by one (market by order, L3), and the data has "
             f"none of {', '.join(lacking) or 'any symbol'}",
-            where="--queue",
+            location="--queue",
             todo="take another model, or leave --queue out: symbols with such data then have it",
         )
     return text
@@ -74,7 +74,7 @@ def parse_queue(text: str) -> Queue:
     name, has_exponent, given = text.strip().partition(":")
     todo = f"use one of {', '.join(QUEUE_MODELS)}; power families take an exponent: power:2"
     if name not in QUEUE_MODELS:
-        raise BadConfig(f"queue model {text!r}", where="--queue", todo=todo)
+        raise BadConfig(f"queue model {text!r}", location="--queue", todo=todo)
     number, exponent = QUEUE_MODELS[name]
     if has_exponent:
         try:
@@ -82,5 +82,5 @@ def parse_queue(text: str) -> Queue:
         except ValueError:
             exponent = math.nan
         if not 0 < exponent <= EXPONENT_MAX:
-            raise BadConfig(f"queue model {text!r}", where="--queue", todo=todo)
+            raise BadConfig(f"queue model {text!r}", location="--queue", todo=todo)
     return Queue(name, number, exponent or 1.0)

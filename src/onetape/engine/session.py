@@ -165,11 +165,11 @@ class Session:
         except BaseException as problem:
             if isinstance(problem, OnetapeError):
                 raise
-            from onetape.engine.loader import where_of
+            from onetape.engine.loader import source_location
 
             raise StrategyError(
                 f"{type(problem).__name__}: {problem}",
-                where=f"{where_of(problem) or self.strategy_class.__name__}, in on_start",
+                location=f"{source_location(problem) or self.strategy_class.__name__}, in on_start",
                 todo="fix the strategy",
             ) from problem
         self.loop.leave_callback()
@@ -184,7 +184,7 @@ class Session:
         except ImportError:
             raise NotAvailable(
                 "compiled strategies need numba",
-                where=f"@compiled class {self.strategy_class.__name__}",
+                location=f"@compiled class {self.strategy_class.__name__}",
                 todo="pip install 'onetape[compiled]', or run it with --interpret",
             ) from None
         self.compiled = compile_strategy(self.robot, self.host)
@@ -222,13 +222,13 @@ class Session:
         if fixed := [name for name in made if name in READ_AT_START]:
             raise BadConfig(
                 f"parameter {fixed[0]!r} is read at the start",
-                where=self.strategy_class.__name__,
+                location=self.strategy_class.__name__,
                 todo="change it in onetape.toml and restart the robot",
             )
         if self.compiled is not None:
             raise NotAvailable(
                 "parameters of compiled strategies are part of their machine code",
-                where=self.strategy_class.__name__,
+                location=self.strategy_class.__name__,
                 todo="change them in onetape.toml and restart the robot",
             )
         return made
@@ -399,11 +399,11 @@ class Session:
         try:
             robot = self.strategy_class()
         except Exception as problem:
-            from onetape.engine.loader import where_of
+            from onetape.engine.loader import source_location
 
             raise StrategyError(
                 f"{type(problem).__name__}: {problem}",
-                where=where_of(problem) or self.strategy_class.__name__,
+                location=source_location(problem) or self.strategy_class.__name__,
                 todo="a strategy is made without arguments; use on_start",
             ) from problem
         robot._loop = self.loop
@@ -451,7 +451,7 @@ class Session:
         first = self.loop.next_time()
         if first == TIME_MAX:
             if self.spec.is_growing:
-                raise BadInput("the tape has no market event yet", where="data")
+                raise BadInput("the tape has no market event yet", location="data")
             refuse_empty(self.plan)
         if self.plan.end is not None and first >= self.plan.end:
             refuse_empty(self.plan)

@@ -46,7 +46,7 @@ def _check_leverage(plan: RunPlan, instrument: Instrument) -> None:
         most = max(row.leverage_max for row in instrument.brackets)
         raise BadConfig(
             f"leverage {leverage}, and {instrument.symbol} allows {most} at most",
-            where="leverage of --instruments" if instrument.leverage else "--leverage",
+            location="leverage of --instruments" if instrument.leverage else "--leverage",
             todo=f"give {most} or less",
         )
 
@@ -86,12 +86,14 @@ def refuse_empty(plan: RunPlan) -> NoReturn:
     if plan.symbol is not None and plan.symbol not in symbols:
         raise UnknownSymbol(
             f"{plan.symbol} is not in the data",
-            where="--symbol",
+            location="--symbol",
             todo=f"the data has: {', '.join(symbols) or 'no instrument'}",
         )
     if not spans:
-        raise BadInput("the data has no events", where=inputs[0].path, todo="import it again")
-    raise BadInput("no event lies in the time range", where="--from/--to", todo=f"the data covers {'; '.join(spans)}")
+        raise BadInput("the data has no events", location=inputs[0].path, todo="import it again")
+    raise BadInput(
+        "no event lies in the time range", location="--from/--to", todo=f"the data covers {'; '.join(spans)}"
+    )
 
 
 def check_symbol(plan: RunPlan, host: Host, params: Mapping[str, Any], strategy: str) -> None:
@@ -103,7 +105,7 @@ def check_symbol(plan: RunPlan, host: Host, params: Mapping[str, Any], strategy:
     if symbol not in known:
         raise UnknownSymbol(
             f"{symbol} is not in the data",
-            where=f"{strategy}.symbol",
+            location=f"{strategy}.symbol",
             todo=f"give --symbol, one of: {', '.join(known)}",
         )
 

@@ -54,7 +54,7 @@ class Strategy:
         clash = sorted(set(parameters_of(cls)) & Strategy._services - _MAY_BE_HIDDEN)
         if clash:
             raise StrategyError(
-                f"parameter {clash[0]!r} has the name of a service", where=f"class {cls.__name__}", todo="rename it"
+                f"parameter {clash[0]!r} has the name of a service", location=f"class {cls.__name__}", todo="rename it"
             )
 
     # --- callbacks -------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ class Strategy:
         needed. signal: what it is wanted for; the tape links signal, target, orders and fills.
         """
         if algo != "touch" or options:
-            raise NotAvailable(f"execution algorithm {algo!r}", where="set_target", todo='use algo="touch"')
+            raise NotAvailable(f"execution algorithm {algo!r}", location="set_target", todo='use algo="touch"')
         if signal is not None:
             return self._host.target_for(signal, symbol, qty)
         return self._loop.set_target(symbol, qty)
@@ -429,8 +429,8 @@ class Strategy:
         return self._host.memory
 
 
-def _no_trailing(where: str) -> NotAvailable:
-    return NotAvailable("trailing stops", where=where, todo='move a stop of your own: kind="stop", cancel, place')
+def _no_trailing(location: str) -> NotAvailable:
+    return NotAvailable("trailing stops", location=location, todo='move a stop of your own: kind="stop", cancel, place')
 
 
 Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {"random", "resumed"}

@@ -42,23 +42,23 @@ class TradingHours:
 
     def switches(self, first: int, last: int) -> list[tuple[int, bool]]:
         """(ns UTC, trades from then on), alternating, from at or before `first` until `last`."""
-        where = zone(self.tz)
+        tz = zone(self.tz)
         found: list[tuple[int, bool]] = []
-        for start, stop in self._merged(where, first, last):
+        for start, stop in self._merged(tz, first, last):
             found += [(start, True), (stop, False)]
         begin = 0
         while begin + 1 < len(found) and found[begin + 1][0] <= first:
             begin += 1
         return [each for each in found[begin:] if each[0] <= last or each[0] <= first]
 
-    def _merged(self, where: tzinfo, first: int, last: int) -> Iterator[tuple[int, int]]:
+    def _merged(self, tz: tzinfo, first: int, last: int) -> Iterator[tuple[int, int]]:
         """The spans of all days as moments; those that touch are one."""
-        day = to_datetime(first).astimezone(where).date() - timedelta(days=_DAYS_MARGIN)
-        end = to_datetime(last).astimezone(where).date() + timedelta(days=_DAYS_MARGIN)
+        day = to_datetime(first).astimezone(tz).date() - timedelta(days=_DAYS_MARGIN)
+        end = to_datetime(last).astimezone(tz).date() + timedelta(days=_DAYS_MARGIN)
         open_at = open_until = None
         while day <= end:
             for start_s, stop_s in self.spans:
-                start, stop = (_moment(day, second, where) for second in (start_s, stop_s))
+                start, stop = (_moment(day, second, tz) for second in (start_s, stop_s))
                 if start >= stop:
                     continue  # all of it was skipped, or its end comes before its start returns
                 if open_until is not None and start <= open_until:
@@ -77,7 +77,7 @@ def parse_hours(text: str, tz: str = "UTC") -> TradingHours:
     try:
         zone(tz)
     except UsageError as problem:
-        raise BadConfig(problem.what, where="--tz", todo=problem.todo) from None
+        raise BadConfig(problem.what, location="--tz", todo=problem.todo) from None
     spans = []
     for part in text.split(","):
         first, dash, last = (each.strip() for each in part.partition("-"))
@@ -85,19 +85,19 @@ def parse_hours(text: str, tz: str = "UTC") -> TradingHours:
         if not dash or start is None or stop is None or start in (stop, DAY_S):
             raise BadConfig(
                 f"trading hours {part.strip()!r}",
-                where="--trade",
+                location="--trade",
                 todo="write START-STOP,.. as 10:06-13:59,14:06-18:30",
             )
         spans.append((start, stop if stop > start else stop + DAY_S))
     if len(spans) > SPANS_MAX:
-        raise BadConfig(f"{len(spans)} spans, at most {SPANS_MAX}", where="--trade")
+        raise BadConfig(f"{len(spans)} spans, at most {SPANS_MAX}", location="--trade")
     spans.sort()
     around = [*spans, (spans[0][0] + DAY_S, 0)]
     for (_, stop), (start, _) in itertools.pairwise(around):
         if start < stop:
             raise BadConfig(
                 f"trading hours {text!r} overlap at {_text(start % DAY_S)}",
-                where="--trade",
+                location="--trade",
                 todo="give spans that follow each other",
             )
     return TradingHours(tuple(spans), tz)
@@ -119,30 +119,30 @@ def _text(second: int) -> str:
     return f"{hour:02d}:{minute:02d}" + (f":{second:02d}" if second else "")
 
 
-def _moment(day: date, second: int, where: tzinfo) -> int:
+def _moment(day: date, second: int, tz: tzinfo) -> int:
     """ns UTC of a second of a local day."""
     local = datetime.combine(day, clock_time()) + timedelta(seconds=second)
-    found = _utc(local, where, 0)
-    if _local(found, where) == local:
+    found = _utc(local, tz, 0)
+    if _local(found, tz) == local:
         return _ns(found)
     # Skipped: the clocks jumped between the two readings of it. Offsets change at whole seconds.
-    low, high = sorted((_utc(local, where, 1), found))
-    before = _local(low, where) - low.replace(tzinfo=None)
+    low, high = sorted((_utc(local, tz, 1), found))
+    before = _local(low, tz) - low.replace(tzinfo=None)
     while high - low > timedelta(seconds=1):
         middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
-        if _local(middle, where) - middle.replace(tzinfo=None) == before:
+        if _local(middle, tz) - middle.replace(tzinfo=None) == before:
             low = middle
         else:
             high = middle
     return _ns(high)
 
 
-def _utc(local: datetime, where: tzinfo, fold: int) -> datetime:
-    return local.replace(tzinfo=where, fold=fold).astimezone(UTC)
+def _utc(local: datetime, tz: tzinfo, fold: int) -> datetime:
+    return local.replace(tzinfo=tz, fold=fold).astimezone(UTC)
 
 
-def _local(moment: datetime, where: tzinfo) -> datetime:
-    return moment.astimezone(where).replace(tzinfo=None)
+def _local(moment: datetime, tz: tzinfo) -> datetime:
+    return moment.astimezone(tz).replace(tzinfo=None)
 
 
 def _ns(moment: datetime) -> int:

@@ -99,7 +99,7 @@ class VenueOptions:
             if each.symbol not in numbers:
                 raise BadConfig(
                     f"{each.symbol} is not in the data",
-                    where="[[adl]] of --instruments",
+                    location="[[adl]] of --instruments",
                     todo=f"name one of {', '.join(numbers)}",
                 )
         return {
@@ -132,7 +132,7 @@ class VenueOptions:
 def _price(adl: Adl, instrument: Instrument) -> int:
     if instrument.kind is Kind.SPOT:
         raise BadConfig(
-            f"{adl.symbol} is spot, and has no position that a venue takes over", where="[[adl]] of --instruments"
+            f"{adl.symbol} is spot, and has no position that a venue takes over", location="[[adl]] of --instruments"
         )
     if adl.price is None:
         return 0
@@ -140,7 +140,7 @@ def _price(adl: Adl, instrument: Instrument) -> int:
     if units != units.to_integral_value() or units >= 2**62:
         raise BadConfig(
             f"price {adl.price} of {adl.symbol}",
-            where="[[adl]] of --instruments",
+            location="[[adl]] of --instruments",
             todo=f"give at most {instrument.price_decimals} decimals",
         )
     return int(units)
@@ -149,7 +149,7 @@ def _price(adl: Adl, instrument: Instrument) -> int:
 def parse_order_rates(given: ByVenue) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
     """`300/10s` and `kraken=60/1s`: of all venues that are not named, and of those that are."""
     todo = "write 300/10s, or kraken=60/1s for one venue"
-    common, named = split_by_venue(given, where="--order-rate", todo=todo)
+    common, named = split_by_venue(given, location="--order-rate", todo=todo)
     rates = {venue: parse_order_rate(text) for venue, text in named.items()}
     return None if common is None else parse_order_rate(common), rates
 
@@ -163,7 +163,7 @@ def parse_order_rate(text: str) -> tuple[int, int]:
         window = 0
     orders = int(count) if count.strip().isdecimal() and len(count) < 12 else 0
     if not 1 <= orders <= ORDERS_MAX or not 1 <= window <= WINDOW_MAX:
-        raise BadConfig(f"order rate {text!r}", where="--order-rate", todo="write 300/10s")
+        raise BadConfig(f"order rate {text!r}", location="--order-rate", todo="write 300/10s")
     return orders, window
 
 
@@ -172,9 +172,9 @@ def parse_delay(text: str) -> int:
     try:
         delay = 0 if text.strip() == "0" else parse_duration(text.strip())
     except UsageError as problem:
-        raise BadConfig(problem.what, where="--trigger-delay", todo="write 2ms") from None
+        raise BadConfig(problem.what, location="--trigger-delay", todo="write 2ms") from None
     if not 0 <= delay <= WINDOW_MAX:
-        raise BadConfig(f"delay {text!r}", where="--trigger-delay", todo="give 0 to one day")
+        raise BadConfig(f"delay {text!r}", location="--trigger-delay", todo="give 0 to one day")
     return delay
 
 
@@ -191,7 +191,7 @@ def parse_closed(text: str) -> Closed:
     if not dots or start >= end or not named or (comma and mode.strip() != "cancel"):
         raise BadConfig(
             f"closed hours {text!r}",
-            where="--closed",
+            location="--closed",
             todo="write [VENUE@]2024-08-08T02:00:00Z..2024-08-08T03:00:00Z[,cancel]",
         )
     return Closed(start, end, venue.strip(), bool(comma))
@@ -200,7 +200,7 @@ def parse_closed(text: str) -> Closed:
 def parse_closed_all(texts: Sequence[str]) -> list[Closed]:
     """Repeated options, by their start."""
     if len(texts) > SPANS_MAX:
-        raise BadConfig(f"{len(texts)} spans, at most {SPANS_MAX}", where="--closed")
+        raise BadConfig(f"{len(texts)} spans, at most {SPANS_MAX}", location="--closed")
     return sorted(map(parse_closed, texts))
 
 
@@ -215,7 +215,7 @@ def parse_borrow(text: str) -> dict[str, Decimal]:
             rate = Decimal(-1)
         name = currency.strip().upper()
         if not name or name in rates or not rate.is_finite() or not 0 <= rate < 1:
-            raise BadConfig(f"borrow rate {part!r}", where="--borrow", todo="write USDT=0.00001,BTC=0.000002")
+            raise BadConfig(f"borrow rate {part!r}", location="--borrow", todo="write USDT=0.00001,BTC=0.000002")
         rates[name] = rate
     return rates
 

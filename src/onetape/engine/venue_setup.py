@@ -52,7 +52,7 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
         owner = f" of {venue}" if venue else ""
         raise BadConfig(
             f"no quote, trade or book{owner} carries a stamp of its venue",
-            where="--latency feed=recorded",
+            location="--latency feed=recorded",
             todo="give the age of events: feed=2ms",
         )
     return replace(latency, feed=least - latency.feed_age_min)
@@ -88,7 +88,7 @@ def check_venues(plan: RunPlan, host: Host) -> None:
             if venue not in venues:
                 raise BadConfig(
                     f"no instrument of venue {venue!r} is in the data",
-                    where=option,
+                    location=option,
                     todo=f"name one of {', '.join(venues)}",
                 )
     for venue in venues:
@@ -96,7 +96,7 @@ def check_venues(plan: RunPlan, host: Host) -> None:
             settle = next(i.settle for i in host.instruments.values() if i.venue == venue)
             raise BadConfig(
                 f"no cash at {venue}, and other venues have an account of their own",
-                where="--cash",
+                location="--cash",
                 todo=f"add '{venue}=50000 {settle}', or '{venue}=0 {settle}' to trade nothing there",
             )
 
@@ -116,7 +116,7 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
                 raise BadConfig(
                     f"cash in {currency}{at}, and the instruments{' there' if account else ''} "
                     f"settle in {', '.join(sorted(useful))}",
-                    where="--cash",
+                    location="--cash",
                     todo=f"give for example --cash '{prefix}{amount} {settle}'",
                 )
             host.loop.deposit(host.money_index(account, currency), str(amount))
@@ -169,7 +169,7 @@ def set_venue_rules(plan: RunPlan, host: Host) -> RunPlan:
         if currency not in host.currencies:
             raise BadConfig(
                 f"{currency} is not a currency of the data",
-                where="--borrow",
+                location="--borrow",
                 todo=f"name one of {', '.join(host.currencies)}",
             )
     if plan.venue.borrow and plan.venue.loans is None:

@@ -45,7 +45,7 @@ class Chain:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise IoFailed(f"no folder: {error.strerror}", where=str(folder)) from None
+            raise IoFailed(f"no folder: {error.strerror}", location=str(folder)) from None
         self._folder = folder
         self._exchange = exchange
         self._written = 0  # of what the exchange has sent

@@ -222,7 +222,7 @@ class Control:
                 raise BadConfig(f"rate {params['rate']} is above 1 or has more than 12 decimals")
             rate = int(scaled)
         if not self.exchange.instruments[index].perpetual:
-            raise BadConfig("only perpetuals have funding", where=str(params.get("symbol")))
+            raise BadConfig("only perpetuals have funding", location=str(params.get("symbol")))
         self.exchange.fund(index, now, rate)
         return {"funded": self.exchange.instruments[index].symbol}
 
@@ -239,7 +239,7 @@ class Control:
         if side not in sides:
             raise BadConfig(f"unknown side {side!r}", todo=f"one of {', '.join(sides)}")
         if not account.qty(index, PositionSide(side)):
-            raise BadConfig("there is no position to close", where=f"{account.name} {side}")
+            raise BadConfig("there is no position to close", location=f"{account.name} {side}")
         self.exchange.force_close(account, index, side, now, origin)
         return self._account(account)
 

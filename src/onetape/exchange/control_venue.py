@@ -72,7 +72,7 @@ class VenueControl:
         try:
             changed_filters(self.exchange.instruments[index], changes)
         except BadInput as error:
-            raise BadConfig(error.what, where=error.where, todo=error.todo) from None
+            raise BadConfig(error.what, location=error.location, todo=error.todo) from None
         self.exchange.change_instrument(index, changes)
         return self._instrument(index)
 
@@ -85,7 +85,7 @@ class VenueControl:
         try:
             changed_brackets(self.exchange.instruments[index], rows)
         except BadInput as error:
-            raise BadConfig(error.what, where=error.where, todo=error.todo) from None
+            raise BadConfig(error.what, location=error.location, todo=error.todo) from None
         self.exchange.change_brackets(index, rows)
         return self._instrument(index)
 

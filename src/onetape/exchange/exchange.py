@@ -109,7 +109,7 @@ class SimExchange(Outside):
         """Another key of an account; its secret follows from the seed. Raises BadConfig."""
         made = new_key(self.keyring, account, label, kind=kind, public=public)
         if made.key in self.keys:
-            raise BadConfig(f"there is a key {label!r}", where=account.name)
+            raise BadConfig(f"there is a key {label!r}", location=account.name)
         self.by_key[made.key] = account
         self.keys[made.key] = made
         return made

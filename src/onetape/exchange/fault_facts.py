@@ -217,7 +217,7 @@ class VenueWords:
             if symbol in (i.symbol, i.raw_symbol, i.symbol.partition(":")[2]):
                 return at
         names = ", ".join(i.raw_symbol for i in self.exchange.instruments)
-        raise BadConfig(f"no symbol {symbol!r}", where=self.kind, todo=f"one of {names}")
+        raise BadConfig(f"no symbol {symbol!r}", location=self.kind, todo=f"one of {names}")
 
     # --- errors -----------------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class VenueWords:
                     return (Reply.json({"error": [name]}, status or 200), row.outcome is Outcome.AMBIGUOUS)
         raise BadConfig(
             f"{self.kind} has no error {name!r}",
-            where="faults",
+            location="faults",
             todo=f"ambiguous ones: {', '.join(self.ambiguous())}; or give status and body",
         )
 

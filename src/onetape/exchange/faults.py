@@ -174,19 +174,19 @@ def _numbers(nth: int | list[int]) -> list[int]:
     return [nth] if isinstance(nth, int) else nth
 
 
-def rules_of(values: object, *, where: str = "faults", lines: dict[Any, int] | None = None) -> list[Rule]:
+def rules_of(values: object, *, location: str = "faults", lines: dict[Any, int] | None = None) -> list[Rule]:
     """Rules from plain values, a list of tables. Raises BadConfig naming rule, key and line."""
     if not isinstance(values, list):
-        raise BadConfig("faults are tables [[fault]]", where=where)
+        raise BadConfig("faults are tables [[fault]]", location=location)
     if len(values) > RULES_MAX:
-        raise BadConfig(f"{len(values)} faults, at most {RULES_MAX}", where=where)
+        raise BadConfig(f"{len(values)} faults, at most {RULES_MAX}", location=location)
     found = []
     for number, value in enumerate(values):
 
         def bad(key: str, what: str, todo: str = "", number: int = number) -> BadConfig:
             line = line_of(lines or {}, ("fault", str(number), key))
-            at = f"{where}:{line}" if line else f"{where}, fault {number + 1}"
-            return BadConfig(what, where=at, todo=todo)
+            at = f"{location}:{line}" if line else f"{location}, fault {number + 1}"
+            return BadConfig(what, location=at, todo=todo)
 
         try:
             rule = msgspec.convert(value, Rule)
@@ -210,13 +210,13 @@ def parse_faults(text: str, *, name: str = "faults.toml") -> list[Rule]:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"not TOML: {error}", where=name) from None
+        raise BadConfig(f"not TOML: {error}", location=name) from None
     lines = key_lines(text)
     for key in values:
         if key != "fault":
             line = line_of(lines, (key,))
-            raise BadConfig(f"unknown key `{key}`", where=f"{name}:{line}", todo="write [[fault]]")
-    return rules_of(values.get("fault", []), where=name, lines=lines)
+            raise BadConfig(f"unknown key `{key}`", location=f"{name}:{line}", todo="write [[fault]]")
+    return rules_of(values.get("fault", []), location=name, lines=lines)
 
 
 class ActiveRule:

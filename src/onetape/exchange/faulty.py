@@ -139,11 +139,11 @@ class Faulty:
             if rule.symbol:
                 active.symbols = self.words.spellings(rule.symbol)
             if rule.account and rule.account not in {a.name for a in self.exchange.accounts}:
-                raise BadConfig(f"no account {rule.account!r}", where=f"fault {rule.title}")
+                raise BadConfig(f"no account {rule.account!r}", location=f"fault {rule.title}")
             if rule.action == "error":
                 self.words.error(active)
             if rule.action == "expire_listen_key" and self.kind != "binance-usdm":
-                raise BadConfig(f"{self.kind} has no listen keys", where=f"fault {rule.title}")
+                raise BadConfig(f"{self.kind} has no listen keys", location=f"fault {rule.title}")
             by_hand(self.exchange, self.words, active, now, only_check=True)
             made.append(active)
         return made

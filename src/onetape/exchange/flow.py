@@ -96,7 +96,7 @@ class RandomWalk:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise UsageError(
-                    f"{name} {value} of the random walk is not between {low:g} and {high:g}", where="--flow-param"
+                    f"{name} {value} of the random walk is not between {low:g} and {high:g}", location="--flow-param"
                 )
 
     def __str__(self) -> str:
@@ -113,14 +113,16 @@ class RandomWalk:
             if name not in kinds:
                 raise UsageError(
                     f"the random walk has no parameter {name!r}",
-                    where="--flow-param",
+                    location="--flow-param",
                     todo=f"it has: {', '.join(kinds)}",
                 )
             try:
                 values[name] = parse_duration(text) if name == "step" else kinds[name](text)
             except ValueError:
                 what = "a whole number" if kinds[name] is int else "a number"
-                raise UsageError(f"{name} of the random walk is {what}, not {text!r}", where="--flow-param") from None
+                raise UsageError(
+                    f"{name} of the random walk is {what}, not {text!r}", location="--flow-param"
+                ) from None
         return cls(**values)
 
     def core(self) -> _core.RandomWalk:
@@ -134,9 +136,9 @@ def flow_of(name: str, given: Mapping[str, str]) -> RandomWalk | None:
     if name == RANDOM_WALK:
         return RandomWalk.parse(given)
     if name != CROWD:
-        raise UsageError(f"unknown flow {name!r}", where="--flow", todo=f"one of {', '.join(FLOWS)}")
+        raise UsageError(f"unknown flow {name!r}", location="--flow", todo=f"one of {', '.join(FLOWS)}")
     if given:
-        raise UsageError(f"the flow {CROWD} has no parameters", where="--flow-param", todo="--flow random-walk")
+        raise UsageError(f"the flow {CROWD} has no parameters", location="--flow-param", todo="--flow random-walk")
     return None
 
 
@@ -177,7 +179,7 @@ def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket
     if found is None:
         raise UnknownSymbol(
             f"the catalogue has no {symbol}",
-            where="generated market",
+            location="generated market",
             todo="give a symbol of the catalogue, such as binance:BTC/USDT:USDT",
         )
     text, volatility = _NEAR_LIFE.get(found.base, _ELSE)
@@ -213,7 +215,7 @@ class GeneratedMarket:
     ) -> None:
         symbols = [market.instrument.symbol for market in markets]
         if len(set(symbols)) != len(symbols):
-            raise BadInput("a symbol is given twice", where=", ".join(symbols))
+            raise BadInput("a symbol is given twice", location=", ".join(symbols))
         self.markets = tuple(markets)
         self.start = start
         self.core = _core.OrderFlow(

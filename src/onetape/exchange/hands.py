@@ -98,7 +98,7 @@ def by_hand(
             try:
                 changed_filters(exchange.instruments[index], rule.changes)
             except BadInput as error:
-                raise BadConfig(error.what, where=error.where, todo=error.todo) from None
+                raise BadConfig(error.what, location=error.location, todo=error.todo) from None
             if not only_check:
                 exchange.change_instrument(index, rule.changes)
         case "balance":

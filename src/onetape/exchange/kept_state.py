@@ -52,17 +52,17 @@ class VenueState:
                     opened["tape"] = tape.facts()
                 writer.append(_COMMAND, msgspec.msgpack.encode(opened), time=now)
             if opened["schema"] != SCHEMA:
-                raise BadInput(f"state of schema {opened['schema']}", where=str(directory))
+                raise BadInput(f"state of schema {opened['schema']}", location=str(directory))
             if (opened["kind"], opened["seed"]) != (kind, seed):
                 raise UsageError(
                     f"the state is that of {opened['kind']} with seed {opened['seed']}",
-                    where=str(directory),
+                    location=str(directory),
                     todo="give these, or another directory",
                 )
             if opened.get("tape") != (None if tape is None else tape.facts()):
                 raise UsageError(
                     "the state is that of another market",
-                    where=str(directory),
+                    location=str(directory),
                     todo="give the --tape, --speed and --loop that it was opened with",
                 )
             start = int(opened["start"])
@@ -102,5 +102,5 @@ def _read(directory: Path) -> tuple[dict[str, Any] | None, Iterator[Call]]:
         opened = None
     if not isinstance(opened, dict) or not {"schema", "kind", "seed", "start"} <= opened.keys():
         reader.close()
-        raise BadInput("no state of a simulated exchange", where=str(directory))
+        raise BadInput("no state of a simulated exchange", location=str(directory))
     return opened, calls()

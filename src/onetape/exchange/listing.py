@@ -128,15 +128,15 @@ def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrume
     values = {}
     for name, text in changes.items():
         if name not in FILTERS:
-            raise BadInput(f"no filter {name!r}", where=instrument.symbol, todo=f"one of {', '.join(FILTERS)}")
+            raise BadInput(f"no filter {name!r}", location=instrument.symbol, todo=f"one of {', '.join(FILTERS)}")
         try:
             value = Decimal(text)
         except (InvalidOperation, TypeError, ValueError):
-            raise BadInput(f"{name} is no decimal: {text!r}", where=instrument.symbol) from None
+            raise BadInput(f"{name} is no decimal: {text!r}", location=instrument.symbol) from None
         step = getattr(instrument, name) if name in ("tick", "lot") else None
         if not value.is_finite() or value < 0 or (step and (not value or value % step)):
             wanted = f"a multiple of {step}" if step else "0 or more"
-            raise BadInput(f"{name} {text} is not {wanted}", where=instrument.symbol)
+            raise BadInput(f"{name} {text} is not {wanted}", location=instrument.symbol)
         values[name] = value
     return structs.replace(instrument, **values, version=instrument.version + 1)
 
@@ -147,7 +147,7 @@ def changed_brackets(instrument: Instrument, rows: object) -> Instrument:
     try:
         brackets = convert(rows, tuple[MarginBracket, ...], strict=False)
     except ValidationError as error:
-        raise BadInput(f"the rows are no brackets: {error}", where=instrument.symbol) from None
+        raise BadInput(f"the rows are no brackets: {error}", location=instrument.symbol) from None
     if not brackets:
-        raise BadInput("no rows", where=instrument.symbol)
+        raise BadInput("no rows", location=instrument.symbol)
     return structs.replace(instrument, brackets=brackets, version=instrument.version + 1)

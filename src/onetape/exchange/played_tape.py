@@ -26,7 +26,7 @@ class VenueTape:
 
     def __init__(self, path: Path, kind: str, *, speed: float, loop: bool) -> None:
         if not is_tape(path):
-            raise BadInput(f"no such tape: {path}", where="--tape", todo="onetape import makes one")
+            raise BadInput(f"no such tape: {path}", location="--tape", todo="onetape import makes one")
         self.path = path
         self.speed = round(speed * SPEED_SCALE)
         self.loop = loop
@@ -47,7 +47,7 @@ class VenueTape:
         if not self.symbols:
             raise UnknownSymbol(
                 f"the tape has no symbol that {kind} lists",
-                where=str(path),
+                location=str(path),
                 todo=f"it has: {', '.join(found) or 'no instruments'}",
             )
 

@@ -438,7 +438,7 @@ def run_venue(
     except OSError as error:
         raise IoFailed(
             f"cannot listen: {error.strerror or error}",
-            where=f"{host}:{port}",
+            location=f"{host}:{port}",
             todo="give another --port, or 0 for a free one",
         ) from None
     finally:
@@ -469,7 +469,7 @@ def let_withdraw(dialect: Dialect) -> None:
 def push_unrouted(dialect: Faulty) -> None:
     """For clients that know nothing of categories. Raises UsageError where there are none."""
     if dialect.kind != "binance-usdm":
-        raise UsageError(f"{dialect.kind} has no categories of streams", where="--unrouted")
+        raise UsageError(f"{dialect.kind} has no categories of streams", location="--unrouted")
     streams: Any = getattr(dialect.inner, "streams")  # noqa: B009
     streams.is_unrouted = True
 
@@ -549,5 +549,5 @@ def read_faults(path: Path) -> list[Rule]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise BadInput(f"cannot read the faults: {why}", where=str(path)) from None
+        raise BadInput(f"cannot read the faults: {why}", location=str(path)) from None
     return parse_faults(text, name=str(path))

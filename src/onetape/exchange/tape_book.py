@@ -64,7 +64,7 @@ class TapeBook:
         self.dirty: dict[Side, set[int]] = {Side.BUY: set(), Side.SELL: set()}  # traded since
         # Of the tape's orders: [id, size, left], oldest first, by side and price; where each is.
         self._orders: dict[tuple[Side, int], list[list[int]]] = {}
-        self._where: dict[int, tuple[Side, int]] = {}
+        self._level_of: dict[int, tuple[Side, int]] = {}
         self._next = 1
         # What the public is to hear, collected by `_do`.
         self.changed: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
@@ -174,7 +174,7 @@ class TapeBook:
         for side, price, more in grows:
             self._next += 1
             self._orders.setdefault((side, price), []).append([self._next, more, more])
-            self._where[self._next] = (side, price)
+            self._level_of[self._next] = (side, price)
             news += self._do(
                 self.engine.request(
                     TAPE, now, order_id=self._next, side=side.value, type="limit", tif="GTC", price=price, size=more
@@ -261,23 +261,23 @@ class TapeBook:
         return news
 
     def _traded(self, number: int, size: int) -> None:
-        where = self._where.get(number)
-        if where is None:
+        level = self._level_of.get(number)
+        if level is None:
             return
-        for order in self._orders[where]:
+        for order in self._orders[level]:
             if order[0] == number:
                 order[2] -= size
-        self._orders[where] = [order for order in self._orders[where] if order[2] > 0]
-        if not any(order[0] == number for order in self._orders[where]):
+        self._orders[level] = [order for order in self._orders[level] if order[2] > 0]
+        if not any(order[0] == number for order in self._orders[level]):
             self._gone(number)
 
     def _gone(self, number: int) -> None:
-        where = self._where.pop(number)
-        kept = [order for order in self._orders[where] if order[0] != number]
+        level = self._level_of.pop(number)
+        kept = [order for order in self._orders[level] if order[0] != number]
         if kept:
-            self._orders[where] = kept
+            self._orders[level] = kept
         else:
-            del self._orders[where]
+            del self._orders[level]
 
 
 def _other(side: Side) -> Side:

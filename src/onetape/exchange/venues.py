@@ -108,7 +108,7 @@ def facts_of(kind: str) -> VenueFacts:
     """Raises UsageError for a kind that there is not."""
     facts = VENUES.get(kind)
     if facts is None:
-        raise UsageError(f"no simulated exchange {kind!r}", where="sim", todo=f"one of {', '.join(VENUES)}")
+        raise UsageError(f"no simulated exchange {kind!r}", location="sim", todo=f"one of {', '.join(VENUES)}")
     return facts
 
 

@@ -22,16 +22,16 @@ async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrumen
         try:
             await ask_time(line)
         except ValueError as error:
-            raise VenueUnavailable(f"no exchange of this kind answers: {error}", where=line.rest) from None
+            raise VenueUnavailable(f"no exchange of this kind answers: {error}", location=line.rest) from None
         _, _, body = await line.request(venue.instruments())
         instruments = venue.instruments_of(body, frozenset(symbols))
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise VenueUnavailable(f"the venue does not answer: {type(error).__name__}", where=line.rest) from None
+        raise VenueUnavailable(f"the venue does not answer: {type(error).__name__}", location=line.rest) from None
     except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
-            f"its list of instruments makes no sense: {type(error).__name__} {error}", where=line.rest
+            f"its list of instruments makes no sense: {type(error).__name__} {error}", location=line.rest
         ) from None
     missing = set(symbols) - {i.symbol for i in instruments}
     if missing:
-        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=line.rest)
+        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", location=line.rest)
     return instruments

@@ -19,7 +19,7 @@ from onetape.net.connection import connected, reconnect_after
 from onetape.net.tasks import ended, watched
 from onetape.orders.malformed import check_told
 from onetape.orders.outcome import Outcome
-from onetape.orders.told import Told
+from onetape.orders.reports import VenueReport
 from onetape.venues.gateways import AccountStream
 from onetape.venues.key_check import refused
 
@@ -35,7 +35,7 @@ class AccountFeed:
         self,
         line: VenueLine,
         *,
-        hear: Callable[[list[Told]], None],
+        hear: Callable[[list[VenueReport]], None],
         came: Callable[[], None],
         went: Callable[[], None],
         watch: DriftWatch,
@@ -86,7 +86,7 @@ class AccountFeed:
                 self.is_up = self.has_begun = True
                 self._came()
 
-        def read(message: bytes) -> list[Told]:
+        def read(message: bytes) -> list[VenueReport]:
             told = stream.told(message)
             check_told(told)
             return told

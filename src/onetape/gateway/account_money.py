@@ -33,7 +33,7 @@ from onetape.model.time import SECOND
 from onetape.orders.backing import Spending
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, NewsOut, Out
-from onetape.orders.told import BalanceTold, FillTold, MoveKind, MoveTold, Told
+from onetape.orders.reports import BalanceReport, FillReport, MoveKind, MoveReport, VenueReport
 from onetape.tape.journal import JournalWriter, type_id
 
 __all__ = ["AccountMoney"]
@@ -46,12 +46,12 @@ _CAUSES: Final = {
 }
 
 _ENTRY: Final = type_id("entry")
-_NO_MARGINS: Final[Mapping[str, BalanceTold]] = MappingProxyType({})
+_NO_MARGINS: Final[Mapping[str, BalanceReport]] = MappingProxyType({})
 
 GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
 TOLD_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
 
-Balances = Mapping[str, BalanceTold]  # by currency
+Balances = Mapping[str, BalanceReport]  # by currency
 Positions = Mapping[tuple[str, PositionSide], int]
 
 
@@ -72,7 +72,7 @@ class AccountMoney:
         stop: Callable[[tuple[int, ...]], None],
         wall: Callable[[], int],
         forced: tuple[str, ...] = (),
-        margins: Mapping[str, BalanceTold] = _NO_MARGINS,
+        margins: Mapping[str, BalanceReport] = _NO_MARGINS,
     ) -> None:
         self._kept = kept
         self._instruments = kept.instruments
@@ -92,7 +92,7 @@ class AccountMoney:
         self.statements = kept.statements
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
         self._standing = Standing(table, self.ledger, self._instruments, self._references, margins)
-        self._heard: dict[str, tuple[BalanceTold, int]] = {}  # and when it is looked at
+        self._heard: dict[str, tuple[BalanceReport, int]] = {}  # and when it is looked at
         self._changed: set[str] = set()  # currencies, since readers were told
         self._slots_used = kept.slots_used()
         self._sequence = 0  # of the newest entry's frame
@@ -192,7 +192,7 @@ class AccountMoney:
         is_forced = not is_ours and bool(self._forced) and fill.client_id.startswith(self._forced)
         self.book(self._booked(fill, slot, is_forced=is_forced)._replace(of=sequence))
 
-    def _booked(self, fill: FillTold, slot: int, *, is_forced: bool) -> Entry:
+    def _booked(self, fill: FillReport, slot: int, *, is_forced: bool) -> Entry:
         """With what the positions that it changes hold."""
         if not is_forced:
             entry = self.booking.fill(fill, slot)
@@ -228,17 +228,17 @@ class AccountMoney:
         held = self.booking.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
-    def heard(self, told: Iterable[Told], now: int) -> None:
+    def heard(self, told: Iterable[VenueReport], now: int) -> None:
         """What the venue says of money by itself. A balance may come before the fill that made it,
         so it is looked at when that has had its time."""
         opened = self._kept.opened
         for each in told:
-            if isinstance(each, MoveTold):
+            if isinstance(each, MoveReport):
                 began = opened.get(each.currency, min(opened.values(), default=0))
                 # What happened by then is in the balance that they began with.
                 if each.time > began + TOLD_NS and opened:
                     self.book(self._moved(each))
-            elif isinstance(each, BalanceTold) and self.is_ready:
+            elif isinstance(each, BalanceReport) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
 
     def tick(self, now: int) -> None:
@@ -248,7 +248,7 @@ class AccountMoney:
                 del self._heard[currency]
                 self._statement(told, now, asked=False)
 
-    def _moved(self, told: MoveTold) -> Entry:
+    def _moved(self, told: MoveReport) -> Entry:
         """Funding is shared by who holds the position; other moves are the pool's."""
         if told.kind is MoveKind.FUNDING and told.symbol in self._instruments:
             side = self.booking.one_side(told.symbol)
@@ -270,7 +270,7 @@ class AccountMoney:
         entry = self.statements.opening(currency, total, told_at)
         return entry is not None and self.book(entry) is not None
 
-    def _statement(self, told: BalanceTold, now: int, *, asked: bool) -> None:
+    def _statement(self, told: BalanceReport, now: int, *, asked: bool) -> None:
         if self._open(told.currency, told.total, told.time):
             return
         for effect in self.statements.told(told, now, asked=asked):

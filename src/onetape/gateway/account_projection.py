@@ -18,7 +18,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money
 from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
-from onetape.orders.told import INTERNAL_TRADES
+from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import JournalReader
 
 __all__ = ["AccountView", "last_prices", "read_account"]

@@ -18,7 +18,7 @@ from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, money_units
 from onetape.model.time import SECOND
-from onetape.orders.told import BalanceTold
+from onetape.orders.reports import BalanceReport
 
 __all__ = ["Standing"]
 
@@ -37,7 +37,7 @@ class Standing:
         ledger: Ledger,
         instruments: Mapping[str, Instrument],
         references: Mapping[str, int],
-        margins: Mapping[str, BalanceTold],
+        margins: Mapping[str, BalanceReport],
     ) -> None:
         self._table = table
         self._ledger = ledger

@@ -18,7 +18,7 @@ from onetape.model.errors import NotAvailable
 from onetape.model.money import money
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import TransferState, TransferTold
+from onetape.orders.reports import TransferReport, TransferState
 
 __all__ = ["Arrivals"]
 
@@ -87,9 +87,9 @@ class Arrivals:
         self._booked[one.name] = row.amount
         self._taken.add(row.venue_id)
 
-    async def _deposits(self, one: Coming) -> list[TransferTold]:
+    async def _deposits(self, one: Coming) -> list[TransferReport]:
         """What could be read; the rest is looked at the next time."""
-        rows: list[TransferTold] = []
+        rows: list[TransferReport] = []
         cursor = ""
         for _ in range(PAGES_MAX):
             call = self._protocol.deposits(one.currency, self._now(), since=one.since, cursor=cursor)
@@ -98,13 +98,13 @@ class Arrivals:
             answer = await self._ask(call)
             if answer.outcome is not Outcome.DONE:
                 break
-            rows += [row for row in answer.told if isinstance(row, TransferTold)]
+            rows += [row for row in answer.told if isinstance(row, TransferReport)]
             cursor = answer.cursor
             if not cursor:
                 break
         return rows
 
-    def _row_of(self, one: Coming, rows: Iterable[TransferTold]) -> TransferTold | None:
+    def _row_of(self, one: Coming, rows: Iterable[TransferReport]) -> TransferReport | None:
         """One transaction may have paid several: each deposit is one transfer's."""
         own = [
             row

@@ -66,5 +66,5 @@ class GatewayTasks:
 
     def _fault(self, error: BaseException) -> InvariantViolation:
         last = traceback.extract_tb(error.__traceback__)[-1:]
-        where = ", ".join(f"{Path(f.filename).name}:{f.lineno} in {f.name}" for f in last)
-        return InvariantViolation(self._hide(f"{type(error).__name__}: {error}"), where=where)
+        location = ", ".join(f"{Path(f.filename).name}:{f.lineno} in {f.name}" for f in last)
+        return InvariantViolation(self._hide(f"{type(error).__name__}: {error}"), location=location)

@@ -37,7 +37,7 @@ def bridge_python(given: str, home: Path) -> str:
     if not python.exists():
         raise NotAvailable(
             "the bridge to ccxt has no environment",
-            where=str(python),
+            location=str(python),
             todo=f"python3 -m venv {home / 'bridge'} && {home / 'bridge'}/bin/pip install ccxt=={CCXT_VERSION}",
         )
     return str(python)

@@ -85,7 +85,7 @@ class _Bridge:
                 start_new_session=True,
             )
         except OSError as error:
-            raise NotAvailable(f"the bridge's Python does not start: {error.strerror}", where=self._python) from None
+            raise NotAvailable(f"the bridge's Python does not start: {error.strerror}", location=self._python) from None
         self._process = process
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(self._line)
@@ -94,7 +94,7 @@ class _Bridge:
         except TimeoutError:
             await self.stop()
             raise VenueUnavailable(
-                f"the bridge was not ready within {READY_WITHIN_S:g} s", where=self._exchange
+                f"the bridge was not ready within {READY_WITHIN_S:g} s", location=self._exchange
             ) from None
         if said.strip() != b"ready":
             await self.stop()
@@ -159,12 +159,12 @@ def _error_of(said: bytes, exchange: str, python: str) -> NotAvailable | VenueUn
         told = msgspec.json.decode(said)["error"]
         names, text = list(told["names"]), str(told["text"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        return VenueUnavailable("the bridge ended before it was ready", where=exchange)
+        return VenueUnavailable("the bridge ended before it was ready", location=exchange)
     if names[0] == "ImportError":
-        return NotAvailable(f"the bridge's Python has no ccxt: {text}", where=python)
+        return NotAvailable(f"the bridge's Python has no ccxt: {text}", location=python)
     if "LookupError" in names or "ValueError" in names:
-        return NotAvailable(text, where=exchange)
-    where = f"{exchange}, through ccxt"
+        return NotAvailable(text, location=exchange)
+    location = f"{exchange}, through ccxt"
     if row_of_names(names).outcome is Outcome.DEFINITIVE:
-        return VenueRejected(f"{names[0]}: {text}", where=where)
-    return VenueUnavailable(f"{names[0]}: {text}", where=where)
+        return VenueRejected(f"{names[0]}: {text}", location=location)
+    return VenueUnavailable(f"{names[0]}: {text}", location=location)

@@ -174,7 +174,7 @@ class OrdersByHand:
             if not part.life.is_operator and self._runs(part.life.number):
                 raise NotOwner(
                     f"robot {part.life.name} holds it, and runs or is starting",
-                    where=instrument.symbol,
+                    location=instrument.symbol,
                     todo="end the robot first, or flatten",
                 )
         return lambda: self._closed(command.id, parts, is_dry=is_dry)

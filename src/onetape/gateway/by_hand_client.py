@@ -188,7 +188,7 @@ class ByHand:
     def _accounts(self, account: str) -> list[str]:
         if account and account not in self._config.accounts:
             there = ", ".join(self._config.accounts) or "none"
-            raise BadConfig(f"no account {account!r}", where="--account", todo=f"there is: {there}")
+            raise BadConfig(f"no account {account!r}", location="--account", todo=f"there is: {there}")
         return [account] if account else list(self._config.accounts)
 
     def _account(self, symbol: str, account: str) -> str:
@@ -208,7 +208,7 @@ class ByHand:
         ]
         if len(found) != 1:
             there = ", ".join(found or named) or "none"
-            raise UsageError(f"{len(found)} accounts trade {symbol}", where="--account", todo=f"name one: {there}")
+            raise UsageError(f"{len(found)} accounts trade {symbol}", location="--account", todo=f"name one: {there}")
         return found[0]
 
 

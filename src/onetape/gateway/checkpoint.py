@@ -104,7 +104,7 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
     elif not is_whole:
         raise TornTape(
             f"its beginning has been pruned, and its checkpoint {refused or 'is missing'}",
-            where=str(journal),
+            location=str(journal),
             todo=f"bring {file.name} or the pruned segments back",
         )
     sequence = found.sequence if found is not None else 0

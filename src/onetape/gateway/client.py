@@ -33,7 +33,7 @@ class GatewayClient:
         try:
             return connect(self._path, timeout_s=ANSWER_WITHIN_S)
         except OSError as error:
-            raise ProcessDown("the gateway does not answer", where=str(self._path)) from error
+            raise ProcessDown("the gateway does not answer", location=str(self._path)) from error
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """Raises ProcessDown for a gateway that is gone, or says nothing in time, and what it
@@ -45,11 +45,11 @@ class GatewayClient:
                 file.flush()
                 line = file.readline()
         except TimeoutError as error:
-            raise ProcessDown("the gateway does not answer", where=f"asked to {do}") from error
+            raise ProcessDown("the gateway does not answer", location=f"asked to {do}") from error
         except OSError as error:  # killed while it was asked
-            raise ProcessDown("the gateway ended", where=f"asked to {do}") from error
+            raise ProcessDown("the gateway ended", location=f"asked to {do}") from error
         if not line.endswith(b"\n"):
-            raise ProcessDown("the gateway ended", where=f"asked to {do}")
+            raise ProcessDown("the gateway ended", location=f"asked to {do}")
         return checked(do, json.loads(line))
 
 
@@ -57,7 +57,7 @@ def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
     """A gateway's answer. Raises ProcessDown for one that says that it could not, and what it
     refuses with."""
     if answer.get("status") == "refused":
-        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], where=f"asked to {do}")
+        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], location=f"asked to {do}")
     if "error" in answer and "status" not in answer:  # a command has both
-        raise ProcessDown(str(answer["error"]), where=f"the gateway, asked to {do}")
+        raise ProcessDown(str(answer["error"]), location=f"the gateway, asked to {do}")
     return answer

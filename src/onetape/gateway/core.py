@@ -39,7 +39,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.told import BalanceTold, MoveTold, OrderTold, Told
+from onetape.orders.reports import BalanceReport, MoveReport, OrderStatusReport, VenueReport
 from onetape.venues.gateways import TradingVenue
 
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
@@ -277,7 +277,7 @@ class GatewayCore:
         self.is_up = self.gate.ready = False
         self.listening.went()
 
-    def reports(self, reports: Sequence[Told], moment: Moment) -> None:
+    def reports(self, reports: Sequence[VenueReport], moment: Moment) -> None:
         """What the account's stream says."""
         now = self.stamp(moment)
         self.listening.reports(reports)
@@ -300,9 +300,9 @@ class GatewayCore:
         if not self.listening.answered(call, answer) and not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
 
-    def _report_money(self, reports: Sequence[Told]) -> None:
+    def _report_money(self, reports: Sequence[VenueReport]) -> None:
         """Once the fills that came with it are booked."""
-        if any(isinstance(each, BalanceTold | MoveTold) for each in reports):
+        if any(isinstance(each, BalanceReport | MoveReport) for each in reports):
             self.money.heard(reports, self.now)
             self.carry_out()
 
@@ -363,7 +363,7 @@ class GatewayCore:
         self.is_reconciled = False
         self.reconciler.start(self.now, "asked for")
 
-    def resolve(self, order: Managed, report: OrderTold) -> None:
+    def resolve(self, order: Managed, report: OrderStatusReport) -> None:
         """The operator says how an order of unknown state stands."""
         self.manager.resolve(order, report, self.now)
 

@@ -16,7 +16,7 @@ from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.enums import EventType, Liquidity, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 from onetape.tape.journal import JournalReader
 
 __all__ = ["explain_journal"]
@@ -105,7 +105,7 @@ class _Tape:
                         self._marks[self._symbols[frame.stream]] = mark
 
     def _filled(self, record: dict[str, Any], sequence: int, stream: int) -> Filled:
-        fill = FillTold(
+        fill = FillReport(
             symbol=self._symbols[stream],
             client_id="",
             venue_id=str(record["venue_id"]),

@@ -35,7 +35,7 @@ def explained(home: Path, config: Config, subaccount: str, *, since: int, until:
         there = {s for account in config.accounts.values() for s in account.subaccounts}
         raise UnknownSubaccount(
             f"no account has a sub-account {subaccount!r}",
-            where="--explain",
+            location="--explain",
             todo=f"one of: {', '.join(['total', 'main', *sorted(there)])}",
         )
     return rows

@@ -50,7 +50,7 @@ from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
-from onetape.orders.told import Told
+from onetape.orders.reports import VenueReport
 from onetape.security.private import private_folder
 from onetape.security.redaction import Redactor
 from onetape.security.tokens import make_token
@@ -288,7 +288,7 @@ class Gateway:
         self.watch.answer(answer)
         self.core.answered(call, answer, moment)
 
-    def _reports(self, reports: list[Told]) -> None:
+    def _reports(self, reports: list[VenueReport]) -> None:
         self.core.reports(reports, self.moment())
 
     def _stream_came(self) -> None:
@@ -343,7 +343,7 @@ class Gateway:
         writer = self.core.tape.writer
         if writer.is_gone and not self.stopping.is_set():
             words = "the journal was deleted, or another is in its place"
-            self.tasks.fail(IoFailed(words, where=str(writer.path)))
+            self.tasks.fail(IoFailed(words, location=str(writer.path)))
 
     def _look_at_silence(self) -> None:
         stale = ["account stream"] * self.core.listening.is_silent + list(self.market.stale)

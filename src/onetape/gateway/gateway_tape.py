@@ -44,7 +44,7 @@ from onetape.orders.first_request import Claim, FirstRequests, Standing
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
-from onetape.orders.told import INTERNAL_TRADES, FillTold
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 
 __all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason"]
@@ -102,7 +102,7 @@ class RobotLife:
         if order_id >> EPOCH_BITS == self.hand_epoch:
             self.by_hand = max(self.by_hand, order_id & ((1 << EPOCH_BITS) - 1))
 
-    def note_fill(self, fill: FillTold) -> None:
+    def note_fill(self, fill: FillReport) -> None:
         of = self.held.setdefault(fill.symbol, {})
         of[fill.position_side] = of.get(fill.position_side, 0) + fill.size * fill.side.sign
 
@@ -360,7 +360,7 @@ class GatewayTape:
         )
         return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
 
-    def _venue_number(self, fill: FillTold) -> int:
+    def _venue_number(self, fill: FillReport) -> int:
         """The venue's id of its order; of an internal trade the other order."""
         if not fill.is_internal:
             return int(fill.venue_id) if fill.venue_id.isdigit() else 0
@@ -373,7 +373,7 @@ class GatewayTape:
         life = self.robots.get(number >> ROBOT_SHIFT)
         return life.client_id(number & ((1 << ROBOT_SHIFT) - 1)) if life else "foreign"
 
-    def _fee_currency(self, fill: FillTold, now: int) -> int:
+    def _fee_currency(self, fill: FillReport, now: int) -> int:
         """Its number, named on the tape the first time; 0: what the instrument settles in."""
         name = fill.fee_currency
         if not name or name == self._settles[fill.symbol]:
@@ -574,11 +574,11 @@ class GatewayTape:
                 life.denied.add(order_id)
             recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
-    def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillTold, int]:
+    def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, int]:
         """A fill, and the slot of its robot."""
         told = fill_of(payload)
         life = self.robots.get(told.robot)
-        fill = FillTold(
+        fill = FillReport(
             symbol=symbol,
             client_id=life.client_id(told.order_id) if life else "foreign",
             venue_id=self._venue_name(told.venue, is_internal=told.trade_id >= INTERNAL_TRADES),

@@ -25,7 +25,7 @@ from onetape.gateway.options import GatewayOptions
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 
 __all__ = ["LEDGER", "OTHER_EXCHANGE", "KeptMoney", "MoneyRecord"]
 
@@ -45,7 +45,7 @@ class MoneyRecord(msgspec.Struct, frozen=True):
     transfers: list[dict[str, Any]]
     arrivals: list[Entry]
     references: list[str]
-    waiting: list[tuple[int, FillTold, int]]
+    waiting: list[tuple[int, FillReport, int]]
 
 
 class KeptMoney:
@@ -77,7 +77,7 @@ class KeptMoney:
         self._references: deque[str] = deque(maxlen=REFERENCES_KEPT)
         # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these
         # are what its writer had no time to book.
-        self._waiting: dict[int, tuple[FillTold, int]] = {}
+        self._waiting: dict[int, tuple[FillReport, int]] = {}
 
     def _use(self, ledger: Ledger) -> None:
         options = self.options
@@ -115,7 +115,7 @@ class KeptMoney:
             for leg in entry.legs:
                 self.opened[leg.currency] = entry.time
 
-    def fill(self, fill: FillTold, slot: int, sequence: int) -> None:
+    def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
         """It counts when its entry comes. Before the first one it is in the balances that the
         ledger begins with; of what is not traded any more nothing is held."""
         if self.ledger.posted and fill.symbol in self.instruments:
@@ -144,7 +144,7 @@ class KeptMoney:
         self.booking = Booking(self.instruments)
         self.locks.flatten()
 
-    def unbooked(self) -> Iterator[tuple[int, FillTold, int]]:
+    def unbooked(self) -> Iterator[tuple[int, FillReport, int]]:
         """(frame, fill, slot) of what is still to be booked, in order; each once."""
         while self._waiting:
             yield self._oldest()
@@ -170,7 +170,7 @@ class KeptMoney:
             else:
                 self.booking.fill(fill, slot)
 
-    def _oldest(self) -> tuple[int, FillTold, int]:
+    def _oldest(self) -> tuple[int, FillReport, int]:
         sequence = next(iter(self._waiting))
         return sequence, *self._waiting.pop(sequence)
 

@@ -45,7 +45,7 @@ def check_followed(client: Asks, symbols: Sequence[str]) -> None:
     if missing:
         raise BadConfig(
             f"the account's gateway runs, and does not follow {', '.join(missing)}",
-            where="--live",
+            location="--live",
             todo=f"it follows {', '.join(followed)}; stop who uses it, or trade these",
         )
 

@@ -13,8 +13,8 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
+from onetape.orders.reports import StreamReport, VenueReport
 from onetape.orders.stream_probe import StreamProbe
-from onetape.orders.told import StreamTold, Told
 
 __all__ = ["Listening", "Outage"]
 
@@ -65,8 +65,8 @@ class Listening:
 
     # --- the account's stream ---------------------------------------------------------------------
 
-    def reports(self, reports: Sequence[Told]) -> None:
-        if not all(isinstance(each, StreamTold) for each in reports):
+    def reports(self, reports: Sequence[VenueReport]) -> None:
+        if not all(isinstance(each, StreamReport) for each in reports):
             self._probe.heard(self._attention.now)
 
     def came(self) -> None:

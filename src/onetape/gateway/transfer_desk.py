@@ -27,7 +27,7 @@ from onetape.orders.calls import Call, Destination, OrderProtocol
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer
 from onetape.orders.outcome import Outcome as Answered
-from onetape.orders.told import TransferTold
+from onetape.orders.reports import TransferReport
 from onetape.venues.gateways import outside_wallet
 
 __all__ = ["Heard", "TransferDesk", "Wire", "tell_gateway"]
@@ -332,9 +332,9 @@ class TransferDesk:
         if rows is not None:
             self._carry_out(self._core.looked(asked.name, rows, self._now(), as_of=as_of))
 
-    async def _history(self, asked: AskHistory) -> list[TransferTold] | None:
+    async def _history(self, asked: AskHistory) -> list[TransferReport] | None:
         """None: it could not be read whole."""
-        rows: list[TransferTold] = []
+        rows: list[TransferReport] = []
         cursor = ""
         to = self._to(asked.target, asked.currency)
         for _ in range(PAGES_MAX):
@@ -353,7 +353,7 @@ class TransferDesk:
             answer = await self._asked(call)
             if answer.outcome is not Answered.DONE:
                 return None
-            rows += [row for row in answer.told if isinstance(row, TransferTold)]
+            rows += [row for row in answer.told if isinstance(row, TransferReport)]
             cursor = answer.cursor
             if not cursor:
                 return rows

@@ -180,7 +180,7 @@ class Door:
         if handler.moves_money and target == ALL:
             raise UsageError(f"{name} moves money: one process only")
         if actor != OPERATOR and not handler.anyone:
-            raise PermissionDenied(f"{name} is the operator's", where=f"sent by {actor}")
+            raise PermissionDenied(f"{name} is the operator's", location=f"sent by {actor}")
         strategy = fields.get("strategy", actor)
         if actor != OPERATOR and strategy != actor:
             raise NotOwner(f"{actor} is not {str(strategy)[:80]!r}")

@@ -32,7 +32,7 @@ async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncIterat
     try:
         made = connect(path, timeout_s=CONNECT_WITHIN_S)
     except OSError as error:
-        raise ProcessDown(f"{process} does not answer", where=str(path)) from error
+        raise ProcessDown(f"{process} does not answer", location=str(path)) from error
     made.setblocking(False)
     reader, writer = await asyncio.open_unix_connection(sock=made, limit=BYTES_MAX)
     try:
@@ -40,10 +40,10 @@ async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncIterat
         while (line := await reader.readline()).endswith(b"\n"):
             message = msgspec.json.decode(line, type=dict[str, Any])
             if "snapshot" not in message:
-                raise ProcessDown(f"{process} shows nothing", where=str(path))
+                raise ProcessDown(f"{process} shows nothing", location=str(path))
             yield message["snapshot"]
     except OSError:
         pass
     finally:
         writer.close()
-    raise ProcessDown(f"{process} has ended", where=str(path))
+    raise ProcessDown(f"{process} has ended", location=str(path))

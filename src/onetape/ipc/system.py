@@ -103,7 +103,7 @@ class IPCCommandSystem:
         bytes, made if not given. Raises UsageError before `start`, and for what is no command.
         """
         if not self._is_started:
-            raise UsageError("commands are sent after start()", where=f"IPCCommandSystem({self.name!r})")
+            raise UsageError("commands are sent after start()", location=f"IPCCommandSystem({self.name!r})")
         id_ = self.new_id() if command_id is None else command_id
         if not 0 < len(id_.encode("utf-8", "surrogatepass")) <= ID_BYTES_MAX:
             raise UsageError(f"a command's id has 1 to {ID_BYTES_MAX} bytes")

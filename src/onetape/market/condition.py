@@ -53,7 +53,7 @@ class ConditionError(BadInput):
     def __init__(self, what: str, text: str, column: int) -> None:
         figures = ", ".join(f"{name}('1m')" for name in FIGURES)
         super().__init__(
-            f"{what}, column {column}", where="condition", todo=f"values are {', '.join(FIELDS)}, {figures}"
+            f"{what}, column {column}", location="condition", todo=f"values are {', '.join(FIELDS)}, {figures}"
         )
         self.text, self.column = text, column
 

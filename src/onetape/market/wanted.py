@@ -24,9 +24,9 @@ def symbols_wanted(text: str, *, place: str = "--symbols") -> Wanted:
     if text.startswith("top:"):
         count = text.removeprefix("top:")
         if not count.isascii() or not count.isdigit() or not 0 < int(count) <= 100_000:
-            raise UsageError(f"{text!r} is no number of symbols", where=place, todo="write top:50")
+            raise UsageError(f"{text!r} is no number of symbols", location=place, todo="write top:50")
         return Wanted(top=int(count))
     names = frozenset(each.strip() for each in text.split(",") if each.strip())
     if not names:
-        raise UsageError("no symbols", where=place, todo="write all, top:50 or symbols with commas")
+        raise UsageError("no symbols", location=place, todo="write all, top:50 or symbols with commas")
     return Wanted(names)

@@ -274,7 +274,7 @@ class _Source:
         return {".".join(path): self.location(path) for path in paths}
 
     def bad(self, path: tuple[str, ...], what: str, todo: str = "") -> BadConfig:
-        return BadConfig(f"{what} at {'.'.join(path)}", where=self.location(path), todo=todo)
+        return BadConfig(f"{what} at {'.'.join(path)}", location=self.location(path), todo=todo)
 
 
 def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: str = "onetape.toml") -> Config:
@@ -282,7 +282,7 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"not TOML: {error}", where=name) from error
+        raise BadConfig(f"not TOML: {error}", location=name) from error
     source = _Source(text, name)
     _apply_environment(values, environ or {}, source)
     built: dict[str, Any] = {}
@@ -301,7 +301,7 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
 
 
 def with_robot(config: Config, name: str, section: Mapping[str, Any], *, location: str) -> Config:
-    """The configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; where: who
+    """The configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: who
     says it."""
     source = _Source("", location)
     robot = _convert(dict(section), RobotConfig, ("robots", name), source)
@@ -348,7 +348,7 @@ def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], sourc
                 break
             inner = target.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise BadConfig(f"{'.'.join(path)} is not a section", where=f"environment variable {variable}")
+                raise BadConfig(f"{'.'.join(path)} is not a section", location=f"environment variable {variable}")
             target = inner
 
 

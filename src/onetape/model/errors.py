@@ -85,39 +85,39 @@ from typing import ClassVar
 
 
 class OnetapeError(Exception):
-    """The root. `what` happened, `where` (file, line, order, field), what to do (`todo`)."""
+    """The root. `what` happened, `location` (file, line, order, field), what to do (`todo`)."""
 
     name: ClassVar[str] = ""
     code: ClassVar[int] = 0
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
+    def __init__(self, what: str, *, location: str = "", todo: str = "") -> None:
         super().__init__(what)
         self.what = what
-        self.where = where
+        self.location = location
         self.todo = todo
 
     @property
     def message(self) -> str:
         """What, where and what to do, those that are known, on one line."""
-        parts = (part.strip() for part in (self.what, self.where, self.todo))
+        parts = (part.strip() for part in (self.what, self.location, self.todo))
         return " ".join(", ".join(part for part in parts if part).split())
 
     def __str__(self) -> str:
         return f"error {self.name}({self.code}): {self.message}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return rebuilt, (type(self), self.what, self.where, self.todo)
+        return rebuilt, (type(self), self.what, self.location, self.todo)
 
     def as_json(self) -> dict[str, dict[str, int | str]]:
         """The error object of a command that was asked for --json."""
         return {"error": {"code": self.code, "name": self.name, "message": self.message}}
 
 
-def rebuilt(kind: type[OnetapeError], what: str, where: str, todo: str) -> OnetapeError:
+def rebuilt(kind: type[OnetapeError], what: str, location: str, todo: str) -> OnetapeError:
     """An error that another process met."""
     error = kind.__new__(kind)
-    OnetapeError.__init__(error, what, where=where, todo=todo)
+    OnetapeError.__init__(error, what, location=location, todo=todo)
     return error
 
 
@@ -480,7 +480,7 @@ class VenueProtocolError(VenueError):
         shown = evidence[: self.EVIDENCE_CHARS_MAX]
         if len(shown) < len(evidence):
             shown += "..."
-        super().__init__(rule, where=f"{venue} sent {shown}")
+        super().__init__(rule, location=f"{venue} sent {shown}")
         self.venue = venue
         self.rule = rule
         self.evidence = evidence
@@ -617,10 +617,10 @@ class InvariantViolation(OnetapeError):
     code = 4607
 
 
-def check(condition: bool, rule: str, *, where: str = "") -> None:
+def check(condition: bool, rule: str, *, location: str = "") -> None:
     """Raise InvariantViolation unless the rule holds; unlike assert it survives -O."""
     if not condition:
-        raise InvariantViolation(rule, where=where)
+        raise InvariantViolation(rule, location=location)
 
 
 def _leaves(kind: type[OnetapeError]) -> list[type[OnetapeError]]:

@@ -78,7 +78,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for field in _DECIMAL_FIELDS:
             value = getattr(self, field)
             if not isinstance(value, Decimal) or not value.is_finite():
-                raise BadInput(f"{field} must be a finite decimal: {value!r}", where=self.symbol)
+                raise BadInput(f"{field} must be a finite decimal: {value!r}", location=self.symbol)
             msgspec.structs.force_setattr(self, field, canonical(value))
         if self.brackets:
             msgspec.structs.force_setattr(self, "brackets", self._completed_brackets())
@@ -88,21 +88,21 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             msgspec.structs.force_setattr(self, "fee_tiers", self._checked_tiers())
         rule = self._broken_rule()
         if rule:
-            raise BadInput(rule, where=self.symbol)
+            raise BadInput(rule, location=self.symbol)
 
     def _completed_brackets(self) -> tuple[MarginBracket, ...]:
         if self.kind is Kind.SPOT:
-            raise BadInput("spot has no margin brackets", where=self.symbol)
+            raise BadInput("spot has no margin brackets", location=self.symbol)
         try:
             return completed(self.brackets)
         except (BadInput, ValueError) as error:
-            raise BadInput(str(getattr(error, "what", error)), where=self.symbol) from None
+            raise BadInput(str(getattr(error, "what", error)), location=self.symbol) from None
 
     def _checked_tiers(self) -> tuple[FeeTier, ...]:
         try:
             return fee_tiers.checked(self.fee_tiers)
         except (BadInput, ValueError) as error:
-            raise BadInput(str(getattr(error, "what", error)), where=self.symbol) from None
+            raise BadInput(str(getattr(error, "what", error)), location=self.symbol) from None
 
     def _broken_rule(self) -> str:
         for field in ("price_decimals", "size_decimals"):
@@ -303,12 +303,12 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
                 named[field] = to_decimal(value, what=field)
         for decimals, fields in (("price_decimals", ("tick",)), ("size_decimals", _SIZES)):
             if named.get(fields[0]) is None:
-                raise BadInput(f"{fields[0]} is missing", where=symbol)
+                raise BadInput(f"{fields[0]} is missing", location=symbol)
             steps = [value for f in fields if isinstance(value := named.get(f), Decimal)]
             named.setdefault(decimals, max(map(decimals_of, steps), default=0))
         return msgspec.convert(named, Instrument)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
-        raise BadInput(f"not an instrument: {error}", where=symbol) from None
+        raise BadInput(f"not an instrument: {error}", location=symbol) from None
 
 
 def _padded(units: int, decimals: int) -> str:

@@ -90,7 +90,7 @@ def parse_amount(text: str) -> Amount:
         value = to_decimal(match["value"])
         exact = money(money_units(value)) == value
     except ValueError as error:
-        raise InvalidAmount(str(error), where=repr(text)) from None
+        raise InvalidAmount(str(error), location=repr(text)) from None
     if not exact:
         raise InvalidAmount(f"more than {MONEY_DECIMALS} decimals: {text!r}")
     if value < 0:

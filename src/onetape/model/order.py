@@ -66,7 +66,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Says of an order with a trigger: a stop, not a take-profit. Raises InvariantViolation where it
         does not say: whoever sends it must not guess."""
         if self.trigger_kind is _NO_KIND:
-            raise InvariantViolation("a trigger without its kind cannot be sent", where=self.symbol)
+            raise InvariantViolation("a trigger without its kind cannot be sent", location=self.symbol)
         return self.trigger_kind is TriggerKind.STOP
 
     def broken_rule(self) -> str:

@@ -87,7 +87,7 @@ def parse_symbol(text: str) -> Symbol:
             is_unified=False,
         )
     if parts["option"]:
-        raise NotAvailable("options are not modelled", where=text)
+        raise NotAvailable("options are not modelled", location=text)
     base, quote, settle = parts["base"], parts["quote"], parts["settle"]
     if settle is None:
         kind = Kind.SPOT
@@ -97,7 +97,7 @@ def parse_symbol(text: str) -> Symbol:
         kind = Kind.INVERSE
     else:
         raise NotAvailable(
-            f"a contract that settles neither in {quote} nor in {base} (quanto) is not modelled", where=text
+            f"a contract that settles neither in {quote} nor in {base} (quanto) is not modelled", location=text
         )
     expiry = _expiry(parts["expiry"], text) if parts["expiry"] else None
     return Symbol(text, venue, name, base, quote, settle or quote, kind, expiry, is_unified=True)
@@ -112,7 +112,7 @@ def _expiry(yymmdd: str, text: str) -> int:
     try:
         return parse_time(f"20{yymmdd[:2]}-{yymmdd[2:4]}-{yymmdd[4:]}T{_EXPIRY_HOUR}Z")
     except BadInput:
-        raise BadInput(f"not a date: {yymmdd}", where=text, todo="write YYMMDD") from None
+        raise BadInput(f"not a date: {yymmdd}", location=text, todo="write YYMMDD") from None
 
 
 def file_stem(symbol: str) -> str:

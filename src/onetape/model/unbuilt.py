@@ -32,6 +32,6 @@ def unbuilt(config: Config) -> Iterator[NotAvailable]:
 def _missing(what: str, section: str, location: str, todo: str) -> NotAvailable:
     return NotAvailable(
         f"[{section}] is not built yet: {what}",
-        where=location or f"[{section}]",
+        location=location or f"[{section}]",
         todo=f"{todo}, or write enabled = false" if section != "cluster" else todo,
     )

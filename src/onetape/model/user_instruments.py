@@ -48,18 +48,20 @@ def parse_instruments(text: str, *, location: str = "") -> dict[str, Instrument]
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(str(error), where=location) from None
+        raise BadConfig(str(error), location=location) from None
     unknown = set(document) - {"instrument"} - RULE_TABLES
     if unknown:
-        raise BadConfig(f"unknown key {min(unknown)!r}", where=location, todo="use [[instrument]], [[adl]] or [loans]")
+        raise BadConfig(
+            f"unknown key {min(unknown)!r}", location=location, todo="use [[instrument]], [[adl]] or [loans]"
+        )
     tables = document.get("instrument", [])
     if not isinstance(tables, list):
-        raise BadConfig("instrument is not a list of tables", where=location, todo="[[instrument]]")
+        raise BadConfig("instrument is not a list of tables", location=location, todo="[[instrument]]")
     found: dict[str, Instrument] = {}
     for number, table in enumerate(tables, 1):
         instrument = _instrument(table, f"{location} instrument {number}".strip())
         if instrument.symbol in found:
-            raise BadConfig(f"{instrument.symbol} is given twice", where=location)
+            raise BadConfig(f"{instrument.symbol} is given twice", location=location)
         found[instrument.symbol] = instrument
     return found
 
@@ -67,11 +69,11 @@ def parse_instruments(text: str, *, location: str = "") -> dict[str, Instrument]
 def _instrument(table: dict[str, object], location: str) -> Instrument:
     symbol = table.get("symbol")
     if not isinstance(symbol, str):
-        raise BadConfig("symbol is missing", where=location)
+        raise BadConfig("symbol is missing", location=location)
     facts: dict[str, object] = {}
     for key, value in table.items():
         if key not in _FIELDS or key in _DERIVED:
-            raise BadConfig(f"unknown key {key!r}", where=location)
+            raise BadConfig(f"unknown key {key!r}", location=location)
         facts[key] = _value(key, value, location)
     listed = catalogue.find(symbol)
     try:
@@ -80,7 +82,7 @@ def _instrument(table: dict[str, object], location: str) -> Instrument:
             return from_symbol(symbol, origin=Origin.USER, **facts)
         return _over(listed, facts)
     except BadInput as error:
-        raise BadConfig(error.what, where=location) from None
+        raise BadConfig(error.what, location=location) from None
 
 
 def _over(listed: Instrument, facts: dict[str, object]) -> Instrument:
@@ -106,28 +108,28 @@ def _value(key: str, value: object, location: str) -> object:
         try:
             return parse_time(value)
         except BadInput as error:
-            raise BadConfig(f"{key}: {error.what}", where=location) from None
+            raise BadConfig(f"{key}: {error.what}", location=location) from None
     if key in _TABLES:
         return _table(key, value, location)
     if _FIELDS[key] is not Decimal:
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise BadConfig(f"{key} is not a number: {value!r}", where=location)
+        raise BadConfig(f"{key} is not a number: {value!r}", location=location)
     try:
         return to_decimal(value, what=key)
     except ValueError as error:
-        raise BadConfig(str(error), where=location) from None
+        raise BadConfig(str(error), location=location) from None
 
 
 def _table(key: str, value: object, location: str) -> object:
     rows = value if isinstance(value, list) else [value]
     for row in rows:
         if not isinstance(row, dict) or any(isinstance(cell, bool) for cell in row.values()):
-            raise BadConfig(f"{key} is not a list of tables of numbers", where=location)
+            raise BadConfig(f"{key} is not a list of tables of numbers", location=location)
     try:
         return msgspec.convert(rows, _TABLES[key])
     except (msgspec.ValidationError, ValueError) as error:
-        raise BadConfig(f"{key}: {error}", where=location) from None
+        raise BadConfig(f"{key}: {error}", location=location) from None
 
 
 __all__ = ["parse_instruments"]

@@ -90,7 +90,7 @@ def parse_rules(text: str, *, location: str = "") -> UserRules:
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(str(error), where=location) from None
+        raise BadConfig(str(error), location=location) from None
     return rules_of(document, location=location)
 
 
@@ -99,9 +99,9 @@ def rules_of(document: Mapping[str, Any], *, location: str = "") -> UserRules:
     loans = document.get("loans")
     rows = document.get("adl", [])
     if not isinstance(rows, list):
-        raise BadConfig("adl is not a list of tables", where=location, todo="write [[adl]]")
+        raise BadConfig("adl is not a list of tables", location=location, todo="write [[adl]]")
     if len(rows) > ADL_MAX:
-        raise BadConfig(f"{len(rows)} tables adl, at most {ADL_MAX}", where=location)
+        raise BadConfig(f"{len(rows)} tables adl, at most {ADL_MAX}", location=location)
     facts = [_adl(row, f"{location} adl {number}".strip()) for number, row in enumerate(rows, 1)]
     return UserRules(
         None if loans is None else _loans(loans, f"{location} loans".strip()),
@@ -115,18 +115,18 @@ def _loans(table: object, location: str) -> LoanLevels:
     if call == 0:
         return NEVER_CALLED
     if "liquidation" not in cells:
-        raise BadConfig("liquidation is missing", where=location)
+        raise BadConfig("liquidation is missing", location=location)
     levels = LoanLevels(
         call, _number(cells, "liquidation", location), _number(cells, "fee", location) if "fee" in cells else Decimal(0)
     )
     if not 1 <= levels.liquidation <= levels.call <= _LEVEL_MAX:
         raise BadConfig(
             f"liquidation {levels.liquidation} and call {levels.call}",
-            where=location,
+            location=location,
             todo=f"levels lie in 1..{_LEVEL_MAX}, liquidation not above call; or call = 0",
         )
     if levels.fee >= 1:
-        raise BadConfig(f"fee {levels.fee} is no share", where=location, todo='write fee = "0.02"')
+        raise BadConfig(f"fee {levels.fee} is no share", location=location, todo='write fee = "0.02"')
     for name in ("call", "liquidation"):
         _stepped(name, getattr(levels, name), location)
     return levels
@@ -137,50 +137,50 @@ def _adl(table: object, location: str) -> Adl:
     cells = _cells(table, names, {"symbol", "time", "side"}, location)
     symbol, side = cells["symbol"], cells["side"]
     if not isinstance(symbol, str) or not symbol:
-        raise BadConfig(f"symbol is not a name: {symbol!r}", where=location)
+        raise BadConfig(f"symbol is not a name: {symbol!r}", location=location)
     if side not in ("long", "short"):
-        raise BadConfig(f"side {side!r}", where=location, todo='write "long" or "short": yours')
+        raise BadConfig(f"side {side!r}", location=location, todo='write "long" or "short": yours')
     try:
         time = parse_time(cells["time"])
     except (BadInput, ValueError) as error:
-        raise BadConfig(f"time: {getattr(error, 'what', error)}", where=location) from None
+        raise BadConfig(f"time: {getattr(error, 'what', error)}", location=location) from None
     price = _number(cells, "price", location) if "price" in cells else None
     share = _number(cells, "share", location) if "share" in cells else Decimal(1)
     if price is not None and price == 0:
-        raise BadConfig("price must be positive", where=location, todo="leave it out for the mark")
+        raise BadConfig("price must be positive", location=location, todo="leave it out for the mark")
     if not 0 < share <= 1:
-        raise BadConfig(f"share {share}", where=location, todo="above 0, at most 1")
+        raise BadConfig(f"share {share}", location=location, todo="above 0, at most 1")
     _stepped("share", share, location)
     return Adl(symbol, time, side == "long", price, share)
 
 
 def _cells(table: object, names: set[str], needed: set[str], location: str) -> dict[str, Any]:
     if not isinstance(table, Mapping):
-        raise BadConfig("not a table", where=location)
+        raise BadConfig("not a table", location=location)
     cells = dict(table)
     if unknown := set(cells) - names:
-        raise BadConfig(f"unknown key {min(unknown)!r}", where=location, todo=f"it has {', '.join(sorted(names))}")
+        raise BadConfig(f"unknown key {min(unknown)!r}", location=location, todo=f"it has {', '.join(sorted(names))}")
     if missing := needed - set(cells):
-        raise BadConfig(f"{min(missing)} is missing", where=location)
+        raise BadConfig(f"{min(missing)} is missing", location=location)
     return cells
 
 
 def _number(cells: Mapping[str, Any], key: str, location: str) -> Decimal:
     value = cells[key]
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise BadConfig(f"{key} is not a number: {value!r}", where=location)
+        raise BadConfig(f"{key} is not a number: {value!r}", location=location)
     try:
         number = to_decimal(value, what=key)
     except ValueError as error:
-        raise BadConfig(str(error), where=location) from None
+        raise BadConfig(str(error), location=location) from None
     if not number.is_finite() or number < 0 or number >= 10**15:
-        raise BadConfig(f"{key} {value!r}", where=location, todo="a number that is not negative")
+        raise BadConfig(f"{key} {value!r}", location=location, todo="a number that is not negative")
     return number
 
 
 def _stepped(name: str, value: Decimal, location: str) -> None:
     if value % SHARE_STEP:
-        raise BadConfig(f"{name} {value} is finer than {SHARE_STEP}", where=location)
+        raise BadConfig(f"{name} {value} is finer than {SHARE_STEP}", location=location)
 
 
 __all__ = [

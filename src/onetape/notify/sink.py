@@ -30,7 +30,9 @@ class Sinks:
         try:
             import apprise
         except ImportError:
-            raise NotAvailable("alerts need apprise", where="[notify]", todo="pip install 'onetape[notify]'") from None
+            raise NotAvailable(
+                "alerts need apprise", location="[notify]", todo="pip install 'onetape[notify]'"
+            ) from None
         # Its own log may have addresses, which hold secrets.
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
         self._sinks: Any = apprise.Apprise()
@@ -43,7 +45,7 @@ class Sinks:
             if not self._sinks.add(url):
                 raise BadConfig(
                     f"apprise does not know the address of sink {number}",
-                    where="[notify] urls",
+                    location="[notify] urls",
                     todo="see the list of services of apprise",
                 )
 

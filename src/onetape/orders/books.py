@@ -15,7 +15,7 @@ from onetape._core import Booked
 from onetape.model.enums import PositionSide, Side
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import AccountOut
-from onetape.orders.told import BalanceTold, FillTold, PositionTold
+from onetape.orders.reports import BalanceReport, FillReport, PositionReport
 
 __all__ = ["OPENING", "Books", "BooksRecord"]
 
@@ -41,20 +41,20 @@ class Books:
         self._venue = venue
         self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
         self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
-        self.balances: dict[str, BalanceTold] = {}  # the venue's newest word
-        self.margins: dict[str, BalanceTold] = {}  # its newest that told of margin
+        self.balances: dict[str, BalanceReport] = {}  # the venue's newest word
+        self.margins: dict[str, BalanceReport] = {}  # its newest that told of margin
         self.booked = 0  # fills
         self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
         self._untold_sums: dict[str, int] = {}
         self._trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
 
-    def has(self, fill: FillTold) -> bool:
+    def has(self, fill: FillReport) -> bool:
         """It was booked; so was all that is older than the ids that are kept: lists of old trades
         may be asked for at any time."""
         kept = self._trades.get(fill.symbol)
         return kept is not None and kept.has(_name(fill), fill.time)
 
-    def book(self, fill: FillTold) -> None:
+    def book(self, fill: FillReport) -> None:
         kept = self._trades.get(fill.symbol)
         if kept is None:
             kept = self._trades[fill.symbol] = Booked(TRADES_KEPT)
@@ -75,7 +75,7 @@ class Books:
         if len(untold) > UNTOLD_KEPT:
             self._untold_sums[currency] -= untold.popleft()[1]
 
-    def balance(self, told: BalanceTold, source: str) -> list[AccountOut]:
+    def balance(self, told: BalanceReport, source: str) -> list[AccountOut]:
         known = self.balances.get(told.currency)
         if known is not None and told.time < known.time:
             return []
@@ -98,7 +98,7 @@ class Books:
         known = self.balances.get(currency)
         return known.total if known is not None else 0
 
-    def position(self, told: PositionTold, source: str) -> list[AccountOut]:
+    def position(self, told: PositionReport, source: str) -> list[AccountOut]:
         key = (told.symbol, told.side)
         known = self.venue_positions.get(key)
         if known is not None and told.time < known[1]:
@@ -133,6 +133,6 @@ class Books:
             kept.restore(complete)
 
 
-def _name(fill: FillTold) -> str:
+def _name(fill: FillReport) -> str:
     """Of its symbol's fills: the trade and its side, as one number."""
     return f"-{fill.trade_id}" if fill.side is Side.SELL else str(fill.trade_id)

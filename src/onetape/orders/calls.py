@@ -14,7 +14,7 @@ from onetape.model.enums import RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Answer
-from onetape.orders.told import FillTold, Told
+from onetape.orders.reports import FillReport, VenueReport
 
 __all__ = [
     "MASTER",
@@ -154,7 +154,7 @@ class OrderProtocol(Protocol):
         """All lists of working orders that the venue has."""
         ...
 
-    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         """(currency, change in 1e-18) of the balances that a fill moves, its fee taken off. Asked
         only where there are no positions."""
         ...
@@ -206,12 +206,12 @@ class OrderProtocol(Protocol):
         name: str = "",
         currency: str = "",
     ) -> Call | None:
-        """The history of transfers that way, since ns UTC: `TransferTold` rows. currency: only of
+        """The history of transfers that way, since ns UTC: `TransferReport` rows. currency: only of
         it, where the venue can be asked so."""
         ...
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
-        """What has come from outside of the venue since ns UTC: `TransferTold` rows. None: it
+        """What has come from outside of the venue since ns UTC: `TransferReport` rows. None: it
         cannot be asked."""
         ...
 
@@ -230,7 +230,7 @@ class OrderProtocol(Protocol):
         """Reads an answer; one that makes no sense is ambiguous, never an exception."""
         ...
 
-    def told(self, message: bytes) -> list[Told]:
+    def told(self, message: bytes) -> list[VenueReport]:
         """Reads a message of the account's stream."""
         ...
 

@@ -62,9 +62,9 @@ def away(order: OrderSpec, near: int) -> str | None:
 
 def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decimal) -> str:
     """That a limit price is beyond a band, in words."""
-    where = "above" if order.side is Side.BUY else "below"
+    side_of_market = "above" if order.side is Side.BUY else "below"
     return (
-        f"price {instrument.price_text(order.price_int)} is {away(order, near)} {where}"
+        f"price {instrument.price_text(order.price_int)} is {away(order, near)} {side_of_market}"
         f" {instrument.price_text(near)}, at most {decimal_text(band * 100)} %"
     )
 

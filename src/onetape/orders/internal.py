@@ -9,14 +9,14 @@ from onetape.model.time import SECOND
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import IntentOut, Managed, NewsOut
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import FillTold
+from onetape.orders.reports import FillReport
 
 __all__ = ["HELD_MAX", "end_held", "release", "take_in", "take_off", "trade_inside"]
 
 HELD_MAX: Final = 5 * SECOND  # an order waits for others as long as for an answer of the venue
 
 
-def trade_inside(manager: OrderManager, fill: FillTold, now: int) -> None:
+def trade_inside(manager: OrderManager, fill: FillReport, now: int) -> None:
     """Books both sides of an internal trade, by one of them; what is booked already stays."""
     for each in (fill, fill.other_side):
         if not manager.books.has(each):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from onetape.model.errors import BadInput, FundsError, VenueError
-from onetape.orders.told import Told
+from onetape.orders.reports import VenueReport
 
 __all__ = ["MALFORMED", "check_told"]
 
@@ -30,7 +30,7 @@ MONEY_MAX: Final = 2**127 - 1
 _MONEY: Final = frozenset({"fee", "total", "amount"})
 
 
-def check_told(told: Iterable[Told]) -> None:
+def check_told(told: Iterable[VenueReport]) -> None:
     """Raises ValueError, OverflowError for what no tape could hold: it is refused where it is read
     and not where it is written, when much else has been done with it."""
     for each in told:

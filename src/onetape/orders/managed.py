@@ -12,7 +12,7 @@ from onetape.model.ids import ATTEMPT_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.orders.machine import OrderLife
-from onetape.orders.told import FillTold, OrderTold
+from onetape.orders.reports import FillReport, OrderStatusReport
 
 __all__ = [
     "AccountOut",
@@ -70,7 +70,7 @@ class FillOut(NamedTuple):
     """To the order's robot; None where no order of ours stands behind it."""
 
     order: Managed | None
-    fill: FillTold
+    fill: FillReport
 
 
 class AccountOut(NamedTuple):
@@ -213,7 +213,7 @@ class Managed:
         name = str(parsed._replace(attempt=self.again + 1))
         return name if len(name) <= chars_max else ""
 
-    def in_our_sizes(self, told: OrderTold) -> OrderTold | None:
+    def in_our_sizes(self, told: OrderStatusReport) -> OrderStatusReport | None:
         """Restate a report of the venue's order in the quantities of ours, which is larger by what
         was filled before; None: that order is gone, and what was to be learned from it is known."""
         if self.former and (told.client_id or told.venue_id) in self.former:
@@ -239,7 +239,7 @@ def asked_for(client_id: str, request: Request, now: int) -> Managed:
     )
 
 
-def met(told: OrderTold, robot: int, order_id: int) -> Managed:
+def met(told: OrderStatusReport, robot: int, order_id: int) -> Managed:
     """An order that no tape of ours has, as the venue shows it."""
     order = Managed(
         client_id=told.client_id,
@@ -257,7 +257,7 @@ def met(told: OrderTold, robot: int, order_id: int) -> Managed:
     return order
 
 
-def spec_of(told: OrderTold) -> OrderSpec:
+def spec_of(told: OrderStatusReport) -> OrderSpec:
     """What somebody must have asked for, of an order that the venue shows."""
     is_market = told.type is OrderType.MARKET
     return OrderSpec(

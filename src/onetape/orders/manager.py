@@ -42,7 +42,16 @@ from onetape.orders.managed import (
 )
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
-from onetape.orders.told import BalanceTold, FillTold, ModeTold, MoveTold, OrderTold, PositionTold, StreamTold, Told
+from onetape.orders.reports import (
+    AccountModeReport,
+    BalanceReport,
+    FillReport,
+    MoveReport,
+    OrderStatusReport,
+    PositionReport,
+    StreamReport,
+    VenueReport,
+)
 
 __all__ = ["OrderManager"]
 
@@ -72,8 +81,8 @@ class OrderManager:
         self.venue_positions = self.books.venue_positions
         self.balances = self.books.balances
         self.references: dict[str, int] = {}  # a recent price of each symbol
-        self.mode: ModeTold | None = None
-        self.unmatched: dict[tuple[str, int, Side], FillTold] = {}  # fills of orders not yet known
+        self.mode: AccountModeReport | None = None
+        self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not yet known
         self.resolved: set[str] = set()  # ended by an operator's word, by client id
         self.counts: dict[str, int] = {}  # what was odd, by name
         # The robot's number and its order of a client id that no tape has.
@@ -259,7 +268,7 @@ class OrderManager:
                 self.send(order, RequestKind.CANCEL, now)
 
     def _request_done(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
-        row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
+        row = next((t for t in answer.told if isinstance(t, OrderStatusReport)), None)
         row = order.in_our_sizes(row) if row is not None else None
         if row is not None:
             self._note_ids(order, row)
@@ -297,7 +306,7 @@ class OrderManager:
         order.is_taken_off = order.is_taken_off and order.life.cancel_open
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
-        row = next((t for t in answer.told if isinstance(t, OrderTold)), None)
+        row = next((t for t in answer.told if isinstance(t, OrderStatusReport)), None)
         order = self.index.get(row.client_id if row is not None else key.client_id)
         # Where a fill still waits, its next word asks again, and so does the next look of a round.
         self._asked_venue_ids.discard((key.symbol, key.venue_id))
@@ -377,28 +386,28 @@ class OrderManager:
 
     # --- what the venue says ----------------------------------------------------------------------
 
-    def hear(self, told: Iterable[Told], now: int, *, source: str = "stream") -> None:
+    def hear(self, told: Iterable[VenueReport], now: int, *, source: str = "stream") -> None:
         """Words of the stream, or rows of an answer."""
         for each in told:
             match each:
-                case FillTold():
+                case FillReport():
                     self._fill(each, now)
-                case OrderTold():
+                case OrderStatusReport():
                     self._order(each, now)
-                case BalanceTold():
+                case BalanceReport():
                     self.outs += self.books.balance(each, source)
-                case MoveTold():  # the ledger's
+                case MoveReport():  # the ledger's
                     pass
-                case PositionTold():
+                case PositionReport():
                     self.outs += self.books.position(each, source)
-                case ModeTold():
+                case AccountModeReport():
                     self.mode = each
-                case StreamTold():
+                case StreamReport():
                     self._count(f"{each.what} {each.detail}".strip())
                     if each.what == "settings changed":
                         self.calls.append(self.venue.modes(now))
 
-    def resolve(self, order: Managed, report: OrderTold, now: int) -> None:
+    def resolve(self, order: Managed, report: OrderStatusReport, now: int) -> None:
         """Take an operator's word on an order (`resolve.resolution_of`) as the venue's, once it is
         on the journal. It never makes a fill: where it says that more was filled than is booked,
         the fills are asked for, and the order ends when they are here."""
@@ -410,7 +419,7 @@ class OrderManager:
         if not order.is_open:
             self.resolved.add(order.client_id)
 
-    def _order(self, word: OrderTold, now: int) -> None:
+    def _order(self, word: OrderStatusReport, now: int) -> None:
         order = self.index.find(word.client_id, word.symbol, word.venue_id)
         if order is None:
             self._meet(word, now)
@@ -441,7 +450,7 @@ class OrderManager:
             self._news(order, told.news, now)
         self._compare(order, told, now)
 
-    def _snapshot(self, order: Managed, told: OrderTold, now: int) -> None:
+    def _snapshot(self, order: Managed, told: OrderStatusReport, now: int) -> None:
         """How it stands at the venue, because somebody asked."""
         self._note_ids(order, told)
         # What has ended never works again: its end is the newest word, whatever it is dated.
@@ -458,7 +467,7 @@ class OrderManager:
                 self._news(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
         self._compare(order, told, now)
 
-    def _found(self, order: Managed, told: OrderTold, now: int) -> None:
+    def _found(self, order: Managed, told: OrderStatusReport, now: int) -> None:
         """It works there. A cancel that is lost still holds: it is sent again, some times."""
         order.pending.pop(_PLACE, None)
         is_asked = order.life.cancel_open and RequestKind.CANCEL not in order.pending
@@ -481,7 +490,7 @@ class OrderManager:
             code, reason = OrderOutcomeUnknown.code, "none of its cancels was answered"
             self.refuse(order, OrderNews.CANCEL_REJECTED, now, code, reason)
 
-    def _fill(self, fill: FillTold, now: int) -> None:
+    def _fill(self, fill: FillReport, now: int) -> None:
         key = fill.key
         if self.books.has(fill):
             return
@@ -504,14 +513,14 @@ class OrderManager:
         for fill in self.unmatched.values():
             self._ask_whose(fill, now)
 
-    def _ask_whose(self, fill: FillTold, now: int) -> None:
+    def _ask_whose(self, fill: FillReport, now: int) -> None:
         """Unless that is under way."""
         asked = (fill.symbol, fill.venue_id)
         if asked not in self._asked_venue_ids:
             self._asked_venue_ids.add(asked)
             self.calls.append(self.venue.query_venue_id(*asked, now))
 
-    def _meet(self, told: OrderTold, now: int) -> None:
+    def _meet(self, told: OrderStatusReport, now: int) -> None:
         """An order that no tape of ours has."""
         if told.client_id in self.orders or told.news is OrderNews.REJECTED:
             return
@@ -536,7 +545,7 @@ class OrderManager:
 
     # --- how an order stands ----------------------------------------------------------------------
 
-    def book(self, fill: FillTold, order: Managed | None, now: int) -> None:
+    def book(self, fill: FillReport, order: Managed | None, now: int) -> None:
         key = fill.key
         self.unmatched.pop(key, None)
         self.books.book(fill)
@@ -560,7 +569,7 @@ class OrderManager:
             self._end(order, order.told_end, None, now)
         self.close(order)
 
-    def _end(self, order: Managed, news: OrderNews, told: OrderTold | None, now: int) -> None:
+    def _end(self, order: Managed, news: OrderNews, told: OrderStatusReport | None, now: int) -> None:
         """It has ended at the venue. Its fills come first: until they are here it is not over."""
         if told is not None:
             self._note_filled(order, told)
@@ -583,7 +592,7 @@ class OrderManager:
             order.pending.clear()
             self._news(order, news, now, code, reason, size=order.life.filled)
 
-    def _compare(self, order: Managed, told: OrderTold, now: int) -> None:
+    def _compare(self, order: Managed, told: OrderStatusReport, now: int) -> None:
         """Has the venue filled more than we have been told, or cut what reduces to the position?"""
         reduces = order.spec.reduce_only or told.reduce_only
         is_cut = reduces and 0 < told.size < order.life.size
@@ -601,7 +610,7 @@ class OrderManager:
         elif order.is_met and order.is_open and 0 < told.size <= order.life.filled:
             self._end(order, OrderNews.UPDATED, None, now)
 
-    def _note_filled(self, order: Managed, told: OrderTold) -> None:
+    def _note_filled(self, order: Managed, told: OrderStatusReport) -> None:
         """Of one that was seen at the venue first this is what its fills are to others: none of
         them is waited for, and with the last it has ended."""
         order.told_filled = max(order.told_filled, told.filled)
@@ -640,7 +649,7 @@ class OrderManager:
         for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
             self.book(fill, order, fill.time)
 
-    def _note_ids(self, order: Managed, told: OrderTold) -> None:
+    def _note_ids(self, order: Managed, told: OrderStatusReport) -> None:
         if told.venue_id and told.venue_id != order.venue_id:
             self.note_venue_id(order, told.venue_id)
         if order.conditional and not told.conditional:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onetape.orders.told import Told
+    from onetape.orders.reports import VenueReport
 
 __all__ = ["Answer", "Outcome"]
 
@@ -37,7 +37,7 @@ class Answer:
     the venue's; `retry_after` in ns; `cursor`: there is more, ask again from here."""
 
     outcome: Outcome
-    told: tuple[Told, ...] = field(default=())
+    told: tuple[VenueReport, ...] = field(default=())
     code: int = 0
     venue_code: str = ""
     text: str = ""

@@ -14,7 +14,7 @@ from onetape.model.enums import RequestKind
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.managed import Managed
-from onetape.orders.told import OrderTold
+from onetape.orders.reports import OrderStatusReport
 
 __all__ = ["QUERY_AFTER", "is_absent", "next_query", "queries", "query_amended", "request"]
 
@@ -45,7 +45,7 @@ def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
     return now + QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
 
 
-def query_amended(order: Managed, told: OrderTold, now: int) -> int:
+def query_amended(order: Managed, told: OrderStatusReport, now: int) -> int:
     """When it is asked again whether an amendment of it has arrived; 0: these terms are its last.
     The old ones prove no more than absence does: it may still be on its way."""
     latest = order.amended_at + ABSENT_AFTER

@@ -21,7 +21,7 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import FillTold, OrderTold, PositionTold, Told
+from onetape.orders.reports import FillReport, OrderStatusReport, PositionReport, VenueReport
 
 __all__ = ["OVERLAP", "Difference", "FillHorizon", "Reconciler"]
 
@@ -88,8 +88,8 @@ class FillHorizon:
         self.complete = self.complete or now
         self._newest = 0
 
-    def reported(self, reports: Iterable[Told]) -> None:
-        newest = (each.time for each in reports if isinstance(each, FillTold))
+    def reported(self, reports: Iterable[VenueReport]) -> None:
+        newest = (each.time for each in reports if isinstance(each, FillReport))
         self._newest = max(self._newest, max(newest, default=0))
 
     def done(self) -> None:
@@ -187,7 +187,7 @@ class Reconciler:
             self._ask_for_missing(now)
             return True
         if call.purpose in (Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS):
-            current.listed.update(t.client_id for t in answer.told if isinstance(t, OrderTold))
+            current.listed.update(t.client_id for t in answer.told if isinstance(t, OrderStatusReport))
             current.lists_done += 1
         if call.purpose is Purpose.POSITIONS:
             self._note_flat(answer, now)
@@ -282,7 +282,7 @@ class Reconciler:
 
     def _note_flat(self, answer: Answer, now: int) -> None:
         """A position that the venue does not list is flat."""
-        told = {(t.symbol, t.side) for t in answer.told if isinstance(t, PositionTold)}
+        told = {(t.symbol, t.side) for t in answer.told if isinstance(t, PositionReport)}
         for key in self.manager.venue_positions:
             if key not in told:
                 self.manager.venue_positions[key] = (0, now)

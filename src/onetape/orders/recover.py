@@ -17,7 +17,7 @@ from onetape.orders.internal import end_held, trade_inside
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import INTERNAL_TRADES, FillTold
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
 
 __all__ = ["Recovery", "RecoveryRecord"]
 
@@ -27,13 +27,13 @@ class RecoveryRecord(msgspec.Struct, frozen=True):
 
     orders: OrderIndexRecord
     books: BooksRecord
-    unmatched: list[FillTold]
+    unmatched: list[FillReport]
     settled: list[str]
     counts: dict[str, int]
     newest_fill: int
     newest_read: int
     trades_inside: int
-    halves: list[FillTold]
+    halves: list[FillReport]
     has_begun: bool
     records: int
 
@@ -46,7 +46,7 @@ class Recovery:
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
         self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
-        self._halves: dict[tuple[str, int], FillTold] = {}  # such trades of which one side is here
+        self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
         self.has_begun = False  # a round was reconciled: the books have their beginning
         self.records = 0
 
@@ -118,7 +118,7 @@ class Recovery:
             order.price = price
         self.manager.close(order)
 
-    def fill(self, fill: FillTold) -> None:
+    def fill(self, fill: FillReport) -> None:
         self.records += 1
         manager = self.manager
         known = manager.index.find(fill.client_id, fill.symbol, fill.venue_id)

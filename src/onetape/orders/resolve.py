@@ -15,7 +15,7 @@ from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.told import OrderTold
+from onetape.orders.reports import OrderStatusReport
 
 __all__ = ["RESOLUTIONS", "resolution_of"]
 
@@ -25,7 +25,7 @@ _FIELDS: Final = frozenset({"order", "as", "venue_id", "filled"})
 
 def resolution_of(
     manager: OrderManager, instruments: Mapping[str, Instrument], said: Mapping[str, Any]
-) -> tuple[Managed, OrderTold]:
+) -> tuple[Managed, OrderStatusReport]:
     """The order that is meant, and the word about it. said: `order` (our client id), `as` (open,
     filled or closed), and where they are known `venue_id` and `filled` (a quantity).
 
@@ -47,7 +47,7 @@ def resolution_of(
         filled = _units(instruments[order.spec.symbol], said["filled"])
         if not order.life.filled <= filled <= size or (word == "open" and filled == size):
             raise BadInput(f"filled must be between what is booked and the quantity of {name}")
-    told = OrderTold(
+    told = OrderStatusReport(
         symbol=order.spec.symbol,
         client_id=order.name,
         venue_id=str(said.get("venue_id", "")) or order.venue_id,

@@ -21,7 +21,7 @@ from onetape.model.time import SECOND
 from onetape.orders.calls import Call
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, PositionTold
+from onetape.orders.reports import BalanceReport, PositionReport
 
 __all__ = ["StreamProbe"]
 
@@ -138,9 +138,9 @@ class StreamProbe:
         else:
             ours |= {(name, None): (b.total, b.time) for name, b in books.balances.items()}
         for each in answer.told:
-            if isinstance(each, PositionTold):
+            if isinstance(each, PositionReport):
                 told[each.symbol, each.side] = (each.qty, each.time)
-            elif isinstance(each, BalanceTold):  # a list does not say its own time
+            elif isinstance(each, BalanceReport):  # a list does not say its own time
                 told[each.currency, None] = (each.total, 0)
         found = []
         for key, (amount, time) in told.items():

@@ -29,5 +29,5 @@ class Finding:
 
     @classmethod
     def of(cls, subject: str, error: OnetapeError) -> Finding:
-        location = f", {error.where}" if error.where else ""
+        location = f", {error.location}" if error.location else ""
         return cls(ERROR, subject, f"{error.what}{location}", error.todo, error.name, error.code, error.exit_code)

@@ -22,7 +22,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import clock_offset
 from onetape.orders.calls import Call
-from onetape.orders.told import ModeTold
+from onetape.orders.reports import AccountModeReport
 from onetape.preflight.venue_access import VenueAccess
 from onetape.security.redaction import Redactor
 from onetape.security.secrets import read_secret
@@ -66,7 +66,7 @@ class Passed:
 
     offset: int = 0
     instruments: list[Instrument] = field(default_factory=list)
-    mode: ModeTold | None = None
+    mode: AccountModeReport | None = None
     rights: KeyRights | None = None
     raw: bytes = b""
 
@@ -75,7 +75,7 @@ def check_open(name: str, venue: VenueConfig) -> None:
     """Raises VenueClosed for one that is no more, whatever the mode: what would trade there
     tomorrow?"""
     if venue.kind == "bitmex":
-        raise VenueClosed(CLOSED, where=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it")
+        raise VenueClosed(CLOSED, location=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it")
 
 
 def target_of(name: str, venue: VenueConfig) -> Target:
@@ -100,7 +100,7 @@ def market_of(name: str, venue: VenueConfig) -> Target:
     if hosts is None:
         raise BadConfig(
             f"{venue.kind} has no {venue.mode} mode",
-            where=f"[venues.{name}]",
+            location=f"[venues.{name}]",
             todo=f'start `onetape sim {venue.kind}` and write rest = "http://..."',
         )
     ws = venue.ws or hosts.ws
@@ -117,7 +117,7 @@ def _check_hosts(name: str, venue: VenueConfig) -> None:
         address = getattr(venue, key)
         if address and (wrong := unfit_address(venue.kind, venue.mode, address)) is not None:
             shown = "" if "@" in address else f" = {address!r}"  # what is before it may be secret
-            raise BadConfig(wrong[0], where=f"[venues.{name}] {key}{shown}", todo=wrong[1])
+            raise BadConfig(wrong[0], location=f"[venues.{name}] {key}{shown}", todo=wrong[1])
 
 
 def _check_named(name: str, venue: VenueConfig) -> None:
@@ -125,7 +125,7 @@ def _check_named(name: str, venue: VenueConfig) -> None:
     if venue.mode == "live" and not venue.live_account:
         raise BadConfig(
             "live trading needs the account's id typed in the configuration",
-            where=f"[venues.{name}]",
+            location=f"[venues.{name}]",
             todo='live_account = "..."',
         )
 
@@ -141,7 +141,9 @@ def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str
     place = getattr(account, what)
     if not place:
         raise BadConfig(
-            f"the account has no {what}", where=f"[accounts.{name}]", todo=f'write {what} = "env:NAME" or "file:/path"'
+            f"the account has no {what}",
+            location=f"[accounts.{name}]",
+            todo=f'write {what} = "env:NAME" or "file:/path"',
         )
     return read_secret(place, environ, folder=folder).reveal()
 
@@ -182,7 +184,9 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
     answer = venue.protocol.answer(call, status, headers, body, sent)
     if not answer.value:
         what = headers.get("content-type", "").partition(";")[0] or "nothing"
-        raise VenueUnavailable(f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", where=location)
+        raise VenueUnavailable(
+            f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", location=location
+        )
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
     status, _, passed.raw = access.ask(venue.instruments())
     try:
@@ -191,10 +195,10 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
             passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
     except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
-            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}", where=location
+            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}", location=location
         ) from None
     if missing := set(symbols) - {i.symbol for i in passed.instruments}:
-        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", where=location)
+        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", location=location)
     if wrong := clock_wrong(passed.offset, location):
         raise wrong
     return passed
@@ -212,7 +216,7 @@ def _account(
     now = time.time_ns() + passed.offset
     call = venue.protocol.modes(now)
     answer = venue.protocol.answer(call, *access.ask(call), now)
-    passed.mode = next((each for each in answer.told if isinstance(each, ModeTold)), None)
+    passed.mode = next((each for each in answer.told if isinstance(each, AccountModeReport)), None)
     if passed.mode is not None or answer.venue_code == "-2015":
         passed.rights = _rights(access, venue, target, now, hide)
     if passed.mode is None:

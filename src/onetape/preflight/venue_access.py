@@ -38,7 +38,7 @@ class VenueAccess:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
             raise BadConfig(
                 "not the address of an exchange",
-                where=f"rest = {rest!r}",
+                location=f"rest = {rest!r}",
                 todo='write "https://host" or "http://127.0.0.1:port"',
             )
         self._prefix = parts.path.rstrip("/")
@@ -60,13 +60,13 @@ class VenueAccess:
             body = reply.read(BODY_MAX + 1)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise VenueUnavailable(_why(error), where=self.rest) from None
+            raise VenueUnavailable(_why(error), location=self.rest) from None
         if len(body) > BODY_MAX:
             self._connection.close()
-            raise VenueUnavailable("an answer without end", where=self.rest)
+            raise VenueUnavailable("an answer without end", location=self.rest)
         headers = {name.lower(): value for name, value in reply.getheaders()}
         if 300 <= reply.status < 400:
-            raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} sends elsewhere", where=self.rest)
+            raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} sends elsewhere", location=self.rest)
         return reply.status, headers, self._hide.hidden(body, *signatures(call))
 
 

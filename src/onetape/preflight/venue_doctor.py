@@ -39,7 +39,7 @@ def examine(
     there."""
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
-        raise BadConfig(f"no venue {only!r}", where="--venue", todo=f"there is: {there}")
+        raise BadConfig(f"no venue {only!r}", location="--venue", todo=f"there is: {there}")
     for name, venue in config.venues.items():
         if only in ("", name):
             listens = f", and listens for {sample_s:.0f} s at most" if sample_s else ""

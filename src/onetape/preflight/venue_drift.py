@@ -115,7 +115,7 @@ async def _listen(
         await asyncio.wait_for(enough.wait(), sample_s)
     results = await ended(tasks)
     if not report.messages and (why := next((e for e in results if isinstance(e, OSError)), None)):
-        raise VenueUnavailable(f"no market data: {type(why).__name__}", where=target.addresses.ws) from None
+        raise VenueUnavailable(f"no market data: {type(why).__name__}", location=target.addresses.ws) from None
     for name in sorted(waiting):
         drifts.note(What.SILENT, f"{name} within {sample_s:g} s")
     unknown = getattr(market, "unknown", {})

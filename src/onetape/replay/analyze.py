@@ -56,11 +56,11 @@ def analyze_run(
     which has it. Raises BadInput for what is no run, and as Database, SqlTables, ParquetTables."""
     journal = run / "journal"
     if not is_tape(journal):
-        raise BadInput(f"{run} is no run", where="RUN", todo="name a run or its folder")
+        raise BadInput(f"{run} is no run", location="RUN", todo="name a run or its folder")
     if not db and parquet is None:
-        raise BadConfig("nowhere to", where="analyze", todo="give --db URL or --parquet DIR")
+        raise BadConfig("nowhere to", location="analyze", todo="give --db URL or --parquet DIR")
     if follow and not db:
-        raise NotAvailable("Parquet files cannot grow", where="--follow", todo="give --db URL")
+        raise NotAvailable("Parquet files cannot grow", location="--follow", todo="give --db URL")
     counts: dict[str, Any] = {}
     if db:
         database = Database(_url(db))
@@ -73,7 +73,7 @@ def analyze_run(
                 counts = _whole(run, tables, states=states, progress=progress)
         except database.errors as error:
             said = str(error).strip().splitlines() or ["no reason"]
-            raise ProcessDown(f"the database refuses: {said[0]}", where="--db") from error
+            raise ProcessDown(f"the database refuses: {said[0]}", location="--db") from error
         finally:
             database.close()
     if parquet is not None:
@@ -92,9 +92,9 @@ def analyze_pair(
     `analyze_run`, `compared` as of SqlTables. Raises BadConfig for two of one name, and as
     `analyze_run`."""
     if run_a.name == run_b.name:
-        raise BadConfig(f"both are called {run_a.name}", where="RUN", todo="rename the folder of one of them")
+        raise BadConfig(f"both are called {run_a.name}", location="RUN", todo="rename the folder of one of them")
     if not db:
-        raise BadConfig("two runs are compared in a database", where="--db", todo="give --db URL")
+        raise BadConfig("two runs are compared in a database", location="--db", todo="give --db URL")
     told = [analyze_run(run, db=db, prefix=prefix, states=states, progress=progress) for run in (run_a, run_b)]
     database = Database(_url(db))
     try:
@@ -151,7 +151,7 @@ class _Rows:
         """Frames first to last of a tape; 0: all. silent: nothing will be added to it, and this is the state of orders
         that it has no news of."""
         if not is_tape(path):
-            raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back")
+            raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back")
         with JournalReader(path) as reader:
             if first > 1:
                 reader.seek_sequence(first)

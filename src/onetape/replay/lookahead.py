@@ -52,7 +52,7 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
         if opened:
             raise Divergence(
                 f"the strategy itself reads the data it is tested on: {opened[0]}",
-                where="--check-lookahead",
+                location="--check-lookahead",
                 todo="a strategy may know only what its callbacks and services tell it",
             )
         expected = full.where(full.columns["time"] <= moment)
@@ -61,7 +61,7 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
         if count:
             raise Divergence(
                 f"a decision changes when the tape ends after it: {words}",
-                where="--check-lookahead",
+                location="--check-lookahead",
                 todo="the strategy sees the future: look for files, globals or whole-tape reads",
             )
     return {"cuts": len(picked), "decisions": len(full), "differing": 0}

@@ -44,7 +44,7 @@ class Market:
         self._touches: dict[tuple[str, int], tuple[Ints, Ints]] = {}
         for path, _ in self.inputs:
             if not path.exists():
-                raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back where it was")
+                raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back where it was")
 
     @property
     def mark(self) -> tuple[Any, ...]:

@@ -20,11 +20,11 @@ def span_of(journal: Path) -> tuple[int, int]:
         reader.seek_sequence(reader.last_sequence)
         last = reader.next_frame()
     if first is None or last is None:
-        raise BadInput("the run has no frames", where=str(journal), todo="run it again")
+        raise BadInput("the run has no frames", location=str(journal), todo="run it again")
     return first.time, last.time
 
 
-def place_of(text: str, journal: Path, *, where: str = "--until") -> tuple[int | None, int | None]:
+def place_of(text: str, journal: Path, *, location: str = "--until") -> tuple[int | None, int | None]:
     """(sequence, None) or (None, ns) of a place in a run. A time of day is the first one
     within the run, whose own tape is `journal`. Raises BadConfig."""
     if text.isdigit() and int(text) < SEQUENCE_MAX:
@@ -35,7 +35,7 @@ def place_of(text: str, journal: Path, *, where: str = "--until") -> tuple[int |
         return None, parse_time(text)
     except (ValueError, BadInput) as problem:
         what = problem.what if isinstance(problem, BadInput) else str(problem)
-        raise BadConfig(what, where=where, todo="give a sequence, a time or a time of day") from None
+        raise BadConfig(what, location=location, todo="give a sequence, a time or a time of day") from None
 
 
 def _time_of_day(text: str, first: int, last: int) -> int:

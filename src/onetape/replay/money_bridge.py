@@ -115,7 +115,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     a, b = _read(run_a), _read(run_b)
     if a.currency != b.currency:
         raise BadConfig(
-            f"A is in {a.currency} and B in {b.currency}", where="--mode money", todo="compare runs of one currency"
+            f"A is in {a.currency} and B in {b.currency}", location="--mode money", todo="compare runs of one currency"
         )
     parted = first_data_difference(a.market, b.market)
     slack += _difference_of_ways(a.plan, b.plan)
@@ -183,7 +183,9 @@ def _read(run: Path) -> _Side:
         pnl, funding = (money_units(Decimal(result[key])) for key in ("pnl", "funding"))
         currency = str(result["currency"])
     except (KeyError, ArithmeticError, ValueError) as problem:
-        raise BadConfig(f"the run has no result: {problem}", where=str(run / "run.toml"), todo="run it again") from None
+        raise BadConfig(
+            f"the run has no result: {problem}", location=str(run / "run.toml"), todo="run it again"
+        ) from None
     actions = read_actions(run / "journal")
     orders = _orders(actions)
     _add_fills(run / "journal", orders)
@@ -193,7 +195,7 @@ def _read(run: Path) -> _Side:
     symbols = sorted(actions.instruments)
     span = tape_span(run / "journal")
     if span is None:
-        raise BadConfig("the run's journal is empty", where=str(run), todo="run it again")
+        raise BadConfig("the run's journal is empty", location=str(run), todo="run it again")
     market = Market(plan, symbols)
     return _Side(plan, pnl, funding, currency, actions.instruments, dict(by_key), market, span)
 
@@ -385,9 +387,9 @@ def _change(before: tuple[dict[str, int], dict[str, int]], bridge: _Bridge) -> d
 def _words(left: _Order | None, right: _Order | None, changed: Mapping[str, int], currency: str) -> str:
     order = left or right
     assert order is not None
-    where = "" if left and right else " (in A only)" if left else " (in B only)"
+    presence = "" if left and right else " (in A only)" if left else " (in B only)"
     parts = ", ".join(f"{name.replace('_', ' ')} {_text(n)}" for name, n in changed.items())
-    return f"{order.words}{where}: {parts} {currency}"
+    return f"{order.words}{presence}: {parts} {currency}"
 
 
 def _loose_words(loose: tuple[int, int, int], currency: str) -> str:

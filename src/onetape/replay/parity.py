@@ -49,7 +49,7 @@ def compare(
         return _orders(run_a, run_b, slack)
     if mode == "money":
         return build_bridge(run_a, run_b, slack=slack)
-    raise BadConfig(f"unknown mode {mode!r}", where="--mode", todo="decisions, orders or money")
+    raise BadConfig(f"unknown mode {mode!r}", location="--mode", todo="decisions, orders or money")
 
 
 def _tolerance(text: str | None) -> int:
@@ -58,7 +58,7 @@ def _tolerance(text: str | None) -> int:
     try:
         return parse_duration(text)
     except UsageError as problem:
-        raise BadConfig(problem.what, where="--tolerance", todo="write 5ms") from None
+        raise BadConfig(problem.what, location="--tolerance", todo="write 5ms") from None
 
 
 def _answer(mode: str, compared: int, differing: int, first: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class RecordedRun:
         if not self.lives and not all(each.last_sequence for each in self.plan.inputs):
             raise BadInput(
                 "the run is still going, or ended without its record",
-                where=str(path),
+                location=str(path),
                 todo="wait for its end, or run it again",
             )
 

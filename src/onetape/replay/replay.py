@@ -378,7 +378,7 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
     """The strategy as it ran: from the source kept in the run."""
     kept = path / "source" / plan.strategy.rpartition(":")[0]
     if not kept.is_file():
-        raise BadConfig(f"the run keeps no source {plan.strategy}", where=str(path), todo="run it again")
+        raise BadConfig(f"the run keeps no source {plan.strategy}", location=str(path), todo="run it again")
     return load_strategy(f"{kept}:{plan.strategy.rpartition(':')[2]}")
 
 
@@ -402,10 +402,10 @@ def check_inputs(plan: RunPlan) -> None:
     for each in plan.inputs:
         path = Path(each.path)
         if not path.exists():
-            raise BadInput(f"the tape {path} is gone", where="run.toml", todo="put it back where it was")
+            raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back where it was")
         with JournalReader(path) as reader:
             if reader.uuid.hex != each.uuid.replace("-", ""):
-                raise Divergence(f"{path} is another tape now", where="run.toml", todo="put the old one back")
+                raise Divergence(f"{path} is another tape now", location="run.toml", todo="put the old one back")
             if not each.last_sequence:
                 continue
             reader.seek_sequence(each.last_sequence)
@@ -420,7 +420,7 @@ def check_inputs(plan: RunPlan) -> None:
             ):
                 raise Divergence(
                     f"{path} was rewritten: frame {each.last_sequence} is not what the run read",
-                    where="run.toml",
+                    location="run.toml",
                     todo="put the old tape back",
                 )
 

@@ -76,7 +76,7 @@ class _DiffersError(Exception):
 
 def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:
     if answer is None:
-        raise ProcessDown("the process that repeats the run has ended", where="replay", todo="see its error above")
+        raise ProcessDown("the process that repeats the run has ended", location="replay", todo="see its error above")
     if "error" in answer:
         kind = getattr(errors, answer["error"])
         raise errors.rebuilt(kind, answer["what"], answer["where"], answer["todo"])
@@ -100,7 +100,7 @@ class Traveller:
 
     def __post_init__(self) -> None:
         if not hasattr(os, "pidfd_open"):
-            raise NotAvailable("steps through a run need Linux", where="replay", todo="use --until with --json")
+            raise NotAvailable("steps through a run need Linux", location="replay", todo="use --until with --json")
         ours, theirs = socket.socketpair()
         with theirs:
             self._root_process = subprocess.Popen(  # noqa: S603
@@ -352,7 +352,7 @@ def steps_of(run: Path, until: str, count: int) -> list[dict[str, Any]]:
     """The states of `count` steps from a place: after each of the next frames, or, below 0, before
     each of the last ones, as stepping back shows them. Fewer where the run ends."""
     if not 0 < abs(count) <= STEPS_MAX:
-        raise BadConfig(f"{count} steps", where="--step", todo=f"give 1 to {STEPS_MAX}, or the same below 0")
+        raise BadConfig(f"{count} steps", location="--step", todo=f"give 1 to {STEPS_MAX}, or the same below 0")
     found = []
     with Traveller(run) as traveller:
         traveller.go(until)

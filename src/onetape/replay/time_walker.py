@@ -165,7 +165,12 @@ def serve(walker: Walker, connection: socket.socket) -> None:
             try:
                 answer = walker.handle(request)
             except OnetapeError as error:
-                answer = {"error": type(error).__name__, "what": error.what, "where": error.where, "todo": error.todo}
+                answer = {
+                    "error": type(error).__name__,
+                    "what": error.what,
+                    "where": error.location,
+                    "todo": error.todo,
+                }
         try:
             send(connection, answer)
         except BrokenPipeError:
@@ -183,7 +188,9 @@ def main() -> None:
     try:
         walker = Walker(RecordedRun(Path(sys.argv[2])))
     except OnetapeError as error:
-        send(connection, {"error": type(error).__name__, "what": error.what, "where": error.where, "todo": error.todo})
+        send(
+            connection, {"error": type(error).__name__, "what": error.what, "where": error.location, "todo": error.todo}
+        )
         return
     gc.collect()
     gc.freeze()  # what is there now is not touched again: copies share it

@@ -41,7 +41,7 @@ def render_comparison(runs: Sequence[Run]) -> str:
     """The page as text; equal runs give equal bytes. The first run is what others are held to."""
     if not 2 <= len(runs) <= RUNS_MAX:
         raise UsageError(
-            f"{len(runs)} runs cannot be compared on a page", where="compare", todo=f"give 2 to {RUNS_MAX}"
+            f"{len(runs)} runs cannot be compared on a page", location="compare", todo=f"give 2 to {RUNS_MAX}"
         )
     names = _names(runs)
     facts = [_settings(run) for run in runs]

@@ -65,7 +65,7 @@ class Run:
                 import_module(name)
         except ImportError as error:
             raise NotAvailable(
-                f"pandas frames need {error.name}", where="Run.to_pandas", todo="pip install 'onetape[research]'"
+                f"pandas frames need {error.name}", location="Run.to_pandas", todo="pip install 'onetape[research]'"
             ) from None
         return {"fills": self.fills.to_pandas(), "orders": self.orders.to_pandas(), "equity": self.equity.to_pandas()}
 
@@ -257,7 +257,9 @@ def _require_polars() -> None:
     try:
         import polars  # noqa: F401
     except ImportError:
-        raise NotAvailable("frames need polars", where="onetape.open", todo="pip install 'onetape[research]'") from None
+        raise NotAvailable(
+            "frames need polars", location="onetape.open", todo="pip install 'onetape[research]'"
+        ) from None
 
 
 def open_run(path: str | Path) -> Run:
@@ -270,7 +272,7 @@ def open_run(path: str | Path) -> Run:
         if (home / "runs" / folder / "run.toml").is_file():
             folder = home / "runs" / folder
         else:
-            raise BadConfig(f"{path} is not a run", where="open", todo="name a run or its folder")
+            raise BadConfig(f"{path} is not a run", location="open", todo="name a run or its folder")
     return Run(folder)
 
 

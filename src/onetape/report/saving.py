@@ -64,7 +64,7 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
     try:
         import polars as pl
     except ImportError:
-        raise NotAvailable("tables need polars", where="save", todo="pip install 'onetape[research]'") from None
+        raise NotAvailable("tables need polars", location="save", todo="pip install 'onetape[research]'") from None
     report = _report(run.path / "report.json")
     tables = {"fills": run.fills, "orders": run.orders, "equity": run.equity}
     tables["statistics"] = pl.DataFrame(
@@ -97,9 +97,9 @@ def _report(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:
-        raise BadInput(f"cannot be read: {problem}", where=str(path), todo="run the backtest again") from None
+        raise BadInput(f"cannot be read: {problem}", location=str(path), todo="run the backtest again") from None
     if not isinstance(value, dict):
-        raise BadInput("is no report", where=str(path), todo="run the backtest again")
+        raise BadInput("is no report", location=str(path), todo="run the backtest again")
     return value
 
 
@@ -110,7 +110,7 @@ def _rows(path: Path, name: str, value: Any) -> list[dict[str, Any]]:
         isinstance(row, dict) and all(isinstance(each, plain) for each in row.values()) for row in value
     )
     if not is_table:
-        raise BadInput(f"{name} is no table", where=str(path), todo="run the backtest again")
+        raise BadInput(f"{name} is no table", location=str(path), todo="run the backtest again")
     rows: list[dict[str, Any]] = value
     return rows
 

@@ -92,7 +92,7 @@ def read_rows(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
             rows[row["key"]] = row
         except (ValueError, KeyError, TypeError):
             raise BadInput(
-                f"line {number} is no result", where=str(path), todo="start the sweep anew in another folder"
+                f"line {number} is no result", location=str(path), todo="start the sweep anew in another folder"
             ) from None
     return rows, whole
 
@@ -107,7 +107,9 @@ class Sweep:
             self.facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             self.grid = Grid({name: tuple(v) for name, v in self.facts["grid"].items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise BadConfig(f"{path} is not a sweep: {problem}", where=MANIFEST, todo="name a sweep's folder") from None
+            raise BadConfig(
+                f"{path} is not a sweep: {problem}", location=MANIFEST, todo="name a sweep's folder"
+            ) from None
         self._by_key, _ = read_rows(path / RESULTS)
 
     def __repr__(self) -> str:
@@ -143,8 +145,8 @@ class Sweep:
         for key, row in self._by_key.items():
             window, phase, variant = split_key(key)
             if phase != "lookahead":
-                where = {"window": window, "phase": phase, "variant": variant}
-                found.append({**row, **where, "params": self.grid[variant]})
+                labels = {"window": window, "phase": phase, "variant": variant}
+                found.append({**row, **labels, "params": self.grid[variant]})
         return sorted(found, key=_place)
 
     @cached_property
@@ -187,11 +189,13 @@ class Sweep:
         check_metric(metric)
         if self.facts["walk_forward"]:
             raise BadConfig(
-                "a walk-forward sweep has no best variant", where="best", todo="see .windows, and .equity out of sample"
+                "a walk-forward sweep has no best variant",
+                location="best",
+                todo="see .windows, and .equity out of sample",
             )
         row = best_of(self.rows, metric)
         if row is None:
-            raise BadConfig(no_value(metric, self.rows), where=metric, todo="rank by pnl or return")
+            raise BadConfig(no_value(metric, self.rows), location=metric, todo="rank by pnl or return")
         return {
             "variant": row["variant"],
             "params": row["params"],
@@ -263,7 +267,7 @@ class Sweep:
         if found is None:
             raise BadConfig(
                 "this is no finished walk-forward sweep",
-                where=str(self.path),
+                location=str(self.path),
                 todo="sweep with walk_forward=('30d', '10d')",
             )
         return found
@@ -275,7 +279,7 @@ class Sweep:
         for name in (x, y):
             if name is not None and name not in self.grid.axes:
                 raise BadConfig(
-                    f"{name!r} was not swept", where="heatmap", todo=f"there are: {', '.join(self.grid.axes)}"
+                    f"{name!r} was not swept", location="heatmap", todo=f"there are: {', '.join(self.grid.axes)}"
                 )
         check_metric(metric or self.metric)
         return write_sweep_page(self, self.path / "heatmap.html", x=x, y=y, metric=metric)
@@ -322,7 +326,7 @@ def _place(row: Mapping[str, Any]) -> tuple[int, int, int]:
 def check_metric(metric: str) -> None:
     """Raises BadConfig for a metric that no run has."""
     if metric not in (known := metric_names()):
-        raise BadConfig(f"unknown metric {metric!r}", where="--metric", todo=f"one of: {', '.join(known)}")
+        raise BadConfig(f"unknown metric {metric!r}", location="--metric", todo=f"one of: {', '.join(known)}")
 
 
 # Figures that need a day of data at least.
@@ -361,7 +365,7 @@ def require_polars() -> Any:
     try:
         import polars
     except ImportError:
-        raise NotAvailable("frames need polars", where="sweep", todo="pip install 'onetape[research]'") from None
+        raise NotAvailable("frames need polars", location="sweep", todo="pip install 'onetape[research]'") from None
     return polars
 
 

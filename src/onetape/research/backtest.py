@@ -53,7 +53,9 @@ def run_backtest(options: BacktestOptions) -> RunResult:
             result = _run(plan, strategy, folder, options, began)
     if result.failures and plan.on_error != "continue":
         raise StrategyError(
-            result.failures[0], where=strategy.__name__, todo=f"the robot was halted there; the run is kept in {folder}"
+            result.failures[0],
+            location=strategy.__name__,
+            todo=f"the robot was halted there; the run is kept in {folder}",
         )
     return result
 
@@ -171,7 +173,7 @@ def backtest(
     if unknown := sorted(set(rarer) - _RARER):
         raise BadConfig(
             f"no option is called {unknown[0]!r}",
-            where="backtest(options=...)",
+            location="backtest(options=...)",
             todo=f"there are {', '.join(sorted(_RARER))}",
         )
     result = run_backtest(

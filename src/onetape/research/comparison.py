@@ -162,12 +162,12 @@ def compare_runs(given: Sequence[str | Path | Run | Sweep], tries: int | None = 
     than there are runs.
     """
     if not given:
-        raise BadConfig("nothing to compare", where="RUN", todo="name runs, or a sweep")
+        raise BadConfig("nothing to compare", location="RUN", todo="name runs, or a sweep")
     opened = [_open(each) for each in given]
     sweeps = [each for each in opened if isinstance(each, Sweep)]
     if sweeps:
         if len(opened) > 1:
-            raise BadConfig("a sweep is compared alone", where="RUN", todo="name one sweep")
+            raise BadConfig("a sweep is compared alone", location="RUN", todo="name one sweep")
         variants, words = _of_sweep(sweeps[0]), "the variants of the sweep"
     else:
         variants, words = _of_runs([each for each in opened if isinstance(each, Run)]), "the runs"
@@ -175,7 +175,7 @@ def compare_runs(given: Sequence[str | Path | Run | Sweep], tries: int | None = 
     made = len(sweeps[0].grid) if sweeps else len(variants)
     if tries is not None:
         if tries < made:
-            raise BadConfig(f"{tries} tries and {made} variants", where="--tries", todo="count those shown too")
+            raise BadConfig(f"{tries} tries and {made} variants", location="--tries", todo="count those shown too")
         made, words = tries, "--tries"
     ratios = np.array([v.returns.sharpe for v in variants if v.returns.sharpe is not None])
     if len(ratios) > 1:
@@ -213,7 +213,7 @@ def _of_sweep(sweep: Sweep) -> list[Variant]:
     if sweep.facts["walk_forward"]:
         raise BadConfig(
             "a walk-forward sweep has no variants side by side: each window chose its own",
-            where=str(sweep.path),
+            location=str(sweep.path),
             todo="its out-of-sample statistics are in its report",
         )
     found = []
@@ -225,7 +225,7 @@ def _of_sweep(sweep: Sweep) -> list[Variant]:
             Variant(f"variant {row['variant']}", row["params"], row["stats"], _PERIODS[row["stats"]["period"]], returns)
         )
     if not found:
-        raise BadConfig("no variant has finished", where=str(sweep.path), todo="sweep it again")
+        raise BadConfig("no variant has finished", location=str(sweep.path), todo="sweep it again")
     return found
 
 
@@ -233,7 +233,7 @@ def _of_runs(runs: Sequence[Run]) -> list[Variant]:
     currencies = {run.stats.get("currency") for run in runs}
     if len(currencies) > 1:
         raise BadConfig(
-            f"runs in {', '.join(sorted(map(str, currencies)))}", where="RUN", todo="compare runs of one currency"
+            f"runs in {', '.join(sorted(map(str, currencies)))}", location="RUN", todo="compare runs of one currency"
         )
     lines = []
     for run in runs:

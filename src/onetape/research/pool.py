@@ -126,7 +126,7 @@ def run_local(batch: Batch) -> None:
                     for answer in answers:
                         if not worker.is_ready:
                             if not answer["ready"]:
-                                raise ProcessDown(answer["error"], where="a worker of the sweep")
+                                raise ProcessDown(answer["error"], location="a worker of the sweep")
                             worker.is_ready = True
                         else:
                             batch.take(answer)
@@ -151,7 +151,7 @@ def _bury(worker: _Worker, code: int, take: Callable[[Row], None]) -> None:
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     if not worker.is_ready:
         raise ProcessDown(
-            f"a worker ended before it was ready ({how})", where=sys.executable, todo="see what it wrote above"
+            f"a worker ended before it was ready ({how})", location=sys.executable, todo="see what it wrote above"
         )
     if worker.job is not None:
         take({"key": worker.job["key"], "error": f"its worker process ended with {how}"})
@@ -166,7 +166,9 @@ def run_ray(batch: Batch) -> None:
         # By name: it is no part of any install but the extra's, types included.
         ray: Any = import_module("ray")
     except ImportError:
-        raise NotAvailable("the backend ray needs ray", where="--backend", todo="pip install 'onetape[ray]'") from None
+        raise NotAvailable(
+            "the backend ray needs ray", location="--backend", todo="pip install 'onetape[ray]'"
+        ) from None
     is_ours = not ray.is_initialized()
     if is_ours:
         # Ray would pack the current folder up and take a page's port; a sweep needs neither.

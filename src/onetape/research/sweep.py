@@ -101,7 +101,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     """
     began = time.perf_counter()
     if options.backend not in BACKENDS:
-        raise BadConfig(f"unknown backend {options.backend!r}", where="--backend", todo="local or ray")
+        raise BadConfig(f"unknown backend {options.backend!r}", location="--backend", todo="local or ray")
     if options.metric is not None:
         check_metric(options.metric)
     require_polars()
@@ -280,7 +280,7 @@ def sweep(
         if name not in known:
             raise BadConfig(
                 f"unknown option {name!r}",
-                where="sweep",
+                location="sweep",
                 todo=f"a strategy's parameter goes into params={{{name!r}: [...]}}",
             )
     result = run_sweep(
@@ -316,6 +316,6 @@ def divergence_of(result: SweepResult) -> Divergence | None:
     return Divergence(
         f"{len(found)} of {len(checked['checked'])} checked variants fail the look-ahead check; "
         f"variant {found[0]['variant']}: {found[0]['error']}",
-        where="--check-lookahead",
+        location="--check-lookahead",
         todo="the strategy sees the future: look for files, globals or whole-tape reads",
     )

@@ -72,7 +72,7 @@ class SweepOptions(RunOptions):
 def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
     if options.out is None:
         if options.resume:
-            raise BadConfig("--resume without a folder", where="--out", todo="name the sweep")
+            raise BadConfig("--resume without a folder", location="--out", todo="name the sweep")
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         name, number = f"{stamp}-{strategy.__name__.lower()}", 1
         while (options.home / "sweeps" / name).exists():
@@ -85,9 +85,9 @@ def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
             path = options.home / "sweeps" / path
     if path.exists():
         if not path.is_dir() or not (is_sweep(path) or _is_begun(path)):
-            raise BadConfig(f"{path} is there and is no sweep", where="--out", todo="choose another")
+            raise BadConfig(f"{path} is there and is no sweep", location="--out", todo="choose another")
         if is_sweep(path) and not options.resume:
-            raise BadConfig(f"{path}: the sweep exists", where="--out", todo="add --resume, or choose another")
+            raise BadConfig(f"{path}: the sweep exists", location="--out", todo="add --resume, or choose another")
     return path.absolute()
 
 
@@ -106,7 +106,7 @@ def locked(folder: Path, *, remove: bool) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise JournalLocked(
-                f"another process is sweeping into {folder}", where="--out", todo="wait for it"
+                f"another process is sweeping into {folder}", location="--out", todo="wait for it"
             ) from None
         try:
             yield
@@ -176,7 +176,7 @@ def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> st
     if options.metric in PER_YEAR and span < DAY:
         raise BadConfig(
             f"{options.metric} needs a day of data, and a run covers {rough_duration(span)}",
-            where="--metric",
+            location="--metric",
             todo="rank by return or pnl",
         )
     return options.metric
@@ -199,7 +199,7 @@ def _reference(strategy: type[Strategy], folder: Path) -> str:
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
             raise BadConfig(
                 f"the sweep in {folder} had another source of {strategy.__name__}",
-                where="--resume",
+                location="--resume",
                 todo="sweep into another folder",
             )
     else:
@@ -226,7 +226,7 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
                 words += f": {_differences(left, right)}"
             raise BadConfig(
                 f"the sweep in {folder} had {words}",
-                where="--resume",
+                location="--resume",
                 todo="repeat the command as it was, or sweep into another folder",
             )
     write_json(folder / MANIFEST, {**kept, **{k: asked[k] for k in ("reference", "tapes", "metric")}})
@@ -270,7 +270,7 @@ def _span(inputs: Sequence[Any]) -> tuple[int, int]:
         if any(counts.values()):
             spans.append((first, last))
     if not spans:
-        raise BadInput("the data has no events", where="--data", todo="import it again")
+        raise BadInput("the data has no events", location="--data", todo="import it again")
     return min(first for first, _ in spans), max(last for _, last in spans)
 
 

@@ -83,8 +83,8 @@ def _check_files(setup: Mapping[str, Any]) -> None:
             raise _edited(path, flag)
 
 
-def _edited(path: str | Path, where: str) -> BadConfig:
-    return BadConfig(f"{path} was edited while the sweep ran", where=where, todo="start a new sweep")
+def _edited(path: str | Path, location: str) -> BadConfig:
+    return BadConfig(f"{path} was edited while the sweep ran", location=location, todo="start a new sweep")
 
 
 def _forget(reference: str) -> None:

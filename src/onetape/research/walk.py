@@ -41,15 +41,15 @@ class Window:
 def parse_walk(given: str | Sequence[str]) -> tuple[int, int]:
     """`30d,10d` or ("30d", "10d") as two durations in ns."""
     parts = given.split(",") if isinstance(given, str) else [*given]
-    where, todo = "--walk-forward", "write TRAIN,TEST, as 30d,10d"
+    location, todo = "--walk-forward", "write TRAIN,TEST, as 30d,10d"
     if len(parts) != 2:
-        raise BadConfig(f"two durations, not {len(parts)}", where=where, todo=todo)
+        raise BadConfig(f"two durations, not {len(parts)}", location=location, todo=todo)
     try:
         train, test = (parse_duration(str(part).strip()) for part in parts)
     except BadConfig as problem:
-        raise BadConfig(problem.what, where=where, todo=todo) from None
+        raise BadConfig(problem.what, location=location, todo=todo) from None
     if min(train, test) <= 0:
-        raise BadConfig("a window without length", where=where, todo=todo)
+        raise BadConfig("a window without length", location=location, todo=todo)
     return train, test
 
 
@@ -63,12 +63,12 @@ def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = 
     if count < 1:
         raise BadConfig(
             f"the data covers {rough_duration(end - first)}, the first train window alone {rough_duration(train)}",
-            where="--walk-forward",
+            location="--walk-forward",
             todo="give shorter windows or more data",
         )
     if count > WINDOWS_MAX:
         raise BadConfig(
-            f"{count:,} windows, at most {WINDOWS_MAX:,}", where="--walk-forward", todo="give longer windows"
+            f"{count:,} windows, at most {WINDOWS_MAX:,}", location="--walk-forward", todo="give longer windows"
         )
     found = []
     for number in range(count):
@@ -124,7 +124,7 @@ def test_jobs(
     if not jobs:
         raise BadConfig(
             f"in no train window: {no_value(metric, [*rows.values()])}",
-            where="--walk-forward",
+            location="--walk-forward",
             todo="choose by --metric pnl or return, or take longer windows",
         )
     return jobs

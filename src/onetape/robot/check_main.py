@@ -30,7 +30,7 @@ def _checked(asked: RobotCheck) -> Checked:
             resolve(strategy, {**options.params, **params})
         return Checked(name=options.name, symbols=symbols_of(live))
     except OnetapeError as error:
-        return Checked(name=options.name, code=error.code, what=error.what, where=error.where, todo=error.todo)
+        return Checked(name=options.name, code=error.code, what=error.what, location=error.location, todo=error.todo)
 
 
 def main() -> int:

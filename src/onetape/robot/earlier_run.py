@@ -113,7 +113,7 @@ def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
     if count:
         raise Divergence(
             f"the robot cannot be rebuilt: {words}",
-            where=str(before.folder),
+            location=str(before.folder),
             todo='restart it with restart = "memory", and see onetape replay --verify',
         )
     return again.attributes
@@ -131,7 +131,7 @@ def wait_until_settled(client: Asks, robot: int, doing: Callable[[str], None] = 
         if time.monotonic() > deadline:
             raise ProcessDown(
                 f"not reconciled within {SETTLED_WITHIN_S:.0f} s: {told['waits_for']}",
-                where="the robot's orders",
+                location="the robot's orders",
                 todo="onetape status, onetape orders",
             )
         time.sleep(LOOK_S)

@@ -62,13 +62,15 @@ def generated_market(
         assert process.stdout is not None
         if process.stdout.readline().strip() != "ready":
             raise ProcessDown(
-                "the generated market did not start", where="onetape.robot.generated_market", todo="see the lines above"
+                "the generated market did not start",
+                location="onetape.robot.generated_market",
+                todo="see the lines above",
             )
         with JournalReader(path) as reader:
             reader.seek_sequence(reader.core.last_sequence)
             last = reader.next_frame()
         if last is None:
-            raise ProcessDown("the generated market wrote nothing", where=str(path))
+            raise ProcessDown("the generated market wrote nothing", location=str(path))
         yield GeneratedTape(path, last.time)
     finally:
         if process.poll() is None:

@@ -180,7 +180,7 @@ def _elsewhere(config: Config, account: AccountConfig) -> dict[str, Elsewhere]:
         venue = config.accounts[other].venue
         wallet = outside_wallet(config.venues[venue].kind)
         if wallet is None:
-            raise NotAvailable(f"deposits to {config.venues[venue].kind}", where=f"[accounts.NAME.withdraw.{other}]")
+            raise NotAvailable(f"deposits to {config.venues[venue].kind}", location=f"[accounts.NAME.withdraw.{other}]")
         found[other] = Elsewhere(
             venue=venue,
             wallet=wallet,
@@ -208,7 +208,7 @@ def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None =
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
         if child.stdout.readline().strip() != b"ready":
-            raise VenueUnavailable("the gateway did not start", where=started.rest, todo="see the line above")
+            raise VenueUnavailable("the gateway did not start", location=started.rest, todo="see the line above")
         yield GatewayClient(Path(started.home), started.account)
 
 
@@ -241,7 +241,7 @@ def simulated_exchange(kind: str, seed: int, environ: Mapping[str, str] | None =
         process.stdin.close()
         line = process.stdout.readline()
         if not line:
-            raise ProcessDown("the simulated exchange did not start", where=kind)
+            raise ProcessDown("the simulated exchange did not start", location=kind)
         yield json.loads(line)
 
 
@@ -294,12 +294,12 @@ def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
     if wanted:
         if wanted not in config.accounts:
             there = ", ".join(config.accounts) or "none"
-            raise BadConfig(f"no account {wanted!r}", where="--account", todo=f"there is: {there}")
+            raise BadConfig(f"no account {wanted!r}", location="--account", todo=f"there is: {there}")
         return wanted, config.accounts[wanted]
     if len(config.accounts) != 1:
         raise BadConfig(
             f"{len(config.accounts)} accounts in the configuration",
-            where="onetape.toml",
+            location="onetape.toml",
             todo="write [accounts.NAME], or name one of several with --account",
         )
     return next(iter(config.accounts.items()))
@@ -386,7 +386,7 @@ def symbols_of(options: LiveOptions) -> list[str]:
     if not symbols:
         raise BadConfig(
             "no parameter of the strategy names what it trades",
-            where="--live",
+            location="--live",
             todo="give --symbol, or --param NAME=SYMBOL",
         )
     return list(dict.fromkeys(symbols))
@@ -432,7 +432,7 @@ def _open(
     ]
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
-            raise ProcessDown("the journal is not there", where=str(tape), todo="try again")
+            raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
     given = replace(options, data=tapes, cash=options.cash or cash, hedge=bool(told["hedge"]), start=time.time_ns())
     plan = prepare_plan(given, strategy)
     live = replace(live_robot(told, account, options.restart, before), stopped=options.stopped)

@@ -114,7 +114,7 @@ def _refuse_another(options: LiveOptions, account: str) -> None:
         GatewayClient(options.home, account)
     except ProcessDown:
         return  # left behind by one that died
-    raise BadConfig(f"a gateway of {account} runs already", where="--single", todo="leave --single out")
+    raise BadConfig(f"a gateway of {account} runs already", location="--single", todo="leave --single out")
 
 
 async def _trade(options: LiveOptions, account: str, started: GatewayOptions) -> RobotRun:
@@ -131,7 +131,7 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
         await _either(running, ready)
         if not ready.is_set():
             await running  # says why
-            raise VenueUnavailable("the gateway did not start", where=started.rest)
+            raise VenueUnavailable("the gateway did not start", location=started.rest)
         # It waits for the market, which comes over this loop.
         here = Here(gateway, loop)
         robot = await loop.run_in_executor(None, open_live, options, account, here)

@@ -53,7 +53,7 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
         raise _why_not(rest, port, home.absolute())
     kind = told["venue"]
     if kind not in CHECKED:
-        raise VenueClosed(CLOSED, where=rest, todo=f"a live run trades on a simulated {' or '.join(CHECKED)}")
+        raise VenueClosed(CLOSED, location=rest, todo=f"a live run trades on a simulated {' or '.join(CHECKED)}")
     keys = _account_of(told["accounts"], account, rest)
     name = f"{keys['name']}-{told['exchange'][:ID_DIGITS]}"
     venue = exchange_of(kind)
@@ -82,14 +82,14 @@ def _place(address: str) -> tuple[str, int]:
     if host and not is_loopback(host):
         raise UsageError(
             f"{host} is not this machine",
-            where=FLAG,
+            location=FLAG,
             todo="it is for `onetape sim` alone; a venue to trade at stands in onetape.toml",
         )
     is_more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
     if parts.scheme != "http" or not port or is_more:  # not shown: it may hold a password
         raise UsageError(
             "not the address of a simulated exchange",
-            where=FLAG,
+            location=FLAG,
             todo="write the one that `onetape sim` says, as http://127.0.0.1:9001",
         )
     return host, port
@@ -100,7 +100,7 @@ def _account_of(accounts: list[dict[str, Any]], wanted: str, rest: str) -> dict[
         if wanted in ("", each["name"]):
             return each
     there = ", ".join(each["name"] for each in accounts)
-    raise BadConfig(f"no account {wanted!r} at {rest}", where="--account", todo=f"it has {there}")
+    raise BadConfig(f"no account {wanted!r} at {rest}", location="--account", todo=f"it has {there}")
 
 
 def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
@@ -109,7 +109,7 @@ def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
     try:
         access.ask(Call(Purpose.TIME, "GET", "/", b"", {}, weight=0))
     except VenueUnavailable as error:
-        return VenueUnavailable(error.what, where=rest, todo=f"start one: onetape sim binance-usdm --port {port}")
+        return VenueUnavailable(error.what, location=rest, todo=f"start one: onetape sim binance-usdm --port {port}")
     finally:
         access.close()
     for kind in CHECKED:
@@ -121,11 +121,11 @@ def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
             pass
         return BadConfig(
             f"the home {home} has no keys of the {kind} there",
-            where=rest,
+            location=rest,
             todo=f"give both the same --home: onetape sim {kind} --port {port} --home {home}",
         )
     return VenueUnavailable(
         "no simulated exchange that a live run trades on answers there",
-        where=rest,
+        location=rest,
         todo=f"it is one of {', '.join(CHECKED)}",
     )

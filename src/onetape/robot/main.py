@@ -164,7 +164,9 @@ def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: l
     robot.close(keep=True)
     if failures and options.on_error != "continue":
         first = failures[0]
-        error = StrategyError(first.error, where=f"{first.where}, in {first.callback}", todo="it was halted there")
+        error = StrategyError(
+            first.error, location=f"{first.location}, in {first.callback}", todo="it was halted there"
+        )
         sys.stderr.write(f"{error}\n")
         return HALTED
     return 0
@@ -205,12 +207,12 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
         elif gone_at is None:
             gone_at = time.monotonic()
         elif time.monotonic() - gone_at > GATEWAY_GONE_S:
-            raise ProcessDown("its gateway is gone", where="the robot's loop")
+            raise ProcessDown("its gateway is gone", location="the robot's loop")
         if time.monotonic() - looked > LOOK_S:
             looked = time.monotonic()
             if reader.is_gone:
                 raise ProcessDown(
-                    "its gateway's journal was deleted, or another one is in its place", where=str(reader.path)
+                    "its gateway's journal was deleted, or another one is in its place", location=str(reader.path)
                 )
         if outcome != _core.RunOutcome.LIMIT:  # else there is more
             waiter.wait(WAIT_S)

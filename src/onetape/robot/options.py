@@ -78,13 +78,13 @@ class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """Its answer. symbols: what it trades; code, what, where, todo: of the error, 0: none."""
+    """Its answer. symbols: what it trades; code, what, location, todo: of the error, 0: none."""
 
     name: str
     symbols: list[str] = []
     code: int = 0
     what: str = ""
-    where: str = ""
+    location: str = ""
     todo: str = ""
 
 

@@ -55,7 +55,7 @@ def open_robot(options: PaperOptions, *, grows: bool = True) -> RobotRun:
     if grows and plan.latency.clock == RECORDED and plan.latency.feed is None:
         raise BadConfig(
             "how far the venue's clock is off is measured over a whole tape, and this one grows",
-            where="--latency feed=recorded",
+            location="--latency feed=recorded",
             todo="give the age of events: feed=2ms",
         )
     plan = replace(plan, kind="paper", sample_every=SAMPLE_NS)
@@ -77,7 +77,7 @@ def _refuse_what_needs_a_whole_tape(options: PaperOptions) -> None:
     if options.detail_data:
         raise BadConfig(
             "finer data of a tape that still grows would have to grow with it",
-            where="--detail-data",
+            location="--detail-data",
             todo="give --data, a finished tape",
         )
 
@@ -113,7 +113,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
     from onetape.robot.generated import generated_market
 
     if options.start is not None:
-        raise BadConfig("the generated market begins now", where="--from", todo="give --data, or leave it out")
+        raise BadConfig("the generated market begins now", location="--from", todo="give --data, or leave it out")
     _refuse_what_needs_a_whole_tape(options)
     strategy = strategy_class(options)
     # What is wrong is said before a market is made.
@@ -137,14 +137,14 @@ def _on_own_market(options: PaperOptions) -> RunResult:
 def _on_tape(options: PaperOptions) -> RunResult:
     watch = watch_of(options, options.deadline)
     if not 0 < options.speed < math.inf:
-        raise BadConfig(f"speed {options.speed}", where="--speed", todo="give a number above 0")
+        raise BadConfig(f"speed {options.speed}", location="--speed", todo="give a number above 0")
     if len(options.data) > 1:
-        raise BadConfig(f"{len(options.data)} tapes, and a robot follows one", where="--data", todo="name one")
+        raise BadConfig(f"{len(options.data)} tapes, and a robot follows one", location="--data", todo="name one")
     tape = options.data[0]
     if isinstance(tape, (str, os.PathLike)):
         tape = located(Path(tape))
     if not isinstance(tape, Path) or not is_tape(tape):
-        raise BadInput(f"{tape} is not a tape", where="--data", todo="import it first: onetape import")
+        raise BadInput(f"{tape} is not a tape", location="--data", todo="import it first: onetape import")
     with JournalReader(tape) as reader:
         grows = bool(reader.core.writer_alive)
     robot = open_robot(options, grows=grows)
@@ -165,7 +165,7 @@ def _conclude(robot: RobotRun, run: Callable[[], None]) -> RunResult:
         first = failures[0]
         raise StrategyError(
             first.error,
-            where=f"{first.where}, in {first.callback} at {format_time(first.time)}",
+            location=f"{first.location}, in {first.callback} at {format_time(first.time)}",
             todo=f"the robot was halted there; the run is kept in {result.run}",
         )
     return result
@@ -174,5 +174,5 @@ def _conclude(robot: RobotRun, run: Callable[[], None]) -> RunResult:
 def _symbol_of(strategy: type[Strategy], params: Mapping[str, Any]) -> str:
     given = params.get("symbol", getattr(strategy, "symbol", None))
     if not isinstance(given, str):
-        raise BadConfig("the strategy has no parameter `symbol`", where="--paper", todo="give --symbol or --data")
+        raise BadConfig("the strategy has no parameter `symbol`", location="--paper", todo="give --symbol or --data")
     return given

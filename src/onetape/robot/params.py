@@ -21,6 +21,6 @@ def params_of(home: Path, target: str) -> dict[str, dict[str, Any]]:
         return described(load_strategy(target), {})
     (told,) = send_command(home, target, "status", {}, uuid.uuid4().hex)
     if told["status"] != "applied":
-        raise ProcessDown(told["error"]["message"], where=target)
+        raise ProcessDown(told["error"]["message"], location=target)
     params: dict[str, dict[str, Any]] = told["result"]["strategies"][0]["params"]
     return params

@@ -53,7 +53,7 @@ def params_of_variant(strategy: type[Any], live: Mapping[str, Any], own: Mapping
     if fixed := sorted(READ_AT_START & set(own)):
         raise BadConfig(
             f"a variant trades what its robot trades, not another {fixed[0]}",
-            where="[robots.NAME.variants.NAME]",
+            location="[robots.NAME.variants.NAME]",
             todo="take it out",
         )
     return {**live, **coerced(strategy, own)}
@@ -182,5 +182,5 @@ def _journal_of(home: Path, robot: str) -> Path:
         if journal is not None and (journal.parent / "run.toml").is_file() and lives_of(journal):
             return journal
         if time.monotonic() > deadline:
-            raise ProcessDown(f"robot {robot} has begun no run", where="its variants")
+            raise ProcessDown(f"robot {robot} has begun no run", location="its variants")
         time.sleep(0.05)

@@ -33,7 +33,7 @@ def variants_of(home: Path, config: Config, robot: str = "") -> list[dict[str, A
     if robot and robot not in named:
         there = ", ".join(named) or "none"
         raise BadConfig(
-            f"robot {robot!r} has no variants", where="[robots.NAME.variants.NAME]", todo=f"those that have: {there}"
+            f"robot {robot!r} has no variants", location="[robots.NAME.variants.NAME]", todo=f"those that have: {there}"
         )
     rows: list[dict[str, Any]] = []
     for name in (robot,) if robot else named:

@@ -36,7 +36,7 @@ def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *,
                 tapes.append(_frame_as_tape(data, symbol, options))
                 is_read = True
             except TypeError as problem:
-                raise BadConfig(str(problem), where=flag) from None
+                raise BadConfig(str(problem), location=flag) from None
             continue
         path = located(Path(data))
         if is_tape(path):
@@ -58,7 +58,7 @@ def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *,
     if _is_told_how(options) and not is_read and flag == "--data":
         raise BadConfig(
             "no file of rows is among the data",
-            where="--columns, --time-format, --decimal",
+            location="--columns, --time-format, --decimal",
             todo="leave them out: a tape has its columns",
         )
     return tapes
@@ -70,9 +70,9 @@ def _is_told_how(options: RunOptions) -> bool:
 
 def _kind_of_file(path: Path, flag: str, options: RunOptions) -> str:
     if not path.exists():
-        raise BadInput(f"no such file or tape: {path}", where=flag, todo="check the path")
+        raise BadInput(f"no such file or tape: {path}", location=flag, todo="check the path")
     if path.is_dir():
-        raise BadInput(f"{path} is a folder without segments", where=flag, todo="name a tape or a file")
+        raise BadInput(f"{path} is a folder without segments", location=flag, todo="name a tape or a file")
     if _is_told_how(options):
         return ROWS  # no other kind can be told
     from onetape.data.sniff import sniff

@@ -53,14 +53,14 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
     if not 0 < quantile < 1 or not SECOND <= every <= DAY or DAY % every:
         raise BadConfig(
             f"every {every} ns, quantile {quantile}",
-            where="journal latency",
+            location="journal latency",
             todo="give a part of a day such as 1h or 15m, and a quantile between 0 and 1",
         )
     folder, out = Path(run), Path(out)
     journal = folder / "journal" if (folder / "journal").is_dir() else folder
     sent, there, heard = _stamps(journal)
     if not len(sent):
-        raise BadInput("no placed order was answered", where=str(journal), todo="name another run")
+        raise BadInput("no placed order was answered", location=str(journal), todo="name another run")
     request, reply = there - sent, heard - there
     shift = 0
     if request.min() < 0 or reply.min() < 0:

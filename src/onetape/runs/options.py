@@ -122,7 +122,7 @@ def _text_of(name: str, value: Any, form: tuple[str, bool]) -> Any:
         return decimal_text(to_decimal(value, what=name))
     if value is None or isinstance(value, (str, Mapping, tuple, list)):
         return value
-    raise BadConfig(f"{value!r} is no {name}", where=name, todo=f"write for example {example}")
+    raise BadConfig(f"{value!r} is no {name}", location=name, todo=f"write for example {example}")
 
 
 def _whole(name: str, value: Any) -> int | None:
@@ -131,7 +131,7 @@ def _whole(name: str, value: Any) -> int | None:
     text = str(value).strip()
     if not isinstance(value, bool) and text.removesuffix(".0").removeprefix("-").isdigit():
         return int(text.removesuffix(".0"))
-    raise BadConfig(f"{value!r} is no {name}", where=name, todo="give a whole number")
+    raise BadConfig(f"{value!r} is no {name}", location=name, todo="give a whole number")
 
 
 # Not a choice between ways to run: what is run, over what, where it is kept and who watches.

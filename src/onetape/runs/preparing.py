@@ -52,7 +52,7 @@ def strategy_class(options: RunOptions) -> type[Strategy]:
         f"{made_of.__name__}() is an instance of a strategy, not its class"
         if isinstance(chosen, Strategy)
         else f"{chosen!r} is no strategy",
-        where="strategy",
+        location="strategy",
         todo=f"give {made_of.__name__} itself, and its parameters as keywords"
         if isinstance(chosen, Strategy)
         else "give a class derived from onetape.Strategy, or 'file.py:Class'",
@@ -67,16 +67,16 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
             near = did_you_mean(name, [*known, *CHOICES])
             raise BadConfig(
                 f"unknown parameter {name!r}",
-                where=strategy.__name__,
+                location=strategy.__name__,
                 todo=f"{near} It has: {', '.join(known) or 'none'}".strip(),
             )
     start, end = (_moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to")))
     if start is not None and end is not None and start >= end:
-        raise BadConfig("--from is not before --to", where="--from/--to", todo="swap them")
+        raise BadConfig("--from is not before --to", location="--from/--to", todo="swap them")
     _one_of(options.margin, ("cross", "isolated"), "--margin")
     _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
     if options.leverage is not None and options.leverage < 1:
-        raise BadConfig(f"leverage {options.leverage}", where="--leverage", todo="give 1 or more")
+        raise BadConfig(f"leverage {options.leverage}", location="--leverage", todo="give 1 or more")
     # A number alone is in the currency of the data, which prepare_plan reads.
     accounts = parse_accounts(options.cash) if options.cash and not _bare(options.cash) else {}
     fee, fees = parse_fees(options.fee or ())
@@ -114,7 +114,7 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     """The whole plan: everything is checked before data that is no tape is imported."""
     plan = parse_plan(options, strategy)
     if not options.data:
-        raise BadConfig("no data", where="--data", todo="give a tape, or make one: onetape sample")
+        raise BadConfig("no data", location="--data", todo="give a tape, or make one: onetape sample")
     symbol = options.symbol or _default_symbol(strategy, options.params)
     tapes = as_tapes(options, symbol, options.data)
     cash = plan.cash
@@ -154,7 +154,7 @@ def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
         named = " and ".join(sorted(found)) or "nothing"
         raise BadConfig(
             f"cash {amount} of which currency? The data settle in {named}",
-            where="--cash",
+            location="--cash",
             todo=f"write '{amount} {min(found, default='USDT')}'",
         )
     return found.pop()
@@ -162,7 +162,7 @@ def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
 
 def _one_of(given: str, known: Sequence[str], flag: str) -> None:
     if given not in known:
-        raise BadConfig(f"{given!r}", where=flag, todo=f"choose {' or '.join(known)}")
+        raise BadConfig(f"{given!r}", location=flag, todo=f"choose {' or '.join(known)}")
 
 
 def _venue_options(options: RunOptions) -> VenueOptions:
@@ -186,7 +186,7 @@ def _hours(options: RunOptions) -> TradingHours | None:
     if options.trade is not None:
         return parse_hours(options.trade, options.tz or "UTC")
     if options.tz is not None:
-        raise BadConfig("a zone and no hours", where="--tz", todo="give --trade, whose times are of this zone")
+        raise BadConfig("a zone and no hours", location="--tz", todo="give --trade, whose times are of this zone")
     return None
 
 
@@ -196,11 +196,11 @@ def _moment(value: str | int | datetime | None, flag: str) -> int | None:
     if isinstance(value, datetime):  # without a zone it is UTC, as text is
         value = value.isoformat()
     if not isinstance(value, str):
-        raise BadConfig(f"{value!r} is no time", where=flag, todo="write 2024-08-08T12:00:00Z")
+        raise BadConfig(f"{value!r} is no time", location=flag, todo="write 2024-08-08T12:00:00Z")
     try:
         return parse_time(value)
     except (ValueError, BadInput) as problem:
-        raise BadConfig(str(problem), where=flag, todo="write 2024-08-08T12:00:00Z") from None
+        raise BadConfig(str(problem), location=flag, todo="write 2024-08-08T12:00:00Z") from None
 
 
 def _default_symbol(strategy: type[Strategy], params: Mapping[str, Any]) -> str | None:

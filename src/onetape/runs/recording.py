@@ -70,7 +70,7 @@ def run_folder(
         path = _named(out, home)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             what = "the run exists" if (path / "run.toml").is_file() else "is there and is no run"
-            raise BadConfig(f"{path}: {what}", where="--out", todo=todo)
+            raise BadConfig(f"{path}: {what}", location="--out", todo=todo)
     else:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         path = home / "runs" / f"{stamp}-{name.lower()}"

@@ -42,7 +42,7 @@ def market_journals(home: Path) -> list[Path]:
                     found.append(path)
     if not found:
         raise ProcessDown(
-            "no process has a market", where=str(home), todo="start one: onetape up; or give a tape: --data"
+            "no process has a market", location=str(home), todo="start one: onetape up; or give a tape: --data"
         )
     return found
 
@@ -90,7 +90,7 @@ class Scanner:
         there = self._there()
         for name in (*self.condition.symbols, *sorted(self.wanted.names)):
             if name not in there:
-                raise UnknownSymbol(f"no market of {name!r} here", where="scan", todo=_near(there))
+                raise UnknownSymbol(f"no market of {name!r} here", location="scan", todo=_near(there))
         wanted = self.wanted.names or self._top(there)
         for name in dict.fromkeys((*self.condition.symbols, *sorted(wanted))):  # what it names comes first
             self._symbols[name] = len(self._names)
@@ -239,6 +239,6 @@ def _instrument(record: dict[str, Any]) -> Instrument:
 
 def _near(there: set[str]) -> str:
     if not there:
-        raise BadInput("the journals have no instruments", where="scan")
+        raise BadInput("the journals have no instruments", location="scan")
     shown = ", ".join(sorted(there)[:8])
     return f"there are {shown}" + (" and more" if len(there) > 8 else "")

@@ -45,7 +45,7 @@ def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()
     match form:
         case "env":
             if rest not in environ:
-                raise BadConfig(f"environment variable {rest} is not set", where="env:" + rest)
+                raise BadConfig(f"environment variable {rest} is not set", location="env:" + rest)
             return Secret(environ[rest].strip())
         case "file":
             return _from_file(folder / rest, environ.get("CREDENTIALS_DIRECTORY", ""))
@@ -72,20 +72,20 @@ def _from_file(path: Path, credentials: str) -> Secret:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise PermissionDenied(
-                "a secret's file may not be a link", where=location, todo="name the file itself"
+                "a secret's file may not be a link", location=location, todo="name the file itself"
             ) from None
-        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=location) from error
+        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", location=location) from error
     try:
         state = os.fstat(descriptor)  # of the file that was opened, not of what the name says now
         if not stat.S_ISREG(state.st_mode):
-            raise BadConfig("not a regular file", where=location)
+            raise BadConfig("not a regular file", location=location)
         # There systemd lets the service's user read by a list of its own, which shows as the
         # group's right; the group is root's.
         is_credential = credentials and path.parent == Path(credentials) and state.st_uid == 0
         if state.st_mode & (0o037 if is_credential else 0o077):
             mode = f"{stat.S_IMODE(state.st_mode):04o}"
             raise PermissionDenied(
-                f"others may read this secret (mode {mode})", where=location, todo=f"chmod 600 {path}"
+                f"others may read this secret (mode {mode})", location=location, todo=f"chmod 600 {path}"
             )
         return Secret(_read(descriptor, location))
     finally:
@@ -98,7 +98,7 @@ def _from_descriptor(number: int) -> Secret:
         text = _read(number, location)
         os.close(number)
     except OSError as error:
-        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", where=location) from error
+        raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", location=location) from error
     return Secret(text)
 
 
@@ -107,12 +107,12 @@ def _read(descriptor: int, location: str) -> str:
     while piece := os.read(descriptor, SECRET_BYTES_MAX + 1 - len(data)):
         data += piece
         if len(data) > SECRET_BYTES_MAX:
-            raise BadConfig(f"longer than {SECRET_BYTES_MAX} bytes", where=location)
+            raise BadConfig(f"longer than {SECRET_BYTES_MAX} bytes", location=location)
     try:
         text = data.decode().strip()
     except UnicodeDecodeError:
         # Without the original error: it carries the bytes.
-        raise BadConfig("not text", where=location) from None
+        raise BadConfig("not text", location=location) from None
     if not text:
-        raise BadConfig("empty", where=location)
+        raise BadConfig("empty", location=location)
     return text

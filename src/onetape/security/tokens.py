@@ -32,7 +32,7 @@ def token_file(home: Path, name: str) -> Path:
     data = name.encode("utf-8", "surrogateescape")
     plain = file_name(data)
     if not 0 < len(plain) <= NAME_BYTES_MAX:
-        raise BadConfig(f"a name of {len(data)} bytes has no token", where="run/tokens", todo="choose another")
+        raise BadConfig(f"a name of {len(data)} bytes has no token", location="run/tokens", todo="choose another")
     return home / "run" / "tokens" / plain
 
 
@@ -64,17 +64,17 @@ def read_token(home: Path, name: str) -> str:
     except FileNotFoundError:
         raise NotOwner(
             f"no token for {name!r}: no sub-account or robot of this home has the name",
-            where=str(path),
+            location=str(path),
             todo="`onetape up` makes one for each in the configuration",
         ) from None
     try:
         if os.fstat(file).st_mode & 0o077:
-            raise PermissionDenied("others may read this token", where=str(path), todo=f"chmod 600 {path}")
+            raise PermissionDenied("others may read this token", location=str(path), todo=f"chmod 600 {path}")
         text = os.read(file, 2 * TOKEN_BYTES + 2).decode("ascii", "replace").strip()
     finally:
         os.close(file)
     if len(text) != 2 * TOKEN_BYTES or not set(text) <= set("0123456789abcdef"):
-        raise BadConfig("not a token", where=str(path), todo="remove it and run `onetape up` again")
+        raise BadConfig("not a token", location=str(path), todo="remove it and run `onetape up` again")
     return text
 
 

@@ -99,7 +99,7 @@ class SqlTables:
 
     def __init__(self, database: Database, prefix: str = "") -> None:
         if prefix and not prefix.isidentifier():
-            raise BadConfig(f"prefix {prefix!r}", where="--prefix", todo="letters, digits and _")
+            raise BadConfig(f"prefix {prefix!r}", location="--prefix", todo="letters, digits and _")
         self.database, self._prefix = database, prefix
         self._columns = {table: tuple(columns) for table, columns in TABLES.items()}
         self._make()
@@ -118,12 +118,12 @@ class SqlTables:
         if foreign := [n for n in wanted if n.lower() in there and n not in ours]:
             raise BadInput(
                 f"table {foreign[0]} is there and was not made by analyze",
-                where="--db",
+                location="--db",
                 todo="take another database, or names of your own: --prefix onetape_",
             )
         if other := [name for name in wanted if ours.get(name, VERSION) != VERSION]:
             raise BadInput(
-                f"table {other[0]} is of another release", where="--db", todo="take another database, or --prefix"
+                f"table {other[0]} is of another release", location="--db", todo="take another database, or --prefix"
             )
         for table, columns in TABLES.items():
             name = self.name(table)
@@ -204,10 +204,10 @@ class ParquetTables:
             import pyarrow.parquet as pq  # type: ignore[import-untyped]
         except ImportError:
             raise NotAvailable(
-                "Parquet needs pyarrow", where="--parquet", todo="pip install 'onetape[research]'"
+                "Parquet needs pyarrow", location="--parquet", todo="pip install 'onetape[research]'"
             ) from None
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BadInput(f"{folder} is not empty", where="--parquet", todo="name a new folder")
+            raise BadInput(f"{folder} is not empty", location="--parquet", todo="name a new folder")
         private_folder(folder)
         types = {"key": pa.string(), "text": pa.string(), "integer": pa.int64(), "real": pa.float64()}
         self._pa: Any = pa

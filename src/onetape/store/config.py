@@ -16,11 +16,11 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise BadConfig("not UTF-8 text", where=str(path)) from error
+        raise BadConfig("not UTF-8 text", location=str(path)) from error
     except OSError as error:
         raise BadConfig(
             f"cannot read the configuration: {(error.strerror or '').lower()}",
-            where=str(path),
+            location=str(path),
             todo="onetape init writes one",
         ) from error
     return parse_config(text, environ=environ, name=str(path))

@@ -47,7 +47,7 @@ class Database:
         if kind is None or (kind != "sqlite" and not parts.path.strip("/")):
             raise BadConfig(
                 "no database is called so",
-                where="--db",
+                location="--db",
                 todo="write sqlite:///FILE, postgresql://USER@HOST/NAME or mariadb://USER@HOST/NAME",
             )
         self.kind = kind
@@ -64,7 +64,7 @@ class Database:
         self.errors = (sqlite3.Error,)
         name = unquote(url.removeprefix("sqlite://").removeprefix("/"))
         if not name:
-            raise BadConfig("no file is named", where="--db", todo="write sqlite:///runs.db")
+            raise BadConfig("no file is named", location="--db", todo="write sqlite:///runs.db")
         path = Path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class Database:
             made.execute("PRAGMA journal_mode=WAL")
             made.execute("PRAGMA synchronous=NORMAL")
         except (sqlite3.Error, OSError) as error:
-            raise BadConfig(f"{path}: {error}", where="--db") from None
+            raise BadConfig(f"{path}: {error}", location="--db") from None
         return made
 
     def _server(self, parts: SplitResult) -> Any:
@@ -87,7 +87,7 @@ class Database:
         except self.errors as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
             said = first.replace(password, "***") if password else first
-            raise ProcessDown(f"the database does not answer: {said}", where=f"{host}:{port}") from None
+            raise ProcessDown(f"the database does not answer: {said}", location=f"{host}:{port}") from None
 
     def _postgresql(self, login: dict[str, Any], name: str) -> Any:
         try:
@@ -167,4 +167,4 @@ class Database:
 
 
 def _no_driver(name: str) -> NotAvailable:
-    return NotAvailable(f"{name} is not installed", where="--db", todo="pip install 'onetape[sql]'")
+    return NotAvailable(f"{name} is not installed", location="--db", todo="pip install 'onetape[sql]'")

@@ -42,10 +42,10 @@ class _SharedWords:
                 if os.fstat(self._file).st_size == 0:
                     os.pwrite(self._file, _WORD.pack(number) + bytes(size - 8), 0)
                 if os.fstat(self._file).st_size != size:
-                    raise BadInput("not a file of counters", where=str(path), todo="remove it")
+                    raise BadInput("not a file of counters", location=str(path), todo="remove it")
                 self._map = mmap.mmap(self._file, size)
                 if self._get(0) != number:
-                    raise BadInput("not a file of counters", where=str(path), todo="remove it")
+                    raise BadInput("not a file of counters", location=str(path), todo="remove it")
         except BaseException:
             os.close(self._file)
             raise

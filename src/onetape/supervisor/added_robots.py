@@ -147,7 +147,7 @@ class AddedRobots:
             except msgspec.DecodeError:
                 params = None
         if not isinstance(params, dict):
-            raise BadConfig("params is a table", where=ADD, todo="write name=value, or params={...}")
+            raise BadConfig("params is a table", location=ADD, todo="write name=value, or params={...}")
         section = {key: value for key, value in fields.items() if key in _KEYS}
         section["params"] = {**params, **{key: value for key, value in fields.items() if key not in _KEYS}}
         accounts = self._supervisor.config.accounts
@@ -161,7 +161,7 @@ class AddedRobots:
     def _check_file(self, robot: RobotConfig) -> None:
         path = robot.strategy.partition(":")[0]
         if path.endswith(".py") and not (self._supervisor.starter.folder / path).is_file():
-            raise BadConfig(f"no strategy file {path}", where=ADD, todo="name an existing one")
+            raise BadConfig(f"no strategy file {path}", location=ADD, todo="name an existing one")
 
     async def _begin(self, child: Child, account: str) -> None:
         """Once its gateway follows what it trades. A gateway that has to follow more is started

@@ -20,13 +20,13 @@ def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[
     not take it."""
     urls = config.notify.urls
     if not urls:
-        raise BadConfig("no sink is configured", where="onetape.toml", todo='[notify] urls = ["env:ALERTS"]')
+        raise BadConfig("no sink is configured", location="onetape.toml", todo='[notify] urls = ["env:ALERTS"]')
     sinks = sinks_of(urls, environ, folder)
     alert = Alert(Type.TEST, Severity.INFO, "alerts", "this is a test", time.time_ns())
     if not sinks.send(alert):
         raise ProcessDown(
             "a sink did not take the alert",
-            where="[notify] urls",
+            location="[notify] urls",
             todo="see the address, and whether it can be reached from here",
         )
     return {"sent": True, "sinks": len(sinks), **alert.as_json()}

@@ -69,14 +69,14 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
             file.flush()
             line = file.readline()
         except TimeoutError as error:
-            raise ProcessDown("the supervisor does not answer", where=str(path)) from error
+            raise ProcessDown("the supervisor does not answer", location=str(path)) from error
         except OSError:
             return None
     if not line.endswith(b"\n"):
         return None
     answer: dict[str, Any] = json.loads(line)
     if answer.get("status") == "refused":
-        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], where=str(path))
+        raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], location=str(path))
     if do == "status" and "error" in answer:
         raise ProcessDown(f"the supervisor cannot say how it stands: {answer['error']}")
     return answer
@@ -236,7 +236,7 @@ def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> No
     if not config.venues and not config.accounts and not collectors_of(config):
         raise BadConfig(
             "there is nothing to run",
-            where="onetape.toml",
+            location="onetape.toml",
             todo="write [venues.NAME] and [accounts.NAME]; onetape init writes an example",
         )
     from onetape.supervisor.start_check import check_start, refuse
@@ -292,7 +292,7 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
         begun.wait()
     return ProcessDown(
         f"the supervisor did not start: {said[-1] if said else 'it said nothing'}",
-        where=str(home),
+        location=str(home),
         todo="see logs/system.log there",
     )
 
@@ -323,7 +323,9 @@ def run_in_front(config: Config, path: Path | None, home: Path, ready: Any, *, s
             read=lambda: load_config(path, os.environ),
         )
     except JournalLocked as error:
-        raise ProcessDown("a supervisor of this home runs already", where=str(home), todo="onetape status") from error
+        raise ProcessDown(
+            "a supervisor of this home runs already", location=str(home), todo="onetape status"
+        ) from error
 
 
 def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
@@ -343,7 +345,7 @@ def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) ->
         if time.monotonic() > deadline:
             raise ProcessDown(
                 f"not all has stopped within {DOWN_WITHIN_S:.0f} s",
-                where=str(home),
+                location=str(home),
                 todo="onetape status says what runs",
             )
         if time.monotonic() > sent_at + ASK_EVERY_S:
@@ -393,21 +395,21 @@ def restart(
         refuse(check_robot(config, robot, folder, home.absolute()), "restart")
     answer = ask(home, "restart", name=name)
     if answer is None:
-        raise ProcessDown("nothing runs", where=str(home), todo="onetape up")
+        raise ProcessDown("nothing runs", location=str(home), todo="onetape up")
     if "error" in answer:
-        raise UsageError(str(answer["error"]), where="onetape restart")
+        raise UsageError(str(answer["error"]), location="onetape restart")
     deadline = time.monotonic() + UP_WITHIN_S
     while True:
         status = ask(home, "status")
         if status is None:
-            raise ProcessDown("the supervisor ended meanwhile", where=str(home))
+            raise ProcessDown("the supervisor ended meanwhile", location=str(home))
         process = next(p for p in status["processes"] if p["name"] == name)
         if process["starts"] > answer["starts"] and process["state"] == "running":
             return {**process, "changed": answer["changed"]}
         if process["state"] == "failed" or time.monotonic() > deadline:
             raise ProcessDown(
                 f"{name} {process['state']}: {process['reason']}",
-                where="restart",
+                location="restart",
                 todo="see logs/error.log of the home",
             )
         doing(_state(process))

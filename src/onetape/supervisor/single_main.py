@@ -154,7 +154,7 @@ class House:
         waiting.cancel()
         if not ready.is_set():
             await running  # says why
-            raise VenueUnavailable("the gateway did not start", where=started.rest)
+            raise VenueUnavailable("the gateway did not start", location=started.rest)
         single = Single(made[0])
         single.ended = self._robot_ended
         made[0].listener = single.turn

@@ -139,7 +139,7 @@ class Starter:
             case "single":
                 return msgspec.json.encode(self._single(is_first=is_first))
             case other:
-                raise BadInput(f"no process of kind {other}", where=child.name)
+                raise BadInput(f"no process of kind {other}", location=child.name)
 
     def prepare(self) -> None:
         """While exchanges begin: what gateways will need."""

@@ -78,13 +78,13 @@ def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
     if len(bad) > SHOWN_MAX:
         texts.append(f"{len(bad) - SHOWN_MAX} more")
     todo = bad[0].todo if len(bad) == 1 else "onetape doctor says what to do about each"
-    raise BY_CODE.get(bad[0].code, BadConfig)("; ".join(texts), where=verb, todo=todo)
+    raise BY_CODE.get(bad[0].code, BadConfig)("; ".join(texts), location=verb, todo=todo)
 
 
 def _at(subject: str, error: OnetapeError, place: str) -> Finding:
     """The finding, with the place in the configuration."""
-    places = [each for each in (error.where, place) if each and each != "STRATEGY"]
-    return Finding.of(subject, type(error)(error.what, where=", ".join(places), todo=error.todo))
+    places = [each for each in (error.location, place) if each and each != "STRATEGY"]
+    return Finding.of(subject, type(error)(error.what, location=", ".join(places), todo=error.todo))
 
 
 # --- this machine ---------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Itera
     checked = _load(config, folder, home, names) if names else {}
     for name, each in checked.items():
         if each.code:
-            failed = BY_CODE[each.code](each.what, where=each.where, todo=each.todo)
+            failed = BY_CODE[each.code](each.what, location=each.location, todo=each.todo)
             yield _at(f"robot {name}", failed, config.location("robots", name, "strategy"))
     yield from _symbols(config, checked)
 

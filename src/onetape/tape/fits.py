@@ -45,7 +45,9 @@ def misfit(tapes: Iterable[Path]) -> OnetapeError | None:
         try:
             with JournalReader(path) as reader:
                 if (found := _first(reader)) is not None:
-                    return SchemaMismatch(found, where=str(path), todo="it was written by something else, or changed")
+                    return SchemaMismatch(
+                        found, location=str(path), todo="it was written by something else, or changed"
+                    )
         except TornTape as error:
             return error
         except (OnetapeError, OSError):

@@ -211,7 +211,7 @@ class JournalWriter:
             case "disk":
                 self.sync()
             case "replicated":
-                raise NotAvailable("durability `replicated`", where="journal", todo="use process or disk")
+                raise NotAvailable("durability `replicated`", location="journal", todo="use process or disk")
             case _:
                 raise UsageError(f"unknown durability {level!r}", todo="one of: process, disk, replicated")
         return sequence

@@ -91,7 +91,7 @@ class StateWriter:
         check(
             self.core.put_slots(number, key, totals, held, ts, sequence, flags or []),
             f"the slots of {kind} {key!r} do not add up to the total",
-            where=self.process,
+            location=self.process,
         )
 
     def remove(self, kind: str, key: str) -> bool:
@@ -193,8 +193,8 @@ class StateReader:
         location = f"state table of {self.process}"
         todo = _DAMAGED.format(process=self.process)
         if outcome == "damaged":
-            return TornTape(f"{what} is damaged: its checksum does not hold", where=location, todo=todo)
-        return ProcessDown(f"{what} {_REASONS[outcome]}", where=location, todo=todo)
+            return TornTape(f"{what} is damaged: its checksum does not hold", location=location, todo=todo)
+        return ProcessDown(f"{what} {_REASONS[outcome]}", location=location, todo=todo)
 
 
 def tables_in(directory: str | os.PathLike[str]) -> list[str]:

@@ -169,7 +169,7 @@ class StateTable:
             if frame.sequence != table.sequence + 1:
                 raise TornTape(
                     f"frames {table.sequence + 1} to {frame.sequence - 1} are gone",
-                    where="; ".join(ignored) or "no checkpoint",
+                    location="; ".join(ignored) or "no checkpoint",
                     todo="restore a checkpoint or the pruned segments",
                 )
             table.fold(frame, journal.crc, step)

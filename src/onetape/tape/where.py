@@ -44,7 +44,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 def parse_where(text: str) -> Predicate:
     """The predicate that `text` says. Raises UsageError naming the place it fails at."""
     if len(text) > _TEXT_MAX:
-        raise UsageError(f"--where is longer than {_TEXT_MAX} characters", where="--where")
+        raise UsageError(f"--where is longer than {_TEXT_MAX} characters", location="--where")
     parser = _Parser(text)
     predicate = parser.any_of(0)
     parser.expect_end()
@@ -66,7 +66,9 @@ class _Parser:
 
     def fail(self, why: str, at: int) -> NoReturn:
         raise UsageError(
-            f"{why}: {self.text[at:].strip()[:40]!r}", where="--where", todo="write it like: price > 100 and side = buy"
+            f"{why}: {self.text[at:].strip()[:40]!r}",
+            location="--where",
+            todo="write it like: price > 100 and side = buy",
         )
 
     def peek(self) -> tuple[str, str, int]:

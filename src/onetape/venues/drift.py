@@ -170,14 +170,14 @@ class Drifts:
             if name not in known:
                 self.note(What.FIELD, f"{at}.{name}"[: 2 * VALUE_CHARS])
                 continue
-            where = f"{at}.{name}"
+            path = f"{at}.{name}"
             if name in shape.values:
-                self._words(shape.values[name], where, inner)
+                self._words(shape.values[name], path, inner)
             if name in shape.each:
                 for row in inner if isinstance(inner, list) else (inner,):
-                    self._compare(shape.each[name], where, row)
+                    self._compare(shape.each[name], path, row)
             if name in shape.by and isinstance(inner, list):
-                self._kinds(shape.by[name], where, inner)
+                self._kinds(shape.by[name], path, inner)
 
     def _words(self, known: list[str], at: str, value: Any) -> None:
         for word in value if isinstance(value, list) else (value,):

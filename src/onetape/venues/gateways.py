@@ -12,7 +12,7 @@ from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, OrderProtocol
-from onetape.orders.told import Told
+from onetape.orders.reports import VenueReport
 from onetape.venues.depth import DepthStream
 from onetape.venues.live_market import Market
 from onetape.venues.market_polls import MarketPolls
@@ -55,7 +55,7 @@ class AccountStream(Protocol):
         """Why it cannot be relied on any more, "" while it can."""
         ...
 
-    def told(self, message: bytes) -> list[Told]: ...
+    def told(self, message: bytes) -> list[VenueReport]: ...
 
 
 class TradingVenue(Protocol):

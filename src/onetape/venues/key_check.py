@@ -22,7 +22,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import ModeTold
+from onetape.orders.reports import AccountModeReport
 
 __all__ = ["CLOCK_OFF_MAX_S", "KeyRights", "Wanted", "binance_ids", "clock_wrong", "other_account", "refused", "unfit"]
 
@@ -70,7 +70,7 @@ class Wanted(NamedTuple):
     allow_withdraw: bool = False
 
 
-def clock_wrong(offset_ns: int, where: str) -> ClockSkew | None:
+def clock_wrong(offset_ns: int, location: str) -> ClockSkew | None:
     """offset_ns: how far the venue's clock is ahead of ours."""
     seconds = offset_ns / 1e9
     if abs(seconds) <= CLOCK_OFF_MAX_S:
@@ -78,54 +78,60 @@ def clock_wrong(offset_ns: int, where: str) -> ClockSkew | None:
     word = "behind" if seconds > 0 else "ahead of"
     return ClockSkew(
         f"this machine's clock is {abs(seconds):,.1f} s {word} the venue's",
-        where=where,
+        location=location,
         todo="set it, and let a time service keep it",
     )
 
 
-def refused(answer: Answer, where: str, rights: KeyRights | None = None) -> OnetapeError:
+def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> OnetapeError:
     """The error of the first signed request that failed. rights: what the key may do, where the
     venue said it elsewhere although it refused here."""
     code, text = answer.venue_code, answer.text[:_TEXT_MAX]
     kind, _, rest = text.partition(":")
     if code == "-2014" or text.startswith("EAPI:Invalid key"):
-        return BadSignature("wrong key: the venue does not know it", where=where, todo=_KEY)
+        return BadSignature("wrong key: the venue does not know it", location=location, todo=_KEY)
     if code == "-1022" or text.startswith("EAPI:Invalid signature"):
-        return BadSignature("wrong secret: the venue knows the key and not its signature", where=where, todo=_SECRET)
+        return BadSignature(
+            "wrong secret: the venue knows the key and not its signature", location=location, todo=_SECRET
+        )
     if code in ("-2015", "-1002"):
-        return _not_allowed(text, where, rights)
+        return _not_allowed(text, location, rights)
     if code == "-2017" or text.startswith("ETrade:User Locked"):
-        return PermissionDenied("the venue has locked this account's keys", where=where)
+        return PermissionDenied("the venue has locked this account's keys", location=location)
     if code in ("-1021", "-5028"):
-        return ClockSkew("the venue refuses our clock", where=where, todo="set it")
+        return ClockSkew("the venue refuses our clock", location=location, todo="set it")
     if text.startswith("EAPI:Invalid nonce"):
         return ClockSkew(
             "the venue saw a larger nonce from this key",
-            where=where,
+            location=location,
             todo="another program uses the key, or this clock went back: make a key for each",
         )
     if kind == "EGeneral" and rest.startswith("Permission denied"):
         return PermissionDenied(
             "the key may not ask for its account, or not from this address",
-            where=where,
+            location=location,
             todo="give it the rights to query funds and orders and to create and cancel orders",
         )
     if answer.code == VenueRateLimit.code:
-        return VenueRateLimit(f"the venue lets this address wait: {text or code}", where=where, todo="wait a while")
+        return VenueRateLimit(
+            f"the venue lets this address wait: {text or code}", location=location, todo="wait a while"
+        )
     is_known = answer.code != VenueRejected.code
     if is_known and answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
-        return VenueUnavailable(f"no answer about the account: {text or code}", where=where)
-    return VenueRejected(f"the venue refuses this account: {code} {text}".strip(), where=where)
+        return VenueUnavailable(f"no answer about the account: {text or code}", location=location)
+    return VenueRejected(f"the venue refuses this account: {code} {text}".strip(), location=location)
 
 
-def _not_allowed(text: str, where: str, rights: KeyRights | None) -> OnetapeError:
+def _not_allowed(text: str, location: str, rights: KeyRights | None) -> OnetapeError:
     if rights is not None and rights.trade is False:
-        return PermissionDenied("the key has no right to trade futures", where=where, todo="give it, at the venue")
+        return PermissionDenied(
+            "the key has no right to trade futures", location=location, todo="give it, at the venue"
+        )
     _, found, address = text.partition("request ip: ")
     ours = f" ({address.strip(' .')})" if found else ""
     return PermissionDenied(
         f"wrong key, address not allowed{ours}, or no right to trade: the venue does not say which",
-        where=where,
+        location=location,
         todo=f"check `key` and its list of addresses; {_OTHER_WORLD}",
     )
 
@@ -139,15 +145,15 @@ def binance_ids(balances: Any, wallet: Any) -> list[str]:
     return [str(each) for each in found if each]
 
 
-def other_account(typed: str, ids: Sequence[str], where: str) -> OnetapeError | None:
+def other_account(typed: str, ids: Sequence[str], location: str) -> OnetapeError | None:
     """None: the account that was typed is the one that the key is of."""
     if not ids:
-        return VenueUnavailable("the venue does not say whose key this is", where=where)
+        return VenueUnavailable("the venue does not say whose key this is", location=location)
     if _plain(typed) in map(_plain, ids):
         return None
     return PermissionDenied(
         f"the key is of another account: live_account says {typed}, the venue {' or '.join(ids)}",
-        where=where,
+        location=location,
         todo="use the key of the account that is meant to trade",
     )
 
@@ -156,35 +162,39 @@ def _plain(name: str) -> str:
     return name.replace(" ", "").upper()
 
 
-def unfit(mode: ModeTold, rights: KeyRights | None, wanted: Wanted, where: str) -> OnetapeError | None:
+def unfit(mode: AccountModeReport, rights: KeyRights | None, wanted: Wanted, location: str) -> OnetapeError | None:
     """What of a key that works, or of its account, keeps us from trading; None: nothing.
 
     Where the venue tells a key's rights, the account's own right to withdraw is not the key's.
     """
     withdraw = mode.can_withdraw if rights is None else rights.withdraw
     if not mode.can_trade or (rights is not None and rights.trade is False):
-        return PermissionDenied("the key may read and not trade", where=where, todo="give it the right, at the venue")
+        return PermissionDenied(
+            "the key may read and not trade", location=location, todo="give it the right, at the venue"
+        )
     if withdraw and not wanted.allow_withdraw:
         return PermissionDenied(
-            "the key may withdraw money", where=where, todo="make one that may not, or write allow_withdraw = true"
+            "the key may withdraw money",
+            location=location,
+            todo="make one that may not, or write allow_withdraw = true",
         )
     if rights is not None and rights.portfolio_margin:
         return AccountMode(
             "the account has portfolio margin, which is not traded here",
-            where=where,
+            location=location,
             todo="leave it at the venue, or name another account",
         )
     if mode.multi_assets:
         return AccountMode(
             "the account is in multi-assets mode, whose margin is not reckoned here",
-            where=where,
+            location=location,
             todo="change it to single-asset mode at the venue",
         )
     if mode.hedge != wanted.hedge:
         has, wants = ("hedge", "one-way") if mode.hedge else ("one-way", "hedge")
         return AccountMode(
             f"the account is in {has} mode, the configuration wants {wants}",
-            where=where,
+            location=location,
             todo=f'change it at the venue, or write position_mode = "{has}"',
         )
     return None

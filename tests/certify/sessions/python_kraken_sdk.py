@@ -157,9 +157,9 @@ def answered(method):
 
 async def streams(bid):
     root = s.ws.rpartition("/v2")[0]
-    where = {"rest_url": s.rest, "ws_url": root, "auth_ws_url": root}
+    addresses = {"rest_url": s.rest, "ws_url": root, "auth_ws_url": root}
     heard = Heard()
-    c = SpotWSClient(callback=heard.take, **where)
+    c = SpotWSClient(callback=heard.take, **addresses)
     await c.start()
     try:
         for channel, params in (("ticker", {}), ("book", {"depth": 10}), ("trade", {}), ("ohlc", {"interval": 1})):
@@ -197,7 +197,7 @@ async def streams(bid):
         await book.close()
 
     mine = Heard()
-    a = SpotWSClient(key=s.key, secret=s.secret, callback=mine.take, no_public=True, **where)
+    a = SpotWSClient(key=s.key, secret=s.secret, callback=mine.take, no_public=True, **addresses)
     await a.start()
     try:
         await a.subscribe({"channel": "executions", "snap_orders": True})

@@ -120,8 +120,8 @@ class Session:
         self._note(name, bool(good), "" if good else f"gave {value!r}")
 
     def _failed(self, name, error) -> None:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
         self._note(name, False, f"{type(error).__name__}: {error} ({place})")
 
     def _note(self, name, passed, seen) -> None:

@@ -183,19 +183,19 @@ def kind(value) -> str:
     return "number" if isinstance(value, int | float) else type(value).__name__
 
 
-def lacks(theirs, ours, where: str = "") -> list[str]:
+def lacks(theirs, ours, location: str = "") -> list[str]:
     """Fields that theirs has and ours has not, or of another JSON type."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
-        found = [f"{where}.{key}" for key in theirs if key not in ours]
+        found = [f"{location}.{key}" for key in theirs if key not in ours]
         for key in theirs:
             if key in ours:
-                found += lacks(theirs[key], ours[key], f"{where}.{key}")
+                found += lacks(theirs[key], ours[key], f"{location}.{key}")
         return found
     if isinstance(theirs, list) and isinstance(ours, list):
-        return lacks(theirs[0], ours[0], f"{where}[]") if theirs and ours else []
+        return lacks(theirs[0], ours[0], f"{location}[]") if theirs and ours else []
     if theirs is None or ours is None or kind(theirs) == kind(ours):
         return []
-    return [f"{where}: {kind(theirs)}, here {kind(ours)}"]
+    return [f"{location}: {kind(theirs)}, here {kind(ours)}"]
 
 
 MARGIN = [".long_position_limit", ".short_position_limit"]

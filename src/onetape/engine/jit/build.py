@@ -288,7 +288,7 @@ def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: boo
     except errors.NumbaError as problem:
         raise _explained(cls, name, method, problem) from None
     except TypeError as problem:
-        raise _refusal(cls, name, str(problem), _where(method)) from None
+        raise _refusal(cls, name, str(problem), _location(method)) from None
     compiled.callbacks["on_mid_bar" if is_mid else name] = made
 
 
@@ -406,7 +406,7 @@ def _check_helper(typ: StrategyType, cls: type, name: str, method: Any) -> None:
         attribute = typ.attributes.get(step.argval)
         if attribute is None or isinstance(attribute.type, (types.Float, OrderType)):
             continue
-        raise _refusal(cls, name, f"a helper may not set self.{step.argval}: set it in the callback", _where(method))
+        raise _refusal(cls, name, f"a helper may not set self.{step.argval}: set it in the callback", _location(method))
 
 
 # --- what to say ----------------------------------------------------------------------------------
@@ -427,10 +427,10 @@ def _explained(cls: type, name: str, method: Any, problem: errors.NumbaError) ->
             said = f"self.{unknown[1]} must be set in on_start"
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
     own = Path(method.__code__.co_filename)
-    where = next(
-        (f"{own.name}:{line}" for file, line in reversed(places) if Path(file).name == own.name), _where(method)
+    location = next(
+        (f"{own.name}:{line}" for file, line in reversed(places) if Path(file).name == own.name), _location(method)
     )
-    return _refusal(cls, name, said.removeprefix("- "), where)
+    return _refusal(cls, name, said.removeprefix("- "), location)
 
 
 _SAYS = re.compile(
@@ -440,19 +440,19 @@ _SAYS = re.compile(
 )
 
 
-def _where(method: Any) -> str:
+def _location(method: Any) -> str:
     code = method.__code__
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
 
 
-def _refusal(cls: type, name: str, said: str, where: str) -> StrategyError:
-    place = f"{cls.__name__}.{name}" + (f", {where}" if where else "")
-    return StrategyError(f"cannot be compiled: {said}", where=place, todo=_HOW_TO)
+def _refusal(cls: type, name: str, said: str, location: str) -> StrategyError:
+    place = f"{cls.__name__}.{name}" + (f", {location}" if location else "")
+    return StrategyError(f"cannot be compiled: {said}", location=place, todo=_HOW_TO)
 
 
 def _attribute_refusal(cls: type, name: str, said: str) -> StrategyError:
     return StrategyError(
         f"cannot be compiled: self.{name} is {said}",
-        where=f"{cls.__name__}.on_start",
+        location=f"{cls.__name__}.on_start",
         todo="numbers, bools, texts, orders, books, positions and numpy arrays can be",
     )

@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from onetape.orders.told import BalanceTold, MarginTold
+from onetape.orders.reports import BalanceReport, MarginReport
 from onetape.venues.numbers import money_of
 
 __all__ = ["balances_told"]
 
 
-def balances_told(rows: Iterable[Mapping[str, Any]], asked: int, earliest: int, latest: int) -> Iterator[BalanceTold]:
+def balances_told(rows: Iterable[Mapping[str, Any]], asked: int, earliest: int, latest: int) -> Iterator[BalanceReport]:
     """asked: when; the list may have been read off at any moment from earliest to latest.
 
     `updateTime` is when the currency changed last, not how fresh the list is.
     """
     for row in rows:
         total = money_of(row["balance"])
-        yield BalanceTold(row["asset"], total, asked, earliest, latest, _margin(row))
+        yield BalanceReport(row["asset"], total, asked, earliest, latest, _margin(row))
 
 
-def _margin(row: Mapping[str, Any]) -> MarginTold | None:
+def _margin(row: Mapping[str, Any]) -> MarginReport | None:
     if not row.keys() >= {"crossWalletBalance", "crossUnPnl", "availableBalance"}:
         return None
     profit, available = money_of(row["crossUnPnl"]), money_of(row["availableBalance"])
     taken = money_of(row["crossWalletBalance"]) + profit - available
-    return MarginTold(profit, available, taken if available > 0 <= taken else None)
+    return MarginReport(profit, available, taken if available > 0 <= taken else None)

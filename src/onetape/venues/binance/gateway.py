@@ -9,7 +9,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.told import Told
+from onetape.orders.reports import VenueReport
 from onetape.venues.binance.depth import BinanceUsdmDepth
 from onetape.venues.binance.instruments import instruments_of, order_rules_of
 from onetape.venues.binance.market import live_market
@@ -34,7 +34,7 @@ class _AccountStream:
         self._protocol = protocol
         self.url = url
 
-    def told(self, message: bytes) -> list[Told]:
+    def told(self, message: bytes) -> list[VenueReport]:
         return self._protocol.told(message)
 
 

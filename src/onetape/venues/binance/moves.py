@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from onetape.model.time import SECOND
-from onetape.orders.told import MoveKind, MoveTold
+from onetape.orders.reports import MoveKind, MoveReport
 from onetape.venues.numbers import money_of
 
 __all__ = ["WINDOW_MS", "KnownMoves", "income_terms", "kind_of", "next_income"]
@@ -128,7 +128,7 @@ class KnownMoves:
         found.tran = tran
         return found.reference
 
-    def of_event(self, body: Mapping[str, Any], time_ms: int, symbol_of: Callable[[str], str]) -> list[MoveTold]:
+    def of_event(self, body: Mapping[str, Any], time_ms: int, symbol_of: Callable[[str], str]) -> list[MoveReport]:
         """Of an ACCOUNT_UPDATE; `bc` is what neither profit nor commission explains. Raises
         LookupError, TypeError, ValueError."""
         if body.get("m", "ORDER") in _NO_MOVE:
@@ -140,10 +140,10 @@ class KnownMoves:
             if amount:
                 reference = self.told(kind, currency, amount, raw, time_ms)
                 time = time_ms * _MS
-                found.append(MoveTold(reference, currency, amount, time, kind, symbol_of(raw)))
+                found.append(MoveReport(reference, currency, amount, time, kind, symbol_of(raw)))
         return found
 
-    def of_history(self, rows: Iterable[Mapping[str, Any]], symbol_of: Callable[[str], str]) -> list[MoveTold]:
+    def of_history(self, rows: Iterable[Mapping[str, Any]], symbol_of: Callable[[str], str]) -> list[MoveReport]:
         """Without what fills bring. Raises LookupError, TypeError, ValueError."""
         found = []
         for row in rows:
@@ -153,7 +153,7 @@ class KnownMoves:
             amount, time_ms = money_of(row["income"]), int(row["time"])
             reference = self.listed(str(row["tranId"]), kind, currency, amount, raw, time_ms)
             time = time_ms * _MS
-            found.append(MoveTold(reference, currency, amount, time, kind, symbol_of(raw)))
+            found.append(MoveReport(reference, currency, amount, time, kind, symbol_of(raw)))
         return found
 
     def known(self, reference: str) -> None:

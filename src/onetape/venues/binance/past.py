@@ -83,8 +83,8 @@ class BinanceUsdmPast:
         return found
 
     def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
-        where = f"fromId={cursor}" if cursor else f"startTime={-(-since // _MS)}"
-        return _call(f"aggTrades?symbol={instrument.raw_symbol}&{where}&limit={TRADES_MAX}", 20)
+        start = f"fromId={cursor}" if cursor else f"startTime={-(-since // _MS)}"
+        return _call(f"aggTrades?symbol={instrument.raw_symbol}&{start}&limit={TRADES_MAX}", 20)
 
     def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
         price, size = instrument.price_decimals, instrument.size_decimals

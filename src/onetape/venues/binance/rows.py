@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.instrument import Instrument
-from onetape.orders.told import FillTold, OrderTold, PositionTold
+from onetape.orders.reports import FillReport, OrderStatusReport, PositionReport
 from onetape.venues.binance.words import ALGO_STATES, STATES, TIFS
 from onetape.venues.numbers import money_of, units_of
 
@@ -19,9 +19,9 @@ ByRaw = Mapping[str, Instrument]
 _MS: Final = 1_000_000
 
 
-def order_row(row: Row, by_raw: ByRaw) -> OrderTold:
+def order_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
     i = by_raw[row["symbol"]]
-    return OrderTold(
+    return OrderStatusReport(
         symbol=i.symbol,
         client_id=row["clientOrderId"],
         venue_id=str(row["orderId"]),
@@ -38,9 +38,9 @@ def order_row(row: Row, by_raw: ByRaw) -> OrderTold:
     )
 
 
-def algo_row(row: Row, by_raw: ByRaw) -> OrderTold:
+def algo_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
     i = by_raw[row["symbol"]]
-    return OrderTold(
+    return OrderStatusReport(
         symbol=i.symbol,
         client_id=row["clientAlgoId"],
         venue_id=str(row.get("actualOrderId") or row["algoId"]),
@@ -57,9 +57,9 @@ def algo_row(row: Row, by_raw: ByRaw) -> OrderTold:
     )
 
 
-def trade_row(row: Row, by_raw: ByRaw) -> FillTold:
+def trade_row(row: Row, by_raw: ByRaw) -> FillReport:
     i = by_raw[row["symbol"]]
-    return FillTold(
+    return FillReport(
         symbol=i.symbol,
         client_id="",
         venue_id=str(row["orderId"]),
@@ -75,8 +75,8 @@ def trade_row(row: Row, by_raw: ByRaw) -> FillTold:
     )
 
 
-def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionTold:
+def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionReport:
     i = by_raw[row["symbol"]]
-    return PositionTold(
+    return PositionReport(
         i.symbol, PositionSide(row["positionSide"].lower()), units_of(row["positionAmt"], i.size_decimals), now
     )

@@ -85,13 +85,13 @@ def signer_of(secret: str) -> Signer:
         # What the library says may quote the key.
         raise BadConfig(
             "the PEM text is no private key that can be read",
-            where="secret",
+            location="secret",
             todo="give an unencrypted PKCS #8 file of an Ed25519 key",
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadConfig(
             "the private key is none of Ed25519",
-            where="secret",
+            location="secret",
             todo="make one with: openssl genpkey -algorithm ed25519",
         )
     return Ed25519Signer(key)

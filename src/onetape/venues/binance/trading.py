@@ -19,7 +19,15 @@ from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, FillTold, ModeTold, OrderTold, PositionTold, StreamTold, Told
+from onetape.orders.reports import (
+    AccountModeReport,
+    BalanceReport,
+    FillReport,
+    OrderStatusReport,
+    PositionReport,
+    StreamReport,
+    VenueReport,
+)
 from onetape.venues.binance.balances import balances_told
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
@@ -226,7 +234,7 @@ class BinanceUsdmProtocol:
         terms = {"omitZeroBalances": "true"}
         return self._signed(Purpose.BALANCES, "GET", "/api/v3/account", terms, now, 20)
 
-    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         return []
 
     def slack(self, currency: str) -> int:
@@ -371,7 +379,7 @@ class BinanceUsdmProtocol:
                 told, more = read(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(told), cursor=more)
             case Purpose.MODES:
-                mode = ModeTold(
+                mode = AccountModeReport(
                     hedge=bool(value["dualSidePosition"]),
                     multi_assets=bool(value["multiAssetsMargin"]),
                     can_trade=bool(value["canTrade"]),
@@ -387,8 +395,8 @@ class BinanceUsdmProtocol:
 
     # --- the user stream --------------------------------------------------------------------------
 
-    def told(self, message: bytes) -> list[Told]:
-        """Raises nothing: what cannot be read is a StreamTold `malformed`, what has no meaning here
+    def told(self, message: bytes) -> list[VenueReport]:
+        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
         is counted by name."""
         try:
             value = read_json(message)
@@ -396,9 +404,9 @@ class BinanceUsdmProtocol:
                 value = value["data"]
             return self._event(value)
         except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            return [StreamTold("malformed", f"{type(error).__name__}: {error}"[:200])]
+            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
 
-    def _event(self, value: dict[str, Any]) -> list[Told]:
+    def _event(self, value: dict[str, Any]) -> list[VenueReport]:
         match value.get("e"):
             case "ORDER_TRADE_UPDATE":
                 return self._order_event(value["o"])
@@ -407,29 +415,29 @@ class BinanceUsdmProtocol:
             case "ALGO_UPDATE":
                 return self._algo_event(value)
             case "ACCOUNT_CONFIG_UPDATE":
-                return [StreamTold("settings changed", str(value.get("ac") or value.get("ai")))]
+                return [StreamReport("settings changed", str(value.get("ac") or value.get("ai")))]
             case "listenKeyExpired":
-                return [StreamTold("expired")]
+                return [StreamReport("expired")]
             case name:
                 word = str(name) if name else "no event"
                 self.unknown[word] = self.unknown.get(word, 0) + 1
                 known = word in PASSED_OVER
-                return [] if known else [StreamTold("unknown", word)]
+                return [] if known else [StreamReport("unknown", word)]
 
-    def _order_event(self, o: dict[str, Any]) -> list[Told]:
+    def _order_event(self, o: dict[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(o["s"])
         if i is None:
-            return [StreamTold("other symbol", str(o["s"]))]
+            return [StreamReport("other symbol", str(o["s"]))]
         kind, status = o["x"], o["X"]
         side, position_side = Side(o["S"].lower()), PositionSide(o["ps"].lower())
         time = int(o["T"]) * _MS
         last = units_of(o["l"], i.size_decimals)
         if kind == "CALCULATED" and not last:
             return []  # announced, not done yet
-        found: list[Told] = []
+        found: list[VenueReport] = []
         if last:
             found.append(
-                FillTold(
+                FillReport(
                     symbol=i.symbol,
                     client_id=o["c"],
                     venue_id=str(o["i"]),
@@ -449,7 +457,7 @@ class BinanceUsdmProtocol:
         if status == "EXPIRED_IN_MATCH":
             news = OrderNews.CANCELED
         found.append(
-            OrderTold(
+            OrderStatusReport(
                 symbol=i.symbol,
                 client_id=o["c"],
                 venue_id=str(o["i"]),
@@ -468,32 +476,34 @@ class BinanceUsdmProtocol:
         )
         return found
 
-    def _account_event(self, value: dict[str, Any]) -> list[Told]:
+    def _account_event(self, value: dict[str, Any]) -> list[VenueReport]:
         time = int(value["T"]) * _MS
-        found: list[Told] = [BalanceTold(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())]
+        found: list[VenueReport] = [
+            BalanceReport(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())
+        ]
         found += self._moves.of_event(value["a"], int(value["T"]), self._symbol)
         for row in value["a"].get("P", ()):
             i = self._by_raw.get(row["s"])
             if i is not None:
                 side = PositionSide(row["ps"].lower())
                 qty = units_of(row["pa"], i.size_decimals)
-                found.append(PositionTold(i.symbol, side, qty, time))
+                found.append(PositionReport(i.symbol, side, qty, time))
         return found
 
     def _symbol(self, raw: str) -> str:
         i = self._by_raw.get(raw)
         return "" if i is None else i.symbol
 
-    def _algo_event(self, value: dict[str, Any]) -> list[Told]:
+    def _algo_event(self, value: dict[str, Any]) -> list[VenueReport]:
         o = value["o"]
         i = self._by_raw.get(o["s"])
         if i is None:
-            return [StreamTold("other symbol", str(o["s"]))]
+            return [StreamReport("other symbol", str(o["s"]))]
         state = ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
         if o["X"] in ("TRIGGERING", "FINISHED"):
             return []  # on the way, and told of the order that it sent
         return [
-            OrderTold(
+            OrderStatusReport(
                 symbol=i.symbol,
                 client_id=o["caid"],
                 venue_id=str(o.get("ai") or o["aid"]),

@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
 from onetape.orders.calls import MASTER, Destination
-from onetape.orders.told import TransferState, TransferTold
+from onetape.orders.reports import TransferReport, TransferState
 from onetape.venues.binance.withdrawals import (
     WITHDRAW_PATH,
     WITHDRAWN_PATH,
@@ -135,7 +135,7 @@ def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None
     return TRANSFER_PATH, terms
 
 
-def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferTold], str]:
+def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
     """Of an answer's rows, and the cursor of what follows. Raises LookupError, TypeError,
     ValueError."""
     if "withdrawOrderId" in sent:
@@ -150,7 +150,7 @@ def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferTold
         source, target = _WALLETS[row["type"]]
         state = _STATES.get(row["status"], TransferState.UNDERWAY)
         found.append(
-            TransferTold(
+            TransferReport(
                 str(row["tranId"]),
                 source,
                 target,
@@ -164,10 +164,10 @@ def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferTold
     return found, more
 
 
-def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferTold], str]:
+def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
     rows = value.get("result") or ()
     found = [
-        TransferTold(
+        TransferReport(
             str(row["tranId"]),
             _ACCOUNT_WALLETS[row["fromAccountType"]],
             _ACCOUNT_WALLETS[row["toAccountType"]],
@@ -184,12 +184,12 @@ def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[Tran
     return found, more
 
 
-def _returned(rows: list[Mapping[str, Any]]) -> list[TransferTold]:
+def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
     """What went to the master. Its list has no pages: one that is full may not be all."""
     if len(rows) >= RETURNED_MAX:
         raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
     return [
-        TransferTold(
+        TransferReport(
             str(row["tranId"]),
             _ACCOUNT_WALLETS[row["fromAccountType"]],
             _ACCOUNT_WALLETS[row["toAccountType"]],

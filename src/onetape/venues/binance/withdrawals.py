@@ -20,7 +20,7 @@ from onetape.model.errors import UsageError
 from onetape.model.money import money
 from onetape.model.time import parse_time
 from onetape.orders.calls import Destination
-from onetape.orders.told import OUTSIDE, TransferState, TransferTold
+from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.binance.words import SHOWN
 from onetape.venues.numbers import check_shown, money_of
 
@@ -78,7 +78,7 @@ def withdrawn_terms(since: int, name: str) -> dict[str, str]:
     return {"withdrawOrderId": name, "startTime": str(start), "endTime": str(start + SPAN_MS), "limit": str(PAGE)}
 
 
-def withdrawn_told(rows: list[Mapping[str, Any]]) -> list[TransferTold]:
+def withdrawn_told(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
     """Raises LookupError, TypeError, ValueError."""
     found = []
     for row in rows:
@@ -88,7 +88,7 @@ def withdrawn_told(rows: list[Mapping[str, Any]]) -> list[TransferTold]:
             state = TransferState.UNDERWAY  # nobody could find it elsewhere
         fee = money_of(str(row["transactionFee"]))
         found.append(
-            TransferTold(
+            TransferReport(
                 str(row["id"]),
                 "spot",
                 OUTSIDE,
@@ -111,10 +111,10 @@ def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str,
     return {"coin": currency, "startTime": start, "limit": str(PAGE), "offset": offset or "0"}
 
 
-def deposits_told(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferTold], str]:
+def deposits_told(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
     """And the cursor of what follows. Raises LookupError, TypeError, ValueError."""
     found = [
-        TransferTold(
+        TransferReport(
             str(row["id"]),
             OUTSIDE,
             "spot",

@@ -11,7 +11,7 @@ from onetape.model.errors import NotAvailable, OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.orders.calls import Call
-from onetape.orders.told import StreamTold, Told
+from onetape.orders.reports import StreamReport, VenueReport
 from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.market import CcxtMarket
@@ -35,11 +35,11 @@ class _AccountStream:
         self.is_live = False
         self.broken = ""
 
-    def told(self, message: bytes) -> list[Told]:
+    def told(self, message: bytes) -> list[VenueReport]:
         try:
             value: dict[str, Any] = read_json(message)
         except msgspec.DecodeError as error:
-            return [StreamTold("malformed", str(error)[:200])]
+            return [StreamReport("malformed", str(error)[:200])]
         if "live" in value:
             self.is_live = True
         elif "lost" in value:

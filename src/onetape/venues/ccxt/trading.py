@@ -25,7 +25,15 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, FillTold, ModeTold, OrderTold, PositionTold, StreamTold, Told
+from onetape.orders.reports import (
+    AccountModeReport,
+    BalanceReport,
+    FillReport,
+    OrderStatusReport,
+    PositionReport,
+    StreamReport,
+    VenueReport,
+)
 from onetape.venues.ccxt.errors import row_of_error
 from onetape.venues.ccxt.facts import Facts
 from onetape.venues.ccxt.numbers import MILLISECOND, client_id_of, client_id_text, trade_number, units
@@ -218,7 +226,7 @@ class CcxtProtocol:
     def account(self) -> Call:
         return self._call(Purpose.STREAM_KEY, "account", {})
 
-    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         i = self._by_symbol.get(fill.symbol)
         if i is None:
             return []
@@ -280,7 +288,7 @@ class CcxtProtocol:
                 if call.purpose is Purpose.PLACE and not value["id"]:
                     return Answer(Outcome.DONE)
                 state = OrderState.ACCEPTED
-                row = OrderTold(key.symbol, key.client_id, str(value["id"]), state, 0)
+                row = OrderStatusReport(key.symbol, key.client_id, str(value["id"]), state, 0)
                 return Answer(Outcome.DONE, (row,))
             case Purpose.QUERY:
                 found = value["order"]
@@ -299,14 +307,14 @@ class CcxtProtocol:
                 asked = msgspec.json.decode(call.body)["asked"]
                 return Answer(Outcome.DONE, tuple(self._balances(value, asked, now)))
             case Purpose.MODES:
-                mode = ModeTold(hedge=value["hedged"], multi_assets=False, can_trade=True, can_withdraw=False)
+                mode = AccountModeReport(hedge=value["hedged"], multi_assets=False, can_trade=True, can_withdraw=False)
                 return Answer(Outcome.DONE, (mode,))
             case Purpose.TIME | Purpose.STREAM_KEY:
                 return Answer(Outcome.DONE, value=str(value))
             case _:
                 return Answer(Outcome.DONE)
 
-    def _orders(self, rows: Sequence[Mapping[str, Any]]) -> list[OrderTold]:
+    def _orders(self, rows: Sequence[Mapping[str, Any]]) -> list[OrderStatusReport]:
         found = []
         for row in rows:
             i = self._by_name.get(row["symbol"])
@@ -322,7 +330,7 @@ class CcxtProtocol:
             is_market = row["type"] == "market"  # then the price is an average, or nothing
             ours = client_id_of(row["client"], self._facts.client_id)
             found.append(
-                OrderTold(
+                OrderStatusReport(
                     symbol=i.symbol,
                     client_id=ours or row["id"],
                     venue_id=row["id"],
@@ -340,7 +348,7 @@ class CcxtProtocol:
             )
         return found
 
-    def _fills(self, rows: Sequence[Mapping[str, Any]]) -> list[FillTold]:
+    def _fills(self, rows: Sequence[Mapping[str, Any]]) -> list[FillReport]:
         found = []
         for row in rows:
             i = self._by_name.get(row["symbol"])
@@ -353,7 +361,7 @@ class CcxtProtocol:
             if row["fee"] is not None:
                 _see(self._fee_decimals, row["fee_currency"] or i.settle, row["fee"])
             found.append(
-                FillTold(
+                FillReport(
                     symbol=i.symbol,
                     client_id="",  # lists of trades do not say; it is found by the venue's id
                     venue_id=row["order"],
@@ -370,7 +378,7 @@ class CcxtProtocol:
             )
         return found
 
-    def _positions(self, rows: Sequence[Mapping[str, Any]], asked: int) -> list[PositionTold]:
+    def _positions(self, rows: Sequence[Mapping[str, Any]], asked: int) -> list[PositionReport]:
         """By symbol: a long and a short one, of an account in hedge mode, are one number."""
         held: dict[str, int] = {}
         for row in rows:
@@ -378,16 +386,16 @@ class CcxtProtocol:
             if i is not None and row["contracts"] is not None:
                 qty = abs(units(row["contracts"], i.size_decimals))
                 held[i.symbol] = held.get(i.symbol, 0) + (-qty if row["side"] == "short" else qty)
-        return [PositionTold(s, PositionSide.BOTH, qty, asked) for s, qty in held.items()]
+        return [PositionReport(s, PositionSide.BOTH, qty, asked) for s, qty in held.items()]
 
-    def _balances(self, totals: Mapping[str, str], asked: int, now: int) -> list[BalanceTold]:
+    def _balances(self, totals: Mapping[str, str], asked: int, now: int) -> list[BalanceReport]:
         """ccxt keeps the venue's clock apart, so ours stands for it."""
         bounds = (asked, asked - CLOCK_APART, now + CLOCK_APART)
         for currency, text in totals.items():
             _see(self._decimals, currency, text)
-        return [BalanceTold(c, units(text, MONEY_DECIMALS), *bounds) for c, text in totals.items()]
+        return [BalanceReport(c, units(text, MONEY_DECIMALS), *bounds) for c, text in totals.items()]
 
-    def told(self, message: bytes) -> list[Told]:
+    def told(self, message: bytes) -> list[VenueReport]:
         """A message of the account's feed."""
         try:
             value = read_json(message)
@@ -397,7 +405,7 @@ class CcxtProtocol:
                 return list(self._fills(value["trades"]))
             return []
         except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            return [StreamTold("malformed", f"{type(error).__name__}: {error}"[:200])]
+            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1

@@ -14,7 +14,7 @@ import msgspec
 
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
-from onetape.orders.told import StreamTold, Told
+from onetape.orders.reports import StreamReport, VenueReport
 from onetape.venues.gateways import Addresses
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.depth import KrakenDepth
@@ -55,11 +55,11 @@ class _AccountStream:
     def is_live(self) -> bool:
         return not self._waiting
 
-    def told(self, message: bytes) -> list[Told]:
+    def told(self, message: bytes) -> list[VenueReport]:
         try:
             value = parse(message)
         except ValueError as error:
-            return [StreamTold("malformed", str(error)[:200])]
+            return [StreamReport("malformed", str(error)[:200])]
         if value.get("method") == "subscribe":
             self._confirm(value)
             return []

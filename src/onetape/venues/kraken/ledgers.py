@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
-from onetape.orders.told import MoveKind, MoveTold, TransferState, TransferTold
+from onetape.orders.reports import MoveKind, MoveReport, TransferReport, TransferState
 from onetape.venues.numbers import money_of, units_of
 
 __all__ = ["TO_FUTURES", "TradesElsewhere", "kind_of", "moves_of", "to_futures", "transfers_of"]
@@ -60,7 +60,7 @@ class TradesElsewhere:
 
 def moves_of(
     entries: Mapping[str, Mapping[str, Any]], elsewhere: TradesElsewhere, currency_of: Callable[[str], str]
-) -> list[MoveTold]:
+) -> list[MoveReport]:
     """Of an answer's `ledger`, oldest first. Raises LookupError, TypeError, ValueError."""
     found = []
     for name, row in entries.items():
@@ -69,7 +69,7 @@ def moves_of(
         change = money_of(row["amount"]) - money_of(row["fee"])
         time = units_of(row["time"], 9)
         kind = kind_of(row["type"])
-        found.append(MoveTold(name, currency_of(row["asset"]), change, time, kind))
+        found.append(MoveReport(name, currency_of(row["asset"]), change, time, kind))
     found.reverse()
     return found
 
@@ -80,11 +80,11 @@ def to_futures(asset: str, amount: int) -> dict[str, str]:
     return {"asset": asset, "from": "Spot Wallet", "to": "Futures Wallet", "amount": text}
 
 
-def transfers_of(entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]) -> list[TransferTold]:
+def transfers_of(entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]) -> list[TransferReport]:
     """What has gone from the spot wallet to the futures wallet, of an answer's `ledger`. An entry
     is there when it has been made. Raises LookupError, TypeError, ValueError."""
     return [
-        TransferTold(
+        TransferReport(
             row["refid"],
             *TO_FUTURES,
             currency_of(row["asset"]),

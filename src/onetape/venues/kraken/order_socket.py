@@ -20,7 +20,7 @@ from onetape.model.errors import VenueRejected
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import OrderTold
+from onetape.orders.reports import OrderStatusReport
 from onetape.venues.kraken.trading import KrakenSpotProtocol, rfc3339
 from onetape.venues.kraken.wire import parse
 from onetape.venues.order_entry import Reply
@@ -117,7 +117,7 @@ class KrakenOrderSocket:
             text = "an answer that makes no sense: no order_id"
             return Answer(Outcome.AMBIGUOUS, (), VenueRejected.code, "", text)
         key = call.subject
-        row = OrderTold(key.symbol, key.client_id, str(venue_id), OrderState.ACCEPTED, 0)
+        row = OrderStatusReport(key.symbol, key.client_id, str(venue_id), OrderState.ACCEPTED, 0)
         return Answer(Outcome.DONE, (row,))
 
 

@@ -33,7 +33,15 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, parse_time, to_datetime
 from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.told import BalanceTold, FillTold, ModeTold, MoveTold, OrderTold, StreamTold, Told
+from onetape.orders.reports import (
+    AccountModeReport,
+    BalanceReport,
+    FillReport,
+    MoveReport,
+    OrderStatusReport,
+    StreamReport,
+    VenueReport,
+)
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
 from onetape.venues.kraken.ledgers import TO_FUTURES, TradesElsewhere, kind_of, moves_of, to_futures, transfers_of
@@ -71,7 +79,7 @@ class KrakenSpotProtocol:
         try:
             api_sign(secret, "", "", b"")
         except ValueError as error:
-            raise BadConfig(str(error), where="secret", todo="copy it once more") from None
+            raise BadConfig(str(error), location="secret", todo="copy it once more") from None
         self._key = key
         self._secret = secret
         self._nonce = 0
@@ -239,7 +247,7 @@ class KrakenSpotProtocol:
     def token(self, now: int) -> Call:
         return self._private(Purpose.STREAM_KEY, "GetWebSocketsToken", {}, now, 1)
 
-    def moves(self, fill: FillTold) -> list[tuple[str, int]]:
+    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         pair = self._pairs.by_symbol.get(fill.symbol)
         if pair is None:
             return []
@@ -329,7 +337,7 @@ class KrakenSpotProtocol:
                 assert call.subject is not None
                 key = call.subject
                 state = OrderState.ACCEPTED
-                row = OrderTold(key.symbol, key.client_id, str(value["txid"][0]), state, 0)
+                row = OrderStatusReport(key.symbol, key.client_id, str(value["txid"][0]), state, 0)
                 return Answer(Outcome.DONE, (row,))
             case Purpose.CANCEL:
                 there = int(value["count"]) > 0
@@ -361,7 +369,7 @@ class KrakenSpotProtocol:
                 return Answer(Outcome.DONE, tuple(transfers), cursor=_next_page(call, value, rows))
             case Purpose.MODES:
                 allowed = set(value["permissions"])
-                mode = ModeTold(
+                mode = AccountModeReport(
                     hedge=False,
                     multi_assets=False,
                     can_trade="modify-trades" in allowed,
@@ -376,13 +384,13 @@ class KrakenSpotProtocol:
             case _:
                 return Answer(Outcome.DONE)
 
-    def _balances(self, value: Mapping[str, str], asked: int, now: int) -> list[BalanceTold]:
+    def _balances(self, value: Mapping[str, str], asked: int, now: int) -> list[BalanceReport]:
         bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
         found = []
         for asset, amount in value.items():
             currency = self._pairs.currency(asset)
             self._see(currency, amount)
-            found.append(BalanceTold(currency, money_of(amount), *bounds))
+            found.append(BalanceReport(currency, money_of(amount), *bounds))
         return found
 
     def _see(self, currency: str, amount: str) -> None:
@@ -398,7 +406,7 @@ class KrakenSpotProtocol:
         instrument = self._by_symbol.get(pair.symbol) if pair is not None else None
         return None if instrument is None or pair is None else (instrument, pair)
 
-    def _order_rows(self, rows: Mapping[str, Any]) -> list[OrderTold]:
+    def _order_rows(self, rows: Mapping[str, Any]) -> list[OrderStatusReport]:
         found = []
         for txid, row in rows.items():
             followed = self._followed(row["descr"]["pair"])
@@ -406,7 +414,7 @@ class KrakenSpotProtocol:
                 found.append(self._order_row(followed[0], txid, row))
         return found
 
-    def _order_row(self, i: Instrument, txid: str, row: dict[str, Any]) -> OrderTold:
+    def _order_row(self, i: Instrument, txid: str, row: dict[str, Any]) -> OrderStatusReport:
         """Its time is 0: a list says when an order was opened or closed, not how fresh it is."""
         descr, kind = row["descr"], row["descr"]["ordertype"]
         has_trigger = kind not in ("limit", "market")
@@ -416,7 +424,7 @@ class KrakenSpotProtocol:
         state = STATES.get(row["status"], OrderState.UNKNOWN)
         if state is OrderState.ACCEPTED and filled:
             state = OrderState.PARTIALLY_FILLED
-        return OrderTold(
+        return OrderStatusReport(
             symbol=i.symbol,
             client_id=row.get("cl_ord_id") or txid,
             venue_id=txid,
@@ -442,9 +450,9 @@ class KrakenSpotProtocol:
         told.reverse()  # oldest first
         return Answer(Outcome.DONE, tuple(told), cursor=_next_page(call, value, value["trades"]))
 
-    def _trade_row(self, i: Instrument, pair: Pair, row: dict[str, Any]) -> FillTold:
+    def _trade_row(self, i: Instrument, pair: Pair, row: dict[str, Any]) -> FillReport:
         self._see(pair.quote, f"0.{'0' * FEE_DECIMALS}")
-        return FillTold(
+        return FillReport(
             symbol=i.symbol,
             client_id="",
             venue_id=row["ordertxid"],
@@ -461,16 +469,16 @@ class KrakenSpotProtocol:
 
     # --- the private channels ---------------------------------------------------------------------
 
-    def told(self, message: bytes) -> list[Told]:
-        """Raises nothing: what cannot be read is a StreamTold `malformed`, what has no meaning here
+    def told(self, message: bytes) -> list[VenueReport]:
+        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
         is counted by name."""
         try:
             value = parse(message)
         except ValueError as error:
-            return [StreamTold("malformed", str(error)[:200])]
+            return [StreamReport("malformed", str(error)[:200])]
         return self.told_of(value)
 
-    def told_of(self, value: dict[str, Any]) -> list[Told]:
+    def told_of(self, value: dict[str, Any]) -> list[VenueReport]:
         """The same of a message that has been parsed."""
         try:
             match value.get("channel"):
@@ -486,26 +494,26 @@ class KrakenSpotProtocol:
                 case channel:
                     word = str(channel or value.get("method") or "no channel")
                     self.unknown[word] = self.unknown.get(word, 0) + 1
-                    return [StreamTold("unknown", word)]
+                    return [StreamReport("unknown", word)]
         except (LookupError, TypeError, ValueError, AttributeError, OnetapeError) as error:
-            return [StreamTold("malformed", f"{type(error).__name__}: {error}"[:200])]
+            return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]
 
-    def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[Told]:
+    def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[VenueReport]:
         kind = row["exec_type"]
         if kind == "pending_new":
             return []  # received, not taken yet
         followed = self._followed(row["symbol"])
         if followed is None:
-            return [StreamTold("other symbol", str(row["symbol"]))]
+            return [StreamReport("other symbol", str(row["symbol"]))]
         i, pair = followed
         client_id = row.get("cl_ord_id") or row["order_id"]
         time = parse_time(row["timestamp"])
         side = Side(row["side"]) if "side" in row else Side.NONE
-        found: list[Told] = []
+        found: list[VenueReport] = []
         if kind == "trade":
             fees = row.get("fees") or [{"asset": pair.quote, "qty": "0"}]
             found.append(
-                FillTold(
+                FillReport(
                     symbol=i.symbol,
                     client_id=client_id,
                     venue_id=row["order_id"],
@@ -524,7 +532,7 @@ class KrakenSpotProtocol:
         if kind == "status" and (row.get("triggers") or {}).get("status") == "triggered":
             news = OrderNews.TRIGGERED
         found.append(
-            OrderTold(
+            OrderStatusReport(
                 symbol=i.symbol,
                 client_id=client_id,
                 venue_id=row["order_id"],
@@ -546,13 +554,13 @@ class KrakenSpotProtocol:
         )
         return found
 
-    def _balance_event(self, row: dict[str, Any]) -> list[Told]:
+    def _balance_event(self, row: dict[str, Any]) -> list[VenueReport]:
         currency, time = self._pairs.currency(row["asset"]), parse_time(row["timestamp"])
-        found: list[Told] = [BalanceTold(currency, money_of(row["balance"]), time)]
+        found: list[VenueReport] = [BalanceReport(currency, money_of(row["balance"]), time)]
         if row["type"] != "trade":
             change = money_of(row["amount"]) - money_of(row["fee"])
             kind = kind_of(row["type"])
-            found.append(MoveTold(str(row["ledger_id"]), currency, change, time, kind))
+            found.append(MoveReport(str(row["ledger_id"]), currency, change, time, kind))
         return found
 
 

@@ -19,7 +19,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
-from onetape.orders.told import OUTSIDE, TransferState, TransferTold
+from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.numbers import money_of, units_of
 
 __all__ = ["deposits_told", "status_terms", "withdraw_terms", "withdrawn_told"]
@@ -42,7 +42,7 @@ def status_terms(asset: str, since: int) -> dict[str, str]:
     return {"asset": asset, "start": str(max(since // SECOND - 1, 0)), "limit": str(LIMIT)}
 
 
-def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferTold]:
+def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
     """Raises LookupError, TypeError, ValueError."""
     found = []
     for row in _all(rows):
@@ -51,7 +51,7 @@ def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> li
             state = TransferState.UNDERWAY  # nobody could find it elsewhere
         fee = money_of(row["fee"])
         found.append(
-            TransferTold(
+            TransferReport(
                 row["refid"],
                 "",
                 OUTSIDE,
@@ -66,10 +66,10 @@ def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> li
     return found
 
 
-def deposits_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferTold]:
+def deposits_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
     """`Settled` still waits for confirmations. Raises as `withdrawn_told`."""
     return [
-        TransferTold(
+        TransferReport(
             row["refid"],
             OUTSIDE,
             "",

@@ -14,18 +14,18 @@ from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Pos
 __all__ = [
     "INTERNAL_TRADES",
     "OUTSIDE",
-    "BalanceTold",
-    "FillTold",
-    "MarginTold",
-    "ModeTold",
+    "AccountModeReport",
+    "BalanceReport",
+    "FillReport",
+    "MarginReport",
     "MoveKind",
-    "MoveTold",
-    "OrderTold",
-    "PositionTold",
-    "StreamTold",
-    "Told",
+    "MoveReport",
+    "OrderStatusReport",
+    "PositionReport",
+    "StreamReport",
+    "TransferReport",
     "TransferState",
-    "TransferTold",
+    "VenueReport",
 ]
 
 INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's
@@ -33,7 +33,7 @@ INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's
 OUTSIDE: Final = "(outside)"  # in place of a wallet: an address elsewhere
 
 
-class OrderTold(NamedTuple):
+class OrderStatusReport(NamedTuple):
     """How an order stands at the venue. news None: it was asked for, or listed; else this has just
     happened. `venue_id` is the order's that works, of a conditional one its own until it fires."""
 
@@ -57,7 +57,7 @@ class OrderTold(NamedTuple):
     reason: str = ""
 
 
-class FillTold(NamedTuple):
+class FillReport(NamedTuple):
     """One side of a trade. It is the same fill where symbol, trade id and side are: an account that
     trades with itself, which not every venue prevents, has two of one trade."""
 
@@ -86,7 +86,7 @@ class FillTold(NamedTuple):
         return self.trade_id >= INTERNAL_TRADES
 
     @property
-    def other_side(self) -> FillTold:
+    def other_side(self) -> FillReport:
         """Of an internal trade."""
         is_maker = self.liquidity is Liquidity.MAKER
         return self._replace(
@@ -97,7 +97,7 @@ class FillTold(NamedTuple):
         )
 
 
-class MarginTold(NamedTuple):
+class MarginReport(NamedTuple):
     """What the venue says of the margin of a currency beside its balance. profit: of its cross
     positions; initial: None where it does not follow from what is told."""
 
@@ -106,7 +106,7 @@ class MarginTold(NamedTuple):
     initial: int | None = None
 
 
-class BalanceTold(NamedTuple):
+class BalanceReport(NamedTuple):
     """What an account owns of a currency, without what open positions have gained.
 
     An event of the stream says its time. A list does not (Binance's updateTime is the currency's
@@ -120,7 +120,7 @@ class BalanceTold(NamedTuple):
     time: int
     earliest: int = 0  # 0: `time` is exact
     latest: int = 0
-    margin: MarginTold | None = None  # where the venue has margin and tells of it here
+    margin: MarginReport | None = None  # where the venue has margin and tells of it here
 
     @property
     def as_of_from(self) -> int:
@@ -141,7 +141,7 @@ class MoveKind(StrEnum):
     OTHER = "other"  # conversions, rewards, what the venue has invented since
 
 
-class MoveTold(NamedTuple):
+class MoveReport(NamedTuple):
     """Money that came or went otherwise than by a fill. It is the same move where the reference is,
     whichever way it was told. symbol: what funding was paid for, where the venue says so."""
 
@@ -161,7 +161,7 @@ class TransferState(StrEnum):
     UNDERWAY = "underway"
 
 
-class TransferTold(NamedTuple):
+class TransferReport(NamedTuple):
     """A row of the venue's history of transfers, of withdrawals (target OUTSIDE) or of deposits
     (source OUTSIDE). wallets: "" is the one that is traded from. amount: what a withdrawal takes
     with its fee, what a deposit brings without. name: our id of it, where the venue takes one.
@@ -179,7 +179,7 @@ class TransferTold(NamedTuple):
     txid: str = ""
 
 
-class PositionTold(NamedTuple):
+class PositionReport(NamedTuple):
     """qty is signed."""
 
     symbol: str
@@ -188,7 +188,7 @@ class PositionTold(NamedTuple):
     time: int
 
 
-class ModeTold(NamedTuple):
+class AccountModeReport(NamedTuple):
     """How the account is set."""
 
     hedge: bool
@@ -198,11 +198,20 @@ class ModeTold(NamedTuple):
     account: str = ""  # what the venue calls it, where it says so here
 
 
-class StreamTold(NamedTuple):
+class StreamReport(NamedTuple):
     """Something about the stream itself: expired, or an event that has no meaning here, by name."""
 
     what: str
     detail: str = ""
 
 
-Told = OrderTold | FillTold | BalanceTold | MoveTold | TransferTold | PositionTold | ModeTold | StreamTold
+VenueReport = (
+    OrderStatusReport
+    | FillReport
+    | BalanceReport
+    | MoveReport
+    | TransferReport
+    | PositionReport
+    | AccountModeReport
+    | StreamReport
+)
