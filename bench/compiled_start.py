@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 def once(place: Path, keeps: str, *more: str) -> Whole:
     command = [
         sys.executable, "-m", "onetape", "backtest", f"{HERE / 'l2_strategies.py'}:Grid",
-        "--data", str(ONE), "--latency", "10ms", "--queue", "power:2", "--no-stress",
+        "--data", str(ONE), "--latency", "10ms", "--queue", "power:2", "--no-stress", "--cash", "1000000 USDT",
         "--out", str(place / "run"), "--json", *more,
     ]  # fmt: skip
     done = whole(command, ONETAPE_HOME=str(place / "home"), ONETAPE_COMPILE_CACHE=keeps)

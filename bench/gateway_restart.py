@@ -40,7 +40,7 @@ async def write_day(home: Path, orders: int, quotes: int) -> None:
             inside.robots.look()
             settle(inside, robot.placed)
     inside.robots.close()
-    inside.money.close()
+    inside.core.money.close()
     inside.writer.close()
     robot.writer.close()
 

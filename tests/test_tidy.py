@@ -257,8 +257,8 @@ STILL_TO_COME = {
     "accounts", "engine", "exchange", "gateway", "market", "orders", "replay", "report", "research", "robot", "runs",
     "strategies", "venues",
 }  # fmt: skip
-# `where` as a predicate, and the keyword that every error takes, in all packages.
-PREDICATES = {"cli/journal.py", "model/errors.py", "store/analysis.py", "tape/columns.py", "tape/inspect.py",
+# `where` as a predicate.
+PREDICATES = {"cli/journal.py", "engine/actions.py", "store/analysis.py", "tape/columns.py", "tape/inspect.py",
               "tape/journal.py", "tape/where.py"}  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a venue tells about an account, in the words of no venue.
+"""What a venue reports about an account, in the words of no venue.
 
 Prices and sizes are int64 at the instrument's decimals, money is 1e-18 of its currency, times are
 ns UTC by the venue's clock.
@@ -30,12 +30,13 @@ __all__ = [
 
 INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's
 
-OUTSIDE: Final = "(outside)"  # in place of a wallet: an address elsewhere
+OUTSIDE: Final = "(outside)"  # in place of a wallet: an address that is not the account's
 
 
 class OrderStatusReport(NamedTuple):
-    """How an order stands at the venue. news None: it was asked for, or listed; else this has just
-    happened. `venue_id` is the order's that works, of a conditional one its own until it fires."""
+    """The state of an order at the venue. news: what has just happened to it, None where the report
+    answers a query or is a row of a list. `venue_id` is the order's that works, of a conditional
+    one its own until it fires."""
 
     symbol: str
     client_id: str
@@ -99,7 +100,7 @@ class FillReport(NamedTuple):
 
 class MarginReport(NamedTuple):
     """What the venue says of the margin of a currency beside its balance. profit: of its cross
-    positions; initial: None where it does not follow from what is told."""
+    positions; initial: None where it does not follow from the report."""
 
     profit: int
     available: int
@@ -120,7 +121,7 @@ class BalanceReport(NamedTuple):
     time: int
     earliest: int = 0  # 0: `time` is exact
     latest: int = 0
-    margin: MarginReport | None = None  # where the venue has margin and tells of it here
+    margin: MarginReport | None = None  # where the venue has margin and reports it with the balance
 
     @property
     def as_of_from(self) -> int:
@@ -143,7 +144,7 @@ class MoveKind(StrEnum):
 
 class MoveReport(NamedTuple):
     """Money that came or went otherwise than by a fill. It is the same move where the reference is,
-    whichever way it was told. symbol: what funding was paid for, where the venue says so."""
+    whichever way it was reported. symbol: what funding was paid for, where the venue says so."""
 
     reference: str
     currency: str
