@@ -73,6 +73,8 @@ MANAGED = {
     "cancel": f"cancel --symbol {SYMBOL}",
     "close": f"close {SYMBOL}",
     "scan": "scan mid>0 --seconds 0.01",
+    "record": "record x --seconds 0.1 --out OUT",
+    "probe": "probe x --seconds 0.1",
     "flatten": f"flatten --symbol {SYMBOL}",
     "alerts": "alerts",
     "params": "params robot:mm",

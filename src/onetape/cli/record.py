@@ -39,24 +39,21 @@ def command(
         raise UsageError("--seconds has to be above 0", location="onetape record")
     record = load("onetape.collector.recording", "record", what="the recorder")
     look = load("onetape.preflight.preflight", "look", what="the recorder")
-    from onetape.collector.options import SHARE, VenueFeedOptions
+    from onetape.collector.options import public_feed
     from onetape.market.wanted import symbols_wanted
-    from onetape.model.time import HOUR, MINUTE
 
     wanted = symbols_wanted(symbols)
     target = market_venue(shell, venue, exchange)
     look(target, sorted(wanted.names))
-    options = VenueFeedOptions(
-        name=out.name,
-        home=str(shell.home),
-        kind=target.kind,
-        rest=target.addresses.rest,
-        ws=target.addresses.ws,
-        transport=transport,
+    addresses = target.addresses
+    options = public_feed(
+        target.kind,
+        home=shell.home,
+        rest=addresses.rest,
+        ws=addresses.ws,
         symbols=symbols,
-        renew_ns=23 * HOUR,
-        listings_ns=MINUTE,
-        percent=round(100 * SHARE),
+        transport=transport,
+        name=out.name,
     )
     shell.say(f"records {target.kind} to {out}, until {'Ctrl-C' if seconds is None else f'{seconds:g} s are over'}")
     found = record(options, out, seconds=seconds, progress=shell.progress.of("events"))

@@ -12,16 +12,16 @@ from onetape.ipc.names import encoded
 from onetape.market.wanted import symbols_wanted
 from onetape.model.config import CollectorConfig, Config
 from onetape.model.errors import BadConfig, UsageError
-from onetape.model.time import parse_duration
+from onetape.model.time import HOUR, MINUTE, parse_duration
 from onetape.venues.hosts import is_loopback
 
 __all__ = [
-    "SHARE",
     "CollectorOptions",
     "VenueFeedOptions",
     "collector_journal",
     "collector_options",
     "collectors_of",
+    "public_feed",
     "venue_feed_options",
 ]
 
@@ -45,6 +45,24 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     renew_ns: int
     listings_ns: int
     percent: int  # of what the venue lets an address ask
+
+
+def public_feed(
+    kind: str, *, home: Path, rest: str, ws: str, symbols: str, transport: str = "ws", name: str = "market"
+) -> VenueFeedOptions:
+    """Of a feed that no configuration names, alone at its address."""
+    return VenueFeedOptions(
+        name=name,
+        home=str(home),
+        kind=kind,
+        rest=rest,
+        ws=ws,
+        transport=transport,
+        symbols=symbols,
+        renew_ns=23 * HOUR,
+        listings_ns=MINUTE,
+        percent=round(100 * SHARE),
+    )
 
 
 class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
