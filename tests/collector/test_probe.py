@@ -46,7 +46,12 @@ def test_a_clock_that_is_ahead_is_told_and_weights_are_as_the_venue_counts_them(
     counted = {each["name"]: (each["weight"], each["counted"]) for each in found["weights"]}
     assert counted == {"quotes": (5, 5), "trades": (20, 20), "marks": (10, 10)}
     assert found["limits"] == [{"window_s": 60, "most": 2400}]
-    for words in ("binance-usdm: its clock is +", "requests take", "quote binance:BTC/USDT:USDT", "the venue counts 20"):
+    for words in (
+        "binance-usdm: its clock is +",
+        "requests take",
+        "quote binance:BTC/USDT:USDT",
+        "the venue counts 20",
+    ):
         assert words in text
 
 

@@ -100,8 +100,14 @@ class Poller:
                 if time.monotonic() - renewed >= RENEW_S:
                     renewed = time.monotonic()
                     self._divide()
+                for task in [each for each in self._tasks if each.done()]:
+                    self._tasks.discard(task)
+                    task.result()  # a journal that takes no more ends all
+                if len(self._tasks) >= UNDER_WAY_MAX:
+                    await asyncio.wait(self._tasks, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+                    continue
                 now = time.time_ns()
-                kind = self._plan.take(now) if self._listings and len(self._tasks) < UNDER_WAY_MAX else None
+                kind = self._plan.take(now) if self._listings else None
                 if kind is None:
                     wait = (self._plan.next_at(now) - now) / SECOND if self._listings else LOOK_S
                     await asyncio.sleep(min(wait, LOOK_S))
@@ -111,9 +117,7 @@ class Poller:
                     self._plan.give_back(kind)
                     continue
                 self._number += 1
-                task = asyncio.ensure_future(self._ask(kind, symbol, self._number))
-                self._tasks.add(task)
-                task.add_done_callback(self._done)
+                self._tasks.add(asyncio.ensure_future(self._ask(kind, symbol, self._number)))
         finally:
             await ended(list(self._tasks))
             with self._leases.changing() as leases:
@@ -121,11 +125,6 @@ class Poller:
                 pollers.release(self._holder)
                 leases[:] = pollers.leases
             self._leases.close()
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.result()
 
     def _divide(self) -> None:
         with self._leases.changing() as leases:
