@@ -67,6 +67,8 @@ def test_of_those_with_the_most_turnover_none_goes_that_was_among_them():
     assert first == [(LISTED, "A", 1), (LISTED, "B", 2)]
     assert changes(universe, *three, turnovers={"AUSDT": 1, "BUSDT": 2, "CUSDT": 3}) == [(LISTED, "C", 3)]
     assert changes(universe, *three) == []  # nobody said what was traded
+    three[0] = listed("A", tick="0.5")  # it fell out of the two with the most, and is followed all the same
+    assert changes(universe, *three, turnovers={"BUSDT": 2, "CUSDT": 3}) == [(CHANGED, "A", 1)]
 
 
 def test_names_that_do_not_trade_yet_are_missing_until_they_do():

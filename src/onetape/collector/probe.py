@@ -137,8 +137,8 @@ async def _cost(feed: VenueFeed, found: Probe) -> None:
     for kind in polls.kinds:
         call = polls.call(kind.name, instrument if kind.by_symbol else None)
         before, after = await _used(feed, feed.venue.time(), rule.header), await _used(feed, call, rule.header)
-        is_told = before is not None and after is not None and after > before
-        counted = after - before if is_told and after is not None and before is not None else None
+        is_counted = before is not None and after is not None and after > before
+        counted = after - before if is_counted and after is not None and before is not None else None
         found.weights.append({"name": kind.name, "weight": kind.weight, "counted": counted})
 
 

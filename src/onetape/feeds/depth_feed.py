@@ -1,4 +1,4 @@
-"""A gateway's depth: followed for the instruments whose books a robot asked for."""
+"""A venue's depth, followed for the instruments whose books somebody wants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from onetape.venues.depth import DepthStream, Level
 
 __all__ = ["DepthFeed"]
 
-LEVELS_ASKED: Final = 100
+LEVELS_WANTED: Final = 100
 QUESTION_S: Final = 0.25  # how often it is asked whether there is something to ask
 
 
@@ -64,11 +64,11 @@ class DepthFeed:
 
     def want(self, symbol: str) -> bool:
         """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
-        known = self._streams.get(symbol)
-        if known is not None:
+        running = self._streams.get(symbol)
+        if running is not None:
             # Others may have followed it for long: who comes now begins with what is known.
             now = time.time_ns()
-            known.snapshot(now, self._writer)
+            running.snapshot(now, self._writer)
             self._written()
             return True
         if symbol not in self._instruments:
@@ -85,7 +85,7 @@ class DepthFeed:
         stream = self._streams.get(symbol)
         if stream is None or not stream.book.synced:
             return []
-        return stream.book.bids(LEVELS_ASKED) if side is Side.BUY else stream.book.asks(LEVELS_ASKED)
+        return stream.book.bids(LEVELS_WANTED) if side is Side.BUY else stream.book.asks(LEVELS_WANTED)
 
     def _stream_of(self, symbol: str) -> DepthStream | None:
         return self._line.venue.depth(self._instruments[symbol], self._numbers[symbol])

@@ -1,4 +1,4 @@
-"""What a gateway that runs sees of its venue that its adapter does not know: counted by name.
+"""What is seen of a venue that its adapter does not know: counted by name.
 
 Every message of the account, of the market one now and then: a field that is new is in all messages
 of its kind. What is seen for the first time goes to the journal, all counts are in the status.
@@ -60,14 +60,14 @@ class DriftWatch:
             return  # what is in the table of errors as anything else is known
         code = answer.venue_code
         if code.startswith("-") and code[1:].isdigit():
-            known = int(code) in self._errors
+            is_listed = int(code) in self._errors
         elif answer.text[:1] == "E" and ":" in answer.text:
             group, _, rest = answer.text.partition(":")
             code = f"{group}:{rest.partition(':')[0]}"
-            known = answer.text in self._errors or code in self._errors
+            is_listed = answer.text in self._errors or code in self._errors
         else:
             return
-        if not known:
+        if not is_listed:
             self._tell(self._drifts.noted(What.CODE, code))
 
     def _compared(self, message: bytes) -> list[Drift]:

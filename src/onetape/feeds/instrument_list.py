@@ -1,4 +1,4 @@
-"""What a gateway asks before anything else: the venue's clock and its instruments."""
+"""What a venue is asked before anything else: its clock and its instruments."""
 
 from __future__ import annotations
 

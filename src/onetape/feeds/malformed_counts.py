@@ -1,6 +1,6 @@
 """What a venue sends that breaks its own contract: counted, and shown on the journal now and then.
 
-Nothing of it ends a gateway. A message on a stream ends that connection, which is opened again; an
+Nothing of it ends a process. A message on a stream ends that connection, which is opened again; an
 answer that makes no sense leaves its request unknown, and what became of it is asked for.
 """
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Rejects:
-    """Of one gateway. venue: its kind. say: for the journal."""
+    """Of one process. venue: its kind. say: for the journal."""
 
     def __init__(self, venue: str, say: Callable[[HealthOut], None]) -> None:
         self.counts: Counter[str] = Counter()  # by source, of which there are a handful

@@ -27,10 +27,10 @@ from onetape.venues.live_market import MarketStream, Top
 __all__ = ["MarketFeed"]
 
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
-CUT_AGAIN: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
-CUT_AGAIN_MAX: Final = 120 * SECOND
+RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
+RECONNECT_NS_MAX: Final = 120 * SECOND
 RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
-RENEW_AGAIN_S: Final = 60.0  # where the next connection could not be made
+RENEW_RETRY_S: Final = 60.0  # where the next connection could not be made
 OVERLAP_S: Final = 2.0  # what one of two connections has and the other does not comes within it
 SPREAD: Final = 0.618034  # multiples of it lie evenly in [0, 1), however many there are
 
@@ -55,13 +55,13 @@ class _Link:
         self._cut_at = self._wait = 0
 
     def cut(self, now: int) -> None:
-        self._cut_at, self._wait = now, CUT_AGAIN
+        self._cut_at, self._wait = now, RECONNECT_NS
         self.ends.set()
 
-    def cut_again(self, now: int) -> None:
+    def reconnect(self, now: int) -> None:
         """The last time has not helped."""
         if now - self._cut_at > self._wait:
-            self._cut_at, self._wait = now, min(2 * self._wait, CUT_AGAIN_MAX)
+            self._cut_at, self._wait = now, min(2 * self._wait, RECONNECT_NS_MAX)
             self.ends.set()
 
 
@@ -187,7 +187,7 @@ class MarketFeed:
             self._links[change.stream - change.stream % LINK].cut(now)
         for number, link in self._links.items():
             if number in self._silence.silent:
-                link.cut_again(now)
+                link.reconnect(now)
         if fell or any(changes):
             self._tell_stale()
 
@@ -238,7 +238,7 @@ class MarketFeed:
                 self._overlap.begin()
                 try:
                     following = self._connect(link, at)
-                    renew_s = RENEW_AGAIN_S
+                    renew_s = RENEW_RETRY_S
                     if await self._is_heard(current, following):
                         current, following = following, current
                         link.ends = current.ends
@@ -258,7 +258,7 @@ class MarketFeed:
         spoke = asyncio.ensure_future(following.spoke.wait())
         try:
             waits: set[asyncio.Future[Any]] = {current.reading, following.reading, spoke}
-            await asyncio.wait(waits, timeout=RENEW_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=RENEW_RETRY_S, return_when=asyncio.FIRST_COMPLETED)
             if spoke.done():
                 await asyncio.wait({current.reading, following.reading}, timeout=OVERLAP_S)
             return (spoke.done() or current.reading.done()) and not following.reading.done()

@@ -120,7 +120,7 @@ class PollPlan:
 class _Turn:
     taken: int = 0  # which turn it had last
     leased_until: int = 0
-    asked_at: int = 0
+    served_at: int = 0
     rate: float = 0.0  # of trades, a second
     seen_at: int = 0
 
@@ -163,9 +163,9 @@ class Turns:
         turn.leased_until = 0
         if trades is None:
             return
-        if turn.asked_at and now > turn.asked_at:
-            turn.rate, turn.seen_at = trades * SECOND / (now - turn.asked_at), now
-        turn.asked_at = now
+        if turn.served_at and now > turn.served_at:
+            turn.rate, turn.seen_at = trades * SECOND / (now - turn.served_at), now
+        turn.served_at = now
 
     def _busy(self, now: int) -> frozenset[str]:
         """By what their last answers have said, of late."""

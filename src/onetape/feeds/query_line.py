@@ -1,4 +1,4 @@
-"""A gateway's questions to its venue: one request, one answer read by the protocol."""
+"""Questions to a venue: one request, one answer read by the protocol."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class VenueLine:
         if self.budget is not None:
             self.budget.answered(call, status, answer)
         if answer.code == ClockSkew.code:
-            self.clock.doubt()
+            self.clock.distrust()
         return answer
 
     def _read(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""A gateway's share of what its address may ask: the counts lie in a file of the home, and every
+"""A process's share of what its address may ask: the counts lie in a file of the home, and every
 process of the home that asks the same venue spends of them."""
 
 from __future__ import annotations

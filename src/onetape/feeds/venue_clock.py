@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["VenueClock", "ask_time", "keep_clock"]
 
 ASK_EVERY_S: Final = 180.0
-ASK_AGAIN_S: Final = 1.0  # at most so often, whatever is refused meanwhile
+QUERY_EVERY_S: Final = 1.0  # at most so often, whatever is refused meanwhile
 LOOK_EVERY_S: Final = 0.5
 JUMP_NS: Final = 100_000_000  # wall and steady clock part by this: it was set, or it slept
 SAID_NS: Final = 250_000_000  # a correction that is worth a word
@@ -41,7 +41,7 @@ class VenueClock:
         self._base = self._venue = 0  # the venue's time when the steady clock stood at `base`
         self._apart = wall() - steady()
         self.doubts = asyncio.Event()
-        self.asked = 0  # how often the venue told its time
+        self.readings = 0  # how often the venue told its time
 
     @property
     def offset(self) -> int:
@@ -50,20 +50,20 @@ class VenueClock:
 
     def now(self) -> int:
         """The venue's time; ours until it has told."""
-        if not self.asked:
+        if not self.readings:
             return self._wall()
         return self._venue + self._steady() - self._base
 
-    def doubt(self) -> None:
+    def distrust(self) -> None:
         """Something says that this clock is off: the venue is asked soon."""
         self.doubts.set()
 
-    def set(self, told: int, step: int, sent: int, received: int) -> int:
+    def set(self, venue_time: int, step: int, sent: int, received: int) -> int:
         """The venue told its time. sent, received: of this clock's `now`. Gives the correction."""
-        change = clock_offset(told, step, sent, received)
+        change = clock_offset(venue_time, step, sent, received)
         now = self.now() + change
         self._base, self._venue = self._steady(), now
-        self.asked += 1
+        self.readings += 1
         return change
 
     def jumped(self) -> int:
@@ -98,7 +98,7 @@ async def keep_clock(line: VenueLine, say: Callable[[HealthOut], None]) -> None:
             severity = "critical" if abs(change) >= CRITICAL_NS else "warning"
             state = f"{ClockSkew.name}({ClockSkew.code}): off by {change / 1e9:+.3f} s, set right"
             say(HealthOut("clock", "venue", state, severity))
-        await asyncio.sleep(ASK_AGAIN_S)
+        await asyncio.sleep(QUERY_EVERY_S)
 
 
 async def ask_time(line: VenueLine) -> int:

@@ -164,7 +164,7 @@ class EntryLine:
             self._line.orders.heard(session.dialect.headers)
         for call, answer in answered:
             if answer.code == ClockSkew.code:
-                self._line.clock.doubt()
+                self._line.clock.distrust()
             if answer.venue_code in _SHUT_OUT and self._line.budget is not None:
                 self._line.budget.shut_out(answer.retry_after)
             self._answered(call, answer)
