@@ -90,6 +90,21 @@ def test_after_a_refusal_nothing_is_asked_until_the_venue_wants_it(tmp_path):
     assert ("requests", "lost: HTTP 429") in told(tmp_path, "feed")
 
 
+def test_a_symbol_that_is_listed_again_is_polled_under_another_number(tmp_path):
+    with served("binance-usdm", rate=5) as (dialect, port):
+        with collecting(options_of("binance-usdm", tmp_path, port, transport="rest")):
+            wait_for(lambda: len(quotes(tmp_path)) == 3)
+            for is_listed in (False, True):
+                dialect.exchange.set_listed(1, is_listed, dialect.exchange.now)
+                dialect.exchange.set_open(1, is_listed, dialect.exchange.now)
+                word = "listed" if is_listed else "delisted"
+                wait_for(lambda word=word: told(tmp_path, "listing")[-1] == ("binance:ETH/USDT:USDT", word))
+            wait_for(lambda: {each.stream for each in frames(tmp_path, "quote", "trade")} == {1, 2, 3, 4})
+        last = {each.stream: each.sequence for each in frames(tmp_path, "quote", "trade")}
+        first = {each.stream: each.sequence for each in reversed(frames(tmp_path, "quote", "trade"))}
+        assert last[2] < first[4]
+
+
 def weights(dialect) -> list[tuple[int, int]]:
     return [(each.time, weight_of(each.method, each.path, fields(each.query))) for each in list(dialect.received)]
 

@@ -102,14 +102,24 @@ def test_a_symbol_that_is_delisted_and_listed_again_is_another_and_the_others_mi
         assert set(prices[number]) <= own
 
 
-def test_other_ticks_are_other_facts_of_the_same_number(tmp_path):
+def test_other_ticks_are_other_facts_of_the_same_number_which_goes_on(tmp_path):
     with served("binance-usdm") as (dialect, port), collecting(options_of("binance-usdm", tmp_path, port)):
         wait_until_heard(tmp_path)
         tick = dialect.exchange.instruments[0].tick
         dialect.exchange.change_instrument(0, {"tick": str(tick * 5)})
         wait_for(lambda: (SYMBOLS["binance-usdm"][0], "changed") in told(tmp_path, "listing"))
         facts = streams_of(collector_journal(tmp_path, "feed"))
-    assert len(facts) == 3 and facts[1].tick == tick * 5 and facts[1].version == 2
+        assert len(facts) == 3 and facts[1].tick == tick * 5 and facts[1].version == 2
+        # What comes to share its connections leaves it where it is.
+        for is_listed in (False, True):
+            dialect.exchange.set_listed(1, is_listed, dialect.exchange.now)
+            dialect.exchange.set_open(1, is_listed, dialect.exchange.now)
+            word = "listed" if is_listed else "delisted"
+            wait_for(lambda word=word: told(tmp_path, "listing")[-1] == (SYMBOLS["binance-usdm"][1], word))
+        wait_for(lambda: any(each.stream == 4 for each in frames(tmp_path, "trade")))
+        count = len(trades(tmp_path, SYMBOLS["binance-usdm"][0]))
+        wait_for(lambda: len(trades(tmp_path, SYMBOLS["binance-usdm"][0])) > count + 5)
+        assert_whole(tmp_path, dialect, SYMBOLS["binance-usdm"][0])
 
 
 def test_one_that_is_killed_goes_on_under_the_same_numbers(tmp_path):

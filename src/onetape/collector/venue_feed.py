@@ -168,7 +168,11 @@ class VenueFeed:
         if self.poller is not None:
             self.poller.follow(list(self.universe.listings.values()))
             return
-        current = set(self.universe.listings.values())
+        current = {each.number: each for each in self.universe.listings.values()}
+
+        def still(group: _Group) -> list[Listing]:
+            return [current[each.number] for each in group.listings if each.number in current]
+
         new = [change.listing for change in changes if change.what not in (DELISTED, CHANGED)]
         for change in changes:
             if change.what == DELISTED:
@@ -179,11 +183,11 @@ class VenueFeed:
             symbols = {each.instrument.symbol for each in group.listings}
             if symbols & redenominated:  # its messages must not be read in the units of before
                 await self._stop(group)
-                self._start([each for each in group.listings if each in current])
+                self._start(still(group))
         room = self.venue.symbols_max
         last = self._groups[-1] if self._groups else None
         if new and last is not None and len(last.listings) < room:
-            kept = [each for each in last.listings if each in current]
+            kept = still(last)
             taken, new = new[: room - len(kept)], new[room - len(kept) :]
             await self._replace(last, [*kept, *taken])
         for at in range(0, len(new), room):

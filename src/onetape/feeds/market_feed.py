@@ -41,6 +41,7 @@ class _Connection:
     def __init__(self) -> None:
         self.ends = asyncio.Event()
         self.spoke = asyncio.Event()
+        self.has_spoken = False  # the same, for who looks at each message
         self.reading: asyncio.Future[None]
 
 
@@ -275,7 +276,9 @@ class MarketFeed:
             self._silence.expect(at, self._now, int(link.stream.most_s * SECOND))
 
         def take(message: bytes) -> None:
-            made.spoke.set()
+            if not made.has_spoken:
+                made.has_spoken = True
+                made.spoke.set()
             self.take(message, at, made)
 
         async def read() -> None:
