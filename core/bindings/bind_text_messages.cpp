@@ -161,8 +161,7 @@ class LiveSink final : public EventSink {
  private:
     // An answer that was under way for longer than a later one, or that comes where nothing has
     // happened since the one before.
-    [[nodiscard]] bool says_nothing_new(EventType type, std::uint32_t stream,
-                                        const void* payload) {
+    [[nodiscard]] bool says_nothing_new(EventType type, std::uint32_t stream, const void* payload) {
         if (type == EventType::quote) {
             const auto& quote = *static_cast<const QuotePayload*>(payload);
             if (stream >= updates_.size()) updates_.resize(stream + 1);
