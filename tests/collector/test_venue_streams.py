@@ -3,6 +3,7 @@ and listings. Real processes, real sockets."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -10,11 +11,16 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.collector.options import collector_journal
+from onetape.collector.venue_feed import VenueFeed
+from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import streams_of
 from onetape.exchange.faults import parse_faults
 from onetape.model.time import SECOND
+from onetape.net.tasks import ended
+from onetape.tape.journal import JournalReader
 from onetape.tape.verify import verify
-from waiting import wait_for
+from onetape.venues.binance.gateway import BinanceUsdmVenue
+from waiting import wait_for, wait_in_loop
 from worlds.venue_collectors import assert_whole, collecting, frames, options_of, status, told, trades, wait_until_heard
 
 SYMBOLS = {
@@ -120,6 +126,30 @@ def test_other_ticks_are_other_facts_of_the_same_number_which_goes_on(tmp_path):
         count = len(trades(tmp_path, SYMBOLS["binance-usdm"][0]))
         wait_for(lambda: len(trades(tmp_path, SYMBOLS["binance-usdm"][0])) > count + 5)
         assert_whole(tmp_path, dialect, SYMBOLS["binance-usdm"][0])
+
+
+def test_more_symbols_than_a_connection_carries_have_more_connections(tmp_path, monkeypatch):
+    monkeypatch.setattr(BinanceUsdmVenue, "symbols_max", 2)
+
+    async def work(port: int) -> dict:
+        tape = VenueTape(tmp_path / "tape", "record:binance-usdm")
+        feed = VenueFeed(options_of("binance-usdm", tmp_path, port), tape)
+        following = asyncio.ensure_future(feed.run())
+
+        def quoted() -> set[int]:
+            with JournalReader(tmp_path / "tape") as reader:
+                return {each.stream for each in reader if each.type == "quote"}
+
+        try:
+            await wait_in_loop(lambda: following.done() or quoted() == {1, 2, 3})
+            return feed.status()
+        finally:
+            await ended([following])
+            tape.close()
+
+    with served("binance-usdm") as (_, port):
+        found = asyncio.run(work(port))
+    assert found["connections"] == 4 and found["hears"]
 
 
 def test_one_that_is_killed_goes_on_under_the_same_numbers(tmp_path):

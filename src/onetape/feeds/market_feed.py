@@ -13,7 +13,7 @@ import picows
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.overlap import Overlap
-from onetape.market.silence import SilenceWatch
+from onetape.market.silence import UNLEARNED, SilenceWatch
 from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
@@ -29,6 +29,7 @@ __all__ = ["MarketFeed"]
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
 RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
 RECONNECT_NS_MAX: Final = 120 * SECOND
+FIRST_MIN: Final = 10 * SECOND  # for the first message of a stream, however many symbols it carries
 RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
 RENEW_RETRY_S: Final = 60.0  # where the next connection could not be made
 OVERLAP_S: Final = 2.0  # what one of two connections has and the other does not comes within it
@@ -93,6 +94,8 @@ class MarketFeed:
         self._numbers = tuple(numbers) or tuple(range(1, len(instruments) + 1))
         self._places = {number: place for place, number in enumerate(self._numbers, 1)}
         self._renew_s = renew_s
+        # One of many symbols speaks soon: a stream that is acknowledged and says nothing is found out by that.
+        self._first = max(FIRST_MIN, UNLEARNED // max(len(self._symbols), 1))
         self._references = references
         self._say = say
         self._watch = watch
@@ -106,6 +109,7 @@ class MarketFeed:
         self._overlap = overlap if overlap is not None else Overlap()
         self._received = 0  # when the message came that is being read
         self.stale: dict[str, int] = {}  # symbols whose stream is silent, since when
+        self._dropped: set[str] = set()
         self._silence = SilenceWatch[int]()
         self._now = 0  # attended time
         self._spoke: set[int] = set()  # since the last look
@@ -169,11 +173,13 @@ class MarketFeed:
 
     def drop(self, symbol: str) -> None:
         """It does not trade any more: its silence says nothing."""
-        if symbol in self._symbols:
-            place = self._symbols.index(symbol) + 1
-            for number in self._links:
-                self._silence.forget(number + place)
-            self.stale.pop(symbol, None)
+        if symbol not in self._symbols:
+            return
+        place = self._symbols.index(symbol) + 1
+        for number in self._links:
+            self._silence.forget(number + place)
+        self._dropped.add(symbol)
+        self.stale.pop(symbol, None)
 
     def look(self, now: int) -> None:
         """now: attended time. Says what has fallen silent and what speaks again; a connection that
@@ -199,7 +205,7 @@ class MarketFeed:
         before, self.stale = self.stale, {}
         for number, symbol in enumerate(self._symbols, 1):
             its = [since for stream, since in silent.items() if stream % LINK == number]
-            if lines or its:
+            if (lines or its) and symbol not in self._dropped:
                 self.stale[symbol] = before.get(symbol, min([*lines, *its]))
             if (symbol in self.stale) != (symbol in before):
                 state = "stale" if symbol in self.stale else "live"
@@ -273,7 +279,7 @@ class MarketFeed:
             if made.ends is link.ends:
                 link.has_spoken = not link.stream.hello  # its address says all that is wanted
             self._say(HealthOut("feed", link.name, "connected"))
-            self._silence.expect(at, self._now, int(link.stream.most_s * SECOND))
+            self._silence.expect(at, self._now, int(link.stream.most_s * SECOND), self._first)
 
         def take(message: bytes) -> None:
             if not made.has_spoken:
