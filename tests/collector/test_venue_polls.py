@@ -87,7 +87,27 @@ def test_after_a_refusal_nothing_is_asked_until_the_venue_wants_it(tmp_path):
         paths = [each.path for each in dialect.received if each.number > refused.number]
         first = min(wait for wait, path in zip(after, paths, strict=True) if path in polls)
         assert first >= 0.9 * SECOND  # Retry-After is 1, and its answer was under way
-    assert ("requests", "lost: HTTP 429") in told(tmp_path, "feed")
+    assert any("has shut this address out" in state for _, state in told(tmp_path, "budget"))
+
+
+def test_answers_that_never_come_hold_up_no_others_and_a_venue_that_goes_is_said_once(tmp_path):
+    with served("binance-usdm", rate=10, faults=NONE_YET) as (dialect, port):
+        misbehave(dialect, 'path = "/fapi/*"\naction = "drop_answer"\nwait = "60s"\nprobability = 0.25')
+        with collecting(options_of("binance-usdm", tmp_path, port, transport="rest")):
+            wait_for(lambda: status(tmp_path)["polls"].get("failed", 0) > 3)
+            count = len(frames(tmp_path, "quote"))
+            wait_for(lambda: len(frames(tmp_path, "quote")) > count + 20)
+            assert status(tmp_path)["hears"]
+            dialect.clear(dialect.exchange.now)
+            misbehave(dialect, 'path = "/fapi/*"\naction = "error"\nstatus = 503')
+            wait_for(lambda: ("requests", "lost: HTTP 503") in told(tmp_path, "feed"))
+            assert not status(tmp_path)["hears"]
+            dialect.clear(dialect.exchange.now)
+            wait_for(lambda: told(tmp_path, "feed")[-1] == ("requests", "connected"))
+        states = [state for subject, state in told(tmp_path, "feed") if subject == "requests"]
+        assert states.count("lost: HTTP 503") == 1 and states[0] == "connected"
+        for symbol in (i.symbol for i in dialect.exchange.instruments):
+            assert_whole(tmp_path, dialect, symbol)
 
 
 def test_a_symbol_that_is_listed_again_is_polled_under_another_number(tmp_path):

@@ -32,6 +32,7 @@ __all__ = ["Poller", "leases_file"]
 UNDER_WAY_MAX: Final = 12  # requests without an answer: the line has 16 connections
 RENEW_S: Final = 1.0
 LOOK_S: Final = 1.0
+LOST_S: Final = 2.0  # without an answer that is one
 
 
 def leases_file(budget: Path) -> Path:
@@ -67,6 +68,7 @@ class Poller:
         self._newest: Counter[str] = Counter()  # the number of the newest answer, by kind
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_heard: bool | None = None  # None: not known yet
+        self._heard_at = -LOST_S  # by the steady clock
         self.counts: Counter[str] = Counter()
 
     def follow(self, listings: Sequence[Listing]) -> None:
@@ -188,6 +190,11 @@ class Poller:
         self._heard(is_heard=False, why=f"HTTP {status}")
 
     def _heard(self, *, is_heard: bool, why: str = "") -> None:
+        now = time.monotonic()
+        if is_heard:
+            self._heard_at = now
+        elif now - self._heard_at < LOST_S:
+            return  # one of many
         if is_heard == self._is_heard:
             return
         self._is_heard = is_heard
