@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import aiohttp
@@ -24,7 +25,8 @@ async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrumen
         except ValueError as error:
             raise VenueUnavailable(f"no exchange of this kind answers: {error}", location=line.rest) from None
         _, _, body = await line.request(venue.instruments())
-        instruments = venue.instruments_of(body, frozenset(symbols))
+        # Megabytes, some hundred instruments: streams that are followed meanwhile do not wait for it.
+        instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise VenueUnavailable(f"the venue does not answer: {type(error).__name__}", location=line.rest) from None
     except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
