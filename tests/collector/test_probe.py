@@ -30,7 +30,7 @@ def test_a_cadence_of_ten_milliseconds_is_told_as_ten(kind, tmp_path):
     quotes = [each for each in found["streams"] if each["name"].startswith("quote ")]
     assert len(quotes) == 3
     for each in quotes:
-        # Binance dates a quote by when it was made; Kraken's ticker by when it is sent, as fast as this machine does it.
+        # Binance dates a quote by when it was made, Kraken's ticker by when it is sent, which is this machine's matter.
         assert each["cadence_ms"] == pytest.approx(10, abs=1) if kind == "binance-usdm" else each["cadence_ms"] > 0
         assert each["per_second"] > 10
     assert abs(found["offset_ms"]) < 1001  # Kraken tells whole seconds
