@@ -170,7 +170,7 @@ class Inside:
             }
         if do == "status":
             return {"market": {"hears": True}}
-        self.robots.follow(fields["robot"], is_here=True)
+        self.robots.follow(fields["robot"], is_local=True)
         return {"lacking": []}
 
     def take(self, message: bytes) -> None:
@@ -224,7 +224,7 @@ class Inside:
         answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(row), now)
         self.core.answered(call, answer, moment())
         order = self.manager.orders[name]
-        self.core.reports(answer.told, moment())
+        self.core.reports(answer.reports, moment())
         if order.is_open:
             raise SystemExit(f"still open: {order.state}")
         self.robot.step()

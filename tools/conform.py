@@ -62,7 +62,7 @@ def main() -> int:
         try:
             desk = http_desk(options.rest, key, secret)
             listed = desk.ask(desk.protocol.open_orders(desk.now())[0])
-            if desk.position() or listed.told:
+            if desk.position() or listed.reports:
                 print("the account is not flat, or has open orders", file=sys.stderr)
                 return 2
         except (OSError, ValueError, AssertionError) as error:

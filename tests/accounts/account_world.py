@@ -53,14 +53,14 @@ class World:
         *,
         at: int,
         now: int | None = None,
-        asked: bool = True,
+        is_queried: bool = True,
         units: int | None = None,
         span: tuple[int, int] = (0, 0),
     ) -> list:
         """units: the total exactly. span: it was read off at some moment of it."""
         units = int(total * U) if units is None else units
         told = BalanceReport("USD", units, at, *span)
-        effects = self.statements.told(told, now or at, asked=asked)
+        effects = self.statements.on_balance(told, now or at, is_queried=is_queried)
         for each in effects:
             if isinstance(each, Entry):
                 assert self.keeper.book(each) is not None

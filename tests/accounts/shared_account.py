@@ -6,7 +6,7 @@ from __future__ import annotations
 from onetape.accounts.booking import Booking
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.reductions import Reductions
-from onetape.gateway.order_frames import AGAIN_FLAG, FLAGS_AT, HELD_FLAG, REQUEST, request_of
+from onetape.gateway.order_frames import FLAGS_AT, HELD_FLAG, REISSUE_FLAG, REQUEST, request_of
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import SelfTrade
@@ -79,7 +79,7 @@ class Account:
         recovery = Recovery(self.manager)
         for what, words in self.tape:
             if what == "intent":
-                recovery.intent(*words[:-2], is_held=words[-2], again=words[-1])
+                recovery.intent(*words[:-2], is_held=words[-2], is_reissue=words[-1])
             elif what == "news":
                 recovery.news(*words[:-1], is_local=words[-1])
             else:
@@ -166,14 +166,14 @@ class Account:
             spec.side.id,
             spec.type.id,
             spec.tif.id,
-            spec.flags | HELD_FLAG * o.is_held | AGAIN_FLAG * out.again,
+            spec.flags | HELD_FLAG * o.is_held | REISSUE_FLAG * out.is_reissue,
             spec.trigger_by.id,
             spec.position_side.id,
             o.robot,
             b"",
         )
         robot, kind, order_id, read, _ = request_of(payload, PERP)
-        marks = [bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG)]
+        marks = [bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG)]
         words = (o.client_id, robot, order_id, kind, read, self.now, *marks)
         self.tape.append(("intent", words))
 
@@ -193,7 +193,12 @@ class Account:
     def canceled(self, call) -> OrderStatusReport:
         order = self.manager.orders[call.subject.client_id]
         return OrderStatusReport(
-            PERP, call.subject.client_id, "", OrderState.CANCELED, self.now, filled=order.life.filled - order.elsewhere
+            PERP,
+            call.subject.client_id,
+            "",
+            OrderState.CANCELED,
+            self.now,
+            filled=order.life.filled - order.filled_outside,
         )
 
     def fill(self, order, size: int, price: int = 600_000) -> None:

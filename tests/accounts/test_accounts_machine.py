@@ -18,7 +18,7 @@ from transfer_world import ATTEMPTS, HERE, SPOT, Desk, Venue
 
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.slots import Refused
-from onetape.accounts.statement import LookAgain, OwnersStopped
+from onetape.accounts.statement import OwnersStopped, Recheck
 from onetape.accounts.unexplained import moved
 from onetape.model.time import SECOND
 from onetape.orders.reports import MoveReport
@@ -217,7 +217,7 @@ class Accounts(RuleBasedStateMachine):
             is_read = True  # else a correction may be of the command's amount and another
         before = self.of_tape(TOTAL)
         effects = self.word(at)
-        if any(isinstance(each, LookAgain) for each in effects):
+        if any(isinstance(each, Recheck) for each in effects):
             assert self.of_tape(TOTAL) == before
             for index in range(len(self.untold) - 1, -1, -1):
                 if self.untold[index][0] != "adjust" and is_read:

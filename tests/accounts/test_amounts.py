@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.accounts.amounts import given_units
+from onetape.accounts.amounts import amount_units
 from onetape.model.decimals import EXACT, canonical, scaled
 from onetape.model.errors import InvalidAmount
 from onetape.model.money import INT128_MAX, MONEY_DECIMALS
@@ -20,9 +20,9 @@ UNIT = 10**MONEY_DECIMALS
 def test_each_way_to_write_an_amount_gives_its_units(units):
     exact = scaled(units, MONEY_DECIMALS)
     for given_ in (exact, str(exact), format(exact, "f"), f" {exact}", f"{exact:e}"):
-        assert given_units(given_) == units
+        assert amount_units(given_) == units
     whole = abs(units) // UNIT
-    assert given_units(whole) == given_units(str(whole)) == whole * UNIT
+    assert amount_units(whole) == amount_units(str(whole)) == whole * UNIT
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_each_way_to_write_an_amount_gives_its_units(units):
 )
 def test_what_is_no_amount_is_refused(value):
     with pytest.raises(InvalidAmount):
-        given_units(value)
+        amount_units(value)
 
 
 @given(st.integers(-(10**60), 10**60), st.integers(0, 40))
@@ -57,4 +57,4 @@ def test_units_as_a_decimal_have_no_zeros_at_their_end_and_no_exponent(units, pl
 
 def test_a_number_too_long_to_be_written_is_refused():
     with pytest.raises(InvalidAmount):
-        given_units(10**5000)
+        amount_units(10**5000)

@@ -10,7 +10,7 @@ from accounts.shared_account import BUY, SELL, A, Account, B
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Refused
-from onetape.accounts.statement import LookAgain
+from onetape.accounts.statement import Recheck
 from onetape.accounts.unexplained import WINDOW, moved
 from onetape.model.errors import InvalidAmount
 from onetape.model.time import SECOND
@@ -85,7 +85,7 @@ def test_the_books_of_a_currency_begin_once(world):
 def test_a_word_that_has_what_happened_after_it_is_a_difference(world):
     world.fill(5, at=20)
     (effect,) = world.told(10_005, at=10)
-    assert isinstance(effect, LookAgain)
+    assert isinstance(effect, Recheck)
 
 
 def test_who_was_stopped_is_so_after_a_restart(world):

@@ -305,7 +305,7 @@ def session(seed: int) -> tuple[int, int]:
     venue.settle(15)
     venue.check()
     assert not [o for o in account.manager.open.values() if o.is_held or o.is_unknown]
-    return sum(o.again for o in {id(o): o for o in account.manager.orders.values()}.values()), deaths
+    return sum(o.reissues for o in {id(o): o for o in account.manager.orders.values()}.values()), deaths
 
 
 def move(rng: random.Random, venue: Venue) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from accounts.shared_account import BUY, SELL, A, Account, B, C
 from long_form import examples
-from onetape.accounts.reductions import AGAIN
+from onetape.accounts.reductions import RETRY_NS
 from onetape.model.enums import OrderType, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.order import OWN_REDUCING, REDUCE_ONLY
@@ -129,8 +129,8 @@ def test_a_market_order_on_its_way_counts_as_filled():
 def test_an_order_in_doubt_counts_as_the_worse_of_both():
     account = Account()
     spec = account.spec(SELL, 5, reduce_only=True)
-    assert account.reductions.in_doubt(spec).flags == OWN_REDUCING
-    assert account.reductions.in_doubt(account.spec(SELL, 5)).flags == 0
+    assert account.reductions.uncertain(spec).flags == OWN_REDUCING
+    assert account.reductions.uncertain(account.spec(SELL, 5)).flags == 0
 
 
 def test_a_position_that_shrinks_makes_the_newest_smaller():
@@ -175,7 +175,7 @@ def test_what_a_venue_does_not_make_smaller_is_cancelled_and_asked_again():
     assert account.answer(Outcome.DEFINITIVE) == [Purpose.AMEND]
     assert account.manager.calls == []  # not at once
     for _ in range(2):
-        account.now += AGAIN
+        account.now += RETRY_NS
         account.reductions.look()
         account.reductions.hold(account.now)
         account.write()
@@ -210,7 +210,7 @@ class Venue:
 
     def step(self) -> None:
         account, rng = self.account, self.random
-        account.now += AGAIN
+        account.now += RETRY_NS
         robot, side = rng.choice((A, B, C)), rng.choice((BUY, SELL))
         what = rng.random()
         if what < 0.3:

@@ -9,7 +9,7 @@ from account_world import U, World
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.statement import LookAgain, OwnersStopped, Statements
+from onetape.accounts.statement import OwnersStopped, Recheck, Statements
 from onetape.accounts.unexplained import Unexplained, moved
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
@@ -66,7 +66,7 @@ def test_a_word_of_a_span_may_have_what_happened_in_it_or_not():
     world.fill(-5, at=22)
     for total in (9995, 9985, 9992):  # no moment of it: not between two, not after it
         [again] = world.told(total, at=15, span=(14, 25), now=50)
-        assert isinstance(again, LookAgain)
+        assert isinstance(again, Recheck)
 
 
 def test_a_word_older_than_an_earlier_one_is_passed_over_and_counted():
@@ -82,7 +82,7 @@ def test_a_difference_is_looked_at_twice_and_then_corrected_once_by_the_pool():
     world = allocated()
     world.told(10_000, at=5)
     first = world.told(9900, at=10)  # since the newest word that was as ours
-    assert first == [LookAgain("USD", 5, -100 * U)]
+    assert first == [Recheck("USD", 5, -100 * U)]
     second = world.told(9900, at=11)
     assert kinds(second) == ["correction", "warning"]
     assert world.rows == [9900, 4900, 2000, 3000]
@@ -93,7 +93,7 @@ def test_a_difference_is_looked_at_twice_and_then_corrected_once_by_the_pool():
 
 def test_a_fill_that_the_second_look_brings_is_no_correction():
     world = allocated()
-    assert kinds(world.told(9993, at=21)) == ["LookAgain"]
+    assert kinds(world.told(9993, at=21)) == ["Recheck"]
     world.fill(-7, at=20)
     assert world.told(9993, at=22) == []
     assert world.rows == [9993, 5000, 1993, 3000]
@@ -103,7 +103,7 @@ def test_a_fill_that_the_second_look_brings_is_no_correction():
 def test_what_does_not_hold_still_is_left_to_the_next_check():
     world = allocated()
     looks = [kinds(world.told(9000 + n, at=10 + n)) for n in range(7)]
-    assert looks == [["LookAgain"]] * 5 + [["warning"]] + [["LookAgain"]]
+    assert looks == [["Recheck"]] * 5 + [["warning"]] + [["Recheck"]]
     assert world.rows[0] == 10_000
 
 
@@ -112,7 +112,7 @@ def test_what_does_not_hold_still_is_looked_at_until_what_was_allocated_is_there
     world.command("set", 4000, index=0, actor="operator", at=3)  # by mistake: 5000 are allocated
     assert world.rows == [4000, -1000, 2000, 3000]
     looks = [kinds(world.told(9000 + n, at=10 + n)) for n in range(7)]
-    assert looks == [["LookAgain"]] * 5 + [["warning", "LookAgain"]] + [["LookAgain"]]
+    assert looks == [["Recheck"]] * 5 + [["warning", "Recheck"]] + [["Recheck"]]
     assert kinds(world.told(9006, at=17)) == ["correction", "warning"]
     assert world.rows == [9006, 4006, 2000, 3000]
 
@@ -122,7 +122,7 @@ def test_what_moved_before_an_operator_s_total_is_asked_for_with_what_came_after
     world = allocated()
     world.told(10_000, at=5)  # then 4 leave, of which nobody hears
     world.command(command, 4000, index=0, actor="operator", at=20)
-    assert world.told(9996, at=30) == [LookAgain("USD", 5, 5996 * U)]
+    assert world.told(9996, at=30) == [Recheck("USD", 5, 5996 * U)]
     world.keeper.book(moved(MoveReport("w1", "USD", -4 * U, 15)))
     world.told(9996, at=31)
     assert (world.rows[0], world.open) == (9996, 0)
@@ -130,9 +130,9 @@ def test_what_moved_before_an_operator_s_total_is_asked_for_with_what_came_after
 
 def test_the_stream_can_make_us_look_and_corrects_nothing():
     world = allocated()
-    assert kinds(world.told(9900, at=10, asked=False)) == ["LookAgain"]
-    assert world.told(9900, at=11, asked=False) == []
-    assert kinds(world.told(9900, at=12)) == ["LookAgain"]
+    assert kinds(world.told(9900, at=10, is_queried=False)) == ["Recheck"]
+    assert world.told(9900, at=11, is_queried=False) == []
+    assert kinds(world.told(9900, at=12)) == ["Recheck"]
     assert kinds(world.told(9900, at=13)) == ["correction", "warning"]
 
 
@@ -185,7 +185,7 @@ def test_what_rounding_leaves_is_put_right_without_a_word():
     assert effects[0].legs[1].holder == Outside.MARKET
     assert world.rows[0] == 9993.02
     assert world.open == 0
-    assert kinds(world.told(9993.04, at=11)) == ["LookAgain"]  # nothing has happened since
+    assert kinds(world.told(9993.04, at=11)) == ["Recheck"]  # nothing has happened since
 
 
 def test_what_happened_after_a_word_may_be_rounded_in_the_next_one():
@@ -194,7 +194,7 @@ def test_what_happened_after_a_word_may_be_rounded_in_the_next_one():
     world.fill(-7, at=20)
     assert world.told(9993, at=10, now=30) == []
     assert kinds(world.told(9986.015, at=40)) == ["correction"]
-    assert kinds(world.told(9986.04, at=50)) == ["LookAgain"]
+    assert kinds(world.told(9986.04, at=50)) == ["Recheck"]
 
 
 def test_a_rounding_beside_a_reset_counts_once_and_leaves_nothing_unexplained():
@@ -307,10 +307,10 @@ def test_what_was_told_by_a_command_may_be_missing_at_the_venue_until_the_deadli
     assert world.rows[0] == 11_000
     assert world.told(10_000, at=60 * SECOND) == []
     assert world.told(10_000, at=119 * SECOND) == []
-    assert kinds(world.told(10_000, at=121 * SECOND)) == ["LookAgain"]
+    assert kinds(world.told(10_000, at=121 * SECOND)) == ["Recheck"]
     assert kinds(world.told(10_000, at=122 * SECOND)) == ["correction", "warning"]
     assert world.rows[0] == 10_000
-    assert kinds(world.told(11_000, at=300 * SECOND)) == ["LookAgain"]  # it has come in the end
+    assert kinds(world.told(11_000, at=300 * SECOND)) == ["Recheck"]  # it has come in the end
     world.told(11_000, at=301 * SECOND)
     assert (world.rows[0], world.open) == (11_000, 0)
 

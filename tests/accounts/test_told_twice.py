@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from account_world import U, World
 
-from onetape.accounts.statement import LookAgain
+from onetape.accounts.statement import Recheck
 from onetape.accounts.unexplained import moved
 from onetape.model.time import SECOND
 from onetape.orders.reports import MoveReport
@@ -35,7 +35,7 @@ def checks(amount: int) -> list[tuple[int, Callable]]:
     def check(world: World, when: int) -> None:
         total = 10_000 + amount * (when >= LANDS)
         effects = world.told(total, at=when * SECOND)
-        if any(isinstance(each, LookAgain) for each in effects):
+        if any(isinstance(each, Recheck) for each in effects):
             world.told(total, at=(when + 1) * SECOND)
 
     return [(when, lambda w, when=when: check(w, when)) for when in CHECKS]

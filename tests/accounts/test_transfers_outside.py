@@ -69,7 +69,7 @@ def test_it_is_on_its_way_until_the_other_gateway_has_it():
     assert (tell.amount, tell.txid) == (38 * U, "abc")
     assert (desk.money, desk.fees) == ((60, 38, 0), 2)
     assert not desk.transfers.get("t").is_finished
-    desk.do(desk.transfers.told("t", desk.now, arrived=38 * U))
+    desk.do(desk.transfers.acknowledged("t", desk.now, arrived=38 * U))
     assert (desk.money, desk.fees) == ((60, 0, 0), 2)
     assert desk.ledger.balance("USD", int(Outside.WORLD)) == 38 * U
     assert desk.transfers.get("t").is_finished
@@ -79,7 +79,7 @@ def test_what_is_lost_between_the_venues_is_a_fee():
     desk = Withdrawing()
     desk.answered(Outcome.ACCEPTED, venue_id="v1")
     desk.looked(desk.row("done"))
-    desk.do(desk.transfers.told("t", desk.now, arrived=37 * U))
+    desk.do(desk.transfers.acknowledged("t", desk.now, arrived=37 * U))
     assert (desk.money, desk.fees) == ((60, 0, 0), 3)
 
 
@@ -207,7 +207,7 @@ def test_a_restart_at_any_effect_goes_on_and_books_once():
         if any(isinstance(each, AskHistory) for each in left):
             left = desk.looked(desk.row("done"))
         assert any(isinstance(each, Tell) for each in left), dies_after
-        desk.do(desk.transfers.told("t", desk.now, arrived=38 * U))
+        desk.do(desk.transfers.acknowledged("t", desk.now, arrived=38 * U))
         assert (desk.money, desk.fees) == ((60, 0, 0), 2), dies_after
         ends.add(desk.transfers.get("t").txid)
     assert ends == {"abc"}
@@ -265,7 +265,7 @@ class Between(Desk):
                 self.asked += 1
                 if self.asked > 1:  # the first time it is not there yet
                     self.arrived.setdefault(effect.name, effect.amount)
-                    left = self.transfers.told(effect.name, self.now, arrived=effect.amount)
+                    left = self.transfers.acknowledged(effect.name, self.now, arrived=effect.amount)
             case _:
                 left = super().carry_out(effect)
         assert self.sum == 100 * U

@@ -106,7 +106,7 @@ class Desk(World):
                 return self.transfers.history(effect.name, found, self.now, as_of=self.now)
             case Tell():
                 self.sent_on.append(effect)
-                return self.transfers.told(effect.name, self.now)
+                return self.transfers.acknowledged(effect.name, self.now)
         return []
 
     def ask(self, target: Place = SPOT, amount: int = 40, name: str = "t", source: Place = HERE, slot: int = MAIN):

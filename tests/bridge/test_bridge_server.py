@@ -72,7 +72,7 @@ def test_the_bridge_answers_who_knows_its_token_and_lets_nothing_late_leave():
             found, pages, cursor = [], 0, ""
             while pages == 0 or cursor:
                 answer = ask(protocol.fills(KRAKEN, 0, since=since, cursor=cursor))
-                found += [t for t in answer.told if isinstance(t, FillReport)]
+                found += [t for t in answer.reports if isinstance(t, FillReport)]
                 pages, cursor = pages + 1, answer.cursor
             assert pages > 1
             sizes = {fill.trade_id: fill.size for fill in found}

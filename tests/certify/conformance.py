@@ -136,20 +136,20 @@ class Desk:
         for call in self.protocol.open_orders(self.now()):
             answer = self.ask(call)
             assert answer.outcome is Outcome.DONE, answer
-            found |= {t.client_id for t in answer.told if isinstance(t, OrderStatusReport)}
+            found |= {t.client_id for t in answer.reports if isinstance(t, OrderStatusReport)}
         return found & set(self.sent)
 
     def position(self) -> int:
         answer = self.ask(self.protocol.positions(self.now()))
         assert answer.outcome is Outcome.DONE, answer
-        rows = [t for t in answer.told if isinstance(t, PositionReport)]
+        rows = [t for t in answer.reports if isinstance(t, PositionReport)]
         return sum(t.qty for t in rows if t.symbol == self.instrument.symbol)
 
     def balance(self) -> int:
         """Of the settlement currency, in 1e-18."""
         answer = self.ask(self.protocol.balances(self.now()))
         assert answer.outcome is Outcome.DONE, answer
-        rows = [t for t in answer.told if isinstance(t, BalanceReport)]
+        rows = [t for t in answer.reports if isinstance(t, BalanceReport)]
         return next(t.total for t in rows if t.currency == self.instrument.settle)
 
     def mark(self) -> Mark:
@@ -166,7 +166,7 @@ class Desk:
             call = self.protocol.fills(self.instrument.symbol, self.now(), since=since, cursor=cursor)
             answer = self.ask(call)
             assert answer.outcome is Outcome.DONE, answer
-            found += [t for t in answer.told if isinstance(t, FillReport)]
+            found += [t for t in answer.reports if isinstance(t, FillReport)]
             cursor = answer.cursor
             if not cursor:
                 return found
@@ -190,7 +190,7 @@ class Desk:
 
 
 def _only(answer: Answer, kind: type) -> Any:
-    found = [t for t in answer.told if isinstance(t, kind)]
+    found = [t for t in answer.reports if isinstance(t, kind)]
     assert len(found) == 1, answer
     return found[0]
 

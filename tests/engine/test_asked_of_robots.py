@@ -7,9 +7,9 @@ from typing import Annotated
 
 import pytest
 
-from onetape.engine.asked import PARAMS, START, STOP, asked_in
 from onetape.engine.compiled import compiled
 from onetape.engine.parameters import Param
+from onetape.engine.robot_commands import PARAMS, START, STOP, commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, NotAvailable
@@ -98,7 +98,7 @@ def test_the_next_quote_follows_and_a_replay_does_the_same(tmp_path):
         ("operator", "started"),
         {"size": 0.5},
     ]
-    asked = asked_in(tmp_path / "journal")
+    asked = commands_of(tmp_path / "journal")
     assert [(each.command, each.fields, each.after) for each in asked] == [
         (PARAMS, {"spread": 8}, [6]),
         (STOP, {}, [10]),
@@ -150,7 +150,7 @@ def test_a_stop_leaves_nothing_working_and_orders_are_denied_until_the_start(tmp
 def test_a_cut_replay_goes_to_the_place_and_no_further(tmp_path):
     session, _ = played(tmp_path, ASKED)
     start = session.started_at
-    asked = asked_in(tmp_path / "journal")
+    asked = commands_of(tmp_path / "journal")
     whole = repeat(Recording(RunSpec(session.plan, Maker), asked))
     for second in range(3, 30):
         cut = repeat(Recording(RunSpec(session.plan, Maker), asked), Until(moment=start + second * 10**9))
@@ -175,7 +175,7 @@ def test_what_it_cannot_take_changes_nothing(tmp_path, fields, words):
         session.ask(PARAMS, fields)
     assert (robot.spread, robot.size, robot.heard) == (5, 1.0, [])
     session.close()
-    assert asked_in(tmp_path / "journal") == []
+    assert commands_of(tmp_path / "journal") == []
 
 
 def test_a_callback_that_fails_follows_on_error(tmp_path):
@@ -183,7 +183,7 @@ def test_a_callback_that_fails_follows_on_error(tmp_path):
     assert session.loop.halted
     (failed,) = session.host.failures
     assert failed.callback == "on_params"
-    again = repeat(Recording(RunSpec(session.plan, Maker), asked_in(tmp_path / "journal")))
+    again = repeat(Recording(RunSpec(session.plan, Maker), commands_of(tmp_path / "journal")))
     assert again.action_hash == session.loop.action_hash().hex()
     session.close()
 

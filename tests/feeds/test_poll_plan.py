@@ -54,7 +54,7 @@ class World:
                     self.asked.append((self.now, holder, kind.name, kind.weight))
                 else:
                     plan.give_back(kind)
-                    plan.hold(verdict.again_at)
+                    plan.hold(verdict.retry_at)
             wakes[holder] = plan.next_at(self.now) + self.chance.randrange(self.late + 1)
 
     def windows(self) -> dict[int, int]:

@@ -39,7 +39,7 @@ class Stream:
     def __init__(self, url: str) -> None:
         self.url, self.is_live, self.broken = url, False, ""
 
-    def told(self, message: bytes) -> list[VenueReport]:
+    def reports_of(self, message: bytes) -> list[VenueReport]:
         if message == b"nonsense":
             raise ValueError(message)
         self.is_live = self.is_live or message == b"live"

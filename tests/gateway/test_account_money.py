@@ -12,7 +12,7 @@ from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountReader, AccountTable
-from onetape.gateway.account_money import TOLD_NS, AccountMoney
+from onetape.gateway.account_money import REPORT_STEP_NS, AccountMoney
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.model.enums import PositionSide, Side
@@ -145,7 +145,9 @@ def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
         assert not life.refusal()
 
 
-@pytest.mark.parametrize(("time", "total"), [(BEGAN, 1000), (BEGAN + TOLD_NS, 1000), (BEGAN + TOLD_NS + 1, 1007)])
+@pytest.mark.parametrize(
+    ("time", "total"), [(BEGAN, 1000), (BEGAN + REPORT_STEP_NS, 1000), (BEGAN + REPORT_STEP_NS + 1, 1007)]
+)
 def test_a_move_until_the_books_began_is_in_what_they_began_with(money, time, total):
     money.heard([MoveReport("d1", "USDT", 7 * UNIT, time, MoveKind.TRANSFER)], BEGAN + 2)
     assert money.ledger.total("USDT") == total * UNIT

@@ -50,7 +50,7 @@ class Desk(Funded):
         self.manager.venue.client_id_chars = CHARS
         tape_writer = JournalWriter(home / "gateway", durable=False)
         self.tape = GatewayTape(tape_writer, list(self.instruments.values()))
-        self.tape.first.standing = self.tape.standing_in(self.manager)
+        self.tape.first.status_of = self.tape.order_status_in(self.manager)
         self.admission = Admission(self.manager, self.gate, self.tape, self.money, self.crossing, self.proceeds)
         self.lives = [RobotLife(number, name, 1, "", slot=number) for number, name in ((A, "a"), (B, "b"))]
         self.fund(**FUNDS[kind])

@@ -8,16 +8,16 @@ import pytest
 from test_account_money import BEGAN, Life
 
 from accounts.booking_world import LINEAR, UNIT, fill_of
-from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.table import AccountReader
 from onetape.accounts.transfers import State
-from onetape.gateway.account_money import GRACE, TOLD_NS
+from onetape.gateway.account_money import GRACE, REPORT_STEP_NS
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut, Request, asked_for
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut, Request, requested_order
 from onetape.orders.reports import BalanceReport, MoveKind, MoveReport
 
 BOTH = PositionSide.BOTH
@@ -32,7 +32,7 @@ def life(tmp_path: Path):
 
 def order_of(robot: int = 2, size: int = 1000):
     spec = OrderSpec(symbol=LINEAR, side=Side.BUY, size_int=size, price_int=1000)
-    return asked_for("id-1", Request(robot, RequestKind.PLACE, 1, spec), BEGAN)
+    return requested_order("id-1", Request(robot, RequestKind.PLACE, 1, spec), BEGAN)
 
 
 def _noted(life: Life) -> list[Entry]:
@@ -159,7 +159,7 @@ def test_what_an_order_held_is_free_once_it_was_filled(life):
 )
 def test_what_moves_money_is_booked_as_what_it_is(life, kind, cause, outside):
     booked = _noted(life)
-    told = MoveReport("m1", "USDT", 7 * UNIT, BEGAN + TOLD_NS + 1, kind)
+    told = MoveReport("m1", "USDT", 7 * UNIT, BEGAN + REPORT_STEP_NS + 1, kind)
     for _ in range(2):
         life.money.heard([told], BEGAN)
     (entry,) = booked
@@ -169,7 +169,7 @@ def test_what_moves_money_is_booked_as_what_it_is(life, kind, cause, outside):
 def test_funding_is_shared_by_who_holds_the_position(life):
     for slot in (1, 2):
         life.money.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=slot)
-    told = MoveReport("f", "USDT", -8 * UNIT, BEGAN + TOLD_NS + 1, MoveKind.FUNDING, LINEAR)
+    told = MoveReport("f", "USDT", -8 * UNIT, BEGAN + REPORT_STEP_NS + 1, MoveKind.FUNDING, LINEAR)
     life.money.heard([told], BEGAN)
     assert [life.money.ledger.balance("USDT", slot) // UNIT for slot in (1, 2)] == [996, -4]
 
@@ -192,7 +192,7 @@ def test_of_two_currencies_that_differ_what_moved_is_read_since_the_earlier(life
     assert life.money.moves_wanted == BEGAN
 
 
-@pytest.mark.parametrize(("at", "total"), [(BEGAN, 1000), (BEGAN + TOLD_NS + 1, 1007)])
+@pytest.mark.parametrize(("at", "total"), [(BEGAN, 1000), (BEGAN + REPORT_STEP_NS + 1, 1007)])
 def test_a_deposit_of_a_transfer_that_the_opening_has_moves_nothing(life, at, total):
     life.money.arrived("USDT", 7 * UNIT, "", at, BEGAN + 9, transfer="t1", note="n")
     assert life.money.ledger.total("USDT") == total * UNIT
@@ -229,15 +229,15 @@ def test_what_the_tape_has_of_moves_transfers_and_beginnings_is_taken_in(tmp_pat
     heard: list[str] = []
     with Life(tmp_path) as life:
         kept = life.money._kept
-        kept._known = heard.append
+        kept._on_reference = heard.append
         legs = (Leg(MAIN, "USDT", UNIT), Leg(Outside.OPENING, "USDT", -UNIT))
         kept.entry(pack(Entry(BEGAN, Cause.OPENING, legs, "USDT")))
         assert kept.opened == {"USDT": BEGAN}
         told = (Leg(MAIN, "USDT", UNIT), Leg(Outside.WORLD, "USDT", -UNIT))
-        arrived = Entry(BEGAN + 5, Cause.COMMAND, told, f"{TRANSFER_TOLD}t1")
+        arrived = Entry(BEGAN + 5, Cause.COMMAND, told, f"{TRANSFER_REPORTED}t1")
         kept.entry(pack(arrived))
-        assert heard == ["USDT", f"{TRANSFER_TOLD}t1"]
-        assert [each.reference for each in kept.arrivals] == [f"{TRANSFER_TOLD}t1"]
+        assert heard == ["USDT", f"{TRANSFER_REPORTED}t1"]
+        assert [each.reference for each in kept.arrivals] == [f"{TRANSFER_REPORTED}t1"]
 
 
 def test_a_fill_that_was_shared_is_shared_again(tmp_path):

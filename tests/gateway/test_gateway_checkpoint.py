@@ -56,7 +56,7 @@ class Reading:
             {i.symbol: i for i in self.world.instruments},
             {},
             self.world.protocol.slack,
-            known=self.world.protocol.known_move,
+            on_reference=self.world.protocol.note_move,
         )
         found = recover(self.journal, file, manager, kept, until=until)
         if write:

@@ -26,7 +26,7 @@ from onetape.orders.managed import (
     NewsOut,
     Request,
     TakenOut,
-    asked_for,
+    requested_order,
 )
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
@@ -59,7 +59,7 @@ class Desk:
         life = self.tape.robots[robot]
         order_id = life.base + number
         request = Request(robot, RequestKind.PLACE, order_id, spec)
-        return asked_for(life.client_id(order_id), request, NOW)
+        return requested_order(life.client_id(order_id), request, NOW)
 
     def say(self, *outs: Any) -> list[int]:
         return [self.tape.write(out, NOW) for out in outs]
@@ -137,7 +137,7 @@ def test_what_was_to_be_placed_again_is_known_to_be(desk):
     order = desk.order()
     desk.place(order)
     desk.news(order, OrderNews.ACCEPTED, OrderState.ACCEPTED)
-    desk.say(IntentOut(order, RequestKind.CANCEL, 600_000, 10, again=True))
+    desk.say(IntentOut(order, RequestKind.CANCEL, 600_000, 10, is_reissue=True))
     desk.again()
     assert desk.known(order).is_taken_off
 
@@ -189,7 +189,7 @@ def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, cu
     taken: list[tuple[FillReport, int]] = []
     assert desk.say(FillOut(order, told))[0] > 0
     made = desk.again()
-    taken = [made._told(frame.payload, SYMBOL, "USDT") for frame in desk.frames("fill")]
+    taken = [made._read_fill(frame.payload, SYMBOL, "USDT") for frame in desk.frames("fill")]
     assert taken == [(told._replace(fee_currency=currency or "USDT"), 2)]
     assert desk.known(order).life.filled == 4
 
@@ -200,7 +200,7 @@ def test_a_fill_inside_names_the_other_order(desk):
     desk.say(FillOut(order, told))
     made = desk.again()
     (frame,) = desk.frames("fill")
-    assert made._told(frame.payload, SYMBOL, "USDT")[0].venue_id == other.client_id
+    assert made._read_fill(frame.payload, SYMBOL, "USDT")[0].venue_id == other.client_id
 
 
 @pytest.mark.parametrize(("severity", "count"), [("critical", 1), ("warning", 0), ("info", 0)])

@@ -110,7 +110,7 @@ def test_a_fill_counts_when_its_entry_comes_and_the_last_without_one_is_still_to
 
 def test_at_another_exchange_nothing_is_held(tmp_path):
     heard: list[str] = []
-    kept = kept_of(tmp_path, known=heard.append)
+    kept = kept_of(tmp_path, on_reference=heard.append)
     kept.entry(pack(OPENING))
     for fill, slot, sequence, payload in traded(3):
         kept.fill(fill, slot, sequence)

@@ -14,7 +14,7 @@ from onetape.accounts.entries import MAIN
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.table import AccountReader, AccountTable
 from onetape.gateway.account_balances import balances
-from onetape.gateway.account_table import Standing
+from onetape.gateway.account_table import AccountTableWriter
 from onetape.gateway.account_views import positions
 from onetape.model import catalogue
 from onetape.model.config import AccountConfig, Config
@@ -108,7 +108,7 @@ def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):
     instruments, references, margins = {SYMBOL: instrument}, {}, {}
     table = AccountTable(tmp_path, venue="here", account="main", kind="binance-usdm")
     booking = Booking(instruments)
-    standing = Standing(table, Ledger(), instruments, references, margins)
+    standing = AccountTableWriter(table, Ledger(), instruments, references, margins)
     try:
         one = 10**instrument.size_decimals
         price = 60_000 * 10**instrument.price_decimals
@@ -130,7 +130,7 @@ def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):
         shown = {each.slot: each for each in reader.positions()}
         assert (shown[2].unrealized, shown[3].unrealized) == (-20 * U, 33 * U)
         margin = reader.margin("USDT")
-        assert (margin.available, margin.initial, margin.told_at) == (8, 7, 5)
+        assert (margin.available, margin.initial, margin.reported_at) == (8, 7, 5)
         assert margin.equity == margin.unrealized == shown[0].unrealized
         # Flat is shown as flat, with what it has realized.
         booking.fill(fill(3, Side.SELL, price, 2 * one), 2)

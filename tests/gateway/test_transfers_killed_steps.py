@@ -120,7 +120,7 @@ class World:
         """How often, by the venue's history."""
         _, protocol = self.keyed(way)
         call = protocol.transfers(*way.wallets, time.time_ns(), since=self.began, to=way.to)
-        told = self.ask(way, call).told
+        told = self.ask(way, call).reports
         return sum(isinstance(row, TransferReport) and row.amount == amount for row in told)
 
 

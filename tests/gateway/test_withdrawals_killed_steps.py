@@ -14,7 +14,7 @@ import pytest
 
 from long_form import long_form
 from onetape.accounts.entries import Outside
-from onetape.gateway.options import Elsewhere
+from onetape.gateway.options import WithdrawalTarget
 from onetape.gateway.transfer_desk import Heard
 from onetape.model.money import money, money_units
 from onetape.orders.calls import Destination, OrderProtocol
@@ -40,7 +40,7 @@ class Both:
     def _open(self, world: World, end: End, home: Path) -> Books:
         account = world.venues[end].told["accounts"][0]
         withdraw = {
-            name: Elsewhere(
+            name: WithdrawalTarget(
                 venue=each["venue"],
                 wallet=each["wallet"],
                 to={currency: Destination(*to) for currency, to in each["to"].items()},
@@ -141,7 +141,7 @@ class World:
         there = other(end)
         protocol = self.protocol(there)
         call = protocol.deposits(CURRENCY, time.time_ns(), since=self.began)
-        return sum(row.amount == amount - FEE for row in self.ask(there, protocol, call).told)
+        return sum(row.amount == amount - FEE for row in self.ask(there, protocol, call).reports)
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ class World:
         match out:
             case IntentOut() if out.order.is_unfunded:
                 self.seen["waits for money"] += 1
-            case IntentOut() if out.kind is RequestKind.PLACE and not out.again:
+            case IntentOut() if out.kind is RequestKind.PLACE and not out.is_reissue:
                 self.seen["robot places"] += 1
             case IntentOut() if out.kind is RequestKind.AMEND:
                 self.seen["robot amends"] += 1
@@ -562,7 +562,7 @@ class World:
             return  # what was on its way to a gateway ends with it
         was_live = news.is_live
         # That messages overtake each other does not break it here: the manager has to bear it.
-        self.core.reports(news.told(message), self.moment())
+        self.core.reports(news.reports_of(message), self.moment())
         if news.is_live and not was_live and news is self.news:
             self.core.stream_came(self.moment())
 

@@ -80,7 +80,7 @@ class MoneyInvariants:
         order = out.order
         if out.kind is RequestKind.PLACE and order.is_unfunded:
             self.waiting[order.client_id] = self.world.now
-        elif out.again and self.waiting.pop(order.client_id, None) is not None:
+        elif out.is_reissue and self.waiting.pop(order.client_id, None) is not None:
             self.world.seen["had its money"] += 1
             self.submitted(order)
 

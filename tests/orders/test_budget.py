@@ -36,7 +36,7 @@ def test_usual_requests_leave_a_reserve(budgets):
     assert spend(mine, 600) == 600
     assert spend(other, 600) == 200  # of the same budget
     verdict = mine.take(Purpose.MARKET, 50, NOW + 30 * SECOND)
-    assert verdict.again_at == NOW + MINUTE
+    assert verdict.retry_at == NOW + MINUTE
     assert mine.state == verdict.reason
     assert "800 of 1000" in verdict.reason
 
@@ -81,7 +81,7 @@ def test_who_is_shut_out_stops_all(budgets, status):
     mine.heard(status, {"retry-after": "7"}, NOW)
     for each in (mine, other):
         verdict = each.take(Purpose.CANCEL, 0, NOW + 6 * SECOND)
-        assert verdict.again_at == NOW + 7 * SECOND
+        assert verdict.retry_at == NOW + 7 * SECOND
     assert other.take(Purpose.CANCEL, 0, NOW + 7 * SECOND) is None
     other.heard(status, {}, NOW)  # nothing is said of how long
     assert mine.take(Purpose.CANCEL, 0, NOW + 59 * SECOND) is not None

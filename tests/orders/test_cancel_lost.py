@@ -33,7 +33,7 @@ class World:
         self.now = NOW
 
     def take_it(self) -> World:
-        self.answer(Answer(Outcome.DONE, told=(row(self.order, NOW),)))
+        self.answer(Answer(Outcome.DONE, reports=(row(self.order, NOW),)))
         self.manager.outs.clear()
         return self
 
@@ -51,7 +51,7 @@ class World:
 
     def find(self) -> None:
         assert self.purposes == [Purpose.QUERY]
-        self.answer(Answer(Outcome.DONE, told=(row(self.order, self.now),)))
+        self.answer(Answer(Outcome.DONE, reports=(row(self.order, self.now),)))
 
     @property
     def purposes(self) -> list[Purpose]:
@@ -77,7 +77,7 @@ def test_the_robot_is_told_and_the_cancel_sent_again(world):
     assert world.told() == [(OrderNews.FOUND, OrderState.ACCEPTED)]
     assert world.intents == [RequestKind.CANCEL]
     assert world.order.state is OrderState.PENDING_CANCEL
-    world.answer(Answer(Outcome.DONE, told=(row(world.order, world.now, OrderState.CANCELED),)))
+    world.answer(Answer(Outcome.DONE, reports=(row(world.order, world.now, OrderState.CANCELED),)))
     assert world.told() == [(OrderNews.CANCELED, OrderState.CANCELED)]
     assert world.manager.calls == []
 
@@ -114,6 +114,6 @@ def test_one_that_was_asked_for_while_the_placing_was_unanswered_holds_as_well()
     assert world.order.state is OrderState.UNKNOWN
     world.find()
     assert world.purposes == [Purpose.CANCEL]
-    world.answer(Answer(Outcome.DONE, told=(row(world.order, world.now, OrderState.CANCELED),)))
+    world.answer(Answer(Outcome.DONE, reports=(row(world.order, world.now, OrderState.CANCELED),)))
     assert world.told()[-1] == (OrderNews.CANCELED, OrderState.CANCELED)
     assert world.manager.calls == []

@@ -9,7 +9,7 @@ from onetape.model.errors import DuplicateCommand, OrderInvalid, OrderRate
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import DAY, MINUTE
 from onetape.orders import first_request
-from onetape.orders.first_request import FirstRequests, Standing
+from onetape.orders.first_request import FirstRequests, OrderStatus
 
 NOW = 1_767_225_600 * 10**9
 
@@ -19,11 +19,11 @@ class Orders:
 
     def __init__(self) -> None:
         self.states: dict[str, OrderState] = {}
-        self.first: FirstRequests[str] = FirstRequests(self.standing)
+        self.first: FirstRequests[str] = FirstRequests(self.status_of)
 
-    def standing(self, name: str) -> Standing | None:
+    def status_of(self, name: str) -> OrderStatus | None:
         state = self.states.get(name)
-        return None if state is None else Standing(state, f"order {name}, {state}")
+        return None if state is None else OrderStatus(state, f"order {name}, {state}")
 
     def ask(self, name: str, key: RequestKey, *, slot=1, robot=1, now=NOW):
         refusal = self.first.refusal(key, slot, now)

@@ -108,6 +108,6 @@ def test_after_any_faults_of_network_and_exchange_both_sides_agree(seed):
     world = FaultyWorld(seed).run(60)
     assert world.differences() == [], f"FaultyWorld({seed}).run(60), {dict(world.seen)}"
     hits = Counter()
-    for rule in world.dialect.given:
+    for rule in world.dialect.active_rules:
         hits[rule.action] += rule.hits
     assert sum(hits.values()) > 20, hits

@@ -41,7 +41,7 @@ def test_what_is_taken_off_is_canceled_and_known_as_such_on_the_journal(desk):
     assert desk.sent() == [Purpose.CANCEL]
     assert order.is_taken_off
     (intent,) = [out for out in desk.manager.outs if isinstance(out, IntentOut)]
-    assert (intent.kind, intent.again) == (RequestKind.CANCEL, True)
+    assert (intent.kind, intent.is_reissue) == (RequestKind.CANCEL, True)
 
 
 def test_nothing_is_asked_about_what_waits_here(desk):
@@ -63,12 +63,12 @@ def test_what_is_released_leaves_under_another_name_with_what_is_left(desk):
     (call,) = desk.take()
     assert (call.purpose, call.subject.client_id) == (Purpose.PLACE, order.name)
     assert order.name != NAME
-    assert (order.again, order.away, order.elsewhere, order.told_filled) == (1, 4, 4, 4)
-    assert (order.sent_at, order.told_time, order.asks, order.not_found) == (desk.now + 1, 0, 0, 0)
+    assert (order.reissues, order.away, order.filled_outside, order.reported_filled) == (1, 4, 4, 4)
+    assert (order.sent_at, order.reported_time, order.asks, order.not_found) == (desk.now + 1, 0, 0, 0)
     assert order.spec_sent.size_int == 6
     assert "quantity=0.006" in call.target
     (intent,) = desk.manager.outs
-    assert (intent.kind, intent.size, intent.again) == (RequestKind.AMEND, SIZE, True)
+    assert (intent.kind, intent.size, intent.is_reissue) == (RequestKind.AMEND, SIZE, True)
     assert order.state is OrderState.PENDING_UPDATE
 
 
@@ -78,14 +78,14 @@ def test_what_never_was_at_the_venue_leaves_under_its_own_name(desk):
     order.pending.clear()
     order.is_held = True
     assert release(desk.manager, order, desk.now)
-    assert (order.name, order.again, order.state) == (NAME, 0, OrderState.SUBMITTED)
+    assert (order.name, order.reissues, order.state) == (NAME, 0, OrderState.SUBMITTED)
 
 
 @pytest.mark.parametrize("change", [{"client_id_chars": 5}, {"again": ATTEMPT_MAX}])
 def test_what_cannot_be_named_is_not_released(desk, change, monkeypatch):
     order = held(desk)
     if "again" in change:
-        order.again = change["again"]
+        order.reissues = change["again"]
     else:
         monkeypatch.setattr(desk.manager.venue, "client_id_chars", change["client_id_chars"])
     assert release(desk.manager, order, desk.now) is False
@@ -186,4 +186,4 @@ def test_one_that_nobody_finds_is_proven_absent_and_one_that_was_filled_is_not(d
 def test_a_name_that_it_has_already_is_begun_once(desk):
     order = again(desk)
     desk.manager.index.reissue(order, order.name, NOW)
-    assert (order.again, order.price) == (1, PRICE)
+    assert (order.reissues, order.price) == (1, PRICE)

@@ -44,7 +44,7 @@ def test_fills_inside_add_up_and_name_no_order_of_the_venue(desk):
     order = desk.place(accepted=False)
     for number, size in enumerate((3, 4)):
         desk.hear(desk.fill(size, trade=INTERNAL_TRADES + number, venue_id="other"))
-    assert (order.elsewhere, order.venue_id) == (7, "")
+    assert (order.filled_outside, order.venue_id) == (7, "")
 
 
 def test_a_fill_of_an_order_that_was_denied_is_booked_and_counted(desk):

@@ -361,7 +361,7 @@ def test_only_a_canceled_row_says_that_the_order_is_canceled(desk):
 def test_what_an_answer_says_is_filled_is_asked_for_where_no_fill_has_come(desk):
     order = desk.place(accepted=False)
     desk.answer(desk.row(order, OrderState.PARTIALLY_FILLED, filled=4))
-    assert order.told_filled == 4
+    assert order.reported_filled == 4
     desk.wait(SECOND // 4)
     assert desk.sent() == [Purpose.QUERY, Purpose.FILLS]
 

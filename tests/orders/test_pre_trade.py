@@ -37,7 +37,7 @@ from onetape.model.errors import (
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.time import SECOND
-from onetape.orders.first_request import FirstRequests, Standing
+from onetape.orders.first_request import FirstRequests, OrderStatus
 from onetape.orders.managed import Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import RULES, checks, refusal_of
@@ -100,7 +100,7 @@ def read_only(desk):
 
 
 def taken() -> FirstRequests[str]:
-    keys = FirstRequests[str](lambda name: Standing(OrderState.FILLED, f"order {name}, FILLED"))
+    keys = FirstRequests[str](lambda name: OrderStatus(OrderState.FILLED, f"order {name}, FILLED"))
     keys.claim(KEY, 1, "a-1", 2, NOW)
     return keys
 

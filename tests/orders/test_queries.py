@@ -53,9 +53,9 @@ def test_absence_counts_from_when_an_order_was_sent_last(desk):
 
 def test_where_ended_orders_are_apart_it_counts_from_the_question_for_the_working_ones(desk):
     order = desk.place(accepted=False)
-    order.not_found, order.asked_working = 2, NOW + 9 * SECOND
+    order.not_found, order.working_query_at = 2, NOW + 9 * SECOND
     assert not is_absent(order, key(ended=True), NOW + 20 * SECOND, has_trigger=False)
-    order.asked_working = NOW + 10 * SECOND
+    order.working_query_at = NOW + 10 * SECOND
     assert is_absent(order, key(ended=True), NOW + 20 * SECOND, has_trigger=False)
 
 
@@ -110,10 +110,10 @@ def ask(order: Managed, venue, now: int = NOW) -> OrderKey:
 def test_the_other_list_is_asked_once_and_then_the_first_again(desk):
     order, venue = desk.place(), Apart(desk.manager.venue)
     assert not ask(order, venue, NOW + 1).ended
-    assert order.asked_working == NOW + 1
+    assert order.working_query_at == NOW + 1
     order.ask_other = True
     assert ask(order, venue, NOW + 2).ended
-    assert order.asked_working == NOW + 1
+    assert order.working_query_at == NOW + 1
     assert not ask(order, venue, NOW + 3).ended
 
 
@@ -128,7 +128,7 @@ def test_a_conditional_order_that_may_have_fired_is_asked_for_in_the_book(desk):
 def test_fills_that_were_claimed_are_asked_for_from_before_the_order_on(desk):
     order, venue = desk.place(), desk.manager.venue
     assert [call.purpose for call in queries(order, venue, NOW)] == [Purpose.QUERY]
-    order.told_filled = 4
+    order.reported_filled = 4
     _, fills = queries(order, venue, NOW + 500 * SECOND)
     assert fills.purpose is Purpose.FILLS
     begin = dict(parse_qsl(urlsplit(fills.target).query))["startTime"]

@@ -83,7 +83,7 @@ def test_a_round_asks_for_all_there_is_positions_before_the_fills_that_cover_the
     rounds.manager.venue.set_instruments([BTC, ETH])
     rounds.reconciler.start(rounds.now, "start")
     assert rounds.play() == [*ROUND, Purpose.FILLS]
-    assert rounds.reconciler.asked == 7
+    assert rounds.reconciler.requests == 7
     assert rounds.said() == [("reconciled", "start", "0 differences", "info")]
 
 

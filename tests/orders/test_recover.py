@@ -26,7 +26,7 @@ class Tape(Desk):
         self.recovery = Recovery(self.manager)
 
     def intent(self, kind=RequestKind.PLACE, name: str = NAME, **more: Any) -> None:
-        marks = {k: more.pop(k) for k in ("is_held", "again") if k in more}
+        marks = {k: more.pop(k) for k in ("is_held", "is_reissue") if k in more}
         terms = {"symbol": SYMBOL, "side": Side.BUY, "size_int": SIZE, "price_int": PRICE, **more}
         number = {NAME: 1, OTHER: 2}[name]
         self.recovery.intent(name, 1, number, kind, OrderSpec(**terms), NOW, **marks)
@@ -143,7 +143,7 @@ def test_an_amendment_that_the_venue_refused_is_answered(tape):
 
 def test_a_cancel_that_was_to_take_it_off_is_known_as_such(tape):
     order = tape.working()
-    tape.intent(RequestKind.CANCEL, again=True)
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
     assert order.is_taken_off
     tape.intent(RequestKind.CANCEL)
     assert not order.is_taken_off
@@ -151,7 +151,7 @@ def test_a_cancel_that_was_to_take_it_off_is_known_as_such(tape):
 
 def test_what_could_not_be_taken_off_is_not_placed_again_when_it_ends(tape):
     order = tape.working()
-    tape.intent(RequestKind.CANCEL, again=True)
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
     tape.news(OrderNews.CANCEL_REJECTED)
     assert not order.is_taken_off
 
@@ -159,8 +159,8 @@ def test_what_could_not_be_taken_off_is_not_placed_again_when_it_ends(tape):
 def test_what_was_placed_again_has_its_new_name_and_is_smaller(tape):
     order = tape.working()
     tape.recovery.fill(tape.fill(4, name=NAME))
-    tape.intent(RequestKind.CANCEL, again=True)
-    tape.intent(RequestKind.AMEND, again=True)
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
+    tape.intent(RequestKind.AMEND, is_reissue=True)
     assert order.name != NAME
     assert tape.manager.orders[order.name] is order
     assert (order.away, order.sent_at) == (4, NOW)

@@ -73,7 +73,7 @@ def test_open_is_found_under_the_venue_s_id(world):
 
 def test_what_works_may_be_filled_in_part(world):
     world.say(**{"as": "open", "filled": "0.004"}, venue_id="77")
-    assert (world.order.state, world.order.told_filled) == (OrderState.ACCEPTED, 4)
+    assert (world.order.state, world.order.reported_filled) == (OrderState.ACCEPTED, 4)
     world.fill(4)
     assert world.order.state is OrderState.PARTIALLY_FILLED
 
@@ -186,7 +186,7 @@ def test_an_order_of_other_hands_is_not_ours_to_settle(world):
 
 def test_of_an_order_that_was_filled_elsewhere_the_venue_has_the_rest(world):
     """4 of 10 inside, the rest placed again: what the operator sees there is 6."""
-    world.order.life.filled = world.order.elsewhere = world.order.away = 4
+    world.order.life.filled = world.order.filled_outside = world.order.away = 4
     _, told = resolution_of(world.manager, {SYMBOL: BTC}, {"order": "id-1", "as": "filled"})
     assert (told.size, told.filled) == (6, 6)
 

@@ -116,7 +116,7 @@ class Life:
             answer = replace(answer, not_found=self.rng.random() < 0.5)
         order = self.manager.orders.get(call.subject.client_id) if call.subject else None
         if order is not None and self.rng.random() < 0.5:
-            answer = replace(answer, told=(self.told(order),))
+            answer = replace(answer, reports=(self.told(order),))
         self.manager.answered(call, answer, self.now)
 
     def told(self, order, news: OrderNews | None = None) -> OrderStatusReport:
@@ -233,7 +233,7 @@ def test_an_order_that_has_ended_leaves_nothing_behind():
         life.step()
     manager = life.manager
     for order in list(manager.open.values()):
-        order.life.filled = order.told_filled = order.life.size
+        order.life.filled = order.reported_filled = order.life.size
         manager.hear([life.told(order, OrderNews.CANCELED)._replace(filled=0)], life.now + SECOND)
     assert not manager.open and not manager.unknown
     assert manager.next_due > life.now + 10**6 * SECOND

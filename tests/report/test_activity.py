@@ -116,7 +116,7 @@ def test_leverage_adds_long_and_short_and_values_inverse_contracts_in_coins():
         "a:X/Y:X", price_ts=ints(0), price=floats(50_000), position_ts=ints(0), position=floats(100_000), kind="inverse"
     )
     assert activity.leverage([coin], ints(0, 1), floats(1, 0)).tolist() == pytest.approx([2, float("nan")], nan_ok=True)
-    elsewhere = replace(two, settles_here=False)
+    elsewhere = replace(two, settles_in_run=False)
     assert activity.leverage([elsewhere], ts, equity).tolist() == [0, 0, 0]
 
 
@@ -204,7 +204,7 @@ def test_dearer_fees_raise_what_is_paid_and_shrink_what_is_given():
     market = Market("a:A/B")
     fills = fills_of((1, 0, 1, 100, 8, 0), (2, 0, 1, 100, -4, 1))
     assert fee_cost(fills, [market]) == pytest.approx(2 + 1)
-    assert fee_cost(fills, [replace(market, settles_here=False)]) == 0
+    assert fee_cost(fills, [replace(market, settles_in_run=False)]) == 0
     tick, fees = exact_lines(10.0, fills, [market])
     assert (tick.how, tick.pnl, fees.how, fees.pnl) == ("exact", 10.0, "exact", 7.0)
     assert exact_lines(10.0, Fills(), [market]) == []

@@ -42,7 +42,7 @@ def runs(draw):
                 position=column(AMOUNTS, steps),
                 kind=draw(st.sampled_from(["spot", "linear", "inverse"])),
                 tick=draw(st.sampled_from([0.0, 0.1, 1e-8])),
-                settles_here=draw(st.booleans()),
+                settles_in_run=draw(st.booleans()),
             )
         )
     fills = Fills(

@@ -19,7 +19,7 @@ from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import FillOut, NewsOut, Request, asked_for
+from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import FillReport
@@ -164,7 +164,7 @@ def test_a_robot_is_told_what_its_fees_are_in_and_its_money_is_its_own(tmp_path)
     try:
         order_id = (1 << EPOCH_BITS) + 1
         spec = OrderSpec(symbol=PERPETUAL.symbol, side=Side.BUY, size_int=40, price_int=600_000)
-        order = asked_for("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
+        order = requested_order("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
         tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, later), later)
         paid = [(UNIT, "USDT"), (UNIT // 500, "BNB"), (-UNIT // 1000, "BNB"), (5 * UNIT, "KFEE")]
         for trade, (fee, currency) in enumerate(paid, 2):

@@ -13,7 +13,7 @@ from onetape.gateway.order_frames import QUOTE
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderEvent
-from onetape.orders.managed import NewsOut, Request, asked_for
+from onetape.orders.managed import NewsOut, Request, requested_order
 from onetape.robot.live import LiveOptions, open_live
 
 
@@ -47,7 +47,7 @@ def test_an_order_that_is_found_has_the_price_and_size_it_was_found_with(tmp_pat
         robot.step()
         order = robot.session.robot.order
         spec = OrderSpec(symbol=PERPETUAL.symbol, side=Side.BUY, size_int=40, price_int=600_000)
-        ours = asked_for("c", Request(1, RequestKind.PLACE, order.id, spec), time.time_ns())
+        ours = requested_order("c", Request(1, RequestKind.PLACE, order.id, spec), time.time_ns())
 
         def tell(news: OrderNews, event: OrderEvent) -> None:
             ours.life.on_event(event)

@@ -16,7 +16,7 @@ import pytest
 
 from onetape.cli.status import table
 from onetape.engine.actions import read_actions
-from onetape.engine.asked import asked_in
+from onetape.engine.robot_commands import commands_of
 from onetape.ipc.snapshots import snapshots
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import ProcessDown
@@ -124,7 +124,7 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         assert home.run(*SEND, "stop")["status"] == "applied"
         home.wait_for(lambda: home.status()["orders"] == 0)
         run = journal(home).parent
-        assert [(each.command, each.fields) for each in asked_in(run / "journal")] == [
+        assert [(each.command, each.fields) for each in commands_of(run / "journal")] == [
             ("params", {"spread_ticks": 8}),
             ("params", {"size": 0.003}),
             ("stop", {}),
@@ -168,14 +168,14 @@ def refuse(home: Home) -> None:
         ("size=0.5", "spread_ticks=0"): (2, "at least 1"),
         (): (2, "takes name=value"),
     }
-    before = len(asked_in(journal(home)))
+    before = len(commands_of(journal(home)))
     for fields, (code, words) in cases.items():
         told = home.run(*SEND, "params", *fields, code=code)
         assert told["status"] == "refused"
         assert words in told["error"]["message"] and "\n" not in told["error"]["message"]
     assert home.run(*SEND, "dance", code=2)["status"] == "refused"
     assert shown(home)["params"]["size"]["value"] == 0.002
-    assert len(asked_in(journal(home))) == before
+    assert len(commands_of(journal(home))) == before
 
     async def as_robot() -> None:
         system = IPCCommandSystem("mm", home=home.home)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from long_form import long_form
-from onetape.engine.lives import lives_of
+from onetape.engine.incarnations import incarnations_of
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL
 from onetape.tape.journal import JournalReader
@@ -144,7 +144,7 @@ def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int)
         tape = gateway_journal(home.home, "main")
         fills = fills_of(tape, 1)
         assert sorted(fills_of(run / "journal", 1)) == sorted(fills)
-        lives = lives_of(run / "journal")
+        lives = incarnations_of(run / "journal")
         assert [life.number for life in lives] == list(range(1, count + 1))
         assert [life.has_ended for life in lives] == [False] * (count - 1) + [True]
         if die in ("on_fill", "on_quote"):  # its position is what it bought
@@ -181,7 +181,7 @@ def test_new_code_takes_over_what_the_old_holds_and_gives_it_back(tmp_path: Path
         # Asked to restart with the same code: the run goes on.
         home.run("restart", "robot:mm")
         first = the_run(home)
-        assert len(lives_of(first / "journal")) == 2
+        assert len(incarnations_of(first / "journal")) == 2
         held = sum(Decimal(fill["qty"]) for fill in home.fills())
         # New code: a new run, with the position and the memory of the old one.
         (tmp_path / "maker.py").write_text(NEW)
@@ -199,7 +199,7 @@ def test_new_code_takes_over_what_the_old_holds_and_gives_it_back(tmp_path: Path
         (tmp_path / "maker.py").write_text((first / "source" / "maker.py").read_text())
         assert home.run("restart", "robot:mm")["state"] == "running"
         home.run("down")
-        runs = sorted((home.home / "runs").iterdir(), key=lambda run: lives_of(run / "journal")[0].start)
+        runs = sorted((home.home / "runs").iterdir(), key=lambda run: incarnations_of(run / "journal")[0].start)
         last = started(runs[-1])[0]
         assert "version" not in last
         assert (last["resumed"], last["starts"]) == (True, 4)

@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from onetape.engine.lives import lives_of
+from onetape.engine.incarnations import incarnations_of
 from onetape.robot.options import run_journal
 from waiting import wait_for
 from worlds.stream_feeds import ZeroMqFeed, frames
@@ -119,7 +119,7 @@ def test_events_of_a_feed_reach_a_live_robot_and_its_run_is_repeated(tmp_path: P
         assert heard[0]["data"]["type"] == "order" and heard[0]["published"] == 1700000000 * 10**9
         refused = next(o for o in hears.logged("asked") if o["symbol"] == "feed:XAU/USD")
         assert (refused["state"], refused["code"]) == ("DENIED", 4503)
-        (life,) = lives_of(hears.run / "journal")
+        (life,) = incarnations_of(hears.run / "journal")
         taken = [sequence for _, source, sequence in life.live.order if source == 1]
         assert taken == list(range(life.live.positions[1] + 1, taken[-1] + 1))
         assert len(frames(hears.home.home, "external")) == 14
@@ -141,5 +141,5 @@ def test_a_robot_that_was_killed_hears_on_and_all_its_lives_are_repeated(tmp_pat
         hears.order(-0.01)
         wait_for(lambda: len(hears.logged("heard")) == 6)
         hears.home.run("down")
-        assert len(lives_of(hears.run / "journal")) == 2
+        assert len(incarnations_of(hears.run / "journal")) == 2
         assert hears.verified()["divergences"] == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from test_run_goes_on import KEEPER, config, started, through_lives
 
-from onetape.engine.lives import lives_of
+from onetape.engine.incarnations import incarnations_of
 from onetape.model.time import format_time
 from onetape.replay.checkpoints import Checkpoints
 from onetape.replay.replay import replay_run
@@ -21,14 +21,14 @@ def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
     with Home(tmp_path, config(tmp_path, "on_fill", 2), KEEPER) as home:
         run = through_lives(home, 2)
         # While it goes on, as far as it has come.
-        now = format_time(lives_of(run / "journal")[-1].time)
+        now = format_time(incarnations_of(run / "journal")[-1].time)
         going = home.run("replay", str(run), "--until", now, "--step", "-1")
         assert going["state"]["life"] == 2 and len(going["steps"]) == 1
         late = home.run("replay", str(run), "--until", "2200-01-01")
         assert late["divergences"] == 0 and late["state"]["frames"] >= going["state"]["frames"]
         home.run("down")
         told = started(run)
-        first, second = lives_of(run / "journal")
+        first, second = incarnations_of(run / "journal")
         with Traveller(run) as traveller:
             # Through all of it: lives come one after the other, and the second one remembers.
             assert traveller.state()["life"] == 1

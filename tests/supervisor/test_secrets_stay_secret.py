@@ -180,7 +180,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
             live.send_signal(signal.SIGINT)
             told["stdout"], told["stderr"] = live.communicate(timeout=PATIENCE_S)
     streams = getattr(dialect.inner, "streams", None)
-    passing = list(dialect.inner.tokens._known if streams is None else streams.by_account.values())
+    passing = list(dialect.inner.tokens._tokens if streams is None else streams.by_account.values())
     assert passing
     told |= places(tmp_path, {"key"})
     journals = [name for name in told if name.endswith(".tape")]

@@ -27,7 +27,7 @@ def binance(secret: str = "s") -> tuple[BinanceUsdmProtocol, bytes]:
 def test_a_list_of_binance_is_as_of_between_request_and_answer():
     protocol, body = binance()
     call = protocol.balances(ASKED)
-    told = protocol.answer(call, 200, {}, body, HERE).told
+    told = protocol.answer(call, 200, {}, body, HERE).reports
     assert [t.currency for t in told] == ["USDT", "BNB"]
     for each in told:
         assert isinstance(each, BalanceReport)
@@ -38,7 +38,7 @@ def test_a_list_of_binance_is_as_of_between_request_and_answer():
 def test_a_list_of_kraken_is_as_of_between_too_and_its_clock_is_coarser():
     protocol = KrakenSpotProtocol("k", "c2VjcmV0")
     call = protocol.balances(ASKED)
-    (told,) = protocol.answer(call, 200, {}, b'{"error":[],"result":{"ZUSD":"1.5"}}', HERE).told
+    (told,) = protocol.answer(call, 200, {}, b'{"error":[],"result":{"ZUSD":"1.5"}}', HERE).reports
     assert isinstance(told, BalanceReport)
     assert (told.time, told.as_of_from) == (ASKED, ASKED - SECOND)
     assert told.as_of_to == HERE + SECOND
@@ -53,7 +53,7 @@ def test_an_event_is_as_of_its_own_time(late):
         "T": ASKED // MS,
         "a": {"m": "ORDER", "B": [{"a": "USDT", "wb": "7", "cw": "7", "bc": "0"}], "P": []},
     }
-    (told,) = protocol.told(json.dumps(event).encode())
+    (told,) = protocol.reports_of(json.dumps(event).encode())
     assert isinstance(told, BalanceReport)
     assert (told.time, told.as_of_from, told.as_of_to) == (ASKED, ASKED, ASKED)
 
@@ -61,7 +61,7 @@ def test_an_event_is_as_of_its_own_time(late):
 def test_what_the_stream_told_after_the_request_is_newer_than_its_answer():
     """The list may have been read off before or after that event."""
     protocol, body = binance()
-    (told, _) = protocol.answer(protocol.balances(ASKED), 200, {}, body, HERE).told
+    (told, _) = protocol.answer(protocol.balances(ASKED), 200, {}, body, HERE).reports
     assert isinstance(told, BalanceReport)
     between = BalanceReport("USDT", 1, ASKED + 40 * MS)
     assert told.as_of_from < between.time < told.as_of_to

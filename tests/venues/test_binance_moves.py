@@ -47,13 +47,13 @@ def row(kind: str, income: str, tran: int, time: int = T, symbol: str = "", asse
 
 
 def heard(venue: BinanceUsdmProtocol, message: bytes) -> list[MoveReport]:
-    return [told for told in venue.told(message) if isinstance(told, MoveReport)]
+    return [told for told in venue.reports_of(message) if isinstance(told, MoveReport)]
 
 
 def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveReport]:
     call = venue.account_moves(NOW, since=NOW - 3600 * SECOND)
     answer = venue.answer(call, 200, {}, json.dumps(rows).encode(), NOW)
-    return list(answer.told)
+    return list(answer.reports)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveReport]:
     ],
 )
 def test_a_change_of_the_stream_says_why(reason, kind):
-    balance, told = protocol().told(event(reason, "-12.5"))
+    balance, told = protocol().reports_of(event(reason, "-12.5"))
     assert isinstance(balance, BalanceReport)
     assert isinstance(told, MoveReport)
     assert (told.kind, told.currency, told.amount, told.time) == (kind, "USDT", money_units("-12.5"), NOW)
@@ -153,7 +153,7 @@ def test_a_gateway_that_begins_anew_knows_the_move_by_its_tape(is_stream_first):
     (told,) = first(protocol())
     venue = protocol()
     for reference in ("", "binance:BTC/USDT:USDT 5 buy", told.reference, "a b c d e f"):
-        venue.known_move(reference)
+        venue.note_move(reference)
     assert [each.reference for each in then(venue)] == [told.reference]
 
 
@@ -163,7 +163,7 @@ def test_the_history_is_read_page_by_page_from_its_start():
     call = venue.account_moves(NOW, since=since)
     rows = [row("TRANSFER", "1", tran, T - tran) for tran in range(1000)]
     answer = venue.answer(call, 200, {}, json.dumps(rows).encode(), NOW)
-    assert len(answer.told) == 1000
+    assert len(answer.reports) == 1000
     more = venue.account_moves(NOW, since=0, cursor=answer.cursor)
     sent = dict(parse_qsl(more.target.partition("?")[2]))
     assert (sent["startTime"], sent["page"]) == (str(since // MS), "2")

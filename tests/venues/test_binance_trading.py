@@ -247,7 +247,7 @@ def trade_row(number: int, **more: Any) -> dict[str, Any]:
 
 
 def test_a_row_of_an_order_is_read_as_it_says(protocol):
-    (found,) = answer(protocol, protocol.query(KEY, NOW), order_row()).told
+    (found,) = answer(protocol, protocol.query(KEY, NOW), order_row()).reports
     assert found == OrderStatusReport(
         SYMBOL,
         "id-1",
@@ -267,14 +267,14 @@ def test_a_row_of_an_order_is_read_as_it_says(protocol):
     [("NEW", OrderState.ACCEPTED), ("EXPIRED_IN_MATCH", OrderState.CANCELED), ("SOMETHING_NEW", OrderState.UNKNOWN)],
 )
 def test_a_state_that_nobody_knows_is_unknown(protocol, status, state):
-    (found,) = answer(protocol, protocol.query(KEY, NOW), order_row(status=status)).told
+    (found,) = answer(protocol, protocol.query(KEY, NOW), order_row(status=status)).reports
     assert found.state is state
 
 
 def test_orders_of_symbols_that_are_not_traded_are_not_read(protocol):
     call, _ = protocol.open_orders(NOW)
     rows = [order_row(), order_row(symbol="ETHUSDT", orderId=78)]
-    assert [t.venue_id for t in answer(protocol, call, rows).told] == ["77"]
+    assert [t.venue_id for t in answer(protocol, call, rows).reports] == ["77"]
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_conditional_order_that_has_fired_is_what_it_sent(protocol, row, told)
         "reduceOnly": False,
         **row,
     }
-    (found,) = answer(protocol, call, [full]).told
+    (found,) = answer(protocol, call, [full]).reports
     assert (found.venue_id, found.conditional, found.state) == told
     assert (found.trigger, found.type) == (610_000, OrderType.MARKET)
 
@@ -313,7 +313,7 @@ def test_a_full_page_of_fills_is_not_the_last_and_the_next_begins_after_it(proto
     call = protocol.fills(SYMBOL, NOW, since=NOW - SECOND)
     assert (terms(call)["limit"], terms(call)["startTime"]) == ("1000", str(AT - 1000))
     found = answer(protocol, call, [trade_row(number) for number in range(1, count + 1)])
-    assert (len(found.told), found.cursor) == (count, cursor)
+    assert (len(found.reports), found.cursor) == (count, cursor)
     if cursor:
         sent = terms(protocol.fills(SYMBOL, NOW, since=0, cursor=cursor))
         assert (sent["fromId"], "startTime" in sent) == (cursor, False)
@@ -322,7 +322,7 @@ def test_a_full_page_of_fills_is_not_the_last_and_the_next_begins_after_it(proto
 def test_a_fill_has_its_fee_in_its_currency_and_says_who_made_the_price(protocol):
     call = protocol.fills(SYMBOL, NOW, since=NOW)
     rows = [trade_row(1), trade_row(2, maker=False)]
-    one, two = answer(protocol, call, rows).told
+    one, two = answer(protocol, call, rows).reports
     assert (one.fee, one.fee_currency, one.size, one.client_id) == (3 * 10**16, "BNB", 1, "")
     assert (one.liquidity, two.liquidity) == (Liquidity.MAKER, Liquidity.TAKER)
 
@@ -331,7 +331,7 @@ def test_a_fill_has_its_fee_in_its_currency_and_says_who_made_the_price(protocol
 def test_a_position_is_signed(protocol, amount):
     row = {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": amount}
     rows = [row, {**row, "symbol": "ETHUSDT"}]
-    (found,) = answer(protocol, protocol.positions(NOW), rows).told
+    (found,) = answer(protocol, protocol.positions(NOW), rows).reports
     assert found == PositionReport(SYMBOL, PositionSide.BOTH, int(float(amount) * 1000), NOW)
 
 
@@ -339,7 +339,7 @@ def test_a_position_is_signed(protocol, amount):
 def test_how_an_account_is_set_is_what_it_says(protocol, key):
     words = ("dualSidePosition", "multiAssetsMargin", "canTrade", "canWithdraw")
     value = {word: number == key for number, word in enumerate(words)}
-    (found,) = answer(protocol, protocol.modes(NOW), value).told
+    (found,) = answer(protocol, protocol.modes(NOW), value).reports
     assert found == AccountModeReport(*value.values())
 
 
@@ -357,7 +357,7 @@ def event(**more: Any) -> bytes:
 
 def test_a_fill_is_told_before_its_order_with_its_fee(protocol):
     text = event(x="TRADE", X="PARTIALLY_FILLED", l="0.004", z="0.006", L="59999.9", n="0.02", N="BNB", t=9, m=True)
-    fill, order = protocol.told(text)
+    fill, order = protocol.reports_of(text)
     assert isinstance(fill, FillReport)
     assert (fill.trade_id, fill.size, fill.price) == (9, 4, 599_999)
     assert (fill.fee, fill.fee_currency, fill.liquidity) == (2 * 10**16, "BNB", Liquidity.MAKER)
@@ -375,12 +375,12 @@ def test_a_fill_is_told_before_its_order_with_its_fee(protocol):
     ],
 )
 def test_what_happens_to_an_order_is_news(protocol, words, news, state):
-    (found,) = protocol.told(event(**words))
+    (found,) = protocol.reports_of(event(**words))
     assert (found.news, found.state, found.time) == (news, state, NOW)
 
 
 def test_a_liquidation_that_is_announced_is_not_done_yet(protocol):
-    assert protocol.told(event(x="CALCULATED", X="NEW", c="autoclose-1")) == []
+    assert protocol.reports_of(event(x="CALCULATED", X="NEW", c="autoclose-1")) == []
 
 
 def algo(**more: Any) -> bytes:
@@ -410,14 +410,14 @@ def algo(**more: Any) -> bytes:
     ],
 )
 def test_a_conditional_order_is_told_by_the_earlier_of_its_times(protocol, words, told):
-    (found,) = protocol.told(algo(**words))
+    (found,) = protocol.reports_of(algo(**words))
     assert (found.venue_id, found.conditional, found.news) == told
     assert (found.time, found.trigger) == (NOW - 3 * MS, 610_000)
 
 
 @pytest.mark.parametrize("word", ["TRIGGERING", "FINISHED"])
 def test_a_trigger_that_is_firing_is_told_of_the_order_that_it_sends(protocol, word):
-    assert protocol.told(algo(X=word)) == []
+    assert protocol.reports_of(algo(X=word)) == []
 
 
 def test_a_balance_is_the_wallet_s_and_a_position_is_signed(protocol):
@@ -430,10 +430,10 @@ def test_a_balance_is_the_wallet_s_and_a_position_is_signed(protocol):
             "P": [{"s": "BTCUSDT", "pa": "-0.010", "ps": "BOTH"}],
         },
     }
-    balance, position = protocol.told(json.dumps(value).encode())
+    balance, position = protocol.reports_of(json.dumps(value).encode())
     assert balance == BalanceReport("USDT", 1005 * 10**17, NOW)
     assert position == PositionReport(SYMBOL, PositionSide.BOTH, -10, NOW)
 
 
 def test_a_key_that_has_expired_is_said(protocol):
-    assert protocol.told(b'{"e":"listenKeyExpired"}') == [StreamReport("expired")]
+    assert protocol.reports_of(b'{"e":"listenKeyExpired"}') == [StreamReport("expired")]

@@ -50,10 +50,10 @@ class World:
     def history(self, source: str, target: str) -> list[TransferReport]:
         now = time.time_ns()
         call = self.protocol.transfers(source, target, now, since=self.began)
-        return [told for told in self.ask(call).told if isinstance(told, TransferReport)]
+        return [told for told in self.ask(call).reports if isinstance(told, TransferReport)]
 
     def balance(self) -> int:
-        told = self.ask(self.protocol.balances(time.time_ns())).told
+        told = self.ask(self.protocol.balances(time.time_ns())).reports
         return next(each.total for each in told if each.currency == "USDT")
 
     def fault(self, **rule: object) -> None:
@@ -82,7 +82,7 @@ def test_money_goes_to_the_spot_wallet_and_back_and_the_history_has_both(world):
     assert told.state is TransferState.DONE
     assert abs(told.time - time.time_ns()) < 60 * 10**9
     assert [t.venue_id for t in world.history("spot", "")][:1] == [back.value]
-    moves = world.ask(world.protocol.account_moves(time.time_ns(), since=world.began)).told
+    moves = world.ask(world.protocol.account_moves(time.time_ns(), since=world.began)).reports
     assert [(m.kind, m.amount) for m in moves][-2:] == [(MoveKind.TRANSFER, -AMOUNT), (MoveKind.TRANSFER, AMOUNT)]
 
 
@@ -168,7 +168,7 @@ def test_a_history_between_accounts_has_our_id(world):
     body = msgspec.json.encode({"result": rows, "totalCount": 3})
     answer = world.protocol.answer(call, 200, {}, body, 0)
     time_ns = 1640317374000 * 10**6
-    assert answer.told == (
+    assert answer.reports == (
         TransferReport("92275823339", "spot", "", "USDT", AMOUNT, time_ns, TransferState.DONE, "t-1"),
     )
 
@@ -203,7 +203,7 @@ def test_a_sub_accounts_history_has_what_went_to_the_master():
     others = ({"type": 1}, {"counterParty": "subAccount"}, {"toAccountType": "COIN_FUTURE"})
     body = msgspec.json.encode([row, *({**row, **other} for other in others)])
     time_ns = 1544433325000 * 10**6
-    assert protocol.answer(call, 200, {}, body, 0).told == (
+    assert protocol.answer(call, 200, {}, body, 0).reports == (
         TransferReport("11798835829", "spot", "spot", "USDT", AMOUNT, time_ns, TransferState.DONE),
     )
     # A list that is full may not be all of it: nothing is known then.

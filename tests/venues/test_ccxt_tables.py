@@ -323,7 +323,7 @@ def test_an_order_stands_as_its_row_says(change, state):
     p = protocol()
     call = p.query(OrderKey(SYMBOL, "Tr1X1X1c"), NOW)
     answer = answered(p, call, {"ok": {"order": {**ORDER, **change}, "proof": True}})
-    (told,) = answer.told
+    (told,) = answer.reports
     assert (told.state, told.client_id, told.venue_id) == (state, "Tr1X1X1c", "77")
     assert (told.price, told.size, told.news) == (600001, 150, None)
 
@@ -344,7 +344,7 @@ def test_fills_are_exact_and_a_full_page_goes_on():
     call = p.fills(SYMBOL, NOW, since=NOW)
     cursor = {"since": 1, "older": 2, "newer": 3}
     answer = answered(p, call, {"ok": {"trades": [TRADE], "cursor": cursor}})
-    (fill,) = answer.told
+    (fill,) = answer.reports
     assert isinstance(fill, FillReport)
     assert (fill.price, fill.size, fill.fee, fill.venue_id) == (600001, 50, -1, "77")
     assert fill.time == 1_795_000_000_123 * 10**6
@@ -355,7 +355,7 @@ def test_fills_are_exact_and_a_full_page_goes_on():
 def test_a_short_position_is_negative():
     p = protocol()
     rows = [{"symbol": "BTC/USDT:USDT", "side": "short", "contracts": "2.5", "hedged": False}]
-    (told,) = answered(p, p.positions(NOW), {"ok": rows}).told
+    (told,) = answered(p, p.positions(NOW), {"ok": rows}).reports
     assert (told.qty, told.side, told.time) == (-250, PositionSide.BOTH, NOW)
 
 
@@ -365,7 +365,7 @@ def test_a_long_and_a_short_position_are_one_number():
         {"symbol": "BTC/USDT:USDT", "side": side, "contracts": contracts, "hedged": True}
         for side, contracts in (("long", "2"), ("short", "0.5"))
     ]
-    assert [t.qty for t in answered(p, p.positions(NOW), {"ok": rows}).told] == [150]
+    assert [t.qty for t in answered(p, p.positions(NOW), {"ok": rows}).reports] == [150]
 
 
 def test_trades_without_an_id_are_told_apart_by_what_they_say():

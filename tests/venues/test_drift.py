@@ -16,8 +16,8 @@ from onetape.model.errors import NotAvailable
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import MASTER, OrderKey
 from onetape.venues.drift import BadRequest, Drifts, What
+from onetape.venues.fact_tables import errors_of, facts_of
 from onetape.venues.gateways import Addresses, open_trading_venue
-from onetape.venues.known import errors_of, facts_of
 
 KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
 ASKED = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}

@@ -43,7 +43,7 @@ def row(**more: Any) -> dict[str, Any]:
 
 
 def listed(venue, **more: Any) -> OrderStatusReport:
-    (found,) = read(venue, venue.protocol.open_orders(NOW)[0], {"open": {"OA": row(**more)}}).told
+    (found,) = read(venue, venue.protocol.open_orders(NOW)[0], {"open": {"OA": row(**more)}}).reports
     return found
 
 
@@ -144,7 +144,7 @@ def test_what_an_error_of_a_placing_means_and_how_long_it_waits(venue, text, out
 def test_a_result_with_a_status_that_is_no_success_proves_nothing(venue):
     call = venue.protocol.place("Tx", spec(), NOW)
     assert read(venue, call, {"txid": ["OA"]}, 503).outcome is Outcome.AMBIGUOUS
-    assert read(venue, call, {"txid": ["OA"]}).told[0].venue_id == "OA"
+    assert read(venue, call, {"txid": ["OA"]}).reports[0].venue_id == "OA"
 
 
 def test_a_cancel_of_nothing_finds_nothing(venue):
@@ -208,7 +208,7 @@ def fill_row(number: int, **more: Any) -> dict[str, Any]:
 def test_a_page_of_fills_comes_oldest_first_and_says_who_made_the_price(venue):
     rows = {"T2": fill_row(2, maker=True), "T1": fill_row(1)}
     found = read(venue, venue.protocol.fills(SYMBOL, NOW, since=NOW), {"trades": rows, "count": 2})
-    assert [(f.trade_id, f.liquidity) for f in found.told] == [(1, Liquidity.TAKER), (2, Liquidity.MAKER)]
+    assert [(f.trade_id, f.liquidity) for f in found.reports] == [(1, Liquidity.TAKER), (2, Liquidity.MAKER)]
 
 
 def test_pages_follow_each_other_until_all_have_been_seen(venue):
@@ -227,7 +227,7 @@ def test_pages_follow_each_other_until_all_have_been_seen(venue):
 def test_a_trade_of_a_pair_that_is_not_followed_is_known_when_money_moves(venue):
     rows = {"T1": fill_row(1, pair="XDGUSD")}
     found = read(venue, venue.protocol.fills(SYMBOL, NOW, since=NOW), {"trades": rows, "count": 1})
-    assert found.told == ()
+    assert found.reports == ()
     moved = {
         "refid": "T1",
         "time": 1795000000.0,
@@ -238,7 +238,7 @@ def test_a_trade_of_a_pair_that_is_not_followed_is_known_when_money_moves(venue)
         "balance": "95.0",
     }
     moves = read(venue, venue.protocol.account_moves(NOW, since=NOW), {"ledger": {"L1": moved}, "count": 1})
-    assert [(m.reference, m.amount) for m in moves.told] == [("L1", -5 * 10**18)]
+    assert [(m.reference, m.amount) for m in moves.reports] == [("L1", -5 * 10**18)]
 
 
 def test_a_balance_may_be_off_by_the_coarsest_digit_that_was_seen(venue):
@@ -251,14 +251,14 @@ def test_a_balance_may_be_off_by_the_coarsest_digit_that_was_seen(venue):
 def test_what_a_fill_moves_with_its_fee(venue, side, sign):
     rows = {"T1": fill_row(1, type=side)}
     found = read(venue, venue.protocol.fills(SYMBOL, NOW, since=NOW), {"trades": rows, "count": 1})
-    moves = dict(venue.protocol.moves(found.told[0]))
+    moves = dict(venue.protocol.moves(found.reports[0]))
     assert moves == {"USD": -sign * 600 * 10**18 - 15 * 10**17, "BTC": sign * 10**16}
 
 
 @pytest.mark.parametrize("permissions", [[], ["modify-trades"], ["withdraw-funds"]])
 def test_what_a_key_may_do_is_what_it_says(venue, permissions):
     call = venue.protocol.modes(NOW)
-    (found,) = read(venue, call, {"permissions": permissions}).told
+    (found,) = read(venue, call, {"permissions": permissions}).reports
     assert found == AccountModeReport(False, False, "modify-trades" in permissions, "withdraw-funds" in permissions)
     assert call.purpose is Purpose.MODES
 
@@ -268,25 +268,25 @@ def test_what_a_key_may_do_is_what_it_says(venue, permissions):
 
 def test_a_snapshot_is_no_news_and_says_not_when(venue):
     new = trade(exec_type="new", order_status="new")
-    (found,) = venue.protocol.told(message("executions", new, kind="snapshot"))
+    (found,) = venue.protocol.reports_of(message("executions", new, kind="snapshot"))
     assert (found.news, found.time, found.state) == (None, 0, OrderState.ACCEPTED)
-    (found,) = venue.protocol.told(message("executions", new))
+    (found,) = venue.protocol.reports_of(message("executions", new))
     assert (found.news, found.time) == (OrderNews.ACCEPTED, NOW + 123_456_000)
 
 
 def test_an_order_that_was_only_received_is_not_taken_yet(venue):
-    assert venue.protocol.told(message("executions", trade(exec_type="pending_new"))) == []
+    assert venue.protocol.reports_of(message("executions", trade(exec_type="pending_new"))) == []
 
 
 def test_a_trigger_that_fires_is_news(venue):
     status = trade(exec_type="status", order_status="new", triggers={"status": "triggered"})
-    (found,) = venue.protocol.told(message("executions", status))
+    (found,) = venue.protocol.reports_of(message("executions", status))
     assert found.news is OrderNews.TRIGGERED
 
 
 @pytest.mark.parametrize(("word", "liquidity"), [("m", Liquidity.MAKER), ("t", Liquidity.TAKER)])
 def test_a_fill_of_the_stream_says_who_made_the_price(venue, word, liquidity):
-    fill, order = venue.protocol.told(message("executions", trade(liquidity_ind=word)))
+    fill, order = venue.protocol.reports_of(message("executions", trade(liquidity_ind=word)))
     assert isinstance(fill, FillReport)
     assert fill.liquidity is liquidity
     assert order.state is OrderState.PARTIALLY_FILLED
@@ -294,4 +294,4 @@ def test_a_fill_of_the_stream_says_who_made_the_price(venue, word, liquidity):
 
 def test_the_snapshot_of_balances_tells_nothing_as_of_a_time(venue):
     value = {"asset": "USD", "balance": 1100.0, "wallets": []}
-    assert venue.protocol.told(message("balances", value, kind="snapshot")) == []
+    assert venue.protocol.reports_of(message("balances", value, kind="snapshot")) == []

@@ -153,7 +153,7 @@ def test_fills_come_in_pages_until_there_are_no_more(venue):
     call = venue.protocol.fills(SYMBOL, NOW, since=NOW)
     page = {"error": [], "result": {"trades": {"T1": row}, "count": 2}}
     found = answer(venue, call, page)
-    (fill,) = found.told
+    (fill,) = found.reports
     assert (fill.price, fill.size, fill.time) == (600_001, 1_000_000, NOW + 123_456_000)
     assert (fill.fee, fill.fee_currency) == (1_500_000_000_000_000_000, "USD")
     more = venue.protocol.fills(SYMBOL, NOW, since=0, cursor=found.cursor)
@@ -213,14 +213,14 @@ def message(channel: str, *rows, sequence: int = 1, kind: str = "update") -> byt
 
 
 def test_the_last_trade_is_not_the_end_and_the_end_is_told_apart(venue):
-    fill, order = venue.protocol.told(message("executions", trade()))
+    fill, order = venue.protocol.reports_of(message("executions", trade()))
     assert isinstance(fill, FillReport)
     assert isinstance(order, OrderStatusReport)
     assert (fill.trade_id, fill.price, fill.size, fill.fee) == (7, 600_000, 1_000_000, 24 * 10**17)
     assert (order.state, order.news, order.filled) == (OrderState.PARTIALLY_FILLED, None, 1_000_000)
-    (end,) = venue.protocol.told(message("executions", trade(exec_type="filled", order_status="filled")))
+    (end,) = venue.protocol.reports_of(message("executions", trade(exec_type="filled", order_status="filled")))
     assert end.state is OrderState.FILLED
-    (gone,) = venue.protocol.told(message("executions", trade(exec_type="canceled", order_status="canceled")))
+    (gone,) = venue.protocol.reports_of(message("executions", trade(exec_type="canceled", order_status="canceled")))
     assert gone.news is OrderNews.CANCELED
 
 
@@ -241,13 +241,13 @@ def test_the_last_trade_is_not_the_end_and_the_end_is_told_apart(venue):
     ],
 )
 def test_what_cannot_be_read_is_said_and_raises_nothing(venue, text):
-    told = venue.protocol.told(text)
+    told = venue.protocol.reports_of(text)
     assert [type(each) for each in told] == [StreamReport]
 
 
 def test_small_numbers_are_read_exactly_however_they_are_written(venue):
     text = message("executions", trade(last_qty=0.01)).replace(b'"last_qty": 0.01', b'"last_qty": 1e-8')
-    assert venue.protocol.told(text)[0].size == 1
+    assert venue.protocol.reports_of(text)[0].size == 1
 
 
 def test_a_deposit_is_told_as_a_move_and_a_trade_is_not(venue):
@@ -260,10 +260,10 @@ def test_a_deposit_is_told_as_a_move_and_a_trade_is_not(venue):
         "timestamp": "2026-11-18T11:06:40Z",
         "type": "deposit",
     }
-    balance, move = venue.protocol.told(message("balances", row))
+    balance, move = venue.protocol.reports_of(message("balances", row))
     assert balance == BalanceReport("USD", 1100 * 10**18, NOW)
     assert move == MoveReport("L1", "USD", 99 * 10**18, NOW)
-    assert len(venue.protocol.told(message("balances", {**row, "type": "trade"}))) == 1
+    assert len(venue.protocol.reports_of(message("balances", {**row, "type": "trade"}))) == 1
 
 
 def test_a_stream_is_live_when_both_channels_are_and_broken_when_one_misses_a_message(venue):
@@ -272,19 +272,19 @@ def test_a_stream_is_live_when_both_channels_are_and_broken_when_one_misses_a_me
     for channel in ("executions", "balances"):
         assert not stream.is_live
         said = {"method": "subscribe", "success": True, "result": {"channel": channel}}
-        stream.told(json.dumps(said).encode())
+        stream.reports_of(json.dumps(said).encode())
     assert stream.is_live
     for number in (3, 4):
-        stream.told(message("executions", trade(), sequence=number))
-    stream.told(message("balances", sequence=1))
+        stream.reports_of(message("executions", trade(), sequence=number))
+    stream.reports_of(message("balances", sequence=1))
     assert stream.broken == ""
-    stream.told(message("executions", trade(), sequence=6))
+    stream.reports_of(message("executions", trade(), sequence=6))
     assert stream.broken == "executions 6 after 4"
 
 
 def test_a_stream_that_is_refused_says_why(venue):
     stream = venue.account_stream("token")
-    stream.told(b'{"method":"subscribe","success":false,"error":"ESession:Invalid session"}')
+    stream.reports_of(b'{"method":"subscribe","success":false,"error":"ESession:Invalid session"}')
     assert stream.broken == "not subscribed: ESession:Invalid session"
     assert not stream.is_live
 

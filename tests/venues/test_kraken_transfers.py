@@ -84,7 +84,7 @@ def test_the_ledger_tells_what_went_to_the_futures_wallet(protocol):
     }
     told = answer(protocol, call, {"ledger": rows, "count": 70})
     time = 1_794_999_000 * SECOND + SECOND // 4
-    assert told.told == (
+    assert told.reports == (
         TransferReport(ROW["refid"], "", "futures", "USD", money_units(500), time, TransferState.DONE),
     )
     assert told.cursor == f"{NOW // SECOND - 1}:4"

@@ -139,7 +139,7 @@ def test_binances_history_is_asked_by_our_id_for_less_than_a_week(binance):
     terms = query(call)
     assert terms["withdrawOrderId"] == "t-1"
     assert int(terms["endTime"]) - int(terms["startTime"]) < 7 * 86_400_000
-    (row,) = read(binance, call, [SENT]).told
+    (row,) = read(binance, call, [SENT]).reports
     time = 1_570_878_722 * SECOND
     assert row == TransferReport(
         SENT["id"],
@@ -170,7 +170,7 @@ def test_binances_history_is_asked_by_our_id_for_less_than_a_week(binance):
 )
 def test_states_of_a_withdrawal_at_binance(binance, changes, state):
     call = binance.transfers("spot", "", NOW, since=NOW, to=THERE, name="t")
-    (row,) = read(binance, call, [{**SENT, **changes}]).told
+    (row,) = read(binance, call, [{**SENT, **changes}]).reports
     assert row.state == state
 
 
@@ -181,7 +181,7 @@ def test_deposits_at_binance(binance, status, state):
     call = binance.deposits("BNB", NOW, since=NOW - SECOND)
     assert query(call) == {"coin": "BNB", "startTime": str(NOW // 10**6 - 1000), "limit": "1000", "offset": "0"}
     told = read(binance, call, [{**CAME, "status": status}])
-    assert told.told == (
+    assert told.reports == (
         TransferReport(
             CAME["id"],
             OUTSIDE,
@@ -219,7 +219,7 @@ def test_kraken_is_asked_by_the_stored_name_and_the_address_that_we_mean(kraken)
 def test_krakens_list_of_withdrawals(kraken):
     call = kraken.transfers("", "spot", NOW, since=NOW, to=THERE, currency="BTC")
     assert form(call) == {"asset": "XXBT", "start": str(NOW // SECOND - 1), "limit": "500"}
-    (row,) = read(kraken, call, [STATUS]).told
+    (row,) = read(kraken, call, [STATUS]).reports
     assert row == TransferReport(
         STATUS["refid"],
         "",
@@ -247,7 +247,7 @@ def test_krakens_list_of_withdrawals(kraken):
 )
 def test_states_of_a_withdrawal_at_kraken(kraken, changes, state):
     call = kraken.transfers("", "spot", NOW, since=NOW, to=THERE, currency="BTC")
-    (row,) = read(kraken, call, [{**STATUS, **changes}]).told
+    (row,) = read(kraken, call, [{**STATUS, **changes}]).reports
     assert row.state == state
 
 
@@ -264,7 +264,7 @@ def test_states_of_a_withdrawal_at_kraken(kraken, changes, state):
 def test_deposits_at_kraken(kraken, changes, state):
     call = kraken.deposits("BTC", NOW, since=NOW)
     assert call.target == "/0/private/DepositStatus"
-    (row,) = read(kraken, call, [{**STATUS, **changes}]).told
+    (row,) = read(kraken, call, [{**STATUS, **changes}]).reports
     assert row == TransferReport(
         STATUS["refid"],
         OUTSIDE,

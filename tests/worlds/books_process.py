@@ -18,7 +18,7 @@ from onetape.gateway.command_handlers import Commands
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import Elsewhere, GatewayOptions, gateway_journal
+from onetape.gateway.options import GatewayOptions, WithdrawalTarget, gateway_journal
 from onetape.gateway.transfer_desk import TransferDesk
 from onetape.ipc.once import Once
 from onetape.orders.calls import OrderProtocol
@@ -71,7 +71,7 @@ class Books:
         kind: str = "binance-usdm",
         currency: str = "USDT",
         account: str = "main",
-        withdraw: dict[str, Elsewhere] | None = None,
+        withdraw: dict[str, WithdrawalTarget] | None = None,
         tell: Callable[[Any], Any] | None = None,
     ) -> None:
         venue = kind.partition("-")[0]

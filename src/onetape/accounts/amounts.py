@@ -10,7 +10,7 @@ from onetape.model.decimals import to_decimal, to_units
 from onetape.model.errors import InvalidAmount
 from onetape.model.money import INT128_MAX, MONEY_DECIMALS
 
-__all__ = ["given_units"]
+__all__ = ["amount_units"]
 
 _DIGITS: Final = 38  # more are past int128 at 18 decimals, or finer than 18
 _PLAIN: Final = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,18}))?\Z")
@@ -18,7 +18,7 @@ _WHOLE: Final = 10**20  # 128 bits hold whatever has no more digits before the p
 _UNIT: Final = 10**MONEY_DECIMALS
 
 
-def given_units(value: object, *, what: str = "amount") -> int:
+def amount_units(value: object, *, what: str = "amount") -> int:
     """Units of 1e-18 of a str, int, Decimal or float (as its shortest text); signed.
 
     Raises InvalidAmount for anything else: NaN, infinity, what does not fit 128 bits, more than 18

@@ -43,7 +43,7 @@ class _Meeting:
     order: Managed  # that waits
     matches: dict[str, Match]  # by client id: what is being taken off for it
     deadline: int
-    asked: set[str]  # of all that it has met
+    requested: set[str]  # of all that it has met
 
 
 class Crossing:
@@ -97,7 +97,7 @@ class Crossing:
             and order.state in _WORKS
             and order.spec.type is OrderType.LIMIT
             and not order.pending
-            and order.told_end is None
+            and order.reported_end is None
             and not order.cancel_wanted
             and not waits(order, self._manager.venue.traits)
         )
@@ -121,7 +121,7 @@ class Crossing:
     def _take_off(self, meeting: _Meeting, matches: list[Match], now: int) -> None:
         for each in matches:
             meeting.matches[each.client_id] = each
-            meeting.asked.add(each.client_id)
+            meeting.requested.add(each.client_id)
             take_off(self._manager, self._manager.orders[each.client_id], now)
 
     def _ended(self, other: Managed, news: OrderNews, now: int) -> bool:
@@ -161,8 +161,8 @@ class Crossing:
         order = self._manager.orders.get(client_id)
         if order is None or not order.is_open:
             return False
-        is_asked = RequestKind.CANCEL in order.pending or order.life.cancel_open
-        return is_asked or order.told_end is not None or bool(order.ask_at) or order.asking
+        is_requested = RequestKind.CANCEL in order.pending or order.life.cancel_open
+        return is_requested or order.reported_end is not None or bool(order.ask_at) or order.asking
 
     def _finish(self, meeting: _Meeting, now: int) -> None:
         """All that it has met is settled: what is left of it meets what has come since, then goes
@@ -173,7 +173,7 @@ class Crossing:
         if order.is_open and now < meeting.deadline:
             spec = structs.replace(order.spec, size_int=order.life.remaining)
             found = self.matches(order.robot, spec)
-            more = [each for each in found if each.client_id not in meeting.asked]
+            more = [each for each in found if each.client_id not in meeting.requested]
             if more:
                 self._take_off(meeting, more, now)
                 return

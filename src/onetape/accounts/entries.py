@@ -14,11 +14,11 @@ from onetape.model.config import SLOTS_MAX
 from onetape.model.errors import BadInput
 from onetape.model.money import money
 
-__all__ = ["MAIN", "SLOTS_MAX", "TOTAL", "TRANSFER_TOLD", "Cause", "Entry", "Leg", "Outside", "checked"]
+__all__ = ["MAIN", "SLOTS_MAX", "TOTAL", "TRANSFER_REPORTED", "Cause", "Entry", "Leg", "Outside", "checked"]
 
 TOTAL: Final = 0  # not a holder: the sum of all others
 MAIN: Final = 1  # the pool that sub-accounts are filled from
-TRANSFER_TOLD: Final = "transfer "  # of the reference by which one that was told is booked
+TRANSFER_REPORTED: Final = "transfer "  # of the reference by which one that was told is booked
 
 
 class Cause(StrEnum):

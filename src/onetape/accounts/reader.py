@@ -31,7 +31,7 @@ MAX_AGE_S: Final = 2.0  # a gateway shows life twice a second
 _NS: Final = 10**9
 _US_NS: Final = 1000
 _NEVER: Final = 2**63 - 1
-_Told = TypeVar("_Told")
+_Reply = TypeVar("_Reply")
 
 
 class SingleQuote(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class MarginState(msgspec.Struct, frozen=True):
 
     equity: balance and open profit at the middle of the last quotes; maintenance: what the
     positions need there, by the brackets that the instruments have. initial and available are the
-    venue's own, of `told_at`.
+    venue's own, of `reported_at`.
     """
 
     currency: str
@@ -60,7 +60,7 @@ class MarginState(msgspec.Struct, frozen=True):
     maintenance: Decimal | None
     initial: Decimal | None
     available: Decimal | None
-    told_at: int | None
+    reported_at: int | None
     ts: int
 
 
@@ -162,14 +162,14 @@ class StrategyBalanceManager:
         count = self.strategy_count
 
         def texts(group: SlotGroup) -> list[str] | None:
-            told = group.texts(count)
-            if isinstance(told, int):
+            reply = group.texts(count)
+            if isinstance(reply, int):
                 raise UnknownSubaccount(
-                    f"slot {told} has {_code(currency)} and strategy_count is {count}",
+                    f"slot {reply} has {_code(currency)} and strategy_count is {count}",
                     location=self._named(),
-                    todo=f"make it {told + 1} or more",
+                    todo=f"make it {reply + 1} or more",
                 )
-            return told
+            return reply
 
         return [Decimal(text) for text in self._ask(currency, texts)]
 
@@ -195,7 +195,7 @@ class StrategyBalanceManager:
             _maybe(found.maintenance),
             _maybe(found.initial),
             _maybe(found.available),
-            found.told_at,
+            found.reported_at,
             found.ts,
         )
 
@@ -225,16 +225,16 @@ class StrategyBalanceManager:
             amount = get(group, index)
             if amount is not None:
                 return amount
-            known = group.all()
-            return 0 if known is not None and index >= len(known[0]) else None
+            listed = group.all()
+            return 0 if listed is not None and index >= len(listed[0]) else None
 
         return self._ask(currency, ask)
 
-    def _ask(self, currency: str | Enum, ask: Callable[[SlotGroup], _Told | None]) -> _Told:
+    def _ask(self, currency: str | Enum, ask: Callable[[SlotGroup], _Reply | None]) -> _Reply:
         """The answer for a currency, or the reason why there is none as an error."""
         group = self._groups.get(currency)
-        if group is not None and (told := ask(group)) is not None:
-            return told
+        if group is not None and (reply := ask(group)) is not None:
+            return reply
         self._groups.pop(currency, None)
         code = _code(currency)
         reader = self._attached()
@@ -243,9 +243,9 @@ class StrategyBalanceManager:
             if attempt and not reader.state.refresh():
                 raise self._down()
             found = reader.slots(code, max_age=self._max_age)
-            if found is not None and (told := ask(found)) is not None:
+            if found is not None and (reply := ask(found)) is not None:
                 self._groups[currency] = found
-                return told
+                return reply
         self._check_fresh(reader)
         if found is None:
             raise UnknownCurrency(
@@ -253,11 +253,11 @@ class StrategyBalanceManager:
                 location=self._named(),
                 todo=f"there are {', '.join(reader.currencies) or 'none yet'}",
             )
-        told = ask(found)
-        if told is None:
+        reply = ask(found)
+        if reply is None:
             self._check_fresh(reader)
             raise StaleData(f"{code} cannot be read now", location=self._named(), todo="read it again")
-        return told
+        return reply
 
     def _check_index(self, index: int) -> None:
         if not TOTAL <= index < self.strategy_count:

@@ -32,7 +32,7 @@ from onetape.orders.working import only_reduces, takes_at_once, waits
 
 __all__ = ["Reductions"]
 
-AGAIN: Final = SECOND  # after a change that the venue did not take
+RETRY_NS: Final = SECOND  # after a change that the venue did not take
 _BOTH: Final = PositionSide.BOTH
 _AMENDABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED})
 
@@ -114,7 +114,7 @@ class Reductions:
         free = self._free(self._key(robot, spec))
         return text(spec.size_int), text(max(free, 0))
 
-    def in_doubt(self, spec: OrderSpec) -> OrderSpec:
+    def uncertain(self, spec: OrderSpec) -> OrderSpec:
         """An order of which nobody knows how it was sent: the worse of both."""
         if not self._is_ours(spec) or spec.position_side is not _BOTH:
             return spec
@@ -200,7 +200,7 @@ class Reductions:
         tried, wanted = self._tried.get(order.client_id, (0, 0))
         if order.life.size <= wanted:  # that was done
             tried = 0
-        if tried and now < tried + AGAIN:
+        if tried and now < tried + RETRY_NS:
             return
         i = self._instruments[order.spec.symbol]
         lot = max(int(i.lot.scaleb(i.size_decimals)), 1)

@@ -46,14 +46,14 @@ class Slots:
         """Empty where nobody has it."""
         return self._by_slot.get(slot, "")
 
-    def find(self, given: object) -> int | None:
+    def find(self, key: object) -> int | None:
         """A slot by its number, its number as text, or its name; total and main too."""
-        if isinstance(given, bool):
+        if isinstance(key, bool):
             return None
-        if isinstance(given, int):
-            return given if given in (TOTAL, MAIN) or given in self._by_slot else None
-        if isinstance(given, str):
-            text = given.strip()
+        if isinstance(key, int):
+            return key if key in (TOTAL, MAIN) or key in self._by_slot else None
+        if isinstance(key, str):
+            text = key.strip()
             if text.isdecimal() and text.isascii() and len(text) < 4:
                 return self.find(int(text))
             return _OWN.get(text.lower(), self._by_name.get(text))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from onetape.accounts.amounts import given_units
-from onetape.accounts.entries import MAIN, TOTAL, TRANSFER_TOLD, Cause, Entry, Leg, Outside
+from onetape.accounts.amounts import amount_units
+from onetape.accounts.entries import MAIN, TOTAL, TRANSFER_REPORTED, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.registry import Slots
 from onetape.model.config import OPERATOR
@@ -123,14 +123,14 @@ class SubAccounts:
         transfer: its id, by which it is booked once, whoever tells of it first. wallet: of the
         account, if it is not the one that is traded from.
         """
-        told = f"{TRANSFER_TOLD}{transfer}" if transfer else reference
-        if transfer and (self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(_COMMAND, told)):
+        booked_as = f"{TRANSFER_REPORTED}{transfer}" if transfer else reference
+        if transfer and (self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(_COMMAND, booked_as)):
             words = f"{note}: transfer {transfer} was booked already".strip(": ")
             return Entry(now, _COMMAND, (), reference, 0, words)
         if amount < 0 and self.free(currency, MAIN) + amount < 0:
             return _too_little(currency, MAIN, -amount, self.free(currency, MAIN))
         legs = (Leg(MAIN, currency, amount, wallet), Leg(_WORLD, currency, -amount))
-        return Entry(now, _COMMAND, legs, told, 0, note)
+        return Entry(now, _COMMAND, legs, booked_as, 0, note)
 
     def set(
         self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
@@ -220,28 +220,28 @@ class SubAccounts:
             case _:
                 return self.reset(currency, amount, now=now, reference=id_, note=note)
 
-    def currency(self, given: object) -> str | Refused:
+    def currency(self, value: object) -> str | Refused:
         """In any case; a currency of which nothing was ever there is none of this account's."""
-        text = str(given or "").strip()
-        for known in (*self.ledger.currencies(), *self.credit):
-            if known.upper() == text.upper():
-                return known
+        text = str(value or "").strip()
+        for listed in (*self.ledger.currencies(), *self.credit):
+            if listed.upper() == text.upper():
+                return listed
         return Refused(UnknownCurrency, f"the account has no currency {text[:40]!r}")
 
     def _slot(self, actor: str, name: str, fields: Mapping[str, Any]) -> int | Refused:
-        given, owner = fields.get("index"), fields.get("strategy", actor)
+        index, owner = fields.get("index"), fields.get("strategy", actor)
         is_own = owner == OPERATOR
-        if name in ("adjust", "reset") or (name == "set" and given is None and is_own):
-            if given is not None and self.slots.find(given) != TOTAL:
-                return Refused(UnknownSubaccount, f"{name} is of index 0, not {given!r}")
+        if name in ("adjust", "reset") or (name == "set" and index is None and is_own):
+            if index is not None and self.slots.find(index) != TOTAL:
+                return Refused(UnknownSubaccount, f"{name} is of index 0, not {index!r}")
             if actor != OPERATOR and self.slots.slot_of(actor) is None:
                 return Refused(NotOwner, f"{actor} has no sub-account here")
             return TOTAL
-        slot = self.slots.find(owner if given is None else given)
+        slot = self.slots.find(owner if index is None else index)
         if slot is None or (slot <= MAIN and name != "set"):
-            known = ", ".join(f"{each} = {number}" for each, number in self.slots) or "none"
-            named = owner if given is None else given
-            return Refused(UnknownSubaccount, f"no sub-account {named!r}, but {known}")
+            listed = ", ".join(f"{each} = {number}" for each, number in self.slots) or "none"
+            named = owner if index is None else index
+            return Refused(UnknownSubaccount, f"no sub-account {named!r}, but {listed}")
         # Of the operator, too: a name and a number that mean two slots move the wrong money.
         if slot > MAIN and not is_own and self.slots.name_of(slot) != owner:
             return Refused(NotOwner, f"slot {slot} is not {owner}'s")
@@ -249,23 +249,23 @@ class SubAccounts:
 
     def slot_moved(self, actor: str, fields: Mapping[str, Any]) -> int | Refused:
         """Whose money a transfer moves: the pool's where the operator says no slot."""
-        given = fields.get("index")
-        if given is None:
-            given = actor if actor != OPERATOR else fields.get("strategy", OPERATOR)
-        if actor == OPERATOR and (given == OPERATOR or self.slots.find(given) in (TOTAL, MAIN)):
+        index = fields.get("index")
+        if index is None:
+            index = actor if actor != OPERATOR else fields.get("strategy", OPERATOR)
+        if actor == OPERATOR and (index == OPERATOR or self.slots.find(index) in (TOTAL, MAIN)):
             return MAIN
-        return self._slot(actor, "transfer", {**fields, "index": given})
+        return self._slot(actor, "transfer", {**fields, "index": index})
 
 
 def amount_of(name: str, fields: Mapping[str, Any]) -> int | Refused:
     """`amount` or `delta`; both only where they say the same."""
     units = []
     for key in ("amount", "delta"):
-        given = fields.get(key)
-        if given is None:
+        value = fields.get(key)
+        if value is None:
             continue
         try:
-            units.append(given_units(given, what=key))
+            units.append(amount_units(value, what=key))
         except InvalidAmount as error:
             return Refused(InvalidAmount, error.what)
     if not units:

@@ -21,7 +21,7 @@ from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
 from onetape.orders.reports import BalanceReport
 
-__all__ = ["Effect", "LookAgain", "OwnersStopped", "Statements"]
+__all__ = ["Effect", "OwnersStopped", "Recheck", "Statements"]
 
 LOOKS_MAX: Final = (
     5  # at a difference that does not hold still; then the next regular check is next, where all
@@ -31,7 +31,7 @@ MANY: Final = 5  # corrections within MANY_WITHIN are an alert
 MANY_WITHIN: Final = 3600 * SECOND
 
 
-_TOLD: Final = frozenset((Cause.COMMAND, Cause.CORRECTION, Cause.RESET, Cause.OPENING))
+_REPORTED: Final = frozenset((Cause.COMMAND, Cause.CORRECTION, Cause.RESET, Cause.OPENING))
 
 # Named once: a member looked up at its class costs as much as a call.
 _COMMAND: Final = Cause.COMMAND
@@ -39,7 +39,7 @@ _OPENING: Final = Cause.OPENING
 _RESET: Final = Cause.RESET
 
 
-class LookAgain(NamedTuple):
+class Recheck(NamedTuple):
     """Read fills and moves since `since` (0: since the last check), then ask for the balance."""
 
     currency: str
@@ -54,7 +54,7 @@ class OwnersStopped(NamedTuple):
     slots: tuple[int, ...]
 
 
-Effect = Entry | LookAgain | OwnersStopped | HealthOut
+Effect = Entry | Recheck | OwnersStopped | HealthOut
 
 
 @dataclass(slots=True)
@@ -114,7 +114,7 @@ class Statements:
         """In the order of the tape, all entries that were booked."""
         self.unexplained.posted(entry)
         cause = entry.cause
-        if cause not in _TOLD:
+        if cause not in _REPORTED:
             return
         for holder, currency, amount, wallet in entry.legs:
             if wallet:
@@ -128,12 +128,12 @@ class Statements:
             elif holder > MAIN and amount > 0 and cause is _COMMAND:
                 self._stopped.get(currency, set()).discard(holder)
 
-    def told(self, told: BalanceReport, now: int, *, asked: bool = True, of: int = 0) -> list[Effect]:
-        """A balance as of its time by the venue's clock. asked: by a check, after the fills until
+    def on_balance(self, report: BalanceReport, now: int, *, is_queried: bool = True, of: int = 0) -> list[Effect]:
+        """A balance as of its time by the venue's clock. is_queried: by a check, after the fills until
         then had been read; else the stream's, which can agree, and make us look. of: its frame."""
-        currency, total = told.currency, told.total
+        currency, total = report.currency, report.total
         state = self._of(currency)
-        time = told.time
+        time = report.time
         ours = self._ledger.as_of(currency, time)
         if time < state.newest or ours is None:
             self.stale += 1
@@ -143,7 +143,7 @@ class Statements:
         changes = self._ledger.changes(currency, state.agreed)
         slack = self._slack(currency) * (changes + 1)
         if abs(total - ours) > slack:
-            time, ours = self._moment(told, slack) or (time, ours)
+            time, ours = self._moment(report, slack) or (time, ours)
         compared = self.unexplained.compare(currency, ours=ours, theirs=total, time=time, now=now, slack=slack)
         difference = compared.difference
         if compared.is_settled:
@@ -152,10 +152,10 @@ class Statements:
             if difference:
                 short = [_rounding(currency, difference, time, of), *short]
             return [*short, *self._calmed(currency, state)]
-        if not asked:
+        if not is_queried:
             if state.pending is None and not state.is_prompted:
                 state.is_prompted = True
-                return [LookAgain(currency, state.agreed, difference)]
+                return [Recheck(currency, state.agreed, difference)]
             return []
         state.is_prompted = False
         if state.pending is not None and abs(state.pending - difference) <= slack:
@@ -169,22 +169,22 @@ class Statements:
             if self._accounts.free(currency, MAIN) >= 0:
                 return [said]
             # What was allocated is not there by our own books: nobody trades on that.
-            return [said, LookAgain(currency, state.agreed, difference)]
-        return [LookAgain(currency, state.agreed, difference)]
+            return [said, Recheck(currency, state.agreed, difference)]
+        return [Recheck(currency, state.agreed, difference)]
 
-    def _moment(self, told: BalanceReport, slack: int) -> tuple[int, int] | None:
+    def _moment(self, report: BalanceReport, slack: int) -> tuple[int, int] | None:
         """(when, what the total was then) the venue has read this balance off, where it may have
         been any moment of a span: what happened in it may be in the balance or not. None: the
         balance was right at no moment of it."""
-        start = told.as_of_from
-        ours = self._ledger.as_of(told.currency, start)
+        start = report.as_of_from
+        ours = self._ledger.as_of(report.currency, start)
         if ours is None:
             return None
         moments = [(start, ours)]
-        for time, moved in self._ledger.within(told.currency, start, told.as_of_to):
+        for time, moved in self._ledger.within(report.currency, start, report.as_of_to):
             ours += moved
             moments.append((time, ours))
-        return next((each for each in moments if abs(told.total - each[1]) <= slack), None)
+        return next((each for each in moments if abs(report.total - each[1]) <= slack), None)
 
     def _settled(self, state: _Currency, time: int) -> None:
         state.agreed, state.pending, state.is_prompted = time, None, False

@@ -65,7 +65,7 @@ _KEY_BYTES_MAX: Final = 64
 class Margin(NamedTuple):
     """Of one currency, units of 1e-18; None: not known. equity: balance and open profit, at the
     middle of the last quotes; maintenance: by the brackets that the instruments have; initial and
-    available: the venue's word of `told_at` (ns UTC)."""
+    available: the venue's word of `reported_at` (ns UTC)."""
 
     currency: str
     equity: int | None
@@ -73,7 +73,7 @@ class Margin(NamedTuple):
     maintenance: int | None
     initial: int | None
     available: int | None
-    told_at: int | None
+    reported_at: int | None
     ts: int = 0  # ns UTC of the data
 
 
@@ -237,9 +237,9 @@ class AccountReader:
         """
         found = self.state.slots("balance", currency.upper(), max_age=max_age)
         if found is None:  # a few codes are not all capitals
-            for known in self.currencies:
-                if known.upper() == currency.upper():
-                    return self.state.slots("balance", known, max_age=max_age)
+            for listed in self.currencies:
+                if listed.upper() == currency.upper():
+                    return self.state.slots("balance", listed, max_age=max_age)
         return found
 
     def margin(self, currency: str) -> Margin | None:

@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from onetape.accounts.amounts import given_units
+from onetape.accounts.amounts import amount_units
 from onetape.accounts.slots import OPERATOR, Refused, SubAccounts, amount_of
 from onetape.accounts.transfers import Place
 from onetape.model.errors import NotOwner, UsageError
 from onetape.model.time import SECOND, parse_duration
 
-__all__ = ["ARRIVAL_FIELDS", "FIELDS", "TRADING", "Asked", "Coming", "Here", "asked_for", "coming"]
+__all__ = [
+    "ARRIVAL_FIELDS",
+    "FIELDS",
+    "TRADING",
+    "Coming",
+    "CommandedAccount",
+    "TransferRequest",
+    "coming",
+    "transfer_request",
+]
 
 FIELDS: Final = ("id", "strategy", "currency", "amount", "from", "to", "index", "deadline", "transfer_id", "delta")
 # What another gateway says of money that it has sent here from another venue.
@@ -24,21 +33,21 @@ TRADING: Final = "trading"
 ID_MAX: Final = 64  # characters
 
 
-class Here(NamedTuple):
+class CommandedAccount(NamedTuple):
     """The account that is commanded. venues: what its venue is called, the first is its name on
-    the tape. deadline: the longest, ns. elsewhere: accounts at other venues, by these."""
+    the tape. deadline: the longest, ns. external: accounts at other venues, by these."""
 
     venues: Collection[str]
     account: str
     deadline: int
-    elsewhere: Collection[tuple[str, str]] = ()
+    external: Collection[tuple[str, str]] = ()
 
     @property
     def place(self) -> Place:
         return Place(next(iter(self.venues)), self.account)
 
 
-class Asked(NamedTuple):
+class TransferRequest(NamedTuple):
     """amount: 1e-18. deadline: ns from when it is asked."""
 
     name: str
@@ -50,15 +59,17 @@ class Asked(NamedTuple):
     deadline: int
 
 
-def asked_for(accounts: SubAccounts, here: Here, actor: str, fields: Mapping[str, Any]) -> Asked | Refused:
+def transfer_request(
+    accounts: SubAccounts, account: CommandedAccount, actor: str, fields: Mapping[str, Any]
+) -> TransferRequest | Refused:
     """In the order in which a refusal says most: who, the id, where, what, how long."""
     strategy = fields.get("strategy", actor)
     if actor != OPERATOR and strategy != actor:
         return Refused(NotOwner, f"{actor} is not {strategy}")
     try:
         name = _id(fields)
-        source, target = (_place(here, key, fields.get(key)) for key in ("from", "to"))
-        deadline = _deadline(here, fields.get("deadline"))
+        source, target = (_place(account, key, fields.get(key)) for key in ("from", "to"))
+        deadline = _deadline(account, fields.get("deadline"))
     except UsageError as error:
         return Refused(UsageError, error.what)
     currency = accounts.currency(fields.get("currency"))
@@ -70,7 +81,7 @@ def asked_for(accounts: SubAccounts, here: Here, actor: str, fields: Mapping[str
     slot = accounts.slot_moved(actor, fields)
     if isinstance(slot, Refused):
         return slot
-    return Asked(name, source, target, currency, amount, slot, deadline)
+    return TransferRequest(name, source, target, currency, amount, slot, deadline)
 
 
 class Coming(NamedTuple):
@@ -93,17 +104,17 @@ def coming(fields: Mapping[str, Any]) -> Coming:
         raise UsageError("an arrival has currency, wallet and txid, each a text")
     if isinstance(since, bool) or not isinstance(since, int) or since < 0:
         raise UsageError("since is ns UTC")
-    amount = given_units(fields.get("amount"))
+    amount = amount_units(fields.get("amount"))
     return Coming(name, currency, amount, wallet, txid, since)
 
 
 def _id(fields: Mapping[str, Any]) -> str:
-    given = [fields[key] for key in ("id", "transfer_id") if fields.get(key) is not None]
-    if not given:
+    ids = [fields[key] for key in ("id", "transfer_id") if fields.get(key) is not None]
+    if not ids:
         raise UsageError("a transfer needs an id: by it, it is made once")
-    if given[0] != given[-1]:
+    if ids[0] != ids[-1]:
         raise UsageError("id and transfer_id say different things")
-    name = given[0]
+    name = ids[0]
     if (
         not isinstance(name, str)
         or not 0 < len(name) <= ID_MAX
@@ -116,34 +127,34 @@ def _id(fields: Mapping[str, Any]) -> str:
     return name
 
 
-def _place(here: Here, key: str, given: object) -> Place:
-    if not isinstance(given, str) or not given.strip():
+def _place(account: CommandedAccount, key: str, value: object) -> Place:
+    if not isinstance(value, str) or not value.strip():
         raise UsageError(f"a transfer needs `{key}`: a wallet, or venue.account.wallet")
-    text = given.strip()
+    text = value.strip()
     if "." not in text:
-        place = here.place._replace(wallet=text)
+        place = account.place._replace(wallet=text)
     else:
         try:
             place = Place.parse(text)
         except UsageError as error:
             raise UsageError(f"{key}: {error.what}, but venue.account.wallet") from None
-    is_elsewhere = (place.venue, place.account) in here.elsewhere
-    if not is_elsewhere and place.venue.lower() in {name.lower() for name in here.venues}:
-        place = place._replace(venue=here.place.venue)
+    is_external = (place.venue, place.account) in account.external
+    if not is_external and place.venue.lower() in {name.lower() for name in account.venues}:
+        place = place._replace(venue=account.place.venue)
     wallet = place.wallet.lower()
     return place._replace(wallet="" if wallet == TRADING else wallet)
 
 
-def _deadline(here: Here, given: object) -> int:
-    if given is None:
-        return here.deadline
+def _deadline(account: CommandedAccount, value: object) -> int:
+    if value is None:
+        return account.deadline
     try:
-        if isinstance(given, bool) or not isinstance(given, str | int):
+        if isinstance(value, bool) or not isinstance(value, str | int):
             raise UsageError("")
-        deadline = given * SECOND if isinstance(given, int) else parse_duration(given)
+        deadline = value * SECOND if isinstance(value, int) else parse_duration(value)
     except UsageError:
-        raise UsageError(f"deadline is such as 60s, not {str(given)[:40]!r}") from None
-    if not 0 < deadline <= here.deadline:
-        most = here.deadline // SECOND
+        raise UsageError(f"deadline is such as 60s, not {str(value)[:40]!r}") from None
+    if not 0 < deadline <= account.deadline:
+        most = account.deadline // SECOND
         raise UsageError(f"a deadline is more than nothing and at most {most} s (transfer_deadline)")
     return deadline

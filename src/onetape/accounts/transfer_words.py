@@ -114,7 +114,7 @@ class Transfer:
     target: Place
     currency: str
     amount: int
-    asked: int  # when, as all times: ns UTC
+    requested_at: int  # when, as all times: ns UTC
     deadline: int
     slot: int = MAIN  # whose it is in the wallet that is traded from
     state: State = State.PENDING
@@ -128,7 +128,7 @@ class Transfer:
     venue_id: str = ""  # what the venue calls it, where it has said so
     txid: str = ""  # what both venues call it, of one that leaves its venue
     fee: int = 0  # of it, 1e-18
-    is_told: bool = False  # the target's gateway has answered
+    is_acknowledged: bool = False  # the target's gateway has answered
     is_late: bool = False  # that it takes too long has been said
 
     @property
@@ -143,4 +143,4 @@ class Transfer:
 
     @property
     def is_finished(self) -> bool:
-        return self.state.is_final and (self.state is not State.DONE or self.is_inside or self.is_told)
+        return self.state.is_final and (self.state is not State.DONE or self.is_inside or self.is_acknowledged)

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Refused
 from onetape.accounts.transfer_words import (
@@ -119,20 +119,20 @@ class Transfers:
 
     # --- inputs -----------------------------------------------------------------------------------
 
-    def known(
+    def existing(
         self, source: Place, target: Place, currency: str, amount: int, *, name: str = "", slot: int = MAIN
     ) -> Transfer | Refused | None:
         """The transfer that these words have asked for before; None: they may ask for one."""
         one = self._all.get(name) if name else self._alike(source, target, currency)
-        asked = (source, target, currency, amount, slot)
+        terms = (source, target, currency, amount, slot)
         if one is not None:
-            if asked == (one.source, one.target, one.currency, one.amount, one.slot):
+            if terms == (one.source, one.target, one.currency, one.amount, one.slot):
                 return one
             words = f"transfer {one.name} moves {money(one.amount)} {one.currency}"
             return Refused(DuplicateCommand, f"{words} from {one.source} to {one.target}")
         if self._ledger.has(Cause.TRANSFER, name) or "/" in name:
             return Refused(DuplicateCommand, f"{name!r} is used already, or has a slash")
-        if name and self._ledger.has(Cause.COMMAND, TRANSFER_TOLD + name):
+        if name and self._ledger.has(Cause.COMMAND, TRANSFER_REPORTED + name):
             return Refused(DuplicateCommand, f"an adjust has told that {name} has been made")
         if amount <= 0:
             return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
@@ -155,10 +155,10 @@ class Transfers:
         """name: its id. Asking twice by one id is asking once; without one, so is asking
         while the same is under way. slot: whose money it is in the wallet that is traded from.
         deadline: from now."""
-        known = self.known(source, target, currency, amount, name=name, slot=slot)
-        if isinstance(known, Refused):
-            return known
-        if known is not None:
+        existing = self.existing(source, target, currency, amount, name=name, slot=slot)
+        if isinstance(existing, Refused):
+            return existing
+        if existing is not None:
             return []
         if deadline <= 0:
             return Refused(InvalidAmount, f"a deadline of {deadline} ns has passed already")
@@ -186,20 +186,20 @@ class Transfers:
             case Outcome.REFUSED:
                 return self._end(one, State.FAILED, now)
             case Outcome.BUSY:
-                return self._again(one, now, wait)
+                return self._retry(one, now, wait)
             case Outcome.LOST:
                 return self._unknown(one, now)
 
     def looked(self, name: str, rows: Iterable[TransferReport], now: int, *, as_of: int) -> list[Effect]:
         """The history since when it was asked for, all of it. as_of: when that was."""
         one = self._all.get(name)
-        if one is None or one.state not in _ASKED:
+        if one is None or one.state not in _QUERIED:
             return []
         row = self._row_of(one, rows)
         if row is None:
             return self.history(name, Found.ABSENT, now, as_of=as_of)
-        is_known = bool(one.venue_id or row.name)
-        if not is_known and any(self._may_be_of(other, one, row) for other in self._all.values()):
+        is_identified = bool(one.venue_id or row.name)
+        if not is_identified and any(self._may_be_of(other, one, row) for other in self._all.values()):
             one.absent = 0
             return []
         if row.state is not TransferState.UNDERWAY or one.is_outside:
@@ -243,7 +243,7 @@ class Transfers:
     def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
         """What was found. as_of: when it was asked for."""
         one = self._all.get(name)
-        if one is None or one.state not in _ASKED:
+        if one is None or one.state not in _QUERIED:
             return []
         match found:
             case Found.DONE:
@@ -259,16 +259,16 @@ class Transfers:
                 if one.state is State.UNKNOWN and as_of >= one.sent + self._settled_after:
                     one.absent += 1
                     if one.absent >= LOOKS:
-                        return self._again(one, now)
+                        return self._retry(one, now)
         return []
 
-    def told(self, name: str, now: int, *, arrived: int | None = None) -> list[Effect]:
+    def acknowledged(self, name: str, now: int, *, arrived: int | None = None) -> list[Effect]:
         """The target's gateway has booked its half, or had. arrived: how much, where that may be
         less than was sent on."""
         one = self._all.get(name)
         if one is None or one.is_finished or one.state is not State.DONE:
             return []
-        one.is_told = True
+        one.is_acknowledged = True
         left = one.amount - one.fee
         arrived = left if arrived is None else arrived
         legs = [Leg(Outside.TRANSIT, one.currency, -left), Leg(Outside.WORLD, one.currency, arrived)]
@@ -311,7 +311,7 @@ class Transfers:
             fields["first_sent"],
             fields["sent"],
             fields["tries"],
-            is_told=fields["is_told"],
+            is_acknowledged=fields["is_told"],
             venue_id=fields["venue_id"],
             txid=fields.get("txid", ""),  # tapes of before there were withdrawals
             fee=int(fields.get("fee", 0)),
@@ -344,7 +344,7 @@ class Transfers:
         if self._is_stopped():
             one.due = now + RETRY_FIRST
             return []
-        leaves = self._entry(one, one.asked, "", -one.amount)
+        leaves = self._entry(one, one.requested_at, "", -one.amount)
         one.state, one.sent, one.due = State.SENT, now, now + ANSWER_WITHIN
         one.first_sent = one.first_sent or now
         one.tries += 1
@@ -352,7 +352,7 @@ class Transfers:
         send = Send(one.name, one.source, one.target, one.currency, one.amount)
         return [leaves, self._record(one), send]
 
-    def _again(self, one: Transfer, now: int, wait: int = 0) -> list[Effect]:
+    def _retry(self, one: Transfer, now: int, wait: int = 0) -> list[Effect]:
         """It is known not to have happened."""
         wait = max(min(RETRY_FIRST * 2 ** min(one.tries - 1, 8), RETRY_MOST), wait)
         if now + wait >= one.deadline:
@@ -385,8 +385,8 @@ class Transfers:
         one.due = now + self._pause(one)
         one.looks += 1
         since = one.first_sent - CLOCKS
-        asked = AskHistory(one.name, one.source, one.target, one.currency, since)
-        return [asked, *self._say_late(one, now)]
+        query = AskHistory(one.name, one.source, one.target, one.currency, since)
+        return [query, *self._say_late(one, now)]
 
     def _say_late(self, one: Transfer, now: int) -> list[Effect]:
         is_unknown = one.state is State.UNKNOWN
@@ -455,14 +455,14 @@ class Transfers:
                 "target": list(one.target),
                 "currency": one.currency,
                 "amount": str(one.amount),
-                "asked": one.asked,
+                "asked": one.requested_at,
                 "deadline": one.deadline,
                 "slot": one.slot,
                 "reason": one.reason,
                 "first_sent": one.first_sent,
                 "sent": one.sent,
                 "tries": one.tries,
-                "is_told": one.is_told,
+                "is_told": one.is_acknowledged,
                 "venue_id": one.venue_id,
                 "txid": one.txid,
                 "fee": str(one.fee),
@@ -485,7 +485,7 @@ class Transfers:
                     break
 
 
-_ASKED: Final = (State.UNKNOWN, State.ACCEPTED)
+_QUERIED: Final = (State.UNKNOWN, State.ACCEPTED)
 _FOUND: Final = {
     TransferState.DONE: Found.DONE,
     TransferState.FAILED: Found.FAILED,

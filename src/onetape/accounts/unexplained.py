@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry, Leg, Outside
 from onetape.model.time import SECOND
 from onetape.orders.reports import MoveReport
 
@@ -41,12 +41,12 @@ _TRANSIT: Final = Outside.TRANSIT
 _NETTING: Final = Outside.NETTING
 _COMMAND: Final = Cause.COMMAND
 _TRANSFER: Final = Cause.TRANSFER
-_TOLD_OF: Final = frozenset((_COMMAND, _TRANSFER))
-_ELSEWHERE: Final = frozenset((MAIN, _WORLD, _UNEXPLAINED))
+_REPORTED: Final = frozenset((_COMMAND, _TRANSFER))
+_NO_SLOTS: Final = frozenset((MAIN, _WORLD, _UNEXPLAINED))
 
 
 @dataclass(slots=True)
-class _Told:
+class _Item:
     """seen: a venue's time at which its balance had it, 0: not known. is_booked: by money."""
 
     amount: int
@@ -67,8 +67,8 @@ class _Open:
 
 @dataclass(slots=True)
 class _Currency:
-    ours: list[_Told] = field(default_factory=list)
-    venues: list[_Told] = field(default_factory=list)
+    ours: list[_Item] = field(default_factory=list)
+    venues: list[_Item] = field(default_factory=list)
     open: list[_Open] = field(default_factory=list)
     corrected: int = _NEVER  # the venue's word of then has been made ours
 
@@ -80,10 +80,10 @@ class Compared(NamedTuple):
     is_settled: bool
 
 
-def moved(told: MoveReport, *, of: int = 0) -> Entry:
+def moved(report: MoveReport, *, of: int = 0) -> Entry:
     """What the venue tells of money that came to the account, or left it."""
-    legs = (Leg(MAIN, told.currency, told.amount), Leg(_WORLD, told.currency, -told.amount))
-    return Entry(told.time, _TRANSFER, legs, told.reference, of)
+    legs = (Leg(MAIN, report.currency, report.amount), Leg(_WORLD, report.currency, -report.amount))
+    return Entry(report.time, _TRANSFER, legs, report.reference, of)
 
 
 class Unexplained:
@@ -112,7 +112,7 @@ class Unexplained:
         rests = (difference + amount for amount in (*taken, sum(taken)) if amount)
         return next((rest for rest in rests if abs(rest) <= slack), 0)
 
-    def told_of(self, currency: str, amount: int, since: int) -> int:
+    def report_time(self, currency: str, amount: int, since: int) -> int:
         """When the venue has told of such a movement that we were not told of, 0: it has not."""
         slack = self._slack(currency)
         for each in self._of(currency).venues:
@@ -138,13 +138,13 @@ class Unexplained:
             if open_ is not None and not _leaves(entry):
                 return _instead(entry, _UNEXPLAINED)
             return entry
-        told = self._our_word(of, currency, amount, entry)
-        if told is None:
+        item = self._our_word(of, currency, amount, entry)
+        if item is None:
             return _instead(entry, _UNEXPLAINED) if entry.time <= of.corrected else entry
         legs = _instead(entry, _WORLD).legs
-        if (rest := amount - told.amount) and told.is_booked:
+        if (rest := amount - item.amount) and item.is_booked:
             legs += (Leg(MAIN, currency, rest), Leg(_WORLD, currency, -rest))
-        if told.is_booked and entry.time <= of.corrected < told.time:
+        if item.is_booked and entry.time <= of.corrected < item.time:
             # The correction had it, and the command came after: it is in the total twice.
             legs += (Leg(MAIN, currency, -amount), Leg(_UNEXPLAINED, currency, amount))
         return entry._replace(legs=legs)
@@ -163,7 +163,7 @@ class Unexplained:
                 legs += (Leg(MAIN, currency, -amount), Leg(_UNEXPLAINED, currency, amount))
         return entry if legs is entry.legs else entry._replace(legs=legs)
 
-    def _venues_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Told | None:
+    def _venues_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Item | None:
         """The venue has told of what we are told of now."""
         if _leaves(entry) or self._is_undone(of, entry):
             return None
@@ -182,7 +182,7 @@ class Unexplained:
         name = entry.reference.removesuffix("/back")
         return not any(each.reference == name and each.is_paired for each in of.ours)
 
-    def _our_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Told | None:
+    def _our_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Item | None:
         """We were told of what the venue tells of now."""
         free = [each for each in of.ours if not each.is_paired]
         for each in free:
@@ -191,9 +191,9 @@ class Unexplained:
         open_ = [each for each in free if not each.seen or each.seen >= entry.time]
         return self._alike(open_, currency, amount, entry.time)
 
-    def _alike(self, told: list[_Told], currency: str, amount: int, time: int) -> _Told | None:
+    def _alike(self, items: list[_Item], currency: str, amount: int, time: int) -> _Item | None:
         slack = self._slack(currency)
-        for each in told:
+        for each in items:
             near = abs(each.time - time) <= self._window
             if near and abs(each.amount - amount) <= slack and each.amount * amount > 0:
                 return each
@@ -226,9 +226,9 @@ class Unexplained:
         of = self._of(currency)
         of.corrected = max(of.corrected, time)
         self.corrected_last = max(self.corrected_last, time)
-        for told in of.ours:
-            if not told.seen and told.time <= time:
-                told.seen = time  # whatever has become of it, the total is the venue's now
+        for item in of.ours:
+            if not item.seen and item.time <= time:
+                item.seen = time  # whatever has become of it, the total is the venue's now
         for each in of.open:
             if each.amount == -amount:
                 of.open.remove(each)
@@ -238,15 +238,15 @@ class Unexplained:
 
     def _movement_posted(self, entry: Entry, currency: str, amount: int, is_ours: bool) -> None:
         of = self._of(currency)
-        told = _Told(amount, entry.time, entry.reference)
-        told.is_booked = entry.legs[0].holder == MAIN
+        item = _Item(amount, entry.time, entry.reference)
+        item.is_booked = entry.legs[0].holder == MAIN
         if not is_ours:
             ours = self._our_word(of, currency, amount, entry)
             if ours is not None:
-                ours.is_paired = told.is_paired = True
+                ours.is_paired = item.is_paired = True
                 ours.seen = min(ours.seen or entry.time, entry.time)
-            told.seen = entry.time
-            self._keep_told(of.venues, told)
+            item.seen = entry.time
+            self._keep_item(of.venues, item)
             return
         if self._is_undone(of, entry):
             name = entry.reference.removesuffix("/back")
@@ -254,16 +254,16 @@ class Unexplained:
             return
         venues = self._venues_word(of, currency, amount, entry)
         if venues is not None:
-            venues.is_paired = told.is_paired = True
-            told.seen = venues.time
-        elif not told.is_booked:
+            venues.is_paired = item.is_paired = True
+            item.seen = venues.time
+        elif not item.is_booked:
             found = self._open_amount(of, currency, amount, entry.time)
-            told.seen = found.time if found is not None else entry.time
-        self._keep_told(of.ours, told)
+            item.seen = found.time if found is not None else entry.time
+        self._keep_item(of.ours, item)
 
-    def _keep_told(self, kept: list[_Told], told: _Told) -> None:
-        _keep(kept, told)
-        while kept[0].time < told.time - 2 * self._window:
+    def _keep_item(self, kept: list[_Item], item: _Item) -> None:
+        _keep(kept, item)
+        while kept[0].time < item.time - 2 * self._window:
             kept.pop(0)
 
     def _taken_out(self, of: _Currency, amount: int, time: int) -> None:
@@ -302,7 +302,7 @@ class Unexplained:
                     return Compared(difference, True)
         return Compared(theirs - ours, False)
 
-    def _may_wait(self, before: list[_Told], seen: tuple[_Told, ...], now: int) -> bool:
+    def _may_wait(self, before: list[_Item], seen: tuple[_Item, ...], now: int) -> bool:
         late = [each for each in before if each.time + self._deadline <= now]
         return all(any(each is other for other in seen) for each in late)
 
@@ -322,8 +322,8 @@ class Unexplained:
                 key: [{**each, "amount": int(each["amount"])} for each in of[key]] for key in ("ours", "venues", "open")
             }
             self._currencies[name] = _Currency(
-                [_Told(**each) for each in rows["ours"]],
-                [_Told(**each) for each in rows["venues"]],
+                [_Item(**each) for each in rows["ours"]],
+                [_Item(**each) for each in rows["venues"]],
                 [_Open(**each) for each in rows["open"]],
                 of["corrected"],
             )
@@ -338,15 +338,15 @@ def _keep(kept: list[Any], one: object) -> None:
 
 def _stem(reference: str) -> str:
     """The transfer's id in what a command is booked by."""
-    return reference.removeprefix(TRANSFER_TOLD).removesuffix("/in")
+    return reference.removeprefix(TRANSFER_REPORTED).removesuffix("/in")
 
 
 def _movement(entry: Entry) -> tuple[str, int, bool] | None:
     """(currency, amount, we were told of it) of money between the trading wallet and elsewhere."""
-    if not entry.legs or entry.cause not in _TOLD_OF:
+    if not entry.legs or entry.cause not in _REPORTED:
         return None
     holder, currency, amount, wallet = entry.legs[0]
-    if wallet or holder not in _ELSEWHERE:
+    if wallet or holder not in _NO_SLOTS:
         return None
     others = [leg.holder for leg in entry.legs[1:]]
     if entry.cause is _COMMAND:

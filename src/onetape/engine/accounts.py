@@ -30,23 +30,23 @@ HOW_TO: Final = "write '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD'"
 DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDE", "PYUSD"})
 
 
-def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
+def parse_accounts(cash: str | Mapping[str, str]) -> Accounts:
     """`--cash`. Raises BadConfig or InvalidAmount."""
-    if isinstance(given, Mapping):
-        if not given:
+    if isinstance(cash, Mapping):
+        if not cash:
             raise BadConfig("no account", location="cash", todo=HOW_TO)
-        for name, text in given.items():
+        for name, text in cash.items():
             if not isinstance(text, str):
                 raise BadConfig(f"{name}: '100000 USDT', not {text!r}", location="cash", todo=HOW_TO)
-        found = {_venue(str(name), str(name)): parse_cash(text) for name, text in given.items()}
-        if len(found) < len(given):
+        found = {_venue(str(name), str(name)): parse_cash(text) for name, text in cash.items()}
+        if len(found) < len(cash):
             raise BadConfig("a venue is given twice", location="cash", todo=HOW_TO)
         return found
-    if "=" not in given:
-        return {SHARED: parse_cash(given)}
-    refuse_grouped(given)
+    if "=" not in cash:
+        return {SHARED: parse_cash(cash)}
+    refuse_grouped(cash)
     accounts: Accounts = {}
-    for part in given.split(","):
+    for part in cash.split(","):
         name, equals, text = part.partition("=")
         if not equals:
             raise BadConfig(
@@ -57,7 +57,7 @@ def parse_accounts(given: str | Mapping[str, str]) -> Accounts:
         amount = parse_amount(text)
         account = accounts.setdefault(_venue(name, part), {})
         if amount.currency in account:
-            raise InvalidAmount(f"{amount.currency} is given twice for {name.strip()}: {given!r}")
+            raise InvalidAmount(f"{amount.currency} is given twice for {name.strip()}: {cash!r}")
         account[amount.currency] = amount.value
     return accounts
 

@@ -82,8 +82,8 @@ class BarFeeds:
                 todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
             )
         if source == TRADE:
-            known = self.live.get((symbol, period), 0)
-            self.live[symbol, period] = max(known, history)
+            wanted = self.live.get((symbol, period), 0)
+            self.live[symbol, period] = max(wanted, history)
         elif history:
             words = f"{symbol} {text}: no venue tells of mids from before the start"
             self._host.log(words, "warning", {})
@@ -124,13 +124,13 @@ class BarFeeds:
         """(symbol, period in ns) of the subscribed feeds."""
         return {(symbol, period) for (symbol, _), (period, _) in self.keys.items()}
 
-    def note_history(self, told: History) -> None:
+    def note_history(self, history: History) -> None:
         """Says where it is less than a live robot wanted."""
-        wanted = self.live.get((told.symbol, told.period), 0)
-        if told.bars < wanted:
-            bars = f"{told.bars} of {wanted} bars of {format_duration(told.period)}"
-            words = f"{told.symbol}: {bars} from before the start"
-            self._host.log(f"{words}: {told.reason}", "warning", {})
+        wanted = self.live.get((history.symbol, history.period), 0)
+        if history.bars < wanted:
+            bars = f"{history.bars} of {wanted} bars of {format_duration(history.period)}"
+            words = f"{history.symbol}: {bars} from before the start"
+            self._host.log(f"{words}: {history.reason}", "warning", {})
 
 
 def take_history(session: Session) -> None:
@@ -140,13 +140,13 @@ def take_history(session: Session) -> None:
     assert session.started_at is not None
     if session.asks_history is not None and bars.live:
         plan = session.plan = replace(plan, history=list(session.asks_history(bars.live, session.started_at)))
-        told = [each._asdict() for each in plan.history]
-        session.host.append(EventType.PARAMS.id, {"history": told})
+        rows = [each._asdict() for each in plan.history]
+        session.host.append(EventType.PARAMS.id, {"history": rows})
     if not plan.history:
         return
     with JournalReader(session.sources[0].path) as reader:
         for each in plan.history:
-            if each.is_told:
+            if each.is_reported:
                 session.loop.take_history(0, reader.core, each.first, each.last)
             bars.note_history(each)
 
@@ -158,8 +158,8 @@ def preload(session: Session) -> None:
     if not bars.longest_period:
         return
     assert session.started_at is not None
-    told = {(each.symbol, each.period) for each in session.plan.history if each.is_told}
-    if told and told == bars.periods:
+    preloaded = {(each.symbol, each.period) for each in session.plan.history if each.is_reported}
+    if preloaded and preloaded == bars.periods:
         begin = session.started_at - _JOIN_NS
     else:
         period = bars.longest_period

@@ -16,17 +16,17 @@ __all__ = ["ByVenue", "by_venue_text", "split_by_venue"]
 ByVenue = str | Iterable[str] | Mapping[str, str]
 
 
-def by_venue_text(given: ByVenue | None, *, between: str = ";") -> str | None:
+def by_venue_text(options: ByVenue | None, *, between: str = ";") -> str | None:
     """As one text; what it says is checked when it is read."""
-    if given is None or isinstance(given, str):
-        return given
-    if isinstance(given, Mapping):
-        given = [f"{venue}={text}" if venue else str(text) for venue, text in given.items()]
-    return between.join(map(str, given)) or None
+    if options is None or isinstance(options, str):
+        return options
+    if isinstance(options, Mapping):
+        options = [f"{venue}={text}" if venue else str(text) for venue, text in options.items()]
+    return between.join(map(str, options)) or None
 
 
 def split_by_venue(
-    given: ByVenue, *, location: str, todo: str, reserved: frozenset[str] = frozenset()
+    options: ByVenue, *, location: str, todo: str, reserved: frozenset[str] = frozenset()
 ) -> tuple[str | None, dict[str, str]]:
     """The text of all venues that are not named (None: there is none), and those of the named.
 
@@ -35,7 +35,7 @@ def split_by_venue(
     """
     common: str | None = None
     named: dict[str, str] = {}
-    for venue, text in _parts(given, location=location, todo=todo, reserved=reserved):
+    for venue, text in _parts(options, location=location, todo=todo, reserved=reserved):
         if venue in named or (not venue and common is not None):
             raise BadConfig(f"{text!r}: that of {venue or 'all venues'} is given twice", location=location, todo=todo)
         if venue:
@@ -45,16 +45,16 @@ def split_by_venue(
     return common, named
 
 
-def _parts(given: ByVenue, *, location: str, todo: str, reserved: frozenset[str]) -> Iterator[tuple[str, str]]:
-    if isinstance(given, Mapping):
-        for name, text in given.items():
+def _parts(options: ByVenue, *, location: str, todo: str, reserved: frozenset[str]) -> Iterator[tuple[str, str]]:
+    if isinstance(options, Mapping):
+        for name, text in options.items():
             if name and not is_venue(str(name)):
                 raise BadConfig(f"no venue is called {name!r}", location=location, todo=todo)
             if not isinstance(text, str):
                 raise BadConfig(f"{name or 'all venues'}: not a text: {text!r}", location=location, todo=todo)
             yield name, text
         return
-    for each in [given] if isinstance(given, str) else given:
+    for each in [options] if isinstance(options, str) else options:
         for part in each.split(";"):
             head, equals, rest = part.strip().partition("=")
             if equals and head not in reserved and is_venue(head):

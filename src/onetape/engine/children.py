@@ -105,11 +105,11 @@ def make_child(
     made._location, made._number = f"{location_of(parent)}/{name}", number
     made._symbols = set()
     made.random, made.resumed = parent.random, parent.resumed
-    given = coerced(kind, params)
+    values = coerced(kind, params)
     for parameter in parameters_of(kind).values():
-        if parameter.is_required and parameter.name not in given:
+        if parameter.is_required and parameter.name not in values:
             raise TypeError(f"{made._location} needs the parameter {parameter.name!r}")
-    for key, value in given.items():
+    for key, value in values.items():
         setattr(made, key, value)
     for heard in _heard(kind, base):
         on(heard, _hearing(made, heard))

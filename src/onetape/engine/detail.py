@@ -23,19 +23,21 @@ _FINER = {
 }
 
 
-def matching_streams(path: Path, streams: Mapping[int, Instrument], known: Mapping[str, Instrument]) -> dict[int, str]:
+def matching_streams(
+    path: Path, streams: Mapping[int, Instrument], instruments: Mapping[str, Instrument]
+) -> dict[int, str]:
     """stream -> symbol of what a detail tape has of the run's instruments. Raises UnknownSymbol
     when it has nothing of them, BadConfig when its numbers are not in their units."""
-    found = {stream: each for stream, each in streams.items() if each.symbol in known}
+    found = {stream: each for stream, each in streams.items() if each.symbol in instruments}
     if not found:
         there = ", ".join(sorted({each.symbol for each in streams.values()})) or "no instrument"
         raise UnknownSymbol(
-            f"{path.name} has {there}, and the run has {', '.join(known)}",
+            f"{path.name} has {there}, and the run has {', '.join(instruments)}",
             location="--detail-data",
             todo="give finer data of the run's own symbols (--symbol names those of a file)",
         )
     for each in found.values():
-        run = known[each.symbol]
+        run = instruments[each.symbol]
         if (each.price_decimals, each.size_decimals) != (run.price_decimals, run.size_decimals):
             raise BadConfig(
                 f"{path.name} writes {each.symbol} with {each.price_decimals} and "

@@ -40,17 +40,19 @@ class Grid:
         return {name: chosen[name] for name in self.axes}
 
 
-def make_grid(strategy: type, given: Mapping[str, Any]) -> Grid:
+def make_grid(strategy: type, params: Mapping[str, Any]) -> Grid:
     """Values of the parameters' own types. Text is `1,2,3` or `from:to:step`, its end included;
     otherwise a value or several. Raises BadConfig for what does not fit."""
-    known = parameters_of(strategy)
+    declared = parameters_of(strategy)
     axes: dict[str, tuple[Any, ...]] = {}
-    for name, values in given.items():
-        if name not in known:
+    for name, values in params.items():
+        if name not in declared:
             raise BadConfig(
-                f"unknown parameter {name!r}", location=strategy.__name__, todo=f"it has: {', '.join(known) or 'none'}"
+                f"unknown parameter {name!r}",
+                location=strategy.__name__,
+                todo=f"it has: {', '.join(declared) or 'none'}",
             )
-        typed = [_plain(coerce(value, known[name], strategy.__name__)) for value in _several(values)]
+        typed = [_plain(coerce(value, declared[name], strategy.__name__)) for value in _several(values)]
         if not typed:
             raise BadConfig(f"parameter {name!r} has no values", location="--param", todo="give some")
         twice = [value for at, value in enumerate(typed) if value in typed[:at]]

@@ -61,8 +61,8 @@ class Handlers:
         """From the next event on. Raises ValueError for an unknown kind, TypeError for what cannot
         be called."""
         if kind != ALL and kind not in KINDS:
-            known = ", ".join(sorted(KINDS))
-            raise ValueError(f"no event {kind!r}; there are {known}, and {ALL!r} for all")
+            kinds = ", ".join(sorted(KINDS))
+            raise ValueError(f"no event {kind!r}; there are {kinds}, and {ALL!r} for all")
         if not callable(handler):
             raise TypeError(f"a handler is called: {handler!r} cannot be")
         # A new list: an event that is under way goes by the old one.

@@ -110,18 +110,18 @@ class Host:
         """The instrument's index in the run: new, or a new version of a known one."""
         instrument = self._override_fees(instrument)
         symbol = instrument.symbol
-        known = self._index.get(symbol)
-        if known is not None:
+        listed = self._index.get(symbol)
+        if listed is not None:
             if instrument != self.instruments[symbol]:
-                if not self.loop.update_instrument(known, _spec(instrument)):
+                if not self.loop.update_instrument(listed, _spec(instrument)):
                     raise SchemaMismatch(
                         f"{symbol} changes its decimals",
                         location="instrument frame",
                         todo="cut the run at the change with --from or --to",
                     )
-                self.loop.set_terms(known, self._terms(instrument))
+                self.loop.set_terms(listed, self._terms(instrument))
                 self.instruments[symbol] = instrument
-            return known
+            return listed
         index = self.loop.add_instrument(
             symbol,
             _spec(instrument),
@@ -197,9 +197,9 @@ class Host:
             self.loop.deposit(self._live_money_index(currency), amount)
 
     def _live_money_index(self, currency: str) -> int:
-        known = len(self.money)
+        count = len(self.money)
         index = self.money_index(SHARED, currency)
-        if index == known and currency in self._fee_currencies:  # fees are taken off it from here
+        if index == count and currency in self._fee_currencies:  # fees are taken off it from here
             self.name_fee_currency(currency, self._fee_currencies[currency])
         return index
 
@@ -294,14 +294,14 @@ class Host:
         units = steps * step
         return units if abs(units) <= UNITS_MAX else None
 
-    def place_with(self, once: str | RequestKey | None, signal: Signal | int | None, *asked: Any) -> _core.Order:
-        """An order with a request key or a signal behind it. asked: what `place` takes."""
+    def place_with(self, once: str | RequestKey | None, signal: Signal | int | None, *terms: Any) -> _core.Order:
+        """An order with a request key or a signal behind it. terms: what `place` takes."""
         notes = self.notes
         key = request_key(once) if once is not None else None
         refusal = notes.refusal(key) if key is not None else None
         more = notes.more(key, _number_of(signal))
         code, reason = refusal or (0, "")
-        order = self.loop.place_with(more, code, reason, *asked)
+        order = self.loop.place_with(more, code, reason, *terms)
         if key is not None:
             notes.claim(key, order)
         return order

@@ -132,12 +132,12 @@ class Latency:
 Latencies = dict[str, Latency]  # by venue
 
 
-def parse_latencies(given: ByVenue) -> tuple[Latency, Latencies]:
+def parse_latencies(options: ByVenue) -> tuple[Latency, Latencies]:
     """`10ms` and `kraken=20ms,80ms`: of all venues that are not named, and of those that are.
     Raises what split_by_venue and parse_latency raise."""
     # `feed=2ms` and `burst=..` begin the options of a latency.
     reserved = frozenset({"burst", "feed"})
-    common, named = split_by_venue(given, location="--latency", todo=HOW_TO, reserved=reserved)
+    common, named = split_by_venue(options, location="--latency", todo=HOW_TO, reserved=reserved)
     return (
         Latency() if common is None else parse_latency(common),
         {venue: parse_latency(text) for venue, text in named.items()},

@@ -126,9 +126,9 @@ def source_location(problem: BaseException) -> str:
     """`file.py:line in function` of the innermost frame outside this package."""
     if isinstance(problem, SyntaxError) and problem.filename:
         return f"{problem.filename}:{problem.lineno}"
-    here = str(Path(__file__).resolve().parent.parent)
+    package = str(Path(__file__).resolve().parent.parent)
     frames = traceback.extract_tb(problem.__traceback__)
-    own = [f for f in frames if not f.filename.startswith((here, "<frozen"))]
+    own = [f for f in frames if not f.filename.startswith((package, "<frozen"))]
     if not own:
         return ""
     last = own[-1]

@@ -18,7 +18,7 @@ from onetape import _core
 from onetape.model.enums import EventType, OrderState
 from onetape.model.request_key import RequestKey
 from onetape.orders.filters import Refusal
-from onetape.orders.first_request import FirstRequests, Standing
+from onetape.orders.first_request import FirstRequests, OrderStatus
 
 __all__ = ["Direction", "Notes", "Signal", "Target"]
 
@@ -61,8 +61,8 @@ class Notes:
         self.gateway_decides = False
         self.location = ""  # of the child that asks, while it does
         self._signals = self._targets = 0
-        self._first: FirstRequests[_core.Order] = FirstRequests(_standing)
-        self._told = _core.RunningSha256()
+        self._first: FirstRequests[_core.Order] = FirstRequests(_status)
+        self._sha = _core.RunningSha256()
         self._is_silent = True
 
     def signal(self, symbol: str, direction: Direction, facts: dict[str, Any]) -> Signal:
@@ -111,18 +111,18 @@ class Notes:
     @property
     def digest(self) -> bytes:
         """Of all that was said, b"" where nothing was: part of the state that a replay compares."""
-        return b"" if self._is_silent else self._told.digest()
+        return b"" if self._is_silent else self._sha.digest()
 
     def _placed(self, record: dict[str, Any]) -> dict[str, Any]:
         return {**record, "location": self.location} if self.location else record
 
     def _encoded(self, record: dict[str, Any]) -> bytes:
         encoded = msgspec.msgpack.encode(record, enc_hook=self._enc)
-        self._told.update(encoded)
+        self._sha.update(encoded)
         self._is_silent = False
         return encoded
 
 
-def _standing(order: _core.Order) -> Standing:
+def _status(order: _core.Order) -> OrderStatus:
     filled = f"{order.filled:g} of {order.qty:g} filled"
-    return Standing(str(order.state), f"order {order.client_id}: {order.state}, {filled}")
+    return OrderStatus(str(order.state), f"order {order.client_id}: {order.state}, {filled}")

@@ -66,7 +66,7 @@ def parameters_of(strategy: type) -> dict[str, Parameter]:
             if name.startswith("_") or _is_class_var(note):
                 continue
             default = getattr(strategy, name, inspect.Parameter.empty)
-            found[name] = Parameter(name, *_told(_resolved(note, klass), default))
+            found[name] = Parameter(name, *_declaration(_resolved(note, klass), default))
         # A subclass may give a new default without repeating the annotation.
         for name in klass.__dict__:
             if name in found:
@@ -74,7 +74,7 @@ def parameters_of(strategy: type) -> dict[str, Parameter]:
     return found
 
 
-def _told(kind: Any, default: Any) -> tuple[Any, Any, Param]:
+def _declaration(kind: Any, default: Any) -> tuple[Any, Any, Param]:
     """Annotated[int, Param(...)] in its parts."""
     if typing.get_origin(kind) is not Annotated:
         return kind, default, Param()
@@ -99,16 +99,16 @@ def _resolved(note: Any, klass: type) -> Any:
         return Any
 
 
-def resolve(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters with their values: `given` over the defaults.
+def resolve(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters with their values: `chosen` over the defaults.
 
     Text is read as the annotation says. Raises BadConfig for a name the strategy does not have, a
     value that does not fit, and a parameter without a value.
     """
-    known = parameters_of(strategy)
+    declared = parameters_of(strategy)
     values: dict[str, Any] = {}
-    made = coerced(strategy, given)
-    for name, parameter in known.items():
+    made = coerced(strategy, chosen)
+    for name, parameter in declared.items():
         if name in made:
             values[name] = made[name]
         elif parameter.is_required:
@@ -120,15 +120,17 @@ def resolve(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def coerced(strategy: type, given: Mapping[str, Any]) -> dict[str, Any]:
+def coerced(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The given ones with their values. Raises as `resolve`."""
-    known = parameters_of(strategy)
-    for name in given:
-        if name not in known:
+    declared = parameters_of(strategy)
+    for name in chosen:
+        if name not in declared:
             raise BadConfig(
-                f"unknown parameter {name!r}", location=strategy.__name__, todo=f"it has: {', '.join(known) or 'none'}"
+                f"unknown parameter {name!r}",
+                location=strategy.__name__,
+                todo=f"it has: {', '.join(declared) or 'none'}",
             )
-    return {name: coerce(value, known[name], strategy.__name__) for name, value in given.items()}
+    return {name: coerce(value, declared[name], strategy.__name__) for name, value in chosen.items()}
 
 
 def described(strategy: type, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -69,7 +69,7 @@ class History(NamedTuple):
     reason: str = ""
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """The venue has told at least how the bar that runs stands."""
         return self.last >= self.first
 
@@ -84,7 +84,7 @@ class LiveRobot:
     life had come to when it began, [] before that is known. order: frames of the tapes beside the
     gateway's as they were taken: (frame of the gateway's, number of the tape, its frame).
     halted_at: as halted_after, of each tape. run.toml has the first life's; what later ones began
-    with is on the run's journal (engine/lives.py)."""
+    with is on the run's journal (engine/incarnations.py)."""
 
     number: int
     order_base: int
@@ -166,11 +166,11 @@ class RunPlan:
         return self.latencies.get(venue, self.latency)
 
 
-def parse_fees(given: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
+def parse_fees(options: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
     """`0.0002,0.0005` and `kraken=0.0016,0.0026`: of all venues that are not named, and of those
     that are."""
     todo = "write MAKER,TAKER as 0.0002,0.0005, or kraken=0.0016,0.0026 for one venue"
-    common, named = split_by_venue(given, location="--fee", todo=todo)
+    common, named = split_by_venue(options, location="--fee", todo=todo)
     fees = {venue: parse_fee(text) for venue, text in named.items()}
     return None if common is None else parse_fee(common), fees
 
@@ -197,10 +197,10 @@ def parse_volumes(text: str) -> tuple[Decimal, dict[str, Decimal]]:
             value = Decimal(number.replace("_", ""))
         except ArithmeticError:
             value = Decimal(-1)
-        again = venue in named if equals else common is not None
-        if not value.is_finite() or not 0 <= value < 10**18 or again:
+        is_repeated = venue in named if equals else common is not None
+        if not value.is_finite() or not 0 <= value < 10**18 or is_repeated:
             raise BadConfig(
-                f"volume {part!r}{' again' if again else ''}",
+                f"volume {part!r}{' again' if is_repeated else ''}",
                 location="--fee-volume",
                 todo="write 5000000, or binance=5000000,kraken=20000",
             )

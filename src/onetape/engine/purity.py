@@ -182,7 +182,7 @@ _SET_METHODS = {"union", "intersection", "difference", "symmetric_difference", "
 
 
 def _unordered(tree: ast.AST) -> Iterator[Finding]:
-    known = _set_names(tree)
+    sets = _set_names(tree)
     # Of a comprehension that is sorted the order does not count.
     sorted_ones = {
         argument
@@ -198,19 +198,19 @@ def _unordered(tree: ast.AST) -> Iterator[Finding]:
     } | {generator for node in ast.walk(tree) if isinstance(node, ast.SetComp) for generator in node.generators}
     for node in ast.walk(tree):
         if isinstance(node, (ast.For, ast.comprehension)):
-            if node not in skipped and _is_set(node.iter, known):
+            if node not in skipped and _is_set(node.iter, sets):
                 yield Finding(node.iter.lineno, ORDER, "iteration over a set")
         elif isinstance(node, ast.Call):
             walks = _name(node.func) in _WALKS or (
                 isinstance(node.func, ast.Attribute) and node.func.attr in ("join", "fromkeys")
             )
-            if walks and node not in sorted_ones and any(_is_set(a, known) for a in node.args):
+            if walks and node not in sorted_ones and any(_is_set(a, sets) for a in node.args):
                 yield Finding(node.lineno, ORDER, "iteration over a set")
             elif (
                 isinstance(node.func, ast.Attribute)
                 and node.func.attr == "pop"
                 and not node.args
-                and _is_set(node.func.value, known)
+                and _is_set(node.func.value, sets)
             ):
                 yield Finding(node.lineno, ORDER, "pop of a set")
 
@@ -240,15 +240,15 @@ def _name(node: ast.expr) -> str:
     return ""
 
 
-def _is_set(node: ast.expr, known: set[str]) -> bool:
-    if isinstance(node, (ast.Set, ast.SetComp)) or _name(node) in known:
+def _is_set(node: ast.expr, sets: set[str]) -> bool:
+    if isinstance(node, (ast.Set, ast.SetComp)) or _name(node) in sets:
         return True
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitOr, ast.BitAnd, ast.Sub, ast.BitXor)):
-        return _is_set(node.left, known) or (not isinstance(node.op, ast.Sub) and _is_set(node.right, known))
+        return _is_set(node.left, sets) or (not isinstance(node.op, ast.Sub) and _is_set(node.right, sets))
     if not isinstance(node, ast.Call):
         return False
     if isinstance(node.func, ast.Attribute) and node.func.attr in _SET_METHODS:
-        return _is_set(node.func.value, known)
+        return _is_set(node.func.value, sets)
     return _name(node.func) in ("set", "frozenset")
 
 

@@ -71,14 +71,14 @@ def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
 
 def parse_queue(text: str) -> Queue:
     """Raises BadConfig for a model or an exponent that is not one."""
-    name, has_exponent, given = text.strip().partition(":")
+    name, has_exponent, exponent_text = text.strip().partition(":")
     todo = f"use one of {', '.join(QUEUE_MODELS)}; power families take an exponent: power:2"
     if name not in QUEUE_MODELS:
         raise BadConfig(f"queue model {text!r}", location="--queue", todo=todo)
     number, exponent = QUEUE_MODELS[name]
     if has_exponent:
         try:
-            exponent = float(given) if exponent else math.nan
+            exponent = float(exponent_text) if exponent else math.nan
         except ValueError:
             exponent = math.nan
         if not 0 < exponent <= EXPONENT_MAX:

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onetape import _core
-from onetape.engine.asked import PARAMS, START, Asked
 from onetape.engine.bar_feeds import AsksHistory, preload, take_history
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.incarnations import ending_record, life_record, seed_of, with_orders
 from onetape.engine.inputs import hold_streams, note_inputs, release_streams
-from onetape.engine.lives import ending_record, life_record, seed_of, with_orders
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, toml_value
 from onetape.engine.queue_model import Queue, parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
+from onetape.engine.robot_commands import PARAMS, START, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
 from onetape.engine.strategy import Strategy
@@ -215,10 +215,10 @@ class Session:
         self.loop.halt(False)
         self.loop.leave_callback()
 
-    def check_change(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def check_change(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The new values of parameters, if a robot that runs can take them. Raises BadConfig,
         NotAvailable; nothing has changed then."""
-        made = coerced(self.strategy_class, given)
+        made = coerced(self.strategy_class, changes)
         if fixed := [name for name in made if name in READ_AT_START]:
             raise BadConfig(
                 f"parameter {fixed[0]!r} is read at the start",
@@ -239,7 +239,7 @@ class Session:
         changed = self.check_change(fields) if command == PARAMS else {}
         after = [self.loop.source_position(each.number)[0] for each in self.sources]
         shown = {name: toml_value(value) for name, value in changed.items()}
-        self.host.append(EventType.COMMAND.id, Asked(command, shown, after).as_record())
+        self.host.append(EventType.COMMAND.id, RobotCommand(command, shown, after).as_record())
         if command == PARAMS:
             self._change(changed)
         else:
@@ -347,13 +347,13 @@ class Session:
         )
 
     def _parameters(self) -> dict[str, Any]:
-        given = dict(self.plan.params)
-        if self.plan.symbol is not None and "symbol" not in given:
+        params = dict(self.plan.params)
+        if self.plan.symbol is not None and "symbol" not in params:
             from onetape.engine.parameters import parameters_of
 
             if "symbol" in parameters_of(self.strategy_class):
-                given["symbol"] = self.plan.symbol
-        return resolve(self.strategy_class, given)
+                params["symbol"] = self.plan.symbol
+        return resolve(self.strategy_class, params)
 
     def _inherit(self, live: LiveRobot) -> None:
         """What its earlier lives have left."""

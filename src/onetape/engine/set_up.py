@@ -25,9 +25,9 @@ from onetape.tape.schema import MARKET_TYPES
 __all__ = ["check_symbol", "main_instrument", "refuse_empty", "set_trading_hours", "with_overrides"]
 
 
-def with_overrides(plan: RunPlan, given: Mapping[str, Instrument], instrument: Instrument) -> Instrument:
+def with_overrides(plan: RunPlan, overrides: Mapping[str, Instrument], instrument: Instrument) -> Instrument:
     """A tape's instrument with the facts of --instruments and the fees of --fee over it."""
-    own = given.get(instrument.symbol)
+    own = overrides.get(instrument.symbol)
     if own is not None:
         # The tape's integers are in its own units.
         instrument = msgspec.structs.replace(
@@ -101,12 +101,12 @@ def check_symbol(plan: RunPlan, host: Host, params: Mapping[str, Any], strategy:
     symbol = params.get("symbol")
     if not isinstance(symbol, str) or not symbol or symbol in host.instruments:
         return
-    known = _symbols(plan)
-    if symbol not in known:
+    symbols = _symbols(plan)
+    if symbol not in symbols:
         raise UnknownSymbol(
             f"{symbol} is not in the data",
             location=f"{strategy}.symbol",
-            todo=f"give --symbol, one of: {', '.join(known)}",
+            todo=f"give --symbol, one of: {', '.join(symbols)}",
         )
 
 

@@ -173,7 +173,7 @@ class Strategy:
             | mbo * _MBO
         )
         self._loop.subscribe(symbol, wants)
-        asked = {
+        wanted = {
             "quotes": quotes,
             "trades": trades,
             "book": book,
@@ -183,7 +183,7 @@ class Strategy:
             "liquidations": liquidations,
             "mbo": mbo,
         }
-        self._host.subscriptions |= {(symbol, kind) for kind, on in asked.items() if on}
+        self._host.subscriptions |= {(symbol, kind) for kind, on in wanted.items() if on}
         for text in (bars,) if isinstance(bars, str) else bars or ():
             self._host.bars.subscribe(symbol, text, history)
 

@@ -146,10 +146,10 @@ def _price(adl: Adl, instrument: Instrument) -> int:
     return int(units)
 
 
-def parse_order_rates(given: ByVenue) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
+def parse_order_rates(options: ByVenue) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
     """`300/10s` and `kraken=60/1s`: of all venues that are not named, and of those that are."""
     todo = "write 300/10s, or kraken=60/1s for one venue"
-    common, named = split_by_venue(given, location="--order-rate", todo=todo)
+    common, named = split_by_venue(options, location="--order-rate", todo=todo)
     rates = {venue: parse_order_rate(text) for venue, text in named.items()}
     return None if common is None else parse_order_rate(common), rates
 

@@ -107,12 +107,12 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
         amount = Decimal(10) if wanted.kind is Kind.INVERSE else DEFAULT_CASH
         plan = replace(plan, cash={wanted.settle: amount})
     for account, cash in plan.money.items():
-        here = [i for i in host.instruments.values() if account in (SHARED, i.venue)]
-        useful = _useful(here)
+        funded = [i for i in host.instruments.values() if account in (SHARED, i.venue)]
+        useful = _useful(funded)
         for currency, amount in cash.items():
             if currency not in useful:
                 at, prefix = (f" at {account}", f"{account}=") if account else ("", "")
-                settle = here[0].settle if account else wanted.settle
+                settle = funded[0].settle if account else wanted.settle
                 raise BadConfig(
                     f"cash in {currency}{at}, and the instruments{' there' if account else ''} "
                     f"settle in {', '.join(sorted(useful))}",

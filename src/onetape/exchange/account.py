@@ -26,7 +26,7 @@ from onetape.model.margin import MarginBracket
 from onetape.model.money import money_units
 from onetape.model.time import DAY
 
-__all__ = ["TRADES_MAX", "Given", "Income", "MarginMove", "SimAccount", "Trade", "since"]
+__all__ = ["TRADES_MAX", "AccountTransfer", "Income", "MarginMove", "SimAccount", "Trade", "since"]
 
 # Orders that ended and can still be asked for, and for how long. The times are Binance's ("Query
 # Order"); the numbers bound what a maker that quotes anew ten times a second takes of memory.
@@ -70,7 +70,7 @@ class Income(NamedTuple):
     fee: int = 0
 
 
-class Given(NamedTuple):
+class AccountTransfer(NamedTuple):
     """Money that one account gave to another. wallets: "" is the one that is traded from."""
 
     id: int

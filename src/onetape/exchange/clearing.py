@@ -166,9 +166,9 @@ class Clearing(OrderEntry):
                 return
             if at == debt or has <= 0 or not bid:
                 continue
-            given = min(has, -(-owed * ask // bid))
-            got = min(given * bid // ask, owed)
-            for currency, amount in ((at, -given), (debt, got)):
+            sold = min(has, -(-owed * ask // bid))
+            got = min(sold * bid // ask, owed)
+            for currency, amount in ((at, -sold), (debt, got)):
                 account.money.deposit(currency, amount)
                 self._note_income(account, now, "auto_exchange", currency, amount, -1)
                 self.say(CashReport(now, account, "auto_exchange", (currency,), (), amount))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.exchange.account import SimAccount
-from onetape.exchange.control_venue import VenueControl, known_keys
+from onetape.exchange.control_venue import VenueControl, check_keys
 from onetape.exchange.dialect import Reply, fields
 from onetape.exchange.faults import parse_faults, rules_of
 from onetape.exchange.faulty import Faulty
@@ -64,8 +64,8 @@ class Control:
             table = {"GET": self._gets, "POST": self._posts}.get(method, {})
             handler = table.get(path)
             if handler is None:
-                known = ", ".join([*(f"GET {p}" for p in self._gets), *(f"POST {p}" for p in self._posts)])
-                return Reply.json({"error": f"no {method} {path}, there is: {known}"}, 404)
+                routes = ", ".join([*(f"GET {p}" for p in self._gets), *(f"POST {p}" for p in self._posts)])
+                return Reply.json({"error": f"no {method} {path}, there is: {routes}"}, 404)
             return Reply.json(handler(self._params(method, query, body), now))
         except OnetapeError as error:
             return Reply.json({"error": error.message}, 400)
@@ -87,7 +87,7 @@ class Control:
     # --- reading ----------------------------------------------------------------------------------
 
     def _state(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "account")
+        check_keys(params, "account")
         chosen = self.exchange.accounts
         if name := params.get("account"):
             chosen = [account_of(self.exchange, name)]
@@ -167,23 +167,23 @@ class Control:
         }
 
     def _requests(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "since")
+        check_keys(params, "since")
         since = params.get("since", "0")
         if not (since.isascii() and since.isdigit()):
             raise BadConfig(f"since is a number of a request, not {since!r}")
         return {"requests": [r._asdict() for r in self.faulty.received if r.number > int(since)]}
 
     def _faults(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params)
+        check_keys(params)
         return {
             "faults": [
                 {"name": each.rule.title, "action": each.action, "met": each.met, "hits": each.hits}
-                for each in self.faulty.given
+                for each in self.faulty.active_rules
             ]
         }
 
     def _keys(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params)
+        check_keys(params)
         return {"keys": self.venue.keys()}
 
     # --- steering ---------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Control:
     def _add_faults(self, params: Params, now: int) -> dict[str, Any]:
         """{"fault": [...]} or {"toml": "..."} adds; {"clear": true} takes away what is there
         first."""
-        known_keys(params, "clear", "fault", "toml")
+        check_keys(params, "clear", "fault", "toml")
         rules = rules_of(params.get("fault", []))
         if text := params.get("toml"):
             if not isinstance(text, str):
@@ -204,7 +204,7 @@ class Control:
         return self._faults({}, now)
 
     def _time(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "offset")
+        check_keys(params, "offset")
         text = params.get("offset")
         if not isinstance(text, str):
             raise BadConfig('offset is a duration, such as "-10s"')
@@ -213,7 +213,7 @@ class Control:
         return {"skew": self.faulty.skew}
 
     def _fund(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol", "rate")
+        check_keys(params, "symbol", "rate")
         index = self.faulty.words.index(str(params.get("symbol")))
         rate = None
         if "rate" in params:
@@ -228,7 +228,7 @@ class Control:
 
     def _close(self, params: Params, now: int) -> dict[str, Any]:
         """Closes a position by force, as a liquidation unless `origin` says otherwise."""
-        known_keys(params, "account", "symbol", "side", "origin")
+        check_keys(params, "account", "symbol", "side", "origin")
         account = account_of(self.exchange, params.get("account"))
         index = self.faulty.words.index(str(params.get("symbol")))
         origin = params.get("origin", "liquidation")
@@ -244,7 +244,7 @@ class Control:
         return self._account(account)
 
     def _deposit(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "account", "currency", "amount", "silent")
+        check_keys(params, "account", "currency", "amount", "silent")
         account = account_of(self.exchange, params.get("account"))
         amount, silent = amount_of(params.get("amount")), params.get("silent", False)
         if not isinstance(silent, bool):
@@ -256,14 +256,14 @@ class Control:
 
     def _trade(self, params: Params, now: int) -> dict[str, Any]:
         """A market order that no program sent. amount: signed, in units of the instrument."""
-        known_keys(params, "account", "symbol", "amount")
+        check_keys(params, "account", "symbol", "amount")
         account = account_of(self.exchange, params.get("account"))
         index = self.faulty.words.index(str(params.get("symbol")))
         amount = amount_of(params.get("amount"))
         return self._order(trade_by_hand(self.exchange, account, index, amount, now))
 
     def _halt(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol", "open")
+        check_keys(params, "symbol", "open")
         index = self.faulty.words.index(str(params.get("symbol")))
         is_open = params.get("open", False)
         if not isinstance(is_open, bool):

@@ -14,13 +14,13 @@ from onetape.exchange.listing import changed_brackets, changed_filters
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import parse_duration
 
-__all__ = ["VenueControl", "known_keys"]
+__all__ = ["VenueControl", "check_keys"]
 
 Params = dict[str, Any]
 ALLOWED: Final = ("", "cancel")
 
 
-def known_keys(params: Params, *names: str) -> None:
+def check_keys(params: Params, *names: str) -> None:
     """Raises BadConfig for a name that says nothing."""
     for name in params:
         if name not in names:
@@ -49,7 +49,7 @@ class VenueControl:
 
     def _delist(self, params: Params, now: int) -> dict[str, Any]:
         """Cancels, settles and closes; with `gone` the symbol is no longer known."""
-        known_keys(params, "symbol", "gone")
+        check_keys(params, "symbol", "gone")
         index = self._index(params)
         gone = _flag(params, "gone", usual=False)
         self.exchange.delist(index, now)
@@ -58,14 +58,14 @@ class VenueControl:
         return self._instrument(index)
 
     def _list(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol")
+        check_keys(params, "symbol")
         index = self._index(params)
         self.exchange.set_listed(index, True, now)
         self.exchange.set_open(index, True, now)
         return self._instrument(index)
 
     def _filter(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "symbol", "changes")
+        check_keys(params, "symbol", "changes")
         index, changes = self._index(params), params.get("changes")
         if not isinstance(changes, dict) or not changes:
             raise BadConfig('changes is an object, such as {"tick": "0.5"}')
@@ -78,7 +78,7 @@ class VenueControl:
 
     def _brackets(self, params: Params, now: int) -> dict[str, Any]:
         """rows: of notional_max, maintenance_rate and leverage_max, by rising notional."""
-        known_keys(params, "symbol", "rows")
+        check_keys(params, "symbol", "rows")
         index, rows = self._index(params), params.get("rows")
         if not isinstance(rows, list):
             raise BadConfig("rows is a list of brackets")
@@ -105,7 +105,7 @@ class VenueControl:
 
     def _maintenance(self, params: Params, now: int) -> dict[str, Any]:
         """Requests are refused as the venue does it, sockets close; `lasting`: else until told."""
-        known_keys(params, "on", "lasting", "allow", "cancel_orders")
+        check_keys(params, "on", "lasting", "allow", "cancel_orders")
         is_on = _flag(params, "on", usual=True)
         allow, lasting = params.get("allow", ""), params.get("lasting")
         if allow not in ALLOWED:
@@ -129,7 +129,7 @@ class VenueControl:
     def _outside(self, params: Params, now: int) -> dict[str, Any]:
         """delay: until a withdrawal is sent on, and until a deposit is credited. fail: the number
         of a withdrawal that is under way."""
-        known_keys(params, "delay", "fail")
+        check_keys(params, "delay", "fail")
         delay, number = params.get("delay"), params.get("fail")
         if delay is not None and not isinstance(delay, str):
             raise BadConfig('delay is a duration, such as "30s"')
@@ -167,7 +167,7 @@ class VenueControl:
     def _make_key(self, params: Params, now: int) -> dict[str, Any]:
         """A further key of an account; the answer has its secret, unless its owner brought a public
         key."""
-        known_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
+        check_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
         account = account_of(self.exchange, params.get("account"))
         label, kind = params.get("label"), params.get("kind", HMAC)
         public = params.get("public", "")
@@ -183,13 +183,13 @@ class VenueControl:
         return {**self._key_row(made), "secret": made.secret}
 
     def _change_key(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "key", "trade", "withdraw", "addresses")
+        check_keys(params, "key", "trade", "withdraw", "addresses")
         key = self._key(params)
         self.exchange.change_key(key.key, **self._rights(params))
         return self._key_row(key)
 
     def _withdraw_key(self, params: Params, now: int) -> dict[str, Any]:
-        known_keys(params, "key")
+        check_keys(params, "key")
         key = self._key(params)
         self.exchange.withdraw_key(key.key)
         return self._key_row(key)
@@ -215,7 +215,7 @@ class VenueControl:
 
 
 def _flag(params: Params, name: str, *, usual: bool) -> bool:
-    given = params.get(name, usual)
-    if not isinstance(given, bool):
+    value = params.get(name, usual)
+    if not isinstance(value, bool):
         raise BadConfig(f"{name} is true or false")
-    return given
+    return value

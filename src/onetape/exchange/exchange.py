@@ -22,7 +22,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape._core import FLAG_SNAPSHOT
-from onetape.exchange.account import Given, MarginMove, SimAccount
+from onetape.exchange.account import AccountTransfer, MarginMove, SimAccount
 from onetape.exchange.conditional import Conditional, ConditionalBook
 from onetape.exchange.joint import Collateral
 from onetape.exchange.keys import HMAC, MAIN, ApiKey, new_key
@@ -199,8 +199,8 @@ class SimExchange(Outside):
             reason = "deposit" if change > 0 else "withdraw"
             self.say(CashReport(now, one, reason, (at,), (), change))
         self._next_income = max(self._next_income, number + 1)
-        row = Given(number, now, name, account.name, target, (wallets[0], wallets[1]), at, units)
-        self.given.append(row)
+        row = AccountTransfer(number, now, name, account.name, target, (wallets[0], wallets[1]), at, units)
+        self.account_transfers.append(row)
         return number
 
     @recorded

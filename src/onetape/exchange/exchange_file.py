@@ -39,14 +39,14 @@ def left_for_runs(home: Path, host: str, port: int, ready_line: str, *, exchange
     identity, the same as long as its accounts and orders are. Raises OSError."""
     path = _file(home, host, port)
     private_folder(path.parent)
-    told = {**msgspec.json.decode(ready_line), "exchange": exchange}
+    ready = {**msgspec.json.decode(ready_line), "exchange": exchange}
     # It has its name once it is whole and locked. mkstemp makes it its owner's alone.
     file, beside = tempfile.mkstemp(dir=path.parent, prefix=".exchange-")
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             with open(file, "wb", closefd=False) as written:
-                written.write(msgspec.json.encode(told))
+                written.write(msgspec.json.encode(ready))
             Path(beside).replace(path)
         except BaseException:
             Path(beside).unlink()

@@ -20,7 +20,7 @@ from onetape.venues.binance.errors import TEXT_503
 from onetape.venues.bitmex.errors import ERRORS as BITMEX
 from onetape.venues.kraken.errors import ERRORS as KRAKEN
 
-__all__ = ["Facts", "Told", "VenueWords"]
+__all__ = ["Facts", "StreamMessage", "VenueWords"]
 
 PLACE, CANCEL, AMEND, QUERY = Purpose.PLACE, Purpose.CANCEL, Purpose.AMEND, Purpose.QUERY
 OPEN, FILLS, MONEY, HELD = Purpose.OPEN_ORDERS, Purpose.FILLS, Purpose.BALANCES, Purpose.POSITIONS
@@ -101,7 +101,7 @@ class Facts(NamedTuple):
         return self.purpose in READS
 
 
-class Told(NamedTuple):
+class StreamMessage(NamedTuple):
     """Of a message of a stream. event "": an answer, or nothing that has a name."""
 
     event: str
@@ -153,9 +153,9 @@ class VenueWords:
         return found.value if found else "other"
 
     def call(self, connection: Connection, data: bytes) -> Facts:
-        asked = _object(data)
-        name = str(asked.get("method") or asked.get("op") or "")
-        params = asked.get("params")
+        request = _object(data)
+        name = str(request.get("method") or request.get("op") or "")
+        params = request.get("params")
         named = params if isinstance(params, dict) else {}
         found = (_KRAKEN if self.kind == "kraken" else _SOCKET).get(name)
         if name == "cancelAllAfter":
@@ -163,8 +163,8 @@ class VenueWords:
         account = self.account_of(connection)
         if self.kind == "binance-usdm" and not account:
             key = named.get("apiKey") or getattr(connection.state, "api_key", "")
-            known = self.exchange.by_key.get(str(key))
-            account = known.name if known else ""
+            account_of_key = self.exchange.by_key.get(str(key))
+            account = account_of_key.name if account_of_key else ""
         return Facts("WS", name, found.value if found else "other", account, _symbols(named))
 
     # --- streams ----------------------------------------------------------------------------------
@@ -174,12 +174,12 @@ class VenueWords:
         state: Any = connection.state
         if self.kind == "binance-usdm":
             streams: Any = getattr(self.dialect, "streams")  # noqa: B009
-            known = streams.listen_keys.get(getattr(state, "listen_key", ""))
-            return known.account.name if known else ""
+            listen_key = streams.listen_keys.get(getattr(state, "listen_key", ""))
+            return listen_key.account.name if listen_key else ""
         account = getattr(state, "account", None)
         return account.name if account else ""
 
-    def told(self, message: bytes) -> Told:
+    def message_facts(self, message: bytes) -> StreamMessage:
         value = _object(message)
         match self.kind:
             case "binance-usdm":
@@ -190,7 +190,7 @@ class VenueWords:
                 order = inner.get("o")
                 about = order.get("s") if isinstance(order, dict) else inner.get("s")
                 private = event.isupper() or event == "listenKeyExpired"
-                return Told(event, (str(about),) if about else (), private)
+                return StreamMessage(event, (str(about),) if about else (), private)
             case "bitmex":
                 event = str(value.get("table", ""))
                 private = event in ("order", "execution", "position", "margin", "wallet")
@@ -200,7 +200,7 @@ class VenueWords:
         rows = value.get("data")
         rows = rows if isinstance(rows, list) else []
         found = {str(r["symbol"]): None for r in rows if isinstance(r, dict) and "symbol" in r}
-        return Told(event, tuple(found), private)
+        return StreamMessage(event, tuple(found), private)
 
     def spellings(self, symbol: str) -> frozenset[str]:
         """Every way in which the venue writes a symbol. Raises BadConfig for one it has not."""

@@ -127,10 +127,10 @@ def _check(rule: Rule) -> None:
     if action is None:
         raise _Invalid("action", f"unknown action {rule.action!r}", f"one of {', '.join(ACTIONS)}")
     for key in _HOW:
-        given = getattr(rule, key) != getattr(_PLAIN, key)
-        if given and key not in action.keys:
-            known = ", ".join(sorted(action.keys)) or "none"
-            raise _Invalid(key, f"`{key}` says nothing to {rule.action}", f"it has: {known}")
+        is_set = getattr(rule, key) != getattr(_PLAIN, key)
+        if is_set and key not in action.keys:
+            keys = ", ".join(sorted(action.keys)) or "none"
+            raise _Invalid(key, f"`{key}` says nothing to {rule.action}", f"it has: {keys}")
     for key in action.needed:
         if not getattr(rule, key):
             raise _Invalid("action", f"{rule.action} needs `{key}`")
@@ -220,17 +220,17 @@ def parse_faults(text: str, *, name: str = "faults.toml") -> list[Rule]:
 
 
 class ActiveRule:
-    """A rule that counts. given: ns UTC, from when its `from` and `to` are counted."""
+    """A rule that counts. since: ns UTC, from when its `from` and `to` are counted."""
 
-    def __init__(self, rule: Rule, *, number: int, seed: int, given: int) -> None:
+    def __init__(self, rule: Rule, *, number: int, seed: int, since: int) -> None:
         self.rule = rule
         self.action = rule.action
         self.about = "stream" if rule.event else "time"
         if rule.path or rule.method or rule.purpose:
             self.about = "request"
         self.random = random.Random(f"{seed}/{number}")
-        self.begins = given + (parse_duration(rule.from_) if rule.from_ else 0)
-        self.ends = given + parse_duration(rule.to) if rule.to else FOR_EVER
+        self.begins = since + (parse_duration(rule.from_) if rule.from_ else 0)
+        self.ends = since + parse_duration(rule.to) if rule.to else FOR_EVER
         self.wait = parse_duration(rule.wait) if rule.wait else 0
         self.spread = parse_duration(rule.spread) if rule.spread else 0
         self.lasting = parse_duration(rule.lasting) if rule.lasting else FOR_EVER

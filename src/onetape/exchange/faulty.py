@@ -87,7 +87,7 @@ class Faulty:
         self.exchange: SimExchange = inner.exchange
         self.words = VenueWords(kind, inner)
         self.seed = seed
-        self.given: list[ActiveRule] = []  # all that are in force, and
+        self.active_rules: list[ActiveRule] = []  # all that are in force, and
         self.rules: list[ActiveRule] = []  # those about requests and messages
         self.received: deque[Received] = deque(maxlen=REQUESTS_KEPT)
         self._links: dict[int, _Link] = {}
@@ -96,7 +96,7 @@ class Faulty:
         self._due: list[tuple[int, int, Callable[[int], None]]] = []
         self._count = 0
         self._number = 0
-        self._given = 0  # rules so far
+        self._rule_count = 0  # rules so far
         self._generation = 0  # of rules: what those before `clear` had planned is not done
         self._waiting: list[_Waiting] = []
         self._stale: list[_Stale] = []
@@ -118,12 +118,12 @@ class Faulty:
 
     # --- rules ------------------------------------------------------------------------------------
 
-    def add(self, rules: Iterable[Rule], now: int, *, given: int | None = None) -> None:
+    def add(self, rules: Iterable[Rule], now: int, *, since: int | None = None) -> None:
         """given: from when their times count, default now. What was due before now by time alone is
         taken as done: a restart does not do it again. Raises BadConfig, and then adds none."""
-        made = self.check(rules, now, given=now if given is None else given)
-        self._given += len(made)
-        self.given += made
+        made = self.check(rules, now, since=now if since is None else since)
+        self._rule_count += len(made)
+        self.active_rules += made
         for active in made:
             if active.about != "time":
                 self.rules.append(active)
@@ -131,11 +131,11 @@ class Faulty:
                 # What lasted when the exchange was killed goes on, or ends, after a restart.
                 self._at_rule(max(active.begins, now), partial(self._by_time, active))
 
-    def check(self, rules: Iterable[Rule], now: int, *, given: int | None = None) -> list[ActiveRule]:
+    def check(self, rules: Iterable[Rule], now: int, *, since: int | None = None) -> list[ActiveRule]:
         """Whether the exchange has what the rules name. Raises BadConfig."""
         made = []
-        for number, rule in enumerate(rules, self._given):
-            active = ActiveRule(rule, number=number, seed=self.seed, given=now if given is None else given)
+        for number, rule in enumerate(rules, self._rule_count):
+            active = ActiveRule(rule, number=number, seed=self.seed, since=now if since is None else since)
             if rule.symbol:
                 active.symbols = self.words.spellings(rule.symbol)
             if rule.account and rule.account not in {a.name for a in self.exchange.accounts}:
@@ -152,7 +152,7 @@ class Faulty:
         """No rules any more, and nothing of theirs that lasts: what was held back is said, what
         was halted opens. Answers that were on their way still come."""
         self.rules.clear()
-        self.given.clear()
+        self.active_rules.clear()
         self._generation += 1
         self.skew = 0
         self._maintenance = (0, "")
@@ -431,9 +431,9 @@ class Faulty:
                     self._tell(link, message, stream_rules, now)
 
     def _tell(self, link: _Link, message: bytes, rules: list[ActiveRule], now: int) -> None:
-        told = self.words.told(message)
-        account = self.words.account_of(link.inner) if told.is_private else ""
-        if told.is_private:
+        facts = self.words.message_facts(message)
+        account = self.words.account_of(link.inner) if facts.is_private else ""
+        if facts.is_private:
             for stale in list(self._stale):
                 if now >= stale.until:
                     self._release(stale)
@@ -444,7 +444,7 @@ class Faulty:
             (
                 r
                 for r in rules
-                if told.event and r.fits_event(told.event) and r.fits(account, told.symbols) and r.takes(now)
+                if facts.event and r.fits_event(facts.event) and r.fits(account, facts.symbols) and r.takes(now)
             ),
             None,
         )
@@ -537,8 +537,8 @@ class Faulty:
 
     def _expire_keys(self, account: str, now: int, *, silent: bool) -> None:
         streams: Any = getattr(self.inner, "streams")  # noqa: B009
-        for key, known in list(streams.listen_keys.items()):
-            if account in ("", known.account.name):
+        for key, listen_key in list(streams.listen_keys.items()):
+            if account in ("", listen_key.account.name):
                 if silent:
                     streams.private.pop(key, None)
                 streams.expire_key(key, now)

@@ -104,12 +104,12 @@ class RandomWalk:
         return f"{RANDOM_WALK} {' '.join(parts)} step={format_duration(self.step)}"
 
     @classmethod
-    def parse(cls, given: Mapping[str, str]) -> RandomWalk:
+    def parse(cls, params: Mapping[str, str]) -> RandomWalk:
         """From text, as `{"drift": "0", "step": "250ms"}`."""
         usual = cls()
         kinds: dict[str, type] = {name: type(getattr(usual, name)) for name in _WALK_RANGES}
         values: dict[str, Any] = {}
-        for name, text in given.items():
+        for name, text in params.items():
             if name not in kinds:
                 raise UsageError(
                     f"the random walk has no parameter {name!r}",
@@ -131,13 +131,13 @@ class RandomWalk:
         return _core.RandomWalk(**values, step_ns=self.step)
 
 
-def flow_of(name: str, given: Mapping[str, str]) -> RandomWalk | None:
+def flow_of(name: str, params: Mapping[str, str]) -> RandomWalk | None:
     """`--flow` and its parameters; None is the crowd, which has none. Raises UsageError."""
     if name == RANDOM_WALK:
-        return RandomWalk.parse(given)
+        return RandomWalk.parse(params)
     if name != CROWD:
         raise UsageError(f"unknown flow {name!r}", location="--flow", todo=f"one of {', '.join(FLOWS)}")
-    if given:
+    if params:
         raise UsageError(f"the flow {CROWD} has no parameters", location="--flow-param", todo="--flow random-walk")
     return None
 

@@ -147,19 +147,19 @@ def signed_by(kind: str, public: bytes, payload: bytes, signature: str) -> bool:
     from cryptography.exceptions import InvalidSignature
 
     try:
-        given = base64.b64decode(signature, validate=True)
+        signature_bytes = base64.b64decode(signature, validate=True)
         if kind == RSA:
-            _check_rsa(public, given, payload)
+            _check_rsa(public, signature_bytes, payload)
         else:
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-            Ed25519PublicKey.from_public_bytes(public).verify(given, payload)
+            Ed25519PublicKey.from_public_bytes(public).verify(signature_bytes, payload)
     except (InvalidSignature, Base64Error, ValueError):
         return False
     return True
 
 
-def _check_rsa(public: bytes, given: bytes, payload: bytes) -> None:
+def _check_rsa(public: bytes, signature_bytes: bytes, payload: bytes) -> None:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.hashes import SHA256
@@ -167,4 +167,4 @@ def _check_rsa(public: bytes, given: bytes, payload: bytes) -> None:
 
     key = load_der_public_key(public)
     check(isinstance(key, RSAPublicKey), "a key of RSA was stored that is none")
-    cast(RSAPublicKey, key).verify(given, payload, PKCS1v15(), SHA256())
+    cast(RSAPublicKey, key).verify(signature_bytes, payload, PKCS1v15(), SHA256())

@@ -495,7 +495,7 @@ def opened(
     dialect = Faulty(inner, kind, seed=seed)
     now = max(now, inner.exchange.now)
     catch_up(dialect, now)
-    dialect.add(rules, now, given=now if kept is None else kept.start)
+    dialect.add(rules, now, since=now if kept is None else kept.start)
     return dialect, kept
 
 

@@ -12,11 +12,11 @@ from onetape.model.json_text import read_json
 __all__ = ["socket_error"]
 
 
-def socket_error(kind: str, reply: Reply, asked: bytes) -> bytes | None:
+def socket_error(kind: str, reply: Reply, request: bytes) -> bytes | None:
     """The answer to a message that asked for something, out of what HTTP would have said; None
     where the venue has no such answer: nothing was asked, or the error is none of its own."""
     try:
-        value: dict[str, Any] = read_json(asked)
+        value: dict[str, Any] = read_json(request)
         said: dict[str, Any] = msgspec.json.decode(reply.body)
         match kind:
             case "binance-usdm":

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from onetape.exchange.account import Given, Income, SimAccount
+from onetape.exchange.account import AccountTransfer, Income, SimAccount
 from onetape.exchange.conditional import ConditionalBook
 from onetape.exchange.keys import ApiKey
 from onetape.exchange.listing import Listing
@@ -55,7 +55,7 @@ class ExchangeState:
             dict.fromkeys((*(c for i in self.instruments for c in (i.settle, i.quote, i.base)), *currencies))
         )
         self.accounts: list[SimAccount] = []
-        self.given: list[Given] = []  # oldest first
+        self.account_transfers: list[AccountTransfer] = []  # oldest first
         self.by_key: dict[str, SimAccount] = {}
         self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
         self.keyring = (0, "")  # seed and kind of venue, from which secrets follow

@@ -14,7 +14,7 @@ from onetape.model.json_text import read_json
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.venues.drift import Drift, Drifts, What
-from onetape.venues.known import errors_of, facts_of
+from onetape.venues.fact_tables import errors_of, facts_of
 
 __all__ = ["DriftWatch"]
 

@@ -18,7 +18,7 @@ from onetape.net.http_limits import ENCODING, body_of
 from onetape.net.kept_http import KeptConnections
 from onetape.net.tasks import ended, watched
 from onetape.orders.calls import ORDER_PURPOSES, Call, signatures
-from onetape.orders.malformed import MALFORMED, check_told
+from onetape.orders.malformed import MALFORMED, check_reports
 from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
 from onetape.security.redaction import Redactor
@@ -144,7 +144,7 @@ class VenueLine:
     def _read(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> Answer:
         try:
             answer = self.venue.protocol.answer(call, status, headers, body, self.clock.now())
-            check_told(answer.told)
+            check_reports(answer.reports)
             answer.text.encode()
         except MALFORMED as error:
             shown = self.hide.hidden(body, *signatures(call))

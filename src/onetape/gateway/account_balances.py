@@ -47,7 +47,7 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
             alive = reader is not None and reader.age_ns <= STALE_NS
         elif is_tape(path):  # none runs, or it has begun just now
             alive = _is_written(path)
-            found = list(_on_tape(path)) or list(_as_told(path))
+            found = list(_on_tape(path)) or list(_as_reported(path))
         for each in found:
             row = _row(name, account, each, alive=alive)
             if alive and reader is not None and (margin := reader.margin(each.currency)):
@@ -58,11 +58,11 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
 
 def _margin(margin: Margin) -> dict[str, Any]:
     units = margin._asdict()
-    told_at = units["told_at"]
+    reported_at = units["reported_at"]
     amounts = ("equity", "unrealized", "maintenance", "initial", "available")
     return {
         **{k: None if units[k] is None else decimal_text(money(units[k])) for k in amounts},
-        "told_age_ms": None if told_at is None else max(0, time.time_ns() - told_at) // 10**6,
+        "told_age_ms": None if reported_at is None else max(0, time.time_ns() - reported_at) // 10**6,
     }
 
 
@@ -75,7 +75,7 @@ def _is_written(path: Path) -> bool:
         return time.time_ns() - int(control["heartbeat"]) <= STALE_NS
 
 
-def _as_told(path: Path) -> Iterator[_Slots]:
+def _as_reported(path: Path) -> Iterator[_Slots]:
     """Of a journal without entries: the venue's last words, which are all in the pool."""
     for currency, (total, ts) in sorted(read_account(path).balances.items()):
         yield _Slots(currency, [total, total], [0, 0], ts)

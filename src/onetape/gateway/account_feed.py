@@ -17,7 +17,7 @@ from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import PermissionDenied, VenueProtocolError
 from onetape.net.connection import connected, reconnect_after
 from onetape.net.tasks import ended, watched
-from onetape.orders.malformed import check_told
+from onetape.orders.malformed import check_reports
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import VenueReport
 from onetape.venues.gateways import AccountStream
@@ -87,9 +87,9 @@ class AccountFeed:
                 self._came()
 
         def read(message: bytes) -> list[VenueReport]:
-            told = stream.told(message)
-            check_told(told)
-            return told
+            reports = stream.reports_of(message)
+            check_reports(reports)
+            return reports
 
         def take(message: bytes) -> bool:
             message = self._line.hide.hidden(message)

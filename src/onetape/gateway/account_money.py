@@ -19,10 +19,10 @@ from onetape.accounts.entries import MAIN, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused, Slots
-from onetape.accounts.statement import LookAgain, OwnersStopped
+from onetape.accounts.statement import OwnersStopped, Recheck
 from onetape.accounts.table import AccountTable
 from onetape.accounts.unexplained import moved
-from onetape.gateway.account_table import Standing
+from onetape.gateway.account_table import AccountTableWriter
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide
@@ -49,7 +49,7 @@ _ENTRY: Final = type_id("entry")
 _NO_MARGINS: Final[Mapping[str, BalanceReport]] = MappingProxyType({})
 
 GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
-TOLD_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
+REPORT_STEP_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
 
 Balances = Mapping[str, BalanceReport]  # by currency
 Positions = Mapping[tuple[str, PositionSide], int]
@@ -91,7 +91,7 @@ class AccountMoney:
         self.accounts = kept.accounts
         self.statements = kept.statements
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
-        self._standing = Standing(table, self.ledger, self._instruments, self._references, margins)
+        self._table_writer = AccountTableWriter(table, self.ledger, self._instruments, self._references, margins)
         self._heard: dict[str, tuple[BalanceReport, int]] = {}  # and when it is looked at
         self._changed: set[str] = set()  # currencies, since readers were told
         self._slots_used = kept.slots_used()
@@ -138,12 +138,12 @@ class AccountMoney:
                 if self._kept.adopt(symbol, side, qty, price):
                     self._lock(symbol, side, MAIN)
                     self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
-        for currency, told in balances.items():
+        for currency, report in balances.items():
             if is_other and currency in self.ledger.currencies():
                 note = OTHER_EXCHANGE
-                self.book(self.accounts.reset(currency, told.total, now=told.time, note=note))
+                self.book(self.accounts.reset(currency, report.total, now=report.time, note=note))
             else:
-                self._open(currency, told.total, told.time)
+                self._open(currency, report.total, report.time)
 
     def ready(self) -> None:
         """Readers are told from here on."""
@@ -228,56 +228,58 @@ class AccountMoney:
         held = self.booking.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
-    def heard(self, told: Iterable[VenueReport], now: int) -> None:
+    def heard(self, reports: Iterable[VenueReport], now: int) -> None:
         """What the venue says of money by itself. A balance may come before the fill that made it,
         so it is looked at when that has had its time."""
         opened = self._kept.opened
-        for each in told:
+        for each in reports:
             if isinstance(each, MoveReport):
                 began = opened.get(each.currency, min(opened.values(), default=0))
                 # What happened by then is in the balance that they began with.
-                if each.time > began + TOLD_NS and opened:
+                if each.time > began + REPORT_STEP_NS and opened:
                     self.book(self._moved(each))
             elif isinstance(each, BalanceReport) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
 
     def tick(self, now: int) -> None:
         """What has been heard and has had its time."""
-        for currency, (told, due) in list(self._heard.items()):
+        for currency, (report, due) in list(self._heard.items()):
             if due <= now:
                 del self._heard[currency]
-                self._statement(told, now, asked=False)
+                self._statement(report, now, is_queried=False)
 
-    def _moved(self, told: MoveReport) -> Entry:
+    def _moved(self, report: MoveReport) -> Entry:
         """Funding is shared by who holds the position; other moves are the pool's."""
-        if told.kind is MoveKind.FUNDING and told.symbol in self._instruments:
-            side = self.booking.one_side(told.symbol)
-            return self.booking.funding(told.symbol, side, told.amount, told.currency, told.time, told.reference)
-        entry = moved(told)
-        if told.kind not in _CAUSES:
+        if report.kind is MoveKind.FUNDING and report.symbol in self._instruments:
+            side = self.booking.one_side(report.symbol)
+            return self.booking.funding(
+                report.symbol, side, report.amount, report.currency, report.time, report.reference
+            )
+        entry = moved(report)
+        if report.kind not in _CAUSES:
             return entry
-        cause, outside = _CAUSES[told.kind]
+        cause, outside = _CAUSES[report.kind]
         pool, world = entry.legs
         return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
         """After the fills until then have been read: the venue's balances are looked at."""
         self.moves_wanted = None
-        for told in balances.values():
-            self._statement(told, now, asked=True)
+        for report in balances.values():
+            self._statement(report, now, is_queried=True)
 
-    def _open(self, currency: str, total: int, told_at: int) -> bool:
-        entry = self.statements.opening(currency, total, told_at)
+    def _open(self, currency: str, total: int, reported_at: int) -> bool:
+        entry = self.statements.opening(currency, total, reported_at)
         return entry is not None and self.book(entry) is not None
 
-    def _statement(self, told: BalanceReport, now: int, *, asked: bool) -> None:
-        if self._open(told.currency, told.total, told.time):
+    def _statement(self, report: BalanceReport, now: int, *, is_queried: bool) -> None:
+        if self._open(report.currency, report.total, report.time):
             return
-        for effect in self.statements.told(told, now, asked=asked):
+        for effect in self.statements.on_balance(report, now, is_queried=is_queried):
             match effect:
                 case Entry():
                     self.book(effect)
-                case LookAgain():
+                case Recheck():
                     wanted = self.moves_wanted
                     self.moves_wanted = effect.since if wanted is None else min(wanted, effect.since)
                 case OwnersStopped():
@@ -290,12 +292,12 @@ class AccountMoney:
     def arrived(self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str, note: str) -> None:
         """A deposit of a transfer from another venue, credited after `at`. Where the venue has
         told of it already, it is booked as of then: it is the same money."""
-        told = 0 if wallet else self.statements.unexplained.told_of(currency, amount, at)
-        entry = self.accounts.adjust(currency, amount, now=told or now, transfer=transfer, note=note, wallet=wallet)
+        reported = 0 if wallet else self.statements.unexplained.report_time(currency, amount, at)
+        entry = self.accounts.adjust(currency, amount, now=reported or now, transfer=transfer, note=note, wallet=wallet)
         if isinstance(entry, Refused) or not entry.legs:
             return
         began = self._kept.opened.get(currency, 0)
-        if not wallet and not told and at <= began + TOLD_NS:  # it is in what the ledger began with
+        if not wallet and not reported and at <= began + REPORT_STEP_NS:  # it is in what the ledger began with
             first = entry.legs[0]._replace(holder=Outside.WORLD)
             entry = entry._replace(legs=(first, *entry.legs[1:]))
         self.book(entry)
@@ -407,7 +409,7 @@ class AccountMoney:
         """At most half a second apart."""
         now = self._wall()
         if self.is_ready:
-            self._standing.tick(self.booking, self._sequence, now)
+            self._table_writer.tick(self.booking, self._sequence, now)
         self._table.alive(now)
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from onetape.model.money import MONEY_DECIMALS, money_units
 from onetape.model.time import SECOND
 from onetape.orders.reports import BalanceReport
 
-__all__ = ["Standing"]
+__all__ = ["AccountTableWriter"]
 
 REVALUED_EVERY: Final = SECOND // 2
 REVALUED_AT_ONCE: Final = 4  # a tick does not keep orders waiting; the rest have the next ticks
@@ -28,7 +28,7 @@ REVALUED_AT_ONCE: Final = 4  # a tick does not keep orders waiting; the rest hav
 Key = tuple[int, str, PositionSide]
 
 
-class Standing:
+class AccountTableWriter:
     """references: price units by symbol; margins: the venue's newest words."""
 
     def __init__(
@@ -135,13 +135,13 @@ class Standing:
             if held.terms.is_spot or instrument.settle != currency or not held.qty:
                 continue
             price = self._references.get(symbol, 0)
-            is_known = bool(price) and unrealized is not None
-            unrealized = (unrealized or 0) + held.unrealized_at(price) if is_known else None
+            is_exact = bool(price) and unrealized is not None
+            unrealized = (unrealized or 0) + held.unrealized_at(price) if is_exact else None
             value = abs(held.terms.value(price, held.qty) if price else held.cost)
-            is_known = bool(instrument.maintenance_rate) and maintenance is not None
-            maintenance = (maintenance or 0) + instrument.maintenance_units(value) if is_known else None
-        told = self._margins.get(currency)
-        said = told.margin if told is not None else None
+            is_exact = bool(instrument.maintenance_rate) and maintenance is not None
+            maintenance = (maintenance or 0) + instrument.maintenance_units(value) if is_exact else None
+        report = self._margins.get(currency)
+        said = report.margin if report is not None else None
         return Margin(
             currency,
             equity=None if unrealized is None else self._ledger.total(currency) + unrealized,
@@ -149,6 +149,6 @@ class Standing:
             maintenance=maintenance,
             initial=said.initial if said else None,
             available=said.available if said else None,
-            told_at=told.time if told else None,
+            reported_at=report.time if report else None,
             ts=now,
         )

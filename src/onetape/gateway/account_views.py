@@ -45,12 +45,12 @@ def positions(home: Path, config: Config) -> list[dict[str, Any]]:
     return found
 
 
-def _in_table(name: str, standing: list[PositionShown], account: AccountConfig) -> Iterator[dict[str, Any]]:
+def _in_table(name: str, rows: list[PositionShown], account: AccountConfig) -> Iterator[dict[str, Any]]:
     names = {slot: each for each, slot in {"main": MAIN, **account.subaccounts}.items()}
-    for whole in standing:
+    for whole in rows:
         if whole.slot != TOTAL:
             continue
-        parts = [each for each in standing if each.key[1:] == whole.key[1:] and each.slot != TOTAL]
+        parts = [each for each in rows if each.key[1:] == whole.key[1:] and each.slot != TOTAL]
         yield {
             "symbol": whole.symbol,
             "side": str(whole.side),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
-from onetape.accounts.entries import TRANSFER_TOLD, Cause, Entry
+from onetape.accounts.entries import TRANSFER_REPORTED, Cause, Entry
 from onetape.accounts.transfer_command import Coming, coming
 from onetape.gateway.account_money import AccountMoney
 from onetape.model.decimals import decimal_text
@@ -55,17 +55,17 @@ class Arrivals:
     def recover(self, entries: Iterable[Entry]) -> None:
         """Of the journal, what booked the arrivals of transfers."""
         for entry in entries:
-            self._keep(entry.reference.removeprefix(TRANSFER_TOLD), entry)
+            self._keep(entry.reference.removeprefix(TRANSFER_REPORTED), entry)
 
     def _keep(self, name: str, entry: Entry) -> None:
         self._booked[name] = entry.legs[0].amount if entry.legs else 0
         if entry.note.startswith(_NOTE):
             self._taken.add(entry.note.removeprefix(_NOTE))
 
-    def asked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def announced(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """`arrived`, and how much. Raises what says that it cannot be known here."""
         one = coming(fields)
-        if self._money.ledger.has(Cause.COMMAND, TRANSFER_TOLD + one.name):
+        if self._money.ledger.has(Cause.COMMAND, TRANSFER_REPORTED + one.name):
             amount = self._booked.get(one.name, one.amount)
             return {"arrived": True, "amount": decimal_text(money(amount))}
         if self._ask is None or self._wallet != one.wallet:
@@ -98,7 +98,7 @@ class Arrivals:
             answer = await self._ask(call)
             if answer.outcome is not Outcome.DONE:
                 break
-            rows += [row for row in answer.told if isinstance(row, TransferReport)]
+            rows += [row for row in answer.reports if isinstance(row, TransferReport)]
             cursor = answer.cursor
             if not cursor:
                 break

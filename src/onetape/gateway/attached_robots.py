@@ -20,20 +20,20 @@ from onetape.security.tokens import grant_of
 if TYPE_CHECKING:
     from onetape.gateway.gateway import Gateway
 
-__all__ = ["RobotLives"]
+__all__ = ["AttachedRobots"]
 
 
-class RobotLives:
+class AttachedRobots:
     """At one gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def not_granted(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    def not_granted(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """The refusal of a robot that `up` has not started on this sub-account. None: it has."""
-        name, subaccount = str(asked["name"]), str(asked.get("subaccount") or "main")
+        name, subaccount = str(request["name"]), str(request.get("subaccount") or "main")
         wanted = grant_of(self._gateway.home, self._gateway.options.account, name, subaccount)
-        if hmac.compare_digest(str(asked.get("grant", "")).encode(), wanted.encode()):
+        if hmac.compare_digest(str(request.get("grant", "")).encode(), wanted.encode()):
             return None
         words = f"sub-account {subaccount[:80]} is not {name[:80]}'s"
         return {"status": "refused", **NotOwner(words).as_json()}
@@ -63,10 +63,10 @@ class RobotLives:
     def last(self, name: str) -> dict[str, Any]:
         """Which journal a robot of this name wrote last, "": none has."""
         tape = self._gateway.core.tape
-        known = next((r for r in tape.robots.values() if r.name == name), None)
-        return {"journal": known.journal if known else "", "since": tape.since}
+        found = next((r for r in tape.robots.values() if r.name == name), None)
+        return {"journal": found.journal if found else "", "since": tape.since}
 
-    def standing(self, robot: int) -> dict[str, Any]:
+    def status(self, robot: int) -> dict[str, Any]:
         """Whether all is known of what a robot's earlier lives have left, and its money then."""
         gateway = self._gateway
         waits_for = gateway.core.waits_for(robot)
@@ -75,7 +75,7 @@ class RobotLives:
     def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
         """The robot's journal is there; books: symbols whose depth it wants on the tape."""
         gateway = self._gateway
-        gateway.robots.follow(robot, is_here=gateway.is_single)
+        gateway.robots.follow(robot, is_local=gateway.is_single)
         return {"lacking": [symbol for symbol in books if not gateway.depth.want(symbol)]}
 
     def _shown(self, life: RobotLife) -> dict[str, Any]:

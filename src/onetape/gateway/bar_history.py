@@ -93,18 +93,18 @@ class HistoryDesk:
         return {"after": after}
 
     async def _answer(self, robot: int, wanted: Wanted, now: int) -> None:
-        told, why = NOTHING, ""
+        past, why = NOTHING, ""
         frames: list[tuple[bytes, int]] = []
         try:
             async with asyncio.timeout(HISTORY_WITHIN_S), self._places:
-                told = await self._asked(wanted, now)
-            frames, why = _frames(told, wanted.period), told.lacks
+                past = await self._query(wanted, now)
+            frames, why = _frames(past, wanted.period), past.lacks
         except TimeoutError:
             why = f"the venue has not told it within {HISTORY_WITHIN_S:g} s"
         except _UNTOLD as error:
-            told, why = NOTHING, f"{type(error).__name__}: {error}"[:200]
+            past, why = NOTHING, f"{type(error).__name__}: {error}"[:200]
         if self.is_paused:
-            told, frames, why = NOTHING, [], "no room for the journal"
+            past, frames, why = NOTHING, [], "no room for the journal"
         first, received = self._writer.published + 1, time.time_ns()
         for payload, flags in frames:
             stream = self._numbers[wanted.symbol][0]
@@ -115,13 +115,13 @@ class HistoryDesk:
             "period": wanted.period,
             "first": first,
             "last": self._writer.published,
-            "bars": len(told.completed),
+            "bars": len(past.completed),
             "reason": why,
         }
         self._writer.append_raw(_REPLY, msgspec.msgpack.encode(record), 0, 0, received)
         self._written()
 
-    async def _asked(self, wanted: Wanted, now: int) -> Past:
+    async def _query(self, wanted: Wanted, now: int) -> Past:
         past = self._line.venue.past
         if past is None or wanted.symbol not in self._numbers:
             raise VenueUnavailable("bars from before are not asked of this venue")
@@ -151,11 +151,11 @@ class HistoryDesk:
             await asyncio.sleep(PAUSE_S)
 
 
-def _frames(told: Past, period: int) -> list[tuple[bytes, int]]:
+def _frames(past: Past, period: int) -> list[tuple[bytes, int]]:
     """Payloads and flags. Raises struct.error for what is beyond 64 bits."""
-    frames = [_frame(bar, period, 0, 0) for bar in told.completed]
-    if told.running is not None:
-        frames.append(_frame(told.running, period, told.last_trade, OPEN_FLAG))
+    frames = [_frame(bar, period, 0, 0) for bar in past.completed]
+    if past.running is not None:
+        frames.append(_frame(past.running, period, past.last_trade, OPEN_FLAG))
     return frames
 
 

@@ -30,10 +30,10 @@ class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
         return f"BridgeOptions(python={self.python!r}, demo={self.demo!r})"
 
 
-def bridge_python(given: str, home: Path) -> str:
+def bridge_python(chosen: str, home: Path) -> str:
     """The Python of the bridge's environment: the one that the configuration names, else that of
     `<home>/bridge`. Raises NotAvailable with what to do."""
-    python = Path(given) if given else home / "bridge" / "bin" / "python"
+    python = Path(chosen) if chosen else home / "bridge" / "bin" / "python"
     if not python.exists():
         raise NotAvailable(
             "the bridge to ccxt has no environment",
@@ -50,10 +50,10 @@ def bridge_of(
     to. Raises NotAvailable, BadConfig, PermissionDenied."""
     if not venue.kind.startswith(CCXT):
         return None
-    given = str(folder / config.bridge.python) if config.bridge.python else ""
+    chosen = str(folder / config.bridge.python) if config.bridge.python else ""
     password = read_secret(account.password, environ, folder=folder) if account.password else None
     return BridgeOptions(
-        python=bridge_python(given, home), demo=venue.mode == "demo", password=password.reveal() if password else ""
+        python=bridge_python(chosen, home), demo=venue.mode == "demo", password=password.reveal() if password else ""
     )
 
 

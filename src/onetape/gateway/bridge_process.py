@@ -33,7 +33,7 @@ __all__ = ["bridged"]
 
 READY_WITHIN_S: Final = 90.0  # with the markets of a large venue
 ENDS_WITHIN_S: Final = 5.0
-AGAIN_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # then the last
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # then the last
 FOLDER: Final = Path(onetape.__file__).parent / "bridge"
 
 
@@ -109,7 +109,7 @@ class _Bridge:
             await self._process.wait()
             failures = 0 if time.monotonic() - began > 60 else failures + 1
             sys.stderr.write(f"gateway: the bridge ended ({self._process.returncode})\n")
-            await asyncio.sleep(AGAIN_S[min(failures, len(AGAIN_S) - 1)])
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
             try:
                 await self.start()
             except (NotAvailable, VenueUnavailable, VenueRejected, UnknownSymbol) as error:
@@ -156,8 +156,8 @@ def _said(options: GatewayOptions, listening: int, token: str) -> dict[str, Any]
 def _error_of(said: bytes, exchange: str, python: str) -> NotAvailable | VenueUnavailable | VenueRejected:
     """What a bridge said that did not become ready."""
     try:
-        told = msgspec.json.decode(said)["error"]
-        names, text = list(told["names"]), str(told["text"])
+        error = msgspec.json.decode(said)["error"]
+        names, text = list(error["names"]), str(error["text"])
     except (msgspec.DecodeError, KeyError, TypeError):
         return VenueUnavailable("the bridge ended before it was ready", location=exchange)
     if names[0] == "ImportError":

@@ -132,7 +132,7 @@ class OrdersByHand:
                 return Repeated({"orders": [placed], "checks": []})
             life = self._life(MAIN, is_dry=is_dry)
             orders, checks = self._submit(life, spec, is_dry=is_dry)
-            return {"orders": self._shown(orders), "checks": _told(checks)}
+            return {"orders": self._shown(orders), "checks": _check_rows(checks)}
 
         return do
 
@@ -227,9 +227,9 @@ class OrdersByHand:
                 orders.append(placed)
                 continue
             life = part.life if is_dry or part.life.number else self._life(part.life.slot)
-            made, told = self._submit(life, spec, is_dry=is_dry)
+            made, more_checks = self._submit(life, spec, is_dry=is_dry)
             orders += made
-            checks += told
+            checks += more_checks
         self._finish()
         held = [each for each in parts() if abs(each.qty) >= self._least(each.symbol)]
         positions = self._manager.positions
@@ -237,7 +237,7 @@ class OrdersByHand:
         works = sum(bool(each.robot) for each in self._manager.open.values())
         return {
             "orders": self._shown(orders),
-            "checks": _told(checks),
+            "checks": _check_rows(checks),
             "working": works,
             "left": [self._held(each) for each in (open_ if nets else held)],
             "offsetting": [self._held(each) for each in held if nets and each not in open_],
@@ -317,8 +317,8 @@ class OrdersByHand:
     def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Managed], list[Check]]:
         now, order_id = self._now(), life.next_by_hand
         if not life.number:  # asked about only: whoever has the same sub-account stands for it
-            lives = self._tape.robots.values()
-            life = replace(life, number=next((r.number for r in lives if r.slot == life.slot), 0))
+            robots = self._tape.robots.values()
+            life = replace(life, number=next((r.number for r in robots if r.slot == life.slot), 0))
         checks = self._admission.checks(life, order_id, spec, now)
         if is_dry:
             return [], checks
@@ -425,7 +425,7 @@ class OrdersByHand:
         }
 
 
-def _told(checks: list[Check]) -> list[dict[str, Any]]:
+def _check_rows(checks: list[Check]) -> list[dict[str, Any]]:
     return [each.as_json() for each in checks]
 
 

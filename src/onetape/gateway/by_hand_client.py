@@ -60,9 +60,9 @@ class ByHand:
     def place(self, symbol: str, account: str, fields: dict[str, Any]) -> None:
         """Of a dry run the status is `passed` or `refused`."""
         target = self._account(symbol, account)
-        told = self._ask(target, "place", {"symbol": symbol, **fields}, self.id)
-        if told is not None:
-            self._take(told)
+        reply = self._ask(target, "place", {"symbol": symbol, **fields}, self.id)
+        if reply is not None:
+            self._take(reply)
             self._follow(target)
         self._judge(is_dry=bool(fields.get("dry_run")))
 
@@ -75,10 +75,10 @@ class ByHand:
         fields = {"order": order} if order else {"symbol": symbol or "*"}
         is_found = False
         for target in targets:
-            told = self._ask(target, "cancel", fields, self.id)
-            if told is not None:
+            reply = self._ask(target, "cancel", fields, self.id)
+            if reply is not None:
                 is_found = True
-                self._take(told)
+                self._take(reply)
                 self._follow(target, until_final=True)
         if order and is_found:  # the others have none of that name
             self.error = None
@@ -107,19 +107,19 @@ class ByHand:
     def _ask(self, account: str, command: str, fields: dict[str, Any], id_: str) -> dict[str, Any] | None:
         """Its result. None: refused, or no answer, and why is the error."""
         try:
-            (told,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
+            (reply,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
         except ProcessDown as down:  # other accounts' gateways may be there
             self.error = down
             return None
-        self.value["status"] = told["status"]
-        if told["error"] is not None:
-            error = told["error"]
+        self.value["status"] = reply["status"]
+        if reply["error"] is not None:
+            error = reply["error"]
             self.error = BY_CODE.get(error["code"], PermissionDenied)(error["message"])
             return None
-        if told["status"] == "timeout":
+        if reply["status"] == "timeout":
             self.error = ServiceTimeout("no answer in time: send it again with the same --id")
             return None
-        result: dict[str, Any] = told["result"] or {}
+        result: dict[str, Any] = reply["result"] or {}
         return result
 
     def _take(self, result: dict[str, Any]) -> None:
@@ -139,29 +139,29 @@ class ByHand:
             time.sleep(LOOK_S)
             for at in waiting:
                 fields = {"order": rows[at]["client_id"]}
-                (told,) = send_command(self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex)
-                rows[at] = told["result"] or rows[at]
+                (reply,) = send_command(self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex)
+                rows[at] = reply["result"] or rows[at]
 
     def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> None:
         deadline, number = time.monotonic() + ROUNDS_WITHIN_S, 0
-        told: dict[str, Any] | None
+        reply: dict[str, Any] | None
         while True:
-            told = self._ask(account, command, fields, f"{self.id}.{number}" if number else self.id)
-            if told is None:
+            reply = self._ask(account, command, fields, f"{self.id}.{number}" if number else self.id)
+            if reply is None:
                 return
             if number:
-                told = {**told, "checks": []}  # those of the first round are what was asked about
-            self._take(told)
+                reply = {**reply, "checks": []}  # those of the first round are what was asked about
+            self._take(reply)
             number += 1
-            is_over = not told["left"] and not (command == "flatten" and told["working"])
-            stuck = any(row["state"] in REFUSED and row["code"] not in PASSES for row in told["orders"])
+            is_over = not reply["left"] and not (command == "flatten" and reply["working"])
+            stuck = any(row["state"] in REFUSED and row["code"] not in PASSES for row in reply["orders"])
             if once or is_over or stuck or time.monotonic() > deadline:
                 break
             time.sleep(LOOK_S * min(number, 5))
         if not once:
             self._follow(account)
         for name in ("left", "offsetting"):
-            self.value[name] = self.value.get(name, []) + told[name]
+            self.value[name] = self.value.get(name, []) + reply[name]
 
     def _judge(self, *, is_dry: bool = False) -> None:
         """The first refusal among orders, or of a dry run among the rules, is the error."""

@@ -178,13 +178,13 @@ class Commands:
     def _moved(self, command: Command, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         if self.money is None:
             raise NotAvailable("this gateway keeps no sub-accounts")
-        told = self.money.command(command.actor, name, fields, command.id, self._now())
-        if isinstance(told, Refused):
-            raise told.error()
+        outcome = self.money.command(command.actor, name, fields, command.id, self._now())
+        if isinstance(outcome, Refused):
+            raise outcome.error()
         return {
             "moved": [
                 {"slot": leg.holder, "currency": leg.currency, "amount": str(money(leg.amount))}
-                for leg in told.legs
+                for leg in outcome.legs
                 if leg.holder > 0
             ]
         }
@@ -198,8 +198,8 @@ class Commands:
         prepared = self.transfers.prepare(actor, fields)
 
         def do() -> Any:
-            is_known, told = prepared()
-            return Repeated(told) if is_known else told
+            is_repeated, outcome = prepared()
+            return Repeated(outcome) if is_repeated else outcome
 
         return do
 

@@ -45,7 +45,7 @@ from onetape.venues.gateways import TradingVenue
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
 
 RECONCILE_EVERY: Final = 300 * SECOND
-LOOK_AGAIN: Final = SECOND // 2  # after a balance that differed
+RECHECK_NS: Final = SECOND // 2  # after a balance that differed
 
 
 class Moment(NamedTuple):
@@ -112,7 +112,7 @@ class GatewayCore:
             {i.symbol: i for i in instruments},
             self.manager.references,
             protocol.slack,
-            known=protocol.known_move,
+            on_reference=protocol.note_move,
         )
 
     def open(
@@ -137,7 +137,7 @@ class GatewayCore:
             tape.begin_anew()
         else:
             tape.first = old.first
-        tape.first.standing = tape.standing_in(manager)
+        tape.first.status_of = tape.order_status_in(manager)
         manager.owner_of = tape.owner_of
         self.money = self._open_money(kept, table)
         tape.open(self.wall)
@@ -151,8 +151,8 @@ class GatewayCore:
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        known = {i.symbol: i for i in instruments}
-        self.gate = Gate(manager, known, _limits_of(options, instruments))
+        by_symbol = {i.symbol: i for i in instruments}
+        self.gate = Gate(manager, by_symbol, _limits_of(options, instruments))
         self.gate.killed = old.killed
         self.gate.silent_ns = market.silent_ns
         self.gate.in_front = market.in_front
@@ -163,14 +163,20 @@ class GatewayCore:
         if options.cross_internally and options.subaccounts:  # else there is nobody to cross with
             self.crossing = Crossing(
                 manager,
-                known,
+                by_symbol,
                 slot_of=tape.slot_of,
                 quote=market.best,
                 judge=self.gate.left,
                 newest=recovery.trades_inside,
             )
         self.proceeds = open_proceeds(
-            manager, known, self.money, slot_of=tape.slot_of, quote=market.best, gate=self.gate, crossing=self.crossing
+            manager,
+            by_symbol,
+            self.money,
+            slot_of=tape.slot_of,
+            quote=market.best,
+            gate=self.gate,
+            crossing=self.crossing,
         )
         self.admission = Admission(manager, self.gate, tape, self.money, self.crossing, self.proceeds)
         self.requests = OrderRequests(manager, self.gate, tape, self.money, self.admission, self.proceeds)
@@ -225,7 +231,7 @@ class GatewayCore:
         if reconciler.rounds != rounds:
             self._end_round()
         elif self.is_up and not reconciler.is_running:
-            every = self.options.check_every_ns if money.moves_wanted is None else LOOK_AGAIN
+            every = self.options.check_every_ns if money.moves_wanted is None else RECHECK_NS
             if self.steady - self._checked > every:
                 reconciler.check(now)
         money.tick(now)
@@ -291,7 +297,7 @@ class GatewayCore:
         self._answered(call, answer)
         self.carry_out()
         if call.purpose is Purpose.MOVES:
-            self._report_money(answer.told)
+            self._report_money(answer.reports)
 
     def _answered(self, call: Call, answer: Answer) -> None:
         now = self.now
@@ -498,10 +504,10 @@ def open_proceeds(
 
 def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Limits:
     """Those of the configuration, whose quantities are as a person writes them."""
-    known = {i.symbol: i for i in instruments}
+    by_symbol = {i.symbol: i for i in instruments}
 
-    def sized(given: dict[str, float]) -> dict[str, int]:
-        return {s: known[s].size_int(qty) for s, qty in given.items() if s in known}
+    def sized(quantities: dict[str, float]) -> dict[str, int]:
+        return {s: by_symbol[s].size_int(qty) for s, qty in quantities.items() if s in by_symbol}
 
     return Limits(
         position_max=sized(options.position_max),

@@ -23,15 +23,15 @@ def explained(home: Path, config: Config, subaccount: str, *, since: int, until:
     + each part + revaluation = closing, exactly, in decimal text; `frames` names the entries behind
     each part by their sequence on the gateway's tape. Raises UnknownSubaccount."""
     rows = []
-    known = False
+    is_found = False
     for name, account in config.accounts.items():
         slot = {"total": TOTAL, "main": MAIN, **account.subaccounts}.get(subaccount)
-        known |= slot is not None
+        is_found |= slot is not None
         path = gateway_journal(home, name)
         if slot is not None and is_tape(path):
             found = explain_journal(path, since=since, until=until)
             rows += [_row(name, account, subaccount, e) for e in found if e.slot == slot]
-    if not known:
+    if not is_found:
         there = {s for account in config.accounts.values() for s in account.subaccounts}
         raise UnknownSubaccount(
             f"no account has a sub-account {subaccount!r}",
@@ -41,18 +41,18 @@ def explained(home: Path, config: Config, subaccount: str, *, since: int, until:
     return rows
 
 
-def _row(name: str, account: AccountConfig, subaccount: str, told: Explained) -> dict[str, Any]:
+def _row(name: str, account: AccountConfig, subaccount: str, explanation: Explained) -> dict[str, Any]:
     return {
         "venue": account.venue,
         "account": name,
         "subaccount": subaccount,
-        "currency": told.currency,
-        "opening": _text(told.opening + told.opening_profit),
-        **{str(part): _text(amount) for part, amount in told.parts.items()},
-        "revaluation": {symbol: _text(amount) for symbol, amount in told.revaluation.items()},
-        "closing": _text(told.closing + told.closing_profit),
-        "rest": _text(told.rest),
-        "frames": {str(part): frames for part, frames in told.frames.items()},
+        "currency": explanation.currency,
+        "opening": _text(explanation.opening + explanation.opening_profit),
+        **{str(part): _text(amount) for part, amount in explanation.parts.items()},
+        "revaluation": {symbol: _text(amount) for symbol, amount in explanation.revaluation.items()},
+        "closing": _text(explanation.closing + explanation.closing_profit),
+        "rest": _text(explanation.rest),
+        "frames": {str(part): frames for part, frames in explanation.frames.items()},
     }
 
 

@@ -25,7 +25,7 @@ from onetape.feeds.query_line import Sent, VenueLine
 from onetape.feeds.request_budget import AddressBudget, budget_file
 from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.gateway.account_feed import AccountFeed
-from onetape.gateway.attached_robots import RobotLives
+from onetape.gateway.attached_robots import AttachedRobots
 from onetape.gateway.background import GatewayTasks
 from onetape.gateway.bar_history import HistoryDesk, Wanted
 from onetape.gateway.by_hand import OrdersByHand
@@ -67,7 +67,7 @@ class Gateway:
 
     def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
-        self.lives = RobotLives(self)
+        self.attached = AttachedRobots(self)
         self.is_single = is_single  # its one robot lives in this process
         self.home = Path(options.home)
         addresses = Addresses(
@@ -78,7 +78,7 @@ class Gateway:
         self.core = GatewayCore(options, self.venue, self)
         self.clock = VenueClock()
         self.tell: Callable[[str], None] = lambda words: None  # what is not well, for `status`
-        self._told = ""
+        self._silence_text = ""
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now, say=self.core.say
         )
@@ -242,7 +242,7 @@ class Gateway:
             moment=self.moment,
             spans=self.spans,
             lag=RobotLag(writer.path, options.stale_ns),
-            in_doubt=old.may_lack_end and not options.is_new,
+            may_lack_end=old.may_lack_end and not options.is_new,
         )
         self.transfers = TransferDesk(
             options,
@@ -348,8 +348,8 @@ class Gateway:
     def _look_at_silence(self) -> None:
         stale = ["account stream"] * self.core.listening.is_silent + list(self.market.stale)
         words = f"stale: {', '.join(stale)}"[:200] if stale else ""
-        if words != self._told:
-            self._told = words
+        if words != self._silence_text:
+            self._silence_text = words
             self.tell(words)
 
     # --- effects ----------------------------------------------------------------------------------
@@ -382,49 +382,49 @@ class Gateway:
 
     # --- who asks ---------------------------------------------------------------------------------
 
-    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """One request over the gateway's socket. Whoever is of our user may read; a robot shows the
         token of its name, and what changes anything else is the operator's."""
         self.now()
         door = self.commands.door
-        match asked["do"]:
+        match request["do"]:
             case "command":
-                return door.answer(asked)
+                return door.answer(request)
             case "who":
                 return {"process": door.names[0], "names": door.names}
             case "status":
                 refused = None
             case "attach" | "life":
-                refused = door.refusal(asked, str(asked["name"]))
+                refused = door.refusal(request, str(request["name"]))
             case "follow" | "standing" | "history":
-                refused = door.refusal(asked, self.core.tape.robots[int(asked["robot"])].name)
+                refused = door.refusal(request, self.core.tape.robots[int(request["robot"])].name)
             case _:
-                refused = door.refusal(asked)
-        if refused is None and asked["do"] == "attach" and asked["actor"] != OPERATOR:
-            refused = self.lives.not_granted(asked)
-        return self.do(asked) if refused is None else refused
+                refused = door.refusal(request)
+        if refused is None and request["do"] == "attach" and request["actor"] != OPERATOR:
+            refused = self.attached.not_granted(request)
+        return self.do(request) if refused is None else refused
 
-    def do(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def do(self, request: dict[str, Any]) -> dict[str, Any]:
         """A request that has been let in, or comes from this process."""
         self.now()
-        match asked["do"]:
+        match request["do"]:
             case "attach":
-                return self.lives.attach(
-                    str(asked["name"]),
-                    str(asked["journal"]),
-                    subaccount=str(asked.get("subaccount") or "main"),
-                    rate=int(asked.get("orders_per_second") or 0),
+                return self.attached.attach(
+                    str(request["name"]),
+                    str(request["journal"]),
+                    subaccount=str(request.get("subaccount") or "main"),
+                    rate=int(request.get("orders_per_second") or 0),
                 )
             case "follow":
-                books = [str(s) for s in asked.get("books", ())]
-                return self.lives.follow(int(asked["robot"]), books)
+                books = [str(s) for s in request.get("books", ())]
+                return self.attached.follow(int(request["robot"]), books)
             case "history":
-                wanted = [Wanted(str(s), int(p), int(n)) for s, p, n in asked["wanted"]]
-                return self.history.ask(int(asked["robot"]), wanted, int(asked["now"]))
+                wanted = [Wanted(str(s), int(p), int(n)) for s, p, n in request["wanted"]]
+                return self.history.ask(int(request["robot"]), wanted, int(request["now"]))
             case "life":
-                return self.lives.last(str(asked["name"]))
+                return self.attached.last(str(request["name"]))
             case "standing":
-                return self.lives.standing(int(asked["robot"]))
+                return self.attached.status(int(request["robot"]))
             case "status":
                 return self._status()
             case "reconcile":

@@ -21,13 +21,13 @@ import msgspec
 from onetape.accounts.entries import MAIN
 from onetape.gateway.kept_money import LEDGER, KeptMoney
 from onetape.gateway.order_frames import (
-    AGAIN_FLAG,
     FILL,
     FLAGS_AT,
     HELD_FLAG,
     INPUT,
     LOCAL_FLAG,
     NEWS,
+    REISSUE_FLAG,
     REQUEST,
     fill_of,
     request_of,
@@ -40,7 +40,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
 from onetape.model.request_key import RequestKey
 from onetape.orders.books import OPENING
-from onetape.orders.first_request import Claim, FirstRequests, Standing
+from onetape.orders.first_request import Claim, FirstRequests, OrderStatus
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
@@ -227,18 +227,18 @@ class GatewayTape:
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
         """Whose an order of this client id is, by the id alone: a robot's number, its order's."""
-        told = parse_client_id(name)
-        if told is None:
+        parsed = parse_client_id(name)
+        if parsed is None:
             return None
         for life in self.robots.values():
-            if robot_tag(life.name) == told.tag:
-                return life.number, told.epoch << EPOCH_BITS | told.ordinal
+            if robot_tag(life.name) == parsed.tag:
+                return life.number, parsed.epoch << EPOCH_BITS | parsed.ordinal
         return None
 
-    def standing_in(self, manager: OrderManager) -> Callable[[str], Standing | None]:
+    def order_status_in(self, manager: OrderManager) -> Callable[[str], OrderStatus | None]:
         """How an order of that client id stands, and whose it is."""
 
-        def standing(name: str) -> Standing | None:
+        def status(name: str) -> OrderStatus | None:
             order = manager.orders.get(name)
             if order is None:
                 return None
@@ -246,9 +246,9 @@ class GatewayTape:
             whose = life.name if life is not None else "another robot"
             text = next(i for i in self.instruments if i.symbol == order.spec.symbol).size_text
             filled = f"{text(order.life.filled)} of {text(order.life.size)} filled"
-            return Standing(order.state, f"order {name} of {whose}: {order.state}, {filled}")
+            return OrderStatus(order.state, f"order {name} of {whose}: {order.state}, {filled}")
 
-        return standing
+        return status
 
     def slot_of(self, robot: int) -> int:
         """The sub-account that a robot trades with; of other hands the pool."""
@@ -284,7 +284,7 @@ class GatewayTape:
 
     def _intent(self, out: IntentOut, now: int) -> None:
         order, spec = out.order, out.order.spec
-        marks = HELD_FLAG * order.is_held + AGAIN_FLAG * out.again
+        marks = HELD_FLAG * order.is_held + REISSUE_FLAG * out.is_reissue
         payload = REQUEST.pack(
             order.order_id,
             out.price,
@@ -399,10 +399,10 @@ class GatewayTape:
 
     def _health(self, out: HealthOut, now: int) -> None:
         record = {"kind": out.kind, "subject": out.subject, "state": out.state}
-        told = {**record, "severity": out.severity}
-        self._cold("health", record if out.severity == "info" else told, now)
+        alert = {**record, "severity": out.severity}
+        self._cold("health", record if out.severity == "info" else alert, now)
         if out.severity == "critical":
-            self._cold("alert", told, now)
+            self._cold("alert", alert, now)
 
     def _cold(self, event: str, record: dict[str, Any], now: int, stream: int = 0) -> None:
         self.writer.append(event, msgspec.msgpack.encode(record), stream=stream, time=now)
@@ -498,7 +498,7 @@ class GatewayTape:
                         self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
                         stream = frame.stream
-                        fill, slot = self._told(frame.payload, symbols[stream], settles[stream])
+                        fill, slot = self._read_fill(frame.payload, symbols[stream], settles[stream])
                         recovery.fill(fill)
                         if (life := self.robots.get(fill_of(frame.payload).robot)) is not None:
                             life.note_fill(fill)
@@ -522,8 +522,8 @@ class GatewayTape:
         self.once.began(record["id"], digest, time)
         refused = record.get("refused")
         if refused is not None:
-            told = {"id": record["id"], "status": "refused", "result": None, "error": refused}
-            self.once.ended(record["id"], told)
+            answer = {"id": record["id"], "status": "refused", "result": None, "error": refused}
+            self.once.ended(record["id"], answer)
             return
         match record.get("command"):
             case "settle" if fields["as"] != "open":
@@ -559,8 +559,8 @@ class GatewayTape:
         life = self.robots[robot]
         life.note_order(order_id)
         name = life.client_id(order_id)
-        is_held, again = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, AGAIN_FLAG))
-        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, again=again)
+        is_held, is_reissue = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG))
+        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, is_reissue=is_reissue)
         if spec.once is not None:
             self.first.claim(spec.once, life.slot, name, robot, time)
 
@@ -574,23 +574,23 @@ class GatewayTape:
                 life.denied.add(order_id)
             recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
-    def _told(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, int]:
+    def _read_fill(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, int]:
         """A fill, and the slot of its robot."""
-        told = fill_of(payload)
-        life = self.robots.get(told.robot)
+        row = fill_of(payload)
+        life = self.robots.get(row.robot)
         fill = FillReport(
             symbol=symbol,
-            client_id=life.client_id(told.order_id) if life else "foreign",
-            venue_id=self._venue_name(told.venue, is_internal=told.trade_id >= INTERNAL_TRADES),
-            trade_id=told.trade_id,
-            side=told.side,
-            position_side=told.position_side,
-            price=told.price,
-            size=told.size,
-            time=told.time,
-            fee=told.fee,
-            fee_currency=next((n for n, at in self.currencies.items() if at == told.currency), settle),
-            liquidity=told.liquidity,
+            client_id=life.client_id(row.order_id) if life else "foreign",
+            venue_id=self._venue_name(row.venue, is_internal=row.trade_id >= INTERNAL_TRADES),
+            trade_id=row.trade_id,
+            side=row.side,
+            position_side=row.position_side,
+            price=row.price,
+            size=row.size,
+            time=row.time,
+            fee=row.fee,
+            fee_currency=next((n for n, at in self.currencies.items() if at == row.currency), settle),
+            liquidity=row.liquidity,
         )
         return fill, life.slot if life else MAIN
 

@@ -14,7 +14,7 @@ import msgspec
 
 from onetape.accounts.booking import FORCED, Booking, BookingRecord
 from onetape.accounts.bookkeeper import Bookkeeper
-from onetape.accounts.entries import MAIN, TRANSFER_TOLD, Cause, Entry
+from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.locks import Locks
 from onetape.accounts.slots import Slots, SubAccounts
@@ -50,7 +50,7 @@ class MoneyRecord(msgspec.Struct, frozen=True):
 
 class KeptMoney:
     """references: recent prices, in units, by symbol; slack: what the venue may round by, of a
-    currency; known: told the reference of each entry that is no fill's. The frames come in the
+    currency; on_reference: told the reference of each entry that is no fill's. The frames come in the
     order of the tape. Raises BadConfig for sub-accounts that cannot be."""
 
     def __init__(
@@ -60,7 +60,7 @@ class KeptMoney:
         references: Mapping[str, int],
         slack: Callable[[str], int],
         *,
-        known: Callable[[str], None] = lambda reference: None,
+        on_reference: Callable[[str], None] = lambda reference: None,
     ) -> None:
         self.options = options
         self.instruments = instruments
@@ -73,7 +73,7 @@ class KeptMoney:
         self.names: dict[str, int] = {}  # of slots, as they were last
         self.transfers: dict[str, dict[str, Any]] = {}  # the last record of each, by its id
         self.arrivals: list[Entry] = []  # commands that booked what a transfer brought
-        self._known = known
+        self._on_reference = on_reference
         self._references: deque[str] = deque(maxlen=REFERENCES_KEPT)
         # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these
         # are what its writer had no time to book.
@@ -97,9 +97,9 @@ class KeptMoney:
         if isinstance(read, int):
             self._booked(read, is_forced=False)
             return
-        self._known(read.reference)
+        self._on_reference(read.reference)
         self._references.append(read.reference)
-        if read.cause is Cause.COMMAND and read.reference.startswith(TRANSFER_TOLD):
+        if read.cause is Cause.COMMAND and read.reference.startswith(TRANSFER_REPORTED):
             self.arrivals.append(read)
         if read.of:
             self._booked(read.of, is_forced=read.note == FORCED)
@@ -199,7 +199,7 @@ class KeptMoney:
         self.transfers = {each["id"]: each for each in record.transfers}
         self.arrivals = record.arrivals
         for reference in record.references:
-            self._known(reference)
+            self._on_reference(reference)
             self._references.append(reference)
         self._waiting = {at: (fill, slot) for at, fill, slot in record.waiting}
 

@@ -54,11 +54,11 @@ class Histogram:
 
     def summary(self) -> dict[str, float]:
         """count, and microseconds."""
-        told: dict[str, float] = {"count": self.count}
+        row: dict[str, float] = {"count": self.count}
         for percent, name in PERCENTS:
-            told[name] = self.percentile(percent) / 1000
-        told["max_us"] = self.largest / 1000
-        return told
+            row[name] = self.percentile(percent) / 1000
+        row["max_us"] = self.largest / 1000
+        return row
 
 
 def _last(bucket: int) -> int:

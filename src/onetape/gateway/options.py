@@ -12,7 +12,7 @@ from onetape.ipc.names import encoded, process_socket
 from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
 
-__all__ = ["Elsewhere", "GatewayOptions", "exchange_of", "gateway_journal", "gateway_socket"]
+__all__ = ["GatewayOptions", "WithdrawalTarget", "exchange_of", "gateway_journal", "gateway_socket"]
 
 
 def gateway_journal(home: Path, account: str) -> Path:
@@ -28,7 +28,7 @@ def exchange_of(kind: str) -> str:
     return kind.removeprefix("ccxt:").partition("-")[0]
 
 
-class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+class WithdrawalTarget(msgspec.Struct, frozen=True, kw_only=True):
     """An account at another venue. wallet: that deposits come to there. to: its addresses, by
     currency."""
 
@@ -68,7 +68,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     cross_internally: bool = False
     commands: str = "disk"  # or "process": a command is done once the tape has it there
     siblings: dict[str, str] = {}  # other accounts of the venue: what it calls them, or MASTER
-    withdraw: dict[str, Elsewhere] = {}  # by account: where money may be sent, and nowhere else
+    withdraw: dict[str, WithdrawalTarget] = {}  # by account: where money may be sent, and nowhere else
     transfer_deadline_ns: int = 120 * SECOND
     # How old a transfer that the venue's history does not show is before it has not been made.
     transfer_settled_ns: int = SETTLED_AFTER

@@ -32,7 +32,7 @@ DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
 HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
 # Of a cancel: what is left is to be placed again. Of an amendment: it goes to the venue as a new
 # order of the same robot's order.
-AGAIN_FLAG: Final = 32
+REISSUE_FLAG: Final = 32
 # Of an order_event frame, in its header: the gateway refused the change, and the venue was not
 # asked. `order_never_left` is the robot's own.
 LOCAL_FLAG: Final = 2

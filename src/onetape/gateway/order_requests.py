@@ -19,12 +19,12 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager
 
-__all__ = ["ROBOTS_MAX", "Asked", "OrderRequests"]
+__all__ = ["ROBOTS_MAX", "OrderRequests", "RobotRequest"]
 
 ROBOTS_MAX: Final = 250
 
 # As `order_frames.request_of` reads it: (robot, kind, order id, what is asked for, denied already).
-Asked = tuple[int, RequestKind, int, OrderSpec, bool]
+RobotRequest = tuple[int, RequestKind, int, OrderSpec, bool]
 
 
 class OrderRequests:
@@ -57,11 +57,11 @@ class OrderRequests:
         lives, which nobody waits for; slot: the sub-account that it trades with; rate: orders a
         second that it may send, 0: any. now: ns UTC, of its frame."""
         robots = self._tape.robots
-        known = next((robot for robot in robots.values() if robot.name == name), None)
-        number = known.number if known else len(robots) + 1
+        former = next((robot for robot in robots.values() if robot.name == name), None)
+        number = former.number if former else len(robots) + 1
         if number > ROBOTS_MAX:
             return None
-        before = known or RobotLife(number, name, 0, journal)
+        before = former or RobotLife(number, name, 0, journal)
         life = before.next_life(journal, taken=taken, slot=slot, rate=rate)
         self._tape.attach(life, now)
         self._tape.ensure("disk")  # a life whose number is forgotten would repeat its ids
@@ -110,7 +110,14 @@ class OrderRequests:
     # --- requests ---------------------------------------------------------------------------------
 
     def request(
-        self, life: RobotLife, asked: Asked, now: int, *, cause: int, may_be_sent: bool = False, behind_ns: int = 0
+        self,
+        life: RobotLife,
+        request: RobotRequest,
+        now: int,
+        *,
+        cause: int,
+        may_be_sent: bool = False,
+        behind_ns: int = 0,
     ) -> None:
         """The next one of a round. cause: when what it was decided on had come, the same of all
         that one callback asks for; may_be_sent: it lay there when a gateway died whose tape may
@@ -118,7 +125,7 @@ class OrderRequests:
         self._admission.hold_placed()  # this one finds less
         if self._proceeds.waiting:
             self._proceeds.came(life.number, cause)
-        _, kind, order_id, spec, denied = asked
+        _, kind, order_id, spec, denied = request
         if denied:
             return
         manager = self._manager
@@ -126,21 +133,21 @@ class OrderRequests:
             words = f"for {spec.symbol or 'no instrument'}, which this gateway does not trade"
             manager.outs.append(HealthOut("order", f"{life.name} {order_id}", words, "warning"))
             return
-        known = manager.by_robot.get((life.number, order_id))
+        order = manager.by_robot.get((life.number, order_id))
         if kind is RequestKind.PLACE:
-            if known is not None or order_id in life.denied:
+            if order is not None or order_id in life.denied:
                 return
             self._placed = life, order_id
             if may_be_sent and self._place_uncertain(life, order_id, spec, now):
                 return
             self._admission.place(life, order_id, spec, now, behind_ns=behind_ns, cause=cause)
-        elif known is not None:
+        elif order is not None:
             if kind is RequestKind.CANCEL:
-                manager.cancel(known, now)
+                manager.cancel(order, now)
             elif may_be_sent:
-                manager.amend_uncertain(known, now, price=spec.price_int, size=spec.size_int)
+                manager.amend_uncertain(order, now, price=spec.price_int, size=spec.size_int)
             else:
-                self._amend(known, spec, now, behind_ns=behind_ns, rate=life.rate)
+                self._amend(order, spec, now, behind_ns=behind_ns, rate=life.rate)
 
     def end_cycle(self, key: RequestKey, slot: int, robot: int = 0) -> None:
         """A request key is free again. robot: who asks for it, 0: the operator, who is not
@@ -170,7 +177,7 @@ class OrderRequests:
         if len(name) > manager.venue.client_id_chars:
             return False
         if name not in manager.orders:
-            whole = self._money.reductions.in_doubt(spec)
+            whole = self._money.reductions.uncertain(spec)
             request = Request(life.number, RequestKind.PLACE, order_id, whole)
             self._money.order(manager.place_uncertain(name, request, now))
             self._admission.claim(life, spec, name, now)

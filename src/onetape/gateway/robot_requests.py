@@ -32,7 +32,7 @@ _CYCLE: Final = type_id("cycle")
 
 class Robots:
     """moment: when it is now, asked for at each event. lag: looks at how far behind they are.
-    in_doubt: the gateway's tape may lack its end, so that what robots have asked for until now, and
+    may_lack_end: the gateway's tape may lack its end, so that what robots have asked for until now, and
     the tape does not say was taken, may have left."""
 
     def __init__(
@@ -43,16 +43,16 @@ class Robots:
         moment: Callable[[], Moment],
         spans: Spans | None = None,
         lag: RobotLag | None = None,
-        in_doubt: bool = False,
+        may_lack_end: bool = False,
     ) -> None:
         self._core = core
         self._tape = core.tape
         self._moment = moment
         self._spans = spans or Spans()
         self._lag = lag
-        self._lives: dict[int, tuple[RobotLife, JournalReader]] = {}
+        self._followed: dict[int, tuple[RobotLife, JournalReader]] = {}
         self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
-        self._in_doubt: dict[int, int] = {}  # by robot: up to this frame
+        self._uncertain_until: dict[int, int] = {}  # by robot: up to this frame
         self._waiter = Waiter()
         self._loop = loop
         self._is_due = False  # another look, soon
@@ -65,22 +65,22 @@ class Robots:
             except UNREADABLE as error:
                 self._give_up(life, error)
                 continue
-            if in_doubt:
-                self._in_doubt[life.number] = self._lives[life.number][1].last_sequence
+            if may_lack_end:
+                self._uncertain_until[life.number] = self._followed[life.number][1].last_sequence
 
     def close(self) -> None:
         self._watch.close()
 
     def attach(self, name: str, journal: str, now: int, *, slot: int, rate: int = 0) -> RobotLife | None:
         """A robot begins a life, as `OrderRequests.attach` says. Its journal is not there yet."""
-        known = next((r.number for r in self._tape.robots.values() if r.name == name), 0)
-        if known in self._lives:
+        former = next((r.number for r in self._tape.robots.values() if r.name == name), 0)
+        if former in self._followed:
             self._take_all()  # what the life before has asked for, to its end
-            self._leave(known)
+            self._leave(former)
         taken = _last_sequence(Path(journal))
         life = self._core.requests.attach(name, journal, now, taken=taken, slot=slot, rate=rate)
         if life is not None:
-            self._in_doubt.pop(life.number, None)
+            self._uncertain_until.pop(life.number, None)
             self._coming[life.number] = time.monotonic()
         return life
 
@@ -88,21 +88,21 @@ class Robots:
     def count(self) -> int:
         """How many are there, or on their way."""
         late = time.monotonic() - COMING_S
-        there = sum(bool(reader.core.writer_alive) for _, reader in self._lives.values())
+        there = sum(bool(reader.core.writer_alive) for _, reader in self._followed.values())
         return there + sum(since > late for since in self._coming.values())
 
     def runs(self, number: int) -> bool:
         """Its robot is there, or on its way."""
-        if number in self._lives:
-            return bool(self._lives[number][1].core.writer_alive)
+        if number in self._followed:
+            return bool(self._followed[number][1].core.writer_alive)
         return self._coming.get(number, 0) > time.monotonic() - COMING_S
 
-    def follow(self, number: int, *, is_here: bool = False) -> None:
-        """The robot's journal is there: from now on its requests are taken. is_here: the robot is
+    def follow(self, number: int, *, is_local: bool = False) -> None:
+        """The robot's journal is there: from now on its requests are taken. is_local: the robot is
         in this process and calls `look` when it has asked for something; nobody need ring."""
         self._coming.pop(number, None)
         self._core.requests.attached(self._tape.robots[number])
-        self._follow(self._tape.robots[number], is_here=is_here)
+        self._follow(self._tape.robots[number], is_local=is_local)
         self._watch.look()
 
     def look(self) -> None:
@@ -115,7 +115,7 @@ class Robots:
     def ended(self) -> list[int]:
         """Whose processes are not there any more; how far behind the others are is told."""
         numbers = []
-        for life, reader in self._lives.values():
+        for life, reader in self._followed.values():
             if reader.core.writer_alive:
                 self._look_at_lag(life, reader)
             else:
@@ -132,17 +132,17 @@ class Robots:
         elif not behind and self._lag.ended(life.number):
             self._tape.lag(life, "caught up", 0, now)
 
-    def _follow(self, life: RobotLife, *, is_here: bool = False) -> None:
+    def _follow(self, life: RobotLife, *, is_local: bool = False) -> None:
         # From its beginning: that is where it names its instruments.
         reader = JournalReader(life.journal)
         life.uuid = _uuid_bytes(reader.core.uuid)
-        self._lives[life.number] = (life, reader)
-        if not is_here:
+        self._followed[life.number] = (life, reader)
+        if not is_local:
             self._waiter.add(reader)
 
     def _leave(self, number: int) -> None:
         """A journal that is read no more."""
-        _, reader = self._lives.pop(number)
+        _, reader = self._followed.pop(number)
         self._waiter.remove(reader)
         reader.close()
 
@@ -158,7 +158,7 @@ class Robots:
         has_more = False
         decided = 0  # when the first of them was taken in
         came: list[tuple[int, int]] = []  # when what each was decided on had come; it was taken in
-        for life, reader in list(self._lives.values()):
+        for life, reader in list(self._followed.values()):
             first = last = frames = 0
             try:
                 while frames < TURN_FRAMES and (raw := reader.next_raw()) is not None:
@@ -170,12 +170,12 @@ class Robots:
                         taken = time.time_ns()  # some are written while the first is seen to
                         decided = decided or taken
                         first, last = first or sequence, sequence
-                        is_sent = sequence <= self._in_doubt.get(life.number, 0)
+                        is_sent = sequence <= self._uncertain_until.get(life.number, 0)
                         if not is_sent:  # else it lay there while no gateway ran
                             came.append((received, taken))
                         behind = self._behind(life, received)
-                        asked = request_of(payload, life.symbols.get(stream, ""))
-                        requests.request(life, asked, now, cause=received, may_be_sent=is_sent, behind_ns=behind)
+                        request = request_of(payload, life.symbols.get(stream, ""))
+                        requests.request(life, request, now, cause=received, may_be_sent=is_sent, behind_ns=behind)
                     elif kind == _CYCLE and sequence > life.taken:
                         decided = decided or time.time_ns()
                         first, last = first or sequence, sequence
@@ -196,7 +196,7 @@ class Robots:
         return has_more
 
     def _give_up(self, life: RobotLife, error: Exception) -> None:
-        if life.number in self._lives:
+        if life.number in self._followed:
             self._leave(life.number)
         self._core.requests.unreadable(life, error)
 

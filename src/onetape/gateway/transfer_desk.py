@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from onetape.accounts.amounts import given_units
+from onetape.accounts.amounts import amount_units
 from onetape.accounts.entries import Entry
 from onetape.accounts.slots import Refused
-from onetape.accounts.transfer_command import TRADING, Asked, Here, asked_for
+from onetape.accounts.transfer_command import TRADING, CommandedAccount, TransferRequest, transfer_request
 from onetape.accounts.transfers import AskHistory, Effect, Outcome, Place, Record, Send, Tell, Transfer, Transfers
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.arrivals import Arrivals
@@ -95,8 +95,8 @@ class TransferDesk:
     ) -> None:
         self._killed = killed
         self._options = options
-        elsewhere = [(each.venue, account) for account, each in options.withdraw.items()]
-        self._here = Here(tuple(venues), options.account, options.transfer_deadline_ns, elsewhere)
+        external = [(each.venue, account) for account, each in options.withdraw.items()]
+        self._commanded = CommandedAccount(tuple(venues), options.account, options.transfer_deadline_ns, external)
         self._money = money
         self._tape = tape
         self._protocol = protocol
@@ -108,13 +108,13 @@ class TransferDesk:
         self._tell = tell
         self._core = Transfers(
             money.ledger,
-            *self._here.place[:2],
+            *self._commanded.place[:2],
             self._refusal,
             settled_after=options.transfer_settled_ns,
             is_stopped=lambda: bool(killed()),
         )
         self._arrivals = Arrivals(
-            money, protocol, outside_wallet(options.kind), self._asked if wire else None, now=now, spawn=spawn
+            money, protocol, outside_wallet(options.kind), self._query if wire else None, now=now, spawn=spawn
         )
         self._looking: set[str] = set()
         self._telling: set[str] = set()
@@ -132,52 +132,52 @@ class TransferDesk:
     def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]:
         """What carries the command out, and gives whether it was asked for before and how it
         stands. Raises what refuses it: an OnetapeError."""
-        asked = asked_for(self._money.accounts, self._here, actor, fields)
-        if isinstance(asked, Refused):
-            raise asked.error()
-        if asked.target.venue != self._here.place.venue and actor != OPERATOR:
+        request = transfer_request(self._money.accounts, self._commanded, actor, fields)
+        if isinstance(request, Refused):
+            raise request.error()
+        if request.target.venue != self._commanded.place.venue and actor != OPERATOR:
             raise PermissionDenied("money leaves its venue by the operator's word only")
-        if self._core.get(asked.name) is None and asked.source[:2] == self._here.place[:2]:
-            self._check_way(asked)
-        known = self._core.known(
-            asked.source, asked.target, asked.currency, asked.amount, name=asked.name, slot=asked.slot
+        if self._core.get(request.name) is None and request.source[:2] == self._commanded.place[:2]:
+            self._check_way(request)
+        existing = self._core.existing(
+            request.source, request.target, request.currency, request.amount, name=request.name, slot=request.slot
         )
-        if isinstance(known, Refused):
-            raise known.error()
-        if known is None and (why := self._killed()):
+        if isinstance(existing, Refused):
+            raise existing.error()
+        if existing is None and (why := self._killed()):
             raise Killed(f"the kill switch is on: {why}", todo="unkill, then ask again")
-        return lambda: self._do(asked)
+        return lambda: self._do(request)
 
-    def _check_way(self, asked: Asked) -> None:
+    def _check_way(self, request: TransferRequest) -> None:
         """Raises where this venue, or this moment, cannot move money that way."""
-        source, target = asked.source, asked.target
+        source, target = request.source, request.target
         way = f"from {_text(source)} to {_text(target)}"
         if source.venue != target.venue:
-            self._check_outside(asked)
-        elif source.account != target.account and not self._to(target, asked.currency):
+            self._check_outside(request)
+        elif source.account != target.account and not self._to(target, request.currency):
             raise NotAvailable(
                 f"this gateway knows no account {target.account} of its venue",
                 todo=f"write email of [accounts.{target.account}], or master of "
                 f"[accounts.{source.account}], and start this gateway again",
             )
-        call = self._call(Send(asked.name, source, target, asked.currency, asked.amount))
+        call = self._call(Send(request.name, source, target, request.currency, request.amount))
         if call is None or self._wire is None:
             raise NotAvailable(f"{self._protocol.name} moves no money for us {way}")
         if not self._money.is_ready:
             raise VenueUnavailable("the account's balances are not known yet", todo="try again")
 
-    def _check_outside(self, asked: Asked) -> None:
+    def _check_outside(self, request: TransferRequest) -> None:
         """Raises where the configuration does not say that money may go there."""
-        source, target = asked.source, asked.target
+        source, target = request.source, request.target
         leaves = outside_wallet(self._options.kind)
         there = self._options.withdraw.get(target.account)
         if leaves is None:
             raise NotAvailable(f"nothing is withdrawn from {self._protocol.name} by us")
-        if there is None or there.venue != target.venue or asked.currency not in there.to:
+        if there is None or there.venue != target.venue or request.currency not in there.to:
             raise NotAvailable(
-                f"no address for {asked.currency} of {target.venue}.{target.account}",
+                f"no address for {request.currency} of {target.venue}.{target.account}",
                 todo=f"write [accounts.{source.account}.withdraw.{target.account}."
-                f"{asked.currency}], and start this gateway again",
+                f"{request.currency}], and start this gateway again",
             )
         for place, wallet, what in (
             (source, leaves, "withdrawals leave from"),
@@ -186,24 +186,24 @@ class TransferDesk:
             if place.wallet != wallet:
                 raise NotAvailable(f"at {place.venue} {what} {_text(place._replace(wallet=wallet))}")
 
-    def _do(self, asked: Asked) -> tuple[bool, Any]:
-        is_known = self._core.get(asked.name) is not None
+    def _do(self, request: TransferRequest) -> tuple[bool, Any]:
+        is_repeated = self._core.get(request.name) is not None
         effects = self._core.ask(
-            asked.source,
-            asked.target,
-            asked.currency,
-            asked.amount,
+            request.source,
+            request.target,
+            request.currency,
+            request.amount,
             self._now(),
-            name=asked.name,
-            slot=asked.slot,
-            deadline=asked.deadline,
+            name=request.name,
+            slot=request.slot,
+            deadline=request.deadline,
         )
         if isinstance(effects, Refused):
             raise effects.error()
         self._carry_out(effects)
-        one = self._core.get(asked.name)
+        one = self._core.get(request.name)
         assert one is not None
-        return is_known, {"transfer": shown(one)}
+        return is_repeated, {"transfer": shown(one)}
 
     def _refusal(self, currency: str, wallet: str, slot: int, amount: int) -> Refused | None:
         """Of other wallets only the venue knows what is there: it refuses what is not."""
@@ -216,7 +216,7 @@ class TransferDesk:
 
     def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Whether what another gateway has sent here from its venue is booked."""
-        return self._arrivals.asked(fields)
+        return self._arrivals.announced(fields)
 
     def status(self) -> dict[str, Any]:
         ledger = self._money.ledger
@@ -260,18 +260,18 @@ class TransferDesk:
                 case Tell():
                     if effect.name not in self._telling:
                         self._telling.add(effect.name)
-                        self._spawn(self._told(effect))
+                        self._spawn(self._notify(effect))
         self._money.publish()
 
     def _to(self, target: Place, currency: str) -> str | Destination | None:
         """What the venue calls another account of its, "" for this one, and where it is not
         known. At another venue: where it takes this currency, None where that is not known."""
-        if target.venue == self._here.place.venue:
+        if target.venue == self._commanded.place.venue:
             return self._options.siblings.get(target.account, "")
         there = self._options.withdraw.get(target.account)
         return None if there is None else there.to.get(currency)
 
-    async def _asked(self, call: Call) -> Answer:
+    async def _query(self, call: Call) -> Answer:
         assert self._wire is not None
         answer = await self._wire.answer(call)
         self._heard(answer)
@@ -294,7 +294,7 @@ class TransferDesk:
         if call is None or self._wire is None:
             effects = self._core.answered(send.name, Outcome.REFUSED, self._now(), why)
         else:
-            answer = await self._asked(call)
+            answer = await self._query(call)
             outcome = _OUTCOMES[answer.outcome]
             if outcome is Outcome.DONE and send.target.venue != send.source.venue:
                 outcome = Outcome.ACCEPTED  # what comes of it stands in the history
@@ -303,7 +303,7 @@ class TransferDesk:
             )
         self._carry_out(effects)
 
-    async def _told(self, tell: Tell) -> None:
+    async def _notify(self, tell: Tell) -> None:
         """Of what has come to the wallet that another account trades from; of other wallets its
         gateway keeps no balance, but of what comes from another venue."""
         heard = Heard(is_booked=True)
@@ -316,44 +316,44 @@ class TransferDesk:
         finally:
             self._telling.discard(tell.name)
         if heard.is_booked:
-            effects = self._core.told(tell.name, self._now(), arrived=heard.amount)
+            effects = self._core.acknowledged(tell.name, self._now(), arrived=heard.amount)
             self._carry_out(effects)
         elif heard.why and tell.name not in self._untold:
             self._untold.add(tell.name)
             words = f"{tell.target} has not been told: {heard.why}"
             self._say(HealthOut("transfer", tell.name, words, "warning"))
 
-    async def _look(self, asked: AskHistory) -> None:
+    async def _look(self, query: AskHistory) -> None:
         try:
             as_of = self._now()
-            rows = await self._history(asked)
+            rows = await self._history(query)
         finally:
-            self._looking.discard(asked.name)
+            self._looking.discard(query.name)
         if rows is not None:
-            self._carry_out(self._core.looked(asked.name, rows, self._now(), as_of=as_of))
+            self._carry_out(self._core.looked(query.name, rows, self._now(), as_of=as_of))
 
-    async def _history(self, asked: AskHistory) -> list[TransferReport] | None:
+    async def _history(self, query: AskHistory) -> list[TransferReport] | None:
         """None: it could not be read whole."""
         rows: list[TransferReport] = []
         cursor = ""
-        to = self._to(asked.target, asked.currency)
+        to = self._to(query.target, query.currency)
         for _ in range(PAGES_MAX):
             call = self._protocol.transfers(
-                asked.source.wallet,
-                asked.target.wallet,
+                query.source.wallet,
+                query.target.wallet,
                 self._now(),
-                since=asked.since,
+                since=query.since,
                 cursor=cursor,
                 to=_FORGOTTEN if to is None else to,
-                name=asked.name,
-                currency=asked.currency,
+                name=query.name,
+                currency=query.currency,
             )
             if call is None or self._wire is None:
                 return None
-            answer = await self._asked(call)
+            answer = await self._query(call)
             if answer.outcome is not Answered.DONE:
                 return None
-            rows += [row for row in answer.told if isinstance(row, TransferReport)]
+            rows += [row for row in answer.reports if isinstance(row, TransferReport)]
             cursor = answer.cursor
             if not cursor:
                 return rows
@@ -381,8 +381,8 @@ async def tell_gateway(home: Path, tell: Tell) -> Heard:
         return Heard(why=str(answer.error["message"]))
     if not tell.txid:
         return Heard(is_booked=True)
-    told = answer.result
-    return Heard(True, given_units(told["amount"])) if told["arrived"] else Heard()
+    reply = answer.result
+    return Heard(True, amount_units(reply["amount"])) if reply["arrived"] else Heard()
 
 
 def shown(one: Transfer) -> dict[str, Any]:
@@ -400,7 +400,7 @@ def shown(one: Transfer) -> dict[str, Any]:
         "venue_id": one.venue_id,
         "txid": one.txid,
         "fee": decimal_text(money(one.fee)),
-        "ts_asked": one.asked,
+        "ts_asked": one.requested_at,
         "ts_deadline": one.deadline,
     }
 

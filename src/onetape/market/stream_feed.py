@@ -113,7 +113,7 @@ class StreamFeed:
         self._away_since = 0  # the connection was lost, or the feed fell silent
         self._sequences: dict[str, int] = {}  # the last one, by topic
         self._untold: dict[str, tuple[int, str, str]] = {}  # bad: count, topic, head; by reason
-        self._told_at: dict[str, int] = {}
+        self._reported_at: dict[str, int] = {}
 
     # --- the connection ---------------------------------------------------------------------------
 
@@ -226,10 +226,10 @@ class StreamFeed:
         return ExternalOut(time, record)
 
     def _quote(self, value: dict[str, Any], ts_event: int, time: int) -> QuoteOut:
-        given = value["symbol"]
-        if not isinstance(given, str):
+        name = value["symbol"]
+        if not isinstance(name, str):
             raise _MessageError("a symbol is a text")
-        symbol = self.rules.names.get(given, given)
+        symbol = self.rules.names.get(name, name)
         try:
             parse_symbol(symbol)
         except BadInput:
@@ -279,8 +279,8 @@ class StreamFeed:
     def _tell_bad(self, now: int) -> list[FeedOut]:
         found: list[FeedOut] = []
         for reason in list(self._untold):
-            if now - self._told_at.get(reason, now - BAD_EVERY_NS) >= BAD_EVERY_NS:
-                self._told_at[reason] = now
+            if now - self._reported_at.get(reason, now - BAD_EVERY_NS) >= BAD_EVERY_NS:
+                self._reported_at[reason] = now
                 found.append(BadOut(now, reason, *self._untold.pop(reason)))
         return found
 

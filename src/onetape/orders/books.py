@@ -75,37 +75,37 @@ class Books:
         if len(untold) > UNTOLD_KEPT:
             self._untold_sums[currency] -= untold.popleft()[1]
 
-    def balance(self, told: BalanceReport, source: str) -> list[AccountOut]:
-        known = self.balances.get(told.currency)
-        if known is not None and told.time < known.time:
+    def balance(self, report: BalanceReport, source: str) -> list[AccountOut]:
+        newest = self.balances.get(report.currency)
+        if newest is not None and report.time < newest.time:
             return []
-        self.balances[told.currency] = told
-        if told.margin is not None:
-            self.margins[told.currency] = told
-        untold = self._untold.get(told.currency)
-        while untold and untold[0][0] <= told.time:
-            self._untold_sums[told.currency] -= untold.popleft()[1]
-        if known is None or known.total != told.total:
-            return [AccountOut(told.currency, None, told.total, told.time, source)]
+        self.balances[report.currency] = report
+        if report.margin is not None:
+            self.margins[report.currency] = report
+        untold = self._untold.get(report.currency)
+        while untold and untold[0][0] <= report.time:
+            self._untold_sums[report.currency] -= untold.popleft()[1]
+        if newest is None or newest.total != report.total:
+            return [AccountOut(report.currency, None, report.total, report.time, source)]
         return []
 
     def holding(self, currency: str) -> int:
         """What the account has of a currency, 1e-18: the newest balance that was told, and the
         fills since."""
-        return self._told(currency) + self._untold_sums.get(currency, 0)
+        return self._reported(currency) + self._untold_sums.get(currency, 0)
 
-    def _told(self, currency: str) -> int:
-        known = self.balances.get(currency)
-        return known.total if known is not None else 0
+    def _reported(self, currency: str) -> int:
+        newest = self.balances.get(currency)
+        return newest.total if newest is not None else 0
 
-    def position(self, told: PositionReport, source: str) -> list[AccountOut]:
-        key = (told.symbol, told.side)
-        known = self.venue_positions.get(key)
-        if known is not None and told.time < known[1]:
+    def position(self, report: PositionReport, source: str) -> list[AccountOut]:
+        key = (report.symbol, report.side)
+        newest = self.venue_positions.get(key)
+        if newest is not None and report.time < newest[1]:
             return []
-        self.venue_positions[key] = (told.qty, told.time)
-        if known is None or known[0] != told.qty:
-            return [AccountOut(told.symbol, told.side, told.qty, told.time, source)]
+        self.venue_positions[key] = (report.qty, report.time)
+        if newest is None or newest[0] != report.qty:
+            return [AccountOut(report.symbol, report.side, report.qty, report.time, source)]
         return []
 
     # --- checkpoints ------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
     """Why a request is not sent, and when it may be, ns by the venue's clock."""
 
     reason: str
-    again_at: int
+    retry_at: int
 
 
 class Counts(Protocol):
@@ -100,9 +100,9 @@ class WindowCounts:
         return used
 
     def correct(self, slot: int, window: int, used: int) -> None:
-        at, known = self._windows.get(slot, (0, 0))
+        at, counted = self._windows.get(slot, (0, 0))
         if at <= window:
-            self._windows[slot] = (window, max(used, known if at == window else 0))
+            self._windows[slot] = (window, max(used, counted if at == window else 0))
 
 
 class Budget:
@@ -151,9 +151,9 @@ class Budget:
         """An answer of the venue: its own count, and whether it wants to hear from us at all.
         is_limited: false where a status 429 is said of something else."""
         for slot, rule in enumerate(self.rules):
-            told = headers.get(rule.header, "")
-            if told.isdigit() and now % rule.window >= self._settled:
-                self.counts.correct(slot, now // rule.window, int(told))
+            text = headers.get(rule.header, "")
+            if text.isdigit() and now % rule.window >= self._settled:
+                self.counts.correct(slot, now // rule.window, int(text))
         if status == 418 or (status == 429 and is_limited):
             after = headers.get("retry-after", "")
             wait = int(after) * SECOND if after.isdigit() and int(after) else BAN_UNTOLD

@@ -172,7 +172,7 @@ class OrderProtocol(Protocol):
         need not be, because there are positions."""
         ...
 
-    def known_move(self, reference: str) -> None:
+    def note_move(self, reference: str) -> None:
         """A move that our tape has, so that it is the same one however it is told again."""
         ...
 
@@ -230,7 +230,7 @@ class OrderProtocol(Protocol):
         """Reads an answer; one that makes no sense is ambiguous, never an exception."""
         ...
 
-    def told(self, message: bytes) -> list[VenueReport]:
+    def reports_of(self, message: bytes) -> list[VenueReport]:
         """Reads a message of the account's stream."""
         ...
 

@@ -21,7 +21,7 @@ from onetape.model.errors import DuplicateCommand, OrderInvalid, OrderRate
 from onetape.model.request_key import RequestKey
 from onetape.orders.filters import Refusal
 
-__all__ = ["CLAIMS_MAX", "Claim", "FirstRequests", "Standing"]
+__all__ = ["CLAIMS_MAX", "Claim", "FirstRequests", "OrderStatus"]
 
 CLAIMS_MAX: Final = 100_000  # keys in use at a time; beyond it no new one is taken
 WHOLE_ACCOUNT: Final = -1  # in the place of a sub-account's slot
@@ -30,7 +30,7 @@ _NEVER_WAS: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
 W = TypeVar("W")  # by what an order is known here
 
 
-class Standing(NamedTuple):
+class OrderStatus(NamedTuple):
     """How an order stands, and that in words."""
 
     state: OrderState | str
@@ -48,8 +48,8 @@ class FirstRequests(Generic[W]):
     """standing: of an order that has or had a key; None: it is not known any more, and is taken
     for one that came to be."""
 
-    def __init__(self, standing: Callable[[W], Standing | None]) -> None:
-        self.standing = standing
+    def __init__(self, status_of: Callable[[W], OrderStatus | None]) -> None:
+        self.status_of = status_of
         self._claims: dict[tuple[int, str], Claim[W]] = {}
 
     def __len__(self) -> int:
@@ -62,9 +62,9 @@ class FirstRequests(Generic[W]):
             return Refusal.of(OrderInvalid, key.broken_rule)
         claim = self._claims.get(_scope(key, slot))
         if claim is not None and now < claim.until:
-            standing = self.standing(claim.winner)
-            if standing is None or standing.state not in _NEVER_WAS:
-                words = "an order that ended" if standing is None else standing.words
+            status = self.status_of(claim.winner)
+            if status is None or status.state not in _NEVER_WAS:
+                words = "an order that ended" if status is None else status.words
                 return Refusal.of(DuplicateCommand, f"the key {key.key!r} has {words}")
         if claim is None and len(self._claims) >= CLAIMS_MAX and not self._make_room(now):
             return Refusal.of(OrderRate, f"{CLAIMS_MAX} request keys are in use: end their cycles")
@@ -85,8 +85,8 @@ class FirstRequests(Generic[W]):
         scope = _scope(key, slot)
         claim = self._claims.get(scope)
         if claim is not None and robot not in (None, claim.robot):
-            standing = self.standing(claim.winner)
-            words = "another robot's" if standing is None else standing.words
+            status = self.status_of(claim.winner)
+            words = "another robot's" if status is None else status.words
             return f"the key {key.key!r} has {words}: its robot or the operator ends the cycle"
         self._claims.pop(scope, None)
         return ""

@@ -102,16 +102,16 @@ class OrderIndex:
         order is PENDING_UPDATE, lost it is UNKNOWN, refused it is CANCELED."""
         self.mark(order)
         if name != order.name:
-            order.again += 1
+            order.reissues += 1
             self.rename(order, name)
             order.conditional = False  # else it was never there: it goes where its words say
         life, order.is_held, order.is_taken_off = order.life, False, False
-        order.away = order.elsewhere = order.told_filled = life.filled
-        order.told_time = order.asks = order.not_found = 0
+        order.away = order.filled_outside = order.reported_filled = life.filled
+        order.reported_time = order.asks = order.not_found = 0
         order.sent_at = now
         order.amended_at = 0  # what was asked of the one before does not arrive at this one
         if life.accepted:
-            order.is_again, order.amend_to = True, (order.price, life.size)
+            order.reissue_open, order.amend_to = True, (order.price, life.size)
             life.on_event(OrderEvent.AMEND_REQUEST, size=life.size)
 
     def end(self, order: Managed) -> None:

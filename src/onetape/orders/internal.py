@@ -35,7 +35,7 @@ def take_in(manager: OrderManager, order: Managed) -> None:
     """The venue has it no more: it waits here until it is released, or ends."""
     manager.index.mark(order)
     order.pending.clear()
-    order.told_end, order.ask_at, order.lost_at = None, 0, 0
+    order.reported_end, order.ask_at, order.lost_at = None, 0, 0
     order.is_held = True
     order.life.on_event(OrderEvent.CANCEL_REJECT)  # nothing is asked of the venue any more
 
@@ -49,7 +49,7 @@ def release(manager: OrderManager, order: Managed, now: int) -> bool:
     if not name:
         return False
     manager.index.reissue(order, name, now)
-    intent = IntentOut(order, RequestKind.AMEND, order.price, order.life.size, again=True)
+    intent = IntentOut(order, RequestKind.AMEND, order.price, order.life.size, is_reissue=True)
     manager.outs.append(intent)
     manager.send(order, RequestKind.PLACE, now)
     return True

@@ -9,7 +9,7 @@ from typing import Final
 from onetape.model.errors import BadInput, FundsError, VenueError
 from onetape.orders.reports import VenueReport
 
-__all__ = ["MALFORMED", "check_told"]
+__all__ = ["MALFORMED", "check_reports"]
 
 # What reading a message of others may raise. Where ours is at fault the process ends.
 MALFORMED: Final = (
@@ -30,10 +30,10 @@ MONEY_MAX: Final = 2**127 - 1
 _MONEY: Final = frozenset({"fee", "total", "amount"})
 
 
-def check_told(told: Iterable[VenueReport]) -> None:
+def check_reports(reports: Iterable[VenueReport]) -> None:
     """Raises ValueError, OverflowError for what no tape could hold: it is refused where it is read
     and not where it is written, when much else has been done with it."""
-    for each in told:
+    for each in reports:
         for name, value in zip(each._fields, each, strict=True):
             if type(value) is int:
                 most = MONEY_MAX if name in _MONEY else NUMBER_MAX

@@ -25,8 +25,8 @@ __all__ = [
     "Out",
     "Pending",
     "Request",
-    "asked_for",
     "met",
+    "requested_order",
     "spec_of",
 ]
 
@@ -43,14 +43,14 @@ class Request(NamedTuple):
 
 
 class IntentOut(NamedTuple):
-    """To the journal before it goes to the wire. again: of a cancel: what is left is to be placed
+    """To the journal before it goes to the wire. is_reissue: of a cancel: what is left is to be placed
     again; of an amendment: it goes to the venue as a new order."""
 
     order: Managed
     kind: RequestKind
     price: int
     size: int
-    again: bool = False
+    is_reissue: bool = False
 
 
 class NewsOut(NamedTuple):
@@ -143,27 +143,27 @@ class Managed:
     is_held: bool = False  # it waits here for orders of ours; the venue has nothing of it
     is_unfunded: bool = False  # held until its sub-account has the money: it holds none of it
     is_taken_off: bool = False  # cancelled for an internal trade: what is left is placed again
-    is_again: bool = False  # what was left was placed again, and that is unanswered
-    again: int = 0  # how often
+    reissue_open: bool = False  # what was left was placed again, and that is unanswered
+    reissues: int = 0  # how often
     sent_as: str = ""  # its client id at the venue, where that is another
     former: tuple[str, ...] = ()  # names, ours and the venue's, of orders there that are gone
-    elsewhere: int = 0  # filled otherwise than by the order that the venue has now,
+    filled_outside: int = 0  # filled otherwise than by the order that the venue has now,
     away: int = 0  # which is by so much smaller than ours
     sent_at: int = 0  # when it was placed again
     is_met: bool = False  # seen at the venue first: some of its fills may be older than that
     pending: dict[RequestKind, Pending] = field(default_factory=dict)
     cancel_wanted: bool = False  # asked for while the placing is unanswered
-    cancels_again: int = 0  # how often the cancel was sent again, its answer being lost
+    cancel_retries: int = 0  # how often the cancel was sent again, its answer being lost
     lost_at: int = 0  # since when its state is not known
     ask_at: int = 0  # when the venue is asked about it, 0: no need
     asks: int = 0
     not_found: int = 0  # answers that do not know it
     asking: bool = False  # a question is under way
     ask_other: bool = False  # the next one goes to the list that it is not believed to be in
-    asked_working: int = 0  # when it was last asked for among the working ones
-    told_filled: int = 0  # the most that the venue has said is filled
-    told_end: OrderNews | None = None  # it has ended there; fills are still to come
-    told_time: int = 0  # venue's time of the newest word about it
+    working_query_at: int = 0  # when it was last asked for among the working ones
+    reported_filled: int = 0  # the most that the venue has said is filled
+    reported_end: OrderNews | None = None  # it has ended there; fills are still to come
+    reported_time: int = 0  # venue's time of the newest word about it
     amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
     amended_at: int = 0  # when that was last sent
     code: int = 0  # of the last refusal or error about it,
@@ -208,23 +208,23 @@ class Managed:
     def next_name(self, chars_max: int) -> str:
         """The client id under which what is left is placed again, "" where there is none."""
         parsed = parse_client_id(self.client_id)
-        if parsed is None or self.again >= ATTEMPT_MAX:
+        if parsed is None or self.reissues >= ATTEMPT_MAX:
             return ""
-        name = str(parsed._replace(attempt=self.again + 1))
+        name = str(parsed._replace(attempt=self.reissues + 1))
         return name if len(name) <= chars_max else ""
 
-    def in_our_sizes(self, told: OrderStatusReport) -> OrderStatusReport | None:
+    def in_our_sizes(self, report: OrderStatusReport) -> OrderStatusReport | None:
         """Restate a report of the venue's order in the quantities of ours, which is larger by what
         was filled before; None: that order is gone, and what was to be learned from it is known."""
-        if self.former and (told.client_id or told.venue_id) in self.former:
+        if self.former and (report.client_id or report.venue_id) in self.former:
             return None
-        if not self.away and not self.elsewhere:
-            return told
-        size = told.size + self.away if told.size else 0
-        return told._replace(size=size, filled=told.filled + self.elsewhere)
+        if not self.away and not self.filled_outside:
+            return report
+        size = report.size + self.away if report.size else 0
+        return report._replace(size=size, filled=report.filled + self.filled_outside)
 
 
-def asked_for(client_id: str, request: Request, now: int) -> Managed:
+def requested_order(client_id: str, request: Request, now: int) -> Managed:
     """A new order of a robot, as it asks for it."""
     spec = request.spec
     assert spec is not None
@@ -239,33 +239,33 @@ def asked_for(client_id: str, request: Request, now: int) -> Managed:
     )
 
 
-def met(told: OrderStatusReport, robot: int, order_id: int) -> Managed:
+def met(report: OrderStatusReport, robot: int, order_id: int) -> Managed:
     """An order that no tape of ours has, as the venue shows it."""
     order = Managed(
-        client_id=told.client_id,
+        client_id=report.client_id,
         robot=robot,
         order_id=order_id,
-        spec=spec_of(told),
-        life=OrderLife(max(told.size, 1)),
-        created=told.time,
-        price=told.price,
-        conditional=told.conditional,
+        spec=spec_of(report),
+        life=OrderLife(max(report.size, 1)),
+        created=report.time,
+        price=report.price,
+        conditional=report.conditional,
         is_met=True,
     )
-    order.life.filled = told.filled
+    order.life.filled = report.filled
     order.life.state, order.life.accepted = OrderState.ACCEPTED, True
     return order
 
 
-def spec_of(told: OrderStatusReport) -> OrderSpec:
+def spec_of(report: OrderStatusReport) -> OrderSpec:
     """What somebody must have asked for, of an order that the venue shows."""
-    is_market = told.type is OrderType.MARKET
+    is_market = report.type is OrderType.MARKET
     return OrderSpec(
-        symbol=told.symbol,
-        side=told.side if told.side is not Side.NONE else Side.BUY,
-        size_int=max(told.size, 1),
-        type=told.type,
-        price_int=0 if is_market else told.price,
-        position_side=told.position_side,
-        reduce_only=told.reduce_only,
+        symbol=report.symbol,
+        side=report.side if report.side is not Side.NONE else Side.BUY,
+        size_int=max(report.size, 1),
+        type=report.type,
+        price_int=0 if is_market else report.price,
+        position_side=report.position_side,
+        reduce_only=report.reduce_only,
     )

@@ -37,8 +37,8 @@ from onetape.orders.managed import (
     Out,
     Pending,
     Request,
-    asked_for,
     met,
+    requested_order,
 )
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
@@ -89,14 +89,14 @@ class OrderManager:
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
         # It has ended at the venue, its fills are booked, nobody has been told. Goes it on?
         self.before_end: Callable[[Managed, OrderNews, int], bool] = lambda *_: False
-        self._asked_venue_ids: set[tuple[str, str]] = set()
+        self._queried_venue_ids: set[tuple[str, str]] = set()
         self._sent = 0  # requests about orders
 
     # --- what robots ask for ----------------------------------------------------------------------
 
     def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Managed:
         """A new order that the gate has let through. held: it is not sent."""
-        order = asked_for(client_id, request, now)
+        order = requested_order(client_id, request, now)
         order.is_held = held
         spec, order.conditional = order.spec, self.waits_apart(order.spec)
         self.index.add(order)
@@ -108,7 +108,7 @@ class OrderManager:
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
         """A new order that never leaves."""
-        order = asked_for(client_id, request, now)
+        order = requested_order(client_id, request, now)
         self.index.add(order)
         order.life.on_event(OrderEvent.SUBMIT)
         self._news(order, OrderNews.DENIED, now, code, reason)
@@ -124,7 +124,7 @@ class OrderManager:
         if order.is_held:
             self._news(order, OrderNews.CANCELED, now)
             return
-        if RequestKind.PLACE in order.pending and (order.is_again or not order.life.accepted):
+        if RequestKind.PLACE in order.pending and (order.reissue_open or not order.life.accepted):
             if order.cancel_wanted:
                 return
             order.life.on_event(OrderEvent.CANCEL_REQUEST)
@@ -139,7 +139,7 @@ class OrderManager:
             if was_taken_off:  # now it is over when it has gone
                 self._intend_cancel(order)
             return
-        order.cancels_again = 0
+        order.cancel_retries = 0
         self.send_cancel(order, now)
 
     def send_cancel(self, order: Managed, now: int) -> None:
@@ -149,13 +149,13 @@ class OrderManager:
         self.send(order, RequestKind.CANCEL, now)
 
     def _intend_cancel(self, order: Managed) -> None:
-        size, again = order.life.size, order.is_taken_off
-        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, size, again))
+        size, is_reissue = order.life.size, order.is_taken_off
+        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, size, is_reissue))
 
     def cancel_once(self, order: Managed, now: int) -> None:
         """Unless that is under way: for who asks again and again, until it is gone."""
-        is_asked = RequestKind.CANCEL in order.pending and not order.is_taken_off
-        if not order.cancel_wanted and not is_asked:
+        is_requested = RequestKind.CANCEL in order.pending and not order.is_taken_off
+        if not order.cancel_wanted and not is_requested:
             self.cancel(order, now)
 
     def cancel_all(self, now: int, robot: int = 0) -> int:
@@ -198,7 +198,7 @@ class OrderManager:
         neither sent nor denied: it is UNKNOWN, asked for by its id, counted as the worst case, and
         resolved when the venue has answered for that id. It counts as sent from now on: it was
         before, so that absence is believed rather later than earlier."""
-        order = asked_for(client_id, request, now)
+        order = requested_order(client_id, request, now)
         order.conditional = self.waits_apart(order.spec)
         self.index.add(order)
         order.life.on_event(_SUBMIT)
@@ -236,7 +236,7 @@ class OrderManager:
             return
         if call.purpose is Purpose.FILLS and answer.cursor:
             self.calls.append(self.venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
-        self.hear(answer.told, now, source="rest")
+        self.hear(answer.reports, now, source="rest")
 
     def _request_answered(self, order: Managed, kind: RequestKind, number: int, answer: Answer, now: int) -> None:
         pending = order.pending.get(kind)
@@ -245,10 +245,10 @@ class OrderManager:
         if pending is None or pending.number != number:
             if order.is_open:
                 self._count("answer nobody waits for")
-            self.hear(answer.told, now, source="rest")
+            self.hear(answer.reports, now, source="rest")
             return
-        again = answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX
-        if again and not (order.cancel_wanted and kind is _PLACE):
+        may_retry = answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX
+        if may_retry and not (order.cancel_wanted and kind is _PLACE):
             pending.resend_at = now + max(answer.retry_after, SECOND // 5)
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             return
@@ -268,7 +268,7 @@ class OrderManager:
                 self.send(order, RequestKind.CANCEL, now)
 
     def _request_done(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
-        row = next((t for t in answer.told if isinstance(t, OrderStatusReport)), None)
+        row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
         row = order.in_our_sizes(row) if row is not None else None
         if row is not None:
             self._note_ids(order, row)
@@ -306,10 +306,10 @@ class OrderManager:
         order.is_taken_off = order.is_taken_off and order.life.cancel_open
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
-        row = next((t for t in answer.told if isinstance(t, OrderStatusReport)), None)
+        row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
         order = self.index.get(row.client_id if row is not None else key.client_id)
         # Where a fill still waits, its next word asks again, and so does the next look of a round.
-        self._asked_venue_ids.discard((key.symbol, key.venue_id))
+        self._queried_venue_ids.discard((key.symbol, key.venue_id))
         if order is None:
             if row is not None:
                 self._meet(row, now)
@@ -334,7 +334,7 @@ class OrderManager:
         has_trigger = self.waits_apart(order.spec)
         # It may have fired: then it is an order of the book, under the same client id.
         order.ask_other = has_trigger and key.conditional
-        if order.life.accepted and not (order.is_again and order.life.filled == order.elsewhere):
+        if order.life.accepted and not (order.reissue_open and order.life.filled == order.filled_outside):
             # It was there: that nobody finds it proves nothing.
             self._lost(order, now)
         elif is_absent(order, key, now, has_trigger=has_trigger):
@@ -386,9 +386,9 @@ class OrderManager:
 
     # --- what the venue says ----------------------------------------------------------------------
 
-    def hear(self, told: Iterable[VenueReport], now: int, *, source: str = "stream") -> None:
+    def hear(self, reports: Iterable[VenueReport], now: int, *, source: str = "stream") -> None:
         """Words of the stream, or rows of an answer."""
-        for each in told:
+        for each in reports:
             match each:
                 case FillReport():
                     self._fill(each, now)
@@ -413,7 +413,7 @@ class OrderManager:
         the fills are asked for, and the order ends when they are here."""
         self.index.mark(order)
         # What was told before is not held against it.
-        order.told_filled, order.told_end, order.told_time = order.life.filled, None, 0
+        order.reported_filled, order.reported_end, order.reported_time = order.life.filled, None, 0
         order.asking = False
         self.hear([report], now, source="operator")
         if not order.is_open:
@@ -424,66 +424,66 @@ class OrderManager:
         if order is None:
             self._meet(word, now)
             return
-        told = order.in_our_sizes(word)
-        if told is None:
+        report = order.in_our_sizes(word)
+        if report is None:
             return
-        self._note_ids(order, told)
-        if told.news is None:
-            self._snapshot(order, told, now)
+        self._note_ids(order, report)
+        if report.news is None:
+            self._snapshot(order, report, now)
             return
-        if told.news in (OrderNews.CANCELED, OrderNews.EXPIRED, OrderNews.REJECTED):
-            self._end(order, told.news, told, now)
-        elif told.news is OrderNews.UPDATED:
+        if report.news in (OrderNews.CANCELED, OrderNews.EXPIRED, OrderNews.REJECTED):
+            self._end(order, report.news, report, now)
+        elif report.news is OrderNews.UPDATED:
             # Of an amendment before the newest nothing is learned: that one is told, answered or,
             # where it is lost, asked for.
             waits = order.life.update_open
-            is_it = not waits or (told.price, told.size) == order.amend_to
+            is_it = not waits or (report.price, report.size) == order.amend_to
             # Nor of one that was before what is filled: after a restart no time of a word is known.
-            is_it = is_it and told.size >= order.life.filled
-            if is_it and told.time >= order.told_time:
+            is_it = is_it and report.size >= order.life.filled
+            if is_it and report.time >= order.reported_time:
                 order.pending.pop(RequestKind.AMEND, None)
-                order.price = told.price
-                self._news(order, told.news, now, size=told.size)
-        elif told.news is OrderNews.ACCEPTED:
+                order.price = report.price
+                self._news(order, report.news, now, size=report.size)
+        elif report.news is OrderNews.ACCEPTED:
             self._accepted(order, now)
         else:
-            self._news(order, told.news, now)
-        self._compare(order, told, now)
+            self._news(order, report.news, now)
+        self._compare(order, report, now)
 
-    def _snapshot(self, order: Managed, told: OrderStatusReport, now: int) -> None:
+    def _snapshot(self, order: Managed, report: OrderStatusReport, now: int) -> None:
         """How it stands at the venue, because somebody asked."""
-        self._note_ids(order, told)
+        self._note_ids(order, report)
         # What has ended never works again: its end is the newest word, whatever it is dated.
-        if told.state not in ENDS and 0 < told.time < order.told_time:
+        if report.state not in ENDS and 0 < report.time < order.reported_time:
             return  # older than what is known
         order.not_found = 0
-        order.asks = 0 if order.told_end is None else order.asks
-        if told.state in ENDS:
-            self._end(order, ENDS[told.state], told, now)
-        elif told.state is not OrderState.UNKNOWN:
+        order.asks = 0 if order.reported_end is None else order.asks
+        if report.state in ENDS:
+            self._end(order, ENDS[report.state], report, now)
+        elif report.state is not OrderState.UNKNOWN:
             if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
-                self._found(order, told, now)
+                self._found(order, report, now)
             elif order.state is OrderState.PENDING_CANCEL and not order.pending:
                 self._news(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
-        self._compare(order, told, now)
+        self._compare(order, report, now)
 
-    def _found(self, order: Managed, told: OrderStatusReport, now: int) -> None:
+    def _found(self, order: Managed, report: OrderStatusReport, now: int) -> None:
         """It works there. A cancel that is lost still holds: it is sent again, some times."""
         order.pending.pop(_PLACE, None)
-        is_asked = order.life.cancel_open and RequestKind.CANCEL not in order.pending
+        is_requested = order.life.cancel_open and RequestKind.CANCEL not in order.pending
         order.cancel_wanted = False
-        order.ask_at = query_amended(order, told, now)
+        order.ask_at = query_amended(order, report, now)
         if order.ask_at:  # its terms are not known yet
             self._accepted(order, now)
         else:
-            order.price = told.price or order.price
-            order.is_again = False
-            self._news(order, OrderNews.FOUND, now, size=told.size)
+            order.price = report.price or order.price
+            order.reissue_open = False
+            self._news(order, OrderNews.FOUND, now, size=report.size)
             order.lost_at = 0
-        if not is_asked:
+        if not is_requested:
             return
-        order.cancels_again += 1
-        if order.cancels_again < SENDS_MAX:
+        order.cancel_retries += 1
+        if order.cancel_retries < SENDS_MAX:
             self.send_cancel(order, now)
         elif not order.ask_at:
             order.is_taken_off = False
@@ -505,8 +505,8 @@ class OrderManager:
     @property
     def is_asking_whose(self) -> bool:
         """Of a fill that waits for that: the question ends, with an answer or without."""
-        asked = self._asked_venue_ids
-        return any((fill.symbol, fill.venue_id) in asked for fill in self.unmatched.values())
+        queried = self._queried_venue_ids
+        return any((fill.symbol, fill.venue_id) in queried for fill in self.unmatched.values())
 
     def ask_unmatched(self, now: int) -> None:
         """Whose the fills are that wait for that: once more, where the answer was lost."""
@@ -515,33 +515,33 @@ class OrderManager:
 
     def _ask_whose(self, fill: FillReport, now: int) -> None:
         """Unless that is under way."""
-        asked = (fill.symbol, fill.venue_id)
-        if asked not in self._asked_venue_ids:
-            self._asked_venue_ids.add(asked)
-            self.calls.append(self.venue.query_venue_id(*asked, now))
+        key = (fill.symbol, fill.venue_id)
+        if key not in self._queried_venue_ids:
+            self._queried_venue_ids.add(key)
+            self.calls.append(self.venue.query_venue_id(*key, now))
 
-    def _meet(self, told: OrderStatusReport, now: int) -> None:
+    def _meet(self, report: OrderStatusReport, now: int) -> None:
         """An order that no tape of ours has."""
-        if told.client_id in self.orders or told.news is OrderNews.REJECTED:
+        if report.client_id in self.orders or report.news is OrderNews.REJECTED:
             return
-        robot, order_id = self.owner_of(told.client_id) or (0, 0)
-        known = self.by_robot.get((robot, order_id))
-        if known is not None and known.is_open:  # placed again, and no tape says so
-            known.life.cancel_open = False  # that was done, of the one before
-            self.index.reissue(known, told.client_id, now)
-            self._order(told, now)
+        robot, order_id = self.owner_of(report.client_id) or (0, 0)
+        former = self.by_robot.get((robot, order_id))
+        if former is not None and former.is_open:  # placed again, and no tape says so
+            former.life.cancel_open = False  # that was done, of the one before
+            self.index.reissue(former, report.client_id, now)
+            self._order(report, now)
             return
-        order = met(told, robot, order_id)
+        order = met(report, robot, order_id)
         self.index.add(order)
-        self._note_ids(order, told)
-        if told.state not in ENDS:
+        self._note_ids(order, report)
+        if report.state not in ENDS:
             word = "attributed" if robot else "foreign"
-            self.outs.append(HealthOut("order", told.client_id, word, "warning"))
-        if told.state in ENDS:
-            order.life.state = told.state
+            self.outs.append(HealthOut("order", report.client_id, word, "warning"))
+        if report.state in ENDS:
+            order.life.state = report.state
             self.close(order)
         else:
-            self._compare(order, told, now)
+            self._compare(order, report, now)
 
     # --- how an order stands ----------------------------------------------------------------------
 
@@ -555,7 +555,7 @@ class OrderManager:
         if not order.venue_id and fill.venue_id and not fill.is_internal:
             self.note_venue_id(order, fill.venue_id)
         if fill.is_internal:
-            order.elsewhere += fill.size
+            order.filled_outside += fill.size
         before = order.state
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
         if cell is Effect.IMPOSSIBLE:
@@ -565,68 +565,68 @@ class OrderManager:
         self.outs.append(FillOut(order, fill))
         if order.state is OrderState.UNKNOWN or before is OrderState.UNKNOWN:
             order.lost_at = 0
-        if order.told_end is not None and order.life.filled >= order.told_filled:
-            self._end(order, order.told_end, None, now)
+        if order.reported_end is not None and order.life.filled >= order.reported_filled:
+            self._end(order, order.reported_end, None, now)
         self.close(order)
 
-    def _end(self, order: Managed, news: OrderNews, told: OrderStatusReport | None, now: int) -> None:
+    def _end(self, order: Managed, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
         """It has ended at the venue. Its fills come first: until they are here it is not over."""
-        if told is not None:
-            self._note_filled(order, told)
-        if order.told_filled > order.life.filled:
-            if order.told_end is None:
+        if report is not None:
+            self._note_filled(order, report)
+        if order.reported_filled > order.life.filled:
+            if order.reported_end is None:
                 self._ask(order, now)
             elif not order.asking:  # asked before, and the fills were not there
                 order.ask_at = order.ask_at or next_query(order, now)
-            order.told_end = news
+            order.reported_end = news
             return
-        order.told_end = None
-        if order.elsewhere and news is OrderNews.REJECTED:
+        order.reported_end = None
+        if order.filled_outside and news is OrderNews.REJECTED:
             news = OrderNews.CANCELED  # the robot knows that it was there
         if news is not OrderNews.UPDATED and self.before_end(order, news, now):
             return
         if order.is_open:
-            order.is_again = False
-            code = told.code if told is not None else 0
-            reason = told.reason if told is not None else ""
+            order.reissue_open = False
+            code = report.code if report is not None else 0
+            reason = report.reason if report is not None else ""
             order.pending.clear()
             self._news(order, news, now, code, reason, size=order.life.filled)
 
-    def _compare(self, order: Managed, told: OrderStatusReport, now: int) -> None:
+    def _compare(self, order: Managed, report: OrderStatusReport, now: int) -> None:
         """Has the venue filled more than we have been told, or cut what reduces to the position?"""
-        reduces = order.spec.reduce_only or told.reduce_only
-        is_cut = reduces and 0 < told.size < order.life.size
-        is_known = order.life.accepted and order.is_open and not order.is_unknown
-        if is_cut and is_known and told.time >= order.told_time and not order.life.update_open:
-            self._news(order, OrderNews.UPDATED, now, size=told.size)
-        if told.state is not OrderState.TRIGGERED:
+        reduces = order.spec.reduce_only or report.reduce_only
+        is_cut = reduces and 0 < report.size < order.life.size
+        is_certain = order.life.accepted and order.is_open and not order.is_unknown
+        if is_cut and is_certain and report.time >= order.reported_time and not order.life.update_open:
+            self._news(order, OrderNews.UPDATED, now, size=report.size)
+        if report.state is not OrderState.TRIGGERED:
             # Else it is the trigger's time, of a service of its own: Binance dates it when what it
             # sent has ended, later than the end itself.
-            order.told_time = max(order.told_time, told.time)
-        self._note_filled(order, told)
-        if order.told_filled > order.life.filled and order.is_open:
+            order.reported_time = max(order.reported_time, report.time)
+        self._note_filled(order, report)
+        if order.reported_filled > order.life.filled and order.is_open:
             # Usually its fills are on their way: asked a moment later.
             order.ask_at = order.ask_at or now + QUERY_AFTER[1]
-        elif order.is_met and order.is_open and 0 < told.size <= order.life.filled:
+        elif order.is_met and order.is_open and 0 < report.size <= order.life.filled:
             self._end(order, OrderNews.UPDATED, None, now)
 
-    def _note_filled(self, order: Managed, told: OrderStatusReport) -> None:
+    def _note_filled(self, order: Managed, report: OrderStatusReport) -> None:
         """Of one that was seen at the venue first this is what its fills are to others: none of
         them is waited for, and with the last it has ended."""
-        order.told_filled = max(order.told_filled, told.filled)
+        order.reported_filled = max(order.reported_filled, report.filled)
         if order.is_met:
-            order.life.filled = max(order.life.filled, told.filled)
-            order.life.size = max(told.size or order.life.size, order.life.filled)
+            order.life.filled = max(order.life.filled, report.filled)
+            order.life.size = max(report.size or order.life.size, order.life.filled)
 
     def _accepted(self, order: Managed, now: int) -> None:
-        news = OrderNews.UPDATED if order.is_again else OrderNews.ACCEPTED
-        size, order.is_again = order.life.size if order.is_again else 0, False
+        news = OrderNews.UPDATED if order.reissue_open else OrderNews.ACCEPTED
+        size, order.reissue_open = order.life.size if order.reissue_open else 0, False
         self._news(order, news, now, size=size)
 
     def _refused(self, order: Managed, now: int, code: int, reason: str) -> None:
         """What was placed is not there; of an order that was there before the rest is gone."""
-        news = OrderNews.CANCELED if order.is_again else OrderNews.REJECTED
-        order.is_again = False
+        news = OrderNews.CANCELED if order.reissue_open else OrderNews.REJECTED
+        order.reissue_open = False
         self._news(order, news, now, code, reason)
 
     def _lost(self, order: Managed, now: int) -> None:
@@ -649,10 +649,10 @@ class OrderManager:
         for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
             self.book(fill, order, fill.time)
 
-    def _note_ids(self, order: Managed, told: OrderStatusReport) -> None:
-        if told.venue_id and told.venue_id != order.venue_id:
-            self.note_venue_id(order, told.venue_id)
-        if order.conditional and not told.conditional:
+    def _note_ids(self, order: Managed, report: OrderStatusReport) -> None:
+        if report.venue_id and report.venue_id != order.venue_id:
+            self.note_venue_id(order, report.venue_id)
+        if order.conditional and not report.conditional:
             order.conditional = False  # it fired: from here on it is an order of the book
 
     def _news(

@@ -30,10 +30,10 @@ class BudgetState:
         self._until = 0  # 0: nothing is wrong, or nobody has noticed yet
 
     def refused(self, verdict: Verdict, now: int) -> None:
-        if verdict.again_at > self._until:
-            self._until = verdict.again_at
+        if verdict.retry_at > self._until:
+            self._until = verdict.retry_at
             text = f"{VenueRateLimit.name}({VenueRateLimit.code}): {verdict.reason}"
-            wait = (verdict.again_at - now) / SECOND
+            wait = (verdict.retry_at - now) / SECOND
             self._say(HealthOut("budget", self._name, f"{text}, for {wait:.1f} s", "warning"))
 
     def look(self, now: int) -> None:
@@ -101,5 +101,5 @@ class OrderBudget:
 
 def held_back(outcome: Outcome, verdict: Verdict, now: int) -> Answer:
     """What is to be made of a call that was not sent."""
-    wait = verdict.again_at - now
+    wait = verdict.retry_at - now
     return Answer(outcome, code=VenueRateLimit.code, text=verdict.reason, retry_after=wait)

@@ -37,7 +37,7 @@ class Answer:
     the venue's; `retry_after` in ns; `cursor`: there is more, ask again from here."""
 
     outcome: Outcome
-    told: tuple[VenueReport, ...] = field(default=())
+    reports: tuple[VenueReport, ...] = field(default=())
     code: int = 0
     venue_code: str = ""
     text: str = ""

@@ -33,8 +33,8 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
     may have been in a service of its own, or, having fired, in the book."""
     patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
     answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
-    asked = order.asked_working if key.ended else now
-    return asked - max(order.created, order.sent_at) >= patience and order.not_found >= answers
+    queried_at = order.working_query_at if key.ended else now
+    return queried_at - max(order.created, order.sent_at) >= patience and order.not_found >= answers
 
 
 def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
@@ -45,11 +45,11 @@ def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
     return now + QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
 
 
-def query_amended(order: Managed, told: OrderStatusReport, now: int) -> int:
+def query_amended(order: Managed, report: OrderStatusReport, now: int) -> int:
     """When it is asked again whether an amendment of it has arrived; 0: these terms are its last.
     The old ones prove no more than absence does: it may still be on its way."""
     latest = order.amended_at + ABSENT_AFTER
-    is_settled = not order.life.update_open or (told.price, told.size) == order.amend_to
+    is_settled = not order.life.update_open or (report.price, report.size) == order.amend_to
     return 0 if is_settled or now >= latest else min(now + QUERY_AFTER[-1], latest)
 
 
@@ -63,7 +63,7 @@ def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
         ended_apart and order.ask_other,
     )
     if not key.ended:
-        order.asked_working = now
+        order.working_query_at = now
     order.ask_other = False
     return key
 
@@ -73,7 +73,7 @@ def queries(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
     order.ask_at, order.asking = 0, True
     key = _question_of(order, now, ended_apart=venue.traits.ended_apart)
     calls = [venue.query(key, now)]
-    if order.told_filled > order.life.filled:
+    if order.reported_filled > order.life.filled:
         since = max(order.created - 60 * SECOND, 0)
         calls.append(venue.fills(order.spec.symbol, now, since=since))
     return calls

@@ -29,7 +29,7 @@ RETRY: Final = SECOND  # after a call that failed
 SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
 CHECKED: Final = "check"  # why a round about money alone was made
 ROUNDS_MAX: Final = 10  # looks at what differs, before that is said
-NOT_KNOWN: Final = "not known"
+NOT_LISTED: Final = "not known"
 OVERLAP: Final = 60 * SECOND  # fills are asked for from so long before their horizon: lists lag behind
 
 
@@ -54,14 +54,14 @@ class _Round:
     listed: set[str] = field(default_factory=set)
     lists: int = 0  # of working orders that were asked for
     lists_done: int = 0
-    has_asked: bool = False  # for orders that no list has
+    has_queried: bool = False  # for orders that no list has
     missing: set[str] = field(default_factory=set)  # these, by our client id
     calls: list[Call] = field(default_factory=list)  # of this round, unanswered
     looked: int = 0
     next_look: int = 0
     only_waits: bool = False  # for answers about orders and fills, which are asked one by one
     booked: int = 0  # fills, when it last looked
-    asked: int = 0  # requests
+    requests: int = 0  # requests
     moves_since: int | None = None  # what moved money since then is asked for
 
 
@@ -118,7 +118,7 @@ class Reconciler:
         self._moves_wanted = moves_wanted
         self.differences: list[Difference] = []
         self.rounds = 0
-        self.asked = 0  # requests of the last round
+        self.requests = 0  # requests of the last round
         self._round: _Round | None = None
 
     @property
@@ -130,7 +130,7 @@ class Reconciler:
         is wanted, what moved money. One that runs already does that and more."""
         if self._round is None:
             since = self._moves_wanted()
-            self._round = _Round(began=now, reason=CHECKED, has_asked=True, moves_since=since)
+            self._round = _Round(began=now, reason=CHECKED, has_queried=True, moves_since=since)
             self.fills.begin(now)
             self._look(now)
 
@@ -166,7 +166,7 @@ class Reconciler:
     def _call(self, call: Call) -> None:
         assert self._round is not None
         self._round.waiting += 1
-        self._round.asked += 1
+        self._round.requests += 1
         self._send(call)
 
     def _send(self, call: Call) -> None:
@@ -187,12 +187,12 @@ class Reconciler:
             self._ask_for_missing(now)
             return True
         if call.purpose in (Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS):
-            current.listed.update(t.client_id for t in answer.told if isinstance(t, OrderStatusReport))
+            current.listed.update(t.client_id for t in answer.reports if isinstance(t, OrderStatusReport))
             current.lists_done += 1
         if call.purpose is Purpose.POSITIONS:
             self._note_flat(answer, now)
-        self.manager.hear(answer.told, now, source="rest")
-        self.fills.reported(answer.told)
+        self.manager.hear(answer.reports, now, source="rest")
+        self.fills.reported(answer.reports)
         if answer.cursor:
             self._ask_for_more(call, answer.cursor, now)
         self._ask_for_missing(now)
@@ -215,7 +215,7 @@ class Reconciler:
         for due, call in [r for r in current.retries if r[0] <= now]:
             current.retries.remove((due, call))
             current.waiting += 1
-            self._send(self._again(call, now))
+            self._send(self._renewed(call, now))
         if current.waiting or current.retries:
             return
         if current.next_look:
@@ -236,12 +236,12 @@ class Reconciler:
         if differences and current.looked < ROUNDS_MAX:
             self.manager.ask_unmatched(now)
             current.next_look = now + SETTLE
-            only_asks = all(each.venue == NOT_KNOWN for each in differences)
+            only_asks = all(each.venue == NOT_LISTED for each in differences)
             current.only_waits = is_check or only_asks
             return
         self._finish(differences, now)
 
-    def _again(self, call: Call, now: int) -> Call:
+    def _renewed(self, call: Call, now: int) -> Call:
         """A call signed anew: the old one's window may have passed."""
         venue = self.manager.venue
         match call.purpose:
@@ -266,11 +266,11 @@ class Reconciler:
         be asked for, and after an hour away that is nearly all."""
         current = self._round
         assert current is not None
-        if current.has_asked or current.lists_done < current.lists:
+        if current.has_queried or current.lists_done < current.lists:
             return
         if any(call.purpose is Purpose.FILLS for call in current.calls):
             return
-        current.has_asked = True
+        current.has_queried = True
         for order in list(self.manager.open.values()):
             if order.name in current.listed or order.pending or order.is_held:
                 continue
@@ -282,9 +282,9 @@ class Reconciler:
 
     def _note_flat(self, answer: Answer, now: int) -> None:
         """A position that the venue does not list is flat."""
-        told = {(t.symbol, t.side) for t in answer.told if isinstance(t, PositionReport)}
+        listed = {(t.symbol, t.side) for t in answer.reports if isinstance(t, PositionReport)}
         for key in self.manager.venue_positions:
-            if key not in told:
+            if key not in listed:
                 self.manager.venue_positions[key] = (0, now)
 
     def _begin_books(self, now: int) -> None:
@@ -311,9 +311,9 @@ class Reconciler:
             if ours != theirs:
                 found.append(Difference(f"position {key[0]} {key[1]}", str(ours), str(theirs)))
         for order in manager.open.values():
-            is_asked = order.client_id in current.missing and (order.asking or order.ask_at)
-            if is_asked or order.state is OrderState.UNKNOWN or order.told_end is not None:
-                venue = str(order.told_end or NOT_KNOWN)
+            is_queried = order.client_id in current.missing and (order.asking or order.ask_at)
+            if is_queried or order.state is OrderState.UNKNOWN or order.reported_end is not None:
+                venue = str(order.reported_end or NOT_LISTED)
                 found.append(Difference(f"order {order.client_id}", str(order.state), venue))
         for name in sorted(current.listed & manager.resolved):  # an operator's word was wrong
             ended = manager.orders.get(name)
@@ -334,7 +334,7 @@ class Reconciler:
         self.differences = differences
         self.fills.done()
         self.rounds += 1
-        self.asked = self._round.asked
+        self.requests = self._round.requests
         reason = self._round.reason
         self._round = None
         if reason == CHECKED:

@@ -60,7 +60,7 @@ class Recovery:
         time: int,
         *,
         is_held: bool = False,
-        again: bool = False,
+        is_reissue: bool = False,
     ) -> None:
         self.records += 1
         if kind is RequestKind.PLACE:
@@ -78,22 +78,22 @@ class Recovery:
             order.life.on_event(OrderEvent.SUBMIT)
             self.manager.index.add(order)
             return
-        known = self.manager.index.get(client_id)
-        if known is None or not known.is_open:
+        former = self.manager.index.get(client_id)
+        if former is None or not former.is_open:
             return
         if kind is RequestKind.CANCEL:
-            known.life.on_event(OrderEvent.CANCEL_REQUEST)
-            known.is_taken_off = again
-        elif again:
+            former.life.on_event(OrderEvent.CANCEL_REQUEST)
+            former.is_taken_off = is_reissue
+        elif is_reissue:
             chars = self.manager.venue.client_id_chars
-            name = client_id if known.is_held else known.next_name(chars)
+            name = client_id if former.is_held else former.next_name(chars)
             # It waited here, whatever was asked of the venue before.
-            known.life.on_event(OrderEvent.CANCEL_REJECT)
-            self.manager.index.reissue(known, name, time)
+            former.life.on_event(OrderEvent.CANCEL_REJECT)
+            self.manager.index.reissue(former, name, time)
         else:
-            known.amended_at = time
-            known.amend_to = (spec.price_int, spec.size_int)
-            known.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
+            former.amended_at = time
+            former.amend_to = (spec.price_int, spec.size_int)
+            former.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
 
     def news(
         self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *, is_local: bool = False
@@ -112,7 +112,7 @@ class Recovery:
         if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
             event = OrderEvent.VENUE_CANCEL
         order.life.on_event(event, size=size)
-        order.is_again = order.is_again and news is OrderNews.LOST
+        order.reissue_open = order.reissue_open and news is OrderNews.LOST
         order.is_taken_off = order.is_taken_off and order.life.cancel_open
         if news in _PRICED:
             order.price = price
@@ -121,8 +121,8 @@ class Recovery:
     def fill(self, fill: FillReport) -> None:
         self.records += 1
         manager = self.manager
-        known = manager.index.find(fill.client_id, fill.symbol, fill.venue_id)
-        manager.book(fill, known, fill.time)
+        former = manager.index.find(fill.client_id, fill.symbol, fill.venue_id)
+        manager.book(fill, former, fill.time)
         manager.outs.clear()  # nobody is told again
         if not fill.is_internal:
             self._heard = max(self._heard, fill.time)

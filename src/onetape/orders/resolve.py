@@ -38,7 +38,7 @@ def resolution_of(
     order = manager.orders.get(name)
     if order is None or order.is_foreign:
         raise BadInput(f"no order of ours is called {name!r}")
-    if not order.is_unknown and order.told_end is None:
+    if not order.is_unknown and order.reported_end is None:
         raise BadInput(f"{name} is {order.state}: nothing about it is in doubt")
     size, filled = order.life.size, order.life.filled
     if word == "filled":
@@ -47,7 +47,7 @@ def resolution_of(
         filled = _units(instruments[order.spec.symbol], said["filled"])
         if not order.life.filled <= filled <= size or (word == "open" and filled == size):
             raise BadInput(f"filled must be between what is booked and the quantity of {name}")
-    told = OrderStatusReport(
+    report = OrderStatusReport(
         symbol=order.spec.symbol,
         client_id=order.name,
         venue_id=str(said.get("venue_id", "")) or order.venue_id,
@@ -57,11 +57,11 @@ def resolution_of(
         type=order.spec.type,
         price=order.price,
         size=size - order.away,
-        filled=filled - order.elsewhere,
+        filled=filled - order.filled_outside,
         conditional=order.conditional,
         reason="by the operator's word",
     )
-    return order, told
+    return order, report
 
 
 def _units(instrument: Instrument, quantity: Any) -> int:

@@ -45,7 +45,7 @@ class StreamProbe:
         self._least = self._every = every
         self._is_up = False
         self._is_reconciled = False  # since the connection came
-        self._has_told = True  # since it fell silent
+        self._has_reported = True  # since it fell silent
         self._heard = 0
         self._due = 0
         self._call: Call | None = None
@@ -67,7 +67,7 @@ class StreamProbe:
     def heard(self, now: int) -> None:
         """It told something of the account."""
         self._heard = now
-        self._has_told = True
+        self._has_reported = True
         self._probation = PROBATION
 
     def reconciled(self, now: int) -> None:
@@ -82,7 +82,7 @@ class StreamProbe:
     def tick(self, now: int, venue_now: int) -> None:
         """Asks what is due, and believes a stream again."""
         if self.is_silent and self._is_up and self._is_reconciled:
-            self.is_silent = not self._has_told and now < self._believed_at
+            self.is_silent = not self._has_reported and now < self._believed_at
         if not self._every or not self._is_up or not self._is_reconciled:
             return
         if self._call is not None:
@@ -117,8 +117,8 @@ class StreamProbe:
     def _compare(self, answer: Answer, now: int) -> None:
         before, self._suspects = self._suspects, {}
         for key, ours in self._differing(answer):
-            known, since = before.get(key, (ours, now))
-            if known != ours:
+            last, since = before.get(key, (ours, now))
+            if last != ours:
                 since = now  # it was told something meanwhile
             if now - since >= GRACE:
                 self._fell_silent()
@@ -131,32 +131,32 @@ class StreamProbe:
         """What the venue says otherwise than it was told last, with what was told."""
         venue, books = self._manager.venue, self._manager.books
         ours: dict[Key, tuple[int, int]] = {}  # amount, time
-        told: dict[Key, tuple[int, int]] = {}
+        listed: dict[Key, tuple[int, int]] = {}
         if venue.traits.positions:
-            ours |= {(of, side): known for (of, side), known in books.venue_positions.items()}
-            told |= dict.fromkeys(ours, (0, 0))  # what is not listed is flat
+            ours |= {(of, side): last for (of, side), last in books.venue_positions.items()}
+            listed |= dict.fromkeys(ours, (0, 0))  # what is not listed is flat
         else:
             ours |= {(name, None): (b.total, b.time) for name, b in books.balances.items()}
-        for each in answer.told:
+        for each in answer.reports:
             if isinstance(each, PositionReport):
-                told[each.symbol, each.side] = (each.qty, each.time)
+                listed[each.symbol, each.side] = (each.qty, each.time)
             elif isinstance(each, BalanceReport):  # a list does not say its own time
-                told[each.currency, None] = (each.total, 0)
+                listed[each.currency, None] = (each.total, 0)
         found = []
-        for key, (amount, time) in told.items():
-            known, known_at = ours.get(key, (0, 0))
+        for key, (amount, time) in listed.items():
+            last, last_at = ours.get(key, (0, 0))
             slack = 0 if venue.traits.positions else venue.slack(key[0])
-            is_older = 0 < time < known_at  # a list may lag behind the stream, too
-            if abs(amount - known) > slack and not is_older:
-                found.append((key, known))
+            is_older = 0 < time < last_at  # a list may lag behind the stream, too
+            if abs(amount - last) > slack and not is_older:
+                found.append((key, last))
         return found
 
     def _fell_silent(self) -> None:
         self.is_silent = True
         self.found += 1
-        if not self._has_told:
+        if not self._has_reported:
             self._probation = min(2 * self._probation, PROBATION_MAX)
-        self._has_told = self._is_up = False
+        self._has_reported = self._is_up = False
         self._suspects = {}
 
     def _forget(self, now: int) -> None:

@@ -216,7 +216,7 @@ def _account(
     now = time.time_ns() + passed.offset
     call = venue.protocol.modes(now)
     answer = venue.protocol.answer(call, *access.ask(call), now)
-    passed.mode = next((each for each in answer.told if isinstance(each, AccountModeReport)), None)
+    passed.mode = next((each for each in answer.reports if isinstance(each, AccountModeReport)), None)
     if passed.mode is not None or answer.venue_code == "-2015":
         passed.rights = _rights(access, venue, target, now, hide)
     if passed.mode is None:

@@ -16,8 +16,8 @@ from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, CLOSED, Passed, Target, look, preflight, secret_of, target_of
+from onetape.venues.fact_tables import facts_of
 from onetape.venues.key_check import Wanted
-from onetape.venues.known import facts_of
 
 __all__ = ["check_account", "check_venue", "examine"]
 

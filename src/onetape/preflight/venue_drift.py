@@ -21,8 +21,8 @@ from onetape.orders.calls import Call, Purpose
 from onetape.preflight.preflight import Passed, Target
 from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.drift import Drift, Drifts, Facts, What
+from onetape.venues.fact_tables import errors_of, facts_of
 from onetape.venues.gateways import open_trading_venue
-from onetape.venues.known import errors_of, facts_of
 
 __all__ = ["DriftReport", "venue_drift"]
 

@@ -15,14 +15,14 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.engine.asked import asked_in
-from onetape.engine.lives import Life, lives_of
+from onetape.engine.incarnations import Life, incarnations_of
 from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.robot_commands import commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
 from onetape.replay.repetition import Recording
-from onetape.replay.replay import Watching, check_inputs, given_facts, repeat, repeat_lives, strategy_of
+from onetape.replay.replay import Watching, check_inputs, instrument_overrides, repeat, repeat_incarnations, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.report.run import silent_state
 from onetape.security.secrets import read_secret
@@ -95,13 +95,13 @@ def analyze_pair(
         raise BadConfig(f"both are called {run_a.name}", location="RUN", todo="rename the folder of one of them")
     if not db:
         raise BadConfig("two runs are compared in a database", location="--db", todo="give --db URL")
-    told = [analyze_run(run, db=db, prefix=prefix, states=states, progress=progress) for run in (run_a, run_b)]
+    rows = [analyze_run(run, db=db, prefix=prefix, states=states, progress=progress) for run in (run_a, run_b)]
     database = Database(_url(db))
     try:
         compared = SqlTables(database, prefix).compared(run_a.name, run_b.name)
     finally:
         database.close()
-    return {"runs": told, "compared": compared}
+    return {"runs": rows, "compared": compared}
 
 
 def _url(db: str) -> str:
@@ -115,22 +115,22 @@ def _url(db: str) -> str:
 def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) -> dict[str, Any]:
     counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
     plan, facts = read_plan(run) if (run / "run.toml").is_file() else (None, {})
-    lives = lives_of(run / "journal") if plan and plan.live else []
-    is_over = plan is not None and (not lives or lives[-1].has_ended)
+    incarnations = incarnations_of(run / "journal") if plan and plan.live else []
+    is_over = plan is not None and (not incarnations or incarnations[-1].has_ended)
     rows = _Rows(run.name, sink, counts, progress)
     for number, each in enumerate(plan.inputs if plan else ()):
         first, last = each.first_sequence, each.last_sequence
-        if lives:  # a gateway's tape began long before the run
-            first, last = lives[0].position + 1, max(x.taken or x.reached for x in lives)
+        if incarnations:  # a gateway's tape began long before the run
+            first, last = incarnations[0].position + 1, max(x.taken or x.reached for x in incarnations)
         if last:
             rows.tape(f"input{number}", Path(each.path), first, last)
     rows.tape(OWN, run / "journal", silent=silent_state(facts) if is_over else "")
     reason = "it was not asked for"
     counts["states"] = None
     if states:
-        reason = _why_no_states(run, plan, lives)
+        reason = _why_no_states(run, plan, incarnations)
         if plan is not None and not reason:
-            counts["states"] = _states(run, plan, lives, sink, progress)
+            counts["states"] = _states(run, plan, incarnations, sink, progress)
     counts["no_states"] = reason or None
     name = plan.strategy if plan else ""
     row = [run.name, name, plan.kind if plan else "", time.time_ns(), int(is_over)]
@@ -211,15 +211,15 @@ def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
 # --- states ---------------------------------------------------------------------------------------
 
 
-def _why_no_states(run: Path, plan: RunPlan | None, lives: list[Life]) -> str:
-    if plan is None or not (lives or all(each.last_sequence for each in plan.inputs)):
+def _why_no_states(run: Path, plan: RunPlan | None, incarnations: list[Life]) -> str:
+    if plan is None or not (incarnations or all(each.last_sequence for each in plan.inputs)):
         return "the run is still going, or ended without its record"
     if not (run / "source").is_dir():
         return "the run keeps no source"
     return ""
 
 
-def _states(run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: Progress | None) -> int:
+def _states(run: Path, plan: RunPlan, incarnations: list[Life], sink: Sink, progress: Progress | None) -> int:
     """One row where a step has changed anything: `seq` frames had been taken by then, in all lives
     of the run."""
     rows: list[list[Any]] = []
@@ -246,11 +246,11 @@ def _states(run: Path, plan: RunPlan, lives: list[Life], sink: Sink, progress: P
                 progress(frames, None)
 
     strategy, journal = strategy_of(run, plan), run / "journal"
-    spec, watching = RunSpec(plan, strategy, instruments=given_facts(run)), Watching(each=note)
-    if lives:
-        repeat_lives(run, lives, spec, watching=watching)
+    spec, watching = RunSpec(plan, strategy, instruments=instrument_overrides(run)), Watching(each=note)
+    if incarnations:
+        repeat_incarnations(run, incarnations, spec, watching=watching)
     else:
         check_inputs(plan)
-        repeat(Recording(spec, asked_in(journal)), watching=watching)
+        repeat(Recording(spec, commands_of(journal)), watching=watching)
     sink.add("states", rows)
     return count

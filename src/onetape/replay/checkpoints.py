@@ -322,7 +322,7 @@ class Checkpoints:
         ]
         return fits[-1] if fits else None
 
-    def open(self, again: Repetition, keeper: StateKeeper, place: Place) -> None:
+    def open(self, repetition: Repetition, keeper: StateKeeper, place: Place) -> None:
         """Brings a repetition that has started, and taken nothing more, to `place`. Raises
         UnusableError; it is of no use then. What the strategy asks for from there on is compared
         with the log: `calls_differ` of the loop."""
@@ -336,17 +336,17 @@ class Checkpoints:
             raise UnusableError("the log of its calls is damaged")
         if hashlib.sha256(state).digest() != place.hash:
             raise UnusableError("the robot's state is damaged")
-        loop = again.session.loop
+        loop = repetition.session.loop
         loop.play_calls(before, place.orders)
-        again.go(place.frames - again.frames)
+        repetition.go(place.frames - repetition.frames)
         fits = loop.stop_playing()
-        if not fits or (again.frames, loop.now, loop.callback_count) != (place.frames, place.now, place.callbacks):
+        if not fits or (repetition.frames, loop.now, loop.callback_count) != (place.frames, place.now, place.callbacks):
             raise UnusableError("the run goes another way")
         try:
             keeper.restore(state)
         except Exception as problem:
             raise UnusableError(f"the robot's state does not fit ({problem})") from problem
-        if _hash_of(again.session) != (place.state_hash, place.action_hash):
+        if _hash_of(repetition.session) != (place.state_hash, place.action_hash):
             raise UnusableError("the state hash is another one")
         if len(calls) == self._index.calls:
             whole = hashlib.sha256(calls).digest() == self._index.calls_hash

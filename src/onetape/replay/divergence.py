@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.engine.lives import Life
+from onetape.engine.incarnations import Life
 from onetape.engine.plan import RunPlan
 from onetape.replay.frames_around import FramesAround
 from onetape.store.frame_words import FrameWords

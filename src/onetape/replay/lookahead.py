@@ -15,7 +15,7 @@ from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence
 from onetape.replay.repetition import Recording
-from onetape.replay.replay import Until, given_facts, repeat, strategy_of
+from onetape.replay.replay import Until, instrument_overrides, repeat, strategy_of
 from onetape.replay.watch import watched
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.schema import INSTRUMENT_TYPE
@@ -47,8 +47,8 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
             cut = replace(plan, inputs=inputs)
             with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
                 # Loaded anew: what a module reads when it is imported counts, too.
-                spec = RunSpec(cut, strategy_of(run, plan), instruments=given_facts(run))
-                again = repeat(Recording(spec), Until(moment=moment))
+                spec = RunSpec(cut, strategy_of(run, plan), instruments=instrument_overrides(run))
+                repetition = repeat(Recording(spec), Until(moment=moment))
         if opened:
             raise Divergence(
                 f"the strategy itself reads the data it is tested on: {opened[0]}",
@@ -56,7 +56,7 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
                 todo="a strategy may know only what its callbacks and services tell it",
             )
         expected = full.where(full.columns["time"] <= moment)
-        got = again.actions.where(again.actions.columns["time"] <= moment)
+        got = repetition.actions.where(repetition.actions.columns["time"] <= moment)
         count, _, words = first_difference(expected, got)
         if count:
             raise Divergence(
@@ -70,15 +70,15 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
 def cut_tape(source: Path, target: Path, last_time: int) -> None:
     """A copy of `source` that ends with the last frame of time <= last_time."""
     with JournalReader(source) as reader, JournalWriter(target, uuid=reader.uuid, durable=False) as writer:
-        known = set()
+        streams = set()
         for type_id, stream, payload in reader.core.preamble:
             if type_id == INSTRUMENT_TYPE:
                 writer.append_instrument(stream, 0, payload)
-                known.add(stream)
+                streams.add(stream)
         for frame in reader.frames():
             if frame.time > last_time:
                 break
-            if frame.type == INSTRUMENT_TYPE and frame.stream not in known:
+            if frame.type == INSTRUMENT_TYPE and frame.stream not in streams:
                 writer.append_instrument(frame.stream, frame.time, frame.payload)
             elif frame.type != INSTRUMENT_TYPE:
                 writer.append(frame.type, frame.payload, flags=frame.flags, stream=frame.stream, time=frame.time)

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape.engine.actions import Actions, first_difference, read_actions
-from onetape.engine.asked import asked_in
 from onetape.engine.plan import read_plan
+from onetape.engine.robot_commands import commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX, format_time, parse_duration, rough_duration
 from onetape.replay.money_bridge import build_bridge
 from onetape.replay.repetition import Recording
-from onetape.replay.replay import Watching, check_inputs, given_facts, repeat, strategy_of
+from onetape.replay.replay import Watching, check_inputs, instrument_overrides, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
 __all__ = ["compare", "compare_orders"]
@@ -80,13 +80,13 @@ def _decisions(
     # B's robot and parameters, A's world.
     fed = replace(plan_a, params=plan_b.params, seed=plan_b.seed)
     journal = run_a / "journal"
-    spec = RunSpec(fed, strategy_of(run_b, plan_b), instruments=given_facts(run_a), script=journal)
-    again = repeat(Recording(spec, asked_in(journal)), watching=Watching(progress=progress))
+    spec = RunSpec(fed, strategy_of(run_b, plan_b), instruments=instrument_overrides(run_a), script=journal)
+    repetition = repeat(Recording(spec, commands_of(journal)), watching=Watching(progress=progress))
     recorded = read_actions(journal)
     if slack:
-        _align_times(recorded, again.actions, slack)
-    count, _, words = first_difference(recorded, again.actions)
-    return _answer("decisions", max(len(recorded), len(again.actions)), count, words)
+        _align_times(recorded, repetition.actions, slack)
+    count, _, words = first_difference(recorded, repetition.actions)
+    return _answer("decisions", max(len(recorded), len(repetition.actions)), count, words)
 
 
 def _align_times(a: Actions, b: Actions, slack: int) -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.asked import asked_in
-from onetape.engine.lives import REPLAY, Life, lives_of, plan_of
+from onetape.engine.incarnations import REPLAY, Life, incarnations_of, plan_of
 from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.robot_commands import commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadInput, StrategyError
 from onetape.replay.repetition import Recording, Repetition
-from onetape.replay.replay import check_inputs, given_facts, strategy_of
+from onetape.replay.replay import check_inputs, instrument_overrides, strategy_of
 
 __all__ = ["RecordedRun"]
 
@@ -26,8 +26,8 @@ class RecordedRun:
         self.journal = path / "journal"
         self.plan, _ = read_plan(path)
         self.strategy = source or strategy_of(path, self.plan)
-        self.lives: list[Life] = lives_of(self.journal) if self.plan.live is not None else []
-        if not self.lives and not all(each.last_sequence for each in self.plan.inputs):
+        self.incarnations: list[Life] = incarnations_of(self.journal) if self.plan.live is not None else []
+        if not self.incarnations and not all(each.last_sequence for each in self.plan.inputs):
             raise BadInput(
                 "the run is still going, or ended without its record",
                 location=str(path),
@@ -37,12 +37,12 @@ class RecordedRun:
     @property
     def count(self) -> int:
         """Of its lives; a run that is not live has one."""
-        return len(self.lives) or 1
+        return len(self.incarnations) or 1
 
     def life_at(self, *, sequence: int | None = None, moment: int | None = None) -> int:
         """The index of the life that a frame of the tape, or a time, falls into."""
         found = 0
-        for index, life in enumerate(self.lives[1:], 1):
+        for index, life in enumerate(self.incarnations[1:], 1):
             if sequence is not None and life.position >= sequence:
                 break
             if moment is not None and life.start > moment:
@@ -51,37 +51,37 @@ class RecordedRun:
         return found
 
     def plan_at(self, index: int) -> RunPlan:
-        return plan_of(self.plan, self.lives[index]) if self.lives else self.plan
+        return plan_of(self.plan, self.incarnations[index]) if self.incarnations else self.plan
 
     def repetition(self, index: int) -> Repetition:
         """One that writes nothing, before `open`. index: of the life."""
         plan = self.plan_at(index)
         check_inputs(plan)
-        spec = RunSpec(plan, self.strategy, instruments=given_facts(self.path))
-        if not self.lives:
-            return Repetition(Recording(spec, asked_in(self.journal)))
-        life = self.lives[index]
+        spec = RunSpec(plan, self.strategy, instruments=instrument_overrides(self.path))
+        if not self.incarnations:
+            return Repetition(Recording(spec, commands_of(self.journal)))
+        life = self.incarnations[index]
         if index and life.live.restart == REPLAY:
             spec = replace(spec, attributes=self._left_by(index - 1))
-        return Repetition(Recording(spec, asked_in(self.journal, life.first, life.last), life.position))
+        return Repetition(Recording(spec, commands_of(self.journal, life.first, life.last), life.position))
 
     def _left_by(self, index: int) -> dict[str, Any]:
         """The strategy's attributes at the end of a life."""
-        life = self.lives[index]
-        again = self.repetition(index)
+        life = self.incarnations[index]
+        repetition = self.repetition(index)
         try:
-            again.open()
+            repetition.open()
             try:
-                again.start()
+                repetition.start()
             except StrategyError:
                 if life.has_ended:
                     raise
             else:
-                again.go()
+                repetition.go()
                 if life.has_ended:
-                    again.session.finish()
+                    repetition.session.finish()
                 else:
-                    again.run_on(life.time)
-            return again.session.attributes()
+                    repetition.run_on(life.time)
+            return repetition.session.attributes()
         finally:
-            again.close()
+            repetition.close()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from onetape import _core
-from onetape.engine.asked import Asked
 from onetape.engine.plan import SEQUENCE_NEVER
+from onetape.engine.robot_commands import RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.time import TIME_MAX
@@ -25,13 +25,13 @@ class Recording:
     """A recorded run, or one life of it, as it is to be done again.
 
     spec: how it began; limits are those of its plan.
-    asked: what was asked of the robot from outside while it ran.
+    commands: what was asked of the robot from outside while it ran.
     position: the last frame before a life began; None: the run has one life.
     killed_at: time (ns) of the last thing that it did; None: it had an end.
     """
 
     spec: RunSpec
-    asked: Sequence[Asked] = ()
+    commands: Sequence[RobotCommand] = ()
     position: int | None = None
     killed_at: int | None = None
 
@@ -54,7 +54,7 @@ class Repetition:
         )
         # Where it is stopped in between, and what is done there.
         self._stops: list[tuple[list[int], Callable[[], None] | None]] = [
-            (one.after, partial(self.session.ask, one.command, one.fields)) for one in recording.asked
+            (one.after, partial(self.session.ask, one.command, one.fields)) for one in recording.commands
         ]
         if plan.live is not None and plan.live.halted_after:
             after = plan.live.halted_at or [plan.live.halted_after]
@@ -72,7 +72,7 @@ class Repetition:
         """on_start, and what was asked of the robot before its first frame. Raises StrategyError
         where on_start fails."""
         self.session.start()
-        self._do_what_was_asked()
+        self._do_commands()
 
     @property
     def taken(self) -> list[int]:
@@ -115,7 +115,7 @@ class Repetition:
             left -= self.frames - before
             if self.taken != places:
                 break
-            self._do_what_was_asked()
+            self._do_commands()
         return frames_max - left
 
     def go_some(self, frames_max: int) -> _core.RunOutcome:
@@ -123,7 +123,7 @@ class Repetition:
         took = self.go(frames_max)
         return _core.RunOutcome.LIMIT if took == frames_max else _core.RunOutcome.ENDED
 
-    def _do_what_was_asked(self) -> None:
+    def _do_commands(self) -> None:
         taken = self.taken
         while len(self._stops) > 1 and self._stops[0][0] == taken:
             _, do = self._stops.pop(0)

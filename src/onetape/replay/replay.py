@@ -11,11 +11,11 @@ from typing import Any
 
 from onetape.data.instruments import read_instruments
 from onetape.engine.actions import Actions, first_difference, read_actions
-from onetape.engine.asked import asked_in
-from onetape.engine.lives import REPLAY, Life, actions_of, lives_of, plan_of
+from onetape.engine.incarnations import REPLAY, Life, actions_of, incarnations_of, plan_of
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan
 from onetape.engine.purity import impurities
+from onetape.engine.robot_commands import commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.engine.tape_facts import seals_within
@@ -31,20 +31,20 @@ from onetape.replay.robot_state import opened_at
 from onetape.tape.journal import JournalReader
 
 __all__ = [
-    "GIVEN_FILE",
+    "INSTRUMENTS_FILE",
     "Repeated",
     "Until",
     "Watching",
     "check_inputs",
-    "given_facts",
+    "instrument_overrides",
     "repeat",
-    "repeat_lives",
+    "repeat_incarnations",
     "replay_run",
     "strategy_of",
 ]
 
 Keep = Callable[[Session, int], CheckpointWriter | None]
-GIVEN_FILE = "instruments.toml"  # what --instruments gave, kept in the run's folder
+INSTRUMENTS_FILE = "instruments.toml"  # what --instruments gave, kept in the run's folder
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ def replay_run(
             return quick
         problem = quick
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
-        spec = RunSpec(plan, strategy, Path(scratch) / "1", instruments=given_facts(path))
+        spec = RunSpec(plan, strategy, Path(scratch) / "1", instruments=instrument_overrides(path))
         replay = _Replay(path, spec, stop, is_own_source=source is None, progress=progress)
         return {
             **replay.compared(Path(scratch)),
@@ -168,36 +168,36 @@ class _Replay:
         """Repeats the run and holds both against each other. scratch: a folder for its tapes."""
         plan, journal, stop = self._spec.plan, self._path / "journal", self._stop
         # First: one that still runs writes on, and only what it had written by now is compared.
-        lives = lives_of(journal) if plan.live is not None else []
+        incarnations = incarnations_of(journal) if plan.live is not None else []
         recorded, states = read_actions(journal), read_states(journal)
-        if lives:
-            recorded = recorded.where(recorded.columns["sequence"] <= lives[-1].last)
-            states = [state for life in lives for state in read_states(journal, life)]
-        again = self._repeated(lives, scratch)
+        if incarnations:
+            recorded = recorded.where(recorded.columns["sequence"] <= incarnations[-1].last)
+            states = [state for life in incarnations for state in read_states(journal, life)]
+        repetition = self._repeated(incarnations, scratch)
         if not stop.is_whole:
-            recorded = recorded.where(recorded.columns["time"] <= again.cut)
-            again.actions = again.actions.where(again.actions.columns["time"] <= again.cut)
-            states = states[: len(again.states)]
-        count, _, words = first_difference(recorded, again.actions)
-        if not count and states != again.states and self._is_own_source:
-            count = sum(a != b for a, b in zip(states, again.states, strict=False))
-            count += abs(len(states) - len(again.states))
+            recorded = recorded.where(recorded.columns["time"] <= repetition.cut)
+            repetition.actions = repetition.actions.where(repetition.actions.columns["time"] <= repetition.cut)
+            states = states[: len(repetition.states)]
+        count, _, words = first_difference(recorded, repetition.actions)
+        if not count and states != repetition.states and self._is_own_source:
+            count = sum(a != b for a, b in zip(states, repetition.states, strict=False))
+            count += abs(len(states) - len(repetition.states))
             words = "the actions are equal and the state hash is not: memory, balances or orders differ"
         if count:
-            words = self._explained(words, lives, scratch, None if stop.is_whole else again.cut)
+            words = self._explained(words, incarnations, scratch, None if stop.is_whole else repetition.cut)
         else:
             for each in self._kept:
                 each.finish()
         return {
             "run": self._path.name,
-            "events": again.events,
-            "actions": len(again.actions),
+            "events": repetition.events,
+            "actions": len(repetition.actions),
             "divergences": count,
             "first_divergence": words or None,
-            "action_hash": again.action_hash,
+            "action_hash": repetition.action_hash,
         }
 
-    def _repeated(self, lives: Sequence[Life], scratch: Path) -> Repeated:
+    def _repeated(self, incarnations: Sequence[Life], scratch: Path) -> Repeated:
         stop, spec = self._stop, self._spec
 
         def keep(session: Session, number: int) -> CheckpointWriter | None:
@@ -212,24 +212,24 @@ class _Replay:
             keep=keep if stop.is_whole and self._is_own_source else None,
             progress=self._progress,
         )
-        if lives:
-            return repeat_lives(self._path, lives, spec, stop, watching, scratch=scratch)
+        if incarnations:
+            return repeat_incarnations(self._path, incarnations, spec, stop, watching, scratch=scratch)
         check_inputs(spec.plan)
-        return repeat(Recording(spec, asked_in(self._path / "journal")), stop, watching)
+        return repeat(Recording(spec, commands_of(self._path / "journal")), stop, watching)
 
-    def _note_state(self, again: Repetition) -> None:
-        live = again.session.plan.live
-        frames = FramesAround(again.plan)
+    def _note_state(self, repetition: Repetition) -> None:
+        live = repetition.session.plan.live
+        frames = FramesAround(repetition.plan)
         try:
-            self.state.update(opened_at(again, frames, life=live.life - 1 if live else 0))
+            self.state.update(opened_at(repetition, frames, life=live.life - 1 if live else 0))
         finally:
             frames.close()
 
-    def _explained(self, words: str, lives: Sequence[Life], scratch: Path, cut: int | None) -> str:
+    def _explained(self, words: str, incarnations: Sequence[Life], scratch: Path, cut: int | None) -> str:
         """Where they part first, and what of the source may be why. cut: as of Repeated."""
         words = f"recorded: {words}" if words else words
         plan = self._spec.plan
-        parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in lives]
+        parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in incarnations]
         parts = [each for each in parts if each.repeated.exists()] or [Part(scratch / "1", plan)]
         self.divergence = first_differing_frame(self._path / "journal", parts, cut)
         if self.divergence is not None and (frame := self.divergence["input"]["frame"]) is not None:
@@ -243,16 +243,16 @@ def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBO
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = recording.spec.journal or Path(scratch) / "journal"
         recording = replace(recording, spec=replace(recording.spec, journal=journal))
-        again = Repetition(recording, progress=watching.progress)
-        session = again.session
+        repetition = Repetition(recording, progress=watching.progress)
+        session = repetition.session
         try:
-            again.open()
-            cut, sure = _repeated(again, recording.killed_at, until, watching)
+            repetition.open()
+            cut, sure = _repeated(repetition, recording.killed_at, until, watching)
             counters = session.loop.counters()
             attributes = session.attributes()
             action_hash = session.loop.action_hash().hex()
         finally:
-            again.close()
+            repetition.close()
         return Repeated(
             read_actions(journal),
             action_hash,
@@ -265,25 +265,25 @@ def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBO
         )
 
 
-def _repeated(again: Repetition, killed_at: int | None, until: Until, watching: Watching) -> tuple[int, int]:
+def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watching: Watching) -> tuple[int, int]:
     """From on_start to where it ends. Returns `cut` and `sure` of Repeated."""
-    session, sure = again.session, 0
+    session, sure = repetition.session, 0
     try:
-        again.start()
+        repetition.start()
     except StrategyError:
         if killed_at is None:
             raise
     else:
-        _run(again, until, watching)
+        _run(repetition, until, watching)
         sure = session.loop.counters()["actions"]
         if killed_at is not None and until.is_whole:
             # It may have done a part of this, for it was killed meanwhile.
-            again.run_on(killed_at)
+            repetition.run_on(killed_at)
     cut = session.loop.now
-    has_ended = killed_at is None and (until.is_whole or again.is_whole)
+    has_ended = killed_at is None and (until.is_whole or repetition.is_whole)
     if has_ended:
         if watching.at_end is not None:
-            watching.at_end(again)  # before on_stop
+            watching.at_end(repetition)  # before on_stop
         session.finish()
         return cut, sure
     if until.moment is not None:
@@ -293,30 +293,30 @@ def _repeated(again: Repetition, killed_at: int | None, until: Until, watching: 
     elif not until.is_whole:
         cut -= 1  # further frames may have this last one's time
     if watching.at_end is not None:
-        watching.at_end(again)
+        watching.at_end(repetition)
     return cut, sure
 
 
-def _run(again: Repetition, until: Until, watching: Watching) -> None:
+def _run(repetition: Repetition, until: Until, watching: Watching) -> None:
     sequence, each = until.sequence, watching.each
-    left = TIME_MAX if sequence is None else max(0, again.frames_at(sequence) - again.frames)
+    left = TIME_MAX if sequence is None else max(0, repetition.frames_at(sequence) - repetition.frames)
     if watching.keep is not None:
-        live = again.session.plan.live
-        if (writer := watching.keep(again.session, live.life if live else 1)) is not None:
-            writer.step(again.go_some)
+        live = repetition.session.plan.live
+        if (writer := watching.keep(repetition.session, live.life if live else 1)) is not None:
+            writer.step(repetition.go_some)
             return
     if each is None:
-        again.go(left, until.moment)
+        repetition.go(left, until.moment)
         return
-    each(again.session)
-    while left and again.go(1, until.moment):
+    each(repetition.session)
+    while left and repetition.go(1, until.moment):
         left -= 1
-        each(again.session)
+        each(repetition.session)
 
 
-def repeat_lives(
+def repeat_incarnations(
     path: Path,
-    lives: Sequence[Life],
+    incarnations: Sequence[Life],
     spec: RunSpec,
     until: Until = WHOLE,
     watching: Watching = NOBODY,
@@ -328,10 +328,10 @@ def repeat_lives(
     scratch: a folder where the tape of each life is left, named by its number."""
     whole: Repeated | None = None
     recorded = read_actions(path / "journal")
-    facts = given_facts(path)
+    facts = instrument_overrides(path)
     before: list[tuple[str, int, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="onetape-lives-") as passing:
-        begun = [life for number, life in enumerate(lives) if number == 0 or not until.is_before(life)]
+        begun = [life for number, life in enumerate(incarnations) if number == 0 or not until.is_before(life)]
         for life in begun:
             # Lives before the wanted one were lived to their ends, and none beyond its own: its
             # timers would go on for ever.
@@ -346,7 +346,7 @@ def repeat_lives(
                     replace(
                         spec, plan=plan, journal=journal, instruments=facts, earlier_actions=before, attributes=carried
                     ),
-                    asked_in(path / "journal", life.first, life.last),
+                    commands_of(path / "journal", life.first, life.last),
                     life.position,
                     None if life.has_ended else life.time,
                 ),
@@ -382,9 +382,9 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
     return load_strategy(f"{kept}:{plan.strategy.rpartition(':')[2]}")
 
 
-def given_facts(path: Path) -> dict[str, Instrument]:
+def instrument_overrides(path: Path) -> dict[str, Instrument]:
     """The facts that were given to a run by --instruments, which it keeps."""
-    kept = path / GIVEN_FILE
+    kept = path / INSTRUMENTS_FILE
     return dict(read_instruments(kept)) if kept.is_file() else {}
 
 

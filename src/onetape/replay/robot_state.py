@@ -42,7 +42,7 @@ def state_of(session: Session) -> dict[str, Any]:
     if session.compiled is not None:
         session.compiled.write_back()  # its attributes lie in the machine code's memory
     facts = session.host.instruments
-    known = parameters_of(type(robot))
+    declared = parameters_of(type(robot))
     return {
         "params": {name: toml_value(value) for name, value in session.params.items()},
         "equity": loop.equity_text,
@@ -51,7 +51,9 @@ def state_of(session: Session) -> dict[str, Any]:
         "positions": [_position(p, facts[p.symbol]) for p in loop.positions()],
         "orders": [_order(o, facts[o.symbol]) for o in loop.working(None)],
         "memory": dict(session.host.memory),
-        "own": {name: worded(value) for name, value in vars(robot).items() if name not in known and name not in _LENT},
+        "own": {
+            name: worded(value) for name, value in vars(robot).items() if name not in declared and name not in _LENT
+        },
     }
 
 
@@ -68,15 +70,15 @@ def whole_state(session: Session) -> dict[str, Any]:
     }
 
 
-def opened_at(again: Repetition, frames: FramesAround, *, life: int, around: int = AROUND) -> dict[str, Any]:
+def opened_at(repetition: Repetition, frames: FramesAround, *, life: int, around: int = AROUND) -> dict[str, Any]:
     """The whole state where a repetition stands, with the frame that it took last and those around
     it. life: index."""
     return {
         "life": life + 1,
-        "frames": again.frames,
-        "is_end": again.is_whole,
-        **frames.at(again.taken, around),
-        **whole_state(again.session),
+        "frames": repetition.frames,
+        "is_end": repetition.is_whole,
+        **frames.at(repetition.taken, around),
+        **whole_state(repetition.session),
     }
 
 

@@ -29,37 +29,37 @@ def state_by_checkpoint(
     index = run.life_at(sequence=sequence, moment=moment)
     found = Checkpoints(path, index + 1)
     # Actions of several lives are compared together, and a killed one's are not all known.
-    is_plain = not run.lives or (len(run.lives) == 1 and run.lives[0].has_ended)
+    is_plain = not run.incarnations or (len(run.incarnations) == 1 and run.incarnations[0].has_ended)
     if not found.places or not is_plain:
         return found.problem
-    again = run.repetition(index)
+    repetition = run.repetition(index)
     try:
-        again.open()
-        again.start()
-        frames = None if sequence is None else again.frames_at(sequence)
+        repetition.open()
+        repetition.start()
+        frames = None if sequence is None else repetition.frames_at(sequence)
         place = found.before(frames=frames, moment=moment)
         if place is None:
             return ""
-        found.open(again, StateKeeper(again.session), place)
-        again.go(TIME_MAX if frames is None else max(0, frames - again.frames), moment)
-        return _told(path, again, recorded, moment)
+        found.open(repetition, StateKeeper(repetition.session), place)
+        repetition.go(TIME_MAX if frames is None else max(0, frames - repetition.frames), moment)
+        return _state(path, repetition, recorded, moment)
     except UnusableError as problem:
         return f"a checkpoint is passed over: {problem}"
     finally:
-        again.close()
+        repetition.close()
 
 
-def _told(path: Path, again: Repetition, recorded: Actions, moment: int | None) -> dict[str, Any]:
-    loop = again.session.loop
-    frames = FramesAround(again.plan)
+def _state(path: Path, repetition: Repetition, recorded: Actions, moment: int | None) -> dict[str, Any]:
+    loop = repetition.session.loop
+    frames = FramesAround(repetition.plan)
     try:
         # As a whole replay: at its end the state is that before on_stop.
-        is_end = again.is_whole
+        is_end = repetition.is_whole
         if not is_end and moment is not None:
             loop.advance(moment)
-        state = opened_at(again, frames, life=0)
+        state = opened_at(repetition, frames, life=0)
         if is_end:
-            again.session.finish()
+            repetition.session.finish()
     finally:
         frames.close()
     if loop.calls_differ:

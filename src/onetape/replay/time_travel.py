@@ -91,10 +91,10 @@ class Traveller:
     distance_min: int = DISTANCE_MIN
     _root: _Walker = field(init=False)
     _root_process: subprocess.Popen[bytes] = field(init=False)
-    _here: _Walker = field(init=False)
+    _walker: _Walker = field(init=False)
     _copies: list[_Walker] = field(init=False, default_factory=list)  # of this life, by frames
     _distance: int = field(init=False, default=DISTANCE_MIN)
-    _lives: int = field(init=False, default=1)
+    _incarnations: int = field(init=False, default=1)
     _checkpoints: list[tuple[int, int]] = field(init=False, default_factory=list)  # frames, time
     problem: str = field(init=False, default="")  # why a jump ran all callbacks, in words
 
@@ -119,10 +119,10 @@ class Traveller:
             )
         self._root = _Walker(os.pidfd_open(self._root_process.pid), ours)
         try:
-            told = self._root.ask(do="tell")
-            self._lives = told["lives"]
-            self._distance = max(self.distance_min, told["frames"] // COPIES_MAX)
-            self._here = self._opened(0)
+            reply = self._root.ask(do="tell")
+            self._incarnations = reply["lives"]
+            self._distance = max(self.distance_min, reply["frames"] // COPIES_MAX)
+            self._walker = self._opened(0)
         except BaseException:
             self.close()
             raise
@@ -132,16 +132,16 @@ class Traveller:
     @property
     def life(self) -> int:
         """Index of the life, from 0."""
-        return self._here.life
+        return self._walker.life
 
     @property
     def frames(self) -> int:
-        return self._here.frames
+        return self._walker.frames
 
     @property
     def is_end(self) -> bool:
         """The run's last frame has been taken."""
-        return self._here.is_end and self.life == self._lives - 1
+        return self._walker.is_end and self.life == self._incarnations - 1
 
     @property
     def copies(self) -> list[int]:
@@ -150,27 +150,27 @@ class Traveller:
 
     def state(self, around: int = AROUND) -> dict[str, Any]:
         """replay/robot_state.py's, with `life`, `frames`, `frame`, `before`, `after`."""
-        return self._here.ask(do="state", around=around)
+        return self._walker.ask(do="state", around=around)
 
     # --- going ------------------------------------------------------------------------------------
 
     def go(self, text: str) -> None:
         """To what a user writes: a sequence, a time, a time of day. Raises BadConfig."""
         sequence, moment = place_of(text, self.run / "journal")
-        told = self._root.ask(do="life_at", sequence=sequence, moment=moment)
-        if told["life"] != self.life:
-            self._change_life(told["life"])
+        reply = self._root.ask(do="life_at", sequence=sequence, moment=moment)
+        if reply["life"] != self.life:
+            self._change_life(reply["life"])
         if moment is not None:
             self._with_checkpoints(lambda: self._go_to_moment(moment))
         else:
-            self._go_to(self._here.ask(do="go_to_sequence", sequence=sequence)["frames"])
+            self._go_to(self._walker.ask(do="go_to_sequence", sequence=sequence)["frames"])
 
     def step(self, count: int) -> int:
         """So many frames forward, or back. How many it was: fewer at the run's ends."""
         begun = count
         while count > 0:
-            if self._here.is_end:
-                if self.life == self._lives - 1:
+            if self._walker.is_end:
+                if self.life == self._incarnations - 1:
                     break
                 self._change_life(self.life + 1)
                 continue
@@ -196,45 +196,45 @@ class Traveller:
     def _go_to_frame(self, frames: int) -> None:
         self._start_from(lambda at, _: at <= frames)
         near = frames - NEAR
-        while self._here.frames < frames and not self._here.is_end:
+        while self._walker.frames < frames and not self._walker.is_end:
             stops = [self._next_copy(), near, frames]
-            stop = min(each for each in stops if each > self._here.frames)
-            self._move(stop - self._here.frames, TIME_MAX)
-            if stop == frames or self._here.frames < stop:
+            stop = min(each for each in stops if each > self._walker.frames)
+            self._move(stop - self._walker.frames, TIME_MAX)
+            if stop == frames or self._walker.frames < stop:
                 break
             self._leave_copy()
 
     def _go_to_moment(self, moment: int) -> None:
         self._start_from(lambda _, now: now <= moment)
-        while not self._here.is_end:
+        while not self._walker.is_end:
             stop = self._next_copy()
-            self._move(stop - self._here.frames, moment)
-            if self._here.frames < stop:
+            self._move(stop - self._walker.frames, moment)
+            if self._walker.frames < stop:
                 break
             self._leave_copy()
         # Timers and answers that were due by then did not wait for a later frame.
-        if self._here.now < moment:
-            self._here.is_advanced = True
-            self._here.note(self._here.ask(do="advance", moment=moment))
+        if self._walker.now < moment:
+            self._walker.is_advanced = True
+            self._walker.note(self._walker.ask(do="advance", moment=moment))
 
     def _move(self, frames_max: int, moment: int) -> None:
         frames_max = min(frames_max, TIME_MAX)
-        self._here.note(self._here.ask(do="go", frames_max=frames_max, moment=moment))
+        self._walker.note(self._walker.ask(do="go", frames_max=frames_max, moment=moment))
 
     def _start_from(self, is_before: Callable[[int, int], bool]) -> None:
         """The last place that is before the wanted one: here, where a copy waits, or a checkpoint.
         is_before: of frames and time."""
         found = [each for each in self._copies if is_before(each.frames, each.now)]
         copy = (found or self._copies)[-1 if found else 0]
-        here = self._here
-        stays = is_before(here.frames, here.now) and not here.is_advanced and here.frames >= copy.frames
-        last = here.frames if stays else copy.frames
+        walker = self._walker
+        stays = is_before(walker.frames, walker.now) and not walker.is_advanced and walker.frames >= copy.frames
+        last = walker.frames if stays else copy.frames
         kept = [frames for frames, now in self._checkpoints if is_before(frames, now)]
         if kept and kept[-1] > last and self._opened_by_checkpoint(kept[-1]):
             return
         if not stays:
-            here.end()
-            self._here = self._copied(copy)
+            walker.end()
+            self._walker = self._copied(copy)
 
     # --- checkpoints --------------------------------------------------------------------------
 
@@ -250,8 +250,8 @@ class Traveller:
             walker.end()
             self._forget_checkpoints(answer["problem"])
             return False
-        self._here.end()
-        self._here = walker
+        self._walker.end()
+        self._walker = walker
         walker.by_checkpoint = True
         walker.note(answer)
         self._leave_copy()
@@ -271,20 +271,20 @@ class Traveller:
         self._copies = [each for each in self._copies if not each.by_checkpoint]
         for each in doubtful:
             each.end()
-        if self._here.by_checkpoint:
-            self._here.end()
-            self._here = self._copied(self._copies[0])
+        if self._walker.by_checkpoint:
+            self._walker.end()
+            self._walker = self._copied(self._copies[0])
 
     # --- copies -----------------------------------------------------------------------------------
 
     def _next_copy(self) -> int:
-        return (self._here.frames // self._distance + 1) * self._distance
+        return (self._walker.frames // self._distance + 1) * self._distance
 
     def _leave_copy(self) -> None:
-        frames = self._here.frames
+        frames = self._walker.frames
         if any(each.frames == frames for each in self._copies):
             return
-        self._copies.append(self._copied(self._here))
+        self._copies.append(self._copied(self._walker))
         self._copies.sort(key=lambda each: each.frames)
         if len(self._copies) <= COPIES_MAX:
             return
@@ -297,9 +297,9 @@ class Traveller:
         with theirs:
             send(walker.connection, {"do": "fork"})
             socket.send_fds(walker.connection, [b"f"], [theirs.fileno()])
-            told = _checked(receive(walker.connection))
+            reply = _checked(receive(walker.connection))
         return _Walker(
-            os.pidfd_open(told["pid"]),
+            os.pidfd_open(reply["pid"]),
             ours,
             walker.life,
             walker.frames,
@@ -323,8 +323,8 @@ class Traveller:
         return walker
 
     def _change_life(self, life: int) -> None:
-        old = [self._here, *self._copies]
-        self._here = self._opened(life)
+        old = [self._walker, *self._copies]
+        self._walker = self._opened(life)
         for each in old:
             each.end()
 
@@ -332,8 +332,8 @@ class Traveller:
 
     def close(self) -> None:
         walkers = [*self._copies, self._root]
-        if hasattr(self, "_here"):
-            walkers.append(self._here)
+        if hasattr(self, "_walker"):
+            walkers.append(self._walker)
         for each in walkers:
             each.end()
         self._copies = []

@@ -61,7 +61,7 @@ class Walker:
 
     def __init__(self, run: RecordedRun) -> None:
         self.run = run
-        self.again: Repetition | None = None
+        self.repetition: Repetition | None = None
         self.frames: FramesAround | None = None
         self.life = 0
         self.checkpoints: Checkpoints | None = None
@@ -78,12 +78,12 @@ class Walker:
             case "checkpoint":
                 return self._to_checkpoint(request["frames"])
             case "go":
-                assert self.again is not None
-                self.again.go(request["frames_max"], request["moment"])
+                assert self.repetition is not None
+                self.repetition.go(request["frames_max"], request["moment"])
                 return self._place()
             case "go_to_sequence":
-                assert self.again is not None
-                return {"frames": self.again.frames_at(request["sequence"])}
+                assert self.repetition is not None
+                return {"frames": self.repetition.frames_at(request["sequence"])}
             case "advance":
                 return self._advance(request["moment"])
             case "state":
@@ -92,20 +92,20 @@ class Walker:
 
     def _open(self, life: int) -> dict[str, Any]:
         self.life = life
-        self.again = self.run.repetition(life)
-        self.frames = FramesAround(self.again.plan)
-        self.again.open()
+        self.repetition = self.run.repetition(life)
+        self.frames = FramesAround(self.repetition.plan)
+        self.repetition.open()
         try:
-            self.again.start()
+            self.repetition.start()
         except StrategyError:
             # A life that was killed may have failed in on_start: that is its end.
-            if not self.run.lives or self.run.lives[life].has_ended:
+            if not self.run.incarnations or self.run.incarnations[life].has_ended:
                 raise
             return {**self._place(), "checkpoints": [], "problem": ""}
         self.checkpoints = Checkpoints(self.run.path, life + 1)
         places = self.checkpoints.places
         if places:
-            self.keeper = StateKeeper(self.again.session)
+            self.keeper = StateKeeper(self.repetition.session)
         return {
             **self._place(),
             "checkpoints": [(each.frames, each.now) for each in places],
@@ -114,12 +114,12 @@ class Walker:
 
     def _to_checkpoint(self, frames: int) -> dict[str, Any]:
         """From the life's beginning. Where it says why not, it is of no further use."""
-        assert self.again is not None
+        assert self.repetition is not None
         assert self.checkpoints is not None and self.keeper is not None
         place = self.checkpoints.before(frames=frames)
         assert place is not None
         try:
-            self.checkpoints.open(self.again, self.keeper, place)
+            self.checkpoints.open(self.repetition, self.keeper, place)
         except UnusableError as problem:
             return {"problem": f"a checkpoint is passed over: {problem}"}
         return {**self._place(), "problem": ""}
@@ -127,27 +127,27 @@ class Walker:
     def _advance(self, moment: int) -> dict[str, Any]:
         """Timers and answers that were due by then: they did not wait for a later frame. Not beyond
         the end of what is known, where timers would go on for ever."""
-        assert self.again is not None
-        life = self.run.lives[self.life] if self.run.lives else None
-        if not self.again.is_whole:
-            self.again.session.loop.advance(moment)
+        assert self.repetition is not None
+        life = self.run.incarnations[self.life] if self.run.incarnations else None
+        if not self.repetition.is_whole:
+            self.repetition.session.loop.advance(moment)
         elif life is not None and not life.has_ended:
-            self.again.session.loop.advance(min(moment, life.time))
+            self.repetition.session.loop.advance(min(moment, life.time))
         return self._place()
 
     def _place(self) -> dict[str, Any]:
-        assert self.again is not None
+        assert self.repetition is not None
         return {
-            "frames": self.again.frames,
-            "now": self.again.session.loop.now,
-            "is_end": self.again.is_whole,
-            "differs": self.again.session.loop.calls_differ,
+            "frames": self.repetition.frames,
+            "now": self.repetition.session.loop.now,
+            "is_end": self.repetition.is_whole,
+            "differs": self.repetition.session.loop.calls_differ,
         }
 
     def _state(self, around: int) -> dict[str, Any]:
-        assert self.again is not None
+        assert self.repetition is not None
         assert self.frames is not None
-        return opened_at(self.again, self.frames, life=self.life, around=around)
+        return opened_at(self.repetition, self.frames, life=self.life, around=around)
 
 
 def serve(walker: Walker, connection: socket.socket) -> None:

@@ -60,7 +60,7 @@ def leverage(markets: Sequence[Market], ts: Ints, equity: Floats) -> Floats:
     """
     gross = np.zeros(len(ts))
     for each in markets:
-        if not each.settles_here or not len(each.price_ts) or not len(each.position_ts):
+        if not each.settles_in_run or not len(each.price_ts) or not len(each.position_ts):
             continue
         price = held_at(each.price_ts, each.price, ts)
         qty = held_at(each.position_ts, each.position, ts)
@@ -74,9 +74,9 @@ def mean_by_time(ts: Ints, values: Floats) -> float | None:
     if len(ts) < 2:
         return None
     weights = np.diff(ts).astype(np.float64)
-    known = np.isfinite(values[:-1])
-    total = weights[known].sum()
-    return float((values[:-1][known] * weights[known]).sum() / total) if total > 0 else None
+    finite = np.isfinite(values[:-1])
+    total = weights[finite].sum()
+    return float((values[:-1][finite] * weights[finite]).sum() / total) if total > 0 else None
 
 
 def turnover(notional: Floats, equity: Floats) -> float | None:
@@ -89,7 +89,7 @@ def fill_notional(fills: Fills, markets: Sequence[Market]) -> Floats:
     """Value of each fill in its settle currency, > 0; 0 for one that settles elsewhere."""
     value = np.zeros(len(fills.ts))
     for index, each in enumerate(markets):
-        if each.settles_here:
+        if each.settles_in_run:
             mine = fills.market == index
             value[mine] = np.abs(each.notional(fills.price[mine], fills.qty[mine]))
     return value

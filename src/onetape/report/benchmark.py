@@ -33,7 +33,7 @@ def buy_and_hold(ts: Ints, equity: Floats, markets: Sequence[Market], fills: Fil
     """
     if len(ts) == 0 or equity[0] <= 0:
         return None
-    priced = [i for i, each in enumerate(markets) if len(each.price_ts) and each.settles_here]
+    priced = [i for i, each in enumerate(markets) if len(each.price_ts) and each.settles_in_run]
     traded = set(np.unique(fills.market).tolist())
     chosen = [i for i in priced if i in traded] or priced
     if not chosen:

@@ -44,8 +44,8 @@ def run_html(run: Run) -> str:
     """A table of the figures, why there are no orders, where the report is, and the equity."""
     stats = run.stats
     rows = [("strategy", str(stats.get("strategy", "?")))]
-    known = [(key, name) for key, name in _FIGURES if stats.get(key) is not None]
-    rows += [(name, metric_text(key, stats[key])) for key, name in known]
+    figures = [(key, name) for key, name in _FIGURES if stats.get(key) is not None]
+    rows += [(name, metric_text(key, stats[key])) for key, name in figures]
     if stats.get("why_no_orders"):
         rows.append(("no fills", str(stats["why_no_orders"])))
     if run.report().is_file():

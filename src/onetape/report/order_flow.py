@@ -72,15 +72,15 @@ def quantity_ratio(orders: Orders) -> float | None:
 
 def answer_times(orders: Orders) -> Ints:
     """From the decision to the first news of the order at the robot, both ways of the latency."""
-    known = orders.ts_answer != NEVER
-    times: Ints = orders.ts_answer[known] - orders.ts_request[known]
+    valid = orders.ts_answer != NEVER
+    times: Ints = orders.ts_answer[valid] - orders.ts_request[valid]
     return times
 
 
 def fill_times(orders: Orders) -> Ints:
     """From the decision to the news of the first fill at the robot; resting time included."""
-    known = orders.ts_fill != NEVER
-    times: Ints = orders.ts_fill[known] - orders.ts_request[known]
+    valid = orders.ts_fill != NEVER
+    times: Ints = orders.ts_fill[valid] - orders.ts_request[valid]
     return times
 
 

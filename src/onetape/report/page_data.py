@@ -138,8 +138,8 @@ def _market(market: Market, points: int) -> dict[str, object]:
 
 def _costs(data: ReportData) -> list[Any]:
     """Fees so far after each fill."""
-    here = np.array([each.settles_here for each in data.markets], dtype=np.bool_)
-    mine = here[data.fills.market] if len(here) else np.zeros(len(data.fills.ts), dtype=np.bool_)
+    settles = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
+    mine = settles[data.fills.market] if len(settles) else np.zeros(len(data.fills.ts), dtype=np.bool_)
     return line(data.fills.ts[mine], np.cumsum(data.fills.fee[mine]), 8)
 
 

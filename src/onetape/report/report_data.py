@@ -84,7 +84,7 @@ class Market:
     """One instrument over the run. Series need not share their times; position holds until changed.
 
     `position` is signed, in the instrument's own quantity. `fees` and `funding` are totals in the
-    report's currency; an instrument that settles in another one has `settles_here` False and adds
+    report's currency; an instrument that settles in another one has `settles_in_run` False and adds
     nothing to sums of money.
     """
 
@@ -100,7 +100,7 @@ class Market:
     tick: float = 0.0
     fees: float = 0.0
     funding: float = 0.0
-    settles_here: bool = True
+    settles_in_run: bool = True
     traded: float = 0.0  # what the data's trades, or else its bars, moved; 0: not known
     fee_table: Sequence[tuple[float, float]] = ()  # maker, taker by tier, the base tier first
 

@@ -45,9 +45,9 @@ def analyze(data: ReportData) -> Analysis:
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     period = statistics.choose_period(ts)
     returns = statistics.period_returns(ts, equity, period)
-    here = settles_here(data)
+    in_run = settles_in_run(data)
     found = trips.round_trips(
-        fills.ts[here], fills.book[here], fills.signed[here], fills.realized[here], fills.fee[here]
+        fills.ts[in_run], fills.book[in_run], fills.signed[in_run], fills.realized[in_run], fills.fee[in_run]
     )
     notional = activity.fill_notional(fills, data.markets)
     window = max(ROLLING_WINDOW_MIN, len(returns) // 20)
@@ -79,17 +79,17 @@ def summarize(
         **_risk(data, found),
         **_round_trips(data, found.trips),
         **_activity(data, found),
-        "fees": float(data.fills.fee[settles_here(data)].sum()),
+        "fees": float(data.fills.fee[settles_in_run(data)].sum()),
         "funding": funding,
         **_costs(data, found),
         **_orders(data, orders),
     }
 
 
-def settles_here(data: ReportData) -> NDArray[np.bool_]:
+def settles_in_run(data: ReportData) -> NDArray[np.bool_]:
     """Which fills' money is in the report's currency: sums of money are of these."""
-    here = np.array([each.settles_here for each in data.markets], dtype=np.bool_)
-    return here[data.fills.market] if len(here) else np.ones(len(data.fills.ts), dtype=np.bool_)
+    in_run = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
+    return in_run[data.fills.market] if len(in_run) else np.ones(len(data.fills.ts), dtype=np.bool_)
 
 
 def _has_a_day(ts: Ints) -> bool:
@@ -165,14 +165,14 @@ def _per_day(count: int, ts: Ints) -> float | None:
 
 def _activity(data: ReportData, found: Analysis) -> dict[str, object]:
     ts, count = data.equity_ts, len(data.fills.ts)
-    known = found.leverage[np.isfinite(found.leverage)]
+    finite = found.leverage[np.isfinite(found.leverage)]
     held = None
     if len(ts):
         held = activity.any_exposure(data.markets, ts_first=int(ts[0]), ts_last=int(ts[-1]))
     return {
         "exposure": held,
         "leverage_mean": activity.mean_by_time(ts, found.leverage),
-        "leverage_peak": float(known.max()) if len(known) else None,
+        "leverage_peak": float(finite.max()) if len(finite) else None,
         "turnover": activity.turnover(found.notional, data.equity),
         "volume": float(found.notional.sum()),
         "fills": count,
@@ -183,7 +183,7 @@ def _activity(data: ReportData, found: Analysis) -> dict[str, object]:
 def _costs(data: ReportData, found: Analysis) -> dict[str, object]:
     fills, total = data.fills, float(found.notional.sum())
     return {
-        "fees_bps": float(fills.fee[settles_here(data)].sum()) / total * 1e4 if total > 0 else None,
+        "fees_bps": float(fills.fee[settles_in_run(data)].sum()) / total * 1e4 if total > 0 else None,
         "maker_share": float(np.mean(fills.is_maker)) if len(fills.is_maker) else None,
         "maker_share_notional": (float(found.notional[fills.is_maker].sum()) / total if total > 0 else None),
     }
@@ -215,10 +215,10 @@ def _symbols(data: ReportData, found: RoundTrips, notional: Floats) -> list[Symb
         held = None
         if len(ts):
             held = activity.exposure(each.position_ts, each.position, ts_first=int(ts[0]), ts_last=int(ts[-1]))
-        here = each.settles_here
+        in_run = each.settles_in_run
         fees = float(fills.fee[mine].sum())
         net = None
-        if here and (len(each.price) or not count):
+        if in_run and (len(each.price) or not count):
             last = float(each.price[-1]) if len(each.price) else 0.0
             net = each.gain(fills.price[mine], fills.signed[mine], last) - fees + each.funding
         rows.append(
@@ -226,11 +226,11 @@ def _symbols(data: ReportData, found: RoundTrips, notional: Floats) -> list[Symb
                 symbol=each.symbol,
                 fills=count,
                 maker_share=float(np.mean(fills.is_maker[mine])) if count else None,
-                notional=float(notional[mine].sum()) if here else None,
+                notional=float(notional[mine].sum()) if in_run else None,
                 pnl=net,
-                realized=float(fills.realized[mine].sum()) if here else None,
-                fees=fees if here else None,
-                funding=each.funding if here else None,
+                realized=float(fills.realized[mine].sum()) if in_run else None,
+                fees=fees if in_run else None,
+                funding=each.funding if in_run else None,
                 exposure=held,
                 round_trips=len(pnl),
                 win_rate=trips.win_rate(pnl),

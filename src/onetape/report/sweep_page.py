@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onetape.model.time import MS, format_duration
-from onetape.report import metrics as known_metrics
+from onetape.report import metrics as metric_table
 from onetape.report.report import LINE_POINTS_MAX, render_page, thin
 from onetape.report.sweep_results import LESS_IS_BETTER, metric_names, metric_of
 from onetape.tape.durable import write_durably
@@ -50,8 +50,8 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
     notes = []
     metric = wanted or sweep.metric
     # Of less than a day of data no Sharpe ratio is known, and a map of dashes says nothing.
-    known = {each for row in rows for each in (metric, "pnl") if metric_of(row, each) is not None}
-    if wanted is None and known == {"pnl"} != {metric}:
+    ranked = {each for row in rows for each in (metric, "pnl") if metric_of(row, each) is not None}
+    if wanted is None and ranked == {"pnl"} != {metric}:
         notes.append(f"no variant has a {metric}: the map begins with pnl")
         metric = "pnl"
     if len(rows) > VARIANTS_SHOWN_MAX:
@@ -78,7 +78,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "names": names,
         "axes": {name: list(values) for name, values in sweep.grid.axes.items()},
         "metrics": metrics,
-        "forms": {name: known_metrics.metric(name).form for name in metrics},
+        "forms": {name: metric_table.metric(name).form for name in metrics},
         "metric": metric,
         "lessIsBetter": sorted(LESS_IS_BETTER),
         "x": x or varied[0] if names else None,
@@ -115,15 +115,17 @@ def _facts(sweep: Sweep, walk: dict[str, Any] | None) -> dict[str, object]:
     }
     if not walk:
         return facts
-    asked = sweep.facts["walk_forward"]
-    anchored = ", anchored" if asked["anchored"] else ""
-    facts["walk-forward"] = f"train {format_duration(asked['train'])}, test {format_duration(asked['test'])}{anchored}"
+    walk_forward = sweep.facts["walk_forward"]
+    anchored = ", anchored" if walk_forward["anchored"] else ""
+    facts["walk-forward"] = (
+        f"train {format_duration(walk_forward['train'])}, test {format_duration(walk_forward['test'])}{anchored}"
+    )
     facts |= {
-        f"out of sample {name.replace('_', ' ')}": known_metrics.metric_text(name, value)
+        f"out of sample {name.replace('_', ' ')}": metric_table.metric_text(name, value)
         for name, value in walk["stats"].items()
         if name not in _MOMENTS
     }
-    efficiency = known_metrics.metric_text("efficiency", walk["efficiency"])
+    efficiency = metric_table.metric_text("efficiency", walk["efficiency"])
     return facts | {"out of sample over in sample, middle window": efficiency}
 
 

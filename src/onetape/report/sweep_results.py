@@ -325,8 +325,8 @@ def _place(row: Mapping[str, Any]) -> tuple[int, int, int]:
 
 def check_metric(metric: str) -> None:
     """Raises BadConfig for a metric that no run has."""
-    if metric not in (known := metric_names()):
-        raise BadConfig(f"unknown metric {metric!r}", location="--metric", todo=f"one of: {', '.join(known)}")
+    if metric not in (names := metric_names()):
+        raise BadConfig(f"unknown metric {metric!r}", location="--metric", todo=f"one of: {', '.join(names)}")
 
 
 # Figures that need a day of data at least.

@@ -23,7 +23,7 @@ def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
     included."""
     cost = 0.0
     for index, each in enumerate(markets):
-        if not each.settles_here or each.tick <= 0:
+        if not each.settles_in_run or each.tick <= 0:
             continue
         mine = (fills.market == index) & ~fills.is_maker
         price, signed = fills.price[mine], fills.signed[mine]
@@ -47,7 +47,7 @@ def fee_cost(fills: Fills, markets: Sequence[Market], factor: float = FEE_FACTOR
     """
     cost = 0.0
     for index, each in enumerate(markets):
-        if not each.settles_here:
+        if not each.settles_in_run:
             continue
         mine = fills.market == index
         more = np.abs(fills.fee[mine]) * (factor - 1)

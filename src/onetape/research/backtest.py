@@ -100,8 +100,8 @@ def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: Backtes
         from onetape.replay.lookahead import check_lookahead
 
         options.doing("the look-ahead check")
-        given = [*options.data, *options.detail_data, *options.sources]
-        files = [Path(each) for each in given if isinstance(each, (str, os.PathLike))]
+        inputs = [*options.data, *options.detail_data, *options.sources]
+        files = [Path(each) for each in inputs if isinstance(each, (str, os.PathLike))]
         result.lookahead = check_lookahead(session.plan, folder, actions=session.actions_before_stop, forbidden=files)
     result.wall_seconds = time.perf_counter() - began
     return result

@@ -155,15 +155,15 @@ class Comparison:
         return table.with_columns(polars.lit(self.tries).alias("tries"), polars.lit(self.verdict).alias("verdict"))
 
 
-def compare_runs(given: Sequence[str | Path | Run | Sweep], tries: int | None = None) -> Comparison:
+def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = None) -> Comparison:
     """Runs, or one sweep. tries: how many were made; without it as many as there are.
 
     Raises BadConfig for what is neither, for runs of different currencies, and for fewer tries
     than there are runs.
     """
-    if not given:
+    if not runs:
         raise BadConfig("nothing to compare", location="RUN", todo="name runs, or a sweep")
-    opened = [_open(each) for each in given]
+    opened = [_open(each) for each in runs]
     sweeps = [each for each in opened if isinstance(each, Sweep)]
     if sweeps:
         if len(opened) > 1:
@@ -203,10 +203,10 @@ def compare(
     return compare_runs(many, tries).frame()
 
 
-def _open(given: str | Path | Run | Sweep) -> Run | Sweep:
-    if isinstance(given, (Run, Sweep)):
-        return given
-    return open_sweep(given) if is_sweep(Path(given)) else open_run(given)
+def _open(run: str | Path | Run | Sweep) -> Run | Sweep:
+    if isinstance(run, (Run, Sweep)):
+        return run
+    return open_sweep(run) if is_sweep(Path(run)) else open_run(run)
 
 
 def _of_sweep(sweep: Sweep) -> list[Variant]:

@@ -105,8 +105,8 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     if options.metric is not None:
         check_metric(options.metric)
     require_polars()
-    asked = options.check_lookahead
-    lookahead = ("sample" if asked else "") if isinstance(asked, bool) else asked
+    option = options.check_lookahead
+    lookahead = ("sample" if option else "") if isinstance(option, bool) else option
     if lookahead not in ("", "sample", "all"):
         raise BadConfig(f"check_lookahead {lookahead!r}", todo="sample or all")
     strategy = strategy_class(options)
@@ -275,9 +275,9 @@ def sweep(
     A class typed into a notebook or a script works: its source is taken along.
     Raises Divergence when check_lookahead finds a decision that needs the future.
     """
-    known = {each.name for each in fields(SweepOptions)}
+    names = {each.name for each in fields(SweepOptions)}
     for name in options:
-        if name not in known:
+        if name not in names:
             raise BadConfig(
                 f"unknown option {name!r}",
                 location="sweep",

@@ -136,8 +136,8 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
         first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
         start = first_ts if start is None else max(start, first_ts)
         end = last_ts + 1 if end is None else min(end, last_ts + 1)
-    given = options.instruments
-    load_instruments(given)  # what is wrong in it is said once, not by every variant
+    instruments = options.instruments
+    load_instruments(instruments)  # what is wrong in it is said once, not by every variant
     curve = curve_file(options.latency) if options.latency else None
     return {
         "version": 1,
@@ -146,8 +146,8 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
         "source_hash": source_hash(reference),
         "grid": {name: list(values) for name, values in grid.axes.items()},
         "options": choices_of(options),
-        "instruments": str(given.absolute()) if given else None,
-        "instruments_hash": file_hash(given) if given else None,
+        "instruments": str(instruments.absolute()) if instruments else None,
+        "instruments_hash": file_hash(instruments) if instruments else None,
         "latency_hash": file_hash(curve) if curve else None,
         "start": start,
         "end": end,
@@ -218,9 +218,9 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
         return
     kept = open_sweep(folder).facts
     # As JSON has it: tuples have become lists.
-    asked = json.loads(json.dumps(manifest))
+    wanted = json.loads(json.dumps(manifest))
     for name, words in _SAME.items():
-        left, right = _comparable(name, kept), _comparable(name, asked)
+        left, right = _comparable(name, kept), _comparable(name, wanted)
         if left != right:
             if name == "options":
                 words += f": {_differences(left, right)}"
@@ -229,7 +229,7 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
                 location="--resume",
                 todo="repeat the command as it was, or sweep into another folder",
             )
-    write_json(folder / MANIFEST, {**kept, **{k: asked[k] for k in ("reference", "tapes", "metric")}})
+    write_json(folder / MANIFEST, {**kept, **{k: wanted[k] for k in ("reference", "tapes", "metric")}})
 
 
 def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:

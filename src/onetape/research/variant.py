@@ -75,11 +75,11 @@ def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
 def _check_files(setup: Mapping[str, Any]) -> None:
     """What options name is read by each variant, and must be one text for all of them."""
     latency = setup["options"]["latency"]
-    for path, flag, known in (
+    for path, flag, expected in (
         (setup["instruments"], "--instruments", setup["instruments_hash"]),
         (curve_file(latency) if latency else None, "--latency", setup["latency_hash"]),
     ):
-        if path is not None and file_hash(Path(path)) != known:
+        if path is not None and file_hash(Path(path)) != expected:
             raise _edited(path, flag)
 
 

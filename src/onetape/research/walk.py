@@ -38,9 +38,9 @@ class Window:
     test_end: int
 
 
-def parse_walk(given: str | Sequence[str]) -> tuple[int, int]:
+def parse_walk(text: str | Sequence[str]) -> tuple[int, int]:
     """`30d,10d` or ("30d", "10d") as two durations in ns."""
-    parts = given.split(",") if isinstance(given, str) else [*given]
+    parts = text.split(",") if isinstance(text, str) else [*text]
     location, todo = "--walk-forward", "write TRAIN,TEST, as 30d,10d"
     if len(parts) != 2:
         raise BadConfig(f"two durations, not {len(parts)}", location=location, todo=todo)

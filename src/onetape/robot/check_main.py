@@ -21,12 +21,12 @@ from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck
 from onetape.runs.preparing import strategy_class
 
 
-def _checked(asked: RobotCheck) -> Checked:
-    options = asked.options
+def _checked(request: RobotCheck) -> Checked:
+    options = request.options
     live: LiveOptions = live_options(options)
     try:
         strategy = strategy_class(live)
-        for params in (options.params, *asked.variants):
+        for params in (options.params, *request.variants):
             resolve(strategy, {**options.params, **params})
         return Checked(name=options.name, symbols=symbols_of(live))
     except OnetapeError as error:
@@ -35,14 +35,14 @@ def _checked(asked: RobotCheck) -> Checked:
 
 def main() -> int:
     robots = msgspec.json.decode(sys.stdin.buffer.read(), type=list[RobotCheck])
-    told = os.dup(1)
+    output = os.dup(1)
     os.dup2(2, 1)  # what a strategy prints is not what we say
     made = []
     for each in robots:
         if (pid := os.fork()) == 0:
             signal.alarm(LOAD_WITHIN_S)  # ends it where it is
             line = msgspec.json.encode(_checked(each)) + b"\n"
-            os.write(told, line)
+            os.write(output, line)
             os._exit(0)
         made.append(pid)
     for pid in made:

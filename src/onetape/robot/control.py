@@ -14,9 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.engine.asked import PARAMS, START, STOP
 from onetape.engine.parameters import described
 from onetape.engine.plan import to_toml, toml_value
+from onetape.engine.robot_commands import PARAMS, START, STOP
 from onetape.ipc.beside import Beside
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.names import encoded, process_socket
@@ -91,10 +91,10 @@ class RobotControl:
     def close(self) -> None:
         self._socket.close()
 
-    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        match asked["do"]:
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request["do"]:
             case "command":
-                return self.door.answer(asked)
+                return self.door.answer(request)
             case "who":
                 return {"process": self.door.names[0], "names": self.door.names}
             case other:

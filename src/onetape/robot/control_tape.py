@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from onetape.engine.asked import PARAMS, START, STOP
+from onetape.engine.robot_commands import PARAMS, START, STOP
 from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.names import encoded
 from onetape.ipc.once import Once
@@ -63,13 +63,13 @@ class RobotTape(CommandTape):
 
 def _settings(path: Path, once: Once, configured: Mapping[str, Any]) -> Settings:
     sequence, settings, before = _last(path)
-    for told in commands_in(path, once):
-        if told.sequence <= sequence or told.status != "applied":
+    for command in commands_in(path, once):
+        if command.sequence <= sequence or command.status != "applied":
             continue
-        if told.command == PARAMS:
-            settings.params |= told.result["params"]
-        elif told.command in (START, STOP):
-            settings.stopped = told.command == STOP
+        if command.command == PARAMS:
+            settings.params |= command.result["params"]
+        elif command.command in (START, STOP):
+            settings.stopped = command.command == STOP
     now = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(configured), enc_hook=str))
     for name in [name for name in settings.params if now.get(name) != before.get(name)]:
         del settings.params[name]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onetape.collector.options import collector_journal
 from onetape.engine.actions import first_difference, read_actions
-from onetape.engine.lives import Life, lives_of
+from onetape.engine.incarnations import Life, incarnations_of
 from onetape.engine.plan import LiveRobot, RunPlan, read_plan
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence, ProcessDown
-from onetape.replay.replay import repeat_lives
+from onetape.replay.replay import repeat_incarnations
 
 if TYPE_CHECKING:
     from onetape.robot.live import Asks, LiveOptions
@@ -41,7 +41,7 @@ class Earlier:
     folder: Path
     plan: RunPlan
     document: dict[str, Any]
-    lives: list[Life]
+    incarnations: list[Life]
     continues: bool
 
     @property
@@ -58,47 +58,47 @@ def earlier_of(options: LiveOptions, client: Asks) -> Earlier | None:
     """None: no robot of this name has traded on the venue as it is now."""
     if not options.robot:
         return None
-    told = client.ask("life", name=options.robot)
-    journal = Path(told["journal"])
+    reply = client.ask("life", name=options.robot)
+    journal = Path(reply["journal"])
     folder = journal.parent
-    if not told["journal"] or not journal.is_dir() or not (folder / "run.toml").is_file():
+    if not reply["journal"] or not journal.is_dir() or not (folder / "run.toml").is_file():
         return None
-    lives = lives_of(journal)
-    if not lives or lives[0].position < told["since"]:
+    incarnations = incarnations_of(journal)
+    if not incarnations or incarnations[0].position < reply["since"]:
         return None
     plan, document = read_plan(folder)
     is_same = (
-        0 < options.goes_on_since <= lives[0].start
+        0 < options.goes_on_since <= incarnations[0].start
         and document.get("state", {}).get("strategy") == options.strategy_named
         and [Path(each.path).name for each in plan.inputs[1:]]
         == [collector_journal(options.home, name).name for name in options.streams]
     )
-    return Earlier(folder, plan, document, lives, is_same)
+    return Earlier(folder, plan, document, incarnations, is_same)
 
 
-def live_robot(told: Mapping[str, Any], account: str, policy: str, before: Earlier | None) -> LiveRobot:
+def live_robot(reply: Mapping[str, Any], account: str, policy: str, before: Earlier | None) -> LiveRobot:
     """What the life that begins has from its gateway, and from the one before."""
     live = LiveRobot(
-        int(told["robot"]),
-        int(told["base"]),
+        int(reply["robot"]),
+        int(reply["base"]),
         account,
-        currencies=dict(told["currencies"]),
-        since=int(told.get("since", 0)),
-        slot=int(told["slot"]),
-        leverage=float(told["leverage"]),
-        entries_after=int(told["entries_after"]),
-        others=dict(told["others"]),
+        currencies=dict(reply["currencies"]),
+        since=int(reply.get("since", 0)),
+        slot=int(reply["slot"]),
+        leverage=float(reply["leverage"]),
+        entries_after=int(reply["entries_after"]),
+        others=dict(reply["others"]),
     )
     if before is None:
         return live
-    live = replace(live, restart=policy, memory=b"" if policy == FRESH else before.lives[-1].memory)
+    live = replace(live, restart=policy, memory=b"" if policy == FRESH else before.incarnations[-1].memory)
     if not before.continues:
         return live
     return replace(
         live,
-        life=len(before.lives) + 1,
-        run_from=before.lives[0].position,
-        heard=sum(life.news for life in before.lives),
+        life=len(before.incarnations) + 1,
+        run_from=before.incarnations[0].position,
+        heard=sum(life.news for life in before.incarnations),
     )
 
 
@@ -108,15 +108,15 @@ def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
     if not before.continues:
         return {}
     recorded = read_actions(before.journal)
-    again = repeat_lives(before.folder, before.lives, RunSpec(before.plan, strategy))
-    count, _, words = first_difference(recorded, again.actions)
+    repetition = repeat_incarnations(before.folder, before.incarnations, RunSpec(before.plan, strategy))
+    count, _, words = first_difference(recorded, repetition.actions)
     if count:
         raise Divergence(
             f"the robot cannot be rebuilt: {words}",
             location=str(before.folder),
             todo='restart it with restart = "memory", and see onetape replay --verify',
         )
-    return again.attributes
+    return repetition.attributes
 
 
 def wait_until_settled(client: Asks, robot: int, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
@@ -124,13 +124,13 @@ def wait_until_settled(client: Asks, robot: int, doing: Callable[[str], None] = 
     orders. doing: hears what it waits for. Raises ProcessDown."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     while True:
-        told = client.ask("standing", robot=robot)
-        if told["settled"]:
-            return told
-        doing(f"waits for {told['waits_for']}")
+        reply = client.ask("standing", robot=robot)
+        if reply["settled"]:
+            return reply
+        doing(f"waits for {reply['waits_for']}")
         if time.monotonic() > deadline:
             raise ProcessDown(
-                f"not reconciled within {SETTLED_WITHIN_S:.0f} s: {told['waits_for']}",
+                f"not reconciled within {SETTLED_WITHIN_S:.0f} s: {reply['waits_for']}",
                 location="the robot's orders",
                 todo="onetape status, onetape orders",
             )

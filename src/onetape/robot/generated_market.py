@@ -69,14 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--history", type=float, default=600.0)
     parser.add_argument("--rate", type=float, default=1.0)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     run_market(
-        given.journal,
-        symbols=given.symbols,
-        seed=given.seed,
-        seconds=given.seconds,
-        history_seconds=given.history,
-        rate=given.rate,
+        options.journal,
+        symbols=options.symbols,
+        seed=options.seed,
+        seconds=options.seconds,
+        history_seconds=options.history,
+        rate=options.rate,
     )
     return 0
 

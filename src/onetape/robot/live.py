@@ -23,14 +23,14 @@ from typing import Any, Final
 import msgspec
 
 from onetape.collector.options import collector_journal
-from onetape.engine.lives import REPLAY, actions_of
+from onetape.engine.incarnations import REPLAY, actions_of
 from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import Elsewhere, GatewayOptions, exchange_of, gateway_journal
+from onetape.gateway.options import GatewayOptions, WithdrawalTarget, exchange_of, gateway_journal
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
 from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
@@ -40,7 +40,7 @@ from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
-from onetape.robot.live_history import Asks, asked_history
+from onetape.robot.live_history import Asks, queried_history
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
@@ -134,17 +134,17 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
     venue = config.venues[account.venue]
     check_open(account.venue, venue)
     with ExitStack() as stack:
-        told = None
+        exchange = None
         if is_simulated(venue):
             kind = simulated_kind(venue.kind)
-            told = stack.enter_context(simulated_exchange(kind, venue.seed, clean_environ(config)))
-        yield options_at(options, told, symbols, is_new=True)
+            exchange = stack.enter_context(simulated_exchange(kind, venue.seed, clean_environ(config)))
+        yield options_at(options, exchange, symbols, is_new=True)
 
 
 def options_at(
-    options: LiveOptions, told: Mapping[str, Any] | None, symbols: list[str], *, is_new: bool
+    options: LiveOptions, exchange: Mapping[str, Any] | None, symbols: list[str], *, is_new: bool
 ) -> GatewayOptions:
-    """The options of an account's gateway. told: what a simulated exchange of ours has said of
+    """The options of an account's gateway. exchange: what a simulated exchange of ours has said of
     itself, None: the venue is not ours, and is looked at first. is_new: the exchange began with
     this gateway. Raises for what cannot be traded on."""
     config = options.config
@@ -153,16 +153,16 @@ def options_at(
     venue = config.venues[account.venue]
     check_open(account.venue, venue)
     bridge = bridge_of(config, account, venue, home=options.home, folder=options.folder, environ=options.environ)
-    if told is None:
+    if exchange is None:
         started = _started(options, name, account, venue, symbols)
     else:
-        first = _account_there(told["accounts"], name)
+        first = _account_there(exchange["accounts"], name)
         if bridge is not None:  # ccxt knows the paths
-            told = {"venue": venue.kind, "rest": told["rest"], "ws": _socket(told["rest"])}
-        elif told["venue"] in CHECKED:
-            own = msgspec.structs.replace(venue, rest=told["rest"])
+            exchange = {"venue": venue.kind, "rest": exchange["rest"], "ws": _socket(exchange["rest"])}
+        elif exchange["venue"] in CHECKED:
+            own = msgspec.structs.replace(venue, rest=exchange["rest"])
             look(target_of(account.venue, own), symbols)
-        started = addressed(options.home, name, told, first, symbols, account, is_new=is_new)
+        started = addressed(options.home, name, exchange, first, symbols, account, is_new=is_new)
     siblings = {
         other: each.email or (other if venue.mode == "sim" else "")  # so called there
         for other, each in config.accounts.items()
@@ -170,10 +170,12 @@ def options_at(
     }
     if account.master:
         siblings[account.master] = MASTER
-    return msgspec.structs.replace(started, bridge=bridge, siblings=siblings, withdraw=_elsewhere(config, account))
+    return msgspec.structs.replace(
+        started, bridge=bridge, siblings=siblings, withdraw=_withdrawal_targets(config, account)
+    )
 
 
-def _elsewhere(config: Config, account: AccountConfig) -> dict[str, Elsewhere]:
+def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, WithdrawalTarget]:
     """Where money of an account may be sent outside of its venue."""
     found = {}
     for other, addresses in account.withdraw.items():
@@ -181,7 +183,7 @@ def _elsewhere(config: Config, account: AccountConfig) -> dict[str, Elsewhere]:
         wallet = outside_wallet(config.venues[venue].kind)
         if wallet is None:
             raise NotAvailable(f"deposits to {config.venues[venue].kind}", location=f"[accounts.NAME.withdraw.{other}]")
-        found[other] = Elsewhere(
+        found[other] = WithdrawalTarget(
             venue=venue,
             wallet=wallet,
             to={currency: Destination(to.network, to.address, to.memo, to.key) for currency, to in addresses.items()},
@@ -314,8 +316,8 @@ def _started(
     if venue.kind in CHECKED:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
         preflight(target, name, key, secret, symbols, wanted)
-    told = {"venue": venue.kind, **target.addresses._asdict()}
-    return addressed(options.home, name, told, {"key": key, "secret": secret}, symbols, account)
+    exchange = {"venue": venue.kind, **target.addresses._asdict()}
+    return addressed(options.home, name, exchange, {"key": key, "secret": secret}, symbols, account)
 
 
 def run_live(options: LiveOptions) -> RunResult:
@@ -349,7 +351,7 @@ def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier 
     else:
         folder = run_folder(options.out, options.home, strategy.__name__)
     try:
-        told = client.ask(
+        reply = client.ask(
             "attach",
             name=options.robot or folder.name,
             journal=str(folder / "journal"),
@@ -358,14 +360,14 @@ def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier 
             grant=options.grant,
         )
         if before is not None:
-            told = {**told, **wait_until_settled(client, told["robot"], options.doing)}
-        robot = _open(options, strategy, folder, account, told, before, client)
+            reply = {**reply, **wait_until_settled(client, reply["robot"], options.doing)}
+        robot = _open(options, strategy, folder, account, reply, before, client)
     except BaseException:
         if not (folder / "run.toml").exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
     wanted = sorted(s for s, kind in robot.session.host.subscriptions if kind == "book")
-    answer = client.ask("follow", robot=told["robot"], books=wanted)
+    answer = client.ask("follow", robot=reply["robot"], books=wanted)
     for symbol in answer["lacking"]:
         sys.stderr.write(f"onetape: this venue gives no depth of {symbol}\n")
     return robot
@@ -376,13 +378,13 @@ def symbols_of(options: LiveOptions) -> list[str]:
     others that name an instrument of its account's venue. Raises BadConfig where none does, and
     where a parameter does not fit."""
     strategy = strategy_class(options)
-    given = coerced(strategy, options.params)
-    symbols = _texts(given.get("symbol", options.symbol or getattr(strategy, "symbol", None)))
-    more = given.get("symbols", getattr(strategy, "symbols", ()))
+    chosen = coerced(strategy, options.params)
+    symbols = _texts(chosen.get("symbol", options.symbol or getattr(strategy, "symbol", None)))
+    more = chosen.get("symbols", getattr(strategy, "symbols", ()))
     symbols += _texts(more) if isinstance(more, (list, tuple)) else []
     for name, each in parameters_of(strategy).items():
         if name not in ("symbol", "symbols"):
-            symbols += [one for one in _texts(given.get(name, each.default)) if _is_traded(one, options)]
+            symbols += [one for one in _texts(chosen.get(name, each.default)) if _is_traded(one, options)]
     if not symbols:
         raise BadConfig(
             "no parameter of the strategy names what it trades",
@@ -416,7 +418,7 @@ def _open(
     strategy: type[Any],
     folder: Path,
     account: str,
-    told: Mapping[str, Any],
+    reply: Mapping[str, Any],
     before: Earlier | None,
     client: Asks,
 ) -> RobotRun:
@@ -425,7 +427,7 @@ def _open(
     options.doing("waits for the market")
     while not client.ask("status")["market"]["hears"] and time.monotonic() < deadline:
         time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
-    cash = ",".join(f"{amount} {currency}" for currency, amount in told["balances"].items())
+    cash = ",".join(f"{amount} {currency}" for currency, amount in reply["balances"].items())
     tapes = [
         gateway_journal(options.home, account),
         *(collector_journal(options.home, name) for name in options.streams),
@@ -433,21 +435,23 @@ def _open(
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
             raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
-    given = replace(options, data=tapes, cash=options.cash or cash, hedge=bool(told["hedge"]), start=time.time_ns())
-    plan = prepare_plan(given, strategy)
-    live = replace(live_robot(told, account, options.restart, before), stopped=options.stopped)
+    completed = replace(
+        options, data=tapes, cash=options.cash or cash, hedge=bool(reply["hedge"]), start=time.time_ns()
+    )
+    plan = prepare_plan(completed, strategy)
+    live = replace(live_robot(reply, account, options.restart, before), stopped=options.stopped)
     plan = replace(plan, kind="live", sample_every=SAMPLE_NS, live=live)
     session = _opened(_spec(RunSpec(plan, strategy, folder / "journal", is_growing=True), folder, before))
     try:
         begin_run(
             session,
             folder,
-            given,
+            completed,
             named=options.strategy_named,
             robot=options.robot,
             after=before.folder.name if before is not None else "",
         )
-        session.asks_history = partial(asked_history, client, told["robot"], tapes[0])
+        session.asks_history = partial(queried_history, client, reply["robot"], tapes[0])
         session.start()
     except BaseException:
         session.close()
@@ -462,7 +466,7 @@ def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
     attributes = rebuilt(before, begun.strategy) if before is not None and live.restart == REPLAY else {}
     if before is None or not before.continues:
         return replace(begun, uuid=run_uuid(folder.name, begun.plan), attributes=attributes)
-    last = before.lives[-1]
+    last = before.incarnations[-1]
     with JournalReader(before.journal) as reader:
         uuid = reader.uuid.bytes
     return replace(

@@ -14,7 +14,7 @@ from onetape.gateway.order_frames import HISTORY_WITHIN_S
 from onetape.model.errors import ProcessDown
 from onetape.tape.journal import JournalReader
 
-__all__ = ["Asks", "asked_history"]
+__all__ = ["Asks", "queried_history"]
 
 # The gateway answers by then in any case, if it lives.
 ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0
@@ -27,7 +27,7 @@ class Asks(Protocol):
     def ask(self, do: str, **fields: Any) -> dict[str, Any]: ...
 
 
-def asked_history(
+def queried_history(
     client: Asks, robot: int, tape: Path, wanted: Mapping[tuple[str, int], int], now: int
 ) -> list[History]:
     """What the venue tells of each (symbol, period in ns), as many bars as are wanted. now: by
@@ -45,8 +45,8 @@ def asked_history(
             for frame in reader.frames(("reply",)):
                 record = msgspec.msgpack.decode(frame.payload)
                 if record.pop("robot", 0) == robot and "period" in record:
-                    told = History(**record)
-                    found[told.symbol, told.period] = told
+                    history = History(**record)
+                    found[history.symbol, history.period] = history
             time.sleep(LOOK_S)
     return [found.get(each) or _untold(each, "the gateway does not answer") for each in wanted]
 

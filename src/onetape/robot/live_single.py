@@ -29,7 +29,7 @@ from onetape.robot.live import DRAIN_S, LiveOptions, account_of, gateway_options
 from onetape.robot.robot_run import RobotRun, watch_of
 from onetape.runs.outcome import RunResult
 
-__all__ = ["Here", "Single", "drained", "run_single"]
+__all__ = ["LocalGateway", "Single", "drained", "run_single"]
 
 LOOK_EVERY_S: Final = 0.25  # also when nothing comes: Ctrl-C, --seconds, a gateway that ended
 
@@ -45,7 +45,7 @@ class Single:
         self._gateway = gateway
         self.robots: list[RobotRun] = []
         self.ended: Callable[[RobotRun, BaseException | None], None] = lambda _robot, _why: None
-        self._is_turning = self._again = False
+        self._is_turning = self._is_called = False
 
     def _step(self, robot: RobotRun) -> None:
         """One that ends, by itself or by a fault, is the others' business no more."""
@@ -61,22 +61,22 @@ class Single:
     def turn(self) -> None:
         """After anything was written to the gateway's tape."""
         if self._is_turning:
-            self._again = True  # called by what follows here
+            self._is_called = True  # called by what follows here
             return
         if not self.robots:
             return
-        self._is_turning, self._again = True, False
+        self._is_turning, self._is_called = True, False
         try:
             for robot in list(self.robots):
                 self._step(robot)
             self._gateway.robots.look()
         finally:
             self._is_turning = False
-        if self._again:
+        if self._is_called:
             asyncio.get_running_loop().call_soon(self.turn)
 
 
-class Here:
+class LocalGateway:
     """Asks a gateway of this process from another thread than its loop's."""
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
@@ -87,8 +87,8 @@ class Here:
         async def answer() -> dict[str, Any]:
             return self._gateway.do({"do": do, **fields})
 
-        told = asyncio.run_coroutine_threadsafe(answer(), self._loop).result()
-        return checked(do, told)
+        reply = asyncio.run_coroutine_threadsafe(answer(), self._loop).result()
+        return checked(do, reply)
 
 
 def run_single(options: LiveOptions) -> RunResult:
@@ -133,8 +133,8 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
             await running  # says why
             raise VenueUnavailable("the gateway did not start", location=started.rest)
         # It waits for the market, which comes over this loop.
-        here = Here(gateway, loop)
-        robot = await loop.run_in_executor(None, open_live, options, account, here)
+        local = LocalGateway(gateway, loop)
+        robot = await loop.run_in_executor(None, open_live, options, account, local)
         single = Single(gateway)
         single.robots.append(robot)
         faults: list[BaseException | None] = []
@@ -176,11 +176,11 @@ def _stay_awake(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """The loop looks at its sockets again and again instead of sleeping: what comes finds it
     awake, and its code in the cache."""
 
-    def again() -> None:
+    def turn() -> None:
         if not stop.is_set():
-            loop.call_soon(again)
+            loop.call_soon(turn)
 
-    again()
+    turn()
 
 
 async def drained(robots: Sequence[RobotRun], turn: Callable[[], None]) -> None:

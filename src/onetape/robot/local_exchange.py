@@ -48,14 +48,14 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
     others may read."""
     host, port = _place(address)
     rest = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    told = exchange_at(home, host, port)
-    if told is None:
+    exchange = exchange_at(home, host, port)
+    if exchange is None:
         raise _why_not(rest, port, home.absolute())
-    kind = told["venue"]
+    kind = exchange["venue"]
     if kind not in CHECKED:
         raise VenueClosed(CLOSED, location=rest, todo=f"a live run trades on a simulated {' or '.join(CHECKED)}")
-    keys = _account_of(told["accounts"], account, rest)
-    name = f"{keys['name']}-{told['exchange'][:ID_DIGITS]}"
+    keys = _account_of(exchange["accounts"], account, rest)
+    name = f"{keys['name']}-{exchange['exchange'][:ID_DIGITS]}"
     venue = exchange_of(kind)
     config = Config(
         venues={venue: VenueConfig(kind=kind, mode="sim", rest=rest)},

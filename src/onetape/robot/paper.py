@@ -172,7 +172,7 @@ def _conclude(robot: RobotRun, run: Callable[[], None]) -> RunResult:
 
 
 def _symbol_of(strategy: type[Strategy], params: Mapping[str, Any]) -> str:
-    given = params.get("symbol", getattr(strategy, "symbol", None))
-    if not isinstance(given, str):
+    symbol = params.get("symbol", getattr(strategy, "symbol", None))
+    if not isinstance(symbol, str):
         raise BadConfig("the strategy has no parameter `symbol`", location="--paper", todo="give --symbol or --data")
-    return given
+    return symbol

@@ -19,8 +19,8 @@ def params_of(home: Path, target: str) -> dict[str, dict[str, Any]]:
     or a strategy. Raises ProcessDown for a robot that does not run, and as `load_strategy`."""
     if not target.startswith("robot:"):
         return described(load_strategy(target), {})
-    (told,) = send_command(home, target, "status", {}, uuid.uuid4().hex)
-    if told["status"] != "applied":
-        raise ProcessDown(told["error"]["message"], location=target)
-    params: dict[str, dict[str, Any]] = told["result"]["strategies"][0]["params"]
+    (reply,) = send_command(home, target, "status", {}, uuid.uuid4().hex)
+    if reply["status"] != "applied":
+        raise ProcessDown(reply["error"]["message"], location=target)
+    params: dict[str, dict[str, Any]] = reply["result"]["strategies"][0]["params"]
     return params

@@ -19,16 +19,16 @@ from typing import Any, Final
 import msgspec
 
 from onetape import _core
-from onetape.engine.asked import PARAMS, Asked
-from onetape.engine.lives import lives_of, plan_of
+from onetape.engine.incarnations import incarnations_of, plan_of
 from onetape.engine.parameters import coerced
 from onetape.engine.plan import TapeInput, read_plan
+from onetape.engine.robot_commands import PARAMS, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import READ_AT_START, Session
 from onetape.model.config import TWIN
 from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, ProcessDown
-from onetape.replay.replay import given_facts, strategy_of
+from onetape.replay.replay import instrument_overrides, strategy_of
 from onetape.robot.options import run_journal
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun
 from onetape.runs.options import RunOptions
@@ -75,7 +75,7 @@ class Variants:
         journal = _journal_of(home, robot)
         self.live = journal.parent
         self.reader = JournalReader(journal)
-        self.asked: list[Asked] = []
+        self.commands: list[RobotCommand] = []
         self._variants: list[_Variant] = []
         try:
             for name, params in {TWIN: {}, **own}.items():
@@ -103,7 +103,7 @@ class Variants:
         while (raw := self.reader.next_raw()) is not None:
             if raw[0] == _COMMAND:
                 record = msgspec.msgpack.decode(raw[5])
-                self.asked.append(Asked(record["command"], record["fields"], record["after"]))
+                self.commands.append(RobotCommand(record["command"], record["fields"], record["after"]))
         is_left = False
         for variant in self._variants:
             is_left = self._turn(variant, reached) or is_left
@@ -111,7 +111,7 @@ class Variants:
 
     def _turn(self, variant: _Variant, reached: int) -> bool:
         left = False
-        for one in self.asked[variant.done :]:
+        for one in self.commands[variant.done :]:
             left = self._to(variant, min(one.after[0], reached))
             if left or one.after[0] > reached:
                 break
@@ -136,7 +136,7 @@ class Variants:
 
     def _open(self, name: str, own: dict[str, Any]) -> _Variant:
         plan, document = read_plan(self.live)
-        life = lives_of(self.live / "journal")[0]
+        life = incarnations_of(self.live / "journal")[0]
         strategy = strategy_of(self.live, plan)
         made = replace(
             plan_of(plan, life),
@@ -149,7 +149,9 @@ class Variants:
         )
         folder = run_folder(None, self.home, f"{self.robot}-{name}")
         uuid = run_uuid(folder.name, made)
-        session = Session(RunSpec(made, strategy, folder / "journal", uuid, given_facts(self.live), is_growing=True))
+        session = Session(
+            RunSpec(made, strategy, folder / "journal", uuid, instrument_overrides(self.live), is_growing=True)
+        )
         try:
             session.open()
             named = document["state"]["strategy"]
@@ -179,7 +181,7 @@ def _journal_of(home: Path, robot: str) -> Path:
     deadline = time.monotonic() + RUN_WITHIN_S
     while True:
         journal = run_journal(home, f"robot:{robot}")
-        if journal is not None and (journal.parent / "run.toml").is_file() and lives_of(journal):
+        if journal is not None and (journal.parent / "run.toml").is_file() and incarnations_of(journal):
             return journal
         if time.monotonic() > deadline:
             raise ProcessDown(f"robot {robot} has begun no run", location="its variants")

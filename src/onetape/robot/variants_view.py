@@ -43,9 +43,9 @@ def variants_of(home: Path, config: Config, robot: str = "") -> list[dict[str, A
     return rows
 
 
-def _rows(robot: str, told: dict[str, Any]) -> list[dict[str, Any]]:
-    journals = {LIVE: Path(told["live"]) / "journal"}
-    journals |= {name: Path(each["run"]) / "journal" for name, each in told["variants"].items()}
+def _rows(robot: str, record: dict[str, Any]) -> list[dict[str, Any]]:
+    journals = {LIVE: Path(record["live"]) / "journal"}
+    journals |= {name: Path(each["run"]) / "journal" for name, each in record["variants"].items()}
     seen = {name: _seen(journal) for name, journal in journals.items()}
     rows = []
     for name, journal in journals.items():
@@ -57,7 +57,7 @@ def _rows(robot: str, told: dict[str, Any]) -> list[dict[str, Any]]:
             {
                 "robot": robot,
                 "variant": name,
-                "params": told["variants"].get(name, {}).get("params", {}),
+                "params": record["variants"].get(name, {}).get("params", {}),
                 "orders": int((read_actions(journal).columns["kind"] == _PLACE).sum()),
                 "fills": seen[name][2],
                 "pnl": _text(made),

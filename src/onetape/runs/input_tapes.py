@@ -55,7 +55,7 @@ def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *,
         # A recording of many symbols names them itself: the run takes those that it asks for.
         name = None if kind == RECORDING else symbol
         tapes[place] = _imported(kind, files, name, options)
-    if _is_told_how(options) and not is_read and flag == "--data":
+    if _has_reading_options(options) and not is_read and flag == "--data":
         raise BadConfig(
             "no file of rows is among the data",
             location="--columns, --time-format, --decimal",
@@ -64,7 +64,7 @@ def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *,
     return tapes
 
 
-def _is_told_how(options: RunOptions) -> bool:
+def _has_reading_options(options: RunOptions) -> bool:
     return bool(options.columns or options.time_format or options.decimal)
 
 
@@ -73,7 +73,7 @@ def _kind_of_file(path: Path, flag: str, options: RunOptions) -> str:
         raise BadInput(f"no such file or tape: {path}", location=flag, todo="check the path")
     if path.is_dir():
         raise BadInput(f"{path} is a folder without segments", location=flag, todo="name a tape or a file")
-    if _is_told_how(options):
+    if _has_reading_options(options):
         return ROWS  # no other kind can be told
     from onetape.data.sniff import sniff
 

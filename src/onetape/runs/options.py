@@ -135,11 +135,11 @@ def _whole(name: str, value: Any) -> int | None:
 
 
 # Not a choice between ways to run: what is run, over what, where it is kept and who watches.
-_GIVEN = frozenset(
+_RUN_ONLY = frozenset(
     {"strategy", "data", "home", "params", "start", "end", "detail_data", "instruments", "out",
      "progress", "doing", "columns", "time_format", "decimal", "say"}
 )  # fmt: skip
-CHOICES = tuple(each.name for each in fields(RunOptions) if each.name not in _GIVEN)
+CHOICES = tuple(each.name for each in fields(RunOptions) if each.name not in _RUN_ONLY)
 
 
 def choices_of(options: RunOptions) -> dict[str, Any]:

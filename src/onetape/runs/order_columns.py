@@ -95,10 +95,10 @@ def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fil
     market = (rows.pop("stream") - 1).astype(np.int32)
     price_scale, size_scale = _scales(instruments, market)
     price = np.where(rows.pop("type") == _LIMIT, rows.pop("price") / price_scale, 0.0)
-    asked_trigger = rows.pop("trigger")  # of most runs none: zeros that nobody wrote take no memory
-    trigger = asked_trigger / price_scale if asked_trigger.any() else np.zeros(count)
+    trigger_units = rows.pop("trigger")  # of most runs none: zeros that nobody wrote take no memory
+    trigger = trigger_units / price_scale if trigger_units.any() else np.zeros(count)
     qty = rows.pop("size") / size_scale
-    del rows["tag"], asked_trigger, price_scale, size_scale
+    del rows["tag"], trigger_units, price_scale, size_scale
     row = _rows(ids, fills.order)
     filled = np.zeros(count)
     np.add.at(filled, row[row >= 0], fills.qty[row >= 0])
@@ -158,8 +158,8 @@ def resting_columns(run: RunColumns, orders: Orders, since: Ints) -> Resting:
     row = _rows(orders.id, fills["order_id"][maker].astype(np.int64))
     at = fills["ts_event"][maker].astype(np.int64)
     market = fills["stream"][maker].astype(np.int64) - 1
-    known = (row >= 0) & (since[np.maximum(row, 0)] != NEVER)
-    row, at, market = row[known], at[known], market[known]
+    valid = (row >= 0) & (since[np.maximum(row, 0)] != NEVER)
+    row, at, market = row[valid], at[valid], market[valid]
     return Resting(np.maximum(at - since[row], 0), at=at, market=market)
 
 
@@ -178,15 +178,15 @@ def _first(count: int, row: Ints, when: Ints) -> Ints:
 
 def _last(count: int, row: Ints, when: Ints) -> Ints:
     result = np.full(count, NEVER, dtype=np.int64)
-    known = row >= 0
-    result[row[known]] = when[known]  # of equal rows the last one stays
+    valid = row >= 0
+    result[row[valid]] = when[valid]  # of equal rows the last one stays
     return result
 
 
 def _earlier(one: Ints, other: Ints) -> Ints:
     """The earlier of two times, of which either may be NEVER; in place of the first."""
-    known = other != NEVER
-    one[known] = np.where(one[known] == NEVER, other[known], np.minimum(one[known], other[known]))
+    valid = other != NEVER
+    one[valid] = np.where(one[valid] == NEVER, other[valid], np.minimum(one[valid], other[valid]))
     return one
 
 

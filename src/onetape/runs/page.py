@@ -22,7 +22,7 @@ from onetape.report.report_data import Assumption, Fills, Market, ReportData, St
 from onetape.report.report_json import write_report_json
 from onetape.report.summary import Analysis, analyze, summarize
 from onetape.report.worse_fills import exact_lines
-from onetape.runs.earlier_lives import samples_of
+from onetape.runs.earlier_incarnations import samples_of
 from onetape.runs.market_columns import note_market
 from onetape.runs.order_columns import fill_columns, order_columns, read_run, resting_columns
 from onetape.runs.sizes import sized
@@ -154,15 +154,15 @@ def _markets(session: Session, ts: Ints, prices: Any, positions: Any, fills: Fil
     position_grid = np.asarray(positions).reshape(-1, count) if count else np.empty((0, 0))
     markets = []
     for i, (symbol, facts) in enumerate(instruments.items()):
-        known = price_grid[:, i] != 0
+        priced = price_grid[:, i] != 0
         steps, held = _positions(ts, position_grid[:, i], fills, i)
         markets.append(
             Market(
                 symbol=symbol,
                 price_decimals=facts.price_decimals,
                 size_decimals=facts.size_decimals,
-                price_ts=ts[known],
-                price=np.ascontiguousarray(price_grid[known, i]),
+                price_ts=ts[priced],
+                price=np.ascontiguousarray(price_grid[priced, i]),
                 position_ts=steps,
                 position=held,
                 kind=str(facts.kind),
@@ -170,7 +170,7 @@ def _markets(session: Session, ts: Ints, prices: Any, positions: Any, fills: Fil
                 tick=float(facts.tick),
                 fees=float(session.loop.fees_text(i)),
                 funding=float(session.loop.funding_text(i)),
-                settles_here=session.plan.counts(facts.settle),
+                settles_in_run=session.plan.counts(facts.settle),
                 fee_table=_fee_table(facts),
             )
         )

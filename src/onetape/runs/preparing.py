@@ -61,14 +61,14 @@ def strategy_class(options: RunOptions) -> type[Strategy]:
 
 def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     """All but the data, which may not be there yet. Raises BadConfig for what cannot be meant."""
-    known = parameters_of(strategy)
+    declared = parameters_of(strategy)
     for name in options.params:
-        if name not in known:
-            near = did_you_mean(name, [*known, *CHOICES])
+        if name not in declared:
+            near = did_you_mean(name, [*declared, *CHOICES])
             raise BadConfig(
                 f"unknown parameter {name!r}",
                 location=strategy.__name__,
-                todo=f"{near} It has: {', '.join(known) or 'none'}".strip(),
+                todo=f"{near} It has: {', '.join(declared) or 'none'}".strip(),
             )
     start, end = (_moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to")))
     if start is not None and end is not None and start >= end:
@@ -131,8 +131,8 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
 
 def _with_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]) -> RunPlan:
     if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
-        known = {name for path in tapes for name in tape_instruments(path)}
-        symbol = known.pop() if len(known) == 1 else None
+        symbols = {name for path in tapes for name in tape_instruments(path)}
+        symbol = symbols.pop() if len(symbols) == 1 else None
     details = as_tapes(options, symbol, options.detail_data, flag="--detail-data")
     inputs = [*plan.inputs, *(TapeInput(str(path), role=DETAIL) for path in details)]
     # The run ends with the data that the robot sees, however far the detail goes on.
@@ -160,9 +160,9 @@ def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
     return found.pop()
 
 
-def _one_of(given: str, known: Sequence[str], flag: str) -> None:
-    if given not in known:
-        raise BadConfig(f"{given!r}", location=flag, todo=f"choose {' or '.join(known)}")
+def _one_of(value: str, choices: Sequence[str], flag: str) -> None:
+    if value not in choices:
+        raise BadConfig(f"{value!r}", location=flag, todo=f"choose {' or '.join(choices)}")
 
 
 def _venue_options(options: RunOptions) -> VenueOptions:
@@ -204,11 +204,11 @@ def _moment(value: str | int | datetime | None, flag: str) -> int | None:
 
 
 def _default_symbol(strategy: type[Strategy], params: Mapping[str, Any]) -> str | None:
-    given = params.get("symbol")
-    if isinstance(given, str):
-        return given
-    known = parameters_of(strategy).get("symbol")
-    return known.default if known is not None and isinstance(known.default, str) else None
+    symbol = params.get("symbol")
+    if isinstance(symbol, str):
+        return symbol
+    declared = parameters_of(strategy).get("symbol")
+    return declared.default if declared is not None and isinstance(declared.default, str) else None
 
 
 def _sample_step(tapes: Sequence[Path], start: int | None, end: int | None) -> int:

@@ -16,11 +16,11 @@ from onetape.engine.loader import keep_source
 from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan, write_plan
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
-from onetape.replay.replay import GIVEN_FILE
+from onetape.replay.replay import INSTRUMENTS_FILE
 from onetape.report.report_data import StressLine
 from onetape.runs.assumptions import assumptions_of
 from onetape.runs.depth_lines import measured_depth
-from onetape.runs.earlier_lives import add_earlier_lives
+from onetape.runs.earlier_incarnations import add_earlier_incarnations
 from onetape.runs.options import RunOptions
 from onetape.runs.outcome import RunResult, plan_facts, run_facts, why_no_orders
 from onetape.runs.page import write_run_report
@@ -121,7 +121,7 @@ def begin_run(session: Session, folder: Path, options: RunOptions, *, named: str
     if (folder / "run.toml").is_file():
         return
     if options.instruments is not None:
-        shutil.copyfile(options.instruments, folder / GIVEN_FILE)
+        shutil.copyfile(options.instruments, folder / INSTRUMENTS_FILE)
     _keep_source(session, folder)
     cores = [source.reader.core for source in session.sources]
     inputs = [
@@ -162,7 +162,7 @@ def record_run(
         began = read_plan(folder)[1]
     else:
         if instruments is not None:
-            shutil.copyfile(instruments, folder / GIVEN_FILE)
+            shutil.copyfile(instruments, folder / INSTRUMENTS_FILE)
         _keep_source(session, folder)
     plan = session.plan = replace(session.plan, bar_sources=session.host.bars.sources)
     result = RunResult.of(session, run=folder, seconds=seconds)
@@ -170,7 +170,7 @@ def record_run(
     result.assumptions = assumptions_of(session, result.depth)
     result.why_no_orders = why_no_orders(session)
     if plan.live is not None and plan.live.life > 1:
-        add_earlier_lives(result, folder / "journal")
+        add_earlier_incarnations(result, folder / "journal")
     if report:
         result.report = write_run_report(
             session,

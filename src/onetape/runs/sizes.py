@@ -55,7 +55,7 @@ def _size(key: str, data: ReportData) -> tuple[str, float | None]:
 
 def _only(data: ReportData, symbol: str) -> list[Market]:
     """All instruments, of which only this one's money counts."""
-    return [replace(each, settles_here=each.settles_here and each.symbol == symbol) for each in data.markets]
+    return [replace(each, settles_in_run=each.settles_in_run and each.symbol == symbol) for each in data.markets]
 
 
 def _dearer(data: ReportData) -> str:
@@ -87,9 +87,9 @@ def _volume_share(data: ReportData) -> str:
     instruments."""
     own = np.bincount(data.fills.market, data.fills.qty, minlength=len(data.markets))
     moved = np.array([each.traded for each in data.markets])
-    known = moved > 0
-    if not known.any():
+    traded = moved > 0
+    if not traded.any():
         return ""
-    share = float((own[known] / moved[known]).max())
+    share = float((own[traded] / moved[traded]).max())
     words = f"{share:.2%}" if share >= 1e-4 else "less than 0.01%"
     return f"own fills are {words} of the volume in the data"

@@ -103,18 +103,18 @@ def amend_lines(session: Session) -> list[Assumption]:
     ruled: dict[tuple[AmendRule, bool, bool], list[str]] = {}
     for each in session.host.instruments.values():
         fact = venue_facts.amend_fact(each.venue, each.kind)
-        known = fact is not None and (fact.rule, fact.triggers) == (each.amend, each.amend_triggers)
-        ruled.setdefault((each.amend, each.amend_triggers, known), []).append(each.symbol)
+        is_fact = fact is not None and (fact.rule, fact.triggers) == (each.amend, each.amend_triggers)
+        ruled.setdefault((each.amend, each.amend_triggers, is_fact), []).append(each.symbol)
     lines = []
-    for (rule, triggers, known), symbols in ruled.items():
+    for (rule, triggers, is_fact), symbols in ruled.items():
         text = f"amending an order of {', '.join(symbols)}: {_AMEND_WORDS[rule]}"
         if not triggers and rule is not AmendRule.NONE:
             text += "; orders whose trigger waits cannot be amended"
-        if known:
+        if is_fact:
             text += " (the venue's rule)"
         elif rule is AmendRule.DECREASE_KEEPS and triggers:
             text += " (the common rule)"
-        lines.append(Assumption(text, None if known else 0, key="amend"))
+        lines.append(Assumption(text, None if is_fact else 0, key="amend"))
     return lines
 
 
@@ -123,16 +123,16 @@ def trigger_lines(session: Session) -> list[Assumption]:
     ruled: dict[tuple[MetTrigger, bool], list[str]] = {}
     for each in session.host.instruments.values():
         fact = venue_facts.trigger_fact(each.venue, each.kind)
-        known = fact is not None and fact.met is each.met_triggers
-        ruled.setdefault((each.met_triggers, known), []).append(each.symbol)
+        is_fact = fact is not None and fact.met is each.met_triggers
+        ruled.setdefault((each.met_triggers, is_fact), []).append(each.symbol)
     return [
         Assumption(
             f"an order of {', '.join(symbols)} whose trigger is met when it arrives "
-            f"{_MET_WORDS[met]}{' (the venue is known to do so)' if known else ''}",
-            None if known else 0,
+            f"{_MET_WORDS[met]}{' (the venue is known to do so)' if is_fact else ''}",
+            None if is_fact else 0,
             key="triggers",
         )
-        for (met, known), symbols in ruled.items()
+        for (met, is_fact), symbols in ruled.items()
     ]
 
 

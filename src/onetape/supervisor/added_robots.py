@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onetape.engine.asked import PARAMS
+from onetape.engine.robot_commands import PARAMS
 from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.once import Once

@@ -31,7 +31,7 @@ from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
-from onetape.robot.live_single import Here, Single, drained
+from onetape.robot.live_single import LocalGateway, Single, drained
 from onetape.robot.main import begun, halted_words, live_options, section_of
 from onetape.robot.options import RobotOptions
 from onetape.robot.robot_run import RobotRun
@@ -166,7 +166,7 @@ class House:
         loop = asyncio.get_running_loop()
         tape = RobotTape(self.home, options.name, options.params)
         try:
-            place = Here(gateway, loop)
+            place = LocalGateway(gateway, loop)
             # It waits for the market, which comes over this loop.
             robot = await loop.run_in_executor(None, begun, options, live_options(options), tape, place)
         except BaseException:

@@ -144,9 +144,11 @@ class Drifts:
             self.note(What.MESSAGE, name)
         return self._taken()
 
-    def refusal(self, asked: BadRequest, status: int, body: bytes, known: Mapping[int | str, ErrorRow]) -> list[Drift]:
+    def refusal(
+        self, request: BadRequest, status: int, body: bytes, listed: Mapping[int | str, ErrorRow]
+    ) -> list[Drift]:
         """What came of a request that is bad on purpose."""
-        for drift in refusal_drift(self.facts, asked, status, body, known):
+        for drift in refusal_drift(self.facts, request, status, body, listed):
             self.note(*drift)
         return self._taken()
 
@@ -165,9 +167,9 @@ class Drifts:
         for name in shape.needs:
             if name not in value:
                 self.note(What.MISSING, f"{at}.{name}")
-        known = {*shape.needs, *shape.knows, *shape.each, *shape.by, *shape.values, but}
+        listed = {*shape.needs, *shape.knows, *shape.each, *shape.by, *shape.values, but}
         for name, inner in value.items():
-            if name not in known:
+            if name not in listed:
                 self.note(What.FIELD, f"{at}.{name}"[: 2 * VALUE_CHARS])
                 continue
             path = f"{at}.{name}"
@@ -179,9 +181,9 @@ class Drifts:
             if name in shape.by and isinstance(inner, list):
                 self._kinds(shape.by[name], path, inner)
 
-    def _words(self, known: list[str], at: str, value: Any) -> None:
+    def _words(self, listed: list[str], at: str, value: Any) -> None:
         for word in value if isinstance(value, list) else (value,):
-            if str(word) not in known:
+            if str(word) not in listed:
                 self.note(What.VALUE, f"{at} = {str(word)[:VALUE_CHARS]}")
 
     def _kinds(self, kinds: Kinds, at: str, rows: list[Any]) -> None:
@@ -195,25 +197,25 @@ class Drifts:
 
 
 def refusal_drift(
-    facts: Facts, asked: BadRequest, status: int, body: bytes, known: Mapping[int | str, ErrorRow]
+    facts: Facts, request: BadRequest, status: int, body: bytes, listed: Mapping[int | str, ErrorRow]
 ) -> list[tuple[What, str]]:
     """known: the venue's table of errors."""
     try:
         value = read_json(body)
         if facts.error_style == "code":
             code, text = str(value["code"]), str(value["msg"])
-            row = known.get(int(code))
+            row = listed.get(int(code))
         else:
             code, text = str(value["error"][0]), ""
             group, _, rest = code.partition(":")
-            row = known.get(code) or known.get(f"{group}:{rest.partition(':')[0]}")
+            row = listed.get(code) or listed.get(f"{group}:{rest.partition(':')[0]}")
     except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError):
-        return [(What.REFUSAL, f"{asked.name}: HTTP {status} without a code")]
+        return [(What.REFUSAL, f"{request.name}: HTTP {status} without a code")]
     found = []
     if row is None:
         found.append((What.CODE, code[:VALUE_CHARS]))
-    if (code, status) != (asked.code, asked.status):
-        found.append((What.REFUSAL, f"{asked.name}: HTTP {status} {code[:VALUE_CHARS]}"))
-    elif asked.text and text != asked.text:
-        found.append((What.REFUSAL, f"{asked.name}: {code} says {text[:VALUE_CHARS]!r}"))
+    if (code, status) != (request.code, request.status):
+        found.append((What.REFUSAL, f"{request.name}: HTTP {status} {code[:VALUE_CHARS]}"))
+    elif request.text and text != request.text:
+        found.append((What.REFUSAL, f"{request.name}: {code} says {text[:VALUE_CHARS]!r}"))
     return found

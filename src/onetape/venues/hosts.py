@@ -65,8 +65,8 @@ def unfit_address(kind: str, mode: str, address: str) -> tuple[str, str] | None:
         )
     own = OWN_HOSTS.get((kind, mode), frozenset())
     if host not in own:
-        known = ", ".join(sorted(own)) or "none that may be written here"
-        return f"{host} is no {mode} host of {kind}", f"leave the address out; it has {known}"
+        listed = ", ".join(sorted(own)) or "none that may be written here"
+        return f"{host} is no {mode} host of {kind}", f"leave the address out; it has {listed}"
     if parts.scheme not in ("https", "wss") or port not in (None, 443):
         return f"a key goes to {host} by TLS, port 443, only", "leave the address out"
     return None

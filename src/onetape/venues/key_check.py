@@ -48,18 +48,18 @@ class KeyRights(NamedTuple):
     def of_binance(cls, value: Mapping[str, Any]) -> KeyRights:
         """From the wallet side's apiRestrictions. Raises TypeError for what is none."""
 
-        def told(name: str) -> bool | None:
+        def right(name: str) -> bool | None:
             found = value.get(name)
             if found is not None and not isinstance(found, bool):
                 raise TypeError(f"{name} is {found!r}")
             return found
 
         return cls(
-            read=told("enableReading"),
-            trade=told("enableFutures"),
-            withdraw=told("enableWithdrawals"),
-            is_bound=told("ipRestrict"),
-            portfolio_margin=told("enablePortfolioMarginTrading"),
+            read=right("enableReading"),
+            trade=right("enableFutures"),
+            withdraw=right("enableWithdrawals"),
+            is_bound=right("ipRestrict"),
+            portfolio_margin=right("enablePortfolioMarginTrading"),
         )
 
 
@@ -116,8 +116,8 @@ def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> O
         return VenueRateLimit(
             f"the venue lets this address wait: {text or code}", location=location, todo="wait a while"
         )
-    is_known = answer.code != VenueRejected.code
-    if is_known and answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
+    is_named = answer.code != VenueRejected.code
+    if is_named and answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
         return VenueUnavailable(f"no answer about the account: {text or code}", location=location)
     return VenueRejected(f"the venue refuses this account: {code} {text}".strip(), location=location)
 

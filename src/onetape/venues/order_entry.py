@@ -74,7 +74,7 @@ class EntrySession:
     _number: int = 0
     _hello: int = 0
     _pending: dict[int, tuple[Call, int]] = field(default_factory=dict)  # and when it was sent
-    _given_up: dict[int, None] = field(default_factory=dict)
+    _abandoned: dict[int, None] = field(default_factory=dict)
 
     @property
     def pending(self) -> int:
@@ -123,12 +123,12 @@ class EntrySession:
             if not read.is_done:
                 self.broken = f"the venue refuses: {str(read.value)[:200]}"
             return []
-        known = self._pending.pop(read.number, None)
-        if known is None:
-            late = self._given_up.pop(read.number, 0) is None
+        pending = self._pending.pop(read.number, None)
+        if pending is None:
+            late = self._abandoned.pop(read.number, 0) is None
             self._count("late answer" if late else "answer to nothing")
             return []
-        call, _ = known
+        call, _ = pending
         try:
             answer = self.dialect.answer(call, read, now)
         except MALFORMED as error:
@@ -144,9 +144,9 @@ class EntrySession:
             if now - sent < LATE:
                 break  # they are in the order in which they were sent
             del self._pending[number]
-            self._given_up[number] = None
-            if len(self._given_up) > FORGOTTEN_MAX:
-                del self._given_up[next(iter(self._given_up))]
+            self._abandoned[number] = None
+            if len(self._abandoned) > FORGOTTEN_MAX:
+                del self._abandoned[next(iter(self._abandoned))]
             found.append(Answered(call, _unknown("no answer came")))
         return found
 

@@ -221,7 +221,7 @@ def _and(bar: PastBar, later: PastBar) -> PastBar:
         return bar
     if bar.is_empty:
         return later._replace(ts_open=bar.ts_open)
-    is_known = bar.turnover and later.turnover
+    has_turnover = bar.turnover and later.turnover
     return PastBar(
         bar.ts_open,
         bar.open,
@@ -229,7 +229,7 @@ def _and(bar: PastBar, later: PastBar) -> PastBar:
         min(bar.low, later.low),
         later.close,
         bar.volume + later.volume,
-        bar.turnover + later.turnover if is_known else 0,
+        bar.turnover + later.turnover if has_turnover else 0,
         bar.trades + later.trades if bar.trades >= 0 and later.trades >= 0 else -1,
     )
 

@@ -200,7 +200,7 @@ def test_a_halt_that_lasted_when_the_exchange_was_killed_ends_in_its_time(tmp_pa
         there = Virtual.__new__(Virtual)
         there.time, there.connections, there.dialect = now, 0, Faulty(inner, "binance-usdm")
         catch_up(there.dialect, now)
-        there.dialect.add(parse_faults(rule), now, given=kept.start)
+        there.dialect.add(parse_faults(rule), now, since=kept.start)
         there.settle()
         there.wait(2 - life)
         account = inner.exchange.accounts[0]

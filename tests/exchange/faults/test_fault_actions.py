@@ -100,7 +100,7 @@ def test_every_ambiguous_error_can_be_named(kind):
     assert words.ambiguous()
     for name in words.ambiguous():
         there = Virtual(kind, faults=fault("error", purpose="place", error=name), limits=False)
-        (given,) = there.dialect.given
+        (given,) = there.dialect.active_rules
         reply, is_ambiguous = words.error(given)
         assert is_ambiguous
         assert name.split(":")[-1] in reply.body.decode() or name in reply.body.decode()

@@ -62,7 +62,7 @@ def test_what_the_exchange_does_not_have_is_refused_and_no_rule_is_taken(text):
     there = Virtual("binance-usdm", faults=GOOD)
     with pytest.raises(OnetapeError):
         there.give(f"{GOOD}[[fault]]\n{text}\n")
-    assert len(there.dialect.given) == 1
+    assert len(there.dialect.active_rules) == 1
 
 
 def test_listen_keys_are_binances():
@@ -73,7 +73,7 @@ def test_listen_keys_are_binances():
 def test_a_rule_counts_what_fits_it():
     text = '[[fault]]\npurpose = "place"\naction = "drop_answer"\nnth = [2, 3, 5]\ncount = 2'
     (rule,) = parse_faults(text + '\nfrom = "1s"\nto = "10s"')
-    active = ActiveRule(rule, number=0, seed=1, given=0)
+    active = ActiveRule(rule, number=0, seed=1, since=0)
     second = 1_000_000_000
     assert [active.takes(n) for n in (0, *[second] * 5)] == [False, False, True, True, False, False]
     assert not active.is_open(10 * second)

@@ -252,12 +252,12 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
 def _register_helpers(cls: type, typ: StrategyType) -> None:
     """Methods of the strategy's own: `self.spread()` inside a callback."""
     made = type(typ)
-    known = set(dir(Strategy))
+    services = set(dir(Strategy))
     for each in reversed(cls.__mro__):
         if each in Strategy.__mro__:
             continue
         for name, method in vars(each).items():
-            if name not in known and callable(method) and not name.startswith("__"):
+            if name not in services and callable(method) and not name.startswith("__"):
                 _check_helper(typ, cls, name, method)
                 overload_method(made, name, prefer_literal=True)(_as_overload(method))
 
@@ -274,9 +274,9 @@ def _as_overload(method: Any) -> Any:
 def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: bool) -> None:
     cls = type(compiled.robot)
     inner = numba.njit(method)
-    given = _given(_CALLBACKS[name], compiled, is_mid=is_mid)
+    maker = _argument_maker(_CALLBACKS[name], compiled, is_mid=is_mid)
     self_at, done = _self_maker(compiled.type), _done_maker()
-    argument = given
+    argument = maker
 
     def callback(state: Any, payload: Any, facts: Any) -> None:
         inner(self_at(state), argument(payload, facts))
@@ -292,7 +292,7 @@ def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: boo
     compiled.callbacks["on_mid_bar" if is_mid else name] = made
 
 
-def _given(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
+def _argument_maker(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
     """An intrinsic (payload, facts) -> the callback's argument."""
     symbols = compiled.type.symbols
     word = llvm_ir.IntType(64)
@@ -328,10 +328,10 @@ def _given(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
             return made._getvalue()
 
     @intrinsic
-    def given(typingctx: Any, payload: Any, facts: Any) -> Any:
+    def make_argument(typingctx: Any, payload: Any, facts: Any) -> Any:
         return result(payload, facts), build
 
-    return given
+    return make_argument
 
 
 def _timer_names(compiled: Compiled) -> list[str]:

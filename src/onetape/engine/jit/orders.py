@@ -193,11 +193,11 @@ def _place_overload(side):
             expire=None,
             tag="",
         ):
-            asked = bits
+            flags = bits
             if post_only:
-                asked |= POST_ONLY
+                flags |= POST_ONLY
             if reduce_only:
-                asked |= REDUCE_ONLY
+                flags |= REDUCE_ONLY
             return as_order(
                 place(
                     symbol_number(self, symbol),
@@ -205,7 +205,7 @@ def _place_overload(side):
                     float(qty),
                     as_float(price),
                     as_float(trigger),
-                    asked,
+                    flags,
                     as_int(expire),
                     c_text(tag),
                 )

@@ -63,29 +63,29 @@ class Access:
 
     def check_request(self, request: Request, key: ApiKey) -> None:
         """Over query and body, one after the other, as they were sent, without the signature."""
-        query, _, given = request.query.rpartition("&signature=")
-        if query and not request.body and "&" not in given and "signature=" not in query:
+        query, _, signature = request.query.rpartition("&signature=")
+        if query and not request.body and "&" not in signature and "signature=" not in query:
             # The usual form: the last of the query.
-            self.check_payload(query.encode(), given, key)
+            self.check_payload(query.encode(), signature, key)
             return
-        given = ""
+        signature = ""
         kept = []
         for text in (request.query, request.body.decode("utf-8", "replace")):
             parts = text.split("&") if text else []
             for part in parts:
                 if part.startswith("signature="):
-                    given = part.partition("=")[2]
+                    signature = part.partition("=")[2]
             kept.append("&".join(p for p in parts if not p.startswith("signature=")))
-        self.check_payload("".join(kept).encode(), given, key)
+        self.check_payload("".join(kept).encode(), signature, key)
 
     @staticmethod
-    def check_payload(payload: bytes, given: str, key: ApiKey) -> None:
-        if not given:
+    def check_payload(payload: bytes, signature: str, key: ApiKey) -> None:
+        if not signature:
             raise Refused(-1102, "signature")
         if key.kind == HMAC:
-            good = key.code.is_code(payload, given)
+            good = key.code.is_code(payload, signature)
         else:
-            good = signed_by(key.kind, key.public, payload, unquote(given))
+            good = signed_by(key.kind, key.public, payload, unquote(signature))
         if not good:
             raise Refused(-1022)
 

@@ -166,7 +166,7 @@ class AccountData:
         return found
 
     def positions(self, account: SimAccount, params: dict[str, str], now: int, *, version: int) -> list[dict[str, Any]]:
-        wanted = {self.exchange.instruments[at].raw_symbol for at in self.public.asked(params)}
+        wanted = {self.exchange.instruments[at].raw_symbol for at in self.public.instruments_of(params)}
         return [row for row in self._rows(account, now, version) if row["symbol"] in wanted]
 
     def _rows(self, account: SimAccount, now: int, version: int) -> list[dict[str, Any]]:
@@ -262,7 +262,7 @@ class AccountData:
                 "leverage": account.leverage_of(at),
                 "maxNotionalValue": f"{self.margin.most(account, at):f}",
             }
-            for at in self.public.asked(params)
+            for at in self.public.instruments_of(params)
         ]
 
     def set_hedge(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
@@ -293,7 +293,7 @@ class AccountData:
                 "symbol": self.exchange.instruments[at].raw_symbol,
                 "adlQuantile": {s.value.upper(): 1 for s in account.sides if account.qty(at, s)},
             }
-            for at in self.public.asked(params)
+            for at in self.public.instruments_of(params)
         ]
 
     def income(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
@@ -327,7 +327,7 @@ class AccountData:
     def force_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         from onetape.exchange.binance.wire import order_row
 
-        wanted = set(self.public.asked(params))
+        wanted = set(self.public.instruments_of(params))
         kind = params.get("autoCloseType", "")
         origin = {"LIQUIDATION": ("liquidation",), "ADL": ("adl",)}.get(kind, ("liquidation", "adl"))
         return [

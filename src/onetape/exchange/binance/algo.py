@@ -133,7 +133,7 @@ class AlgoService:
         return self.row(order, queried=True)
 
     def open_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
-        wanted = set(self.public.asked(params))
+        wanted = set(self.public.instruments_of(params))
         return [
             self.row(order, queried=True)
             for order in self.exchange.conditionals.open_of(account)

@@ -103,38 +103,38 @@ class Limits:
 
     def spend(self, address: str, weight: int, now: int) -> dict[str, str]:
         """The headers that say what is used. Raises Refused with 429 or 418."""
-        known = self.addresses.get(address)
-        if known is None:
-            known = self.addresses[address] = _Address()
+        counted = self.addresses.get(address)
+        if counted is None:
+            counted = self.addresses[address] = _Address()
         minute = now // (60 * SECOND)
-        if known.minute != minute:
-            known.minute, known.weight, known.refused = minute, 0, 0
-        if self.is_on and now < known.banned_until:
+        if counted.minute != minute:
+            counted.minute, counted.weight, counted.refused = minute, 0, 0
+        if self.is_on and now < counted.banned_until:
             raise Refused(
                 -1003,
                 status=418,
                 text=f"Way too many requests; IP({address}) banned until "
-                f"{known.banned_until // 1_000_000}. Please use the websocket for live updates "
+                f"{counted.banned_until // 1_000_000}. Please use the websocket for live updates "
                 "to avoid bans.",
             )
-        known.weight += weight
-        if self.is_on and known.weight > WEIGHT_A_MINUTE:
-            known.refused += 1
-            if known.refused > BAN_AFTER:
-                known.banned_until = now + BAN_NS
+        counted.weight += weight
+        if self.is_on and counted.weight > WEIGHT_A_MINUTE:
+            counted.refused += 1
+            if counted.refused > BAN_AFTER:
+                counted.banned_until = now + BAN_NS
             raise Refused(-1003, address, WEIGHT_A_MINUTE, status=429)
-        return {"X-MBX-USED-WEIGHT-1M": str(known.weight)}
+        return {"X-MBX-USED-WEIGHT-1M": str(counted.weight)}
 
     def used(self, address: str, now: int) -> int:
         """Weight of the minute that runs."""
-        known = self.addresses.get(address)
-        return known.weight if known and known.minute == now // (60 * SECOND) else 0
+        counted = self.addresses.get(address)
+        return counted.weight if counted and counted.minute == now // (60 * SECOND) else 0
 
     def retry_after(self, address: str, now: int) -> int:
         """Whole seconds until requests are taken again."""
-        known = self.addresses.get(address, _Address())
-        if now < known.banned_until:
-            return max((known.banned_until - now) // SECOND, 1)
+        counted = self.addresses.get(address, _Address())
+        if now < counted.banned_until:
+            return max((counted.banned_until - now) // SECOND, 1)
         return 60 - now // SECOND % 60
 
     def spend_orders(self, account: int, count: int, now: int) -> dict[str, str]:

@@ -93,10 +93,10 @@ class MarginData:
     def move(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         """Adds to an isolated position's margin (type 1), or takes back (2)."""
         at = self.public.at(params)
-        given = params.get("positionSide") or "BOTH"
-        if given not in ("BOTH", "LONG", "SHORT"):
+        side_text = params.get("positionSide") or "BOTH"
+        if side_text not in ("BOTH", "LONG", "SHORT"):
             raise Refused(-4060)
-        if account.hedge == (given == "BOTH"):
+        if account.hedge == (side_text == "BOTH"):
             raise Refused(-4061)
         kind = params.get("type", "")
         if kind not in (ADD, REDUCE):
@@ -106,7 +106,7 @@ class MarginData:
             raise Refused(-4055)
         if at not in account.isolated:
             raise Refused(-4049)
-        side = PositionSide(given.lower())
+        side = PositionSide(side_text.lower())
         if not account.qty(at, side):
             raise Refused(-4054)
         units = money_units(wanted)
@@ -148,7 +148,7 @@ class MarginData:
 
     def brackets(self, params: dict[str, str]) -> list[dict[str, Any]]:
         rows = []
-        for at in self.public.asked(params):
+        for at in self.public.instruments_of(params):
             i = self.exchange.instruments[at]
             floor = Decimal(0)
             brackets = []

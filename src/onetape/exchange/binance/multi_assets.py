@@ -27,10 +27,10 @@ class MultiAssets:
         self.exchange = exchange
 
     def set_mode(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        given = params.get("multiAssetsMargin", "").lower()
-        if given not in ("true", "false"):
-            raise (Refused(-1102, "multiassetsmargin") if not given else Refused(-1130, "multiAssetsMargin"))
-        wanted = given == "true"
+        mode = params.get("multiAssetsMargin", "").lower()
+        if mode not in ("true", "false"):
+            raise (Refused(-1102, "multiassetsmargin") if not mode else Refused(-1130, "multiAssetsMargin"))
+        wanted = mode == "true"
         if wanted == (account.joint is not None):
             raise Refused(-4171)
         exchange = self.exchange

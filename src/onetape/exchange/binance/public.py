@@ -57,7 +57,7 @@ class PublicData:
     def listing(self, params: dict[str, str]) -> Listing:
         return self.exchange.listings[self.at(params)]
 
-    def asked(self, params: dict[str, str]) -> list[int]:
+    def instruments_of(self, params: dict[str, str]) -> list[int]:
         """One where `symbol` is given, else all."""
         if params.get("symbol"):
             return [self.at(params)]
@@ -77,16 +77,16 @@ class PublicData:
                 {"asset": name, "marginAvailable": True, "autoAssetExchange": f"-{terms.debt_max}"}
                 for name, terms in self.exchange.collateral.items()
             ],
-            "symbols": [self._symbol(self.exchange.listings[at]) for at in self.asked({})],
+            "symbols": [self._symbol(self.exchange.listings[at]) for at in self.instruments_of({})],
         }
 
     def empty_info(self, params: dict[str, str], now: int) -> dict[str, Any]:
         """Of a market without symbols."""
         if params.get("symbol") or params.get("symbols"):
             raise Refused(-1121)
-        told = self.exchange_info(now)
+        info = self.exchange_info(now)
         kept = ("timezone", "serverTime", "rateLimits", "exchangeFilters")
-        return {**{name: told[name] for name in kept}, "symbols": []}
+        return {**{name: info[name] for name in kept}, "symbols": []}
 
     def _symbol(self, listing: Listing) -> dict[str, Any]:
         i = listing.instrument
@@ -201,7 +201,7 @@ class PublicData:
                 "markPrice": _eight(price_text(self.exchange.instruments[at], mark)),
                 "rateType": "FUNDING",
             }
-            for at in self.asked(params)
+            for at in self.instruments_of(params)
             for time, rate, mark in self.exchange.listings[at].fundings
             if start <= ms(time) <= end
         ]

@@ -112,10 +112,10 @@ class SocketApi:
     def message(self, connection: Connection, data: bytes, now: int) -> None:
         session: Session = connection.state
         try:
-            asked = read_json(data)
+            request = read_json(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            asked = None
-        number, method, params = _parts(asked)
+            request = None
+        number, method, params = _parts(request)
         if method is None or params is None:
             connection.say({"id": number, "status": 400, "error": {"code": -1135, "msg": "Invalid JSON Request"}})
             return
@@ -230,15 +230,15 @@ def _weight(method: str, params: dict[str, str]) -> int:
     return _WEIGHTS.get(method, 1)
 
 
-def _parts(asked: Any) -> tuple[Any, str | None, dict[str, Any] | None]:
+def _parts(request: Any) -> tuple[Any, str | None, dict[str, Any] | None]:
     """(id, method, params); None for what is not as it has to be."""
-    if not isinstance(asked, dict):
+    if not isinstance(request, dict):
         return None, None, None
-    number = asked.get("id")
+    number = request.get("id")
     is_id = number is None or isinstance(number, (int, str))
     if not is_id or len(str(number)) > ID_MAX:
         return None, None, None
-    method, params = asked.get("method"), asked.get("params")
+    method, params = request.get("method"), request.get("params")
     return (
         number,
         method if isinstance(method, str) else None,

@@ -116,10 +116,10 @@ class Streams:
         return key
 
     def keep_key(self, account: SimAccount, now: int) -> bool:
-        known = self.listen_keys.get(self.by_account.get(account.number, ""))
-        if known is None:
+        listen_key = self.listen_keys.get(self.by_account.get(account.number, ""))
+        if listen_key is None:
             return False
-        known.expires = now + LISTEN_KEY_NS
+        listen_key.expires = now + LISTEN_KEY_NS
         return True
 
     def close_key(self, account: SimAccount) -> None:
@@ -132,9 +132,9 @@ class Streams:
         self._drop_key(key)
 
     def _drop_key(self, key: str) -> None:
-        known = self.listen_keys.pop(key, None)
-        if known is not None:
-            self.by_account.pop(known.account.number, None)
+        listen_key = self.listen_keys.pop(key, None)
+        if listen_key is not None:
+            self.by_account.pop(listen_key.account.number, None)
         self.private.pop(key, None)
 
     # --- connections ------------------------------------------------------------------------------
@@ -183,12 +183,12 @@ class Streams:
             connection.close(1008, "Too many requests")
             return
         try:
-            asked = read_json(data)
-            method, number = asked["method"], asked.get("id")
+            request = read_json(data)
+            method, number = request["method"], request.get("id")
         except (msgspec.DecodeError, TypeError, KeyError):
             connection.close(1008, "Invalid request")
             return
-        names = asked.get("params") or []
+        names = request.get("params") or []
         match method:
             case "SUBSCRIBE":
                 for name in names:
@@ -268,8 +268,8 @@ class Streams:
             self._each_second(now)
 
     def _each_second(self, now: int) -> None:
-        for key, known in list(self.listen_keys.items()):
-            if now >= known.expires:
+        for key, listen_key in list(self.listen_keys.items()):
+            if now >= listen_key.expires:
                 self.expire_key(key, now)
         for connection in list(self.connections.values()):
             if now - connection.opened >= LIFE_NS:

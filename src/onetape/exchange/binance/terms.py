@@ -105,21 +105,21 @@ class OrderTerms:
         return found if found is not None and found.index == index else None
 
     def client_id(self, account: SimAccount, params: dict[str, str], name: str) -> str:
-        given = params.get(name, "")
-        if not given:
+        text = params.get(name, "")
+        if not text:
             self._made += 1
             return f"web_{account.number}x{self.exchange.now // 1000:x}x{self._made}"
-        if len(given) > 36:
+        if len(text) > 36:
             raise Refused(-4015)
-        if not _CLIENT_ID.match(given):
+        if not _CLIENT_ID.match(text):
             raise Refused(-1100, name, "^[\\.A-Z\\:/a-z0-9_-]{1,36}$")
         if name == "clientAlgoId":
-            known = self.exchange.conditionals.by_client_id.get((account.number, given))
-            if known is not None and known.is_open:
+            conditional = self.exchange.conditionals.by_client_id.get((account.number, text))
+            if conditional is not None and conditional.is_open:
                 raise Refused(-4116)
-        elif (order := account.by_client_id.get(given)) is not None and order.is_open:
+        elif (order := account.by_client_id.get(text)) is not None and order.is_open:
             raise Refused(-4116)
-        return given
+        return text
 
     def position_side(self, account: SimAccount, params: dict[str, str]) -> PositionSide:
         found = _POSITIONS.get(params.get("positionSide") or "BOTH")
@@ -209,12 +209,12 @@ class OrderTerms:
 
     @staticmethod
     def expire_time(params: dict[str, str], tif: str, now: int) -> int:
-        given = params.get("goodTillDate", "")
+        text = params.get("goodTillDate", "")
         if tif != "GTD":
             return 0
-        if not given:
+        if not text:
             raise Refused(-1102, "goodtilldate")
-        time = whole(given, "goodTillDate")
+        time = whole(text, "goodTillDate")
         # Only whole seconds count.
         if time < ms(now) + GTD_LEAST_S * 1000 or time >= 253402300799000:
             raise Refused(-5040)
@@ -222,19 +222,19 @@ class OrderTerms:
 
 
 def word(params: dict[str, str], name: str, allowed: tuple[str, ...], code: int) -> str:
-    given = params.get(name, "")
-    if not given:
+    text = params.get(name, "")
+    if not text:
         raise Refused(-1102, name)
-    if given not in allowed:
+    if text not in allowed:
         raise Refused(code)
-    return given
+    return text
 
 
 def flag(params: dict[str, str], name: str) -> bool:
-    given = params.get(name, "false").lower()
-    if given not in ("true", "false"):
+    text = params.get(name, "false").lower()
+    if text not in ("true", "false"):
         raise Refused(-1130, name)
-    return given == "true"
+    return text == "true"
 
 
 def decimal_of(params: dict[str, str], name: str) -> Decimal:

@@ -213,7 +213,7 @@ class Trading:
         return order_row(self.exchange.instruments[index], order, with_average=True)
 
     def open_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
-        wanted = set(self.public.asked(params))
+        wanted = set(self.public.instruments_of(params))
         return [
             order_row(self.exchange.instruments[o.index], o, with_average=True)
             for o in account.open_orders.values()
@@ -221,7 +221,7 @@ class Trading:
         ]
 
     def all_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
-        wanted = set(self.public.asked(params))
+        wanted = set(self.public.instruments_of(params))
         limit = min(int(params.get("limit") or 500), 1000)
         found = sorted((o for o in account.by_id.values() if o.index in wanted), key=lambda o: o.id)
         found = [o for o in found if in_time(o.created, params)]

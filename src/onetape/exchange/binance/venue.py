@@ -136,7 +136,7 @@ class BinanceUsdm:
             def answer(params: Params, now: int) -> Any:
                 if params.get("symbol"):
                     return each(public.at(params), now)
-                return [each(at, now) for at in public.asked(params)]
+                return [each(at, now) for at in public.instruments_of(params)]
 
             return answer
 
@@ -220,7 +220,7 @@ class BinanceUsdm:
             ("POST", "/sapi/v1/asset/transfer"): data.wallet.transfer,
             ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: data.wallet.history(a, p),
             ("POST", GIVE_PATH): data.wallet.give,
-            ("GET", GIVE_PATH): lambda a, p, _n: data.wallet.given(a, p),
+            ("GET", GIVE_PATH): lambda a, p, _n: data.wallet.transfer_rows(a, p),
             ("POST", RETURN_PATH): data.wallet.give_back,
             ("GET", RETURNED_PATH): lambda a, p, _n: data.wallet.of_sub_account(a, p),
             ("POST", WITHDRAW_PATH): self.capital.withdraw,
@@ -269,9 +269,9 @@ class BinanceUsdm:
 
     def _cancel_batch(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         # Clients in use write these two names in small letters, too.
-        for known in ("orderIdList", "origClientOrderIdList"):
-            if known.lower() in params:
-                params = {known: params[known.lower()], **params}
+        for key in ("orderIdList", "origClientOrderIdList"):
+            if key.lower() in params:
+                params = {key: params[key.lower()], **params}
         name = "orderIdList" if params.get("orderIdList") else "origClientOrderIdList"
         ids = _list(params, name)
         if not 1 <= len(ids) <= CANCEL_BATCH_MAX:

@@ -25,7 +25,7 @@ __all__ = ["WalletData"]
 
 _SIGNS: Final = {"MAIN_UMFUTURE": 1, "UMFUTURE_MAIN": -1}  # of what the futures wallet changes by
 SIZE: Final = (10, 100)  # of a page: usual, most
-GIVEN_SIZE: Final = 500
+TRANSFERS_MAX: Final = 500
 _ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
 _ACCOUNT_WALLETS: Final = {word: wallet for wallet, word in _ACCOUNT_TYPES.items()}
 
@@ -41,7 +41,7 @@ class WalletData:
 
     def transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         sign = _sign(params)
-        at, units, text = self._asked(params)
+        at, units, text = self._terms(params)
         asset = self.exchange.currencies[at]
         if units > (account.beside.get(at, 0) if sign > 0 else self._withdrawable(account, at)):
             raise Refused(-5013)
@@ -59,9 +59,9 @@ class WalletData:
         words = (params.get("fromAccountType", ""), params.get("toAccountType", ""))
         if not set(words) <= set(_ACCOUNT_WALLETS) or "SPOT" not in words:
             raise Refused(-1102, "toAccountType")
-        if name and any(row.name == name for row in exchange.given):
+        if name and any(row.name == name for row in exchange.account_transfers):
             raise Refused(-1000)
-        at, units, text = self._asked(params)
+        at, units, text = self._terms(params)
         wallets = (_ACCOUNT_WALLETS[words[0]], _ACCOUNT_WALLETS[words[1]])
         if units > (account.beside.get(at, 0) if wallets[0] else self._withdrawable(account, at)):
             raise Refused(-5013)
@@ -69,9 +69,9 @@ class WalletData:
         made = exchange.give(account, target, wallets, asset, text, name, now)
         return {"tranId": made, "clientTranId": name}
 
-    def given(self, account: SimAccount, params: Params) -> dict[str, Any]:
+    def transfer_rows(self, account: SimAccount, params: Params) -> dict[str, Any]:
         """Newest first."""
-        size = min(int(params.get("limit") or GIVEN_SIZE), GIVEN_SIZE)
+        size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)
         page = max(int(params.get("page") or 1), 1)
         start = int(params.get("startTime") or 0)
         rows = [
@@ -87,7 +87,7 @@ class WalletData:
                 "status": "SUCCESS",
                 "clientTranId": row.name,
             }
-            for row in reversed(self.exchange.given)
+            for row in reversed(self.exchange.account_transfers)
             if row.source == account.name
             and ms(row.time) >= start
             and params.get("toEmail", row.target) == row.target
@@ -100,7 +100,7 @@ class WalletData:
         master = self.exchange.accounts[0]
         if account is master:
             raise Refused(-1002, status=401)
-        at, units, text = self._asked(params)
+        at, units, text = self._terms(params)
         if units > account.beside.get(at, 0):
             raise Refused(-5013)
         asset = self.exchange.currencies[at]
@@ -111,11 +111,11 @@ class WalletData:
         """What a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
         if account is self.exchange.accounts[0]:
             raise Refused(-1002, status=401)
-        size = min(int(params.get("limit") or GIVEN_SIZE), GIVEN_SIZE)
+        size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)
         start = int(params.get("startTime") or 0)
         end = int(params.get("endTime") or 2**62)
         rows = []
-        for row in reversed(self.exchange.given):
+        for row in reversed(self.exchange.account_transfers):
             kind = {row.target: 1, row.source: 2}.get(account.name, 0)
             asset = self.exchange.currencies[row.currency]
             if (
@@ -141,7 +141,7 @@ class WalletData:
                 )
         return rows[:size]
 
-    def _asked(self, params: Params) -> tuple[int, int, str]:
+    def _terms(self, params: Params) -> tuple[int, int, str]:
         """(currency, amount in 1e-18, its text). Raises Refused."""
         names, asset = self.exchange.currencies, params.get("asset", "")
         if asset not in names:

@@ -256,13 +256,13 @@ class AccountData:
         price = money.liquidation_price(index, "both", spare, alone=False)
         return round(price, i.price_decimals + 3) if price else None
 
-    def known(self, account: SimAccount) -> list[int]:
+    def listed(self, account: SimAccount) -> list[int]:
         """Instruments that the account has traded or set something of."""
         seen = {index for index, _side in account.touched} | set(account.leverage)
         return sorted(seen | account.isolated)
 
     def positions(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
-        rows = [self.position_row(account, index, now) for index in self.known(account)]
+        rows = [self.position_row(account, index, now) for index in self.listed(account)]
         return page(rows, params)
 
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
@@ -395,7 +395,7 @@ class AccountData:
         rows = list(self._executions.get(account.number, ()))
         if trades_only:
             rows = [r for r in rows if r["execType"] in ("Trade", "Funding", "Settlement")]
-        names = {self.exchange.instruments[at].raw_symbol for at in self.public.asked(params)}
+        names = {self.exchange.instruments[at].raw_symbol for at in self.public.instruments_of(params)}
         return page([r for r in rows if r["symbol"] in names], params)
 
     # --- who it is --------------------------------------------------------------------------------

@@ -36,15 +36,15 @@ class BookTable:
         actions: dict[str, list[dict[str, Any]]] = {"delete": [], "update": [], "insert": []}
         stamp = iso(report.time)
         for side, levels in ((Side.SELL, report.asks), (Side.BUY, report.bids)):
-            known = self.sides[side]
+            side_levels = self.sides[side]
             for price, size in levels:
-                was = known.get(price, 0)
+                was = side_levels.get(price, 0)
                 if size == was:
                     continue
                 if size:
-                    known[price] = size
+                    side_levels[price] = size
                 else:
-                    del known[price]
+                    del side_levels[price]
                 action = "delete" if not size else "update" if was else "insert"
                 actions[action].append(self._row(action, side, price, size, stamp))
         return ((action, rows) for action, rows in actions.items() if rows)

@@ -66,7 +66,7 @@ class PublicData:
             raise Refused("Invalid symbol", name="ValidationError")
         return found
 
-    def asked(self, params: Params) -> list[int]:
+    def instruments_of(self, params: Params) -> list[int]:
         """Those a request is about: its symbol, a root such as XBT, or all."""
         name = text(params, "symbol")
         if not name:
@@ -168,10 +168,10 @@ class PublicData:
         name = text(params, "symbol")
         if name.startswith("."):
             return page([r for r in self.index_rows(now) if r["symbol"] == name], params)
-        return page([self.instrument_row(at, now) for at in self.asked(params)], params)
+        return page([self.instrument_row(at, now) for at in self.instruments_of(params)], params)
 
     def active(self, now: int) -> list[dict[str, Any]]:
-        return [self.instrument_row(at, now) for at in self.asked({})]
+        return [self.instrument_row(at, now) for at in self.instruments_of({})]
 
     def index_rows(self, now: int) -> list[dict[str, Any]]:
         """The price indices, which trade nothing."""
@@ -260,7 +260,7 @@ class PublicData:
 
     def trades(self, params: Params) -> list[dict[str, Any]]:
         rows = []
-        for at in self.asked(params):
+        for at in self.instruments_of(params):
             before, direction = 0, "ZeroPlusTick"
             for trade in self.exchange.listings[at].trades:
                 direction = tick_direction(before, trade.price, direction)
@@ -273,7 +273,7 @@ class PublicData:
         if minutes is None:
             raise Refused("Invalid binSize")
         rows = []
-        for at in self.asked(params):
+        for at in self.instruments_of(params):
             listing = self.exchange.listings[at]
             bars = [*listing.bars, *([listing.bar] if listing.bar else [])]
             span = minutes * MINUTE
@@ -329,14 +329,14 @@ class PublicData:
         }
 
     def last_quote(self, at: int, now: int) -> dict[str, Any]:
-        known = self.exchange.listings[at]
-        if known.quotes:
-            return self.quote_row(known.quotes[-1])
-        return self.quote_row(QuoteReport(now, at, known.bid, known.bid_size, known.ask, known.ask_size, 0))
+        listing = self.exchange.listings[at]
+        if listing.quotes:
+            return self.quote_row(listing.quotes[-1])
+        return self.quote_row(QuoteReport(now, at, listing.bid, listing.bid_size, listing.ask, listing.ask_size, 0))
 
     def quote_table(self, params: Params, now: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for at in self.asked(params):
+        for at in self.instruments_of(params):
             kept = [self.quote_row(quote) for quote in self.exchange.listings[at].quotes]
             rows += kept or [self.last_quote(at, now)]
         return page(sorted(rows, key=lambda row: str(row["timestamp"])), params)
@@ -355,7 +355,7 @@ class PublicData:
     def fundings(self, params: Params) -> list[dict[str, Any]]:
         rows = [
             self.funding_row(at, time, rate)
-            for at in self.asked(params)
+            for at in self.instruments_of(params)
             for time, rate, _mark in self.exchange.listings[at].fundings
         ]
         return page(sorted(rows, key=lambda row: str(row["timestamp"])), params)

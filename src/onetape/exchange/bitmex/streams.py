@@ -120,7 +120,7 @@ class Streams:
         """One for each instrument of the topic, and one for a table that has none."""
         table, _, name = topic.partition(":")
         account = connection.state.account
-        wanted = self.public.asked({"symbol": name})
+        wanted = self.public.instruments_of({"symbol": name})
         if table in PRIVATE:
             about: dict[str, Any] = {"account": account.number}
             if name:
@@ -163,9 +163,9 @@ class Streams:
                     if o.index in wanted
                 ]
             case "position":
-                known = [index for index in self.data.known(account) if index in wanted]
-                self._positions |= {(account.number, index) for index in known}
-                return [self.data.position_row(account, index, now) for index in known]
+                listed = [index for index in self.data.listed(account) if index in wanted]
+                self._positions |= {(account.number, index) for index in listed}
+                return [self.data.position_row(account, index, now) for index in listed]
             case "margin":
                 at_all = self.data.currencies({"currency": "all"})
                 return [self.data.margin_row(account, at, now) for at in at_all]
@@ -242,9 +242,9 @@ class Streams:
 
     def _tell_funding(self) -> None:
         for at, listing in enumerate(self.exchange.listings):
-            known = list(listing.fundings)
-            fresh = known[self._funded[at] :] if self._funded[at] < len(known) else []
-            self._funded[at] = len(known)
+            fundings = list(listing.fundings)
+            fresh = fundings[self._funded[at] :] if self._funded[at] < len(fundings) else []
+            self._funded[at] = len(fundings)
             for time, rate, _mark in fresh:
                 self._insert("funding", at, self.public.funding_row, at, time, rate)
 

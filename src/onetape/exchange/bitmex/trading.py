@@ -280,15 +280,15 @@ class Trading:
         return order_row(i, order)
 
     def _amended(self, account: SimAccount, params: Params) -> SimOrder:
-        if given := text(params, "orderID"):
-            order = account.by_id.get(uuid_number(given))
+        if name := text(params, "orderID"):
+            order = account.by_id.get(uuid_number(name))
             if order is None:
                 raise Refused("Invalid orderID")
             return order
-        given = text(params, "origClOrdID")
-        if not given:
+        name = text(params, "origClOrdID")
+        if not name:
             raise Refused("Must send orderID or clOrdID")
-        order = account.by_client_id.get(given)
+        order = account.by_client_id.get(name)
         if order is None:
             raise Refused("Invalid origClOrdID")
         return order
@@ -298,18 +298,18 @@ class Trading:
         none of them."""
         found: list[SimOrder | None] = []
         for name in ("orderID", "clOrdID"):
-            for given in _listed(params, name):
+            for id_ in _listed(params, name):
                 if name == "orderID":
-                    found.append(account.by_id.get(uuid_number(given)))
+                    found.append(account.by_id.get(uuid_number(id_)))
                 else:
-                    found.append(account.by_client_id.get(given))
+                    found.append(account.by_client_id.get(id_))
         if not found:
             raise Refused("Must send orderID or clOrdID")
-        known = [order for order in found if order is not None]
-        if not known:
+        orders = [order for order in found if order is not None]
+        if not orders:
             raise Refused("Not Found", status=404)
         rows = []
-        for order in known:
+        for order in orders:
             i, was = (
                 self.exchange.instruments[order.index],
                 order_row(self.exchange.instruments[order.index], order)["ordStatus"],
@@ -328,7 +328,7 @@ class Trading:
             self.exchange.note(order, {"text": said[:255]})
 
     def cancel_all(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
-        wanted = set(self.public.asked(params))
+        wanted = set(self.public.instruments_of(params))
         rows = []
         fit = {"filter": params.get("filter"), "count": 1000}
         for order in list(account.open_orders.values()):
@@ -353,7 +353,7 @@ class Trading:
     # --- asking -----------------------------------------------------------------------------------
 
     def orders(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        wanted = set(self.public.asked(params))
+        wanted = set(self.public.instruments_of(params))
         rows = [
             order_row(self.exchange.instruments[order.index], order)
             for order in account.by_id.values()
@@ -375,11 +375,11 @@ def _decimal(said: str, error: str) -> Decimal:
 
 def _listed(params: Params, name: str) -> list[str]:
     """`orderID` as one id, as JSON or real list, or with commas."""
-    given = params.get(name)
-    if given is None:
+    value = params.get(name)
+    if value is None:
         return []
-    if isinstance(given, list):
-        return [str(each) for each in given]
+    if isinstance(value, list):
+        return [str(each) for each in value]
     said = text(params, name).strip()
     if said.startswith("["):
         said = said.strip("[]").replace('"', "")

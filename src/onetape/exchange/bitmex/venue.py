@@ -100,14 +100,14 @@ class Bitmex:
 
     def _account(self, request: Request, now: int) -> SimAccount | None:
         """Whose key it is; checked on public paths, too, where one is sent. Raises Refused."""
-        told = request.headers
-        if "api-key" not in told:
+        headers = request.headers
+        if "api-key" not in headers:
             return None
         target = request.path + (f"?{request.query}" if request.query else "")
         return self._authenticated(
-            told["api-key"],
-            told.get("api-expires", ""),
-            told.get("api-signature", ""),
+            headers["api-key"],
+            headers.get("api-expires", ""),
+            headers.get("api-signature", ""),
             (request.method, target, request.body),
             now,
         )
@@ -117,14 +117,14 @@ class Bitmex:
         return key is not None and key.can_trade
 
     def _authenticated(
-        self, key: str, expires: str, given: str, signed: tuple[str, str, bytes], now: int
+        self, key: str, expires: str, signed_as: str, signed: tuple[str, str, bytes], now: int
     ) -> SimAccount:
-        account, known = self.exchange.by_key.get(key), self.exchange.keys.get(key)
-        if account is None or known is None:
+        account, api_key = self.exchange.by_key.get(key), self.exchange.keys.get(key)
+        if account is None or api_key is None:
             raise Refused("Invalid API Key.", status=401)
         verb, target, body = signed
-        wanted = signature(known.secret, verb, target, expires, body)
-        if not hmac.compare_digest(wanted.encode(), given.lower().encode()):
+        wanted = signature(api_key.secret, verb, target, expires, body)
+        if not hmac.compare_digest(wanted.encode(), signed_as.lower().encode()):
             raise Refused("Signature not valid.", status=401)
         until = int(expires) if expires.isascii() and expires.isdigit() else 0
         now += self.skew
@@ -194,9 +194,9 @@ class Bitmex:
             }
         )
         query = fields(connection.query)
-        told = connection.headers if "api-key" in connection.headers else query
-        if "api-key" in told:
-            args = [told["api-key"], told.get("api-expires", ""), told.get("api-signature", "")]
+        headers = connection.headers if "api-key" in connection.headers else query
+        if "api-key" in headers:
+            args = [headers["api-key"], headers.get("api-expires", ""), headers.get("api-signature", "")]
             if not self._log_in(connection, args, None, now):
                 return True
         if topics := [t for t in query.get("subscribe", "").split(",") if t]:
@@ -215,8 +215,8 @@ class Bitmex:
             connection.send(b"pong")
             return
         try:
-            asked = read_json(data)
-            op, args = asked["op"], asked.get("args", [])
+            request = read_json(data)
+            op, args = request["op"], request.get("args", [])
         except (msgspec.DecodeError, TypeError, KeyError, AttributeError):
             self._fail(connection, 400, "Unrecognized request.", None)
             return
@@ -225,67 +225,67 @@ class Bitmex:
             case "ping":
                 connection.send(b"pong")
             case "subscribe":
-                self._subscribe(connection, [str(each) for each in args], asked, now)
+                self._subscribe(connection, [str(each) for each in args], request, now)
             case "unsubscribe":
                 for topic in (str(each) for each in args):
                     was = self.streams.unsubscribe(connection, topic)
                     if was:
-                        connection.say({"success": True, "unsubscribe": topic, "request": asked})
+                        connection.say({"success": True, "unsubscribe": topic, "request": request})
                     else:
                         why = f"Not subscribed to this topic: {topic}"
-                        self._fail(connection, 400, why, asked)
+                        self._fail(connection, 400, why, request)
             case "authKeyExpires" | "authKey":
-                self._log_in(connection, [str(each) for each in args], asked, now)
+                self._log_in(connection, [str(each) for each in args], request, now)
             case "cancelAllAfter":
-                self._dead_man(connection, args, asked, now)
+                self._dead_man(connection, args, request, now)
             case _:
-                self._fail(connection, 400, f"Unknown or unsupported op: {op}", asked)
+                self._fail(connection, 400, f"Unknown or unsupported op: {op}", request)
 
     @staticmethod
-    def _fail(connection: Connection, status: int, why: str, asked: Any) -> None:
-        connection.say({"status": status, "error": why, "meta": {}, "request": asked})
+    def _fail(connection: Connection, status: int, why: str, request: Any) -> None:
+        connection.say({"status": status, "error": why, "meta": {}, "request": request})
 
-    def _subscribe(self, connection: Connection, topics: list[str], asked: Any, now: int) -> None:
+    def _subscribe(self, connection: Connection, topics: list[str], request: Any, now: int) -> None:
         """All answers first, as they were asked, then the partials."""
         begun = []
         for topic in topics:
             if why := self.streams.subscribe(connection, topic, now):
                 status = 401 if why == LOCKED else 400
-                self._fail(connection, status, why, asked)
+                self._fail(connection, status, why, request)
             else:
-                connection.say({"success": True, "subscribe": topic, "request": asked})
+                connection.say({"success": True, "subscribe": topic, "request": request})
                 begun.append(topic)
         for topic in begun:
             self.streams.partial(connection, topic, now)
 
-    def _log_in(self, connection: Connection, args: list[str], asked: Any, now: int) -> bool:
+    def _log_in(self, connection: Connection, args: list[str], request: Any, now: int) -> bool:
         try:
             if len(args) != 3:
                 raise Refused("Authorization Required", status=401)
             signed = ("GET", SOCKET_PATH, b"")
             account = self._authenticated(args[0], args[1], args[2], signed, now)
         except Refused as refused:
-            self._fail(connection, refused.status, refused.text, asked)
-            if asked is None:  # keys of the handshake: without them there is no connection
+            self._fail(connection, refused.status, refused.text, request)
+            if request is None:  # keys of the handshake: without them there is no connection
                 connection.close(1008, refused.text)
             return False
         connection.state.account = account
-        if asked is not None:
-            connection.say({"success": True, "request": asked})
+        if request is not None:
+            connection.say({"success": True, "request": request})
         return True
 
-    def _dead_man(self, connection: Connection, args: list[Any], asked: Any, now: int) -> None:
+    def _dead_man(self, connection: Connection, args: list[Any], request: Any, now: int) -> None:
         account = connection.state.account
         if account is None:
-            self._fail(connection, 401, "Authorization Required", asked)
+            self._fail(connection, 401, "Authorization Required", request)
             return
         try:
-            given = {"timeout": args[0] if args else None}
-            said = self.trading.cancel_all_after(account, given, now)
+            params = {"timeout": args[0] if args else None}
+            said = self.trading.cancel_all_after(account, params, now)
         except Refused as refused:
-            self._fail(connection, refused.status, refused.text, asked)
+            self._fail(connection, refused.status, refused.text, request)
             return
-        connection.say({**said, "request": asked})
+        connection.say({**said, "request": request})
 
     def disconnect(self, connection: Connection) -> None:
         self.streams.disconnect(connection)

@@ -38,7 +38,7 @@ from onetape.model.money import MONEY_DECIMALS
 __all__ = ["AccountData", "LedgerEntry", "entries_of_fill", "entry_of_income", "held_back", "reference_of"]
 
 PAGE: Final = 50
-ASKED_MAX: Final = 50
+IDS_MAX: Final = 50
 DAYS_30: Final = 30 * 86_400 * 1_000_000_000
 _DEPOSIT: Final = 1 << 76
 
@@ -169,7 +169,7 @@ class AccountData:
         if params.get("pair"):
             for name, is_maker in (("fees", False), ("fees_maker", True)):
                 answer[name] = {
-                    pair: self._fee(at, is_maker=is_maker) for pair, at in self.public.asked(params).items()
+                    pair: self._fee(at, is_maker=is_maker) for pair, at in self.public.instruments_of(params).items()
                 }
         return answer
 
@@ -226,10 +226,10 @@ class AccountData:
 
     def query_ledgers(self, account: SimAccount, params: Params) -> dict[str, Any]:
         wanted = _ids(params, "id")
-        known = {entry.id: entry for entry in self.ledger(account)}
-        if not set(wanted).issubset(known):
+        by_id = {entry.id: entry for entry in self.ledger(account)}
+        if not set(wanted).issubset(by_id):
             raise invalid("id")
-        return {text: self._ledger_row(known[text]) for text in wanted}
+        return {text: self._ledger_row(by_id[text]) for text in wanted}
 
     def _ledger_row(self, entry: LedgerEntry) -> dict[str, Any]:
         return {
@@ -311,10 +311,10 @@ class AccountData:
 
     def query_trades(self, account: SimAccount, params: Params) -> dict[str, Any]:
         wanted = _ids(params)
-        known = {trade_id(*t): t for t in account.trades}
-        if not set(wanted).issubset(known):
+        by_id = {trade_id(*t): t for t in account.trades}
+        if not set(wanted).issubset(by_id):
             raise Refused("EOrder:Unknown trade")
-        return {text: self._trade(known[text]) for text in wanted}
+        return {text: self._trade(by_id[text]) for text in wanted}
 
     def _trade(self, trade: Trade) -> dict[str, Any]:
         at = trade.order.index
@@ -344,7 +344,7 @@ class AccountData:
 
 def _ids(params: Params, name: str = "txid") -> list[str]:
     found = [each.strip() for each in text_of(params, name).split(",") if each.strip()]
-    if not 1 <= len(found) <= ASKED_MAX:
+    if not 1 <= len(found) <= IDS_MAX:
         raise invalid(name)
     return found
 

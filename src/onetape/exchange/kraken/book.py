@@ -73,11 +73,11 @@ class BookView:
     def update(self, now: int) -> dict[str, Any] | None:
         """What has changed since the last call, None: nothing."""
         bids, asks = self._levels()
-        told = (changes(self.bids, bids, self.depth, Side.BUY), changes(self.asks, asks, self.depth, Side.SELL))
+        levels = (changes(self.bids, bids, self.depth, Side.BUY), changes(self.asks, asks, self.depth, Side.SELL))
         self.bids, self.asks = dict(bids), dict(asks)
-        if not told[0] and not told[1]:
+        if not levels[0] and not levels[1]:
             return None
-        return self._message("update", *told, now)
+        return self._message("update", *levels, now)
 
     def _message(self, kind: str, bids: Levels, asks: Levels, now: int) -> dict[str, Any]:
         i = self.exchange.instruments[self.index]

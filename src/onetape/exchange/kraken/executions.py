@@ -82,8 +82,8 @@ class Executions:
             changed = {**self._whole(order), **row, "exec_type": "amended"}
             return [{**changed, "order_status": _STATUS[report.state], "reason": "User requested"}]
         if report.news is OrderNews.TRIGGERED:
-            told = {**row, "exec_type": "status", "order_status": "new"}
-            return [{**told, "triggers": self._triggers(order, "triggered")}]
+            event = {**row, "exec_type": "status", "order_status": "new"}
+            return [{**event, "triggers": self._triggers(order, "triggered")}]
         if report.news in (OrderNews.CANCELED, OrderNews.EXPIRED):
             kind = "expired" if report.news is OrderNews.EXPIRED else "canceled"
             return [{**row, "exec_type": kind, "order_status": kind, "reason": why(order)}]
@@ -99,9 +99,9 @@ class Executions:
     def _fill_events(self, report: OrderReport, fill: SimFill) -> list[dict[str, Any]]:
         order = report.order
         sums = self._sums(order, report.filled, report.cost)
-        told = [{**self._trade(Trade(order, fill), None), **sums}]
+        rows = [{**self._trade(Trade(order, fill), None), **sums}]
         if report.state is OrderState.FILLED:
-            told.append(
+            rows.append(
                 {
                     **self._short(order),
                     **sums,
@@ -110,7 +110,7 @@ class Executions:
                     "timestamp": rfc3339(report.time),
                 }
             )
-        return told
+        return rows
 
     # --- parts ------------------------------------------------------------------------------------
 

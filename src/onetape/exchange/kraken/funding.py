@@ -64,7 +64,7 @@ class Funding:
 
     def withdraw_methods(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         network = text_of(params, "network")
-        asked = self._asset(params) if text_of(params, "asset") else None
+        wanted = self._asset(params) if text_of(params, "asset") else None
         return [
             {
                 "asset": self.public.names.asset_ids[at],
@@ -73,7 +73,7 @@ class Funding:
                 "minimum": TERMS[currency].least,
             }
             for at, currency in enumerate(self.exchange.currencies)
-            if currency in TERMS and asked in (None, at) and network in ("", currency)
+            if currency in TERMS and wanted in (None, at) and network in ("", currency)
         ]
 
     def withdraw_info(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Funding:
                 "key": each.key,
             }
             for each in reversed(self.exchange.withdrawals)
-            if each.account.name == account.name and self._is_asked(each, params)
+            if each.account.name == account.name and self._is_wanted(each, params)
         ][:LISTED]
 
     def deposit_status(self, account: SimAccount, params: Params, now: int) -> list[Any]:
@@ -149,7 +149,7 @@ class Funding:
                 "status": "Success" if each.is_credited else "Settled",
             }
             for each in reversed(self.exchange.arrived)
-            if each.account.name == account.name and self._is_asked(each, params)
+            if each.account.name == account.name and self._is_wanted(each, params)
         ][:LISTED]
 
     def deposit_addresses(self, account: SimAccount, params: Params, now: int) -> list[Any]:
@@ -157,7 +157,7 @@ class Funding:
         address = self.exchange.address_of(account, currency)
         return [{"address": address, "expiretm": "0", "new": False}]
 
-    def _is_asked(self, each: Withdrawal | Arrived, params: Params) -> bool:
+    def _is_wanted(self, each: Withdrawal | Arrived, params: Params) -> bool:
         if text_of(params, "asset") and each.currency != self._asset(params):
             return False
         start = text_of(params, "start") or "0"

@@ -63,9 +63,9 @@ class OrderMethods:
         return [{"result": {"amend_id": amendment, **self._ids(order)}, "success": True}]
 
     def _edit(self, account: SimAccount, params: Params, now: int) -> Answers:
-        asked = {k: v for k, v in from_socket(params).items() if v not in (None, "")}
-        asked["order_id"] = params.get("order_id")
-        old, new = self.trading.edit(account, self._at(params), asked, now, "order_id")
+        terms = {k: v for k, v in from_socket(params).items() if v not in (None, "")}
+        terms["order_id"] = params.get("order_id")
+        old, new = self.trading.edit(account, self._at(params), terms, now, "order_id")
         result = {"order_id": order_id(new), "original_order_id": order_id(old)}
         return [{"result": result, "success": True}]
 
@@ -74,8 +74,8 @@ class OrderMethods:
         check_deadline(params, now)
         answers: Answers = []
         for name in ("order_id", "cl_ord_id", "order_userref"):
-            given = params.get(name)
-            each_of = given if isinstance(given, list) else [] if given is None else [given]
+            value = params.get(name)
+            each_of = value if isinstance(value, list) else [] if value is None else [value]
             for each in each_of:
                 try:
                     found = self.trading.chosen(account, str(each))

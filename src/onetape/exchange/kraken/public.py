@@ -102,22 +102,22 @@ class PublicData:
 
     def at(self, params: dict[str, Any], name: str = "pair") -> int:
         """The instrument that `pair` names. Raises Refused."""
-        given = params.get(name, "")
-        if not isinstance(given, str) or not given:
+        text = params.get(name, "")
+        if not isinstance(text, str) or not text:
             raise Refused("EGeneral:Invalid arguments")
-        found = self.names.by_pair.get(given)
+        found = self.names.by_pair.get(text)
         if found is None:
             raise Refused("EQuery:Unknown asset pair")
         return found
 
-    def asked(self, params: dict[str, Any]) -> dict[str, int]:
+    def instruments_of(self, params: dict[str, Any]) -> dict[str, int]:
         """The pairs that a list names, or all: by the names they get in the answer. A name with a
         stroke comes back as it was asked for, any other as the pair's own."""
-        given = str(params.get("pair") or "")
-        if not given:
+        text = str(params.get("pair") or "")
+        if not text:
             return {name: at for at, name in enumerate(self.names.pair_ids)}
         found = {}
-        for name in given.split(","):
+        for name in text.split(","):
             at = self.at({"pair": name.strip()})
             found[name.strip() if "/" in name else self.names.pair_ids[at]] = at
         return found
@@ -136,8 +136,8 @@ class PublicData:
 
     def assets(self, params: dict[str, Any]) -> dict[str, Any]:
         wanted: Iterable[int] = range(len(self.exchange.currencies))
-        if given := params.get("asset"):
-            wanted = [self.names.by_asset.get(each, -1) for each in str(given).split(",")]
+        if names := params.get("asset"):
+            wanted = [self.names.by_asset.get(each, -1) for each in str(names).split(",")]
             if -1 in wanted:
                 raise Refused("EQuery:Unknown asset")
         return {self.names.asset_ids[at]: self._asset(at) for at in wanted}
@@ -154,7 +154,7 @@ class PublicData:
         }
 
     def asset_pairs(self, params: dict[str, Any]) -> dict[str, Any]:
-        return {name: self._pair(at) for name, at in self.asked(params).items()}
+        return {name: self._pair(at) for name, at in self.instruments_of(params).items()}
 
     def _pair(self, at: int) -> dict[str, Any]:
         i, names = self.exchange.instruments[at], self.names
@@ -190,7 +190,7 @@ class PublicData:
     # --- the market -------------------------------------------------------------------------------
 
     def ticker(self, params: dict[str, Any], now: int) -> dict[str, Any]:
-        return {name: self._ticker(at, now) for name, at in self.asked(params).items()}
+        return {name: self._ticker(at, now) for name, at in self.instruments_of(params).items()}
 
     def _ticker(self, at: int, now: int) -> dict[str, Any]:
         listing = self.exchange.listings[at]
@@ -313,10 +313,10 @@ def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
 
 def whole(params: dict[str, Any], name: str, usual: int, *, most: int = 2**31) -> int:
     """A whole number from 1 on, cut to the most there is. Raises Refused."""
-    given = params.get(name)
-    if given in (None, ""):
+    value = params.get(name)
+    if value in (None, ""):
         return usual
-    text = str(given)
+    text = str(value)
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 20 or int(text) == 0:
         raise Refused("EGeneral:Invalid arguments")
     return min(int(text), most)
@@ -328,7 +328,7 @@ def since_of(params: dict[str, Any]) -> int:
     whole_part, _, rest = text.partition(".")
     if not (whole_part + rest).isdigit() or not text.isascii() or len(text) > 30:
         raise Refused("EGeneral:Invalid arguments")
-    number_given = int(whole_part)
-    if number_given > 10**14:
-        return number_given
-    return number_given * 1_000_000_000 + int(rest[:9].ljust(9, "0"))
+    number = int(whole_part)
+    if number > 10**14:
+        return number
+    return number * 1_000_000_000 + int(rest[:9].ljust(9, "0"))

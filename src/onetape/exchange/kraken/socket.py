@@ -86,10 +86,10 @@ class Socket:
         return True
 
     def disconnect(self, connection: Connection) -> None:
-        known = self.clients.pop(connection.id, None)
-        if known is not None:
-            for topic in list(known[1].topics):
-                self._drop(connection, known[1], topic)
+        client = self.clients.pop(connection.id, None)
+        if client is not None:
+            for topic in list(client[1].topics):
+                self._drop(connection, client[1], topic)
             self.tokens.release(connection.id)
 
     def tick(self, now: int) -> None:
@@ -105,10 +105,10 @@ class Socket:
         client: Client = connection.state
         head: dict[str, Any] = {}
         try:
-            asked = parse_json(data.decode("utf-8", "replace"))
-            if not isinstance(asked, dict):
+            request = parse_json(data.decode("utf-8", "replace"))
+            if not isinstance(request, dict):
                 raise Refused("EGeneral:Invalid arguments")
-            method, number, params = asked.get("method"), asked.get("req_id"), asked.get("params")
+            method, number, params = request.get("method"), request.get("req_id"), request.get("params")
             if isinstance(number, str) and number.isascii() and number.isdigit():
                 head["req_id"] = int(number)
             if not isinstance(method, str) or not isinstance(params, dict | None):
@@ -157,7 +157,7 @@ class Socket:
         if channel in ("instrument", "status", "heartbeat"):
             topics = [(channel, "", "")]
         elif channel in BY_SYMBOL:
-            topics = [(channel, name, self._kind(channel, params)) for name in self._asked(params)]
+            topics = [(channel, name, self._kind(channel, params)) for name in self._symbols_of(params)]
         else:
             raise Refused("EGeneral:Invalid arguments:channel")
         answers: list[dict[str, Any]] = []
@@ -180,19 +180,19 @@ class Socket:
             if method == "subscribe":
                 result["snapshot"] = wants_snapshot
                 self._add(connection, client, topic)
-                then = self._snapshot(topic, now, asked=wants_snapshot)
+                then = self._snapshot(topic, now, is_wanted=wants_snapshot)
                 answers.append({"result": result, "success": True, "then": then})
             else:
                 self._drop(connection, client, topic)
                 answers.append({"result": result, "success": True})
         return answers
 
-    def _asked(self, params: dict[str, Any]) -> list[str]:
+    def _symbols_of(self, params: dict[str, Any]) -> list[str]:
         """The symbols that are named, each once."""
-        given = params.get("symbol")
-        if given in ("*", ["*"]):
+        value = params.get("symbol")
+        if value in ("*", ["*"]):
             return list(self.symbols)
-        names = [given] if isinstance(given, str) else given
+        names = [value] if isinstance(value, str) else value
         if not isinstance(names, list) or not names:
             raise Refused("EGeneral:Invalid arguments:symbol")
         if not all(isinstance(name, str) for name in names):
@@ -248,7 +248,7 @@ class Socket:
             if topic[0] == "book":
                 self.views.pop((self.public.names.by_symbol[topic[1]], int(topic[2])), None)
 
-    def _snapshot(self, topic: Topic, now: int, *, asked: bool) -> list[dict[str, Any]]:
+    def _snapshot(self, topic: Topic, now: int, *, is_wanted: bool) -> list[dict[str, Any]]:
         channel, symbol, kind = topic
         at = self.public.names.by_symbol.get(symbol, 0)
         listing = self.exchange.listings[at]
@@ -261,7 +261,7 @@ class Socket:
             else:
                 self._send_book(view, now, but_for=topic)
             return [view.snapshot(now)]
-        if not asked:
+        if not is_wanted:
             return []
         data: Any
         if channel == "ticker":
@@ -364,9 +364,9 @@ class Socket:
 
     def _send_book(self, view: BookView, now: int, *, but_for: Topic | None = None) -> None:
         topic = ("book", view.symbol, str(view.depth))
-        told = view.update(now)
-        if told is not None:
-            self._send(topic, told, now)
+        update = view.update(now)
+        if update is not None:
+            self._send(topic, update, now)
 
     def _publish_trades(self, at: int, trades: list[TradeReport], now: int) -> None:
         symbol, listing = self.symbols[at], self.exchange.listings[at]
@@ -431,8 +431,8 @@ class Socket:
         """Money from outside."""
         account, currency = report.account, report.currencies[0]
         balance = self._moved(account, currency, report.amount, report.time)
-        told = (report.time, currency, report.amount)
-        income = next(i for i in reversed(account.income) if (i.time, i.currency, i.amount) == told)
+        entry = (report.time, currency, report.amount)
+        income = next(i for i in reversed(account.income) if (i.time, i.currency, i.amount) == entry)
         self._tell_balances(account, [entry_of_income(income, balance)], now)
 
     def _moved(self, account: SimAccount, currency: int, change: int, time: int) -> int:

@@ -19,7 +19,7 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money_units
 
-__all__ = ["check_deadline", "check_known", "flag", "from_socket", "order_terms", "price_units", "size_units"]
+__all__ = ["check_deadline", "check_supported", "flag", "from_socket", "order_terms", "price_units", "size_units"]
 
 Params = dict[str, Any]
 MARKET_TYPES: Final = ("market", "stop-loss", "take-profit")
@@ -47,10 +47,10 @@ def text_of(params: Params, name: str) -> str:
 
 
 def flag(params: Params, name: str) -> bool:
-    given = text_of(params, name).lower()
-    if given not in ("", "0", "1", "true", "false"):
+    text = text_of(params, name).lower()
+    if text not in ("", "0", "1", "true", "false"):
         raise invalid(name)
-    return given in ("1", "true")
+    return text in ("1", "true")
 
 
 def decimal_of(text: str, name: str) -> Decimal:
@@ -108,7 +108,7 @@ def placed_price(i: Instrument, pair: str, text: str, name: str, base: int, sign
     return int(units)
 
 
-def check_known(params: Params) -> None:
+def check_supported(params: Params) -> None:
     """Raises Refused for what this exchange does not have."""
     for name in [*ABSENT, *(each for each in params if each.startswith("close"))]:
         if text_of(params, name) not in ("", "0", "none", "1" if name == "leverage" else "0"):
@@ -140,24 +140,24 @@ def instant(text: str, name: str) -> int:
 
 def client_id(account: SimAccount, params: Params) -> tuple[str, int | None]:
     """(cl_ord_id, userref): one of them, or none."""
-    given, reference = text_of(params, "cl_ord_id"), text_of(params, "userref")
-    if given and reference:
+    client, reference = text_of(params, "cl_ord_id"), text_of(params, "userref")
+    if client and reference:
         raise invalid("cl_ord_id and userref are exclusive")
-    if given:
-        if not (_UUID.match(given) or _FREE.match(given)):
+    if client:
+        if not (_UUID.match(client) or _FREE.match(client)):
             raise invalid("cl_ord_id")
-        known = account.by_client_id.get(given)
-        if known is not None and known.is_open:
+        order = account.by_client_id.get(client)
+        if order is not None and order.is_open:
             raise Refused("EOrder:Duplicate client order id")
     if not reference:
-        return given, None
+        return client, None
     try:
         number = int(reference)
     except ValueError:
         raise invalid("userref") from None
     if not -(2**31) <= number < 2**31:
         raise invalid("userref")
-    return given, number
+    return client, number
 
 
 def order_terms(
@@ -177,7 +177,7 @@ def order_terms(
         raise invalid("type")
     if kind not in MARKET_TYPES + LIMIT_TYPES:
         raise invalid("ordertype")
-    check_known(params)
+    check_supported(params)
     if flag(params, "reduce_only"):  # of margin positions, and there are none
         raise invalid("reduce_only")
     is_limit, is_stop = kind in LIMIT_TYPES, kind not in ("market", "limit")
@@ -213,7 +213,7 @@ def order_terms(
     near = price or stop or (listing.ask if side == "buy" else listing.bid) or listing.last
     if i.notional_min and near and i.notional_units(near, size) < money_units(i.notional_min):
         raise Refused("EOrder:Cost minimum not met")
-    given, reference = client_id(account, params)
+    client, reference = client_id(account, params)
     if reference is not None:
         extra["userref"] = reference
     if account.open_count.get(index, 0) >= ORDERS_MAX:
@@ -232,7 +232,7 @@ def order_terms(
         "trigger_by": extra["reference"] if is_stop else "none",
         "trigger_kind": _trigger_kind(kind),
         "expire": expire,
-        "client_id": given,
+        "client_id": client,
         "extra": extra,
     }
 
@@ -259,19 +259,19 @@ def order_flags(params: Params, side: str, kind: str) -> list[str]:
 
 def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[str, int]:
     """(GTC, IOC, FOK or GTD, when it expires)."""
-    tif, given = text_of(params, "timeinforce").upper() or "GTC", text_of(params, "expiretm")
+    tif, text = text_of(params, "timeinforce").upper() or "GTC", text_of(params, "expiretm")
     if tif not in ("GTC", "IOC", "FOK", "GTD"):
         raise invalid("timeinforce")
     if is_market and tif == "GTD":
         raise invalid("timeinforce")
-    if given in ("", "0"):
+    if text in ("", "0"):
         if tif == "GTD":
             raise invalid("expiretm")
         return tif, 0
-    digits = given.removeprefix("+")
+    digits = text.removeprefix("+")
     if not digits.isascii() or not digits.isdigit() or len(digits) > 11:
         raise invalid("expiretm")
-    due = int(digits) * 1_000_000_000 + (now if given.startswith("+") else 0)
+    due = int(digits) * 1_000_000_000 + (now if text.startswith("+") else 0)
     if tif not in ("GTC", "GTD") or is_market or due <= now or due >= 2**62:
         raise invalid("expiretm")
     return "GTD", due

@@ -32,31 +32,31 @@ class Tokens:
     def __init__(self, keys: Mapping[str, ApiKey]) -> None:
         """keys: all that there are, by name."""
         self._keys = keys
-        self._known: dict[str, _Token] = {}
+        self._tokens: dict[str, _Token] = {}
         self._made = 0
 
     def issue(self, key: ApiKey, now: int) -> dict[str, Any]:
         self._made += 1
         seed = f"{key.secret}/{self._made}/{now}".encode()
         text = hashlib.sha256(seed).hexdigest()[:43]
-        self._known[text] = _Token(key, now + LIFE_NS)
-        if len(self._known) > KEPT_MAX:
-            del self._known[next(iter(self._known))]
+        self._tokens[text] = _Token(key, now + LIFE_NS)
+        if len(self._tokens) > KEPT_MAX:
+            del self._tokens[next(iter(self._tokens))]
         return {"token": text, "expires": LIFE_NS // 1_000_000_000}
 
-    def key(self, given: object, now: int) -> ApiKey:
+    def key(self, text: object, now: int) -> ApiKey:
         """Whose token it is. Raises Refused."""
-        token = self._known.get(given) if isinstance(given, str) else None
+        token = self._tokens.get(text) if isinstance(text, str) else None
         if token is None or (now >= token.expires and not token.users):
             raise Refused("ESession:Invalid session")
         if self._keys.get(token.key.key) is not token.key:  # withdrawn since
             raise Refused("ESession:Invalid session")
         return token.key
 
-    def keep(self, given: str, connection: int) -> None:
-        self._known[given].users.add(connection)
+    def keep(self, text: str, connection: int) -> None:
+        self._tokens[text].users.add(connection)
 
     def release(self, connection: int) -> None:
         """A connection has no private subscription any more."""
-        for token in self._known.values():
+        for token in self._tokens.values():
             token.users.discard(connection)

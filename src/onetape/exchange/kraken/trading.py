@@ -15,7 +15,7 @@ from onetape.exchange.kraken.public import PublicData
 from onetape.exchange.kraken.terms import (
     Params,
     check_deadline,
-    check_known,
+    check_supported,
     flag,
     order_terms,
     price_units,
@@ -183,10 +183,10 @@ class Trading:
 
     def find(self, account: SimAccount, params: Params, name: str = "txid") -> SimOrder:
         """The open order that is named. Raises Refused."""
-        given, own = text_of(params, name), text_of(params, "cl_ord_id")
-        if bool(given) == bool(own):
+        text, own = text_of(params, name), text_of(params, "cl_ord_id")
+        if bool(text) == bool(own):
             raise invalid(f"{name} or cl_ord_id")
-        order = account.by_client_id.get(own) if own else account.by_id.get(order_number(given))
+        order = account.by_client_id.get(own) if own else account.by_id.get(order_number(text))
         if order is None or not order.is_open:
             raise Refused("EOrder:Unknown order")
         return order
@@ -194,7 +194,7 @@ class Trading:
     def amend(self, account: SimAccount, params: Params, now: int, name: str = "txid") -> tuple[SimOrder, str]:
         """The order, with its ids and where it can its place, and the amendment's id."""
         check_deadline(params, now)
-        check_known(params)
+        check_supported(params)
         order = self.find(account, params, name)
         i, pair = self.exchange.instruments[order.index], self.public.names.wsnames[order.index]
         self.limits.spend_pair(account.number, order.index, amend_cost(now - order.created), now)
@@ -234,7 +234,7 @@ class Trading:
         self, account: SimAccount, index: int, params: Params, now: int, name: str = "txid"
     ) -> tuple[SimOrder, SimOrder]:
         """(the old order, the new one). The new one has its own id and a new place."""
-        check_known(params)
+        check_supported(params)
         if text_of(params, "cl_ord_id"):  # orders with one can only be amended
             raise invalid("cl_ord_id")
         old = self.find(account, params, name)
@@ -243,17 +243,17 @@ class Trading:
         if old.filled or old.client_id:
             raise invalid("txid")
         self.limits.spend_pair(account.number, index, edit_cost(now - old.created), now)
-        wanted = self.terms(account, index, self._as_asked(old, params), now)
+        wanted = self.terms(account, index, self._amended(old, params), now)
         self.exchange.note(old, {"why": "Order replaced"})
         self.exchange.cancel(account, old, now)
         return old, self.send(account, index, wanted, now)
 
-    def _as_asked(self, old: SimOrder, params: Params) -> Params:
+    def _amended(self, old: SimOrder, params: Params) -> Params:
         """An order's own parameters, with those that are to be others."""
         i = self.exchange.instruments[old.index]
         shown = price_text(i, old.price) if old.price else ""
         stop = price_text(i, old.extra["stop"]) if old.extra.get("stop") else ""
-        asked: Params = {
+        terms: Params = {
             "type": old.side.value,
             "ordertype": old.extra.get("ordertype", old.type.value),
             "volume": size_text(i, old.size),
@@ -267,8 +267,8 @@ class Trading:
         }
         for name in ("volume", "price", "price2", "oflags", "userref", "deadline"):
             if params.get(name) not in (None, ""):
-                asked[name] = params[name]
-        return asked
+                terms[name] = params[name]
+        return terms
 
     def edit_order(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         index = self.public.at(params)
@@ -306,10 +306,10 @@ class Trading:
         return len(orders)
 
     def cancel_order(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        given = text_of(params, "txid") or text_of(params, "cl_ord_id")
-        if not given:
+        text = text_of(params, "txid") or text_of(params, "cl_ord_id")
+        if not text:
             raise invalid("txid")
-        found = self.chosen(account, given)
+        found = self.chosen(account, text)
         if not found:
             raise Refused("EOrder:Unknown order")
         return {"count": self.cancel(account, found, now)}
@@ -340,24 +340,24 @@ class Trading:
 
 def rows_of(params: Params, name: str) -> list[Params]:
     """A list of objects, as JSON has it or as forms write it: orders[0][type]=buy."""
-    given = params.get(name)
-    if given is None:
+    rows = params.get(name)
+    if rows is None:
         found: dict[int, Params] = {}
         for key, value in params.items():
             head, _, rest = key.partition("[")
             at, _, field = rest.partition("][")
             if head == name and at.isascii() and at.isdigit() and len(at) < 4 and field:
                 found.setdefault(int(at), {})[field.removesuffix("]")] = value
-        given = [found[at] for at in sorted(found)]
-    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        rows = [found[at] for at in sorted(found)]
+    if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
         raise invalid(name)
-    return given
+    return rows
 
 
 def list_of(params: Params, name: str) -> list[Any]:
     """A list of ids, as JSON has it or as forms write it."""
-    given = params.get(name)
-    if isinstance(given, list):
-        return given
+    ids = params.get(name)
+    if isinstance(ids, list):
+        return ids
     found = [value for key, value in params.items() if key.startswith(f"{name}[")]
-    return [*found, *([each for each in given.split(",") if each] if isinstance(given, str) else [])]
+    return [*found, *([each for each in ids.split(",") if each] if isinstance(ids, str) else [])]

@@ -124,8 +124,8 @@ class KrakenSpot:
             wanted = api_sign(key.secret, request.path, text, request.body)
         except ValueError:
             raise Refused("EAPI:Invalid key") from None
-        given = request.headers.get("api-sign", "")
-        if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace")):
+        signature = request.headers.get("api-sign", "")
+        if not hmac.compare_digest(wanted.encode(), signature.encode("utf-8", "replace")):
             raise Refused("EAPI:Invalid signature")
         nonce = int(text) if text.isascii() and text.isdigit() and len(text) < 21 else -1
         if not self.nonces.get(name, -1) < nonce < NONCE_MAX:

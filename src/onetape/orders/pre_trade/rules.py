@@ -77,9 +77,9 @@ class Check(NamedTuple):
 def refusal_of(view: View) -> Refusal | None:
     """The first rule that is broken, with its name before the words; None where none is. An order
     that has come so far is counted against the rates."""
-    for may_be_broken, asked, takes in _STEPS[view.reduces]:
+    for may_be_broken, tests, takes in _STEPS[view.reduces]:
         if may_be_broken(view):
-            for broken, rule in asked:
+            for broken, rule in tests:
                 refusal = broken(view)
                 if refusal is not None:
                     return _named(rule, refusal)
@@ -95,12 +95,12 @@ def checks(view: View) -> list[Check]:
 
 def _checks(view: View) -> Iterator[Check]:
     for rule in RULES:
-        yield Check(rule.name, _asked(rule, view), *rule.measure(view))
+        yield Check(rule.name, _refusal(rule, view), *rule.measure(view))
         if not view.is_listed:
             return  # of what is not listed nothing else can be said
 
 
-def _asked(rule: Rule, view: View) -> Refusal | None:
+def _refusal(rule: Rule, view: View) -> Refusal | None:
     refusal = None if rule.reduction and view.reduces else rule.broken(view)
     return None if refusal is None else _named(rule, refusal)
 
@@ -182,17 +182,17 @@ RULES: Final = (
 
 # The list as it is walked: whether rules that stand together may be broken, which are asked then,
 # and what is counted. Plain tuples, which Python takes apart the fastest.
-_Asked = tuple[tuple[Callable[[View], Refusal | None], Rule], ...]
-_Step = tuple[Callable[[View], object], _Asked, tuple[Callable[[View], None], ...]]
+_Tests = tuple[tuple[Callable[[View], Refusal | None], Rule], ...]
+_Step = tuple[Callable[[View], object], _Tests, tuple[Callable[[View], None], ...]]
 
 
 def _steps(*, reduces: bool) -> Iterator[_Step]:
     for question, group in groupby(RULES, key=lambda rule: rule.may_be_broken or rule.broken):
         rules = tuple(group)
-        asked = tuple((each.broken, each) for each in rules if not (reduces and each.reduction))
+        tests = tuple((each.broken, each) for each in rules if not (reduces and each.reduction))
         takes = tuple(each.take for each in rules if each.take is not None)
-        if asked or takes:
-            yield question, asked, takes
+        if tests or takes:
+            yield question, tests, takes
 
 
 _STEPS: Final = (tuple(_steps(reduces=False)), tuple(_steps(reduces=True)))

@@ -12,17 +12,19 @@ from typing import Any
 from onetape.orders.reports import BalanceReport, MarginReport
 from onetape.venues.numbers import money_of
 
-__all__ = ["balances_told"]
+__all__ = ["balance_reports"]
 
 
-def balances_told(rows: Iterable[Mapping[str, Any]], asked: int, earliest: int, latest: int) -> Iterator[BalanceReport]:
+def balance_reports(
+    rows: Iterable[Mapping[str, Any]], queried_at: int, earliest: int, latest: int
+) -> Iterator[BalanceReport]:
     """asked: when; the list may have been read off at any moment from earliest to latest.
 
     `updateTime` is when the currency changed last, not how fresh the list is.
     """
     for row in rows:
         total = money_of(row["balance"])
-        yield BalanceReport(row["asset"], total, asked, earliest, latest, _margin(row))
+        yield BalanceReport(row["asset"], total, queried_at, earliest, latest, _margin(row))
 
 
 def _margin(row: Mapping[str, Any]) -> MarginReport | None:

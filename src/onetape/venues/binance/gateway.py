@@ -34,8 +34,8 @@ class _AccountStream:
         self._protocol = protocol
         self.url = url
 
-    def told(self, message: bytes) -> list[VenueReport]:
-        return self._protocol.told(message)
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        return self._protocol.reports_of(message)
 
 
 class BinanceUsdmVenue:
@@ -65,9 +65,9 @@ class BinanceUsdmVenue:
         return Call(Purpose.INSTRUMENTS, "GET", "/fapi/v1/exchangeInfo", b"", {}, 1)
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        told = read_json(body)
-        found = instruments_of(told, wanted)
-        self.order_rules = order_rules_of(told)
+        answer = read_json(body)
+        found = instruments_of(answer, wanted)
+        self.order_rules = order_rules_of(answer)
         self.protocol.set_instruments(found)
         return found
 

@@ -59,7 +59,7 @@ def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:
     filters = {each["filterType"]: each for each in row["filters"]}
     lot, market = filters["LOT_SIZE"], filters.get("MARKET_LOT_SIZE", filters["LOT_SIZE"])
     band = filters.get("PERCENT_PRICE", {})
-    known = catalogue.find(symbol)
+    listed = catalogue.find(symbol)
     return from_symbol(
         symbol,
         raw_symbol=row["symbol"],
@@ -73,12 +73,12 @@ def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:
         notional_min=filters.get("MIN_NOTIONAL", {}).get("notional", "0"),
         band_up=str(Decimal(band.get("multiplierUp", "1")) - 1),
         band_down=str(1 - Decimal(band.get("multiplierDown", "1"))),
-        maker_fee=known.maker_fee if known else Decimal("0.0002"),
-        taker_fee=known.taker_fee if known else Decimal("0.0005"),
-        maintenance_rate=known.maintenance_rate if known else Decimal("0.01"),
-        brackets=msgspec.to_builtins(known.brackets) if known else (),
+        maker_fee=listed.maker_fee if listed else Decimal("0.0002"),
+        taker_fee=listed.taker_fee if listed else Decimal("0.0005"),
+        maintenance_rate=listed.maintenance_rate if listed else Decimal("0.01"),
+        brackets=msgspec.to_builtins(listed.brackets) if listed else (),
         liquidation_fee=row.get("liquidationFee", "0"),
-        funding_interval=known.funding_interval if known else 8 * 3600 * 10**9,
+        funding_interval=listed.funding_interval if listed else 8 * 3600 * 10**9,
         amend=AmendRule.REQUEUES,
         amend_triggers=False,
         met_triggers=MetTrigger.REFUSED,

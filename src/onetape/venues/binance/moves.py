@@ -21,7 +21,7 @@ from onetape.model.time import SECOND
 from onetape.orders.reports import MoveKind, MoveReport
 from onetape.venues.numbers import money_of
 
-__all__ = ["WINDOW_MS", "KnownMoves", "income_terms", "kind_of", "next_income"]
+__all__ = ["WINDOW_MS", "SeenMoves", "income_terms", "kind_of", "next_income"]
 
 # The stream tells of funding once an account has been settled, which takes a while after the full
 # hour that the history says.
@@ -85,7 +85,7 @@ def next_income(rows: int, sent: Mapping[str, str]) -> str:
 
 
 @dataclass(slots=True)
-class _Known:
+class _Seen:
     """One move. time_ms: of who told first."""
 
     reference: str
@@ -95,14 +95,14 @@ class _Known:
     tran: str = ""  # its id in the history, "": that has not shown it yet
 
 
-class KnownMoves:
+class SeenMoves:
     """Those that were told lately, of one account."""
 
     def __init__(self) -> None:
-        self._by_sum: dict[_Sum, list[_Known]] = {}
-        self._order: deque[tuple[_Sum, _Known]] = deque()
+        self._by_sum: dict[_Sum, list[_Seen]] = {}
+        self._order: deque[tuple[_Sum, _Seen]] = deque()
 
-    def told(self, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
+    def reference_of(self, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
         """The reference of a move that the stream tells of; the same event is the same move."""
         key = (kind, currency, amount)
         for each in self._by_sum.get(key, ()):
@@ -111,7 +111,7 @@ class KnownMoves:
         found = self._nearest(key, symbol, time_ms, lambda each: not each.stream_ms)
         if found is None:
             reference = _reference("stream", kind, currency, amount, symbol, time_ms)
-            found = self._keep(key, _Known(reference, symbol, time_ms))
+            found = self._keep(key, _Seen(reference, symbol, time_ms))
         found.stream_ms = time_ms
         return found.reference
 
@@ -124,7 +124,7 @@ class KnownMoves:
         found = self._nearest(key, symbol, time_ms, lambda each: not each.tran)
         if found is None:
             reference = _reference(tran, kind, currency, amount, symbol, time_ms)
-            found = self._keep(key, _Known(reference, symbol, time_ms))
+            found = self._keep(key, _Seen(reference, symbol, time_ms))
         found.tran = tran
         return found.reference
 
@@ -138,7 +138,7 @@ class KnownMoves:
         for row in body.get("B", ()):
             amount, currency = money_of(row.get("bc", "0")), row["a"]
             if amount:
-                reference = self.told(kind, currency, amount, raw, time_ms)
+                reference = self.reference_of(kind, currency, amount, raw, time_ms)
                 time = time_ms * _MS
                 found.append(MoveReport(reference, currency, amount, time, kind, symbol_of(raw)))
         return found
@@ -156,21 +156,21 @@ class KnownMoves:
             found.append(MoveReport(reference, currency, amount, time, kind, symbol_of(raw)))
         return found
 
-    def known(self, reference: str) -> None:
+    def note(self, reference: str) -> None:
         """One that a tape has; what is no reference of ours is passed over."""
         parts = reference.split(" ")
         if len(parts) != 6 or parts[1] not in _WORDS or not parts[5].isdecimal():
             return
         source, kind, currency, amount, symbol, time_ms = parts
         symbol = "" if symbol == "-" else symbol
-        one = _Known(reference, symbol, int(time_ms))
+        one = _Seen(reference, symbol, int(time_ms))
         if source == "stream":
             one.stream_ms = one.time_ms
         else:
             one.tran = source
         self._keep((MoveKind(kind), currency, int(amount)), one)
 
-    def _nearest(self, key: _Sum, symbol: str, time_ms: int, is_free: Callable[[_Known], bool]) -> _Known | None:
+    def _nearest(self, key: _Sum, symbol: str, time_ms: int, is_free: Callable[[_Seen], bool]) -> _Seen | None:
         near = [
             each
             for each in self._by_sum.get(key, ())
@@ -180,7 +180,7 @@ class KnownMoves:
         ]
         return min(near, key=lambda each: abs(each.time_ms - time_ms), default=None)
 
-    def _keep(self, key: _Sum, one: _Known) -> _Known:
+    def _keep(self, key: _Sum, one: _Seen) -> _Seen:
         self._by_sum.setdefault(key, []).append(one)
         self._order.append((key, one))
         if len(self._order) > KEPT:

@@ -88,8 +88,8 @@ class BinanceOrderSocket:
         if status == 200:
             return Reply(int(number), True, value["result"], status)
         error = value["error"]
-        told = (error.get("data") or {}).get("retryAfter", 0)  # a time in ms, for 418 and 429
-        wait = max(0, int(told) - now // _MS)
+        retry_after = (error.get("data") or {}).get("retryAfter", 0)  # a time in ms, for 418 and 429
+        wait = max(0, int(retry_after) - now // _MS)
         return Reply(int(number), False, error, status, -(-wait // 1000))
 
     def answer(self, call: Call, reply: Reply, now: int) -> Answer:

@@ -74,11 +74,11 @@ class BinanceUsdmPast:
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
         price, size = instrument.price_decimals, instrument.size_decimals
         # Of inverse contracts the turnover is told in coins.
-        known = instrument.kind is not Kind.INVERSE
+        is_exact = instrument.kind is not Kind.INVERSE
         found = []
         for time, *prices, volume, _, turnover, trades in (row[:9] for row in read_json(body, self._rows.decode)):
             o, high, low, c = (units_of(each, price) for each in prices)
-            exact = round(Decimal(turnover).scaleb(price + size)) if known else 0
+            exact = round(Decimal(turnover).scaleb(price + size)) if is_exact else 0
             found.append(PastBar(time * _MS, o, high, low, c, units_of(volume, size), exact, int(trades)))
         return found
 

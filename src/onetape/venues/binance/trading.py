@@ -28,13 +28,13 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
-from onetape.venues.binance.balances import balances_told
+from onetape.venues.binance.balances import balance_reports
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
-from onetape.venues.binance.moves import KnownMoves, income_terms, next_income
+from onetape.venues.binance.moves import SeenMoves, income_terms, next_income
 from onetape.venues.binance.rows import algo_row, order_row, position_row, trade_row
 from onetape.venues.binance.signing import sent_terms, signer_of
-from onetape.venues.binance.transfers import Way, history_terms, history_told, transfer_terms
-from onetape.venues.binance.withdrawals import DEPOSITS_PATH, deposit_terms, deposits_told
+from onetape.venues.binance.transfers import Way, history_terms, transfer_reports, transfer_terms
+from onetape.venues.binance.withdrawals import DEPOSITS_PATH, deposit_reports, deposit_terms
 from onetape.venues.binance.words import (
     ALGO_STATES,
     NEWS,
@@ -81,7 +81,7 @@ class BinanceUsdmProtocol:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
-        self._moves = KnownMoves()
+        self._moves = SeenMoves()
         self.unknown: dict[str, int] = {}  # events that have no meaning here, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
@@ -178,9 +178,9 @@ class BinanceUsdmProtocol:
         params = income_terms(now, since, cursor)
         return self._signed(Purpose.MOVES, "GET", "/fapi/v1/income", params, now, 30)
 
-    def known_move(self, reference: str) -> None:
+    def note_move(self, reference: str) -> None:
         """A move that our tape has."""
-        self._moves.known(reference)
+        self._moves.note(reference)
 
     def transfer(
         self,
@@ -193,8 +193,8 @@ class BinanceUsdmProtocol:
         to: str | Destination = "",
         name: str = "",
     ) -> Call | None:
-        asked = transfer_terms(Way(source, target, to), currency, amount, name)
-        return self._signed(Purpose.TRANSFER, "POST", *asked, now, 1) if asked else None
+        terms = transfer_terms(Way(source, target, to), currency, amount, name)
+        return self._signed(Purpose.TRANSFER, "POST", *terms, now, 1) if terms else None
 
     def transfers(
         self,
@@ -208,8 +208,8 @@ class BinanceUsdmProtocol:
         name: str = "",
         currency: str = "",
     ) -> Call | None:
-        asked = history_terms(Way(source, target, to), since, cursor, name)
-        return self._signed(Purpose.TRANSFERS, "GET", *asked, now, 1) if asked else None
+        terms = history_terms(Way(source, target, to), since, cursor, name)
+        return self._signed(Purpose.TRANSFERS, "GET", *terms, now, 1) if terms else None
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
         terms = deposit_terms(currency, now, since, cursor)
@@ -364,9 +364,9 @@ class BinanceUsdmProtocol:
                     tuple(position_row(r, self._by_raw, now) for r in value if r["symbol"] in self._by_raw),
                 )
             case Purpose.BALANCES:
-                asked = int(sent_terms(call.target)["timestamp"]) * _MS
-                bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
-                return Answer(Outcome.DONE, tuple(balances_told(value, *bounds)))
+                queried_at = int(sent_terms(call.target)["timestamp"]) * _MS
+                bounds = (queried_at, queried_at - CLOCK_STEP, now + CLOCK_STEP)
+                return Answer(Outcome.DONE, tuple(balance_reports(value, *bounds)))
             case Purpose.MOVES:
                 moves = self._moves.of_history(value, self._symbol)
                 more = next_income(len(value), sent_terms(call.target))
@@ -375,9 +375,9 @@ class BinanceUsdmProtocol:
                 number = next(value[key] for key in ("txnId", "tranId", "id") if key in value)
                 return Answer(Outcome.DONE, value=str(number))
             case Purpose.TRANSFERS | Purpose.DEPOSITS:
-                read = history_told if call.purpose is Purpose.TRANSFERS else deposits_told
-                told, more = read(value, sent_terms(call.target))
-                return Answer(Outcome.DONE, tuple(told), cursor=more)
+                read = transfer_reports if call.purpose is Purpose.TRANSFERS else deposit_reports
+                reports, more = read(value, sent_terms(call.target))
+                return Answer(Outcome.DONE, tuple(reports), cursor=more)
             case Purpose.MODES:
                 mode = AccountModeReport(
                     hedge=bool(value["dualSidePosition"]),
@@ -395,7 +395,7 @@ class BinanceUsdmProtocol:
 
     # --- the user stream --------------------------------------------------------------------------
 
-    def told(self, message: bytes) -> list[VenueReport]:
+    def reports_of(self, message: bytes) -> list[VenueReport]:
         """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
         is counted by name."""
         try:
@@ -421,8 +421,8 @@ class BinanceUsdmProtocol:
             case name:
                 word = str(name) if name else "no event"
                 self.unknown[word] = self.unknown.get(word, 0) + 1
-                known = word in PASSED_OVER
-                return [] if known else [StreamReport("unknown", word)]
+                is_listed = word in PASSED_OVER
+                return [] if is_listed else [StreamReport("unknown", word)]
 
     def _order_event(self, o: dict[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(o["s"])

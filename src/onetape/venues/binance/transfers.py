@@ -29,20 +29,20 @@ from onetape.venues.binance.withdrawals import (
     WITHDRAW_PATH,
     WITHDRAWN_PATH,
     withdraw_terms,
+    withdrawal_reports,
     withdrawn_terms,
-    withdrawn_told,
 )
 from onetape.venues.binance.words import SHOWN
 from onetape.venues.numbers import check_shown, money_of
 
-__all__ = ["TRANSFER_PATH", "Way", "history_terms", "history_told", "transfer_terms"]
+__all__ = ["TRANSFER_PATH", "Way", "history_terms", "transfer_reports", "transfer_terms"]
 
 TRANSFER_PATH: Final = "/sapi/v1/asset/transfer"
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
 RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
 PAGE: Final = 100
-GIVEN_PAGE: Final = 500
+TRANSFER_PAGE: Final = 500
 RETURNED_MAX: Final = 500  # and no further pages
 _OUT: Final = "2"  # of a transfer's type, as a sub-account sees it
 _MS: Final = 1_000_000
@@ -68,25 +68,25 @@ class Way(NamedTuple):
     to: str | Destination = ""
 
 
-_Asked = tuple[str, dict[str, str]]  # path and terms
+_Terms = tuple[str, dict[str, str]]  # path and terms
 
 
-def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Asked | None:
+def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Terms | None:
     """None: there is no such way. amount: 1e-18. name: goes along to another account.
     Raises InvalidAmount for what the histories would not show in full."""
     if isinstance(way.to, Destination):
         if way.source != "spot":
             return None
         return WITHDRAW_PATH, withdraw_terms(way.to, currency, amount, name)
-    asked = _way_terms(way, way.to, name)
-    if asked is None:
+    query = _way_terms(way, way.to, name)
+    if query is None:
         return None
     check_shown(amount, SHOWN, currency)
-    path, terms = asked
+    path, terms = query
     return path, {**terms, "asset": currency, "amount": decimal_text(money(amount))}
 
 
-def _way_terms(way: Way, to: str, name: str) -> _Asked | None:
+def _way_terms(way: Way, to: str, name: str) -> _Terms | None:
     if to == MASTER:
         return (RETURN_PATH, {}) if _is_return(way) else None
     if to:
@@ -109,7 +109,7 @@ def _types(way: Way) -> tuple[str, str] | None:
     return types[0], types[1]
 
 
-def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None:
+def history_terms(way: Way, since: int, cursor: str, name: str) -> _Terms | None:
     """Newest first. cursor: start:page."""
     if isinstance(way.to, Destination):
         return WITHDRAWN_PATH, withdrawn_terms(since, name)
@@ -126,7 +126,7 @@ def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None
             "clientTranId": name,
             "startTime": start,
             "page": page,
-            "limit": str(GIVEN_PAGE),
+            "limit": str(TRANSFER_PAGE),
         }
     word = _TYPES.get(way[:2])
     if word is None:
@@ -135,15 +135,15 @@ def history_terms(way: Way, since: int, cursor: str, name: str) -> _Asked | None
     return TRANSFER_PATH, terms
 
 
-def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
+def transfer_reports(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
     """Of an answer's rows, and the cursor of what follows. Raises LookupError, TypeError,
     ValueError."""
     if "withdrawOrderId" in sent:
-        return withdrawn_told(value), ""
+        return withdrawal_reports(value), ""
     if "current" not in sent and "page" not in sent:
         return _returned(value), ""
     if "toEmail" in sent:
-        return _given(value, sent)
+        return _to_sub_accounts(value, sent)
     rows = value.get("rows") or ()  # without any there is no such field
     found = []
     for row in rows:
@@ -164,7 +164,7 @@ def history_told(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferRepo
     return found, more
 
 
-def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
+def _to_sub_accounts(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
     rows = value.get("result") or ()
     found = [
         TransferReport(
@@ -180,7 +180,7 @@ def _given(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[Tran
         for row in rows
         if row["toEmail"] == sent["toEmail"] and row.get("clientTranId")
     ]
-    more = f"{sent['startTime']}:{int(sent['page']) + 1}" if len(rows) >= GIVEN_PAGE else ""
+    more = f"{sent['startTime']}:{int(sent['page']) + 1}" if len(rows) >= TRANSFER_PAGE else ""
     return found, more
 
 

@@ -28,11 +28,11 @@ __all__ = [
     "DEPOSITS_PATH",
     "WITHDRAWN_PATH",
     "WITHDRAW_PATH",
+    "deposit_reports",
     "deposit_terms",
-    "deposits_told",
     "withdraw_terms",
+    "withdrawal_reports",
     "withdrawn_terms",
-    "withdrawn_told",
 ]
 
 WITHDRAW_PATH: Final = "/sapi/v1/capital/withdraw/apply"
@@ -78,7 +78,7 @@ def withdrawn_terms(since: int, name: str) -> dict[str, str]:
     return {"withdrawOrderId": name, "startTime": str(start), "endTime": str(start + SPAN_MS), "limit": str(PAGE)}
 
 
-def withdrawn_told(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
+def withdrawal_reports(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
     """Raises LookupError, TypeError, ValueError."""
     found = []
     for row in rows:
@@ -111,7 +111,7 @@ def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str,
     return {"coin": currency, "startTime": start, "limit": str(PAGE), "offset": offset or "0"}
 
 
-def deposits_told(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
+def deposit_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
     """And the cursor of what follows. Raises LookupError, TypeError, ValueError."""
     found = [
         TransferReport(

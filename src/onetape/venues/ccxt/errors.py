@@ -112,8 +112,8 @@ def row_of_error(names: Sequence[str], text: str, codes: str) -> ErrorRow:
     if codes == "binance" and (found := _BINANCE_CODE.search(text)):
         return BINANCE_ERRORS.get(int(found[1]), row)
     if codes == "kraken" and (said := _KRAKEN_TEXT.search(text)):
-        known = row_of_text(said[1])
-        return known if known.code in KRAKEN_ERRORS else row
+        listed = row_of_text(said[1])
+        return listed if listed.code in KRAKEN_ERRORS else row
     return row
 
 

@@ -35,7 +35,7 @@ class _AccountStream:
         self.is_live = False
         self.broken = ""
 
-    def told(self, message: bytes) -> list[VenueReport]:
+    def reports_of(self, message: bytes) -> list[VenueReport]:
         try:
             value: dict[str, Any] = read_json(message)
         except msgspec.DecodeError as error:
@@ -44,7 +44,7 @@ class _AccountStream:
             self.is_live = True
         elif "lost" in value:
             self.broken = str(value["lost"])
-        return self._protocol.told(message)
+        return self._protocol.reports_of(message)
 
 
 class CcxtVenue:
@@ -76,11 +76,11 @@ class CcxtVenue:
         return self.protocol.markets()
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        told = read_json(body)
-        if "error" in told:
-            raise ValueError(str(told["error"]["text"]))
+        answer = read_json(body)
+        if "error" in answer:
+            raise ValueError(str(answer["error"]["text"]))
         try:
-            found = instruments_of(told["ok"], self._prefix)
+            found = instruments_of(answer["ok"], self._prefix)
         except OnetapeError as error:
             raise ValueError(str(error)) from error
         found = [i for i in found if not wanted or i.symbol in wanted]

@@ -169,7 +169,7 @@ class CcxtProtocol:
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
         return None
 
-    def known_move(self, reference: str) -> None:
+    def note_move(self, reference: str) -> None:
         """Nothing to keep: none is asked for."""
 
     def transfer(
@@ -292,20 +292,20 @@ class CcxtProtocol:
                 return Answer(Outcome.DONE, (row,))
             case Purpose.QUERY:
                 found = value["order"]
-                told = [] if found is None else self._orders([found])
+                reports = [] if found is None else self._orders([found])
                 proven = found is None and value["proof"] and self._facts.proves_absence
-                return Answer(Outcome.DONE, tuple(told), not_found=proven)
+                return Answer(Outcome.DONE, tuple(reports), not_found=proven)
             case Purpose.OPEN_ORDERS:
                 return Answer(Outcome.DONE, tuple(self._orders(value)))
             case Purpose.FILLS:
                 cursor = msgspec.json.encode(value["cursor"]).decode() if value["cursor"] else ""
                 return Answer(Outcome.DONE, tuple(self._fills(value["trades"])), cursor=cursor)
             case Purpose.POSITIONS:
-                asked = msgspec.json.decode(call.body)["asked"]
-                return Answer(Outcome.DONE, tuple(self._positions(value, asked)))
+                queried_at = msgspec.json.decode(call.body)["asked"]
+                return Answer(Outcome.DONE, tuple(self._positions(value, queried_at)))
             case Purpose.BALANCES:
-                asked = msgspec.json.decode(call.body)["asked"]
-                return Answer(Outcome.DONE, tuple(self._balances(value, asked, now)))
+                queried_at = msgspec.json.decode(call.body)["asked"]
+                return Answer(Outcome.DONE, tuple(self._balances(value, queried_at, now)))
             case Purpose.MODES:
                 mode = AccountModeReport(hedge=value["hedged"], multi_assets=False, can_trade=True, can_withdraw=False)
                 return Answer(Outcome.DONE, (mode,))
@@ -378,7 +378,7 @@ class CcxtProtocol:
             )
         return found
 
-    def _positions(self, rows: Sequence[Mapping[str, Any]], asked: int) -> list[PositionReport]:
+    def _positions(self, rows: Sequence[Mapping[str, Any]], queried_at: int) -> list[PositionReport]:
         """By symbol: a long and a short one, of an account in hedge mode, are one number."""
         held: dict[str, int] = {}
         for row in rows:
@@ -386,16 +386,16 @@ class CcxtProtocol:
             if i is not None and row["contracts"] is not None:
                 qty = abs(units(row["contracts"], i.size_decimals))
                 held[i.symbol] = held.get(i.symbol, 0) + (-qty if row["side"] == "short" else qty)
-        return [PositionReport(s, PositionSide.BOTH, qty, asked) for s, qty in held.items()]
+        return [PositionReport(s, PositionSide.BOTH, qty, queried_at) for s, qty in held.items()]
 
-    def _balances(self, totals: Mapping[str, str], asked: int, now: int) -> list[BalanceReport]:
+    def _balances(self, totals: Mapping[str, str], queried_at: int, now: int) -> list[BalanceReport]:
         """ccxt keeps the venue's clock apart, so ours stands for it."""
-        bounds = (asked, asked - CLOCK_APART, now + CLOCK_APART)
+        bounds = (queried_at, queried_at - CLOCK_APART, now + CLOCK_APART)
         for currency, text in totals.items():
             _see(self._decimals, currency, text)
         return [BalanceReport(c, units(text, MONEY_DECIMALS), *bounds) for c, text in totals.items()]
 
-    def told(self, message: bytes) -> list[VenueReport]:
+    def reports_of(self, message: bytes) -> list[VenueReport]:
         """A message of the account's feed."""
         try:
             value = read_json(message)

@@ -55,7 +55,7 @@ class _AccountStream:
     def is_live(self) -> bool:
         return not self._waiting
 
-    def told(self, message: bytes) -> list[VenueReport]:
+    def reports_of(self, message: bytes) -> list[VenueReport]:
         try:
             value = parse(message)
         except ValueError as error:
@@ -64,7 +64,7 @@ class _AccountStream:
             self._confirm(value)
             return []
         self._check(value)
-        return self._protocol.told_of(value)
+        return self._protocol.reports_in(value)
 
     def _confirm(self, value: dict[str, Any]) -> None:
         if str(value.get("success")) != "True":

@@ -18,7 +18,7 @@ from onetape.model.money import money
 from onetape.orders.reports import MoveKind, MoveReport, TransferReport, TransferState
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["TO_FUTURES", "TradesElsewhere", "kind_of", "moves_of", "to_futures", "transfers_of"]
+__all__ = ["TO_FUTURES", "UnfollowedTrades", "kind_of", "moves_of", "to_futures", "transfers_of"]
 
 TO_FUTURES: Final = ("", "futures")  # the wallets, of which "" is spot
 
@@ -43,7 +43,7 @@ def kind_of(word: str) -> MoveKind:
     return _KINDS.get(word, MoveKind.OTHER)
 
 
-class TradesElsewhere:
+class UnfollowedTrades:
     """The newest trades in pairs that are not followed, by the venue's id."""
 
     def __init__(self) -> None:
@@ -59,12 +59,12 @@ class TradesElsewhere:
 
 
 def moves_of(
-    entries: Mapping[str, Mapping[str, Any]], elsewhere: TradesElsewhere, currency_of: Callable[[str], str]
+    entries: Mapping[str, Mapping[str, Any]], unfollowed: UnfollowedTrades, currency_of: Callable[[str], str]
 ) -> list[MoveReport]:
     """Of an answer's `ledger`, oldest first. Raises LookupError, TypeError, ValueError."""
     found = []
     for name, row in entries.items():
-        if row["type"] == "trade" and row["refid"] not in elsewhere:
+        if row["type"] == "trade" and row["refid"] not in unfollowed:
             continue
         change = money_of(row["amount"]) - money_of(row["fee"])
         time = units_of(row["time"], 9)

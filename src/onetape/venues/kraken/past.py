@@ -64,10 +64,10 @@ def _call(target: str) -> Call:
 
 def _rows(body: bytes) -> tuple[list[list[Any]], str]:
     """The pair's rows, and `last`."""
-    told = parse(body)
-    if told.get("error"):
-        raise VenueUnavailable(f"Kraken says {told['error'][0]}"[:200])
-    result = dict(told["result"])
+    answer = parse(body)
+    if answer.get("error"):
+        raise VenueUnavailable(f"Kraken says {answer['error'][0]}"[:200])
+    result = dict(answer["result"])
     last = str(result.pop("last"))
     (rows,) = result.values()
     return rows, last

@@ -92,8 +92,8 @@ def _trade(symbol: str, row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _result(body: bytes) -> dict[str, Any]:
-    told = parse(body)
-    if told.get("error"):
-        raise ValueError(f"Kraken says {told['error'][0]}"[:200])
-    found: dict[str, Any] = told["result"]
+    reports_of = parse(body)
+    if reports_of.get("error"):
+        raise ValueError(f"Kraken says {reports_of['error'][0]}"[:200])
+    found: dict[str, Any] = reports_of["result"]
     return found

@@ -44,10 +44,10 @@ from onetape.orders.reports import (
 )
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.kraken.ledgers import TO_FUTURES, TradesElsewhere, kind_of, moves_of, to_futures, transfers_of
+from onetape.venues.kraken.ledgers import TO_FUTURES, UnfollowedTrades, kind_of, moves_of, to_futures, transfers_of
 from onetape.venues.kraken.signing import api_sign
 from onetape.venues.kraken.wire import page_terms, parse
-from onetape.venues.kraken.withdrawals import deposits_told, status_terms, withdraw_terms, withdrawn_told
+from onetape.venues.kraken.withdrawals import deposit_reports, status_terms, withdraw_terms, withdrawal_reports
 from onetape.venues.kraken.words import NEWS, STATES, TIFS
 from onetape.venues.numbers import check_shown, money_of, units_of
 from onetape.venues.query_text import query_text
@@ -86,7 +86,7 @@ class KrakenSpotProtocol:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._pairs = Pairs({})
-        self._elsewhere = TradesElsewhere()
+        self._unfollowed = UnfollowedTrades()
         self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
         self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
 
@@ -167,7 +167,7 @@ class KrakenSpotProtocol:
         params = page_terms(since, cursor)
         return self._private(Purpose.MOVES, "Ledgers", params, now, 2)
 
-    def known_move(self, reference: str) -> None:
+    def note_move(self, reference: str) -> None:
         """Nothing to keep: stream and list have the same ids."""
 
     def transfer(
@@ -344,26 +344,26 @@ class KrakenSpotProtocol:
                 return Answer(Outcome.DONE if there else Outcome.DEFINITIVE, not_found=not there)
             case Purpose.QUERY:
                 rows = value.get("closed", value.get("open", value))
-                told = self._order_rows(rows)
-                return Answer(Outcome.DONE, tuple(told[:1]), not_found=not rows)
+                reports = self._order_rows(rows)
+                return Answer(Outcome.DONE, tuple(reports[:1]), not_found=not rows)
             case Purpose.OPEN_ORDERS:
                 return Answer(Outcome.DONE, tuple(self._order_rows(value["open"])))
             case Purpose.FILLS:
                 return self._fills(call, value)
             case Purpose.BALANCES:
-                asked = int(_sent(call, "nonce")) * 1000
-                return Answer(Outcome.DONE, tuple(self._balances(value, asked, now)))
+                queried_at = int(_sent(call, "nonce")) * 1000
+                return Answer(Outcome.DONE, tuple(self._balances(value, queried_at, now)))
             case Purpose.MOVES:
                 rows = value["ledger"]
-                moves = moves_of(rows, self._elsewhere, self._pairs.currency)
+                moves = moves_of(rows, self._unfollowed, self._pairs.currency)
                 return Answer(Outcome.DONE, tuple(moves), cursor=_next_page(call, value, rows))
             case Purpose.TRANSFER:
                 return Answer(Outcome.DONE, value=str(value["refid"]))
             case Purpose.DEPOSITS:
-                return Answer(Outcome.DONE, tuple(deposits_told(value, self._pairs.currency)))
+                return Answer(Outcome.DONE, tuple(deposit_reports(value, self._pairs.currency)))
             case Purpose.TRANSFERS:
                 if isinstance(value, list):
-                    return Answer(Outcome.DONE, tuple(withdrawn_told(value, self._pairs.currency)))
+                    return Answer(Outcome.DONE, tuple(withdrawal_reports(value, self._pairs.currency)))
                 rows = value["ledger"]
                 transfers = transfers_of(rows, self._pairs.currency)
                 return Answer(Outcome.DONE, tuple(transfers), cursor=_next_page(call, value, rows))
@@ -384,8 +384,8 @@ class KrakenSpotProtocol:
             case _:
                 return Answer(Outcome.DONE)
 
-    def _balances(self, value: Mapping[str, str], asked: int, now: int) -> list[BalanceReport]:
-        bounds = (asked, asked - CLOCK_STEP, now + CLOCK_STEP)
+    def _balances(self, value: Mapping[str, str], queried_at: int, now: int) -> list[BalanceReport]:
+        bounds = (queried_at, queried_at - CLOCK_STEP, now + CLOCK_STEP)
         found = []
         for asset, amount in value.items():
             currency = self._pairs.currency(asset)
@@ -440,15 +440,15 @@ class KrakenSpotProtocol:
         )
 
     def _fills(self, call: Call, value: Mapping[str, Any]) -> Answer:
-        told = []
+        reports = []
         for trade, row in value["trades"].items():
             followed = self._followed(row["pair"])
             if followed is not None:
-                told.append(self._trade_row(*followed, row))
+                reports.append(self._trade_row(*followed, row))
             else:
-                self._elsewhere.add(trade)
-        told.reverse()  # oldest first
-        return Answer(Outcome.DONE, tuple(told), cursor=_next_page(call, value, value["trades"]))
+                self._unfollowed.add(trade)
+        reports.reverse()  # oldest first
+        return Answer(Outcome.DONE, tuple(reports), cursor=_next_page(call, value, value["trades"]))
 
     def _trade_row(self, i: Instrument, pair: Pair, row: dict[str, Any]) -> FillReport:
         self._see(pair.quote, f"0.{'0' * FEE_DECIMALS}")
@@ -469,16 +469,16 @@ class KrakenSpotProtocol:
 
     # --- the private channels ---------------------------------------------------------------------
 
-    def told(self, message: bytes) -> list[VenueReport]:
+    def reports_of(self, message: bytes) -> list[VenueReport]:
         """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
         is counted by name."""
         try:
             value = parse(message)
         except ValueError as error:
             return [StreamReport("malformed", str(error)[:200])]
-        return self.told_of(value)
+        return self.reports_in(value)
 
-    def told_of(self, value: dict[str, Any]) -> list[VenueReport]:
+    def reports_in(self, value: dict[str, Any]) -> list[VenueReport]:
         """The same of a message that has been parsed."""
         try:
             match value.get("channel"):
@@ -488,7 +488,7 @@ class KrakenSpotProtocol:
                     return [t for row in rows for t in self._execution(row, is_list=is_list)]
                 case "balances":
                     rows = value["data"] if value["type"] == "update" else ()
-                    return [told for row in rows for told in self._balance_event(row)]
+                    return [report for row in rows for report in self._balance_event(row)]
                 case channel if channel in _SILENT:
                     return []
                 case channel:

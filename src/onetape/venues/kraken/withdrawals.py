@@ -22,7 +22,7 @@ from onetape.orders.calls import Destination
 from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["deposits_told", "status_terms", "withdraw_terms", "withdrawn_told"]
+__all__ = ["deposit_reports", "status_terms", "withdraw_terms", "withdrawal_reports"]
 
 LIMIT: Final = 500  # of a list; no more are read
 _FAILED: Final = frozenset({"Failure"})
@@ -42,7 +42,7 @@ def status_terms(asset: str, since: int) -> dict[str, str]:
     return {"asset": asset, "start": str(max(since // SECOND - 1, 0)), "limit": str(LIMIT)}
 
 
-def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
+def withdrawal_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
     """Raises LookupError, TypeError, ValueError."""
     found = []
     for row in _all(rows):
@@ -66,8 +66,8 @@ def withdrawn_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> li
     return found
 
 
-def deposits_told(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """`Settled` still waits for confirmations. Raises as `withdrawn_told`."""
+def deposit_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
+    """`Settled` still waits for confirmations. Raises as `withdrawal_reports`."""
     return [
         TransferReport(
             row["refid"],

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from onetape.engine.session import Session
     from onetape.runs.outcome import RunResult
 
-__all__ = ["add_earlier_lives", "samples_of"]
+__all__ = ["add_earlier_incarnations", "samples_of"]
 
 
-def add_earlier_lives(result: RunResult, journal: Path) -> None:
+def add_earlier_incarnations(result: RunResult, journal: Path) -> None:
     """Orders, fills and the profit since the run began, from its journal. Funding stays that of the
     last life: it is on no tape of the run's."""
     with JournalReader(journal) as reader:

@@ -28,8 +28,8 @@ __all__ = [
     "Life",
     "actions_of",
     "ending_record",
+    "incarnations_of",
     "life_record",
-    "lives_of",
     "plan_of",
     "seed_of",
     "with_orders",
@@ -119,9 +119,9 @@ def ending_record(after: list[int]) -> dict[str, Any]:
     return {"kind": ENDING, "subject": "robot", "state": "asked for", "after": after[0], "others": after[1:]}
 
 
-def lives_of(journal: Path) -> list[Life]:
+def incarnations_of(journal: Path) -> list[Life]:
     """Those that the journal tells of, oldest first; none for a run that is not live."""
-    lives: list[Life] = []
+    incarnations: list[Life] = []
     wanted = ("params", "input", "command", "health", "memory", "order_event", "fill")
     with JournalReader(journal) as reader:
         # In this order: what it says that it has dealt with is then on its journal.
@@ -133,18 +133,18 @@ def lives_of(journal: Path) -> list[Life]:
             if frame.type == EventType.PARAMS.id:
                 record = msgspec.msgpack.decode(frame.payload)
                 if "life" in record:
-                    if lives:
-                        lives[-1].last = frame.sequence - 1
-                        lives[-1].reached = max(lives[-1].reached, record["reached"])
-                    lives.append(_begun(record, frame.sequence))
-                elif "bar_source" in record and lives:
-                    lives[-1].bar_sources[record["bar_source"]] = record["from"]
-                elif "history" in record and lives:
-                    lives[-1].history += (History(**each) for each in record["history"])
+                    if incarnations:
+                        incarnations[-1].last = frame.sequence - 1
+                        incarnations[-1].reached = max(incarnations[-1].reached, record["reached"])
+                    incarnations.append(_begun(record, frame.sequence))
+                elif "bar_source" in record and incarnations:
+                    incarnations[-1].bar_sources[record["bar_source"]] = record["from"]
+                elif "history" in record and incarnations:
+                    incarnations[-1].history += (History(**each) for each in record["history"])
                 continue
-            if not lives:
+            if not incarnations:
                 return []
-            life = lives[-1]
+            life = incarnations[-1]
             match frame.type:
                 case EventType.INPUT.id:
                     _took(life, frame)
@@ -163,13 +163,13 @@ def lives_of(journal: Path) -> list[Life]:
                     pass  # no gateway said it
                 case _:
                     life.news += 1
-    if lives:
-        lives[-1].last = end
+    if incarnations:
+        incarnations[-1].last = end
         if control:
-            lives[-1].reached = max(lives[-1].reached, control["progress"])
-    for life in lives:
+            incarnations[-1].reached = max(incarnations[-1].reached, control["progress"])
+    for life in incarnations:
         life.time = _time_of(journal, life.last)
-    return lives
+    return incarnations
 
 
 def _took(life: Life, frame: Frame) -> None:

@@ -18,13 +18,13 @@ import msgspec
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
-__all__ = ["PARAMS", "START", "STOP", "Asked", "asked_in"]
+__all__ = ["PARAMS", "START", "STOP", "RobotCommand", "commands_of"]
 
 PARAMS, STOP, START = "params", "stop", "start"  # what changes a robot
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RobotCommand:
     """command: PARAMS with the new values as fields, STOP or START."""
 
     command: str
@@ -35,7 +35,7 @@ class Asked:
         return {"command": self.command, "fields": self.fields, "after": self.after}
 
 
-def asked_in(journal: Path, first: int = 0, last: int = TIME_MAX) -> list[Asked]:
+def commands_of(journal: Path, first: int = 0, last: int = TIME_MAX) -> list[RobotCommand]:
     """Of a run's journal, in order; between two of its frames, for one life of the run."""
     with JournalReader(journal) as reader:
         records = [
@@ -43,4 +43,4 @@ def asked_in(journal: Path, first: int = 0, last: int = TIME_MAX) -> list[Asked]
             for frame in reader.frames(("command",))
             if first < frame.sequence <= last
         ]
-    return [Asked(each["command"], each["fields"], each["after"]) for each in records]
+    return [RobotCommand(each["command"], each["fields"], each["after"]) for each in records]
