@@ -252,11 +252,6 @@ def test_every_folder_of_tests_belongs_to_a_room():
     assert folders - rooms - {"bench", "fuzz", "docs", "tools", "strategies", "certify", "worlds"} == set()
 
 
-# Packages whose names are still to come; the list only grows shorter.
-STILL_TO_COME = {
-    "accounts", "engine", "exchange", "gateway", "market", "orders", "replay", "report", "research", "robot", "runs",
-    "strategies", "venues",
-}  # fmt: skip
 # `where` as a predicate.
 PREDICATES = {"cli/journal.py", "engine/actions.py", "store/analysis.py", "tape/columns.py", "tape/inspect.py",
               "tape/journal.py", "tape/where.py"}  # fmt: skip
@@ -282,7 +277,6 @@ def test_names_are_the_field_s_words():
     breaches = [
         f"{name(path)}:{line}: {bound}, better: {own[word]}"
         for path in OURS
-        if path.relative_to(SOURCE).parts[0] not in STILL_TO_COME
         for bound, line in _names_bound(path)
         for word in _words_of(bound) & own.keys()
         if word != "where" or str(path.relative_to(SOURCE)) not in PREDICATES

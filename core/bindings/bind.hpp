@@ -8,6 +8,7 @@ void bind_accounts(nb::module_& m);
 void bind_events(nb::module_& m);
 void bind_market(nb::module_& m);
 void bind_state(nb::module_& m);
+void bind_merge(nb::module_& m);
 void bind_models(nb::module_& m);
 void bind_engine(nb::module_& m);
 void bind_text(nb::module_& m);

@@ -23,5 +23,6 @@ NB_MODULE(_core, m) {
     bind_accounts(m);
     bind_signing(m);
     bind_scan(m);
+    bind_merge(m);
     bind_wait(m);
 }

@@ -36,6 +36,7 @@ streams = ["feed"]
 [collectors.feed]
 kind = "zeromq"
 address = "{}"
+[hub]
 """
 RESTLESS = """
 from onetape import Strategy
@@ -146,6 +147,7 @@ def _ask_what_there_is(home: Home) -> list[dict]:
         "gateway": "gateway:main",
         "supervisor": "supervisor",
         "collector": "collector:feed",
+        "hub": "hub",
     }
     for kind, commands in COMMANDS.items():
         told = home.run("send", processes[kind], "frobnicate", code=2)

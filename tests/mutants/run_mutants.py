@@ -2,7 +2,7 @@
 
     make mutants                                every fault of tests/mutants/*.toml
     make mutants MODULES="orders/ kraken"       those whose file has one of these in its path
-    make mutants MODULES=known.py ONLY=cancel   of these, those that say so
+    make mutants MODULES=orders/ ONLY=cancel    of these, those that say so
     VERBOSE=1 make mutants ...                  also by which test each was noticed
 
 A fault is data: a snippet that stands exactly once in its file, what replaces it, and the rule that

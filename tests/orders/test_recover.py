@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import NewsOut
+from onetape.orders.managed import Managed, NewsOut
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
@@ -238,3 +239,16 @@ def test_an_internal_trade_says_nothing_of_the_venue_s_fills(tape):
 def test_the_position_that_the_books_began_with_is_there(tape):
     tape.recovery.held(SYMBOL, PositionSide.BOTH, 7)
     assert tape.manager.positions == {(SYMBOL, PositionSide.BOTH): 7}
+
+
+def test_a_checkpoint_names_an_order_s_fields_as_it_always_did(tape):
+    """Of a journal whose beginning was pruned, one of an earlier version is read."""
+    order = tape.working()
+    tape.intent(RequestKind.CANCEL, is_reissue=True)
+    tape.intent(RequestKind.AMEND, is_reissue=True)
+    order.filled_outside, order.reported_filled, order.reported_time = 1, 2, 3
+    order.cancel_retries, order.working_query_at, order.reported_end = 4, 5, OrderNews.CANCELED
+    kept = msgspec.to_builtins(order)
+    names = ("again", "elsewhere", "told_filled", "told_time", "cancels_again", "asked_working", "told_end", "is_again")
+    assert [kept[name] for name in names] == [1, 1, 2, 3, 4, 5, "canceled", True]
+    assert msgspec.to_builtins(msgspec.convert(kept, Managed)) == kept

@@ -4,6 +4,7 @@ NB_MODULE(core_tested, m) {
     m.doc() = "Parts of onetape's core that only its tests call, one step at a time.";
     nb::module_::import_("onetape._core");  // which has the types that these take and give
     bind_bars(m);
+    bind_merge(m);
     bind_order_machine(m);
     bind_recorded(m);
     bind_rules(m);

@@ -70,7 +70,7 @@ class BookingRecord(msgspec.Struct, frozen=True):
 
 
 class Booking:
-    """Of one account."""
+    """Books fills, funding and liquidations of one account as entries of its ledger."""
 
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self._instruments = instruments

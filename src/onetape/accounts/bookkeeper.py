@@ -17,7 +17,10 @@ __all__ = ["Bookkeeper"]
 
 
 class Bookkeeper:
-    """write: puts an entry on the journal."""
+    """Books entries: first on the journal, then in the ledger.
+
+    write: puts an entry on the journal.
+    """
 
     def __init__(self, ledger: Ledger, statements: Statements, write: Callable[[Entry], None]) -> None:
         self._ledger = ledger
@@ -35,7 +38,7 @@ class Bookkeeper:
         return entry
 
     def replay(self, entry: Entry) -> bool:
-        """An entry of the tape."""
+        """Takes an entry of the tape into the ledger."""
         if not self._ledger.post(entry):
             return False
         self._statements.posted(entry)

@@ -47,9 +47,12 @@ class _Meeting:
 
 
 class Crossing:
-    """Of one account. quote: best bid and ask of a symbol now, 0 where nobody knows; judge: why
-    what is left of an order may not go to the venue now; newest: the newest id of an internal
-    trade."""
+    """Lets orders of one account that would meet trade with each other inside.
+
+    quote: best bid and ask of a symbol now, 0 where nobody knows.
+    judge: why what is left of an order may not go to the venue now.
+    newest: the newest id of an internal trade.
+    """
 
     def __init__(
         self,
@@ -113,7 +116,7 @@ class Crossing:
         return order
 
     def meet(self, order: Managed, matches: list[Match], now: int) -> None:
-        """The same of an order that is held already."""
+        """Lets an order that is held already trade inside, as `hold` does a new one."""
         meeting = _Meeting(order, {}, now + HELD_MAX, set())
         self._meetings.append(meeting)
         self._take_off(meeting, matches, now)

@@ -52,7 +52,10 @@ class Outside(IntEnum):
 
 
 class Leg(NamedTuple):
-    """amount: signed, what the holder's balance changes by."""
+    """One holder's part of an entry.
+
+    amount: signed, what the holder's balance changes by.
+    """
 
     holder: int  # a slot from MAIN on, or an Outside
     currency: str
@@ -61,8 +64,10 @@ class Leg(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Never changed: a mistake is put right by another one. time: ns UTC, the venue's where the
-    venue made it."""
+    """One movement of money, which is never changed: a mistake is put right by another one.
+
+    time: ns UTC, the venue's where the venue made it.
+    """
 
     time: int
     cause: Cause

@@ -37,7 +37,7 @@ def pack(entry: Entry) -> bytes:
 
 
 def unpack(payload: bytes) -> Entry:
-    """Of a tape of any version. Raises BadInput where it is no entry."""
+    """Reads an entry from a frame of any version. Raises BadInput where it is none."""
     entry: Entry | None = _plain.unpack(payload)
     if entry is not None:
         return entry

@@ -31,7 +31,7 @@ _NETTING: Final = int(Outside.NETTING)
 
 
 class Part(StrEnum):
-    """In the order in which they are shown."""
+    """What an account's change is explained by, in the order in which it is shown."""
 
     BEGUN = "begun"  # the venue's first word about a currency
     TRADES = "trades"
@@ -87,7 +87,10 @@ Event = Entry | Filled | Adopted | Anew
 
 @dataclass(slots=True)
 class Explained:
-    """Of one currency and slot (0: the total), units of 1e-18. profit: of open contracts."""
+    """What explains the change of one currency and slot (0: the total), units of 1e-18.
+
+    profit: of open contracts.
+    """
 
     currency: str
     slot: int
@@ -121,9 +124,11 @@ def explain(
     closing_marks: Mapping[str, int],
     wallet: str = "",
 ) -> list[Explained]:
-    """events: by sequence, all from the tape's beginning. The window is the frames from `since` on
-    and before `until`. A contract without a mark is valued at what it cost.
+    """Explains an account's change in a window by the parts that it is the sum of.
 
+    events: by sequence, all from the tape's beginning.
+    The window is the frames from `since` on and before `until`. A contract without a mark is valued
+    at what it cost.
     Raises InvariantViolation where it does not add up.
     """
     booking = Booking(instruments)

@@ -26,8 +26,10 @@ __all__ = ["Holding", "Own", "Terms"]
 
 
 class Terms:
-    """Of one version of an instrument, what each fill of it needs. value: of price and size, 1e-18
-    of the settle currency, signed as the size."""
+    """What each fill of one version of an instrument needs.
+
+    value: of price and size, 1e-18 of the settle currency, signed as the size.
+    """
 
     __slots__ = ("base", "base_factor", "core", "instrument", "is_spot", "settle", "unit", "value")
 
@@ -73,7 +75,7 @@ class Holding(_core.CorePosition):
 
     @property
     def average(self) -> Decimal:
-        """The same for people: two decimals more than the instrument's prices have."""
+        """The average entry price for people: two decimals more than the instrument's prices have."""
         decimals = self.terms.instrument.price_decimals + 2
         entry = self.entry
         units = divide_half_even(entry.numerator * 10**decimals, entry.denominator)

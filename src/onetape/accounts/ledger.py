@@ -29,7 +29,10 @@ _LEAST: Final = int(min(Outside))
 
 
 class Ledger:
-    """Of one account of a venue. Amounts in units of 1e-18, times ns UTC."""
+    """Holds the balances of one account of a venue, by holder and currency.
+
+    Amounts are in units of 1e-18, times ns UTC.
+    """
 
     def __init__(self, *, references_kept: int = REFERENCES_KEPT, recent_kept: int = RECENT_KEPT) -> None:
         self._balances = Balances(least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept)
@@ -77,7 +80,10 @@ class Ledger:
     # --- what is there ----------------------------------------------------------------------------
 
     def balance(self, currency: str, slot: int, wallet: str = "") -> int:
-        """Of a holder: a slot (0: the total) or an `Outside`. 0 where nothing was ever booked."""
+        """Returns the balance of a holder: a slot (0: the total) or an `Outside`.
+
+        0 where nothing was ever booked.
+        """
         return self._balances.balance(currency, slot, wallet)
 
     def total(self, currency: str, wallet: str = "") -> int:
@@ -96,19 +102,19 @@ class Ledger:
         return rows
 
     def slots_held(self, currency: str, wallet: str = "") -> list[int]:
-        """Slots that have anything, in order."""
+        """Returns the slots that have anything, in order."""
         return [slot for slot, _ in self._balances.holders(currency, wallet) if slot > TOTAL]
 
     def currencies(self, wallet: str = "") -> list[str]:
-        """In order."""
+        """Returns the currencies, in order."""
         return self._balances.currencies(wallet)
 
     def wallets(self) -> list[str]:
-        """In order."""
+        """Returns the wallets, in order."""
         return self._balances.wallets()
 
     def transit(self, currency: str) -> int:
-        """Ours and on its way, whatever wallet it left."""
+        """Returns what is ours and on its way, whatever wallet it left."""
         return sum(self.balance(currency, _TRANSIT, wallet) for wallet in self.wallets())
 
     def as_of(self, currency: str, time: int, wallet: str = "") -> int | None:
@@ -117,15 +123,18 @@ class Ledger:
         return self._balances.as_of(currency, time, wallet)
 
     def within(self, currency: str, start: int, end: int, wallet: str = "") -> list[tuple[int, int]]:
-        """(time, what the total moved by) of what happened after `start` and until `end`, by the
-        venue's time; at most the entries that are kept."""
+        """Returns (time, what the total moved by) of what happened after `start` and until `end`, by
+        the venue's time.
+
+        At most the entries that are kept.
+        """
         if currency not in self.currencies(wallet):
             return []
         recent, _ = self._balances.history(currency, wallet)
         return sorted(each for each in recent if start < each[0] <= end)
 
     def changes(self, currency: str, since: int, wallet: str = "") -> int:
-        """How many entries later than `since` have moved the total; at most those that are kept."""
+        """Returns how many entries later than `since` have moved the total; at most those that are kept."""
         return self._balances.changes(currency, since, wallet)
 
     # --- checkpoints ------------------------------------------------------------------------------

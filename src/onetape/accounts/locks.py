@@ -48,7 +48,7 @@ class _Margin:
     held: int = 0  # what all that comes to
 
     def worst(self) -> int:
-        """If all that works on one side were filled."""
+        """Returns the value that is held if all that works on one side is filled."""
         return max(abs(self.value + self.buys), abs(self.value - self.sells))
 
 
@@ -77,8 +77,11 @@ class _Terms:
 
 
 class Locks:
-    """Of one account. leverage: what a sub-account's contracts are reckoned at; references: prices
-    that market orders are reckoned at."""
+    """Reckons what working orders and positions of one account hold.
+
+    leverage: what a sub-account's contracts are reckoned at.
+    references: prices that market orders are reckoned at.
+    """
 
     def __init__(
         self, instruments: Mapping[str, Instrument], *, leverage: float, references: Mapping[str, int] = _NO_PRICES
@@ -99,11 +102,12 @@ class Locks:
     # --- what is asked ----------------------------------------------------------------------------
 
     def held(self, currency: str, slot: int) -> int:
-        """Never negative."""
+        """Returns what is held of a currency in a slot, 1e-18; never negative."""
         return self._held.get((currency, slot), 0)
 
     def held_in(self, currency: str, count: int) -> list[int]:
-        """Of so many slots from 0 on, where the sum of the others stands; never negative."""
+        """Returns what is held in so many slots from 0 on, where the sum of the others stands;
+        never negative."""
         held = self._held
         rows = [held.get((currency, slot), 0) for slot in range(1, count)]
         return [sum(rows), *rows]

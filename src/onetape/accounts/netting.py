@@ -16,7 +16,7 @@ __all__ = ["Match", "Reduction", "Resting", "cross", "fair_price", "plain_reduct
 
 
 class Reduction(StrEnum):
-    """How a reduce-only order goes out."""
+    """The form in which a reduce-only order goes to the venue."""
 
     AS_IT_IS = "as it is"
     PLAIN = "plain"  # without the flag
@@ -70,7 +70,7 @@ class Resting(NamedTuple):
 
 
 class Match(NamedTuple):
-    """With which waiting order a new one trades, and at what price how much of it."""
+    """A trade between sub-accounts: with which waiting order, at what price, how much of it."""
 
     client_id: str
     price: int

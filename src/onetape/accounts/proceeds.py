@@ -44,7 +44,7 @@ Judge = Callable[[Managed, int, bool], Refusal | None]
 
 
 class Money(Protocol):
-    """An account's, as its gateway has it."""
+    """The money of an account, as its gateway has it."""
 
     locks: Locks
     accounts: SubAccounts
@@ -53,11 +53,13 @@ class Money(Protocol):
     def booking(self) -> Booking: ...
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
-        """How much more than is free an order needs. None: nothing, or its sub-account may not use
-        that currency."""
+        """Returns how much more than is free an order needs.
+
+        None: nothing, or its sub-account may not use that currency.
+        """
 
     def order(self, order: Managed) -> None:
-        """It may have changed: so may have what it holds."""
+        """Takes in that an order may have changed, and so what it holds."""
 
 
 @dataclass(slots=True)
@@ -69,8 +71,11 @@ class _Wait:
 
 
 class Proceeds:
-    """Of one account. quote: best bid and ask of a symbol now, 0 where nobody knows. waiting: the
-    oldest first; empty: there is nothing to look at."""
+    """Keeps orders of one account that wait for money which others bring.
+
+    quote: best bid and ask of a symbol now, 0 where nobody knows.
+    waiting: the oldest first; empty: there is nothing to look at.
+    """
 
     def __init__(
         self,
@@ -114,7 +119,7 @@ class Proceeds:
                 wait.batch_until = 0
 
     def look(self, now: int) -> None:
-        """What a fill, an end or the time has changed."""
+        """Looks at waiting orders again after a fill, an end or some time."""
         for wait in list(self.waiting):
             if not wait.order.is_open or self._is_over(wait, now):
                 self.waiting.remove(wait)

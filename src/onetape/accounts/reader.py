@@ -138,7 +138,7 @@ class StrategyBalanceManager:
         return money(self._slot(currency, index, SlotGroup.get))
 
     def get_units(self, currency: str | Enum, index: int = TOTAL) -> int:
-        """The same in units of 1e-18."""
+        """Returns the balance in units of 1e-18. Raises as `get_balance`."""
         group = self._groups.get(currency)
         if group is not None and index < self.strategy_count:
             units = group.get(index)
@@ -147,11 +147,11 @@ class StrategyBalanceManager:
         return self._slot(currency, index, SlotGroup.get)
 
     def held(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
-        """What working orders and positions bind of it."""
+        """Returns what working orders and positions lock of a balance."""
         return money(self._slot(currency, index, SlotGroup.held))
 
     def available(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
-        """Balance less held, of one moment. Credit is configured, and no part of a balance."""
+        """Returns balance less held, both of one moment. Credit is configured, and no part of a balance."""
         return money(self._slot(currency, index, SlotGroup.available))
 
     def get_all(self, currency: str | Enum) -> list[Decimal]:
@@ -174,7 +174,7 @@ class StrategyBalanceManager:
         return [Decimal(text) for text in self._ask(currency, texts)]
 
     def quote(self, currency: str | Enum, index: int = TOTAL) -> SingleQuote:
-        """A balance with its times."""
+        """Returns a balance with its times."""
         totals, _held, _flags, ts_data, _sequence, _version = self._ask(currency, SlotGroup.all)
         self._check_index(index)
         units = totals[index] if index < len(totals) else 0
@@ -208,14 +208,14 @@ class StrategyBalanceManager:
 
     @property
     def currencies(self) -> list[str]:
-        """Those that the account has, now."""
+        """Returns the currencies that the account has now."""
         reader = self._attached()
         self._check_fresh(reader)
         return reader.currencies
 
     @property
     def names(self) -> dict[str, int]:
-        """Sub-accounts by name, with their slots."""
+        """Returns the slots of sub-accounts, by name."""
         return self._attached().names
 
     def _slot(self, currency: str | Enum, index: int, get: Callable[[SlotGroup, int], int | None]) -> int:

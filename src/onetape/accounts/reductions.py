@@ -40,9 +40,13 @@ Key = tuple[int, str, PositionSide, Side]  # slot, symbol, and the order's
 
 
 class Reductions:
-    """Of one account. own: a sub-account's position by slot, symbol and side, signed; bounds: the
-    greatest position that the account may reach, by symbol; is_shared: there are sub-accounts. Else
-    the account's position is the only one, and the gate sees to it."""
+    """Holds reduce-only orders of sub-accounts to what their owners hold.
+
+    own: a sub-account's position by slot, symbol and side, signed.
+    bounds: the greatest position that the account may reach, by symbol.
+    is_shared: there are sub-accounts. Else the account's position is the only one, and the gate
+    sees to it.
+    """
 
     def __init__(
         self,
@@ -115,13 +119,13 @@ class Reductions:
         return text(spec.size_int), text(max(free, 0))
 
     def uncertain(self, spec: OrderSpec) -> OrderSpec:
-        """An order of which nobody knows how it was sent: the worse of both."""
+        """Returns an order that may have been sent in one of two forms in the worse of them."""
         if not self._is_ours(spec) or spec.position_side is not _BOTH:
             return spec
         return structs.replace(spec, reduce_only=False, own_reducing=True)
 
     def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
-        """Of another size (0: as it is)."""
+        """Returns why a reduction may not be amended to that size (0: as it is); None: it may."""
         spec = order.spec
         knows = knows or spec.position_side is not _BOTH
         if not (spec.own_reducing or (self._is_ours(spec) and self._counts(order) and knows)):
@@ -140,7 +144,7 @@ class Reductions:
     # --- what happens -----------------------------------------------------------------------------
 
     def order(self, order: Managed) -> None:
-        """It may have changed."""
+        """Takes in that an order may have changed."""
         spec = order.spec
         if not self._is_shared or not order.robot:
             return
@@ -173,7 +177,7 @@ class Reductions:
             self._hold(key, now, has_shrunk=has_shrunk)
 
     def look(self) -> None:
-        """Once more, at all that works: what the venue refused to make smaller is asked again."""
+        """Looks at all that works once more: what the venue refused to make smaller is asked again."""
         for key in self._orders:
             self._marked.setdefault(key, False)
 

@@ -26,7 +26,7 @@ class Slots:
             self.add(name, slot)
 
     def add(self, name: str, slot: int) -> None:
-        """Saying the same again is fine."""
+        """Enters a name and its slot; to repeat one is fine. Raises BadConfig for a clash."""
         if self._by_name.get(name) == slot:
             return
         if not name or name.lower() in (*_OWN, "operator") or name.strip() != name or name.lstrip("+-").isdigit():
@@ -43,7 +43,7 @@ class Slots:
         return self._by_name.get(name)
 
     def name_of(self, slot: int) -> str:
-        """Empty where nobody has it."""
+        """Returns the name of a slot, "" where nobody has it."""
         return self._by_slot.get(slot, "")
 
     def find(self, key: object) -> int | None:
@@ -68,7 +68,7 @@ class Slots:
 
     @property
     def count(self) -> int:
-        """Slots that a table needs: total, pool, and up to the highest in use."""
+        """Returns how many slots a table needs: total, pool, and up to the highest in use."""
         return max(self._by_slot, default=MAIN) + 1
 
     def take_over(self, earlier: Slots, holds: Callable[[int], bool]) -> None:

@@ -42,7 +42,7 @@ _COMMAND: Final = Cause.COMMAND
 
 
 class Refused(NamedTuple):
-    """kind: its name and number are the answer's."""
+    """A command that was refused. kind: its name and number are the answer's."""
 
     kind: type[OnetapeError]
     words: str
@@ -52,7 +52,11 @@ class Refused(NamedTuple):
 
 
 class SubAccounts:
-    """credit: of each currency, units of 1e-18. held: by currency and slot, never negative."""
+    """Allocates the money of an account to its sub-accounts.
+
+    credit: of each currency, units of 1e-18.
+    held: by currency and slot, never negative.
+    """
 
     def __init__(
         self,
@@ -78,16 +82,19 @@ class SubAccounts:
         return balance
 
     def available(self, currency: str, slot: int) -> int:
-        """The same, less what is held."""
+        """Returns what is free, less what is held."""
         return self.free(currency, slot) - self.held(currency, slot)
 
     def is_backed(self, currency: str) -> bool:
-        """Pool and credit are not below zero: what was allocated is there."""
+        """Whether pool and credit are not below zero: what was allocated is there."""
         return self.free(currency, MAIN) >= 0
 
     def set_credit(self, currency: str, amount: int) -> bool:
-        """False: what has been allocated is no longer backed; the next statement of the venue will
-        reset the currency unless somebody releases enough."""
+        """Sets the credit of a currency.
+
+        False: what has been allocated is no longer backed; the next statement of the venue will
+        reset the currency unless somebody releases enough.
+        """
         if amount < 0:
             raise InvalidAmount(f"credit is not negative: {money(amount)} {currency}")
         self.credit[currency] = amount
@@ -98,13 +105,13 @@ class SubAccounts:
     def allocate(
         self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
-        """From the pool to a sub-account."""
+        """Makes the entry that moves money from the pool to a sub-account."""
         return self._move(currency, MAIN, slot, amount, now, reference, note)
 
     def release(
         self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
-        """Back to the pool."""
+        """Makes the entry that moves money back to the pool."""
         return self._move(currency, slot, MAIN, amount, now, reference, note)
 
     def adjust(
@@ -150,7 +157,7 @@ class SubAccounts:
         return self.allocate(currency, slot, change, now=now, reference=reference, note=note)
 
     def reset(self, currency: str, amount: int, *, now: int, reference: str = "", note: str = "") -> Entry:
-        """All sub-accounts zero, total and pool the amount."""
+        """Makes the entry after which all sub-accounts are zero, and total and pool are the amount."""
         rows = self.ledger.slots(currency)
         legs = [Leg(slot, currency, -balance) for slot, balance in enumerate(rows) if slot > MAIN and balance]
         change = amount - rows[TOTAL]
@@ -169,7 +176,7 @@ class SubAccounts:
         return Entry(now, _COMMAND, legs, reference, 0, note)
 
     def cannot_leave(self, currency: str, slot: int, amount: int) -> Refused | None:
-        """Why so much cannot be taken out of a slot."""
+        """Returns why so much cannot be taken out of a slot; None: it can."""
         free = self.free(currency, slot)
         if amount > free:
             return _too_little(currency, slot, amount, free)
@@ -221,7 +228,8 @@ class SubAccounts:
                 return self.reset(currency, amount, now=now, reference=id_, note=note)
 
     def currency(self, value: object) -> str | Refused:
-        """In any case; a currency of which nothing was ever there is none of this account's."""
+        """Finds a currency by its code in any case; one of which nothing was ever there is none of
+        this account's."""
         text = str(value or "").strip()
         for listed in (*self.ledger.currencies(), *self.credit):
             if listed.upper() == text.upper():

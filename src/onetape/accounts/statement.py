@@ -69,8 +69,9 @@ class _Currency:
 
 
 class Statements:
-    """Of one account. slack: units of 1e-18 that the venue may round one change of a currency by.
+    """Compares balances that the venue reports with the ledger of one account.
 
+    slack: units of 1e-18 that the venue may round one change of a currency by.
     Entries among the effects are not booked yet: they go the way of all others.
     """
 
@@ -111,7 +112,7 @@ class Statements:
         return Entry(time, Cause.OPENING, legs, currency, of)
 
     def posted(self, entry: Entry) -> None:
-        """In the order of the tape, all entries that were booked."""
+        """Takes in an entry that was booked; all of them, in the order of the tape."""
         self.unexplained.posted(entry)
         cause = entry.cause
         if cause not in _REPORTED:

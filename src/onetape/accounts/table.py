@@ -63,9 +63,12 @@ _KEY_BYTES_MAX: Final = 64
 
 
 class Margin(NamedTuple):
-    """Of one currency, units of 1e-18; None: not known. equity: balance and open profit, at the
-    middle of the last quotes; maintenance: by the brackets that the instruments have; initial and
-    available: the venue's word of `reported_at` (ns UTC)."""
+    """The margin of one currency, units of 1e-18; None: not known.
+
+    equity: balance and open profit, at the middle of the last quotes.
+    maintenance: by the brackets that the instruments have.
+    initial, available: the venue's word of `reported_at` (ns UTC).
+    """
 
     currency: str
     equity: int | None
@@ -78,7 +81,10 @@ class Margin(NamedTuple):
 
 
 class PositionShown(NamedTuple):
-    """slot: 0 the account's. qty, prices and money in units of 1e-18; None: not known."""
+    """A position as the table has it, units of 1e-18; None: not known.
+
+    slot: 0 the account's.
+    """
 
     slot: int
     symbol: str
@@ -130,7 +136,7 @@ class AccountTable:
         self._writer.publish()
 
     def name(self, names: Mapping[str, int]) -> None:
-        """Sub-accounts by name, in place of those before."""
+        """Writes the sub-accounts by name, in place of those before."""
         for gone in self._names.keys() - names.keys():
             self._writer.remove("slot", gone)
         for name, index in names.items():
@@ -149,9 +155,10 @@ class AccountTable:
         self._writer.put_slots("balance", currency, totals, held, ts=ts, sequence=sequence)
 
     def put_margin(self, margin: Margin, *, sequence: int) -> None:
-        """One currency's."""
+        """Writes the margin of one currency."""
         values = margin._asdict()
         currency, ts = values.pop("currency"), values.pop("ts")
+        values["told_at"] = values.pop("reported_at")  # the field's name in files
         self._writer.put("margin", currency, values, ts=ts, sequence=sequence)
 
     def put_position(self, position: PositionShown, *, sequence: int) -> None:
@@ -188,7 +195,7 @@ class AccountTable:
         return self._writer.keep_in_place()
 
     def close(self) -> None:
-        """A clean stop: the table goes, and readers find the gateway down."""
+        """Ends the table on a clean stop: readers find the gateway down."""
         self._writer.close(remove=True)
 
     def _describe(self, why: str) -> None:
@@ -221,7 +228,7 @@ class AccountReader:
 
     @property
     def names(self) -> dict[str, int]:
-        """Sub-accounts and their slots, by slot."""
+        """Returns sub-accounts and their slots, by slot."""
         found = {key: group["index"] for key, group in self.state.groups("slot").items()}
         indexes = {name: index for name, index in found.items() if isinstance(index, int)}
         return dict(sorted(indexes.items(), key=lambda item: item[1]))
@@ -243,16 +250,18 @@ class AccountReader:
         return found
 
     def margin(self, currency: str) -> Margin | None:
-        """Of a currency, its code as `currencies` has it; None: there is none."""
+        """Returns the margin of a currency, its code as `currencies` has it; None: there is none."""
         group = self.state.get("margin", currency)
         if group is None:
             return None
-        values: dict[str, Any] = group.values
-        return Margin(currency, **values, ts=group.ts_data)
+        values: dict[str, Any] = {**group.values}
+        return Margin(currency, reported_at=values.pop("told_at"), **values, ts=group.ts_data)
 
     def positions(self) -> list[PositionShown]:
-        """By slot, symbol and side; those that are flat now, too. Each is of one moment, together
-        they may span several writes."""
+        """Returns positions by slot, symbol and side; those that are flat now, too.
+
+        Each is of one moment, together they may span several writes.
+        """
         found = []
         for key, group in self.state.groups("position").items():
             slot, side, symbol = key.split(" ", 2)

@@ -48,7 +48,11 @@ class CommandedAccount(NamedTuple):
 
 
 class TransferRequest(NamedTuple):
-    """amount: 1e-18. deadline: ns from when it is asked."""
+    """A transfer that a command asks for.
+
+    amount: 1e-18.
+    deadline: ns from the request on.
+    """
 
     name: str
     source: Place
@@ -62,7 +66,10 @@ class TransferRequest(NamedTuple):
 def transfer_request(
     accounts: SubAccounts, account: CommandedAccount, actor: str, fields: Mapping[str, Any]
 ) -> TransferRequest | Refused:
-    """In the order in which a refusal says most: who, the id, where, what, how long."""
+    """Reads a transfer command, or returns why it is refused.
+
+    The order is that in which a refusal says most: who, the id, where, what, how long.
+    """
     strategy = fields.get("strategy", actor)
     if actor != OPERATOR and strategy != actor:
         return Refused(NotOwner, f"{actor} is not {strategy}")

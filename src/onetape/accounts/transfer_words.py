@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What an answer says."""
+    """What an answer says of a transfer that was sent."""
 
     DONE = "done"
     ACCEPTED = "accepted"  # it will happen, or the venue's history says why not
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
 
 class Found(StrEnum):
-    """What the venue's history says."""
+    """What the venue's history says of a transfer."""
 
     DONE = "done"
     FAILED = "failed"
@@ -67,13 +67,16 @@ class Place(NamedTuple):
 
 
 class Record(NamedTuple):
-    """To the tape, as a `transfer` frame."""
+    """A record for the tape, as a `transfer` frame."""
 
     fields: dict[str, Any]
 
 
 class Send(NamedTuple):
-    """To the venue. The name is its client id where the venue takes one."""
+    """A transfer for the venue.
+
+    name: its client id where the venue takes one.
+    """
 
     name: str
     source: Place
@@ -93,8 +96,11 @@ class AskHistory(NamedTuple):
 
 
 class Tell(NamedTuple):
-    """To the gateway of another account, until it has booked it. txid: of what comes to it from
-    another venue, which it looks for among its deposits since `since`."""
+    """News for the gateway of another account, until it has booked it.
+
+    txid: of what comes to it from another venue, which it looks for among its deposits since
+    `since`.
+    """
 
     name: str
     target: Place
@@ -133,7 +139,7 @@ class Transfer:
 
     @property
     def is_inside(self) -> bool:
-        """Both wallets are of one account."""
+        """Whether both wallets are of one account."""
         return self.source[:2] == self.target[:2]
 
     @property

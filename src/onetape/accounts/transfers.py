@@ -110,7 +110,7 @@ class Transfers:
 
     @property
     def all(self) -> list[Transfer]:
-        """Those that are known, as they were asked for."""
+        """Returns all transfers that are kept, in the order of their requests."""
         return list(self._all.values())
 
     @property
@@ -152,9 +152,13 @@ class Transfers:
         slot: int = MAIN,
         deadline: int = DEADLINE,
     ) -> list[Effect] | Refused:
-        """name: its id. Asking twice by one id is asking once; without one, so is asking
-        while the same is under way. slot: whose money it is in the wallet that is traded from.
-        deadline: from now."""
+        """Begins a transfer, or returns why it is refused.
+
+        name: its id. Asking twice by one id is asking once; without one, so is asking while the
+        same is under way.
+        slot: whose money it is in the wallet that is traded from.
+        deadline: ns from now.
+        """
         existing = self.existing(source, target, currency, amount, name=name, slot=slot)
         if isinstance(existing, Refused):
             return existing
@@ -277,7 +281,7 @@ class Transfers:
         return [Entry(now, Cause.TRANSFER, tuple(legs), f"{one.name}/out"), self._record(one)]
 
     def tick(self, now: int) -> list[Effect]:
-        """What time brings."""
+        """Does what is due by time: sends, asks, gives up."""
         effects: list[Effect] = []
         for one in self.unfinished:
             if now < one.due:
@@ -296,7 +300,7 @@ class Transfers:
     # --- after a restart --------------------------------------------------------------------------
 
     def replay(self, fields: dict[str, Any]) -> None:
-        """A record of the tape, in its order."""
+        """Takes in a record of the tape, in its order."""
         one = Transfer(
             fields["id"],
             Place(*fields["source"]),
@@ -320,7 +324,7 @@ class Transfers:
         self._keep(one)
 
     def resume(self, now: int) -> list[Effect]:
-        """After all records and entries of the tape."""
+        """Goes on after all records and entries of the tape have been read."""
         effects: list[Effect] = []
         for one in list(self._all.values()):
             if one.state is State.DONE:

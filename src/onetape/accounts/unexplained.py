@@ -74,7 +74,11 @@ class _Currency:
 
 
 class Compared(NamedTuple):
-    """difference: the venue's less ours. is_settled: nothing is to be looked at."""
+    """What a balance differs by.
+
+    difference: the venue's less ours.
+    is_settled: nothing is to be looked at.
+    """
 
     difference: int
     is_settled: bool
@@ -87,7 +91,10 @@ def moved(report: MoveReport, *, of: int = 0) -> Entry:
 
 
 class Unexplained:
-    """Of one account's trading wallet. slack: what the venue may round an amount by."""
+    """Explains differences between the venue's balance and ours, of one account's trading wallet.
+
+    slack: what the venue may round an amount by.
+    """
 
     def __init__(
         self, slack: Callable[[str], int] = lambda currency: 0, *, deadline: int = DEADLINE, window: int = WINDOW
@@ -102,7 +109,7 @@ class Unexplained:
         return self._currencies.setdefault(currency, _Currency())
 
     def open(self, currency: str) -> int:
-        """What corrections have taken up and nothing has explained."""
+        """Returns what corrections have taken up and nothing has explained."""
         return sum(each.amount for each in self._of(currency).open)
 
     def rest_of(self, currency: str, difference: int, slack: int) -> int:
@@ -113,7 +120,7 @@ class Unexplained:
         return next((rest for rest in rests if abs(rest) <= slack), 0)
 
     def report_time(self, currency: str, amount: int, since: int) -> int:
-        """When the venue has told of such a movement that we were not told of, 0: it has not."""
+        """Returns when the venue has reported such a movement that we had no word of, 0: it has not."""
         slack = self._slack(currency)
         for each in self._of(currency).venues:
             if not each.is_paired and each.time >= since and abs(each.amount - amount) <= slack:
@@ -209,7 +216,7 @@ class Unexplained:
     # --- after it has been booked -----------------------------------------------------------------
 
     def posted(self, entry: Entry) -> None:
-        """In the order of the tape, all entries that were booked."""
+        """Takes in an entry that was booked; all of them, in the order of the tape."""
         if entry.cause in _LATE and entry.time > self.corrected_last:
             return
         if entry.cause in _CORRECTED:
@@ -309,7 +316,7 @@ class Unexplained:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
-        """As MessagePack and JSON can hold it; amounts as text of their digits."""
+        """Makes the record of a checkpoint, as MessagePack and JSON can hold it; amounts as text of their digits."""
         record = {name: asdict(of) for name, of in self._currencies.items()}
         for of in record.values():
             for each in (*of["ours"], *of["venues"], *of["open"]):

@@ -34,6 +34,8 @@ def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...
     To a collector (`collector:NAME`): subscribe and unsubscribe (symbol=NAME or topic=NAME),
     status.
 
+    To the `hub`: pin (symbol=NAME source=NAME or source=auto; `onetape feeds pin`), status.
+
     To a gateway: ping,
     kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
     settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: what stands at the

@@ -33,7 +33,11 @@ QUESTION_S: Final = 0.25  # how often it is asked whether there is something to 
 
 
 class DepthFeed:
-    """instruments: as the tape numbers them, from 1. written: told after frames."""
+    """Writes the books that robots want to the tape.
+
+    instruments: as the tape numbers them, from 1.
+    written: called after frames.
+    """
 
     def __init__(
         self,
@@ -63,7 +67,7 @@ class DepthFeed:
         self._ends: dict[str, asyncio.Event] = {}  # of the connection of each
 
     def want(self, symbol: str) -> bool:
-        """From now on the tape has this book, beginning with a snapshot; False: it cannot."""
+        """Puts a book on the tape from now on, beginning with a snapshot; False: it cannot."""
         running = self._streams.get(symbol)
         if running is not None:
             # Others may have followed it for long: who comes now begins with what is known.
@@ -81,7 +85,7 @@ class DepthFeed:
         return True
 
     def levels(self, symbol: str, side: Side) -> list[Level]:
-        """Of the book that is followed, the best first; none where none is known."""
+        """Returns levels of a book that is followed, the best first; none where none is known."""
         stream = self._streams.get(symbol)
         if stream is None or not stream.book.synced:
             return []
@@ -91,8 +95,10 @@ class DepthFeed:
         return self._line.venue.depth(self._instruments[symbol], self._numbers[symbol])
 
     def look(self, now: int) -> None:
-        """now: attended time. The connection of a book that has fallen silent is made anew: a
-        snapshot then says how it stands."""
+        """Makes the connection of a book that has fallen silent anew: a snapshot then has all of it.
+
+        now: attended time, ns.
+        """
         spoke, self._spoke = self._spoke, set()
         for symbol in spoke:
             self._silence.heard(symbol, now)

@@ -23,7 +23,7 @@ EACH: Final = 256  # then one in so many
 
 
 class DriftWatch:
-    """Of one venue; a kind without facts is not watched."""
+    """Counts what a venue says otherwise than its facts have it; a kind without facts is not watched."""
 
     def __init__(self, kind: str, say: Callable[[HealthOut], None]) -> None:
         self._say = say
@@ -37,7 +37,7 @@ class DriftWatch:
 
     @property
     def counts(self) -> dict[str, int]:
-        """By name, how often."""
+        """Returns how often each drift was seen, by name."""
         if self._drifts is None:
             return {}
         return {f"{each.what} {each.name}": each.times for each in self._drifts.rows()}
@@ -55,7 +55,7 @@ class DriftWatch:
             self._tell(self._compared(message))
 
     def answer(self, answer: Answer) -> None:
-        """Of a request: is its error one that we know?"""
+        """Counts an answer whose error the facts do not list."""
         if self._drifts is None or answer.outcome is not Outcome.AMBIGUOUS:
             return  # what is in the table of errors as anything else is known
         code = answer.venue_code

@@ -22,7 +22,11 @@ T = TypeVar("T")
 
 
 class Rejects:
-    """Of one process. venue: its kind. say: for the journal."""
+    """Counts messages of a venue that cannot be read.
+
+    venue: its kind.
+    say: for the journal.
+    """
 
     def __init__(self, venue: str, say: Callable[[HealthOut], None]) -> None:
         self.counts: Counter[str] = Counter()  # by source, of which there are a handful
@@ -38,7 +42,7 @@ class Rejects:
             raise self.noted(source, error, message) from error
 
     def noted(self, source: str, error: Exception, message: bytes) -> VenueProtocolError:
-        """Counts it, and says so unless that was just said of this source."""
+        """Counts a malformed message, and says so unless that was just said of this source."""
         self.counts[source] += 1
         rule = f"a message that can be read: {type(error).__name__} {error}"[:200]
         found = VenueProtocolError(self._venue, rule, ascii(message[:200].decode("latin-1")))

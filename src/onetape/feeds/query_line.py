@@ -34,7 +34,7 @@ LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they
 
 
 class VenueLine:
-    """Requests of one account. `open` first."""
+    """Sends the requests of one account over HTTP. `open` comes first."""
 
     def __init__(
         self,

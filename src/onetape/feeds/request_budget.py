@@ -24,7 +24,7 @@ PAUSED: Final = "the venue counts too many questions with this key"
 
 
 def budget_file(home: Path, rest: str) -> Path:
-    """Of the venue at an address: its host names it, and its port."""
+    """Returns the file with the budget of a venue's address: its host names it, and its port."""
     host = urlsplit(rest).netloc.rpartition("@")[2].replace(":", "-") or "bridge"
     return home / "run" / f"budget-{host}"
 
@@ -39,10 +39,13 @@ class BudgetError(OSError):
 
 
 class AddressBudget:
-    """say: for what an operator should know. now: gives the venue's time, ns UTC.
+    """Spends the budget of requests that a venue gives an address.
 
+    say: for what an operator should know.
+    now: gives the venue's time, ns UTC.
     Where a venue counts what a key reads, one pause holds for all that this process reads with its
-    key (`pause`); other keys of the address are not concerned."""
+    key (`pause`); other keys of the address are not concerned.
+    """
 
     def __init__(
         self,
@@ -97,8 +100,10 @@ class AddressBudget:
         self._counts.ban(self._now() + (wait or BAN_UNTOLD))
 
     def heard(self, status: int, headers: Mapping[str, str], *, is_limited: bool = True) -> None:
-        """Of an answer; headers in lower case. is_limited: false where 429 is not about the
-        address."""
+        """Takes in the headers of an answer, in lower case.
+
+        is_limited: false where 429 is not about the address.
+        """
         self._budget.heard(status, headers, self._now(), is_limited=is_limited)
 
     def answered(self, call: Call, status: int, answer: Answer) -> None:

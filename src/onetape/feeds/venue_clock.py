@@ -55,7 +55,7 @@ class VenueClock:
         return self._venue + self._steady() - self._base
 
     def distrust(self) -> None:
-        """Something says that this clock is off: the venue is asked soon."""
+        """Asks for the venue's time soon: something says that this clock is off."""
         self.doubts.set()
 
     def set(self, venue_time: int, step: int, sent: int, received: int) -> int:
@@ -67,7 +67,7 @@ class VenueClock:
         return change
 
     def jumped(self) -> int:
-        """By how much the wall clock was set since this was asked last, ns; 0: it was not."""
+        """Returns by how much the wall clock was set since the last call, ns; 0: it was not."""
         apart = self._wall() - self._steady()
         jump = apart - self._apart
         if abs(jump) < JUMP_NS:
@@ -77,7 +77,7 @@ class VenueClock:
 
 
 async def keep_clock(line: VenueLine, say: Callable[[HealthOut], None]) -> None:
-    """For ever. Asks when there is reason to; says what it finds."""
+    """Keeps the clock for ever: asks when there is reason to, and says what it finds."""
     clock = line.clock
     due = time.monotonic() + ASK_EVERY_S
     while True:

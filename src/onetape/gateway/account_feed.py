@@ -29,7 +29,11 @@ LIVE_WITHIN_S: Final = 10.0  # from its connection until the account's stream te
 
 
 class AccountFeed:
-    """hear: for what is told. came, went: for a connection that tells, and for its end."""
+    """Keeps the account's stream connected and passes its reports on.
+
+    hear: takes the reports.
+    came, went: called for a connection that reports, and for its end.
+    """
 
     def __init__(
         self,
@@ -52,12 +56,15 @@ class AccountFeed:
         self._ends = asyncio.Event()  # of the connection that there is
 
     def cut(self) -> None:
-        """The connection is of no use: another one is made."""
+        """Ends a connection that is of no use, so that another one is made."""
         self._ends.set()
 
     async def follow(self) -> None:
-        """Until cancelled. Raises what the venue refuses this account with from the first: wrong
-        keys, asked again and again, have their owner locked out."""
+        """Follows the stream until cancelled.
+
+        Raises what the venue refuses this account with from the first: wrong keys, asked again and
+        again, have their owner locked out.
+        """
         failures = 0
         venue = self._line.venue
         while True:

@@ -56,9 +56,15 @@ Positions = Mapping[tuple[str, PositionSide], int]
 
 
 class AccountMoney:
-    """kept: what the journal says; slot_of: a robot's sub-account; say: for what people have to
-    know; stop: cancels what robots of these slots have working; forced: how client ids begin with
-    which the venue closes by itself; wall: ns UTC, what is written is stamped with."""
+    """Books what happens to the money of an account, and shares it among sub-accounts.
+
+    kept: what the journal says.
+    slot_of: a robot's sub-account.
+    say: for what people have to know.
+    stop: cancels what robots of these slots have working.
+    forced: how client ids begin with which the venue closes by itself.
+    wall: ns UTC, what is written is stamped with.
+    """
 
     def __init__(
         self,
@@ -101,7 +107,7 @@ class AccountMoney:
 
     @property
     def booking(self) -> Booking:
-        """Positions, of slots and of the account."""
+        """The positions of slots and of the account."""
         return self._kept.booking
 
     # --- at a start -------------------------------------------------------------------------------
@@ -146,7 +152,7 @@ class AccountMoney:
                 self._open(currency, report.total, report.time)
 
     def ready(self) -> None:
-        """Readers are told from here on."""
+        """Lets readers of the table have the balances from here on."""
         self.publish()
         if not self.is_ready:
             self.is_ready = True
@@ -183,7 +189,11 @@ class AccountMoney:
                     self.order(out.order)
 
     def fill(self, out: FillOut, sequence: int) -> None:
-        """sequence: of its frame. What came before the ledger began is in what it began with."""
+        """Books a fill.
+
+        sequence: of its frame.
+        What came before the ledger began is in what it began with.
+        """
         fill = out.fill
         if not self._kept.opened:
             return
@@ -215,16 +225,16 @@ class AccountMoney:
         self._changed.update(self.locks.position(slot, symbol, side, held.qty, held.cost))
 
     def order(self, order: Managed) -> None:
-        """It may have changed: so may have what it holds."""
+        """Takes in that an order may have changed, and so what it holds."""
         self.hold(order)
         self.reductions.order(order)
 
     def hold(self, order: Managed) -> None:
-        """The half of it that is about money."""
+        """Updates what an order holds of its sub-account's money."""
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
-        """A sub-account's position, signed."""
+        """Returns a sub-account's position, signed."""
         held = self.booking.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
@@ -242,7 +252,7 @@ class AccountMoney:
                 self._heard[each.currency] = each, now + GRACE
 
     def tick(self, now: int) -> None:
-        """What has been heard and has had its time."""
+        """Looks at balances of the stream whose fills have had their time to come."""
         for currency, (report, due) in list(self._heard.items()):
             if due <= now:
                 del self._heard[currency]
@@ -263,7 +273,7 @@ class AccountMoney:
         return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
-        """After the fills until then have been read: the venue's balances are looked at."""
+        """Looks at the venue's balances after the fills until then have been read."""
         self.moves_wanted = None
         for report in balances.values():
             self._statement(report, now, is_queried=True)
@@ -304,7 +314,7 @@ class AccountMoney:
         self.publish()
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
-        """Carried out, or refused."""
+        """Carries a command about money out, or refuses it."""
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
@@ -333,8 +343,11 @@ class AccountMoney:
         self._stop(slots)
 
     def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
-        """Of an order for which the robot's sub-account has not enough. left: what of it can be
-        filled; old: the order that it takes the place of."""
+        """Refuses an order for which the robot's sub-account has not enough; None: it has.
+
+        left: what of it can be filled.
+        old: the order that it takes the place of.
+        """
         if not self._is_shared:
             return None
         slot, price = self._slot_of(robot), self._price(spec)
@@ -365,8 +378,10 @@ class AccountMoney:
         return figure, limit
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
-        """How much more than its sub-account has free an order needs, at least 0. None: it needs
-        nothing, or the sub-account has been stopped from using that currency."""
+        """Returns how much more than its sub-account has free an order needs, at least 0.
+
+        None: it needs nothing, or the sub-account has been stopped from using that currency.
+        """
         slot = self._slot_of(robot)
         wanted = self.locks.wanted(spec, left, self._price(spec), slot=slot)
         if wanted is None or self.statements.is_stopped(wanted.currency, slot):
@@ -384,7 +399,7 @@ class AccountMoney:
     # --- what readers see -------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """What has changed, each currency at once."""
+        """Writes what has changed to the table, each currency at once."""
         if not self._changed:
             return
         now = self._wall()
@@ -395,7 +410,7 @@ class AccountMoney:
         self._changed.clear()
 
     def status(self) -> dict[str, Any]:
-        """Amounts as decimal text."""
+        """Returns the figures of `status`, amounts as decimal text."""
         unexplained = self.statements.unexplained
         open_ = {name: unexplained.open(name) for name in self.ledger.currencies()}
         return {
@@ -406,7 +421,7 @@ class AccountMoney:
         }
 
     def alive(self) -> None:
-        """At most half a second apart."""
+        """Writes a sign of life to the table: to be called at least each half second."""
         now = self._wall()
         if self.is_ready:
             self._table_writer.tick(self.booking, self._sequence, now)

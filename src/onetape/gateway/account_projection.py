@@ -46,7 +46,11 @@ class OrderRow:
 
 @dataclass(slots=True)
 class AccountView:
-    """balances: currency -> (units, time). working: by robot and order id."""
+    """What a gateway's journal says of its account.
+
+    balances: currency -> (units, time).
+    working: by robot and order id.
+    """
 
     instruments: dict[str, Instrument] = field(default_factory=dict)
     streams: dict[int, str] = field(default_factory=dict)  # of the tape: symbols
@@ -117,7 +121,10 @@ class AccountView:
         }
 
     def positions_at(self, account: str, references: dict[str, int]) -> list[dict[str, Any]]:
-        """references: price units by symbol."""
+        """Returns the positions, valued at prices.
+
+        references: price units by symbol.
+        """
         shown = []
         for (symbol, side), held in sorted(self.held.items()):
             price = references.get(symbol, 0)
@@ -178,12 +185,12 @@ class AccountView:
 
 
 def text_of(value: Decimal) -> str:
-    """As people read it: twelve decimals at most."""
+    """Returns an amount as people read it: twelve decimals at most."""
     return decimal_text(round(value, 12))
 
 
 def read_account(path: Path) -> AccountView:
-    """All of a gateway's journal that concerns its account."""
+    """Reads all of a gateway's journal that concerns its account."""
     view = AccountView()
     symbols = view.streams
     with JournalReader(path) as reader:

@@ -29,7 +29,11 @@ Key = tuple[int, str, PositionSide]
 
 
 class AccountTableWriter:
-    """references: price units by symbol; margins: the venue's newest words."""
+    """Writes positions and margin to the account's table.
+
+    references: price units by symbol.
+    margins: the venue's newest reports.
+    """
 
     def __init__(
         self,
@@ -52,7 +56,11 @@ class AccountTableWriter:
         self._is_margin_due = True
 
     def tick(self, booking: Booking, sequence: int, now: int) -> None:
-        """sequence: of the newest entry's frame. now: ns UTC."""
+        """Writes what has changed since.
+
+        sequence: of the newest entry's frame.
+        now: ns UTC.
+        """
         holdings = self._now(booking)
         sizes = {key: (held.qty, held.cost) for key, held in holdings.items()}
         if not 0 <= now - self._revalued < REVALUED_EVERY:

@@ -24,7 +24,7 @@ __all__ = ["fills", "orders", "positions", "summary"]
 
 
 def orders(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Working orders, the oldest first."""
+    """Returns the working orders, the oldest first."""
     found = [row for name, view in _views(home, config) for row in view.orders(name)]
     return sorted(found, key=lambda row: int(row["ts_created"]))
 
@@ -73,14 +73,17 @@ def _amounts(position: PositionShown) -> dict[str, str | None]:
 
 
 def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:
-    """In the order in which they were booked; last: only so many, 0: all."""
+    """Returns fills in the order in which they were booked.
+
+    last: only so many, 0: all.
+    """
     found = [row for name, view in _views(home, config) for row in view.fills(name)]
     found.sort(key=lambda row: int(row["ts_event"]))
     return found[-last:] if last else found
 
 
 def summary(home: Path, config: Config) -> dict[str, Any]:
-    """For `status`: how many orders work, and the balances of each account."""
+    """Returns for `status` how many orders work, and the balances of each account."""
     count, equity = 0, {}
     for name, view in _views(home, config):
         count += len(view.working)

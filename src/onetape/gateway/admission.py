@@ -21,8 +21,11 @@ __all__ = ["Admission"]
 
 
 class Admission:
-    """crossing: orders that meet those of other sub-accounts trade inside. proceeds: orders that
-    wait for money which others bring."""
+    """Takes in new orders, or denies them.
+
+    crossing: orders that meet those of other sub-accounts trade inside.
+    proceeds: orders that wait for money which others bring.
+    """
 
     def __init__(
         self,
@@ -76,12 +79,12 @@ class Admission:
         return checks(view)
 
     def claim(self, life: RobotLife, spec: OrderSpec, name: str, now: int) -> None:
-        """The order is taken in, and its request key is."""
+        """Gives the request key to an order that was taken in."""
         if spec.once is not None:
             self._tape.first.claim(spec.once, life.slot, name, life.number, now)
 
     def hold_placed(self) -> None:
-        """What new orders hold, before anybody asks what is free."""
+        """Counts what new orders hold, before anybody asks what is free."""
         for order in self.unheld:
             self._money.hold(order)
         self.unheld.clear()

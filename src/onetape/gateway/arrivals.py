@@ -29,8 +29,11 @@ Ask = Callable[[Call], Coroutine[Any, Any, Answer]]
 
 
 class Arrivals:
-    """Of one account. wallet: that deposits come to; None: nothing is known of them. ask: the
-    venue; None: it cannot be asked."""
+    """Looks for deposits that another gateway announces.
+
+    wallet: that deposits come to; None: it is not known.
+    ask: sends a call to the venue; None: it cannot be asked.
+    """
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class Arrivals:
         self._looking: set[str] = set()
 
     def recover(self, entries: Iterable[Entry]) -> None:
-        """Of the journal, what booked the arrivals of transfers."""
+        """Takes in what booked the arrivals of transfers, from the journal."""
         for entry in entries:
             self._keep(entry.reference.removeprefix(TRANSFER_REPORTED), entry)
 
@@ -63,7 +66,10 @@ class Arrivals:
             self._taken.add(entry.note.removeprefix(_NOTE))
 
     def announced(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """`arrived`, and how much. Raises what says that it cannot be known here."""
+        """Returns `arrived`, and how much.
+
+        Raises what says that it cannot be known here.
+        """
         one = coming(fields)
         if self._money.ledger.has(Cause.COMMAND, TRANSFER_REPORTED + one.name):
             amount = self._booked.get(one.name, one.amount)

@@ -24,7 +24,7 @@ __all__ = ["AttachedRobots"]
 
 
 class AttachedRobots:
-    """At one gateway."""
+    """Attaches robots to one gateway, and answers what they ask at their start."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -61,13 +61,13 @@ class AttachedRobots:
         }
 
     def last(self, name: str) -> dict[str, Any]:
-        """Which journal a robot of this name wrote last, "": none has."""
+        """Returns which journal a robot of this name wrote last, "": none has."""
         tape = self._gateway.core.tape
         found = next((r for r in tape.robots.values() if r.name == name), None)
         return {"journal": found.journal if found else "", "since": tape.since}
 
     def status(self, robot: int) -> dict[str, Any]:
-        """Whether all is known of what a robot's earlier lives have left, and its money then."""
+        """Returns whether all that a robot's earlier incarnations left is settled, and its money then."""
         gateway = self._gateway
         waits_for = gateway.core.waits_for(robot)
         return {"settled": not waits_for, "waits_for": waits_for, **self._shown(gateway.core.tape.robots[robot])}

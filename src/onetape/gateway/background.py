@@ -15,7 +15,11 @@ __all__ = ["GatewayTasks"]
 
 
 class GatewayTasks:
-    """stopping: set when one has failed. hide: takes secrets out of a text."""
+    """Runs the tasks of a gateway until one fails.
+
+    stopping: set when one has failed.
+    hide: takes secrets out of a text.
+    """
 
     def __init__(self, stopping: asyncio.Event, hide: Callable[[str], str]) -> None:
         self.failure: OnetapeError | None = None  # the first; it ends the process
@@ -30,7 +34,7 @@ class GatewayTasks:
         return task
 
     def keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Work that lasts as long as the gateway: its end is a failure, too."""
+        """Runs work that lasts as long as the gateway: its end is a failure, too."""
 
         async def kept() -> None:
             await work

@@ -59,7 +59,11 @@ class Wanted(NamedTuple):
 
 
 class HistoryDesk:
-    """instruments: as the tape numbers them, from 1. written: told after frames."""
+    """Writes bars from before a robot's start to the tape.
+
+    instruments: as the tape numbers them, from 1.
+    written: called after frames.
+    """
 
     def __init__(
         self,

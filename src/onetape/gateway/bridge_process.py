@@ -101,7 +101,7 @@ class _Bridge:
             raise _error_of(said, self._exchange, self._python)
 
     async def keep(self) -> None:
-        """Until cancelled: one that ended is started again, later each time."""
+        """Keeps the bridge running until cancelled: one that ended is started again, later each time."""
         failures = 0
         while True:
             assert self._process is not None

@@ -63,9 +63,14 @@ class Part(NamedTuple):
 
 
 class OrdersByHand:
-    """now: the venue's time, ns UTC; wall: of the tape. carry_out: what the manager wants, on the
-    tape and then at the venue. runs: a robot of that number is there, or on its way. slots:
-    sub-accounts by name."""
+    """Carries out orders of people, who trade as one more robot.
+
+    now: the venue's time, ns UTC.
+    wall: of the tape.
+    carry_out: carries out what the manager wants, on the tape and then at the venue.
+    runs: whether a robot of that number is there, or on its way.
+    slots: sub-accounts by name.
+    """
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class ByHand:
     # --- verbs ------------------------------------------------------------------------------------
 
     def place(self, symbol: str, account: str, fields: dict[str, Any]) -> None:
-        """Of a dry run the status is `passed` or `refused`."""
+        """Places an order; of a dry run the status is `passed` or `refused`."""
         target = self._account(symbol, account)
         reply = self._ask(target, "place", {"symbol": symbol, **fields}, self.id)
         if reply is not None:
@@ -67,8 +67,10 @@ class ByHand:
         self._judge(is_dry=bool(fields.get("dry_run")))
 
     def cancel(self, order: str, symbol: str, account: str, *, everything: bool) -> None:
-        """By a client id or the venue's, of a symbol, or all that works; other hands' orders are
-        not touched. Without an account: at each one that may have it."""
+        """Cancels by a client id or the venue's, all of a symbol, or all that works; never foreign orders.
+
+        Without an account: at each one that may have it.
+        """
         if sum((bool(order), bool(symbol), everything)) != 1:
             raise UsageError("cancel takes one of ID, --symbol and --all")
         targets = [self._account(symbol, account)] if symbol else self._accounts(account)
@@ -85,7 +87,7 @@ class ByHand:
         self._judge()
 
     def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
-        """`left`: what is still held at the end."""
+        """Closes what is held. `left`: what is still held at the end."""
         fields = {"symbol": symbol, "dry_run": dry_run}
         if subaccount:
             fields["subaccount"] = subaccount

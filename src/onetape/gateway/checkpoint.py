@@ -42,8 +42,13 @@ _PIN: Final = "books"  # of the frames that no checkpoint has
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """journal: its uuid. sequence: the last frame that is in it; chain: that frame's chain value.
-    made_by: format, version and the instruments that amounts are reckoned by."""
+    """What a gateway's journal comes to at one of its frames.
+
+    journal: its uuid.
+    sequence: the last frame that is in it.
+    chain: that frame's chain value.
+    made_by: format, version and the instruments that amounts are reckoned by.
+    """
 
     made_by: str
     journal: bytes
@@ -55,8 +60,12 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """tape: names and numbers, without a writer. sequence: of the checkpoint that was used, 0:
-    none. refused: why one that is there was not used, ""; it was, or there is none."""
+    """What was read of a gateway's journal.
+
+    tape: names and numbers, without a writer.
+    sequence: of the checkpoint that was used, 0: none.
+    refused: why one that is there was not used; "": it was, or there is none.
+    """
 
     tape: GatewayTape
     recovery: Recovery
@@ -65,7 +74,7 @@ class Recovered(msgspec.Struct, frozen=True):
 
     @classmethod
     def nothing(cls, manager: OrderManager) -> Recovered:
-        """Of a journal that is not there, or that counts for nothing."""
+        """Stands for a journal that is not there, or that counts for nothing."""
         return cls(GatewayTape(None, ()), Recovery(manager))  # type: ignore[arg-type]
 
 
@@ -78,7 +87,7 @@ def previous_of(file: Path) -> Path:
 
 
 def hold_all(journal: Path) -> None:
-    """A journal that begins, and has no checkpoint yet: none of it may be pruned."""
+    """Pins all of a journal that has no checkpoint yet: none of it may be pruned."""
     pin(journal, _PIN, 1)
 
 
@@ -113,7 +122,7 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
 
 
 def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:
-    """Of a journal that was read up to that frame, inclusive. Raises OSError."""
+    """Writes the checkpoint of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
         chain = _chain_at(reader, sequence)
         assert chain is not None  # it has been read

@@ -91,7 +91,12 @@ class CheckpointProcess:
             self._alarm("not used", refused)
 
     def is_due(self, records: int, now: float, *, has_room: bool = True) -> bool:
-        """records: written in all; now: s of a clock that does not jump. has_room: on the disk."""
+        """Whether enough was written for another checkpoint.
+
+        records: written in all.
+        now: s of a clock that does not jump.
+        has_room: whether the disk has room.
+        """
         if not has_room:  # a try would fail; once there is some, none is waited for
             self._not_before, self._pause = now, SECONDS_LEAST
             return False

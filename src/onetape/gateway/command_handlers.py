@@ -59,9 +59,15 @@ def venues_of(options: GatewayOptions) -> tuple[str, ...]:
 
 
 class Commands:
-    """core: that trades, None: nothing does. now: gives the venue's time. carry_out: takes the
-    effects of a command. money: who moves it, None where nobody does. by_hand: commands about
-    orders. wall: ns UTC, for deadlines and frames."""
+    """Carries out the commands that a gateway takes.
+
+    core: that trades, None: nothing does.
+    now: gives the venue's time.
+    carry_out: takes the effects of a command.
+    money: who moves it, None where nobody does.
+    by_hand: commands about orders.
+    wall: ns UTC, for deadlines and frames.
+    """
 
     def __init__(
         self,

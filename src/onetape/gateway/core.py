@@ -61,27 +61,27 @@ class Shell(Protocol):
     """Takes a core's effects. None of these may call the core before it returns, but `wake`."""
 
     def send(self, calls: list[Call]) -> None:
-        """To the venue, in this order. What was said before stands on the journal."""
+        """Sends calls to the venue, in this order. What was said before is on the journal."""
         ...
 
     def cut_stream(self) -> None:
-        """The account's stream is of no use: another connection is made."""
+        """Ends a stream of the account that is of no use: another connection is made."""
         ...
 
     def wake(self) -> None:
-        """There is news on the journal."""
+        """Wakes readers of the journal, which has new frames."""
         ...
 
 
 class MarketView(Protocol):
-    """What is known of the market."""
+    """What a core sees of the market."""
 
     def best(self, symbol: str) -> tuple[int, int]:
-        """Bid and ask, in units, 0 where nobody knows."""
+        """Returns bid and ask, in units, 0 where nobody knows."""
         ...
 
     def silent_ns(self, symbol: str) -> int:
-        """For how long a symbol's market has been silent, 0: it speaks."""
+        """Returns for how many ns a symbol's market has been silent, 0: it is not."""
         ...
 
     def in_front(self, symbol: str, side: Side, price: int) -> int:
@@ -90,7 +90,10 @@ class MarketView(Protocol):
 
 
 class GatewayCore:
-    """Of one account. `open` has to come before any event."""
+    """Decides for one account what is sent, written and shown.
+
+    `open` has to come before any event.
+    """
 
     def __init__(self, options: GatewayOptions, venue: TradingVenue, shell: Shell) -> None:
         self.options = options
@@ -105,7 +108,7 @@ class GatewayCore:
         self._refused: list[tuple[Call, Answer]] = []  # for which there was no room
 
     def kept_money(self, instruments: Sequence[Instrument]) -> KeptMoney:
-        """For its journal to be read into."""
+        """Makes the ledger that the journal is read into."""
         protocol = self._venue.protocol
         return KeptMoney(
             self.options,
@@ -216,12 +219,12 @@ class GatewayCore:
     # --- events: time -----------------------------------------------------------------------------
 
     def stamp(self, moment: Moment) -> int:
-        """An event of that moment follows. Gives the venue's time."""
+        """Sets the moment of the event that follows; returns the venue's time."""
         self.now, self.steady, self.wall = moment
         return self.now
 
     def tick(self, moment: Moment) -> None:
-        """Some fifty times a second."""
+        """Does what is due by time; to be called some fifty times a second."""
         now = self.stamp(moment)
         manager, reconciler, money = self.manager, self.reconciler, self.money
         self.listening.look(now, self.steady)
@@ -271,7 +274,7 @@ class GatewayCore:
     # --- events: the venue ------------------------------------------------------------------------
 
     def stream_came(self, moment: Moment) -> None:
-        """A connection of the account's stream tells from here on."""
+        """Takes in that a connection of the account's stream reports from here on."""
         now = self.stamp(moment)
         self.is_up = True
         self.listening.came()
@@ -284,7 +287,7 @@ class GatewayCore:
         self.listening.went()
 
     def reports(self, reports: Sequence[VenueReport], moment: Moment) -> None:
-        """What the account's stream says."""
+        """Takes in reports of the account's stream."""
         now = self.stamp(moment)
         self.listening.reports(reports)
         self.manager.hear(reports, now)
@@ -292,7 +295,7 @@ class GatewayCore:
         self._report_money(reports)
 
     def answered(self, call: Call, answer: Answer, moment: Moment) -> None:
-        """What a call that was sent came to; once for each."""
+        """Takes in the answer to a call that was sent; once for each."""
         self.stamp(moment)
         self._answered(call, answer)
         self.carry_out()
@@ -355,7 +358,7 @@ class GatewayCore:
     # --- events: the operator, the disk -----------------------------------------------------------
 
     def kill(self, reason: str) -> int:
-        """Nothing new leaves, and what works is cancelled: how many. reason: not empty."""
+        """Lets nothing new leave and cancels what works; returns how many. reason: not empty."""
         self.gate.killed = reason
         return self.manager.cancel_all(self.now)
 
@@ -370,12 +373,15 @@ class GatewayCore:
         self.reconciler.start(self.now, "asked for")
 
     def resolve(self, order: Managed, report: OrderStatusReport) -> None:
-        """The operator says how an order of unknown state stands."""
+        """Takes the operator's word on the state of an unknown order."""
         self.manager.resolve(order, report, self.now)
 
     def disk(self, *, lacks_room: bool) -> None:
-        """Without room for the next segment nothing that adds risk leaves: what is left of this one
-        is for what works, its fills, cancels and kills."""
+        """Takes in whether the disk has room for the next segment.
+
+        Without it nothing that adds risk leaves: what is left of this one is for what works, its
+        fills, cancels and kills.
+        """
         if lacks_room == self.gate.disk_full:
             return
         self.gate.disk_full = lacks_room
@@ -389,11 +395,11 @@ class GatewayCore:
     # --- effects ----------------------------------------------------------------------------------
 
     def say(self, out: AccountOut | HealthOut) -> None:
-        """With what the manager says next."""
+        """Adds an out to those that the manager says next."""
         self.manager.outs.append(out)
 
     def carry_out(self) -> None:
-        """First the journal, then the wire, then the table, then the bell."""
+        """Carries effects out: first the journal, then the wire, then the table, then the bell."""
         manager = self.manager
         while manager.outs or manager.calls or self._refused:
             has_said = self._record()

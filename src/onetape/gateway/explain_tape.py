@@ -25,8 +25,11 @@ _WANTED: Final = ("instrument", "entry", "fill", "params", "position", "mark")
 
 
 def explain_journal(path: Path, *, since: int, until: int) -> list[Explained]:
-    """since, until: ns UTC by the gateway's clock; the window begins with the first frame that is
-    not older than the one, and ends before the first that is not older than the other."""
+    """Explains what an account's money did in a window of its gateway's journal.
+
+    since, until: ns UTC by the gateway's clock; the window begins with the first frame that is not
+    older than the one, and ends before the first that is not older than the other.
+    """
     return _Tape(path).explain(since, until)
 
 

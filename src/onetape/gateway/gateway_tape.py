@@ -121,7 +121,7 @@ class RobotLife:
         )
 
     def client_id(self, order_id: int) -> str:
-        """Of whatever length: a venue may take fewer letters."""
+        """Makes the client id of an order, of whatever length: a venue may take fewer letters."""
         if order_id == self._ahead[0]:
             return self._ahead[1]
         epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
@@ -134,7 +134,7 @@ class RobotLife:
 
 
 def kill_reason(fields: Mapping[str, Any]) -> str:
-    """Of a kill command. Never empty: an empty one is no kill."""
+    """Returns the reason of a kill command, never empty: an empty one is no kill."""
     return str(fields.get("reason", "")) or "by the operator"
 
 
@@ -171,7 +171,7 @@ class GatewayTape:
     # --- writing ----------------------------------------------------------------------------------
 
     def open(self, now: int) -> None:
-        """The instruments, each time the gateway starts."""
+        """Writes the instruments, each time the gateway starts."""
         for stream, instrument in enumerate(self.instruments, 1):
             self.streams[instrument.symbol] = stream
             self._settles[instrument.symbol] = instrument.settle
@@ -236,7 +236,7 @@ class GatewayTape:
         return None
 
     def order_status_in(self, manager: OrderManager) -> Callable[[str], OrderStatus | None]:
-        """How an order of that client id stands, and whose it is."""
+        """Returns the function that says the state of an order of a client id, and whose it is."""
 
         def status(name: str) -> OrderStatus | None:
             order = manager.orders.get(name)
@@ -256,13 +256,13 @@ class GatewayTape:
         return life.slot if life is not None else MAIN
 
     def begin_anew(self) -> None:
-        """At another exchange nothing is held yet."""
+        """Forgets what robots hold: at another exchange nothing is held yet."""
         for life in self.robots.values():
             life.held.clear()
 
     def command(self, record: dict[str, Any], now: int) -> None:
-        """Before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
-        will not be."""
+        """Writes a command before it is done: `id`, `actor`, `target`, `command`, `fields`, and
+        `refused` where it will not be."""
         self._cold("command", record, now)
 
     def command_reply(self, record: dict[str, Any], now: int) -> None:
@@ -270,7 +270,7 @@ class GatewayTape:
         self._cold("reply", record, now)
 
     def transfer(self, record: Mapping[str, Any], now: int) -> None:
-        """How one stands, each time that it changes: the last word counts."""
+        """Writes the state of a transfer, each time that it changes: the last one counts."""
         self._cold("transfer", dict(record), now)
 
     def ensure(self, level: str) -> None:
@@ -410,7 +410,7 @@ class GatewayTape:
     # --- reading it again -------------------------------------------------------------------------
 
     def to_record(self) -> TapeRecord:
-        """As of the frames that were read. Before `open`."""
+        """Makes the record of a checkpoint from the frames that were read. To be called before `open`."""
         return TapeRecord(
             list(self.robots.values()),
             self.currencies,
@@ -421,7 +421,7 @@ class GatewayTape:
         )
 
     def restore(self, record: TapeRecord) -> None:
-        """Go on from a checkpoint. Before the first frame."""
+        """Goes on from a checkpoint: before the first frame."""
         self.robots = {life.number: life for life in record.robots}
         self.currencies, self.killed, self.since = record.currencies, record.killed, record.since
         self.once.restore(record.once)

@@ -49,9 +49,13 @@ class MoneyRecord(msgspec.Struct, frozen=True):
 
 
 class KeptMoney:
-    """references: recent prices, in units, by symbol; slack: what the venue may round by, of a
-    currency; on_reference: told the reference of each entry that is no fill's. The frames come in the
-    order of the tape. Raises BadConfig for sub-accounts that cannot be."""
+    """Makes the ledger and what belongs to it from a gateway's journal, frame by frame in its order.
+
+    references: recent prices, in units, by symbol.
+    slack: what the venue may round by, of a currency.
+    on_reference: takes the reference of each entry that is no fill's.
+    Raises BadConfig for sub-accounts that cannot be.
+    """
 
     def __init__(
         self,
@@ -110,7 +114,7 @@ class KeptMoney:
         self.note(read)
 
     def note(self, entry: Entry) -> None:
-        """When the books of its currencies began, if they begin with it."""
+        """Takes note of when the books of an entry's currencies began, if they begin with it."""
         if entry.cause is Cause.OPENING or entry.note == OTHER_EXCHANGE:
             for leg in entry.legs:
                 self.opened[leg.currency] = entry.time
@@ -132,7 +136,10 @@ class KeptMoney:
     # --- what comes of them -----------------------------------------------------------------------
 
     def adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> bool:
-        """False: it cannot be said what it is worth."""
+        """Books a position from before the journal.
+
+        False: it cannot be said what it is worth.
+        """
         instrument = self.instruments.get(symbol)
         if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
             return False
@@ -140,12 +147,12 @@ class KeptMoney:
         return True
 
     def anew(self) -> None:
-        """At another exchange: nothing is held there yet."""
+        """Begins at another exchange, where nothing is held yet."""
         self.booking = Booking(self.instruments)
         self.locks.flatten()
 
     def unbooked(self) -> Iterator[tuple[int, FillReport, int]]:
-        """(frame, fill, slot) of what is still to be booked, in order; each once."""
+        """Yields (frame, fill, slot) of what is still to be booked, in order; each once."""
         while self._waiting:
             yield self._oldest()
 
@@ -177,7 +184,8 @@ class KeptMoney:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> MoneyRecord:
-        """As of the frames that were taken in. Before anything else is booked."""
+        """Makes the record of a checkpoint from the frames so far. To be called before anything
+        else is booked."""
         return MoneyRecord(
             ledger=self.ledger.to_record(),
             statements=self.statements.to_record(),
@@ -191,7 +199,7 @@ class KeptMoney:
         )
 
     def restore(self, record: MoneyRecord) -> None:
-        """Go on from a checkpoint. Before the first frame."""
+        """Goes on from a checkpoint: before the first frame."""
         self._use(Ledger.from_record(record.ledger))
         self.statements.restore(record.statements)
         self.booking.restore(record.booking)

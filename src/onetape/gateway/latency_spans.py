@@ -24,7 +24,7 @@ PERCENTS: Final = ((50.0, "p50_us"), (99.0, "p99_us"), (99.9, "p999_us"))
 
 
 class Histogram:
-    """Of durations in ns; it has the same few hundred buckets however many there were."""
+    """Counts durations in the same few hundred buckets, however many there are."""
 
     __slots__ = ("_buckets", "count", "largest")
 
@@ -34,7 +34,10 @@ class Histogram:
         self.largest = 0
 
     def note(self, ns: int) -> None:
-        """ns: not negative."""
+        """Counts one duration.
+
+        ns: not negative.
+        """
         shift = ns.bit_length() - 5
         bucket = ns if shift <= 0 else (shift << 4) + (ns >> shift)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
@@ -43,8 +46,10 @@ class Histogram:
             self.largest = ns
 
     def percentile(self, percent: float) -> int:
-        """ns: at least so many of a hundred took no longer; 0 where there is none. Told a
-        sixteenth too long at most."""
+        """Returns the ns that at least so many of a hundred took at most; 0 where there is none.
+
+        It is a sixteenth too long at most.
+        """
         left = self.count * percent / 100
         for bucket in sorted(self._buckets):
             left -= self._buckets[bucket]
@@ -53,7 +58,7 @@ class Histogram:
         return self.largest
 
     def summary(self) -> dict[str, float]:
-        """count, and microseconds."""
+        """Returns the count, and percentiles in microseconds."""
         row: dict[str, float] = {"count": self.count}
         for percent, name in PERCENTS:
             row[name] = self.percentile(percent) / 1000
@@ -70,7 +75,10 @@ def _last(bucket: int) -> int:
 
 
 class Spans:
-    """decided_at: while requests of a robot are carried out, when they were taken in; else 0."""
+    """Measures the spans of a request, from what it was decided on to its answer.
+
+    decided_at: while requests of a robot are carried out, when they were taken in; else 0.
+    """
 
     def __init__(self) -> None:
         self.decided_at = 0
@@ -89,7 +97,7 @@ class Spans:
             _keep(self._unsent, key, self.decided_at)
 
     def out(self, call: Call, now: int) -> None:
-        """A request is in the kernel's hands."""
+        """Notes that a request is in the kernel's hands."""
         if (key := _key(call)) is None:
             return
         decided = self._unsent.pop(key, 0) or self.decided_at

@@ -100,8 +100,10 @@ def fill_of(payload: bytes) -> FillFrame:
 
 
 def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
-    """(robot, kind, order id, what is asked for, denied already) of an order_request frame. Raises
-    BadInput for one that is none."""
+    """Reads (robot, kind, order id, what is requested, denied already) from an order_request frame.
+
+    Raises BadInput for one that is none.
+    """
     try:
         return _request_of(payload, symbol)
     except (struct.error, LookupError) as error:
@@ -147,7 +149,10 @@ def key_of(more: bytes) -> RequestKey | None:
 
 
 def ended_key(payload: bytes) -> RequestKey:
-    """Of a robot's cycle frame. Raises BadInput for one that is none."""
+    """Reads the request key from a robot's cycle frame.
+
+    Raises BadInput for one that is none.
+    """
     try:
         record = msgspec.msgpack.decode(payload)
         return msgspec.convert({"key": record["end"], "within": record["within"]}, RequestKey)

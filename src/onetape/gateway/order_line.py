@@ -35,11 +35,14 @@ REFUSED_S: Final = 60.0  # wrong keys, tried again and again, have their owner l
 
 
 class EntryLine:
-    """answered: for each call that `send` took, once. came, went: for a connection, and its end.
+    """Sends orders over a socket that stays open.
+
+    answered: called for each call that `send` took, once.
+    came, went: called for a connection, and its end.
     life_s: after which the next connection takes over; the old one is closed when its last answer
     is here.
-
-    Owned by one event loop, like everything of a gateway."""
+    It is owned by one event loop, like everything of a gateway.
+    """
 
     def __init__(
         self,
@@ -98,7 +101,7 @@ class EntryLine:
         }
 
     async def follow(self) -> None:
-        """Keeps a connection open, until cancelled."""
+        """Keeps a connection for orders open, until cancelled."""
         failures = 0
         try:
             while True:
@@ -156,7 +159,7 @@ class EntryLine:
         return None
 
     def take(self, connection: _Connection, message: bytes) -> None:
-        """A message of the venue."""
+        """Takes in a message of the venue."""
         session = connection.session
         message = self._line.hide.hidden(message)
         answered = session.take(message, self._line.clock.now())
@@ -174,11 +177,11 @@ class EntryLine:
             connection.close()
 
     def fail(self, error: Exception) -> None:
-        """Raised by the next `tick`: the library of the connection would but close it."""
+        """Lets the next `tick` raise: the library of the connection would but close it."""
         self._failure = self._failure or error
 
     def lost(self, connection: _Connection) -> None:
-        """The connection has ended."""
+        """Takes in that the connection has ended."""
         if self._is_open:
             for call, answer in connection.session.closed():
                 self._answered(call, answer)

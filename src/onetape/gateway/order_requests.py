@@ -28,7 +28,7 @@ RobotRequest = tuple[int, RequestKind, int, OrderSpec, bool]
 
 
 class OrderRequests:
-    """Of one account's robots."""
+    """Carries out the requests of one account's robots."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class OrderRequests:
         return life
 
     def attached(self, life: RobotLife) -> None:
-        """Its journal is there."""
+        """Takes in that a robot's journal is there."""
         self._beginning.discard(life.number)
         self._manager.outs.append(HealthOut("robot", life.name, "attached"))
 
@@ -90,7 +90,7 @@ class OrderRequests:
             self.cancel_all(number, now)
 
     def cancel_all(self, number: int, now: int) -> None:
-        """What the robot has working."""
+        """Cancels what the robot has working."""
         for order in list(self._manager.open.values()):
             if order.robot == number:
                 self._manager.cancel_once(order, now)

@@ -17,8 +17,12 @@ _MARKET: Final = ("quote", "trade", "book", "bar", "mark", "mbo")
 
 
 class RobotLag:
-    """tape: the gateway's. stale_ns: what is still in time, 0: everything is. Times: wall clock, ns
-    UTC, as frames of the tape have them."""
+    """Measures how far robots are behind the gateway's tape.
+
+    tape: the gateway's.
+    stale_ns: what is still in time, 0: everything is.
+    Times are of the wall clock, ns UTC, as frames of the tape have them.
+    """
 
     def __init__(self, tape: Path, stale_ns: int) -> None:
         self._tape = tape
@@ -27,8 +31,10 @@ class RobotLag:
         self._reader: JournalReader | None = None
 
     def of_decision(self, decided: int, now: int) -> int:
-        """Of what was decided when the newest frame that had been read was of this time: the age of
-        the oldest news that had not, 0: none that is too old."""
+        """Returns the age of the oldest news that a decision had not read, ns; 0: none that is too old.
+
+        It was decided when the newest frame that had been read was of that time.
+        """
         if not self._stale_ns or now - decided <= self._stale_ns:
             return 0
         reader = self._open()
@@ -36,7 +42,7 @@ class RobotLag:
         return self._age(reader, decided, now)
 
     def of_progress(self, sequence: int, now: int) -> int:
-        """Of a robot that has read up to this frame."""
+        """Returns the lag of a robot that has read up to this frame, ns."""
         if not self._stale_ns or not sequence:
             return 0
         reader = self._open()
@@ -44,13 +50,13 @@ class RobotLag:
         return self._age(reader, 0, now)
 
     def began(self, robot: int) -> bool:
-        """It is behind now, and was not."""
+        """Notes that a robot is behind; returns whether it was not before."""
         is_new = robot not in self._late
         self._late.add(robot)
         return is_new
 
     def ended(self, robot: int) -> bool:
-        """It was behind."""
+        """Notes that a robot is not behind; returns whether it was before."""
         was_late = robot in self._late
         self._late.discard(robot)
         return was_late

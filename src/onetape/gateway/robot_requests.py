@@ -31,9 +31,13 @@ _CYCLE: Final = type_id("cycle")
 
 
 class Robots:
-    """moment: when it is now, asked for at each event. lag: looks at how far behind they are.
-    may_lack_end: the gateway's tape may lack its end, so that what robots have asked for until now, and
-    the tape does not say was taken, may have left."""
+    """Follows the journals of robots and takes their requests in.
+
+    moment: gives the time, asked for at each event.
+    lag: looks at how far behind they are.
+    may_lack_end: the gateway's tape may lack its end, so that what robots have requested until now,
+    and the tape does not say was taken, may have left.
+    """
 
     def __init__(
         self,
@@ -86,13 +90,13 @@ class Robots:
 
     @property
     def count(self) -> int:
-        """How many are there, or on their way."""
+        """Returns how many robots are there, or on their way."""
         late = time.monotonic() - COMING_S
         there = sum(bool(reader.core.writer_alive) for _, reader in self._followed.values())
         return there + sum(since > late for since in self._coming.values())
 
     def runs(self, number: int) -> bool:
-        """Its robot is there, or on its way."""
+        """Whether the robot of that number is there, or on its way."""
         if number in self._followed:
             return bool(self._followed[number][1].core.writer_alive)
         return self._coming.get(number, 0) > time.monotonic() - COMING_S

@@ -51,7 +51,7 @@ def check_followed(client: Asks, symbols: Sequence[str]) -> None:
 
 
 def wait_for_others(client: Asks) -> None:
-    """Until no robot is on the gateway any more, or Ctrl-C."""
+    """Waits until no robot is on the gateway any more, or for Ctrl-C."""
     said = False
     try:
         while others := client.ask("status")["robots"]:

@@ -22,9 +22,11 @@ OUTAGE_SAID: Final = SECOND  # before it is said, and between two words of it: m
 
 
 class Listening:
-    """Of one account: the time that its process has attended, and what follows from silence for
-    its gate. probe: how often a quiet stream is asked after, ns, 0: never. cut: makes the stream's
-    connection anew."""
+    """Measures the time that a gateway has attended, and tells its gate what follows from silence.
+
+    probe: how often a quiet stream is asked after, ns, 0: never.
+    cut: makes the stream's connection anew.
+    """
 
     def __init__(self, account: str, manager: OrderManager, gate: Gate, *, probe: int, cut: Callable[[], None]) -> None:
         self._account = account
@@ -77,13 +79,19 @@ class Listening:
         self._say("account stream", "lost", "warning")
 
     def reconciled(self, *, is_new: bool) -> None:
-        """is_new: trading may begin."""
+        """Takes in that a reconciliation has ended.
+
+        is_new: trading may begin.
+        """
         self._probe.reconciled(self._attention.now)
         if is_new and not self._gate.is_deaf:
             self._say("account stream", "live")
 
     def answered(self, call: Call, answer: Answer) -> bool:
-        """False: the call is none of ours. What follows holds before the next order."""
+        """Takes in an answer to a probe.
+
+        False: the call is none of ours. What follows holds before the next order.
+        """
         is_ours = self._probe.answered(call, answer, self._attention.now)
         if is_ours:
             self._believe()

@@ -72,10 +72,15 @@ class Wire(Protocol):
 
 
 class TransferDesk:
-    """Of one account. now: gives the venue's time. spawn: a task of the gateway's. heard: of each
-    answer. tell: the gateway of another account, of what has come to it. venues: what the venue is
-    called, its name in the configuration first. killed: why nothing may begin now, "" where it
-    may."""
+    """Makes the transfers of one account and looks for how they end.
+
+    now: gives the venue's time.
+    spawn: runs a task of the gateway's.
+    heard: takes each answer.
+    tell: tells the gateway of another account of what has come to it.
+    venues: what the venue is called, its name in the configuration first.
+    killed: why nothing may begin now, "" where it may.
+    """
 
     def __init__(
         self,
@@ -229,7 +234,7 @@ class TransferDesk:
     # --- what is done -----------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Once there are balances: first what an earlier life has left."""
+        """Does what is due, once there are balances: first what an earlier incarnation has left."""
         if not self._money.is_ready:
             return
         now = self._now()

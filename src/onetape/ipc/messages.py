@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
     "robot": {"params": None, "stop": (), "start": (), "save": (), "status": (), "ping": None},
     "supervisor": {"add_robot": None, "remove_robot": ("name",), "status": (), "ping": None},
     "collector": {"subscribe": ("symbol", "topic"), "unsubscribe": ("symbol", "topic"), "status": (), "ping": None},
+    "hub": {"pin": ("symbol", "source"), "status": (), "ping": None},
     "gateway": {
         "kill": ("reason",),
         "unkill": (),

@@ -18,6 +18,7 @@ from onetape.model.time import parse_duration
 from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
+KLINES_MAX = 1000
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 OPERATOR: Final = "operator"  # who commands a process from outside
 TAKEN_NAMES = ("main", "total", OPERATOR)
@@ -137,9 +138,13 @@ class CollectorConfig(_Section, frozen=True):
 
 
 class HubConfig(_Section, frozen=True):
-    """[hub]: merges the collectors."""
+    """[hub]: merges the collectors by freshness into one market; the process `hub`."""
 
     enabled: bool = True
+    stale: str = "2s"  # a source so much later than the fastest is degraded; one without the venue's times yields then
+    klines: int = 45  # closed bars of each symbol and period that who comes late finds in its table
+    filter: bool = True  # bad ticks are kept back
+    spin: str = ""  # "50us": how long it looks for news before it sleeps, which costs a core. "": not at all
 
 
 class GuardianConfig(_Section, frozen=True):
@@ -409,8 +414,18 @@ def _check_retention(rules: RetentionConfig, source: _Source) -> None:
         raise source.bad(("retention", "every"), "no time", 'as "1h"')
 
 
+def _check_hub(hub: HubConfig, source: _Source) -> None:
+    for key in ("stale", "spin"):
+        _check_text(("hub", key), getattr(hub, key), parse_duration, source)
+    if not hub.stale:
+        raise source.bad(("hub", "stale"), "no time", 'as "2s"')
+    if not 0 < hub.klines <= KLINES_MAX:
+        raise source.bad(("hub", "klines"), f"{hub.klines} is not between 1 and {KLINES_MAX}")
+
+
 def _check_references(config: Config, source: _Source) -> None:
     _check_sinks(config, source)
+    _check_hub(config.hub, source)
     _check_retention(config.retention, source)
     _check_accounts(config, source)
     _check_robots(config, source)

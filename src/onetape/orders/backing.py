@@ -23,16 +23,19 @@ __all__ = ["Spending", "free_funds", "only_reduces", "reducible", "spending", "w
 
 
 class Spending(NamedTuple):
-    """What an order of a spot instrument takes from a balance."""
+    """The amount that an order of a spot instrument takes from a balance, and of which currency."""
 
     currency: str
     amount: int
 
 
 def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
-    """How much of the position an order in this direction can take off, less what works to take it
-    off. Orders that wait for a trigger do not count: a stop and a target for the same position are
-    usual, and the venue cuts the second one when the first has closed it."""
+    """Returns how much of the position an order in this direction can take off, less what works to
+    take it off.
+
+    Orders that wait for a trigger do not count: a stop and a target for the same position are
+    usual, and the venue cuts the second one when the first has closed it.
+    """
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
     return max(held, 0) - manager.index.working.reducing(spec, without)
 
@@ -48,7 +51,10 @@ def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Managed | Non
 
 
 def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> Spending | None:
-    """None where it cannot be said: a market order while no price is known, or no spot."""
+    """Returns what an order of a spot instrument takes from a balance.
+
+    None: it cannot be said, of a market order while no price is known, or because it is no spot.
+    """
     if instrument.kind is not Kind.SPOT:
         return None
     if spec.side is Side.SELL:

@@ -35,7 +35,7 @@ class BooksRecord(msgspec.Struct, frozen=True):
 
 
 class Books:
-    """Of one account."""
+    """Holds what the venue reports of one account: balances, positions, and which fills are booked."""
 
     def __init__(self, venue: OrderProtocol) -> None:
         self._venue = venue
@@ -111,7 +111,7 @@ class Books:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> BooksRecord:
-        """Without what the venue has said: it is asked again at a start."""
+        """Makes the record of a checkpoint, without the venue's reports, which a start queries anew."""
         return BooksRecord(
             [(symbol, side, qty) for (symbol, side), qty in self.positions.items()],
             self.booked,
@@ -120,7 +120,7 @@ class Books:
         )
 
     def restore(self, record: BooksRecord) -> None:
-        """Fill empty books."""
+        """Fills empty books from a checkpoint's record."""
         self.positions.update({(symbol, side): qty for symbol, side, qty in record.positions})
         self.booked = record.booked
         for currency, moves in record.untold.items():

@@ -45,8 +45,11 @@ _FREE: Final = ORDER_PURPOSES | {Purpose.DEAD_MAN, Purpose.TIME, Purpose.INSTRUM
 
 
 class BudgetRule(NamedTuple):
-    """most: weight in each window of `window` ns by the venue's clock, for an address; or orders,
-    for an account."""
+    """A limit of a venue on requests or orders in a window of time.
+
+    most: weight in each window of `window` ns by the venue's clock, for an address; or orders, for
+    an account.
+    """
 
     window: int
     most: int
@@ -61,12 +64,12 @@ class Verdict(NamedTuple):
 
 
 class Counts(Protocol):
-    """Shared by all that spend of one budget. `spend` and `correct` are atomic."""
+    """Counts what all spenders of one budget have spent. `spend` and `correct` are atomic."""
 
     def banned_until(self) -> int: ...
 
     def ban(self, until: int) -> None:
-        """The later of this and what is there."""
+        """Forbids requests until then, unless a later time is set."""
         ...
 
     def spend(self, slot: int, window: int, weight: int, most: int) -> int:
@@ -75,12 +78,12 @@ class Counts(Protocol):
         ...
 
     def correct(self, slot: int, window: int, used: int) -> None:
-        """The venue's count, where it is the higher one."""
+        """Takes the venue's count where it is the higher one."""
         ...
 
 
 class WindowCounts:
-    """`Counts` of one process alone."""
+    """Implements `Counts` for one process alone."""
 
     def __init__(self) -> None:
         self._banned = 0
@@ -106,9 +109,12 @@ class WindowCounts:
 
 
 class Budget:
-    """Of one address, or of one account, at one venue; `of` says which. now: ns UTC by the venue's
-    clock. settled: ns into a window before which an answer may still tell of the window before.
-    usual_percent: of the venue's limit, what may be spent on all that is not essential."""
+    """Spends the budget of one address, or of one account, at one venue; `of` says which.
+
+    now: ns UTC by the venue's clock.
+    settled: ns into a window before which an answer may still tell of the window before.
+    usual_percent: of the venue's limit, what may be spent on all that is not essential.
+    """
 
     def __init__(
         self,
@@ -127,7 +133,9 @@ class Budget:
         self._usual_percent = usual_percent
 
     def take(self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False) -> Verdict | None:
-        """None: it may be sent, and is counted. is_essential: may use what is kept back."""
+        """Counts a request that may be sent and returns None; else returns why and until when it may not.
+
+        is_essential: may use the reserve."""
         verdict = self._verdict(purpose, weight, now, is_essential or purpose in ESSENTIAL)
         self.state = verdict.reason if verdict is not None else ""
         return verdict
@@ -177,7 +185,7 @@ class ReadPause:
         self._answers = 0  # since the last refusal
 
     def opens_at(self, purpose: Purpose, now: int) -> int:
-        """When a request may be sent that must not be sent now; 0: it may."""
+        """Returns when a request may be sent that must not be sent now, ns; 0: it may."""
         if not self.until or purpose in _FREE:
             return 0
         at = self.until if purpose in ESSENTIAL else self.until + HEAD_START

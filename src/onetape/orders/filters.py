@@ -49,19 +49,19 @@ class Refusal(NamedTuple):
 
     @classmethod
     def of(cls, error: type[OnetapeError], reason: str) -> Refusal:
-        """With the number of an error class."""
+        """Makes a refusal with the number of an error class."""
         return cls(error.code, reason)
 
 
 def away(order: OrderSpec, near: int) -> str | None:
-    """How far a limit price is on the dear side of a price, in percent; None: it has none."""
+    """Returns how far a limit price is on the dear side of a price, in percent; None: it has none."""
     if not near or order.type is not _LIMIT:
         return None
     return f"{(order.price_int - near) * order.side.sign / abs(near) * 100:.6g} %"
 
 
 def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decimal) -> str:
-    """That a limit price is beyond a band, in words."""
+    """Says in words that a limit price is beyond a band."""
     side_of_market = "above" if order.side is Side.BUY else "below"
     return (
         f"price {instrument.price_text(order.price_int)} is {away(order, near)} {side_of_market}"
@@ -178,8 +178,11 @@ class VenueRule(NamedTuple):
     measure: Callable[[OrderSpec, Instrument, int, int], Measure]
 
     def words(self, order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-        """How an order breaks it, "" where it does not. near: the price that it is measured by;
-        widened: how many times the band counts."""
+        """Says how an order breaks the rule, "" where it does not.
+
+        near: the price that it is measured by.
+        widened: how many times the band counts.
+        """
         if not self.bits:
             return order.broken_rule()
         broken = _broken(order, instrument, near, widened) & self.bits

@@ -31,7 +31,7 @@ W = TypeVar("W")  # by what an order is known here
 
 
 class OrderStatus(NamedTuple):
-    """How an order stands, and that in words."""
+    """The state of an order, and a sentence that says it."""
 
     state: OrderState | str
     words: str
@@ -45,8 +45,11 @@ class Claim(Generic[W]):
 
 
 class FirstRequests(Generic[W]):
-    """standing: of an order that has or had a key; None: it is not known any more, and is taken
-    for one that came to be."""
+    """Lets one order leave for each request key: the first.
+
+    status_of: returns the status of an order that has or had a key; None: it is not kept any more,
+    and is taken for one that came to be.
+    """
 
     def __init__(self, status_of: Callable[[W], OrderStatus | None]) -> None:
         self.status_of = status_of
@@ -71,12 +74,12 @@ class FirstRequests(Generic[W]):
         return None
 
     def winner(self, key: RequestKey, slot: int) -> W | None:
-        """Of the newest cycle of that key, also one that has expired."""
+        """Returns the order that took the newest cycle of that key, also an expired one."""
         claim = self._claims.get(_scope(key, slot))
         return None if claim is None else claim.winner
 
     def claim(self, key: RequestKey, slot: int, winner: W, robot: int, now: int) -> None:
-        """Its order is taken in."""
+        """Gives the key to an order that was taken in."""
         self._claims[_scope(key, slot)] = Claim(winner, robot, now + key.expires)
 
     def end(self, key: RequestKey, slot: int, robot: int | None = None) -> str:
@@ -94,7 +97,7 @@ class FirstRequests(Generic[W]):
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> list[tuple[tuple[int, str], Claim[W]]]:
-        """Each with its scope, oldest first."""
+        """Returns the claims with their scopes, oldest first."""
         return list(self._claims.items())
 
     def restore(self, record: list[tuple[tuple[int, str], Claim[W]]]) -> None:

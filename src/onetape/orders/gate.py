@@ -23,7 +23,10 @@ __all__ = ["Gate", "Limits"]
 
 @dataclass(slots=True)
 class Gate(TradingState):
-    """shares: what sub-accounts have, where an account has them and the gate is to see to it."""
+    """Judges each order before it is sent.
+
+    shares: what sub-accounts have, where an account has them and the gate is to see to it.
+    """
 
     shares: Shares | None = None
 
@@ -41,8 +44,10 @@ class Gate(TradingState):
     def amendment(
         self, order: Managed, now: int, *, price: int, size: int, behind_ns: int = 0, rate: int = 0
     ) -> Refusal | None:
-        """Of another price or size (0: as it is), judged as a new order in the place of the old.
-        One that only makes it smaller always passes."""
+        """Judges another price or size (0: as it is) as a new order in the place of the old.
+
+        One that only makes it smaller always passes.
+        """
         price, size = price or order.price, size or order.life.size
         if size < order.life.size and price == order.price:
             return None
@@ -53,7 +58,10 @@ class Gate(TradingState):
         return refusal_of(view)
 
     def left(self, order: Managed, now: int, *, is_inside: bool = False) -> Refusal | None:
-        """Of what is left of an order that was let through and is to be placed (again). now: ns."""
+        """Judges what is left of an order that was let through and is to be placed (again).
+
+        now: ns.
+        """
         life = order.life
         spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
         view = View(self, spec, now, order)

@@ -56,18 +56,18 @@ class OrderIndex:
             self.by_robot[order.robot, order.order_id] = order
 
     def mark(self, order: Managed) -> None:
-        """It is about to change, or has."""
+        """Marks an order that is about to change, or has changed, so that sums over it are made anew."""
         self.working.marked[order.client_id] = self.due.marked[order.client_id] = None
 
     def get(self, client_id: str) -> Managed | None:
-        """To change it."""
+        """Returns the order of a client id, marked as about to change; None: there is none."""
         order = self.orders.get(client_id)
         if order is not None:
             self.mark(order)
         return order
 
     def find(self, client_id: str, symbol: str, venue_id: str) -> Managed | None:
-        """By either name, to change it."""
+        """Returns the order of a client id or a venue id, marked as about to change."""
         order = self.orders.get(client_id) or self.by_venue_id.get((symbol, venue_id))
         if order is not None:
             self.mark(order)
@@ -83,7 +83,7 @@ class OrderIndex:
         self.by_venue_id[symbol, venue_id] = order
 
     def rename(self, order: Managed, name: str) -> None:
-        """It has another client id at the venue, and will have another id of the venue's."""
+        """Gives the order another client id at the venue; its venue id will be another one, too."""
         self._aliases.setdefault(order.client_id, []).append(name)
         self.orders[name] = order
         order.former = (*order.former, *filter(None, (order.name, order.venue_id)))
@@ -115,7 +115,7 @@ class OrderIndex:
             life.on_event(OrderEvent.AMEND_REQUEST, size=life.size)
 
     def end(self, order: Managed) -> None:
-        """It leaves the open ones; the oldest of the ended is forgotten."""
+        """Moves an order from the open to the ended ones, of which the oldest is forgotten."""
         del self.open[order.client_id]
         self.mark(order)
         self._ended.append(order.client_id)
@@ -138,7 +138,7 @@ class OrderIndex:
         )
 
     def restore(self, record: OrderIndexRecord) -> None:
-        """Fill an empty index."""
+        """Fills an empty index from a checkpoint's record."""
         self._former.update(record.former)
         self._aliases.update(record.aliases)
         for order in record.ended:
@@ -163,8 +163,11 @@ class OrderIndex:
 
 
 def due_at(order: Managed) -> int:
-    """When something of it is due: a request to be sent again, an answer that is lost by then, a
-    question. `NEVER` without."""
+    """Returns when something of an order is due: a request to be sent again, an answer that is lost
+    by then, a query.
+
+    `NEVER`: nothing is.
+    """
     due = order.ask_at if order.ask_at and not order.asking else NEVER
     for pending in order.pending.values():
         due = min(due, pending.resend_at or pending.deadline)
@@ -186,7 +189,7 @@ class DueOrders:
 
     @property
     def next(self) -> int:
-        """When the first is due, `NEVER` without."""
+        """Returns when the first order is due, `NEVER` without one."""
         self._look()
         queue, times = self._queue, self._times
         while queue and times.get(queue[0][1]) != queue[0][0]:

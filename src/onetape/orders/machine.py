@@ -71,12 +71,12 @@ class OrderEvent(StrEnum):
 
     @property
     def id(self) -> int:
-        """Its column in the matrix, from 1."""
+        """The event's column in the matrix, from 1."""
         return _EVENT_IDS[self.value]
 
     @property
     def is_ours(self) -> bool:
-        """A request of ours, not news."""
+        """Whether the event is a request of ours, and no report."""
         return self in OUR_EVENTS
 
 

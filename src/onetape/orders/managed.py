@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from msgspec import structs
+import msgspec
+from msgspec import field, structs
 
 from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.ids import ATTEMPT_MAX, parse_client_id
@@ -43,8 +44,11 @@ class Request(NamedTuple):
 
 
 class IntentOut(NamedTuple):
-    """To the journal before it goes to the wire. is_reissue: of a cancel: what is left is to be placed
-    again; of an amendment: it goes to the venue as a new order."""
+    """An intent, for the journal before the request goes to the wire.
+
+    is_reissue: of a cancel: what is left is to be placed again; of an amendment: it goes to the
+    venue as a new order.
+    """
 
     order: Managed
     kind: RequestKind
@@ -54,8 +58,11 @@ class IntentOut(NamedTuple):
 
 
 class NewsOut(NamedTuple):
-    """To the order's robot: `state` is what the order manager makes of it. is_local: a change that
-    was refused here and never left; the order is as it was."""
+    """News of an order for its robot.
+
+    state: what the order manager makes of it.
+    is_local: a change that was refused here and never left; the order is as it was.
+    """
 
     order: Managed
     news: OrderNews
@@ -67,7 +74,10 @@ class NewsOut(NamedTuple):
 
 
 class FillOut(NamedTuple):
-    """To the order's robot; None where no order of ours stands behind it."""
+    """A fill for the order's robot.
+
+    order: None where no order of ours stands behind it.
+    """
 
     order: Managed | None
     fill: FillReport
@@ -127,9 +137,21 @@ class Pending:
     number: int = 0  # of the call that was sent last
 
 
-@dataclass(slots=True, eq=False)
-class Managed:
-    """`robot` 0: an order that other hands made (foreign)."""
+# What a checkpoint calls fields that have another name since: it is read by later versions, too.
+_KEPT_AS: Final = {
+    "reissue_open": "is_again",
+    "reissues": "again",
+    "filled_outside": "elsewhere",
+    "cancel_retries": "cancels_again",
+    "working_query_at": "asked_working",
+    "reported_filled": "told_filled",
+    "reported_end": "told_end",
+    "reported_time": "told_time",
+}
+
+
+class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
+    """One order of the account. `robot` 0: an order that other hands made (foreign)."""
 
     client_id: str
     robot: int
@@ -171,7 +193,7 @@ class Managed:
 
     @property
     def name(self) -> str:
-        """Its client id at the venue."""
+        """The order's client id at the venue."""
         return self.sent_as or self.client_id
 
     @property
@@ -192,7 +214,7 @@ class Managed:
 
     @property
     def worst_left(self) -> int:
-        """What may still be filled in the worst case, in units."""
+        """The quantity that may still be filled in the worst case, in units."""
         if not self.is_open:
             return 0
         return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
@@ -225,7 +247,7 @@ class Managed:
 
 
 def requested_order(client_id: str, request: Request, now: int) -> Managed:
-    """A new order of a robot, as it asks for it."""
+    """Makes a new order from a robot's request."""
     spec = request.spec
     assert spec is not None
     return Managed(
@@ -240,7 +262,7 @@ def requested_order(client_id: str, request: Request, now: int) -> Managed:
 
 
 def met(report: OrderStatusReport, robot: int, order_id: int) -> Managed:
-    """An order that no tape of ours has, as the venue shows it."""
+    """Makes an order that no tape of ours has from the venue's report."""
     order = Managed(
         client_id=report.client_id,
         robot=robot,
@@ -258,7 +280,7 @@ def met(report: OrderStatusReport, robot: int, order_id: int) -> Managed:
 
 
 def spec_of(report: OrderStatusReport) -> OrderSpec:
-    """What somebody must have asked for, of an order that the venue shows."""
+    """Reconstructs the terms that an order was placed with from the venue's report."""
     is_market = report.type is OrderType.MARKET
     return OrderSpec(
         symbol=report.symbol,

@@ -65,7 +65,12 @@ _NO_TRIGGER: Final = TriggerBy.NONE
 
 
 class OrderManager:
-    """now: ns UTC. `venue` makes the calls. What it says is added to `outs`, in order."""
+    """Keeps the orders of one account: takes requests, answers and reports, and makes calls and news.
+
+    now: ns UTC.
+    venue: makes the calls.
+    What it says is added to `outs`, in order.
+    """
 
     def __init__(self, venue: OrderProtocol) -> None:
         self.venue = venue
@@ -95,7 +100,7 @@ class OrderManager:
     # --- what robots ask for ----------------------------------------------------------------------
 
     def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Managed:
-        """A new order that the gate has let through. held: it is not sent."""
+        """Takes a new order that the gate has let through, and sends it. held: it is not sent yet."""
         order = requested_order(client_id, request, now)
         order.is_held = held
         spec, order.conditional = order.spec, self.waits_apart(order.spec)
@@ -107,7 +112,7 @@ class OrderManager:
         return order
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
-        """A new order that never leaves."""
+        """Takes a new order that is denied and never sent."""
         order = requested_order(client_id, request, now)
         self.index.add(order)
         order.life.on_event(OrderEvent.SUBMIT)
@@ -115,7 +120,7 @@ class OrderManager:
         return order
 
     def cancel(self, order: Managed, now: int) -> None:
-        """Asks the venue; while the placing is unanswered, as soon as it is answered."""
+        """Cancels an order at the venue; while its placing is unanswered, as soon as it is answered."""
         self.index.mark(order)
         was_taken_off, order.is_taken_off = order.is_taken_off, False
         if order.is_foreign or not order.is_open:
@@ -153,13 +158,13 @@ class OrderManager:
         self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, size, is_reissue))
 
     def cancel_once(self, order: Managed, now: int) -> None:
-        """Unless that is under way: for who asks again and again, until it is gone."""
+        """Cancels an order unless that is under way: for callers that repeat it until it is gone."""
         is_requested = RequestKind.CANCEL in order.pending and not order.is_taken_off
         if not order.cancel_wanted and not is_requested:
             self.cancel(order, now)
 
     def cancel_all(self, now: int, robot: int = 0) -> int:
-        """Of a robot, or of all robots (0); foreign orders are not ours to touch. How many."""
+        """Cancels the orders of a robot, or of all robots (0), never foreign ones; returns how many."""
         chosen = [o for o in self.open.values() if o.robot and robot in (0, o.robot)]
         for order in chosen:
             self.cancel(order, now)
@@ -187,7 +192,7 @@ class OrderManager:
         code: int = OrderUnknown.code,
         reason: str = "nothing of it is open",
     ) -> None:
-        """A change of an order that never leaves: the order stays as it is."""
+        """Refuses a change that is never sent: the order stays as it is."""
         self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
 
     def place_uncertain(self, client_id: str, request: Request, now: int) -> Managed:
@@ -224,7 +229,7 @@ class OrderManager:
     # --- the wire ---------------------------------------------------------------------------------
 
     def answered(self, call: Call, answer: Answer, now: int) -> None:
-        """An answer of the venue, or that there will be none (AMBIGUOUS)."""
+        """Takes an answer of the venue, or that there will be none (AMBIGUOUS)."""
         kind = REQUEST_KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
             order = self.index.get(call.subject.client_id)
@@ -346,7 +351,7 @@ class OrderManager:
         return spec.trigger_by is not _NO_TRIGGER and self.venue.traits.conditionals
 
     def send(self, order: Managed, kind: RequestKind, now: int) -> None:
-        """After its intent."""
+        """Sends a request whose intent is on the journal."""
         pending = order.pending.get(kind)
         if pending is None:
             pending = order.pending[kind] = Pending(kind, now + ANSWER_WITHIN)
@@ -365,7 +370,7 @@ class OrderManager:
     # --- time -------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
-        """What is due: requests to be sent again, answers that are lost, questions."""
+        """Does what is due: sends requests again, gives up lost answers, asks queries."""
         for order in self.index.due.take(now):
             self.index.mark(order)
             for kind, pending in list(order.pending.items()):
@@ -381,13 +386,13 @@ class OrderManager:
 
     @property
     def next_due(self) -> int:
-        """When `tick` has something to do, a large number without."""
+        """Returns when `tick` has something to do, ns; a large number without."""
         return self.index.due.next
 
     # --- what the venue says ----------------------------------------------------------------------
 
     def hear(self, reports: Iterable[VenueReport], now: int, *, source: str = "stream") -> None:
-        """Words of the stream, or rows of an answer."""
+        """Takes reports of the stream, or rows of an answer. source: which of them, for the journal."""
         for each in reports:
             match each:
                 case FillReport():
@@ -504,12 +509,12 @@ class OrderManager:
 
     @property
     def is_asking_whose(self) -> bool:
-        """Of a fill that waits for that: the question ends, with an answer or without."""
+        """Whether a query for the owner of an unmatched fill is under way."""
         queried = self._queried_venue_ids
         return any((fill.symbol, fill.venue_id) in queried for fill in self.unmatched.values())
 
     def ask_unmatched(self, now: int) -> None:
-        """Whose the fills are that wait for that: once more, where the answer was lost."""
+        """Asks for the owners of unmatched fills once more, where the answer was lost."""
         for fill in self.unmatched.values():
             self._ask_whose(fill, now)
 
@@ -644,7 +649,7 @@ class OrderManager:
     # --- their ids, and what is said --------------------------------------------------------------
 
     def note_venue_id(self, order: Managed, venue_id: str) -> None:
-        """From here on it is known by the venue's id, too."""
+        """Enters the venue's id of an order in the index."""
         self.index.name(order, venue_id)
         for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
             self.book(fill, order, fill.time)
@@ -679,7 +684,7 @@ class OrderManager:
         self.close(order)
 
     def close(self, order: Managed) -> None:
-        """What has ended leaves the open ones."""
+        """Takes an order that has ended from the open ones."""
         if order.is_open or order.client_id not in self.open:
             return
         order.pending.clear()
@@ -691,10 +696,10 @@ class OrderManager:
 
     @property
     def booked(self) -> int:
-        """How many fills."""
+        """The number of fills that were booked."""
         return self.books.booked
 
     @property
     def unknown(self) -> list[Managed]:
-        """Orders that nobody knows the state of."""
+        """The orders whose state is unknown."""
         return self.index.working.all_unknown()

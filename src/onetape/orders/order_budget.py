@@ -55,7 +55,7 @@ class OrderBudget:
         self._state = BudgetState(f"orders of {account}", say)
 
     def learn(self, rules: tuple[BudgetRule, ...]) -> None:
-        """As the venue counts them; without any, only what it says is believed."""
+        """Takes the limits as the venue counts them; without any, only what it says is believed."""
         self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
 
     def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
@@ -81,7 +81,7 @@ class OrderBudget:
         self._counts.ban(now + (wait or window - now % window))
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """Of an answer; headers in lower case."""
+        """Takes in the headers of an answer, in lower case."""
         self._budget.heard(200, headers, self._now())
 
     def look(self) -> None:

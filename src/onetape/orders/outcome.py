@@ -22,7 +22,7 @@ __all__ = ["Answer", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """See the module."""
+    """What a request has come to, as the module's text defines it."""
 
     DONE = "done"
     DEFINITIVE = "definitive"

@@ -38,7 +38,7 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
 
 
 def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
-    """Later each time."""
+    """Returns when the next query about an order is due, ns UTC: later each time."""
     order.asks += 1
     if ended_apart:
         return now + QUERY_APART_AFTER
@@ -46,8 +46,10 @@ def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
 
 
 def query_amended(order: Managed, report: OrderStatusReport, now: int) -> int:
-    """When it is asked again whether an amendment of it has arrived; 0: these terms are its last.
-    The old ones prove no more than absence does: it may still be on its way."""
+    """Returns when to ask again whether an amendment of the order has arrived; 0: these terms are its last.
+
+    The old ones prove no more than absence does: it may still be on its way.
+    """
     latest = order.amended_at + ABSENT_AFTER
     is_settled = not order.life.update_open or (report.price, report.size) == order.amend_to
     return 0 if is_settled or now >= latest else min(now + QUERY_AFTER[-1], latest)
@@ -69,7 +71,7 @@ def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
 
 
 def queries(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
-    """How it stands, and where fills are missing these."""
+    """Makes the calls that ask for the state of an order, and for its fills where these are missing."""
     order.ask_at, order.asking = 0, True
     key = _question_of(order, now, ended_apart=venue.traits.ended_apart)
     calls = [venue.query(key, now)]
@@ -80,7 +82,7 @@ def queries(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
 
 
 def request(venue: OrderProtocol, order: Managed, kind: RequestKind, now: int, *, reference: int) -> Call:
-    """As it is sent."""
+    """Makes the call of an order's request in the terms that the venue's order has."""
     if kind is _PLACE:
         return venue.place(order.name, order.spec_sent, now, reference=reference)
     key = OrderKey(order.spec.symbol, order.name, order.conditional)

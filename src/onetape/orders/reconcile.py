@@ -35,7 +35,7 @@ OVERLAP: Final = 60 * SECOND  # fills are asked for from so long before their ho
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What we believe and what the venue says."""
+    """One difference between our books and the venue's answer."""
 
     what: str
     ours: str
@@ -84,7 +84,7 @@ class FillHorizon:
         return max(self.complete - OVERLAP, 0)
 
     def begin(self, now: int) -> None:
-        """A round, also one that takes the place of another."""
+        """Begins a round, also one that replaces another."""
         self.complete = self.complete or now
         self._newest = 0
 
@@ -98,9 +98,14 @@ class FillHorizon:
 
 
 class Reconciler:
-    """symbols: whose fills are asked for. is_new: there is no tape of an earlier life, so that
-    what the account holds at the first round is where the books begin. moves_wanted: says since
-    when what moved money is to be read in the next round, whatever that is made for; None: not."""
+    """Compares our books with the venue's answers, in rounds.
+
+    symbols: whose fills are asked for.
+    is_new: there is no tape of an earlier incarnation, so that what the account holds at the first
+    round is where the books begin.
+    moves_wanted: says since when what moved money is to be read in the next round, whatever that is
+    made for; None: not.
+    """
 
     def __init__(
         self,
@@ -175,7 +180,10 @@ class Reconciler:
         self.manager.calls.append(call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
-        """False: the call is none of this round's."""
+        """Takes in the answer to a call of the round.
+
+        False: the call is none of the round's.
+        """
         current = self._round
         at = -1 if current is None else _index_of(call, current.calls)
         if current is None or at < 0:
@@ -208,7 +216,7 @@ class Reconciler:
             self._call(more)
 
     def tick(self, now: int) -> None:
-        """What is due; ends the round when everything has been seen."""
+        """Sends what is due, and ends the round when every answer has come."""
         current = self._round
         if current is None:
             return

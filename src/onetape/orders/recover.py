@@ -98,8 +98,11 @@ class Recovery:
     def news(
         self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *, is_local: bool = False
     ) -> None:
-        """size, price: of the order after it. is_local: as `NewsOut`'s, and no answer to the change
-        that is under way."""
+        """Takes in a report that the journal has of an order.
+
+        size, price: of the order after it.
+        is_local: as `NewsOut`'s, and no answer to the change that is under way.
+        """
         self.records += 1
         order = self.manager.index.get(client_id)
         if order is None:
@@ -143,7 +146,7 @@ class Recovery:
         self.newest_fill = max(self.newest_fill, self._heard)
 
     def held(self, symbol: str, side: PositionSide, qty: int) -> None:
-        """A position with which the books begin: what the account had before."""
+        """Enters a position with which the books begin: what the account had before."""
         self.manager.positions[symbol, side] = qty
 
     def finish(self, now: int) -> int:
@@ -167,7 +170,7 @@ class Recovery:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> RecoveryRecord:
-        """As of the frames that were read. Before `finish`."""
+        """Makes the record of a checkpoint from the frames read so far. To be called before `finish`."""
         manager = self.manager
         return RecoveryRecord(
             orders=manager.index.to_record(),
@@ -184,7 +187,7 @@ class Recovery:
         )
 
     def restore(self, record: RecoveryRecord) -> None:
-        """Go on from a checkpoint. Before the first frame, with a new manager."""
+        """Goes on from a checkpoint: before the first frame, with a new manager."""
         manager = self.manager
         manager.index.restore(record.orders)
         manager.books.restore(record.books)

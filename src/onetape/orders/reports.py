@@ -77,7 +77,7 @@ class FillReport(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int, Side]:
-        """What it is booked once by."""
+        """The key by which a fill is booked once."""
         return self.symbol, self.trade_id, self.side
 
     @property
@@ -88,7 +88,7 @@ class FillReport(NamedTuple):
 
     @property
     def other_side(self) -> FillReport:
-        """Of an internal trade."""
+        """The other half of an internal trade."""
         is_maker = self.liquidity is Liquidity.MAKER
         return self._replace(
             client_id=self.venue_id,
@@ -155,7 +155,7 @@ class MoveReport(NamedTuple):
 
 
 class TransferState(StrEnum):
-    """How a transfer between wallets stands at the venue."""
+    """The state of a transfer between wallets at the venue."""
 
     DONE = "done"
     FAILED = "failed"
@@ -181,7 +181,7 @@ class TransferReport(NamedTuple):
 
 
 class PositionReport(NamedTuple):
-    """qty is signed."""
+    """A position of the account at the venue. qty: signed, in units of the instrument."""
 
     symbol: str
     side: PositionSide
@@ -190,7 +190,7 @@ class PositionReport(NamedTuple):
 
 
 class AccountModeReport(NamedTuple):
-    """How the account is set."""
+    """The modes and rights of the account at the venue."""
 
     hedge: bool
     multi_assets: bool
@@ -200,7 +200,7 @@ class AccountModeReport(NamedTuple):
 
 
 class StreamReport(NamedTuple):
-    """Something about the stream itself: expired, or an event that has no meaning here, by name."""
+    """An event of the stream itself: that it expired, or one that is not understood, by its name."""
 
     what: str
     detail: str = ""

@@ -35,7 +35,10 @@ Key = tuple[str, PositionSide | None]  # a symbol's position, or a currency
 
 
 class StreamProbe:
-    """every: how often it is asked while the stream says nothing; 0: never."""
+    """Asks the venue whether a silent stream reports what happens.
+
+    every: how often it is asked while the stream says nothing, ns; 0: never.
+    """
 
     def __init__(self, manager: OrderManager, every: int) -> None:
         self.is_silent = False
@@ -57,7 +60,7 @@ class StreamProbe:
     # --- the stream -------------------------------------------------------------------------------
 
     def came(self, now: int) -> None:
-        """A connection that tells."""
+        """Notes that a connection of the stream has been opened."""
         self._is_up, self._is_reconciled = True, False
         self._forget(now)
 
@@ -65,13 +68,13 @@ class StreamProbe:
         self._is_up = False
 
     def heard(self, now: int) -> None:
-        """It told something of the account."""
+        """Notes that the stream reported something of the account."""
         self._heard = now
         self._has_reported = True
         self._probation = PROBATION
 
     def reconciled(self, now: int) -> None:
-        """All that the venue says is known."""
+        """Notes that a reconciliation has ended: our books are the venue's."""
         if self._is_up and not self._is_reconciled:
             self._is_reconciled = True
             self._believed_at = now + self._probation
@@ -100,7 +103,10 @@ class StreamProbe:
         self._manager.calls.append(self._call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
-        """False: the call is not a probe. From here on `is_silent` says what follows."""
+        """Takes in the answer to a probe.
+
+        False: the call is not a probe. From here on `is_silent` says what follows.
+        """
         if call is not self._call:
             return False
         self._call = None

@@ -25,10 +25,13 @@ BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use i
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one gateway. position_max: by symbol, in units of quantity, working and unknown orders
-    counted as filled; order_max: of one order, likewise; price_band: how far a limit price may be
-    on the dear side of the market, 0.05 is 5 %; orders_a_second: of all robots together. 0 or not
-    there: no limit."""
+    """The limits of one gateway; 0 or not there: no limit.
+
+    position_max: by symbol, in units of quantity, working and unknown orders counted as filled.
+    order_max: of one order, likewise.
+    price_band: how far a limit price may be on the dear side of the market, 0.05 is 5 %.
+    orders_a_second: of all robots together.
+    """
 
     position_max: Mapping[str, int] = field(default_factory=dict)
     order_max: Mapping[str, int] = field(default_factory=dict)
@@ -38,22 +41,22 @@ class Limits:
 
 @dataclass(slots=True)
 class Rates:
-    """How many orders have left: of all robots together in this second, and of each."""
+    """Counts how many orders have left: of all robots together in this second, and of each."""
 
     _second: int = 0
     _sent: int = 0
     _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
 
     def sent_this_second(self, now: int) -> int:
-        """Orders of all robots together."""
+        """The number of orders that all robots together have sent in this second."""
         return self._sent if now // SECOND == self._second else 0
 
     def ahead_ns(self, robot: int, now: int) -> int:
-        """How long it takes at the robot's rate until all that it has sent is paid for."""
+        """Returns how long it takes at the robot's rate until all that it has sent is paid for, ns."""
         return max(self._due.get(robot, 0) - now, 0)
 
     def count(self, robot: int, rate: int, now: int) -> None:
-        """One more. rate: the robot's orders a second, 0: no limit of its own."""
+        """Counts one more order. rate: the robot's orders a second, 0: no limit of its own."""
         second = now // SECOND
         if second != self._second:
             self._second, self._sent = second, 0
@@ -64,7 +67,7 @@ class Rates:
 
 @dataclass(slots=True)
 class TradingState:
-    """Of one account."""
+    """Holds what the rules of one account look at: limits, rates, the kill switch and the halt."""
 
     manager: OrderManager
     instruments: Mapping[str, Instrument]

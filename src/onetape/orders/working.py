@@ -47,7 +47,7 @@ def takes_at_once(spec: OrderSpec) -> bool:
 
 
 def waits(order: Managed, traits: Traits) -> bool:
-    """Its trigger has not fired."""
+    """Whether the order's trigger has not fired yet."""
     if order.spec.trigger_by is _NO_TRIGGER:
         return False
     return order.conditional if traits.conditionals else not order.life.triggered
@@ -109,8 +109,11 @@ class _Resting:
 
 
 class Working:
-    """Of one account. open_orders: by client id, somebody else's. venue: its traits may be known
-    only when its instruments are."""
+    """Sums up the open orders of one account.
+
+    open_orders: by client id, somebody else's.
+    venue: its traits may be known only when its instruments are.
+    """
 
     def __init__(self, open_orders: Mapping[str, Managed], venue: OrderProtocol) -> None:
         self._open = open_orders
@@ -151,7 +154,7 @@ class Working:
         return self._open[client_id]
 
     def meeting(self, spec: OrderSpec) -> Iterator[Managed]:
-        """All of them, the first to be met first."""
+        """Returns all orders that it would trade with, the first to be met first."""
         if self.marked:
             self.look()
         resting = self._resting.get((spec.symbol, spec.side.opposite))
@@ -162,20 +165,20 @@ class Working:
             yield self._open[client_id]
 
     def unknown(self, symbol: str) -> Managed | None:
-        """One whose state nobody knows, of this symbol."""
+        """Returns an order of this symbol whose state is unknown; None: there is none."""
         if self.marked:
             self.look()
         found = self._unknown.get(symbol)
         return self._open[next(iter(found))] if found else None
 
     def all_unknown(self) -> list[Managed]:
-        """Of all symbols."""
+        """Returns the orders of all symbols whose state is unknown."""
         if self.marked:
             self.look()
         return [self._open[each] for found in self._unknown.values() for each in found]
 
     def spent(self, without: Managed | None = None) -> Iterator[tuple[str, Side, Spent]]:
-        """For each symbol and side with open orders."""
+        """Yields what may be filled, for each symbol and side with open orders."""
         if self.marked:
             self.look()
         share = self._shares.get(without.client_id) if without is not None else None

@@ -29,17 +29,22 @@ GAP_MAX: Final = 8 * DAY  # between frames; beyond the longest window nothing sl
 MATCHES_MAX: Final = 100_000
 # Of doubles twelve digits are shown: what they add beyond them says nothing.
 _AGE: Final = parse_condition("age >= 0").values(())[0].steps
-KINDS: Final = ("gateway-", "collector-", "hub")  # of journals that have a market
+HUB: Final = "hub"
+KINDS: Final = ("gateway-", "collector-", HUB)  # of journals that have a market
 
 
 def market_journals(home: Path) -> list[Path]:
-    """Of the processes that write a market now. Raises ProcessDown where none does."""
+    """Of the processes that write a market now; of a hub alone where one runs: it has
+    everything once. Raises ProcessDown where none does."""
     found = []
     for path in sorted((home / "journal").glob("*")):
         if path.name.startswith(KINDS) and is_tape(path):
             with JournalReader(path) as reader:
                 if reader.writer_alive:
                     found.append(path)
+    merged = [path for path in found if path.name == HUB]
+    if merged:
+        return merged
     if not found:
         raise ProcessDown(
             "no process has a market", location=str(home), todo="start one: onetape up; or give a tape: --data"

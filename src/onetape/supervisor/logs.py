@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.hub.options import HUB, has_hub
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.time import format_time, parse_time
@@ -66,7 +67,7 @@ def _names(config: Config) -> set[str]:
         "collector": config.collectors,
     }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
-    return {"supervisor", *named}
+    return {"supervisor", *([HUB] if has_hub(config) else []), *named}
 
 
 def _time(row: Row) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from onetape.hub.options import has_hub
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
 from onetape.preflight.configured import clean_environ, is_simulated
@@ -68,6 +69,7 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
         "gateway": config.accounts,
         "robot": config.robots,
         "collector": config.collectors,
+        "hub": has_hub(config),
         "variants": any(robot.variants for robot in config.robots.values()),
     }
     err = private_folder(home / "run") / "fork-server.err"

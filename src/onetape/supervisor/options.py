@@ -15,6 +15,7 @@ __all__ = ["MODULES", "SingleOptions", "SupervisorOptions", "supervisor_journal"
 MODULES: Final = {
     "venue": "onetape.exchange.main",
     "collector": "onetape.collector.main",
+    "hub": "onetape.hub.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",

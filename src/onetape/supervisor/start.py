@@ -18,6 +18,7 @@ import msgspec
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.options import gateway_journal
+from onetape.hub.options import HUB, has_hub, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS, Config
 from onetape.model.errors import BadInput, OnetapeError
@@ -69,7 +70,8 @@ def children_of(config: Config) -> list[Child]:
         for name, robot in config.robots.items()
         if robot.variants
     ]
-    return [*venues, *collectors, *gateways, *robots, *variants]
+    hub = [Child(HUB, HUB)] if has_hub(config) else []  # it waits for collectors itself
+    return [*venues, *collectors, *hub, *gateways, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -130,6 +132,8 @@ class Starter:
                 return self._gateway(name, exchange)
             case "collector":
                 return self._collector(name)
+            case "hub":
+                return msgspec.json.encode(hub_options(self.config, home=self.home))
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)

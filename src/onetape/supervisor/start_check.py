@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
+from onetape.hub.options import HUB, has_hub, hub_options
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import (
     BY_CODE,
@@ -183,6 +184,13 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 raise NotAvailable("a collector is a process of its own", todo="without --single")
         except OnetapeError as error:
             yield _at(f"collector {name}", error, place)
+    if has_hub(config):
+        try:
+            hub_options(config, home=home)
+            if single:
+                raise NotAvailable("the hub is a process of its own", todo="without --single")
+        except OnetapeError as error:
+            yield _at(HUB, error, config.location(HUB))
     for name, robot in config.robots.items():
         if single and robot.variants:
             alone = NotAvailable("variants are processes of their own", todo="without --single")

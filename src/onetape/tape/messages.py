@@ -76,7 +76,8 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "since": "whole", "until": "whole", "silent_ms": "whole", "topic": "text",
         "expected": "whole", "got": "whole", "missing": "whole", "count": "whole", "head": "text",
         "maker": "text", "taker": "text", "volume": "text", "currency": "text", "assets": "text",
-        "debts": "text",
+        "debts": "text", "number": "whole", "sources": "list", "ended": "list", "source": "text",
+        "event": "text", "source_sequence": "whole",
     },
     "external": {
         "type": "text", "topic": "text", "source": "text", "ts_event": "whole",

@@ -33,7 +33,7 @@ def too_fast(view: View) -> Refusal | None:
 
 
 def robot_rate(view: View) -> Measure:
-    """What it has saved up and used counts as sent within the time that it may save."""
+    """Limits a robot's orders a second; what it has saved up and used counts as sent in that time."""
     if not view.rate:
         return NOT_MEASURED
     sent = -(-view.state.rates.ahead_ns(view.robot, view.now) * view.rate // SECOND)

@@ -46,9 +46,13 @@ __all__ = ["RULES", "Check", "Rule", "checks", "refusal_of"]
 
 
 class Rule(NamedTuple):
-    """broken: why not, None: it is kept. reduction: whether a reduction passes it unasked. take:
-    what an order that has come past it counts for. may_be_broken: False: this rule and its
-    neighbours that ask the same are kept, and take nothing."""
+    """One rule of the pre-trade list.
+
+    broken: why not, None: it is kept.
+    reduction: whether a reduction passes it unasked.
+    take: what an order that has come past it counts for.
+    may_be_broken: False: this rule and its neighbours that ask the same are kept, and take nothing.
+    """
 
     name: str
     errors: tuple[type[OnetapeError], ...]

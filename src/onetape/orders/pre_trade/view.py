@@ -67,16 +67,16 @@ class View:
 
     @property
     def is_listed(self) -> bool:
-        """The gateway trades its instrument."""
+        """Whether the gateway trades the order's instrument."""
         return self.spec.symbol in self.state.instruments
 
     @property
     def near(self) -> int:
-        """By what a price is measured; 0: not known."""
+        """The price that limit prices are measured by; 0: not known."""
         return self.spec.trigger_int or self.reference
 
     @property
     def widened(self) -> int:
-        """Times the venue's band."""
+        """How many times the venue's band counts."""
         silent = self.state.silent_ns(self.spec.symbol) if self.reduces else 0
         return 1 + silent // WIDENS if silent else 1

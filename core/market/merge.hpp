@@ -1,0 +1,281 @@
+#pragma once
+// Several sources of one market into one, by freshness.
+//
+// A value (quote, mark, funding, bar of a period) is replaced by a newer one only: by the venue's
+// time, then by the venue's sequence where both have one; of one time and no sequence a source's
+// own order holds, and between sources the rank. Arrival decides nothing, and no value steps back.
+// A source without the venue's time and sequence takes over from a better one when that has been
+// silent for `stale_ns`.
+//
+// A trade is a fact: each is taken once by its id, from whichever source brings it first.
+//
+// Symbols and sources are numbers that the caller gives out. A symbol's number is never used again:
+// another listing of the same name is another number, so a price cannot come to stand under it.
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/status.hpp"
+#include "journal/events.hpp"
+#include "journal/frame.hpp"
+#include "journal/reader.hpp"
+#include "journal/writer.hpp"
+#include "market/delay_floor.hpp"
+#include "market/tick_filter.hpp"
+#include "market/trade_memory.hpp"
+
+namespace onetape {
+
+inline constexpr std::uint32_t merge_none = ~std::uint32_t{0};
+inline constexpr std::size_t merge_sources_max = 255;  // a byte of a frame's flags, 0: nobody
+inline constexpr std::size_t merge_samples = 60;       // of a symbol's quotes, for their median
+inline constexpr std::size_t merge_samples_min = 3;
+
+enum class Merged : std::uint8_t {
+    taken,
+    duplicate,
+    older,   // than what stands
+    late,    // a trade from before the memory: it may have been taken
+    pinned,  // the symbol takes this value from another source
+    ended,   // the symbol is not listed any more
+    bad,     // a bad tick, by `rule()`
+};
+inline constexpr std::size_t merged_count = 7;
+
+struct MergeOptions {
+    std::int64_t stale_ns = 2'000'000'000;
+    std::int64_t median_ns = 30'000'000'000;  // of a synthetic quote
+    bool filters = true;
+    TickFilterOptions filter{};
+};
+
+// What one source has brought of one symbol. Times in ns, of frames and of the venue.
+struct MergeCounts {
+    std::int64_t received = 0;  // last
+    std::int64_t event = 0;     // newest
+    std::int64_t behind = 0;    // of its last quote behind the newest of all, by the venue's time
+    std::array<std::uint64_t, merged_count> outcomes{};  // by Merged
+    std::uint64_t disagreed = 0;                         // one message of the venue, two contents
+    bool has_spoken = false;                             // since it was looked at last
+};
+
+struct MergedBar {
+    std::uint32_t symbol;
+    BarPayload bar;
+};
+inline constexpr std::size_t merge_bars_max = 1u << 16;
+
+struct MergeDelay {
+    DelayFloor floor;
+    double mean = 0;  // of receipt minus venue time, over about the last 64 messages
+    std::uint64_t count = 0;
+};
+
+class Merge {
+ public:
+    explicit Merge(const MergeOptions& options);
+
+    // rank: the lower, the better. Gives its number.
+    std::uint32_t add_source(std::uint32_t rank);
+    void set_rank(std::uint32_t source, std::uint32_t rank) { sources_[source].rank = rank; }
+    std::uint32_t add_symbol();
+    [[nodiscard]] std::size_t sources() const noexcept { return sources_.size(); }
+    [[nodiscard]] std::size_t symbols() const noexcept { return symbols_.size(); }
+    // Its values end, and nothing of it is taken from now on.
+    void end(std::uint32_t symbol) noexcept { symbols_[symbol].is_ended = true; }
+    // Its values come from this source alone; merge_none: from the freshest. Trades from all.
+    void pin(std::uint32_t symbol, std::uint32_t source) noexcept {
+        symbols_[symbol].pinned = source;
+    }
+
+    // time: of the frame.
+    Merged on_quote(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                    const QuotePayload& quote);
+    Merged on_trade(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                    const TradePayload& trade, std::uint64_t sequence = 0);
+    Merged on_mark(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                   const MarkPayload& mark);
+    Merged on_funding(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                      const FundingPayload& funding);
+    Merged on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                  const BarPayload& bar);
+    // Of what was merged before: as if it were taken now. Trades up to a venue time are forgotten.
+    void restore(std::uint32_t source, std::uint32_t symbol, const Frame& frame);
+    void forget_until(std::int64_t time);
+
+    // Why the last message was bad.
+    [[nodiscard]] TickRule rule() const noexcept { return rule_; }
+    // Held trades that the last message has confirmed, in their order, each taken once.
+    [[nodiscard]] std::span<const HeldTrade> released() const noexcept { return released_; }
+    // A trade that was taken is older, by the venue's time, than one before it.
+    [[nodiscard]] bool is_late() const noexcept { return is_late_; }
+
+    // The median of the bids and of the asks of a symbol's last quotes, sizes 0. False: too few.
+    [[nodiscard]] bool median(std::uint32_t symbol, std::int64_t time, QuotePayload& quote) const;
+    // What stands of each kind; nullptr: none yet.
+    [[nodiscard]] const QuotePayload* quote(std::uint32_t symbol) const noexcept {
+        return payload_of(symbols_[symbol].quote);
+    }
+    [[nodiscard]] const MarkPayload* mark(std::uint32_t symbol) const noexcept {
+        return payload_of(symbols_[symbol].mark);
+    }
+    [[nodiscard]] const FundingPayload* funding(std::uint32_t symbol) const noexcept {
+        return payload_of(symbols_[symbol].funding);
+    }
+    [[nodiscard]] const TradePayload* trade(std::uint32_t symbol) const noexcept {
+        return symbols_[symbol].has_trade ? &symbols_[symbol].trade : nullptr;
+    }
+    // Bars that were taken since they were asked for last; of very many the first.
+    [[nodiscard]] std::vector<MergedBar> take_bars() { return std::exchange(closed_, {}); }
+    [[nodiscard]] std::uint32_t quote_source(std::uint32_t symbol) const noexcept {
+        return symbols_[symbol].quote.has ? symbols_[symbol].quote.source : merge_none;
+    }
+    [[nodiscard]] MergeCounts& counts(std::uint32_t source, std::uint32_t symbol);
+    [[nodiscard]] const MergeDelay& delay(std::uint32_t source) const noexcept {
+        return sources_[source].delay;
+    }
+
+ private:
+    template <class Payload>
+    struct Value {
+        Payload payload{};
+        std::int64_t time = 0;  // of its frame
+        std::uint32_t source = 0;
+        bool has = false;
+    };
+    template <class Payload>
+    [[nodiscard]] static const Payload* payload_of(const Value<Payload>& value) noexcept {
+        return value.has ? &value.payload : nullptr;
+    }
+    struct BarValue {
+        std::int64_t period;
+        Value<BarPayload> value;
+    };
+    struct Sample {
+        std::int64_t time, bid, ask;
+    };
+    struct Symbol {
+        Value<QuotePayload> quote;
+        std::uint32_t pinned = merge_none;
+        bool is_ended = false;
+        std::vector<MergeCounts> counts;  // by source
+        Value<MarkPayload> mark;
+        Value<FundingPayload> funding;
+        std::vector<BarValue> bars;
+        std::vector<TradeCounter> counters;  // by source
+        TradeCounter restored;               // of the hub's own journal
+        TradeMemory trades;
+        TradePayload trade{};  // taken last
+        bool has_trade = false;
+        std::int64_t trade_newest = std::numeric_limits<std::int64_t>::min();
+        std::array<Sample, merge_samples> samples;
+        std::size_t samples_count = 0, samples_next = 0;
+    };
+    struct Source {
+        std::uint32_t rank;
+        MergeDelay delay;
+    };
+    template <class Payload>
+    [[nodiscard]] Merged order(std::uint32_t source, std::int64_t time, const Payload& payload,
+                               std::int64_t event, std::uint64_t id, const Value<Payload>& held,
+                               std::int64_t held_event, std::uint64_t held_id,
+                               MergeCounts& counts) const noexcept;
+    template <class Payload>
+    Merged value(std::uint32_t source, Symbol& own, std::int64_t time, const Payload& payload,
+                 std::int64_t event, std::int64_t held_event, Value<Payload>& held);
+    MergeCounts& heard(std::uint32_t source, Symbol& own, std::int64_t time, std::int64_t event,
+                       std::int64_t received);
+    Merged count(MergeCounts& counts, Merged outcome) noexcept {
+        ++counts.outcomes[static_cast<std::size_t>(outcome)];
+        return outcome;
+    }
+    [[nodiscard]] bool is_bad(TickRule rule) noexcept {
+        rule_ = rule;
+        return rule != TickRule::none;
+    }
+    Merged take_trade(Symbol& own, const TradeKey& key, const TradePayload& trade);
+    void release(Symbol& own);
+    void sample(Symbol& own, std::int64_t time) noexcept;
+
+    MergeOptions options_;
+    TickFilter filter_;
+    std::vector<Source> sources_;
+    std::vector<Symbol> symbols_;
+    std::vector<HeldTrade> released_;
+    std::vector<MergedBar> closed_;
+    TickRule rule_ = TickRule::none;
+    bool is_late_ = false;
+    std::int64_t floor_ = std::numeric_limits<std::int64_t>::min();  // forgotten, of all symbols
+};
+
+// Journals of sources into the hub's own. A frame of it has its source's number plus one in the
+// upper byte of its flags, and the symbol's number plus one as its stream.
+class MergeFeeds {
+ public:
+    MergeFeeds(Merge& merge, Writer& writer) noexcept : merge_(&merge), writer_(&writer) {}
+
+    // The source of this number is read from the reader's place on; nullptr: it is not read now.
+    void follow(std::uint32_t source, Reader* reader);
+    // This stream of the source is the symbol's from now on; merge_none: nobody's.
+    void map(std::uint32_t source, std::uint32_t stream, std::uint32_t symbol);
+
+    enum class Stop : std::uint8_t { at_most, nothing, found, failed, unwritten };
+    // Up to so many frames, in order of their times among those that are there. found: an
+    // instrument or a word about health came, found() of source(). failed: status() of source().
+    // unwritten: status() of the hub's own journal.
+    Stop take(std::size_t frames_max);
+    [[nodiscard]] std::uint32_t source() const noexcept { return source_; }
+    [[nodiscard]] const Frame& found() const noexcept { return found_; }
+    [[nodiscard]] Status status() const noexcept { return status_; }
+
+    // Writes how far each source was read: of those that were since the last time, or of all.
+    Status write_cursors(bool all);
+    // A synthetic quote of a symbol, marked as such. False: there are too few quotes.
+    [[nodiscard]] bool write_median(std::uint32_t symbol, std::int64_t time, Status& status);
+    // Of the hub's own journal, before anything is taken. False: of no symbol of its own.
+    void restore(const Frame& frame);
+
+    struct BadTick {
+        std::uint32_t source, symbol;
+        std::uint64_t sequence;  // of the frame in its source's journal
+        EventType type;
+        Merged outcome;
+        TickRule rule;
+    };
+    static constexpr std::size_t bad_ticks_max = 1024;  // between two looks; others are counted
+    [[nodiscard]] std::vector<BadTick> take_bad_ticks() { return std::exchange(bad_ticks_, {}); }
+    [[nodiscard]] std::uint64_t passed_over() const noexcept { return passed_over_; }
+    [[nodiscard]] std::int64_t time() const noexcept { return time_; }
+
+ private:
+    struct Feed {
+        Reader* reader = nullptr;
+        std::vector<std::uint32_t> symbols{};  // by stream
+        Frame frame{};
+        bool has_frame = false;
+        std::uint64_t first = 0, last = 0;  // taken since the last cursor
+        std::uint32_t crc = 0;              // of the last
+    };
+    [[nodiscard]] Status merge(std::uint32_t source, const Frame& frame, std::uint32_t symbol);
+    [[nodiscard]] Status write(EventType type, std::uint16_t flags, std::uint32_t source,
+                               std::uint32_t symbol, const void* payload, std::size_t bytes);
+    [[nodiscard]] Status write_cursor(Feed& feed);
+    void note(std::uint32_t source, std::uint32_t symbol, const Frame& frame, Merged outcome,
+              TickRule rule);
+
+    Merge* merge_;
+    Writer* writer_;
+    std::vector<Feed> feeds_;
+    std::vector<BadTick> bad_ticks_;
+    std::uint64_t passed_over_ = 0;  // frames of kinds that are not merged, or of nobody's streams
+    std::int64_t time_ = 0;
+    std::uint32_t source_ = 0;
+    Frame found_;
+    Status status_ = Status::ok;
+};
+
+}  // namespace onetape

@@ -1,0 +1,46 @@
+"""`onetape feeds`: where the market comes from."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import listing
+from onetape.model.errors import BY_CODE, OnetapeError, UsageError
+
+COLUMNS = ("source", "symbol", "transport", "state", "latency_ms", "age_ms", "errors", "share", "pinned")
+
+
+@verb(
+    "feeds",
+    example="onetape feeds\nonetape feeds pin binance:BTC/USDT:USDT rest\nonetape feeds pin binance:BTC/USDT:USDT auto",
+)
+@click.argument("words", nargs=-1, metavar="[pin SYMBOL SOURCE|auto]")
+@click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
+def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
+    """Show each source of each symbol that the hub merges: its state, how late it is against the
+    fastest, how old its last message, its errors, and its share of what was taken. `pin` takes a
+    symbol's quotes, marks and bars from one source alone, `auto` from the freshest again.
+    """
+    send = load("onetape.ipc.operator", "send_command", what="commands")
+    match words:
+        case ():
+            pass
+        case ("pin", symbol, source):
+            (done,) = send(shell.home, "hub", "pin", {"symbol": symbol, "source": source}, id_ or uuid.uuid4().hex)
+            _check(done)
+        case _:
+            raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape feeds", todo="see --help")
+    (answer,) = send(shell.home, "hub", "status", {}, uuid.uuid4().hex)
+    _check(answer)
+    rows: list[dict[str, Any]] = answer["result"]["feeds"]
+    return Answer(rows, listing(rows, COLUMNS, nothing="the hub has heard of no symbol yet"))
+
+
+def _check(answer: dict[str, Any]) -> None:
+    if (reply := answer["error"]) is not None:
+        made: OnetapeError = BY_CODE[reply["code"]](reply["message"])
+        raise made

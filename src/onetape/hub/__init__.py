@@ -1,0 +1,1 @@
+"""The process that merges the collectors' journals into one market."""

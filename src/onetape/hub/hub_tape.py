@@ -1,0 +1,158 @@
+"""What the hub writes: one market, and from whom it has it.
+
+quote, trade, mark, funding, bar   as their source's frame, under the number of the listing plus one.
+                                   The upper byte of the flags is the source's number plus one.
+quote with flag 64                 synthetic: the median of the last ones, while no source is fresh
+instrument                         before the first frame of a number, and again with changed facts
+input                              how far the journal of a source was read. A restart goes on there
+health                             kind `hub`: which number is which source; `source`: one is
+                                   healthy, degraded or failing; `market`: a symbol is stale or
+                                   fresh; `listing`: listed, delisted; `quarantine`: a bad tick,
+                                   with its rule and its place in its source's journal
+command, reply                     what was asked of it; pins are folded from these
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
+from onetape.ipc.once import Once
+from onetape.model.enums import EventType
+from onetape.model.errors import TornTape
+from onetape.model.instrument import Instrument
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.schema import INSTRUMENT_TYPE
+from onetape.tape.segments import is_tape
+
+__all__ = ["CURSORS_EVERY", "Cursor", "HubTape", "Recovered"]
+
+REMEMBERED_NS: Final = 600 * 10**9  # of its own journal a restart reads so much again
+CURSORS_EVERY: Final = 60 * 10**9
+_INPUT: Final = EventType.INPUT.id
+_CURSOR: Final = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last frame of a source's journal that was merged."""
+
+    epoch: int
+    sequence: int
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What the journal of an earlier life has. since: ns of the sources' clock, from where its market
+    is known; 0: there is none. instruments: by number of listing. ended: numbers of listings that have."""
+
+    since: int = 0
+    first_sequence: int = 1  # that was written since then
+    instruments: list[Instrument] = field(default_factory=list)
+    ended: set[int] = field(default_factory=set)
+    cursors: dict[bytes, Cursor] = field(default_factory=dict)  # by the journal's uuid
+
+
+class HubTape(CommandTape):
+    """Raises JournalLocked where a hub runs already."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.recovered = _recovered(path)
+        except TornTape:  # the machine went down: whoever opens it sets aside what was torn
+            JournalWriter(path, process="hub", durable=False).close()
+            self.recovered = _recovered(path)
+        super().__init__(
+            JournalWriter(
+                path,
+                process="hub",
+                created=time.time_ns(),
+                heartbeat=True,
+                # A writer repeats in its segments what it was given itself: so a reader at the end
+                # finds the listings of all earlier lives.
+                extra_preamble=[
+                    (INSTRUMENT_TYPE, number + 1, each.to_msgpack())
+                    for number, each in enumerate(self.recovered.instruments)
+                ],
+            )
+        )
+        self.once = Once()
+        self.past_commands: list[PastCommand] = commands_in(path, self.once)
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def own_frames(self) -> JournalReader:
+        """From `recovered.first_sequence` on."""
+        reader = JournalReader(self.path)
+        reader.seek_sequence(self.recovered.first_sequence)
+        return reader
+
+    def instrument(self, number: int, instrument: Instrument, now: int) -> None:
+        self.writer.append_instrument(number + 1, now, instrument.to_msgpack())
+
+    def sources(self, sources: Sequence[Mapping[str, object]], ended: Sequence[int], now: int) -> None:
+        """Who is who, for readers that begin here, and which listings have ended."""
+        self.health("hub", "sources", now, about={"sources": list(sources), "ended": list(ended)})
+
+    def health(
+        self,
+        kind: str,
+        state: str,
+        now: int,
+        *,
+        subject: str = "hub",
+        about: Mapping[str, object] = {},
+        warned: bool = False,
+    ) -> None:
+        record = {"kind": kind, "subject": subject, "state": state, **about}
+        if warned:
+            record["severity"] = "warning"
+        self.writer.append("health", msgspec.msgpack.encode(record), time=now)
+
+
+def _recovered(path: Path) -> Recovered:
+    found = Recovered()
+    if not is_tape(path):
+        return found
+    with JournalReader(path) as reader:
+        last = reader.last_sequence
+        if not last:
+            return found
+        reader.seek_sequence(last)
+        frame = reader.next_frame()
+        records = {stream - 1: record for stream, record in reader.instruments.items()}
+        found.instruments = [_instrument(record) for _, record in sorted(records.items())]
+        # All cursors are written each CURSORS_EVERY, also while nothing comes.
+        reader.seek_time((frame.time if frame is not None else 0) - 2 * CURSORS_EVERY)
+        times = [each.time for each in reader.frames(("input",))]
+        found.since = max(max(times, default=0) - REMEMBERED_NS, 0)
+        reader.seek_time(found.since)
+        found.first_sequence = reader.next_sequence
+        for each in reader.frames(("input", "health")):
+            if each.type == _INPUT:
+                uuid, epoch, first, count, _, _ = _CURSOR.unpack(each.payload)
+                found.cursors[uuid] = Cursor(epoch, first + count - 1)
+            else:
+                _hear(found, msgspec.msgpack.decode(each.payload))
+    return found
+
+
+def _hear(found: Recovered, record: Mapping[str, Any]) -> None:
+    match record["kind"], record["state"]:
+        case "hub", "sources":
+            found.ended = set(record["ended"])
+        case "listing", "delisted":
+            found.ended.add(record["number"])
+
+
+def _instrument(record: Mapping[str, Any]) -> Instrument:
+    return Instrument.from_msgpack(msgspec.msgpack.encode(record))

@@ -1,0 +1,113 @@
+"""The hub's market in shared memory: for who comes late, and for who wants the latest alone.
+
+Each group says in `sequence` which frame of the hub's journal it is as of: who reads the table and
+follows the journal from there on misses nothing. Prices and sizes are integers at the listing's
+decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from onetape.hub.listings import Listing
+from onetape.hub.options import HUB
+from onetape.model.home import state_of
+from onetape.tape.state import Group, StateReader, StateWriter
+from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
+from onetape.tape.state_table import StateTable
+
+__all__ = ["MarketReader", "MarketTable"]
+
+_UNITS: Final = (("stream", "u"), ("price_decimals", "u"), ("size_decimals", "u"))
+QUOTE: Final = GroupSpec(
+    1, "quote", (*_UNITS, ("ts_recv", "i"), ("bid", "i"), ("ask", "i"), ("bid_size", "i"), ("ask_size", "i"))
+)
+TRADE: Final = GroupSpec(2, "trade", (*_UNITS, ("ts_recv", "i"), ("price", "i"), ("size", "i"), ("side", "u")))
+MARK: Final = GroupSpec(3, "mark", (*_UNITS, ("ts_recv", "i"), ("mark", "i"), ("index", "i")))
+FUNDING: Final = GroupSpec(4, "funding", (*_UNITS, ("ts_recv", "i"), ("rate", "i")))
+# The key is the symbol, the period and a place: bars of one symbol and period go round.
+BAR: Final = GroupSpec(
+    5,
+    "bar",
+    (
+        *_UNITS,
+        ("ts_open", "i"),
+        ("period", "i"),
+        ("open", "i"),
+        ("high", "i"),
+        ("low", "i"),
+        ("close", "i"),
+        ("volume", "i"),
+        ("trades", "i"),
+    ),
+)
+LAYOUT: Final = Layout([QUOTE, TRADE, MARK, FUNDING, BAR])
+_KEY_BYTES_MAX: Final = 64
+_KINDS: Final = (QUOTE, TRADE, MARK, FUNDING)
+
+Values = tuple[int, ...] | None
+
+
+class MarketTable:
+    """The writer. A second one is refused with JOURNAL_LOCKED."""
+
+    def __init__(self, home: Path, klines: int) -> None:
+        self._klines = klines
+        self._writer = StateWriter(state_of(home), HUB, LAYOUT)
+        self._table = StateTable(LAYOUT)
+        self._table.attach(self._writer)
+
+    def put(self, listing: Listing, values: Sequence[Values], sequence: int) -> None:
+        """What stands of a listing, as `Merge.values` has it, after this frame of the journal."""
+        key, instrument = listing.symbol, listing.instrument
+        if len(key.encode()) > _KEY_BYTES_MAX:  # there is no room for its name
+            return
+        self._table.sequence = sequence
+        for spec, numbers in zip(_KINDS, values, strict=True):
+            if numbers is None:
+                continue
+            ts_event, *rest = numbers
+            own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals)
+            named: dict[str, FieldValue] = dict(zip((name for name, _ in spec.fields), (*own, *rest), strict=True))
+            self._table.put(spec.name, key, named, ts=max(ts_event, 0))
+
+    def put_bar(self, listing: Listing, bar: Sequence[int], sequence: int) -> None:
+        """A closed bar in place of the oldest: ts_open, period, open, high, low, close, volume, trades."""
+        ts_open, period = bar[:2]
+        key = f"{listing.symbol} {period // 10**9} {ts_open // period % self._klines}"
+        if len(key.encode()) > _KEY_BYTES_MAX:
+            return
+        self._table.sequence = sequence
+        instrument = listing.instrument
+        own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals)
+        named: dict[str, FieldValue] = dict(zip((name for name, _ in BAR.fields), (*own, *bar), strict=True))
+        self._table.put(BAR.name, key, named, ts=max(ts_open + period, 0))
+
+    def remove(self, symbol: str) -> None:
+        for key in [key for key in self._table.groups(BAR.name) if key.startswith(f"{symbol} ")]:
+            self._table.remove(BAR.name, key)
+        for spec in _KINDS:
+            self._table.remove(spec.name, symbol)
+
+    def alive(self, now: int) -> None:
+        self._writer.heartbeat(now)
+        self._writer.keep_in_place()
+
+    def close(self) -> None:
+        self._writer.close(remove=True)
+
+
+class MarketReader:
+    """Raises ProcessDown where no hub has run."""
+
+    def __init__(self, home: Path) -> None:
+        self.state = StateReader(state_of(home), HUB, LAYOUT)
+
+    def bars(self, symbol: str, period: int) -> list[Group]:
+        """Those that the table has, oldest first. period: ns."""
+        prefix = f"{symbol} {period // 10**9} "
+        keys = [key for _, key in self.state.keys(BAR.name) if key.startswith(prefix)]
+        found = [group for key in keys if (group := self.state.get(BAR.name, key)) is not None]
+        return sorted(found, key=lambda group: group.ts_data)

@@ -1,0 +1,74 @@
+"""What the hub is started with, and where its journal is. Light to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.collector.options import collector_journal
+from onetape.model.config import Config
+from onetape.model.errors import BadConfig
+from onetape.model.time import parse_duration
+
+__all__ = ["HUB", "HubOptions", "SourceOptions", "has_hub", "hub_journal", "hub_options"]
+
+HUB: Final = "hub"  # the process, its kind and its journal
+SOURCES_MAX: Final = 255
+
+
+class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One collector. transport: ws, rest, or the kind of a feed from outside."""
+
+    name: str
+    journal: str
+    transport: str
+
+
+class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """sources: of two that report a value of one moment the one that stands before the other is
+    taken. stale_ns: a source so much later than the fastest is degraded. klines: bars of each
+    symbol and period in the table. spin_s: how long it looks for news before it sleeps."""
+
+    home: str
+    sources: list[SourceOptions]
+    stale_ns: int = 2 * 10**9
+    klines: int = 45
+    filters: bool = True
+    spin_s: float = 0.0
+
+
+def hub_journal(home: Path) -> Path:
+    return home / "journal" / HUB
+
+
+def has_hub(config: Config) -> bool:
+    """It is written, and not switched off."""
+    return config.has(HUB) and config.hub.enabled
+
+
+def hub_options(config: Config, *, home: Path) -> HubOptions:
+    """Raises BadConfig for what cannot be merged."""
+    sources = [
+        SourceOptions(
+            name=name,
+            journal=str(collector_journal(home, name)),
+            transport=each.transport if each.kind == "venue" else each.kind,
+        )
+        for name, each in config.collectors.items()
+        if each.enabled
+    ]
+    if not sources:
+        raise BadConfig("there is nothing to merge", location="[hub]", todo="add a [collectors.NAME]")
+    if len(sources) > SOURCES_MAX:
+        raise BadConfig(f"it merges {SOURCES_MAX} collectors at most, not {len(sources)}", location="[hub]")
+    return HubOptions(
+        home=str(home),
+        # Streams before polls: of one moment they are the fresher ones.
+        sources=sorted(sources, key=lambda each: each.transport == "rest"),
+        stale_ns=parse_duration(config.hub.stale),
+        klines=config.hub.klines,
+        filters=config.hub.filter,
+        spin_s=parse_duration(config.hub.spin) / 1e9 if config.hub.spin else 0.0,
+    )

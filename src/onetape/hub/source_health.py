@@ -1,0 +1,152 @@
+"""Which sources are relied on: healthy, degraded or failing. Pure: times come in.
+
+    failing    its process is gone, its connection is lost, or it says nothing at all though it used
+               to; at once
+    degraded   it speaks, but of this symbol it is silent, it is late, or it has failed of late
+    healthy    it has been without fault for a while, the longer the oftener it has failed
+
+Silence is measured by each stream's own rhythm, and only in attended time (market/silence.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from onetape.market.silence import SilenceWatch
+from onetape.model.time import SECOND
+
+__all__ = ["FeedState", "SourceHealth", "StateChange"]
+
+STEADY: Final = 2 * SECOND  # without fault, until it is healthy again; twice that for each failure more
+STEADY_MAX: Final = 60 * SECOND
+REMEMBERED: Final = 60 * SECOND  # failures
+ALL: Final = -1  # as symbol: the source as a whole
+
+
+class FeedState(IntEnum):
+    HEALTHY = 0
+    DEGRADED = 1
+    FAILING = 2
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class StateChange(NamedTuple):
+    source: int
+    state: FeedState
+    why: str
+
+
+@dataclass(slots=True)
+class _Source:
+    state: FeedState = FeedState.FAILING  # until it speaks
+    why: str = "has not spoken"
+    fault: str = "has not spoken"  # that makes it fail now, "": none
+    is_late: bool = False
+    good_since: int = 0
+    failures: deque[int] = field(default_factory=deque)
+
+
+class SourceHealth:
+    """Sources and symbols are numbers. now: attended time, ns."""
+
+    def __init__(self, sources: int, stale_ns: int) -> None:
+        self._sources = [_Source() for _ in range(sources)]
+        self._stale_ns = stale_ns
+        self._silence = SilenceWatch[tuple[int, int]]()
+        self._lost = [False] * sources
+        self._dead = [True] * sources
+        self._has_spoken = [False] * sources
+
+    def state(self, source: int, symbol: int = ALL) -> FeedState:
+        """Of a source, or of what it says of one symbol."""
+        state = self._sources[source].state
+        if symbol != ALL and (source, symbol) in self._silence.silent:
+            return max(state, FeedState.DEGRADED)
+        return state
+
+    def why(self, source: int) -> str:
+        return self._sources[source].why
+
+    def is_fresh(self, source: int, symbol: int) -> bool:
+        """What it says of the symbol can be relied on now."""
+        return self._sources[source].state is not FeedState.FAILING and (source, symbol) not in self._silence.silent
+
+    def process(self, source: int, *, is_alive: bool) -> None:
+        self._dead[source] = not is_alive
+
+    def connection(self, source: int, *, is_lost: bool) -> None:
+        self._lost[source] = is_lost
+
+    def late(self, source: int, delay_ns: float) -> None:
+        """By how much it is slower than the fastest of its venue."""
+        own = self._sources[source]
+        # Half of the bound to be good again: what lies between changes nothing.
+        own.is_late = delay_ns > (self._stale_ns / 2 if own.is_late else self._stale_ns)
+
+    def heard(self, spoken: Iterable[tuple[int, int]], now: int) -> None:
+        """(source, symbol) of which something has come since the last time."""
+        sources = set()
+        for source, symbol in spoken:
+            sources.add(source)
+            self._silence.heard((source, symbol), now)
+        for source in sources:
+            self._silence.heard((source, ALL), now)
+            self._has_spoken[source] = True
+
+    def forget(self, symbol: int) -> None:
+        """It has ended: nothing is expected of it any more."""
+        for source in range(len(self._sources)):
+            self._silence.forget((source, symbol))
+
+    def look(self, now: int) -> list[StateChange]:
+        """Which sources are otherwise now."""
+        self._silence.look(now)
+        return [change for number in range(len(self._sources)) if (change := self._judge(number, now)) is not None]
+
+    def _judge(self, number: int, now: int) -> StateChange | None:
+        own = self._sources[number]
+        fault = self._fault(number)
+        if fault and not own.fault:
+            own.failures.append(now)
+        own.fault = fault
+        while own.failures and now - own.failures[0] > REMEMBERED:
+            own.failures.popleft()
+        if fault:
+            return self._become(number, FeedState.FAILING, fault)
+        if own.is_late:
+            own.good_since = now
+            return self._become(number, FeedState.DEGRADED, "late")
+        if own.state is FeedState.FAILING:
+            own.good_since = now
+            # A first start is no failure that it would have to make good.
+            if own.failures:
+                return self._become(number, FeedState.DEGRADED, "has failed of late")
+            return self._become(number, FeedState.HEALTHY, "")
+        steady = min(STEADY << max(len(own.failures) - 1, 0), STEADY_MAX)
+        if now - own.good_since >= (steady if own.failures else STEADY):
+            return self._become(number, FeedState.HEALTHY, "")
+        return None
+
+    def _fault(self, number: int) -> str:
+        if self._dead[number]:
+            return "its process is gone"
+        if self._lost[number]:
+            return "its connection is lost"
+        if not self._has_spoken[number]:
+            return "has not spoken"
+        return "silent" if (number, ALL) in self._silence.silent else ""
+
+    def _become(self, number: int, state: FeedState, why: str) -> StateChange | None:
+        own = self._sources[number]
+        if own.state is state:
+            own.why = why
+            return None
+        own.state, own.why = state, why
+        return StateChange(number, state, why)

@@ -1,0 +1,140 @@
+"""A hub's process and the journals of collectors that it merges, written by the test."""
+
+from __future__ import annotations
+
+import json
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from copied_process import Copied
+from onetape.collector.options import collector_journal
+from onetape.hub.options import HubOptions, SourceOptions, hub_journal
+from onetape.ipc.operator import send_command
+from onetape.model.config import OPERATOR
+from onetape.model.instrument import Instrument, from_symbol
+from onetape.security.tokens import make_token
+from onetape.tape.journal import JournalReader, JournalWriter, Record
+from waiting import PATIENCE_S, wait_for
+
+BTC = "binance:BTC/USDT:USDT"
+ETH = "binance:ETH/USDT:USDT"
+MS = 10**6
+_QUOTE = struct.Struct("<qqqqqqQQ")
+_TRADE = struct.Struct("<qqqqQQBB14x")
+_MARK = struct.Struct("<qqqq")
+_BAR = struct.Struct("<qqqqqqqqqqqq")
+
+
+class SourceJournal:
+    """What a collector writes. Times are ns UTC of now, unless said otherwise."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.name = name
+        self.writer = JournalWriter(
+            collector_journal(home, name), process=f"collector:{name}", durable=False, heartbeat=True
+        )
+        self.streams: dict[str, int] = {}
+
+    def listed(self, symbol: str, stream: int = 0, **facts: Any) -> Instrument:
+        """A symbol under a number, the next one where none is said."""
+        number = stream or max(self.streams.values(), default=0) + 1
+        instrument = from_symbol(symbol, **{"tick": "0.1", "lot": "0.001", **facts})
+        self.writer.append_instrument(number, time.time_ns(), instrument.to_msgpack())
+        self.streams[symbol] = number
+        return instrument
+
+    def quote(self, symbol: str, bid: int, ask: int, *, at: int, recv: int = 0, update_id: int = 0) -> None:
+        recv = recv or at
+        row = _QUOTE.pack(at, recv, bid, ask, 10, 10, update_id, 0)
+        self.writer.append("quote", row, stream=self.streams[symbol], time=recv)
+
+    def trade(self, symbol: str, price: int, size: int, *, at: int, id_: int = 0, recv: int = 0) -> None:
+        recv = recv or at
+        row = _TRADE.pack(at, recv, price, size, id_, 0, 1, 1 if id_ else 0)
+        self.writer.append("trade", row, stream=self.streams[symbol], time=recv)
+
+    def mark(self, symbol: str, mark: int, *, at: int) -> None:
+        self.writer.append("mark", _MARK.pack(at, at, mark, 0), stream=self.streams[symbol], time=at)
+
+    def bar(self, symbol: str, ts_open: int, close: int, *, period: int = 60 * 10**9) -> None:
+        end = ts_open + period
+        row = _BAR.pack(ts_open, end, period, close, close, close, close, 1, 0, 0, 1, 0)
+        self.writer.append("bar", row, stream=self.streams[symbol], time=end)
+
+    def health(self, kind: str, subject: str, state: str, **about: Any) -> None:
+        record = {"kind": kind, "subject": subject, "state": state, **about}
+        self.writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def hub_options(home: Path, *names: str, **more: Any) -> HubOptions:
+    """Names that begin with `rest` are polled."""
+    sources = [
+        SourceOptions(
+            name=name, journal=str(collector_journal(home, name)), transport="rest" if name.startswith("rest") else "ws"
+        )
+        for name in names
+    ]
+    return HubOptions(home=str(home), sources=sources, **{"filters": False, **more})
+
+
+class HubProcess:
+    def __init__(self, options: HubOptions) -> None:
+        self.home = Path(options.home)
+        make_token(self.home, OPERATOR)
+        self.process = Copied("onetape.hub.main", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(msgspec.json.encode(options))
+        self.process.stdin.close()
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        assert self.process.wait(PATIENCE_S) in (0, -signal.SIGKILL)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def ask(self, command: str, **fields: Any) -> dict[str, Any]:
+        (answer,) = send_command(self.home, "hub", command, fields, f"{command}-{time.time_ns()}")
+        return answer
+
+    def feeds(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By source and symbol."""
+        answer = self.ask("status")
+        assert answer["status"] == "applied", json.dumps(answer)
+        return {(row["source"], row["symbol"]): row for row in answer["result"]["feeds"]}
+
+
+@contextmanager
+def hub(options: HubOptions) -> Iterator[HubProcess]:
+    running = HubProcess(options)
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+def merged(home: Path, *types: str) -> list[Record]:
+    with JournalReader(hub_journal(home)) as reader:
+        return [record for record in reader if record.type in types]
+
+
+def wait_merged(home: Path, type_: str, count: int) -> list[Record]:
+    """Until so many frames of a type are on the hub's journal."""
+    return wait_for(lambda: len(found := merged(home, type_)) >= count and found)
+
+
+def sources_of(records: list[Record]) -> list[int]:
+    """The number of the source that each has come from."""
+    return [(record.flags >> 8) - 1 for record in records]
