@@ -61,7 +61,7 @@ class _Link:
         self.ends.set()
 
     def reconnect(self, now: int) -> None:
-        """The last time has not helped."""
+        """Makes a connection anew that the last time has not helped: later each time."""
         if now - self._cut_at > self._wait:
             self._cut_at, self._wait = now, min(2 * self._wait, RECONNECT_NS_MAX)
             self.ends.set()
@@ -137,7 +137,7 @@ class MarketFeed:
         return bool(links) and all(link.has_spoken for link in links)
 
     def take(self, message: bytes, link: int = LINK, connection: Hashable = None) -> None:
-        """One message, as it comes over one of the connections of a link."""
+        """Takes in one message, as it comes over one of the connections of a link."""
         self._spoke.add(link)
         if self._overlap.is_open and not self._overlap.is_new(message, connection):
             return
@@ -163,11 +163,11 @@ class MarketFeed:
         return top.bid, top.ask
 
     def top(self, symbol: str) -> Top:
-        """The newest quote, zeros likewise."""
+        """Returns the newest quote, zeros where `best` has them."""
         return self._market.top(self._numbers[self._symbols.index(symbol)])
 
     def silent_ns(self, symbol: str) -> int:
-        """For how long a symbol whose stream fell silent has not been heard, 0: it speaks."""
+        """Returns for how many ns a symbol whose stream fell silent has not been heard, 0: it speaks."""
         since = self.stale.get(symbol)
         return 0 if since is None else self._now - since
 
@@ -182,8 +182,11 @@ class MarketFeed:
         self.stale.pop(symbol, None)
 
     def look(self, now: int) -> None:
-        """now: attended time. Says what has fallen silent and what speaks again; a connection that
-        is silent, or one of whose symbols is, is made anew."""
+        """Says what has fallen silent and what speaks again.
+
+        A connection that is silent, or one of whose symbols is, is made anew.
+        now: attended time, ns.
+        """
         self._now = now
         spoke, self._spoke = self._spoke, set()
         changes = [self._silence.heard(each, now) for each in spoke]
@@ -217,7 +220,10 @@ class MarketFeed:
             self._say(HealthOut("market", self._account, "live"))
 
     async def follow(self, number: int, stream: MarketStream) -> None:
-        """For ever, over as many connections as it takes. number: of the stream, from 0."""
+        """Follows a stream for ever, over as many connections as it takes.
+
+        number: of the stream, from 0.
+        """
         failures = 0
         at = LINK * (number + 1)
         link = self._links[at] = _Link(stream)
