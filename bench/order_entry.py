@@ -23,9 +23,9 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.venue_clock import VenueClock
 from onetape.gateway.order_line import EntryLine
-from onetape.gateway.query_line import VenueLine
-from onetape.gateway.venue_clock import VenueClock
 from onetape.model import catalogue
 from onetape.model.enums import Side
 from onetape.model.order import OrderSpec

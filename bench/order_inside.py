@@ -29,12 +29,12 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.accounts.table import AccountTable
+from onetape.feeds.drift_counts import DriftWatch
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.market_feed import MarketFeed
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.core import GatewayCore, Moment
-from onetape.gateway.drift_counts import DriftWatch
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.malformed_counts import Rejects
-from onetape.gateway.market_feed import MarketFeed
 from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.gateway.robot_requests import Robots
 from onetape.model.catalogue import find

@@ -34,7 +34,7 @@ SCRIPT = Path(sys.executable).with_name("onetape")
 ONETAPE = [str(SCRIPT)] if SCRIPT.is_file() else [sys.executable, "-m", "onetape"]
 BARE, IMPORT = "interpreter alone", "import onetape"
 SYMBOL = "binance:BTC/USDT:USDT"
-WAITING = {"demo", "up", "restart", "down", "run"}
+WAITING = {"demo", "up", "restart", "down", "run", "record", "probe"}
 HELP_MS = 500  # of `--help`: start-up and nothing else
 EVENTS = "2000"
 CROSS = f"strategies/cross.py --data small.tape --param symbol={SYMBOL} --cash 10000"
@@ -73,6 +73,8 @@ MANAGED = {
     "cancel": f"cancel --symbol {SYMBOL}",
     "close": f"close {SYMBOL}",
     "scan": "scan mid>0 --seconds 0.01",
+    "record": "record kraken --seconds 0.1 --out OUT",
+    "probe": "probe kraken --seconds 0.1",
     "flatten": f"flatten --symbol {SYMBOL}",
     "alerts": "alerts",
     "params": "params robot:mm",

@@ -26,7 +26,6 @@ GATEWAY_CORE = {
         "admission",
         "core",
         "kept_money",
-        "order_budget",
         "order_frames",
         "order_requests",
         "silence_watch",

@@ -133,7 +133,12 @@ class LiveSink final : public EventSink {
         std::int64_t bid = 0, ask = 0, bid_size = 0, ask_size = 0;
     };
 
-    explicit LiveSink(bool keeps_book) : keeps_book_(keeps_book) {}
+    struct Trade {
+        std::uint64_t id = 0;
+        std::int64_t time = 0;
+    };
+
+    LiveSink(bool keeps_book, bool polled) : keeps_book_(keeps_book), polled_(polled) {}
 
     void begin(Writer& writer) noexcept {
         writer_ = &writer;
@@ -144,11 +149,19 @@ class LiveSink final : public EventSink {
         return stream < tops_.size() ? tops_[stream] : Top{};
     }
     void forget() noexcept { tops_.clear(); }
+    [[nodiscard]] Trade last_trade(std::uint32_t stream) const {
+        return stream < trades_.size() ? trades_[stream] : Trade{};
+    }
+    [[nodiscard]] std::uint64_t repeated() const noexcept { return repeated_; }
     [[nodiscard]] Book& book() noexcept { return book_; }
 
  protected:
     Status write(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
                  const void* payload, std::uint32_t payload_bytes) override {
+        if (polled_ && says_nothing_new(type, stream, payload)) {
+            ++repeated_;
+            return Status::ok;
+        }
         const Status status = writer_->append(type, flags, stream, time, payload, payload_bytes);
         if (status != Status::ok) return status;
         if (type == EventType::book && keeps_book_) {
@@ -165,17 +178,42 @@ class LiveSink final : public EventSink {
     }
 
  private:
+    // An answer that was under way for longer than a later one, or that comes where nothing has
+    // happened since the one before.
+    [[nodiscard]] bool says_nothing_new(EventType type, std::uint32_t stream, const void* payload) {
+        if (type == EventType::quote) {
+            const auto& quote = *static_cast<const QuotePayload*>(payload);
+            if (stream >= updates_.size()) updates_.resize(stream + 1);
+            const Top last = top(stream);
+            const bool is_same = last.bid == quote.bid && last.ask == quote.ask &&
+                                 last.bid_size == quote.bid_size && last.ask_size == quote.ask_size;
+            if (is_same || quote.update_id < updates_[stream]) return true;
+            updates_[stream] = quote.update_id;
+        } else if (type == EventType::trade) {
+            const auto& trade = *static_cast<const TradePayload*>(payload);
+            if (trade.id_kind != IdKind::integer) return false;
+            if (stream >= trades_.size()) trades_.resize(stream + 1);
+            if (trade.id_low <= trades_[stream].id) return true;
+            trades_[stream] = {trade.id_low, trade.ts_event};
+        }
+        return false;
+    }
+
     Writer* writer_ = nullptr;
     std::uint32_t quoted_ = 0;
     bool keeps_book_;
+    bool polled_;
+    std::uint64_t repeated_ = 0;
     Book book_;
-    std::vector<Top> tops_;  // by stream
+    std::vector<Top> tops_;  // by stream, as the others
+    std::vector<std::uint64_t> updates_;
+    std::vector<Trade> trades_;
 };
 
 class LiveMessages {
  public:
-    LiveMessages(ReaderConfig config, bool keeps_book)
-        : sink_(keeps_book), reader_(std::move(config), sink_) {}
+    LiveMessages(ReaderConfig config, bool keeps_book, bool polled)
+        : sink_(keeps_book, polled), reader_(std::move(config), sink_) {}
 
     std::uint32_t take(std::string_view message, std::int64_t time, Writer& writer) {
         sink_.begin(writer);
@@ -300,12 +338,14 @@ void bind_text_messages(nb::module_& m) {
         .def(
             "__init__",
             [](LiveMessages* self, const TableRow& table, const std::vector<StreamRow>& streams,
-               bool keeps_book) {
+               bool keeps_book, bool polled) {
                 ReaderConfig config = reader_config(table, streams);
                 config.others_pass = true;
-                new (self) LiveMessages(std::move(config), keeps_book);
+                new (self) LiveMessages(std::move(config), keeps_book, polled);
             },
-            nb::arg("table"), nb::arg("streams"), nb::arg("keeps_book") = false)
+            nb::arg("table"), nb::arg("streams"), nb::arg("keeps_book") = false,
+            nb::arg("polled") = false,
+            "polled: quotes and trades that an earlier answer has said are left out.")
         .def_prop_ro(
             "take",
             [](nb::handle self) { return nb::steal(PyCFunction_New(&take_def, self.ptr())); },
@@ -340,6 +380,18 @@ void bind_text_messages(nb::module_& m) {
         .def_prop_ro("rejected", [](LiveMessages& self) { return self.reader().rejects().count(); })
         .def_prop_ro("passed_over",
                      [](LiveMessages& self) { return counts_of(self.reader().passed_over()); })
+        .def_prop_ro(
+            "unmapped", [](LiveMessages& self) { return counts_of(self.reader().unmapped()); },
+            "Messages of symbols that no stream is for, by their names: none is kept.")
+        .def_prop_ro("repeated", [](LiveMessages& self) { return self.sink().repeated(); })
+        .def(
+            "last_trade",
+            [](LiveMessages& self, std::uint32_t stream) {
+                const LiveSink::Trade trade = self.sink().last_trade(stream);
+                return nb::make_tuple(trade.id, trade.time);
+            },
+            nb::arg("stream"), nb::sig("def last_trade(self, stream: int) -> tuple[int, int]"),
+            "Where it is `polled`: (number, ts_event) of the newest trade, zeros for none.")
         .def_prop_ro(
             "refusal", [](LiveMessages& self) { return text_of(self.reader().refusal()); },
             "Why the venue refused a request, \"\" while it has not.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape.collector.options import collector_options, streams_of
+from onetape.collector.options import collector_options, collectors_of
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from waiting import wait_for
@@ -27,7 +27,7 @@ streams = ["{}"]
 
 def options(text: str):
     config = parse_config(f"[collectors.feed]\n{text}")
-    return collector_options("feed", streams_of(config)["feed"], home=Path("home"), folder=Path("folder"))
+    return collector_options("feed", collectors_of(config)["feed"], home=Path("home"), folder=Path("folder"))
 
 
 @pytest.mark.parametrize(

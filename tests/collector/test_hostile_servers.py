@@ -17,9 +17,9 @@ import pytest
 from onetape.bridge.opening import ANSWER_MAX, _bound_answers
 from onetape.collector.options import CollectorOptions
 from onetape.collector.sources import line_of
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.venue_clock import VenueClock
 from onetape.gateway.order_line import EntryLine
-from onetape.gateway.query_line import VenueLine
-from onetape.gateway.venue_clock import VenueClock
 from onetape.model.errors import VenueUnavailable
 from onetape.net.connection import connected
 from onetape.net.http_limits import BODY_MAX

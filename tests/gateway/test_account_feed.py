@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import picows
 import pytest
 
+from onetape.feeds.malformed_counts import Rejects
 from onetape.gateway.account_feed import AccountFeed
-from onetape.gateway.malformed_counts import Rejects
 from onetape.model.errors import VenueRejected
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import StreamReport, VenueReport

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from exchange.venue_client import served
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import AddressBudget, budget_file
+from onetape.feeds.venue_clock import VenueClock
 from onetape.gateway.order_line import EntryLine
-from onetape.gateway.query_line import VenueLine
-from onetape.gateway.request_budget import AddressBudget, budget_file
-from onetape.gateway.venue_clock import VenueClock
 from onetape.model import catalogue
 from onetape.model.enums import Side
 from onetape.model.errors import VenueRateLimit

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
+from onetape.feeds.request_budget import budget_file
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.request_budget import budget_file
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRateLimit
 from onetape.store.shared_counters import SharedCounters

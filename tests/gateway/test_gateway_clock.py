@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
+from onetape.feeds.venue_clock import VenueClock
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.venue_clock import VenueClock
 from onetape.model.enums import EventType, Side
 from onetape.model.time import clock_offset
 from onetape.tape.journal import JournalReader

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.gateway.order_budget import OrderBudget
-from onetape.gateway.request_budget import AddressBudget, BudgetError
+from onetape.feeds.request_budget import AddressBudget, BudgetError
 from onetape.model.errors import VenueRateLimit
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
+from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
 
 SECOND = 10**9

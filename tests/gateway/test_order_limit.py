@@ -8,7 +8,7 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.exchange.binance.limits import ORDERS, SECOND
-from onetape.gateway.request_budget import budget_file
+from onetape.feeds.request_budget import budget_file
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRateLimit
 from onetape.store.shared_counters import SharedCounters

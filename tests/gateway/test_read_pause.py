@@ -17,9 +17,9 @@ from exchange.venue_client import served
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.kraken.limits import KEY, Counter
 from onetape.exchange.venues import Crowd, open_venue
-from onetape.gateway.query_line import VenueLine
-from onetape.gateway.request_budget import PAUSED, AddressBudget, BudgetError
-from onetape.gateway.venue_clock import VenueClock
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import PAUSED, AddressBudget, BudgetError
+from onetape.feeds.venue_clock import VenueClock
 from onetape.model.enums import OrderState, RequestKind, Side
 from onetape.model.errors import VenueRateLimit
 from onetape.model.order import OrderSpec

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.gateway.order_budget import OrderBudget
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
+from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Outcome
 from onetape.venues.binance.instruments import order_rules_of
 

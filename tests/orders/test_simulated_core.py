@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from onetape.gateway import admission, core, order_budget, order_requests, silence_watch
+from onetape.gateway import admission, core, order_requests, silence_watch
 from onetape.gateway.core import GatewayCore
+from onetape.orders import order_budget
 from orders.gateway_faults import Faults
 from orders.gateway_seeds import WORLDS
 

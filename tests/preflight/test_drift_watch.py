@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from onetape.gateway.drift_counts import EACH, FIRST, DriftWatch
+from onetape.feeds.drift_counts import EACH, FIRST, DriftWatch
 from onetape.orders.outcome import Answer, Outcome
 
 TICKER = {"e": "bookTicker", "u": 1, "s": "BTCUSDT", "b": "1", "B": "1", "a": "2", "A": "1", "T": 1}

@@ -10,7 +10,8 @@ import pytest
 
 import copied_process
 from onetape.market.condition import parse_condition
-from onetape.scanner.scanner import Scanner, symbols_wanted
+from onetape.market.wanted import symbols_wanted
+from onetape.scanner.scanner import Scanner
 from worlds.command_lines import CLEAN, command_line
 from worlds.supervised import ALLOCATE, Home
 from worlds.tapes import BTC, START, Market

@@ -10,19 +10,30 @@ import sys
 import pytest
 
 from onetape.model.errors import BadInput
-from onetape.store.shared_counters import SharedCounters
+from onetape.store.shared_counters import HOLDERS, SharedCounters, SharedLeases
 from waiting import PATIENCE_S
 
 MANY = 3000
 SPEND = f"""
 import sys
 from pathlib import Path
-from onetape.store.shared_counters import SharedCounters
+from onetape.store.shared_counters import HOLDERS, SharedCounters, SharedLeases
 counts = SharedCounters(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range({MANY}):
     counts.spend(0, 7, 1, 10**9)
+"""
+RENEW = f"""
+import sys
+from pathlib import Path
+from onetape.store.shared_counters import SharedLeases
+leases = SharedLeases(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range({MANY}):
+    with leases.changing() as held:
+        held[:] = [(holder, until + 1) for holder, until in held]
 """
 HOLD = """
 import fcntl, sys
@@ -51,6 +62,39 @@ def test_no_count_of_two_processes_is_lost(tmp_path):
     assert counts.spend(0, 7, 0, 10**9) == 2 * MANY
     assert counts.spend(1, 7, 0, 10**9) == 0
     counts.close()
+
+
+def test_no_change_of_leases_by_two_processes_is_lost(tmp_path):
+    path = tmp_path / "leases"
+    leases = SharedLeases(path)
+    with leases.changing() as held:
+        held += [(2**62 + 1, 5), (7, 6)]
+    both = [started(RENEW, path) for _ in range(2)]
+    for process in both:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in both:
+        process.communicate(timeout=PATIENCE_S)
+    with leases.changing() as held:
+        assert held == [(2**62 + 1, 5 + 2 * MANY), (7, 6 + 2 * MANY)]
+        held.clear()
+    with leases.changing() as held:
+        assert held == []
+    leases.close()
+
+
+def test_more_holders_than_there_is_room_for_are_refused_and_those_before_stay(tmp_path):
+    leases = SharedLeases(tmp_path / "leases")
+    full = [(holder, 5) for holder in range(1, HOLDERS + 1)]
+    with leases.changing() as held:
+        held += full
+    with pytest.raises(BadInput, match="more than"), leases.changing() as held:
+        held.append((999, 5))
+    with leases.changing() as held:
+        assert held == full
+    leases.close()
+    with pytest.raises(BadInput):
+        SharedCounters(tmp_path / "leases")
 
 
 def test_a_process_killed_with_the_lock_holds_nobody_up(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape import gateway, net
+from onetape import feeds, gateway, net
 from onetape.gateway.client import GatewayClient
 from onetape.supervisor.alert_watch import past_alerts
 from worlds.command_lines import CLEAN
@@ -64,6 +64,7 @@ WATCHED = ("AccountFeed._keep_key", "KeptConnections.keep")
 WAITED_FOR = {
     "connection": 2,  # what ends a connection
     "depth_feed": 2,  # the book's snapshot, and its connection
+    "market_feed": 2,  # a connection, and its first word
     "query_line": 1,  # a request, in order
     "background": 1,  # the keeper of all others
     "tasks": 1,  # `watched`
@@ -72,7 +73,7 @@ WAITED_FOR = {
 
 def test_no_task_of_a_gateway_is_made_whose_error_nobody_hears() -> None:
     made = {}
-    for path in [*Path(gateway.__path__[0]).glob("*.py"), *Path(net.__path__[0]).glob("*.py")]:
+    for path in [each for package in (feeds, gateway, net) for each in Path(package.__path__[0]).glob("*.py")]:
         found = re.findall(r"\b(ensure_future|create_task)\(", path.read_text(encoding="utf-8"))
         if found:
             made[path.stem] = len(found)

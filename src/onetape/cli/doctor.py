@@ -122,8 +122,10 @@ def _clock() -> Iterator[Finding]:
 
 
 def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]:
+    from onetape.preflight.growth import check_growth
     from onetape.supervisor.start_check import check_clock, check_home, check_start
 
+    yield from check_growth(shell.home)
     path = shell.config_path
     if path is None:
         if venue:

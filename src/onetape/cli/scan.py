@@ -40,7 +40,7 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
         raise UsageError("without --seconds it has no end, and --json is one value", location="onetape scan")
     condition = _parsed(shell, expression)
     scanner_type = load("onetape.scanner.scanner", "Scanner", what="the scanner")
-    wanted = load("onetape.scanner.scanner", "symbols_wanted", what="the scanner")(symbols)
+    wanted = load("onetape.market.wanted", "symbols_wanted", what="the scanner")(symbols)
     journals = load("onetape.scanner.scanner", "market_journals", what="the scanner")
     paths = list(data) or journals(shell.home)
     scanner = scanner_type(paths, condition, wanted, is_live=not data)

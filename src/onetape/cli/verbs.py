@@ -28,6 +28,8 @@ VERBS = (
     VerbEntry("sample", DATA, "Generate a market: quotes, trades, depth, bars."),
     VerbEntry("import", DATA, "Turn recorded files into a tape."),
     VerbEntry("fetch", DATA, "Download public history and import it."),
+    VerbEntry("record", DATA, "Record the market of a venue."),
+    VerbEntry("probe", DATA, "Measure how fast a venue is from here."),
     VerbEntry("export", DATA, "Write a tape as Parquet, CSV or JSON lines."),
     VerbEntry("journal", DATA, "List, read, verify, repair and prune tapes."),
     VerbEntry("backtest", RUNS, "Run a strategy over recorded data."),

@@ -13,7 +13,8 @@ import msgspec
 import uvloop
 
 from onetape.collector.collector import Collector
-from onetape.collector.options import CollectorOptions
+from onetape.collector.options import CollectorOptions, VenueFeedOptions
+from onetape.collector.venue_collector import VenueCollector
 from onetape.model.errors import OnetapeError
 
 
@@ -26,11 +27,11 @@ def main() -> int:
     text = sys.stdin.buffer.read()
     if not text:  # who started us died before it had said what for
         return 0
-    options = msgspec.json.decode(text, type=CollectorOptions)
+    options = msgspec.json.decode(text, type=CollectorOptions | VenueFeedOptions)
     os.umask(0o077)
 
     async def work() -> None:
-        collector = Collector(options)
+        collector = Collector(options) if isinstance(options, CollectorOptions) else VenueCollector(options)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, collector.stopping.set)

@@ -9,17 +9,63 @@ from urllib.parse import urlsplit
 import msgspec
 
 from onetape.ipc.names import encoded
+from onetape.market.wanted import symbols_wanted
 from onetape.model.config import CollectorConfig, Config
-from onetape.model.errors import BadConfig
-from onetape.model.time import parse_duration
+from onetape.model.errors import BadConfig, UsageError
+from onetape.model.time import HOUR, MINUTE, parse_duration
 from onetape.venues.hosts import is_loopback
 
-__all__ = ["CollectorOptions", "collector_journal", "collector_options", "streams_of"]
+__all__ = [
+    "CollectorOptions",
+    "VenueFeedOptions",
+    "collector_journal",
+    "collector_options",
+    "collectors_of",
+    "public_feed",
+    "venue_feed_options",
+]
 
 SCHEMES: Final = {"zeromq": ("tcp", "ipc"), "websocket": ("ws", "wss"), "nats": ("nats", "tls")}
 
 
-class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True):
+SHARE: Final = 0.95  # of what a venue lets an address ask, where nobody else asks
+SHARE_BESIDE: Final = 0.6  # where a gateway asks as well: it may go to 0.8, or 0.9 for what takes risk off
+
+
+class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
+    """Which venue's market is followed, and how. symbols: "all", "top:N" or names with commas."""
+
+    name: str  # of the collector
+    home: str
+    kind: str  # of venue
+    rest: str
+    ws: str
+    transport: str = "ws"
+    symbols: str = "all"
+    renew_ns: int
+    listings_ns: int
+    percent: int  # of what the venue lets an address ask
+
+
+def public_feed(
+    kind: str, *, home: Path, rest: str, ws: str, symbols: str, transport: str = "ws", name: str = "market"
+) -> VenueFeedOptions:
+    """Of a feed that no configuration names, alone at its address."""
+    return VenueFeedOptions(
+        name=name,
+        home=str(home),
+        kind=kind,
+        rest=rest,
+        ws=ws,
+        transport=transport,
+        symbols=symbols,
+        renew_ns=23 * HOUR,
+        listings_ns=MINUTE,
+        percent=round(100 * SHARE),
+    )
+
+
+class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     """As [collectors.NAME] has it, checked; times in ns."""
 
     name: str
@@ -40,13 +86,36 @@ def collector_journal(home: Path, name: str) -> Path:
     return home / "journal" / f"collector-{encoded(name)}"
 
 
-def streams_of(config: Config) -> dict[str, CollectorConfig]:
-    """The collectors that are processes: of feeds from outside."""
-    return {name: each for name, each in config.collectors.items() if each.enabled and each.kind in SCHEMES}
+def collectors_of(config: Config) -> dict[str, CollectorConfig]:
+    """Those that run."""
+    return {name: each for name, each in config.collectors.items() if each.enabled}
+
+
+def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: str) -> VenueFeedOptions:
+    """Of a collector of kind `venue`, which is at these addresses. Raises BadConfig."""
+    collector = config.collectors[name]
+    symbols = collector.symbols if isinstance(collector.symbols, str) else ",".join(collector.symbols)
+    try:
+        symbols_wanted(symbols or "all")
+    except UsageError as error:
+        raise BadConfig(error.what, location=f"collectors.{name}.symbols", todo=error.todo) from None
+    is_alone = all(account.venue != collector.venue for account in config.accounts.values())
+    return VenueFeedOptions(
+        name=name,
+        home=str(home),
+        kind=config.venues[collector.venue].kind,
+        rest=rest,
+        ws=ws,
+        transport=collector.transport,
+        symbols=symbols or "all",
+        renew_ns=parse_duration(collector.renew),
+        listings_ns=parse_duration(collector.listings),
+        percent=round(100 * (collector.share or (SHARE if is_alone else SHARE_BESIDE))),
+    )
 
 
 def collector_options(name: str, config: CollectorConfig, *, home: Path, folder: Path) -> CollectorOptions:
-    """Raises BadConfig for what cannot be followed."""
+    """Of a feed that is no venue. Raises BadConfig for what cannot be followed."""
     location = f"collectors.{name}"
     _check_address(config, location)
     if not config.topics and not config.symbols and config.kind == "nats":
@@ -61,7 +130,7 @@ def collector_options(name: str, config: CollectorConfig, *, home: Path, folder:
         kind=config.kind,
         address=config.address,
         topics=config.topics,
-        symbols=config.symbols,
+        symbols=list(config.symbols),
         names=config.names,
         subscribe=config.subscribe,
         message_bytes_max=config.message_bytes_max,

@@ -93,6 +93,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "error": _action("request", "error status body done"),
     "reorder": _action("request", "until wait"),
     "invisible": _action("request", "fills", "lasting"),
+    "shuffle": _action("request"),
     "stale": _action("request stream time", "lasting", "side"),
     "gap": _action("stream"),
     "bad_checksum": _action("stream"),

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -225,6 +226,9 @@ class Faulty:
                 if self._is_done(rule, is_ambiguous):
                     self._carry_out(request, facts, now)
                 return reply
+            case "shuffle":
+                reply = self._carry_out(request, facts, now)
+                return reply._replace(body=shuffled(reply.body, rule.random))
             case "reorder":
                 pending = Pending()
                 waiting = _Waiting(pending, self._carry_out(request, facts, now), facts.account, rule.rule.until)
@@ -366,7 +370,7 @@ class Faulty:
                     self._hand_in(link, data, now, is_answered=said is None)
                 if said is not None:
                     link.outer.send(said)
-            case "reorder" | "invisible":  # of HTTP only
+            case "reorder" | "invisible" | "shuffle":  # of HTTP only
                 self._hand_in(link, data, now)
             case _:
                 self._hand_in(link, data, now)
@@ -585,6 +589,18 @@ def _crossed(value: Any) -> Any:
     if value.get("side") in SIDES and "id" in value:  # a row of BitMEX's orderBookL2
         found["side"] = SIDES[value["side"]]
     return found
+
+
+def shuffled(body: bytes, chance: Random) -> bytes:
+    """The rows of an answer, a list or what Kraken has under names in `result`, in another order."""
+    value = msgspec.json.decode(body)
+    if isinstance(value, list):
+        chance.shuffle(value)
+    elif isinstance(value, dict) and isinstance(value.get("result"), dict):
+        rows = list(value["result"].items())
+        chance.shuffle(rows)
+        value["result"] = dict(rows)
+    return msgspec.json.encode(value)
 
 
 def bad_checksum(message: bytes) -> bytes:

@@ -11,9 +11,9 @@ from typing import Final
 import aiohttp
 import picows
 
-from onetape.gateway.drift_counts import DriftWatch
-from onetape.gateway.malformed_counts import Rejects
-from onetape.gateway.query_line import VenueLine
+from onetape.feeds.drift_counts import DriftWatch
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import PermissionDenied, VenueProtocolError
 from onetape.net.connection import connected, reconnect_after
 from onetape.net.tasks import ended, watched

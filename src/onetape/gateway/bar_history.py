@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 import msgspec
 
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import BudgetError
 from onetape.gateway.order_frames import EMPTY_FLAG, HISTORY, HISTORY_WITHIN_S, OPEN_FLAG
-from onetape.gateway.query_line import VenueLine
-from onetape.gateway.request_budget import BudgetError
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units

@@ -26,7 +26,6 @@ from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_risk
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
-from onetape.gateway.order_budget import OrderBudget
 from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.silence_watch import Listening
 from onetape.model.enums import Side
@@ -37,6 +36,7 @@ from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import AccountOut, HealthOut, Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.reports import BalanceReport, MoveReport, OrderStatusReport, VenueReport

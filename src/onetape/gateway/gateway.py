@@ -16,6 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.accounts.table import AccountTable
+from onetape.feeds.depth_feed import DepthFeed
+from onetape.feeds.drift_counts import DriftWatch
+from onetape.feeds.instrument_list import learn_venue
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.market_feed import MarketFeed
+from onetape.feeds.query_line import Sent, VenueLine
+from onetape.feeds.request_budget import AddressBudget, budget_file
+from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.gateway.account_feed import AccountFeed
 from onetape.gateway.attached_robots import AttachedRobots
 from onetape.gateway.background import GatewayTasks
@@ -25,22 +33,14 @@ from onetape.gateway.checkpoint import Recovered, checkpoint_file, hold_all, rec
 from onetape.gateway.checkpoint_process import CheckpointProcess
 from onetape.gateway.command_handlers import Commands, venues_of
 from onetape.gateway.core import GatewayCore, Moment
-from onetape.gateway.depth_feed import DepthFeed
-from onetape.gateway.drift_counts import DriftWatch
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.instrument_list import learn_venue
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.malformed_counts import Rejects
-from onetape.gateway.market_feed import MarketFeed
 from onetape.gateway.options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.gateway.order_line import EntryLine
-from onetape.gateway.query_line import Sent, VenueLine
-from onetape.gateway.request_budget import AddressBudget, budget_file
 from onetape.gateway.robot_lag import RobotLag
 from onetape.gateway.robot_requests import Robots
 from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
-from onetape.gateway.venue_clock import VenueClock, keep_clock
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.market.in_front import in_front

@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 import picows
 
-from onetape.gateway.query_line import VenueLine
+from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import ClockSkew
 from onetape.net.connection import reconnect_after
 from onetape.orders.calls import Call

@@ -17,7 +17,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from onetape.model.time import SECOND
 
-__all__ = ["Attention", "Change", "Rhythm", "SilenceWatch"]
+__all__ = ["UNLEARNED", "Attention", "Change", "Rhythm", "SilenceWatch"]
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -66,6 +66,7 @@ class Rhythm:
     variance: float = 0.0
     longest: float = 0.0
     most: int = 0  # that the venue leaves between two messages, ns; 0: it promises nothing
+    first: int = UNLEARNED  # by when it has to have spoken, ns
 
     def heard(self, now: int) -> None:
         # A silence counts as the longest usual gap: a market that has become quiet is learned
@@ -85,7 +86,7 @@ class Rhythm:
         if self.most:
             return max(FLOOR, int(PROMISED * self.most))
         if not self.gaps:
-            return UNLEARNED
+            return self.first
         # The deviation of few gaps says little.
         deviation = math.sqrt(self.variance) + self.mean * min(DOUBTED / self.gaps, 1)
         usual = max(self.mean + DEVIATIONS * deviation, LONGEST * self.longest)
@@ -107,10 +108,10 @@ class SilenceWatch(Generic[Name]):
     silent: dict[Name, int] = field(default_factory=dict)  # since when
     _rhythms: dict[Name, Rhythm] = field(default_factory=dict)
 
-    def expect(self, stream: Name, now: int, most: int) -> None:
+    def expect(self, stream: Name, now: int, most: int, first: int = UNLEARNED) -> None:
         """From now on it is to speak. most: ns that the venue leaves between two messages, 0: that
-        is learned. One that is known already stays as it is."""
-        self._rhythms.setdefault(stream, Rhythm(now, most=most))
+        is learned. first: ns until the first of them. One that is known already stays as it is."""
+        self._rhythms.setdefault(stream, Rhythm(now, most=most, first=first))
 
     def heard(self, stream: Name, now: int) -> Change[Name] | None:
         """It spoke: once or more since it was looked at last."""

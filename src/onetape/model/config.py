@@ -117,11 +117,16 @@ class CollectorConfig(_Section, frozen=True):
     """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""
 
     kind: Literal["venue", "zeromq", "websocket", "nats"] = "venue"
-    venue: str = ""  # of kind venue: a later release
+    venue: str = ""  # of kind venue, as the next four
     transport: Literal["ws", "rest"] = "ws"  # its streams, or requests
+    renew: str = "23h"  # until a connection is replaced by another, which is made before; venues cut after 24 h
+    listings: str = "60s"  # how often is looked which instruments trade
+    share: float = 0  # of what the venue lets an address ask, for polls; 0: 0.95, or 0.6 beside an account of it
     address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
     topics: list[str] = []  # beside `symbols`; none of both: all that comes, but not of NATS
-    symbols: list[str] = []  # followed from the start; others by `send collector:NAME subscribe`
+    # Followed from the start; others by `send collector:NAME subscribe`. Of a venue also "top:50", by turnover, or
+    # "all", which none is.
+    symbols: list[str] | str = []
     names: dict[str, str] = {}  # what the feed calls a symbol -> the symbol
     subscribe: str = ""  # websocket: what is sent for each topic, with {topic} in it
     remote: bool = False  # the address may be another machine's
@@ -435,8 +440,21 @@ def _check_references(config: Config, source: _Source) -> None:
     for name, collector in config.collectors.items():
         if collector.kind != "venue" and collector.venue:
             raise source.bad(("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out")
-        if collector.kind == "venue" and collector.venue not in config.venues:
-            raise source.bad(("collectors", name, "venue"), f"no venue `{collector.venue}`")
+        if collector.kind == "venue":
+            _check_venue_collector(("collectors", name), collector, config, source)
+        elif isinstance(collector.symbols, str):
+            raise source.bad(("collectors", name, "symbols"), "a text", 'a list, such as ["feed:XAU/USD"]')
+
+
+def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, config: Config, source: _Source) -> None:
+    if collector.venue not in config.venues:
+        raise source.bad((*path, "venue"), f"no venue `{collector.venue}`")
+    for key in ("renew", "listings"):
+        _check_text((*path, key), getattr(collector, key), parse_duration, source)
+        if not getattr(collector, key):
+            raise source.bad((*path, key), "no time", 'as "60s"')
+    if not 0 <= collector.share <= 0.95:
+        raise source.bad((*path, "share"), f"{collector.share} is not between 0 and 0.95", "0: chosen for you")
 
 
 def _check_accounts(config: Config, source: _Source) -> None:

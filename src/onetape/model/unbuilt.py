@@ -9,7 +9,7 @@ from typing import Final
 from onetape.model.config import Config
 from onetape.model.errors import NotAvailable
 
-__all__ = ["KINDS", "SECTIONS", "unbuilt"]
+__all__ = ["SECTIONS", "unbuilt"]
 
 SECTIONS: Final = {
     "guardian": "risk control apart from the robots",
@@ -18,7 +18,6 @@ SECTIONS: Final = {
     "dashboard": "the web pages",
     "cluster": "more machines than one",
 }
-KINDS: Final = {("collectors", "venue"): "a collector of a venue (gateways bring its market)"}
 
 
 def unbuilt(config: Config) -> Iterator[NotAvailable]:
@@ -27,11 +26,6 @@ def unbuilt(config: Config) -> Iterator[NotAvailable]:
     for section, what in SECTIONS.items():
         if config.has(section) and getattr(getattr(config, section), "enabled", True):
             yield _missing(what, section, config.location(section), f"take [{section}] out")
-    for name, collector in config.collectors.items():
-        what = KINDS.get(("collectors", collector.kind), "")
-        if what and collector.enabled:
-            path = f"collectors.{name}"
-            yield _missing(what, path, config.location("collectors", name, "kind"), "take it out")
 
 
 def _missing(what: str, section: str, location: str, todo: str) -> NotAvailable:

@@ -15,7 +15,17 @@ from typing import Final, NamedTuple, Protocol
 from onetape.model.time import SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Purpose
 
-__all__ = ["BAN_UNTOLD", "ESSENTIAL", "Budget", "BudgetRule", "Counts", "ReadPause", "Verdict", "WindowCounts"]
+__all__ = [
+    "BAN_UNTOLD",
+    "ESSENTIAL",
+    "USUAL_PERCENT",
+    "Budget",
+    "BudgetRule",
+    "Counts",
+    "ReadPause",
+    "Verdict",
+    "WindowCounts",
+]
 
 # Shares of the venue's limit, in percent. The rest is never used: its clock is not ours, and
 # processes of other machines may stand behind the same address.
@@ -103,16 +113,24 @@ class Budget:
 
     now: ns UTC by the venue's clock.
     settled: ns into a window before which an answer may still tell of the window before.
+    usual_percent: of the venue's limit, what may be spent on all that is not essential.
     """
 
     def __init__(
-        self, rules: tuple[BudgetRule, ...], counts: Counts, *, of: str = "this address", settled: int = 0
+        self,
+        rules: tuple[BudgetRule, ...],
+        counts: Counts,
+        *,
+        of: str = "this address",
+        settled: int = 0,
+        usual_percent: int = USUAL_PERCENT,
     ) -> None:
         self.rules = rules
         self.counts = counts
         self.state = ""  # why the last request was refused, "" where it was let through
         self._of = of
         self._settled = settled
+        self._usual_percent = usual_percent
 
     def take(self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False) -> Verdict | None:
         """Counts a request that may be sent and returns None; else returns why and until when it may not.
@@ -126,7 +144,7 @@ class Budget:
         banned = self.counts.banned_until()
         if now < banned:
             return Verdict(f"the venue has shut {self._of} out", banned)
-        percent = ESSENTIAL_PERCENT if is_essential else USUAL_PERCENT
+        percent = ESSENTIAL_PERCENT if is_essential else self._usual_percent
         for slot, rule in enumerate(self.rules) if weight else ():
             window, most = now // rule.window, rule.most * percent // 100
             before = self.counts.spend(slot, window, weight, most)

@@ -39,6 +39,7 @@ __all__ = [
     "check_open",
     "keys_of",
     "look",
+    "market_of",
     "preflight",
     "secret_of",
     "target_of",
@@ -78,9 +79,15 @@ def check_open(name: str, venue: VenueConfig) -> None:
 
 
 def target_of(name: str, venue: VenueConfig) -> Target:
-    """Where a venue of the configuration is. Raises VenueClosed, BadConfig, NotAvailable."""
+    """Where a venue of the configuration is, to trade there. Raises VenueClosed, BadConfig, NotAvailable."""
     check_open(name, venue)
     _check_named(name, venue)
+    return market_of(name, venue)
+
+
+def market_of(name: str, venue: VenueConfig) -> Target:
+    """The same for who only listens. Raises as well."""
+    check_open(name, venue)
     _check_hosts(name, venue)
     local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
     if venue.mode == "sim" and venue.rest:

@@ -13,14 +13,15 @@ import msgspec
 
 from onetape import _core
 from onetape.market.condition import Condition, parse_condition
-from onetape.model.errors import BadInput, ProcessDown, UnknownSymbol, UsageError
+from onetape.market.wanted import Wanted
+from onetape.model.errors import BadInput, ProcessDown, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, HOUR, SECOND, TIME_MAX
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
 
-__all__ = ["Match", "Scanner", "market_journals", "symbols_wanted"]
+__all__ = ["Match", "Scanner", "market_journals"]
 
 FRAMES_MAX: Final = 1 << 18
 SWEEP: Final = SECOND  # windows slide while nothing comes
@@ -49,29 +50,6 @@ def market_journals(home: Path) -> list[Path]:
             "no process has a market", location=str(home), todo="start one: onetape up; or give a tape: --data"
         )
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """names: these alone, none: all. top: of all so many with the greatest turnover."""
-
-    names: frozenset[str] = frozenset()
-    top: int = 0
-
-
-def symbols_wanted(text: str) -> Wanted:
-    """`all`, `top:N` or `a,b`. Raises UsageError."""
-    if text == "all":
-        return Wanted()
-    if text.startswith("top:"):
-        count = text.removeprefix("top:")
-        if not count.isascii() or not count.isdigit() or not 0 < int(count) <= 100_000:
-            raise UsageError(f"{text!r} is no number of symbols", location="--symbols", todo="write top:50")
-        return Wanted(top=int(count))
-    names = frozenset(each.strip() for each in text.split(",") if each.strip())
-    if not names:
-        raise UsageError("no symbols", location="--symbols", todo="write all, top:50 or symbols with commas")
-    return Wanted(names)
 
 
 @dataclass(slots=True)

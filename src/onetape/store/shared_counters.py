@@ -1,7 +1,8 @@
-"""A few counters that processes share: a small mapped file, changed under a lock of the file.
+"""A few numbers that processes share: a small mapped file, changed under a lock of the file.
 
     0         8              16       24        32       40
-    | magic   | banned_until | window | used    | window | used ...     int64, little-endian
+    | magic   | banned_until | window | used    | window | used ...     counters; int64, little-endian
+    | magic   | holder       | until  | holder  | until  | ...          leases
 
 The lock is the kernel's and ends with its holder, so a process that is killed holds nobody up; what
 it was about to write is one count, and the venue's own count corrects that.
@@ -21,29 +22,29 @@ from typing import Final
 from onetape.model.errors import BadInput
 from onetape.security.private import private_folder
 
-__all__ = ["SharedCounters"]
+__all__ = ["SharedCounters", "SharedLeases"]
 
 SLOTS: Final = 8
-MAGIC: Final = int.from_bytes(b"otcount1", "little")
+HOLDERS: Final = 64  # of leases at a time: one more is refused
 _WORD: Final = struct.Struct("<q")
-_SIZE: Final = 16 + 16 * SLOTS
 
 
-class SharedCounters:
+class _SharedWords:
     """Kept at `path`, made where it is not there. Raises BadInput for a file that is another."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, magic: bytes, words: int) -> None:
         private_folder(path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(path, flags, 0o600)
+        size, number = 8 * (words + 1), int.from_bytes(magic, "little")
         try:
             with self._locked():
                 if os.fstat(self._file).st_size == 0:
-                    os.pwrite(self._file, _WORD.pack(MAGIC) + bytes(_SIZE - 8), 0)
-                if os.fstat(self._file).st_size != _SIZE:
+                    os.pwrite(self._file, _WORD.pack(number) + bytes(size - 8), 0)
+                if os.fstat(self._file).st_size != size:
                     raise BadInput("not a file of counters", location=str(path), todo="remove it")
-                self._map = mmap.mmap(self._file, _SIZE)
-                if self._get(0) != MAGIC:
+                self._map = mmap.mmap(self._file, size)
+                if self._get(0) != number:
                     raise BadInput("not a file of counters", location=str(path), todo="remove it")
         except BaseException:
             os.close(self._file)
@@ -67,6 +68,13 @@ class SharedCounters:
 
     def _set(self, at: int, value: int) -> None:
         _WORD.pack_into(self._map, at, value)
+
+
+class SharedCounters(_SharedWords):
+    """Implements `orders.budget.Counts`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, b"otcount1", 1 + 2 * SLOTS)
 
     def banned_until(self) -> int:
         """Reads it without the lock: one aligned word."""
@@ -100,3 +108,24 @@ class SharedCounters:
                 self._set(at + 8, used)
             elif self._get(at) == window:
                 self._set(at + 8, max(self._get(at + 8), used))
+
+
+class SharedLeases(_SharedWords):
+    """Leases of holders, each a number above 0."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, b"otlease1", 2 * HOLDERS)
+
+    @contextmanager
+    def changing(self) -> Iterator[list[tuple[int, int]]]:
+        """The leases, (holder, until), while nobody else changes them: what the list is then is kept. Raises
+        BadInput where they are too many."""
+        with self._locked():
+            pairs = [(self._get(8 + 16 * n), self._get(16 + 16 * n)) for n in range(HOLDERS)]
+            leases = [each for each in pairs if each[0]]
+            yield leases
+            if len(leases) > HOLDERS:
+                raise BadInput(f"more than {HOLDERS} pollers of one address")
+            for n, (holder, until) in enumerate([*leases, *[(0, 0)] * (HOLDERS - len(leases))]):
+                self._set(8 + 16 * n, holder)
+                self._set(16 + 16 * n, until)

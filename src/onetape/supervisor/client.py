@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.collector.options import streams_of
+from onetape.collector.options import collectors_of
 from onetape.ipc.local_socket import connect
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import (
@@ -233,7 +233,7 @@ def _interrupted(
 
 
 def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> None:
-    if not config.venues and not config.accounts and not streams_of(config):
+    if not config.venues and not config.accounts and not collectors_of(config):
         raise BadConfig(
             "there is nothing to run",
             location="onetape.toml",

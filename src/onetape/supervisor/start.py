@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.collector.options import collector_options, streams_of
+from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.options import gateway_journal
 from onetape.hub.options import HUB, has_hub, hub_options
@@ -24,6 +24,7 @@ from onetape.model.config import SECRET_KEYS, Config
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.preflight.preflight import market_of
 from onetape.robot.options import RobotOptions, VariantsOptions, robot_options
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
@@ -59,7 +60,10 @@ def children_of(config: Config) -> list[Child]:
         Child(f"gateway:{name}", "gateway", tuple(need for need in (f"venue:{account.venue}",) if need in there))
         for name, account in config.accounts.items()
     ]
-    collectors = [Child(f"collector:{name}", "collector") for name in streams_of(config)]
+    collectors = [
+        Child(f"collector:{name}", "collector", tuple(need for need in (f"venue:{each.venue}",) if need in there))
+        for name, each in collectors_of(config).items()
+    ]
     robots = [robot_child(config, name) for name in config.robots]
     variants = [
         Child(f"variants:{name}", "variants", (f"robot:{name}",))
@@ -127,8 +131,7 @@ class Starter:
             case "gateway":
                 return self._gateway(name, exchange)
             case "collector":
-                config = self.config.collectors[name]
-                return msgspec.json.encode(collector_options(name, config, home=self.home, folder=self.folder))
+                return self._collector(name)
             case "hub":
                 return msgspec.json.encode(hub_options(self.config, home=self.home))
             case "robot":
@@ -214,6 +217,22 @@ class Starter:
             return ""
         with JournalReader(process_journal(self.home, f"venue:{name}")) as reader:
             return str(reader.uuid)
+
+    # --- collectors -----------------------------------------------------------------------------------
+
+    def _collector(self, name: str) -> bytes:
+        config = self.config.collectors[name]
+        if config.kind != "venue":
+            return msgspec.json.encode(collector_options(name, config, home=self.home, folder=self.folder))
+        venue = self.config.venues[config.venue]
+        if is_simulated(venue):
+            ready_line = self.ready_line(f"venue:{config.venue}")
+            assert ready_line is not None  # it is started before
+            rest, ws = ready_line["rest"], ready_line["ws"]
+        else:
+            addresses = market_of(config.venue, venue).addresses
+            rest, ws = addresses.rest, addresses.ws
+        return msgspec.json.encode(venue_feed_options(name, self.config, home=self.home, rest=rest, ws=ws))
 
     # --- gateways ---------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.collector.options import collector_options, streams_of
+from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.hub.options import HUB, has_hub, hub_options
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import (
@@ -33,7 +33,7 @@ from onetape.model.errors import (
 from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
-from onetape.preflight.preflight import CHECKED, check_open, look, secret_of, target_of
+from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
 from onetape.security.tokens import read_token, token_file
 
@@ -172,10 +172,14 @@ def check_clock() -> Iterator[Finding]:
 
 def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterator[Finding]:
     """What every section of its own says."""
-    for name, stream in streams_of(config).items():
+    for name, collector in collectors_of(config).items():
         place = config.location("collectors", name)
         try:
-            collector_options(name, stream, home=home, folder=folder)
+            if collector.kind == "venue":
+                _check_followed(name, config)
+                venue_feed_options(name, config, home=home, rest="", ws="")
+            else:
+                collector_options(name, collector, home=home, folder=folder)
             if single:
                 raise NotAvailable("a collector is a process of its own", todo="without --single")
         except OnetapeError as error:
@@ -199,6 +203,17 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 read_token(home, name)
         except OnetapeError as error:
             yield Finding.of(f"token {name}", error)
+
+
+def _check_followed(name: str, config: Config) -> None:
+    """Whether the market of a venue can be collected. Raises VenueClosed, BadConfig, NotAvailable."""
+    collector = config.collectors[name]
+    venue = config.venues[collector.venue]
+    check_open(collector.venue, venue)
+    if not is_simulated(venue):
+        market_of(collector.venue, venue)
+    if venue.kind not in CHECKED:
+        raise NotAvailable(f"collecting the market of {venue.kind}", todo=f"its venue is one of {', '.join(CHECKED)}")
 
 
 def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:

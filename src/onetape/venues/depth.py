@@ -75,7 +75,7 @@ class TableDepth:
     def __init__(self, table: MessageTable, raw: str, instrument: Instrument, stream: int) -> None:
         self.broken = ""
         self._stream = stream
-        self._reader = table.live([(raw, instrument)], first=stream, keeps_book=True)
+        self._reader = table.live([(raw, instrument)], (stream,), keeps_book=True)
         self.book = self._reader.book
 
     def read(self, message: bytes, received: int, writer: _core.JournalWriter) -> None:

@@ -15,6 +15,7 @@ from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.reports import VenueReport
 from onetape.venues.depth import DepthStream
 from onetape.venues.live_market import Market
+from onetape.venues.market_polls import MarketPolls
 from onetape.venues.order_entry import EntryDialect
 from onetape.venues.past_market import PastMarket
 
@@ -113,7 +114,19 @@ class TradingVenue(Protocol):
         """Those that are wanted and trade now. Raises KeyError, TypeError, ValueError."""
         ...
 
-    def market(self, instruments: Sequence[Instrument]) -> Market: ...
+    @property
+    def symbols_max(self) -> int:
+        """Instruments that one connection for market data carries."""
+        ...
+
+    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> Market:
+        """numbers: of their streams on the tape, where they do not count from 1."""
+        ...
+
+    @property
+    def polls(self) -> MarketPolls | None:
+        """How its market is read by requests; None: not by us."""
+        ...
 
     def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
         """A connection for its depth, made anew for each; stream: its number on the tape. None: this

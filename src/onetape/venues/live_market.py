@@ -41,6 +41,11 @@ class Market(Protocol):
         """Messages that were not as their kind should be."""
         ...
 
+    @property
+    def unmapped(self) -> dict[str, int]:
+        """Messages of symbols that nobody subscribed to, by the venue's names: none is kept."""
+        ...
+
     def streams(self) -> Sequence[MarketStream]: ...
 
     def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> int:
@@ -62,12 +67,17 @@ class Market(Protocol):
 class LiveMarket:
     """A `Market` that the core reads by the venue's message table.
 
-    instruments: with the names that they have in its messages, in the order of their streams."""
+    instruments: with the names that they have in its messages. numbers: of their streams on the
+    tape, where they do not count from 1."""
 
     def __init__(
-        self, table: MessageTable, instruments: Iterable[tuple[str, Instrument]], streams: Sequence[MarketStream]
+        self,
+        table: MessageTable,
+        instruments: Iterable[tuple[str, Instrument]],
+        streams: Sequence[MarketStream],
+        numbers: Sequence[int] = (),
     ) -> None:
-        self.core = table.live(instruments)
+        self.core = table.live(instruments, numbers)
         self._streams = streams
         self.take = self.core.take
         self.middle = self.core.middle
@@ -76,6 +86,10 @@ class LiveMarket:
     @property
     def rejected(self) -> int:
         return self.core.rejected
+
+    @property
+    def unmapped(self) -> dict[str, int]:
+        return self.core.unmapped
 
     def streams(self) -> Sequence[MarketStream]:
         return self._streams

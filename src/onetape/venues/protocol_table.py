@@ -6,7 +6,7 @@ which message is said once per venue, in these words, for live connections and f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -109,9 +109,19 @@ class Protocol:
         )  # fmt: skip
 
     def live(
-        self, instruments: Iterable[tuple[str, Instrument]], *, first: int = 1, keeps_book: bool = False
+        self,
+        instruments: Iterable[tuple[str, Instrument]],
+        numbers: Sequence[int] = (),
+        *,
+        keeps_book: bool = False,
+        polled: bool = False,
     ) -> _core.LiveMessages:
-        """A reader of live messages. instruments: with the venue's names, in the order of their
-        streams, which count from `first`. keeps_book: of the one stream."""
-        streams = [(raw, n, i.price_decimals, i.size_decimals, False) for n, (raw, i) in enumerate(instruments, first)]
-        return _core.LiveMessages(self.as_core(), streams, keeps_book)
+        """A reader of live messages. instruments: with the venue's names. numbers: of their streams,
+        from 1 on without any. keeps_book: of the one stream. polled: answers, which say again what
+        earlier ones have said."""
+        rows = list(instruments)
+        streams = [
+            (raw, number, i.price_decimals, i.size_decimals, False)
+            for number, (raw, i) in zip(numbers or range(1, len(rows) + 1), rows, strict=True)
+        ]
+        return _core.LiveMessages(self.as_core(), streams, keeps_book, polled)

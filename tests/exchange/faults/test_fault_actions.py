@@ -217,6 +217,23 @@ def test_a_crossed_book_has_its_bids_above_its_asks():
     assert [Decimal(m["b"]) > Decimal(m["a"]) for m in said[:3]] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("kind", "path"), [("binance-usdm", "/fapi/v1/ticker/bookTicker"), ("kraken", "/0/public/Ticker")]
+)
+def test_rows_of_an_answer_come_in_another_order_and_are_the_same(kind, path):
+    plain, odd = (Virtual(kind, faults=text) for text in ("", fault("shuffle", path="*icker")))
+    orders = set()
+    for _ in range(20):
+        rows, shuffled = (there.request("GET", path, b"", {})[1] for there in (plain, odd))
+        if kind == "kraken":
+            assert rows == shuffled
+            orders.add(tuple(shuffled["result"]))
+        else:
+            assert sorted(rows, key=str) == sorted(shuffled, key=str)
+            orders.add(tuple(row["symbol"] for row in shuffled))
+    assert len(orders) > 3
+
+
 def test_a_bad_checksum_is_one_that_does_not_fit():
     plain, bad = (
         Virtual("kraken", faults=text) for text in (fault("gap", event="nothing"), fault("bad_checksum", event="book"))

@@ -15,6 +15,7 @@ from onetape.venues.binance.instruments import instruments_of, order_rules_of
 from onetape.venues.binance.market import live_market
 from onetape.venues.binance.order_session import PATH, BinanceOrderSession
 from onetape.venues.binance.past import BinanceUsdmPast
+from onetape.venues.binance.polls import WEIGHTS, BinanceUsdmPolls
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import Addresses
 from onetape.venues.live_market import LiveMarket
@@ -42,13 +43,14 @@ class BinanceUsdmVenue:
 
     in_order = False
     clock_step: Final = 1_000_000
-    # REQUEST_WEIGHT of exchangeInfo: 2400 a minute for an address, read 2026-11.
-    budget: Final = (BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m"),)
+    budget: Final = (WEIGHTS,)
     # Of what goes to /sapi, counted apart: "Limits" of the wallet documentation, read 2026-11.
     wallet_budget: Final = (BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),)
     keep_key_s: Final = 60.0  # each half hour would do: an early one finds a key that is gone
     probe_s: Final = 2.0  # weight 5 of 2400 a minute
     order_limit_code: Final = "-1015"
+    symbols_max: Final = 100  # of 1024 streams, two for each: a longer address is refused by proxies
+    polls: Final = BinanceUsdmPolls()
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.order_rules: tuple[BudgetRule, ...] = ()
@@ -69,8 +71,8 @@ class BinanceUsdmVenue:
         self.protocol.set_instruments(found)
         return found
 
-    def market(self, instruments: Sequence[Instrument]) -> LiveMarket:
-        return live_market(instruments, self._addresses.ws)
+    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> LiveMarket:
+        return live_market(instruments, self._addresses.ws, numbers)
 
     def depth(self, instrument: Instrument, stream: int) -> BinanceUsdmDepth:
         return BinanceUsdmDepth(instrument, stream, self._addresses.ws)

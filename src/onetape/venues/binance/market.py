@@ -145,10 +145,10 @@ def unified(raw: str, kind: Kind) -> str:
     return f"{base}/{quote}:{settle}{expiry}"
 
 
-def live_market(instruments: Sequence[Instrument], address: str = "") -> LiveMarket:
+def live_market(instruments: Sequence[Instrument], address: str = "", numbers: Sequence[int] = ()) -> LiveMarket:
     """One connection for each category. Marks come each second."""
     low = [i.raw_symbol.lower() for i in instruments]
     public = "/".join(f"{raw}@bookTicker" for raw in low)
     market = "/".join(f"{raw}@aggTrade/{raw}@markPrice@1s" for raw in low)
     streams = [MarketStream(f"{address}/public/ws/{public}"), MarketStream(f"{address}/market/ws/{market}", most_s=1.0)]
-    return LiveMarket(MARKET, ((i.raw_symbol, i) for i in instruments), streams)
+    return LiveMarket(MARKET, ((i.raw_symbol, i) for i in instruments), streams, numbers)

@@ -61,6 +61,8 @@ class CcxtVenue:
     keep_key_s: Final = 0.0
     probe_s: Final = 0.0  # its account stream is made of lists that the bridge asks for
     past: Final = None
+    symbols_max: Final = 100
+    polls: Final = None
 
     def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:
         facts = facts_of(exchange)
@@ -87,8 +89,8 @@ class CcxtVenue:
         self.protocol.set_instruments(found)
         return found
 
-    def market(self, instruments: Sequence[Instrument]) -> CcxtMarket:
-        return CcxtMarket(instruments, self._addresses.ws + FEED, self._token)
+    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> CcxtMarket:
+        return CcxtMarket(instruments, self._addresses.ws + FEED, self._token, numbers)
 
     def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
         """None: books of ccxt are kept by ccxt, and not message by message."""

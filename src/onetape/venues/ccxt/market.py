@@ -27,12 +27,14 @@ _TRADE: Final = struct.Struct("<4qQQBB14x")
 class CcxtMarket:
     """A `Market`. Where a venue has no stream of tops, they are those of its depth."""
 
-    def __init__(self, instruments: Sequence[Instrument], url: str, token: str) -> None:
-        self._numbers = {i.name: (number, i) for number, i in enumerate(instruments, 1)}
+    def __init__(self, instruments: Sequence[Instrument], url: str, token: str, numbers: Sequence[int] = ()) -> None:
+        counted = numbers or range(1, len(instruments) + 1)
+        self._numbers = {i.name: (number, i) for number, i in zip(counted, instruments, strict=True)}
         self._stream = MarketStream(url, (msgspec.json.encode({"token": token, "feed": "market"}),))
         self._updates = 0
         self._tops: dict[int, Top] = {}
         self.passed_over: dict[str, int] = {}
+        self.unmapped: dict[str, int] = {}
         self.rejected = 0
 
     def streams(self) -> list[MarketStream]:

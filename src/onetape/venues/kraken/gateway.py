@@ -23,6 +23,7 @@ from onetape.venues.kraken.instruments import instruments_of
 from onetape.venues.kraken.market import live_market
 from onetape.venues.kraken.order_session import KrakenOrderSession
 from onetape.venues.kraken.past import KrakenPast
+from onetape.venues.kraken.polls import KrakenPolls
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from onetape.venues.kraken.wire import parse
 from onetape.venues.live_market import LiveMarket
@@ -92,6 +93,7 @@ class KrakenSpotVenue:
     wallet_budget: Final = ()
     order_rules: Final = ()
     order_limit_code: Final = ""
+    symbols_max: Final = 100  # of a connection: it names no limit, and each subscription is confirmed
     keep_key_s: Final = 0.0
     # 1 of a key's counter, which falls by 0.33 (starter) to 1 (pro) a second, read 2026-11.
     probe_s: Final = 3.0
@@ -99,6 +101,7 @@ class KrakenSpotVenue:
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.protocol = KrakenSpotProtocol(key, secret)
         self.past = KrakenPast()
+        self.polls = KrakenPolls()
         self._addresses = addresses
 
     def time(self) -> Call:
@@ -111,11 +114,12 @@ class KrakenSpotVenue:
         pairs = Pairs(parse(body)["result"])
         found = instruments_of(pairs, wanted)
         self.protocol.set_pairs(pairs)
+        self.polls.pairs = pairs
         self.protocol.set_instruments(found)
         return found
 
-    def market(self, instruments: Sequence[Instrument]) -> LiveMarket:
-        return live_market(instruments, self._addresses.ws)
+    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> LiveMarket:
+        return live_market(instruments, self._addresses.ws, numbers)
 
     def depth(self, instrument: Instrument, stream: int) -> KrakenDepth:
         return KrakenDepth(instrument, stream, self._addresses.ws)

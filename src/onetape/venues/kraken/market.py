@@ -70,7 +70,7 @@ def name_of(instrument: Instrument) -> str:
     return f"{instrument.base}/{instrument.quote}"
 
 
-def live_market(instruments: Sequence[Instrument], url: str) -> LiveMarket:
+def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[int] = ()) -> LiveMarket:
     named = [(name_of(i), i) for i in instruments]
     symbols = [name for name, _ in named]
     hello = tuple(
@@ -81,4 +81,4 @@ def live_market(instruments: Sequence[Instrument], url: str) -> LiveMarket:
         )
     )
     # A heartbeat, where nothing else comes.
-    return LiveMarket(MARKET, named, [MarketStream(url, hello, most_s=1.0)])
+    return LiveMarket(MARKET, named, [MarketStream(url, hello, most_s=1.0)], numbers)

@@ -1,4 +1,4 @@
-"""A gateway's questions to its venue: one request, one answer read by the protocol."""
+"""Questions to a venue: one request, one answer read by the protocol."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Final
 
 import aiohttp
 
-from onetape.gateway.malformed_counts import Rejects
-from onetape.gateway.order_budget import OrderBudget
-from onetape.gateway.request_budget import AddressBudget, BudgetError
-from onetape.gateway.venue_clock import VenueClock
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.request_budget import AddressBudget, BudgetError
+from onetape.feeds.venue_clock import VenueClock
 from onetape.model.errors import ClockSkew, OrderOutcomeUnknown
 from onetape.net.http_limits import ENCODING, body_of
 from onetape.net.kept_http import KeptConnections
 from onetape.net.tasks import ended, watched
 from onetape.orders.calls import ORDER_PURPOSES, Call, signatures
 from onetape.orders.malformed import MALFORMED, check_reports
+from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
 from onetape.security.redaction import Redactor
 from onetape.venues.gateways import TradingVenue

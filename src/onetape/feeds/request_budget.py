@@ -1,4 +1,4 @@
-"""A gateway's share of what its address may ask: the counts lie in a file of the home, and every
+"""A process's share of what its address may ask: the counts lie in a file of the home, and every
 process of the home that asks the same venue spends of them."""
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from onetape.gateway.order_budget import BudgetState, held_back
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
-from onetape.orders.budget import BAN_UNTOLD, Budget, BudgetRule, ReadPause, Verdict
+from onetape.orders.budget import BAN_UNTOLD, USUAL_PERCENT, Budget, BudgetRule, ReadPause, Verdict
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
+from onetape.orders.order_budget import BudgetState, held_back
 from onetape.orders.outcome import Answer, Outcome
 from onetape.store.shared_counters import SharedCounters
 from onetape.venues.ccxt.errors import LATE
@@ -48,11 +48,17 @@ class AddressBudget:
     """
 
     def __init__(
-        self, path: Path, rules: tuple[BudgetRule, ...], *, now: Callable[[], int], say: Callable[[HealthOut], None]
+        self,
+        path: Path,
+        rules: tuple[BudgetRule, ...],
+        *,
+        now: Callable[[], int],
+        say: Callable[[HealthOut], None],
+        usual_percent: int = USUAL_PERCENT,
     ) -> None:
         self.refused = 0
         self._counts = SharedCounters(path)
-        self._budget = Budget(rules, self._counts)
+        self._budget = Budget(rules, self._counts, usual_percent=usual_percent)
         self._now = now
         name = path.name.removeprefix("budget-")
         self._state = BudgetState(name, say)

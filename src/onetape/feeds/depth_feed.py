@@ -1,4 +1,4 @@
-"""A gateway's depth: followed for the instruments whose books a robot asked for."""
+"""A venue's depth, followed for the instruments whose books somebody wants."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Final
 import aiohttp
 import picows
 
-from onetape.gateway.drift_counts import DriftWatch
-from onetape.gateway.malformed_counts import Rejects
-from onetape.gateway.query_line import VenueLine
+from onetape.feeds.drift_counts import DriftWatch
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.query_line import VenueLine
 from onetape.market.silence import SilenceWatch
 from onetape.model.enums import Side
 from onetape.model.errors import VenueProtocolError

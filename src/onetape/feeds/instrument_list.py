@@ -1,14 +1,15 @@
-"""What a gateway asks before anything else: the venue's clock and its instruments."""
+"""What a venue is asked before anything else: its clock and its instruments."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import aiohttp
 import msgspec
 
-from onetape.gateway.query_line import VenueLine
-from onetape.gateway.venue_clock import ask_time
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.venue_clock import ask_time
 from onetape.model.errors import UnknownSymbol, VenueUnavailable
 from onetape.model.instrument import Instrument
 
@@ -24,7 +25,8 @@ async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrumen
         except ValueError as error:
             raise VenueUnavailable(f"no exchange of this kind answers: {error}", location=line.rest) from None
         _, _, body = await line.request(venue.instruments())
-        instruments = venue.instruments_of(body, frozenset(symbols))
+        # Megabytes, some hundred instruments: streams that are followed meanwhile do not wait for it.
+        instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise VenueUnavailable(f"the venue does not answer: {type(error).__name__}", location=line.rest) from None
     except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:

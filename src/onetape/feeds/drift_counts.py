@@ -1,4 +1,4 @@
-"""What a gateway that runs sees of its venue that its adapter does not know: counted by name.
+"""What is seen of a venue that its adapter does not know: counted by name.
 
 Every message of the account, of the market one now and then: a field that is new is in all messages
 of its kind. What is seen for the first time goes to the journal, all counts are in the status.

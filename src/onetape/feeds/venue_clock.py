@@ -20,7 +20,7 @@ from onetape.model.time import clock_offset
 from onetape.orders.managed import HealthOut
 
 if TYPE_CHECKING:
-    from onetape.gateway.query_line import VenueLine
+    from onetape.feeds.query_line import VenueLine
 
 __all__ = ["VenueClock", "ask_time", "keep_clock"]
 

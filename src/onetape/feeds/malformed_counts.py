@@ -1,6 +1,6 @@
 """What a venue sends that breaks its own contract: counted, and shown on the journal now and then.
 
-Nothing of it ends a gateway. A message on a stream ends that connection, which is opened again; an
+Nothing of it ends a process. A message on a stream ends that connection, which is opened again; an
 answer that makes no sense leaves its request unknown, and what became of it is asked for.
 """
 

@@ -1,0 +1,202 @@
+"""A venue's market by requests: asks as the plan says, and writes what answers say that is new."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from onetape import _core
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.poll_plan import Pollers, PollPlan, Share, Turns
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import BudgetError
+from onetape.feeds.universe import Listing
+from onetape.model.errors import VenueProtocolError
+from onetape.model.time import SECOND
+from onetape.net.tasks import ended
+from onetape.orders.managed import HealthOut
+from onetape.store.shared_counters import SharedLeases
+from onetape.tape.journal import JournalWriter
+from onetape.venues.market_polls import MarketPolls, PollKind
+
+__all__ = ["Poller", "leases_file"]
+
+UNDER_WAY_MAX: Final = 12  # requests without an answer: the line has 16 connections
+RENEW_S: Final = 1.0
+LOOK_S: Final = 1.0
+LOST_S: Final = 2.0  # without an answer that is one
+
+
+def leases_file(budget: Path) -> Path:
+    """Of those that poll the address whose budget is there."""
+    return budget.with_name(budget.name.replace("budget-", "pollers-", 1))
+
+
+class Poller:
+    """One of those that poll an address. percent: of the venue's limit, what they may spend together."""
+
+    def __init__(
+        self,
+        line: VenueLine,
+        polls: MarketPolls,
+        leases: Path,
+        writer: JournalWriter,
+        *,
+        say: Callable[[HealthOut], None],
+        rejects: Rejects,
+        percent: int,
+    ) -> None:
+        self._line, self._polls = line, polls
+        self._leases = SharedLeases(leases)
+        self._holder = secrets.randbits(62) + 1
+        self._writer = writer.core
+        self._say, self._rejects = say, rejects
+        self._plan = PollPlan(polls.kinds, polls.rule, percent=percent, now=time.time_ns())
+        self._turns = Turns()
+        self._listings: dict[str, Listing] = {}
+        self._all: _core.LiveMessages | None = None  # a reader of answers about all symbols,
+        self._each: dict[str, _core.LiveMessages] = {}  # and of each
+        self._number = 0  # of the requests
+        self._newest: Counter[str] = Counter()  # the number of the newest answer, by kind
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_heard: bool | None = None  # None: not known yet
+        self._heard_at = -LOST_S  # by the steady clock
+        self.counts: Counter[str] = Counter()
+
+    def follow(self, listings: Sequence[Listing]) -> None:
+        """These from now on. What is known of them is kept."""
+        instruments, numbers = [each.instrument for each in listings], [each.number for each in listings]
+        self._all = self._polls.reader(instruments, numbers)
+        before, self._listings = self._listings, {each.instrument.symbol: each for each in listings}
+        self._each = {
+            symbol: self._each[symbol]
+            if before.get(symbol) == each and symbol in self._each
+            else self._polls.reader([each.instrument], [each.number])
+            for symbol, each in self._listings.items()
+        }
+        self._turns.set_names(self._listings)
+
+    @property
+    def hears(self) -> bool:
+        return bool(self._is_heard)
+
+    def status(self) -> dict[str, Any]:
+        share = self._plan.share
+        readers = [*self._each.values(), *([self._all] if self._all is not None else [])]
+        repeated = sum(reader.repeated for reader in readers)
+        return {"poller": share.place + 1, "pollers": share.pollers, "repeated": repeated, **self.counts}
+
+    async def run(self) -> None:
+        """For ever."""
+        renewed = 0.0
+        try:
+            while True:
+                if time.monotonic() - renewed >= RENEW_S:
+                    renewed = time.monotonic()
+                    self._divide()
+                for task in [each for each in self._tasks if each.done()]:
+                    self._tasks.discard(task)
+                    task.result()  # a journal that takes no more ends all
+                if len(self._tasks) >= UNDER_WAY_MAX:
+                    await asyncio.wait(self._tasks, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+                    continue
+                now = time.time_ns()
+                kind = self._plan.take(now) if self._listings else None
+                if kind is None:
+                    wait = (self._plan.next_at(now) - now) / SECOND if self._listings else LOOK_S
+                    await asyncio.sleep(min(wait, LOOK_S))
+                    continue
+                symbol = self._turns.take(now) if kind.by_symbol else ""
+                if symbol is None:
+                    self._plan.give_back(kind)
+                    continue
+                self._number += 1
+                self._tasks.add(asyncio.ensure_future(self._ask(kind, symbol, self._number)))
+        finally:
+            await ended(list(self._tasks))
+            with self._leases.changing() as leases:
+                pollers = Pollers(list(leases))
+                pollers.release(self._holder)
+                leases[:] = pollers.leases
+            self._leases.close()
+
+    def _divide(self) -> None:
+        with self._leases.changing() as leases:
+            pollers = Pollers(list(leases))
+            share: Share = pollers.renew(self._holder, time.time_ns())
+            leases[:] = pollers.leases
+        self._plan.share = self._turns.share = share
+
+    async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
+        trades: int | None = None
+        reader = self._each[symbol] if symbol else self._all
+        assert reader is not None
+        listing = self._listings[symbol] if symbol else None
+        try:
+            after = reader.last_trade(listing.number) if listing is not None else (0, 0)
+            call = self._polls.call(kind.name, listing.instrument if listing is not None else None, after)
+            status, headers, body = await self._line.request(call)
+            self.counts["asked"] += 1
+            self.counts["weight"] += kind.weight
+            if status != 200:
+                self._refused(status, headers)
+                return
+            if not symbol and number < self._newest[kind.name]:
+                self.counts["late"] += 1  # a later answer was here before
+                return
+            self._newest[kind.name] = number
+            trades = self._read(kind, reader, body, listing)
+            self._heard(is_heard=True)
+        except BudgetError as spent:
+            self.counts["held_back"] += 1
+            self._plan.give_back(kind)
+            self._plan.hold(time.time_ns() + (spent.answer.retry_after or SECOND))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self.counts["failed"] += 1
+            self._heard(is_heard=False, why=type(error).__name__)
+        except VenueProtocolError:
+            self.counts["malformed"] += 1
+        finally:
+            if symbol:
+                self._turns.done(symbol, time.time_ns(), trades)
+
+    def _read(self, kind: PollKind, reader: _core.LiveMessages, body: bytes, listing: Listing | None) -> int:
+        """Writes what is new. Gives how many trades. Raises VenueProtocolError."""
+        received = time.time_ns()
+        message = self._rejects.read(kind.name, partial(self._polls.message, kind.name), body)
+        if listing is None:
+            reader.take(message, received, self._writer)
+            return 0
+        before = reader.last_trade(listing.number)[0]
+        reader.take(message, received, self._writer)
+        found = reader.last_trade(listing.number)[0] - before if before else 0
+        self.counts["trades"] += found
+        return found
+
+    def _refused(self, status: int, headers: dict[str, str]) -> None:
+        """The budget of the address has heard of it as well, and holds all pollers back."""
+        self.counts[f"http_{status}"] += 1
+        after = headers.get("retry-after", "")
+        if status in (418, 429):
+            self._plan.hold(time.time_ns() + (int(after) if after.isdigit() else 1) * SECOND)
+        self._heard(is_heard=False, why=f"HTTP {status}")
+
+    def _heard(self, *, is_heard: bool, why: str = "") -> None:
+        now = time.monotonic()
+        if is_heard:
+            self._heard_at = now
+        elif now - self._heard_at < LOST_S:
+            return  # one of many
+        if is_heard == self._is_heard:
+            return
+        self._is_heard = is_heard
+        state = "connected" if is_heard else f"lost: {why}"
+        self._say(HealthOut("feed", "requests", state, "info" if is_heard else "warning"))

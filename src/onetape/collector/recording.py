@@ -1,0 +1,153 @@
+"""The market of a venue onto a tape, without a robot and without a supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from onetape.collector.options import VenueFeedOptions
+from onetape.collector.venue_feed import VenueFeed
+from onetape.collector.venue_tape import VenueTape
+from onetape.engine.tape_facts import contents_of, tape_span
+from onetape.model.enums import EventType
+from onetape.model.errors import BadInput
+from onetape.net.tasks import ended
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["Recording", "record"]
+
+LOOK_S: Final = 0.2
+DAY_S: Final = 86_400
+GB: Final = 10**9
+_MARKET: Final = frozenset({"quote", "trade", "book", "bar", "mark", "funding", "liquidation"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What stands on the tape. `seconds` and the figures of a day are of this recording alone; earlier ones of the
+    same tape are in all other counts. Times are ns UTC; days_left: until the disk is full."""
+
+    tape: Path
+    symbols: list[str]
+    events: int
+    by_type: dict[str, int]
+    by_symbol: dict[str, dict[str, int]]
+    first_ts: int
+    last_ts: int
+    rejected: int
+    seconds: float
+    gb_a_day: float
+    days_left: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "tape": str(self.tape),
+            "symbols": self.symbols,
+            "events": self.events,
+            "by_type": self.by_type,
+            "by_symbol": self.by_symbol,
+            "first_ts": self.first_ts,
+            "last_ts": self.last_ts,
+            "rejected": self.rejected,
+            "gaps": 0,  # of depth, which is not recorded
+            "unsynced": 0,
+            "seconds": round(self.seconds, 3),
+            "gb_a_day": round(self.gb_a_day, 6),
+            "days_left": None if self.days_left is None else round(self.days_left, 1),
+        }
+
+
+def record(
+    options: VenueFeedOptions, out: Path, *, seconds: float | None, progress: Callable[[float, float | None], None]
+) -> Recording:
+    """Until `seconds` are over, or Ctrl-C. Goes on with a recording that there is. progress: gets frames written.
+    Raises BadInput where `out` is something else, what the journal raises."""
+    process = f"record:{options.kind}"
+    _check(out, process)
+    before = _size(out)
+    began = time.monotonic()
+    tape = VenueTape(out, process)
+    try:
+        rejected = uvloop.run(_follow(options, tape, seconds, progress))
+    finally:
+        tape.close()
+    spent = time.monotonic() - began
+    a_day = (_size(out) - before) / spent * DAY_S
+    free = shutil.disk_usage(out).free
+    return _recorded(out, rejected, spent, a_day, free / a_day if a_day > 0 else None)
+
+
+async def _follow(
+    options: VenueFeedOptions, tape: VenueTape, seconds: float | None, progress: Callable[[float, float | None], None]
+) -> int:
+    """Gives how many messages were not as they should be."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        loop.remove_signal_handler(number)  # a second one stops at once
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    feed = VenueFeed(options, tape)
+    following, stopped = asyncio.ensure_future(feed.run()), asyncio.ensure_future(stopping.wait())
+    ends = None if seconds is None else time.monotonic() + seconds
+    try:
+        while ends is None or time.monotonic() < ends:
+            wait = LOOK_S if ends is None else max(min(LOOK_S, ends - time.monotonic()), 0.0)
+            done, _ = await asyncio.wait({following, stopped}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            progress(tape.writer.published, None)
+            if following in done:
+                following.result()
+            if done:
+                break
+    finally:
+        rejected = int(feed.status()["rejected"])
+        await ended([following, stopped])
+    return rejected
+
+
+def _check(out: Path, process: str) -> None:
+    if not out.exists():
+        return
+    if not is_tape(out):
+        raise BadInput("no tape", location=str(out), todo="choose another --out")
+    with JournalReader(out) as reader:
+        if reader.process != process:
+            what = reader.process or "something else"
+            raise BadInput(f"the tape is of {what}, not of {process}", location=str(out), todo="choose another --out")
+
+
+def _size(out: Path) -> int:
+    return sum(each.stat().st_size for each in out.glob("*.tape"))
+
+
+def _recorded(out: Path, rejected: int, seconds: float, bytes_a_day: float, days: float | None) -> Recording:
+    contents = contents_of(out)
+    names = {each.id: each.value for each in EventType}
+    by_symbol: dict[str, dict[str, int]] = {i.symbol: {} for i in contents.streams.values()}
+    by_type: Counter[str] = Counter()
+    for stream, counts in contents.counts.items():
+        if stream not in contents.streams:
+            continue
+        found = by_symbol[contents.streams[stream].symbol]
+        for type_id, count in counts.items():
+            if (name := names.get(type_id, "")) in _MARKET:
+                found[name] = found.get(name, 0) + count
+                by_type[name] += count
+    first, last = tape_span(out) or (0, 0)
+    return Recording(
+        out, list(by_symbol), by_type.total(), dict(by_type), by_symbol, first, last, rejected, seconds,
+        bytes_a_day / GB, days,
+    )  # fmt: skip

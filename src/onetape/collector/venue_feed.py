@@ -1,0 +1,264 @@
+"""A venue's market onto a tape: which instruments trade is looked up again and again, and those that
+are wanted are followed, over streams or by requests. Needs no key."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from onetape.collector.options import VenueFeedOptions
+from onetape.collector.poller import Poller, leases_file
+from onetape.collector.venue_tape import VenueTape
+from onetape.feeds.drift_counts import DriftWatch
+from onetape.feeds.instrument_list import learn_venue
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.market_feed import OVERLAP_S, MarketFeed
+from onetape.feeds.overlap import Overlap
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import AddressBudget, budget_file
+from onetape.feeds.universe import CHANGED, DELISTED, REDENOMINATED, Change, Listing, Universe
+from onetape.feeds.venue_clock import VenueClock, keep_clock
+from onetape.market.silence import Attention
+from onetape.market.wanted import symbols_wanted
+from onetape.model.errors import NotAvailable, OnetapeError
+from onetape.model.time import SECOND
+from onetape.net.connection import reconnect_after
+from onetape.net.tasks import ended
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.managed import HealthOut
+from onetape.venues.gateways import Addresses, open_trading_venue
+
+__all__ = ["VenueFeed"]
+
+TICK_S: Final = 0.02
+SHOWN_S: Final = 1.0  # between two marks of progress on the tape
+HEARD_S: Final = 10.0  # for a connection that replaces another to say something
+
+
+@dataclass(slots=True)
+class _Group:
+    """Instruments that share connections."""
+
+    listings: list[Listing]
+    feed: MarketFeed
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class VenueFeed:
+    """Of one venue over one transport. `run` lasts until it is cancelled, and raises what the tape raises."""
+
+    def __init__(self, options: VenueFeedOptions, tape: VenueTape) -> None:
+        self.options, self.tape = options, tape
+        self.venue = open_trading_venue(options.kind, "", "", Addresses(options.rest, options.ws, options.ws))
+        polls = self.venue.polls
+        if options.transport == "rest" and polls is None:
+            raise NotAvailable(f"the market of {options.kind} by requests", location=f"collectors.{options.name}")
+        self.clock = VenueClock()
+        self.rejects = Rejects(options.kind, tape.say)
+        file = budget_file(Path(options.home), options.rest)
+        rules = self.venue.budget or ((polls.rule,) if polls is not None else ())
+        self.budget = AddressBudget(file, rules, now=self.clock.now, say=tape.say, usual_percent=options.percent)
+        self.line = VenueLine(
+            self.venue, options.rest, self.clock, budget=self.budget, keeps=False, rejects=self.rejects
+        )
+        self.universe = Universe(symbols_wanted(options.symbols), tape.recovered)
+        self.poller: Poller | None = None
+        if options.transport == "rest" and polls is not None:
+            self.poller = Poller(
+                self.line,
+                polls,
+                leases_file(file),
+                tape.writer,
+                say=tape.say,
+                rejects=self.rejects,
+                percent=options.percent,
+            )
+        self._watch = DriftWatch(options.kind, tape.say)
+        self._attention = Attention()
+        self._overlap = Overlap()
+        self._groups: list[_Group] = []
+        self._working: set[asyncio.Task[None]] = set()
+        self._missing: list[str] = []
+
+    async def run(self) -> None:
+        async with self.line.open():
+            try:
+                self._keep(self._tick())
+                self._keep(keep_clock(self.line, self.tape.say))
+                if self.poller is not None:
+                    self._keep(self.poller.run())
+                self._keep(self._look_up())
+                while True:
+                    done, _ = await asyncio.wait(
+                        {*self._working, *self._reading()}, timeout=SHOWN_S, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    for task in done:
+                        if not task.cancelled():
+                            task.result()  # what lasts for ever ends with an error
+            finally:
+                await ended([*self._working, *self._reading()])
+                self.budget.close()
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    def _reading(self) -> list[asyncio.Task[None]]:
+        return [task for group in self._groups for task in group.tasks]
+
+    async def _tick(self) -> None:
+        shown = 0.0
+        while True:
+            if stalled := self._attention.look(time.monotonic_ns()):
+                words = f"this process stood still for {stalled / SECOND:.1f} s"
+                self.tape.say(HealthOut("stall", self.options.name, words, "warning"))
+            for group in self._groups:
+                group.feed.look(self._attention.now)
+            if time.monotonic() - shown >= SHOWN_S:
+                shown = time.monotonic()
+                self.budget.look()
+                self.tape.writer.progress(self.tape.writer.published)
+            await asyncio.sleep(TICK_S)
+
+    # --- which instruments trade ------------------------------------------------------------------
+
+    async def _look_up(self) -> None:
+        failures = 0
+        while True:
+            try:
+                listed = await learn_venue(self.line, ())
+                turnovers = await self._turnovers() if self.universe.wanted.top else {}
+            except OnetapeError as error:
+                if not failures:
+                    self.tape.say(HealthOut("feed", "instruments", f"lost: {error.what}"[:200], "warning"))
+                failures += 1
+                await asyncio.sleep(reconnect_after(failures - 1))
+                continue
+            failures = 0
+            changes = self.universe.update(listed, turnovers, time.time_ns())
+            for change in changes:
+                self.tape.changed(change, time.time_ns())
+            if self.universe.missing() != self._missing:
+                self._missing = self.universe.missing()
+                if self._missing:
+                    words = f"does not trade there: {', '.join(self._missing)}"[:200]
+                    self.tape.say(HealthOut("market", self.options.name, words, "warning"))
+            if changes:
+                await self._apply(changes)
+            await asyncio.sleep(self.options.listings_ns / SECOND)
+
+    async def _turnovers(self) -> dict[str, float]:
+        """Without an answer none has any: who is followed stays."""
+        assert self.venue.polls is not None
+        try:
+            status, _, body = await self.line.request(self.venue.polls.turnover)
+            return dict(self.venue.polls.turnovers(body)) if status == 200 else {}
+        except (aiohttp.ClientError, OSError, TimeoutError, *MALFORMED):
+            return {}
+
+    async def _apply(self, changes: Sequence[Change]) -> None:
+        if self.poller is not None:
+            self.poller.follow(list(self.universe.listings.values()))
+            return
+        current = {each.number: each for each in self.universe.listings.values()}
+
+        def still(group: _Group) -> list[Listing]:
+            return [current[each.number] for each in group.listings if each.number in current]
+
+        new = [change.listing for change in changes if change.what not in (DELISTED, CHANGED)]
+        for change in changes:
+            if change.what == DELISTED:
+                for group in self._groups:
+                    group.feed.drop(change.listing.instrument.symbol)
+        redenominated = {c.listing.instrument.symbol for c in changes if c.what == REDENOMINATED}
+        for group in list(self._groups):
+            symbols = {each.instrument.symbol for each in group.listings}
+            if symbols & redenominated:  # its messages must not be read in the units of before
+                await self._stop(group)
+                self._start(still(group))
+        room = self.venue.symbols_max
+        last = self._groups[-1] if self._groups else None
+        if new and last is not None and len(last.listings) < room:
+            kept = still(last)
+            taken, new = new[: room - len(kept)], new[room - len(kept) :]
+            await self._replace(last, [*kept, *taken])
+        for at in range(0, len(new), room):
+            self._start(new[at : at + room])
+
+    # --- groups of streams ------------------------------------------------------------------------
+
+    def _start(self, listings: Sequence[Listing]) -> None:
+        if not listings:
+            return
+        feed = MarketFeed(
+            self.venue,
+            [each.instrument for each in listings],
+            self.tape.writer,
+            {},
+            self.tape.say,
+            self._watch,
+            self.rejects,
+            account=self.options.name,
+            numbers=[each.number for each in listings],
+            renew_s=self.options.renew_ns / SECOND,
+            overlap=self._overlap,
+        )
+        tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
+        self._groups.append(_Group(list(listings), feed, tasks))
+
+    async def _replace(self, group: _Group, listings: Sequence[Listing]) -> None:
+        """By one that is heard before the old one ends."""
+        self._overlap.begin()
+        try:
+            self._start(listings)
+            feed = self._groups[-1].feed
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HEARD_S):
+                    while not feed.hears:
+                        await asyncio.sleep(TICK_S)
+            await asyncio.sleep(OVERLAP_S)
+            await self._stop(group)
+            await asyncio.sleep(OVERLAP_S)
+        finally:
+            self._overlap.end()
+
+    async def _stop(self, group: _Group) -> None:
+        self._groups.remove(group)
+        await ended(group.tasks)
+
+    # --- how it stands ----------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Whether all that is wanted is heard, and what came of it."""
+        listed = self.universe.listings
+        groups = [group.feed.status() for group in self._groups]
+        hears = self.poller.hears if self.poller is not None else bool(groups) and all(g["hears"] for g in groups)
+        stale = {symbol: ms for group in groups for symbol, ms in group["stale_ms"].items()}
+        return {
+            "name": self.options.name,
+            "kind": self.options.kind,
+            "transport": self.options.transport,
+            "hears": hears,
+            "symbols": sorted(listed),
+            "missing": self._missing,
+            "frames": self.tape.writer.published,
+            "messages": sum(g["messages"] for g in groups),
+            "rejected": sum(g["rejected"] for g in groups),
+            "unsubscribed": sum(g["unsubscribed"] for g in groups),
+            "repeated": self._overlap.repeated,
+            "connections": sum(len(group.tasks) for group in self._groups),
+            "renewed": sum(group.feed.renewed for group in self._groups),
+            "stale_ms": stale,
+            "clock_offset_ns": self.clock.offset,
+            "budget": self.budget.status(),
+            "malformed": dict(self.rejects.counts),
+            **({"polls": self.poller.status()} if self.poller is not None else {}),
+        }

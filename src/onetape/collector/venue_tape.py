@@ -1,0 +1,62 @@
+"""What a collector of a venue writes: its market under the numbers of the instruments, and health.
+
+quote, trade, mark, funding   as the venue's messages have them, with its time and that of receipt
+instrument                    before the first frame of a number, and again with changed facts
+health                        kind `feed` and `market` as a gateway's; `listing`: listed, delisted,
+                              changed, redenominated, with the number
+command, reply                what was asked of it
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from onetape.feeds.universe import DELISTED, Change
+from onetape.ipc.command_tape import CommandTape
+from onetape.model.instrument import Instrument
+from onetape.orders.managed import HealthOut
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.segments import is_tape
+
+__all__ = ["VenueTape"]
+
+
+class VenueTape(CommandTape):
+    """Goes on with a tape that there is. Raises JournalLocked where another writes it."""
+
+    def __init__(self, path: Path, process: str) -> None:
+        self.recovered = _instruments(path)
+        super().__init__(JournalWriter(path, process=process, created=time.time_ns(), heartbeat=True))
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def say(self, out: HealthOut) -> None:
+        record: dict[str, object] = {"kind": out.kind, "subject": out.subject, "state": out.state}
+        if out.severity != "info":
+            record["severity"] = out.severity
+        self._health(record)
+
+    def changed(self, change: Change, now: int) -> None:
+        """now: ns UTC."""
+        number, instrument = change.listing
+        if change.what != DELISTED and self.recovered.get(number) != instrument:
+            self.writer.append_instrument(number, now, instrument.to_msgpack())
+            self.recovered[number] = instrument
+        self._health({"kind": "listing", "subject": instrument.symbol, "state": change.what, "number": number})
+
+    def _health(self, record: dict[str, object]) -> None:
+        self.writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
+
+
+def _instruments(path: Path) -> dict[int, Instrument]:
+    if not is_tape(path):
+        return {}
+    with JournalReader(path) as reader:
+        reader.seek_sequence(max(reader.last_sequence, 1))
+        reader.next()
+        records = reader.instruments.items()
+        return {number: Instrument.from_msgpack(msgspec.msgpack.encode(record)) for number, record in records}

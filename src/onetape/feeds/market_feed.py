@@ -1,0 +1,301 @@
+"""A venue's market by its streams, onto a tape: of a gateway or of a collector."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Final
+
+import picows
+
+from onetape.feeds.drift_counts import DriftWatch
+from onetape.feeds.malformed_counts import Rejects
+from onetape.feeds.overlap import Overlap
+from onetape.market.silence import UNLEARNED, SilenceWatch
+from onetape.model.errors import VenueProtocolError
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+from onetape.net.connection import connected, reconnect_after
+from onetape.net.tasks import ended
+from onetape.orders.managed import HealthOut
+from onetape.tape.journal import JournalWriter
+from onetape.venues.gateways import TradingVenue
+from onetape.venues.live_market import MarketStream, Top
+
+__all__ = ["MarketFeed"]
+
+LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
+RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
+RECONNECT_NS_MAX: Final = 120 * SECOND
+FIRST_MIN: Final = 10 * SECOND  # for the first message of a stream, however many symbols it carries
+RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
+RENEW_RETRY_S: Final = 60.0  # where the next connection could not be made
+OVERLAP_S: Final = 2.0  # what one of two connections has and the other does not comes within it
+SPREAD: Final = 0.618034  # multiples of it lie evenly in [0, 1), however many there are
+
+
+class _Connection:
+    """One socket of a link. reading: lasts as long as it does."""
+
+    def __init__(self) -> None:
+        self.ends = asyncio.Event()
+        self.spoke = asyncio.Event()
+        self.has_spoken = False  # the same, for who looks at each message
+        self.reading: asyncio.Future[None]
+
+
+class _Link:
+    """One stream of the market, over one connection after another."""
+
+    def __init__(self, stream: MarketStream) -> None:
+        self.stream = stream
+        self.name = stream.url.partition("://")[2].partition("/")[2][:40]
+        self.ends = asyncio.Event()
+        self.has_spoken = False
+        self._cut_at = self._wait = 0
+
+    def cut(self, now: int) -> None:
+        self._cut_at, self._wait = now, RECONNECT_NS
+        self.ends.set()
+
+    def reconnect(self, now: int) -> None:
+        """Makes a connection anew that the last time has not helped: later each time."""
+        if now - self._cut_at > self._wait:
+            self._cut_at, self._wait = now, min(2 * self._wait, RECONNECT_NS_MAX)
+            self.ends.set()
+
+
+class MarketFeed:
+    """The venue's market reads messages straight to the tape. references: gets a recent price of
+    each symbol; written: called after each message. numbers: of the instruments on the tape, from
+    1 on without any. renew_s: after so long a connection is replaced by another, made before.
+    overlap: shared with another feed that carries the same for a while."""
+
+    def __init__(
+        self,
+        venue: TradingVenue,
+        instruments: Sequence[Instrument],
+        writer: JournalWriter,
+        references: dict[str, int],
+        say: Callable[[HealthOut], None],
+        watch: DriftWatch,
+        rejects: Rejects,
+        *,
+        account: str = "",
+        written: Callable[[], None] = lambda: None,
+        numbers: Sequence[int] = (),
+        renew_s: float = RENEW_S,
+        overlap: Overlap | None = None,
+    ) -> None:
+        self._account = account
+        self._symbols = [i.symbol for i in instruments]
+        self._numbers = tuple(numbers) or tuple(range(1, len(instruments) + 1))
+        self._places = {number: place for place, number in enumerate(self._numbers, 1)}
+        self._renew_s = renew_s
+        # One of many symbols speaks soon: a stream that is acknowledged and says nothing is found out by that.
+        self._first = max(FIRST_MIN, UNLEARNED // max(len(self._symbols), 1))
+        self._references = references
+        self._say = say
+        self._watch = watch
+        self._rejects = rejects
+        self._written = written
+        self.is_paused = False  # what comes is passed over: there is no room for it
+        self._writer = writer.core
+        self._market = venue.market(instruments, self._numbers)
+        self._taken = 0  # messages
+        self.renewed = 0  # connections, each made before the one before it ended
+        self._overlap = overlap if overlap is not None else Overlap()
+        self._received = 0  # when the message came that is being read
+        self.stale: dict[str, int] = {}  # symbols whose stream is silent, since when
+        self._dropped: set[str] = set()
+        self._silence = SilenceWatch[int]()
+        self._now = 0  # attended time
+        self._spoke: set[int] = set()  # since the last look
+        self._links: dict[int, _Link] = {}
+
+    def streams(self) -> list[MarketStream]:
+        return list(self._market.streams())
+
+    def status(self) -> dict[str, Any]:
+        """Whether all that is traded is reported from now on, messages read, those that were not as
+        they should be, and for how many ms which symbols have been silent."""
+        stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
+        return {
+            "hears": self.hears,
+            "messages": self._taken,
+            "rejected": self._market.rejected,
+            "unsubscribed": sum(self._market.unmapped.values()),
+            "stale_ms": stale,
+        }
+
+    @property
+    def hears(self) -> bool:
+        """All streams have spoken over their connections."""
+        links = self._links.values()
+        return bool(links) and all(link.has_spoken for link in links)
+
+    def take(self, message: bytes, link: int = LINK, connection: Hashable = None) -> None:
+        """Takes in one message, as it comes over one of the connections of a link."""
+        self._spoke.add(link)
+        if self._overlap.is_open and not self._overlap.is_new(message, connection):
+            return
+        if self.is_paused:
+            self._market.forget()
+            return
+        self._received = time.time_ns()
+        self._taken += 1
+        number = self._rejects.read("market", self._read, message)
+        if number:
+            place = self._places[number]
+            self._references[self._symbols[place - 1]] = self._market.middle(number)
+            self._spoke.add(link + place)
+        self._written()
+        self._watch.market(message)
+
+    def _read(self, message: bytes) -> int:
+        return self._market.take(message, self._received, self._writer)
+
+    def best(self, symbol: str) -> tuple[int, int]:
+        """Bid and ask of the newest quote, (0, 0) where none has come since a stream was lost."""
+        top = self.top(symbol)
+        return top.bid, top.ask
+
+    def top(self, symbol: str) -> Top:
+        """Returns the newest quote, zeros where `best` has them."""
+        return self._market.top(self._numbers[self._symbols.index(symbol)])
+
+    def silent_ns(self, symbol: str) -> int:
+        """Returns for how many ns a symbol whose stream fell silent has not been heard, 0: it speaks."""
+        since = self.stale.get(symbol)
+        return 0 if since is None else self._now - since
+
+    def drop(self, symbol: str) -> None:
+        """It does not trade any more: its silence says nothing."""
+        if symbol not in self._symbols:
+            return
+        place = self._symbols.index(symbol) + 1
+        for number in self._links:
+            self._silence.forget(number + place)
+        self._dropped.add(symbol)
+        self.stale.pop(symbol, None)
+
+    def look(self, now: int) -> None:
+        """Says what has fallen silent and what speaks again.
+
+        A connection that is silent, or one of whose symbols is, is made anew.
+        now: attended time, ns.
+        """
+        self._now = now
+        spoke, self._spoke = self._spoke, set()
+        changes = [self._silence.heard(each, now) for each in spoke]
+        for number, link in self._links.items():
+            link.has_spoken = link.has_spoken or number in spoke
+        fell = self._silence.look(now)
+        for change in fell:
+            self._links[change.stream - change.stream % LINK].cut(now)
+        for number, link in self._links.items():
+            if number in self._silence.silent:
+                link.reconnect(now)
+        if fell or any(changes):
+            self._tell_stale()
+
+    def _tell_stale(self) -> None:
+        """Robots hear of each symbol; the alert is one, however many there are."""
+        silent = self._silence.silent
+        lines = [since for stream, since in silent.items() if not stream % LINK]
+        before, self.stale = self.stale, {}
+        for number, symbol in enumerate(self._symbols, 1):
+            its = [since for stream, since in silent.items() if stream % LINK == number]
+            if (lines or its) and symbol not in self._dropped:
+                self.stale[symbol] = before.get(symbol, min([*lines, *its]))
+            if (symbol in self.stale) != (symbol in before):
+                state = "stale" if symbol in self.stale else "live"
+                self._say(HealthOut("feed", symbol, state))
+        if self.stale and self.stale.keys() - before.keys():
+            words = f"stale: {', '.join(self.stale)}"[:200]
+            self._say(HealthOut("market", self._account, words, "warning"))
+        elif before and not self.stale:
+            self._say(HealthOut("market", self._account, "live"))
+
+    async def follow(self, number: int, stream: MarketStream) -> None:
+        """Follows a stream for ever, over as many connections as it takes.
+
+        number: of the stream, from 0.
+        """
+        failures = 0
+        at = LINK * (number + 1)
+        link = self._links[at] = _Link(stream)
+        # Not all at the same time: the first ones last between half and the whole of it.
+        spread = (self._numbers[0] + number) * SPREAD % 1.0 if self._numbers else 0.0
+        while True:
+            began = time.monotonic()
+            await self._carry(link, at, self._renew_s * (1.0 + spread) / 2)
+            link.has_spoken = False
+            failures = 1 if time.monotonic() - began > 10 else failures + 1
+            self._market.forget()
+            self._say(HealthOut("feed", link.name, "lost", "warning"))
+            await asyncio.sleep(reconnect_after(failures - 1))
+
+    async def _carry(self, link: _Link, at: int, renew_s: float) -> None:
+        """Until a connection ends that no other has replaced."""
+        current = self._connect(link, at)
+        link.ends = current.ends
+        following: _Connection | None = None
+        try:
+            while True:
+                await asyncio.wait({current.reading}, timeout=renew_s)
+                if current.reading.done():
+                    return current.reading.result()
+                self._overlap.begin()
+                try:
+                    following = self._connect(link, at)
+                    renew_s = RENEW_RETRY_S
+                    if await self._is_heard(current, following):
+                        current, following = following, current
+                        link.ends = current.ends
+                        renew_s = self._renew_s
+                        self.renewed += 1
+                    following.ends.set()
+                    await asyncio.wait({following.reading})
+                    following.reading.result()
+                    await asyncio.sleep(OVERLAP_S)  # the other may be behind with what this one had
+                finally:
+                    self._overlap.end()
+        finally:
+            await ended([each.reading for each in (current, following) if each is not None])
+
+    async def _is_heard(self, current: _Connection, following: _Connection) -> bool:
+        """Whether what comes over the one comes over the other from now on."""
+        spoke = asyncio.ensure_future(following.spoke.wait())
+        try:
+            waits: set[asyncio.Future[Any]] = {current.reading, following.reading, spoke}
+            await asyncio.wait(waits, timeout=RENEW_RETRY_S, return_when=asyncio.FIRST_COMPLETED)
+            if spoke.done():
+                await asyncio.wait({current.reading, following.reading}, timeout=OVERLAP_S)
+            return (spoke.done() or current.reading.done()) and not following.reading.done()
+        finally:
+            spoke.cancel()
+
+    def _connect(self, link: _Link, at: int) -> _Connection:
+        made = _Connection()
+
+        def opened() -> None:
+            if made.ends is link.ends:
+                link.has_spoken = not link.stream.hello  # its address says all that is wanted
+            self._say(HealthOut("feed", link.name, "connected"))
+            self._silence.expect(at, self._now, int(link.stream.most_s * SECOND), self._first)
+
+        def take(message: bytes) -> None:
+            if not made.has_spoken:
+                made.has_spoken = True
+                made.spoke.set()
+            self.take(message, at, made)
+
+        async def read() -> None:
+            with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
+                await connected(link.stream.url, link.stream.hello, take, opened, made.ends)
+
+        made.reading = asyncio.ensure_future(read())
+        return made

@@ -1,0 +1,175 @@
+"""When a poller asks what: all that poll a venue from one address share what it may be asked. Pure.
+
+Each second has `TICKS` ticks, and each tick is divided evenly among the pollers: two never ask at
+the same moment, and together they ask at even distances. How many there are follows from leases
+(`Pollers`), so that one that joins or dies moves the others. What is spent comes at an even rate, so
+that nothing is over at the end of a window, nor left; kinds of requests have their shares of it.
+Symbols that are asked for one by one take turns (`Turns`), and busy ones more of them.
+
+Times are ns UTC; all pollers of an address go by one clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from onetape.model.time import SECOND
+from onetape.orders.budget import BudgetRule
+from onetape.venues.market_polls import PollKind
+
+__all__ = ["LEASE", "TICK", "PollPlan", "Pollers", "Share", "Turns"]
+
+TICKS: Final = 8
+TICK: Final = SECOND // TICKS
+LEASE: Final = 3 * SECOND  # of a poller that says nothing any more, and of a symbol without an answer
+# How much oftener it is a busy symbol's turn: of twenty among two hundred, eight times as often as if all were alike.
+FAST: Final = 40
+BUSY_TIMES: Final = 4.0  # as many trades a second as the middle of all
+BUSY_PART: Final = 10  # at most one in so many symbols is busy
+BUSY_FOR: Final = 180 * SECOND  # an older figure says nothing
+
+
+class Share(NamedTuple):
+    """This poller's place, from 0, among so many."""
+
+    place: int = 0
+    pollers: int = 1
+
+
+@dataclass(slots=True)
+class Pollers:
+    """Who polls an address, by leases: (holder, until). holder: a number above 0 of each poller's own."""
+
+    leases: list[tuple[int, int]] = field(default_factory=list)
+
+    def renew(self, holder: int, now: int) -> Share:
+        """From now on it is one of them, until it has not renewed for `LEASE`."""
+        living = [each for each in self.leases if each[1] > now and each[0] != holder]
+        self.leases = sorted([*living, (holder, now + LEASE)])
+        return Share([each[0] for each in self.leases].index(holder), len(self.leases))
+
+    def release(self, holder: int) -> None:
+        self.leases = [each for each in self.leases if each[0] != holder]
+
+
+class PollPlan:
+    """Of one poller. percent: of the venue's limit, what all pollers may spend."""
+
+    def __init__(self, kinds: Sequence[PollKind], rule: BudgetRule, *, percent: int, now: int) -> None:
+        self._kinds = tuple(kinds)
+        self._rate = rule.most * percent / 100 / rule.window  # weight in a ns, of all pollers
+        self._room = max(kind.weight for kind in kinds)
+        self._served = dict.fromkeys((kind.name for kind in kinds), 0.0)  # weight over share
+        self._weight = 0.0  # that may be spent
+        self._at = now
+        self._held_until = 0
+        self.share = Share()
+
+    def hold(self, until: int) -> None:
+        """The venue, or the budget of the address, takes nothing before."""
+        self._held_until = max(self._held_until, until)
+
+    def take(self, now: int) -> PollKind | None:
+        """What is to be asked now, None: nothing yet."""
+        self._earn(now)
+        if now < self._held_until or not self._is_ours(now):
+            return None
+        kind = self._first()
+        if kind.weight > self._weight:
+            return None
+        self._weight -= kind.weight
+        self._served[kind.name] += kind.weight / kind.share
+        return kind
+
+    def give_back(self, kind: PollKind) -> None:
+        """It was not asked: its turn goes to others."""
+        self._weight = min(self._weight + kind.weight, self._room)
+
+    def next_at(self, now: int) -> int:
+        """When `take` is to be tried next."""
+        self._earn(now)
+        lacks = self._first().weight - self._weight
+        at = max(now + 1, self._held_until, now + int(lacks * self.share.pollers / self._rate) + 1 if lacks > 0 else 0)
+        begins, ends = self._slot()
+        within = at % TICK
+        if within < begins:
+            return at - within + begins
+        return at if within < ends else at - within + TICK + begins
+
+    def _first(self) -> PollKind:
+        """Whose share is served least."""
+        return min(self._kinds, key=lambda kind: self._served[kind.name])
+
+    def _earn(self, now: int) -> None:
+        span, self._at = max(now - self._at, 0), max(now, self._at)
+        room = self._room + self._rate * TICK / self.share.pollers
+        self._weight = min(self._weight + span * self._rate / self.share.pollers, room)
+
+    def _slot(self) -> tuple[int, int]:
+        place, pollers = self.share
+        return place * TICK // pollers, (place + 1) * TICK // pollers
+
+    def _is_ours(self, now: int) -> bool:
+        begins, ends = self._slot()
+        return begins <= now % TICK < ends
+
+
+@dataclass(slots=True)
+class _Turn:
+    taken: int = 0  # which turn it had last
+    leased_until: int = 0
+    served_at: int = 0
+    rate: float = 0.0  # of trades, a second
+    seen_at: int = 0
+
+
+@dataclass(slots=True)
+class Turns:
+    """Names asked for one after another. Pollers divide them; one that is leased, because its answer is under way, is
+    passed over until the lease ends."""
+
+    share: Share = field(default_factory=Share)
+    _turns: dict[str, _Turn] = field(default_factory=dict)
+    _count: int = 0
+
+    def set_names(self, names: Iterable[str]) -> None:
+        """Those that are to be asked for from now on."""
+        self._turns = {name: self._turns.get(name) or _Turn() for name in names}
+
+    def take(self, now: int) -> str | None:
+        """Whose turn it is, None: nobody's."""
+        self._count += 1
+        place, pollers = self.share
+        mine = sorted(self._turns)[place::pollers]
+        free = [name for name in mine if self._turns[name].leased_until <= now]
+        busy = self._busy(now)
+
+        def waited(name: str) -> int:
+            return (self._count - self._turns[name].taken) * (FAST if name in busy else 1)
+
+        name = max(free, key=waited, default=None)
+        if name is not None:
+            turn = self._turns[name]
+            turn.taken, turn.leased_until = self._count, now + LEASE
+        return name
+
+    def done(self, name: str, now: int, trades: int | None) -> None:
+        """Its answer has come, with so many trades since the one before; None: it has not."""
+        turn = self._turns.get(name)
+        if turn is None:
+            return
+        turn.leased_until = 0
+        if trades is None:
+            return
+        if turn.served_at and now > turn.served_at:
+            turn.rate, turn.seen_at = trades * SECOND / (now - turn.served_at), now
+        turn.served_at = now
+
+    def _busy(self, now: int) -> frozenset[str]:
+        """By what their last answers have said, of late."""
+        rates = {name: turn.rate for name, turn in self._turns.items() if now - turn.seen_at <= BUSY_FOR}
+        middle = sorted(rates.values())[len(rates) // 2] if rates else 0.0
+        ranked = sorted(rates, key=lambda name: (-rates[name], name))[: len(self._turns) // BUSY_PART]
+        return frozenset(name for name in ranked if rates[name] > BUSY_TIMES * middle)

@@ -1,0 +1,108 @@
+"""Which instruments of a venue are followed, and under which numbers of a tape. Pure.
+
+A number stands for one instrument in one kind of units, for ever: what is listed again after it was
+gone, or counts its prices in other decimals, has a new one, so that no price can come to stand
+under another instrument, nor one in other units. Facts that change nothing of how numbers are read
+make a new version under the same number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from msgspec import structs
+
+from onetape.market.wanted import Wanted
+from onetape.model.instrument import Instrument
+
+__all__ = ["CHANGED", "DELISTED", "LISTED", "REDENOMINATED", "Change", "Listing", "Universe"]
+
+LISTED: Final = "listed"
+DELISTED: Final = "delisted"
+CHANGED: Final = "changed"  # in other facts: the number stays
+REDENOMINATED: Final = "redenominated"  # in its units, or the venue's name: it has a new number
+
+_OWN: Final = ("version", "valid_from", "origin")  # what a list of instruments does not say
+
+
+class Listing(NamedTuple):
+    number: int  # on the tape, from 1
+    instrument: Instrument
+
+
+class Change(NamedTuple):
+    what: str
+    listing: Listing
+
+
+class Universe:
+    """recovered: numbers that a tape has already, with the instruments that they stand for."""
+
+    def __init__(self, wanted: Wanted, recovered: Mapping[int, Instrument] | None = None) -> None:
+        self.wanted = wanted
+        self.listings: dict[str, Listing] = {}  # by symbol, of those that trade now
+        self._last = {i.symbol: Listing(number, i) for number, i in sorted((recovered or {}).items())}
+        self._next = max(recovered or {}, default=0) + 1
+        self._gone: set[str] = set()  # seen to end, in this life
+
+    def update(self, listed: Sequence[Instrument], turnovers: Mapping[str, float], now: int) -> list[Change]:
+        """What has changed, the delisted first. listed: all that trade now. turnovers: of 24 hours, by `raw_symbol`;
+        where so many with the most are wanted, one that was among them stays. now: ns UTC."""
+        by_symbol = {i.symbol: i for i in listed}
+        changes = [Change(DELISTED, each) for symbol, each in self.listings.items() if symbol not in by_symbol]
+        for change in changes:
+            symbol = change.listing.instrument.symbol
+            del self.listings[symbol]
+            self._gone.add(symbol)
+        for symbol in self._chosen(by_symbol, turnovers):
+            found = self._one(by_symbol[symbol], now)
+            if found is not None:
+                self.listings[symbol] = self._last[symbol] = found.listing
+                changes.append(found)
+        return changes
+
+    def missing(self) -> list[str]:
+        """Symbols that are wanted by name and do not trade."""
+        return sorted(self.wanted.names - self.listings.keys())
+
+    def _chosen(self, by_symbol: Mapping[str, Instrument], turnovers: Mapping[str, float]) -> Collection[str]:
+        if self.wanted.names:
+            return [symbol for symbol in by_symbol if symbol in self.wanted.names]
+        if not self.wanted.top:
+            return by_symbol
+        ranked = sorted(by_symbol, key=lambda symbol: (-turnovers.get(by_symbol[symbol].raw_symbol, 0.0), symbol))
+        return dict.fromkeys([*self.listings, *ranked[: self.wanted.top]])
+
+    def _one(self, instrument: Instrument, now: int) -> Change | None:
+        symbol = instrument.symbol
+        current, last = self.listings.get(symbol), self._last.get(symbol)
+        if last is None:
+            return Change(LISTED, self._new(instrument, 1, now))
+        is_same = _facts(last.instrument) == _facts(instrument)
+        if current is not None and is_same:
+            return None
+        is_read_alike = _units(last.instrument) == _units(instrument)
+        if symbol in self._gone or not is_read_alike:
+            what = REDENOMINATED if current is not None else LISTED
+            self._gone.discard(symbol)
+            return Change(what, self._new(instrument, last.instrument.version + 1, now))
+        if is_same:  # an earlier life of this process followed it
+            return Change(LISTED, last)
+        made = structs.replace(instrument, version=last.instrument.version + 1, valid_from=now)
+        return Change(CHANGED if current is not None else LISTED, Listing(last.number, made))
+
+    def _new(self, instrument: Instrument, version: int, now: int) -> Listing:
+        made = structs.replace(instrument, version=version, valid_from=now if version > 1 else 0)
+        listing = Listing(self._next, made)
+        self._next += 1
+        return listing
+
+
+def _facts(instrument: Instrument) -> dict[str, object]:
+    return {name: value for name, value in structs.asdict(instrument).items() if name not in _OWN}
+
+
+def _units(i: Instrument) -> tuple[object, ...]:
+    """What a number of it means."""
+    return i.raw_symbol, i.kind, i.price_decimals, i.size_decimals, i.multiplier

@@ -1,0 +1,97 @@
+"""Binance USD-M: its market by requests.
+
+Source: "Symbol Order Book Ticker", "Mark Price", "Compressed/Aggregate Trades List" and "24hr
+Ticker Price Change Statistics" of the USD-M documentation with their weights, read 2026-11. Trades
+are the aggregated ones, whose numbers are those of the stream. An answer is a list of rows, in any
+order; one about a symbol that does not name it is read by a reader of that symbol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from onetape import _core
+from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
+from onetape.orders.budget import BudgetRule
+from onetape.orders.calls import Call, Purpose
+from onetape.venues.market_polls import MARKS, QUOTES, TRADES, PollKind
+from onetape.venues.protocol_table import Message, Protocol
+
+__all__ = ["WEIGHTS", "BinanceUsdmPolls"]
+
+# REQUEST_WEIGHT of exchangeInfo: 2400 a minute for an address, read 2026-11.
+WEIGHTS: Final = BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m")
+TRADES_MAX: Final = 1000
+
+_ANSWERS: Final = Protocol(
+    event_path="e",
+    rows="rows",
+    messages=(
+        Message(
+            kind="quote",
+            name="ticker/bookTicker",
+            event="",
+            roles={
+                "time": "rows.time",
+                "symbol": "rows.symbol",
+                "bid": "rows.bidPrice",
+                "bid_size": "rows.bidQty",
+                "ask": "rows.askPrice",
+                "ask_size": "rows.askQty",
+                "last_id": "rows.lastUpdateId",
+            },
+            required=("symbol", "bid", "bid_size", "ask", "ask_size"),
+        ),
+        Message(
+            kind="mark",
+            name="premiumIndex",
+            event="",
+            roles={
+                "time": "rows.time",
+                "symbol": "rows.symbol",
+                "mark": "rows.markPrice",
+                "index": "rows.indexPrice",
+                "rate": "rows.lastFundingRate",
+                "funding_time": "rows.nextFundingTime",
+            },
+            required=("symbol", "mark"),
+        ),
+        Message(
+            kind="trade",
+            name="aggTrades",
+            event="",
+            roles={"time": "rows.T", "id": "rows.a", "price": "rows.p", "size": "rows.q", "sell": "rows.m"},
+            required=("id", "price", "size", "sell"),
+        ),
+    ),
+)
+_TARGETS: Final = {QUOTES: "/fapi/v1/ticker/bookTicker", MARKS: "/fapi/v1/premiumIndex"}
+
+
+class BinanceUsdmPolls:
+    """A `MarketPolls`."""
+
+    rule: Final = WEIGHTS
+    kinds: Final = (PollKind(QUOTES, 5, 0.5), PollKind(TRADES, 20, 0.4, by_symbol=True), PollKind(MARKS, 10, 0.1))
+    turnover: Final = Call(Purpose.MARKET, "GET", "/fapi/v1/ticker/24hr", b"", {}, 40)
+
+    def reader(self, instruments: Sequence[Instrument], numbers: Sequence[int]) -> _core.LiveMessages:
+        return _ANSWERS.live(((i.raw_symbol, i) for i in instruments), numbers, polled=True)
+
+    def call(self, kind: str, instrument: Instrument | None = None, after: tuple[int, int] = (0, 0)) -> Call:
+        weight = next(each.weight for each in self.kinds if each.name == kind)
+        if instrument is None:
+            return Call(Purpose.MARKET, "GET", _TARGETS[kind], b"", {}, weight)
+        since = f"fromId={after[0] + 1}&limit={TRADES_MAX}" if after[0] else "limit=1"
+        target = f"/fapi/v1/aggTrades?symbol={instrument.raw_symbol}&{since}"
+        return Call(Purpose.MARKET, "GET", target, b"", {}, weight, symbol=instrument.symbol)
+
+    def message(self, kind: str, body: bytes) -> bytes:
+        if not body.lstrip().startswith(b"["):
+            raise ValueError("not a list")
+        return b'{"rows":' + body + b"}"
+
+    def turnovers(self, body: bytes) -> dict[str, float]:
+        return {row["symbol"]: float(row["quoteVolume"]) for row in read_json(body)}

@@ -1,0 +1,129 @@
+"""`onetape record`: a market on a tape, gone on with, and data like any other afterwards; and the
+collectors of a configuration, each a process."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from exchange.venue_client import served
+from onetape.engine.tape_facts import contents_of
+from onetape.model.errors import BadInput, UnknownSymbol, UsageError, VenueUnavailable
+from onetape.tape.segments import is_tape
+from onetape.tape.verify import verify
+from waiting import wait_for
+from worlds.command_lines import begin, command_line, ended
+from worlds.supervised import Home
+
+BTC, ETH = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"
+CROSS = Path(__file__).resolve().parents[2] / "strategies" / "cross.py"
+KEYS = {"tape", "symbols", "events", "by_type", "by_symbol", "first_ts", "last_ts", "rejected", "gaps", "unsynced"}
+CONFIG = """
+[venues.x]
+kind = "{kind}"
+[collectors.streams]
+kind = "venue"
+venue = "x"
+symbols = {symbols}
+[collectors.requests]
+kind = "venue"
+venue = "x"
+transport = "rest"
+share = 0.9
+"""
+
+
+def run(folder: Path, *words: object, code: int = 0) -> dict:
+    got, out, err = command_line([*map(str, words), "--json"], folder)
+    assert got == code, (out, err)
+    return dict(json.loads(out))
+
+
+def events(tape: Path) -> int:
+    return sum(sum(each.values()) for each in contents_of(tape).counts.values()) if is_tape(tape) else 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_ends_well_is_gone_on_with_and_is_data_afterwards(how, tmp_path):
+    tape = tmp_path / "market.tape"
+    with served("binance-usdm", rate=20) as (_, port):
+        line = ("record", "binance", "--exchange", f"http://127.0.0.1:{port}", "--out", tape)
+        first = begin(tmp_path, *line, "--symbols", BTC)
+        wait_for(lambda: events(tape) > 100)
+        first.send_signal(how)
+        found = ended(first)
+        assert found.keys() >= KEYS and found["symbols"] == [BTC] and found["events"] > 50
+        assert found["gb_a_day"] > 0 and found["days_left"] > 0
+        second = run(tmp_path, *line, "--seconds", 2)
+        assert second["events"] > found["events"] and second["first_ts"] == found["first_ts"]
+        assert second["symbols"] == [BTC, ETH, "binance:SOL/USDT:USDT"]
+        assert {"quote", "trade", "mark"} == set(second["by_type"])
+        total = sum(sum(each.values()) for each in second["by_symbol"].values())
+        assert total == second["events"] == sum(second["by_type"].values())
+        assert verify(tape).ok
+    tables = run(tmp_path, "export", tape, "--format", "jsonl", "--out", tmp_path / "tables")["tables"]
+    assert tables["trade"] == second["by_type"]["trade"]
+    tested = run(tmp_path, "backtest", CROSS, "--data", tape, "--symbol", BTC)
+    assert tested["events"] == sum(second["by_symbol"][BTC].values())
+
+
+def test_what_cannot_be_recorded_is_refused_before_anything_is_written(tmp_path):
+    with served("kraken") as (_, port):
+        exchange = f"http://127.0.0.1:{port}"
+
+        def refused(error: type, *words: object) -> None:
+            told = run(tmp_path, "record", *words, code=error("").exit_code)
+            assert told["error"]["code"] == error.code, told
+
+        refused(UnknownSymbol, "kraken", "--exchange", exchange, "--symbols", "kraken:NO/USD", "--out", "a")
+        refused(UsageError, "nowhere", "--out", "a")
+        refused(UsageError, "kraken", "--exchange", exchange, "--symbols", "top:0", "--out", "a")
+        refused(UsageError, "kraken", "--exchange", exchange, "--seconds", -1, "--out", "a")
+        assert not (tmp_path / "a").exists()
+        run(tmp_path, "sample", "--events", 10, "--out", "b")
+        refused(BadInput, "kraken", "--exchange", exchange, "--seconds", 1, "--out", "b")
+        run(tmp_path, "record", "kraken", "--exchange", exchange, "--seconds", 1, "--out", "a")
+    refused(VenueUnavailable, "kraken", "--exchange", exchange, "--out", "c")
+    with served("binance-usdm") as (_, port):
+        exchange = f"http://127.0.0.1:{port}"
+        refused(BadInput, "binance", "--exchange", exchange, "--seconds", 1, "--out", "a")
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(("kind", "symbols"), [("binance-usdm", f'["{BTC}", "{ETH}"]'), ("kraken", '"top:2"')])
+def test_collectors_of_a_configuration_are_processes_whose_tapes_are_scanned_and_tested_on(kind, symbols, tmp_path):
+    with Home(tmp_path, CONFIG.format(kind=kind, symbols=symbols)) as home:
+        home.run("up")
+        states = {each["name"]: each["state"] for each in home.asked()["processes"]}
+        assert states["collector:streams"] == states["collector:requests"] == "running"
+        journals = {name: home.home / "journal" / f"collector-{name}" for name in ("streams", "requests")}
+        for journal in journals.values():
+            wait_for(lambda journal=journal: events(journal) > 20)
+        status = home.run("send", "collector:streams", "status")["result"]
+        assert len(status["symbols"]) == 2 and status["hears"]
+        symbol = status["symbols"][0]
+        scanned = home.run("scan", f'mid("{symbol}") > 0', "--symbols", symbol, "--seconds", "2")
+        assert scanned["matches"]
+        home.run("restart", "collector:streams")
+        home.wait_for(lambda: home.run("send", "collector:streams", "status")["result"]["hears"])
+        recorded = home.run("record", "x", "--seconds", "1", "--out", "own.tape")
+        assert recorded["events"] > 0
+        home.run("down")
+        for journal in journals.values():
+            assert verify(journal).ok
+            assert home.run("backtest", str(CROSS), "--data", str(journal), "--symbol", symbol)["events"] > 0
+
+
+def test_a_collector_of_a_venue_that_nobody_can_follow_stops_up_before_anything_runs(tmp_path):
+    for kind, mode, words in (
+        ("bitmex", "sim", "closed on 23 September 2026"),
+        ("ccxt:bybit", "sim", "collecting the market of ccxt:bybit"),
+        ("kraken", "demo", "kraken has no demo mode"),
+    ):
+        text = f'[venues.x]\nkind = "{kind}"\nmode = "{mode}"\n[collectors.c]\nkind = "venue"\nvenue = "x"\n'
+        home = Home(tmp_path, text)
+        told = home.run("up", code=1 if "ccxt" in kind else 6 if kind == "bitmex" else 2)
+        assert words in told["error"]["message"]

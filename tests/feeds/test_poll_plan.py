@@ -1,0 +1,216 @@
+"""Polls in simulated time: what an address may be asked is used and never passed, however many share it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onetape.feeds.poll_plan import LEASE, TICK, Pollers, PollPlan, Share, Turns
+from onetape.model.time import SECOND
+from onetape.orders.budget import Budget, WindowCounts
+from onetape.orders.calls import Purpose
+from onetape.venues.binance.polls import BinanceUsdmPolls
+from onetape.venues.kraken.polls import KrakenPolls
+
+START = 1_795_000_020_000_000_000  # at the beginning of a minute
+MINUTE = 60 * SECOND
+POLLS = {"binance-usdm": BinanceUsdmPolls(), "kraken": KrakenPolls()}
+
+
+class World:
+    """Pollers of one address, which is one venue's. late: how late each wakes up at most, ns."""
+
+    def __init__(self, kind: str, percent: int = 95, late: int = 2_000_000) -> None:
+        self.polls, self.percent, self.late = POLLS[kind], percent, late
+        self.pollers, self.counts = Pollers(), WindowCounts()
+        self.plans: dict[int, PollPlan] = {}
+        self.asked: list[tuple[int, int, str, int]] = []  # time, poller, kind, weight
+        self.chance = random.Random(7)
+        self.now = START
+
+    def join(self, holder: int) -> None:
+        self.plans[holder] = PollPlan(self.polls.kinds, self.polls.rule, percent=self.percent, now=self.now)
+
+    def run(self, until: int) -> None:
+        """Each wakes up when its plan says, and renews its lease each second."""
+        wakes = dict.fromkeys(self.plans, self.now)
+        renews = {holder: self.now + n * SECOND // 7 for n, holder in enumerate(self.plans)}
+        budgets = {holder: Budget((self.polls.rule,), self.counts, usual_percent=self.percent) for holder in self.plans}
+        for holder in self.plans:
+            self.plans[holder].share = self.pollers.renew(holder, self.now)
+        while self.now < until:
+            holder = min(self.plans, key=lambda each: min(wakes[each], renews[each]))
+            self.now = max(self.now, min(wakes[holder], renews[holder]))
+            plan = self.plans[holder]
+            if renews[holder] <= self.now:
+                plan.share, renews[holder] = self.pollers.renew(holder, self.now), self.now + SECOND
+            while (kind := plan.take(self.now)) is not None:
+                verdict = budgets[holder].take(Purpose.MARKET, kind.weight, self.now)
+                if verdict is None:
+                    self.asked.append((self.now, holder, kind.name, kind.weight))
+                else:
+                    plan.give_back(kind)
+                    plan.hold(verdict.retry_at)
+            wakes[holder] = plan.next_at(self.now) + self.chance.randrange(self.late + 1)
+
+    def windows(self) -> dict[int, int]:
+        used: dict[int, int] = defaultdict(int)
+        for time, _, _, weight in self.asked:
+            used[time // self.polls.rule.window] += weight
+        return used
+
+
+@pytest.mark.parametrize("kind", POLLS)
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_nine_tenths_of_what_the_venue_allows_are_used_and_nothing_beyond_it(kind, count):
+    world = World(kind)
+    for holder in range(1, count + 1):
+        world.join(holder)
+    world.run(START + 10 * MINUTE)
+    used = world.windows()
+    most = world.polls.rule.most
+    whole = [used[window] for window in sorted(used)[1:-1]]
+    print(f"{kind}, {count} pollers: {sum(whole) / len(whole) / most:.1%} of the limit, most {max(whole) / most:.1%}")
+    assert max(used.values()) <= most
+    assert sum(whole) / len(whole) >= 0.9 * most
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_each_asks_within_its_slot_and_together_they_ask_evenly(count):
+    world = World("binance-usdm", late=0)
+    for holder in range(1, count + 1):
+        world.join(holder)
+    world.run(START + MINUTE)
+    for time, holder, _, _ in world.asked:
+        index = holder - 1
+        assert index * TICK // count <= time % TICK < (index + 1) * TICK // count
+    by_slot = Counter(holder for _, holder, _, _ in world.asked)
+    assert max(by_slot.values()) - min(by_slot.values()) <= 2
+
+
+def test_kinds_are_asked_by_their_shares():
+    world = World("binance-usdm")
+    world.join(1)
+    world.run(START + 5 * MINUTE)
+    spent: Counter[str] = Counter()
+    for _, _, kind, weight in world.asked:
+        spent[kind] += weight
+    for kind in world.polls.kinds:
+        assert spent[kind.name] / spent.total() == pytest.approx(kind.share, abs=0.02)
+
+
+def test_one_that_joins_or_dies_moves_the_others_and_nothing_is_lost_or_over():
+    world = World("binance-usdm")
+    world.join(1)
+    world.run(START + 2 * MINUTE)
+    world.join(2)
+    world.run(START + 4 * MINUTE)
+    assert [plan.share for plan in world.plans.values()] == [Share(0, 2), Share(1, 2)]
+    died = world.now
+    del world.plans[1]  # without a word
+    world.run(START + 6 * MINUTE)
+    assert world.plans[2].share == Share(0, 1)
+    used = world.windows()
+    assert max(used.values()) <= world.polls.rule.most
+    full = died // MINUTE + 2  # its lease has ended, and the window after that is whole
+    assert used[full - 4] >= 0.9 * world.polls.rule.most  # while there were two
+    late = [each for each in world.asked if each[0] >= died + LEASE + 2 * SECOND]
+    span = world.now - (died + LEASE + 2 * SECOND)
+    assert sum(weight for *_, weight in late) / span * MINUTE >= 0.9 * world.polls.rule.most
+
+
+def test_where_the_venue_says_wait_nothing_is_asked_until_then():
+    polls = POLLS["binance-usdm"]
+    plan = PollPlan(polls.kinds, polls.rule, percent=95, now=START)
+    later = START + 20 * SECOND
+    plan.hold(later)
+    plan.hold(START + SECOND)  # a shorter word does not shorten it
+    assert plan.next_at(START + 5 * SECOND) >= later
+    assert plan.take(later - 1) is None
+    assert plan.take(plan.next_at(later)) is not None
+    # What was not spent meanwhile is not spent at once.
+    assert plan.take(plan.next_at(later)) is None or plan.take(plan.next_at(later)) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from(["renew", "release", "wait"]), st.integers(1, 5)), max_size=40))
+def test_whoever_lives_has_a_place_and_no_two_have_the_same(steps):
+    pollers, now, last = Pollers(), START, {}
+    for what, holder in steps:
+        if what == "wait":
+            now += holder * SECOND
+        elif what == "release":
+            pollers.release(holder)
+            last.pop(holder, None)
+        else:
+            share = pollers.renew(holder, now)
+            last[holder] = now
+            living = {each for each, at in last.items() if now - at < LEASE}
+            assert share.pollers == len(living)
+            assert share.place == sorted(living).index(holder)
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+def served(turns: Turns, count: int, now: int, *, step: int = SECOND, trades=lambda name: 0) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for _ in range(count):
+        name = turns.take(now)
+        now += step
+        if name is not None:
+            found[name] += 1
+            turns.done(name, now, trades(name))
+    return found
+
+
+def test_all_are_served_alike_whoever_comes_or_goes():
+    turns = Turns()
+    names = [f"S{n}" for n in range(17)]
+    turns.set_names(names)
+    found = served(turns, 5 * 17, START)
+    assert set(found.values()) == {5}
+    turns.set_names(names[3:])
+    assert set(served(turns, 14, START + 1000 * SECOND)) == set(names[3:])
+
+
+def test_one_whose_answer_is_under_way_is_passed_over_until_its_lease_ends():
+    turns = Turns()
+    turns.set_names(["A", "B"])
+    first = turns.take(START)
+    second = turns.take(START)
+    assert {first, second} == {"A", "B"} and turns.take(START) is None
+    turns.done(second, START, None)
+    assert turns.take(START + 1) == second
+    assert turns.take(START + LEASE) == first  # its answer never came
+
+
+def test_pollers_divide_the_names_and_leave_none_out():
+    shares = [Turns(share=Share(index, 3)) for index in range(3)]
+    for turns in shares:
+        turns.set_names(f"S{n}" for n in range(20))
+    found = [served(turns, 7, START) for turns in shares]
+    assert sum(map(len, found)) == 20 and not set(found[0]) & set(found[1])
+    shares[0].share = Share(0, 1)  # the others are gone
+    assert len(served(shares[0], 40, START + 60 * SECOND)) == 20
+
+
+def test_twenty_busy_ones_of_two_hundred_are_asked_about_ten_times_as_often():
+    busy = {f"S{n:03}" for n in range(0, 200, 10)}
+    turns = Turns()
+    turns.set_names(f"S{n:03}" for n in range(200))
+
+    def trades(name: str) -> int:
+        return 5000 if name in busy else 10
+
+    served(turns, 450, START, step=SECOND // 8, trades=trades)  # learns
+    count = 2000
+    found = served(turns, count, START + 60 * SECOND, step=SECOND // 8, trades=trades)
+    of_busy = sum(found[name] for name in busy) / len(busy)
+    assert of_busy >= 8 * count / 200
+    assert len(found) == 200  # the others have their turns
+    quiet = served(turns, 400, START + 3600 * SECOND, step=SECOND // 8)
+    assert max(quiet.values()) <= 3  # an old figure makes nobody busy

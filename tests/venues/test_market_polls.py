@@ -1,0 +1,158 @@
+"""What answers about a market come to on a tape: what the exchange has, once, by numbers of the tape."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from exchange.venue_client import Virtual
+from onetape.model.instrument import Instrument
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.market_polls import MARKS, QUOTES, TRADES
+
+KINDS = ("binance-usdm", "kraken")
+RECEIVED = 1_795_000_100_000_000_000
+
+
+class World:
+    """A simulated exchange, and a reader of its answers. numbers: of the streams on the tape."""
+
+    def __init__(self, kind: str, folder, numbers=(7, 5, 9)) -> None:
+        self.there = Virtual(kind, limits=False)
+        self.venue = open_trading_venue(kind, "", "", Addresses("", "", ""))
+        body = msgspec.json.encode(self.ask(self.venue.instruments())[1])
+        self.instruments: list[Instrument] = self.venue.instruments_of(body, frozenset())
+        self.polls, self.numbers, self.path = self.venue.polls, numbers, folder / "tape"
+        self.writer = JournalWriter(self.path, durable=False)
+        self.all = self.polls.reader(self.instruments, numbers)
+        self.one = self.polls.reader(self.instruments[1:2], numbers[1:2])
+
+    def ask(self, call):
+        return self.there.request(call.method, call.target, call.body, dict(call.headers))
+
+    def body(self, kind: str, instrument=None, after=(0, 0)) -> bytes:
+        status, value, _ = self.ask(self.polls.call(kind, instrument, after))
+        assert status == 200, value
+        return msgspec.json.encode(value)
+
+    def read(self, reader, kind: str, body: bytes) -> None:
+        reader.take(self.polls.message(kind, body), RECEIVED, self.writer.core)
+
+    def records(self):
+        with JournalReader(self.path) as reader:
+            return [each for each in reader if each.type in ("quote", "trade", "mark")]
+
+    def listing(self, number: int):
+        return self.there.dialect.exchange.listings[self.numbers.index(number)]
+
+
+@pytest.fixture(params=KINDS)
+def world(request, tmp_path):
+    made = World(request.param, tmp_path)
+    yield made
+    made.writer.close()
+
+
+def test_quotes_of_all_are_the_exchange_s_under_the_numbers_of_the_tape(world):
+    world.read(world.all, QUOTES, world.body(QUOTES))
+    found = {each.stream: each.data for each in world.records()}
+    assert found.keys() == set(world.numbers)
+    for number, data in found.items():
+        listing = world.listing(number)
+        assert (data["bid"], data["ask"]) == (listing.bid, listing.ask)
+        assert data["ts_recv"] == RECEIVED
+
+
+def test_what_has_not_changed_is_left_out_and_what_is_older_as_well(world):
+    first = world.body(QUOTES)
+    world.there.wait(20)
+    second = world.body(QUOTES)
+    for body in (first, first, second):
+        world.read(world.all, QUOTES, body)
+    records = world.records()
+    assert 3 < len(records) <= 6 and world.all.repeated >= 3
+    world.read(world.all, QUOTES, first)  # it was under way for longer
+    late = world.records()[len(records):]  # fmt: skip
+    assert not late or not any(each.data["update_id"] for each in records)  # Kraken's have no number
+
+
+def test_trades_are_asked_for_from_the_last_one_on_and_none_is_there_twice(world):
+    instrument, number = world.instruments[1], world.numbers[1]
+    assert world.one.last_trade(number) == (0, 0)
+    bodies = []
+    for _ in range(4):
+        bodies.append(world.body(TRADES, instrument, world.one.last_trade(number)))
+        world.read(world.one, TRADES, bodies[-1])
+        world.there.wait(15)
+    for body in bodies:  # all of them once more
+        world.read(world.one, TRADES, body)
+    found = [(each.data["id_low"], each.data["price"], each.data["size"]) for each in world.records()]
+    kept = [(t.trade_id, t.price, t.size) for t in world.listing(number).trades]
+    first = kept.index(found[0])
+    assert found == kept[first : first + len(found)] and len(found) > 10
+    assert world.one.last_trade(number)[0] == found[-1][0]
+    assert {each.stream for each in world.records()} == {number}
+
+
+def test_marks_have_index_and_time(tmp_path):
+    world = World("binance-usdm", tmp_path)
+    world.read(world.all, MARKS, world.body(MARKS))
+    for each in world.records():
+        listing = world.listing(each.stream)
+        assert (each.data["mark"], each.data["index"]) == (listing.mark, listing.index)
+        assert each.data["ts_event"] > 0
+    assert len(world.records()) == 3
+    world.writer.close()
+
+
+def test_symbols_that_nobody_wants_are_counted_and_dropped(world):
+    few = world.polls.reader(world.instruments[:1], world.numbers[:1])
+    few.take(world.polls.message(QUOTES, world.body(QUOTES)), RECEIVED, world.writer.core)
+    assert [each.stream for each in world.records()] == [world.numbers[0]]
+    assert sum(few.unmapped.values()) == 2
+
+
+def test_turnover_is_of_every_symbol(world):
+    status, value, _ = world.ask(world.polls.turnover)
+    found = world.polls.turnovers(msgspec.json.encode(value))
+    assert status == 200 and found.keys() == {i.raw_symbol for i in world.instruments}
+    assert min(found.values()) > 0
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b'{"code": 1}', b'{"error": ["EService:Busy"]}', b"\xff[", b"[1"])
+def test_an_answer_that_is_none_is_refused_or_rejected_and_writes_nothing(world, body):
+    try:
+        world.read(world.all, QUOTES, body)
+    except (ValueError, LookupError, TypeError):
+        pass
+    else:
+        assert world.all.rejected
+    assert world.records() == []
+
+
+def test_shares_come_to_one_and_weights_are_those_of_the_calls(world):
+    assert sum(kind.share for kind in world.polls.kinds) == pytest.approx(1)
+    for kind in world.polls.kinds:
+        call = world.polls.call(kind.name, world.instruments[0] if kind.by_symbol else None)
+        assert call.weight == kind.weight <= world.polls.rule.most // 20
+
+
+def test_streams_are_read_by_numbers_of_the_tape_and_others_counted(tmp_path):
+    world = World("binance-usdm", tmp_path)
+    market = world.venue.market(world.instruments[:1], (7,))
+    for number, i in enumerate(world.instruments):
+        event = {
+            "e": "bookTicker",
+            "u": 5,
+            "s": i.raw_symbol,
+            "b": "1",
+            "B": "1",
+            "a": "2",
+            "A": "1",
+            "T": 1795000000000,
+        }
+        assert market.take(msgspec.json.encode(event), RECEIVED, world.writer.core) == (0 if number else 7)
+    assert [each.stream for each in world.records()] == [7]
+    assert market.top(7).bid > 0 and sum(market.unmapped.values()) == 2
+    world.writer.close()
