@@ -59,8 +59,9 @@ MergeCounts& Merge::heard(std::uint32_t source, Symbol& own, std::int64_t time, 
     MergeCounts& counts = own.counts[source];
     counts.has_spoken = true;
     counts.received = time;
-    if (event != 0) {
-        counts.event = std::max(counts.event, event);
+    // What a poll finds unchanged is old, and was not under way for so long.
+    if (event > counts.event) {
+        counts.event = event;
         MergeDelay& delay = sources_[source].delay;
         const std::int64_t took = difference(received, event);
         delay.floor.add(received, took);

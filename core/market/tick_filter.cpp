@@ -47,8 +47,9 @@ TickFilter::Last& TickFilter::last_at(std::uint32_t source, std::uint32_t symbol
     return last[symbol];
 }
 
-// A message of a venue whose clock is set anew is ahead of all before it, and so is the next one:
-// after a few in a row they are right.
+// The first message that a poll finds of a quiet symbol is old, and right. A message of a venue
+// whose clock is set anew is ahead of all before it, and so is the next one: after a few in a row
+// they are right.
 TickRule TickFilter::times(std::uint32_t source, std::int64_t event, std::int64_t received,
                            bool is_late_bad) {
     if (event == 0) return TickRule::none;
@@ -159,7 +160,7 @@ TickRule TickFilter::on_quote(std::uint32_t source, std::uint32_t symbol, std::i
         if (is_on(TickRule::out_of_order) && (is_before || is_below))
             return refused(TickRule::out_of_order);
     }
-    if (const TickRule rule = times(source, quote.ts_event, quote.ts_recv, true);
+    if (const TickRule rule = times(source, quote.ts_event, quote.ts_recv, last.has_quote);
         rule != TickRule::none)
         return refused(rule);
     Symbol& own = symbol_at(symbol);
@@ -218,7 +219,7 @@ TickRule TickFilter::on_mark(std::uint32_t source, std::uint32_t symbol, const M
             mark.ts_event < last.mark.ts_event)
             return refused(TickRule::out_of_order);
     }
-    if (const TickRule rule = times(source, mark.ts_event, mark.ts_recv, true);
+    if (const TickRule rule = times(source, mark.ts_event, mark.ts_recv, last.has_mark);
         rule != TickRule::none)
         return refused(rule);
     last.mark = mark;

@@ -108,6 +108,14 @@ def test_a_price_ahead_of_its_time_is_out_of_order_until_the_clock_was_set():
     assert ahead == ["out_of_order", "out_of_order", "none", "none"]
 
 
+def test_the_first_quote_of_a_quiet_symbol_may_be_old():
+    feed = Feed()
+    feed.usual()
+    feed.now += 100 * MS
+    assert feed.filter.quote(0, 1, feed.now - 60 * SECOND, feed.now, 50, 51) == "none"
+    assert feed.filter.quote(0, 1, feed.now - 50 * SECOND, feed.now + 1, 50, 52) == "stale"
+
+
 def test_a_single_spike_is_kept_back_and_the_market_goes_on():
     feed = Feed()
     feed.usual()
