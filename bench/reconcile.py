@@ -51,9 +51,10 @@ BUDGET = 2400  # weight a minute, of an address (as of 2026-11)
 
 async def serve(pieces: int) -> None:
     """Told `fill PRICE COUNT`, `placed` or `used` a line; answers with a line of JSON."""
-    venues.RATE = 0.001  # type: ignore[misc]  # the exchange's own market hardly moves
     trading.OPEN_ORDERS_MAX = 1_000_000  # type: ignore[misc]  # 200 of a symbol at the venue
-    inner = venues.open_venue("binance-usdm", seed=7, now=time.time_ns(), limits=False)
+    # The exchange's own market hardly moves.
+    market = venues.Crowd(0.001)
+    inner = venues.open_venue("binance-usdm", seed=7, now=time.time_ns(), limits=False, market=market)
     server = VenueServer(Faulty(inner, "binance-usdm", seed=7))
     exchange = server.dialect.exchange
     for account in exchange.accounts:

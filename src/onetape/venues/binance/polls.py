@@ -27,7 +27,7 @@ TRADES_MAX: Final = 1000
 
 _ANSWERS: Final = Protocol(
     event_path="e",
-    rows="rows",
+    rows=("rows",),
     messages=(
         Message(
             kind="quote",

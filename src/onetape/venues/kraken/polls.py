@@ -20,8 +20,7 @@ from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.kraken.assets import Pairs
-from onetape.venues.kraken.market import name_of
-from onetape.venues.kraken.messages_v2 import MARKET
+from onetape.venues.kraken.market import MARKET, name_of
 from onetape.venues.kraken.wire import parse
 from onetape.venues.market_polls import QUOTES, TRADES, PollKind
 
