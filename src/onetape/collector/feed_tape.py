@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import CollectorOptions, collector_journal
+from onetape.collector.tape_instruments import preamble_of, recovered_instruments
 from onetape.data.instruments import find_instrument, read_instruments
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
 from onetape.ipc.once import Once
@@ -23,8 +24,7 @@ from onetape.model import inference
 from onetape.model.decimals import decimals_of, to_units
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
-from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.tape.segments import is_tape
+from onetape.tape.journal import JournalWriter
 
 __all__ = ["StreamTape"]
 
@@ -43,22 +43,17 @@ class StreamTape(CommandTape):
         self._own: Mapping[str, Instrument] = read_instruments(
             Path(options.instruments) if options.instruments else None
         )
+        process = f"collector:{options.name}"
+        recovered = recovered_instruments(path, process)
         super().__init__(
-            JournalWriter(path, process=f"collector:{options.name}", created=time.time_ns(), heartbeat=True)
+            JournalWriter(
+                path, process=process, created=time.time_ns(), heartbeat=True, extra_preamble=preamble_of(recovered)
+            )
         )
         self.once = Once()
         self.past_commands: list[PastCommand] = commands_in(path, self.once)
-        self._streams: dict[str, tuple[int, int, int]] = {}  # number, decimals of prices and sizes
-        self._recover(path)
-
-    def _recover(self, path: Path) -> None:
-        """Symbols keep their numbers and decimals."""
-        if not is_tape(path):
-            return
-        with JournalReader(path) as reader:
-            reader.seek_sequence(reader.last_sequence)
-            for stream, facts in reader.instruments.items():
-                self._streams[facts["symbol"]] = (stream, facts["price_decimals"], facts["size_decimals"])
+        # By symbol: number, decimals of prices and sizes, which it keeps.
+        self._streams = {i.symbol: (number, i.price_decimals, i.size_decimals) for number, i in recovered.items()}
 
     def close(self) -> None:
         self.writer.close()

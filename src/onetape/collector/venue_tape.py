@@ -14,12 +14,11 @@ from pathlib import Path
 
 import msgspec
 
+from onetape.collector.tape_instruments import preamble_of, recovered_instruments
 from onetape.feeds.universe import DELISTED, Change
 from onetape.ipc.command_tape import CommandTape
-from onetape.model.instrument import Instrument
 from onetape.orders.managed import HealthOut
-from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.tape.segments import is_tape
+from onetape.tape.journal import JournalWriter
 
 __all__ = ["VenueTape"]
 
@@ -28,8 +27,16 @@ class VenueTape(CommandTape):
     """Goes on with a tape that there is. Raises JournalLocked where another writes it."""
 
     def __init__(self, path: Path, process: str) -> None:
-        self.recovered = _instruments(path)
-        super().__init__(JournalWriter(path, process=process, created=time.time_ns(), heartbeat=True))
+        self.recovered = recovered_instruments(path, process)
+        super().__init__(
+            JournalWriter(
+                path,
+                process=process,
+                created=time.time_ns(),
+                heartbeat=True,
+                extra_preamble=preamble_of(self.recovered),
+            )
+        )
 
     def close(self) -> None:
         self.writer.close()
@@ -50,13 +57,3 @@ class VenueTape(CommandTape):
 
     def _health(self, record: dict[str, object]) -> None:
         self.writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
-
-
-def _instruments(path: Path) -> dict[int, Instrument]:
-    if not is_tape(path):
-        return {}
-    with JournalReader(path) as reader:
-        reader.seek_sequence(max(reader.last_sequence, 1))
-        reader.next()
-        records = reader.instruments.items()
-        return {number: Instrument.from_msgpack(msgspec.msgpack.encode(record)) for number, record in records}
