@@ -46,7 +46,7 @@ def test_prices_stay_with_their_symbols_in_whatever_order_rows_come_and_however_
         with collecting(options_of(kind, tmp_path, port, transport="rest")):
             wait_for(lambda: len(quotes(tmp_path)) == 3 and min(map(len, quotes(tmp_path).values())) > 10)
             wait_for(lambda: kind == "kraken" or status(tmp_path)["polls"].get("late"))
-            count = sum(rule.hits for rule in dialect.given if rule.action == "shuffle")
+            count = sum(rule.hits for rule in dialect.active_rules if rule.action == "shuffle")
         assert count > 5
         for symbol, rows in quotes(tmp_path).items():
             (listing,) = (x for x in dialect.exchange.listings if x.instrument.symbol == symbol)
@@ -115,8 +115,8 @@ def test_a_symbol_that_is_listed_again_is_polled_under_another_number(tmp_path):
         with collecting(options_of("binance-usdm", tmp_path, port, transport="rest")):
             wait_for(lambda: len(quotes(tmp_path)) == 3)
             for is_listed in (False, True):
-                dialect.exchange.set_listed(1, is_listed, dialect.exchange.now)
-                dialect.exchange.set_open(1, is_listed, dialect.exchange.now)
+                dialect.exchange.board.set_listed(1, is_listed, dialect.exchange.now)
+                dialect.exchange.board.set_open(1, is_listed, dialect.exchange.now)
                 word = "listed" if is_listed else "delisted"
                 wait_for(lambda word=word: told(tmp_path, "listing")[-1] == ("binance:ETH/USDT:USDT", word))
             wait_for(lambda: {each.stream for each in frames(tmp_path, "quote", "trade")} == {1, 2, 3, 4})

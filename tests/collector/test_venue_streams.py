@@ -89,12 +89,12 @@ def test_a_symbol_that_is_delisted_and_listed_again_is_another_and_the_others_mi
     with served(kind, rate=5) as (dialect, port), collecting(options_of(kind, tmp_path, port)):
         wait_for(lambda: all(trades(tmp_path, symbol) for symbol in SYMBOLS[kind]))
         exchange = dialect.exchange
-        exchange.set_open(1, False, exchange.now)
-        exchange.set_listed(1, False, exchange.now)
+        exchange.board.set_open(1, False, exchange.now)
+        exchange.board.set_listed(1, False, exchange.now)
         wait_for(lambda: (second, "delisted") in told(tmp_path, "listing"))
         assert second not in status(tmp_path)["symbols"]
-        exchange.set_listed(1, True, exchange.now)
-        exchange.set_open(1, True, exchange.now)
+        exchange.board.set_listed(1, True, exchange.now)
+        exchange.board.set_open(1, True, exchange.now)
         wait_for(lambda: told(tmp_path, "listing").count((second, "listed")) == 2)
         numbers = {n: i.symbol for n, i in streams_of(collector_journal(tmp_path, "feed")).items()}
         assert numbers == {1: first, 2: second, 3: third, 4: second}
@@ -112,14 +112,14 @@ def test_other_ticks_are_other_facts_of_the_same_number_which_goes_on(tmp_path):
     with served("binance-usdm") as (dialect, port), collecting(options_of("binance-usdm", tmp_path, port)):
         wait_until_heard(tmp_path)
         tick = dialect.exchange.instruments[0].tick
-        dialect.exchange.change_instrument(0, {"tick": str(tick * 5)})
+        dialect.exchange.board.change_instrument(0, {"tick": str(tick * 5)})
         wait_for(lambda: (SYMBOLS["binance-usdm"][0], "changed") in told(tmp_path, "listing"))
         facts = streams_of(collector_journal(tmp_path, "feed"))
         assert len(facts) == 3 and facts[1].tick == tick * 5 and facts[1].version == 2
         # What comes to share its connections leaves it where it is.
         for is_listed in (False, True):
-            dialect.exchange.set_listed(1, is_listed, dialect.exchange.now)
-            dialect.exchange.set_open(1, is_listed, dialect.exchange.now)
+            dialect.exchange.board.set_listed(1, is_listed, dialect.exchange.now)
+            dialect.exchange.board.set_open(1, is_listed, dialect.exchange.now)
             word = "listed" if is_listed else "delisted"
             wait_for(lambda word=word: told(tmp_path, "listing")[-1] == (SYMBOLS["binance-usdm"][1], word))
         wait_for(lambda: any(each.stream == 4 for each in frames(tmp_path, "trade")))

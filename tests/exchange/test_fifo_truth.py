@@ -90,7 +90,7 @@ def own_requests(seed: int, count: int) -> dict[int, dict[str, Any]]:
 
 def truth(requests: list[dict[str, Any]], own: dict[int, dict[str, Any]]) -> list[Fill]:
     """Our order in the engine."""
-    engine = _core.MatchingEngine(linear(), "allow", False)
+    engine = _core.MatchingEngine(linear())
     fills = []
     for time, request in enumerate(requests, 1):
         events = engine.request(OWN, 10 * time - 5, **own[time]) if time in own else []
@@ -106,7 +106,7 @@ def truth(requests: list[dict[str, Any]], own: dict[int, dict[str, Any]]) -> lis
 def simulated(requests: list[dict[str, Any]], own: dict[int, dict[str, Any]]) -> tuple[list[Fill], int]:
     """Our order over the recording of a run without it; and until when both are comparable: until
     an order of the other side has come to rest at our price or beyond."""
-    engine = _core.MatchingEngine(linear(), "allow", True, by_order=True)
+    engine = _core.MatchingEngine(linear(), market_events=True, by_order=True)
     exchange = core_tested.RecordedExchange(leverage=10, queue_by_order=True, check_funds=False)
     exchange.add_instrument(0, linear(), USDT, BTC)
     exchange.account.deposit(USDT, 10**9 * ONE)
@@ -240,7 +240,7 @@ def test_a_backtest_on_a_generated_tape_fills_when_the_engine_does(tmp_path, see
         order = run.orders.to_dicts()[0]
         assert order["state"] != "DENIED"
         price = round(float(order["price"]) * 10)
-        engine = _core.MatchingEngine(linear(price_decimals=1, size_decimals=3), "allow", False)
+        engine = _core.MatchingEngine(linear(price_decimals=1, size_decimals=3))
         real: list[Fill] = []
         placed = False
         for time, request in requests:

@@ -28,9 +28,9 @@ HISTORY = 200 * 10**9  # of the market: enough for a few bars, and soon made
 
 
 @contextmanager
-def served(kind: str, seed: int = 7, *, faults: str = "", wrap=None, **options):
-    """(dialect, port) while the block runs. faults: TOML. wrap: puts another dialect around it."""
-    options.setdefault("market", Crowd(history=HISTORY))
+def served(kind: str, seed: int = 7, *, faults: str = "", wrap=None, rate: float = Crowd().rate, **options):
+    """(dialect, port) while the block runs. faults: TOML. wrap: puts another dialect around it. rate: of the market."""
+    options.setdefault("market", Crowd(rate, HISTORY))
     dialect = open_venue(kind, seed=seed, now=time.time_ns(), **options)
     if faults:
         dialect = Faulty(dialect, kind, seed=seed)

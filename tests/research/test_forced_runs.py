@@ -8,14 +8,14 @@ import tomllib
 from decimal import Decimal
 
 import pytest
-from test_money_runs import HOLDER, backtest, heard, records
+from test_money_runs import HOLDER, backtest, heard
 from test_venue_runs import LOAN, SPOT, flat
 
 import onetape
 from onetape.model.errors import BadConfig
 from onetape.model.time import format_time
 from onetape.replay.replay import replay_run
-from worlds.tapes import BTC, START, Market
+from worlds.tapes import BTC, START, Market, records
 
 
 def at(seconds: int) -> str:
@@ -48,7 +48,7 @@ def test_a_position_that_is_taken_over(tmp_path) -> None:
     assert any(word.startswith("fill adl sell 0.5 59999.") for word in words)
     assert "order  CANCELED 4106" in words
     assert f"health adl {BTC} closed" in words
-    alerts = [each for each in records(done.run, "alert") if each["kind"] == "adl"]
+    alerts = [each.data for each in records(done.run / "journal", "alert") if each.data["kind"] == "adl"]
     assert [each["state"] for each in alerts] == ["reduced", "closed"]
     assert {each["severity"] for each in alerts} == {"critical"}
     assert done.deleveragings == 2
@@ -138,7 +138,7 @@ def test_a_loan_is_called_in(tmp_path) -> None:
     assert (done.loan_calls, done.loan_liquidations, done.liquidations) == (1, 1, 0)
     [fee] = {word.split()[-1] for word in words if word.startswith("fill loan")}
     assert Decimal(fee) == pytest.approx(Decimal("607.9999"), abs=Decimal("0.001"))
-    [alert] = [each for each in records(done.run, "alert") if each["kind"] == "margin_call"]
+    [alert] = [each.data for each in records(done.run / "journal", "alert") if each.data["kind"] == "margin_call"]
     assert (alert["currency"], alert["state"]) == ("USDT", "called")
     [text] = [each.text for each in done.assumptions if each.key == "loans"]
     assert "1 calls, 1 forced trades" in text

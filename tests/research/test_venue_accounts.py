@@ -8,13 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from test_money_runs import backtest, heard, records
+from test_money_runs import backtest, heard
 
 import onetape
 from onetape.model.errors import BadConfig
 from onetape.replay.parity import compare
 from onetape.replay.replay import replay_run
-from worlds.tapes import BTC, Market
+from worlds.tapes import BTC, Market, records
 
 KRAKEN = "kraken:BTC/USD:USD"
 CASH = "binance=10000 USDT,kraken=5000 USD"
@@ -266,6 +266,6 @@ def test_a_margin_call_says_of_which_account(tmp_path) -> None:
         instruments=given,
     )
     assert heard(done.run) == ["margin_call USDT at kraken called", "margin_call USDT at kraken covered"]
-    [alert] = records(done.run, "alert")
+    [alert] = [each.data for each in records(done.run / "journal", "alert")]
     assert (alert["kind"], alert["currency"]) == ("margin_call", "USDT at kraken")
     assert replay_run(done.run, verify=True)["divergences"] == 0

@@ -6,7 +6,7 @@ import csv
 from decimal import Decimal
 
 import pytest
-from test_money_runs import backtest, heard, records
+from test_money_runs import backtest, heard
 
 from onetape import Strategy
 from onetape.model.errors import BadConfig
@@ -14,7 +14,7 @@ from onetape.model.symbol import parse_symbol
 from onetape.model.time import format_time, parse_time
 from onetape.replay.replay import replay_run
 from worlds.strategy_files import listener
-from worlds.tapes import BTC, SECOND, Market, play
+from worlds.tapes import BTC, SECOND, Market, play, records
 
 START = parse_time("2026-01-01T00:00:00Z")
 
@@ -149,7 +149,7 @@ def test_spot_on_loan_pays_interest(tmp_path) -> None:
         tmp_path, market.done(), "run", LOAN, cash="40000 USDT", leverage=3, borrow="USDT=0.0001", latency="0"
     )
     assert done.interest == -Decimal("18.00180006")
-    paid = [each for each in records(done.run, "transfer") if each["kind"] == "interest"]
+    paid = [each.data for each in records(done.run / "journal", "transfer") if each.data["kind"] == "interest"]
     assert {each["currency"] for each in paid} == {"USDT"}
     assert [each["amount"] for each in paid] == ["-6", "-6.0006", "-6.00120006"]
     assert replay_run(done.run, verify=True)["divergences"] == 0

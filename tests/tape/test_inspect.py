@@ -88,7 +88,7 @@ def test_cat_shows_prices_as_decimals_and_takes_ranges(tmp_path: Path) -> None:
     assert [r["sequence"] for r in shown] == [5000, 5001, 5002]
     assert shown[0]["symbol"] == "sim:BTC/USDT"
     assert (shown[0]["bid"], shown[0]["ask_size"]) == ("149.98", "0.006")
-    hits = list(cat(tmp_path / "t", location="bid >= 159.98", types=["quote"]))
+    hits = list(cat(tmp_path / "t", where="bid >= 159.98", types=["quote"]))
     assert [r["bid"] for r in hits] == ["159.98", "159.99"]
     assert list(cat(tmp_path / "t", types=["trade"])) == []
     with pytest.raises(BadInput, match="no event type 'qoute'"):
@@ -111,7 +111,7 @@ def test_tail_gives_the_last(tmp_path: Path, count: int) -> None:
     make_tape(tmp_path / "t", 6000)
     shown = [r["sequence"] for r in tail(tmp_path / "t", count=count)]
     assert shown == list(range(max(1, 6002 - count), 6002))
-    rare = list(tail(tmp_path / "t", count=2, location="bid < 100.03"))
+    rare = list(tail(tmp_path / "t", count=2, where="bid < 100.03"))
     assert [r["bid"] for r in rare] == ["100.01", "100.02"]
 
 

@@ -12,7 +12,7 @@ from bridge.bridge_process import as_read
 from onetape.bridge.rows import trade_row
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.enums import TriggerBy as By
-from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, OrderUnknown, VenueRejected
+from onetape.model.errors import NotAvailable, OrderUnknown, VenueRejected
 from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
@@ -156,7 +156,7 @@ def test_an_order_that_is_not_there_is_said_of_questions_and_never_of_a_placing(
 def test_an_answer_that_makes_no_sense_is_ambiguous(body):
     p = protocol()
     answer = p.answer(p.place("Tr1X1X1c", spec(), NOW), 200, {}, body, NOW)
-    assert (answer.outcome, answer.code) == (Outcome.AMBIGUOUS, OrderOutcomeUnknown.code)
+    assert (answer.outcome, answer.code) == (Outcome.AMBIGUOUS, VenueRejected.code)
 
 
 # --- ids and numbers ------------------------------------------------------------------------------
