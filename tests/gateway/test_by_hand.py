@@ -272,11 +272,12 @@ class Holder(Strategy):
             self.memory["asked"] = True
             self.buy(self.symbol, 0.01)
         held = self.position(self.symbol).qty
-        if held:
-            self.memory["had"] = True
-        elif "had" in self.memory and "gone" not in self.memory:
+        if not held and "had" in self.memory and "gone" not in self.memory:
             self.memory["gone"] = True
             self.sell(self.symbol, 0.02, price=1_000_000)
+
+    def on_fill(self, fill):
+        self.memory["had"] = True
 """
 
 
