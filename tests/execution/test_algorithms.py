@@ -18,7 +18,7 @@ BUY = Parent(side=1, lots=100, start=0, deadline=600 * NS)
 
 
 def asked(name: str, parent: Parent, view: View, **options: object) -> Wish:
-    return make_algorithm(name, parent, Random(1), options).wish(view)
+    return make_algorithm(name, parent, Random(1).random, options).wish(view)
 
 
 def test_touch_takes_the_opposite_side_and_waits_beyond_its_limit():
@@ -78,7 +78,7 @@ def test_pov_takes_its_share_of_what_trades():
 def test_a_schedule_is_kept_within_a_clip(name, seed, lots, minutes):
     """Filled at once, what is done is never beyond what is due, and never more than a clip behind."""
     parent = Parent(side=1, lots=lots, start=0, deadline=minutes * 60 * NS)
-    algorithm = make_algorithm(name, parent, Random(seed), {})
+    algorithm = make_algorithm(name, parent, Random(seed).random, {})
     schedule = algorithm.schedule
     done, now, asks = 0, 0, 0
     while done < lots:
@@ -107,7 +107,7 @@ def test_profiles_are_of_the_whole_and_rise():
 
 
 def test_equal_seeds_make_equal_schedules_and_others_do_not():
-    made = [make_schedule(even, 100, 0, 600 * NS, 10, Random(seed), 0.5) for seed in (1, 1, 2)]
+    made = [make_schedule(even, 100, 0, 600 * NS, 10, Random(seed).random, 0.5) for seed in (1, 1, 2)]
     assert made[0] == made[1] != made[2]
 
 
@@ -145,4 +145,4 @@ def test_no_wish_is_beyond_what_is_left_or_worse_than_the_limit(name, side, left
 )
 def test_what_it_cannot_do_is_said(name, parent, options, said):
     with pytest.raises(ValueError, match=said):
-        make_algorithm(name, parent, Random(1), options)
+        make_algorithm(name, parent, Random(1).random, options)

@@ -103,8 +103,8 @@ class ExecutionDesk:
             return None
         try:
             parent = self._parent(symbol, side, lots, options)
-            random = Random(f"{self._seed}:{target.id}")
-            algorithm = make_algorithm(name, parent, random, options)
+            draw = Random(f"{self._seed}:{target.id}").random
+            algorithm = make_algorithm(name, parent, draw, options)
         except (ValueError, TypeError) as problem:
             raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
         work = Work(target.id, symbol, name, wanted, parent, algorithm, more, awaited)
@@ -323,9 +323,23 @@ class ExecutionDesk:
         side = BUY if work.parent.side > 0 else SELL
         qty, price = self._exact(work, wish)
         work.order = self._loop.place_with(
-            work.more, 0, "", work.symbol, side, qty, price, wish.post_only, False, "GTC", None, "last",
-            None, None, None, work.name,
-        )  # fmt: skip
+            work.more,
+            0,
+            "",
+            work.symbol,
+            side,
+            qty,
+            price,
+            wish.post_only,
+            False,
+            "GTC",
+            None,
+            "last",
+            None,
+            None,
+            None,
+            work.name,
+        )
         if work.order.is_closed:  # denied at once
             order, work.order = work.order, None
             self._refused(work, order)

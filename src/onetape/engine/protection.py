@@ -232,9 +232,20 @@ class Protections:
         qty = Decimal(wanted).scaleb(-instrument.size_decimals)
         is_derivative = instrument.kind != "spot"
         leg.order = self._loop.place(
-            entry.symbol, side, qty, None, False, is_derivative, "GTC", price, "last", leg.kind,
-            entry.position_side if self._host.is_hedged else None, None, f"{leg.kind} of {entry.id}"[:32],
-        )  # fmt: skip
+            entry.symbol,
+            side,
+            qty,
+            None,
+            False,
+            is_derivative,
+            "GTC",
+            price,
+            "last",
+            leg.kind,
+            entry.position_side if self._host.is_hedged else None,
+            None,
+            f"{leg.kind} of {entry.id}"[:32],
+        )
         leg.trigger = price
         if leg.order.is_closed:
             order, leg.order = leg.order, None
@@ -247,10 +258,20 @@ class Protections:
             return
         instrument = self._host.instrument_of(entry.symbol)
         leg.order = self._loop.place(
-            entry.symbol, SELL if entry.side == "buy" else BUY, Decimal(wanted).scaleb(-instrument.size_decimals), None,
-            False, instrument.kind != "spot", "GTC", None, "last", None,
-            entry.position_side if self._host.is_hedged else None, None, f"{leg.kind} of {entry.id}"[:32],
-        )  # fmt: skip
+            entry.symbol,
+            SELL if entry.side == "buy" else BUY,
+            Decimal(wanted).scaleb(-instrument.size_decimals),
+            None,
+            False,
+            instrument.kind != "spot",
+            "GTC",
+            None,
+            "last",
+            None,
+            entry.position_side if self._host.is_hedged else None,
+            None,
+            f"{leg.kind} of {entry.id}"[:32],
+        )
         if leg.order.is_closed:
             leg.order = None
 

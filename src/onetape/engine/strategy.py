@@ -257,9 +257,20 @@ class Strategy:
             )  # fmt: skip
         else:
             order = self._loop.place(
-                symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
-                expire, tag,
-            )  # fmt: skip
+                symbol,
+                BUY,
+                qty,
+                price,
+                post_only,
+                reduce_only,
+                tif,
+                trigger,
+                trigger_by,
+                kind,
+                position_side,
+                expire,
+                tag,
+            )
         if stop_loss is not None or take_profit is not None or trail is not None:
             self._protections_desk().attach(order, stop_loss, take_profit, trail)
         return order
@@ -295,9 +306,20 @@ class Strategy:
             )  # fmt: skip
         else:
             order = self._loop.place(
-                symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
-                expire, tag,
-            )  # fmt: skip
+                symbol,
+                SELL,
+                qty,
+                price,
+                post_only,
+                reduce_only,
+                tif,
+                trigger,
+                trigger_by,
+                kind,
+                position_side,
+                expire,
+                tag,
+            )
         if stop_loss is not None or take_profit is not None or trail is not None:
             self._protections_desk().attach(order, stop_loss, take_profit, trail)
         return order

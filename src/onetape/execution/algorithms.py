@@ -6,9 +6,8 @@ than the limit; what the limit does not allow is left, and whoever runs it says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Final
 
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
@@ -151,17 +150,17 @@ ALGORITHMS: Final = ("touch", "join", "peg", "twap", "vwap", "pov", "iceberg", "
 _TIMED: Final = frozenset({"twap", "vwap", "shortfall"})
 
 
-def make_algorithm(name: str, parent: Parent, random: Random, options: Mapping[str, Any]) -> Algorithm:
-    """The algorithm of that name. options: `urgency` of shortfall, `profile` of vwap, `spread` of those with a
-    schedule. Raises ValueError for what it cannot do."""
+def make_algorithm(name: str, parent: Parent, draw: Callable[[], float], options: Mapping[str, Any]) -> Algorithm:
+    """The algorithm of that name. draw: chance, from 0 to 1. options: `urgency` of shortfall, `profile` of
+    vwap, `spread` of those with a schedule. Raises ValueError for what it cannot do."""
     left = dict(options)
-    made = _made(name, parent, random, left)
+    made = _made(name, parent, draw, left)
     if left:
         raise ValueError(f"{name} knows no option {next(iter(left))!r}")
     return made
 
 
-def _made(name: str, parent: Parent, random: Random, options: dict[str, Any]) -> Algorithm:
+def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[str, Any]) -> Algorithm:
     if name in _TIMED:
         if parent.deadline is None or parent.deadline <= parent.start:
             raise ValueError(f"{name} needs minutes=, or a deadline= that is ahead")
@@ -176,7 +175,7 @@ def _made(name: str, parent: Parent, random: Random, options: dict[str, Any]) ->
             profile = profiled(volumes) if volumes else even
         duration = parent.deadline - parent.start
         clips = clips_of(parent.lots, duration, parent.clip, parent.least)
-        schedule = make_schedule(profile, parent.lots, parent.start, duration, clips, random, spread)
+        schedule = make_schedule(profile, parent.lots, parent.start, duration, clips, draw, spread)
         return Scheduled(parent, schedule, follows_trades=parent.participation is not None)
     if name == "pov":
         if parent.participation is None:

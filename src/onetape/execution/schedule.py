@@ -6,7 +6,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from random import Random
 
 __all__ = ["Profile", "Schedule", "clips_of", "even", "front_loaded", "make_schedule", "profiled"]
 
@@ -73,14 +72,15 @@ def clips_of(total: int, duration: int, clip: int | None, least: int) -> int:
 
 
 def make_schedule(
-    profile: Profile, total: int, start: int, duration: int, clips: int, random: Random, spread: float
+    profile: Profile, total: int, start: int, duration: int, clips: int, draw: Callable[[], float], spread: float
 ) -> Schedule:
     """Clip k is due within its own part of the time, at its beginning and up to `spread` (0 to 1) of the
-    part later; what is due is then what the profile wants by the part's end. Times: ns; total: lots."""
+    part later (draw: chance, from 0 to 1); what is due is then what the profile wants by the part's end.
+    Times: ns; total: lots."""
     times, lots = [], []
     for each in range(clips):
         begin = start + duration * each // clips
-        times.append(begin + int(duration / clips * spread * random.random()))
+        times.append(begin + int(duration / clips * spread * draw()))
         lots.append(round(total * profile((each + 1) / clips)))
     lots[-1] = total
     return Schedule(tuple(times), tuple(lots))
