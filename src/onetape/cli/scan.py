@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,14 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
     """Show which symbols meet a condition, judged at every update.
 
     Values are bid ask mid spread bid_size ask_size last last_size mark index funding tick lot age,
-    of another symbol by its name: mid("kraken:BTC/USD"); over a time change("1m") high("1h")
-    low volume turnover trades vwap; with + - * / abs min max, comparisons, and, or, not.
+    of another symbol by its name: mid("kraken:BTC/USD"), spread_to("kraken:BTC/USD"); over a time
+    change("1m") high("1h") low volume turnover trades rate vwap volatility; with + - * / abs min max, comparisons, and, or, not.
     """
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError("--seconds has to be above 0", location="onetape scan")
     if shell.json and seconds is None and not data:
         raise UsageError("without --seconds it has no end, and --json is one value", location="onetape scan")
-    condition = _parsed(shell, expression)
+    condition = load("onetape.market.condition", "parse_condition", what="the scanner")(expression)
     scanner_type = load("onetape.scanner.scanner", "Scanner", what="the scanner")
     wanted = load("onetape.market.wanted", "symbols_wanted", what="the scanner")(symbols)
     journals = load("onetape.scanner.scanner", "market_journals", what="the scanner")
@@ -61,18 +60,6 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
         scanner.close()
     met = len({each.symbol for each in scanner.matches})
     return Answer(reply, f"{met} of {scanner.symbols} symbols met it, {scanner.checks:,} checks")
-
-
-def _parsed(shell: Shell, expression: str) -> Any:
-    parse = load("onetape.market.condition", "parse_condition", what="the scanner")
-    error_type = load("onetape.market.condition", "ConditionError", what="the scanner")
-    try:
-        return parse(expression)
-    except error_type as error:
-        if not shell.json:
-            print(shown(error.text), file=sys.stderr)
-            print(" " * (error.column - 1) + "^", file=sys.stderr)
-        raise
 
 
 def _line(match: Any) -> str:
