@@ -74,7 +74,9 @@ def random_market(path: Path, seed: int) -> Path:
 def test_a_robot_hears_what_the_command_shows(tmp_path, expression, symbols, seed):
     tape = random_market(tmp_path / "t", seed)
     scanner = Scanner([tape], parse_condition(expression), symbols_wanted(symbols))
-    shown = [(each.symbol, each.until is None, each.ts if each.until is None else each.until) for each in scanner.over()]
+    shown = [
+        (each.symbol, each.until is None, each.ts if each.until is None else each.until) for each in scanner.over()
+    ]
     values = [each.values for each in scanner.matches]
     scanner.close()
 
@@ -120,7 +122,7 @@ def test_a_symbol_that_comes_later_is_of_all_of_them(tmp_path):
 
 def test_windows_begin_with_what_the_data_have_from_before_the_start(tmp_path):
     market = Market(tmp_path / "t")
-    for at in range(0, 100):
+    for at in range(100):
         market.quote(at, 99 + at, 101 + at).trade(at, 100, 1)
     path = market.done()
     late = scan(Scans, path, expression='trades("1m") > 59 and change("1m") > 0', start=at_ns(70)).robot

@@ -105,11 +105,7 @@ class Scans:
         """A symbol begins or ends to meet condition `number`: on the run's tape, and as an event."""
         condition = self._conditions[number]
         event = ScanEvent(
-            ts=ts,
-            symbol=symbol,
-            expression=condition.text,
-            matched=matched,
-            values=condition.shown(values),
+            ts=ts, symbol=symbol, expression=condition.text, matched=matched, values=condition.shown(values)
         )
         self._host.append(EventType.EXTERNAL.id, event)
         return event
