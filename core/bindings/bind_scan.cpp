@@ -51,8 +51,7 @@ std::unique_ptr<Scan> onetape::made_scan(const std::vector<PyScanStep>& steps,
     std::vector<std::vector<ScanStep>> programs;
     for (const std::vector<PyScanStep>& each : shown) programs.push_back(steps_of(each));
     std::unique_ptr<Scan> scan;
-    if (Failure failure =
-            Scan::make(steps_of(steps), windows, symbols, std::move(programs), scan);
+    if (Failure failure = Scan::make(steps_of(steps), windows, symbols, std::move(programs), scan);
         !failure.ok())
         raise(failure);
     return scan;
@@ -66,9 +65,8 @@ void bind_scan(nb::module_& m) {
     m.attr("SCAN_FIELDS") = std::vector<std::string>{
         "bid",       "ask",  "mid",   "spread",  "bid_size", "ask_size", "last",
         "last_size", "mark", "index", "funding", "tick",     "lot",      "age"};
-    m.attr("SCAN_FIGURES") =
-        std::vector<std::string>{"change", "high", "low",  "volume",    "turnover",
-                                 "trades", "vwap", "rate", "volatility"};
+    m.attr("SCAN_FIGURES") = std::vector<std::string>{
+        "change", "high", "low", "volume", "turnover", "trades", "vwap", "rate", "volatility"};
     m.attr("SCAN_WINDOWS_MAX") = scan_windows_max;
     m.attr("SCAN_STEPS_MAX") = scan_steps_max;
     m.attr("SCAN_NO_SYMBOL") = scan_no_symbol;

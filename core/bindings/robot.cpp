@@ -330,11 +330,10 @@ bool PyRobot::on_health(const char* kind, const std::string& subject, const char
 // The host makes the event and writes it, whether or not the strategy hears of it.
 bool PyRobot::on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) {
     if (!host_.is_valid()) return true;
-    PyObject* event =
-        PyObject_CallMethod(host_.ptr(), "scan_event", "nOOLN", static_cast<Py_ssize_t>(scan),
-                            symbols_[instrument.index].ptr(), change.meets ? Py_True : Py_False,
-                            static_cast<long long>(change.time),
-                            nb::cast(change.values).release().ptr());
+    PyObject* event = PyObject_CallMethod(
+        host_.ptr(), "scan_event", "nOOLN", static_cast<Py_ssize_t>(scan),
+        symbols_[instrument.index].ptr(), change.meets ? Py_True : Py_False,
+        static_cast<long long>(change.time), nb::cast(change.values).release().ptr());
     if (!event) return failed("on_event");
     const nb::object kept = nb::steal(event);
     if (!event_.set() || plays()) return true;

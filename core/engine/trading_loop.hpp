@@ -165,9 +165,9 @@ class TradingLoop final {
     void unsubscribe_bars(Instrument& instrument, std::int64_t period);
     void set_timer(const std::string& name, std::int64_t every, std::int64_t at);
     bool cancel_timer(const std::string& name);
-    // A condition over these instruments, in the order of the scan's symbols; `takes_all`: also over
-    // those that come. Judged at each of their events, after the robot has seen it, and each second.
-    // Gives its number.
+    // A condition over these instruments, in the order of the scan's symbols; `takes_all`: also
+    // over those that come. Judged at each of their events, after the robot has seen it, and each
+    // second. Gives its number.
     std::size_t add_scan(std::unique_ptr<Scan> scan, const std::vector<std::uint32_t>& instruments,
                          bool takes_all);
     // MessagePack into the run's journal, at the present time.

@@ -237,7 +237,7 @@ class Host:
 
     def make_scan(self, request: bytes) -> None:
         """A scan that the strategy has asked for, when that is repeated without calling it."""
-        self.scans.begin_again(request)
+        self.scans.repeat(request)
 
     def scan_event(self, number: int, symbol: str, matched: bool, ts: int, values: list[float]) -> ScanEvent:
         """A change of scan `number`, as on_event hears it."""

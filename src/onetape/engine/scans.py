@@ -96,7 +96,7 @@ class Scans:
         self._conditions.append(condition)
         host.subscriptions |= {(each, "scan") for each in judged}
 
-    def begin_again(self, request: bytes) -> None:
+    def repeat(self, request: bytes) -> None:
         """As a log of what the strategy asked for has it."""
         expression, names = msgspec.msgpack.decode(request, type=tuple[str, list[str]])
         self.begin(expression, names or "all")

@@ -126,6 +126,26 @@ class Scanner:
         """Judges every symbol as of a time, ns; what changed comes with the next matches."""
         self._scan.sweep(now)
 
+    @property
+    def is_written(self) -> bool:
+        """Each of the journals has a writer."""
+        return all(reader.writer_alive for reader in self._readers)
+
+    @property
+    def frames(self) -> int:
+        """How many have been written to the journals."""
+        return sum(reader.last_sequence for reader in self._readers)
+
+    def meeting(self, now: int) -> frozenset[str]:
+        """The symbols that meet the condition by all that the journals have, as of `now`, ns."""
+        for _ in self._taken(TIME_MAX):
+            pass
+        self._scan.sweep(now)
+        for _ in self._changed():
+            pass
+        self.matches.clear()
+        return frozenset(self._names[number] for number in self._going)
+
     # --- running ----------------------------------------------------------------------------------
 
     def over(self, seconds: float | None = None) -> Iterator[Match]:
