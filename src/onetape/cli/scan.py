@@ -43,11 +43,11 @@ def command(
         raise UsageError("either a condition or --spreads", location="onetape scan", todo="see --help")
     if expression is None:
         return _spreads(shell, data)
+    condition = load("onetape.market.condition", "parse_condition", what="the scanner")(expression)
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError("--seconds has to be above 0", location="onetape scan")
     if shell.json and seconds is None and not data:
         raise UsageError("without --seconds it has no end, and --json is one value", location="onetape scan")
-    condition = load("onetape.market.condition", "parse_condition", what="the scanner")(expression)
     scanner_type = load("onetape.scanner.scanner", "Scanner", what="the scanner")
     wanted = load("onetape.market.wanted", "symbols_wanted", what="the scanner")(symbols)
     journals = load("onetape.scanner.scanner", "market_journals", what="the scanner")
