@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 
+from onetape.model.config import parse_config
+from onetape.model.errors import BadConfig
 from onetape.model.time import MINUTE
 from onetape.scanner.spreads import QUOTE_AGE_MAX, LastQuote, last_quotes, spread_rows
 from worlds.command_lines import command_line
@@ -78,6 +81,30 @@ def test_no_other_pair_of_venues_earns_more(seed):
         assert found == ([max(earned)] if earned else [])
     assert [row.spread_bps for row in rows] == sorted((row.spread_bps for row in rows), reverse=True)
     assert all(set(row.age_ms.values()) == {5.0} for row in rows)
+
+
+def test_what_a_configuration_calls_the_same_is_compared(tapes, tmp_path):
+    (tmp_path / "onetape.toml").write_text(f'[symbols]\n"BTC" = ["{DATED}", "{BINANCE}"]\n')
+    line = ["scan", "--spreads", "--data", str(tapes[0]), "--data", str(tapes[1]), "--json"]
+    code, out, _ = command_line(line, tmp_path)
+    assert code == 0
+    found = [(row["symbol"], row["venues"]) for row in json.loads(out)]
+    assert found == [("BTC", [DATED, BINANCE])]  # the others of BTC/USDT are of one venue
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('"BTC" = "binance:BTC/USDT:USDT"', "no list of symbols at symbols.BTC"),
+        ('"BTC" = [1]', "no list of symbols"),
+        ('"A" = ["x:B/C"]\n"D" = ["x:B/C"]', "x:B/C is A already at symbols.D"),
+        ('"A" = ["no symbol"]', "at symbols.A"),
+    ],
+)
+def test_names_that_mean_nothing_are_refused_with_their_line(section, said):
+    with pytest.raises(BadConfig, match=re.escape(said)) as refused:
+        parse_config(f"[symbols]\n{section}\n")
+    assert refused.value.location in ("onetape.toml:2", "onetape.toml:3")
 
 
 @pytest.mark.parametrize("words", [[], ["mid > 1", "--spreads"]])

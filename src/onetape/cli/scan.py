@@ -77,7 +77,7 @@ def _spreads(shell: Shell, data: tuple[Path, ...]) -> Answer:
     last_quotes = load("onetape.scanner.spreads", "last_quotes", what="the scanner")
     spread_rows = load("onetape.scanner.spreads", "spread_rows", what="the scanner")
     quotes, now = last_quotes(list(data) or journals(shell.home), None if data else time.time_ns())
-    rows = spread_rows(quotes, now)
+    rows = spread_rows(quotes, now, shell.config.symbols)
     lines = [f"{'':<12}{'bid':<30}{'ask':<30}{'spread':>12}{'bps':>9}  age, ms"]
     for row in rows:
         bid, ask = (f"{price:g} {symbol}" for price, symbol in zip((row.bid, row.ask), row.venues, strict=True))

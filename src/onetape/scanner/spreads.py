@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -90,14 +90,21 @@ def _last_time(path: Path) -> int:
         return frame.time if frame is not None else 0
 
 
-def spread_rows(quotes: Iterable[LastQuote], now: int) -> list[SpreadRow]:
-    """One for each base and quote that two venues or more have, spot and perpetual among each other;
-    the widest first. Dated contracts, options and free names have no counterpart."""
+def spread_rows(
+    quotes: Iterable[LastQuote], now: int, names: Mapping[str, Sequence[str]] | None = None
+) -> list[SpreadRow]:
+    """One for each thing that two venues or more have, the widest first. names: what is the same, as
+    [symbols] of a configuration; else it is the same base and quote, spot and perpetual among each
+    other, and dated contracts, options and free names have no counterpart."""
     groups: dict[str, list[LastQuote]] = {}
+    named = {symbol: name for name, symbols in (names or {}).items() for symbol in symbols}
     for quote in quotes:
         parsed = parse_symbol(quote.symbol)
-        if parsed.is_unified and parsed.expiry is None:
-            groups.setdefault(f"{parsed.base}/{parsed.quote}", []).append(quote)
+        name = named.get(quote.symbol)
+        if name is None and parsed.is_unified and parsed.expiry is None:
+            name = f"{parsed.base}/{parsed.quote}"
+        if name is not None:
+            groups.setdefault(name, []).append(quote)
     rows = []
     for name, group in groups.items():
         pairs = [
