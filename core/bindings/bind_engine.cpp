@@ -280,11 +280,12 @@ void bind_engine(nb::module_& m) {
         // the loop
         .def("warm_up", &PyTradingLoop::warm_up)
         .def("preload",
-             [](PyTradingLoop& s, const nb::list& readers, std::int64_t from, std::int64_t until) {
+             [](PyTradingLoop& s, const nb::list& readers, std::int64_t from, std::int64_t until,
+                std::int64_t scans_from) {
                  std::vector<Reader*> all;
                  for (const nb::handle reader : readers)
                      all.push_back(nb::cast<PyReader*>(reader)->reader.get());
-                 return s.core->preload(all, from, until);
+                 return s.core->preload(all, from, until, scans_from);
              })
         .def("take_history",
              [](PyTradingLoop& s, std::uint32_t source, PyReader& reader, std::uint64_t first,

@@ -1,10 +1,12 @@
 // What a strategy asks the loop for, as a log: recorded, played in its place, compared.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "base/sha256.hpp"
 #include "bindings/py_trading_loop.hpp"
+#include "bindings/scan_steps.hpp"
 
 namespace onetape {
 
@@ -155,6 +157,12 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
             set_callback(name, nb::none());
             return true;
         }
+        case CallKind::scan: {
+            const std::string_view request = facts.text();
+            if (!facts.whole()) return false;
+            host_.attr("make_scan")(nb::bytes(request.data(), request.size()));
+            return true;
+        }
         case CallKind::beside: {
             const auto type = facts.number<std::int32_t>();
             std::string payload(facts.text());
@@ -230,6 +238,25 @@ void bind_calls(nb::class_<PyTradingLoop>& loop) {
                  if (was_there) s.asked(CallKind::cancel_timer, name);
                  return was_there;
              })
+        .def(
+            "add_scan",
+            [](PyTradingLoop& s, const std::vector<PyScanStep>& steps,
+               const std::vector<std::int64_t>& windows,
+               const std::vector<std::vector<PyScanStep>>& shown,
+               const std::vector<std::uint32_t>& instruments, bool takes_all,
+               const nb::bytes& request) {
+                for (const std::uint32_t index : instruments)
+                    if (s.core->instrument(index) == nullptr)
+                        throw nb::value_error("an instrument that is not in the run");
+                std::unique_ptr<Scan> scan = made_scan(steps, windows, instruments.size(), shown);
+                if (s.robot->playing == nullptr)
+                    s.asked(CallKind::scan, std::string_view(request.c_str(), request.size()));
+                return s.core->add_scan(std::move(scan), instruments, takes_all);
+            },
+            nb::arg("steps"), nb::arg("windows"), nb::arg("shown"), nb::arg("instruments"),
+            nb::arg("takes_all"), nb::arg("request"),
+            "A condition over these instruments, as of Scan. request: what the host's make_scan "
+            "makes it of again.")
         .def(
             "record_calls", [](PyTradingLoop& s) { s.calls.record(); },
             "From here on what the strategy asks for is kept, for take_calls.")

@@ -7,7 +7,7 @@
 
 #include "bindings/bind.hpp"
 #include "bindings/journal_reader.hpp"
-#include "market/scan.hpp"
+#include "bindings/scan_steps.hpp"
 
 using namespace onetape;
 
@@ -15,9 +15,7 @@ namespace {
 
 constexpr std::uint32_t streams_max = 1u << 20;
 
-using Step = std::tuple<int, int, int, int, double>;  // op, what, window, symbol, number
-
-std::vector<ScanStep> steps_of(const std::vector<Step>& given) {
+std::vector<ScanStep> steps_of(const std::vector<PyScanStep>& given) {
     std::vector<ScanStep> steps;
     steps.reserve(given.size());
     for (const auto& [op, what, window, symbol, number] : given) {
@@ -46,6 +44,19 @@ struct PyScan {
 
 }  // namespace
 
+std::unique_ptr<Scan> onetape::made_scan(const std::vector<PyScanStep>& steps,
+                                         const std::vector<std::int64_t>& windows,
+                                         std::size_t symbols,
+                                         const std::vector<std::vector<PyScanStep>>& shown) {
+    std::vector<std::vector<ScanStep>> programs;
+    for (const std::vector<PyScanStep>& each : shown) programs.push_back(steps_of(each));
+    std::unique_ptr<Scan> scan;
+    if (Failure failure = Scan::make(steps_of(steps), windows, symbols, std::move(programs), scan);
+        !failure.ok())
+        raise(failure);
+    return scan;
+}
+
 void bind_scan(nb::module_& m) {
     m.attr("SCAN_OPS") = std::vector<std::string>{
         "number",     "field",  "window",    "negative", "absolute", "add",        "subtract",
@@ -54,24 +65,18 @@ void bind_scan(nb::module_& m) {
     m.attr("SCAN_FIELDS") = std::vector<std::string>{
         "bid",       "ask",  "mid",   "spread",  "bid_size", "ask_size", "last",
         "last_size", "mark", "index", "funding", "tick",     "lot",      "age"};
-    m.attr("SCAN_FIGURES") =
-        std::vector<std::string>{"change", "high", "low", "volume", "turnover", "trades", "vwap"};
+    m.attr("SCAN_FIGURES") = std::vector<std::string>{
+        "change", "high", "low", "volume", "turnover", "trades", "vwap", "rate", "volatility"};
     m.attr("SCAN_WINDOWS_MAX") = scan_windows_max;
     m.attr("SCAN_STEPS_MAX") = scan_steps_max;
     m.attr("SCAN_NO_SYMBOL") = scan_no_symbol;
     nb::class_<PyScan>(m, "Scan")
         .def(
             "__init__",
-            [](PyScan* self, const std::vector<Step>& steps,
+            [](PyScan* self, const std::vector<PyScanStep>& steps,
                const std::vector<std::int64_t>& windows, std::size_t symbols,
-               const std::vector<std::vector<Step>>& shown) {
-                std::vector<std::vector<ScanStep>> programs;
-                for (const std::vector<Step>& each : shown) programs.push_back(steps_of(each));
-                std::unique_ptr<Scan> scan;
-                if (Failure failure =
-                        Scan::make(steps_of(steps), windows, symbols, std::move(programs), scan);
-                    !failure.ok())
-                    raise(failure);
+               const std::vector<std::vector<PyScanStep>>& shown) {
+                std::unique_ptr<Scan> scan = made_scan(steps, windows, symbols, shown);
                 new (self) PyScan();
                 self->feeds = std::make_unique<ScanFeeds>(*scan);
                 self->scan = std::move(scan);

@@ -2,6 +2,7 @@
 
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <cstring>
 
@@ -324,6 +325,19 @@ bool PyRobot::on_health(const char* kind, const std::string& subject, const char
     if (!health_.set() || plays()) return true;
     const nb::object view = nb::cast(HealthView{kind, subject, state});
     return finish(health_.call(view.ptr()), "on_health");
+}
+
+// The host makes the event and writes it, whether or not the strategy hears of it.
+bool PyRobot::on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) {
+    if (!host_.is_valid()) return true;
+    PyObject* event = PyObject_CallMethod(
+        host_.ptr(), "scan_event", "nOOLN", static_cast<Py_ssize_t>(scan),
+        symbols_[instrument.index].ptr(), change.meets ? Py_True : Py_False,
+        static_cast<long long>(change.time), nb::cast(change.values).release().ptr());
+    if (!event) return failed("on_event");
+    const nb::object kept = nb::steal(event);
+    if (!event_.set() || plays()) return true;
+    return finish(event_.call(event), "on_event");
 }
 
 // Not the strategy but its host hears of it, who halts the robot.

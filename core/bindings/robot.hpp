@@ -91,6 +91,7 @@ class PyRobot final : public RobotPort {
     bool on_fill(const OrderRef& order, const FillPayload& fill) override;
     bool on_position(Instrument& instrument, PositionSide side) override;
     bool on_health(const char* kind, const std::string& subject, const char* state) override;
+    bool on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) override;
     bool on_refusal_storm(const OrderRef& order) override;
     std::int64_t on_cold(std::uint32_t source, const Frame& frame) override;
     bool settle() override;

@@ -36,6 +36,7 @@ enum class CallKind : std::uint8_t {  // the numbers are in files: new ones come
     bars_kept = 13,
     callback = 14,
     beside = 15,
+    scan = 16,
 };
 
 namespace call_facts {

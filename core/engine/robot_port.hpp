@@ -10,6 +10,7 @@
 #include "engine/instrument_state.hpp"
 #include "engine/order.hpp"
 #include "journal/reader.hpp"
+#include "market/scan.hpp"
 
 namespace onetape {
 
@@ -31,6 +32,9 @@ class RobotPort {
     virtual bool on_fill(const OrderRef& order, const FillPayload& fill) = 0;
     virtual bool on_position(Instrument& instrument, PositionSide side) = 0;
     virtual bool on_health(const char* kind, const std::string& subject, const char* state) = 0;
+
+    // A symbol begins or ends to meet the condition of one of the robot's scans, by its number.
+    virtual bool on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) = 0;
 
     // Its orders are refused as `order` was, again and again, within one second.
     virtual bool on_refusal_storm(const OrderRef& order) = 0;

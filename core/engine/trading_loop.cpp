@@ -106,7 +106,8 @@ RunOutcome TradingLoop::warm_up(std::int64_t start) {
 }
 
 RunOutcome TradingLoop::preload(std::span<Reader* const> readers, std::int64_t from,
-                                std::int64_t until) {
+                                std::int64_t until, std::int64_t scans_from) {
+    const std::int64_t first = std::min(from, scans_from);
     struct Place {
         Reader* reader;
         Frame frame;
@@ -122,11 +123,12 @@ RunOutcome TradingLoop::preload(std::span<Reader* const> readers, std::int64_t f
     };
     for (Reader* reader : readers) {
         places.push_back({reader, {}, false});
-        // not_found: all of it lies before `from`.
-        if (reader->seek_time(from) == Status::ok && !advance(places.back()))
+        // not_found: all of it lies before that.
+        if (reader->seek_time(first) == Status::ok && !advance(places.back()))
             return RunOutcome::failed;
     }
     halted_ = true;  // bars fill their windows and are not shown
+    for (const RobotScan& each : scans_) each.scan->set_judging(false);
     for (;;) {
         Place* next = nullptr;
         for (Place& place : places)
@@ -137,7 +139,12 @@ RunOutcome TradingLoop::preload(std::span<Reader* const> readers, std::int64_t f
         const std::int64_t time = next->frame.header->time;
         Instrument* instrument = instrument_of(sources_[source], next->frame.header->stream);
         if (is_market(next->frame.type()) && !fits(next->frame)) break;
-        if (instrument && instrument->stream.size() != 0 && !sources_[source].is_detail) {
+        const bool shows = instrument && !sources_[source].is_detail;
+        if (shows && time >= scans_from)
+            with_payload(
+                next->frame,
+                [&](const auto& payload) { (void)take_scans(*instrument, payload, time); }, [] {});
+        if (shows && time >= from && instrument->stream.size() != 0) {
             if (next_bar_close_ <= time && !spans(next_bar_close_, time)) break;
             while (next_bar_close_ <= time) close_bars(time);
             with_payload(
@@ -149,6 +156,7 @@ RunOutcome TradingLoop::preload(std::span<Reader* const> readers, std::int64_t f
     }
     if (failure_.ok() && next_bar_close_ <= until && spans(next_bar_close_, until))
         while (next_bar_close_ <= until) close_bars(until);
+    for (const RobotScan& each : scans_) each.scan->set_judging(true);
     halted_ = false;
     return failure_.ok() ? RunOutcome::reached : RunOutcome::failed;
 }
@@ -321,7 +329,32 @@ bool TradingLoop::take_market(const Source& source, const Frame& frame, const Pa
     if (time > now_) now_ = time;  // a late frame does not turn the clock back
     if (instrument.stream.size() != 0) [[unlikely]]
         fold_bars(instrument, frame, payload, now_);
-    return show_robot(instrument, payload);
+    if (!show_robot(instrument, payload)) return false;
+    return scans_.empty() || take_scans(instrument, payload, time);
+}
+
+// Of what a condition can be about.
+template <class Payload>
+bool TradingLoop::take_scans(const Instrument& instrument, const Payload& payload,
+                             std::int64_t time) {
+    // One that begins in a callback here begins with what comes next.
+    for (std::size_t number = 0, count = scans_.size(); number < count; ++number) {
+        RobotScan& each = scans_[number];
+        const std::uint32_t symbol = instrument.index < each.symbols.size()
+                                         ? each.symbols[instrument.index]
+                                         : scan_no_symbol;
+        if (symbol == scan_no_symbol) continue;
+        if constexpr (std::is_same_v<Payload, QuotePayload>)
+            each.scan->on_quote(symbol, time, payload);
+        else if constexpr (std::is_same_v<Payload, TradePayload>)
+            each.scan->on_trade(symbol, time, payload);
+        else if constexpr (std::is_same_v<Payload, MarkPayload>)
+            each.scan->on_mark(symbol, time, payload);
+        else if constexpr (std::is_same_v<Payload, FundingPayload>)
+            each.scan->on_funding(symbol, time, payload);
+        if (!tell_scan(number)) return false;
+    }
+    return true;
 }
 
 bool TradingLoop::reach(std::int64_t time) {

@@ -34,6 +34,7 @@
 #include "exchange/recorded.hpp"
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
+#include "market/scan.hpp"
 
 namespace onetape {
 
@@ -122,8 +123,10 @@ class TradingLoop final {
     // Market state only, up to the first frame at `start` or later that is a market event.
     RunOutcome warm_up(std::int64_t start);
     // Bars from before the start: folds the frames in [from, until) into the subscribed streams
-    // and windows without showing them. One reader of its own for each source, in their order.
-    RunOutcome preload(std::span<Reader* const> readers, std::int64_t from, std::int64_t until);
+    // and windows without showing them, and lets scans learn from those in [scans_from, until). One
+    // reader of its own for each source, in their order.
+    RunOutcome preload(std::span<Reader* const> readers, std::int64_t from, std::int64_t until,
+                       std::int64_t scans_from = never);
     // Before preload: what a venue has told of a subscribed period when it was asked, frames first
     // to last of a source. How many completed bars that were.
     std::size_t take_history(std::uint32_t source, Reader& reader, std::uint64_t first,
@@ -162,6 +165,11 @@ class TradingLoop final {
     void unsubscribe_bars(Instrument& instrument, std::int64_t period);
     void set_timer(const std::string& name, std::int64_t every, std::int64_t at);
     bool cancel_timer(const std::string& name);
+    // A condition over these instruments, in the order of the scan's symbols; `takes_all`: also
+    // over those that come. Judged at each of their events, after the robot has seen it, and each
+    // second. Gives its number.
+    std::size_t add_scan(std::unique_ptr<Scan> scan, const std::vector<std::uint32_t>& instruments,
+                         bool takes_all);
     // MessagePack into the run's journal, at the present time.
     Status append_cold(EventType type, std::uint32_t stream, std::span<const std::byte> payload);
 
@@ -257,6 +265,12 @@ class TradingLoop final {
         std::string name;
         std::int64_t every = 0, due = 0;
     };
+    struct RobotScan {
+        std::unique_ptr<Scan> scan;
+        bool takes_all;
+        std::vector<std::uint32_t> symbols;      // the scan's, by instrument
+        std::vector<std::uint32_t> instruments;  // by the scan's symbol
+    };
     struct ShownBar {
         Instrument* instrument;
         BarFeed* feed;
@@ -349,6 +363,11 @@ class TradingLoop final {
     Money book_fill(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
     void move_money(std::span<const LedgerLeg> legs);
     bool fire_timers(std::int64_t now);
+    void scan_instrument(std::size_t number, const Instrument& instrument);
+    template <class Payload>
+    bool take_scans(const Instrument& instrument, const Payload& payload, std::int64_t time);
+    bool sweep_scans(std::int64_t until);
+    bool tell_scan(std::size_t number);
     [[nodiscard]] std::int64_t next_switch() const {
         return next_switch_ < schedule_.size() ? schedule_[next_switch_].time : never;
     }
@@ -436,6 +455,7 @@ class TradingLoop final {
     OrderTable orders_;
     std::map<std::uint32_t, std::string> currency_names_;  // by currency
     std::map<std::uint32_t, BorrowRate> borrows_;          // by currency
+    std::vector<RobotScan> scans_;
     OrderRef last_refused_;
     struct Refusals {
         std::int64_t since = 0;  // when the first of this second was placed
@@ -469,7 +489,7 @@ class TradingLoop final {
     std::int64_t now_ = 0;
     std::int64_t next_due_ = never, next_bar_close_ = never, next_timer_ = never;
     std::int64_t exchange_due_ = never;  // as of the last look at what is next due
-    std::int64_t next_sample_ = never;
+    std::int64_t next_sample_ = never, next_scan_ = never;
     bool started_ = false, halted_ = false, in_robot_ = false;
     bool stopping_ = false, flattening_ = false;
     std::int64_t flatten_pause_ = 1'000'000'000;  // before what is still held is closed again

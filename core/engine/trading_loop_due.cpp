@@ -16,7 +16,7 @@ void TradingLoop::find_next_due() {
     std::int64_t due = bars_held_ ? never : next_bar_close_;
     if (started_) due = std::min({due, next_switch(), next_sweep_});
     exchange_due_ = exchange_->next_due();
-    next_due_ = std::min({due, exchange_due_, next_timer_, next_sample_});
+    next_due_ = std::min({due, exchange_due_, next_timer_, next_sample_, next_scan_});
 }
 
 // Between two frames every bar closes and every timer fires: what takes that long was not meant.
@@ -58,6 +58,8 @@ bool TradingLoop::drain(std::int64_t until) {
             if (!exchange_->run_due(time)) return false;
         } else if (next_timer_ <= time) {
             if (!fire_timers(time)) return false;
+        } else if (next_scan_ <= time) {
+            if (!sweep_scans(until)) return false;
         } else {
             sample();
             next_sample_ += options_.sample_every;

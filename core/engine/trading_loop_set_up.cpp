@@ -40,6 +40,7 @@ bool TradingLoop::update_instrument(std::uint32_t index, const InstrumentSpec& s
     instrument.spec = spec;
     instrument.view.book = &instrument.book;
     exchange_->set_instrument(instrument);
+    for (std::size_t scan = 0; scan < scans_.size(); ++scan) scan_instrument(scan, instrument);
     with_reserves_anew(instrument, [&] {
         robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
     });

@@ -105,6 +105,7 @@ void ScanWindow::advance(std::int64_t time, double mid) noexcept {
         is_stale_ = true;
     }
     slot_ = now;
+    has_volatility_ = false;
 }
 
 void ScanWindow::on_trade(std::int64_t price, std::int64_t size) noexcept {
@@ -134,6 +135,21 @@ void ScanWindow::find_extremes() noexcept {
     }
 }
 
+// Of whole steps: the one in hand has no end yet.
+double ScanWindow::volatility() noexcept {
+    if (has_volatility_) return volatility_;
+    double sum = 0, before = at(slot_ - slots).mid;
+    for (std::int64_t slot = slot_ - slots + 1; slot <= slot_; ++slot) {
+        const double mid = at(slot).mid;
+        const double change = mid / before - 1;
+        sum += change * change;
+        before = mid;
+    }
+    has_volatility_ = true;
+    volatility_ = std::isfinite(sum) ? std::sqrt(sum) : unknown;
+    return volatility_;
+}
+
 double ScanWindow::figure(ScanFigure figure, double mid, const ScanTerms& terms) noexcept {
     if (!has_begun_ || slot_ - first_ < slots) return unknown;
     switch (figure) {
@@ -148,6 +164,10 @@ double ScanWindow::figure(ScanFigure figure, double mid, const ScanTerms& terms)
                    terms.multiplier;
         case ScanFigure::trades:
             return static_cast<double>(trades_);
+        case ScanFigure::rate:
+            return static_cast<double>(trades_) / (static_cast<double>(step_ * slots) * 1e-9);
+        case ScanFigure::volatility:
+            return volatility();
         case ScanFigure::vwap:
             return volume_ == 0 ? unknown
                                 : static_cast<double>(turnover_) / static_cast<double>(volume_) /
@@ -323,6 +343,7 @@ void Scan::judge(std::uint32_t symbol, std::int64_t time) {
 }
 
 void Scan::touched(std::uint32_t symbol, std::int64_t time) {
+    if (!judges_) return;
     judge(symbol, time);
     if (!symbols_[symbol].is_referred_to) return;
     for (std::uint32_t other = 0; other < symbols_.size(); ++other)

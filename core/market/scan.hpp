@@ -65,8 +65,18 @@ enum class ScanField : std::uint8_t {
 };
 inline constexpr int scan_field_count = static_cast<int>(ScanField::age) + 1;
 
-enum class ScanFigure : std::uint8_t { change, high, low, volume, turnover, trades, vwap };
-inline constexpr int scan_figure_count = static_cast<int>(ScanFigure::vwap) + 1;
+enum class ScanFigure : std::uint8_t {
+    change,
+    high,
+    low,
+    volume,
+    turnover,
+    trades,
+    vwap,
+    rate,        // trades a second
+    volatility,  // root of the sum of its steps' squared relative changes of the mid
+};
+inline constexpr int scan_figure_count = static_cast<int>(ScanFigure::volatility) + 1;
 
 struct ScanStep {
     ScanOp op{};
@@ -120,6 +130,7 @@ class ScanWindow {
     [[nodiscard]] Slot& at(std::int64_t slot) noexcept;
     void expire(const Slot& slot) noexcept;
     void find_extremes() noexcept;
+    [[nodiscard]] double volatility() noexcept;
 
     std::int64_t step_;
     std::int64_t slot_ = 0, first_ = 0;
@@ -131,6 +142,8 @@ class ScanWindow {
     std::int64_t high_ = std::numeric_limits<std::int64_t>::min();
     std::int64_t low_ = std::numeric_limits<std::int64_t>::max();
     bool is_stale_ = false;  // the extremes
+    double volatility_ = 0;  // as of the beginning of the step in hand
+    bool has_volatility_ = false;
 };
 
 class Scan {
@@ -154,6 +167,8 @@ class Scan {
     void on_frame(const Frame& frame, const std::vector<std::uint32_t>& symbols);
     // Every symbol judged anew: windows slide while nothing comes.
     void sweep(std::int64_t time);
+    // While false, events are only learned from: what came before the condition counts.
+    void set_judging(bool judges) noexcept { judges_ = judges; }
 
     [[nodiscard]] std::size_t count() const noexcept { return symbols_.size(); }
     [[nodiscard]] std::uint64_t checks() const noexcept { return checks_; }
@@ -187,6 +202,7 @@ class Scan {
     std::vector<Symbol> symbols_;
     std::vector<ScanChange> changes_;
     std::uint64_t checks_ = 0;
+    bool judges_ = true;
     std::int64_t time_ = std::numeric_limits<std::int64_t>::min();
 };
 

@@ -185,6 +185,7 @@ class ScriptedRobot final : public RobotPort {
         return true;
     }
     bool on_health(const char*, const std::string&, const char*) override { return true; }
+    bool on_scan(std::size_t, Instrument&, const ScanChange&) override { return true; }
     bool on_refusal_storm(const OrderRef& which) override {
         note("storm " + std::to_string(which->code), nullptr);
         return true;

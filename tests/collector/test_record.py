@@ -12,7 +12,9 @@ import pytest
 from exchange.venue_client import served
 from onetape.engine.tape_facts import contents_of
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError, VenueUnavailable
-from onetape.tape.segments import is_tape
+from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.tape.prune import parse_keep, pin
+from onetape.tape.segments import is_tape, list_segments
 from onetape.tape.verify import verify
 from waiting import wait_for
 from worlds.command_lines import begin, command_line, ended
@@ -68,6 +70,45 @@ def test_a_recording_ends_well_is_gone_on_with_and_is_data_afterwards(how, tmp_p
     assert tables["trade"] == second["by_type"]["trade"]
     tested = run(tmp_path, "backtest", CROSS, "--data", tape, "--symbol", BTC)
     assert tested["events"] == sum(second["by_symbol"][BTC].values())
+
+
+def test_with_a_rule_the_oldest_segments_go_by_themselves(tmp_path):
+    tape = tmp_path / "market.tape"
+    with served("binance-usdm", rate=20) as (_, port):
+        line = ("record", "binance", "--exchange", f"http://127.0.0.1:{port}", "--out", tape, "--symbols", BTC)
+        for _ in range(2):
+            whole = run(tmp_path, *line, "--seconds", 1)
+            assert whole["pruned"] == 0
+        kept = run(tmp_path, *line, "--seconds", 1, "--keep", "30d,100GB")
+        assert kept["pruned"] == 0 and kept["first_ts"] == whole["first_ts"]
+        sealed = len(list_segments(tape))
+        short = run(tmp_path, *line, "--seconds", 1, "--keep", "1KB")
+        # The last of those that were sealed stays: a writer continues from it.
+        assert short["pruned"] == sealed - 1 and short["days_left"] is None
+        assert short["first_ts"] > kept["first_ts"] and short["symbols"] == [BTC]
+        assert verify(tape).ok
+        pin(tape, "mine", 1)
+        pinned = run(tmp_path, *line, "--seconds", 1, "--keep", "1ms")
+        assert pinned["pruned"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("30d", (30 * DAY, None)),
+        ("100GB", (None, 10**11)),
+        ("1GiB, 2h", (2 * HOUR, 2**30)),
+        ("10m", (10 * MINUTE, None)),
+    ],
+)
+def test_a_rule_is_an_age_a_size_or_both(text, rule):
+    assert parse_keep(text) == rule
+
+
+@pytest.mark.parametrize("text", ["", "30", "much", "1d,2d", "1GB,1KB", "0d", "-1d", "1d,", "0"])
+def test_what_is_no_rule_is_refused(text):
+    with pytest.raises(UsageError):
+        parse_keep(text)
 
 
 def test_what_cannot_be_recorded_is_refused_before_anything_is_written(tmp_path):

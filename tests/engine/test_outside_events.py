@@ -29,6 +29,7 @@ class Hears(Strategy):
         self.seen.append("quote")
 
     def on_event(self, event):
+        assert event.kind == "external" and event.type == event["type"]
         self.seen.append((event["time"], event["type"], event["ts_event"]))
         self.buy(self.symbol, 0.01)
 

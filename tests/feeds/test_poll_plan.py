@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.feeds.poll_plan import LEASE, TICK, Pollers, PollPlan, Share, Turns
+from onetape.feeds.poll_plan import BUSY_FOR, LEASE, TICK, Pollers, PollPlan, Share, Turns
 from onetape.model.time import SECOND
 from onetape.orders.budget import Budget, WindowCounts
 from onetape.orders.calls import Purpose
@@ -196,6 +196,24 @@ def test_pollers_divide_the_names_and_leave_none_out():
     assert sum(map(len, found)) == 20 and not set(found[0]) & set(found[1])
     shares[0].share = Share(0, 1)  # the others are gone
     assert len(served(shares[0], 40, START + 60 * SECOND)) == 20
+
+
+def test_twenty_hot_ones_of_two_hundred_wait_a_tenth_of_what_the_others_wait():
+    """By a condition, whatever they trade; and no longer than the condition is fresh."""
+    names = [f"S{n:03}" for n in range(200)]
+    hot, turns = set(names[::10]), Turns()
+    turns.set_names(names)
+    turns.set_hot((), START)
+    busy = {"trades": lambda name: 0 if name in hot else 5000 if name < "S020" else 10}
+    alike = served(turns, 800, START, step=SECOND // 8, **busy)
+    assert set(alike.values()) == {4}  # trades make nobody busy where a condition says it
+    now = START + 100 * SECOND
+    turns.set_hot(hot, now)
+    found = served(turns, 1600, now, step=SECOND // 10, **busy)  # 160 s
+    of_hot, of_others = (sum(found[n] for n in group) / len(group) for group in (hot, set(names) - hot))
+    assert of_hot >= 10 * of_others and of_hot >= 8 * 1600 / 200 and len(found) == 200
+    late = served(turns, 1000, now + BUSY_FOR + 1, step=SECOND // 8, **busy)
+    assert max(late[n] for n in hot) <= 5
 
 
 def test_twenty_busy_ones_of_two_hundred_are_asked_about_ten_times_as_often():

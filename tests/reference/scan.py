@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import NamedTuple
 
 SLOTS = 600
@@ -33,6 +35,11 @@ class Window:
         if event is not None:
             self._events.append(event)
 
+    def _mid_at(self, slot: int) -> float | None:
+        """As the slot began."""
+        mids = [each.mid for each in self._events if isinstance(each, Quote) and each.time // self._step < slot]
+        return mids[-1] if mids else None
+
     def figure(self, name: str, now: int) -> float | None:
         slot = now // self._step
         if self._since is None or slot - self._since // self._step < SLOTS:
@@ -57,6 +64,13 @@ class Window:
                 return turnover
             case "vwap":
                 return turnover / volume if volume else None
+            case "rate":
+                return len(trades) / (self._step * SLOTS / 1e9)
+            case "volatility":
+                at = [self._mid_at(each) for each in range(slot - SLOTS, slot + 1)]
+                if None in at:
+                    return None
+                return math.sqrt(sum((b / a - 1) ** 2 for a, b in itertools.pairwise(at)))
             case "high":
                 return max((each.price for each in trades), default=None)
             case _:

@@ -211,6 +211,35 @@ def test_a_rich_robot_is_the_same_by_checkpoint(tmp_path, sample, often):
     assert same_all_the_way(run, 1) > 50
 
 
+SCANNING = f"""
+from onetape import Strategy
+
+
+class Scanning(Strategy):
+    def on_start(self):
+        self.begun = 0
+        self.last = None
+        self.scan("spread_to('{BTC}') > -50%", "{ETH}")
+        self.scan('change("5s") > 0.1% or age > 1')
+
+    def on_event(self, event):
+        self.last = event
+        self.begun += event.matched
+        self.memory[event.symbol] = self.begun
+        if event.matched:
+            self.buy(event.symbol, 0.01)
+        if self.begun in (4, 9):  # one that on_start does not know of
+            self.scan(f'trades("1s") > {{self.begun}} or bid > {{95 + self.begun}}')
+"""
+
+
+def test_a_robot_that_scans_is_the_same_by_checkpoint(tmp_path, walk, often):
+    code = write(tmp_path / "code", "scanning", SCANNING)
+    run = recorded(tmp_path, f"{code}:Scanning", [walk])
+    assert same_all_the_way(run, 4) > 10
+    assert replay_run(run)["divergences"] == 0
+
+
 # --- the examples -----------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from worlds.tapes import START, Market, at_ns
 NS = 1_000_000_000
 # A value that each of them is above now and then.
 MIDDLES = {"change": 0, "trades": 4, "volume": 9, "turnover": 900, "vwap": 100.031, "high": 101.05, "low": 99.05}
+MIDDLES |= {"rate": 0.12, "volatility": 0.004}
 LENGTHS = {"6s": 6 * NS, "1m": 60 * NS}
 
 

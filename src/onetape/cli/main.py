@@ -131,7 +131,8 @@ def run(arguments: list[str]) -> int:
 
                 write_value(descriptor, named.as_json())
             else:
-                print(shown(str(named)), file=sys.stderr)
+                for line in (*named.excerpt.splitlines(), str(named)):
+                    print(shown(line), file=sys.stderr)
             return named.exit_code
 
 

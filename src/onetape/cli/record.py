@@ -18,6 +18,7 @@ from onetape.model.errors import UsageError
     example="""
     onetape record binance --symbols top:50 --out binance.tape
     onetape record kraken --symbols kraken:BTC/USD,kraken:ETH/USD --seconds 3600 --out hour.tape
+    onetape record binance --symbols all --keep 30d,100GB --out last.tape
     onetape record binance --exchange http://127.0.0.1:9001 --out sim.tape
     """,
 )
@@ -25,15 +26,26 @@ from onetape.model.errors import UsageError
 @click.option("--symbols", default="all", show_default=True, help="all, top:N by turnover, or symbols with commas.")
 @click.option("--seconds", type=float, metavar="N", help="End after so long [default: with Ctrl-C].")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="TAPE")
+@click.option(
+    "--keep", metavar="RULE", help="30d, 100GB or both: what is older, or beyond it, goes [default: all stays]."
+)
 @click.option("--transport", type=click.Choice(["ws", "rest"]), default="ws", show_default=True)
 @click.option("--exchange", metavar="URL", help="At an `onetape sim` that runs, by its address.")
 def command(
-    shell: Shell, venue: str, symbols: str, seconds: float | None, out: Path, transport: str, exchange: str | None
+    shell: Shell,
+    venue: str,
+    symbols: str,
+    seconds: float | None,
+    out: Path,
+    keep: str | None,
+    transport: str,
+    exchange: str | None,
 ) -> Answer:
     """Record quotes, trades and marks of a venue until Ctrl-C. Needs no key.
 
     VENUE is one of the configuration, or a kind. Symbols that are listed meanwhile are picked up. An
-    existing tape of the same venue is gone on with.
+    existing tape of the same venue is gone on with. With --keep the oldest segments go while it
+    records, but never what runs are replayed from.
     """
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError("--seconds has to be above 0", location="onetape record")
@@ -41,8 +53,10 @@ def command(
     look = load("onetape.preflight.preflight", "look", what="the recorder")
     from onetape.collector.options import public_feed
     from onetape.market.wanted import symbols_wanted
+    from onetape.tape.prune import parse_keep
 
     wanted = symbols_wanted(symbols)
+    rule = None if keep is None else parse_keep(keep)
     target = market_venue(shell, venue, exchange)
     look(target, sorted(wanted.names))
     addresses = target.addresses
@@ -56,7 +70,7 @@ def command(
         name=out.name,
     )
     shell.say(f"records {target.kind} to {out}, until {'Ctrl-C' if seconds is None else f'{seconds:g} s are over'}")
-    found = record(options, out, seconds=seconds, progress=shell.progress.of("events"))
+    found = record(options, out, seconds=seconds, keep=rule, progress=shell.progress.of("events"))
     value = plain(found)
     return Answer(value, "\n".join([rows(value), _room(found.gb_a_day, found.days_left)]))
 

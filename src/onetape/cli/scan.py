@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,31 @@ from onetape.model.shown import shown
     "scan",
     example="onetape scan 'change(\"1m\") > 0.5% and spread < 2*tick' --seconds 60\n"
     "onetape scan 'mid > 1.001 * mid(\"kraken:BTC/USD\")' --symbols binance:BTC/USDT:USDT\n"
-    "onetape scan 'trades(\"10s\") > 50' --data sample.tape",
+    "onetape scan 'trades(\"10s\") > 50' --data sample.tape\n"
+    "onetape scan --spreads",
 )
-@click.argument("expression")
+@click.argument("expression", required=False)
+@click.option("--spreads", is_flag=True, help="Instead: what the same thing costs at several venues now.")
 @click.option("--symbols", default="all", show_default=True, help="all, top:N by turnover, or symbols with commas.")
 @click.option("--seconds", type=float, default=None, metavar="N", help="End after so long [default: never].")
 @click.option(
     "--data", type=click.Path(path_type=Path), multiple=True, help="Tapes, instead of the market of what runs."
 )
-def command(shell: Shell, expression: str, symbols: str, seconds: float | None, data: tuple[Path, ...]) -> Answer:
+def command(
+    shell: Shell, expression: str | None, spreads: bool, symbols: str, seconds: float | None, data: tuple[Path, ...]
+) -> Answer:
     """Show which symbols meet a condition, judged at every update.
 
     Values are bid ask mid spread bid_size ask_size last last_size mark index funding tick lot age,
-    of another symbol by its name: mid("kraken:BTC/USD"); over a time change("1m") high("1h")
-    low volume turnover trades vwap; with + - * / abs min max, comparisons, and, or, not.
+    of another symbol by its name: mid("kraken:BTC/USD"), spread_to("kraken:BTC/USD"); over a time
+    change("1m") high("1h") low volume turnover trades rate vwap volatility; with + - * / abs min
+    max, comparisons, and, or, not.
     """
-    condition = _parsed(shell, expression)
+    if spreads == (expression is not None):
+        raise UsageError("either a condition or --spreads", location="onetape scan", todo="see --help")
+    if expression is None:
+        return _spreads(shell, data)
+    condition = load("onetape.market.condition", "parse_condition", what="the scanner")(expression)
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError("--seconds has to be above 0", location="onetape scan")
     if shell.json and seconds is None and not data:
@@ -63,16 +72,20 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
     return Answer(reply, f"{met} of {scanner.symbols} symbols met it, {scanner.checks:,} checks")
 
 
-def _parsed(shell: Shell, expression: str) -> Any:
-    parse = load("onetape.market.condition", "parse_condition", what="the scanner")
-    error_type = load("onetape.market.condition", "ConditionError", what="the scanner")
-    try:
-        return parse(expression)
-    except error_type as error:
-        if not shell.json:
-            print(shown(error.text), file=sys.stderr)
-            print(" " * (error.column - 1) + "^", file=sys.stderr)
-        raise
+def _spreads(shell: Shell, data: tuple[Path, ...]) -> Answer:
+    journals = load("onetape.scanner.scanner", "market_journals", what="the scanner")
+    last_quotes = load("onetape.scanner.spreads", "last_quotes", what="the scanner")
+    spread_rows = load("onetape.scanner.spreads", "spread_rows", what="the scanner")
+    quotes, now = last_quotes(list(data) or journals(shell.home), None if data else time.time_ns())
+    rows = spread_rows(quotes, now, shell.config.symbols)
+    lines = [f"{'':<12}{'bid':<30}{'ask':<30}{'spread':>12}{'bps':>9}  age, ms"]
+    for row in rows:
+        bid, ask = (f"{price:g} {symbol}" for price, symbol in zip((row.bid, row.ask), row.venues, strict=True))
+        ages = " and ".join(f"{row.age_ms[each]:,.0f}" for each in row.venues)
+        lines.append(f"{row.symbol:<12}{bid:<30}{ask:<30}{row.spread:>12.6g}{row.spread_bps:>9.2f}  {ages}")
+    if not rows:
+        lines = ["nothing here has quotes of two venues"]
+    return Answer([row.as_json() for row in rows], "\n".join(lines))
 
 
 def _line(match: Any) -> str:

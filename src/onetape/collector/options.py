@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from onetape.ipc.names import encoded
+from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.config import CollectorConfig, Config
-from onetape.model.errors import BadConfig, UsageError
+from onetape.model.errors import BadConfig, BadInput, UsageError
 from onetape.model.time import HOUR, MINUTE, parse_duration
 from onetape.venues.hosts import is_loopback
 
@@ -45,6 +46,7 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     renew_ns: int
     listings_ns: int
     percent: int  # of what the venue lets an address ask
+    hot: str = ""  # a condition: who meets it is asked about more often
 
 
 def public_feed(
@@ -99,6 +101,8 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         symbols_wanted(symbols or "all")
     except UsageError as error:
         raise BadConfig(error.what, location=f"collectors.{name}.symbols", todo=error.todo) from None
+    if collector.hot:
+        _check_hot(collector, f"collectors.{name}.hot")
     is_alone = all(account.venue != collector.venue for account in config.accounts.values())
     return VenueFeedOptions(
         name=name,
@@ -111,7 +115,17 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         renew_ns=parse_duration(collector.renew),
         listings_ns=parse_duration(collector.listings),
         percent=round(100 * (collector.share or (SHARE if is_alone else SHARE_BESIDE))),
+        hot=collector.hot,
     )
+
+
+def _check_hot(collector: CollectorConfig, location: str) -> None:
+    if collector.transport != "rest":
+        raise BadConfig("streams say all at once", location=location, todo='leave it out, or write transport = "rest"')
+    try:
+        parse_condition(collector.hot)
+    except BadInput as error:
+        raise BadConfig(error.what, location=location, todo=error.todo) from None
 
 
 def collector_options(name: str, config: CollectorConfig, *, home: Path, folder: Path) -> CollectorOptions:

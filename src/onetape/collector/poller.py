@@ -84,6 +84,11 @@ class Poller:
         }
         self._turns.set_names(self._listings)
 
+    def set_hot(self, symbols: frozenset[str], now: int) -> None:
+        """These are asked about more often from now on, for as long as `now` is not long ago."""
+        self._turns.set_hot(symbols, now)
+        self.counts["hot"] = len(symbols & self._listings.keys())
+
     @property
     def hears(self) -> bool:
         return bool(self._is_heard)

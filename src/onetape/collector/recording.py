@@ -8,7 +8,9 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +24,13 @@ from onetape.model.enums import EventType
 from onetape.model.errors import BadInput
 from onetape.net.tasks import ended
 from onetape.tape.journal import JournalReader
+from onetape.tape.prune import Keep, PruneReport, prune
 from onetape.tape.segments import is_tape
 
 __all__ = ["Recording", "record"]
 
 LOOK_S: Final = 0.2
+PRUNE_S: Final = 10.0
 DAY_S: Final = 86_400
 GB: Final = 10**9
 _MARKET: Final = frozenset({"quote", "trade", "book", "bar", "mark", "funding", "liquidation"})
@@ -35,7 +39,8 @@ _MARKET: Final = frozenset({"quote", "trade", "book", "bar", "mark", "funding", 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """What stands on the tape. `seconds` and the figures of a day are of this recording alone; earlier ones of the
-    same tape are in all other counts. Times are ns UTC; days_left: until the disk is full."""
+    same tape are in all other counts. Times are ns UTC; days_left: until the disk is full. pruned: segments of the
+    tape that went while it was recorded, by the rule that it was recorded with."""
 
     tape: Path
     symbols: list[str]
@@ -48,6 +53,7 @@ class Recording:
     seconds: float
     gb_a_day: float
     days_left: float | None
+    pruned: int
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -64,31 +70,75 @@ class Recording:
             "seconds": round(self.seconds, 3),
             "gb_a_day": round(self.gb_a_day, 6),
             "days_left": None if self.days_left is None else round(self.days_left, 1),
+            "pruned": self.pruned,
         }
 
 
 def record(
-    options: VenueFeedOptions, out: Path, *, seconds: float | None, progress: Callable[[float, float | None], None]
+    options: VenueFeedOptions,
+    out: Path,
+    *,
+    seconds: float | None,
+    keep: Keep | None = None,
+    progress: Callable[[float, float | None], None],
 ) -> Recording:
-    """Until `seconds` are over, or Ctrl-C. Goes on with a recording that there is. progress: gets frames written.
-    Raises BadInput where `out` is something else, what the journal raises."""
+    """Until `seconds` are over, or Ctrl-C. Goes on with a recording that there is. keep: what goes beyond it, by whole
+    segments, while it records. progress: gets frames written. Raises BadInput where `out` is something else, what the
+    journal raises."""
     process = f"record:{options.kind}"
     _check(out, process)
     before = _size(out)
     began = time.monotonic()
     tape = VenueTape(out, process)
     try:
-        rejected = uvloop.run(_follow(options, tape, seconds, progress))
+        with ThreadPoolExecutor(1) as beside:
+            pruning = _Pruning(out, keep, beside)
+            rejected = uvloop.run(_follow(options, tape, seconds, pruning, progress))
+            pruning.finish()
     finally:
         tape.close()
     spent = time.monotonic() - began
-    a_day = (_size(out) - before) / spent * DAY_S
+    a_day = (_size(out) - before + pruning.freed) / spent * DAY_S
     free = shutil.disk_usage(out).free
-    return _recorded(out, rejected, spent, a_day, free / a_day if a_day > 0 else None)
+    days = free / a_day if a_day > 0 and keep is None else None
+    return _recorded(out, rejected, spent, a_day, days, pruning.segments)
+
+
+class _Pruning:
+    """Of the tape that is recorded, beside the loop that writes it."""
+
+    def __init__(self, out: Path, keep: Keep | None, beside: Executor) -> None:
+        self._out, self._keep, self._beside = out, keep, beside
+        self._next = 0.0  # by the steady clock
+        self._under_way: Future[PruneReport] | None = None
+        self.segments = self.freed = 0
+
+    def look(self) -> None:
+        """Now and then. Raises what pruning raised."""
+        if self._keep is None:
+            return
+        if self._under_way is not None and self._under_way.done():
+            self.finish()
+        if self._under_way is None and time.monotonic() >= self._next:
+            self._next = time.monotonic() + PRUNE_S
+            rule = partial(prune, self._out, older=self._keep.older, size=self._keep.size)
+            self._under_way = self._beside.submit(rule)
+
+    def finish(self) -> None:
+        """Waits for what is under way. Raises likewise."""
+        if self._under_way is None:
+            return
+        report, self._under_way = self._under_way.result(), None
+        self.segments += len(report.removed)
+        self.freed += report.freed_bytes
 
 
 async def _follow(
-    options: VenueFeedOptions, tape: VenueTape, seconds: float | None, progress: Callable[[float, float | None], None]
+    options: VenueFeedOptions,
+    tape: VenueTape,
+    seconds: float | None,
+    pruning: _Pruning,
+    progress: Callable[[float, float | None], None],
 ) -> int:
     """Gives how many messages were not as they should be."""
     stopping = asyncio.Event()
@@ -108,6 +158,7 @@ async def _follow(
             wait = LOOK_S if ends is None else max(min(LOOK_S, ends - time.monotonic()), 0.0)
             done, _ = await asyncio.wait({following, stopped}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             progress(tape.writer.published, None)
+            pruning.look()
             if following in done:
                 following.result()
             if done:
@@ -133,7 +184,9 @@ def _size(out: Path) -> int:
     return sum(each.stat().st_size for each in out.glob("*.tape"))
 
 
-def _recorded(out: Path, rejected: int, seconds: float, bytes_a_day: float, days: float | None) -> Recording:
+def _recorded(
+    out: Path, rejected: int, seconds: float, bytes_a_day: float, days: float | None, pruned: int
+) -> Recording:
     contents = contents_of(out)
     names = {each.id: each.value for each in EventType}
     by_symbol: dict[str, dict[str, int]] = {i.symbol: {} for i in contents.streams.values()}
@@ -149,5 +202,5 @@ def _recorded(out: Path, rejected: int, seconds: float, bytes_a_day: float, days
     first, last = tape_span(out) or (0, 0)
     return Recording(
         out, list(by_symbol), by_type.total(), dict(by_type), by_symbol, first, last, rejected, seconds,
-        bytes_a_day / GB, days,
+        bytes_a_day / GB, days, pruned,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from onetape.collector.hot_symbols import HotSymbols
 from onetape.collector.options import VenueFeedOptions
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
@@ -21,10 +22,12 @@ from onetape.feeds.instrument_list import learn_venue
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import OVERLAP_S, MarketFeed
 from onetape.feeds.overlap import Overlap
+from onetape.feeds.poll_plan import BUSY_FOR
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import AddressBudget, budget_file
 from onetape.feeds.universe import CHANGED, DELISTED, REDENOMINATED, Change, Listing, Universe
 from onetape.feeds.venue_clock import VenueClock, keep_clock
+from onetape.market.condition import Condition, parse_condition
 from onetape.market.silence import Attention
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import NotAvailable, OnetapeError
@@ -38,6 +41,7 @@ from onetape.venues.gateways import Addresses, open_trading_venue
 __all__ = ["VenueFeed"]
 
 TICK_S: Final = 0.02
+HOT_S: Final = 1.0  # between two looks at a condition
 SHOWN_S: Final = 1.0  # between two marks of progress on the tape
 HEARD_S: Final = 10.0  # for a connection that replaces another to say something
 
@@ -94,6 +98,8 @@ class VenueFeed:
                 self._keep(keep_clock(self.line, self.tape.say))
                 if self.poller is not None:
                     self._keep(self.poller.run())
+                    if self.options.hot:
+                        self._keep(self._follow_hot(self.poller, parse_condition(self.options.hot)))
                 self._keep(self._look_up())
                 while True:
                     done, _ = await asyncio.wait(
@@ -127,6 +133,26 @@ class VenueFeed:
                 self.budget.look()
                 self.tape.writer.progress(self.tape.writer.published)
             await asyncio.sleep(TICK_S)
+
+    async def _follow_hot(self, poller: Poller, condition: Condition) -> None:
+        hot = HotSymbols(Path(self.options.home), condition)
+        looked = time.time_ns()
+        poller.set_hot(frozenset(), looked)
+        is_stale = False
+        try:
+            while True:
+                now = time.time_ns()
+                found = await asyncio.to_thread(hot.look, now)
+                if found is not None:
+                    looked = now
+                    poller.set_hot(found, now)
+                if is_stale != (now - looked > BUSY_FOR):
+                    is_stale = not is_stale
+                    state = "stale: nobody is asked about more often" if is_stale else "fresh"
+                    self.tape.say(HealthOut("hot", self.options.name, state, "warning" if is_stale else "info"))
+                await asyncio.sleep(HOT_S)
+        finally:
+            hot.close()
 
     # --- which instruments trade ------------------------------------------------------------------
 

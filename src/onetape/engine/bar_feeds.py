@@ -16,7 +16,7 @@ from onetape.engine.plan import History
 from onetape.engine.tape_facts import Inventory
 from onetape.model.enums import EventType
 from onetape.model.errors import NotAvailable, UnknownSymbol, UsageError
-from onetape.model.time import SECOND, format_duration, parse_period
+from onetape.model.time import SECOND, TIME_MAX, format_duration, parse_period
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -152,24 +152,34 @@ def take_history(session: Session) -> None:
 
 
 def preload(session: Session) -> None:
-    """Bars from before the start, and the part of the first bar that lies before it. Where the
-    venue has told both, the tape adds what came between its answer's last trade and the start."""
-    bars = session.host.bars
-    if not bars.longest_period:
+    """Bars from before the start, and the part of the first bar that lies before it; what windows of
+    scans cover. Where the venue has told of the bars, the tape adds what came between its answer's
+    last trade and the start."""
+    bars, scans = session.host.bars, session.host.scans
+    start = session.started_at
+    assert start is not None
+    scans_from = start - scans.history if scans.history else TIME_MAX
+    begin = start
+    if bars.longest_period:
+        begin = _first_bar(session, start)
+    if min(begin, scans_from) >= start:
         return
-    assert session.started_at is not None
-    preloaded = {(each.symbol, each.period) for each in session.plan.history if each.is_reported}
-    if preloaded and preloaded == bars.periods:
-        begin = session.started_at - _JOIN_NS
-    else:
-        period = bars.longest_period
-        begin = _core.bar_open_time(session.started_at, period) - bars.history * period
     with ExitStack() as opened:
         # Readers of their own: those of the run stand behind the start already.
         readers = [opened.enter_context(JournalReader(each.path)) for each in session.sources]
-        outcome = session.loop.preload([r.core for r in readers], begin, session.started_at)
+        outcome = session.loop.preload([r.core for r in readers], begin, start, scans_from)
         if outcome == _core.RunOutcome.FAILED:
             session.loop.raise_failure()
+
+
+def _first_bar(session: Session, start: int) -> int:
+    """When the first bar opened that the subscribed feeds want, ns."""
+    bars = session.host.bars
+    preloaded = {(each.symbol, each.period) for each in session.plan.history if each.is_reported}
+    if preloaded and preloaded == bars.periods:
+        return start - _JOIN_NS
+    period = bars.longest_period
+    return _core.bar_open_time(start, period) - bars.history * period
 
 
 def _finer(text: str, period: int, source: str) -> int:

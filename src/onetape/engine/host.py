@@ -25,6 +25,7 @@ from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import source_location
 from onetape.engine.notes import Direction, Notes, Signal
 from onetape.engine.plan import LiveRobot
+from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType
@@ -82,6 +83,7 @@ class Host:
         self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
         self.bars = BarFeeds(self, bar_sources, inventory)
+        self.scans = Scans(self)
         self.failures: list[Failed] = []
         self.random: random.Random | None = None  # the strategy's
         # Of a compiled strategy: what its callback raised, and its own close().
@@ -229,10 +231,18 @@ class Host:
         """By the gateway of a live robot; others it only follows."""
         return self.notes_choices and self._owners.get(symbol) == 0
 
-    def external_event(self, time: int, payload: bytes) -> dict[str, Any]:
+    def external_event(self, time: int, payload: bytes) -> ExternalEvent:
         """An external event's record, with the time of its frame as `time`."""
         record = msgspec.msgpack.decode(payload)
-        return {"time": time, **(record if isinstance(record, dict) else {"value": record})}
+        return ExternalEvent({"time": time, **(record if isinstance(record, dict) else {"value": record})})
+
+    def make_scan(self, request: bytes) -> None:
+        """A scan that the strategy has asked for, when that is repeated without calling it."""
+        self.scans.repeat(request)
+
+    def scan_event(self, number: int, symbol: str, matched: bool, ts: int, values: list[float]) -> ScanEvent:
+        """A change of scan `number`, as on_event hears it."""
+        return self.scans.event(number, symbol, matched, ts, values)
 
     def health_frame(self, payload: bytes) -> tuple[str, str, str] | None:
         """What a process says of its feed, as kind, subject and state; None: nothing for robots."""
@@ -249,6 +259,11 @@ class Host:
         if found is None:
             self.unknown_symbol(symbol)
         return found  # type: ignore[return-value]
+
+    def index_of(self, symbol: str) -> int:
+        """The core's number of an instrument. Raises UnknownSymbol."""
+        self.instrument_of(symbol)
+        return self._index[symbol]
 
     def unknown_symbol(self, symbol: object) -> None:
         """Raises."""
@@ -422,12 +437,11 @@ class Host:
     def profit(self, symbol: str) -> float:
         """What fills, fees, funding and the open position of one symbol have made, in the money
         that it settles in."""
-        self.instrument_of(symbol)
-        return float(self.loop.gained_text(self._index[symbol]))
+        return float(self.loop.gained_text(self.index_of(symbol)))
 
     # --- records ---------------------------------------------------------------------------------
 
-    def append(self, type_id: int, record: Mapping[str, Any]) -> None:
+    def append(self, type_id: int, record: Mapping[str, Any] | msgspec.Struct) -> None:
         """A MessagePack frame into the run's journal, at the loop's time."""
         self.loop.append_cold(type_id, msgspec.msgpack.encode(record, enc_hook=_or_text))
 

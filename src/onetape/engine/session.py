@@ -57,6 +57,12 @@ _TYPE_OF = {
     "funding": EventType.FUNDING,
     "liquidations": EventType.LIQUIDATION,
     "mbo": EventType.MBO,
+    "scan": EventType.QUOTE,
+}
+_MADE_OF = {
+    "bars": (EventType.TRADE, EventType.QUOTE),
+    "book": (EventType.MBO,),
+    "scan": (EventType.TRADE, EventType.MARK, EventType.FUNDING),
 }
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
@@ -179,6 +185,12 @@ class Session:
             self._compile()
 
     def _compile(self) -> None:
+        if len(self.host.scans):
+            raise NotAvailable(
+                "compiled strategies hear no on_event, so nothing of scans",
+                location=f"@compiled class {self.strategy_class.__name__}",
+                todo="take @compiled away, or run it with --interpret",
+            )
         try:
             from onetape.engine.jit.build import compile_strategy
         except ImportError:
@@ -316,7 +328,7 @@ class Session:
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
             types = inventory.get(symbol, ({}, []))[0]
-            made_of = {"bars": (EventType.TRADE, EventType.QUOTE), "book": (EventType.MBO,)}.get(kind, ())
+            made_of = _MADE_OF.get(kind, ())
             if not any(types.get(each.id) for each in (_TYPE_OF[kind], *made_of)):
                 missing.append(f"{kind} of {symbol}")
         return missing if len(missing) == len(self.host.subscriptions) else []

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onetape.engine.host import Host
     from onetape.engine.notes import Direction, Signal
     from onetape.engine.protection import Protections
+    from onetape.engine.scans import ScanEvent
     from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
 
@@ -105,8 +106,9 @@ class Strategy:
     def on_position(self, position: _core.Position) -> None:
         """An own position changed."""
 
-    def on_event(self, event: Mapping[str, Any]) -> None:
-        """An external event from the tape."""
+    def on_event(self, event: ScanEvent | Any) -> None:
+        """An external event from the tape, a mapping, or what a scan has found: `event.kind` is
+        "scan" then."""
 
     def on_health(self, health: _core.Health) -> None:
         """Something about the system: a feed broke or healed."""
@@ -194,6 +196,18 @@ class Strategy:
     def unsubscribe(self, symbol: str) -> None:
         """No further events of `symbol`; its orders and positions are still reported."""
         self._loop.unsubscribe(symbol)
+
+    def scan(self, expression: str, symbols: str | Iterable[str] = "all") -> None:
+        """Hear of each symbol that begins or ends to meet a condition, such as
+        `change("1m") > 1% and spread < 2*tick`: the same text as for `onetape scan`.
+
+        on_event gets an event with `kind == "scan"`, `symbol`, `expression`, `matched` (True: it
+        begins), `values` (what the condition looks at, None: not known yet) and `ts` (ns). Judged
+        at each event of a symbol, after its own callback, and each second. symbols: "all", also
+        those that come later, or some by name. In on_start windows begin with what the data have
+        from before. Raises BAD_INPUT with the column where the text is no condition.
+        """
+        self._host.scans.begin(expression, symbols)
 
     def quote(self, symbol: str) -> _core.Quote | None:
         """The last quote, None before the first."""

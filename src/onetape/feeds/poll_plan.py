@@ -19,7 +19,7 @@ from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.venues.market_polls import PollKind
 
-__all__ = ["LEASE", "TICK", "PollPlan", "Pollers", "Share", "Turns"]
+__all__ = ["BUSY_FOR", "LEASE", "TICK", "PollPlan", "Pollers", "Share", "Turns"]
 
 TICKS: Final = 8
 TICK: Final = SECOND // TICKS
@@ -133,6 +133,13 @@ class Turns:
     share: Share = field(default_factory=Share)
     _turns: dict[str, _Turn] = field(default_factory=dict)
     _count: int = 0
+    _hot: frozenset[str] = frozenset()
+    _hot_at: int = 0
+
+    def set_hot(self, names: Iterable[str], now: int) -> None:
+        """The busy ones by a condition, from now on instead of by their trades. What is older than `BUSY_FOR` makes
+        nobody busy."""
+        self._hot, self._hot_at = frozenset(names), now
 
     def set_names(self, names: Iterable[str]) -> None:
         """Those that are to be asked for from now on."""
@@ -168,7 +175,9 @@ class Turns:
         turn.served_at = now
 
     def _busy(self, now: int) -> frozenset[str]:
-        """By what their last answers have said, of late."""
+        """By what a condition or their last answers have said, of late."""
+        if self._hot_at:
+            return self._hot if now - self._hot_at <= BUSY_FOR else frozenset()
         rates = {name: turn.rate for name, turn in self._turns.items() if now - turn.seen_at <= BUSY_FOR}
         middle = sorted(rates.values())[len(rates) // 2] if rates else 0.0
         ranked = sorted(rates, key=lambda name: (-rates[name], name))[: len(self._turns) // BUSY_PART]

@@ -7,7 +7,7 @@
     term        := factor (("*" | "/") factor)*
     factor      := "-" factor | number ["%"] | "(" condition ")" | "abs" "(" sum ")"
                  | ("min" | "max") "(" sum ("," sum)+ ")" | value
-    value       := FIELD ["(" SYMBOL ")"] | FIGURE "(" DURATION ["," SYMBOL] ")"
+    value       := FIELD ["(" SYMBOL ")"] | FIGURE "(" DURATION ["," SYMBOL] ")" | "spread_to" "(" SYMBOL ")"
 
 What is not known yet makes no comparison true, nor the negation of one. Nothing here is run as
 Python: the text becomes a list of steps that the core checks and runs.
@@ -15,8 +15,9 @@ Python: the text becomes a list of steps that the core checks and runs.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
@@ -30,6 +31,7 @@ TEXT_MAX: Final = 2_000
 DEPTH_MAX: Final = 24
 FIELDS: Final = tuple(_core.SCAN_FIELDS)
 FIGURES: Final = tuple(_core.SCAN_FIGURES)
+_MID: Final = FIELDS.index("mid")
 _OPS: Final = {name: number for number, name in enumerate(_core.SCAN_OPS)}
 _COMPARE: Final = {"<": "less", "<=": "less_equal", ">": "more", ">=": "more_equal", "==": "equal", "!=": "not_equal"}
 _SUM: Final = {"+": "add", "-": "subtract"}
@@ -52,10 +54,10 @@ class ConditionError(BadInput):
 
     def __init__(self, what: str, text: str, column: int) -> None:
         figures = ", ".join(f"{name}('1m')" for name in FIGURES)
-        super().__init__(
-            f"{what}, column {column}", location="condition", todo=f"values are {', '.join(FIELDS)}, {figures}"
-        )
-        self.text, self.column = text, column
+        values = f"values are {', '.join(FIELDS)}, spread_to(symbol), {figures}"
+        super().__init__(f"{what}, column {column}", location="condition", todo=values)
+        self.column = column
+        self.excerpt = f"{text}\n{' ' * (column - 1)}^"
 
 
 class Program(NamedTuple):
@@ -66,16 +68,24 @@ class Program(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
-    name: str
+class _Step:
     op: str
-    what: int
+    what: int = 0
     window: int = 0
     symbol: str = ""
+    number: float = 0.0
 
-    def step(self, symbols: Sequence[str]) -> Step:
+    def for_core(self, symbols: Sequence[str]) -> Step:
         place = symbols.index(self.symbol) if self.symbol else -1
-        return (_OPS[self.op], self.what, self.window, place, 0.0)
+        return (_OPS[self.op], self.what, self.window, place, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """Something of the market that the text names, by one step or several."""
+
+    name: str
+    steps: tuple[_Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +96,32 @@ class Condition:
     text: str
     windows: tuple[int, ...]
     symbols: tuple[str, ...]
-    _program: tuple[_Leaf | tuple[str, float], ...] = field(repr=False)
+    _program: tuple[_Value | _Step, ...] = field(repr=False)
 
     def steps(self, symbols: Sequence[str]) -> list[Step]:
         """For a scan of these symbols. Raises ValueError where it names another one."""
-        return [
-            each.step(symbols) if isinstance(each, _Leaf) else (_OPS[each[0]], 0, 0, -1, each[1])
-            for each in self._program
-        ]
+        return [step.for_core(symbols) for step in _flat(self._program)]
 
     def values(self, symbols: Sequence[str]) -> list[Program]:
         """What it looks at, each once, in the order of the text."""
-        leaves = dict.fromkeys(each for each in self._program if isinstance(each, _Leaf))
-        return [Program(each.name, [each.step(symbols)]) for each in leaves]
+        return [Program(each.name, [step.for_core(symbols) for step in each.steps]) for each in self._values()]
+
+    def shown(self, values: Sequence[float]) -> dict[str, float | None]:
+        """What those programs came to, by name. Of doubles twelve digits: what they add beyond them
+        says nothing. None: not known."""
+        pairs = zip(self._values(), values, strict=True)
+        return {each.name: None if math.isnan(value) else float(f"{value:.12g}") for each, value in pairs}
+
+    def _values(self) -> list[_Value]:
+        return list(dict.fromkeys(each for each in self._program if isinstance(each, _Value)))
+
+
+def _flat(program: Iterable[_Value | _Step]) -> Iterator[_Step]:
+    for each in program:
+        if isinstance(each, _Value):
+            yield from each.steps
+        else:
+            yield each
 
 
 class _Token(NamedTuple):
@@ -118,7 +141,7 @@ class _Parser:
         self._depth = 0
         self._windows: dict[int, int] = {}  # length -> number
         self._symbols: dict[str, None] = {}
-        self._program: list[_Leaf | tuple[str, float]] = []
+        self._program: list[_Value | _Step] = []
 
     def parse(self) -> Condition:
         start = self._token
@@ -200,7 +223,7 @@ class _Parser:
     def _comparison(self) -> bool:
         start = self._token
         is_truth = self._sum()
-        middle: list[_Leaf | tuple[str, float]] = []
+        middle: list[_Value | _Step] = []
         count = 0
         while word := self._takes(*_COMPARE):
             if is_truth:
@@ -251,7 +274,7 @@ class _Parser:
         self._next += 1
         if token.kind == "number":
             number = float(token.word.replace("_", ""))
-            self._program.append(("number", number / 100 if self._takes("%") else number))
+            self._program.append(_Step("number", number=number / 100 if self._takes("%") else number))
         elif token.kind == "name":
             self._named(token)
         else:
@@ -281,14 +304,26 @@ class _Parser:
                     symbol = self._symbol()
                     self._wants(")")
                 shown = f'{name}("{symbol}")' if symbol else name
-                self._program.append(_Leaf(shown, "field", FIELDS.index(name), symbol=symbol))
+                self._add_value(shown, _Step("field", FIELDS.index(name), symbol=symbol))
+            case "spread_to":
+                self._wants("(")
+                symbol = self._symbol()
+                self._wants(")")
+                self._add_value(
+                    f'spread_to("{symbol}")',
+                    _Step("field", _MID),
+                    _Step("field", _MID, symbol=symbol),
+                    _Step("divide"),
+                    _Step("number", number=1.0),
+                    _Step("subtract"),
+                )
             case name if name in FIGURES:
                 self._wants("(")
                 length, window = self._duration()
                 symbol = self._symbol() if self._takes(",") else ""
                 self._wants(")")
                 shown = f'{name}("{length}", "{symbol}")' if symbol else f'{name}("{length}")'
-                self._program.append(_Leaf(shown, "window", FIGURES.index(name), window, symbol))
+                self._add_value(shown, _Step("window", FIGURES.index(name), window, symbol))
             case name:
                 self._fail(f"there is no value {name!r}", token)
 
@@ -322,8 +357,15 @@ class _Parser:
         return token.word, number
 
     def _add(self, op: str) -> None:
-        self._program.append((op, 0.0))
-        if len(self._program) > _core.SCAN_STEPS_MAX:
+        self._program.append(_Step(op))
+        self._check_length()
+
+    def _add_value(self, name: str, *steps: _Step) -> None:
+        self._program.append(_Value(name, steps))
+        self._check_length()
+
+    def _check_length(self) -> None:
+        if sum(1 for _ in _flat(self._program)) > _core.SCAN_STEPS_MAX:
             self._fail("too long", self._token)
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
-from onetape.model.errors import BadConfig, UsageError
+from onetape.model.errors import BadConfig, BadInput, UsageError
+from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration
 from onetape.model.toml_lines import key_lines, line_of
 
@@ -117,11 +118,12 @@ class CollectorConfig(_Section, frozen=True):
     """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""
 
     kind: Literal["venue", "zeromq", "websocket", "nats"] = "venue"
-    venue: str = ""  # of kind venue, as the next four
+    venue: str = ""  # of kind venue, as the next five
     transport: Literal["ws", "rest"] = "ws"  # its streams, or requests
     renew: str = "23h"  # until a connection is replaced by another, which is made before; venues cut after 24 h
     listings: str = "60s"  # how often is looked which instruments trade
     share: float = 0  # of what the venue lets an address ask, for polls; 0: 0.95, or 0.6 beside an account of it
+    hot: str = ""  # of transport rest: who meets this condition is asked about more often, 'volume("1m") > 100'
     address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
     topics: list[str] = []  # beside `symbols`; none of both: all that comes, but not of NATS
     # Followed from the start; others by `send collector:NAME subscribe`. Of a venue also "top:50", by turnover, or
@@ -220,6 +222,7 @@ class Config(_Section, frozen=True):
     bridge: BridgeConfig = BridgeConfig()
     retention: RetentionConfig = RetentionConfig()
     cluster: ClusterConfig = ClusterConfig()
+    symbols: dict[str, list[str]] = {}  # a name of one's own -> what venues call the same thing
     places: dict[str, str] = {}  # of what was written, in dots: file and line, or the variable
 
     def has(self, *path: str) -> bool:
@@ -252,6 +255,7 @@ SINGLE: dict[str, type[_Section]] = {
     "retention": RetentionConfig,
     "cluster": ClusterConfig,
 }
+SYMBOLS = "symbols"
 SECRET_KEYS = ("key", "secret", "password")
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
@@ -298,6 +302,8 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
             built[section] = {key: _convert(entry, kind, (section, key), source) for key, entry in value.items()}
         elif kind := SINGLE.get(section):
             built[section] = _convert(value, kind, (section,), source)
+        elif section == SYMBOLS:
+            built[section] = _common_names(value, source)
         else:
             raise source.bad((section,), f"unknown section `{section}`", _section_names())
     config = Config(**built, places=source.places())
@@ -318,7 +324,25 @@ def with_robot(config: Config, name: str, section: Mapping[str, Any], *, locatio
 
 
 def _section_names() -> str:
-    return f"sections are {', '.join((*NAMED, *SINGLE))}"
+    return f"sections are {', '.join((*NAMED, *SINGLE, SYMBOLS))}"
+
+
+def _common_names(section: Mapping[str, object], source: _Source) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    owners: dict[str, str] = {}
+    for name, value in section.items():
+        path = (SYMBOLS, name)
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise source.bad(path, "no list of symbols", '["binance:BTC/USDT:USDT", "kraken:BTC/USD"]')
+        for symbol in value:
+            try:
+                parse_symbol(symbol)
+            except BadInput as error:
+                raise source.bad(path, error.what) from None
+            if owners.setdefault(symbol, name) != name:
+                raise source.bad(path, f"{symbol} is {owners[symbol]} already")
+        found[name] = value
+    return found
 
 
 def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Source) -> S:

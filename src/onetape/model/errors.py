@@ -85,7 +85,8 @@ from typing import ClassVar
 
 
 class OnetapeError(Exception):
-    """The root. `what` happened, `location` (file, line, order, field), what to do (`todo`)."""
+    """The root. `what` happened, `location` (file, line, order, field), what to do (`todo`). excerpt:
+    what a person is shown above it, lines with a mark under the place."""
 
     name: ClassVar[str] = ""
     code: ClassVar[int] = 0
@@ -96,6 +97,7 @@ class OnetapeError(Exception):
         self.what = what
         self.location = location
         self.todo = todo
+        self.excerpt = ""
 
     @property
     def message(self) -> str:

@@ -27,7 +27,6 @@ FRAMES_MAX: Final = 1 << 18
 SWEEP: Final = SECOND  # windows slide while nothing comes
 GAP_MAX: Final = 8 * DAY  # between frames; beyond the longest window nothing slides
 MATCHES_MAX: Final = 100_000
-# Of doubles twelve digits are shown: what they add beyond them says nothing.
 _AGE: Final = parse_condition("age >= 0").values(())[0].steps
 HUB: Final = "hub"
 KINDS: Final = ("gateway-", "collector-", HUB)  # of journals that have a market
@@ -83,7 +82,6 @@ class Scanner:
     _going: dict[int, Match] = field(default_factory=dict, init=False)
     _readers: list[JournalReader] = field(default_factory=list, init=False)
     _scan: _core.Scan = field(init=False)
-    _shown: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         for path in self.paths:
@@ -101,7 +99,6 @@ class Scanner:
             self._symbols[name] = len(self._names)
             self._names.append(name)
         programs = self.condition.values(self._names)
-        self._shown = [each.name for each in programs]
         self._scan = _core.Scan(
             self.condition.steps(self._names),
             list(self.condition.windows),
@@ -128,6 +125,26 @@ class Scanner:
     def sweep(self, now: int) -> None:
         """Judges every symbol as of a time, ns; what changed comes with the next matches."""
         self._scan.sweep(now)
+
+    @property
+    def is_written(self) -> bool:
+        """Each of the journals has a writer."""
+        return all(reader.writer_alive for reader in self._readers)
+
+    @property
+    def frames(self) -> int:
+        """How many have been written to the journals."""
+        return sum(reader.last_sequence for reader in self._readers)
+
+    def meeting(self, now: int) -> frozenset[str]:
+        """The symbols that meet the condition by all that the journals have, as of `now`, ns."""
+        for _ in self._taken(TIME_MAX):
+            pass
+        self._scan.sweep(now)
+        for _ in self._changed():
+            pass
+        self.matches.clear()
+        return frozenset(self._names[number] for number in self._going)
 
     # --- running ----------------------------------------------------------------------------------
 
@@ -178,9 +195,9 @@ class Scanner:
     def _changed(self) -> Iterator[Match]:
         for number, meets, at, values in self._scan.changes():
             if meets:
-                *shown, age = (None if math.isnan(each) else float(f"{each:.12g}") for each in values)
-                seen = dict(zip(self._shown, shown, strict=True))
-                match = Match(self._names[number], at, seen, None if age is None else age * 1000)
+                *shown, age = values
+                seen = self.condition.shown(shown)
+                match = Match(self._names[number], at, seen, None if math.isnan(age) else float(f"{age * 1000:.12g}"))
                 self._going[number] = match
                 if len(self.matches) < MATCHES_MAX:
                     self.matches.append(match)

@@ -8,18 +8,19 @@ import time as clock
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from onetape import _core
 from onetape.model.byte_size import parse_bytes
-from onetape.model.errors import BadInput
+from onetape.model.errors import BadInput, UsageError
 from onetape.model.time import parse_duration
 from onetape.tape.durable import durable_file, write_durably
 from onetape.tape.pruned import Pruned, write_pruned
 from onetape.tape.segments import Segment, list_segments
 
-__all__ = ["Pin", "PruneReport", "compress", "pin", "pins", "prune"]
+__all__ = ["Keep", "Pin", "PruneReport", "compress", "parse_keep", "pin", "pins", "prune"]
 
 _NO_END = 2**63 - 1  # of a range that reaches to whatever is written
 _COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a few per cent
@@ -128,6 +129,37 @@ def prune(
         unreplayable=unreplayable,
         dry_run=dry_run,
     )
+
+
+class Keep(NamedTuple):
+    """How much of a journal stays: what `prune` takes."""
+
+    older: int | None = None  # ns
+    size: int | None = None  # bytes
+
+
+def parse_keep(text: str) -> Keep:
+    """`30d`, `100GB`, or both with a comma: what breaks either may go. Raises UsageError."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        name, limit = _limit(part.strip())
+        if name in found or limit <= 0:
+            raise UsageError(f"{text!r} says not how much stays", todo="write 30d, 100GB or 30d,100GB")
+        found[name] = limit
+    return Keep(**found)
+
+
+def _limit(text: str) -> tuple[str, int]:
+    try:
+        return "older", parse_duration(text)
+    except UsageError:
+        pass
+    try:
+        if text[-1:].isdigit():  # days or bytes?
+            raise UsageError("no unit")
+        return "size", parse_bytes(text)
+    except UsageError:
+        raise UsageError(f"{text!r} is neither an age nor a size", todo="write 30d, 100GB or 30d,100GB") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,111 @@
+"""Conditions that a strategy has followed over the symbols of its run, and the events they cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from onetape.market.condition import Condition, parse_condition
+from onetape.market.wanted import symbols_wanted
+from onetape.model.enums import EventType
+from onetape.model.errors import BadInput, NotAvailable
+from onetape.model.time import SECOND
+
+if TYPE_CHECKING:
+    from onetape.engine.host import Host
+
+__all__ = ["ExternalEvent", "ScanEvent", "Scans"]
+
+SCANS_MAX: Final = 64  # of a run: each event of the market is judged by all of them
+
+
+class ExternalEvent(dict[str, Any]):
+    """An external event of the tape, as on_event hears it. Its keys are attributes, too."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        if name == "kind":
+            return "external"
+        raise AttributeError(f"this event has no {name!r}, but {', '.join(self)}")
+
+
+class ScanEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="scan"):
+    """A symbol begins (`matched`) or ends to meet a condition, at `ts`, ns UTC. values: what the
+    condition looks at, as it was then; None: not known."""
+
+    ts: int
+    symbol: str
+    expression: str
+    matched: bool
+    values: dict[str, float | None]
+
+    @property
+    def kind(self) -> str:
+        return "scan"
+
+
+class Scans:
+    """Of one run. The core follows them; what they are called is known here."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._conditions: list[Condition] = []  # by the core's number
+        self._begun: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._conditions)
+
+    @property
+    def history(self) -> int:
+        """How much of what came before the start their windows need, ns."""
+        longest = max((length for each in self._conditions for length in each.windows), default=0)
+        return longest + 2 * SECOND if longest else 0
+
+    def begin(self, expression: str, symbols: str | Iterable[str]) -> None:
+        """Follow a condition from now on; one that is followed already is not followed twice.
+        Raises ConditionError, which is BAD_INPUT, UnknownSymbol."""
+        if isinstance(symbols, str):
+            wanted = symbols_wanted(symbols, place="scan")
+            if wanted.top:
+                raise NotAvailable(f"symbols={symbols!r}", location="scan", todo="name them, or take all")
+            names = sorted(wanted.names)
+        else:
+            names = sorted(set(symbols))
+            if not names:
+                raise BadInput("no symbols", location="scan", todo='name them, or say "all"')
+        condition = parse_condition(expression)
+        request = msgspec.msgpack.encode((expression, names))
+        if request in self._begun:
+            return
+        if len(self._conditions) == SCANS_MAX:
+            raise BadInput(f"more than {SCANS_MAX} scans", location="scan", todo="join conditions with `or`")
+        host = self._host
+        judged = list(dict.fromkeys((*condition.symbols, *(names or sorted(host.instruments)))))
+        host.loop.add_scan(
+            condition.steps(judged),
+            list(condition.windows),
+            [each.steps for each in condition.values(judged)],
+            [host.index_of(each) for each in judged],
+            takes_all=not names,
+            request=request,
+        )
+        self._begun.add(request)
+        self._conditions.append(condition)
+        host.subscriptions |= {(each, "scan") for each in judged}
+
+    def repeat(self, request: bytes) -> None:
+        """As a log of what the strategy asked for has it."""
+        expression, names = msgspec.msgpack.decode(request, type=tuple[str, list[str]])
+        self.begin(expression, names or "all")
+
+    def event(self, number: int, symbol: str, matched: bool, ts: int, values: list[float]) -> ScanEvent:
+        """A symbol begins or ends to meet condition `number`: on the run's tape, and as an event."""
+        condition = self._conditions[number]
+        event = ScanEvent(
+            ts=ts, symbol=symbol, expression=condition.text, matched=matched, values=condition.shown(values)
+        )
+        self._host.append(EventType.EXTERNAL.id, event)
+        return event
