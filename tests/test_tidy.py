@@ -284,6 +284,26 @@ def test_names_are_the_field_s_words():
     assert breaches == []
 
 
+def test_the_core_s_names_are_the_field_s_words():
+    """Its names are read beside those of Python, as one language."""
+    own = glossary()[1]
+    breaches = [
+        f"{name(path)}:{number}: {bound}, better: {own[word]}"
+        for path in CORE
+        for number, line in enumerate(_code(path.read_text()).splitlines(), 1)
+        for bound in re.findall(r"\b[A-Za-z_]\w*", line)
+        for word in _words_of(bound) & own.keys()
+        if word != "where" and not bound.startswith("Py")
+    ]
+    assert breaches == []
+
+
+def _code(text: str) -> str:
+    """C++ without its comments and literals, line by line."""
+    literals = r"//[^\n]*|/\*.*?\*/|R\"(\w*)\(.*?\)\1\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])'"
+    return re.sub(literals, lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL)
+
+
 def _names_bound(path: Path) -> Iterator[tuple[str, int]]:
     """The names that a file makes: of modules, classes, functions, parameters, variables, attributes."""
     yield path.stem, 1
