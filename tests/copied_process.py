@@ -29,7 +29,9 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-__all__ = ["ONETAPE", "WITHIN_S", "Copied", "run"]
+from waiting import PATIENCE_S
+
+__all__ = ["ONETAPE", "WITHIN_S", "Copied", "begun", "run"]
 
 ONETAPE: Final = "onetape.cli.main"
 IMPORTED: Final = tuple(
@@ -39,6 +41,7 @@ IMPORTED: Final = tuple(
         "collector",
         "exchange",
         "gateway",
+        "hub",
         "preflight",
         "replay",
         "research",
@@ -115,6 +118,24 @@ class Copied(subprocess.Popen):
         if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
             self._handle_exitstatus(ended[1])
         return self.returncode
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Ends one that `begun` made, unless it has ended; a fault of its own fails the test."""
+        if self.poll() is None:
+            self.send_signal(number)
+        assert self.wait(PATIENCE_S) in (0, -signal.SIGKILL)
+        assert self.stdout is not None
+        self.stdout.close()
+
+
+def begun(module: str, options: object) -> Copied:
+    """A process of ours with its options, once it is ready."""
+    process = Copied(module, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(msgspec.json.encode(options))
+    process.stdin.close()
+    assert process.stdout.readline() == b"ready\n"
+    return process
 
 
 def run(*words: object, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -48,12 +48,12 @@ class Booked {
         }
     };
     using Times = std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>>;
-    using Known = std::pair<std::int64_t, const std::string*>;  // a key of `times_`, which stays
+    using Booking = std::pair<std::int64_t, const std::string*>;  // a key of `times_`, which stays
 
     std::size_t names_max_;
     Times times_;
-    std::deque<Known> in_order_;  // as nearly all come: the oldest first
-    std::vector<Known> late_;     // a heap of the others, the oldest first
+    std::deque<Booking> in_order_;  // as nearly all come: the oldest first
+    std::vector<Booking> late_;     // a heap of the others, the oldest first
     std::int64_t newest_ = never;
     std::int64_t complete_ = never;
 };

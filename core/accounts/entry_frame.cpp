@@ -284,9 +284,9 @@ bool adds_up(const EntryFrame& entry, std::int64_t least, std::int64_t most) noe
         const EntryLeg& leg = legs[at];
         if (leg.holder < least || leg.holder > most || leg.holder == 0 || !leg.digits.empty())
             return false;
-        const bool is_known = last != nullptr && last->currency == leg.currency;
+        const bool is_listed = last != nullptr && last->currency == leg.currency;
         last = &leg;
-        if (is_known) continue;
+        if (is_listed) continue;
         bool is_summed = false;
         for (std::size_t before = 0; before < at && !is_summed; ++before)
             is_summed = legs[before].currency == leg.currency;

@@ -34,16 +34,17 @@ class HmacSha256 {
         return outer.finish();
     }
 
-    // Whether `given` is the hexadecimal signature of a message, in letters of any case. Takes as
-    // long wherever they differ.
-    [[nodiscard]] bool is_code(std::string_view message, std::string_view given) const noexcept {
+    // Whether `signature` is the hexadecimal signature of a message, in letters of any case. Takes
+    // as long wherever they differ.
+    [[nodiscard]] bool is_code(std::string_view message,
+                               std::string_view signature) const noexcept {
         constexpr std::string_view digits = "0123456789abcdef";
         const Digest code = of(message);
-        if (given.size() != 2 * code.size()) return false;
+        if (signature.size() != 2 * code.size()) return false;
         unsigned differing = 0;
-        for (std::size_t i = 0; i < given.size(); ++i) {
+        for (std::size_t i = 0; i < signature.size(); ++i) {
             const int half = i % 2 == 0 ? code[i / 2] >> 4 : code[i / 2] & 15;
-            unsigned found = static_cast<unsigned char>(given[i]);
+            unsigned found = static_cast<unsigned char>(signature[i]);
             if (found >= 'A' && found <= 'F') found += 'a' - 'A';
             differing |= static_cast<unsigned char>(digits[static_cast<std::size_t>(half)]) ^ found;
         }

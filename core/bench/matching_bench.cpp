@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
     spec.taker_fee = 500'000'000;
     double best = 1e9;
     CountingSink sink;
-    std::size_t standing = 0;
+    std::size_t resting = 0;
     std::size_t levels = 0;
     for (int run = 0; run < 3; ++run) {
         sink = {};
@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
         }
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
         best = std::min(best, taken.count());
-        standing = engine.order_count();
+        resting = engine.order_count();
         levels = engine.level_count(Side::buy) + engine.level_count(Side::sell);
     }
     std::printf(
@@ -112,6 +112,6 @@ int main(int argc, char** argv) {
         "\"ns_per_operation\": %.1f, \"trades\": %llu, \"standing_orders\": %zu, "
         "\"levels\": %zu}\n",
         count, best, static_cast<double>(count) / best, best * 1e9 / static_cast<double>(count),
-        static_cast<unsigned long long>(sink.trades), standing, levels);
+        static_cast<unsigned long long>(sink.trades), resting, levels);
     return 0;
 }

@@ -53,11 +53,11 @@ void put(const nb::object& tuple, Py_ssize_t at, nb::object value) {
 class Words {
  public:
     [[nodiscard]] nb::object of(std::string_view text) {
-        nb::object& known = kept_[std::hash<std::string_view>{}(text) % kept_.size()];
-        if (known.is_valid() && text_of(known.ptr()) == text) return known;
+        nb::object& cached = kept_[std::hash<std::string_view>{}(text) % kept_.size()];
+        if (cached.is_valid() && text_of(cached.ptr()) == text) return cached;
         nb::object made = nb::steal(
             PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
-        if (made.is_valid()) known = made;
+        if (made.is_valid()) cached = made;
         return made;
     }
 
@@ -74,9 +74,9 @@ class Legs {
         wide_.clear();
         frame.legs.resize(static_cast<std::size_t>(count));
         for (Py_ssize_t at = 0; at < count; ++at) {
-            PyObject* const given = PyTuple_GET_ITEM(legs, at);
-            check_tuple(given, leg_fields, "a leg is a tuple of four");
-            PyObject* const* const fields = &PyTuple_GET_ITEM(given, 0);
+            PyObject* const row = PyTuple_GET_ITEM(legs, at);
+            check_tuple(row, leg_fields, "a leg is a tuple of four");
+            PyObject* const* const fields = &PyTuple_GET_ITEM(row, 0);
             EntryLeg& leg = frame.legs[static_cast<std::size_t>(at)];
             leg.holder = integer_of(fields[0]);
             leg.currency = text_of(fields[1]);
@@ -144,8 +144,8 @@ class EntryFrames {
     [[nodiscard]] nb::object entry_of(const EntryFrame& frame) {
         const nb::object cause = words_.of(frame.cause);
         if (!cause.is_valid()) throw nb::python_error();
-        PyObject* const known = PyDict_GetItemWithError(causes_.ptr(), cause.ptr());
-        if (known == nullptr) {
+        PyObject* const cached = PyDict_GetItemWithError(causes_.ptr(), cause.ptr());
+        if (cached == nullptr) {
             if (PyErr_Occurred() != nullptr) throw nb::python_error();
             return nb::none();
         }
@@ -163,7 +163,7 @@ class EntryFrames {
         }
         nb::object made = new_tuple(type_of(entry_), entry_fields);
         put(made, 0, nb::steal(PyLong_FromLongLong(frame.time)));
-        put(made, 1, nb::borrow(known));
+        put(made, 1, nb::borrow(cached));
         put(made, 2, legs);
         put(made, 3, text(frame.reference));
         put(made, 4, nb::steal(PyLong_FromLongLong(frame.of)));

@@ -128,11 +128,11 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
             return facts.whole() && core->cancel_timer(name);
         }
         case CallKind::subscribe:
-            instrument->asked |= facts.number<std::uint32_t>();
-            instrument->wants = instrument->asked & robot->overridden();
+            instrument->subscribed |= facts.number<std::uint32_t>();
+            instrument->wants = instrument->subscribed & robot->overridden();
             return facts.whole();
         case CallKind::unsubscribe:
-            instrument->asked = instrument->wants = 0;
+            instrument->subscribed = instrument->wants = 0;
             core->unsubscribe_bars(*instrument, 0);
             return facts.whole();
         case CallKind::bars: {
@@ -206,14 +206,14 @@ void bind_calls(nb::class_<PyTradingLoop>& loop) {
              "Around what the shell calls itself. False: it was played, and is not to be called.")
         .def("halt",
              [](PyTradingLoop& s, bool flatten) {
-                 s.asked(CallKind::halt, flatten);
+                 s.note_call(CallKind::halt, flatten);
                  s.core->halt(flatten);
              })
         .def("unsubscribe",
              [](PyTradingLoop& s, nb::handle symbol) {
                  Instrument& instrument = s.find(symbol);
-                 s.asked(CallKind::unsubscribe, instrument.index);
-                 instrument.asked = instrument.wants = 0;
+                 s.note_call(CallKind::unsubscribe, instrument.index);
+                 instrument.subscribed = instrument.wants = 0;
                  s.core->unsubscribe_bars(instrument, 0);
              })
         .def(
@@ -221,21 +221,22 @@ void bind_calls(nb::class_<PyTradingLoop>& loop) {
             [](PyTradingLoop& s, nb::handle symbol, std::int64_t period, int source,
                const std::string& text, std::size_t history, std::int64_t made_of) {
                 Instrument& instrument = s.find(symbol);
-                s.asked(CallKind::bars, instrument.index, period, static_cast<std::int32_t>(source),
-                        text, static_cast<std::uint64_t>(history), made_of);
+                s.note_call(CallKind::bars, instrument.index, period,
+                            static_cast<std::int32_t>(source), text,
+                            static_cast<std::uint64_t>(history), made_of);
                 s.subscribe_bars(instrument, period, source, text, history, made_of);
             },
             nb::arg("symbol"), nb::arg("period"), nb::arg("source"), nb::arg("text"),
             nb::arg("history"), nb::arg("made_of") = 0)
         .def("set_timer",
              [](PyTradingLoop& s, const std::string& name, std::int64_t every, std::int64_t at) {
-                 s.asked(CallKind::set_timer, name, every, at);
+                 s.note_call(CallKind::set_timer, name, every, at);
                  s.core->set_timer(name, every, at);
              })
         .def("cancel_timer",
              [](PyTradingLoop& s, const std::string& name) {
                  const bool was_there = s.core->cancel_timer(name);
-                 if (was_there) s.asked(CallKind::cancel_timer, name);
+                 if (was_there) s.note_call(CallKind::cancel_timer, name);
                  return was_there;
              })
         .def(

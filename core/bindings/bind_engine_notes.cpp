@@ -18,7 +18,7 @@ void bind_notes(nb::class_<PyTradingLoop>& loop) {
             "append_with_actions",
             [](PyTradingLoop& s, int type, const nb::bytes& payload) {
                 std::string text(payload.c_str(), payload.size());
-                s.asked(CallKind::beside, static_cast<std::int32_t>(type), text);
+                s.note_call(CallKind::beside, static_cast<std::int32_t>(type), text);
                 s.core->append_with_actions(static_cast<EventType>(type), std::move(text));
             },
             nb::arg("type"), nb::arg("payload"),

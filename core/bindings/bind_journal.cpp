@@ -99,7 +99,7 @@ bool load_integers(PyObject* const* args, std::int64_t* values, Py_ssize_t count
     return true;
 }
 
-bool told_ok(const Writer& writer, Status status) {
+bool is_ok(const Writer& writer, Status status) {
     if (status == Status::ok) [[likely]]
         return true;
     try {
@@ -126,7 +126,7 @@ PyObject* append_quote_fast(PyObject* self, PyObject* const* args, Py_ssize_t co
     const QuotePayload quote{v[2], v[1], v[3], v[4], v[5], v[6], 0, 0};
     const Status status = writer.append(EventType::quote, 0, static_cast<std::uint32_t>(v[0]), v[1],
                                         &quote, sizeof quote);
-    if (!told_ok(writer, status)) return nullptr;
+    if (!is_ok(writer, status)) return nullptr;
     Py_RETURN_NONE;
 }
 
@@ -150,7 +150,7 @@ PyObject* append_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     const Status status = writer.append(
         static_cast<EventType>(type), static_cast<std::uint16_t>(v[0]),
         static_cast<std::uint32_t>(v[1]), v[2], PyBytes_AS_STRING(args[1]), payload_bytes);
-    if (!told_ok(writer, status)) return nullptr;
+    if (!is_ok(writer, status)) return nullptr;
     return PyLong_FromUnsignedLongLong(writer.published_sequence());
 }
 
@@ -287,20 +287,20 @@ nb::list preamble_of(const PyReader& self) {
 }
 
 nb::dict control_of(const PyReader& self) {
-    nb::dict told;
+    nb::dict described;
     const ControlPage* page = self.reader->control();
-    if (page == nullptr) return told;
-    told["pid"] = page->pid;
-    told["epoch"] = page->epoch;
-    told["published"] = page->published.load();
-    told["durable"] = page->durable.load();
-    told["heartbeat"] = page->heartbeat.load();
-    told["progress_time"] = page->progress_time.load();
-    told["progress"] = page->progress.load();
-    told["closed"] = page->closed.load() != 0;
-    told["failed"] = page->failed.load() != 0;
-    told["same_boot"] = page->boot_id == boot_id();
-    return told;
+    if (page == nullptr) return described;
+    described["pid"] = page->pid;
+    described["epoch"] = page->epoch;
+    described["published"] = page->published.load();
+    described["durable"] = page->durable.load();
+    described["heartbeat"] = page->heartbeat.load();
+    described["progress_time"] = page->progress_time.load();
+    described["progress"] = page->progress.load();
+    described["closed"] = page->closed.load() != 0;
+    described["failed"] = page->failed.load() != 0;
+    described["same_boot"] = page->boot_id == boot_id();
+    return described;
 }
 
 }  // namespace

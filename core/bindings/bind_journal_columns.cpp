@@ -58,8 +58,8 @@ nb::list taken(Columns& columns) {
 }
 
 constexpr std::array<const char*, OrderRows::field_count> order_names = {
-    "id",    "stream", "side", "type",   "price", "size", "trigger",
-    "asked", "answer", "done", "placed", "end",   "tag"};
+    "id",        "stream", "side", "type",   "price", "size", "trigger",
+    "requested", "answer", "done", "placed", "end",   "tag"};
 
 }  // namespace
 

@@ -28,18 +28,18 @@ nb::dict verify(const std::string& directory, const nb::object& expand) {
         failure = verify_journal(directory, call, report);
     }
     raise_if_failed(failure);
-    nb::dict told;
-    told["uuid"] = nb::bytes(report.uuid.data(), report.uuid.size());
-    told["frames"] = report.frames;
-    told["segments"] = report.segments;
-    told["sealed"] = report.sealed;
-    told["first_number"] = report.first_number;
-    told["first_seq"] = report.first_sequence;
-    told["last_seq"] = report.last_sequence;
-    told["torn_bytes"] = report.torn_bytes;
-    told["damaged"] = report.damaged;
-    told["seal"] = from_digest(report.seal);
-    return told;
+    nb::dict described;
+    described["uuid"] = nb::bytes(report.uuid.data(), report.uuid.size());
+    described["frames"] = report.frames;
+    described["segments"] = report.segments;
+    described["sealed"] = report.sealed;
+    described["first_number"] = report.first_number;
+    described["first_seq"] = report.first_sequence;
+    described["last_seq"] = report.last_sequence;
+    described["torn_bytes"] = report.torn_bytes;
+    described["damaged"] = report.damaged;
+    described["seal"] = from_digest(report.seal);
+    return described;
 }
 
 nb::bytes hash_content(const std::string& directory, const nb::object& expand) {
@@ -63,13 +63,13 @@ nb::dict repair(const std::string& directory, const nb::object& expand) {
         failure = repair_journal(directory, call, report);
     }
     raise_if_failed(failure);
-    nb::dict told;
-    told["changed"] = report.changed;
-    told["last_seq"] = report.last_sequence;
-    told["frames_lost"] = report.frames_lost;
-    told["damage"] = report.damage;
-    told["set_aside"] = report.set_aside;
-    return told;
+    nb::dict described;
+    described["changed"] = report.changed;
+    described["last_seq"] = report.last_sequence;
+    described["frames_lost"] = report.frames_lost;
+    described["damage"] = report.damage;
+    described["set_aside"] = report.set_aside;
+    return described;
 }
 
 // What is known of a segment without reading its frames; None: prepared, not entered.
@@ -88,24 +88,24 @@ nb::object segment_info(const std::string& path, std::uint64_t number, int fd) {
     if (map.is_cut()) checked = {Status::damaged, path + ": was cut short while it was read"};
     if (checked.status == Status::not_found || checked.status == Status::torn) return nb::none();
     raise_if_failed(checked);
-    nb::dict told;
-    told["uuid"] = nb::bytes(header.uuid.data(), header.uuid.size());
-    told["epoch"] = header.epoch;
-    told["created"] = header.created;
-    told["first_seq"] = header.first_sequence;
-    told["process"] = std::string(header.process, ::strnlen(header.process, name_bytes));
-    told["account"] = std::string(header.account, ::strnlen(header.account, name_bytes));
-    told["sealed"] = header.sealed != 0;
+    nb::dict described;
+    described["uuid"] = nb::bytes(header.uuid.data(), header.uuid.size());
+    described["epoch"] = header.epoch;
+    described["created"] = header.created;
+    described["first_seq"] = header.first_sequence;
+    described["process"] = std::string(header.process, ::strnlen(header.process, name_bytes));
+    described["account"] = std::string(header.account, ::strnlen(header.account, name_bytes));
+    described["sealed"] = header.sealed != 0;
     if (header.sealed != 0) {
         SegmentTrailer trailer;
         raise_if_failed(read_trailer({map.data(), bytes}, header, path, trailer));
-        told["last_seq"] = trailer.last_sequence;
-        told["frames"] = trailer.frame_count;
-        told["first_time"] = trailer.first_time;
-        told["latest_time"] = trailer.latest_time;
-        told["seal"] = from_digest(trailer.seal);
+        described["last_seq"] = trailer.last_sequence;
+        described["frames"] = trailer.frame_count;
+        described["first_time"] = trailer.first_time;
+        described["latest_time"] = trailer.latest_time;
+        described["seal"] = from_digest(trailer.seal);
     }
-    return told;
+    return described;
 }
 
 std::uint64_t lowest_needed(const std::string& directory) {

@@ -15,10 +15,10 @@ namespace {
 
 constexpr std::uint32_t streams_max = 1u << 20;
 
-std::vector<ScanStep> steps_of(const std::vector<PyScanStep>& given) {
+std::vector<ScanStep> steps_of(const std::vector<PyScanStep>& rows) {
     std::vector<ScanStep> steps;
-    steps.reserve(given.size());
-    for (const auto& [op, what, window, symbol, number] : given) {
+    steps.reserve(rows.size());
+    for (const auto& [op, what, window, symbol, number] : rows) {
         if (op < 0 || op > 255 || what < 0 || what > 255 || window < 0 || window > 65'535)
             raise({Status::invalid, "no such step"});
         steps.push_back({static_cast<ScanOp>(op), static_cast<std::uint8_t>(what),

@@ -40,9 +40,9 @@ void bind_signing(nb::module_& m) {
             nb::arg("message"), "The signature of a message.")
         .def(
             "is_code",
-            [](const HmacSha256& self, const nb::bytes& message, const nb::str& given) {
+            [](const HmacSha256& self, const nb::bytes& message, const nb::str& signature) {
                 Py_ssize_t bytes = 0;
-                const char* const letters = PyUnicode_AsUTF8AndSize(given.ptr(), &bytes);
+                const char* const letters = PyUnicode_AsUTF8AndSize(signature.ptr(), &bytes);
                 if (letters == nullptr) {  // half of a surrogate pair: no code
                     PyErr_Clear();
                     return false;
@@ -51,7 +51,7 @@ void bind_signing(nb::module_& m) {
                                     {letters, static_cast<std::size_t>(bytes)});
             },
             nb::arg("message"), nb::arg("given"),
-            "Whether `given` is the signature of a message, in letters of any case.")
+            "Whether `signature` is the signature of a message, in letters of any case.")
         .def(
             "signed_query",
             [](const HmacSha256& self, const nb::dict& params, const nb::str& tail) {

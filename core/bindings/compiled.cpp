@@ -20,18 +20,19 @@ std::int64_t PyTradingLoop::compiled_target(std::uint32_t index, double qty, boo
         }
     } else {
         Instrument& instrument = *core->instrument(index);
-        if (asked_.size() <= index) asked_.resize(index + 1);
-        AskedTarget& asked = asked_[index];  // most strategies ask for the same again and again
-        if (asked.qty != qty || asked.lot != instrument.spec.lot) {
+        if (targets_.size() <= index) targets_.resize(index + 1);
+        RequestedTarget& target =
+            targets_[index];  // most strategies ask for the same again and again
+        if (target.qty != qty || target.lot != instrument.spec.lot) {
             std::int64_t units = 0;
             if (!snap(qty, instrument.spec.size_decimals, instrument.spec.lot,
                       Rounding::toward_zero, units))
                 return -1;
-            asked = {qty, instrument.spec.lot, units};
+            target = {qty, instrument.spec.lot, units};
         }
-        if (asked.units == 0 && qty != 0.0)
+        if (target.units == 0 && qty != 0.0)
             note_below_lot(below_lot.targets, "set_target", instrument);
-        placed = robot->targets.set(instrument, asked.units, false);
+        placed = robot->targets.set(instrument, target.units, false);
     }
     if (!placed) return 0;
     if (placed->closed()) robot->compiled->note_closed(*placed);
@@ -125,8 +126,8 @@ double equity() {
 
 std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, double price,
                    double trigger, std::int64_t bits, std::int64_t expire, const char* tag) {
-    Instrument& where = instrument_at(instrument);
-    const InstrumentSpec& facts = where.spec;
+    Instrument& state = instrument_at(instrument);
+    const InstrumentSpec& facts = state.spec;
     Sim::WantedOrder wanted;
     OrderSpec& order = wanted.spec;
     order.side = static_cast<Side>(side);
@@ -153,7 +154,7 @@ std::int64_t place(std::int64_t instrument, std::int64_t side, double qty, doubl
     }
     wanted.has_qty =
         snap(qty, facts.size_decimals, Sim::lot_of(facts, order.type), Rounding::down, order.size);
-    const OrderRef placed = current_loop->send(where, wanted, [&] {
+    const OrderRef placed = current_loop->send(state, wanted, [&] {
         char text[32];
         std::snprintf(text, sizeof text, "%.15g", qty);
         return std::string(text);
@@ -247,19 +248,19 @@ std::int64_t order_word(std::int64_t id, std::int64_t what) {
 }
 
 double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
-    const Instrument& where = instrument_at(instrument);
+    const Instrument& state = instrument_at(instrument);
     const Position& held =
-        current_loop->core->account().position(where.index, static_cast<PositionSide>(side));
+        current_loop->core->account().position(state.index, static_cast<PositionSide>(side));
     switch (what) {
         case 0:
-            return static_cast<double>(held.qty) / where.size_scale;
+            return static_cast<double>(held.qty) / state.size_scale;
         case 1:
-            return held.entry_price(where.spec);
+            return held.entry_price(state.spec);
         case 2:
             return static_cast<double>(held.realized) / 1e18;
         case 3: {
-            const std::int64_t mark = where.value_doubled();
-            return mark == 0 ? 0.0 : static_cast<double>(held.unrealized(where.spec, mark)) / 1e18;
+            const std::int64_t mark = state.value_doubled();
+            return mark == 0 ? 0.0 : static_cast<double>(held.unrealized(state.spec, mark)) / 1e18;
         }
         default:
             return static_cast<double>(held.qty);
@@ -267,8 +268,8 @@ double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
 }
 
 const void* quote(std::int64_t instrument) {
-    const Instrument& where = instrument_at(instrument);
-    return where.view.has_quote ? &where.view.quote : nullptr;
+    const Instrument& state = instrument_at(instrument);
+    return state.view.has_quote ? &state.view.quote : nullptr;
 }
 
 const CompiledFacts* facts_of(std::int64_t instrument) {
@@ -307,12 +308,12 @@ double book_size(std::int64_t instrument, std::int64_t side) {
 // Up to `wanted` levels as (price, size) pairs; answers how many.
 std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_t wanted,
                          double* levels) {
-    const Instrument& where = instrument_at(instrument);
-    if (!where.book.synced() || wanted <= 0) return 0;
+    const Instrument& state = instrument_at(instrument);
+    if (!state.book.synced() || wanted <= 0) return 0;
     std::int64_t count = 0;
-    where.book.side(static_cast<Side>(side)).walk([&](const BookLevel& level) {
-        levels[2 * count] = static_cast<double>(level.price) / where.price_scale;
-        levels[2 * count + 1] = static_cast<double>(level.size) / where.size_scale;
+    state.book.side(static_cast<Side>(side)).walk([&](const BookLevel& level) {
+        levels[2 * count] = static_cast<double>(level.price) / state.price_scale;
+        levels[2 * count + 1] = static_cast<double>(level.size) / state.size_scale;
         return ++count < wanted;
     });
     return count;
@@ -352,21 +353,21 @@ void begin_ladder() {
 }
 
 std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price, double size) {
-    const Instrument& where = instrument_at(instrument);
+    const Instrument& state = instrument_at(instrument);
     BookLevel level{};
     const auto which = static_cast<Side>(side);
-    if (!snap_price(where.spec, price, which, level.price) ||
-        !snap_size(where.spec, size, level.size))
+    if (!snap_price(state.spec, price, which, level.price) ||
+        !snap_size(state.spec, size, level.size))
         return 0;
     if (level.size == 0 && size != 0.0)
-        current_loop->note_below_lot(current_loop->below_lot.levels, "set_quotes", where);
+        current_loop->note_below_lot(current_loop->below_lot.levels, "set_quotes", state);
     current_loop->levels[which == Side::buy ? 0 : 1].push_back(level);
     return 1;
 }
 
 void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
-    Instrument& where = instrument_at(instrument);
-    current_loop->ladder(where).set(current_loop->levels[0], current_loop->levels[1], keep_within);
+    Instrument& state = instrument_at(instrument);
+    current_loop->ladder(state).set(current_loop->levels[0], current_loop->levels[1], keep_within);
 }
 
 // Closing goes through the interpreter, a target does not. -1: it raised and its error is kept, or

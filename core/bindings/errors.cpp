@@ -8,12 +8,12 @@ namespace nb = nanobind;
 namespace onetape {
 namespace {
 
-struct Told {
+struct Raised {
     const char* name;  // class in onetape.model.errors
     const char* todo;
 };
 
-Told told(Status status) {
+Raised raised(Status status) {
     switch (status) {
         case Status::locked:
             return {"JournalLocked", "stop the other writer, or use another home"};
@@ -43,7 +43,7 @@ Told told(Status status) {
 }  // namespace
 
 void raise(const Failure& failure) {
-    const Told what = told(failure.status);
+    const Raised what = raised(failure.status);
     const nb::object made = nb::module_::import_("onetape.model.errors")
                                 .attr(what.name)(failure.what, nb::arg("todo") = what.todo);
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());

@@ -59,15 +59,15 @@ class SlotGroup {
 
     nb::object total(Py_ssize_t index) {
         SlotValues values;
-        return is_known(index, values) ? int128_to_python(values.amounts.total) : nb::none();
+        return has_values(index, values) ? int128_to_python(values.amounts.total) : nb::none();
     }
     nb::object held(Py_ssize_t index) {
         SlotValues values;
-        return is_known(index, values) ? int128_to_python(values.amounts.held) : nb::none();
+        return has_values(index, values) ? int128_to_python(values.amounts.held) : nb::none();
     }
     nb::object available(Py_ssize_t index) {
         SlotValues values;
-        if (!is_known(index, values)) return nb::none();
+        if (!has_values(index, values)) return nb::none();
         const SlotAmounts& amounts = values.amounts;
         Int128 rest;
         if (!__builtin_sub_overflow(amounts.total, amounts.held, &rest)) {
@@ -77,7 +77,7 @@ class SlotGroup {
     }
     nb::object text(Py_ssize_t index) {
         SlotValues values;
-        return is_known(index, values) ? AmountText(values.amounts.total).python() : nb::none();
+        return has_values(index, values) ? AmountText(values.amounts.total).python() : nb::none();
     }
     // (totals, held, flags, ts_data, sequence, version).
     nb::object all() {
@@ -117,7 +117,7 @@ class SlotGroup {
 
  private:
     // The values before the age: what the writer stood by later, it stood by when they were read.
-    [[nodiscard]] bool is_known(Py_ssize_t index, SlotValues& values) {
+    [[nodiscard]] bool has_values(Py_ssize_t index, SlotValues& values) {
         return index >= 0 &&
                slots_.read(static_cast<std::size_t>(index), values) == TableRead::ok && !is_old();
     }

@@ -192,13 +192,13 @@ class PyTradingLoop {
                             decimal_text(lot_of(instrument.spec, order.type),
                                          instrument.spec.size_decimals) +
                             ")");
-        asked(CallKind::place, instrument.index, order);
+        note_call(CallKind::place, instrument.index, order);
         return core->place(instrument, order);
     }
 
     OrderRef deny(Instrument& instrument, const OrderSpec& order, std::uint16_t code,
                   std::string reason) {
-        asked(CallKind::deny, instrument.index, order, code, reason);
+        note_call(CallKind::deny, instrument.index, order, code, reason);
         return core->deny(instrument, order, code, std::move(reason));
     }
 
@@ -247,7 +247,7 @@ class PyTradingLoop {
         const bool had_waited = robot->targets.waits(instrument);
         OrderRef sent = robot->targets.set(instrument, units, reduce_only, facts);
         if (had_waited || robot->targets.waits(instrument) || core->order_changes() != before)
-            asked(CallKind::target, instrument.index, units, reduce_only, facts);
+            note_call(CallKind::target, instrument.index, units, reduce_only, facts);
         return sent;
     }
 
@@ -259,8 +259,8 @@ class PyTradingLoop {
         const std::uint64_t before = core->order_changes();
         ladder(instrument).set(levels[0], levels[1], keep_within);
         if (core->order_changes() != before)
-            asked(CallKind::ladder, instrument.index, std::span<const BookLevel>(levels[0]),
-                  std::span<const BookLevel>(levels[1]), keep_within);
+            note_call(CallKind::ladder, instrument.index, std::span<const BookLevel>(levels[0]),
+                      std::span<const BookLevel>(levels[1]), keep_within);
     }
 
     Ladder& ladder(Instrument& instrument) {
@@ -271,9 +271,9 @@ class PyTradingLoop {
 
     bool cancel(const OrderRef& order) {
         require_open();
-        const bool is_asked = core->cancel(order);
-        if (is_asked) asked(CallKind::cancel, order->id);
-        return is_asked;
+        const bool is_requested = core->cancel(order);
+        if (is_requested) note_call(CallKind::cancel, order->id);
+        return is_requested;
     }
 
     bool amend(const OrderRef& order, nb::handle price, nb::handle qty) {
@@ -289,7 +289,7 @@ class PyTradingLoop {
              new_size <= 0))
             return false;
         if (core->orders().find(order->id) == order)  // a refusal leaves its code on it
-            asked(CallKind::amend, order->id, new_price, new_size);
+            note_call(CallKind::amend, order->id, new_price, new_size);
         return core->amend(order, new_price, new_size);
     }
 
@@ -353,25 +353,25 @@ class PyTradingLoop {
     }
 
     void set_callback(const std::string& name, nb::object function) {
-        asked(CallKind::callback, name);
+        note_call(CallKind::callback, name);
         robot->set_callback(name, std::move(function));
         for (std::uint32_t i = 0; i < core->instrument_count(); ++i)
-            core->instrument(i)->wants = core->instrument(i)->asked & robot->overridden();
+            core->instrument(i)->wants = core->instrument(i)->subscribed & robot->overridden();
     }
 
     std::uint32_t subscribe(nb::handle symbol, std::uint32_t wants) {
         Instrument& instrument = find(symbol);
-        if ((instrument.asked | wants) != instrument.asked)
-            asked(CallKind::subscribe, instrument.index, wants);
-        instrument.asked |= wants;
-        instrument.wants = instrument.asked & robot->overridden();
+        if ((instrument.subscribed | wants) != instrument.subscribed)
+            note_call(CallKind::subscribe, instrument.index, wants);
+        instrument.subscribed |= wants;
+        instrument.wants = instrument.subscribed & robot->overridden();
         return instrument.index;
     }
 
     // --- what the strategy asks for, kept or played (bind_engine_calls.cpp) ---
 
     template <class... Facts>
-    void asked(CallKind kind, const Facts&... facts) {
+    void note_call(CallKind kind, const Facts&... facts) {
         if (calls.is_on() && core->in_robot()) [[unlikely]]
             calls.add(robot->callback_count, kind, facts...);
     }
@@ -408,8 +408,8 @@ class PyTradingLoop {
         Instrument& instrument = find(symbol);
         const BarWindow* window = bar_window(instrument, period, source, 0);
         if (window != nullptr && n > window->capacity()) {
-            asked(CallKind::bars_kept, instrument.index, period, source,
-                  static_cast<std::uint64_t>(n));
+            note_call(CallKind::bars_kept, instrument.index, period, source,
+                      static_cast<std::uint64_t>(n));
             window = bar_window(instrument, period, source, n);
         }
         if (window == nullptr)
@@ -471,7 +471,7 @@ class PyTradingLoop {
     std::array<std::vector<BookLevel>, 2> levels;  // of the ladder being set
 
  private:
-    struct AskedTarget {
+    struct RequestedTarget {
         double qty = 0.0;
         std::int64_t lot = 0, units = 0;  // a lot of 0 is no instrument's
     };
@@ -539,7 +539,7 @@ class PyTradingLoop {
     std::map<std::uint32_t, Ladder> ladders_;
     bool hedge_ = false;
     bool running_ = false;
-    std::vector<AskedTarget> asked_;  // by instrument
+    std::vector<RequestedTarget> targets_;  // by instrument
 };
 
 // What a run's earlier lives have left.

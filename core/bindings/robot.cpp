@@ -61,8 +61,8 @@ void PyRobot::bind(nb::handle strategy, nb::handle base) {
 }
 
 void PyRobot::set_callback(std::string_view name, nb::object function) {
-    for (const auto& [known, callback] : callbacks()) {
-        if (name != known) continue;
+    for (const auto& [listed, callback] : callbacks()) {
+        if (name != listed) continue;
         callback->bind(std::move(function));
         return;
     }
@@ -115,7 +115,7 @@ nb::object PyRobot::book_view(std::uint32_t index) {
     return books_[index];
 }
 
-bool PyRobot::failed(const char* where) {
+bool PyRobot::failed(const char* callback_name) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
@@ -126,7 +126,7 @@ bool PyRobot::failed(const char* where) {
     // All but Ctrl-C is the strategy's failure, also sys.exit(): it must not end a run silently.
     if (!PyErr_GivenExceptionMatches(problem.ptr(), PyExc_KeyboardInterrupt) && host_.is_valid()) {
         PyObject* answer =
-            PyObject_CallMethod(host_.ptr(), "callback_failed", "sO", where, problem.ptr());
+            PyObject_CallMethod(host_.ptr(), "callback_failed", "sO", callback_name, problem.ptr());
         if (answer) {
             const bool go_on = PyObject_IsTrue(answer) == 1;
             Py_DECREF(answer);
@@ -150,9 +150,9 @@ void PyRobot::raise_error() {
     throw nb::python_error();
 }
 
-bool PyRobot::finish(PyObject* result, const char* where) {
+bool PyRobot::finish(PyObject* result, const char* callback_name) {
     if (!result) [[unlikely]]
-        return failed(where);
+        return failed(callback_name);
     Py_DECREF(result);
     return true;
 }
@@ -160,16 +160,16 @@ bool PyRobot::finish(PyObject* result, const char* where) {
 // A compiled callback that raised has left its error with the interpreter's hook for such; the
 // host knows it there.
 bool PyRobot::call_compiled(CompiledCallback callback, const void* payload,
-                            std::uint32_t instrument, const char* where) {
+                            std::uint32_t instrument, const char* callback_name) {
     if (callback == nullptr || compiled->call(callback, payload, instrument)) [[likely]]
         return true;
-    if (PyErr_CheckSignals() != 0) return failed(where);
+    if (PyErr_CheckSignals() != 0) return failed(callback_name);
     PyObject* problem = PyObject_CallMethod(host_.ptr(), "compiled_problem", nullptr);
     if (problem) {
         PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(problem)), problem);
         Py_DECREF(problem);
     }
-    return failed(where);
+    return failed(callback_name);
 }
 
 bool PyRobot::play() {
@@ -212,8 +212,8 @@ bool PyRobot::on_bar(Instrument& instrument, BarFeed& feed, const BarPayload& ba
     if (plays()) [[unlikely]]
         return true;
     nb::object period;
-    for (const auto& [known, text] : periods_)
-        if (known == &feed) period = text;
+    for (const auto& [listed, text] : periods_)
+        if (listed == &feed) period = text;
     if (!period.is_valid()) {
         period = nb::str(feed.text.c_str());
         periods_.emplace_back(&feed, period);
@@ -348,13 +348,13 @@ bool PyRobot::on_refusal_storm(const OrderRef& order) {
 }
 
 // What a process whose tape this is says of its feed.
-bool PyRobot::told_health(const Frame& frame) {
-    PyObject* told = PyObject_CallMethod(
+bool PyRobot::call_health(const Frame& frame) {
+    PyObject* parts = PyObject_CallMethod(
         host_.ptr(), "health_frame", "N",
         PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                   static_cast<Py_ssize_t>(frame.payload_bytes)));
-    if (!told) return failed("health frame");
-    const nb::object words = nb::steal(told);
+    if (!parts) return failed("health frame");
+    const nb::object words = nb::steal(parts);
     if (words.is_none()) return true;
     const nb::object view =
         nb::cast(HealthView{nb::cast<std::string>(words[0]), nb::cast<std::string>(words[1]),
@@ -367,7 +367,7 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
     const bool hears = loop_->has_started() && !loop_->halted();
     if (frame.type() == EventType::health) {
         if (!hears || !health_.set() || plays()) return skip;
-        return told_health(frame) ? skip : RobotPort::failed;
+        return call_health(frame) ? skip : RobotPort::failed;
     }
     if (frame.type() == EventType::external) {
         if (!hears || !event_.set() || plays()) return skip;

@@ -124,11 +124,11 @@ class PyRobot final : public RobotPort {
  private:
     [[nodiscard]] std::array<std::pair<const char*, Callback*>, 15> callbacks();
     bool play();  // always true
-    bool told_health(const Frame& frame);
-    bool finish(PyObject* result, const char* where);
+    bool call_health(const Frame& frame);
+    bool finish(PyObject* result, const char* callback_name);
     bool call_compiled(CompiledCallback callback, const void* payload, std::uint32_t instrument,
-                       const char* where);
-    bool failed(const char* where);
+                       const char* callback_name);
+    bool failed(const char* callback_name);
 
     std::shared_ptr<TradingLoop> loop_;
     nb::object host_;

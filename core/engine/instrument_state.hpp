@@ -51,10 +51,10 @@ struct Instrument {
     Book fused;                            // the exchange's, where quotes move it too; else unused
     std::unique_ptr<MboBook> orders;       // of the venue's book, from the first message of one
     std::unique_ptr<DetailMarket> detail;  // with --detail-data: where the exchange looks instead
-    std::uint32_t asked = 0;               // what the strategy subscribed to
+    std::uint32_t subscribed = 0;          // what the strategy subscribed to
     std::uint32_t wants = 0;               // that part of it which it has callbacks for
     bool was_synced = false;
-    bool known = false;
+    bool is_listed = false;
     FundingWatch funding;
     std::int64_t funding_interval = 0;  // ns, 0: not known
     BarStream stream;

@@ -18,8 +18,8 @@ std::uint32_t Routes::add(std::uint32_t venue, const LatencyOptions& options) {
 }
 
 std::uint32_t Routes::of_venue(std::uint32_t venue) {
-    const std::uint32_t known = venue < of_venue_.size() ? of_venue_[venue] : 0;
-    if (known != 0 || !are_apart_ || venue == 0) return known;
+    const std::uint32_t listed = venue < of_venue_.size() ? of_venue_[venue] : 0;
+    if (listed != 0 || !are_apart_ || venue == 0) return listed;
     return add(venue, common_);
 }
 

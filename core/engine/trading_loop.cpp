@@ -170,17 +170,18 @@ std::size_t TradingLoop::take_history(std::uint32_t source, Reader& reader, std:
             continue;
         Instrument* const instrument = instrument_of(sources_[source], frame.header->stream);
         if (!instrument) continue;
-        const auto& told = frame.as<HistoryPayload>();
+        const auto& reported = frame.as<HistoryPayload>();
         for (std::size_t at = 0; at < instrument->bars.size(); ++at) {
             BarFeed& feed = *instrument->bars[at];
-            if (feed.source != BarSource::trade || feed.period != told.period_ns) continue;
+            if (feed.source != BarSource::trade || feed.period != reported.period_ns) continue;
             if ((frame.header->flags & flag_open) != 0) {
-                instrument->stream.resume(at, told, frame.header->flags);
+                instrument->stream.resume(at, reported, frame.header->flags);
                 note_bar_due(*instrument);
             } else {
-                feed.window.push({told.ts_open, told.ts_close, told.period_ns, told.open, told.high,
-                                  told.low, told.close, told.volume, told.turnover_low,
-                                  told.turnover_high, told.trades, 0});
+                feed.window.push({reported.ts_open, reported.ts_close, reported.period_ns,
+                                  reported.open, reported.high, reported.low, reported.close,
+                                  reported.volume, reported.turnover_low, reported.turnover_high,
+                                  reported.trades, 0});
                 ++completed;
             }
         }

@@ -96,9 +96,9 @@ class TradingLoop final {
     // for one that it has nothing of.
     void set_fee_currency(std::uint32_t number, std::int64_t currency) {
         if (number >= fee_currencies_.size())
-            fee_currencies_.resize(number + 1, Account::fee_elsewhere);
+            fee_currencies_.resize(number + 1, Account::fee_external);
         fee_currencies_[number] =
-            currency < 0 ? Account::fee_elsewhere : static_cast<std::uint32_t>(currency) + 1;
+            currency < 0 ? Account::fee_external : static_cast<std::uint32_t>(currency) + 1;
     }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
     // Detail data (before the run begins): frames of this source are shown to the exchange and not

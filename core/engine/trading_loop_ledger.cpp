@@ -14,11 +14,11 @@ Money TradingLoop::book_fill(const Instrument& instrument, const FillPayload& fi
     if (fill.fee_currency != 0)
         booked.fee_currency = fill.fee_currency < fee_currencies_.size()
                                   ? fee_currencies_[fill.fee_currency]
-                                  : Account::fee_elsewhere;
+                                  : Account::fee_external;
     if (!follows_ledger_ || sequence == 0)
         return robot_account_.apply_fill(instrument.index, booked);
     const bool has_fee_money =
-        booked.fee_currency != 0 && booked.fee_currency != Account::fee_elsewhere;
+        booked.fee_currency != 0 && booked.fee_currency != Account::fee_external;
     const std::array touched = {instrument.settle, instrument.base,
                                 has_fee_money ? booked.fee_currency - 1 : instrument.settle};
     std::array<Money, touched.size()> before{};

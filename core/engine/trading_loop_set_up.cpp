@@ -33,10 +33,10 @@ Instrument& TradingLoop::add_instrument(std::string symbol, const InstrumentSpec
 
 bool TradingLoop::update_instrument(std::uint32_t index, const InstrumentSpec& spec) {
     Instrument& instrument = *instruments_[index];
-    if (instrument.known && (instrument.spec.price_decimals != spec.price_decimals ||
-                             instrument.spec.size_decimals != spec.size_decimals))
+    if (instrument.is_listed && (instrument.spec.price_decimals != spec.price_decimals ||
+                                 instrument.spec.size_decimals != spec.size_decimals))
         return false;
-    instrument.known = true;
+    instrument.is_listed = true;
     instrument.spec = spec;
     instrument.view.book = &instrument.book;
     exchange_->set_instrument(instrument);

@@ -78,11 +78,11 @@ void Account::set_instrument(std::uint32_t index, const InstrumentSpec& spec, st
     holding.is_spot = spec.kind == ContractKind::spot;
     holding.settle = settle;
     holding.base = base;
-    if (!holding.known) {
+    if (!holding.is_listed) {
         holding.leverage = options_.leverage;
         holding.isolated = options_.isolated;
     }
-    holding.known = true;
+    holding.is_listed = true;
     if (holding.margin.empty()) holding.margin.set({}, spec.maintenance_rate);
     ++revision_;
     balance_at(std::max(settle, base));
@@ -153,7 +153,7 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
     const Money profit = position.apply(holding.spec, fill.side, fill.price, fill.size);
     if (holding.isolated) allot(holding, static_cast<std::size_t>(side), before, fill);
     const std::uint32_t fee_money = fill.fee_currency ? fill.fee_currency - 1 : holding.settle;
-    if (fill.fee_currency != fee_elsewhere) balance_at(fee_money) -= fee;
+    if (fill.fee_currency != fee_external) balance_at(fee_money) -= fee;
     if (fee_money == holding.settle)
         (fill.order_id >= venue_orders ? holding.liquidation_fees : holding.fees) += fee;
     holding.volume += absolute(holding.spec.notional(fill.price, fill.size));
@@ -307,7 +307,7 @@ Money Account::profit_of(const Holding& holding) const noexcept {
 Money Account::equity(std::uint32_t currency) const noexcept {
     Money sum = balance(currency);
     for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.settle != currency) continue;
+        if (!holding.is_listed || holding.settle != currency) continue;
         if (!holding.is_spot) {
             sum += profit_of(holding);
         } else if (holding.values_base && holding.mark_doubled != 0) {

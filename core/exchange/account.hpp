@@ -79,7 +79,7 @@ class Account {
     // Position, balances and fee of one fill. Returns the realized profit (settle currency).
     // Position side: `both` in one-way mode, else the fill's own.
     // fee_currency: 0 or 1 + a currency of this account, or that the fee is none of its money.
-    static constexpr std::uint32_t fee_elsewhere = ~std::uint32_t{0};
+    static constexpr std::uint32_t fee_external = ~std::uint32_t{0};
     Money apply_fill(std::uint32_t index, const FillPayload& fill) noexcept;
     // Returns what the balance changed by: a long pays when the rate is positive. Spot: nothing.
     Money apply_funding(std::uint32_t index, const FundingPayload& funding) noexcept;
@@ -220,7 +220,7 @@ class Account {
     struct Holding {  // all that the account knows of one instrument
         std::uint32_t settle = 0, base = 0;
         std::int64_t mark_doubled = 0;  // 0: not known
-        bool known = false;
+        bool is_listed = false;
         bool is_spot = false;
         bool isolated = false;
         bool values_base = false;  // the one spot instrument that prices its base in its quote

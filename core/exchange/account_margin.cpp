@@ -100,7 +100,7 @@ bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price
     if (!may_borrow(side == Side::buy ? holding.settle : holding.base)) return false;
     Money own = balance(holding.settle), reached = 0, before = 0;
     for (const Holding& other : holdings_) {
-        if (!other.known || other.settle != holding.settle) continue;
+        if (!other.is_listed || other.settle != holding.settle) continue;
         if (!other.is_spot) {
             own += (other.isolated ? 0 : profit_of(other)) - margin_of(other);
             continue;
@@ -258,7 +258,7 @@ std::optional<double> Account::liquidation_price(std::uint32_t index, PositionSi
 Money Account::free_of_isolated(std::uint32_t currency) const noexcept {
     Money sum = balance(currency);
     for (const Holding& holding : holdings_) {
-        if (!holding.known || holding.settle != currency) continue;
+        if (!holding.is_listed || holding.settle != currency) continue;
         for (const Money allotted : holding.allotted) sum -= allotted;
     }
     return sum;
@@ -350,7 +350,7 @@ bool Account::owes(std::uint32_t currency) const noexcept {
 }
 
 Money Account::base_balance(std::uint32_t index) const noexcept {
-    if (index >= holdings_.size() || !holdings_[index].known) return 0;
+    if (index >= holdings_.size() || !holdings_[index].is_listed) return 0;
     const Holding& holding = holdings_[index];
     return holding.spec.kind == ContractKind::spot && holding.values_base ? balance(holding.base)
                                                                           : 0;

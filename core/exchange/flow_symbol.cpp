@@ -122,10 +122,9 @@ void FlowSymbolState::tighten(std::int64_t now, Side side) noexcept {
 // ---- the crowd ---------------------------------------------------------------------------------
 
 void FlowSymbolState::schedule_act(std::int64_t now) noexcept {
-    const double standing = static_cast<double>(engine_.order_count());
-    const double rate =
-        rate_ * ((limit_rate + cancel_rate * standing) * (1.0 + 0.25 * excitement_) +
-                 taker_rate * (1.0 + excitement_));
+    const double resting = static_cast<double>(engine_.order_count());
+    const double rate = rate_ * ((limit_rate + cancel_rate * resting) * (1.0 + 0.25 * excitement_) +
+                                 taker_rate * (1.0 + excitement_));
     const double wait = own_.waiting() / rate * static_cast<double>(second);
     next_act_ = now + std::max<std::int64_t>(1, static_cast<std::int64_t>(wait));
 }

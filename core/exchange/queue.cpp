@@ -100,7 +100,7 @@ void QueuePlace::note_drop(double before, std::int64_t lot, std::int64_t stamp) 
 void QueuePlace::on_shown(const QueueOptions& options, const QueueScale& scale, std::int64_t shown,
                           std::int64_t stamp) noexcept {
     const std::int64_t traded = shown_by_now(stamp);
-    const bool was_known = ahead != unknown;
+    const bool was_counted = ahead != unknown;
     const double before = exact_;
     if (options.model == QueueModel::conservative || ahead == unknown) {
         if (shown < ahead) {
@@ -121,8 +121,8 @@ void QueuePlace::on_shown(const QueueOptions& options, const QueueScale& scale, 
         ahead = shown;
     }
     last_shown_ = shown;
-    note_drop(was_known ? before : exact_, scale.lot, stamp);
-    if (!was_known && ahead != unknown) joined_ = stamp;  // all that is shown stands before us
+    note_drop(was_counted ? before : exact_, scale.lot, stamp);
+    if (!was_counted && ahead != unknown) joined_ = stamp;  // all that is shown stands before us
 }
 
 }  // namespace onetape

@@ -502,7 +502,7 @@ class RecordedExchange {
     void settle(std::uint32_t index, std::int64_t now) noexcept;
     void charge_interest(std::int64_t now) noexcept;
     void delay_trigger(std::uint32_t slot, std::int64_t due) noexcept;
-    void go_live(std::uint32_t slot, std::int64_t now, bool told,
+    void go_live(std::uint32_t slot, std::int64_t now, bool is_reported,
                  std::uint16_t triggered = 0) noexcept;
 
     // liquidation.cpp: what is no longer covered

@@ -254,8 +254,9 @@ void RecordedExchange::fire(std::uint32_t slot, std::int64_t now, std::uint16_t 
     go_live(slot, now, false, code);
 }
 
-// The order behind a trigger meets the market. `told`: the robot has heard that it triggered.
-void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool told,
+// The order behind a trigger meets the market. `is_reported`: the robot has heard that it
+// triggered.
+void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool is_reported,
                                std::uint16_t triggered) noexcept {
     Order& order = orders_[slot];
     const std::uint32_t index = order.instrument;
@@ -264,7 +265,7 @@ void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool told,
     OrderRequestPayload& request = order.request;
     const bool reduces = (request.flags & order_reduce_only) != 0;
     const std::int64_t left = reduces ? reducible(index, request) : request.size;
-    if (!told) {
+    if (!is_reported) {
         if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
         emit(order, now, OrderNews::triggered, OrderState::triggered, triggered);
     }

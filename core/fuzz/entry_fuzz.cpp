@@ -94,13 +94,13 @@ void take(const std::string& payload, Balances& balances, Booked& booked) {
     const std::vector<char> bytes(payload.begin(), payload.end());
     EntryFrame entry;
     if (!read_entry({bytes.data(), bytes.size()}, entry)) return;
-    std::string again;
-    append_entry(again, entry);
+    std::string repeated;
+    append_entry(repeated, entry);
     EntryFrame same;
-    fuzz::require(read_entry(again, same));
+    fuzz::require(read_entry(repeated, same));
     std::string twice;
     append_entry(twice, same);
-    fuzz::require(again == twice);
+    fuzz::require(repeated == twice);
     const auto before = all_of(balances);
     const bool fits = balances.takes(entry);
     fuzz::require(all_of(balances) == before);

@@ -35,8 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const char* failed = scanner.scan(view, first);
     const std::uint64_t present = first.present;
     const std::size_t levels = first.levels.size();
-    const char* again = scanner.scan(view, second);
-    fuzz::require((failed == nullptr) == (again == nullptr));
+    const char* repeated = scanner.scan(view, second);
+    fuzz::require((failed == nullptr) == (repeated == nullptr));
     if (failed == nullptr) {
         fuzz::require(second.present == present && second.levels.size() == levels);
         std::size_t rows = 0;

@@ -11,7 +11,7 @@ using namespace onetape;
 
 namespace {
 
-struct Told {
+struct Kept {
     FrameHeader header;
     std::string payload;
 };
@@ -21,7 +21,7 @@ struct Tape {
     std::string directory = folder.path() + "/journal";
     std::string segment;  // path of the one that is changed
     std::string content;
-    std::vector<Told> frames;
+    std::vector<Kept> frames;
 
     explicit Tape(bool sealed) {
         WriterOptions options;
@@ -49,22 +49,22 @@ struct Tape {
     }
 
     // As many of `expected` as were read, all equal to it.
-    std::vector<Told> read(const std::vector<Told>* expected) const {
-        std::vector<Told> told;
+    std::vector<Kept> read(const std::vector<Kept>* expected) const {
+        std::vector<Kept> kept;
         std::unique_ptr<Reader> reader;
-        if (!Reader::open({directory, {}}, reader).ok()) return told;
+        if (!Reader::open({directory, {}}, reader).ok()) return kept;
         Frame frame;
         while (reader->next(frame) == Status::ok) {
-            told.push_back({*frame.header, std::string(reinterpret_cast<const char*>(frame.payload),
+            kept.push_back({*frame.header, std::string(reinterpret_cast<const char*>(frame.payload),
                                                        frame.payload_bytes)});
             if (expected == nullptr) continue;
-            fuzz::require(told.size() <= expected->size());
-            const Told& want = (*expected)[told.size() - 1];
+            fuzz::require(kept.size() <= expected->size());
+            const Kept& want = (*expected)[kept.size() - 1];
             fuzz::require(std::memcmp(&want.header, frame.header, sizeof want.header) == 0);
-            fuzz::require(want.payload == told.back().payload);
+            fuzz::require(want.payload == kept.back().payload);
         }
         reader->seek_time(1020) == Status::ok ? static_cast<void>(reader->next(frame)) : void();
-        return told;
+        return kept;
     }
 };
 

@@ -86,23 +86,23 @@ bool OrderRows::take(const Frame& frame) noexcept {
 
 bool OrderRows::request(const Frame& frame) noexcept {
     if (frame.payload_bytes < sizeof(OrderRequestPayload)) return true;
-    const auto& asked_for = frame.as<OrderRequestPayload>();
-    if (asked_for.kind != RequestKind::place) return true;
+    const auto& request = frame.as<OrderRequestPayload>();
+    if (request.kind != RequestKind::place) return true;
     if (!columns_.grow()) return false;
     const std::size_t row = columns_.rows() - 1;
-    columns_.cell<std::uint64_t>(id, row) = asked_for.order_id;
+    columns_.cell<std::uint64_t>(id, row) = request.order_id;
     columns_.cell<std::uint32_t>(stream, row) = frame.header->stream;
-    columns_.cell<Side>(side, row) = asked_for.side;
-    columns_.cell<OrderType>(type, row) = asked_for.type;
-    columns_.cell<std::int64_t>(price, row) = asked_for.price;
-    columns_.cell<std::int64_t>(size, row) = asked_for.size;
-    columns_.cell<std::int64_t>(trigger, row) = asked_for.trigger;
-    columns_.cell<std::int64_t>(asked, row) = frame.header->time;
+    columns_.cell<Side>(side, row) = request.side;
+    columns_.cell<OrderType>(type, row) = request.type;
+    columns_.cell<std::int64_t>(price, row) = request.price;
+    columns_.cell<std::int64_t>(size, row) = request.size;
+    columns_.cell<std::int64_t>(trigger, row) = request.trigger;
+    columns_.cell<std::int64_t>(requested, row) = frame.header->time;
     columns_.cell<std::int64_t>(answer, row) = never;
     columns_.cell<std::int64_t>(done, row) = never;
     columns_.cell<std::int64_t>(placed, row) = never;
     columns_.cell<OrderEnd>(end, row) = OrderEnd::none;
-    columns_.cell<std::uint32_t>(tag, row) = word(asked_for.tag);
+    columns_.cell<std::uint32_t>(tag, row) = word(request.tag);
     return true;
 }
 

@@ -107,19 +107,19 @@ class OrderRows {
  public:
     // One column each, in this order; times are ns, `never` where there was none.
     enum Field : std::size_t {
-        id,       // u64, ascending
-        stream,   // u32
-        side,     // u8
-        type,     // u8
-        price,    // i64
-        size,     // i64, as last amended
-        trigger,  // i64
-        asked,    // i64, the request's time
-        answer,   // i64, the first news
-        done,     // i64, the first news of its end, or of its trigger
-        placed,   // i64, the exchange's stamp of when it last took its place
-        end,      // u8, OrderEnd
-        tag,      // u32, index into words()
+        id,         // u64, ascending
+        stream,     // u32
+        side,       // u8
+        type,       // u8
+        price,      // i64
+        size,       // i64, as last amended
+        trigger,    // i64
+        requested,  // i64, the request's time
+        answer,     // i64, the first news
+        done,       // i64, the first news of its end, or of its trigger
+        placed,     // i64, the exchange's stamp of when it last took its place
+        end,        // u8, OrderEnd
+        tag,        // u32, index into words()
         field_count,
     };
     static constexpr std::int64_t never = -1;

@@ -86,7 +86,7 @@ void Preparer::ask(std::uint64_t number, std::uint64_t bytes, std::uint64_t leas
     work_.notify_one();
 }
 
-bool Preparer::asked() const {
+bool Preparer::is_requested() const {
     const std::lock_guard lock(mutex_);
     return number_ != 0;
 }

@@ -30,7 +30,7 @@ class Preparer {
     void ask(std::uint64_t number, std::uint64_t bytes, std::uint64_t least);
     // Waits for the segment asked for. disk_full is told at once and tried again by the thread.
     Failure take(std::shared_ptr<OpenSegment>& segment);
-    [[nodiscard]] bool asked() const;
+    [[nodiscard]] bool is_requested() const;
     // The next segment was asked for, and the disk has no room for it yet.
     [[nodiscard]] bool lacks_room() const;
     void seal(std::shared_ptr<OpenSegment> segment);

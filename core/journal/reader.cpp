@@ -168,18 +168,18 @@ Status Reader::slow(Frame& frame) noexcept {
         const FrameHeader* header = good_frame(bytes, offset, sequence_ + 1, crc_);
         if (header == nullptr) {
             // A live writer never shows a bad frame; one that died may have left a torn one.
-            Walk here;
-            here.offset = offset;
-            here.last_sequence = sequence_;
-            here.crc = crc_;
-            here.stop = WalkStop::bad_frame;
+            Walk walk;
+            walk.offset = offset;
+            walk.last_sequence = sequence_;
+            walk.crc = crc_;
+            walk.stop = WalkStop::bad_frame;
             if (header_.sealed == 0 && !writer_alive()) {
                 // Another writer may be recovering right now and have cut the file.
                 std::uint64_t size = 0;
                 FileHandle file;
                 if (open_file(path, O_RDONLY, file).ok()) (void)file_bytes(file, path, size);
                 const Tail tail = judge_tail(bytes.first(std::min<std::size_t>(bytes.size(), size)),
-                                             here, last_writer(control(), header_.uuid), path);
+                                             walk, last_writer(control(), header_.uuid), path);
                 if (tail.state == TailState::torn)
                     return fail({Status::torn, path + ": offset " + std::to_string(offset) +
                                                    ": torn tail after sequence " +

@@ -221,11 +221,11 @@ Status Writer::make_room(std::uint32_t payload_bytes, bool urgent) noexcept {
                                             std::to_string(payload_bytes) + " bytes"});
     const std::uint64_t frame = std::uint64_t{frame_header_bytes} + payload_bytes + 7;
     const auto at = reinterpret_cast<std::uintptr_t>(cursor_);
-    if (at >= notice_limit_ && !threads_->preparer.asked())
+    if (at >= notice_limit_ && !threads_->preparer.is_requested())
         ask_next(threads_->current->number + 1, 0);
     if (at + frame <= normal_limit_) {
         limit_.store(at + frame > notice_limit_ ? normal_limit_ : notice_limit_);
-        if (at + frame > notice_limit_ && !threads_->preparer.asked())
+        if (at + frame > notice_limit_ && !threads_->preparer.is_requested())
             ask_next(threads_->current->number + 1, 0);
         if (control_->failed.load() != 0) limit_.store(0);
         return Status::ok;

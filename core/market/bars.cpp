@@ -53,9 +53,10 @@ BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t
         ++counts_.refused;
         return BarTick::refused;
     }
-    if (told_ != 0) [[unlikely]] {
-        if (number != 0 && number <= told_ && time < told_until_) return BarTick::known;
-        told_ = 0;
+    if (resumed_trade_ != 0) [[unlikely]] {
+        if (number != 0 && number <= resumed_trade_ && time < resumed_until_)
+            return BarTick::counted;
+        resumed_trade_ = 0;
     }
     const BarTick tick = fold(time, price);
     if (tick != BarTick::folded) return tick;
@@ -72,8 +73,8 @@ BarTick BarBuilder::resume(const HistoryPayload& so_far, std::uint16_t flags) no
         return BarTick::refused;
     }
     begin(so_far.ts_open, so_far.close);
-    told_ = so_far.last_trade;
-    told_until_ = due_ + period_;
+    resumed_trade_ = so_far.last_trade;
+    resumed_until_ = due_ + period_;
     if ((flags & flag_empty) != 0) return BarTick::folded;
     open_ = so_far.open;
     high_ = so_far.high;
@@ -135,9 +136,9 @@ void BarBuilder::join(const BarPayload& bar, std::uint16_t flags) {
         const auto turnover = [](const BarPayload& each) {
             return join_halves(each.turnover_low, each.turnover_high);
         };
-        const bool is_known =
+        const bool has_sum =
             (turnover(sum) != 0 || sum.volume == 0) && (turnover(bar) != 0 || bar.volume == 0);
-        const Int128 both = is_known ? turnover(sum) + turnover(bar) : Int128{0};
+        const Int128 both = has_sum ? turnover(sum) + turnover(bar) : Int128{0};
         sum.turnover_low = low_half(both);
         sum.turnover_high = high_half(both);
         if (__builtin_add_overflow(sum.volume, bar.volume, &sum.volume)) sum.volume = never;

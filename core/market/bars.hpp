@@ -32,7 +32,7 @@ enum class BarTick : std::uint8_t {
     late = 1,     // of a period that has closed: counted, not folded anywhere
     due = 2,      // bars must be taken with next() first: nothing was folded
     refused = 3,  // no price in it: size <= 0, a quote without both sides, a bar of another shape
-    known = 4,    // a trade that the venue's own bar has already
+    counted = 4,  // a trade that the venue's own bar has already
 };
 
 struct ClosedBar {
@@ -114,8 +114,8 @@ class BarBuilder {
     std::int64_t open_ = 0, high_ = 0, low_ = 0, close_ = 0;
     std::int64_t volume_ = 0, ticks_ = 0;
     Int128 turnover_ = 0;
-    std::uint64_t told_ = 0;       // number of the last trade that the venue told with a bar
-    std::int64_t told_until_ = 0;  // by when that no longer counts
+    std::uint64_t resumed_trade_ = 0;  // number of the last trade that the venue told with a bar
+    std::int64_t resumed_until_ = 0;   // by when that no longer counts
     std::int64_t venue_open_last_ = std::numeric_limits<std::int64_t>::min();
     BarCounts counts_;
     struct Waiting {

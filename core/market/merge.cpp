@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "journal/market_frame.hpp"
+#include "market/earliest.hpp"
 
 namespace onetape {
 
@@ -335,20 +336,11 @@ void MergeFeeds::map(std::uint32_t source, std::uint32_t stream, std::uint32_t s
 
 MergeFeeds::Stop MergeFeeds::take(std::size_t frames_max) {
     for (std::size_t taken = 0; taken < frames_max; ++taken) {
-        Feed* first = nullptr;
-        for (Feed& each : feeds_) {
-            if (each.reader == nullptr) continue;
-            if (!each.has_frame) {
-                status_ = each.reader->next(each.frame);
-                each.has_frame = status_ == Status::ok;
-                if (!each.has_frame && status_ != Status::not_found) {
-                    source_ = static_cast<std::uint32_t>(&each - feeds_.data());
-                    return Stop::failed;
-                }
-            }
-            if (each.has_frame &&
-                (first == nullptr || each.frame.header->time < first->frame.header->time))
-                first = &each;
+        const Feed* failed = nullptr;
+        Feed* const first = earliest(feeds_, status_, failed);
+        if (failed != nullptr) {
+            source_ = static_cast<std::uint32_t>(failed - feeds_.data());
+            return Stop::failed;
         }
         if (first == nullptr) return Stop::nothing;
         first->has_frame = false;

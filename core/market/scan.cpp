@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "market/earliest.hpp"
+
 namespace onetape {
 
 namespace {
@@ -428,19 +430,11 @@ void ScanFeeds::map(std::size_t feed, std::uint32_t stream, std::uint32_t symbol
 
 ScanFeeds::Stop ScanFeeds::take(std::size_t frames_max, std::int64_t time_until) {
     for (std::size_t taken = 0; taken < frames_max; ++taken) {
-        Feed* first = nullptr;
-        for (Feed& each : feeds_) {
-            if (!each.has_frame) {
-                status_ = each.reader->next(each.frame);
-                each.has_frame = status_ == Status::ok;
-                if (!each.has_frame && status_ != Status::not_found) {
-                    feed_ = static_cast<std::size_t>(&each - feeds_.data());
-                    return Stop::failed;
-                }
-            }
-            if (each.has_frame &&
-                (first == nullptr || each.frame.header->time < first->frame.header->time))
-                first = &each;
+        const Feed* failed = nullptr;
+        Feed* const first = earliest(feeds_, status_, failed);
+        if (failed != nullptr) {
+            feed_ = static_cast<std::size_t>(failed - feeds_.data());
+            return Stop::failed;
         }
         if (first == nullptr || first->frame.header->time >= time_until) return Stop::nothing;
         first->has_frame = false;

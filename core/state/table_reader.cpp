@@ -153,12 +153,12 @@ const std::uint64_t* TableReader::place(std::uint32_t index) const noexcept {
 template <class Attempt>
 TableRead TableReader::attempt_until_deadline(Attempt attempt) {
     const GroupRead outcome = attempt();  // apart: the loops would keep it out of line
-    if (outcome == GroupRead::busy) return attempt_again(attempt);
+    if (outcome == GroupRead::busy) return retry(attempt);
     return outcome == GroupRead::ok ? TableRead::ok : TableRead::damaged;
 }
 
 template <class Attempt>
-[[gnu::noinline]] TableRead TableReader::attempt_again(Attempt& attempt) {
+[[gnu::noinline]] TableRead TableReader::retry(Attempt& attempt) {
     const std::int64_t until = monotonic_now() + deadline_ns_;
     int spins = spins_max;
     do {
@@ -187,7 +187,7 @@ TableRead TableReader::scan() {
     scanned_ = false;
     keys_seen_ = load(page().keys);
     TableRead worst = TableRead::ok;
-    const std::uint64_t given_out = load(page().places_end);
+    const std::uint64_t used_end = load(page().places_end);
     for (std::uint32_t index = 0; index < capacity_; ++index) {
         GroupKey key;
         const TableRead outcome = read_key(index, key);
@@ -196,7 +196,7 @@ TableRead TableReader::scan() {
             continue;
         }
         if (key.use == 0) {  // blank, as those that were never given out are: and only they
-            if (index < given_out) worst = TableRead::damaged;
+            if (index < used_end) worst = TableRead::damaged;
             continue;
         }
         if (key.meta.used == 0) continue;
@@ -217,9 +217,9 @@ TableRead TableReader::read_found(std::uint16_t kind, std::string_view key,
     // At most: a handle of an earlier use, a scan, and a place given out anew meanwhile.
     for (int round = 0; round < follow_attempts; ++round) {
         if (!follow()) return TableRead::unavailable;
-        const auto known = handles_.find(name);
-        if (known != handles_.end()) {
-            handle = known->second;
+        const auto cached = handles_.find(name);
+        if (cached != handles_.end()) {
+            handle = cached->second;
             const TableRead outcome =
                 attempt_until_deadline([&] { return attempt(place(handle.place)); });
             if (outcome != TableRead::ok) {

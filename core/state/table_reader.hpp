@@ -87,7 +87,7 @@ class TableReader {
     template <class Attempt>
     TableRead attempt_until_deadline(Attempt attempt);
     template <class Attempt>
-    TableRead attempt_again(Attempt& attempt);
+    TableRead retry(Attempt& attempt);
     [[nodiscard]] const std::uint64_t* place(std::uint32_t index) const noexcept;
     [[nodiscard]] const PointerPage& pointer() const noexcept {
         return *reinterpret_cast<const PointerPage*>(pointer_map_.data());

@@ -251,9 +251,9 @@ Failure TableWriter::write_at(std::uint16_t kind, std::string_view key, Write wr
         return {Status::invalid, "a key has 1 to 64 bytes: " + std::string(key)};
     }
     if (removed_) return {Status::not_found, "the table's files were removed by its writer"};
-    const auto known = find(kind, key);
-    if (known != places_.end()) {
-        write(place(known->second.index), known->second.use);
+    const auto listed = find(kind, key);
+    if (listed != places_.end()) {
+        write(place(listed->second.index), listed->second.use);
         return {};
     }
     if (free_.empty() && places_end_ == capacity_) {
@@ -276,23 +276,23 @@ Failure TableWriter::write_at(std::uint16_t kind, std::string_view key, Write wr
 }
 
 Status TableWriter::remove(std::uint16_t kind, std::string_view key) noexcept {
-    const auto known = find(kind, key);
-    if (known == places_.end()) return Status::not_found;
+    const auto listed = find(kind, key);
+    if (listed == places_.end()) return Status::not_found;
     GroupValues values;
-    values.use = known->second.use;
+    values.use = listed->second.use;
     values.meta = {kind, 0, static_cast<std::uint8_t>(key.size()), 0, 0};
-    write_group(place(known->second.index), options_.cells, key, values);
-    free_.push_back(known->second.index);
-    places_.erase(known);
+    write_group(place(listed->second.index), options_.cells, key, values);
+    free_.push_back(listed->second.index);
+    places_.erase(listed);
     count_keys();
     return Status::ok;
 }
 
 Status TableWriter::touch(std::uint16_t kind, std::string_view key,
                           std::int64_t ts_alive) noexcept {
-    const auto known = find(kind, key);
-    if (known == places_.end()) return Status::not_found;
-    touch_group(place(known->second.index), ts_alive);
+    const auto listed = find(kind, key);
+    if (listed == places_.end()) return Status::not_found;
+    touch_group(place(listed->second.index), ts_alive);
     return Status::ok;
 }
 

@@ -41,8 +41,8 @@ TEST_CASE("a period goes on with what the venue has told of it, and counts no tr
     REQUIRE(stream.resume(at, so_far, flag_open) == BarTick::folded);
     CHECK(stream.due() == 2 * minute);
     // The stream tells late of what the venue had in its bar, then of what came since.
-    CHECK(stream.on_trade(minute + 5, 500, 1, 39) == BarTick::known);
-    CHECK(stream.on_trade(minute + 6, 500, 1, 40) == BarTick::known);
+    CHECK(stream.on_trade(minute + 5, 500, 1, 39) == BarTick::counted);
+    CHECK(stream.on_trade(minute + 6, 500, 1, 40) == BarTick::counted);
     CHECK(stream.on_trade(minute + 7, 80, 2, 41) == BarTick::folded);
     ClosedBar closed;
     REQUIRE(stream.next(2 * minute, closed));
@@ -67,7 +67,7 @@ TEST_CASE("a trade that the venue's bar has is passed over in the next period, t
     REQUIRE(stream.next(minute, closed));
     CHECK(closed.flags == flag_empty);
     CHECK(closed.bar.close == 100);
-    CHECK(stream.on_trade(minute + 1, 90, 1, 40) == BarTick::known);
+    CHECK(stream.on_trade(minute + 1, 90, 1, 40) == BarTick::counted);
     SUBCASE("but not for ever: a venue that begins anew counts from 1") {
         while (stream.next(2 * minute, closed)) {
         }

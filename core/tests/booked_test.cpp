@@ -69,8 +69,8 @@ TEST_CASE("nothing is booked twice, and what is newer than all that was let go i
         booked.add(name, time);
         all.emplace_back(name, time);
         REQUIRE(booked.size() <= most);
-        const auto& told_again = all[random.below(static_cast<std::uint32_t>(all.size()))];
-        REQUIRE(knows(booked, told_again.first, told_again.second));
+        const auto& repeated = all[random.below(static_cast<std::uint32_t>(all.size()))];
+        REQUIRE(knows(booked, repeated.first, repeated.second));
     }
     CHECK(booked.size() == most);
     for (const auto& row : booked.rows()) CHECK(row.second >= booked.complete() - 1);

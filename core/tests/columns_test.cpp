@@ -97,7 +97,7 @@ TEST_CASE("a walk folds news into the rows of their orders and passes the others
                     (amended ? static_cast<std::int64_t>(i) : OrderRows::never) &&
                 columns.cell<OrderEnd>(OrderRows::end, i) == OrderEnd::canceled &&
                 columns.cell<std::int64_t>(OrderRows::done, i) >
-                    columns.cell<std::int64_t>(OrderRows::asked, i) &&
+                    columns.cell<std::int64_t>(OrderRows::requested, i) &&
                 columns.cell<std::uint32_t>(OrderRows::tag, i) == i % 2;
     }
     CHECK(right);

@@ -224,8 +224,8 @@ struct World {
     std::shared_ptr<RecordedVenue> venue;
     std::unique_ptr<TradingLoop> loop;
 
-    explicit World(const WorldOptions& given = {}, Reader* script = nullptr)
-        : options(given),
+    explicit World(const WorldOptions& chosen = {}, Reader* script = nullptr)
+        : options(chosen),
           venue(std::make_shared<RecordedVenue>(RecordedVenueOptions{
               options.latency, options.exchange, options.account, options.fee_volume})) {
         install_machine();

@@ -131,25 +131,25 @@ TEST_CASE("any messages leave the levels that plain maps hold") {
             world.orders.apply(message(action, id, side, price, size), 0);
             if (size < 0) continue;
             const auto found = plain.find(id);
-            const bool known = found != plain.end();
+            const bool is_listed = found != plain.end();
             switch (action) {
                 case MboAction::add:
                     if (size == 0) break;
                     [[fallthrough]];
                 case MboAction::modify:
-                    if (!known && size != 0) plain[id] = {side, price, size};
-                    if (known) {
+                    if (!is_listed && size != 0) plain[id] = {side, price, size};
+                    if (is_listed) {
                         found->second.price = price;
                         found->second.size = size;
                         if (size == 0) plain.erase(found);
                     }
                     break;
                 case MboAction::cancel:
-                    if (known && (size == 0 || (found->second.size -= size) <= 0))
+                    if (is_listed && (size == 0 || (found->second.size -= size) <= 0))
                         plain.erase(found);
                     break;
                 case MboAction::fill:
-                    if (known && (found->second.size -= size) <= 0) plain.erase(found);
+                    if (is_listed && (found->second.size -= size) <= 0) plain.erase(found);
                     break;
                 case MboAction::clear:
                     std::erase_if(plain, [&](const auto& e) { return e.second.side == side; });

@@ -29,10 +29,10 @@ TEST_CASE("hmac-sha-256 gives the values of RFC 4231") {
 
 TEST_CASE("a key signs many messages") {
     const HmacSha256 key("Jefe");
-    std::string first, again;
+    std::string first, repeated;
     append_hex(first, key.of("what do ya want for nothing?"));
-    append_hex(again, key.of("what do ya want for nothing?"));
-    CHECK(first == again);
+    append_hex(repeated, key.of("what do ya want for nothing?"));
+    CHECK(first == repeated);
     CHECK(first == signature("Jefe", "what do ya want for nothing?"));
 }
 

@@ -77,7 +77,7 @@ bool CheckedBook::change(Side side, std::uint64_t id, LevelChange what, bool is_
     auto& prices = prices_[is_bid ? 0 : 1];
     auto& opposite = prices_[is_bid ? 1 : 0];
     const auto found = prices.find(id);
-    const bool is_known = found != prices.end() || what == LevelChange::insert;
+    const bool has_price = found != prices.end() || what == LevelChange::insert;
     if (!is_priced && found != prices.end()) {
         level.price = found->second;
     } else if (!is_priced) {
@@ -98,7 +98,7 @@ bool CheckedBook::change(Side side, std::uint64_t id, LevelChange what, bool is_
         prices[id] = level.price;
     }
     own.push_back(level);
-    return is_known;
+    return has_price;
 }
 
 void CheckedBook::apply(BookChecksum form, bool is_snapshot, std::vector<BookLevel>& bids,

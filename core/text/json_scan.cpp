@@ -134,9 +134,9 @@ Failure JsonPaths::add(const std::string& path, int& slot) {
     }
     if (key.empty()) return {Status::invalid, "JSON path has an empty key: " + path};
     Scope& place = scopes_[scope];
-    const std::int16_t known = find(place.single, place.longer, key);
-    if (known != none) {
-        slot = known;
+    const std::int16_t listed = find(place.single, place.longer, key);
+    if (listed != none) {
+        slot = listed;
         return {};
     }
     if (slots_ == static_cast<int>(json_slots_max)) {

@@ -204,9 +204,9 @@ bool MessageReader::checked_level(const MessageRule& rule, StreamState& stream) 
     const LevelChange what = is_insert   ? LevelChange::insert
                              : is_remove ? LevelChange::remove
                                          : LevelChange::update;
-    const bool is_known = stream.checked.change(side, id, what, is_priced, level, own,
-                                                side == Side::buy ? asks_ : bids_);
-    open_.fits = open_.fits && is_known;
+    const bool has_price = stream.checked.change(side, id, what, is_priced, level, own,
+                                                 side == Side::buy ? asks_ : bids_);
+    open_.fits = open_.fits && has_price;
     return true;
 }
 

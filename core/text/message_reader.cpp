@@ -127,7 +127,7 @@ void MessageReader::take(std::string_view line, std::uint64_t number, std::int64
 void MessageReader::connected() {
     for (StreamState& stream : streams_) {
         stream.checked.connected();
-        stream.top_known = false;
+        stream.has_top = false;
     }
 }
 
@@ -210,8 +210,8 @@ MessageReader::StreamState* MessageReader::stream_of(const MessageRule& rule) {
         return nullptr;
     }
     if (last_stream_ != nullptr && last_stream_->raw == raw) return last_stream_;
-    if (const auto known = by_raw_.find(raw); known != by_raw_.end()) {
-        return last_stream_ = known->second;
+    if (const auto cached = by_raw_.find(raw); cached != by_raw_.end()) {
+        return last_stream_ = cached->second;
     }
     for (StreamState& stream : streams_) {
         if (!stream.raw.empty() || (!stream.spec.raw.empty() && stream.spec.raw != raw)) continue;
@@ -318,10 +318,10 @@ bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int
         const auto says = [&](Role role) { return message_.has(slot(rule, role)); };
         if (is_whole(rule)) {
             stream.top = {};
-            stream.top_known = true;
+            stream.has_top = true;
         }
-        if (!stream.top_known || (!says(Role::bid) && !says(Role::bid_size) && !says(Role::ask) &&
-                                  !says(Role::ask_size))) {
+        if (!stream.has_top || (!says(Role::bid) && !says(Role::bid_size) && !says(Role::ask) &&
+                                !says(Role::ask_size))) {
             pass_over(rule.name + " without a quote");
             return true;
         }
@@ -385,7 +385,7 @@ bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int6
     }
     // The settlement itself is no message: it shows as the next funding time moving on. What was
     // paid is the last rate before that.
-    if (stream.rate_known && funding_time > stream.funding_time && stream.funding_time != 0 &&
+    if (stream.has_seen_rate && funding_time > stream.funding_time && stream.funding_time != 0 &&
         !config_.measuring) {
         FundingPayload funding{};
         funding.ts_event = stream.funding_time;
@@ -397,7 +397,7 @@ bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int6
             return false;
         }
     }
-    stream.rate_known = has_rate;
+    stream.has_seen_rate = has_rate;
     stream.funding_rate = rate_units;
     stream.funding_time = funding_time;
     return emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event);

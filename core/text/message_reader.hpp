@@ -160,9 +160,9 @@ class MessageReader {
         const MessageRule* trade_rule = nullptr;
         std::string book_channel;
         QuotePayload top{};  // of quotes that say only what changed
-        bool top_known = false;
+        bool has_top = false;
         std::int64_t funding_time = 0, funding_rate = 0;
-        bool rate_known = false;
+        bool has_seen_rate = false;
     };
     // A checked book whose message is being read.
     struct OpenBook {

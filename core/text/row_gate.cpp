@@ -85,7 +85,7 @@ Status RowGate::mark(StreamState& state, const EventRow& row, MarkPayload mark) 
 Status RowGate::ticker(StreamState& state, const EventRow& row) {
     const auto now = taken<TickerRow>(row);
     if (now.funding_time != 0) {
-        if (state.rate_known && state.funding_time != 0 && now.funding_time > state.funding_time) {
+        if (state.has_rate && state.funding_time != 0 && now.funding_time > state.funding_time) {
             FundingPayload funding{};
             funding.ts_event = state.funding_time;
             funding.ts_recv = now.ts_recv;
@@ -95,12 +95,12 @@ Status RowGate::ticker(StreamState& state, const EventRow& row) {
             const Status status =
                 sink_.emit(EventType::funding, 0, state.stream, row.time, &funding, sizeof funding);
             if (status != Status::ok) return status;
-            state.rate_known = false;
+            state.has_rate = false;
         }
         state.funding_time = now.funding_time;
     }
     if (now.has_rate) {
-        state.rate_known = true;
+        state.has_rate = true;
         state.rate = now.rate;
     }
     if (now.mark == 0 && now.index == 0) return Status::ok;

@@ -29,7 +29,7 @@ class RowGate {
         std::uint32_t stream = 0;
         std::map<std::int64_t, LastBar> last_bars;  // by period
         std::int64_t mark = 0, index = 0;           // the last that were given
-        bool rate_known = false;
+        bool has_rate = false;
         std::int64_t rate = 0, funding_time = 0;
         QuotePayload top{};   // of sides that come one by one
         bool synced = false;  // a snapshot was there

@@ -210,7 +210,7 @@ class TableDecoder final : public RowDecoder {
         return fields_[static_cast<std::size_t>(config_.columns[static_cast<std::size_t>(column)])];
     }
     // There, or needed: false where the column may be empty and is.
-    [[nodiscard]] bool given(TableColumn column) const noexcept {
+    [[nodiscard]] bool has_column(TableColumn column) const noexcept {
         return has(column) &&
                (config_.form == RowForm::packed ||
                 !(config_.blank[static_cast<std::size_t>(column)] && text(column).empty()));

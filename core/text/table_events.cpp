@@ -150,7 +150,7 @@ bool TableDecoder::bar(EventRow& out) {
     BarPayload event{};
     std::int64_t stamp = 0, received = 0, last = 0;
     if (!time(TableColumn::ts_event, stamp)) return false;
-    if (given(TableColumn::ts_recv) && !time(TableColumn::ts_recv, received)) return false;
+    if (has_column(TableColumn::ts_recv) && !time(TableColumn::ts_recv, received)) return false;
     if (has(TableColumn::close_time) && !time(TableColumn::close_time, last)) return false;
     event.trades = -1;
     if (!units(TableColumn::open, Quantity::price, event.open) ||
@@ -185,7 +185,7 @@ bool TableDecoder::bar(EventRow& out) {
         return refuse("open, high, low, close contradict each other");
     }
     RawDecimal turnover;
-    if (given(TableColumn::turnover)) {
+    if (has_column(TableColumn::turnover)) {
         if (!number(TableColumn::turnover, turnover)) return false;
         const TableStream& spec = streams_.at(stream_);
         const int shift = spec.price_decimals + spec.size_decimals - turnover.decimals;
@@ -215,7 +215,8 @@ bool TableDecoder::mark(EventRow& out) {
         return refuse("time is outside 1678 to 2262");
     }
     event.ts_recv = event.ts_event;
-    if (given(TableColumn::ts_recv) && !time(TableColumn::ts_recv, event.ts_recv)) return false;
+    if (has_column(TableColumn::ts_recv) && !time(TableColumn::ts_recv, event.ts_recv))
+        return false;
     if (!units(TableColumn::mark, Quantity::reference, event.mark) ||
         !units(TableColumn::index, Quantity::reference, event.index)) {
         return false;
@@ -273,10 +274,11 @@ bool TableDecoder::ticker(EventRow& out) {
         !units(TableColumn::index, Quantity::reference, event.index)) {
         return false;
     }
-    if (given(TableColumn::funding_time) && !time(TableColumn::funding_time, event.funding_time)) {
+    if (has_column(TableColumn::funding_time) &&
+        !time(TableColumn::funding_time, event.funding_time)) {
         return false;
     }
-    event.has_rate = given(TableColumn::rate);
+    event.has_rate = has_column(TableColumn::rate);
     if (event.has_rate && !rate(TableColumn::rate, event.rate)) return false;
     out.time = event.ts_recv;
     put_payload(out, EventType::mark, event);
@@ -407,7 +409,7 @@ bool TableDecoder::side(EventRow& out) {
 bool TableDecoder::times(std::int64_t& ts_event, std::int64_t& ts_recv) {
     if (!time(TableColumn::ts_event, ts_event)) return false;
     ts_recv = ts_event;
-    return !given(TableColumn::ts_recv) || time(TableColumn::ts_recv, ts_recv);
+    return !has_column(TableColumn::ts_recv) || time(TableColumn::ts_recv, ts_recv);
 }
 
 bool TableDecoder::number(TableColumn column, RawDecimal& raw) {
@@ -432,7 +434,7 @@ bool TableDecoder::number_at(std::string_view field, const char* name, RawDecima
 // Absent, or empty where that may be: stays 0.
 bool TableDecoder::units(TableColumn column, Quantity quantity, std::int64_t& value) {
     value = 0;
-    if (!given(column)) return true;
+    if (!has_column(column)) return true;
     RawDecimal raw;
     if (!number(column, raw)) return false;
     const bool is_price = quantity == Quantity::price || quantity == Quantity::reference;
@@ -464,7 +466,7 @@ bool TableDecoder::fit(const RawDecimal& raw, Quantity quantity, const char* nam
 
 // A whole number of up to 18 digits. Absent: stays what it is.
 bool TableDecoder::count_in(TableColumn column, std::int64_t& value) {
-    if (!given(column)) return true;
+    if (!has_column(column)) return true;
     const std::string_view field = text(column);
     std::int64_t found = 0;
     bool is_whole = !field.empty() && field.size() <= 18;

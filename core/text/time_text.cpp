@@ -87,12 +87,12 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 }
 
 // Z, UTC, +hh, +hhmm, +hh:mm to the end of the text. False: something else stands there.
-[[nodiscard]] bool zone_suffix(const char* p, const char* end, bool& given,
+[[nodiscard]] bool zone_suffix(const char* p, const char* end, bool& has_zone,
                                std::int64_t& offset_ns) noexcept {
     while (p < end && *p == ' ') ++p;
-    given = p < end;
+    has_zone = p < end;
     offset_ns = 0;
-    if (!given) return true;
+    if (!has_zone) return true;
     const std::string_view rest(p, static_cast<std::size_t>(end - p));
     if (is_word(rest, "z") || is_word(rest, "utc") || is_word(rest, "gmt")) return true;
     if (*p != '+' && *p != '-') return false;
@@ -191,14 +191,14 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
         return time_from_number(value, ns);
     }
     if (!is_day(year, month, day)) return TimeFault::malformed;
-    bool zone_given = false;
+    bool has_zone = false;
     std::int64_t offset_ns = 0;
-    if (!zone_suffix(p, end, zone_given, offset_ns)) return TimeFault::malformed;
+    if (!zone_suffix(p, end, has_zone, offset_ns)) return TimeFault::malformed;
     const Int128 wall =
         static_cast<Int128>(days_from_civil(year, month, day)) * 86'400 * second_ns + in_day_ns;
     std::int64_t wall_ns = 0;
     if (!fits(wall - offset_ns, wall_ns)) return TimeFault::out_of_range;
-    if (zone_given) {
+    if (has_zone) {
         ns = wall_ns;
         return TimeFault::none;
     }

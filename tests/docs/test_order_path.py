@@ -1,4 +1,4 @@
-"""The path of a live order in the documentation is the one in the code."""
+"""The paths of a market message and of a live order in the documentation are those in the code."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Hop(NamedTuple):
         return self.function.rpartition(".")[2]
 
 
-def tables() -> list[list[Hop]]:
-    """The order's way out, and its fill's way back."""
-    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text().split(TITLE)[1].split("\n## ")[0]
+def tables(title: str) -> list[list[Hop]]:
+    """The tables of a section."""
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text().split(title)[1].split("\n## ")[0]
     found: list[list[Hop]] = []
     for line in text.splitlines():
         cells = [each.strip() for each in line.strip("|").split("|")]
@@ -40,7 +40,8 @@ def tables() -> list[list[Hop]]:
     return found
 
 
-OUT, BACK = tables()
+OUT, BACK = tables(TITLE)
+MARKET = tables("## The path of a market message, hop by hop")
 
 
 def body(hop: Hop) -> ast.AST:
@@ -58,7 +59,7 @@ def called(scope: ast.AST) -> set[str]:
     return {each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "") for each in calls}
 
 
-@pytest.mark.parametrize("hop", [*OUT, *BACK], ids=lambda hop: hop.function)
+@pytest.mark.parametrize("hop", [*OUT, *BACK, *MARKET[0], *MARKET[1]], ids=lambda hop: hop.function)
 def test_each_function_is_there_and_calls_what_it_says(hop):
     assert set(hop.calls) <= called(body(hop))
 
@@ -76,6 +77,14 @@ def test_each_hop_is_called_by_one_before_it(path):
             assert f"_{other[2]}" in calls
         else:
             assert number == 0 or hop.name in calls, hop
+        calls |= set(hop.calls)
+
+
+@pytest.mark.parametrize("path", MARKET, ids=["to the tape", "to the strategy"])
+def test_a_message_is_handed_on_by_a_row_before(path):
+    calls: set[str] = set()
+    for hop in path:
+        assert not calls or hop.name.lstrip("_") in calls, hop
         calls |= set(hop.calls)
 
 

@@ -15,7 +15,7 @@ import pytest
 from exchange.venue_process import VenueProcess
 from long_form import long_form
 from onetape.model.money import money, money_units
-from onetape.orders.calls import MASTER, OrderProtocol
+from onetape.orders.calls import MASTER, OrderProtocol, TransferRoute
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import TransferReport
 from onetape.venues.gateways import Addresses, open_trading_venue
@@ -70,7 +70,7 @@ class World:
         self.venues = {kind: VenueProcess(folder / kind, kind) for kind in ("binance-usdm", "kraken")}
         self.began = time.time_ns() - 10**9
         _, protocol = self.keyed(TO_MASTER)
-        self.ask(TO_MASTER, protocol.transfer("", "spot", "USDT", TOTAL, time.time_ns()))
+        self.ask(TO_MASTER, protocol.transfer(TransferRoute("", "spot"), "USDT", TOTAL, time.time_ns()))
 
     def keyed(self, way: Way) -> tuple[dict, OrderProtocol]:
         account = self.venues[way.kind].told["accounts"][way.account]
@@ -119,7 +119,7 @@ class World:
     def carried_out(self, way: Way, amount: int) -> int:
         """How often, by the venue's history."""
         _, protocol = self.keyed(way)
-        call = protocol.transfers(*way.wallets, time.time_ns(), since=self.began, to=way.to)
+        call = protocol.transfers(TransferRoute(*way.wallets, way.to), time.time_ns(), since=self.began)
         told = self.ask(way, call).reports
         return sum(isinstance(row, TransferReport) and row.amount == amount for row in told)
 

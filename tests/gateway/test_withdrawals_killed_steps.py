@@ -17,7 +17,7 @@ from onetape.accounts.entries import Outside
 from onetape.gateway.options import WithdrawalTarget
 from onetape.gateway.transfer_desk import Heard
 from onetape.model.money import money, money_units
-from onetape.orders.calls import Destination, OrderProtocol
+from onetape.orders.calls import Destination, OrderProtocol, TransferRoute
 from onetape.orders.outcome import Answer, Outcome
 from onetape.venues.gateways import Addresses, open_trading_venue
 from worlds.between_venues import CURRENCY, ENDS, End, destinations, open_venues, other, steer
@@ -115,7 +115,7 @@ class World:
         self.began = time.time_ns() - 10**9
         end = ENDS[0]  # has its money in the wallet that it trades from
         protocol = self.protocol(end)
-        call = protocol.transfer("", "spot", CURRENCY, money_units("0.9"), time.time_ns())
+        call = protocol.transfer(TransferRoute("", "spot"), CURRENCY, money_units("0.9"), time.time_ns())
         self.ask(end, protocol, call)
 
     def protocol(self, end: End) -> OrderProtocol:

@@ -99,12 +99,9 @@ class Adder:
         self.writer.ensure(level)
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if asked["do"] == "who":
-            return {"process": self.door.names[0], "names": self.door.names}
         if asked["do"] == "command":
             self.die("heard")
-            return self.door.answer(asked)
-        return {"error": "unknown request"}
+        return self.door.handle(asked)
 
 
 def main(home: Path, process: str, level: str, die_at: str) -> None:

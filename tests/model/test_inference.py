@@ -9,41 +9,11 @@ import pytest
 
 from onetape.model import catalogue
 from onetape.model.enums import Kind, Origin
-from onetape.model.errors import BadConfig, BadInput
-from onetape.model.inference import assumptions, decimals_written, fit, infer
+from onetape.model.errors import BadConfig
+from onetape.model.inference import assumptions, fit, infer
 from onetape.model.user_instruments import parse_instruments
 
 D = Decimal
-
-
-@pytest.mark.parametrize(
-    ("value", "decimals"),
-    [
-        ("60000.10", 1),
-        ("60000.00000000", 0),
-        ("60000", 0),
-        ("0.0025", 4),
-        ("1e-8", 8),
-        ("1.5E+3", 0),
-        ("-0.05", 2),
-        (".5", 1),
-        (D("0.50"), 1),
-        (D("1E+2"), 0),
-        (0.1 + 0.2, 1),
-        (60000.1, 1),
-        (1e-8, 8),
-        (46319.0, 0),
-        (7, 0),
-    ],
-)
-def test_decimals_are_those_written_without_zeros_at_the_end(value: str | float | D, decimals: int) -> None:
-    assert decimals_written(value) == decimals
-
-
-@pytest.mark.parametrize("value", ["", "abc", "1.2.3", "nan", float("nan"), None, True, "1.x"])
-def test_what_is_no_number(value: object) -> None:
-    with pytest.raises(BadInput):
-        decimals_written(value)  # type: ignore[arg-type]
 
 
 def test_a_free_name() -> None:

@@ -88,7 +88,7 @@ def by_walking(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
                     "id": order_id,
                     "stream": frame.stream,
                     **{name: int(data[name]) for name in ("side", "type", "price", "size", "trigger")},
-                    "asked": frame.time,
+                    "requested": frame.time,
                     "answer": NEVER,
                     "done": NEVER,
                     "placed": NEVER,

@@ -13,7 +13,7 @@ import pytest
 from exchange.venue_process import VenueProcess
 from onetape.model.errors import InvalidAmount
 from onetape.model.money import money_units
-from onetape.orders.calls import MASTER, Call
+from onetape.orders.calls import MASTER, Call, TransferRoute
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import MoveKind, TransferReport, TransferState
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -45,11 +45,11 @@ class World:
         return self.protocol.answer(call, response.status, headers, body, time.time_ns())
 
     def transfer(self, source: str, target: str, amount: int = AMOUNT) -> Answer:
-        return self.ask(self.protocol.transfer(source, target, "USDT", amount, time.time_ns()))
+        return self.ask(self.protocol.transfer(TransferRoute(source, target), "USDT", amount, time.time_ns()))
 
     def history(self, source: str, target: str) -> list[TransferReport]:
         now = time.time_ns()
-        call = self.protocol.transfers(source, target, now, since=self.began)
+        call = self.protocol.transfers(TransferRoute(source, target), now, since=self.began)
         return [told for told in self.ask(call).reports if isinstance(told, TransferReport)]
 
     def balance(self) -> int:
@@ -120,12 +120,12 @@ def test_errors_say_whether_it_may_have_happened(world, error, status, outcome):
 
 
 def test_other_wallets_are_not_moved_between(world):
-    assert world.protocol.transfer("", "funding", "USDT", 1, 0) is None
-    assert world.protocol.transfers("spot", "margin", 0, since=0) is None
+    assert world.protocol.transfer(TransferRoute("", "funding"), "USDT", 1, 0) is None
+    assert world.protocol.transfers(TransferRoute("spot", "margin"), 0, since=0) is None
 
 
 def test_an_address_without_wallets_has_carried_nothing_out(world):
-    call = world.protocol.transfer("", "spot", "USDT", AMOUNT, 0)
+    call = world.protocol.transfer(TransferRoute("", "spot"), "USDT", AMOUNT, 0)
     for body, outcome in ((b"<html>", Outcome.DEFINITIVE), (b'{"code": -1}', Outcome.AMBIGUOUS)):
         assert world.protocol.answer(call, 404, {}, body, 0).outcome is outcome
 
@@ -141,17 +141,17 @@ def test_an_address_without_wallets_has_carried_nothing_out(world):
     ],
 )
 def test_another_account_is_named_by_its_email_and_the_transfer_by_our_id(world, source, target, terms):
-    call = world.protocol.transfer(source, target, "USDT", AMOUNT, 0, to="a@b.c", name="t-1")
+    call = world.protocol.transfer(TransferRoute(source, target, "a@b.c"), "USDT", AMOUNT, 0, name="t-1")
     if terms is None:
         assert call is None
-        assert world.protocol.transfers(source, target, 0, since=0, to="a@b.c", name="t") is None
+        assert world.protocol.transfers(TransferRoute(source, target, "a@b.c"), 0, since=0, name="t") is None
         return
     assert call.target.startswith("/sapi/v1/sub-account/universalTransfer?toEmail=a%40b.c&")
     assert f"{terms}&clientTranId=t-1&asset=USDT&amount=12.5&" in call.target
 
 
 def test_a_history_between_accounts_has_our_id(world):
-    call = world.protocol.transfers("spot", "", 0, since=0, to="a@b.c", name="t-1")
+    call = world.protocol.transfers(TransferRoute("spot", "", "a@b.c"), 0, since=0, name="t-1")
     row = {
         "tranId": 92275823339,
         "fromEmail": "m@b.c",
@@ -175,18 +175,18 @@ def test_a_history_between_accounts_has_our_id(world):
 
 def test_to_the_master_goes_by_the_sub_accounts_own_key_and_says_no_more_than_what():
     protocol = BinanceUsdmProtocol("key", "secret")
-    call = protocol.transfer("spot", "spot", "USDT", AMOUNT, 0, to=MASTER, name="t-1")
+    call = protocol.transfer(TransferRoute("spot", "spot", MASTER), "USDT", AMOUNT, 0, name="t-1")
     path = "/sapi/v1/sub-account/transfer/subToMaster"
     assert call.target.startswith(f"{path}?asset=USDT&amount=12.5&")
     assert protocol.answer(call, 200, {}, b'{"txnId": "2966662589"}', 0).value == "2966662589"
     for wallets in (("", "spot"), ("spot", ""), ("", "")):
-        assert protocol.transfer(*wallets, "USDT", AMOUNT, 0, to=MASTER) is None
-        assert protocol.transfers(*wallets, 0, since=0, to=MASTER) is None
+        assert protocol.transfer(TransferRoute(*wallets, MASTER), "USDT", AMOUNT, 0) is None
+        assert protocol.transfers(TransferRoute(*wallets, MASTER), 0, since=0) is None
 
 
 def test_a_sub_accounts_history_has_what_went_to_the_master():
     protocol = BinanceUsdmProtocol("key", "secret")
-    call = protocol.transfers("spot", "spot", 0, since=0, to=MASTER, name="t-1")
+    call = protocol.transfers(TransferRoute("spot", "spot", MASTER), 0, since=0, name="t-1")
     assert call.target.startswith("/sapi/v1/sub-account/transfer/subUserHistory?type=2&")
     row = {
         "counterParty": "master",
@@ -218,16 +218,16 @@ def test_an_amount_that_the_history_would_show_otherwise_is_not_sent(world):
 
 
 def test_a_master_is_nobodys_sub_account(world):
-    call = world.protocol.transfer("spot", "spot", "USDT", AMOUNT, time.time_ns(), to=MASTER)
+    call = world.protocol.transfer(TransferRoute("spot", "spot", MASTER), "USDT", AMOUNT, time.time_ns())
     answer = world.ask(call)
     assert (answer.outcome, answer.venue_code) == (Outcome.DEFINITIVE, "-1002")
-    told = world.ask(world.protocol.transfers("spot", "spot", time.time_ns(), since=0, to=MASTER))
+    told = world.ask(world.protocol.transfers(TransferRoute("spot", "spot", MASTER), time.time_ns(), since=0))
     assert told.outcome is Outcome.DEFINITIVE
 
 
 def test_a_sub_account_is_nobodys_master(world):
     account = world.venue.told["accounts"][1]
     protocol = BinanceUsdmProtocol(account["key"], account["secret"])
-    call = protocol.transfer("", "spot", "USDT", AMOUNT, time.time_ns(), to="main", name="no")
+    call = protocol.transfer(TransferRoute("", "spot", "main"), "USDT", AMOUNT, time.time_ns(), name="no")
     answer = world.ask(call)
     assert (answer.outcome, answer.venue_code) == (Outcome.DEFINITIVE, "-1002")

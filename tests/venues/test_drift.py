@@ -14,7 +14,7 @@ from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import NotAvailable
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import MASTER, OrderKey
+from onetape.orders.calls import MASTER, OrderKey, TransferRoute
 from onetape.venues.drift import BadRequest, Drifts, What
 from onetape.venues.fact_tables import errors_of, facts_of
 from onetape.venues.gateways import Addresses, open_trading_venue
@@ -92,8 +92,8 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
     ]
     calls += [each(key, NOW) for key in keys for each in (protocol.cancel, protocol.query)]
     for source, target, to in WAYS:
-        calls.append(protocol.transfer(source, target, "USDT", 10**18, NOW, to=to))
-        calls.append(protocol.transfers(source, target, NOW, since=0, to=to))
+        calls.append(protocol.transfer(TransferRoute(source, target, to), "USDT", 10**18, NOW))
+        calls.append(protocol.transfers(TransferRoute(source, target, to), NOW, since=0))
     if protocol.traits.positions:
         calls.append(protocol.positions(NOW))
     asked = {f"{call.method} {urlsplit(call.target).path}" for call in calls if call}

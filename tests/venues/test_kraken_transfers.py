@@ -9,7 +9,7 @@ import pytest
 
 from onetape.model.errors import InvalidAmount
 from onetape.model.money import money_units
-from onetape.orders.calls import MASTER
+from onetape.orders.calls import MASTER, TransferRoute
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import TransferReport, TransferState
 from onetape.venues.kraken.assets import Pairs
@@ -52,7 +52,7 @@ def answer(protocol, call, result):
 
 
 def test_the_request_names_the_asset_and_both_wallets(protocol):
-    call = protocol.transfer("", "futures", "BTC", money_units("0.25"), NOW, name="t-1")
+    call = protocol.transfer(TransferRoute("", "futures"), "BTC", money_units("0.25"), NOW, name="t-1")
     assert call.target == "/0/private/WalletTransfer"
     terms = dict(parse_qsl(call.body.decode()))
     assert int(terms.pop("nonce")) == NOW // 1000
@@ -62,18 +62,18 @@ def test_the_request_names_the_asset_and_both_wallets(protocol):
 
 @pytest.mark.parametrize("way", [("futures", ""), ("", "spot"), ("", "margin"), ("futures", "futures")])
 def test_there_is_one_way_only(protocol, way):
-    assert protocol.transfer(*way, "USD", 1, NOW) is None
-    assert protocol.transfers(*way, NOW, since=0) is None
+    assert protocol.transfer(TransferRoute(*way), "USD", 1, NOW) is None
+    assert protocol.transfers(TransferRoute(*way), NOW, since=0) is None
 
 
 @pytest.mark.parametrize("to", ["second", MASTER])
 def test_there_is_no_way_to_another_account(protocol, to):
-    assert protocol.transfer("", "futures", "USD", 1, NOW, to=to) is None
-    assert protocol.transfers("", "futures", NOW, since=0, to=to) is None
+    assert protocol.transfer(TransferRoute("", "futures", to), "USD", 1, NOW) is None
+    assert protocol.transfers(TransferRoute("", "futures", to), NOW, since=0) is None
 
 
 def test_the_ledger_tells_what_went_to_the_futures_wallet(protocol):
-    call = protocol.transfers("", "futures", NOW, since=NOW)
+    call = protocol.transfers(TransferRoute("", "futures"), NOW, since=NOW)
     terms = dict(parse_qsl(call.body.decode()))
     assert (terms["type"], terms["start"], terms["ofs"]) == ("transfer", str(NOW // SECOND - 1), "0")
     rows = {
@@ -88,16 +88,16 @@ def test_the_ledger_tells_what_went_to_the_futures_wallet(protocol):
         TransferReport(ROW["refid"], "", "futures", "USD", money_units(500), time, TransferState.DONE),
     )
     assert told.cursor == f"{NOW // SECOND - 1}:4"
-    more = protocol.transfers("", "futures", NOW, since=0, cursor=told.cursor)
+    more = protocol.transfers(TransferRoute("", "futures"), NOW, since=0, cursor=told.cursor)
     assert dict(parse_qsl(more.body.decode()))["ofs"] == "4"
 
 
 def test_an_amount_that_the_ledger_would_show_otherwise_is_not_sent(protocol):
     answer(protocol, protocol.balances(NOW), {"ZUSD": "171288.6158", "XXBT": "0.1234567890"})
     fine = money_units("0.00005")
-    assert protocol.transfer("", "futures", "BTC", fine, NOW) is not None
+    assert protocol.transfer(TransferRoute("", "futures"), "BTC", fine, NOW) is not None
     with pytest.raises(InvalidAmount, match="finer"):
-        protocol.transfer("", "futures", "USD", fine, NOW)
+        protocol.transfer(TransferRoute("", "futures"), "USD", fine, NOW)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_an_amount_that_the_ledger_would_show_otherwise_is_not_sent(protocol):
     ],
 )
 def test_errors_say_whether_it_may_have_happened(protocol, error, outcome):
-    call = protocol.transfer("", "futures", "USD", money_units(1), NOW)
+    call = protocol.transfer(TransferRoute("", "futures"), "USD", money_units(1), NOW)
     body = json.dumps({"error": [error]}).encode()
     assert protocol.answer(call, 200, {}, body, NOW).outcome is outcome

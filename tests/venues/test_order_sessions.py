@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import random
 from urllib.parse import unquote
@@ -21,7 +22,7 @@ from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.venues.binance.errors import ERRORS as BINANCE
 from onetape.venues.binance.order_session import BinanceOrderSession
-from onetape.venues.binance.signing import hmac_hex, signer_of, socket_payload
+from onetape.venues.binance.signing import signer_of, socket_payload
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.gateways import Addresses, open_trading_venue
 from onetape.venues.kraken.errors import ERRORS as KRAKEN
@@ -262,7 +263,7 @@ def test_binance_signs_each_request_over_its_sorted_parameters():
         "timestamp": NOW // 1_000_000,
     }
     text = "&".join(f"{name}={params[name]}" for name in sorted(params))
-    assert given == hmac_hex("c2VjcmV0", text.encode())
+    assert given == hmac.digest(b"c2VjcmV0", text.encode(), "sha256").hex()
 
 
 def test_binance_signature_of_the_documentation():

@@ -9,7 +9,7 @@ import pytest
 
 from onetape.model.errors import InvalidAmount, UsageError
 from onetape.model.money import money_units
-from onetape.orders.calls import Call, Destination
+from onetape.orders.calls import Call, Destination, TransferRoute
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -107,7 +107,7 @@ def read(protocol, call: Call, value: object) -> Answer:
 
 
 def test_binance_is_asked_with_our_id_and_all_of_the_address(binance):
-    call = binance.transfer("spot", "", "BTC", AMOUNT, NOW, to=THERE, name="t-1")
+    call = binance.transfer(TransferRoute("spot", "", THERE), "BTC", AMOUNT, NOW, name="t-1")
     assert (call.method, call.target.partition("?")[0]) == ("POST", "/sapi/v1/capital/withdraw/apply")
     assert query(call) == {
         "coin": "BTC",
@@ -123,7 +123,7 @@ def test_binance_is_asked_with_our_id_and_all_of_the_address(binance):
 
 
 def test_binance_sends_nothing_out_of_another_wallet(binance):
-    assert binance.transfer("", "", "BTC", AMOUNT, NOW, to=THERE, name="t") is None
+    assert binance.transfer(TransferRoute("", "", THERE), "BTC", AMOUNT, NOW, name="t") is None
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_binance_sends_nothing_out_of_another_wallet(binance):
 )
 def test_what_binance_would_not_show_in_full_is_not_sent(binance, name, amount, error):
     with pytest.raises(error):
-        binance.transfer("spot", "", "BTC", money_units(amount), NOW, to=THERE, name=name)
+        binance.transfer(TransferRoute("spot", "", THERE), "BTC", money_units(amount), NOW, name=name)
 
 
 def test_binances_history_is_asked_by_our_id_for_less_than_a_week(binance):
-    call = binance.transfers("spot", "", NOW, since=NOW, to=THERE, name="t-1", currency="BTC")
+    call = binance.transfers(TransferRoute("spot", "", THERE), NOW, since=NOW, name="t-1", currency="BTC")
     terms = query(call)
     assert terms["withdrawOrderId"] == "t-1"
     assert int(terms["endTime"]) - int(terms["startTime"]) < 7 * 86_400_000
@@ -169,7 +169,7 @@ def test_binances_history_is_asked_by_our_id_for_less_than_a_week(binance):
     ],
 )
 def test_states_of_a_withdrawal_at_binance(binance, changes, state):
-    call = binance.transfers("spot", "", NOW, since=NOW, to=THERE, name="t")
+    call = binance.transfers(TransferRoute("spot", "", THERE), NOW, since=NOW, name="t")
     (row,) = read(binance, call, [{**SENT, **changes}]).reports
     assert row.state == state
 
@@ -199,9 +199,9 @@ def test_deposits_at_binance(binance, status, state):
 
 @pytest.mark.parametrize("rows", [[{}], {"code": 0}, [{**SENT, "amount": "much"}], "none"])
 def test_an_answer_that_makes_no_sense_is_ambiguous(binance, rows):
-    call = binance.transfers("spot", "", NOW, since=NOW, to=THERE, name="t")
+    call = binance.transfers(TransferRoute("spot", "", THERE), NOW, since=NOW, name="t")
     assert read(binance, call, rows).outcome is Outcome.AMBIGUOUS
-    asked = binance.transfer("spot", "", "BTC", AMOUNT, NOW, to=THERE, name="t")
+    asked = binance.transfer(TransferRoute("spot", "", THERE), "BTC", AMOUNT, NOW, name="t")
     assert read(binance, asked, {"no": "id"}).outcome is Outcome.AMBIGUOUS
 
 
@@ -209,15 +209,15 @@ def test_an_answer_that_makes_no_sense_is_ambiguous(binance, rows):
 
 
 def test_kraken_is_asked_by_the_stored_name_and_the_address_that_we_mean(kraken):
-    call = kraken.transfer("", "spot", "BTC", AMOUNT, NOW, to=THERE, name="t")
+    call = kraken.transfer(TransferRoute("", "spot", THERE), "BTC", AMOUNT, NOW, name="t")
     assert call.target == "/0/private/Withdraw"
     assert form(call) == {"asset": "XXBT", "key": "to-there", "address": "bc1qthere", "amount": "0.25"}
     assert read(kraken, call, {"refid": STATUS["refid"]}).value == STATUS["refid"]
-    assert kraken.transfer("futures", "spot", "BTC", AMOUNT, NOW, to=THERE) is None
+    assert kraken.transfer(TransferRoute("futures", "spot", THERE), "BTC", AMOUNT, NOW) is None
 
 
 def test_krakens_list_of_withdrawals(kraken):
-    call = kraken.transfers("", "spot", NOW, since=NOW, to=THERE, currency="BTC")
+    call = kraken.transfers(TransferRoute("", "spot", THERE), NOW, since=NOW, currency="BTC")
     assert form(call) == {"asset": "XXBT", "start": str(NOW // SECOND - 1), "limit": "500"}
     (row,) = read(kraken, call, [STATUS]).reports
     assert row == TransferReport(
@@ -246,7 +246,7 @@ def test_krakens_list_of_withdrawals(kraken):
     ],
 )
 def test_states_of_a_withdrawal_at_kraken(kraken, changes, state):
-    call = kraken.transfers("", "spot", NOW, since=NOW, to=THERE, currency="BTC")
+    call = kraken.transfers(TransferRoute("", "spot", THERE), NOW, since=NOW, currency="BTC")
     (row,) = read(kraken, call, [{**STATUS, **changes}]).reports
     assert row.state == state
 
@@ -278,7 +278,7 @@ def test_deposits_at_kraken(kraken, changes, state):
 
 
 def test_a_list_of_kraken_that_is_full_proves_nothing(kraken):
-    call = kraken.transfers("", "spot", NOW, since=NOW, to=THERE, currency="BTC")
+    call = kraken.transfers(TransferRoute("", "spot", THERE), NOW, since=NOW, currency="BTC")
     assert read(kraken, call, [STATUS] * 500).outcome is Outcome.AMBIGUOUS
 
 
@@ -294,6 +294,6 @@ def test_a_list_of_kraken_that_is_full_proves_nothing(kraken):
     ],
 )
 def test_errors_of_kraken_say_whether_it_may_have_happened(kraken, error, outcome):
-    call = kraken.transfer("", "spot", "BTC", AMOUNT, NOW, to=THERE)
+    call = kraken.transfer(TransferRoute("", "spot", THERE), "BTC", AMOUNT, NOW)
     body = json.dumps({"error": [error]}).encode()
     assert kraken.answer(call, 200, {}, body, NOW).outcome is outcome

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from copied_process import Copied
+from copied_process import begun
 from onetape.collector.options import collector_journal
 from onetape.hub.options import HubOptions, SourceOptions, hub_journal
 from onetape.ipc.operator import send_command
@@ -22,7 +21,7 @@ from onetape.model.config import OPERATOR
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter, Record
-from waiting import PATIENCE_S, wait_for
+from waiting import wait_for
 
 BTC = "binance:BTC/USDT:USDT"
 ETH = "binance:ETH/USDT:USDT"
@@ -92,18 +91,10 @@ class HubProcess:
     def __init__(self, options: HubOptions) -> None:
         self.home = Path(options.home)
         make_token(self.home, OPERATOR)
-        self.process = Copied("onetape.hub.main", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(msgspec.json.encode(options))
-        self.process.stdin.close()
-        assert self.process.stdout.readline() == b"ready\n"
+        self.process = begun("onetape.hub.main", options)
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        assert self.process.wait(PATIENCE_S) in (0, -signal.SIGKILL)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.process.stop(number)
 
     def ask(self, command: str, **fields: Any) -> dict[str, Any]:
         (answer,) = send_command(self.home, "hub", command, fields, f"{command}-{time.time_ns()}")

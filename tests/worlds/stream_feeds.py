@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,10 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from copied_process import Copied
+from copied_process import Copied, begun
 from onetape.collector.options import CollectorOptions, collector_journal
 from onetape.tape.journal import JournalReader, Record
 from waiting import PATIENCE_S
@@ -238,20 +236,13 @@ def options_for(feed: Any, home: Path, **more: Any) -> CollectorOptions:
 
 
 @contextmanager
-def collector(options: CollectorOptions) -> Iterator[subprocess.Popen[bytes]]:
+def collector(options: CollectorOptions) -> Iterator[Copied]:
     """Its process, from when its journal is open."""
-    process = Copied("onetape.collector.main", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(msgspec.json.encode(options))
-    process.stdin.close()
+    process = begun("onetape.collector.main", options)
     try:
-        assert process.stdout.readline() == b"ready\n"
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_S) in (0, -signal.SIGKILL)
-        process.stdout.close()
+        process.stop()
 
 
 def frames(home: Path, *types: str, name: str = "feed") -> list[Record]:

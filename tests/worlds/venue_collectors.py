@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from copied_process import Copied
+from copied_process import Copied, begun
 from onetape.collector.options import VenueFeedOptions, collector_journal
 from onetape.engine.tape_facts import streams_of
 from onetape.exchange.dialect import Dialect
@@ -43,20 +39,13 @@ def options_of(kind: str, home: Path, port: int, **more: Any) -> VenueFeedOption
 
 
 @contextmanager
-def collecting(options: VenueFeedOptions) -> Iterator[subprocess.Popen[bytes]]:
+def collecting(options: VenueFeedOptions) -> Iterator[Copied]:
     """From when its journal is open until the block ends."""
-    process = Copied("onetape.collector.main", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(msgspec.json.encode(options))
-    process.stdin.close()
+    process = begun("onetape.collector.main", options)
     try:
-        assert process.stdout.readline() == b"ready\n"
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_S) in (0, -signal.SIGKILL)
-        process.stdout.close()
+        process.stop()
 
 
 def status(home: Path, name: str = NAME) -> dict[str, Any]:

@@ -8,7 +8,7 @@ using namespace onetape;
 
 namespace {
 
-constexpr const char* ticks[] = {"folded", "late", "due", "refused", "known"};
+constexpr const char* ticks[] = {"folded", "late", "due", "refused", "counted"};
 
 nb::tuple closed_tuple(const ClosedBar& closed) {
     const BarPayload& b = closed.bar;

@@ -25,9 +25,8 @@ from onetape.model.home import StrPath, state_of
 from onetape.tape.state import StateReader, StateWriter, tables_in
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
-__all__ = ["ALIVE_EVERY_S", "AccountReader", "AccountTable", "Margin", "PositionShown", "accounts_in", "gateway_of"]
+__all__ = ["AccountReader", "AccountTable", "Margin", "PositionShown", "accounts_in", "gateway_of"]
 
-ALIVE_EVERY_S: Final = 0.5  # the longest time between two signs of life of a gateway
 SLOTS_SHOWN: Final = 8  # of each currency at least: an unused one is zero, not absent
 
 ACCOUNT: Final = GroupSpec(1, "account", (("kind", "T"), ("slots", "u"), ("ready", "b"), ("why", "T")))

@@ -69,7 +69,7 @@ class Collector:
         try:
             self._line = line_of(self.options, self, self._topics)
             serving = asyncio.ensure_future(
-                await listen(path, self._answer, self.door.settle, self._stream, is_operator=self.door.is_operator)
+                await listen(path, self.door.handle, self.door.settle, self._stream, is_operator=self.door.is_operator)
             )
             working = [serving, *map(asyncio.ensure_future, (self._line.run(), self._tick()))]
             ready()
@@ -119,15 +119,6 @@ class Collector:
             await asyncio.sleep(TICK_S)
 
     # --- who asks ---------------------------------------------------------------------------------
-
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request["do"]:
-            case "command":
-                return self.door.answer(request)
-            case "who":
-                return {"process": self.door.names[0], "names": self.door.names}
-            case other:
-                return {"error": f"unknown request {other!r}"}
 
     def _subscribe(self, command: Command) -> Do:
         topic = self._topic(command.fields)

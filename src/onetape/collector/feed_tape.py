@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import CollectorOptions, collector_journal
-from onetape.collector.tape_instruments import preamble_of, recovered_instruments
 from onetape.data.instruments import find_instrument, read_instruments
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
 from onetape.ipc.once import Once
@@ -25,6 +24,7 @@ from onetape.model.decimals import decimals_of, to_units
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalWriter
+from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 
 __all__ = ["StreamTape"]
 

@@ -4,45 +4,25 @@ told on it, and waited for."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import sys
+from functools import partial
 
-import msgspec
 import uvloop
 
 from onetape.collector.collector import Collector
 from onetape.collector.options import CollectorOptions, VenueFeedOptions
 from onetape.collector.venue_collector import VenueCollector
-from onetape.model.errors import OnetapeError
-
-
-def _say_ready() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+from onetape.ipc.process import run_process, say, stop_on_signals
 
 
 def main() -> int:
-    text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had said what for
-        return 0
-    options = msgspec.json.decode(text, type=CollectorOptions | VenueFeedOptions)
-    os.umask(0o077)
+    return run_process(CollectorOptions | VenueFeedOptions, lambda options: uvloop.run(_collect(options)))
 
-    async def work() -> None:
-        collector = Collector(options) if isinstance(options, CollectorOptions) else VenueCollector(options)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, collector.stopping.set)
-        await collector.run(_say_ready)
 
-    try:
-        uvloop.run(work())
-    except OnetapeError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+async def _collect(options: CollectorOptions | VenueFeedOptions) -> None:
+    collector = Collector(options) if isinstance(options, CollectorOptions) else VenueCollector(options)
+    stop_on_signals(collector)
+    await collector.run(partial(say, "ready"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from onetape.collector.options import VenueFeedOptions, collector_journal
 from onetape.collector.venue_feed import VenueFeed
@@ -44,7 +44,7 @@ class VenueCollector:
         """Raises what the journal raised."""
         path = process_socket(Path(self.options.home), self.door.names[0])
         try:
-            serving = listen(path, self._answer, self.door.settle, self._stream, is_operator=self.door.is_operator)
+            serving = listen(path, self.door.handle, self.door.settle, self._stream, is_operator=self.door.is_operator)
             working = [asyncio.ensure_future(each) for each in (await serving, self._feed.run(), self._show())]
             ready()
             stopped = asyncio.ensure_future(self.stopping.wait())
@@ -61,12 +61,3 @@ class VenueCollector:
         while True:
             self._stream.show(self._feed.status())
             await asyncio.sleep(SHOWN_EVERY_S)
-
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request["do"]:
-            case "command":
-                return self.door.answer(request)
-            case "who":
-                return {"process": self.door.names[0], "names": self.door.names}
-            case other:
-                return {"error": f"unknown request {other!r}"}

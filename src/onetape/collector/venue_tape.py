@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from onetape.collector.tape_instruments import preamble_of, recovered_instruments
 from onetape.feeds.universe import DELISTED, Change
 from onetape.ipc.command_tape import CommandTape
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalWriter
+from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 
 __all__ = ["VenueTape"]
 

@@ -120,7 +120,7 @@ class Faulty:
     # --- rules ------------------------------------------------------------------------------------
 
     def add(self, rules: Iterable[Rule], now: int, *, since: int | None = None) -> None:
-        """given: from when their times count, default now. What was due before now by time alone is
+        """since: from when their times count, default now. What was due before now by time alone is
         taken as done: a restart does not do it again. Raises BadConfig, and then adds none."""
         made = self.check(rules, now, since=now if since is None else since)
         self._rule_count += len(made)

@@ -400,10 +400,8 @@ class Gateway:
         self.now()
         door = self.commands.door
         match request["do"]:
-            case "command":
-                return door.answer(request)
-            case "who":
-                return {"process": door.names[0], "names": door.names}
+            case "command" | "who":
+                return door.handle(request)
             case "status":
                 refused = None
             case "attach" | "life":

@@ -23,7 +23,7 @@ from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import InvalidAmount, Killed, NotAvailable, PermissionDenied, VenueUnavailable
 from onetape.model.money import money
-from onetape.orders.calls import Call, Destination, OrderProtocol
+from onetape.orders.calls import Call, Destination, OrderProtocol, TransferRoute
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer
 from onetape.orders.outcome import Outcome as Answered
@@ -286,9 +286,8 @@ class TransferDesk:
         to = self._to(send.target, send.currency)
         if to is None:
             return None
-        return self._protocol.transfer(
-            send.source.wallet, send.target.wallet, send.currency, send.amount, self._now(), to=to, name=send.name
-        )
+        route = TransferRoute(send.source.wallet, send.target.wallet, to)
+        return self._protocol.transfer(route, send.currency, send.amount, self._now(), name=send.name)
 
     async def _send(self, send: Send) -> None:
         call, why = None, "it cannot be sent any more"  # of an earlier life, which could
@@ -342,16 +341,10 @@ class TransferDesk:
         rows: list[TransferReport] = []
         cursor = ""
         to = self._to(query.target, query.currency)
+        route = TransferRoute(query.source.wallet, query.target.wallet, _FORGOTTEN if to is None else to)
         for _ in range(PAGES_MAX):
             call = self._protocol.transfers(
-                query.source.wallet,
-                query.target.wallet,
-                self._now(),
-                since=query.since,
-                cursor=cursor,
-                to=_FORGOTTEN if to is None else to,
-                name=query.name,
-                currency=query.currency,
+                route, self._now(), since=query.since, cursor=cursor, name=query.name, currency=query.currency
             )
             if call is None or self._wire is None:
                 return None

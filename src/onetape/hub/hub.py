@@ -98,7 +98,7 @@ class Hub:
             loop = asyncio.get_running_loop()
             self._watch = JournalWatch(self._sources.waiter, self._take, loop)
             serving = await listen(
-                path, self._answer, self.door.settle, self._stream, is_operator=self.door.is_operator
+                path, self.door.handle, self.door.settle, self._stream, is_operator=self.door.is_operator
             )
             working = [asyncio.ensure_future(each) for each in (serving, self._tick())]
             ready()
@@ -306,15 +306,6 @@ class Hub:
         self._tape.health(kind, state, time.time_ns(), subject=subject, about=about or {}, warned=warned)
 
     # --- who asks ---------------------------------------------------------------------------------
-
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request["do"]:
-            case "command":
-                return self.door.answer(request)
-            case "who":
-                return {"process": HUB, "names": self.door.names}
-            case other:
-                return {"error": f"unknown request {other!r}"}
 
     def _pin(self, command: Command) -> Do:
         symbol, name = command.fields.get("symbol"), command.fields.get("source")

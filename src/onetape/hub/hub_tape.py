@@ -26,10 +26,9 @@ import msgspec
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
 from onetape.ipc.once import Once
 from onetape.model.enums import EventType
-from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.tape.schema import INSTRUMENT_TYPE
+from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from onetape.tape.segments import is_tape
 
 __all__ = ["CURSORS_EVERY", "Cursor", "HubTape", "Recovered"]
@@ -65,23 +64,11 @@ class HubTape(CommandTape):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self.recovered = _recovered(path)
-        except TornTape:  # the machine went down: whoever opens it sets aside what was torn
-            JournalWriter(path, process="hub", durable=False).close()
-            self.recovered = _recovered(path)
+        instruments = recovered_instruments(path, "hub")
+        self.recovered = _recovered(path, list(instruments.values()))
         super().__init__(
             JournalWriter(
-                path,
-                process="hub",
-                created=time.time_ns(),
-                heartbeat=True,
-                # A writer repeats in its segments what it was given itself: so a reader at the end
-                # finds the listings of all earlier lives.
-                extra_preamble=[
-                    (INSTRUMENT_TYPE, number + 1, each.to_msgpack())
-                    for number, each in enumerate(self.recovered.instruments)
-                ],
+                path, process="hub", created=time.time_ns(), heartbeat=True, extra_preamble=preamble_of(instruments)
             )
         )
         self.once = Once()
@@ -119,8 +106,8 @@ class HubTape(CommandTape):
         self.writer.append("health", msgspec.msgpack.encode(record), time=now)
 
 
-def _recovered(path: Path) -> Recovered:
-    found = Recovered()
+def _recovered(path: Path, instruments: list[Instrument]) -> Recovered:
+    found = Recovered(instruments=instruments)
     if not is_tape(path):
         return found
     with JournalReader(path) as reader:
@@ -129,8 +116,6 @@ def _recovered(path: Path) -> Recovered:
             return found
         reader.seek_sequence(last)
         frame = reader.next_frame()
-        records = {stream - 1: record for stream, record in reader.instruments.items()}
-        found.instruments = [_instrument(record) for _, record in sorted(records.items())]
         # All cursors are written each CURSORS_EVERY, also while nothing comes.
         reader.seek_time((frame.time if frame is not None else 0) - 2 * CURSORS_EVERY)
         times = [each.time for each in reader.frames(("input",))]
@@ -152,7 +137,3 @@ def _hear(found: Recovered, record: Mapping[str, Any]) -> None:
             found.ended = set(record["ended"])
         case "listing", "delisted":
             found.ended.add(record["number"])
-
-
-def _instrument(record: Mapping[str, Any]) -> Instrument:
-    return Instrument.from_msgpack(msgspec.msgpack.encode(record))

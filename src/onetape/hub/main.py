@@ -4,44 +4,24 @@ collector that is away is waited for."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import sys
+from functools import partial
 
-import msgspec
 import uvloop
 
 from onetape.hub.hub import Hub
 from onetape.hub.options import HubOptions
-from onetape.model.errors import OnetapeError
-
-
-def _say_ready() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+from onetape.ipc.process import run_process, say, stop_on_signals
 
 
 def main() -> int:
-    text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had said what for
-        return 0
-    options = msgspec.json.decode(text, type=HubOptions)
-    os.umask(0o077)
+    return run_process(HubOptions, lambda options: uvloop.run(_merge(options)))
 
-    async def work() -> None:
-        hub = Hub(options)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, hub.stopping.set)
-        await hub.run(_say_ready)
 
-    try:
-        uvloop.run(work())
-    except OnetapeError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+async def _merge(options: HubOptions) -> None:
+    hub = Hub(options)
+    stop_on_signals(hub)
+    await hub.run(partial(say, "ready"))
 
 
 if __name__ == "__main__":

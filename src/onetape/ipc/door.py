@@ -118,6 +118,17 @@ class Door:
 
     # --- one request ------------------------------------------------------------------------------
 
+    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answers a command, or says who is behind this door. Processes that take other requests ask for
+        those by themselves."""
+        match request["do"]:
+            case "command":
+                return self.answer(request)
+            case "who":
+                return {"process": self.names[0], "names": self.names}
+            case other:
+                return {"error": f"unknown request {other!r}"}
+
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{id, status, result, error}`. It may leave once `settle` has been called."""
         id_ = request.get("id")

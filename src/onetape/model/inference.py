@@ -18,29 +18,12 @@ from typing import Final
 import msgspec
 
 from onetape.model import catalogue, venue_facts
-from onetape.model.decimals import Number, decimal_text, decimals_of, to_decimal
+from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, Origin
-from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 
 ROWS_SHOWN: Final = 3  # of a table, in one line
-
-
-def decimals_written(value: Number) -> int:
-    """Decimals of one number of the data by the rule above. Raises BadInput for what is none."""
-    if isinstance(value, str):
-        # The common form, without the cost of a Decimal.
-        _, point, rest = value.partition(".")
-        if not point and value.isdigit():
-            return 0
-        if rest.isdigit():
-            return len(rest.rstrip("0"))
-    try:
-        text = format(value, ".15g") if isinstance(value, float) else value
-        return max(decimals_of(to_decimal(text)), 0)
-    except (TypeError, ValueError):
-        raise BadInput(f"not a number: {value!r}") from None
 
 
 def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument:
@@ -137,4 +120,4 @@ def _step(decimals: int) -> Decimal:
     return Decimal((0, (1,), -decimals))
 
 
-__all__ = ["assumptions", "decimals_written", "fit", "infer"]
+__all__ = ["assumptions", "fit", "infer"]

@@ -26,6 +26,7 @@ __all__ = [
     "OrderProtocol",
     "Purpose",
     "Traits",
+    "TransferRoute",
     "signatures",
 ]
 
@@ -78,6 +79,15 @@ class Destination(NamedTuple):
     address: str = ""
     memo: str = ""
     key: str = ""
+
+
+class TransferRoute(NamedTuple):
+    """From one wallet to another, "" being the one that is traded from. to: another account, as the venue calls it,
+    whose the second wallet is, or MASTER; or an address outside of the venue."""
+
+    source: str
+    target: str
+    to: str | Destination = ""
 
 
 class Traits(NamedTuple):
@@ -184,35 +194,15 @@ class OrderProtocol(Protocol):
         """Takes note of a move that our tape has, so that a later report of it counts as the same move."""
         ...
 
-    def transfer(
-        self,
-        source: str,
-        target: str,
-        currency: str,
-        amount: int,
-        now: int,
-        *,
-        to: str | Destination = "",
-        name: str = "",
-    ) -> Call | None:
-        """Money from one wallet to another, "" being the one that is traded from; amount: 1e-18.
-        to: another account, as the venue calls it; or out of the venue. name: our id, which the
-        venue may not take. DONE: carried out, `value` is the venue's id; out of the venue: taken,
-        and the history says what becomes of it. SAFE and DEFINITIVE: it was not. AMBIGUOUS: the
-        history knows. None: not between these wallets, or not for us to do."""
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
+        """Moves money from one wallet to another; amount: 1e-18. name: our id, which the venue may not
+        take. DONE: carried out, `value` is the venue's id; out of the venue: taken, and the history
+        says what becomes of it. SAFE and DEFINITIVE: it was not. AMBIGUOUS: the history knows. None: no
+        such route, or not for us to take."""
         ...
 
     def transfers(
-        self,
-        source: str,
-        target: str,
-        now: int,
-        *,
-        since: int,
-        cursor: str = "",
-        to: str | Destination = "",
-        name: str = "",
-        currency: str = "",
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
         """The history of transfers that way, since ns UTC: `TransferReport` rows. currency: only of
         it, where the venue can be asked so."""

@@ -75,7 +75,7 @@ class RobotControl:
         )
         self._socket = Beside(
             process_socket(home, f"robot:{name}"),
-            self._answer,
+            self.door.handle,
             settle=self.door.settle,
             rang=rang,
             stream=Stream(),
@@ -90,15 +90,6 @@ class RobotControl:
 
     def close(self) -> None:
         self._socket.close()
-
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request["do"]:
-            case "command":
-                return self.door.answer(request)
-            case "who":
-                return {"process": self.door.names[0], "names": self.door.names}
-            case other:
-                return {"error": f"unknown request {other!r}"}
 
     # --- commands ---------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ has asked for meanwhile lies on its journal until the gateway takes it.
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import sys
@@ -16,13 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from onetape import _core
 from onetape.engine.parameters import coerced
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.shared_gateway import check_followed
-from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, StrategyError
+from onetape.ipc.process import run_process
+from onetape.model.errors import BadConfig, ProcessDown, StrategyError
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.earlier_run import earlier_of
@@ -43,11 +41,10 @@ GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is ab
 
 
 def main() -> int:
-    text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had written us down
-        return 0
-    options = msgspec.json.decode(text, type=RobotOptions)
-    os.umask(0o077)
+    return run_process(RobotOptions, _trade)
+
+
+def _trade(options: RobotOptions) -> int:
     if options.memory_max:
         # The supervisor looks at what is resident, a few times a second. What grows faster than
         # that fails here: nobody else's memory is taken meanwhile.
@@ -63,10 +60,9 @@ def main() -> int:
             out.write("".join(f"{symbol}\n" for symbol in symbols_of(live)))
             return 0
         return _run(options, live, stopping, out)
-    except OnetapeError as error:
+    except StrategyError as error:
         sys.stderr.write(f"{error}\n")
-        # The strategy's own fault is there the next time, too.
-        return HALTED if isinstance(error, StrategyError) else error.exit_code
+        return HALTED  # the strategy's own fault is there the next time, too
 
 
 class _Waits:

@@ -3,15 +3,12 @@ JSON on standard input. It says `ready` when all of them have begun."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from onetape.model.errors import OnetapeError
+from onetape.ipc.process import run_process
 from onetape.robot.options import VariantsOptions
 from onetape.robot.variants import Variants
 from onetape.tape.wait import Waiter
@@ -20,25 +17,19 @@ WAIT_S: Final = 0.1
 
 
 def main() -> int:
-    text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had written us down
-        return 0
-    options = msgspec.json.decode(text, type=VariantsOptions)
-    os.umask(0o077)
+    return run_process(VariantsOptions, _run)
+
+
+def _run(options: VariantsOptions) -> None:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _frame: stopping.append(n))
     out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
-    try:
-        while not stopping:
-            _run(options, stopping, out)
-    except OnetapeError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+    while not stopping:
+        _follow(options, stopping, out)
 
 
-def _run(options: VariantsOptions, stopping: list[int], out: Any) -> None:
+def _follow(options: VariantsOptions, stopping: list[int], out: Any) -> None:
     """Beside one run of the robot."""
     variants = Variants(Path(options.home), options.robot, options.variants)
     waiter = Waiter()

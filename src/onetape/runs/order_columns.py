@@ -117,7 +117,7 @@ def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fil
         qty=qty,
         filled=filled,
         state=_states(rows.pop("end"), filled, full),
-        ts_request=rows.pop("asked"),
+        ts_request=rows.pop("requested"),
         ts_answer=answer,
         ts_fill=first_fill,
         ts_done=done,

@@ -28,6 +28,7 @@ from onetape.exchange.server import LOOPBACK, VenueServer, opened, ready_line
 from onetape.gateway.bridge_process import bridged
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
+from onetape.ipc.process import run_process
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
@@ -235,10 +236,10 @@ def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
 
 
 def main() -> int:
-    text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had written us down
-        return 0
-    options = msgspec.json.decode(text, type=SingleOptions)
+    return run_process(SingleOptions, _run)
+
+
+def _run(options: SingleOptions) -> None:
     confine()
     out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
 
@@ -246,15 +247,7 @@ def main() -> int:
         out.write("ready\n")
         out.flush()
 
-    async def work() -> None:
-        await House(options).run(say_ready)
-
-    try:
-        uvloop.run(work())
-    except OnetapeError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+    uvloop.run(House(options).run(say_ready))
 
 
 if __name__ == "__main__":

@@ -490,10 +490,8 @@ class Supervisor:
         match request["do"]:
             case "status":
                 return self.status()
-            case "command":
-                return door.answer(request)
-            case "who":
-                return {"process": "supervisor", "names": door.names}
+            case "command" | "who":
+                return door.handle(request)
             case _ if (refused := door.refusal(request)) is not None:
                 return refused
             case "down":

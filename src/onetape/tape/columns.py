@@ -61,7 +61,7 @@ class OrderRows(NamedTuple):
     """What was asked of the exchange and what the news of it say, a row an order.
 
     Columns of one length by name: `id` (ascending), `stream`, `side` and `type` as on the tape,
-    `price size trigger` (integers; size as last amended), `asked answer done placed` (ns: the
+    `price size trigger` (integers; size as last amended), `requested answer done placed` (ns: the
     request, the first news, the end or trigger, the exchange's own stamp of when it last took its
     place; NEVER where that did not come), `end` (0 none, 1 canceled, 2 expired, 3 rejected, 4
     denied) and `tag`, an index into `tags`. Fills are events of their own.
@@ -79,7 +79,7 @@ _ORDER_TYPES = {
     "price": "<i8",
     "size": "<i8",
     "trigger": "<i8",
-    "asked": "<i8",
+    "requested": "<i8",
     "answer": "<i8",
     "done": "<i8",
     "placed": "<i8",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,6 @@ class EventSchema:
     payload_bytes: int = 0  # of the fixed part
     fields: tuple[Field, ...] = ()
     tail: tuple[str, ...] | None = None  # names of the counted (price, size) lists that follow
-    is_built_in: bool = field(default=True, compare=False)
 
     @cached_property
     def payload_dtype(self) -> np.dtype[np.void]:
@@ -316,13 +315,13 @@ class Schemas:
         for schema in self.by_id.values():
             if schema.name == name:
                 return schema
-        is_built_in = ", ".join(sorted(s.name for s in self.by_id.values()))
-        raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {is_built_in}")
+        names = ", ".join(sorted(s.name for s in self.by_id.values()))
+        raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {names}")
 
     def of(self, type_: int) -> EventSchema:
         """The schema of a type id; one the tape does not describe is read as MessagePack."""
         found = self.by_id.get(type_)
         if found is None:
-            found = EventSchema(type_, f"type_{type_}", False, is_built_in=False)
+            found = EventSchema(type_, f"type_{type_}", False)
             self.by_id[type_] = found
         return found

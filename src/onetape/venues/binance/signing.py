@@ -10,7 +10,6 @@ it names HMAC and RSA only.
 from __future__ import annotations
 
 import base64
-import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl, quote
@@ -22,7 +21,7 @@ from onetape.venues.query_text import query_text
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["Ed25519Signer", "HmacSigner", "Signer", "hmac_hex", "sent_terms", "signer_of", "socket_payload"]
+__all__ = ["Ed25519Signer", "HmacSigner", "Signer", "sent_terms", "signer_of", "socket_payload"]
 
 PEM: Final = "-----BEGIN "
 
@@ -95,11 +94,6 @@ def signer_of(secret: str) -> Signer:
             todo="make one with: openssl genpkey -algorithm ed25519",
         )
     return Ed25519Signer(key)
-
-
-def hmac_hex(secret: str, payload: bytes) -> str:
-    """The hexadecimal HMAC-SHA256 of a payload."""
-    return hmac.digest(secret.encode(), payload, "sha256").hex()
 
 
 def socket_payload(params: Mapping[str, object]) -> bytes:

@@ -17,7 +17,7 @@ from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLim
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TransferRoute
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -35,7 +35,6 @@ from onetape.venues.binance.rows import algo_row, balance_reports, order_row, po
 from onetape.venues.binance.signing import sent_terms, signer_of
 from onetape.venues.binance.transfers import (
     DEPOSITS_PATH,
-    Way,
     deposit_reports,
     deposit_terms,
     history_terms,
@@ -203,33 +202,14 @@ class BinanceUsdmProtocol:
         """A move that our tape has."""
         self._moves.note(reference)
 
-    def transfer(
-        self,
-        source: str,
-        target: str,
-        currency: str,
-        amount: int,
-        now: int,
-        *,
-        to: str | Destination = "",
-        name: str = "",
-    ) -> Call | None:
-        terms = transfer_terms(Way(source, target, to), currency, amount, name)
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
+        terms = transfer_terms(route, currency, amount, name)
         return self._signed(Endpoint(Purpose.TRANSFER, "POST", terms[0], 1), terms[1], now) if terms else None
 
     def transfers(
-        self,
-        source: str,
-        target: str,
-        now: int,
-        *,
-        since: int,
-        cursor: str = "",
-        to: str | Destination = "",
-        name: str = "",
-        currency: str = "",
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
-        terms = history_terms(Way(source, target, to), since, cursor, name)
+        terms = history_terms(route, since, cursor, name)
         return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], 1), terms[1], now) if terms else None
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:

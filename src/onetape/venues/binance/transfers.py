@@ -27,13 +27,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import UsageError
 from onetape.model.money import money
 from onetape.model.time import parse_time
-from onetape.orders.calls import MASTER, Destination
+from onetape.orders.calls import MASTER, Destination, TransferRoute
 from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.binance.words import SHOWN
 from onetape.venues.numbers import check_shown, money_of
@@ -43,7 +43,6 @@ __all__ = [
     "TRANSFER_PATH",
     "WITHDRAWN_PATH",
     "WITHDRAW_PATH",
-    "Way",
     "deposit_reports",
     "deposit_terms",
     "history_terms",
@@ -88,27 +87,17 @@ _WITHDRAWN: Final = {
 # 6: credited, and may not be withdrawn again yet.
 _DEPOSITED: Final = {1: TransferState.DONE, 6: TransferState.DONE, 2: TransferState.FAILED, 7: TransferState.FAILED}
 
-
-class Way(NamedTuple):
-    """Between two wallets. to: the email of another account whose the second is, or MASTER; or an
-    address outside of the venue."""
-
-    source: str
-    target: str
-    to: str | Destination = ""
-
-
 _Terms = tuple[str, dict[str, str]]  # path and terms
 
 
-def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Terms | None:
-    """None: there is no such way. amount: 1e-18. name: goes along to another account.
+def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) -> _Terms | None:
+    """None: there is no such route. amount: 1e-18. name: goes along to another account.
     Raises InvalidAmount for what the histories would not show in full."""
-    if isinstance(way.to, Destination):
-        if way.source != "spot":
+    if isinstance(route.to, Destination):
+        if route.source != "spot":
             return None
-        return WITHDRAW_PATH, withdraw_terms(way.to, currency, amount, name)
-    query = _way_terms(way, way.to, name)
+        return WITHDRAW_PATH, withdraw_terms(route.to, currency, amount, name)
+    query = _route_terms(route, route.to, name)
     if query is None:
         return None
     check_shown(amount, SHOWN, currency)
@@ -116,49 +105,49 @@ def transfer_terms(way: Way, currency: str, amount: int, name: str) -> _Terms | 
     return path, {**terms, "asset": currency, "amount": decimal_text(money(amount))}
 
 
-def _way_terms(way: Way, to: str, name: str) -> _Terms | None:
+def _route_terms(route: TransferRoute, to: str, name: str) -> _Terms | None:
     if to == MASTER:
-        return (RETURN_PATH, {}) if _is_return(way) else None
+        return (RETURN_PATH, {}) if _is_return(route) else None
     if to:
-        types = _types(way)
+        types = _types(route)
         if types is None:
             return None
         return GIVE_PATH, {"toEmail": to, "fromAccountType": types[0], "toAccountType": types[1], "clientTranId": name}
-    word = _TYPES.get(way[:2])
+    word = _TYPES.get(route[:2])
     return None if word is None else (TRANSFER_PATH, {"type": word})
 
 
-def _is_return(way: Way) -> bool:
-    return way[:2] == ("spot", "spot")
+def _is_return(route: TransferRoute) -> bool:
+    return route[:2] == ("spot", "spot")
 
 
-def _types(way: Way) -> tuple[str, str] | None:
-    types = _ACCOUNT_TYPES.get(way.source), _ACCOUNT_TYPES.get(way.target)
-    if types[0] is None or types[1] is None or "spot" not in way[:2]:
+def _types(route: TransferRoute) -> tuple[str, str] | None:
+    types = _ACCOUNT_TYPES.get(route.source), _ACCOUNT_TYPES.get(route.target)
+    if types[0] is None or types[1] is None or "spot" not in route[:2]:
         return None
     return types[0], types[1]
 
 
-def history_terms(way: Way, since: int, cursor: str, name: str) -> _Terms | None:
+def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _Terms | None:
     """Newest first. cursor: start:page."""
-    if isinstance(way.to, Destination):
+    if isinstance(route.to, Destination):
         return WITHDRAWN_PATH, withdrawn_terms(since, name)
     start, _, page = cursor.partition(":")
     start, page = start or str(since // _MS), page or "1"
-    if way.to == MASTER:
+    if route.to == MASTER:
         terms = {"type": _OUT, "startTime": start, "limit": str(RETURNED_MAX)}
-        return (RETURNED_PATH, terms) if _is_return(way) else None
-    if way.to:
-        if _types(way) is None:
+        return (RETURNED_PATH, terms) if _is_return(route) else None
+    if route.to:
+        if _types(route) is None:
             return None
         return GIVE_PATH, {
-            "toEmail": way.to,
+            "toEmail": route.to,
             "clientTranId": name,
             "startTime": start,
             "page": page,
             "limit": str(TRANSFER_PAGE),
         }
-    word = _TYPES.get(way[:2])
+    word = _TYPES.get(route[:2])
     if word is None:
         return None
     terms = {"type": word, "startTime": start, "current": page, "size": str(PAGE)}

@@ -22,7 +22,7 @@ from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.calls import Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.calls import Call, OrderKey, Purpose, Traits, TransferRoute
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -173,31 +173,12 @@ class CcxtProtocol:
     def note_move(self, reference: str) -> None:
         """Nothing to keep: none is asked for."""
 
-    def transfer(
-        self,
-        source: str,
-        target: str,
-        currency: str,
-        amount: int,
-        now: int,
-        *,
-        to: str | Destination = "",
-        name: str = "",
-    ) -> Call | None:
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
         """None: what became of one whose answer is lost, ccxt cannot say of every venue."""
         return None
 
     def transfers(
-        self,
-        source: str,
-        target: str,
-        now: int,
-        *,
-        since: int,
-        cursor: str = "",
-        to: str | Destination = "",
-        name: str = "",
-        currency: str = "",
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
         return None
 

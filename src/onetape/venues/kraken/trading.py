@@ -31,7 +31,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, parse_time, to_datetime
-from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits
+from onetape.orders.calls import ORDER_PURPOSES, Call, Destination, OrderKey, Purpose, Traits, TransferRoute
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -195,45 +195,26 @@ class KrakenSpotProtocol:
     def note_move(self, reference: str) -> None:
         """Nothing to keep: stream and list have the same ids."""
 
-    def transfer(
-        self,
-        source: str,
-        target: str,
-        currency: str,
-        amount: int,
-        now: int,
-        *,
-        to: str | Destination = "",
-        name: str = "",
-    ) -> Call | None:
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
         """None: the spot side moves money to the futures wallet, not back, and not to another
         account (read 2026-11). Raises InvalidAmount for what the ledger would not show in full:
         it would not be known again."""
-        is_outside = isinstance(to, Destination) and not source
-        if not is_outside and (to or (source, target) != TO_FUTURES):
+        is_outside = isinstance(route.to, Destination) and not route.source
+        if not is_outside and (route.to or route[:2] != TO_FUTURES):
             return None
         check_shown(amount, self._steps.get(currency, 1), currency)
         asset = self._pairs.asset(currency)
-        if isinstance(to, Destination):
-            return self._signed(_WITHDRAW, withdraw_terms(to, asset, amount), now)
+        if isinstance(route.to, Destination):
+            return self._signed(_WITHDRAW, withdraw_terms(route.to, asset, amount), now)
         return self._signed(_TRANSFER, to_futures(asset, amount), now)
 
     def transfers(
-        self,
-        source: str,
-        target: str,
-        now: int,
-        *,
-        since: int,
-        cursor: str = "",
-        to: str | Destination = "",
-        name: str = "",
-        currency: str = "",
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
         """From the ledger, as `account_moves`; of withdrawals their own list."""
-        if isinstance(to, Destination):
+        if isinstance(route.to, Destination):
             return self._signed(_WITHDRAWN, status_terms(self._pairs.asset(currency), since), now)
-        if to or (source, target) != TO_FUTURES:
+        if route.to or route[:2] != TO_FUTURES:
             return None
         return self._signed(_TRANSFERS, {"type": "transfer", **page_terms(since, cursor)}, now)
 

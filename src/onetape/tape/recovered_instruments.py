@@ -1,4 +1,5 @@
-"""The instruments of a collector's tape, over all lives of its process. A number stands for one of them for ever."""
+"""The instruments of a tape over all lives of its writer, for whoever goes on with it: a number stands for one of
+them for ever."""
 
 from __future__ import annotations
 
@@ -17,12 +18,14 @@ __all__ = ["preamble_of", "recovered_instruments"]
 
 
 def recovered_instruments(path: Path, process: str) -> dict[int, Instrument]:
-    """Those that the tape has, by number. process: its writer, which does not run now."""
+    """Reads those that the tape has, by number. What a machine that went down has torn is set aside.
+
+    process: its writer, which does not run now."""
     if not is_tape(path):
         return {}
     try:
         return _read(path)
-    except TornTape:  # the machine went down: whoever opens it sets aside what was torn
+    except TornTape:
         JournalWriter(path, process=process, durable=False).close()
         return _read(path)
 
@@ -31,11 +34,11 @@ def _read(path: Path) -> dict[int, Instrument]:
     with JournalReader(path) as reader:
         reader.seek_sequence(max(reader.last_sequence, 1))
         reader.next_frame()
-        records = reader.instruments.items()
+        records = sorted(reader.instruments.items())
         return {number: Instrument.from_msgpack(msgspec.msgpack.encode(record)) for number, record in records}
 
 
 def preamble_of(instruments: Mapping[int, Instrument]) -> list[tuple[int, int, bytes]]:
-    """What a writer has to be given, since it repeats in its segments only what it was given itself: so a reader at
-    the end finds the instruments of all earlier lives."""
+    """Gives what a writer repeats in its segments beside its own instruments, so that a reader at the end finds
+    those of all earlier lives."""
     return [(INSTRUMENT_TYPE, number, each.to_msgpack()) for number, each in sorted(instruments.items())]

@@ -1,0 +1,49 @@
+"""How a process of a home begins and ends: its options as JSON on standard input, lines on standard
+output of which the first is `ready...`, and the exit code of the error that ended it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from onetape.model.errors import OnetapeError
+
+__all__ = ["run_process", "say", "stop_on_signals"]
+
+
+class Stopping(Protocol):
+    @property
+    def stopping(self) -> asyncio.Event: ...
+
+
+def run_process(kind: Any, work: Callable[[Any], int | None]) -> int:
+    """Calls `work` with the options, of type `kind`; gives the exit code, 0 where `work` gives none.
+    Files that it makes are the owner's alone."""
+    os.umask(0o077)
+    text = sys.stdin.buffer.read()
+    if not text:  # who started it died before the options were written
+        return 0
+    try:
+        return work(msgspec.json.decode(text, type=kind)) or 0
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def say(words: str) -> None:
+    """Writes a line for whoever started this process."""
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def stop_on_signals(process: Stopping) -> None:
+    """Sets its `stopping` on SIGINT and SIGTERM; to be called in the running loop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, process.stopping.set)
