@@ -224,7 +224,7 @@ class GuardedWorld:
             if not rung.trigger:
                 self.after(HOP, lambda rung=rung: self._reduce(effect.closes, rung.size))
                 continue
-            self._check_level(rung)
+            self._check_level(effect.closes, rung)
             self._row(self._made(name, effect, rung, OrderState.SUBMITTED))
             self.after(HOP, lambda name=name, rung=rung: self._rest(name, effect, rung))
         return placed, refused
@@ -265,6 +265,9 @@ class GuardedWorld:
             core.position(ACCOUNT, SYMBOL, BOTH, self.qty, self.entry if self.qty else None, self.now)
         for row in self.rows.values():
             core.stop(ACCOUNT, row, self.now)
+        levels = [each.about["levels"] for each in self.records if "levels" in each.about]
+        if levels:
+            core.remember(ACCOUNT, SYMBOL, BOTH, levels[-1])
         core.caught_up(ACCOUNT, self.now)
         self.quiet_since = self.now
         self._carry_out()
@@ -327,7 +330,7 @@ class GuardedWorld:
     def check(self) -> None:
         assert len(self.resting) <= 100, "stops pile up"
         guard = self.guard
-        if guard is None or self.now - self.quiet_since < SETTLED:
+        if guard is None or not self.gateway_up or self.now - self.quiet_since < SETTLED:
             return
         if not self.qty:
             assert not self.resting, "stops rest without a position"
@@ -339,12 +342,14 @@ class GuardedWorld:
         assert self.covered * 100 >= abs(self.qty) * 95 or is_said, (
             f"{self.covered} of {self.qty} is protected, and nobody says so"
         )
-        is_under_way = guard.placement is not None or guard.backoff > BACKOFF  # it tries again
+        is_under_way = bool(guard.placement or guard.cancels) or guard.backoff > BACKOFF  # it tries again
         assert self.covered * 100 <= abs(self.qty) * 106 or is_said or is_under_way, (
             f"{self.covered} of {self.qty} is protected: too much"
         )
 
-    def _check_level(self, rung) -> None:
+    def _check_level(self, closes: Side, rung) -> None:
+        if closes.sign * self.qty >= 0:
+            return  # for what was held when it left
         sign = 1 if self.qty > 0 else -1
         before = self.levels.get(rung.rank)
         if before is not None and self.core is not None:

@@ -119,9 +119,9 @@ def test_a_ladder_is_legal_whole_and_never_looser(qty, entry, other, lot, market
         )
         assert keeps_rules(spec, instrument, 0), rung
         assert distance_of(Fraction(entry, 3), rung.trigger, qty) <= Fraction(DISTANCES[rung.rank])
-    floors = tuple({rung.rank: rung.trigger for rung in first.rungs}.values())
+    floors = {rung.rank: rung.trigger for rung in first.rungs}
     for rung in ladder_of(instrument, qty, Fraction(other, 3), DISTANCES, floors=floors).rungs:
-        if rung.rank < len(floors):
+        if rung.rank in floors:
             assert (rung.trigger - floors[rung.rank]) * sign >= 0
 
 
@@ -140,3 +140,9 @@ def test_a_ladder_is_legal_whole_and_never_looser(qty, entry, other, lot, market
 )
 def test_beyond_a_level_without_a_stop_its_share_is_closed(base, qty, standing, passed, close):
     assert gap_close(base, qty, standing, passed, 5) == close
+
+
+def test_levels_that_the_price_has_passed_have_no_stop():
+    ladder = ladder_of(BTC, 1000, ENTRY, DISTANCES, price=int(ENTRY * Fraction("0.942")))
+    assert [(rung.rank, rung.size) for rung in ladder.rungs] == [(2, 333), (3, 333), (4, 334)]
+    assert not ladder_of(BTC, 1000, ENTRY, DISTANCES, price=int(ENTRY * Fraction("0.92"))).rungs

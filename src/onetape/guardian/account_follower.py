@@ -4,6 +4,7 @@ change, for the guardian's core."""
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -41,8 +42,9 @@ class AccountFollower:
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
 
-    def follow(self, waiter: Waiter, now: int) -> bool:
-        """False: there is no journal yet, or it cannot be read now."""
+    def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
+        """resume: called before the core hears how the account stands. False: there is no journal yet,
+        or it cannot be read now."""
         if not is_tape(self._path):
             return False
         try:
@@ -60,6 +62,7 @@ class AccountFollower:
         reader.seek_sequence(max(end, 1))
         for symbol, side in {*self.view.held, *self._held}:
             self._say_position(symbol, side, now)
+        resume()
         for key in self.view.working:
             self._say_order(key, now)
         waiter.add(reader)

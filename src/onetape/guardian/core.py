@@ -12,7 +12,7 @@ has no stop is closed at the market, and a position beyond the hard stop is flat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
@@ -179,7 +179,7 @@ class GuardianCore:
         """The operator wants the ladder anew, wherever its levels are then; how many positions."""
         found = [each for each in self._of(account) if each.instrument.symbol == symbol and each.qty]
         for guard in found:
-            guard.floors, guard.wants_anew = (), True
+            guard.floors, guard.wants_anew = {}, True
             self._say("ladder", guard, "reset", {})
             self._look(guard, now)
         return len(found)
@@ -260,32 +260,30 @@ class GuardianCore:
             guard.qty,
             guard.entry,
             rules.distances,
+            price=guard.price(now, STALE),
             floors=guard.floors,
             liquidation=guard.liquidation,
         )
         if not ladder.rungs:
-            if not guard.is_dust:
+            if not guard.target and not guard.is_dust:
                 guard.is_dust = True
                 self._say("ladder", guard, "too small for a stop", {"left": ladder.left}, severity="warning")
             return
         guard.is_dust = guard.wants_anew = False
         if ladder.moved:
-            about = {"levels": [str(rules.distances[rank]) for rank in ladder.moved]}
+            about = {"distances": [str(rules.distances[rank]) for rank in ladder.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
-        price = guard.price(now, STALE)
-        sign = 1 if guard.qty > 0 else -1
-        rungs = [each for each in ladder.rungs if not price or (price - each.trigger) * sign > 0]
-        if not rungs:
-            return  # all of it is beyond its levels: the local rules close it
-        placement = Placement(tuple(rungs), ladder, now)
+        rungs = ladder.rungs
+        placement = Placement(rungs, now)
         guard.begin(placement)
-        guard.floors = placement.floors() + guard.floors[len(placement.floors()) :]
+        guard.floors = {**guard.floors, **{rung.rank: rung.trigger for rung in rungs}}
         command = self._command(
             guard,
             placement,
-            lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, tuple(rungs)),
+            lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, rungs),
         )
-        placing = {"stops": len(rungs), "size": sum(each.size for each in rungs), "command": command}
+        levels = {str(rank): trigger for rank, trigger in guard.floors.items()}
+        placing = {"levels": levels, "stops": len(rungs), "size": sum(each.size for each in rungs), "command": command}
         self._say("ladder", guard, "placing", placing)
 
     def _look_at_placement(self, guard: PositionGuard, placement: Placement, now: int) -> None:
@@ -407,6 +405,10 @@ class GuardianCore:
                     if not guard.flattening and guard.account in self._ready:
                         words = f"{total / 10**18:.2f} {currency} unrealised, at most {-limit / 10**18:.2f}"
                         self._begin_flatten(guard, words, now)
+
+    def remember(self, account: str, symbol: str, side: PositionSide, levels: Mapping[str, int]) -> None:
+        """Levels that an earlier life wrote down last, by rank; before the account is caught up."""
+        self._guard(account, symbol, side).floors = {int(rank): trigger for rank, trigger in levels.items()}
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
         """An earlier life had begun to flatten a position, and had not seen it flat."""

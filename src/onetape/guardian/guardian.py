@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -42,6 +43,7 @@ FOLLOW_EVERY: Final = SECOND // 5
 LEASE_EVERY_S: Final = 1.0
 LEASE_NS: Final = 5 * SECOND
 ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
+Position = tuple[str, str, PositionSide]  # account, symbol
 _HELD: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 
 
@@ -54,12 +56,11 @@ class Guardian:
         path = guardian_journal(self._home)
         self._once = Once()
         commands_in(path, self._once)
-        resumed = _unfinished(path)
+        self._kept = _kept(path)
         self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
         self._tape = CommandTape(self._writer)
         watched = {name for name, each in options.accounts.items() if can_watch(each)}
         self.core = GuardianCore(options.settings, epoch=str(time.time_ns()), watched=watched)
-        self._resumed = resumed
         self._readers = {
             name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
         }
@@ -124,9 +125,9 @@ class Guardian:
         for name, follower in self._followers.items():
             if follower.reader is not None and follower.reader.is_gone:
                 follower.leave(self._waiter)
-            if follower.reader is None and follower.follow(self._waiter, time.monotonic_ns()):
+            resume = partial(self._resume, name)
+            if follower.reader is None and follower.follow(self._waiter, time.monotonic_ns(), resume):
                 self._learn(name)
-                self._resume(name)
                 self._say(Record("account", name, "followed", {"watched": name in self._readers}))
                 self._carry_out()
                 if self._watch is not None:
@@ -138,10 +139,14 @@ class Guardian:
             reader.learn(list(self._followers[account].view.instruments.values()))
 
     def _resume(self, account: str) -> None:
-        for (of, symbol, side), reason in list(self._resumed.items()):
-            if of == account and symbol in self._followers[account].view.instruments:
-                self.core.resume_flatten(account, symbol, side, reason)
-                del self._resumed[of, symbol, side]
+        """Before the core hears how the account stands."""
+        flattening, levels = self._kept
+        instruments = self._followers[account].view.instruments
+        for key in [each for each in (*flattening, *levels) if each[0] == account and each[1] in instruments]:
+            if key in levels:
+                self.core.remember(*key, levels.pop(key))
+            if key in flattening:
+                self.core.resume_flatten(*key, flattening.pop(key))
 
     async def _tick(self) -> None:
         while True:
@@ -302,19 +307,29 @@ def _placed(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] 
     return placed, refused
 
 
-def _unfinished(path: Path) -> dict[tuple[str, str, PositionSide], str]:
-    """Positions that an earlier life had begun to flatten and had not seen flat, and why."""
-    found: dict[tuple[str, str, PositionSide], str] = {}
+class _Kept(NamedTuple):
+    """What an earlier life has written down of positions. flattening: that it had begun to flatten
+    and had not seen flat, and why; levels: of the last ladder, by rank."""
+
+    flattening: dict[Position, str]
+    levels: dict[Position, dict[str, int]]
+
+
+def _kept(path: Path) -> _Kept:
+    found = _Kept({}, {})
     if not is_tape(path):
         return found
     with JournalReader(path) as reader:
         for frame in reader.frames(("health",)):
             record = msgspec.msgpack.decode(frame.payload)
-            if record["kind"] != "hard stop":
+            if record["kind"] not in ("hard stop", "ladder"):
                 continue
             key = record["account"], record["symbol"], PositionSide(record["side"])
-            if record["state"] == "flattening":
-                found[key] = record["reason"]
-            else:
-                found.pop(key, None)
+            match record["kind"], record["state"]:
+                case "hard stop", "flattening":
+                    found.flattening[key] = record["reason"]
+                case "hard stop", _:
+                    found.flattening.pop(key, None)
+                case "ladder", "placing":
+                    found.levels[key] = record["levels"]
     return found

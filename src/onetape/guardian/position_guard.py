@@ -13,7 +13,7 @@ from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
-from onetape.risk.stop_ladder import Ladder, Rung, distance_of, protectable
+from onetape.risk.stop_ladder import Rung, distance_of, protectable
 
 __all__ = ["COVERED", "Placement", "PositionGuard"]
 
@@ -24,8 +24,8 @@ ADOPT_WITHIN: Final = 2 * SECOND  # the venue says by then which of the stops it
 class Placement:
     """A ladder on its way to the venue. began: ns."""
 
-    def __init__(self, rungs: tuple[Rung, ...], ladder: Ladder, began: int) -> None:
-        self.rungs, self.ladder, self.began = rungs, ladder, began
+    def __init__(self, rungs: tuple[Rung, ...], began: int) -> None:
+        self.rungs, self.began = rungs, began
         self.placed: dict[str, Rung] = {}  # by client id
         self.refused: dict[Rung, int] = {}  # the error's number
         self.answered_at = 0
@@ -36,11 +36,6 @@ class Placement:
 
     def answered(self, placed: Mapping[str, Rung], refused: Mapping[Rung, int], now: int) -> None:
         self.placed, self.refused, self.answered_at = dict(placed), dict(refused), now
-
-    def floors(self) -> tuple[int, ...]:
-        """The trigger of each level, by rank."""
-        levels = {rung.rank: rung.trigger for rung in self.ladder.rungs}
-        return tuple(levels[rank] for rank in sorted(levels))
 
 
 class PositionGuard:
@@ -63,7 +58,7 @@ class PositionGuard:
         self.missing: dict[str, int] = {}  # since when listings have it no more
         self.is_missing: set[str] = set()  # for so long that it does not count
         self.cancels: dict[str, int] = {}  # when it was last asked for
-        self.floors: tuple[int, ...] = ()
+        self.floors: dict[int, int] = {}  # by rank of the level
         self.placement: Placement | None = None
         self.wants_anew = self.is_dust = False
         self.retry_at = self.unread_until = 0
@@ -89,7 +84,7 @@ class PositionGuard:
 
     def _set(self, qty: int) -> None:
         if qty * self.qty <= 0:  # another position, or none
-            self.base, self.entry, self.liquidation, self.floors = 0, None, None, ()
+            self.base, self.entry, self.liquidation, self.floors = 0, None, None, {}
             self.wants_anew = self.is_dust = False
             self.retry_at, self.backoff = 0, SECOND // 4
             self.placement = None
@@ -184,9 +179,11 @@ class PositionGuard:
 
     def adopt(self) -> None:
         """The stops of an earlier life: their levels are never loosened, and they count once the
-        venue has said that it has them."""
-        levels = sorted({row.trigger for row in self.rows.values() if row.closes is self.closes and self.qty})
-        self.floors = tuple(reversed(levels)) if self.qty > 0 else tuple(levels)
+        venue has said that it has them. Of levels that the life before has written down those are
+        this position's of which a stop still stands."""
+        levels = {row.trigger for row in self.standing()} if self.qty else set()
+        if not levels & set(self.floors.values()):
+            self.floors = dict(enumerate(sorted(levels, reverse=self.qty > 0)))
         self.unread_until = self.changed_at + ADOPT_WITHIN
 
     def listed(self, names: Collection[str], asked_at: int, now: int, *, missing_after: int) -> None:

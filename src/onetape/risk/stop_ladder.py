@@ -6,7 +6,7 @@ are; an entry price is a fraction, because an average has more digits than a tic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, lcm
@@ -45,35 +45,40 @@ def ladder_of(
     entry: Fraction,
     distances: Sequence[Decimal],
     *,
-    floors: Sequence[int] = (),
+    price: int = 0,
+    floors: Mapping[int, int] = {},
     liquidation: Fraction | None = None,
 ) -> Ladder:
     """The stops of a position: a share for each distance, the last one takes the remainder. Where
     the shares would be less than the venue trades there are fewer of them, the nearest ones.
 
     qty: signed, not 0; entry: units of price, positive; distances: shares of the entry, ascending.
-    floors: triggers that the levels had before, by rank: a level is never farther from the market
-    than that. liquidation: the venue's liquidation price, units; None: there is none.
+    price: where the market is, 0: not known; levels that it has passed have no stop. floors:
+    triggers that the levels had before, by rank: none is ever farther from the market than that.
+    liquidation: the venue's liquidation price, units; None: there is none.
     """
     size = protectable(instrument, qty)
-    if not size:
-        return Ladder((), (), abs(qty))
     sign = 1 if qty > 0 else -1
+    levels = []
+    moved = []
+    for rank, distance in enumerate(distances):
+        trigger, is_moved = _level(instrument, sign, entry, distance, liquidation)
+        trigger = sign * max(sign * trigger, sign * floors.get(rank, trigger))
+        if not price or (price - trigger) * sign > 0:
+            levels.append((rank, trigger))
+            if is_moved:
+                moved.append(rank)
+    if not size or not levels:
+        return Ladder((), (), abs(qty))
     step, least, most = _steps(instrument)
     count, share = 1, size
-    for count in range(len(distances), 0, -1):
+    for count in range(len(levels), 0, -1):
         share = size // count // step * step
         if share >= least:
             break
     rungs: list[Rung] = []
-    moved = []
-    for rank, distance in enumerate(distances[:count]):
-        trigger, is_moved = _level(instrument, sign, entry, distance, liquidation)
-        if is_moved:
-            moved.append(rank)
-        if rank < len(floors):
-            trigger = max(trigger, floors[rank]) if sign > 0 else min(trigger, floors[rank])
-        part = share if rank < count - 1 else size - share * (count - 1)
+    for number, (rank, trigger) in enumerate(levels[:count]):
+        part = share if number < count - 1 else size - share * (count - 1)
         rungs += (Rung(rank, trigger, piece) for piece in _pieces(part, step, most))
     return Ladder(tuple(rungs), tuple(moved), abs(qty) - size)
 
