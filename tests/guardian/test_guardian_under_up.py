@@ -17,6 +17,7 @@ class Hold(Strategy):
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
         self.set_timer("act", every="100ms")
+        self.log("started", works=len(self.orders()))
 
     def on_timer(self, name):
         if self.quote(self.symbol) is not None and not self.memory.get("done"):

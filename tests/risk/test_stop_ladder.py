@@ -72,7 +72,14 @@ def test_less_than_the_venue_trades_has_no_stop():
 
 @pytest.mark.parametrize(
     ("protected", "size", "needs"),
-    [(1000, 1001, False), (1000, 1060, True), (1000, 1052, False), (1000, 1053, True), (1060, 1000, True), (0, 1, True)],
+    [
+        (1000, 1001, False),
+        (1000, 1060, True),
+        (1000, 1052, False),
+        (1000, 1053, True),
+        (1060, 1000, True),
+        (0, 1, True),
+    ],
 )
 def test_a_ladder_is_made_anew_when_it_is_off_by_more_than_a_twentieth(protected, size, needs):
     assert needs_ladder(protected, size) is needs

@@ -192,8 +192,9 @@ class OrdersByHand:
 
     def _place_stops(self, command: Command) -> Do:
         """stops: of one position, `{qty, trigger}` each; one without `trigger` closes at the market.
-        They pass the list of rules as any order. Each belongs to whoever holds most of what no stop
-        takes off yet, so that what fires is taken off the part that it protects."""
+        They pass the list of rules as any order. Each belongs to whoever holds most of what the ones
+        before it in the list do not take off, so that what fires is taken off the part that it
+        protects; stops that stand already are those that these replace."""
         fields = command.fields
         instrument = self._instrument(fields)
         stops = fields.get("stops")
@@ -228,7 +229,7 @@ class OrdersByHand:
             )
 
         def do() -> dict[str, Any]:
-            free = self._unprotected(instrument, of, side)
+            free = self._held_by(instrument, of, side)
             orders: list[Managed | dict[str, Any]] = []
             for spec in specs:
                 part = max(free, key=lambda each: free[each])
@@ -247,20 +248,15 @@ class OrdersByHand:
         life.note_order(order_id)
         return [order]
 
-    def _unprotected(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
-        """What each part of a position has that no stop takes off yet, by the number of its robot; 0:
-        the operator's part, which may be none yet."""
-        free = {0: 0}
+    def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
+        """What an order of that side may take off of each part of a position, by the number of its
+        robot; 0: of the operator, where nobody holds anything."""
+        held: dict[int, int] = {}
         for slot in sorted({MAIN, *self._slots.values()}):
             for part in self._parts(slot, instrument):
                 if part.side is of and part.qty * side.sign < 0:
-                    free[part.life.number] = free.get(part.life.number, 0) + abs(part.qty)
-        for order in self._manager.open.values():
-            spec = order.spec
-            is_of = (spec.symbol, spec.position_side, spec.side) == (instrument.symbol, of, side)
-            if is_of and order.is_protective and not order.cancel_wanted and order.robot in free:
-                free[order.robot] -= order.worst_left
-        return free
+                    held[part.life.number] = held.get(part.life.number, 0) + abs(part.qty)
+        return held or {0: 0}
 
     def _cancel_stops(self, command: Command) -> Do:
         names = command.fields.get("orders")

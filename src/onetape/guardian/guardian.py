@@ -225,7 +225,7 @@ class Guardian:
                 self.core.positions_read(effect.account, positions[1], positions[0], time.monotonic_ns())
 
     def _say(self, record: Record) -> None:
-        words = {"kind": record.kind, "subject": record.subject, "state": record.state, **record.about}
+        words = {"kind": record.kind, "subject": record.subject, "state": record.state, "about": dict(record.about)}
         if record.severity:
             words["severity"] = record.severity
         self._writer.append("health", msgspec.msgpack.encode(words), time=time.time_ns())
@@ -324,12 +324,13 @@ def _kept(path: Path) -> _Kept:
             record = msgspec.msgpack.decode(frame.payload)
             if record["kind"] not in ("hard stop", "ladder"):
                 continue
-            key = record["account"], record["symbol"], PositionSide(record["side"])
+            about = record["about"]
+            key = about["account"], about["symbol"], PositionSide(about["side"])
             match record["kind"], record["state"]:
                 case "hard stop", "flattening":
-                    found.flattening[key] = record["reason"]
+                    found.flattening[key] = about["reason"]
                 case "hard stop", _:
                     found.flattening.pop(key, None)
                 case "ladder", "placing":
-                    found.levels[key] = record["levels"]
+                    found.levels[key] = about["levels"]
     return found

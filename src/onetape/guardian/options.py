@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from onetape.guardian.events import GuardianSettings, Rules
-from onetape.model.config import GUARDIAN, Config, parse_amount, parse_share
+from onetape.model.config import GUARDIAN, Config, GuardianConfig, parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
 
@@ -48,7 +48,7 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
     """Raises BadConfig where there is nothing to guard."""
     if not config.accounts:
         raise BadConfig("there is no account to guard", location="[guardian]", todo="add an [accounts.NAME]")
-    guardian = config.guardian
+    guardian: GuardianConfig = config.guardian
     rules = _rules(guardian.ladder, guardian.hard_stop)
     symbols = {
         name: _rules(each.ladder or guardian.ladder, each.hard_stop or guardian.hard_stop)
