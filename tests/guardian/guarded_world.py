@@ -50,8 +50,8 @@ class Faults(NamedTuple):
 class GuardedWorld:
     """trades: how often the robot trades, seconds; 0: a test does."""
 
-    def __init__(self, seed: int = 0, faults: Faults = Faults(), *, trades: float = 0.0, settings=None) -> None:
-        self.random, self.faults = random.Random(seed), faults
+    def __init__(self, seed: int = 0, faults: Faults | None = None, *, trades: float = 0.0, settings=None) -> None:
+        self.random, self.faults = random.Random(seed), faults or Faults()
         self.now = SECOND
         self._queue: list = []
         self._count = 0
@@ -307,14 +307,14 @@ class GuardedWorld:
             case Flatten() if self.gateway_up:
                 self.after(HOP, lambda: self._reduce(Side.SELL if self.qty > 0 else Side.BUY, abs(self.qty)))
             case ReadVenue() if self.random.random() >= self.faults.unread:
-                asked_at = self.now - HOP
+                queried_at = self.now - HOP
                 if effect.symbol:
                     names = {name for name, stop in self.resting.items() if stop.visible_at <= self.now}
-                    answer(HOP, lambda: core.stops_read(ACCOUNT, effect.symbol, names, asked_at, self.now))
+                    answer(HOP, lambda: core.stops_read(ACCOUNT, effect.symbol, names, queried_at, self.now))
                 else:
                     price = BTC.price(self.price)
                     rows = [PositionReport(SYMBOL, BOTH, self.qty, self.now, BTC.price(int(self.entry)), price)]
-                    answer(HOP, lambda: core.positions_read(ACCOUNT, rows, asked_at, self.now))
+                    answer(HOP, lambda: core.positions_read(ACCOUNT, rows, queried_at, self.now))
 
     # --- what is promised -------------------------------------------------------------------------
 

@@ -51,9 +51,8 @@ def said_in_python() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             named = isinstance(node, ast.Call) and ast.unparse(node.func)
             is_told = named == "HealthOut" and (len(node.args) > 3 or node.keywords)
-            if (named == "self._say" and path.parts[-2:] == ("guardian", "core.py")) or (
-                named == "self._say" and len(node.args) == 3
-            ):
+            is_guardian = path.parts[-2:] == ("guardian", "core.py")
+            if named == "self._say" and (is_guardian or len(node.args) == 3):
                 yield node.args[0].value
             elif is_told and not (path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)):  # its _say
                 assert isinstance(node.args[0], ast.Constant), f"{path}: {ast.unparse(node)}"

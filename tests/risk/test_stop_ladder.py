@@ -133,7 +133,7 @@ def test_a_ladder_is_legal_whole_and_never_looser(qty, entry, other, lot, market
 
 
 @pytest.mark.parametrize(
-    ("base", "qty", "standing", "passed", "close"),
+    ("base", "qty", "working", "passed", "close"),
     [
         (1000, 1000, 1000, 2, 0),  # the stops see to it
         (1000, 1000, 0, 0, 0),  # no level is passed
@@ -145,8 +145,8 @@ def test_a_ladder_is_legal_whole_and_never_looser(qty, entry, other, lot, market
         (1000, 1000, 1000, 5, 0),
     ],
 )
-def test_beyond_a_level_without_a_stop_its_share_is_closed(base, qty, standing, passed, close):
-    assert gap_close(base, qty, standing, passed, 5) == close
+def test_beyond_a_level_without_a_stop_its_share_is_closed(base, qty, working, passed, close):
+    assert gap_close(base, qty, working, passed, 5) == close
 
 
 def test_levels_that_the_price_has_passed_have_no_stop():

@@ -141,8 +141,8 @@ class OrderRequests:
                 return
             if spec.tag == GUARDIAN:
                 words = f"the tag {GUARDIAN!r} is the guardian's"
-                request = Request(life.number, kind, order_id, spec)
-                manager.deny(life.client_id(order_id), request, now, OrderInvalid.code, words)
+                refused = Request(life.number, kind, order_id, spec)
+                manager.deny(life.client_id(order_id), refused, now, OrderInvalid.code, words)
                 return
             self._placed = life, order_id
             if may_be_sent and self._place_uncertain(life, order_id, spec, now):

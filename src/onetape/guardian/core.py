@@ -48,7 +48,7 @@ FLATTEN_EVERY: Final = SECOND // 2  # a flatten that left something
 CLOSE_EVERY: Final = SECOND // 2
 POSITIONS_EVERY: Final = 5 * SECOND
 STOPS_EVERY: Final = 30 * SECOND
-READ_AGAIN: Final = 250 * MS  # the same question, where an answer is waited for
+READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
 STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
 DIFFERS: Final = 2  # listings in a row that say another position than the gateway
@@ -73,7 +73,7 @@ class GuardianCore:
         self._instruments: dict[str, dict[str, Instrument]] = {}
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
         self._sent: dict[str, tuple[PositionGuard, Placement | None]] = {}
-        self._asked: dict[tuple[str, str], int] = {}  # of reads
+        self._queried: dict[tuple[str, str], int] = {}  # of reads
         self._loss: set[str] = set()  # currencies whose total loss is being closed
 
     # --- events -----------------------------------------------------------------------------------
@@ -140,14 +140,14 @@ class GuardianCore:
                 if guard.qty:
                     self._look_at_price(guard, now)
 
-    def stops_read(self, account: str, symbol: str, names: Collection[str], asked_at: int, now: int) -> None:
+    def stops_read(self, account: str, symbol: str, names: Collection[str], queried_at: int, now: int) -> None:
         """The venue's listing of the stops of a symbol. names: their client ids."""
         for guard in self._of(account):
             if guard.instrument.symbol == symbol:
-                guard.listed(names, asked_at, now, missing_after=MISSING_AFTER)
+                guard.listed(names, queried_at, now, missing_after=MISSING_AFTER)
                 self._look(guard, now)
 
-    def positions_read(self, account: str, rows: Iterable[PositionReport], asked_at: int, now: int) -> None:
+    def positions_read(self, account: str, rows: Iterable[PositionReport], queried_at: int, now: int) -> None:
         """The venue's listing of all positions; what is not in it is flat."""
         by_key = {(row.symbol, row.side): row for row in rows}
         for symbol, side in by_key:
@@ -155,9 +155,9 @@ class GuardianCore:
                 self._guard(account, symbol, side)
         for guard in self._of(account):
             row = by_key.get((guard.instrument.symbol, guard.side))
-            if asked_at < guard.changed_at + SETTLES and (row.qty if row else 0) != guard.qty:
+            if queried_at < guard.changed_at + SETTLES and (row.qty if row else 0) != guard.qty:
                 continue  # it may not have seen the last fill
-            said = guard.venue_says(row, asked_at, now, differs=DIFFERS)
+            said = guard.venue_says(row, queried_at, now, differs=DIFFERS)
             if said:
                 self._say("position differs", guard, said, {}, severity="warning")
             self._look(guard, now)
@@ -228,12 +228,12 @@ class GuardianCore:
         if guard.qty:
             orphans = [row for row in guard.rows.values() if row.closes is not guard.closes]
         elif guard.rows and guard.flat_since is None:
-            self._read(guard.account, "", now, every=READ_AGAIN)
+            self._read(guard.account, "", now, every=READ_RETRY)
             orphans = []
         else:
             orphans = list(guard.rows.values())
-        asked = [row for row in guard.rows.values() if row.client_id in guard.cancels and row not in orphans]
-        self._cancel(guard, [*orphans, *asked], now)
+        canceling = [row for row in guard.rows.values() if row.client_id in guard.cancels and row not in orphans]
+        self._cancel(guard, [*orphans, *canceling], now)
 
     def _look_at_ladder(self, guard: PositionGuard, now: int) -> None:
         if guard.placement is not None:
@@ -241,7 +241,7 @@ class GuardianCore:
             return
         if guard.flattening or now < guard.retry_at or guard.entry is None:
             if guard.entry is None:
-                self._read(guard.account, "", now, every=READ_AGAIN)
+                self._read(guard.account, "", now, every=READ_RETRY)
             return
         unread = guard.unread()
         if unread and now < guard.unread_until:
@@ -307,9 +307,9 @@ class GuardianCore:
 
     def _settle(self, guard: PositionGuard, placement: Placement, now: int) -> None:
         """Nothing of a placement is under way: the better of the new ladder and the old stops stays."""
-        standing = [row for row in guard.standing() if row.client_id not in guard.cancels]
-        new = [row for row in standing if row.client_id in placement.placed]
-        old = [row for row in standing if row.client_id not in placement.placed]
+        working = [row for row in guard.working() if row.client_id not in guard.cancels]
+        new = [row for row in working if row.client_id in placement.placed]
+        old = [row for row in working if row.client_id not in placement.placed]
         left, was = (sum(row.left for row in rows) for rows in (new, old))
         codes = sorted(set(placement.refused.values()))
         if codes or len(new) < len(placement.placed):
@@ -361,7 +361,7 @@ class GuardianCore:
             self._begin_flatten(guard, f"{float(gone):.2%} beyond its entry, at most {rules.hard_stop:.2%}", now)
             return
         passed = sum(gone >= Fraction(each) for each in rules.distances)
-        size = gap_close(guard.base, guard.qty, guard.standing_size, passed, len(rules.distances))
+        size = gap_close(guard.base, guard.qty, guard.working_size, passed, len(rules.distances))
         size -= size % guard.lot
         if size and now >= guard.closed_at + CLOSE_EVERY:
             guard.closed_at = now
@@ -454,10 +454,10 @@ class GuardianCore:
 
     def _read(self, account: str, symbol: str, now: int, *, every: int = 0, after: int = 0) -> None:
         """after: an answer to what was asked before then does not help."""
-        asked = self._asked.get((account, symbol))
-        if account not in self._watched or (asked is not None and asked >= after and now < asked + every):
+        queried = self._queried.get((account, symbol))
+        if account not in self._watched or (queried is not None and queried >= after and now < queried + every):
             return
-        self._asked[account, symbol] = now
+        self._queried[account, symbol] = now
         self.effects.append(ReadVenue(account, symbol))
 
     def _say(self, kind: str, guard: PositionGuard, state: str, about: dict[str, Any], *, severity: str = "") -> None:

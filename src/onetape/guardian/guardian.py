@@ -27,7 +27,7 @@ from onetape.ipc.once import Once
 from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.enums import OrderState, PositionSide
-from onetape.model.errors import UnknownSymbol, UsageError
+from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
@@ -113,12 +113,12 @@ class Guardian:
     # --- events -----------------------------------------------------------------------------------
 
     def _take(self) -> None:
-        """What gateways' journals have that is new."""
+        """What gateways' journals have that is new. Called by the loop, which drops what it raises."""
         try:
             for follower in self._followers.values():
                 follower.take(time.monotonic_ns())
                 self._carry_out()
-        except Exception as error:
+        except (OnetapeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
             self._fail(error)
 
     def _follow_missing(self) -> None:

@@ -92,7 +92,7 @@ class PositionGuard:
         self.flat_since = None
         self.base = max(self.base, abs(qty))
 
-    def venue_says(self, row: PositionReport | None, asked_at: int, now: int, *, differs: int) -> str:
+    def venue_says(self, row: PositionReport | None, queried_at: int, now: int, *, differs: int) -> str:
         """Takes in the venue's own listing; says what is remarkable of it, "" for nothing. differs:
         so many listings in a row that say another position are believed."""
         qty = 0 if row is None else row.qty
@@ -181,31 +181,31 @@ class PositionGuard:
         """The stops of an earlier life: their levels are never loosened, and they count once the
         venue has said that it has them. Of levels that the life before has written down those are
         this position's of which a stop still stands."""
-        levels = {row.trigger for row in self.standing()} if self.qty else set()
+        levels = {row.trigger for row in self.working()} if self.qty else set()
         if not levels & set(self.floors.values()):
             self.floors = dict(enumerate(sorted(levels, reverse=self.qty > 0)))
         self.unread_until = self.changed_at + ADOPT_WITHIN
 
-    def listed(self, names: Collection[str], asked_at: int, now: int, *, missing_after: int) -> None:
+    def listed(self, names: Collection[str], queried_at: int, now: int, *, missing_after: int) -> None:
         """The venue's listing of stops that wait for their trigger."""
         for name, row in self.rows.items():
             if name in names:
-                self.verified[name] = asked_at
+                self.verified[name] = queried_at
                 self.missing.pop(name, None)
                 self.is_missing.discard(name)
-            elif name in self.verified and not row.has_fired and asked_at > self.verified[name]:
+            elif name in self.verified and not row.has_fired and queried_at > self.verified[name]:
                 since = self.missing.setdefault(name, now)
                 if now - since >= missing_after:
                     self.is_missing.add(name)
         if self.placement is not None:  # the gateway's journal may be a moment behind its answer
-            self.verified |= {name: asked_at for name in self.placement.placed if name in names}
+            self.verified |= {name: queried_at for name in self.placement.placed if name in names}
 
-    def standing(self) -> list[StopRow]:
+    def working(self) -> list[StopRow]:
         """Stops that take off what is held."""
         return [row for row in self.rows.values() if row.closes is self.closes]
 
     def unread(self) -> list[StopRow]:
-        return [row for row in self.standing() if row.client_id not in self.verified and not row.has_fired]
+        return [row for row in self.working() if row.client_id not in self.verified and not row.has_fired]
 
     def _counts(self, row: StopRow) -> bool:
         name = row.client_id
@@ -215,7 +215,7 @@ class PositionGuard:
     @property
     def protected(self) -> int:
         """What stops take off that are verified and are not being canceled."""
-        return sum(row.left for row in self.standing() if self._counts(row)) if self.qty else 0
+        return sum(row.left for row in self.working() if self._counts(row)) if self.qty else 0
 
     def shown(self, rules: Rules, now: int) -> dict[str, Any]:
         """As `onetape stops` has it."""
@@ -245,11 +245,11 @@ class PositionGuard:
         }
 
     @property
-    def standing_size(self) -> int:
+    def working_size(self) -> int:
         """What stops may take off that stand or are on their way, verified or not."""
         under_way = self.placement is not None and not self.placement.is_answered
         size = sum(rung.size for rung in self.placement.rungs) if under_way and self.placement else 0
-        return size + sum(row.left for row in self.standing() if row.client_id not in self.is_missing)
+        return size + sum(row.left for row in self.working() if row.client_id not in self.is_missing)
 
     @property
     def share(self) -> float:

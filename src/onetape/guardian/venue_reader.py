@@ -67,18 +67,18 @@ class VenueReader:
         found = await self._rows(call) if call is not None else None
         if found is None:
             return None
-        asked, rows = found
-        return asked, {row.client_id for row in rows if isinstance(row, OrderStatusReport)}
+        queried_at, rows = found
+        return queried_at, {row.client_id for row in rows if isinstance(row, OrderStatusReport)}
 
     async def positions(self) -> tuple[int, list[PositionReport]] | None:
         found = await self._rows(self._protocol.positions(self._clock.now()))
         if found is None:
             return None
-        asked, rows = found
-        return asked, [row for row in rows if isinstance(row, PositionReport)]
+        queried_at, rows = found
+        return queried_at, [row for row in rows if isinstance(row, PositionReport)]
 
     async def _rows(self, call: Call) -> tuple[int, Sequence[object]] | None:
-        asked = time.monotonic_ns()
+        queried = time.monotonic_ns()
         self.weight += call.weight
         answer = await self._line.answer(call)
-        return (asked, answer.reports) if answer.outcome is Outcome.DONE else None
+        return (queried, answer.reports) if answer.outcome is Outcome.DONE else None

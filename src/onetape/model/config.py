@@ -464,7 +464,7 @@ def parse_amount(text: str) -> tuple[Decimal, str]:
 
 
 def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
-    sections = [(("guardian",), guardian.ladder, guardian.hard_stop)]
+    sections: list[tuple[tuple[str, ...], list[str], str]] = [(("guardian",), guardian.ladder, guardian.hard_stop)]
     sections += [
         (("guardian", "symbols", name), each.ladder, each.hard_stop) for name, each in guardian.symbols.items()
     ]

@@ -102,7 +102,7 @@ def distance_of(entry: Fraction, price: int, qty: int) -> Fraction:
     return (entry - price) / entry if qty > 0 else (price - entry) / entry
 
 
-def gap_close(base: int, qty: int, standing: int, passed: int, count: int) -> int:
+def gap_close(base: int, qty: int, working: int, passed: int, count: int) -> int:
     """How much is to be closed at the market now, because the price is beyond levels whose stops
     do not stand: of `base`, the most that was held since the position was opened, what lies beyond
     the levels that were passed, less what has been closed since and what stops of the venue will
@@ -110,7 +110,7 @@ def gap_close(base: int, qty: int, standing: int, passed: int, count: int) -> in
     if not passed:
         return 0
     allowed = base * (count - passed) // count
-    return max(0, min(abs(qty) - allowed, abs(qty) - standing))
+    return max(0, min(abs(qty) - allowed, abs(qty) - working))
 
 
 def _level(
