@@ -14,8 +14,8 @@ inline constexpr std::uint64_t deleveraging_orders = venue_orders + (std::uint64
 inline constexpr std::uint64_t settlement_orders = venue_orders + (std::uint64_t{1} << 61);
 
 // An order id is the epoch of its robot's life and a number in it. A gateway gives those that it
-// places for a robot without having been asked by it (HAND_EPOCH of gateway_tape.py) an epoch that no
-// life has.
+// places for a robot without having been asked by it (HAND_EPOCH of gateway_tape.py) an epoch that
+// no life has.
 inline constexpr int epoch_bits = 32;
 inline constexpr std::uint64_t hand_epoch = 36 * 36 * 36;
 
