@@ -78,7 +78,10 @@ class GuardedWorld:
         self.after(100 * MS, self._market)
         if trades:
             self.after(SECOND, lambda: self._robot(trades))
-        for often, kill in ((faults.gateway_dies, self.kill_gateway), (faults.guardian_dies, self.kill_guardian)):
+        for often, kill in (
+            (self.faults.gateway_dies, self.kill_gateway),
+            (self.faults.guardian_dies, self.kill_guardian),
+        ):
             if often:
                 self._again(often, kill)
 
