@@ -3,6 +3,9 @@ stand while processes are killed, and go when the position has gone."""
 
 from __future__ import annotations
 
+import msgspec
+
+from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.supervised import Home
 
@@ -42,6 +45,16 @@ def levels(home: Home) -> list[dict]:
     return found[0]["levels"] if found else []
 
 
+def began(home: Home) -> list[int]:
+    """How many orders each life of the robot has begun with."""
+    found = []
+    for run in sorted((home.home / "runs").iterdir(), key=lambda each: each.stat().st_mtime):
+        with JournalReader(run / "journal") as reader:
+            logs = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("log",))]
+        found += [each["fields"]["works"] for each in logs if each["text"] == "started"]
+    return found
+
+
 def protected(home: Home) -> list[dict]:
     """The levels, once the venue itself has said that it has them all."""
     (row,) = home.run("stops") or [None]
@@ -57,10 +70,12 @@ def test_stops_of_the_guardian_outlive_robot_gateway_and_guardian(tmp_path):
         assert [each["distance"] for each in placed] == ["5.00%", "5.50%", "6.00%", "6.50%", "7.00%"]
         assert sum(float(each["qty"]) for each in placed) == 0.03
         ids = {each["venue_id"] for each in placed}
+        assert began(home) == [0]
         for name in ("robot:mm", "gateway:main", "guardian"):
             home.kill(name)
         after = wait_for(lambda: protected(home))
         assert {each["venue_id"] for each in after} == ids  # they are those, and not new ones
+        assert began(home) == [0, 0]  # the stops are no orders of the robot's
         home.run("flatten", "--symbol", SYMBOL)
         wait_for(lambda: not home.run("positions")[0]["qty"].strip("0."))
         wait_for(lambda: not levels(home))
