@@ -162,7 +162,7 @@ class Guardian:
     async def _renew(self, account: str) -> None:
         """The account's gateway opens nothing new while nobody renews the lease."""
         while True:
-            fields = {"until_ns": time.time_ns() + LEASE_NS}
+            fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._writer.epoch}
             with contextlib.suppress(UsageError):
                 await self._commands.send_command(f"gateway:{account}", "guardian_lease", fields, timeout=LEASE_EVERY_S)
             await asyncio.sleep(LEASE_EVERY_S)
