@@ -65,6 +65,7 @@ MANAGED = {
     "restart": "restart robot:mm",
     "accounts": "accounts",
     "orders": "orders",
+    "stops": "stops",
     "positions": "positions",
     "fills": "fills",
     "send": "send robot:mm status",

@@ -59,7 +59,8 @@ void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& r
     OrderRef order = orders_.find(request.order_id);
     switch (request.kind) {
         case RequestKind::place:
-            if (order) return;
+            // What was placed for it by other hands is not its own to watch, amend or cancel.
+            if (order || is_by_hand(request.order_id)) return;
             order = open_order(orders_.adopt(request.order_id), instrument, request, time);
             move(*order, OrderAct::submit);
             return;

@@ -13,6 +13,16 @@ inline constexpr std::uint64_t loan_orders = venue_orders + (std::uint64_t{1} <<
 inline constexpr std::uint64_t deleveraging_orders = venue_orders + (std::uint64_t{1} << 60);
 inline constexpr std::uint64_t settlement_orders = venue_orders + (std::uint64_t{1} << 61);
 
+// An order id is the epoch of its robot's life and a number in it. A gateway gives those that it
+// places for a robot without having been asked by it (HAND_EPOCH of gateway_tape.py) an epoch that
+// no life has.
+inline constexpr int epoch_bits = 32;
+inline constexpr std::uint64_t hand_epoch = 36 * 36 * 36;
+
+[[nodiscard]] constexpr bool is_by_hand(std::uint64_t order_id) noexcept {
+    return order_id >> epoch_bits == hand_epoch;
+}
+
 [[nodiscard]] constexpr Forced forced_of(std::uint64_t order_id) noexcept {
     return order_id < venue_orders           ? Forced::none
            : order_id >= settlement_orders   ? Forced::settlement

@@ -112,7 +112,7 @@ def test_all_that_a_system_writes_and_answers_is_as_published(tmp_path: Path):
     """Every journal of a home that trades; every command that its processes know."""
     feed = ZeroMqFeed(tmp_path)
     try:
-        with Home(tmp_path, CONFIG + STREAMS.format(feed.address), RESTLESS) as home:
+        with Home(tmp_path, "[guardian]\n" + CONFIG + STREAMS.format(feed.address), RESTLESS) as home:
             home.run("up")
             home.run("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
             wait_for(lambda: feed.followed(""))
@@ -148,6 +148,7 @@ def _ask_what_there_is(home: Home) -> list[dict]:
         "supervisor": "supervisor",
         "collector": "collector:feed",
         "hub": "hub",
+        "guardian": "guardian",
     }
     for kind, commands in COMMANDS.items():
         told = home.run("send", processes[kind], "frobnicate", code=2)

@@ -57,7 +57,7 @@ def test_a_section_is_read_whole_or_said_to_be_unbuilt(section: str):
 
 def test_a_key_that_nobody_reads_would_be_found():
     assert "frobnicate" not in NAMES
-    assert ("guardian", "enabled") not in PAIRS and ("notify", "urls") in PAIRS
+    assert ("cluster", "servers") not in PAIRS and ("notify", "urls") in PAIRS
 
 
 def test_what_is_not_built_is_named_with_its_line():
@@ -68,7 +68,7 @@ def test_what_is_not_built_is_named_with_its_line():
 
 
 def test_what_is_switched_off_is_not_missed_and_a_variable_is_a_place():
-    assert not list(unbuilt(parse_config("[guardian]\nenabled = false\n")))
+    assert not list(unbuilt(parse_config("[recorder]\nenabled = false\n")))
     assert not list(unbuilt(parse_config("")))
     (error,) = unbuilt(parse_config("", environ={"ONETAPE_CONTROL__PORT": "3000"}))
     assert error.location == "environment variable ONETAPE_CONTROL__PORT"

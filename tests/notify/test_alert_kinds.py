@@ -14,7 +14,7 @@ from onetape.notify.alert import Desk
 from onetape.notify.rules import KINDS, alert_of, ended_by
 
 ROOT = Path(__file__).parents[2]
-GATEWAY, ROBOT = "gateway:main", "robot:mm"
+GATEWAY, GUARDIAN, ROBOT = "gateway:main", "guardian", "robot:mm"
 
 # kind: (process, event and record that begin it, records of health frames that end it, in order).
 # None: the next life of its process ends it. A kind that tells what has happened has no row here.
@@ -35,6 +35,8 @@ ROWS = {
     "sub-account": (GATEWAY, "alert", "a", "its USDT went", ("a", "has USDT from the pool")),
     "transfer": (GATEWAY, "alert", "t1", "5 USDT: not known what became of it", ("t1", "done")),
     "unknown orders": (GATEWAY, "health", "main", "30 of unknown outcome", ("main", "30 settled")),
+    "hard stop": (GUARDIAN, "health", "main X", "flattening", ("main X", "flat")),
+    "protection": (GUARDIAN, "health", "main X", "lost: local stops", ("main X", "stands")),
     "margin_call": (ROBOT, "alert", "USDT", "called", ("USDT", "covered")),
     "strategy_error": (ROBOT, "alert", "on_quote", "KeyError", None),
 }
@@ -49,7 +51,8 @@ def said_in_python() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             named = isinstance(node, ast.Call) and ast.unparse(node.func)
             is_told = named == "HealthOut" and (len(node.args) > 3 or node.keywords)
-            if named == "self._say" and len(node.args) == 3:  # (kind, state, severity)
+            is_guardian = path.parts[-2:] == ("guardian", "core.py")
+            if named == "self._say" and (is_guardian or len(node.args) == 3):
                 yield node.args[0].value
             elif is_told and not (path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)):  # its _say
                 assert isinstance(node.args[0], ast.Constant), f"{path}: {ast.unparse(node)}"

@@ -49,6 +49,7 @@ VERBS = (
     VerbEntry("orders", PROCESSES, "Show working orders."),
     VerbEntry("positions", PROCESSES, "Show positions."),
     VerbEntry("fills", PROCESSES, "Show fills."),
+    VerbEntry("stops", PROCESSES, "Show the stops that protect positions."),
     VerbEntry("buy", PROCESSES, "Buy by hand, through the checks of a robot's order."),
     VerbEntry("sell", PROCESSES, "Sell by hand, likewise."),
     VerbEntry("cancel", PROCESSES, "Cancel one order, those of a symbol, or all."),

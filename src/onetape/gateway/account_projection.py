@@ -19,9 +19,9 @@ from onetape.model.money import divide_half_even, money
 from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.reports import INTERNAL_TRADES
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import Frame, JournalReader
 
-__all__ = ["AccountView", "last_prices", "read_account"]
+__all__ = ["READ", "AccountView", "last_prices", "read_account"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
@@ -60,6 +60,7 @@ class AccountView:
     booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
     held: dict[tuple[str, PositionSide], Holding] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
+    keeps_fills: bool = True  # else `booked` stays empty
 
     # --- shown ------------------------------------------------------------------------------------
 
@@ -145,8 +146,25 @@ class AccountView:
 
     # --- folded -----------------------------------------------------------------------------------
 
+    def take(self, frame: Frame) -> None:
+        """Folds the next frame of the journal, of one of the types of `READ`."""
+        match frame.type:
+            case EventType.INSTRUMENT.id:
+                instrument = Instrument.from_msgpack(frame.payload)
+                self.streams[frame.stream] = instrument.symbol
+                self.instruments[instrument.symbol] = instrument
+            case EventType.ORDER_REQUEST.id:
+                _request(self, frame.payload, self.streams[frame.stream], frame.time)
+            case EventType.ORDER_EVENT.id:
+                _news(self, frame.payload)
+            case EventType.FILL.id:
+                self.take_fill(self.streams[frame.stream], fill_of(frame.payload))
+            case _:
+                _cold(self, frame.type, msgspec.msgpack.decode(frame.payload))
+
     def take_fill(self, symbol: str, row: FillFrame) -> None:
-        self.booked.append((symbol, row))
+        if self.keeps_fills:
+            self.booked.append((symbol, row))
         order = self.working.get((row.robot, row.order_id))
         if order is not None:
             order.traded += row.size
@@ -192,24 +210,11 @@ def text_of(value: Decimal) -> str:
 def read_account(path: Path) -> AccountView:
     """Reads all of a gateway's journal that concerns its account."""
     view = AccountView()
-    symbols = view.streams
     with JournalReader(path) as reader:
         for stream, record in reader.instruments.items():
-            symbols[stream] = record["symbol"]
+            view.streams[stream] = record["symbol"]
         for frame in reader.frames(READ):
-            match frame.type:
-                case EventType.INSTRUMENT.id:
-                    instrument = Instrument.from_msgpack(frame.payload)
-                    symbols[frame.stream] = instrument.symbol
-                    view.instruments[instrument.symbol] = instrument
-                case EventType.ORDER_REQUEST.id:
-                    _request(view, frame.payload, symbols[frame.stream], frame.time)
-                case EventType.ORDER_EVENT.id:
-                    _news(view, frame.payload)
-                case EventType.FILL.id:
-                    view.take_fill(symbols[frame.stream], fill_of(frame.payload))
-                case _:
-                    _cold(view, frame.type, msgspec.msgpack.decode(frame.payload))
+            view.take(frame)
     return view
 
 

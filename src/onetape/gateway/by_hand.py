@@ -26,9 +26,17 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
-from onetape.model.config import OPERATOR
-from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
-from onetape.model.errors import NotOwner, OrderInvalid, OrderUnknown, RateLimited, UnknownSymbol, UsageError
+from onetape.model.config import GUARDIAN, OPERATOR
+from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.errors import (
+    NotAvailable,
+    NotOwner,
+    OrderInvalid,
+    OrderUnknown,
+    RateLimited,
+    UnknownSymbol,
+    UsageError,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec
@@ -41,9 +49,12 @@ from onetape.orders.pre_trade.rules import Check
 __all__ = ["OrdersByHand"]
 
 KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
+STOPS_FIELDS: Final = ("symbol", "side", "position_side", "trigger_by", "stops")
+STOPS_MAX: Final = 50  # of one command
 PLACE_FIELDS: Final = ("symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run")
 _BOTH: Final = PositionSide.BOTH
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_TRIGGERS: Final = {str(each): each for each in (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)}
 _TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)}
 
 
@@ -82,7 +93,9 @@ class OrdersByHand:
             "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
             "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True),
             "close": Handler(self._close, fields=close, reaches_out=True),
-            "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True),
+            "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True, actors=(GUARDIAN,)),
+            "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
+            "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
             "order": Handler(self._order, fields=("order",), asks=True),
         }
 
@@ -112,7 +125,7 @@ class OrdersByHand:
             is_all = fields["symbol"] == ALL
             symbol = "" if is_all else self._instrument(fields).symbol
             works = self._manager.open.values()
-            found = [o for o in works if o.robot and (is_all or o.spec.symbol == symbol)]
+            found = [o for o in works if o.robot and not o.is_protective and (is_all or o.spec.symbol == symbol)]
         else:
             found = [self._found(str(fields["order"]))]
 
@@ -164,7 +177,8 @@ class OrdersByHand:
             if not symbol:
                 self._gate.killed = kill_reason(fields)
             for order in list(self._manager.open.values()):
-                if order.robot and symbol in ("", order.spec.symbol) and not _closes(order):
+                stays = order.is_protective or _closes(order)  # a stop stands until the position is gone
+                if order.robot and symbol in ("", order.spec.symbol) and not stays:
                     self._manager.cancel_once(order, self._now())
             return self._closed(command.id, parts, nets=True)
 
@@ -173,6 +187,93 @@ class OrdersByHand:
     def _order(self, command: Command) -> Do:
         order = self._found(str(command.fields.get("order", "")))
         return lambda: self._row(order)
+
+    # --- the guardian's ---------------------------------------------------------------------------
+
+    def _place_stops(self, command: Command) -> Do:
+        """stops: of one position, `{qty, trigger}` each; one without `trigger` closes at the market.
+        They pass the list of rules as any order. Each belongs to whoever holds most of what the ones
+        before it in the list do not take off, so that what fires is taken off the part that it
+        protects; stops that stand already are those that these replace."""
+        fields = command.fields
+        instrument = self._instrument(fields)
+        stops = fields.get("stops")
+        if not isinstance(stops, list) or not 0 < len(stops) <= STOPS_MAX:
+            raise UsageError(f"stops is a list of 1 to {STOPS_MAX}")
+        sides = {each.value: each for each in PositionSide}
+        side = _word(fields, "side", _SIDES)
+        of = _word(fields, "position_side", sides, "both")
+        by = _word(fields, "trigger_by", _TRIGGERS, "last")
+        if instrument.kind is Kind.SPOT:
+            raise NotAvailable("a spot account has no position to protect", location=instrument.symbol)
+        specs = []
+        for number, each in enumerate(stops):
+            if not isinstance(each, dict) or not {"qty"} <= set(each) <= {"qty", "trigger"}:
+                raise UsageError("a stop is {qty, trigger}")
+            has_trigger = each.get("trigger") is not None
+            trigger = _units(each["trigger"], instrument.price_decimals, what="trigger") if has_trigger else 0
+            specs.append(
+                OrderSpec(
+                    symbol=instrument.symbol,
+                    side=side,
+                    size_int=_units(each["qty"], instrument.size_decimals, what="qty"),
+                    type=OrderType.MARKET,
+                    trigger_int=trigger,
+                    trigger_by=by if has_trigger else TriggerBy.NONE,
+                    trigger_kind=TriggerKind.STOP if has_trigger else TriggerKind.NONE,
+                    position_side=of,
+                    reduce_only=of is _BOTH,
+                    tag=GUARDIAN,
+                    once=_key(command.id, str(number)),
+                )
+            )
+
+        def do() -> dict[str, Any]:
+            free = self._held_by(instrument, of, side)
+            orders: list[Managed | dict[str, Any]] = []
+            for spec in specs:
+                part = max(free, key=lambda each: free[each])
+                free[part] -= spec.size_int
+                life = self._tape.robots[part] if part else self._life(MAIN)
+                placed = self._placed(spec, life.slot)
+                orders += [placed] if placed is not None else self._place_one(life, spec)
+            self._finish()
+            return {"orders": self._shown(orders)}
+
+        return do
+
+    def _place_one(self, life: RobotLife, spec: OrderSpec) -> list[Managed]:
+        order_id = life.next_by_hand
+        order = self._admission.place(life, order_id, spec, self._now())
+        life.note_order(order_id)
+        return [order]
+
+    def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
+        """What an order of that side may take off of each part of a position, by the number of its
+        robot; 0: of the operator, where nobody holds anything."""
+        held: dict[int, int] = {}
+        for slot in sorted({MAIN, *self._slots.values()}):
+            for part in self._parts(slot, instrument):
+                if part.side is of and part.qty * side.sign < 0:
+                    held[part.life.number] = held.get(part.life.number, 0) + abs(part.qty)
+        return held or {0: 0}
+
+    def _cancel_stops(self, command: Command) -> Do:
+        names = command.fields.get("orders")
+        if not isinstance(names, list) or not 0 < len(names) <= STOPS_MAX:
+            raise UsageError(f"orders is a list of 1 to {STOPS_MAX} names")
+        found = [self._found(str(name)) for name in names]
+        if others := [each.client_id for each in found if not each.is_protective]:
+            raise NotOwner(f"{', '.join(others)[:80]} is no stop of the guardian's")
+
+        def do() -> dict[str, Any]:
+            for order in found:
+                if order.is_open:
+                    self._manager.cancel_once(order, self._now())
+            self._finish()
+            return {"orders": self._shown(found)}
+
+        return do
 
     # --- closing ----------------------------------------------------------------------------------
 
@@ -202,7 +303,7 @@ class OrdersByHand:
         held = [each for each in parts() if abs(each.qty) >= self._least(each.symbol)]
         positions = self._manager.positions
         open_ = [each for each in held if positions.get((each.symbol, each.side))]
-        works = sum(bool(each.robot) for each in self._manager.open.values())
+        works = sum(bool(each.robot) and not each.is_protective for each in self._manager.open.values())
         return {
             "orders": self._shown(orders),
             "checks": _check_rows(checks),
@@ -224,7 +325,7 @@ class OrdersByHand:
         """What would stand in the way of closing it, or open it again."""
         for order in list(self._manager.open.values()):
             is_of = (order.robot, order.spec.symbol) == (part.life.number, part.symbol)
-            if is_of and order.robot and not _closes(order):
+            if is_of and order.robot and not order.is_protective and not _closes(order):
                 self._manager.cancel_once(order, self._now())
 
     def _parts(self, slot: int, instrument: Instrument) -> list[Part]:
@@ -399,7 +500,8 @@ def _check_rows(checks: list[Check]) -> list[dict[str, Any]]:
 
 def _closes(order: Managed) -> bool:
     """It is by hand, and does what is wanted: takes off what is held, at once."""
-    return order.spec.type is OrderType.MARKET and order.spec.tag == OPERATOR
+    spec = order.spec
+    return spec.type is OrderType.MARKET and spec.tag in (OPERATOR, GUARDIAN) and spec.trigger_by is TriggerBy.NONE
 
 
 def _key(id_: str, part: str) -> RequestKey:

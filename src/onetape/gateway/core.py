@@ -333,7 +333,7 @@ class GatewayCore:
 
     def waits_for(self, robot: int) -> str:
         """Why not all is known yet of what a robot's earlier lives have left, "": it is."""
-        orders = [o for o in self.manager.open.values() if o.robot == robot]
+        orders = [o for o in self.manager.open.values() if o.robot == robot and not o.is_protective]
         unknown = sum(o.is_unknown for o in orders)
         if not self.gate.ready or self.reconciler.is_running:
             return "the account's reconciliation"

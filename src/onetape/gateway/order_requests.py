@@ -12,7 +12,9 @@ from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
+from onetape.model.config import GUARDIAN
 from onetape.model.enums import OrderNews, RequestKind
+from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.orders.gate import Gate
@@ -80,7 +82,7 @@ class OrderRequests:
         waits for that."""
         for number in numbers:
             life = self._tape.robots[number]
-            left = [o for o in self._manager.open.values() if o.robot == number]
+            left = [o for o in self._manager.open.values() if o.robot == number and not o.is_protective]
             if left and not life.is_lost:
                 self._manager.outs.append(HealthOut("robot", life.name, "lost", "critical"))
                 life.is_lost = True
@@ -92,13 +94,13 @@ class OrderRequests:
     def cancel_all(self, number: int, now: int) -> None:
         """Cancels what the robot has working."""
         for order in list(self._manager.open.values()):
-            if order.robot == number:
+            if order.robot == number and not order.is_protective:
                 self._manager.cancel_once(order, now)
 
     def stop_slots(self, slots: tuple[int, ...], now: int) -> None:
         """Their money is gone: what their robots have working is cancelled."""
         for order in list(self._manager.open.values()):
-            if order.robot and self._tape.slot_of(order.robot) in slots:
+            if order.robot and not order.is_protective and self._tape.slot_of(order.robot) in slots:
                 self._manager.cancel_once(order, now)
 
     def unreadable(self, life: RobotLife, error: Exception) -> None:
@@ -137,11 +139,16 @@ class OrderRequests:
         if kind is RequestKind.PLACE:
             if order is not None or order_id in life.denied:
                 return
+            if spec.tag == GUARDIAN:
+                words = f"the tag {GUARDIAN!r} is the guardian's"
+                refused = Request(life.number, kind, order_id, spec)
+                manager.deny(life.client_id(order_id), refused, now, OrderInvalid.code, words)
+                return
             self._placed = life, order_id
             if may_be_sent and self._place_uncertain(life, order_id, spec, now):
                 return
             self._admission.place(life, order_id, spec, now, behind_ns=behind_ns, cause=cause)
-        elif order is not None:
+        elif order is not None and not order.is_protective:
             if kind is RequestKind.CANCEL:
                 manager.cancel(order, now)
             elif may_be_sent:

@@ -59,7 +59,8 @@ class Handler:
     """prepare: looks at a command and gives what carries it out; changes nothing. Both may raise
     an OnetapeError: refused. What is done gives the answer's `result`.
 
-    fields: what may be given with it, None: anything. anyone: not the operator's alone.
+    fields: what may be given with it, None: anything. anyone: not the operator's alone; actors: who
+    else may.
     asks: a question; it changes nothing, leaves nothing on the tape and is not remembered.
     reaches_out: it does something outside of this process and its journal, so it is as safe as the
     door is told before it is done; else before it is answered, with what it has written.
@@ -70,6 +71,7 @@ class Handler:
     prepare: Callable[[Command], Do]
     fields: Collection[str] | None = ()
     anyone: bool = False
+    actors: Collection[str] = ()
     asks: bool = False
     reaches_out: bool = False
     is_recovered: bool = False
@@ -190,7 +192,7 @@ class Door:
             raise UsageError(f"{self.names[0]} knows no command {name[:80]!r}", todo=", ".join(self.handlers))
         if handler.moves_money and target == ALL:
             raise UsageError(f"{name} moves money: one process only")
-        if actor != OPERATOR and not handler.anyone:
+        if actor != OPERATOR and not handler.anyone and actor not in handler.actors:
             raise PermissionDenied(f"{name} is the operator's", location=f"sent by {actor}")
         strategy = fields.get("strategy", actor)
         if actor != OPERATOR and strategy != actor:

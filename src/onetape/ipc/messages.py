@@ -30,6 +30,12 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "tif": {"enum": ["gtc", "ioc", "fok"]},
     "position_side": {"enum": ["both", "long", "short"]},
     "reduce_only": {"type": "boolean"},
+    "trigger_by": {"enum": ["last", "mark", "index"]},
+    "stops": {
+        "type": "array",
+        "items": {"type": "object", "properties": {"qty": _AMOUNT, "trigger": _AMOUNT}, "required": ["qty"]},
+    },
+    "orders": {"type": "array", "items": _TEXT},
     "dry_run": {"type": "boolean"},
 }
 _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
@@ -39,6 +45,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
     "robot": {"params": None, "stop": (), "start": (), "save": (), "status": (), "ping": None},
     "supervisor": {"add_robot": None, "remove_robot": ("name",), "status": (), "ping": None},
     "collector": {"subscribe": ("symbol", "topic"), "unsubscribe": ("symbol", "topic"), "status": (), "ping": None},
+    "guardian": {"reset": ("account", "symbol"), "status": (), "ping": None},
     "hub": {"pin": ("symbol", "source"), "status": (), "ping": None},
     "gateway": {
         "kill": ("reason",),
@@ -50,6 +57,8 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "cancel": ("order", "symbol"),
         "close": ("symbol", "subaccount", "dry_run"),
         "flatten": ("symbol", "reason"),
+        "place_stops": ("symbol", "side", "position_side", "trigger_by", "stops"),
+        "cancel_stops": ("orders",),
         "order": ("order",),
         "latency": (),
         "end_cycle": ("key", "subaccount"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -20,9 +21,11 @@ from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
+LEVELS_MAX: Final = 10  # of a ladder
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 OPERATOR: Final = "operator"  # who commands a process from outside
-TAKEN_NAMES = ("main", "total", OPERATOR)
+GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
+TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN)
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
 
@@ -149,10 +152,23 @@ class HubConfig(_Section, frozen=True):
     spin: str = ""  # "50us": how long it looks for news before it sleeps, which costs a core. "": not at all
 
 
+class GuardedSymbolConfig(_Section, frozen=True):
+    """[guardian.symbols."NAME"]: what is other for one symbol; what it does not say is [guardian]'s."""
+
+    ladder: list[str] = []
+    hard_stop: str = ""
+
+
 class GuardianConfig(_Section, frozen=True):
-    """[guardian]: risk control apart from the robots."""
+    """[guardian]: risk control apart from the robots; the process `guardian`."""
 
     enabled: bool = True
+    # How far from the entry price stops rest, a share of the position at each.
+    ladder: list[str] = msgspec.field(default_factory=lambda: ["5%", "5.5%", "6%", "6.5%", "7%"])
+    hard_stop: str = "7%"  # beyond it a position is flattened; "": there is none
+    total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
+    trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
+    symbols: dict[str, GuardedSymbolConfig] = {}
 
 
 class RecorderConfig(_Section, frozen=True):
@@ -447,8 +463,57 @@ def _check_hub(hub: HubConfig, source: _Source) -> None:
         raise source.bad(("hub", "klines"), f"{hub.klines} is not between 1 and {KLINES_MAX}")
 
 
+def parse_share(text: str) -> Decimal:
+    """`5%` is 0.05. Raises UsageError for what is no share between 0 and 1."""
+    number, sign, rest = text.strip().partition("%")
+    try:
+        share = Decimal(number) / 100
+    except ArithmeticError:
+        share = Decimal(0)
+    if not sign or rest or not share.is_finite() or not 0 < share < 1:
+        raise UsageError(f"{text!r} is no share", todo='as "5%"')
+    return share
+
+
+def parse_amount(text: str) -> tuple[Decimal, str]:
+    """`100 USDT` is the amount and its currency. Raises UsageError."""
+    number, _, currency = text.strip().partition(" ")
+    try:
+        amount = Decimal(number)
+    except ArithmeticError:
+        amount = Decimal(0)
+    if not amount.is_finite() or amount <= 0 or not currency.isalnum():
+        raise UsageError(f"{text!r} is no amount of a currency", todo='as "100 USDT"')
+    return amount, currency
+
+
+def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
+    sections: list[tuple[tuple[str, ...], list[str], str]] = [(("guardian",), guardian.ladder, guardian.hard_stop)]
+    sections += [
+        (("guardian", "symbols", name), each.ladder, each.hard_stop) for name, each in guardian.symbols.items()
+    ]
+    for path, ladder, hard_stop in sections:
+        try:
+            shares = [parse_share(each) for each in ladder]
+        except UsageError as error:
+            raise source.bad((*path, "ladder"), error.message, error.todo) from error
+        if shares != sorted(set(shares)) or (not shares and len(path) == 1) or len(shares) > LEVELS_MAX:
+            raise source.bad((*path, "ladder"), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
+        if hard_stop:
+            try:
+                parse_share(hard_stop)
+            except UsageError as error:
+                raise source.bad((*path, "hard_stop"), error.message, error.todo) from error
+    if guardian.total_loss:
+        try:
+            parse_amount(guardian.total_loss)
+        except UsageError as error:
+            raise source.bad(("guardian", "total_loss"), error.message, error.todo) from error
+
+
 def _check_references(config: Config, source: _Source) -> None:
     _check_sinks(config, source)
+    _check_guardian(config.guardian, source)
     _check_hub(config.hub, source)
     _check_retention(config.retention, source)
     _check_accounts(config, source)
@@ -510,7 +575,7 @@ def _check_accounts(config: Config, source: _Source) -> None:
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
-        if name == OPERATOR:  # its token would be the operator's
+        if name in (OPERATOR, GUARDIAN):  # its token would be theirs
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:

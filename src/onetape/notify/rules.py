@@ -52,6 +52,12 @@ KINDS: Final = {
     # late, of unknown outcome - done
     "transfer": Kind(Type.GATEWAY, notes=("expired", "failed", "has been")),
     "unknown orders": Kind(Type.GATEWAY),  # so many - settled
+    # of the guardian
+    "hard stop": Kind(Type.RISK),  # flattening - flat
+    "ladder": Kind(Type.RISK, notes=_NOTE),
+    "local stop": Kind(Type.RISK, notes=_NOTE),
+    "position differs": Kind(Type.RISK, notes=_NOTE),
+    "protection": Kind(Type.RISK),  # lost - stands, flat
     # of robots
     "adl": Kind(Type.RISK, notes=_NOTE),
     "liquidation": Kind(Type.RISK, notes=_NOTE),

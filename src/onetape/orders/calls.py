@@ -167,6 +167,11 @@ class OrderProtocol(Protocol):
         """Asks for all lists of working orders that the venue has."""
         ...
 
+    def open_stops(self, symbol: str, now: int) -> Call | None:
+        """Asks for the orders of a symbol that wait for their trigger. None: the venue has no such
+        list."""
+        ...
+
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         """Returns (currency, change in 1e-18) of the balances that a fill moves, its fee taken off.
 

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import field, structs
 
-from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side
+from onetape.model.config import GUARDIAN
+from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy
 from onetape.model.ids import ATTEMPT_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
@@ -190,6 +191,12 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
     amended_at: int = 0  # when that was last sent
     code: int = 0  # of the last refusal or error about it,
     reason: str = ""  # and in words
+
+    @property
+    def is_protective(self) -> bool:
+        """A stop of the guardian's: what cancels a robot's orders leaves it, because the position is
+        still there. Nobody else may use the tag."""
+        return self.spec.tag == GUARDIAN and self.spec.trigger_by is not TriggerBy.NONE
 
     @property
     def name(self) -> str:

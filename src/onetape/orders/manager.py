@@ -164,8 +164,9 @@ class OrderManager:
             self.cancel(order, now)
 
     def cancel_all(self, now: int, robot: int = 0) -> int:
-        """Cancels the orders of a robot, or of all robots (0), never foreign ones; returns how many."""
-        chosen = [o for o in self.open.values() if o.robot and robot in (0, o.robot)]
+        """Cancels the orders of a robot, or of all robots (0), never foreign and protective ones; returns how
+        many."""
+        chosen = [o for o in self.open.values() if o.robot and robot in (0, o.robot) and not o.is_protective]
         for order in chosen:
             self.cancel(order, now)
         return len(chosen)

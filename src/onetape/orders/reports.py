@@ -6,6 +6,7 @@ ns UTC by the venue's clock.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -181,12 +182,16 @@ class TransferReport(NamedTuple):
 
 
 class PositionReport(NamedTuple):
-    """A position of the account at the venue. qty: signed, in units of the instrument."""
+    """A position of the account at the venue. qty: signed, in units of the instrument. entry, mark
+    and liquidation are prices, None where the venue does not say them with it."""
 
     symbol: str
     side: PositionSide
     qty: int
     time: int
+    entry: Decimal | None = None
+    mark: Decimal | None = None
+    liquidation: Decimal | None = None
 
 
 class AccountModeReport(NamedTuple):

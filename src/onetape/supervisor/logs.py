@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.guardian.options import GUARDIAN, has_guardian
 from onetape.hub.options import HUB, has_hub
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError, UsageError
@@ -67,7 +68,8 @@ def _names(config: Config) -> set[str]:
         "collector": config.collectors,
     }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
-    return {"supervisor", *([HUB] if has_hub(config) else []), *named}
+    alone = [name for name, is_there in ((HUB, has_hub(config)), (GUARDIAN, has_guardian(config))) if is_there]
+    return {"supervisor", *alone, *named}
 
 
 def _time(row: Row) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from onetape.guardian.options import has_guardian
 from onetape.hub.options import has_hub
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
@@ -70,6 +71,7 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
         "robot": config.robots,
         "collector": config.collectors,
         "hub": has_hub(config),
+        "guardian": has_guardian(config),
         "variants": any(robot.variants for robot in config.robots.values()),
     }
     err = private_folder(home / "run") / "fork-server.err"

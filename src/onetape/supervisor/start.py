@@ -17,7 +17,8 @@ import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.exchange.options import VenueOptions
-from onetape.gateway.options import gateway_journal
+from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.guardian.options import GUARDIAN, AccountOptions, GuardianOptions, guardian_options, has_guardian
 from onetape.hub.options import HUB, has_hub, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS, Config
@@ -71,7 +72,10 @@ def children_of(config: Config) -> list[Child]:
         if robot.variants
     ]
     hub = [Child(HUB, HUB)] if has_hub(config) else []  # it waits for collectors itself
-    return [*venues, *collectors, *hub, *gateways, *robots, *variants]
+    used = dict.fromkeys(f"venue:{account.venue}" for account in config.accounts.values())
+    needs = tuple(need for need in used if need in there)  # it waits for gateways itself
+    guardian = [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
+    return [*venues, *collectors, *hub, *gateways, *guardian, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -134,6 +138,8 @@ class Starter:
                 return self._collector(name)
             case "hub":
                 return msgspec.json.encode(hub_options(self.config, home=self.home))
+            case "guardian":
+                return msgspec.json.encode(self._guardian())
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
@@ -260,6 +266,16 @@ class Starter:
             and self.exchange_of(name) != exchange,
         )
         return msgspec.json.encode(options)
+
+    def _guardian(self) -> GuardianOptions:
+        """It reads each account with the key of its gateway."""
+        accounts = {}
+        for name in self.config.accounts:
+            made = msgspec.json.decode(self._gateway(name, self.exchanges.get(name, "")), type=GatewayOptions)
+            accounts[name] = AccountOptions(
+                kind=made.kind, rest=made.rest, ws=made.ws, key=made.key, secret=made.secret
+            )
+        return guardian_options(self.config, accounts, home=self.home)
 
     def follows_more(self, account: str) -> bool:
         """Its symbols are those of the robots that there are now; whether there are new ones.

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
+from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, has_hub, hub_options
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import (
@@ -191,6 +192,13 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 raise NotAvailable("the hub is a process of its own", todo="without --single")
         except OnetapeError as error:
             yield _at(HUB, error, config.location(HUB))
+    if has_guardian(config):
+        try:
+            guardian_options(config, {}, home=home)
+            if single:
+                raise NotAvailable("the guardian is a process of its own", todo="without --single")
+        except OnetapeError as error:
+            yield _at(GUARDIAN, error, config.location(GUARDIAN))
     for name, robot in config.robots.items():
         if single and robot.variants:
             alone = NotAvailable("variants are processes of their own", todo="without --single")

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.server import listen
-from onetape.model.config import OPERATOR, Config
+from onetape.model.config import GUARDIAN, OPERATOR, Config
 from onetape.model.errors import OnetapeError
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
@@ -187,7 +187,9 @@ class Supervisor:
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
-        journaled = (each for each in self.children if each.kind in ("robot", "gateway", "collector", "hub"))
+        journaled = (
+            each for each in self.children if each.kind in ("robot", "gateway", "collector", "hub", "guardian")
+        )
         found = {each.name: journal_of(self.home, each.name, each.kind) for each in journaled}
         return {name: path for name, path in found.items() if path is not None}
 
@@ -210,6 +212,7 @@ class Supervisor:
 
     def _make_tokens(self) -> None:
         make_token(self.home, OPERATOR)
+        make_token(self.home, GUARDIAN)
         for account in self.config.accounts.values():
             for name in account.subaccounts:
                 make_token(self.home, name)

@@ -9,10 +9,12 @@ above.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.instrument import Instrument
+from onetape.model.money import money
 from onetape.orders.reports import BalanceReport, FillReport, MarginReport, OrderStatusReport, PositionReport
 from onetape.venues.binance.words import ALGO_STATES, STATES, TIFS
 from onetape.venues.numbers import money_of, units_of
@@ -83,8 +85,23 @@ def trade_row(row: Row, by_raw: ByRaw) -> FillReport:
 def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionReport:
     i = by_raw[row["symbol"]]
     return PositionReport(
-        i.symbol, PositionSide(row["positionSide"].lower()), units_of(row["positionAmt"], i.size_decimals), now
+        i.symbol,
+        PositionSide(row["positionSide"].lower()),
+        units_of(row["positionAmt"], i.size_decimals),
+        now,
+        entry=_price(row, "entryPrice"),
+        mark=_price(row, "markPrice"),
+        liquidation=_price(row, "liquidationPrice"),
     )
+
+
+def _price(row: Row, name: str) -> Decimal | None:
+    """None: there is none. The venue writes 0 for that. Raises ValueError for what is no price."""
+    text = row.get(name)
+    if not text:
+        return None
+    units = money_of(text)
+    return money(units) if units > 0 else None
 
 
 def balance_reports(

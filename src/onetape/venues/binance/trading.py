@@ -83,6 +83,7 @@ _QUERY: Final = (
 _AMEND: Final = Endpoint(Purpose.AMEND, "PUT", "/fapi/v1/order", 0, orders=1)
 _OPEN_ORDERS: Final = Endpoint(Purpose.OPEN_ORDERS, "GET", "/fapi/v1/openOrders", 40)
 _OPEN_CONDITIONALS: Final = Endpoint(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", 40)
+_SYMBOL_CONDITIONALS: Final = Endpoint(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", 1)
 _FILLS: Final = Endpoint(Purpose.FILLS, "GET", "/fapi/v1/userTrades", 5)
 _MOVES: Final = Endpoint(Purpose.MOVES, "GET", "/fapi/v1/income", 30)
 _DEPOSITS: Final = Endpoint(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, 1)
@@ -186,6 +187,10 @@ class BinanceUsdmProtocol:
 
     def open_orders(self, now: int) -> list[Call]:
         return [self._signed(_OPEN_ORDERS, {}, now), self._signed(_OPEN_CONDITIONALS, {}, now)]
+
+    def open_stops(self, symbol: str, now: int) -> Call | None:
+        params = {"symbol": self._by_symbol[symbol].raw_symbol}
+        return self._signed(_SYMBOL_CONDITIONALS, params, now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}

@@ -157,6 +157,9 @@ class CcxtProtocol:
         said = {"symbol": self._by_symbol[symbol].name, "id": venue_id, "since": since}
         return self._call(Purpose.QUERY, "order", said, subject=key)
 
+    def open_stops(self, symbol: str, now: int) -> Call | None:
+        return None
+
     def open_orders(self, now: int) -> list[Call]:
         return [self._call(Purpose.OPEN_ORDERS, "open_orders", {})]
 

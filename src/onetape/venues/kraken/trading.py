@@ -181,6 +181,9 @@ class KrakenSpotProtocol:
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
 
+    def open_stops(self, symbol: str, now: int) -> Call | None:
+        return None
+
     def open_orders(self, now: int) -> list[Call]:
         return [self._signed(_OPEN_ORDERS, {}, now)]
 

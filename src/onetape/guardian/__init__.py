@@ -1,0 +1,1 @@
+"""The guardian: bounds what a position may lose, apart from the robot that opened it."""

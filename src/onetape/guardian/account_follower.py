@@ -1,0 +1,159 @@
+"""One account as its gateway's journal has it: positions, protective stops and prices, as they
+change, for the guardian's core."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.gateway.account_projection import READ, AccountView, OrderRow
+from onetape.gateway.order_frames import NEWS, QUOTE, fill_of, request_of
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import StopRow
+from onetape.model.config import GUARDIAN
+from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy
+from onetape.model.errors import OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.segments import is_tape
+from onetape.tape.wait import Waiter
+
+__all__ = ["AccountFollower"]
+
+LIVE: Final = (*READ, "quote", "mark")
+_MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
+
+Key = tuple[int, int]  # robot, order id
+
+
+class AccountFollower:
+    """follow: from the beginning, without prices; then what comes."""
+
+    def __init__(self, account: str, path: Path, core: GuardianCore) -> None:
+        self.account = account
+        self._path, self._core = path, core
+        self.reader: JournalReader | None = None
+        self.view = AccountView(keeps_fills=False)
+        self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
+        self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
+
+    def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
+        """resume: called before the core hears how the account stands. False: there is no journal yet,
+        or it cannot be read now."""
+        if not is_tape(self._path):
+            return False
+        try:
+            reader = JournalReader(self._path)
+        except OnetapeError:  # it is being made just now
+            return False
+        self.reader, self.view = reader, AccountView(keeps_fills=False)
+        self._stops.clear()
+        for stream, record in reader.instruments.items():
+            self.view.streams[stream] = str(record["symbol"])
+            self._instrument(Instrument.from_msgpack(msgspec.msgpack.encode(record)))
+        end = reader.last_sequence + 1
+        for frame in reader.frames(READ, sequence_until=end):
+            self._fold(frame)
+        reader.seek_sequence(max(end, 1))
+        for symbol, side in {*self.view.held, *self._held}:
+            self._say_position(symbol, side, now)
+        resume()
+        for key in self.view.working:
+            self._say_order(key, now)
+        waiter.add(reader)
+        self._core.caught_up(self.account, now)
+        return True
+
+    def leave(self, waiter: Waiter) -> None:
+        if self.reader is not None:
+            waiter.remove(self.reader)
+            self.reader.close()
+            self.reader = None
+            self._core.gateway_gone(self.account)
+
+    def take(self, now: int) -> None:
+        """What has come since."""
+        if self.reader is None:
+            return
+        core, account = self._core, self.account
+        for frame in self.reader.frames(LIVE):
+            match frame.type:
+                case EventType.QUOTE.id:
+                    _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
+                    core.quote(account, self.view.streams.get(frame.stream, ""), bid, ask, now)
+                case EventType.MARK.id:
+                    mark = _MARK.unpack_from(frame.payload)[2]
+                    core.mark(account, self.view.streams.get(frame.stream, ""), mark, now)
+                case _:
+                    self._fold(frame)
+                    self._say(frame, now)
+
+    def _fold(self, frame: Frame) -> None:
+        self.view.take(frame)
+        if frame.type == EventType.INSTRUMENT.id:
+            self._instrument(self.view.instruments[self.view.streams[frame.stream]])
+
+    def _instrument(self, instrument: Instrument) -> None:
+        self.view.instruments[instrument.symbol] = instrument
+        if instrument.kind is not Kind.SPOT:
+            self._core.instrument(self.account, instrument)
+
+    def _say(self, frame: Frame, now: int) -> None:
+        match frame.type:
+            case EventType.ORDER_REQUEST.id:
+                robot, _, order_id, _, _ = request_of(frame.payload, self.view.streams[frame.stream])
+                self._say_order((robot, order_id), now)
+            case EventType.ORDER_EVENT.id:
+                order_id, *_, robot, _ = NEWS.unpack(frame.payload)
+                self._say_order((robot, order_id), now)
+            case EventType.FILL.id:
+                fill = fill_of(frame.payload)
+                # The position first: what has fired is not missed as protection then.
+                self._say_position(self.view.streams[frame.stream], fill.position_side, now)
+                self._say_order((fill.robot, fill.order_id), now)
+            case EventType.POSITION.id | EventType.HEALTH.id:
+                for symbol, side in {*self.view.held, *self._held}:
+                    self._say_position(symbol, side, now)
+
+    def _say_position(self, symbol: str, side: PositionSide, now: int) -> None:
+        held = self.view.held.get((symbol, side))
+        instrument = self.view.instruments.get(symbol)
+        said = (held.qty, held.cost) if held is not None else (0, 0)
+        if instrument is None or instrument.kind is Kind.SPOT or self._held.get((symbol, side), (0, 0)) == said:
+            return
+        self._held[symbol, side] = said
+        entry = None
+        if held is not None and held.qty and held.cost:
+            entry = held.entry * Fraction(10) ** instrument.price_decimals
+        self._core.position(self.account, symbol, side, said[0], entry, now)
+
+    def _say_order(self, key: Key, now: int) -> None:
+        row = self.view.working.get(key)
+        if row is not None and is_protective(row):
+            stop = self._stop(key, row)
+            self._stops[key] = stop.client_id
+            self._core.stop(self.account, stop, now)
+        elif key in self._stops and row is None:
+            self._core.stop_ended(self.account, self._stops.pop(key), now)
+
+    def _stop(self, key: Key, row: OrderRow) -> StopRow:
+        spec, life = row.spec, self.view.robots.get(key[0])
+        return StopRow(
+            client_id=life.client_id(key[1]) if life is not None else "",
+            venue_id=str(row.venue_id or ""),
+            symbol=spec.symbol,
+            position_side=spec.position_side,
+            closes=spec.side,
+            trigger=spec.trigger_int,
+            left=(row.size or spec.size_int) - row.filled,
+            state=row.state,
+        )
+
+
+def is_protective(row: OrderRow) -> bool:
+    return row.spec.tag == GUARDIAN and row.spec.trigger_by is not TriggerBy.NONE

@@ -1,0 +1,482 @@
+"""What the guardian decides: events in, effects out; no clock, no socket, no file.
+
+For each position a ladder of stops rests at the venue. When the stops that stand are off by more
+than 5 % of the position, new ones are placed, the venue is asked whether it has them, and only then
+the old ones are canceled: protection is not withdrawn before its replacement is verified. A stop is
+verified by a listing of the venue that has it, which was asked for after it was placed; a listing
+without it proves nothing within seconds.
+
+Beside the ladder stand local rules, which need no stop at the venue: what is beyond a level and
+has no stop is closed at the market, and a position beyond the hard stop is flattened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from fractions import Fraction
+from typing import Any, Final
+
+from onetape.guardian.events import (
+    CancelStops,
+    Effect,
+    Flatten,
+    GuardianSettings,
+    PlaceStops,
+    ReadVenue,
+    Record,
+    StopRow,
+)
+from onetape.guardian.position_guard import COVERED, Placement, PositionGuard
+from onetape.model.enums import PositionSide
+from onetape.model.instrument import Instrument
+from onetape.model.money import money_units
+from onetape.model.time import SECOND
+from onetape.orders.reports import PositionReport
+from onetape.risk.stop_ladder import Rung, gap_close, ladder_of, needs_ladder
+
+__all__ = ["GuardianCore"]
+
+MS: Final = SECOND // 1000
+LOST_AFTER: Final = 2 * SECOND  # without protection, that is an alert
+ANSWER_WITHIN: Final = 5 * SECOND  # a placement that is not whole by then has failed
+VERIFY_EVERY: Final = 100 * MS
+MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings have no more
+BACKOFF: Final = 250 * MS  # after a placement that failed, doubled up to
+BACKOFF_MAX: Final = 5 * SECOND
+REPEAT: Final = SECOND  # a cancel that did nothing, and
+FLATTEN_EVERY: Final = SECOND // 2  # a flatten that left something
+CLOSE_EVERY: Final = SECOND // 2
+POSITIONS_EVERY: Final = 5 * SECOND
+STOPS_EVERY: Final = 30 * SECOND
+READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
+STALE: Final = 10 * SECOND  # a price that is older says nothing
+SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
+DIFFERS: Final = 2  # listings in a row that say another position than the gateway
+
+
+class GuardianCore:
+    """Decides for all accounts of one guardian. `effects` is emptied by whoever calls.
+
+    epoch: of this life, part of the ids of its commands. watched: accounts whose venue can be asked
+    and takes stops; the others have local rules alone.
+    """
+
+    def __init__(self, settings: GuardianSettings, *, epoch: str, watched: Collection[str]) -> None:
+        self.settings = settings
+        self.effects: list[Effect] = []
+        self.guards: dict[tuple[str, str, PositionSide], PositionGuard] = {}
+        self.unprotected_ms: dict[int, int] = {}  # how long positions were, by powers of two
+        self._total_loss = {name: money_units(each) for name, each in settings.total_loss.items()}
+        self._epoch = epoch
+        self._count = 0
+        self._watched = set(watched)
+        self._instruments: dict[str, dict[str, Instrument]] = {}
+        self._ready: set[str] = set()  # accounts whose journal has been read to its end
+        self._sent: dict[str, tuple[PositionGuard, Placement | None]] = {}
+        self._queried: dict[tuple[str, str], int] = {}  # of reads
+        self._loss: set[str] = set()  # currencies whose total loss is being closed
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def instrument(self, account: str, instrument: Instrument) -> None:
+        self._instruments.setdefault(account, {})[instrument.symbol] = instrument
+        for (of, symbol, _), guard in self.guards.items():
+            if (of, symbol) == (account, instrument.symbol):
+                guard.instrument = instrument
+
+    def position(
+        self, account: str, symbol: str, side: PositionSide, qty: int, entry: Fraction | None, now: int
+    ) -> None:
+        """Takes in what the account holds, by its gateway. qty: units, signed; entry: units of
+        price, None: nobody knows at what price it was opened."""
+        guard = self._guard(account, symbol, side)
+        guard.hold(qty, entry, now)
+        self._look(guard, now)
+
+    def stop(self, account: str, row: StopRow, now: int) -> None:
+        """Takes in how a protective order stands, by the gateway's journal."""
+        guard = self._guard(account, row.symbol, row.position_side)
+        guard.rows[row.client_id] = row
+        self._look(guard, now)
+
+    def stop_ended(self, account: str, name: str, now: int) -> None:
+        """Takes in that a protective order is filled, canceled, refused or has expired. name: its
+        client id."""
+        for guard in self._of(account):
+            if name in guard.rows:
+                guard.end(name)
+                self._look(guard, now)
+
+    def caught_up(self, account: str, now: int) -> None:
+        """The account's journal has been read: what it says is what is so now."""
+        if account in self._ready:
+            return
+        self._ready.add(account)
+        for guard in self._of(account):
+            guard.adopt()
+        self._read(account, "", now)
+        self._look_at(account, now)
+
+    def gateway_gone(self, account: str) -> None:
+        """Its journal has another beginning, or cannot be read."""
+        self._ready.discard(account)
+
+    def quote(self, account: str, symbol: str, bid: int, ask: int, now: int) -> None:
+        if bid > 0 and ask > 0:
+            self._priced(account, symbol, (bid + ask) // 2, now, is_mark=False)
+
+    def mark(self, account: str, symbol: str, mark: int, now: int) -> None:
+        if mark > 0:
+            self._priced(account, symbol, mark, now, is_mark=True)
+
+    def _priced(self, account: str, symbol: str, price: int, now: int, *, is_mark: bool) -> None:
+        for side in PositionSide:
+            guard = self.guards.get((account, symbol, side))
+            if guard is not None:
+                if is_mark:
+                    guard.mark, guard.mark_at = price, now
+                else:
+                    guard.mid, guard.mid_at = price, now
+                if guard.qty:
+                    self._look_at_price(guard, now)
+
+    def stops_read(self, account: str, symbol: str, names: Collection[str], queried_at: int, now: int) -> None:
+        """The venue's listing of the stops of a symbol. names: their client ids."""
+        for guard in self._of(account):
+            if guard.instrument.symbol == symbol:
+                guard.listed(names, queried_at, now, missing_after=MISSING_AFTER)
+                self._look(guard, now)
+
+    def positions_read(self, account: str, rows: Iterable[PositionReport], queried_at: int, now: int) -> None:
+        """The venue's listing of all positions; what is not in it is flat."""
+        by_key = {(row.symbol, row.side): row for row in rows}
+        for symbol, side in by_key:
+            if symbol in self._instruments.get(account, {}):
+                self._guard(account, symbol, side)
+        for guard in self._of(account):
+            row = by_key.get((guard.instrument.symbol, guard.side))
+            if queried_at < guard.changed_at + SETTLES and (row.qty if row else 0) != guard.qty:
+                continue  # it may not have seen the last fill
+            said = guard.venue_says(row, queried_at, now, differs=DIFFERS)
+            if said:
+                self._say("position differs", guard, said, {}, severity="warning")
+            self._look(guard, now)
+
+    def answered(self, id_: str, placed: dict[str, Rung] | None, refused: dict[Rung, int], now: int) -> None:
+        """What became of a command. placed: client ids of the stops that it has placed, None: there
+        was no answer in time; refused: those that were not, with the error's number."""
+        guard, placement = self._sent.pop(id_, (None, None))
+        if guard is None:
+            return
+        if placement is not None and guard.placement is placement:
+            if placed is None:
+                self._failed(guard, "the gateway does not answer", now)
+            else:
+                placement.answered(placed, refused, now)
+        self._look(guard, now)
+
+    def reset(self, account: str, symbol: str, now: int) -> int:
+        """The operator wants the ladder anew, wherever its levels are then; how many positions."""
+        found = [each for each in self._of(account) if each.instrument.symbol == symbol and each.qty]
+        for guard in found:
+            guard.floors, guard.wants_anew = {}, True
+            self._say("ladder", guard, "reset", {})
+            self._look(guard, now)
+        return len(found)
+
+    def tick(self, now: int) -> None:
+        """Does what is due by time; to be called some twenty times a second."""
+        for account in sorted(self._ready):
+            guards = [each for each in self._of(account) if each.qty or each.rows]
+            if not guards:
+                continue
+            self._read(account, "", now, every=POSITIONS_EVERY)
+            for guard in guards:
+                self._look(guard, now)
+                if guard.qty and account in self._watched:
+                    self._read(account, guard.instrument.symbol, now, every=STOPS_EVERY)
+        self._look_at_loss(now)
+
+    # --- decisions --------------------------------------------------------------------------------
+
+    def _look_at(self, account: str, now: int) -> None:
+        for guard in self._of(account):
+            self._look(guard, now)
+
+    def _look(self, guard: PositionGuard, now: int) -> None:
+        if guard.account not in self._ready:
+            return
+        self._cancel_orphans(guard, now)
+        if guard.qty:
+            if guard.account in self._watched:
+                self._look_at_ladder(guard, now)
+            self._measure(guard, now)
+            self._look_at_price(guard, now)
+        elif guard.flattening or guard.unprotected_since or guard.is_lost:
+            self._went_flat(guard, now)
+
+    def _went_flat(self, guard: PositionGuard, now: int) -> None:
+        if guard.flattening:
+            self._say("hard stop", guard, "flat", {"reason": guard.flattening})
+        if guard.is_lost:
+            self._say("protection", guard, "flat", {})
+        guard.flattening, guard.is_lost, guard.unprotected_since = "", False, 0
+
+    def _cancel_orphans(self, guard: PositionGuard, now: int) -> None:
+        """Stops that protect nothing: of the other direction, or of no position. That there is none
+        the venue has to say, too."""
+        if guard.qty:
+            orphans = [row for row in guard.rows.values() if row.closes is not guard.closes]
+        elif guard.rows and guard.flat_since is None:
+            self._read(guard.account, "", now, every=READ_RETRY)
+            orphans = []
+        else:
+            orphans = list(guard.rows.values())
+        canceling = [row for row in guard.rows.values() if row.client_id in guard.cancels and row not in orphans]
+        self._cancel(guard, [*orphans, *canceling], now)
+
+    def _look_at_ladder(self, guard: PositionGuard, now: int) -> None:
+        if guard.placement is not None:
+            self._look_at_placement(guard, guard.placement, now)
+            return
+        if guard.flattening or now < guard.retry_at or guard.entry is None:
+            if guard.entry is None:
+                self._read(guard.account, "", now, every=READ_RETRY)
+            return
+        unread = guard.unread()
+        if unread and now < guard.unread_until:
+            self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY)
+            return
+        # A stop that has fired makes the position smaller before it is gone itself.
+        is_settling = guard.protected > guard.target and now < guard.changed_at + SETTLES
+        if guard.wants_anew or (needs_ladder(guard.protected, guard.target) and not is_settling):
+            self._place(guard, now)
+
+    def _place(self, guard: PositionGuard, now: int) -> None:
+        assert guard.entry is not None
+        rules = self.settings.of(guard.instrument.symbol)
+        ladder = ladder_of(
+            guard.instrument,
+            guard.qty,
+            guard.entry,
+            rules.distances,
+            price=guard.price(now, STALE),
+            floors=guard.floors,
+            liquidation=guard.liquidation,
+        )
+        if not ladder.rungs:
+            if not guard.target and not guard.is_dust:
+                guard.is_dust = True
+                self._say("ladder", guard, "too small for a stop", {"left": ladder.left}, severity="warning")
+            return
+        guard.is_dust = guard.wants_anew = False
+        if ladder.moved:
+            about = {"distances": [str(rules.distances[rank]) for rank in ladder.moved]}
+            self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
+        rungs = ladder.rungs
+        placement = Placement(rungs, now)
+        guard.begin(placement)
+        guard.floors = {**guard.floors, **{rung.rank: rung.trigger for rung in rungs}}
+        command = self._command(
+            guard,
+            placement,
+            lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, rungs),
+        )
+        levels = {str(rank): trigger for rank, trigger in guard.floors.items()}
+        placing = {"levels": levels, "stops": len(rungs), "size": sum(each.size for each in rungs), "command": command}
+        self._say("ladder", guard, "placing", placing)
+
+    def _look_at_placement(self, guard: PositionGuard, placement: Placement, now: int) -> None:
+        if not placement.is_answered:
+            if now - placement.began > ANSWER_WITHIN:
+                self._failed(guard, "the gateway does not answer", now)
+            return
+        waiting = [
+            name
+            for name in placement.placed
+            if name not in guard.verified and (name in guard.rows or not guard.ended(name))
+        ]
+        if waiting:
+            if now - placement.began > ANSWER_WITHIN:
+                self._failed(guard, f"{len(waiting)} stops are not in the venue's listing", now)
+            else:
+                self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY, after=placement.answered_at)
+            return
+        guard.placement = None
+        self._settle(guard, placement, now)
+
+    def _settle(self, guard: PositionGuard, placement: Placement, now: int) -> None:
+        """Nothing of a placement is under way: the better of the new ladder and the old stops stays."""
+        working = [row for row in guard.working() if row.client_id not in guard.cancels]
+        new = [row for row in working if row.client_id in placement.placed]
+        old = [row for row in working if row.client_id not in placement.placed]
+        left, was = (sum(row.left for row in rows) for rows in (new, old))
+        codes = sorted(set(placement.refused.values()))
+        if codes or len(new) < len(placement.placed):
+            about = {"codes": codes, "stand": len(new), "placed": len(placement.placed)}
+            self._say("ladder", guard, "stops were refused or have ended", about, severity="warning")
+        is_better = left >= guard.target * COVERED or left >= was
+        if is_better:
+            took = round((now - placement.began) / MS, 3)
+            self._say("ladder", guard, "verified", {"stops": len(new), "took_ms": took})
+        stays, others = (new, old) if is_better else (old, new)
+        needed, more = guard.target - (left if is_better else was), []
+        for row in sorted(others, key=lambda each: each.trigger, reverse=guard.qty > 0):  # nearest first
+            if needed > 0:  # rather than nothing, until a whole ladder stands
+                needed -= row.left
+            else:
+                more.append(row)
+        self._cancel(guard, more, now)
+        if needs_ladder(sum(row.left for row in stays), guard.target):
+            self._retry_later(guard, now)
+        else:
+            guard.backoff = BACKOFF
+
+    def _failed(self, guard: PositionGuard, why: str, now: int) -> None:
+        guard.placement = None
+        self._say("ladder", guard, f"not placed: {why}", {}, severity="warning")
+        self._retry_later(guard, now)
+
+    def _retry_later(self, guard: PositionGuard, now: int) -> None:
+        guard.retry_at = now + guard.backoff
+        guard.unread_until = guard.retry_at + SECOND
+        guard.backoff = min(2 * guard.backoff, BACKOFF_MAX)
+
+    # --- local rules ------------------------------------------------------------------------------
+
+    def _look_at_price(self, guard: PositionGuard, now: int) -> None:
+        """What stops at the venue do not do."""
+        if guard.account not in self._ready:
+            return
+        if guard.flattening:
+            self._flatten(guard, now)
+            return
+        rules = self.settings.of(guard.instrument.symbol)
+        gone = guard.worst_distance(now, STALE)
+        if gone is None:
+            if guard.qty:
+                self._read(guard.account, "", now, every=SECOND)  # it says the mark price, too
+            return
+        if rules.hard_stop and gone >= Fraction(rules.hard_stop):
+            self._begin_flatten(guard, f"{float(gone):.2%} beyond its entry, at most {rules.hard_stop:.2%}", now)
+            return
+        passed = sum(gone >= Fraction(each) for each in rules.distances)
+        size = gap_close(guard.base, guard.qty, guard.working_size, passed, len(rules.distances))
+        size -= size % guard.lot
+        if size and now >= guard.closed_at + CLOSE_EVERY:
+            guard.closed_at = now
+            about = {"size": size, "levels": passed}
+            self._say("local stop", guard, "closing", about, severity="critical")
+            rung = Rung(0, 0, size)
+            self._command(
+                guard,
+                None,
+                lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, (rung,)),
+            )
+
+    def _begin_flatten(self, guard: PositionGuard, reason: str, now: int) -> None:
+        guard.flattening = reason
+        self._say("hard stop", guard, "flattening", {"reason": reason}, severity="critical")
+        self._flatten(guard, now)
+
+    def _flatten(self, guard: PositionGuard, now: int) -> None:
+        """Until it is flat: what other orders work to take off is not taken off twice, the gateway
+        sees to that, and so it does to pieces that the venue takes."""
+        if now < guard.flattened_at + FLATTEN_EVERY:
+            return
+        guard.flattened_at = now
+        self._command(
+            guard,
+            None,
+            lambda id_: Flatten(id_, guard.account, guard.instrument.symbol, f"guardian: {guard.flattening}"),
+        )
+
+    def _look_at_loss(self, now: int) -> None:
+        for currency, limit in self._total_loss.items():
+            held = [g for g in self.guards.values() if g.qty and g.instrument.settle == currency]
+            if not held:
+                self._loss.discard(currency)
+                continue
+            total = sum(guard.unrealized(now, STALE) for guard in held)
+            if total <= -limit:
+                self._loss.add(currency)
+            if currency in self._loss:
+                for guard in held:
+                    if not guard.flattening and guard.account in self._ready:
+                        words = f"{total / 10**18:.2f} {currency} unrealised, at most {-limit / 10**18:.2f}"
+                        self._begin_flatten(guard, words, now)
+
+    def remember(self, account: str, symbol: str, side: PositionSide, levels: Mapping[str, int]) -> None:
+        """Levels that an earlier life wrote down last, by rank; before the account is caught up."""
+        self._guard(account, symbol, side).floors = {int(rank): trigger for rank, trigger in levels.items()}
+
+    def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
+        """An earlier life had begun to flatten a position, and had not seen it flat."""
+        self._guard(account, symbol, side).flattening = reason
+
+    # --- protection, measured ---------------------------------------------------------------------
+
+    def _measure(self, guard: PositionGuard, now: int) -> None:
+        if guard.is_protected:
+            if guard.unprotected_since:
+                gap = now - guard.unprotected_since
+                slot = max(gap // MS, 1).bit_length()
+                self.unprotected_ms[slot] = self.unprotected_ms.get(slot, 0) + 1
+                guard.unprotected_since = 0
+            if guard.is_lost:
+                guard.is_lost = False
+                self._say("protection", guard, "stands", {"share": str(round(guard.share, 4))})
+            return
+        if not guard.unprotected_since:
+            guard.unprotected_since = max(guard.changed_at, guard.protected_at)
+            return
+        if now - guard.unprotected_since > LOST_AFTER and not guard.is_lost:
+            guard.is_lost = True
+            about = {"share": str(round(guard.share, 4)), "local": True}
+            why = "lost: local stops" if guard.account in self._watched else "no stops at this venue: local stops"
+            self._say("protection", guard, why, about, severity="critical")
+
+    # --- effects ----------------------------------------------------------------------------------
+
+    def _cancel(self, guard: PositionGuard, rows: Iterable[StopRow], now: int) -> None:
+        names = tuple(row.client_id for row in rows if now >= guard.cancels.get(row.client_id, -REPEAT) + REPEAT)
+        if not names:
+            return
+        guard.cancels.update(dict.fromkeys(names, now))
+        self._command(guard, None, lambda id_: CancelStops(id_, guard.account, names))
+
+    def _command(self, guard: PositionGuard, placement: Placement | None, make: Any) -> str:
+        self._count += 1
+        id_ = f"guardian {self._epoch} {self._count}"
+        self._sent[id_] = guard, placement
+        self.effects.append(make(id_))
+        return id_
+
+    def _read(self, account: str, symbol: str, now: int, *, every: int = 0, after: int = 0) -> None:
+        """after: an answer to what was asked before then does not help."""
+        queried = self._queried.get((account, symbol))
+        if account not in self._watched or (queried is not None and queried >= after and now < queried + every):
+            return
+        self._queried[account, symbol] = now
+        self.effects.append(ReadVenue(account, symbol))
+
+    def _say(self, kind: str, guard: PositionGuard, state: str, about: dict[str, Any], *, severity: str = "") -> None:
+        subject = f"{guard.account} {guard.instrument.symbol}"
+        shown = {"account": guard.account, "symbol": guard.instrument.symbol, "side": str(guard.side), **about}
+        self.effects.append(Record(kind, subject, state, shown, severity))
+
+    def shown(self) -> list[PositionGuard]:
+        """Positions that are held, and those that still have stops."""
+        return [guard for _, guard in sorted(self.guards.items()) if guard.qty or guard.rows]
+
+    # --- positions --------------------------------------------------------------------------------
+
+    def _guard(self, account: str, symbol: str, side: PositionSide) -> PositionGuard:
+        found = self.guards.get((account, symbol, side))
+        if found is None:
+            instrument = self._instruments[account][symbol]
+            found = self.guards[account, symbol, side] = PositionGuard(account, instrument, side)
+        return found
+
+    def _of(self, account: str) -> list[PositionGuard]:
+        return [guard for guard in self.guards.values() if guard.account == account]

@@ -1,0 +1,112 @@
+"""What the guardian's core is told and what it wants done, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from onetape.model.enums import OrderState, PositionSide, Side, TriggerBy
+from onetape.risk.stop_ladder import Rung
+
+__all__ = [
+    "CancelStops",
+    "Effect",
+    "Flatten",
+    "GuardianSettings",
+    "PlaceStops",
+    "ReadVenue",
+    "Record",
+    "Rules",
+    "StopRow",
+]
+
+_FIRED: Final = frozenset({OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
+DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")))
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Of one symbol. distances: of the levels, as shares of the entry price, ascending. hard_stop:
+    at which the position is closed, 0: there is none."""
+
+    distances: tuple[Decimal, ...] = DISTANCES
+    hard_stop: Decimal = Decimal("0.07")
+
+
+class GuardianSettings(msgspec.Struct, frozen=True):
+    """total_loss: of all that is unrealised, by settle currency; at which all is closed.
+    symbols: those that have rules of their own."""
+
+    rules: Rules = Rules()
+    symbols: dict[str, Rules] = {}
+    total_loss: dict[str, Decimal] = {}
+    trigger_by: TriggerBy = TriggerBy.LAST
+
+    def of(self, symbol: str) -> Rules:
+        return self.symbols.get(symbol, self.rules)
+
+
+class StopRow(NamedTuple):
+    """A protective order as its gateway's journal has it. left: units that it may still take off;
+    has_fired: the venue no longer waits for its trigger."""
+
+    client_id: str
+    venue_id: str
+    symbol: str
+    position_side: PositionSide
+    closes: Side
+    trigger: int
+    left: int
+    state: OrderState
+
+    @property
+    def has_fired(self) -> bool:
+        return self.state in _FIRED
+
+
+class PlaceStops(NamedTuple):
+    """At the account's gateway, in one command. A rung without a trigger is closed at the market."""
+
+    id: str
+    account: str
+    symbol: str
+    position_side: PositionSide
+    closes: Side
+    rungs: tuple[Rung, ...]
+
+
+class CancelStops(NamedTuple):
+    id: str
+    account: str
+    orders: tuple[str, ...]  # client ids
+
+
+class Flatten(NamedTuple):
+    """Closes what the account holds of a symbol, whoever holds it."""
+
+    id: str
+    account: str
+    symbol: str
+    reason: str
+
+
+class ReadVenue(NamedTuple):
+    """Asks the venue itself: for the stops of a symbol, or where it is "" for all positions."""
+
+    account: str
+    symbol: str = ""
+
+
+class Record(NamedTuple):
+    """For the guardian's journal. severity "": nothing is wrong."""
+
+    kind: str
+    subject: str
+    state: str
+    about: Mapping[str, Any]
+    severity: str = ""
+
+
+Effect = PlaceStops | CancelStops | Flatten | ReadVenue | Record

@@ -1,0 +1,336 @@
+"""The guardian's process: a shell around its core, which decides. Here are the journals of the
+gateways, the venues' listings, the commands to gateways, the clock and the guardian's own journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from onetape.gateway.options import gateway_journal
+from onetape.guardian.account_follower import AccountFollower
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import CancelStops, Effect, Flatten, PlaceStops, ReadVenue, Record
+from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
+from onetape.guardian.venue_reader import VenueReader, can_watch
+from onetape.ipc.command_tape import CommandTape, commands_in
+from onetape.ipc.door import Command, Do, Door, Handler
+from onetape.ipc.names import process_socket
+from onetape.ipc.once import Once
+from onetape.ipc.server import listen
+from onetape.ipc.system import CommandResult, IPCCommandSystem
+from onetape.model.enums import OrderState, PositionSide
+from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
+from onetape.model.time import SECOND
+from onetape.net.tasks import ended
+from onetape.orders.managed import HealthOut
+from onetape.risk.stop_ladder import Rung
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.segments import is_tape
+from onetape.tape.wait import JournalWatch, Waiter
+
+__all__ = ["Guardian"]
+
+TICK_S: Final = 0.05
+FOLLOW_EVERY: Final = SECOND // 5
+LEASE_EVERY_S: Final = 1.0
+LEASE_NS: Final = 5 * SECOND
+ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
+Position = tuple[str, str, PositionSide]  # account, symbol
+_HELD: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
+
+
+class Guardian:
+    """`run` returns when `stopping` is set. Raises JournalLocked where a guardian runs already."""
+
+    def __init__(self, options: GuardianOptions) -> None:
+        self.stopping = asyncio.Event()
+        self._home = Path(options.home)
+        path = guardian_journal(self._home)
+        self._once = Once()
+        commands_in(path, self._once)
+        self._kept = _kept(path)
+        self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
+        self._tape = CommandTape(self._writer)
+        watched = {name for name, each in options.accounts.items() if can_watch(each)}
+        self.core = GuardianCore(options.settings, epoch=str(time.time_ns()), watched=watched)
+        self._readers = {
+            name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
+        }
+        self._followers = {
+            name: AccountFollower(name, gateway_journal(self._home, name), self.core) for name in options.accounts
+        }
+        self._waiter = Waiter()
+        self._watch: JournalWatch | None = None
+        self._followed_at = 0
+        self._commands = IPCCommandSystem(GUARDIAN, home=self._home)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
+        handlers = {
+            "reset": Handler(self._reset, fields=("account", "symbol")),
+            "status": Handler(lambda _: self._status, asks=True, anyone=True),
+        }
+        self.door = Door(
+            (GUARDIAN,), self._home, handlers, self._tape, level="process", now=time.time_ns, once=self._once
+        )
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Raises what one of its tasks has raised."""
+        path = process_socket(self._home, GUARDIAN)
+        self._commands.start()
+        try:
+            async with contextlib.AsyncExitStack() as lines:
+                for reader in self._readers.values():
+                    await lines.enter_async_context(reader.open())
+                loop = asyncio.get_running_loop()
+                self._follow_missing()
+                self._watch = JournalWatch(self._waiter, self._take, loop)
+                serving = await listen(path, self._answer, self.door.settle, is_operator=self.door.is_operator)
+                working = [asyncio.ensure_future(each) for each in (serving, self._tick())]
+                working += [asyncio.ensure_future(self._renew(name)) for name in self._followers]
+                ready()
+                stopped = asyncio.ensure_future(self.stopping.wait())
+                await asyncio.wait([stopped, *working], return_when=asyncio.FIRST_COMPLETED)
+                found = await ended([stopped, *working, *self._tasks])
+                self._watch.close()
+                path.unlink(missing_ok=True)
+                for error in (self._failed, *found):
+                    if isinstance(error, Exception):
+                        raise error
+        finally:
+            self._commands.stop()
+            for follower in self._followers.values():
+                follower.leave(self._waiter)
+            self._writer.close()
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        """What gateways' journals have that is new. Called by the loop, which drops what it raises."""
+        try:
+            for follower in self._followers.values():
+                follower.take(time.monotonic_ns())
+                self._carry_out()
+        except (OnetapeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+            self._fail(error)
+
+    def _follow_missing(self) -> None:
+        for name, follower in self._followers.items():
+            if follower.reader is not None and follower.reader.is_gone:
+                follower.leave(self._waiter)
+            resume = partial(self._resume, name)
+            if follower.reader is None and follower.follow(self._waiter, time.monotonic_ns(), resume):
+                self._learn(name)
+                self._say(Record("account", name, "followed", {"watched": name in self._readers}))
+                self._carry_out()
+                if self._watch is not None:
+                    self._watch.look()
+
+    def _learn(self, account: str) -> None:
+        reader = self._readers.get(account)
+        if reader is not None:
+            reader.learn(list(self._followers[account].view.instruments.values()))
+
+    def _resume(self, account: str) -> None:
+        """Before the core hears how the account stands."""
+        flattening, levels = self._kept
+        instruments = self._followers[account].view.instruments
+        for key in [each for each in (*flattening, *levels) if each[0] == account and each[1] in instruments]:
+            if key in levels:
+                self.core.remember(*key, levels.pop(key))
+            if key in flattening:
+                self.core.resume_flatten(*key, flattening.pop(key))
+
+    async def _tick(self) -> None:
+        while True:
+            now = time.monotonic_ns()
+            if now - self._followed_at >= FOLLOW_EVERY:
+                self._followed_at = now
+                self._follow_missing()
+            self.core.tick(now)
+            self._carry_out()
+            self._writer.progress(self._writer.published)
+            await asyncio.sleep(TICK_S)
+
+    async def _renew(self, account: str) -> None:
+        """The account's gateway opens nothing new while nobody renews the lease."""
+        while True:
+            fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._writer.epoch}
+            with contextlib.suppress(UsageError):
+                await self._commands.send_command(f"gateway:{account}", "guardian_lease", fields, timeout=LEASE_EVERY_S)
+            await asyncio.sleep(LEASE_EVERY_S)
+
+    # --- effects ----------------------------------------------------------------------------------
+
+    def _carry_out(self) -> None:
+        effects, self.core.effects = self.core.effects, []
+        for effect in effects:
+            if isinstance(effect, Record):  # what is done is on the journal before it is done
+                self._say(effect)
+        for effect in effects:
+            if not isinstance(effect, Record):
+                self._spawn(self._do(effect))
+
+    async def _do(self, effect: Effect) -> None:
+        match effect:
+            case PlaceStops():
+                answer = await self._send(effect.account, effect.id, "place_stops", self._stops_fields(effect))
+                self.core.answered(effect.id, *_placed(effect, answer), time.monotonic_ns())
+            case CancelStops():
+                await self._send(effect.account, effect.id, "cancel_stops", {"orders": list(effect.orders)})
+            case Flatten():
+                fields = {"symbol": effect.symbol, "reason": effect.reason}
+                await self._send(effect.account, effect.id, "flatten", fields)
+            case ReadVenue():
+                await self._read(effect)
+        self._carry_out()
+
+    def _stops_fields(self, effect: PlaceStops) -> dict[str, Any]:
+        instrument = self._followers[effect.account].view.instruments[effect.symbol]
+        stops = [
+            {"qty": instrument.size_text(each.size)}
+            | ({"trigger": instrument.price_text(each.trigger)} if each.trigger else {})
+            for each in effect.rungs
+        ]
+        return {
+            "symbol": effect.symbol,
+            "side": str(effect.closes),
+            "position_side": str(effect.position_side),
+            "trigger_by": str(self.core.settings.trigger_by),
+            "stops": stops,
+        }
+
+    async def _send(self, account: str, id_: str, command: str, fields: dict[str, Any]) -> CommandResult:
+        return await self._commands.send_command(
+            f"gateway:{account}", command, fields, timeout=ANSWER_WITHIN_S, command_id=id_
+        )
+
+    async def _read(self, effect: ReadVenue) -> None:
+        reader = self._readers[effect.account]
+        self._learn(effect.account)
+        if effect.symbol:
+            stops = await reader.stops(effect.symbol)
+            if stops is not None:
+                self.core.stops_read(effect.account, effect.symbol, stops[1], stops[0], time.monotonic_ns())
+        else:
+            positions = await reader.positions()
+            if positions is not None:
+                self.core.positions_read(effect.account, positions[1], positions[0], time.monotonic_ns())
+
+    def _say(self, record: Record) -> None:
+        words = {"kind": record.kind, "subject": record.subject, "state": record.state, "about": dict(record.about)}
+        if record.severity:
+            words["severity"] = record.severity
+        self._writer.append("health", msgspec.msgpack.encode(words), time=time.time_ns())
+
+    def _health(self, out: HealthOut) -> None:
+        self._say(Record(out.kind, out.subject, out.state, {}, out.severity))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failed = self._failed or error
+        self.stopping.set()
+
+    # --- who asks ---------------------------------------------------------------------------------
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request["do"]:
+            case "command":
+                return self.door.answer(request)
+            case "who":
+                return {"process": GUARDIAN, "names": self.door.names}
+            case "status":
+                return self._status()
+            case "stop":
+                refused = self.door.refusal(request)
+                if refused is None:
+                    self.stopping.set()
+                return refused or {}
+            case other:
+                return {"error": f"unknown request {other!r}"}
+
+    def _reset(self, command: Command) -> Do:
+        account, symbol = str(command.fields.get("account", "")), str(command.fields.get("symbol", ""))
+        follower = self._followers.get(account)
+        if follower is None:
+            raise UsageError(f"no account {account!r}", todo=", ".join(self._followers))
+        if symbol not in follower.view.instruments:
+            raise UnknownSymbol(f"account {account} does not trade {symbol[:60]!r}")
+
+        def do() -> dict[str, int]:
+            count = self.core.reset(account, symbol, time.monotonic_ns())
+            self._carry_out()
+            return {"positions": count}
+
+        return do
+
+    def _status(self) -> dict[str, Any]:
+        now = time.monotonic_ns()
+        return {
+            "stops": [each.shown(self.core.settings.of(each.instrument.symbol), now) for each in self.core.shown()],
+            "unprotected_ms": {f"<{2**slot}": count for slot, count in sorted(self.core.unprotected_ms.items())},
+            "weight": {name: reader.weight for name, reader in self._readers.items()},
+        }
+
+
+def _placed(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
+    """What a gateway has answered: client ids of stops, and the numbers of refusals."""
+    if answer.status == "timeout":
+        return None, {}
+    rows = (answer.result or {}).get("orders") if answer.error is None else None
+    if rows is None or len(rows) != len(effect.rungs):
+        code = int((answer.error or {}).get("code", 0))
+        return {}, dict.fromkeys(effect.rungs, code)
+    placed, refused = {}, {}
+    for rung, row in zip(effect.rungs, rows, strict=True):
+        if row["state"] in _HELD:
+            refused[rung] = int(row.get("code", 0))
+        else:
+            placed[str(row["client_id"])] = rung
+    return placed, refused
+
+
+class _Kept(NamedTuple):
+    """What an earlier life has written down of positions. flattening: that it had begun to flatten
+    and had not seen flat, and why; levels: of the last ladder, by rank."""
+
+    flattening: dict[Position, str]
+    levels: dict[Position, dict[str, int]]
+
+
+def _kept(path: Path) -> _Kept:
+    found = _Kept({}, {})
+    if not is_tape(path):
+        return found
+    with JournalReader(path) as reader:
+        for frame in reader.frames(("health",)):
+            record = msgspec.msgpack.decode(frame.payload)
+            if record["kind"] not in ("hard stop", "ladder"):
+                continue
+            about = record["about"]
+            key = about["account"], about["symbol"], PositionSide(about["side"])
+            match record["kind"], record["state"]:
+                case "hard stop", "flattening":
+                    found.flattening[key] = about["reason"]
+                case "hard stop", _:
+                    found.flattening.pop(key, None)
+                case "ladder", "placing":
+                    found.levels[key] = about["levels"]
+    return found

@@ -1,0 +1,46 @@
+"""Which stops protect what is held, for whoever looks: by the guardian while it runs, else by the
+gateways' journals, where nobody has asked the venue."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from onetape.gateway.options import gateway_journal
+from onetape.guardian.account_follower import AccountFollower
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import GuardianSettings
+from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
+from onetape.ipc.names import process_socket
+from onetape.ipc.operator import send_command
+from onetape.model.config import Config
+from onetape.model.errors import OnetapeError
+from onetape.tape.wait import Waiter
+
+__all__ = ["stops"]
+
+
+def stops(home: Path, config: Config) -> list[dict[str, Any]]:
+    """A row for each position that is held or has stops."""
+    if has_guardian(config) and process_socket(home, GUARDIAN).exists():
+        try:
+            (answer,) = send_command(home, GUARDIAN, "status", {}, uuid.uuid4().hex)
+            if answer["result"] is not None:
+                found: list[dict[str, Any]] = answer["result"]["stops"]
+                return found
+        except OnetapeError:
+            pass  # it has ended, or is being started anew
+    return _by_journals(home, config)
+
+
+def _by_journals(home: Path, config: Config) -> list[dict[str, Any]]:
+    settings = guardian_options(config, {}, home=home).settings if config.accounts else GuardianSettings()
+    core, waiter = GuardianCore(settings, epoch="", watched=()), Waiter()
+    now = time.monotonic_ns()
+    for name in config.accounts:
+        follower = AccountFollower(name, gateway_journal(home, name), core)
+        follower.follow(waiter, now)
+        follower.leave(waiter)
+    return [each.shown(settings.of(each.instrument.symbol), now) for each in core.shown()]

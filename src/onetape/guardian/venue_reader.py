@@ -1,0 +1,84 @@
+"""The guardian's own look at a venue, past the gateway: which stops rest there, what is held."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import AddressBudget, budget_file
+from onetape.feeds.venue_clock import VenueClock, keep_clock
+from onetape.guardian.options import AccountOptions
+from onetape.model.instrument import Instrument
+from onetape.net.tasks import ended, watched
+from onetape.orders.calls import Call
+from onetape.orders.managed import HealthOut
+from onetape.orders.outcome import Outcome
+from onetape.orders.reports import OrderStatusReport, PositionReport
+from onetape.security.redaction import Redactor
+from onetape.venues.gateways import Addresses, TradingVenue, open_trading_venue
+
+__all__ = ["VenueReader", "can_watch"]
+
+
+def can_watch(options: AccountOptions) -> bool:
+    """Its venue takes stops, and can be asked which it has."""
+    if options.kind.startswith("ccxt:"):
+        return False
+    traits = _venue(options).protocol.traits
+    return traits.positions and traits.conditionals
+
+
+def _venue(options: AccountOptions) -> TradingVenue:
+    addresses = Addresses(options.rest, options.ws, options.ws)
+    return open_trading_venue(options.kind, options.key, options.secret, addresses)
+
+
+class VenueReader:
+    """Asks with the account's key, from the budget that the address has in this home."""
+
+    def __init__(self, options: AccountOptions, home: Path, say: Callable[[HealthOut], None]) -> None:
+        venue = _venue(options)
+        self._protocol, self._clock, self._say = venue.protocol, VenueClock(), say
+        self._budget = AddressBudget(budget_file(home, options.rest), venue.budget, now=self._clock.now, say=say)
+        hide = Redactor(options.key, options.secret)
+        self._line = VenueLine(venue, options.rest, self._clock, hide, self._budget, keeps=False)
+        self.weight = 0  # that it has spent
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        async with self._line.open():
+            clock = watched(keep_clock(self._line, self._say))
+            try:
+                yield
+            finally:
+                await ended([clock])
+                self._budget.close()
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._protocol.set_instruments(instruments)
+
+    async def stops(self, symbol: str) -> tuple[int, set[str]] | None:
+        """When it was asked, ns of a steady clock, and the client ids of a symbol's stops. None: no
+        answer."""
+        call = self._protocol.open_stops(symbol, self._clock.now())
+        found = await self._rows(call) if call is not None else None
+        if found is None:
+            return None
+        queried_at, rows = found
+        return queried_at, {row.client_id for row in rows if isinstance(row, OrderStatusReport)}
+
+    async def positions(self) -> tuple[int, list[PositionReport]] | None:
+        found = await self._rows(self._protocol.positions(self._clock.now()))
+        if found is None:
+            return None
+        queried_at, rows = found
+        return queried_at, [row for row in rows if isinstance(row, PositionReport)]
+
+    async def _rows(self, call: Call) -> tuple[int, Sequence[object]] | None:
+        queried = time.monotonic_ns()
+        self.weight += call.weight
+        answer = await self._line.answer(call)
+        return (queried, answer.reports) if answer.outcome is Outcome.DONE else None

@@ -1,0 +1,148 @@
+"""Where the stops of a position rest, and how much of it each takes off.
+
+Sizes and triggers are in units of the instrument, prices in quote per unit of base as its prices
+are; an entry price is a fraction, because an average has more digits than a tick. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, lcm
+from typing import Final, NamedTuple
+
+from onetape.model.instrument import Instrument
+
+__all__ = ["Ladder", "Rung", "distance_of", "gap_close", "ladder_of", "needs_ladder", "protectable"]
+
+SLACK: Final = 20  # a ladder is off when it differs from the position by more than a twentieth of it
+# A level that lies beyond the liquidation price is moved to this share of the way from there to the
+# entry: the venue would close the position before a stop at the liquidation price itself is filled.
+INSIDE: Final = Fraction(1, 10)
+
+
+class Rung(NamedTuple):
+    """One stop: rank of its level, 0 is the nearest to the entry; size: not signed."""
+
+    rank: int
+    trigger: int
+    size: int
+
+
+class Ladder(NamedTuple):
+    """rungs: nearest first; moved: ranks of levels that the liquidation price has moved inside;
+    left: of the position, what no stop can take off because it is less than the venue trades."""
+
+    rungs: tuple[Rung, ...]
+    moved: tuple[int, ...]
+    left: int
+
+
+def ladder_of(
+    instrument: Instrument,
+    qty: int,
+    entry: Fraction,
+    distances: Sequence[Decimal],
+    *,
+    price: int = 0,
+    floors: Mapping[int, int] = {},
+    liquidation: Fraction | None = None,
+) -> Ladder:
+    """The stops of a position: a share for each distance, the last one takes the remainder. Where
+    the shares would be less than the venue trades there are fewer of them, the nearest ones.
+
+    qty: signed, not 0; entry: units of price, positive; distances: shares of the entry, ascending.
+    price: where the market is, 0: not known; levels that it has passed have no stop. floors:
+    triggers that the levels had before, by rank: none is ever farther from the market than that.
+    liquidation: the venue's liquidation price, units; None: there is none.
+    """
+    size = protectable(instrument, qty)
+    sign = 1 if qty > 0 else -1
+    levels = []
+    moved = []
+    for rank, distance in enumerate(distances):
+        trigger, is_moved = _level(instrument, sign, entry, distance, liquidation)
+        trigger = sign * max(sign * trigger, sign * floors.get(rank, trigger))
+        if not price or (price - trigger) * sign > 0:
+            levels.append((rank, trigger))
+            if is_moved:
+                moved.append(rank)
+    if not size or not levels:
+        return Ladder((), (), abs(qty))
+    step, least, most = _steps(instrument)
+    count, share = 1, size
+    for count in range(len(levels), 0, -1):
+        share = size // count // step * step
+        if share >= least:
+            break
+    rungs: list[Rung] = []
+    for number, (rank, trigger) in enumerate(levels[:count]):
+        part = share if number < count - 1 else size - share * (count - 1)
+        rungs += (Rung(rank, trigger, piece) for piece in _pieces(part, step, most))
+    return Ladder(tuple(rungs), tuple(moved), abs(qty) - size)
+
+
+def protectable(instrument: Instrument, qty: int) -> int:
+    """How much of a position stops can take off: whole lots, if they are not less than the venue
+    trades."""
+    step, least, _ = _steps(instrument)
+    size = abs(qty) // step * step
+    return size if size >= least else 0
+
+
+def needs_ladder(protected: int, size: int) -> bool:
+    """The stops that stand are off by more than 5 % of what they should protect."""
+    return abs(protected - size) * SLACK > size
+
+
+def distance_of(entry: Fraction, price: int, qty: int) -> Fraction:
+    """How far a price has gone against a position, as a share of its entry price; negative: it is
+    in profit."""
+    return (entry - price) / entry if qty > 0 else (price - entry) / entry
+
+
+def gap_close(base: int, qty: int, working: int, passed: int, count: int) -> int:
+    """How much is to be closed at the market now, because the price is beyond levels whose stops
+    do not stand: of `base`, the most that was held since the position was opened, what lies beyond
+    the levels that were passed, less what has been closed since and what stops of the venue will
+    close. qty: signed; count: of levels."""
+    if not passed:
+        return 0
+    allowed = base * (count - passed) // count
+    return max(0, min(abs(qty) - allowed, abs(qty) - working))
+
+
+def _level(
+    instrument: Instrument, sign: int, entry: Fraction, distance: Decimal, liquidation: Fraction | None
+) -> tuple[int, bool]:
+    """A trigger on the tick, on the side of the market, and whether the liquidation price moved it."""
+    tick = max(int(instrument.tick.scaleb(instrument.price_decimals)), 1)
+    level = entry * (1 - sign * Fraction(distance))
+    is_moved = liquidation is not None and (liquidation - level) * sign >= 0 and (entry - liquidation) * sign > 0
+    if is_moved:
+        assert liquidation is not None
+        level = liquidation + (entry - liquidation) * INSIDE
+    ticks = level / tick
+    return (ceil(ticks) if sign > 0 else int(ticks // 1)) * tick, is_moved
+
+
+def _steps(instrument: Instrument) -> tuple[int, int, int]:
+    """Lot, least and greatest quantity of what becomes a market order; 0: there is no greatest."""
+
+    def units(value: Decimal) -> int:
+        return int(value.scaleb(instrument.size_decimals))
+
+    lot, market_lot = units(instrument.lot), units(instrument.market_lot)
+    step = lcm(max(lot, 1), max(market_lot, 1))
+    least = max(units(instrument.size_min), units(instrument.market_size_min), step)
+    tops = [units(each) for each in (instrument.size_max, instrument.market_size_max) if each]
+    most = min(tops, default=0) // step * step
+    return step, least, most
+
+
+def _pieces(size: int, step: int, most: int) -> list[int]:
+    """As even as lots allow, none above the greatest quantity."""
+    count = -(-size // most) if most else 1
+    lots, more = divmod(size // step, count)
+    return [(lots + (number < more)) * step for number in range(count)]

@@ -1,0 +1,114 @@
+"""Stops that the guardian places through a gateway: whose they are, and what does not take them
+away."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from exchange.venue_client import served
+from onetape.ipc.operator import send_command
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.enums import RequestKind, Side
+from onetape.security.tokens import make_token
+from waiting import wait_for
+from worlds.gateway_process import SYMBOL
+from worlds.netting_world import NettingWorld
+
+SIZE = 10  # of a robot's order, units
+
+
+@pytest.fixture
+def world(tmp_path):
+    with served("binance-usdm", seed=11, limits=False) as (dialect, port):
+        made = NettingWorld(tmp_path, dialect, port, "ab", commands="process")
+        yield made
+        made.close()
+
+
+def send(world, command: str, actor: str = "guardian", **fields) -> dict:
+    async def sent() -> dict:
+        system = IPCCommandSystem(actor, home=world.home)
+        system.start()
+        try:
+            answer = await system.send_command("gateway:main", command, fields)
+            return {key: answer[key] for key in answer}
+        finally:
+            system.stop()
+
+    return asyncio.run(sent())
+
+
+def hold(world, robot, side: Side = Side.BUY) -> int:
+    order = robot.place(side, 0)
+    wait_for(lambda: world.filled(robot, order) == SIZE)
+    return order
+
+
+def stops_of(world) -> list[str]:
+    return sorted(each.client_id for each in world.exchange.conditionals.open_of(world.account))
+
+
+def trigger(world, share: float) -> str:
+    return f"{int(world.bid * share) / 10:.1f}"
+
+
+def stop(world, qty: str, share: float = 0.9) -> dict:
+    return {"qty": qty, "trigger": trigger(world, share)}
+
+
+def placed(world, *stops: dict, **more) -> list[dict]:
+    done = send(world, "place_stops", symbol=SYMBOL, side="sell", stops=list(stops), **more)
+    assert done["status"] == "applied", done
+    return done["result"]["orders"]
+
+
+def test_a_stop_belongs_to_whoever_holds_what_it_protects(world):
+    a, b = world.robots
+    hold(world, a), hold(world, a), hold(world, b)
+    rows = placed(world, *(stop(world, "0.010", 0.9 - each / 100) for each in range(3)))
+    assert [row["robot"] for row in rows] == ["a", "a", "b"]
+    wait_for(lambda: stops_of(world) == sorted(row["client_id"] for row in rows))
+    again = placed(world, *(stop(world, "0.010", 0.95 - each / 100) for each in range(3)))  # in their place
+    assert [row["robot"] for row in again] == ["a", "a", "b"]
+
+
+def test_nothing_that_cancels_robots_orders_takes_a_stop_away(world):
+    a, _ = world.robots
+    hold(world, a)
+    (row,) = placed(world, stop(world, "0.010"))
+    wait_for(lambda: stops_of(world) == [row["client_id"]])
+    a.request(RequestKind.CANCEL, row["id"], Side.SELL, 0)
+    for number, command in enumerate(("cancel_all", "kill", "unkill", "cancel")):
+        fields = {"symbol": "*"} if command == "cancel" else {}
+        (told,) = send_command(world.home, "gateway:main", command, fields, f"c{number}")
+        assert told["status"] == "applied", told
+    world.again()  # its next life knows what it is
+    (told,) = send_command(world.home, "gateway:main", "cancel_all", {}, "c9")
+    assert told["result"] == {"canceled": 0} and stops_of(world) == [row["client_id"]]
+    done = send(world, "cancel_stops", orders=[row["client_id"]])
+    assert done["status"] == "applied"
+    wait_for(lambda: not stops_of(world))
+
+
+def test_a_stop_without_a_trigger_closes_at_the_market_and_never_more_than_is_held(world):
+    a, _ = world.robots
+    hold(world, a)
+    (row,) = placed(world, {"qty": "0.010"})
+    wait_for(lambda: world.account.qty(0) == 0)
+    assert row["robot"] == "a"
+    (refused,) = placed(world, {"qty": "0.010"})
+    assert (refused["state"], refused["code"]) != ("FILLED", 0) and world.account.qty(0) == 0
+
+
+def test_stops_are_the_guardians_alone(world):
+    make_token(world.home, "a")
+    assert send(world, "place_stops", "a", symbol=SYMBOL, side="sell", stops=[])["error"]["name"] == "PERMISSION_DENIED"
+    assert send(world, "kill")["error"]["name"] == "PERMISSION_DENIED"
+    assert send(world, "place_stops", symbol=SYMBOL, side="sell", stops=[])["error"]["name"] == "BAD_CONFIG"
+    a, _ = world.robots
+    order = a.place(Side.BUY, world.bid - 3000)
+    wait_for(lambda: ("accepted", 0) in world.news(a, order))
+    done = send(world, "cancel_stops", orders=[world.client_id(a, order)])
+    assert done["error"]["name"] == "NOT_OWNER"

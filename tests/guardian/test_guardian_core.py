@@ -1,0 +1,159 @@
+"""The guardian's core by itself: what it decides when, and that its promises hold while everything
+around it fails."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from guardian.guarded_world import ACCOUNT, BTC, START, SYMBOL, Faults, GuardedWorld
+from onetape.guardian.events import CancelStops, Flatten, GuardianSettings, PlaceStops, ReadVenue
+from onetape.model.time import SECOND
+
+
+def kinds(world: GuardedWorld, kind) -> list:
+    return [effect for _, effect in world.commands if isinstance(effect, kind)]
+
+
+def test_a_position_has_its_ladder_and_the_old_one_goes_when_the_new_one_is_verified():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    assert len(world.resting) == 5 and world.covered == 1000 and world.guard.is_protected
+    before = set(world.resting)
+    world.trade(60)
+    world.run(1)
+    assert not before & set(world.resting) and world.covered == 1060
+    order = [type(effect) for _, effect in world.commands if not isinstance(effect, ReadVenue) or effect.symbol]
+    last = len(order) - 1 - order[::-1].index(PlaceStops)
+    assert ReadVenue in order[last : order.index(CancelStops)]
+
+
+@pytest.mark.parametrize(("change", "is_anew"), [(1, False), (60, True), (-40, False), (-60, True)])
+def test_a_ladder_stays_while_it_is_off_by_five_percent_at_most(change, is_anew):
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    before = set(world.resting)
+    world.trade(change)
+    world.run(1)
+    assert (set(world.resting) != before) is is_anew
+    assert world.covered == (1000 + change if is_anew else 1000)
+
+
+def test_stops_go_with_the_position_and_turn_with_it():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world.trade(-2000)
+    world.run(1)
+    assert {stop.closes.value for stop in world.resting.values()} == {"buy"} and world.covered == 1000
+    world.trade(1000)
+    world.run(2)
+    assert not world.resting
+
+
+def test_what_has_fired_needs_no_new_ladder():
+    world = GuardedWorld(faults=Faults(frozen=1e-9))
+    world.trade(1000)
+    world.run(1)
+    world.move(START * 9475 // 10000)  # beyond the first of the levels
+    world.run(1)
+    assert (world.qty, world.covered, len(world.stops_fired)) == (800, 800, 1)
+    assert len(kinds(world, PlaceStops)) == 1
+
+
+def test_a_level_is_never_loosened_but_by_command():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    nearest = max(stop.trigger for stop in world.resting.values())
+    world.move(START * 97 // 100)
+    world.trade(1000)  # bought lower: the average entry is lower
+    world.run(1)
+    assert max(stop.trigger for stop in world.resting.values()) == nearest
+    world.levels.clear()
+    assert world.core.reset(ACCOUNT, SYMBOL, world.now) == 1
+    world._carry_out()
+    world.run(1)
+    assert max(stop.trigger for stop in world.resting.values()) < nearest
+
+
+def test_beyond_the_hard_stop_all_is_closed():
+    world = GuardedWorld(settings=GuardianSettings())
+    world.trade(-1000)
+    world.run(1)
+    world.resting.clear()  # the venue has lost them
+    world.move(START * 108 // 100)
+    world.run(2)
+    assert not world.qty and kinds(world, Flatten)
+
+
+def test_beyond_a_level_without_a_stop_its_share_is_closed_here():
+    world = GuardedWorld(faults=Faults(refused=1.0))
+    world.trade(1000)
+    world.run(3)
+    assert world.guard.is_lost and not world.resting
+    world.faults = Faults()
+    world.core.guards[ACCOUNT, SYMBOL, world.guard.side].retry_at = 10**18  # no ladder comes meanwhile
+    world.move(START * 9425 // 10000)
+    world.run(2)
+    assert world.qty == 600
+
+
+def test_the_loss_of_all_positions_together_has_a_limit():
+    settings = GuardianSettings(total_loss={"USDT": Decimal(100)})
+    world = GuardedWorld(settings=settings)
+    world.trade(1000)  # one coin: 100 USDT are 0.1 %
+    world.run(1)
+    world.move(START - 90 * 10**BTC.price_decimals)
+    world.run(1)
+    assert world.qty == 1000
+    world.move(START - 110 * 10**BTC.price_decimals)
+    world.run(2)
+    assert not world.qty
+
+
+def test_the_stops_of_an_earlier_life_are_adopted():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    before = set(world.resting)
+    world.kill_guardian()
+    world.run(6)
+    assert set(world.resting) == before and len(kinds(world, PlaceStops)) == 1
+
+
+def test_a_lost_ladder_is_said_and_ends():
+    world = GuardedWorld(faults=Faults(refused=1.0))
+    world.trade(1000)
+    world.run(4)
+    lost = [record for record in world.records if record.kind == "protection"]
+    assert [(each.state, each.severity) for each in lost] == [("lost: local stops", "critical")]
+    world.faults = Faults()
+    world.run(6)
+    assert [record.state for record in world.records if record.kind == "protection"][-1] == "stands"
+
+
+FAULTS = {
+    "calm": Faults(),
+    "refused": Faults(refused=0.2),
+    "late": Faults(late=0.5, unread=0.2),
+    "jumps": Faults(jump=0.01),
+    "frozen": Faults(jump=0.005, frozen=0.01),
+    "kills": Faults(gateway_dies=20, guardian_dies=15),
+    "all": Faults(refused=0.1, late=0.3, unread=0.1, jump=0.005, frozen=0.005, gateway_dies=30, guardian_dies=30),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("block", range(3))
+def test_what_is_promised_holds_on_every_frame(name, block):
+    for seed in range(10 * block, 10 * block + 10):
+        world = GuardedWorld(seed, FAULTS[name], trades=4.0)
+        try:
+            world.run(120)
+        except AssertionError as error:
+            raise AssertionError(f"GuardedWorld({seed}, FAULTS[{name!r}]) at {world.now / SECOND:.3f} s") from error
+        assert kinds(world, PlaceStops)

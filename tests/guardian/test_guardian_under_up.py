@@ -1,0 +1,82 @@
+"""The guardian among the processes of a configuration: its stops rest at the simulated exchange,
+stand while processes are killed, and go when the position has gone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from onetape.tape.journal import JournalReader
+from waiting import wait_for
+from worlds.supervised import Home
+
+SYMBOL = "binance:BTC/USDT:USDT"
+HOLD = """
+from onetape import Strategy
+
+
+class Hold(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="100ms")
+        self.log("started", works=len(self.orders()))
+
+    def on_timer(self, name):
+        if self.quote(self.symbol) is not None and not self.memory.get("done"):
+            self.memory["done"] = True
+            self.buy(self.symbol, 0.03)
+"""
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+mode = "sim"
+[accounts.main]
+venue = "x"
+[guardian]
+[robots.mm]
+strategy = "maker.py"
+account = "main"
+"""
+
+
+def levels(home: Home) -> list[dict]:
+    found = home.run("stops")
+    return found[0]["levels"] if found else []
+
+
+def began(home: Home) -> list[int]:
+    """How many orders each life of the robot has begun with."""
+    found = []
+    for run in sorted((home.home / "runs").iterdir(), key=lambda each: each.stat().st_mtime):
+        with JournalReader(run / "journal") as reader:
+            logs = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("log",))]
+        found += [each["fields"]["works"] for each in logs if each["text"] == "started"]
+    return found
+
+
+def protected(home: Home) -> list[dict]:
+    """The levels, once the venue itself has said that it has them all."""
+    (row,) = home.run("stops") or [None]
+    is_whole = row and row["protected"] >= 0.95 and row["verified_age_ms"] is not None
+    return row["levels"] if is_whole and len(row["levels"]) == 5 else []
+
+
+def test_stops_of_the_guardian_outlive_robot_gateway_and_guardian(tmp_path):
+    with Home(tmp_path, CONFIG, HOLD) as home:
+        up = home.run("up")
+        assert "guardian" in {each["name"] for each in up["processes"]}
+        placed = wait_for(lambda: protected(home))
+        assert [each["distance"] for each in placed] == ["5.00%", "5.50%", "6.00%", "6.50%", "7.00%"]
+        assert sum(float(each["qty"]) for each in placed) == 0.03
+        ids = {each["venue_id"] for each in placed}
+        assert began(home) == [0]
+        for name in ("robot:mm", "gateway:main", "guardian"):
+            home.kill(name)
+        after = wait_for(lambda: protected(home))
+        assert {each["venue_id"] for each in after} == ids  # they are those, and not new ones
+        assert began(home) == [0, 0]  # the stops are no orders of the robot's
+        home.run("flatten", "--symbol", SYMBOL)
+        wait_for(lambda: not home.run("positions")[0]["qty"].strip("0."))
+        wait_for(lambda: not levels(home))
+        home.run("down")
