@@ -173,20 +173,20 @@ class BarFeeds:
 
 def take_history(session: Session) -> None:
     """Bars from before the start that the venue tells a live robot of, once they are looked at, and
-    at the latest after on_start. What it has told is part of the run: a replay reads it where it lies."""
+    at the latest after on_start. What it has reported is part of the run: a replay reads it where it lies."""
     bars = session.host.bars
     pending, bars.pending = bars.pending, {}
     if not pending:
         return
     assert session.started_at is not None
     if session.asks_history is not None:
-        told = list(session.asks_history(pending, session.started_at))
-        session.plan = replace(session.plan, history=[*session.plan.history, *told])
-        session.host.append(EventType.PARAMS.id, {"history": [each._asdict() for each in told]})
+        reported = list(session.asks_history(pending, session.started_at))
+        session.plan = replace(session.plan, history=[*session.plan.history, *reported])
+        session.host.append(EventType.PARAMS.id, {"history": [each._asdict() for each in reported]})
     else:
-        told = [each for each in session.plan.history if (each.symbol, each.period) in pending]
+        reported = [each for each in session.plan.history if (each.symbol, each.period) in pending]
     with JournalReader(session.sources[0].path) as reader:
-        for each in told:
+        for each in reported:
             if each.is_reported:
                 session.loop.take_history(0, reader.core, each.first, each.last)
             bars.note_history(each)
