@@ -249,6 +249,21 @@ void bind_engine(nb::module_& m) {
             },
             nb::arg("number"), nb::arg("currency"), nb::arg("name"),
             "What a gateway's number of a fee's currency means; -1: none of the account's money.")
+        .def(
+            "use_filter", [](PyTradingLoop& s) { s.core->use_filter({}); },
+            "From now on bad ticks are kept back from exchange and robot.")
+        .def_prop_ro(
+            "bad_ticks",
+            [](const PyTradingLoop& s) {
+                nb::dict counts;
+                const TickFilter* filter = s.core->filter();
+                for (std::size_t i = 1; filter != nullptr && i < tick_rule_names.size(); ++i)
+                    if (const auto count = filter->count(static_cast<TickRule>(i)); count != 0)
+                        counts[nb::str(tick_rule_names[i].data(), tick_rule_names[i].size())] =
+                            count;
+                return counts;
+            },
+            nb::sig("def bad_ticks(self) -> dict[str, int]"), "How many, by rule.")
         .def("use_as_detail",
              [](PyTradingLoop& s, std::uint32_t source) { s.core->use_as_detail(source); })
         .def("use_detail", [](PyTradingLoop& s, std::uint32_t index) { s.core->use_detail(index); })

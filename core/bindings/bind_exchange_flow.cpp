@@ -68,6 +68,8 @@ class PyFlow {
         }
         if (wanted.empty()) throw nb::value_error("a flow needs a symbol");
         count_ = wanted.size();
+        quotes_.resize(count_);
+        books_.resize(count_);
         const FlowOptions options{
             .kind = walk ? FlowKind::random_walk : FlowKind::crowd,
             .walk = walk.value_or(RandomWalk{}),
@@ -79,12 +81,29 @@ class PyFlow {
         flow_ = std::make_unique<Flow>(options, wanted, &inbox_);
     }
 
-    nb::object next(std::optional<std::int64_t> until) {
+    nb::object next(std::optional<std::int64_t> until, bool is_heard) {
         FlowEvent event{};
-        if (!flow_->next(event, until.value_or(MatchingEngine::never))) return nb::none();
-        return nb::make_tuple(
-            static_cast<int>(event.type), event.flags, event.symbol, event.time,
-            nb::bytes(reinterpret_cast<const char*>(event.payload.data()), event.payload.size()));
+        while (flow_->next(event, until.value_or(MatchingEngine::never))) {
+            const bool is_top = event.type == EventType::quote || event.type == EventType::book;
+            if (is_heard || !is_top) return as_tuple(event);
+            Unheard& last = (event.type == EventType::quote ? quotes_ : books_)[event.symbol];
+            last.event = event;
+            last.payload.assign(event.payload.begin(), event.payload.end());
+        }
+        return nb::none();
+    }
+
+    nb::list take_unheard() {
+        nb::list found;
+        for (std::vector<Unheard>* each : {&quotes_, &books_}) {
+            for (Unheard& last : *each) {
+                if (last.payload.empty()) continue;
+                last.event.payload = last.payload;
+                found.append(as_tuple(last.event));
+                last.payload.clear();
+            }
+        }
+        return found;
     }
 
     // Appends up to `count` events, none at or after `until`; gives what was appended, by symbol
@@ -180,9 +199,21 @@ class PyFlow {
     }
 
  private:
+    struct Unheard {
+        FlowEvent event{};
+        std::vector<std::byte> payload;  // empty: there is none
+    };
+
+    static nb::object as_tuple(const FlowEvent& event) {
+        return nb::make_tuple(
+            static_cast<int>(event.type), event.flags, event.symbol, event.time,
+            nb::bytes(reinterpret_cast<const char*>(event.payload.data()), event.payload.size()));
+    }
+
     InboxSink inbox_;
     std::unique_ptr<Flow> flow_;
     std::size_t count_ = 0;
+    std::vector<Unheard> quotes_, books_;  // the last of each symbol that nobody has heard
 };
 
 }  // namespace
@@ -213,8 +244,11 @@ void onetape::bind_exchange_flow(nb::module_& m) {
                       const std::optional<RandomWalk>&, bool>(),
              nb::arg("symbols"), nb::arg("seed"), nb::arg("start"), nb::arg("rate") = 1.0,
              nb::arg("walk") = nb::none(), nb::arg("by_order") = false)
-        .def("next", &PyFlow::next, nb::arg("until") = nb::none(),
-             "(type id, flags, symbol index, time, payload), or None: nothing before `until`.")
+        .def("next", &PyFlow::next, nb::arg("until") = nb::none(), nb::arg("is_heard") = true,
+             "(type id, flags, symbol index, time, payload), or None: nothing before `until`. "
+             "is_heard False: quotes and depth are passed over.")
+        .def("take_unheard", &PyFlow::take_unheard,
+             "The last quote and depth of each symbol that were passed over.")
         .def_prop_ro("next_time", &PyFlow::next_time, "No event is earlier than this.")
         .def("write", &PyFlow::write, nb::arg("writer"), nb::arg("count"), nb::arg("streams"),
              nb::arg("until") = nb::none(),

@@ -213,6 +213,8 @@ void bind_text(nb::module_& m) {
                 raise_if_failed(failure);
             },
             "Seals the tape.")
+        .def("use_filter", &TapeSink::use_filter,
+             "From now on bad ticks are kept back: what they said is in health frames.")
         .def(
             "check", [](const TapeSink& self) { raise_if_failed(self.failure()); },
             "Raises what stopped the writing.")

@@ -171,19 +171,27 @@ std::size_t TradingLoop::take_history(std::uint32_t source, Reader& reader, std:
         Instrument* const instrument = instrument_of(sources_[source], frame.header->stream);
         if (!instrument) continue;
         const auto& reported = frame.as<HistoryPayload>();
+        const BarPayload bar{reported.ts_open,      reported.ts_close,      reported.period_ns, reported.open,
+                             reported.high,         reported.low,           reported.close,     reported.volume,
+                             reported.turnover_low, reported.turnover_high, reported.trades,    0};
+        const std::uint16_t flags = frame.header->flags;
         for (std::size_t at = 0; at < instrument->bars.size(); ++at) {
             BarFeed& feed = *instrument->bars[at];
-            if (feed.source != BarSource::trade || feed.period != reported.period_ns) continue;
-            if ((frame.header->flags & flag_open) != 0) {
-                instrument->stream.resume(at, reported, frame.header->flags);
+            const std::int64_t takes = instrument->stream.builder(at).takes_ns();
+            ClosedBar closed{bar, flags, 0};
+            if (takes == reported.period_ns) {
+                if ((flags & flag_open) != 0 || !instrument->stream.preload(at, bar, flags, closed))
+                    continue;
                 note_bar_due(*instrument);
-            } else {
-                feed.window.push({reported.ts_open, reported.ts_close, reported.period_ns,
-                                  reported.open, reported.high, reported.low, reported.close,
-                                  reported.volume, reported.turnover_low, reported.turnover_high,
-                                  reported.trades, 0});
-                ++completed;
+            } else if (feed.source != BarSource::trade || feed.period != reported.period_ns) {
+                continue;
+            } else if ((flags & flag_open) != 0) {
+                instrument->stream.resume(at, reported, flags);
+                note_bar_due(*instrument);
+                continue;
             }
+            feed.window.push(closed.bar);
+            ++completed;
         }
     }
     return completed;
@@ -317,6 +325,49 @@ bool TradingLoop::take_market(const Source& source, const Frame& frame, const Pa
         [[unlikely]] {
         if (!fits(frame)) return false;
     }
+    if constexpr (std::is_same_v<Payload, QuotePayload> || std::is_same_v<Payload, TradePayload> ||
+                  std::is_same_v<Payload, MarkPayload>) {
+        if (filter_) [[unlikely]]
+            return judge<plain>(source, instrument, frame, payload);
+    }
+    return show_market<plain>(instrument, frame, payload);
+}
+
+template <bool plain, class Payload>
+bool TradingLoop::judge(const Source& source, Instrument& instrument, const Frame& frame,
+                        const Payload& payload) {
+    const auto from = static_cast<std::uint32_t>(&source - sources_.data());
+    const FrameHeader& header = *frame.header;
+    TickRule rule{};
+    if constexpr (std::is_same_v<Payload, QuotePayload>)
+        rule = filter_->on_quote(from, instrument.index, header.time, payload);
+    else if constexpr (std::is_same_v<Payload, TradePayload>)
+        rule = filter_->on_trade(from, instrument.index, header.time, payload, header.sequence);
+    else
+        rule = filter_->on_mark(from, instrument.index, payload);
+    const std::vector<HeldTrade> released(filter_->released().begin(), filter_->released().end());
+    for (const HeldTrade& each : released) {
+        FrameHeader again = header;
+        again.type = static_cast<std::uint16_t>(EventType::trade);
+        again.flags = flag_late;
+        again.sequence = each.sequence;
+        const Frame held{&again, reinterpret_cast<const std::byte*>(&each.trade),
+                         sizeof each.trade};
+        if (!show_market<plain>(instrument, held, each.trade)) return false;
+    }
+    if (rule == TickRule::none) return show_market<plain>(instrument, frame, payload);
+    note(EventType::health, instrument.index + 1,
+         {{"kind", "quarantine"},
+          {"state", std::string(tick_rule_names[static_cast<std::size_t>(rule)])},
+          {"subject", instrument.symbol},
+          {"event", event_specs()[header.type - 1u].name},
+          {"source", std::to_string(from)},
+          {"source_sequence", std::to_string(header.sequence)}});
+    return reach(header.time);
+}
+
+template <bool plain, class Payload>
+bool TradingLoop::show_market(Instrument& instrument, const Frame& frame, const Payload& payload) {
     const std::int64_t time = frame.header->time;
     ++counters_.events;
     if constexpr (plain) {
@@ -466,7 +517,7 @@ void TradingLoop::fold_bars(Instrument& instrument, [[maybe_unused]] const Frame
         stream.on_quote(time, payload.bid, payload.ask);
     } else if constexpr (std::is_same_v<Payload, TradePayload>) {
         stream.on_trade(time, payload.price, payload.size,
-                        payload.id_kind == IdKind::integer ? payload.id_low : 0);
+                        payload.id_kind == IdKind::integer ? payload.id_low : 0, payload.side);
     } else if constexpr (std::is_same_v<Payload, BarPayload>) {
         stream.on_bar(payload, frame.header->flags);
     } else {

@@ -35,6 +35,7 @@
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
 #include "market/scan.hpp"
+#include "market/tick_filter.hpp"
 
 namespace onetape {
 
@@ -88,6 +89,11 @@ class TradingLoop final {
     // Before the tapes are read: orders and positions of earlier lives are taken over while the
     // loop warms up. Money is not: what there is now is deposited afterwards.
     void inherit(const Inheritance& what);
+    // From now on bad ticks are kept back from exchange and robot; the run's journal says which.
+    void use_filter(const TickFilterOptions& options) {
+        filter_ = std::make_unique<TickFilter>(options);
+    }
+    [[nodiscard]] const TickFilter* filter() const noexcept { return filter_.get(); }
     // What came while no process of the robot ran, into the run's journal.
     void write_missed();
     // One action as the hash has it; for those of an earlier life, in their order.
@@ -295,6 +301,13 @@ class TradingLoop final {
     bool take_cold(Source& source, const Frame& frame);
     template <bool plain, class Payload>
     bool take_market(const Source& source, const Frame& frame, const Payload& payload);
+    template <bool plain, class Payload>
+    bool show_market(Instrument& instrument, const Frame& frame, const Payload& payload);
+    // A frame that the filter judges: what it has held until now first, then this one, if it is
+    // good.
+    template <bool plain, class Payload>
+    bool judge(const Source& source, Instrument& instrument, const Frame& frame,
+               const Payload& payload);
     template <bool plain>
     void show_exchange(Instrument& instrument, const Frame& frame, const QuotePayload& quote,
                        std::int64_t time);
@@ -495,7 +508,8 @@ class TradingLoop final {
     std::int64_t flatten_pause_ = 1'000'000'000;  // before what is still held is closed again
     bool trading_ = true;                         // by the schedule and the operator
     bool scheduled_ = true, allowed_ = true;
-    bool bars_held_ = false;  // bars of one moment are shown together: more may follow
+    std::unique_ptr<TickFilter> filter_;  // null: nothing is kept back
+    bool bars_held_ = false;              // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
     double drawdown_max_ratio_ = 0;
     bool has_peak_ = false;

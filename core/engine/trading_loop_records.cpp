@@ -5,31 +5,9 @@
 
 #include "engine/reasons.hpp"
 #include "engine/trading_loop.hpp"
+#include "journal/packed_map.hpp"
 
 namespace onetape {
-
-namespace {
-
-// MessagePack by hand: at most 15 keys of at most 31 bytes.
-std::string packed(std::initializer_list<std::pair<std::string_view, std::string>> texts) {
-    std::string map(1, static_cast<char>(0x80 + texts.size()));
-    for (const auto& [key, text] : texts) {
-        const std::size_t size = std::min<std::size_t>(text.size(), 0xffff);
-        map += static_cast<char>(0xa0 + key.size());
-        map += key;
-        if (size < 0x100) {
-            map += "\xd9";
-        } else {
-            map += "\xda";
-            map += static_cast<char>(size >> 8);
-        }
-        map += static_cast<char>(size & 0xff);
-        map.append(text, 0, size);
-    }
-    return map;
-}
-
-}  // namespace
 
 void TradingLoop::write(EventType type, std::uint32_t instrument, const void* payload,
                         std::uint32_t bytes, std::uint16_t flags) {
@@ -45,7 +23,7 @@ void TradingLoop::write_news(std::uint32_t instrument, const OrderEventPayload& 
     if (event.code == 0 || order == nullptr) [[likely]]
         return write(EventType::order_event, instrument, &event, sizeof event, flags);
     std::string whole(reinterpret_cast<const char*>(&event), sizeof event);
-    whole += packed({{"reason", refusal_text(*order, event.code)}});
+    whole += packed_map({{"reason", refusal_text(*order, event.code)}});
     write(EventType::order_event, instrument, whole.data(),
           static_cast<std::uint32_t>(whole.size()), flags);
 }
@@ -59,7 +37,7 @@ Status TradingLoop::append_cold(EventType type, std::uint32_t stream,
 
 void TradingLoop::note(EventType type, std::uint32_t stream, Texts texts) {
     if (!writer_) return;
-    const std::string map = packed(texts);
+    const std::string map = packed_map(texts);
     (void)append_cold(type, stream, {reinterpret_cast<const std::byte*>(map.data()), map.size()});
 }
 

@@ -537,7 +537,8 @@ void TradingLoop::flatten() {
 
 BarFeed& TradingLoop::subscribe_bars(Instrument& instrument, std::int64_t period, BarSource source,
                                      const std::string& text, std::int64_t made_of) {
-    const std::size_t index = instrument.stream.add(period, source, made_of);
+    const std::size_t index = instrument.stream.add(
+        period, source, made_of, instrument.spec.price_decimals + instrument.spec.size_decimals);
     if (index == instrument.bars.size())
         instrument.bars.push_back(std::make_unique<BarFeed>(period, source, text, instrument.spec));
     instrument.bars[index]->shown = true;

@@ -22,6 +22,20 @@ BarPayload in_price_units(BarPayload bar, int extra_decimals) noexcept {
     return bar;
 }
 
+BarBuilder::BarBuilder(std::int64_t period_ns, BarSource source, std::int64_t made_of,
+                       int decimals) noexcept
+    : period_(period_ns), source_(source), made_of_(made_of) {
+    constexpr int notional_decimals = 6;
+    enough_ = period_ns;
+    if (source != BarSource::notional) return;
+    if (decimals >= notional_decimals) {
+        enough_ *= pow10(decimals - notional_decimals);
+    } else {
+        const Int128 unit = pow10(notional_decimals - decimals);
+        enough_ = (enough_ + unit - 1) / unit;
+    }
+}
+
 void BarBuilder::begin(std::int64_t open_time, std::int64_t price) noexcept {
     open_time_ = open_time;
     due_ = open_time <= bar_time_max ? open_time + period_ : never;
@@ -46,13 +60,47 @@ BarTick BarBuilder::fold(std::int64_t time, std::int64_t price) noexcept {
     return BarTick::folded;
 }
 
+BarTick BarBuilder::fold_amount(std::int64_t time, std::int64_t price, std::int64_t size,
+                                Side side) noexcept {
+    if (due_ != never) return BarTick::due;
+    if (side == Side::none) {
+        if (price != price_last_ && price_last_ != 0)
+            side = price > price_last_ ? Side::buy : Side::sell;
+        else
+            side = side_last_;
+    }
+    price_last_ = price;
+    side_last_ = side;
+    if (ticks_ == 0) {
+        open_time_ = time;
+        open_ = high_ = low_ = price;
+        volume_ = 0;
+        turnover_ = imbalance_ = 0;
+    }
+    high_ = std::max(high_, price);
+    low_ = std::min(low_, price);
+    close_ = price;
+    ++ticks_;
+    if (__builtin_add_overflow(volume_, size, &volume_)) volume_ = never;
+    turnover_ += static_cast<Int128>(price) * size;
+    imbalance_ += side == Side::buy ? size : -static_cast<Int128>(size);
+    Int128 amount = imbalance_;
+    if (source_ == BarSource::volume) amount = volume_;
+    if (source_ == BarSource::ticks) amount = ticks_;
+    if (source_ == BarSource::notional) amount = turnover_;
+    if (amount >= enough_ || -amount >= enough_) due_ = std::max(time, open_time_);
+    ++counts_.folded;
+    return BarTick::folded;
+}
+
 BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
-                             std::uint64_t number) noexcept {
+                             std::uint64_t number, Side side) noexcept {
     // Some venues print trades of no size (and no price) for book-keeping of their own.
     if (size <= 0 || !is_time(time)) {
         ++counts_.refused;
         return BarTick::refused;
     }
+    if (ends_by_amount(source_)) return fold_amount(time, price, size, side);
     if (resumed_trade_ != 0) [[unlikely]] {
         if (number != 0 && number <= resumed_trade_ && time < resumed_until_)
             return BarTick::counted;
@@ -119,6 +167,12 @@ BarTick BarBuilder::on_bar(const BarPayload& bar, std::uint16_t flags) {
     return BarTick::folded;
 }
 
+BarTick BarBuilder::on_past_bar(const BarPayload& bar, std::uint16_t flags) {
+    const bool is_first = venue_open_last_ == std::numeric_limits<std::int64_t>::min();
+    if (is_first && bar.ts_open != bar_open_time(bar.ts_open, period_)) return BarTick::late;
+    return on_bar(bar, flags);
+}
+
 void BarBuilder::join(const BarPayload& bar, std::uint16_t flags) {
     if (is_joining_ && bar.ts_open >= joined_.bar.ts_close) finish();
     if (!is_joining_) {
@@ -171,7 +225,7 @@ bool BarBuilder::next(std::int64_t now, ClosedBar& closed) noexcept {
     } else {
         closed.bar = {open_time_,
                       due_,
-                      period_,
+                      ends_by_amount(source_) ? 0 : period_,
                       open_,
                       high_,
                       low_,
@@ -182,19 +236,25 @@ bool BarBuilder::next(std::int64_t now, ClosedBar& closed) noexcept {
                       source_ == BarSource::mid ? -1 : ticks_,
                       0};
         closed.flags = ticks_ == 0 ? flag_empty : std::uint16_t{0};
-        begin(due_, close_);
+        if (ends_by_amount(source_)) {
+            ticks_ = 0;
+            due_ = never;
+        } else {
+            begin(due_, close_);
+        }
     }
     ++counts_.closed;
     if ((closed.flags & flag_empty) != 0) ++counts_.empty;
     return true;
 }
 
-std::size_t BarStream::add(std::int64_t period_ns, BarSource source, std::int64_t made_of) {
+std::size_t BarStream::add(std::int64_t period_ns, BarSource source, std::int64_t made_of,
+                           int decimals) {
     for (std::size_t i = 0; i < builders_.size(); ++i) {
         if (builders_[i].period_ns() == period_ns && builders_[i].source() == source) return i;
     }
     const auto index = static_cast<std::uint32_t>(builders_.size());
-    builders_.emplace_back(period_ns, source, made_of);
+    builders_.emplace_back(period_ns, source, made_of, decimals);
     const auto before = [this](std::uint32_t a, std::uint32_t b) {
         const BarBuilder& x = builders_[a];
         const BarBuilder& y = builders_[b];
@@ -208,7 +268,7 @@ std::size_t BarStream::add(std::int64_t period_ns, BarSource source, std::int64_
 std::int64_t BarStream::shortest_period() const noexcept {
     std::int64_t shortest = never;
     for (const BarBuilder& builder : builders_)
-        if (builder.takes_ns() == 0 && builder.due() != never)
+        if (builder.takes_ns() == 0 && !ends_by_amount(builder.source()) && builder.due() != never)
             shortest = std::min(shortest, builder.period_ns());
     return shortest;
 }
@@ -227,13 +287,13 @@ BarTick BarStream::resume(std::size_t index, const HistoryPayload& so_far,
 
 // One tick is of all its builders or of none: a due bar holds back the whole stream.
 BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
-                            std::uint64_t number) noexcept {
+                            std::uint64_t number, Side side) noexcept {
     if (time >= due_ && due_ != never) return BarTick::due;
     BarTick result = BarTick::folded;
     for (BarBuilder& builder : builders_) {
-        if (builder.source() != BarSource::trade) continue;
+        if (builder.source() != BarSource::trade && !ends_by_amount(builder.source())) continue;
         const bool first = builder.due() == never;
-        const BarTick tick = builder.on_trade(time, price, size, number);
+        const BarTick tick = builder.on_trade(time, price, size, number, side);
         if (tick != BarTick::folded) result = tick;
         if (first) due_ = std::min(due_, builder.due());
     }
@@ -262,6 +322,15 @@ BarTick BarStream::on_bar(const BarPayload& bar, std::uint16_t flags) {
     }
     update_due();
     return result;
+}
+
+bool BarStream::preload(std::size_t index, const BarPayload& bar, std::uint16_t flags,
+                        ClosedBar& closed) {
+    BarBuilder& builder = builders_[index];
+    builder.on_past_bar(bar, flags);
+    const bool has_closed = builder.next(bar.ts_close, closed);
+    update_due();
+    return has_closed;
 }
 
 bool BarStream::next_due(std::int64_t now, ClosedBar& closed) noexcept {

@@ -25,7 +25,18 @@ enum class BarSource : std::uint8_t {
     mid = 1,    // (bid + ask) / 2 of quotes; volume 0, trades -1
     venue = 2,  // the venue's own bars, passed on, never before their ts_close
     finer = 3,  // made of the venue's own bars of a shorter period
+    // Of trades, and they end by what was traded in them, not by the clock. Their period is an
+    // amount.
+    volume = 4,     // size units
+    ticks = 5,      // trades
+    notional = 6,   // millionths of price times size
+    imbalance = 7,  // size units: what was bought without what was sold, either way
 };
+
+// A trade belongs to one bar whole: the one that reaches the amount ends it, however much is over.
+[[nodiscard]] constexpr bool ends_by_amount(BarSource source) noexcept {
+    return source >= BarSource::volume;
+}
 
 enum class BarTick : std::uint8_t {
     folded = 0,
@@ -68,14 +79,19 @@ class BarBuilder {
  public:
     // 0 < period_ns <= bar_period_max. made_of: with BarSource::finer the shorter period, which
     // divides this one.
-    BarBuilder(std::int64_t period_ns, BarSource source, std::int64_t made_of = 0) noexcept
-        : period_(period_ns), source_(source), made_of_(made_of) {}
+    // decimals: of price times size, for an amount of them.
+    BarBuilder(std::int64_t period_ns, BarSource source, std::int64_t made_of = 0,
+               int decimals = 0) noexcept;
 
     // number: the venue's of the trade, 0: not known.
+    // side: of the taker; none: that of the last change of the price.
     BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
-                     std::uint64_t number = 0) noexcept;
+                     std::uint64_t number = 0, Side side = Side::none) noexcept;
     BarTick on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept;
     BarTick on_bar(const BarPayload& bar, std::uint16_t flags);
+    // A bar of the venue's from before the start. Of a period whose beginning is not known there
+    // is no bar.
+    BarTick on_past_bar(const BarPayload& bar, std::uint16_t flags);
     // Goes on with a period of which the venue has told what was traded in it so far. Trades that
     // are in it are passed over when the stream tells of them, too: until a later one comes, and
     // at most until the next period ends (a venue that begins anew has other numbers).
@@ -101,6 +117,8 @@ class BarBuilder {
 
  private:
     BarTick fold(std::int64_t time, std::int64_t price) noexcept;
+    BarTick fold_amount(std::int64_t time, std::int64_t price, std::int64_t size,
+                        Side side) noexcept;
     void begin(std::int64_t open_time, std::int64_t price) noexcept;
     void join(const BarPayload& bar, std::uint16_t flags);
     void finish();
@@ -114,6 +132,10 @@ class BarBuilder {
     std::int64_t open_ = 0, high_ = 0, low_ = 0, close_ = 0;
     std::int64_t volume_ = 0, ticks_ = 0;
     Int128 turnover_ = 0;
+    Int128 enough_ = 0;     // of what ends by an amount
+    Int128 imbalance_ = 0;  // bought without sold
+    std::int64_t price_last_ = 0;
+    Side side_last_ = Side::buy;
     std::uint64_t resumed_trade_ = 0;  // number of the last trade that the venue told with a bar
     std::int64_t resumed_until_ = 0;   // by when that no longer counts
     std::int64_t venue_open_last_ = std::numeric_limits<std::int64_t>::min();
@@ -136,13 +158,16 @@ class BarBuilder {
 class BarStream {
  public:
     // The index of the builder for it; asking again gives the same one.
-    std::size_t add(std::int64_t period_ns, BarSource source, std::int64_t made_of = 0);
+    std::size_t add(std::int64_t period_ns, BarSource source, std::int64_t made_of = 0,
+                    int decimals = 0);
 
     // Take all due bars with next(now) before an event of that time is folded, and after on_bar.
     BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
-                     std::uint64_t number = 0) noexcept;
+                     std::uint64_t number = 0, Side side = Side::none) noexcept;
     BarTick on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept;
     BarTick on_bar(const BarPayload& bar, std::uint16_t flags);
+    // Of one builder: a bar from before the start, and what it has completed by then.
+    bool preload(std::size_t index, const BarPayload& bar, std::uint16_t flags, ClosedBar& closed);
     BarTick resume(std::size_t index, const HistoryPayload& so_far, std::uint16_t flags) noexcept;
 
     bool next(std::int64_t now, ClosedBar& closed) noexcept {

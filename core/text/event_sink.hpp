@@ -2,6 +2,7 @@
 // Where decoded market events go: keeps frame time from going back, counts, hands on.
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,8 @@
 #include "base/status.hpp"
 #include "journal/events.hpp"
 #include "journal/frame.hpp"
+#include "journal/packed_map.hpp"
+#include "market/tick_filter.hpp"
 
 namespace onetape {
 
@@ -28,6 +31,32 @@ class EventSink {
     // `time` may be older than the last one: the frame then takes the last one and flag_late.
     Status emit(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
                 const void* payload, std::uint32_t payload_bytes) {
+        if (filter_ != nullptr) [[unlikely]] {
+            const TickRule rule = judge(type, stream, time, payload);
+            for (const HeldTrade& each : released_) {
+                const Status status =
+                    put(EventType::trade, flag_late, stream, time, &each.trade, sizeof each.trade);
+                if (status != Status::ok) return status;
+            }
+            if (rule != TickRule::none) return quarantine(rule, type, stream, time, payload);
+        }
+        return put(type, flags, stream, time, payload, payload_bytes);
+    }
+
+    // From now on bad ticks are kept back: what they said is in `health` frames.
+    void use_filter() { filter_ = std::make_unique<TickFilter>(TickFilterOptions{}); }
+    [[nodiscard]] const TickFilter* filter() const noexcept { return filter_.get(); }
+
+    void count_crossed() noexcept { ++counts_.crossed; }
+    [[nodiscard]] const EventCounts& counts() const noexcept { return counts_; }
+
+ protected:
+    virtual Status write(EventType type, std::uint16_t flags, std::uint32_t stream,
+                         std::int64_t time, const void* payload, std::uint32_t payload_bytes) = 0;
+
+ private:
+    Status put(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
+               const void* payload, std::uint32_t payload_bytes) {
         if (time < counts_.last_time && counts_.events != 0) {
             time = counts_.last_time;
             flags = static_cast<std::uint16_t>(flags | flag_late);
@@ -42,15 +71,61 @@ class EventSink {
         return Status::ok;
     }
 
-    void count_crossed() noexcept { ++counts_.crossed; }
-    [[nodiscard]] const EventCounts& counts() const noexcept { return counts_; }
+    TickRule judge(EventType type, std::uint32_t stream, std::int64_t time, const void* payload) {
+        released_.clear();
+        TickRule rule = TickRule::none;
+        if (type == EventType::quote)
+            rule = filter_->on_quote(0, stream, time, *static_cast<const QuotePayload*>(payload));
+        else if (type == EventType::trade)
+            rule = filter_->on_trade(0, stream, time, *static_cast<const TradePayload*>(payload));
+        else if (type == EventType::mark)
+            rule = filter_->on_mark(0, stream, *static_cast<const MarkPayload*>(payload));
+        else
+            return rule;
+        released_.assign(filter_->released().begin(), filter_->released().end());
+        return rule;
+    }
 
- protected:
-    virtual Status write(EventType type, std::uint16_t flags, std::uint32_t stream,
-                         std::int64_t time, const void* payload, std::uint32_t payload_bytes) = 0;
+    // Nothing else has what it said: prices and sizes are there in the units of the instrument.
+    Status quarantine(TickRule rule, EventType type, std::uint32_t stream, std::int64_t time,
+                      const void* payload) {
+        const std::string state(tick_rule_names[static_cast<std::size_t>(rule)]);
+        std::string said;
+        if (type == EventType::quote) {
+            const auto& quote = *static_cast<const QuotePayload*>(payload);
+            said = packed_map({{"kind", "quarantine"},
+                               {"state", state},
+                               {"event", "quote"},
+                               {"ts_event", std::to_string(quote.ts_event)},
+                               {"bid", std::to_string(quote.bid)},
+                               {"ask", std::to_string(quote.ask)},
+                               {"bid_size", std::to_string(quote.bid_size)},
+                               {"ask_size", std::to_string(quote.ask_size)}});
+        } else if (type == EventType::trade) {
+            const auto& trade = *static_cast<const TradePayload*>(payload);
+            said = packed_map({{"kind", "quarantine"},
+                               {"state", state},
+                               {"event", "trade"},
+                               {"ts_event", std::to_string(trade.ts_event)},
+                               {"price", std::to_string(trade.price)},
+                               {"size", std::to_string(trade.size)},
+                               {"id", std::to_string(trade.id_low)}});
+        } else {
+            const auto& mark = *static_cast<const MarkPayload*>(payload);
+            said = packed_map({{"kind", "quarantine"},
+                               {"state", state},
+                               {"event", "mark"},
+                               {"ts_event", std::to_string(mark.ts_event)},
+                               {"mark", std::to_string(mark.mark)},
+                               {"index", std::to_string(mark.index)}});
+        }
+        return put(EventType::health, 0, stream, time, said.data(),
+                   static_cast<std::uint32_t>(said.size()));
+    }
 
- private:
     EventCounts counts_;
+    std::unique_ptr<TickFilter> filter_;  // null: nothing is kept back
+    std::vector<HeldTrade> released_;
 };
 
 // A line or row that was not decoded.

@@ -14,6 +14,7 @@ import pytest
 from copied_process import ONETAPE, Copied, run
 from exchange.venue_client import served
 from onetape import _core
+from onetape.exchange.venues import Crowd
 from onetape.gateway.options import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
@@ -161,3 +162,71 @@ def test_less_than_was_wanted_is_said(tmp_path):
         seen, _, said = looked(tmp_path, symbol, "--param", "history=500", "--param", "wanted=1")
     assert 20 < len(seen["first"]) < 500
     assert "from before the start" in said
+
+
+VENUE_ROBOT = """
+import json
+import os
+from onetape import Strategy
+
+class Looks(Strategy):
+    symbol: str = ""
+    out: str = ""
+
+    def rows(self, period):
+        b = self.bars(self.symbol, period, 1000)
+        return [
+            [int(at), o, h, l, c, v]
+            for at, o, h, l, c, v in zip(b.ts_open, b.open, b.high, b.low, b.close, b.volume)
+        ]
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True, bars=["1m@venue", "5m@1m", "10m@venue"], history=4)
+        self.subscribe(self.symbol, bars=["25t", "0.5v"])
+        self.at_once = {period: self.rows(period) for period in ("1m@venue", "5m@1m", "10m@venue")}
+
+    def on_bar(self, bar):
+        if bar.period == "1m@venue" or bar.period == "1m":
+            found = {"at_once": self.at_once, "then": self.rows("1m@venue"), "ticks": len(self.rows("25t"))}
+            with open(self.out + ".part", "w") as file:
+                json.dump(found, file)
+            os.replace(self.out + ".part", self.out)
+"""
+
+
+def test_bars_of_the_venue_are_there_when_subscribe_returns_and_go_on(tmp_path):
+    symbol, _ = TRADED["binance-usdm"]
+    with served("binance-usdm", limits=False, market=Crowd()) as (dialect, port):
+        configured(tmp_path, "binance-usdm", port, dialect.exchange.accounts[0])
+        (tmp_path / "looks.py").write_text(VENUE_ROBOT)
+        at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
+        seen, told, said = looked(tmp_path, symbol)
+        listing = dialect.exchange.listings[at]
+        minutes = [*listing.bars]
+    assert "from before the start" not in said
+    scale = dialect.exchange.instruments[at]
+
+    def expected(period: int, opened: int) -> list[int]:
+        inside = [bar for bar in minutes if opened <= bar.open_time < opened + period]
+        assert len(inside) == period // (60 * SECOND)
+        prices = [inside[0].open, max(b.high for b in inside), min(b.low for b in inside), inside[-1].close]
+        return [*prices, sum(b.volume for b in inside)]
+
+    def shown(row: list[float]) -> list[int]:
+        *prices, volume = row[1:]
+        return [*(round(each * 10**scale.price_decimals) for each in prices), round(volume * 10**scale.size_decimals)]
+
+    for name, period in (("1m@venue", 60), ("5m@1m", 300), ("10m@venue", 600)):
+        rows, length = seen["at_once"][name], period * SECOND
+        assert len(rows) >= 4
+        assert [row[0] for row in rows] == [rows[0][0] + length * n for n in range(len(rows))]
+        for row in rows:
+            assert shown(row) == expected(length, row[0])
+    then = seen["then"]
+    assert [row[0] for row in then] == [then[0][0] + 60 * SECOND * n for n in range(len(then))]
+    assert len(then) == len(seen["at_once"]["1m@venue"]) + 1
+    assert shown(then[-1]) == expected(60 * SECOND, then[-1][0])
+    (tmp_path / "seen.json").unlink()
+    words = "replay", told["run"], "--verify", "--json", "--home", tmp_path / "home"
+    assert json.loads(run(*words, cwd=tmp_path, check=True).stdout)["divergences"] == 0
+    assert json.loads((tmp_path / "seen.json").read_text()) == seen

@@ -39,6 +39,7 @@ class Quoter(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
+        self.memory["starts"] = self.memory.get("starts", 0) + 1
 
     def on_quote(self, quote):
         tick = float(self.instrument(self.symbol).tick)
@@ -94,6 +95,7 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         }
         assert first["params"]["size"]["help"] == "of a quote"
         assert (first["status"], first["type"], first["position"]) == ("started", "Quoter", 0)
+        assert records(robot_journal(home.home, "mm"), "memory") == [{"starts": 1}]
 
         [seen] = [p["robot"] for p in home.status()["processes"] if p["kind"] == "robot"]
         assert seen == {

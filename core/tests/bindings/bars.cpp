@@ -31,24 +31,30 @@ void bind_bars(nb::module_& m) {
         .def(nb::init<>())
         .def(
             "add",
-            [](BarStream& stream, std::int64_t period_ns, int source, std::int64_t made_of) {
-                if (period_ns <= 0 || period_ns > bar_period_max) {
+            [](BarStream& stream, std::int64_t period_ns, int source, std::int64_t made_of,
+               int decimals) {
+                if (source < 0 || source > 7) throw nb::value_error("source is 0 to 7");
+                if (period_ns <= 0 || (source < 4 && period_ns > bar_period_max)) {
                     throw nb::value_error("a bar period is between 1 ns and 366 days");
                 }
-                if (source < 0 || source > 3) throw nb::value_error("source is 0, 1, 2 or 3");
                 if ((source == 3) != (made_of > 0 && period_ns % made_of == 0))
                     throw nb::value_error("made_of: of source 3 alone, a period that divides");
-                return stream.add(period_ns, static_cast<BarSource>(source), made_of);
+                return stream.add(period_ns, static_cast<BarSource>(source), made_of, decimals);
             },
             nb::arg("period_ns"), nb::arg("source"), nb::arg("made_of") = 0,
-            "source: 0 trade, 1 mid, 2 venue, 3 the venue's of the shorter period made_of.")
+            nb::arg("decimals") = 0,
+            "source: 0 trade, 1 mid, 2 venue, 3 the venue's of the shorter period made_of, 4 "
+            "volume, "
+            "5 ticks, 6 notional, 7 imbalance.")
         .def(
             "on_trade",
             [](BarStream& stream, std::int64_t time, std::int64_t price, std::int64_t size,
-               std::uint64_t number) {
-                return ticks[static_cast<int>(stream.on_trade(time, price, size, number))];
+               std::uint64_t number, int side) {
+                return ticks[static_cast<int>(
+                    stream.on_trade(time, price, size, number, static_cast<Side>(side)))];
             },
-            nb::arg("time"), nb::arg("price"), nb::arg("size"), nb::arg("number") = 0)
+            nb::arg("time"), nb::arg("price"), nb::arg("size"), nb::arg("number") = 0,
+            nb::arg("side") = 0)
         .def(
             "on_quote",
             [](BarStream& stream, std::int64_t time, std::int64_t bid, std::int64_t ask) {

@@ -41,6 +41,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--bar-time", type=click.Choice(["open", "close"]), default="open", show_default=True)
 @click.option("--seed-book", type=PATH, metavar="FILE", help="The book at the start of a capture that was cut.")
 @click.option("--instruments", type=PATH, metavar="FILE", help="Instruments instead of the catalogue's.")
+@click.option("--filter", "filters", is_flag=True, help="Bad ticks are kept back; the tape names each.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(
     shell: Shell,

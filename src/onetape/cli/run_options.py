@@ -68,6 +68,7 @@ _OPTIONS = (
         "place, where the data has the venue's orders [default: fifo there, else conservative].",
     ),
     click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth."),
+    click.option("--filter", is_flag=True, help="Bad ticks are kept back; the run's journal names each."),
     click.option("--bar-volume", metavar="5%", help="What own fills may take of a bar's volume. [default: 50%]"),
     click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python."),
     click.option("--hedge", is_flag=True, help="Long and short of one contract side by side."),

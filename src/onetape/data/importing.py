@@ -70,6 +70,7 @@ def import_files(
     *,
     out: Path | str,
     seed_book: Path | None = None,
+    filters: bool = False,
     force: bool = False,
     progress: Progress | None = None,
     limits: Limits | None = None,
@@ -79,7 +80,8 @@ def import_files(
     """Turn files into a sealed tape at `out`.
 
     progress is called with (bytes read, bytes in all or None), on_understood with
-    ImportResult.understood, before anything is written. Importing the same files with the same
+    ImportResult.understood, before anything is written. filters: bad ticks are kept back, and `health`
+    frames say what they said. Importing the same files with the same
     options gives the same segments, byte for byte.
     Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
     NotAvailable for kinds of later releases. Nothing is left at `out` then.
@@ -105,12 +107,12 @@ def import_files(
     used = [*paths, *(path for path in (seed_book, instruments) if path is not None)]
 
     def identity() -> bytes:
-        return digest(used)
+        return digest(used) + b"filter" * filters
 
     if found.form == "table":
         assert naming is not None
         tables = _Tables(found, streams, naming, options, own, identity, on_read)
-        return _import_tables(tables, out, force=force, on_understood=on_understood)
+        return _import_tables(tables, out, force=force, on_understood=on_understood, filters=filters)
     importer: CaptureImporter | CryptofeedImporter
     if found.form == "recording":
         from onetape.data.cryptofeed import CryptofeedImporter
@@ -122,7 +124,7 @@ def import_files(
         importer = CaptureImporter(found.load_protocol(), streams, naming, own=own, seeds=seeds, on_read=on_read)
     with staged(out, force=force) as directory:
         uuid = _uuid(kind, naming, options, identity())
-        return _finish(importer, directory, out, uuid)
+        return _finish(importer, directory, out, uuid, filters)
 
 
 def import_frame(
@@ -165,7 +167,9 @@ class _Tables:
     on_read: OnRead
 
 
-def _import_tables(tables: _Tables, out: Path, *, force: bool, on_understood: OnUnderstood | None) -> ImportResult:
+def _import_tables(
+    tables: _Tables, out: Path, *, force: bool, on_understood: OnUnderstood | None, filters: bool = False
+) -> ImportResult:
     kind = tables.kind
     with staged(out, force=force) as directory:
         importer = TableImporter(
@@ -184,11 +188,15 @@ def _import_tables(tables: _Tables, out: Path, *, force: bool, on_understood: On
         if kind.names_matter:
             content += json.dumps(importer.shapes).encode()
         uuid = _uuid(kind.name, tables.naming, tables.options, content)
-        return _finish(importer, directory, out, uuid)
+        return _finish(importer, directory, out, uuid, filters)
 
 
 def _finish(
-    importer: CaptureImporter | CryptofeedImporter | TableImporter, directory: Path, out: Path, uuid: UUID
+    importer: CaptureImporter | CryptofeedImporter | TableImporter,
+    directory: Path,
+    out: Path,
+    uuid: UUID,
+    filters: bool,
 ) -> ImportResult:
     """Run the importer into `directory`, seal, count."""
     began = time.perf_counter()
@@ -201,6 +209,8 @@ def _finish(
         for entry in directory.iterdir():
             entry.unlink()
         sink = _core.TapeSink(str(directory), "import", uuid.bytes, schema_preamble())
+        if filters:
+            sink.use_filter()
         sinks.append(sink)
         return sink, RejectFile(directory, importer.source_names)
 

@@ -6,9 +6,11 @@ lies before the start.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from onetape import _core
@@ -16,6 +18,7 @@ from onetape.engine.plan import History
 from onetape.engine.tape_facts import Inventory
 from onetape.model.enums import EventType
 from onetape.model.errors import NotAvailable, UnknownSymbol, UsageError
+from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND, TIME_MAX, format_duration, parse_period
 from onetape.tape.journal import JournalReader
 
@@ -29,6 +32,11 @@ AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
 
 TRADE, MID, VENUE, FINER = 0, 1, 2, 3  # BarSource of core/market/bars.hpp
 SOURCES: Final = {"trade": TRADE, "mid": MID, "venue": VENUE}
+# Bars that end by an amount of what is traded: their source, by the last letter of their period.
+AMOUNTS: Final = {"v": 4, "t": 5, "n": 6, "i": 7}
+_AMOUNT: Final = re.compile(r"(?P<count>\d{1,15}(\.\d{1,15})?)(?P<of>[vtni])\Z", re.ASCII)
+_AMOUNT_MAX: Final = 2**62
+_NOTIONAL_DECIMALS: Final = 6
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 _JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its venue
 
@@ -45,18 +53,30 @@ class BarFeeds:
         self.keys: dict[tuple[str, str], tuple[int, int]] = {}
         self.history = 0  # the most bars that a subscription asked for
         self.longest_period = 0
-        # Of a live robot: how many bars from before it wants from the venue, by symbol and period.
+        # (symbol, period in ns) of what the feeds are made of.
+        self.periods: set[tuple[str, int]] = set()
+        # Of a live robot: how many bars from before it wants from the venue, by symbol and period;
+        # those that it has not got yet; and the period of the bars that its gateway hears, 0: none.
         self.live: dict[tuple[str, int], int] = {}
+        self.pending: dict[tuple[str, int], int] = {}
+        self.venue_period: int | None = None
+        self.take_pending: Callable[[], None] = lambda: None
+        self.from_first = False  # bars by amount from before the start: of all that there is
 
     def subscribe(self, symbol: str, text: str, history: int) -> None:
         """Start a bar feed. `text` is a period, with @trade, @mid, @venue or the shorter period of
         the bars to make it of if it must be that."""
         host = self._host
-        host.instrument_of(symbol)
+        instrument = host.instrument_of(symbol)
+        if (amount := _amount(text, instrument)) is not None:
+            self._subscribe_amount(symbol, text, *amount, history)
+            return
         period_text, _, source_text = text.partition("@")
         period = parse_period(period_text)
-        name = f"{symbol} {period_text}"
-        chosen = source_text or self.sources.get(name) or self._source_for(symbol, period)
+        name, whole = f"{symbol} {period_text}", f"{symbol} {text}"
+        chosen = self.sources.get(whole) or source_text or self.sources.get(name) or self._source_for(symbol, period)
+        if chosen == "venue" and self.venue_period and period != self.venue_period:
+            name, chosen = whole, format_duration(self.venue_period)  # of which it hears
         if chosen in SOURCES:
             source, made_of = SOURCES[chosen], 0
         else:
@@ -67,23 +87,44 @@ class BarFeeds:
             host.append(EventType.PARAMS.id, record)
         self.sources[name] = chosen
         if host.is_traded_live(symbol):
-            self._subscribe_live(symbol, period, source, text, history)
+            self._subscribe_live(symbol, period, source, made_of, text, history)
         self.keys[symbol, text] = (period, source)
         self.keys.setdefault((symbol, period_text), (period, source))
         self.history = max(self.history, history)
         self.longest_period = max(self.longest_period, period)
+        self.periods.add((symbol, made_of or period))
         host.loop.subscribe_bars(symbol, period, source, period_text, history, made_of)
 
-    def _subscribe_live(self, symbol: str, period: int, source: int, text: str, history: int) -> None:
-        if source in (VENUE, FINER):
+    def _subscribe_amount(self, symbol: str, text: str, amount: int, source: int, history: int) -> None:
+        """They begin with the first trade that the robot's data has."""
+        if self._host.is_traded_live(symbol):
+            if history:
+                words = f"{symbol} {text}: no venue tells of bars by what was traded from before the start"
+                self._host.log(words, "warning", {})
+        elif history:
+            self.from_first = True
+        self.keys[symbol, text] = (amount, source)
+        self.history = max(self.history, history)
+        self._host.loop.subscribe_bars(symbol, amount, source, text, history, 0)
+
+    def _subscribe_live(self, symbol: str, period: int, source: int, made_of: int, text: str, history: int) -> None:
+        heard = self.venue_period
+        if source in (VENUE, FINER) and heard is not None and (made_of or period) != heard:
+            own = f"hears those of {format_duration(heard)}" if heard else "does not hear its venue's own bars"
             raise NotAvailable(
-                f"bars {text!r} of {symbol}: gateways do not hear their venue's own bars yet",
+                f"bars {text!r} of {symbol}: its gateway {own}",
                 location="strategy",
                 todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
             )
-        if source == TRADE:
-            wanted = self.live.get((symbol, period), 0)
-            self.live[symbol, period] = max(wanted, history)
+        if source != MID:
+            key = (symbol, made_of or period)
+            # One more of those that are made of others: of the period that runs.
+            count = (history + 1) * (period // made_of) if made_of and history else history
+            if key not in self.live or key in self.pending:
+                self.live[key] = self.pending[key] = max(count, self.live.get(key, 0))
+            elif count > self.live[key]:
+                words = f"{symbol} {text}: bars from before the start have been taken, {self.live[key]} of them"
+                self._host.log(words, "warning", {})
         elif history:
             words = f"{symbol} {text}: no venue tells of mids from before the start"
             self._host.log(words, "warning", {})
@@ -117,12 +158,9 @@ class BarFeeds:
         if key is None:
             self._host.instrument_of(symbol)
             raise ValueError(f"bars {text!r} of {symbol} are not subscribed: subscribe(..., bars=)")
+        if self.pending:
+            self.take_pending()
         return key
-
-    @property
-    def periods(self) -> set[tuple[str, int]]:
-        """(symbol, period in ns) of the subscribed feeds."""
-        return {(symbol, period) for (symbol, _), (period, _) in self.keys.items()}
 
     def note_history(self, history: History) -> None:
         """Says where it is less than a live robot wanted."""
@@ -134,18 +172,21 @@ class BarFeeds:
 
 
 def take_history(session: Session) -> None:
-    """Bars from before the start that the venue tells a live robot of. What it has told is part of
-    the run: a replay reads it where it lies."""
-    plan, bars = session.plan, session.host.bars
-    assert session.started_at is not None
-    if session.asks_history is not None and bars.live:
-        plan = session.plan = replace(plan, history=list(session.asks_history(bars.live, session.started_at)))
-        rows = [each._asdict() for each in plan.history]
-        session.host.append(EventType.PARAMS.id, {"history": rows})
-    if not plan.history:
+    """Bars from before the start that the venue tells a live robot of, once they are looked at, and
+    at the latest after on_start. What it has reported is part of the run: a replay reads it where it lies."""
+    bars = session.host.bars
+    pending, bars.pending = bars.pending, {}
+    if not pending:
         return
+    assert session.started_at is not None
+    if session.asks_history is not None:
+        reported = list(session.asks_history(pending, session.started_at))
+        session.plan = replace(session.plan, history=[*session.plan.history, *reported])
+        session.host.append(EventType.PARAMS.id, {"history": [each._asdict() for each in reported]})
+    else:
+        reported = [each for each in session.plan.history if (each.symbol, each.period) in pending]
     with JournalReader(session.sources[0].path) as reader:
-        for each in plan.history:
+        for each in reported:
             if each.is_reported:
                 session.loop.take_history(0, reader.core, each.first, each.last)
             bars.note_history(each)
@@ -160,7 +201,7 @@ def preload(session: Session) -> None:
     assert start is not None
     scans_from = start - scans.history if scans.history else TIME_MAX
     begin = start
-    if bars.longest_period:
+    if bars.longest_period or bars.from_first:
         begin = _first_bar(session, start)
     if min(begin, scans_from) >= start:
         return
@@ -175,11 +216,25 @@ def preload(session: Session) -> None:
 def _first_bar(session: Session, start: int) -> int:
     """When the first bar opened that the subscribed feeds want, ns."""
     bars = session.host.bars
+    if bars.from_first:
+        return 0
     preloaded = {(each.symbol, each.period) for each in session.plan.history if each.is_reported}
     if preloaded and preloaded == bars.periods:
         return start - _JOIN_NS
     period = bars.longest_period
     return _core.bar_open_time(start, period) - bars.history * period
+
+
+def _amount(text: str, instrument: Instrument) -> tuple[int, int] | None:
+    """The amount that ends bars `text`, as the core counts it, and their source. None: they end by time."""
+    match = _AMOUNT.match(text)
+    if match is None:
+        return None
+    decimals = {"v": instrument.size_decimals, "i": instrument.size_decimals, "n": _NOTIONAL_DECIMALS}
+    amount = Decimal(match["count"]).scaleb(decimals.get(match["of"], 0))
+    if amount != int(amount) or not 0 < amount < _AMOUNT_MAX:
+        raise ValueError(f"bars {text!r}: not an amount that {instrument.symbol} can be traded in")
+    return int(amount), AMOUNTS[match["of"]]
 
 
 def _finer(text: str, period: int, source: str) -> int:

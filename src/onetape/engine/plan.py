@@ -132,6 +132,7 @@ class RunPlan:
     hours: TradingHours | None = None  # when the robot trades; None: always
     queue: str = CONSERVATIVE
     fuse: bool = False  # quotes move the exchange's book between messages of depth
+    filter: bool = False  # bad ticks are kept back from exchange and robot
     bar_volume_share: int = BAR_VOLUME_SHARE
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
@@ -271,6 +272,7 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
     return {
         "queue": plan.queue,
         "fuse": plan.fuse,
+        **({"filter": True} if plan.filter else {}),
         "bar_volume_share": plan.bar_volume_share,
         "latency_text": str(plan.latency),
         "latency": _latency_table(plan.latency),
@@ -315,6 +317,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             hours=_hours_of(document.get("trading", {})),
             queue=model["queue"],
             fuse=model["fuse"],
+            filter=model.get("filter", False),
             bar_volume_share=model["bar_volume_share"],
             seed=run["seed"],
             on_error=run["on_error"],

@@ -128,6 +128,8 @@ class Session:
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
+        if self.plan.filter:
+            self.loop.use_filter()
         self.host.loop = self.loop
         self.host.keeps_owners = self.plan.live is not None
         self.host.is_hedged = self.plan.hedge
@@ -149,7 +151,7 @@ class Session:
             self._open_journal(self.spec.journal)
 
     def start(self) -> None:
-        """on_start, then the bars from before the start."""
+        """on_start, and bars from before the start."""
         assert self.started_at is not None
         if self.plan.live is not None and self.plan.live.stopped:
             self.loop.allow_trading(False)
@@ -163,6 +165,7 @@ class Session:
         self.start_money = {
             money: Decimal(self.loop.equity_of_text(number)) for number, money in enumerate(self.host.money)
         }
+        self.host.bars.take_pending = partial(take_history, self)
         self.loop.enter_callback()
         try:
             self.robot.on_start()
@@ -179,7 +182,7 @@ class Session:
                 todo="fix the strategy",
             ) from problem
         self.loop.leave_callback()
-        take_history(self)
+        self.host.bars.take_pending()
         preload(self)
         if is_compiled(self.strategy_class) and not self.plan.interpret:
             self._compile()

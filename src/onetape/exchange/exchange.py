@@ -112,7 +112,7 @@ class SimExchange:
             while True:
                 due = min(flow.next_expiry, timeline.next_due)
                 if (coming := flow.next_time) < due and coming <= now:
-                    event = flow.next(min(due, now + 1))
+                    event = flow.next(min(due, now + 1), self.board.is_heard)
                     if event is not None:
                         timeline.now = event[3]
                         self._take_market(*event)
@@ -134,6 +134,8 @@ class SimExchange:
         self.board.is_heard = False
         try:
             self.advance(now)
+            for kind, flags, index, time, payload in self.flow.take_unheard():
+                self.board.take(kind, flags, index, time, payload)
         finally:
             self.board.is_heard = True
 

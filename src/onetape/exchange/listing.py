@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from itertools import takewhile
 from typing import Final
 
 from msgspec import ValidationError, convert, structs
@@ -34,7 +35,7 @@ FILTERS: Final = (
 )
 PREMIUM_DECIMALS: Final = 8
 QUOTES_KEPT: Final = 1000
-TRADES_KEPT: Final = 1000
+TRADES_KEPT: Final = 50_000  # more than an hour of a generated market
 BARS_KEPT: Final = 3000
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
 
@@ -70,6 +71,14 @@ class Listing:
     def valuation(self) -> int:
         """The price that positions are valued at, 0: not known yet."""
         return self.mark or self.last
+
+    def trades_from(self, number: int) -> list[TradeReport]:
+        """Those with this number or a later one."""
+        if not number:
+            return list(self.trades)
+        found = list(takewhile(lambda trade: trade.trade_id >= number, reversed(self.trades)))
+        found.reverse()
+        return found
 
     def add_mark(self, time: int, mark: int, index: int) -> None:
         self.mark, self.index = mark, index

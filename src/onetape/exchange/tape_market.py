@@ -234,13 +234,16 @@ class TapeFlow:
             return self._pending[0][3]
         return min(self._frame_due, self._next_second)
 
-    def next(self, until: int | None = None) -> Event | None:
+    def next(self, until: int | None = None, is_heard: bool = True) -> Event | None:
         end = 2**63 - 1 if until is None else until
         if not self._pending and self.next_time < end:
             self._step()
         if self._pending and self._pending[0][3] < end:
             return self._pending.popleft()
         return None
+
+    def take_unheard(self) -> list[Event]:
+        return []  # nothing of a tape is passed over
 
     def request(self, symbol: int, participant: int, now: int, **request: Any) -> list[Any]:
         book = self.books[symbol]

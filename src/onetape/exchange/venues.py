@@ -127,7 +127,7 @@ class Crowd(NamedTuple):
     ns."""
 
     rate: float = 3.0
-    history: int = 600 * 1_000_000_000
+    history: int = 3600 * 1_000_000_000
 
 
 _CROWD: Final = Crowd()
@@ -143,7 +143,7 @@ def open_venue(
     calls: Iterable[Call] = (),
     market: Market | Crowd = _CROWD,
 ) -> Dialect:
-    """A simulated exchange of a kind, with some minutes of market behind it, at `now` (ns UTC).
+    """A simulated exchange of a kind, with an hour of market behind it, at `now` (ns UTC).
 
     market: a recorded one begins at `now`. calls: what it has been told since, as its recorder had
     it; it then stands at the last of them. Raises UsageError for a kind that there is not.

@@ -119,11 +119,13 @@ class MarketFeed:
         return list(self._market.streams())
 
     def status(self) -> dict[str, Any]:
-        """Whether all that is traded is reported from now on, messages read, those that were not as
-        they should be, and for how many ms which symbols have been silent."""
+        """Whether all that is traded is reported from now on, the period (ns) of the venue's own bars
+        (0: none), messages read, those that were not as they should be, and for how many ms which
+        symbols have been silent."""
         stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
         return {
             "hears": self.hears,
+            "bars": self._market.bars,
             "messages": self._taken,
             "rejected": self._market.rejected,
             "unsubscribed": sum(self._market.unmapped.values()),

@@ -105,6 +105,7 @@ class RobotConfig(_Section, frozen=True):
     on_stuck: Literal["restart", "fail"] = "restart"  # three times in ten minutes: it stays away
     memory_max: str = "2GB"  # of its process; one that takes more is ended, likewise. "": any
     streams: list[str] = []  # collectors that it hears beside its gateway
+    filter: bool = True  # bad ticks are kept back from it
     params: dict[str, Any] = {}
     variants: dict[str, VariantConfig] = {}
 

@@ -141,6 +141,7 @@ class RobotControl:
 
     def _show(self) -> None:
         self._shown_at = time.monotonic()
+        self._tape.append_memory(self._session.host.memory_bytes)
         self._socket.show(self.snapshot())
 
     def snapshot(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     params   at each start: what the configuration says, and what the operator has changed
     command, reply   what was asked and answered since
+    memory   what its strategy keeps, once it has started and at most once a second after a change
 
 The robot's runs have the same changes as frames of their own tapes, at the place where they came in
 force; this is what the next life begins with.
@@ -49,6 +50,7 @@ class RobotTape(CommandTape):
         path = robot_journal(home, name)
         super().__init__(JournalWriter(path, process=f"robot:{name}", created=time.time_ns()))
         self.once = Once()
+        self._memory = msgspec.msgpack.encode({})
         self.settings = _settings(path, self.once, configured)
         self.append_settings(configured)
 
@@ -56,6 +58,11 @@ class RobotTape(CommandTape):
         record = {"configured": dict(configured), "changed": self.settings.params, "stopped": self.settings.stopped}
         payload = msgspec.msgpack.encode(record, enc_hook=str)
         self.writer.append("params", payload, time=time.time_ns())
+
+    def append_memory(self, encoded: bytes) -> None:
+        if encoded != self._memory:
+            self._memory = encoded
+            self.writer.append("memory", encoded, time=time.time_ns())
 
     def close(self) -> None:
         self.writer.close()

@@ -403,7 +403,7 @@ def _open(
     """Once there is a market on the tape."""
     deadline = time.monotonic() + HEARS_WITHIN_S
     options.doing("waits for the market")
-    while not client.ask("status")["market"]["hears"] and time.monotonic() < deadline:
+    while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
         time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
     cash = ",".join(f"{amount} {currency}" for currency, amount in reply["balances"].items())
     tapes = [
@@ -429,6 +429,7 @@ def _open(
             robot=options.robot,
             after=before.folder.name if before is not None else "",
         )
+        session.host.bars.venue_period = market.get("bars", 0)
         session.asks_history = partial(queried_history, client, reply["robot"], tapes[0])
         session.start()
     except BaseException:

@@ -99,6 +99,7 @@ def live_options(options: RobotOptions) -> LiveOptions:
         on_error=options.on_error,
         orders_per_second=options.orders_per_second,
         streams=options.streams,
+        filter=options.filter,
         grant=options.grant,
     )
 

@@ -47,6 +47,7 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     since: int = 0
     orders_per_second: int = 0
     memory_max: int = 0
+    filter: bool = True
     symbols_only: bool = False
     grant: str = ""
 
@@ -67,6 +68,7 @@ def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> Rob
         orders_per_second=robot.orders_per_second,
         memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
         streams=robot.streams,
+        filter=robot.filter,
     )
 
 

@@ -56,6 +56,7 @@ class RunOptions:
     latency: str | None = None
     queue: str | None = None
     fuse: bool = False
+    filter: bool = False  # bad ticks are kept back
     bar_volume: str | None = None
     detail_data: Sequence[Any] = ()  # as `data`: shown to the exchange alone, inside bars
     borrow: str | None = None

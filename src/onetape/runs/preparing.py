@@ -98,6 +98,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         margin=options.margin,
         queue=str(parse_queue(options.queue or AUTO)),
         fuse=options.fuse,
+        filter=options.filter,
         bar_volume_share=(parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE),
         interpret=options.interpret,
         hedge=options.hedge,

@@ -37,6 +37,11 @@ class Market(Protocol):
     """Reads the messages of all its connections. Streams number the instruments, from 1."""
 
     @property
+    def bars(self) -> int:
+        """The period of the venue's own bars among them, ns; 0: there are none."""
+        ...
+
+    @property
     def rejected(self) -> int:
         """Messages that were not as their kind should be."""
         ...
@@ -68,7 +73,7 @@ class LiveMarket:
     """A `Market` that the core reads by the venue's message table.
 
     instruments: with the names that they have in its messages. numbers: of their streams on the
-    tape, where they do not count from 1."""
+    tape, where they do not count from 1. bars: as `Market.bars`."""
 
     def __init__(
         self,
@@ -76,7 +81,9 @@ class LiveMarket:
         instruments: Iterable[tuple[str, Instrument]],
         streams: Sequence[MarketStream],
         numbers: Sequence[int] = (),
+        bars: int = 0,
     ) -> None:
+        self.bars = bars
         self.core = table.live(instruments, numbers)
         self._streams = streams
         self.take = self.core.take

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from exchange.venue_client import ok
+from exchange.venue_client import BinanceClient, Virtual, ok
+from onetape.exchange.venues import Crowd
 
 BTC = {"symbol": "BTCUSDT"}
 ORDER = "/fapi/v1/order"
@@ -51,6 +52,30 @@ def test_prices_that_nobody_traded_at_have_klines(venue, client, path, name, now
     assert answer[1]["code"] == -1102
     bad = client.ask("GET", f"/fapi/v1/{path}", signed=False, **{name: "BTCUSDT"}, interval="7m")
     assert bad[1]["code"] == -1120
+
+
+def test_an_hour_lies_before_the_start_and_its_bars_are_what_its_trades_say():
+    venue = Virtual("binance-usdm", limits=False, market=Crowd())
+    account = venue.dialect.exchange.accounts[0]
+    client = BinanceClient(venue, account.key, account.secret)
+    ask = lambda path, **terms: ok(client.ask("GET", f"/fapi/v1/{path}", signed=False, **BTC, **terms))  # noqa: E731
+    bars = ask("klines", interval="1m", limit=60)
+    assert len(bars) == 60
+    assert [row[0] for row in bars] == [bars[0][0] + 60_000 * n for n in range(60)]
+    trades: list[dict] = []
+    page = ask("aggTrades", startTime=bars[1][0], limit=1000)
+    while page:
+        trades += page
+        page = ask("aggTrades", fromId=trades[-1]["a"] + 1, limit=1000)
+    assert [each["a"] for each in trades] == list(range(trades[0]["a"], trades[0]["a"] + len(trades)))
+    for opened, *prices, volume, closes, _, count, _, _, _ in bars[1:-1]:
+        inside = [each for each in trades if opened <= each["T"] <= closes]
+        found = [Decimal(each["p"]) for each in inside]
+        assert [Decimal(each) for each in prices] == [found[0], max(found), min(found), found[-1]]
+        assert (Decimal(volume), count) == (sum(Decimal(each["q"]) for each in inside), len(inside))
+    top = ask("ticker/bookTicker")
+    levels = ask("depth", limit=5)
+    assert (top["bidPrice"], top["askPrice"]) == (levels["bids"][0][0], levels["asks"][0][0])
 
 
 def test_amendments_are_listed_newest_first_and_by_page(client):

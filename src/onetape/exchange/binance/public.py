@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -137,9 +138,8 @@ class PublicData:
     def trades(self, params: dict[str, str]) -> list[dict[str, Any]]:
         at = self.at(params)
         limit = min(_number(params, "limit", 500), 1000)
-        found = list(self.exchange.listings[at].trades)
-        if start := params.get("fromId"):
-            found = [t for t in found if t.trade_id >= int(start)][:limit]
+        found = self.exchange.listings[at].trades_from(int(params.get("fromId") or 0))
+        found = found[:limit] if params.get("fromId") else found[-limit:]
         i = self.exchange.instruments[at]
         return [
             {
@@ -151,15 +151,13 @@ class PublicData:
                 "isBuyerMaker": t.side is Side.SELL,
                 "isRPITrade": False,
             }
-            for t in found[-limit:]
+            for t in found
         ]
 
     def agg_trades(self, params: dict[str, str]) -> list[dict[str, Any]]:
         at = self.at(params)
         limit = min(_number(params, "limit", 500), 1000)
-        found = _between(list(self.exchange.listings[at].trades), params)
-        if start := params.get("fromId"):
-            found = [t for t in found if t.trade_id >= int(start)]
+        found = _between(self.exchange.listings[at].trades_from(int(params.get("fromId") or 0)), params)
         is_from = "fromId" in params or "startTime" in params
         found = found[:limit] if is_from else found[-limit:]
         return [agg_row(self.exchange.instruments[at], t) for t in found]
@@ -386,7 +384,8 @@ def _range(params: dict[str, str]) -> tuple[int, int]:
 
 def _between(trades: list[TradeReport], params: dict[str, str]) -> list[TradeReport]:
     start, end = _range(params)
-    return [t for t in trades if start <= ms(t.time) <= end]
+    first = bisect_left(trades, start, key=lambda t: ms(t.time))
+    return trades[first : bisect_right(trades, end, lo=first, key=lambda t: ms(t.time))]
 
 
 def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[list[Any]]:

@@ -36,6 +36,7 @@ __all__ = ["BINS", "LEVEL_TICK", "LEVERAGE_MAX", "PublicData", "level_id"]
 BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
 MINUTE: Final = 60_000_000_000
 DEPTH: Final = 25  # levels a side unless asked; 0: all
+TRADES_SHOWN: Final = 1000  # the last ones: what a page may hold
 LEVEL_TICK: Final = Decimal("0.01")  # of level ids: the tick of old, kept when ticks changed
 LEVERAGE_MAX: Final = 100
 LISTED: Final = 1_463_140_800_000_000_000  # 2016-05-13T12:00:00Z, XBTUSD
@@ -307,7 +308,7 @@ class PublicData:
         rows = []
         for at in self.instruments_of(params):
             before, direction = 0, "ZeroPlusTick"
-            for trade in self.exchange.listings[at].trades:
+            for trade in list(self.exchange.listings[at].trades)[-TRADES_SHOWN:]:
                 direction = tick_direction(before, trade.price, direction)
                 before = trade.price
                 rows.append((trade.time, at, self.trade_row(trade, direction)))

@@ -17,6 +17,7 @@ from typing import Final
 
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
+from onetape.model.time import MINUTE
 from onetape.venues.live_market import LiveMarket, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
 
@@ -146,9 +147,9 @@ def unified(raw: str, kind: Kind) -> str:
 
 
 def live_market(instruments: Sequence[Instrument], address: str = "", numbers: Sequence[int] = ()) -> LiveMarket:
-    """One connection for each category. Marks come each second."""
+    """One connection for each category. Marks come each second, bars of a minute when they have ended."""
     low = [i.raw_symbol.lower() for i in instruments]
     public = "/".join(f"{raw}@bookTicker" for raw in low)
-    market = "/".join(f"{raw}@aggTrade/{raw}@markPrice@1s" for raw in low)
+    market = "/".join(f"{raw}@aggTrade/{raw}@markPrice@1s/{raw}@kline_1m" for raw in low)
     streams = [MarketStream(f"{address}/public/ws/{public}"), MarketStream(f"{address}/market/ws/{market}", most_s=1.0)]
-    return LiveMarket(MARKET, ((i.raw_symbol, i) for i in instruments), streams, numbers)
+    return LiveMarket(MARKET, ((i.raw_symbol, i) for i in instruments), streams, numbers, bars=MINUTE)

@@ -27,6 +27,8 @@ _TRADE: Final = struct.Struct("<4qQQBB14x")
 class CcxtMarket:
     """A `Market`. Where a venue has no stream of tops, they are those of its depth."""
 
+    bars: Final = 0
+
     def __init__(self, instruments: Sequence[Instrument], url: str, token: str, numbers: Sequence[int] = ()) -> None:
         counted = numbers or range(1, len(instruments) + 1)
         self._numbers = {i.name: (number, i) for number, i in zip(counted, instruments, strict=True)}
