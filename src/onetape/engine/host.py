@@ -24,7 +24,7 @@ from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import source_location
 from onetape.engine.notes import Direction, Notes, Signal
-from onetape.engine.plan import LiveRobot
+from onetape.engine.plan import HUB_SOURCE, LiveRobot
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType
@@ -41,9 +41,9 @@ UNITS_MAX = 2**62
 _NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
 FAILURES_KEPT = 100  # further ones are on the tape only
 
-# Health of other processes that `on_health` hears: of feeds, of the account's stream, and how far
+# Health of other processes that `on_health` hears: of feeds and the hub's sources, of the account's stream, and how far
 # behind it is itself.
-HEARD = frozenset({"account stream", "feed", "lag"})
+HEARD = frozenset({"account stream", "feed", "lag", "source"})
 
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
 _LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
@@ -73,6 +73,7 @@ class Host:
         self.robot_number = 0  # at its gateway
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.keeps_owners = False  # a symbol is the tape's that named it first
+        self.market: frozenset[str] | None = None  # of these the hub's tape has the market; None: there is none
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.
@@ -219,10 +220,24 @@ class Host:
         instrument = Instrument.from_msgpack(payload)
         if not self._wanted(instrument.symbol):
             return -1
+        if self.market is not None and source == HUB_SOURCE:
+            return self._hub_instrument(instrument)
         owner = self._owners.setdefault(instrument.symbol, source)
         if self.keeps_owners and owner != source:
             return -1
         return self.add_instrument(instrument)
+
+    def _hub_instrument(self, instrument: Instrument) -> int:
+        """Of what the robot trades the facts are its gateway's; a hub that counts in other units would
+        bring wrong prices, and is not heard."""
+        symbol, market = instrument.symbol, self.market
+        if market is None or symbol not in market:
+            return -1
+        if self._owners.setdefault(symbol, HUB_SOURCE) == HUB_SOURCE:
+            return self.add_instrument(instrument)
+        known = self.instruments[symbol]
+        same = (known.price_decimals, known.size_decimals) == (instrument.price_decimals, instrument.size_decimals)
+        return self._index[symbol] if same else -1
 
     def is_traded_live(self, symbol: str) -> bool:
         """By the gateway of a live robot; others it only follows."""

@@ -104,6 +104,7 @@ def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes
         **{name: getattr(live, name) for name in _LIVE},
         "tapes": tapes,
         "positions": live.positions,
+        **({"market": live.market, "market_from": live.market_from} if live.market else {}),
     }
 
 
@@ -186,6 +187,8 @@ def _begun(record: dict[str, Any], sequence: int) -> Life:
         number=record["robot"],
         life=record["life"],
         positions=record.get("positions", []),
+        market=record.get("market", []),
+        market_from=record.get("market_from", 0),
         **{name: record[name] for name in _LIVE},
     )
     return Life(
