@@ -4,7 +4,14 @@ comes from collectors, which are frozen and killed; robots trade on, and their r
 from __future__ import annotations
 
 import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from onetape.engine.incarnations import incarnations_of
 from onetape.gateway.client import GatewayClient
@@ -90,3 +97,110 @@ def test_a_robot_trades_on_the_hubs_market_and_its_run_is_repeated(tmp_path: Pat
         plan = home.journal.parent / "run.toml"
         with JournalReader(hub_journal(home.home)) as reader:
             assert reader.uuid.hex in plan.read_text()
+
+
+def trade_ids(home: Path) -> list[int]:
+    return [each.data["id"] for each in frames(hub_journal(home), "trade")]
+
+
+@contextmanager
+def stopped(home: HubHome, *names: str) -> Iterator[None]:
+    """Frozen until the block ends, as far as they are still there."""
+    pids = [home.process(name)["pid"] for name in names]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def longest_gap_ms(home: Path, since: int, until: int) -> float:
+    """Between two quotes of the hub, from their times of receipt."""
+    times = [each.time for each in frames(hub_journal(home), "quote") if since <= each.time <= until]
+    return max(b - a for a, b in pairwise([since, *times, until])) / 1e6
+
+
+def test_a_collector_that_is_frozen_or_killed_is_nobodys_loss(tmp_path: Path):
+    with HubHome(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.begin()
+        wait_for(lambda: home.run("feeds") and all(row["state"] == "healthy" for row in home.run("feeds")))
+        with stopped(home, "collector:a"):
+            began = time.time_ns()
+            filled = len(home.fills())
+            wait_for(lambda: {"a": "failing", "b": "healthy"} == {r["source"]: r["state"] for r in home.run("feeds")})
+            wait_for(lambda: len(home.fills()) >= filled + 2)
+            frozen_ms = longest_gap_ms(home.home, began, time.time_ns())
+        assert frozen_ms < 2000
+        wait_for(lambda: all(row["state"] == "healthy" for row in home.run("feeds")))
+        began = time.time_ns()
+        home.kill("collector:a")
+        filled = len(home.fills())
+        wait_for(lambda: len(home.fills()) >= filled + 2)
+        killed_ms = longest_gap_ms(home.home, began, time.time_ns())
+        assert killed_ms < 2000
+        home.run("down")
+        assert 4304 not in {each["code"] for each in home.logged("order")}
+        states = [(each["subject"], each["state"]) for each in home.logged("health") if each["kind"] == "source"]
+        assert ("a", "failing") in states and ("a", "degraded") in states  # it was told, and that it came back
+        assert home.verified()["divergences"] == 0
+        ids = trade_ids(home.home)
+        assert len(ids) == len(set(ids))
+        assert sorted(ids) == list(range(min(ids), max(ids) + 1))
+
+
+def test_a_frozen_hub_lets_nothing_open_and_everything_close(tmp_path: Path):
+    with HubHome(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.begin()
+        wait_for(lambda: home.market()["hub"]["symbols"][BTC]["stale"] == "")
+        with stopped(home, "hub"):
+            began = time.monotonic()
+            wait_for(lambda: home.market()["stale_ms"])
+            assert time.monotonic() - began < 10
+            wait_for(lambda: ("market", "hub") in alerts(home))
+            (bought,) = home.run("buy", BTC, "0.01", code=5)["orders"]
+            assert bought["code"] == 4304 and "at most 0.5 s" in bought["reason"]
+            closed = home.run("close", BTC)
+            assert closed["orders"]
+        wait_for(lambda: not home.market()["stale_ms"])
+        wait_for(lambda: ("market", "hub") not in alerts(home))
+        home.run("down")
+        assert home.verified()["divergences"] == 0
+
+
+def alerts(home: HubHome) -> set[tuple[str, str]]:
+    """Kind and subject of what goes on."""
+    found = set()
+    for each in frames(gateway_journal(home.home, "main"), "health"):
+        key = each.data["kind"], each.data["subject"]
+        found.discard(key)
+        if each.data.get("severity"):
+            found.add(key)
+    return found
+
+
+def test_all_its_lives_are_repeated_when_robot_gateway_and_hub_are_killed(tmp_path: Path):
+    with HubHome(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.begin()
+        for name in ("robot:mm", "hub", "gateway:main"):
+            home.kill(name)
+            filled = len(home.fills())
+            wait_for(lambda n=filled: len(home.fills()) >= n + 2, lambda: (home.asked(), home.log()[-4000:]))
+        home.run("down")
+        assert len(incarnations_of(home.journal)) == 2
+        assert home.verified()["divergences"] == 0
+
+
+@pytest.mark.parametrize("symbols", [f'["{ETH}"]', '"top:1"'])
+def test_what_no_collector_names_stays_the_gateways_own(tmp_path: Path, symbols: str):
+    config = CONFIG + HUB.replace(f'["{BTC}"]', symbols)
+    with HubHome(tmp_path, config, TRADER) as home:
+        up = home.run("up")
+        assert any("follows" in note and BTC in note for note in up["notes"])
+        home.run(*ALLOCATE)
+        wait_for(home.fills)
+        home.run("down")
+        assert frames(gateway_journal(home.home, "main"), "quote")
+        assert home.verified()["divergences"] == 0

@@ -74,6 +74,8 @@ class Host:
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.keeps_owners = False  # a symbol is the tape's that named it first
         self.market: frozenset[str] | None = None  # of these the hub's tape has the market; None: there is none
+        self._traded: frozenset[str] = frozenset()  # of them by the gateway
+        self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # of those on the hub's tape
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.
@@ -221,23 +223,41 @@ class Host:
         if not self._wanted(instrument.symbol):
             return -1
         if self.market is not None and source == HUB_SOURCE:
-            return self._hub_instrument(instrument)
+            return self._hub_instrument(stream, instrument)
         owner = self._owners.setdefault(instrument.symbol, source)
         if self.keeps_owners and owner != source:
             return -1
-        return self.add_instrument(instrument)
+        return self._map_hub(instrument.symbol, self.add_instrument(instrument))
 
-    def _hub_instrument(self, instrument: Instrument) -> int:
-        """Of what the robot trades the facts are its gateway's; a hub that counts in other units would
-        bring wrong prices, and is not heard."""
-        symbol, market = instrument.symbol, self.market
-        if market is None or symbol not in market:
+    def follow_hub(self, traded: Iterable[str], more: Iterable[str]) -> None:
+        """The second tape is the hub's: of these symbols it has the market, and nobody's else is heard
+        there. traded: by the gateway, whose facts they have."""
+        self.market, self._traded = frozenset(traded) | frozenset(more), frozenset(traded)
+
+    def _hub_instrument(self, stream: int, instrument: Instrument) -> int:
+        """-1 also until the gateway has named what it trades."""
+        symbol = instrument.symbol
+        if self.market is None or symbol not in self.market:
             return -1
-        if self._owners.setdefault(symbol, HUB_SOURCE) == HUB_SOURCE:
+        if symbol not in self._traded:
+            self._owners.setdefault(symbol, HUB_SOURCE)
             return self.add_instrument(instrument)
-        known = self.instruments[symbol]
-        same = (known.price_decimals, known.size_decimals) == (instrument.price_decimals, instrument.size_decimals)
-        return self._index[symbol] if same else -1
+        self._hub_streams[symbol] = stream, instrument
+        return self._index[symbol] if self._same_units(instrument) else -1
+
+    def _same_units(self, instrument: Instrument) -> bool:
+        """A hub that counts in other units would bring wrong prices, and is not heard."""
+        known = self.instruments.get(instrument.symbol)
+        return known is not None and all(
+            getattr(known, name) == getattr(instrument, name) for name in ("price_decimals", "size_decimals")
+        )
+
+    def _map_hub(self, symbol: str, index: int) -> int:
+        """The gateway has named a symbol that the hub may have named before."""
+        stream, instrument = self._hub_streams.get(symbol, (0, None))
+        if instrument is not None and self._same_units(instrument):
+            self.loop.map_stream(HUB_SOURCE, stream, index)
+        return index
 
     def is_traded_live(self, symbol: str) -> bool:
         """By the gateway of a live robot; others it only follows."""

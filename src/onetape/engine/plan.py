@@ -84,8 +84,8 @@ class LiveRobot:
     of them. memory: MessagePack, what it begins with. positions: the frame of each tape that the
     life had come to when it began, [] before that is known. order: frames of the tapes beside the
     gateway's as they were taken: (frame of the gateway's, number of the tape, its frame).
-    halted_at: as halted_after, of each tape. market: symbols whose market is the hub's, which is then
-    the second tape; market_from: its first frame that is read. run.toml has the first life's; what later ones began
+    halted_at: as halted_after, of each tape. market: symbols of its gateway whose market is the
+    hub's, which is then the second tape; market_more: others that it follows there; market_from: its first frame that is read. run.toml has the first life's; what later ones began
     with is on the run's journal (engine/incarnations.py)."""
 
     number: int
@@ -108,6 +108,7 @@ class LiveRobot:
     order: list[tuple[int, int, int]] = field(default_factory=list)
     halted_at: list[int] = field(default_factory=list)
     market: list[str] = field(default_factory=list)
+    market_more: list[str] = field(default_factory=list)
     market_from: int = 0
 
     def is_of_hub(self, source: int) -> bool:
@@ -289,7 +290,8 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
 def _live_table(live: LiveRobot) -> dict[str, Any]:
     """Of the first life; each begins its part of the run's journal with its own."""
     names = ("number", "order_base", "account", "halted_after", "stopped", "slot", "leverage", "entries_after")
-    named = {n: getattr(live, n) for n in ("currencies", "others", "market", "market_from") if getattr(live, n)}
+    lists = ("currencies", "others", "market", "market_more", "market_from")
+    named = {name: getattr(live, name) for name in lists if getattr(live, name)}
     return {name: getattr(live, name) for name in names} | named
 
 

@@ -430,7 +430,7 @@ class Session:
         """Its tape is read from shortly before the start on, with the instruments that there were by then."""
         assert self.plan.live is not None
         first = seek_hub(reader, self.plan)
-        self.host.market = frozenset(self.plan.live.market)
+        self.host.follow_hub(self.plan.live.market, self.plan.live.market_more)
         self.plan = replace(self.plan, live=replace(self.plan.live, market_from=first))
         for stream, record in reader.instruments.items():
             payload = msgspec.msgpack.encode(record)

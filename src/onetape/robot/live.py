@@ -40,7 +40,7 @@ from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, pref
 from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
-from onetape.robot.live_inputs import live_inputs, market_of_hub
+from onetape.robot.live_inputs import live_inputs, with_market
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
@@ -414,11 +414,8 @@ def _open(
         options, data=tapes, cash=options.cash or cash, hedge=bool(reply["hedge"]), start=time.time_ns()
     )
     plan = prepare_plan(completed, strategy)
-    live = replace(
-        live_robot(reply, account, options.restart, before),
-        stopped=options.stopped,
-        market=market_of_hub(reply.get("hub"), strategy, options.params),
-    )
+    live = replace(live_robot(reply, account, options.restart, before), stopped=options.stopped)
+    live = with_market(live, reply.get("hub"), strategy, options.params)
     plan = replace(plan, kind="live", sample_every=SAMPLE_NS, live=live)
     session = _opened(_spec(RunSpec(plan, strategy, folder / "journal", is_growing=True), folder, before))
     try:

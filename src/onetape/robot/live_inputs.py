@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from onetape.collector.options import collector_journal
 from onetape.engine.parameters import coerced, parameters_of
+from onetape.engine.plan import LiveRobot
 from onetape.gateway.options import gateway_journal
 from onetape.model.errors import OnetapeError
 from onetape.model.symbol import parse_symbol
 
-__all__ = ["live_inputs", "market_of_hub"]
+__all__ = ["live_inputs", "with_market"]
 
 
 def live_inputs(home: Path, account: str, hub: Mapping[str, Any] | None, streams: Sequence[str]) -> list[Path]:
@@ -21,16 +23,19 @@ def live_inputs(home: Path, account: str, hub: Mapping[str, Any] | None, streams
     return [gateway_journal(home, account), *merged, *(collector_journal(home, name) for name in streams)]
 
 
-def market_of_hub(hub: Mapping[str, Any] | None, strategy: type[Any], params: Mapping[str, Any]) -> list[str]:
-    """The symbols whose market is the hub's: those of its gateway, but what that follows itself, and
-    all others that the strategy's parameters name."""
+def with_market(
+    live: LiveRobot, hub: Mapping[str, Any] | None, strategy: type[Any], params: Mapping[str, Any]
+) -> LiveRobot:
+    """The robot with the symbols whose market is the hub's: those of the gateway, but what that
+    follows itself, and all others that the strategy's parameters name."""
     if not hub:
-        return []
+        return live
     chosen = coerced(strategy, params)
     values = [chosen.get(name, each.default) for name, each in parameters_of(strategy).items()]
     texts = [text for value in values for text in (value if isinstance(value, (list, tuple)) else [value])]
-    named = [text for text in texts if isinstance(text, str) and _is_instrument(text)]
-    return sorted({*hub["symbols"], *named} - set(hub["own"]))
+    named = {text for text in texts if isinstance(text, str) and _is_instrument(text)}
+    more = named - {*hub["symbols"], *hub["own"]}
+    return replace(live, market=sorted(hub["symbols"]), market_more=sorted(more))
 
 
 def _is_instrument(text: str) -> bool:
