@@ -62,7 +62,8 @@ class _Market:
 
 class HubMarket:
     """references: gets a recent price of each symbol. say: takes what robots and alerts are to hear.
-    wall: the machine's clock, ns UTC."""
+    wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it is seen to
+    live, 0: its process is gone."""
 
     def __init__(
         self,
@@ -71,12 +72,14 @@ class HubMarket:
         references: dict[str, int],
         say: Callable[[HealthOut], None],
         wall: Callable[[], int],
+        heartbeat: Callable[[JournalReader], int] = lambda hub: hub.writer_alive and int(hub.control["heartbeat"]),
     ) -> None:
         self.path = Path(options.journal)
         self._stale_ns = options.stale_ns
         self._references = references
         self._say = say
         self._wall = wall
+        self._heartbeat_of = heartbeat
         wanted = set(options.symbols)
         self._markets = {i.symbol: _Market(i) for i in instruments if i.symbol in wanted}
         self._streams: dict[int, _Market] = {}
@@ -205,9 +208,9 @@ class HubMarket:
         self._heartbeat = 0
 
     def _beats(self) -> bool:
-        if self._quotes is None or not self._quotes.writer_alive:
+        beat = self._heartbeat_of(self._quotes) if self._quotes is not None else 0
+        if not beat:
             return False
-        beat = int(self._quotes.control.get("heartbeat", 0))
         if beat != self._heartbeat:
             self._heartbeat, self._beat_at = beat, self._attended
         return self._attended - self._beat_at <= SILENT_MAX
