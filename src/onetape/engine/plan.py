@@ -85,8 +85,9 @@ class LiveRobot:
     life had come to when it began, [] before that is known. order: frames of the tapes beside the
     gateway's as they were taken: (frame of the gateway's, number of the tape, its frame).
     halted_at: as halted_after, of each tape. market: symbols of its gateway whose market is the
-    hub's, which is then the second tape; market_more: others that it follows there; market_from: its first frame that is read. run.toml has the first life's; what later ones began
-    with is on the run's journal (engine/incarnations.py)."""
+    hub's, which is then the second tape; market_more: others that it follows there; market_from: its
+    first frame that is read. run.toml has the first life's; what later ones began with is on the run's
+    journal (engine/incarnations.py)."""
 
     number: int
     order_base: int

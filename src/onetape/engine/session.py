@@ -462,7 +462,10 @@ class Session:
         if outcome == _core.RunOutcome.FAILED:
             self.loop.raise_failure()
         if self.plan.live is not None:
+            is_repeated = len(self.sources) > 1 and bool(self.plan.live.positions)
             release_streams(self, self.plan.live)
+            if is_repeated and start is not None:  # of what came first, one tape alone does not say
+                return start
         first = self.loop.next_time()
         if first == TIME_MAX:
             if self.spec.is_growing:

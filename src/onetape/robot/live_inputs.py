@@ -1,4 +1,4 @@
-"""Which tapes a live robot reads: its gateway's, the hub's where its gateway reads one, and collectors' that it names."""
+"""Which tapes a live robot reads: its gateway's, the hub's where that reads one, and collectors' that it names."""
 
 from __future__ import annotations
 
