@@ -247,9 +247,9 @@ class Host:
 
     def _same_units(self, instrument: Instrument) -> bool:
         """A hub that counts in other units would bring wrong prices, and is not heard."""
-        known = self.instruments.get(instrument.symbol)
-        return known is not None and all(
-            getattr(known, name) == getattr(instrument, name) for name in ("price_decimals", "size_decimals")
+        listed = self.instruments.get(instrument.symbol)
+        return listed is not None and all(
+            getattr(listed, name) == getattr(instrument, name) for name in ("price_decimals", "size_decimals")
         )
 
     def _map_hub(self, symbol: str, index: int) -> int:
