@@ -214,3 +214,44 @@ def test_what_no_collector_names_stays_the_gateways_own(tmp_path: Path, symbols:
         home.run("down")
         assert frames(gateway_journal(home.home, "main"), "quote")
         assert home.verified()["divergences"] == 0
+
+
+LOOKS = """
+from onetape import Strategy
+
+
+class Looks(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, bars="5s", history=12)
+        self.closed = 0
+
+    def on_bar(self, bar):
+        self.closed += 1
+        bars = self.bars(self.symbol, "5s", 1000)
+        at, volume = [int(each) for each in bars.ts_open], [float(each) for each in bars.volume]
+        self.log("bars", closed=self.closed, at=at, volume=volume)
+"""
+PERIOD = 5 * 10**9
+
+
+def test_bars_from_before_the_start_join_the_hubs_trades_without_gap_or_double(tmp_path: Path):
+    alone = HUB[: HUB.index("[collectors.b]")] + "[hub]\n"
+    with HubHome(tmp_path, CONFIG + alone, LOOKS) as home:
+        home.run("up")
+        wait_for(lambda: [each for each in home.logged("bars") if each["closed"] == 3])
+        home.kill("robot:mm")  # what it saw as it came is history now
+        wait_for(lambda: len([each for each in home.logged("bars") if each["closed"] == 2]) == 2)
+        seen = [each for each in home.logged("bars") if each["closed"] == 2][-1]
+        home.run("down")
+        assert home.verified()["divergences"] == 0
+        trades = frames(hub_journal(home.home), "trade")
+    at = seen["at"]
+    assert at == list(range(at[0], at[0] + len(at) * PERIOD, PERIOD)) and len(at) == 14
+    # Bars of the venue are by its time, those that were heard by that of receipt: only the end is one.
+    begin = min(each for each in at if each >= trades[0].data["ts_event"])
+    assert begin < at[-3]
+    wanted = sum(each.data["size"] for each in trades if each.data["ts_event"] >= begin and each.time < at[-1] + PERIOD)
+    found = sum(volume for each, volume in zip(at, seen["volume"], strict=True) if each >= begin)
+    assert round(found * 1000) == wanted
