@@ -207,6 +207,8 @@ def test_all_its_lives_are_repeated_when_robot_gateway_and_hub_are_killed(tmp_pa
 def test_what_no_collector_names_stays_the_gateways_own(tmp_path: Path, symbols: str):
     config = CONFIG + HUB.replace(f'["{BTC}"]', symbols)
     with HubHome(tmp_path, config, TRADER) as home:
+        found = home.run("doctor")["findings"]
+        assert [each["subject"] for each in found if "itself" in each["text"]] == ["account main"]
         up = home.run("up")
         assert any("follows" in note and BTC in note for note in up["notes"])
         home.run(*ALLOCATE)
