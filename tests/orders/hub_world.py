@@ -93,7 +93,10 @@ class HubWorld(World):
     # --- the market -----------------------------------------------------------------------------------
 
     def silent_ns(self, symbol: str) -> int:
-        return self.hub.silent_ns(symbol) if self.hub is not None else 0
+        if self.hub is None:
+            return 0
+        self.hub.take()  # as a gateway's process does before each round of requests
+        return self.hub.silent_ns(symbol)
 
     def silent_max_ns(self, symbol: str) -> int:
         return self.hub.bound_ns(symbol) if self.hub is not None else 0

@@ -203,6 +203,15 @@ def test_all_its_lives_are_repeated_when_robot_gateway_and_hub_are_killed(tmp_pa
         assert home.verified()["divergences"] == 0
 
 
+def test_variants_on_paper_have_their_market_on_their_robots_tape(tmp_path: Path):
+    variant = "[robots.mm.variants.wide]\nparams = {}\n"
+    with HubHome(tmp_path, CONFIG + HUB + variant, TRADER) as home:
+        assert any("variants" in note and BTC in note for note in home.run("up")["notes"])
+        wait_for(lambda: frames(gateway_journal(home.home, "main"), "quote"))
+        assert home.process("variants:mm")["state"] == "running"
+        home.run("down")
+
+
 @pytest.mark.parametrize("symbols", [f'["{ETH}"]', '"top:1"'])
 def test_what_no_collector_names_stays_the_gateways_own(tmp_path: Path, symbols: str):
     config = CONFIG + HUB.replace(f'["{BTC}"]', symbols)

@@ -47,7 +47,7 @@ class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(slots=True)
 class _Market:
     """Of one symbol. received: when a collector had the newest quote that is not synthetic, ns UTC.
-    bound: of what it is stale by, ns. why: it is stale, "": it is fresh."""
+    why: it was stale at the last look, "": it was fresh."""
 
     instrument: Instrument
     top: Top = NO_TOP
@@ -56,7 +56,6 @@ class _Market:
     is_synthetic: bool = False
     is_late: bool = False
     silent_bound: int = 0  # the hub says that it is stale: longer silent than this, ns; 0: it does not
-    bound: int = 0
     why: str = "has not spoken"
 
 
@@ -120,12 +119,13 @@ class HubMarket:
 
     def silent_ns(self, symbol: str) -> int:
         """For how long its market is older than it may be, as its age; 0: it is fresh."""
-        market = self._markets[symbol]
-        return max(self.age_ns(symbol), 1) if market.why else 0
+        # Also by what has been read since the last look.
+        why, _ = self._judge(self._markets[symbol])
+        return max(self.age_ns(symbol), 1) if why else 0
 
     def bound_ns(self, symbol: str) -> int:
         """The age that is stale."""
-        return self._markets[symbol].bound or self._stale_ns
+        return self._judge(self._markets[symbol])[1] or self._stale_ns
 
     @property
     def stale(self) -> dict[str, str]:
@@ -161,7 +161,7 @@ class HubMarket:
         self.take()
         self._is_alive = self._beats()
         for symbol, market in self._markets.items():
-            market.why, market.bound = self._judge(market)
+            market.why, _ = self._judge(market)
             if bool(market.why) != (symbol in self._said):
                 self._say(HealthOut("feed", symbol, "stale" if market.why else "live"))
         before, self._said = self._said, set(self.stale)
