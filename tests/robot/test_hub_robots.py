@@ -91,6 +91,8 @@ def test_a_robot_trades_on_the_hubs_market_and_its_run_is_repeated(tmp_path: Pat
         home.begin()
         wait_for(lambda: len(home.fills()) >= 4)
         assert home.market()["hub"]["symbols"][BTC]["stale"] == ""
+        ages = [row["decision_age"]["main"] for row in home.run("feeds") if "main" in row["decision_age"]]
+        assert sum(each["count"] for each in ages) >= 4 and all(each["p50_us"] > 0 for each in ages)
         running = home.verified()  # while it goes on
         assert running["divergences"] == 0 and running["actions"] >= 4
         home.run("down")
