@@ -26,15 +26,29 @@ void TradingLoop::limit_source(std::uint32_t source, std::uint64_t last_sequence
 
 bool TradingLoop::load(Source& source) {
     if (source.loaded) return true;
-    if (source.reader->next_sequence() > source.limit) [[unlikely]]
-        return false;
-    const Status status = source.reader->next(source.frame);
-    if (status == Status::ok) [[likely]] {
-        source.loaded = true;
-        return true;
+    for (;;) {
+        if (source.reader->next_sequence() > source.limit) [[unlikely]]
+            return false;
+        const Status status = source.reader->next(source.frame);
+        if (status != Status::ok) [[unlikely]] {
+            if (status != Status::not_found) failure_ = source.reader->failure();
+            return false;
+        }
+        if (!is_foreign(source)) [[likely]] {
+            source.loaded = true;
+            return true;
+        }
+        source.last_sequence = source.frame.header->sequence;
+        source.last_crc = source.frame.header->crc;
     }
-    if (status != Status::not_found) failure_ = source.reader->failure();
-    return false;
+}
+
+// A hub's tape has many symbols, of which a live robot follows a few: the others' frames are no
+// input of its run, so they are not written down, and its timers do not go by them.
+bool TradingLoop::is_foreign(const Source& source) const {
+    const Source& gateway = sources_.front();
+    return gateway.is_gateways && !source.is_gateways && !source.is_detail &&
+           is_market(source.frame.type()) && !instrument_of(source, source.frame.header->stream);
 }
 
 std::int64_t TradingLoop::next_time() {

@@ -288,6 +288,7 @@ class TradingLoop final {
     bool note_taken(const Source& source, const Frame& frame);
     bool note_input(const Source& source, std::uint64_t first, std::uint64_t last);
     bool load(Source& source);
+    [[nodiscard]] bool is_foreign(const Source& source) const;
     [[nodiscard]] static Instrument* instrument_of(const Source& source, std::uint32_t stream) {
         return stream < source.streams.size() ? source.streams[stream] : nullptr;
     }

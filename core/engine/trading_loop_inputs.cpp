@@ -10,8 +10,6 @@ namespace onetape {
 // which is why that is written down.
 TradingLoop::Source* TradingLoop::pick() {
     if (ordered_ && started_) return pick_ordered();
-    // Before the start only what lay there counts, and the gateway's tape says how far.
-    if (sources_.front().is_gateways && !started_ && !load(sources_.front())) return nullptr;
     Source* best = nullptr;
     for (Source& source : sources_) {
         if (!load(source)) continue;

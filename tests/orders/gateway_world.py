@@ -171,6 +171,9 @@ class World:
     def silent_ns(self, symbol: str) -> int:
         return 0
 
+    def silent_max_ns(self, symbol: str) -> int:
+        return 0
+
     def in_front(self, symbol: str, side: Side, price: int) -> int:
         return 0
 

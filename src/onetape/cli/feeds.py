@@ -23,7 +23,8 @@ COLUMNS = ("source", "symbol", "transport", "state", "latency_ms", "age_ms", "er
 def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
     """Show each source of each symbol that the hub merges: its state, how late it is against the
     fastest, how old its last message, its errors, and its share of what was taken. `pin` takes a
-    symbol's quotes, marks and bars from one source alone, `auto` from the freshest again.
+    symbol's quotes, marks and bars from one source alone, `auto` from the freshest again. With --json
+    `decision_age` has, by account, how old what came from the source was when robots decided on it.
     """
     send = load("onetape.ipc.operator", "send_command", what="commands")
     match words:
@@ -36,7 +37,11 @@ def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
             raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape feeds", todo="see --help")
     (answer,) = send(shell.home, "hub", "status", {}, uuid.uuid4().hex)
     _check(answer)
-    rows: list[dict[str, Any]] = answer["result"]["feeds"]
+    ages = load("onetape.gateway.client", "decision_ages", what="feeds")(shell.home)
+    rows: list[dict[str, Any]] = [
+        {**row, "decision_age": {name: by[row["source"]] for name, by in ages.items() if row["source"] in by}}
+        for row in answer["result"]["feeds"]
+    ]
     return Answer(rows, listing(rows, COLUMNS, nothing="the hub has heard of no symbol yet"))
 
 

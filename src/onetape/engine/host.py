@@ -24,7 +24,7 @@ from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import source_location
 from onetape.engine.notes import Direction, Notes, Signal
-from onetape.engine.plan import LiveRobot
+from onetape.engine.plan import HUB_SOURCE, LiveRobot
 from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
@@ -42,9 +42,9 @@ UNITS_MAX = 2**62
 _NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
 FAILURES_KEPT = 100  # further ones are on the tape only
 
-# Health of other processes that `on_health` hears: of feeds, of the account's stream, and how far
+# Health of other processes that `on_health` hears: of feeds and the hub's sources, of the account's stream, and how far
 # behind it is itself.
-HEARD = frozenset({"account stream", "feed", "lag"})
+HEARD = frozenset({"account stream", "feed", "lag", "source"})
 
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
 _LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
@@ -75,6 +75,9 @@ class Host:
         self.robot_number = 0  # at its gateway
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.keeps_owners = False  # a symbol is the tape's that named it first
+        self.market: frozenset[str] | None = None  # of these the hub's tape has the market; None: there is none
+        self._traded: frozenset[str] = frozenset()  # of them by the gateway
+        self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # of those on the hub's tape
         self.is_apart = False  # an account at each venue, not one for all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.
@@ -222,10 +225,42 @@ class Host:
         instrument = Instrument.from_msgpack(payload)
         if not self._wanted(instrument.symbol):
             return -1
+        if self.market is not None and source == HUB_SOURCE:
+            return self._hub_instrument(stream, instrument)
         owner = self._owners.setdefault(instrument.symbol, source)
         if self.keeps_owners and owner != source:
             return -1
-        return self.add_instrument(instrument)
+        return self._map_hub(instrument.symbol, self.add_instrument(instrument))
+
+    def follow_hub(self, traded: Iterable[str], more: Iterable[str]) -> None:
+        """The second tape is the hub's: of these symbols it has the market, and nobody's else is heard
+        there. traded: by the gateway, whose facts they have."""
+        self.market, self._traded = frozenset(traded) | frozenset(more), frozenset(traded)
+
+    def _hub_instrument(self, stream: int, instrument: Instrument) -> int:
+        """-1 also until the gateway has named what it trades."""
+        symbol = instrument.symbol
+        if self.market is None or symbol not in self.market:
+            return -1
+        if symbol not in self._traded:
+            self._owners.setdefault(symbol, HUB_SOURCE)
+            return self.add_instrument(instrument)
+        self._hub_streams[symbol] = stream, instrument
+        return self._index[symbol] if self._same_units(instrument) else -1
+
+    def _same_units(self, instrument: Instrument) -> bool:
+        """A hub that counts in other units would bring wrong prices, and is not heard."""
+        listed = self.instruments.get(instrument.symbol)
+        return listed is not None and all(
+            getattr(listed, name) == getattr(instrument, name) for name in ("price_decimals", "size_decimals")
+        )
+
+    def _map_hub(self, symbol: str, index: int) -> int:
+        """The gateway has named a symbol that the hub may have named before."""
+        stream, instrument = self._hub_streams.get(symbol, (0, None))
+        if instrument is not None and self._same_units(instrument):
+            self.loop.map_stream(HUB_SOURCE, stream, index)
+        return index
 
     def is_traded_live(self, symbol: str) -> bool:
         """By the gateway of a live robot; others it only follows."""

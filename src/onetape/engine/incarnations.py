@@ -45,6 +45,7 @@ _LIVE = (
     "order_base", "account", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot", "leverage",
     "entries_after", "others", "memory",
 )  # fmt: skip
+_OF_HUB = ("market", "market_more", "market_from")
 REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
 
 
@@ -104,6 +105,7 @@ def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes
         **{name: getattr(live, name) for name in _LIVE},
         "tapes": tapes,
         "positions": live.positions,
+        **({name: getattr(live, name) for name in _OF_HUB} if live.market else {}),
     }
 
 
@@ -186,6 +188,9 @@ def _begun(record: dict[str, Any], sequence: int) -> Life:
         number=record["robot"],
         life=record["life"],
         positions=record.get("positions", []),
+        market=record.get("market", []),
+        market_more=record.get("market_more", []),
+        market_from=record.get("market_from", 0),
         **{name: record[name] for name in _LIVE},
     )
     return Life(

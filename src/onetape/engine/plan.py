@@ -35,6 +35,7 @@ DEFAULT_CASH = Decimal(100_000)
 Fee = tuple[Decimal, Decimal]
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 SEQUENCE_NEVER = 2**63 - 1
+HUB_SOURCE = 1  # the place of its tape among those of a live robot that reads a hub
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
 
@@ -83,8 +84,10 @@ class LiveRobot:
     of them. memory: MessagePack, what it begins with. positions: the frame of each tape that the
     life had come to when it began, [] before that is known. order: frames of the tapes beside the
     gateway's as they were taken: (frame of the gateway's, number of the tape, its frame).
-    halted_at: as halted_after, of each tape. run.toml has the first life's; what later ones began
-    with is on the run's journal (engine/incarnations.py)."""
+    halted_at: as halted_after, of each tape. market: symbols of its gateway whose market is the
+    hub's, which is then the second tape; market_more: others that it follows there; market_from: its
+    first frame that is read. run.toml has the first life's; what later ones began with is on the run's
+    journal (engine/incarnations.py)."""
 
     number: int
     order_base: int
@@ -105,6 +108,13 @@ class LiveRobot:
     positions: list[int] = field(default_factory=list)
     order: list[tuple[int, int, int]] = field(default_factory=list)
     halted_at: list[int] = field(default_factory=list)
+    market: list[str] = field(default_factory=list)
+    market_more: list[str] = field(default_factory=list)
+    market_from: int = 0
+
+    def is_of_hub(self, source: int) -> bool:
+        """Whether the tape of that number is the hub's."""
+        return source == HUB_SOURCE and bool(self.market)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +293,8 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
 def _live_table(live: LiveRobot) -> dict[str, Any]:
     """Of the first life; each begins its part of the run's journal with its own."""
     names = ("number", "order_base", "account", "halted_after", "stopped", "slot", "leverage", "entries_after")
-    named = {name: getattr(live, name) for name in ("currencies", "others") if getattr(live, name)}
+    lists = ("currencies", "others", "market", "market_more", "market_from")
+    named = {name: getattr(live, name) for name in lists if getattr(live, name)}
     return {name: getattr(live, name) for name in names} | named
 
 

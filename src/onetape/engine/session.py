@@ -22,7 +22,7 @@ from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
 from onetape.engine.incarnations import ending_record, life_record, seed_of, with_orders
-from onetape.engine.inputs import hold_streams, note_inputs, release_streams
+from onetape.engine.inputs import hold_streams, note_inputs, release_streams, seek_hub
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, toml_value
@@ -142,8 +142,6 @@ class Session:
         self.loop.bind_robot(self.robot, Strategy)
         self.loop.wants_pulse = True
         self.started_at = self._find_start()
-        if self.plan.live is not None:
-            release_streams(self, self.plan.live)
         self._set_up_venues(self.started_at)
         if queue.by_order:
             self.plan = replace(self.plan, queue=settle_queue(self.plan.queue, self._with_orders()))
@@ -385,7 +383,9 @@ class Session:
             reader = JournalReader(path)
             number = self.loop.add_source(reader.core)
             self.sources.append(_Source(path, reader, number, each.is_detail))
-            if not each.is_detail:
+            if self._is_of_hub(number):
+                self._map_hub(reader, number)
+            elif not each.is_detail:
                 self._map_preamble(reader, number)
             if self.spec.limits and self.spec.limits[number]:
                 self.loop.limit_source(number, self.spec.limits[number])
@@ -393,7 +393,7 @@ class Session:
         if self.plan.live is not None:
             hold_streams(self, self.plan.live)
         for source in self.sources:
-            if not source.is_detail:
+            if not source.is_detail and not self._is_of_hub(source.number):
                 self._add_first_instruments(source)
         for source in self.sources:
             if source.is_detail:
@@ -439,6 +439,19 @@ class Session:
             if type_id == INSTRUMENT_TYPE:
                 self.loop.map_stream(number, stream, self.host.instrument_frame(number, stream, payload))
 
+    def _is_of_hub(self, number: int) -> bool:
+        return self.plan.live is not None and self.plan.live.is_of_hub(number)
+
+    def _map_hub(self, reader: JournalReader, number: int) -> None:
+        """Its tape is read from shortly before the start on, with the instruments that there were by then."""
+        assert self.plan.live is not None
+        first = seek_hub(reader, self.plan)
+        self.host.follow_hub(self.plan.live.market, self.plan.live.market_more)
+        self.plan = replace(self.plan, live=replace(self.plan.live, market_from=first))
+        for stream, record in reader.instruments.items():
+            payload = msgspec.msgpack.encode(record)
+            self.loop.map_stream(number, stream, self.host.instrument_frame(number, stream, payload))
+
     def _map_detail(self, source: _Source) -> None:
         symbols = matching_streams(source.path, streams_of(source.path), self.host.instruments)
         check_detail(source.path, symbols, self.inventory())
@@ -464,6 +477,11 @@ class Session:
         outcome = self.loop.warm_up(start if start is not None else -TIME_MAX)
         if outcome == _core.RunOutcome.FAILED:
             self.loop.raise_failure()
+        if self.plan.live is not None:
+            is_repeated = len(self.sources) > 1 and bool(self.plan.live.positions)
+            release_streams(self, self.plan.live)
+            if is_repeated and start is not None:  # of what came first, one tape alone does not say
+                return start
         first = self.loop.next_time()
         if first == TIME_MAX:
             if self.spec.is_growing:

@@ -108,6 +108,7 @@ class MarketFeed:
         self.renewed = 0  # connections, each made before the one before it ended
         self._overlap = overlap if overlap is not None else Overlap()
         self._received = 0  # when the message came that is being read
+        self._quoted: dict[str, int] = {}  # when the newest quote of a symbol came
         self.stale: dict[str, int] = {}  # symbols whose stream is silent, since when
         self._dropped: set[str] = set()
         self._silence = SilenceWatch[int]()
@@ -151,7 +152,9 @@ class MarketFeed:
         number = self._rejects.read("market", self._read, message)
         if number:
             place = self._places[number]
-            self._references[self._symbols[place - 1]] = self._market.middle(number)
+            symbol = self._symbols[place - 1]
+            self._references[symbol] = self._market.middle(number)
+            self._quoted[symbol] = self._received
             self._spoke.add(link + place)
         self._written()
         self._watch.market(message)
@@ -172,6 +175,16 @@ class MarketFeed:
         """Returns for how many ns a symbol whose stream fell silent has not been heard, 0: it speaks."""
         since = self.stale.get(symbol)
         return 0 if since is None else self._now - since
+
+    def bound_ns(self, symbol: str) -> int:
+        """The longest silence of the symbol that is usual: beyond it its market is stale."""
+        place = self._symbols.index(symbol) + 1
+        return min((self._silence.limit(each) for link in self._links for each in (link, link + place)), default=0)
+
+    def age_ns(self, symbol: str) -> int:
+        """How old its newest quote is, ns; 0: none has come."""
+        quoted = self._quoted.get(symbol)
+        return 0 if quoted is None else max(time.time_ns() - quoted, 0)
 
     def drop(self, symbol: str) -> None:
         """It does not trade any more: its silence says nothing."""

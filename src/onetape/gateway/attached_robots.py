@@ -57,6 +57,7 @@ class AttachedRobots:
             "base": life.base,
             "journal": str(gateway_journal(gateway.home, options.account)),
             "since": gateway.core.tape.since,
+            "hub": gateway.market.hub_shown(),
             **self._shown(life),
         }
 
@@ -64,7 +65,7 @@ class AttachedRobots:
         """Returns which journal a robot of this name wrote last, "": none has."""
         tape = self._gateway.core.tape
         found = next((r for r in tape.robots.values() if r.name == name), None)
-        return {"journal": found.journal if found else "", "since": tape.since}
+        return {"journal": found.journal if found else "", "since": tape.since, "hub": self._gateway.market.hub_shown()}
 
     def status(self, robot: int) -> dict[str, Any]:
         """Returns whether all that a robot's earlier incarnations left is settled, and its money then."""

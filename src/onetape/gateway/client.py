@@ -7,13 +7,14 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.gateway.options import gateway_socket
+from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.ipc.local_socket import connect
+from onetape.ipc.names import decoded
 from onetape.model.config import OPERATOR
 from onetape.model.errors import BY_CODE, ProcessDown
 from onetape.security.tokens import make_token, read_token
 
-__all__ = ["GatewayClient", "checked"]
+__all__ = ["GatewayClient", "checked", "decision_ages"]
 
 ANSWER_WITHIN_S: Final = 10.0
 
@@ -61,3 +62,19 @@ def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
     if "error" in answer and "status" not in answer:  # a command has both
         raise ProcessDown(str(answer["error"]), location=f"the gateway, asked to {do}")
     return answer
+
+
+def decision_ages(home: Path) -> dict[str, dict[str, Any]]:
+    """How old the market was at robots' decisions, by account and feed, of the gateways that run: a
+    histogram's count and percentiles."""
+    found: dict[str, dict[str, Any]] = {}
+    journal = gateway_journal(home, "")
+    for path in sorted(journal.parent.glob(f"{journal.name}*")):
+        account = decoded(path.name.removeprefix(journal.name))
+        if account is None:
+            continue
+        try:
+            found[account] = GatewayClient(home, account).ask("status")["market"]["decision_age"]
+        except ProcessDown:
+            continue
+    return found

@@ -84,6 +84,10 @@ class MarketView(Protocol):
         """Returns for how many ns a symbol's market has been silent, 0: it is not."""
         ...
 
+    def silent_max_ns(self, symbol: str) -> int:
+        """Returns for how many ns it may be silent."""
+        ...
+
     def in_front(self, symbol: str, side: Side, price: int) -> int:
         """What the book has at better prices, 0: none is known."""
         ...
@@ -168,7 +172,8 @@ class GatewayCore:
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, _limits_of(options, self.instruments))
         gate.killed = killed
-        gate.silent_ns, gate.in_front = market.silent_ns, market.in_front
+        gate.silent_ns, gate.silent_max_ns = market.silent_ns, market.silent_max_ns
+        gate.in_front, gate.decision_max_ns = market.in_front, options.stale_ns
         self.listening = Listening(
             options.account, manager, gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
         )

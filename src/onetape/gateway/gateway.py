@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,9 @@ from onetape.gateway.checkpoint import Recovered, checkpoint_file, hold_all, rec
 from onetape.gateway.checkpoint_process import CheckpointProcess
 from onetape.gateway.command_handlers import Commands, venues_of
 from onetape.gateway.core import GatewayCore, Moment
+from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.hub_market import HubMarket
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, gateway_journal, gateway_socket
@@ -121,8 +123,8 @@ class Gateway:
             try:
                 self.tasks.keep("tick", self._tick())
                 self.tasks.keep("clock", keep_clock(self.line, self.core.say))
-                for number, stream in enumerate(self.market.streams()):
-                    self.tasks.keep("market", self.market.follow(number, stream))
+                for each in self.market.followed():
+                    self.tasks.keep("market", each)
                 self.tasks.keep("account", self.account.follow())
                 if self.entry is not None:
                     self.tasks.keep("order entry", self.entry.follow())
@@ -143,6 +145,8 @@ class Gateway:
                 # Their sockets are closed before the journal is: nothing is heard after it.
                 await self.tasks.end()
                 self.robots.close()
+                if self.market.hub is not None:
+                    self.market.hub.close()
                 with contextlib.suppress(FileNotFoundError):
                     gateway_socket(self.home, self.options.account).unlink()
                 self.core.money.close()
@@ -200,7 +204,7 @@ class Gateway:
             names=options.subaccounts,
         )
         self._open_market(writer)
-        core.open(self.instruments, MarketNow(self.market, self.depth), tape, table, kept, recovered, self.moment())
+        core.open(self.instruments, self.market, tape, table, kept, recovered, self.moment())
         self.checkpoints = CheckpointProcess(
             options,
             self.instruments,
@@ -213,19 +217,25 @@ class Gateway:
         self._open_account(tape, kept, recovered)
 
     def _open_market(self, writer: JournalWriter) -> None:
-        """What the journal has of the market: the venue's streams, depth and bars that are asked for."""
-        say, spawn = self.core.say, self.tasks.spawn
-        self.market = MarketFeed(
-            self.venue,
-            self.instruments,
-            writer,
-            self.core.manager.references,
-            say,
-            self.watch,
-            self.rejects,
-            account=self.options.account,
-            written=self.wake,
-        )
+        """What the journal has of the market: the venue's streams of what no hub brings, depth and bars
+        that are asked for."""
+        options, core, say, spawn = self.options, self.core, self.core.say, self.tasks.spawn
+        references = core.manager.references
+
+        def own(instruments: Sequence[Instrument], numbers: Sequence[int]) -> MarketFeed:
+            return MarketFeed(
+                self.venue,
+                instruments,
+                writer,
+                references,
+                say,
+                self.watch,
+                self.rejects,
+                account=options.account,
+                written=self.wake,
+                numbers=numbers,
+            )
+
         self.depth = DepthFeed(
             self.line,
             self.instruments,
@@ -236,11 +246,15 @@ class Gateway:
             watch=self.watch,
             rejects=self.rejects,
         )
+        hub = None
+        if options.hub is not None:
+            hub = HubMarket(options.hub, self.instruments, references, say, time.time_ns)
+        self.market = GatewayMarket(self.instruments, self.depth, own=own, hub=hub)
         self.history = HistoryDesk(self.line, self.instruments, writer, spawn=spawn, written=self.wake)
 
     def _open_account(self, tape: GatewayTape, kept: KeptMoney, recovered: Recovered) -> None:
         """Who speaks for the account and who may ask of it: its stream, robots, transfers, the operator."""
-        options, core, old = self.options, self.core, recovered.tape
+        options, core, old, hub = self.options, self.core, recovered.tape, self.market.hub
         self.account = AccountFeed(
             self.line,
             hear=self._reports,
@@ -252,9 +266,10 @@ class Gateway:
         self.robots = Robots(
             core,
             loop=asyncio.get_running_loop(),
-            moment=self.moment,
+            moment=self._request_moment,
             spans=self.spans,
-            lag=RobotLag(tape.writer.path, options.stale_ns),
+            lag=RobotLag(tape.writer.path, options.stale_ns, hub=(hub.path, lambda: hub.streams) if hub else None),
+            decided=self.market.decided,
             may_lack_end=old.may_lack_end and not options.is_new,
         )
         self.transfers = TransferDesk(
@@ -291,6 +306,11 @@ class Gateway:
     def moment(self) -> Moment:
         return Moment(self.clock.now(), time.monotonic_ns(), time.time_ns())
 
+    def _request_moment(self) -> Moment:
+        """What robots ask for is judged by the market that there is by then."""
+        self.market.take()
+        return self.moment()
+
     def now(self) -> int:
         """The venue's time. An event follows, whose moment it is."""
         return self.core.stamp(self.moment())
@@ -325,7 +345,8 @@ class Gateway:
             lacks_room = core.tape.writer.lacks_room
             core.disk(lacks_room=lacks_room)
             # What there is room for is for orders and money.
-            self.history.is_paused = self.market.is_paused = self.depth.is_paused = lacks_room
+            self.history.is_paused = self.depth.is_paused = lacks_room
+            self.market.pause(is_paused=lacks_room)
             self.transfers.tick()
             if self.entry is not None:
                 self.entry.tick()
@@ -359,7 +380,7 @@ class Gateway:
             self.tasks.fail(IoFailed(words, location=str(writer.path)))
 
     def _look_at_silence(self) -> None:
-        stale = ["account stream"] * self.core.listening.is_silent + list(self.market.stale)
+        stale = ["account stream"] * self.core.listening.is_silent + self.market.stale
         words = f"stale: {', '.join(stale)}"[:200] if stale else ""
         if words != self._silence_text:
             self._silence_text = words
@@ -464,18 +485,3 @@ class Gateway:
             "spans": self.spans.summary(),
             "market": self.market.status(),
         }
-
-
-class MarketNow:
-    """What the core sees of the market: tops of books, and levels where they are followed."""
-
-    def __init__(self, market: MarketFeed, depth: DepthFeed) -> None:
-        self._market = market
-        self._depth = depth
-        self.best = market.best
-        self.silent_ns = market.silent_ns
-
-    def in_front(self, symbol: str, side: Side, price: int) -> int:
-        bid, ask, bid_size, ask_size = self._market.top(symbol)
-        best = (bid, bid_size) if side is Side.BUY else (ask, ask_size)
-        return in_front(side, price, best=best, levels=self._depth.levels(symbol, side))

@@ -8,6 +8,7 @@ import msgspec
 
 from onetape.accounts.transfers import SETTLED_AFTER
 from onetape.gateway.bridge_options import BridgeOptions
+from onetape.gateway.hub_market import HubOfGateway
 from onetape.ipc.names import encoded, process_socket
 from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
@@ -75,6 +76,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     # What is written of orders and money from one checkpoint to the next, in frames.
     checkpoint_records: int = 20_000
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
+    hub: HubOfGateway | None = None  # whose market it reads; None: it follows the venue's itself
     is_new: bool = False  # the exchange began with this gateway: nothing of an earlier life is there
 
     def __repr__(self) -> str:

@@ -6,9 +6,11 @@ the tape that it had not read, and for how long is that news's age.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from onetape.model.errors import OnetapeError
 from onetape.tape.journal import JournalReader
 
 __all__ = ["RobotLag"]
@@ -20,12 +22,17 @@ class RobotLag:
     """Measures how far robots are behind the gateway's tape.
 
     tape: the gateway's.
+    hub: where the market is the hub's: its journal, and the numbers there of what the gateway trades.
     stale_ns: what is still in time, 0: everything is.
     Times are of the wall clock, ns UTC, as frames of the tape have them.
     """
 
-    def __init__(self, tape: Path, stale_ns: int) -> None:
+    def __init__(
+        self, tape: Path, stale_ns: int, *, hub: tuple[Path, Callable[[], frozenset[int]]] | None = None
+    ) -> None:
         self._tape = tape
+        self._hub = hub
+        self._hub_reader: JournalReader | None = None
         self._stale_ns = stale_ns
         self._late: set[int] = set()
         self._reader: JournalReader | None = None
@@ -39,7 +46,7 @@ class RobotLag:
             return 0
         reader = self._open()
         reader.seek_time(decided + 1)
-        return self._age(reader, decided, now)
+        return max(self._age(reader, decided, now), self._age_at_hub(decided, now))
 
     def of_progress(self, sequence: int, now: int) -> int:
         """Returns the lag of a robot that has read up to this frame, ns."""
@@ -61,8 +68,23 @@ class RobotLag:
         self._late.discard(robot)
         return was_late
 
-    def _age(self, reader: JournalReader, after: int, now: int) -> int:
+    def _age_at_hub(self, decided: int, now: int) -> int:
+        if self._hub is None:
+            return 0
+        path, streams = self._hub
+        try:
+            if self._hub_reader is None or self._hub_reader.is_gone:
+                self._hub_reader = JournalReader(path)
+            self._hub_reader.seek_time(decided + 1)
+            return self._age(self._hub_reader, decided, now, streams())
+        except OnetapeError:  # it is being made anew: what it lacks nobody could read
+            self._hub_reader = None
+            return 0
+
+    def _age(self, reader: JournalReader, after: int, now: int, streams: frozenset[int] | None = None) -> int:
         for frame in reader.frames(_MARKET):
+            if streams is not None and frame.stream not in streams:
+                continue
             if frame.time > now - self._stale_ns:
                 return 0  # all that follow are newer
             if frame.time > after:

@@ -35,6 +35,7 @@ class Robots:
 
     moment: gives the time, asked for at each event.
     lag: looks at how far behind they are.
+    decided: hears of each request, once the orders are out.
     may_lack_end: the gateway's tape may lack its end, so that what robots have requested until now,
     and the tape does not say was taken, may have left.
     """
@@ -48,12 +49,14 @@ class Robots:
         spans: Spans | None = None,
         lag: RobotLag | None = None,
         may_lack_end: bool = False,
+        decided: Callable[[str], None] = lambda _symbol: None,
     ) -> None:
         self._core = core
         self._tape = core.tape
         self._moment = moment
         self._spans = spans or Spans()
         self._lag = lag
+        self._decided = decided
         self._followed: dict[int, tuple[RobotLife, JournalReader]] = {}
         self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
         self._uncertain_until: dict[int, int] = {}  # by robot: up to this frame
@@ -161,7 +164,7 @@ class Robots:
         now = core.stamp(self._moment())
         has_more = False
         decided = 0  # when the first of them was taken in
-        came: list[tuple[int, int]] = []  # when what each was decided on had come; it was taken in
+        came: list[tuple[int, int, str]] = []  # when what each was decided on had come; it was taken in; of what
         for life, reader in list(self._followed.values()):
             first = last = frames = 0
             try:
@@ -175,10 +178,11 @@ class Robots:
                         decided = decided or taken
                         first, last = first or sequence, sequence
                         is_sent = sequence <= self._uncertain_until.get(life.number, 0)
+                        symbol = life.symbols.get(stream, "")
                         if not is_sent:  # else it lay there while no gateway ran
-                            came.append((received, taken))
+                            came.append((received, taken, symbol))
                         behind = self._behind(life, received)
-                        request = request_of(payload, life.symbols.get(stream, ""))
+                        request = request_of(payload, symbol)
                         requests.request(life, request, now, cause=received, may_be_sent=is_sent, behind_ns=behind)
                     elif kind == _CYCLE and sequence > life.taken:
                         decided = decided or time.time_ns()
@@ -195,8 +199,9 @@ class Robots:
             core.stamp(self._moment())  # some came since: no intent is older than its request
         core.end_requests()
         self._spans.decided_at = 0
-        for received, taken in came:  # counted once the orders are out
+        for received, taken, symbol in came:  # counted once the orders are out
             self._spans.decided(received, taken)
+            self._decided(symbol)
         return has_more
 
     def _give_up(self, life: RobotLife, error: Exception) -> None:

@@ -251,7 +251,8 @@ class Hub:
             elif not is_fresh:
                 if number not in self._stale:
                     self._stale[number] = 0
-                    self._say("market", "stale", subject=listing.symbol, warned=True)
+                    bound = min(self._health.bound_ns(each, number) for each in covering)
+                    self._say("market", "stale", subject=listing.symbol, about={"bound_ns": bound}, warned=True)
                 if now - self._stale[number] >= SECOND:
                     self._stale[number] = now
                     self._merge.write_median(number, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from onetape.model.config import Config
 from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration
 
-__all__ = ["HUB", "HubOptions", "SourceOptions", "has_hub", "hub_journal", "hub_options"]
+__all__ = ["HUB", "HubOptions", "SourceOptions", "brought_by_hub", "has_hub", "hub_journal", "hub_options"]
 
 HUB: Final = "hub"  # the process, its kind and its journal
 SOURCES_MAX: Final = 255
@@ -46,6 +47,17 @@ def hub_journal(home: Path) -> Path:
 def has_hub(config: Config) -> bool:
     """It is written, and not switched off."""
     return config.has(HUB) and config.hub.enabled
+
+
+def brought_by_hub(config: Config, venue: str, symbols: Sequence[str]) -> list[str]:
+    """Those of a venue's symbols whose market the hub is sure to bring: a collector of the venue
+    follows all of them, or these by name. Whom `top:N` follows changes, so it vouches for none."""
+    if not has_hub(config):
+        return []
+    of_venue = [each for each in config.collectors.values() if each.enabled and each.venue == venue]
+    wanted = [each.symbols or "all" for each in of_venue if each.kind == "venue"]
+    listed = [set(each.split(",") if isinstance(each, str) else each) for each in wanted]
+    return [symbol for symbol in symbols if any("all" in names or symbol in names for names in listed)]
 
 
 def hub_options(config: Config, *, home: Path) -> HubOptions:

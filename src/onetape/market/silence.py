@@ -123,6 +123,11 @@ class SilenceWatch(Generic[Name]):
         since = self.silent.pop(stream, None)
         return None if since is None else Change(stream, False, since)
 
+    def limit(self, stream: Name) -> int:
+        """How long it may be silent now, ns."""
+        rhythm = self._rhythms.get(stream)
+        return UNLEARNED if rhythm is None else rhythm.limit
+
     def forget(self, stream: Name) -> None:
         """Nothing is expected of it any more."""
         self._rhythms.pop(stream, None)

@@ -78,6 +78,9 @@ class TradingState:
     is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
     # For how long a symbol's market has been silent, ns; 0: it speaks.
     silent_ns: Callable[[str], int] = lambda _: 0
+    # For how long it may be, ns.
+    silent_max_ns: Callable[[str], int] = lambda _: 0
+    decision_max_ns: int = 0  # how old the market may be that an order was decided on; 0: as old as it likes
     # What the book has at better prices than one, by symbol and side; 0: none is known.
     in_front: Callable[[str, Side, int], int] = lambda *_: 0
     rates: Rates = field(default_factory=Rates)

@@ -119,7 +119,7 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
     rows = _Rows(run.name, sink, counts, progress)
     for number, each in enumerate(plan.inputs if plan else ()):
         first, last = each.first_sequence, each.last_sequence
-        if incarnations:  # a gateway's tape began long before the run
+        if incarnations and not number:  # a gateway's tape began long before the run
             first, last = incarnations[0].position + 1, max(x.taken or x.reached for x in incarnations)
         if last:
             rows.tape(f"input{number}", Path(each.path), first, last)

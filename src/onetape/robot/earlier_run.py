@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from onetape.collector.options import collector_journal
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.incarnations import Life, incarnations_of
 from onetape.engine.plan import LiveRobot, RunPlan, read_plan
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence, ProcessDown
 from onetape.replay.replay import repeat_incarnations
+from onetape.robot.live_inputs import live_inputs
 
 if TYPE_CHECKING:
     from onetape.robot.live import Asks, LiveOptions
@@ -71,7 +71,7 @@ def earlier_of(options: LiveOptions, client: Asks) -> Earlier | None:
         0 < options.goes_on_since <= incarnations[0].start
         and document.get("state", {}).get("strategy") == options.strategy_named
         and [Path(each.path).name for each in plan.inputs[1:]]
-        == [collector_journal(options.home, name).name for name in options.streams]
+        == [path.name for path in live_inputs(options.home, options.account, reply.get("hub"), options.streams)[1:]]
     )
     return Earlier(folder, plan, document, incarnations, is_same)
 

@@ -21,7 +21,6 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.collector.options import collector_journal
 from onetape.engine.incarnations import REPLAY, actions_of
 from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.run_spec import RunSpec
@@ -29,7 +28,7 @@ from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import GatewayOptions, WithdrawalTarget, exchange_of, gateway_journal
+from onetape.gateway.options import GatewayOptions, WithdrawalTarget, exchange_of
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
 from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
@@ -41,6 +40,7 @@ from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, pref
 from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
+from onetape.robot.live_inputs import live_inputs, with_market
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
@@ -406,10 +406,7 @@ def _open(
     while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
         time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
     cash = ",".join(f"{amount} {currency}" for currency, amount in reply["balances"].items())
-    tapes = [
-        gateway_journal(options.home, account),
-        *(collector_journal(options.home, name) for name in options.streams),
-    ]
+    tapes = live_inputs(options.home, account, reply.get("hub"), options.streams)
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
             raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
@@ -418,6 +415,7 @@ def _open(
     )
     plan = prepare_plan(completed, strategy)
     live = replace(live_robot(reply, account, options.restart, before), stopped=options.stopped)
+    live = with_market(live, reply.get("hub"), strategy, options.params)
     plan = replace(plan, kind="live", sample_every=SAMPLE_NS, live=live)
     session = _opened(_spec(RunSpec(plan, strategy, folder / "journal", is_growing=True), folder, before))
     try:

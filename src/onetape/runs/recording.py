@@ -124,9 +124,15 @@ def begin_run(session: Session, folder: Path, options: RunOptions, *, named: str
         shutil.copyfile(options.instruments, folder / INSTRUMENTS_FILE)
     _keep_source(session, folder)
     cores = [source.reader.core for source in session.sources]
+    live = session.plan.live
     inputs = [
-        replace(each, uuid=bytes(core.uuid).hex(), epoch=core.epoch, first_sequence=1)
-        for each, core in zip(session.plan.inputs, cores, strict=True)
+        replace(
+            each,
+            uuid=bytes(core.uuid).hex(),
+            epoch=core.epoch,
+            first_sequence=live.market_from if live is not None and live.is_of_hub(number) else 1,
+        )
+        for number, (each, core) in enumerate(zip(session.plan.inputs, cores, strict=True))
     ]
     for each in inputs:
         pin(Path(each.path), folder.name, each.first_sequence, SEQUENCE_NEVER)

@@ -17,9 +17,10 @@ import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.exchange.options import VenueOptions
+from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.guardian.options import GUARDIAN, AccountOptions, GuardianOptions, guardian_options, has_guardian
-from onetape.hub.options import HUB, has_hub, hub_options
+from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS, Config
 from onetape.model.errors import BadInput, OnetapeError
@@ -87,7 +88,8 @@ def robot_child(config: Config, name: str) -> Child:
         memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
     )
     streams = (f"collector:{stream}" for stream in robot.streams)
-    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *streams), bounds)
+    hub = (HUB,) if has_hub(config) else ()
+    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *hub, *streams), bounds)
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -265,7 +267,25 @@ class Starter:
             and gateway_journal(self.home, name).exists()
             and self.exchange_of(name) != exchange,
         )
-        return msgspec.json.encode(options)
+        return msgspec.json.encode(msgspec.structs.replace(options, hub=self._hub_of(name)))
+
+    def _hub_of(self, account: str) -> HubOfGateway | None:
+        """Which of its symbols' market a gateway and its robots have from the hub; None: of none.
+        Variants on paper follow one tape, which has to have their market."""
+        symbols = self.symbols(account)
+        brought = brought_by_hub(self.config, self.config.accounts[account].venue, symbols)
+        robots = {n: each for n, each in self.config.robots.items() if each.account == account and each.variants}
+        on_paper = {symbol for name in robots for symbol in self._wanted(name)} if brought else set()
+        found = [symbol for symbol in brought if symbol not in on_paper]
+        if has_hub(self.config) and (own := [symbol for symbol in symbols if symbol not in found]):
+            why = "variants read them there" if set(own) <= on_paper else "no collector names them"
+            note = f"gateway:{account} follows {', '.join(own)} itself, not by the hub: {why}"[:300]
+            if note not in self.notes:
+                self.notes.append(note)
+        if not found:
+            return None
+        stale = parse_duration(self.config.hub.stale)
+        return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
 
     def _guardian(self) -> GuardianOptions:
         """It reads each account with the key of its gateway."""

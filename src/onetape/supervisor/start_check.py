@@ -20,7 +20,7 @@ import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
-from onetape.hub.options import HUB, has_hub, hub_options
+from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
 from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import (
     BY_CODE,
@@ -303,6 +303,9 @@ def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
             if config.robots[name].account == account
             for symbol in each.symbols
         }
+        if has_hub(config) and (own := set(wanted) - set(brought_by_hub(config, section.venue, list(wanted)))):
+            words = f"its gateway follows {', '.join(sorted(own))} itself: no collector of {section.venue} names them"
+            yield Finding(WARNING, f"account {account}", words, "[collectors.NAME] symbols = [...], or all")
         try:
             missing = _unlisted(config, section.venue, list(wanted)) if wanted else ()
         except UnknownSymbol as error:

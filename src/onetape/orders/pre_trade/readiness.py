@@ -111,23 +111,25 @@ def silent(view: View) -> Refusal | None:
     silent = view.state.silent_ns(view.spec.symbol)
     if not silent:
         return None
-    text = f"that of {view.spec.symbol} has been silent for {_seconds(silent)}, at most 0 s"
-    return Refusal.of(StaleData, text)
+    bound = _seconds(view.state.silent_max_ns(view.spec.symbol))
+    return Refusal.of(StaleData, f"that of {view.spec.symbol} has been silent for {_seconds(silent)}, at most {bound}")
 
 
 def silence(view: View) -> Measure:
-    return f"silent for {_seconds(view.state.silent_ns(view.spec.symbol))}", "0 s"
+    state, symbol = view.state, view.spec.symbol
+    return f"silent for {_seconds(state.silent_ns(symbol))}", _seconds(state.silent_max_ns(symbol))
 
 
 def late(view: View) -> Refusal | None:
     if not view.behind_ns:
         return None
     text = f"it was decided on an old market, {_seconds(view.behind_ns)} of it had not been read"
-    return Refusal.of(StaleData, f"{text}, at most 0 s")
+    return Refusal.of(StaleData, f"{text}, at most {_seconds(view.state.decision_max_ns)}")
 
 
 def lateness(view: View) -> Measure:
-    return _seconds(view.behind_ns) if view.behind_ns else "0 s", "0 s"
+    bound = view.state.decision_max_ns
+    return _seconds(view.behind_ns), _seconds(bound) if bound else None
 
 
 def _seconds(ns: int) -> str:

@@ -1,0 +1,122 @@
+"""What a gateway sees of its market: the hub's where there is one that brings a symbol, else its own feed's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from onetape.feeds.depth_feed import DepthFeed
+from onetape.feeds.market_feed import MarketFeed
+from onetape.gateway.hub_market import HubMarket
+from onetape.gateway.latency_spans import Histogram
+from onetape.market.in_front import in_front
+from onetape.model.enums import Side
+from onetape.model.instrument import Instrument
+from onetape.venues.live_market import Top
+
+__all__ = ["GatewayMarket"]
+
+
+class GatewayMarket:
+    """own: makes the gateway's own feed of some instruments, by their numbers on its journal. hub:
+    None: there is none."""
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        depth: DepthFeed,
+        *,
+        own: Callable[[Sequence[Instrument], Sequence[int]], MarketFeed],
+        hub: HubMarket | None,
+    ) -> None:
+        self.hub = hub
+        self._depth = depth
+        self._of_hub = frozenset(hub.symbols) if hub is not None else frozenset()
+        numbered = [(n, i) for n, i in enumerate(instruments, 1) if i.symbol not in self._of_hub]
+        self.own_symbols = [i.symbol for _, i in numbered]
+        self.own = own([i for _, i in numbered], [n for n, _ in numbered]) if numbered else None
+        self._ages: dict[str, Histogram] = {}  # of the market at decisions, by feed
+
+    def followed(self) -> list[Coroutine[Any, Any, None]]:
+        """What follows each stream of the gateway's own feed, for ever."""
+        if self.own is None:
+            return []
+        return [self.own.follow(number, stream) for number, stream in enumerate(self.own.streams())]
+
+    def pause(self, *, is_paused: bool) -> None:
+        if self.own is not None:
+            self.own.is_paused = is_paused
+
+    def take(self) -> None:
+        """What the hub has written since: to be called before something is decided on it."""
+        if self.hub is not None:
+            self.hub.take()
+
+    def look(self, attended: int) -> None:
+        """Says what has fallen silent, and what speaks again."""
+        if self.own is not None:
+            self.own.look(attended)
+        if self.hub is not None:
+            self.hub.look(attended)
+
+    # --- as the core sees it --------------------------------------------------------------------------
+
+    def best(self, symbol: str) -> tuple[int, int]:
+        top = self._top(symbol)
+        return top.bid, top.ask
+
+    def silent_ns(self, symbol: str) -> int:
+        return self._of(symbol).silent_ns(symbol)
+
+    def silent_max_ns(self, symbol: str) -> int:
+        return self._of(symbol).bound_ns(symbol)
+
+    def in_front(self, symbol: str, side: Side, price: int) -> int:
+        bid, ask, bid_size, ask_size = self._top(symbol)
+        best = (bid, bid_size) if side is Side.BUY else (ask, ask_size)
+        return in_front(side, price, best=best, levels=self._depth.levels(symbol, side))
+
+    def _top(self, symbol: str) -> Top:
+        return self._of(symbol).top(symbol)
+
+    def _of(self, symbol: str) -> HubMarket | MarketFeed:
+        feed = self.hub if symbol in self._of_hub else self.own
+        assert feed is not None
+        return feed
+
+    # --- what is shown --------------------------------------------------------------------------------
+
+    def decided(self, symbol: str) -> None:
+        """Counts how old the newest quote is on which a robot's request can have been decided."""
+        if symbol not in self._of_hub and symbol not in self.own_symbols:
+            return
+        age = self._of(symbol).age_ns(symbol)
+        if age:
+            name = self.hub.source(symbol) if self.hub is not None and symbol in self._of_hub else "gateway"
+            self._ages.setdefault(name, Histogram()).note(age)
+
+    @property
+    def stale(self) -> list[str]:
+        own = list(self.own.stale) if self.own is not None else []
+        return own + (list(self.hub.stale) if self.hub is not None else [])
+
+    def hub_shown(self) -> dict[str, Any] | None:
+        """For robots: its journal, which symbols they have from there, and which they have from here."""
+        if self.hub is None:
+            return None
+        return {"journal": str(self.hub.path), "symbols": self.hub.symbols, "own": self.own_symbols}
+
+    def status(self) -> dict[str, Any]:
+        own: dict[str, Any] = {"hears": True, "messages": 0, "stale_ms": {}}
+        if self.own is not None:
+            own |= self.own.status()
+        own["decision_age"] = {name: each.summary() for name, each in sorted(self._ages.items())}
+        if self.hub is None:
+            return own
+        stale = {symbol: self.hub.silent_ns(symbol) // 10**6 for symbol in self.hub.stale}
+        return {
+            **own,
+            "hears": own["hears"] and self.hub.hears,
+            "stale_ms": {**own["stale_ms"], **stale},
+            "hub": self.hub.status(),
+        }

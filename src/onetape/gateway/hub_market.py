@@ -1,0 +1,263 @@
+"""The market that a gateway has from the hub: its journal, followed.
+
+A symbol's market is stale, and nothing but reductions may rely on it, when
+
+    the hub says so: all sources of the symbol are silent or failing
+    its newest quote is synthetic
+    the hub gives no sign of life for half a second, or its journal is gone
+    what it writes comes late: frames are older than the bound when they are read
+
+A quote that is read again, or a hub that catches up after a restart, makes nothing fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape._core import FLAG_SOURCE_SHIFT, FLAG_SYNTHETIC
+from onetape.model.errors import OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.model.time import MINUTE, SECOND
+from onetape.orders.managed import HealthOut
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+from onetape.venues.live_market import NO_TOP, Top
+
+__all__ = ["HubMarket", "HubOfGateway"]
+
+LOOK_BACK: Final = MINUTE  # at its first look: the newest values of what trades, and who is who
+SILENT_MAX: Final = SECOND // 2  # attended, without a sign of the hub's life
+SYNTHETIC: Final = "synthetic"
+
+
+class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
+    """journal: the hub's. symbols: whose market it is to bring. stale_ns: how late what it writes may
+    be read."""
+
+    journal: str
+    symbols: list[str]
+    stale_ns: int = 2 * SECOND
+
+
+@dataclass(slots=True)
+class _Market:
+    """Of one symbol. received: when a collector had the newest quote that is not synthetic, ns UTC.
+    why: it was stale at the last look, "": it was fresh."""
+
+    instrument: Instrument
+    top: Top = NO_TOP
+    received: int = 0
+    source: int = -1
+    is_synthetic: bool = False
+    is_late: bool = False
+    silent_bound: int = 0  # the hub says that it is stale: longer silent than this, ns; 0: it does not
+    why: str = "has not spoken"
+
+
+class HubMarket:
+    """references: gets a recent price of each symbol. say: takes what robots and alerts are to hear.
+    wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it is seen to
+    live, 0: its process is gone."""
+
+    def __init__(
+        self,
+        options: HubOfGateway,
+        instruments: Sequence[Instrument],
+        references: dict[str, int],
+        say: Callable[[HealthOut], None],
+        wall: Callable[[], int],
+        heartbeat: Callable[[JournalReader], int] = lambda hub: hub.writer_alive and int(hub.control["heartbeat"]),
+    ) -> None:
+        self.path = Path(options.journal)
+        self._stale_ns = options.stale_ns
+        self._references = references
+        self._say = say
+        self._wall = wall
+        self._heartbeat_of = heartbeat
+        wanted = set(options.symbols)
+        self._markets = {i.symbol: _Market(i) for i in instruments if i.symbol in wanted}
+        self._streams: dict[int, _Market] = {}
+        self._sources: dict[int, str] = {}
+        self._quotes: JournalReader | None = None  # two places on one journal: of quotes, and of what is rare
+        self._news: JournalReader | None = None
+        self._heartbeat = self._beat_at = 0
+        self._is_alive = False
+        self._attended = 0
+        self._said: set[str] = set()
+        self.frames = 0  # quotes taken
+
+    @property
+    def symbols(self) -> list[str]:
+        return list(self._markets)
+
+    @property
+    def streams(self) -> frozenset[int]:
+        """The numbers that its symbols have on the hub's journal."""
+        return frozenset(self._streams)
+
+    @property
+    def hears(self) -> bool:
+        """All symbols have had a quote."""
+        return all(each.received for each in self._markets.values())
+
+    def top(self, symbol: str) -> Top:
+        return self._markets[symbol].top
+
+    def age_ns(self, symbol: str) -> int:
+        """How old the newest quote is that a venue has made; 0: none has come."""
+        received = self._markets[symbol].received
+        return max(self._wall() - received, 0) if received else 0
+
+    def source(self, symbol: str) -> str:
+        """The collector that the newest quote has come from."""
+        return self._sources.get(self._markets[symbol].source, "hub")
+
+    def silent_ns(self, symbol: str) -> int:
+        """For how long its market is older than it may be, as its age; 0: it is fresh."""
+        # Also by what has been read since the last look.
+        why, _ = self._judge(self._markets[symbol])
+        return max(self.age_ns(symbol), 1) if why else 0
+
+    def bound_ns(self, symbol: str) -> int:
+        """The age that is stale."""
+        return self._judge(self._markets[symbol])[1] or self._stale_ns
+
+    @property
+    def stale(self) -> dict[str, str]:
+        """Why, by symbol."""
+        return {symbol: each.why for symbol, each in self._markets.items() if each.why}
+
+    def take(self) -> None:
+        """Reads what has come since."""
+        if self._quotes is None or self._news is None:
+            return
+        try:
+            for frame in self._news.frames(("health", "instrument")):
+                if frame.stream:
+                    self._map(frame.stream, Instrument.from_msgpack(frame.payload))
+                else:
+                    self._hear(msgspec.msgpack.decode(frame.payload))
+            for rows in self._quotes.chunks("quote"):
+                self.frames += len(rows)
+                streams = rows["stream"]
+                for stream, market in self._streams.items():
+                    if len(found := (streams == stream).nonzero()[0]):
+                        self._quote(market, rows[found])
+        except OnetapeError:  # it was pruned or replaced under the reader: begun anew
+            self._leave()
+
+    def look(self, attended: int) -> None:
+        """A few dozen times a second. attended: ns of a clock that stands while this process does."""
+        self._attended = attended
+        if self._quotes is not None and self._quotes.is_gone:
+            self._leave()
+        if self._quotes is None:
+            self._open()
+        self.take()
+        self._is_alive = self._beats()
+        for symbol, market in self._markets.items():
+            market.why, _ = self._judge(market)
+            if bool(market.why) != (symbol in self._said):
+                self._say(HealthOut("feed", symbol, "stale" if market.why else "live"))
+        before, self._said = self._said, set(self.stale)
+        if self._said - before:
+            words = ", ".join(f"{symbol} ({why})" for symbol, why in self.stale.items())
+            self._say(HealthOut("market", "hub", f"stale: {words}"[:200], "warning"))
+        elif before and not self._said:
+            self._say(HealthOut("market", "hub", "live"))
+
+    def close(self) -> None:
+        self._leave()
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "journal": str(self.path),
+            "alive": self._is_alive,
+            "frames": self.frames,
+            "symbols": {
+                symbol: {"source": self.source(symbol), "age_ms": self.age_ns(symbol) // 10**6, "stale": each.why}
+                for symbol, each in self._markets.items()
+            },
+        }
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        if not is_tape(self.path):
+            return
+        try:
+            self._quotes, self._news = JournalReader(self.path), JournalReader(self.path)
+            for reader in (self._quotes, self._news):
+                reader.seek_time(self._wall() - LOOK_BACK)
+            for stream, record in self._news.instruments.items():
+                self._map(stream, Instrument.from_msgpack(msgspec.msgpack.encode(record)))
+        except OnetapeError:  # it is being made just now
+            self._leave()
+
+    def _leave(self) -> None:
+        for reader in (self._quotes, self._news):
+            if reader is not None:
+                reader.close()
+        self._quotes = self._news = None
+        self._streams.clear()
+        self._heartbeat = 0
+
+    def _beats(self) -> bool:
+        beat = self._heartbeat_of(self._quotes) if self._quotes is not None else 0
+        if not beat:
+            return False
+        if beat != self._heartbeat:
+            self._heartbeat, self._beat_at = beat, self._attended
+        return self._attended - self._beat_at <= SILENT_MAX
+
+    def _judge(self, market: _Market) -> tuple[str, int]:
+        if not self._is_alive:
+            return "the hub is away", SILENT_MAX
+        if not market.received:
+            return "has not spoken", self._stale_ns
+        if market.silent_bound:
+            return "all sources are silent or failing", market.silent_bound
+        if market.is_synthetic:
+            return SYNTHETIC, self._stale_ns
+        if market.is_late:
+            return "late", self._stale_ns
+        return "", 0
+
+    def _map(self, stream: int, instrument: Instrument) -> None:
+        """Other units than the gateway's would be other prices: such a listing is not heard."""
+        market = self._markets.get(instrument.symbol)
+        if market is None:
+            return
+        own = market.instrument
+        if (own.price_decimals, own.size_decimals) == (instrument.price_decimals, instrument.size_decimals):
+            self._streams = {number: each for number, each in self._streams.items() if each is not market}
+            self._streams[stream] = market
+
+    def _hear(self, record: Mapping[str, Any]) -> None:
+        match record.get("kind"), record.get("state"):
+            case "hub", "sources":
+                self._sources = {int(each["number"]): str(each["name"]) for each in record["sources"]}
+            case "market", ("stale" | "fresh") as state:
+                market = self._markets.get(str(record.get("subject")))
+                if market is not None:
+                    market.silent_bound = int(record.get("bound_ns") or self._stale_ns) if state == "stale" else 0
+
+    def _quote(self, market: _Market, rows: Any) -> None:
+        """Rows of its quotes, oldest first; the newest stands."""
+        flags = rows["flags"]
+        made = rows[(flags & FLAG_SYNTHETIC) == 0]
+        last = rows[-1]
+        market.is_synthetic = bool(int(last["flags"]) & FLAG_SYNTHETIC)
+        market.top = Top(int(last["bid"]), int(last["ask"]), int(last["bid_size"]), int(last["ask_size"]))
+        if market.top.bid > 0 and market.top.ask > 0:
+            self._references[market.instrument.symbol] = (market.top.bid + market.top.ask) // 2
+        if len(made):
+            newest = made[-1]
+            market.source = (int(newest["flags"]) >> FLAG_SOURCE_SHIFT) - 1
+            market.received = int(newest["time"])
+            market.is_late = self._wall() - market.received > self._stale_ns

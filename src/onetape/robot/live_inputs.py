@@ -1,0 +1,45 @@
+"""Which tapes a live robot reads: its gateway's, the hub's where that reads one, and collectors' that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from onetape.collector.options import collector_journal
+from onetape.engine.parameters import coerced, parameters_of
+from onetape.engine.plan import LiveRobot
+from onetape.gateway.options import gateway_journal
+from onetape.model.errors import OnetapeError
+from onetape.model.symbol import parse_symbol
+
+__all__ = ["live_inputs", "with_market"]
+
+
+def live_inputs(home: Path, account: str, hub: Mapping[str, Any] | None, streams: Sequence[str]) -> list[Path]:
+    """Their journals, in this order. hub: what the gateway said of it when the robot attached."""
+    merged = [Path(hub["journal"])] if hub else []
+    return [gateway_journal(home, account), *merged, *(collector_journal(home, name) for name in streams)]
+
+
+def with_market(
+    live: LiveRobot, hub: Mapping[str, Any] | None, strategy: type[Any], params: Mapping[str, Any]
+) -> LiveRobot:
+    """The robot with the symbols whose market is the hub's: those of the gateway, but what that
+    follows itself, and all others that the strategy's parameters name."""
+    if not hub:
+        return live
+    chosen = coerced(strategy, params)
+    values = [chosen.get(name, each.default) for name, each in parameters_of(strategy).items()]
+    texts = [text for value in values for text in (value if isinstance(value, (list, tuple)) else [value])]
+    named = {text for text in texts if isinstance(text, str) and _is_instrument(text)}
+    more = named - {*hub["symbols"], *hub["own"]}
+    return replace(live, market=sorted(hub["symbols"]), market_more=sorted(more))
+
+
+def _is_instrument(text: str) -> bool:
+    try:
+        return parse_symbol(text).is_unified
+    except OnetapeError:
+        return False

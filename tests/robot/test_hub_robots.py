@@ -1,0 +1,270 @@
+"""Robots and gateways that read the hub: real processes against a simulated exchange. Its market
+comes from collectors, which are frozen and killed; robots trade on, and their runs are repeated."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from onetape.engine.incarnations import incarnations_of
+from onetape.gateway.client import GatewayClient
+from onetape.gateway.options import gateway_journal
+from onetape.hub.options import hub_journal
+from onetape.robot.options import run_journal
+from onetape.tape.journal import JournalReader
+from waiting import wait_for
+from worlds.supervised import ALLOCATE, CONFIG, MAKER, Home
+
+BTC, ETH = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"
+HUB = f"""
+[collectors.a]
+kind = "venue"
+venue = "x"
+symbols = ["{BTC}"]
+[collectors.b]
+kind = "venue"
+venue = "x"
+transport = "rest"
+symbols = ["{BTC}"]
+[hub]
+"""
+TRADER = MAKER.replace(
+    "    def on_timer",
+    """    def on_health(self, health):
+        self.log("health", kind=health.kind, subject=health.subject, state=health.state)
+
+    def on_order(self, order):
+        self.log("order", state=order.state, code=order.code, reason=order.reason, reduces=order.reduce_only)
+
+    def on_timer""",
+)
+
+
+class HubHome(Home):
+    """Whose robot's sub-account has money."""
+
+    def begin(self) -> None:
+        self.run("up")
+        self.run(*ALLOCATE)
+        wait_for(self.fills, lambda: (self.asked(), self.log()))
+
+    @property
+    def journal(self) -> Path:
+        journal = run_journal(self.home, "robot:mm")
+        assert journal is not None
+        return journal
+
+    def logged(self, text: str) -> list[dict]:
+        with JournalReader(self.journal) as reader:
+            found = [each.data for each in reader if each.type == "log"]
+        return [each["fields"] for each in found if each["text"] == text]
+
+    def verified(self) -> dict:
+        return self.run("replay", str(self.journal.parent), "--verify")
+
+    def signal(self, name: str, number: int) -> None:
+        os.kill(self.process(name)["pid"], number)
+
+    def states(self) -> dict[str, str]:
+        """Of the hub's sources."""
+        return {row["source"]: row["state"] for row in self.run("feeds")}
+
+    def market(self) -> dict:
+        """As the gateway sees it."""
+        return GatewayClient(self.home, "main").ask("status")["market"]
+
+
+def frames(path: Path, *types: str) -> list:
+    with JournalReader(path) as reader:
+        return [each for each in reader if each.type in types]
+
+
+def test_a_robot_trades_on_the_hubs_market_and_its_run_is_repeated(tmp_path: Path):
+    with HubHome(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.begin()
+        wait_for(lambda: len(home.fills()) >= 4)
+        assert home.market()["hub"]["symbols"][BTC]["stale"] == ""
+        ages = [row["decision_age"]["main"] for row in home.run("feeds") if "main" in row["decision_age"]]
+        assert sum(each["count"] for each in ages) >= 4 and all(each["p50_us"] > 0 for each in ages)
+        running = home.verified()  # while it goes on
+        assert running["divergences"] == 0 and running["actions"] >= 4
+        home.run("down")
+        assert not frames(gateway_journal(home.home, "main"), "quote", "trade", "mark")
+        assert home.verified()["divergences"] == 0
+        (life,) = incarnations_of(home.journal)
+        assert life.live.market == [BTC]
+        plan = home.journal.parent / "run.toml"
+        with JournalReader(hub_journal(home.home)) as reader:
+            assert reader.uuid.hex in plan.read_text()
+
+
+def trade_ids(home: Path) -> list[int]:
+    return [each.data["id_low"] for each in frames(hub_journal(home), "trade")]
+
+
+def is_whole(ids: list[int]) -> bool:
+    """The venue numbers its trades one after the other."""
+    return sorted(ids) == list(range(min(ids), max(ids) + 1))
+
+
+@contextmanager
+def stopped(home: HubHome, *names: str) -> Iterator[None]:
+    """Frozen until the block ends, as far as they are still there."""
+    pids = [home.process(name)["pid"] for name in names]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def longest_gap_ms(home: Path, since: int, until: int) -> float:
+    """Between two quotes of the hub, from their times of receipt."""
+    times = [each.time for each in frames(hub_journal(home), "quote") if since <= each.time <= until]
+    return max(b - a for a, b in pairwise([since, *times, until])) / 1e6
+
+
+def test_a_collector_that_is_frozen_or_killed_is_nobodys_loss(tmp_path: Path):
+    with HubHome(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.begin()
+        wait_for(lambda: home.run("feeds") and all(row["state"] == "healthy" for row in home.run("feeds")))
+        with stopped(home, "collector:a"):
+            began = time.time_ns()
+            filled = len(home.fills())
+            wait_for(lambda: home.states() == {"a": "failing", "b": "healthy"})
+            wait_for(lambda: len(home.fills()) >= filled + 2)
+            frozen_ms = longest_gap_ms(home.home, began, time.time_ns())
+        assert frozen_ms < 2000
+        wait_for(lambda: all(row["state"] == "healthy" for row in home.run("feeds")))
+        began = time.time_ns()
+        home.kill("collector:a")
+        filled = len(home.fills())
+        wait_for(lambda: len(home.fills()) >= filled + 2)
+        killed_ms = longest_gap_ms(home.home, began, time.time_ns())
+        assert killed_ms < 2000
+        # Trades that only the poller can bring come with its next turn: none is missing, none is there twice.
+        wait_for(lambda: is_whole(trade_ids(home.home)), lambda: trade_ids(home.home))
+        home.run("down")
+        assert 4304 not in {each["code"] for each in home.logged("order")}
+        states = [(each["subject"], each["state"]) for each in home.logged("health") if each["kind"] == "source"]
+        assert ("a", "failing") in states and ("a", "degraded") in states  # it was told, and that it came back
+        assert home.verified()["divergences"] == 0
+        ids = trade_ids(home.home)
+        assert len(ids) == len(set(ids))
+
+
+def test_a_frozen_hub_lets_nothing_open_and_everything_close(tmp_path: Path):
+    with HubHome(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.begin()
+        wait_for(lambda: home.market()["hub"]["symbols"][BTC]["stale"] == "")
+        with stopped(home, "hub"):
+            began = time.monotonic()
+            wait_for(lambda: home.market()["stale_ms"])
+            assert time.monotonic() - began < 10
+            wait_for(lambda: ("market", "hub") in alerts(home))
+            (bought,) = home.run("buy", BTC, "0.01", code=5)["orders"]
+            assert bought["code"] == 4304 and "at most 0.5 s" in bought["reason"]
+            flattened = home.run("flatten")  # by the last price that is known
+            assert [each["side"] for each in flattened["orders"]] == ["sell"]
+        wait_for(lambda: not home.market()["stale_ms"])
+        wait_for(lambda: ("market", "hub") not in alerts(home))
+        home.run("down")
+        assert home.verified()["divergences"] == 0
+
+
+def alerts(home: HubHome) -> set[tuple[str, str]]:
+    """Kind and subject of what goes on."""
+    found = set()
+    for each in frames(gateway_journal(home.home, "main"), "health"):
+        key = each.data["kind"], each.data["subject"]
+        found.discard(key)
+        if each.data.get("severity"):
+            found.add(key)
+    return found
+
+
+def test_all_its_lives_are_repeated_when_robot_gateway_and_hub_are_killed(tmp_path: Path):
+    with HubHome(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.begin()
+        for name in ("robot:mm", "hub", "gateway:main"):
+            home.kill(name)
+            filled = len(home.fills())
+            wait_for(lambda n=filled: len(home.fills()) >= n + 2, lambda: (home.asked(), home.log()[-4000:]))
+        home.run("down")
+        assert len(incarnations_of(home.journal)) == 2
+        assert home.verified()["divergences"] == 0
+
+
+def test_variants_on_paper_have_their_market_on_their_robots_tape(tmp_path: Path):
+    variant = "[robots.mm.variants.wide]\nparams = {}\n"
+    with HubHome(tmp_path, CONFIG + HUB + variant, TRADER) as home:
+        assert any("variants" in note and BTC in note for note in home.run("up")["notes"])
+        wait_for(lambda: frames(gateway_journal(home.home, "main"), "quote"))
+        assert home.process("variants:mm")["state"] == "running"
+        home.run("down")
+
+
+@pytest.mark.parametrize("symbols", [f'["{ETH}"]', '"top:1"'])
+def test_what_no_collector_names_stays_the_gateways_own(tmp_path: Path, symbols: str):
+    config = CONFIG + HUB.replace(f'["{BTC}"]', symbols)
+    with HubHome(tmp_path, config, TRADER) as home:
+        found = home.run("doctor")["findings"]
+        assert [each["subject"] for each in found if "itself" in each["text"]] == ["account main"]
+        up = home.run("up")
+        assert any("follows" in note and BTC in note for note in up["notes"])
+        home.run(*ALLOCATE)
+        wait_for(home.fills)
+        home.run("down")
+        assert frames(gateway_journal(home.home, "main"), "quote")
+        assert home.verified()["divergences"] == 0
+
+
+LOOKS = """
+from onetape import Strategy
+
+
+class Looks(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, bars="5s", history=12)
+        self.closed = 0
+
+    def on_bar(self, bar):
+        self.closed += 1
+        bars = self.bars(self.symbol, "5s", 1000)
+        at, volume = [int(each) for each in bars.ts_open], [float(each) for each in bars.volume]
+        self.log("bars", closed=self.closed, at=at, volume=volume)
+"""
+PERIOD = 5 * 10**9
+
+
+def test_bars_from_before_the_start_join_the_hubs_trades_without_gap_or_double(tmp_path: Path):
+    alone = HUB[: HUB.index("[collectors.b]")] + "[hub]\n"
+    with HubHome(tmp_path, CONFIG + alone, LOOKS) as home:
+        home.run("up")
+        wait_for(lambda: [each for each in home.logged("bars") if each["closed"] == 3])
+        home.kill("robot:mm")  # what it saw as it came is history now
+        wait_for(lambda: len([each for each in home.logged("bars") if each["closed"] == 2]) == 2)
+        seen = [each for each in home.logged("bars") if each["closed"] == 2][-1]
+        home.run("down")
+        assert home.verified()["divergences"] == 0
+        trades = frames(hub_journal(home.home), "trade")
+    at = seen["at"]
+    assert at == list(range(at[0], at[0] + len(at) * PERIOD, PERIOD)) and len(at) == 14
+    # Bars of the venue are by its time, those that were heard by that of receipt: only the end is one.
+    begin = min(each for each in at if each >= trades[0].data["ts_event"])
+    assert begin < at[-3]
+    wanted = sum(each.data["size"] for each in trades if each.data["ts_event"] >= begin and each.time < at[-1] + PERIOD)
+    found = sum(volume for each, volume in zip(at, seen["volume"], strict=True) if each >= begin)
+    assert round(found * 1000) == wanted
