@@ -16,6 +16,7 @@ import aiohttp
 from onetape.collector.options import VenueFeedOptions
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
+from onetape.feeds.connect_pace import ConnectPace, pace_file
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.instrument_list import learn_venue
 from onetape.feeds.malformed_counts import Rejects
@@ -29,7 +30,7 @@ from onetape.market.silence import Attention
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import NotAvailable, OnetapeError
 from onetape.model.time import SECOND
-from onetape.net.connection import reconnect_after
+from onetape.net.connection import back_off
 from onetape.net.tasks import ended
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
@@ -65,8 +66,9 @@ class VenueFeed:
         file = budget_file(Path(options.home), options.rest)
         rules = self.venue.budget or ((polls.rule,) if polls is not None else ())
         self.budget = AddressBudget(file, rules, now=self.clock.now, say=tape.say, usual_percent=options.percent)
+        self.pace = ConnectPace(pace_file(file), self.venue.connects)
         self.line = VenueLine(
-            self.venue, options.rest, self.clock, budget=self.budget, keeps=False, rejects=self.rejects
+            self.venue, options.rest, self.clock, budget=self.budget, keeps=False, rejects=self.rejects, pace=self.pace
         )
         self.universe = Universe(symbols_wanted(options.symbols), tape.recovered)
         self.poller: Poller | None = None
@@ -105,6 +107,7 @@ class VenueFeed:
             finally:
                 await ended([*self._working, *self._reading()])
                 self.budget.close()
+                self.pace.close()
 
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -140,7 +143,7 @@ class VenueFeed:
                 if not failures:
                     self.tape.say(HealthOut("feed", "instruments", f"lost: {error.what}"[:200], "warning"))
                 failures += 1
-                await asyncio.sleep(reconnect_after(failures - 1))
+                await back_off(failures - 1)
                 continue
             failures = 0
             changes = self.universe.update(listed, turnovers, time.time_ns())
@@ -210,6 +213,7 @@ class VenueFeed:
             numbers=[each.number for each in listings],
             renew_s=self.options.renew_ns / SECOND,
             overlap=self._overlap,
+            pace=self.pace,
         )
         tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
         self._groups.append(_Group(list(listings), feed, tasks))
@@ -256,6 +260,7 @@ class VenueFeed:
             "repeated": self._overlap.repeated,
             "connections": sum(len(group.tasks) for group in self._groups),
             "renewed": sum(group.feed.renewed for group in self._groups),
+            "connects_waited": self.pace.waited,
             "stale_ms": stale,
             "clock_offset_ns": self.clock.offset,
             "budget": self.budget.status(),

@@ -19,7 +19,7 @@ from onetape.market.silence import SilenceWatch
 from onetape.model.enums import Side
 from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
-from onetape.net.connection import connected, reconnect_after
+from onetape.net.connection import back_off, connected
 from onetape.net.tasks import first_ended
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
@@ -114,6 +114,8 @@ class DepthFeed:
             self._say(HealthOut("feed", f"book {symbol}"[:40], "connected"))
 
         while True:
+            if self._line.pace is not None:
+                await self._line.pace.turn()
             began = time.monotonic()
             stream = self._streams[symbol]
             asker = asyncio.ensure_future(self._ask(symbol, stream))
@@ -129,7 +131,7 @@ class DepthFeed:
             fresh = self._stream_of(symbol)
             assert fresh is not None
             self._streams[symbol] = fresh
-            await asyncio.sleep(reconnect_after(failures))
+            await back_off(failures)
 
     def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
         name = f"book {symbol}"
