@@ -80,10 +80,10 @@ def trade_row(row: Row, by_raw: ByRaw) -> FillReport:
     )
 
 
-def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionReport:
+def position_row(row: Row, by_raw: ByRaw, queried_at: int) -> PositionReport:
     i = by_raw[row["symbol"]]
     return PositionReport(
-        i.symbol, PositionSide(row["positionSide"].lower()), units_of(row["positionAmt"], i.size_decimals), now
+        i.symbol, PositionSide(row["positionSide"].lower()), units_of(row["positionAmt"], i.size_decimals), queried_at
     )
 
 
