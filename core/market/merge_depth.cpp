@@ -8,21 +8,28 @@
 
 namespace onetape {
 
+namespace {
+
+// By the venue's time; of one moment, or without a time, by its sequence.
+[[nodiscard]] bool is_older(std::int64_t event, std::uint64_t id, std::int64_t held_event,
+                            std::uint64_t held_id) noexcept {
+    if (event != 0 && held_event != 0 && event != held_event) return event < held_event;
+    return id != 0 && id < held_id;
+}
+
+}  // namespace
+
 MergeDepth::Own& MergeDepth::own(std::uint32_t source) {
     if (source >= sources_.size()) sources_.resize(source + std::size_t{1});
     return sources_[source];
 }
 
-// Its chain is whole, and what is in it is not older than what stands: by the venue's time, of one
-// moment, or without a time, by its sequence.
+// Its chain is whole, and what is in it is not older than what stands.
 bool MergeDepth::may_lead(std::uint32_t source, const Terms& terms) const noexcept {
     if (terms.pinned != nobody && terms.pinned != source) return false;
     const Book& book = sources_[source].book;
     if (!book.synced()) return false;
-    if (!has_stood_) return true;
-    if (book.ts_event() != 0 && event_ != 0 && book.ts_event() != event_)
-        return book.ts_event() > event_;
-    return book.last_id() >= id_ || book.last_id() == 0;
+    return !has_stood_ || !is_older(book.ts_event(), book.last_id(), event_, id_);
 }
 
 std::uint32_t MergeDepth::best(const Terms& terms) const noexcept {
@@ -45,6 +52,11 @@ MergeDepth::Next MergeDepth::take(std::uint32_t source, std::int64_t time,
                                   const BookLevel* levels, const Terms& terms) {
     Own& its = own(source);
     its.heard = time;
+    is_refused_ = is_crossed_ = false;
+    // What a restart reads again: the chain is further by now.
+    if ((flags & flag_snapshot) != 0 && its.book.synced() &&
+        is_older(payload.ts_event, payload.last_id, its.book.ts_event(), its.book.last_id()))
+        return Next::nothing;
     const BookChange change = its.book.apply(payload, flags, levels);
     is_refused_ = change.outcome == BookOutcome::refused;
     is_crossed_ = terms.refuses_crossed && its.book.synced() && its.book.crossed();

@@ -17,6 +17,7 @@ from onetape.collector.options import VenueFeedOptions
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
 from onetape.feeds.connect_pace import ConnectPace, pace_file
+from onetape.feeds.depth_feed import DepthFeed
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.instrument_list import learn_venue
 from onetape.feeds.malformed_counts import Rejects
@@ -39,6 +40,7 @@ from onetape.venues.gateways import Addresses, open_trading_venue
 __all__ = ["VenueFeed"]
 
 TICK_S: Final = 0.02
+SNAPSHOTS_S: Final = 10.0  # between two of each book on the tape, for who begins to read there
 SHOWN_S: Final = 1.0  # between two marks of progress on the tape
 HEARD_S: Final = 10.0  # for a connection that replaces another to say something
 
@@ -88,6 +90,17 @@ class VenueFeed:
         self._groups: list[_Group] = []
         self._working: set[asyncio.Task[None]] = set()
         self._missing: list[str] = []
+        self.depth = DepthFeed(
+            self.line,
+            (),
+            tape.writer,
+            spawn=self._keep,
+            say=tape.say,
+            written=lambda: None,
+            watch=self._watch,
+            rejects=self.rejects,
+            readers=options.depth_readers,
+        )
 
     async def run(self) -> None:
         async with self.line.open():
@@ -109,22 +122,27 @@ class VenueFeed:
                 self.budget.close()
                 self.pace.close()
 
-    def _keep(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _keep(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+        return task
 
     def _reading(self) -> list[asyncio.Task[None]]:
         return [task for group in self._groups for task in group.tasks]
 
     async def _tick(self) -> None:
-        shown = 0.0
+        shown = snapshots = 0.0
         while True:
             if stalled := self._attention.look(time.monotonic_ns()):
                 words = f"this process stood still for {stalled / SECOND:.1f} s"
                 self.tape.say(HealthOut("stall", self.options.name, words, "warning"))
             for group in self._groups:
                 group.feed.look(self._attention.now)
+            self.depth.look(self._attention.now)
+            if time.monotonic() - snapshots >= SNAPSHOTS_S:
+                snapshots = time.monotonic()
+                self.depth.snapshots()
             if time.monotonic() - shown >= SHOWN_S:
                 shown = time.monotonic()
                 self.budget.look()
@@ -171,6 +189,7 @@ class VenueFeed:
         if self.poller is not None:
             self.poller.follow(list(self.universe.listings.values()))
             return
+        self._follow_books(changes)
         current = {each.number: each for each in self.universe.listings.values()}
 
         def still(group: _Group) -> list[Listing]:
@@ -195,6 +214,16 @@ class VenueFeed:
             await self._replace(last, [*kept, *taken])
         for at in range(0, len(new), room):
             self._start(new[at : at + room])
+
+    def _follow_books(self, changes: Sequence[Change]) -> None:
+        wanted = self.options.depth
+        for change in changes:
+            number, instrument = change.listing
+            if change.what == DELISTED:
+                self.depth.drop(instrument.symbol)
+            elif change.what != CHANGED and (wanted == "all" or instrument.symbol in wanted.split(",")):
+                self.depth.add(number, instrument)
+                self.depth.want(instrument.symbol)
 
     # --- groups of streams ------------------------------------------------------------------------
 
@@ -262,6 +291,7 @@ class VenueFeed:
             "renewed": sum(group.feed.renewed for group in self._groups),
             "connects_waited": self.pace.waited,
             "stale_ms": stale,
+            "books": self.depth.synced,
             "clock_offset_ns": self.clock.offset,
             "budget": self.budget.status(),
             "malformed": dict(self.rejects.counts),
