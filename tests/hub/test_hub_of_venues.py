@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from contextlib import ExitStack
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ import pytest
 from exchange.venue_client import served
 from onetape._core import FLAG_UNSYNCED, Book
 from onetape.engine.tape_facts import streams_of
+from onetape.feeds.poll_plan import TICK
 from onetape.hub.market_table import LEVELS, MarketReader
 from onetape.hub.options import hub_journal
 from onetape.model.enums import Side
@@ -114,6 +116,41 @@ def test_the_hub_is_killed_twenty_times_and_each_trade_of_the_exchange_is_there_
     for each in merged(tmp_path, "quote"):
         assert each.data["update_id"] >= ids.get(each.stream, 0)  # a poll may say one again, as of later
         ids[each.stream] = each.data["update_id"]
+
+
+def test_three_pollers_share_an_address_and_one_that_is_killed_leaves_no_trade_out(tmp_path):
+    """Each asks within its slot of an eighth of a second, so that together they ask evenly; symbols are divided, and
+    divided again without the one that died."""
+    names = ("rest-a", "rest-b", "rest-c")
+    with served(KIND, rate=10, faults="# none yet") as (dialect, port), ExitStack() as stack:
+        symbols = [i.symbol for i in dialect.exchange.instruments]
+        processes = [
+            stack.enter_context(collecting(options_of(KIND, tmp_path, port, name=name, transport="rest")))
+            for name in names
+        ]
+        stack.enter_context(hub(hub_options(tmp_path, *names)))
+        wait_for(lambda: {status(tmp_path, name)["polls"]["pollers"] for name in names} == {3})
+        began = dialect.exchange.now
+        wait_for(lambda: all(len(merged_trades(tmp_path, symbol)) > 20 for symbol in symbols))
+        wait_for(lambda: len(polled(dialect, began)) > 90)
+        thirds = Counter(time % TICK * 3 // TICK for time in polled(dialect, began))
+        assert min(thirds.values()) >= 0.15 * thirds.total()  # of a third each, on a busy machine
+        os.kill(processes[0].pid, signal.SIGKILL)
+        wait_for(lambda: {status(tmp_path, name)["polls"]["pollers"] for name in names[1:]} == {2})
+        last = {symbol: dialect.exchange.listings[n].trades[-1].trade_id for n, symbol in enumerate(symbols)}
+        wait_for(lambda: all(merged_trades(tmp_path, symbol)[-1][0] > last[symbol] for symbol in symbols))
+        wait_for(lambda: all(is_whole(tmp_path, symbol) for symbol in symbols))
+        for symbol in symbols:
+            assert_whole(tmp_path, dialect, symbol)
+
+
+def polled(dialect, since: int) -> list[int]:
+    paths = ("/fapi/v1/ticker/bookTicker", "/fapi/v1/premiumIndex", "/fapi/v1/aggTrades")
+    return [each.time for each in list(dialect.received) if each.path in paths and each.time > since]
+
+
+def is_whole(home, symbol: str) -> bool:
+    return all(a[0] + 1 == b[0] for a, b in pairwise(merged_trades(home, symbol)))
 
 
 def test_a_symbol_that_is_delisted_and_listed_anew_moves_no_price_to_another(tmp_path):
