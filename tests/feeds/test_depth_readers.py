@@ -30,9 +30,16 @@ def snapshots(folder, faults: str, readers: int, count: int) -> list[tuple[int, 
         line, found = VenueLine(venue, rest, VenueClock(), keeps=False), []
         with JournalWriter(folder / f"tape{readers}", durable=False) as writer:
             feed = DepthFeed(
-                line, (), writer, spawn=asyncio.ensure_future, say=lambda _: None, written=lambda: None,
-                watch=DriftWatch(KIND, lambda _: None), rejects=Rejects(KIND, lambda _: None), readers=readers,
-            )  # fmt: skip
+                line,
+                (),
+                writer,
+                spawn=asyncio.ensure_future,
+                say=lambda _: None,
+                written=lambda: None,
+                watch=DriftWatch(KIND, lambda _: None),
+                rejects=Rejects(KIND, lambda _: None),
+                readers=readers,
+            )
             async with line.open():
                 for _ in range(count):
                     began = time.monotonic()

@@ -191,15 +191,15 @@ class DepthFeed:
 
     async def _snapshot(self, call: Call) -> tuple[int, bytes]:
         """The first answer that is one; of several that are none the last."""
-        asked = [asyncio.ensure_future(self._request(call)) for _ in range(self._readers)]
+        requests = [asyncio.ensure_future(self._request(call)) for _ in range(self._readers)]
         try:
-            for answer in asyncio.as_completed(asked):
+            for answer in asyncio.as_completed(requests):
                 status, body = await answer
                 if status == 200:
                     break
             return status, body
         finally:
-            await ended(asked)
+            await ended(requests)
 
     async def _request(self, call: Call) -> tuple[int, bytes]:
         try:

@@ -188,7 +188,7 @@ class Reconciler:
         at = -1 if current is None else _index_of(call, current.calls)
         if current is None or at < 0:
             return False
-        _, asked_at = current.calls.pop(at)
+        _, queried_at = current.calls.pop(at)
         current.waiting -= 1
         if answer.outcome is not Outcome.DONE:
             current.retries.append((now + max(answer.retry_after, RETRY), call))
@@ -198,7 +198,7 @@ class Reconciler:
             current.listed.update(t.client_id for t in answer.reports if isinstance(t, OrderStatusReport))
             current.lists_done += 1
         if call.purpose is Purpose.POSITIONS:
-            self._note_flat(answer, asked_at)
+            self._note_flat(answer, queried_at)
         self.manager.hear(answer.reports, now, source="rest")
         self.fills.reported(answer.reports)
         if answer.cursor:
@@ -288,12 +288,12 @@ class Reconciler:
             current.missing.add(order.client_id)
             self.manager.index.mark(order)
 
-    def _note_flat(self, answer: Answer, asked_at: int) -> None:
+    def _note_flat(self, answer: Answer, queried_at: int) -> None:
         """A position that the venue does not list was flat when it was asked for: what was said since is newer."""
         listed = {(t.symbol, t.side) for t in answer.reports if isinstance(t, PositionReport)}
         gone = [key for key in self.manager.venue_positions if key not in listed]
         for symbol, side in gone:
-            self.manager.outs += self.manager.books.position(PositionReport(symbol, side, 0, asked_at), "rest")
+            self.manager.outs += self.manager.books.position(PositionReport(symbol, side, 0, queried_at), "rest")
 
     def _begin_books(self, now: int) -> None:
         if not self.manager.venue.traits.positions:
