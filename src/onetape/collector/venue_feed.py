@@ -21,7 +21,7 @@ from onetape.feeds.depth_feed import DepthFeed
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.instrument_list import learn_venue
 from onetape.feeds.malformed_counts import Rejects
-from onetape.feeds.market_feed import OVERLAP_S, MarketFeed
+from onetape.feeds.market_feed import MarketFeed, outlast_overlap
 from onetape.feeds.overlap import Overlap
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import AddressBudget, budget_file
@@ -257,9 +257,9 @@ class VenueFeed:
                 async with asyncio.timeout(HEARD_S):
                     while not feed.hears:
                         await asyncio.sleep(TICK_S)
-            await asyncio.sleep(OVERLAP_S)
+            await outlast_overlap()
             await self._stop(group)
-            await asyncio.sleep(OVERLAP_S)
+            await outlast_overlap()
         finally:
             self._overlap.end()
 

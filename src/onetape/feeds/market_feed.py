@@ -25,7 +25,7 @@ from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.live_market import MarketStream, Top
 
-__all__ = ["MarketFeed"]
+__all__ = ["MarketFeed", "outlast_overlap"]
 
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
 RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
@@ -34,7 +34,15 @@ FIRST_MIN: Final = 10 * SECOND  # for the first message of a stream, however man
 RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
 RENEW_RETRY_S: Final = 60.0  # where the next connection could not be made
 OVERLAP_S: Final = 2.0  # what one of two connections has and the other does not comes within it
+OVERLAP_STEPS: Final = 10
 SPREAD: Final = 0.618034  # multiples of it lie evenly in [0, 1), however many there are
+
+
+async def outlast_overlap() -> None:
+    """Lasts `OVERLAP_S` of time in which this process runs: of a pause one step counts, and what lies in its sockets
+    after it is read before the next."""
+    for _ in range(OVERLAP_STEPS):
+        await asyncio.sleep(OVERLAP_S / OVERLAP_STEPS)
 
 
 class _Connection:
@@ -263,7 +271,7 @@ class MarketFeed:
                     following.ends.set()
                     await asyncio.wait({following.reading})
                     following.reading.result()
-                    await asyncio.sleep(OVERLAP_S)  # the other may be behind with what this one had
+                    await outlast_overlap()  # the other may be behind with what this one had
                 finally:
                     self._overlap.end()
         finally:
